@@ -4,6 +4,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from glob import glob
 
 import numpy
 from Cython.Build import cythonize
@@ -100,6 +101,7 @@ def extensions():
 
     return [
         extension("_multifit", depends=["src/gsl.pxd"]),
+        extension("_program", "src/program.c", depends=glob("src/*.h")),
     ]
 
 

@@ -1,0 +1,1 @@
+OPCODES: dict[str, tuple[int, int, str]]
