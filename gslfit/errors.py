@@ -47,7 +47,7 @@ class ExpressionError(InputError):
     text : str
         The expression.
     column : int or None
-        Where in the text, counted from 0.
+        Where in the text, counted from 1.
     """
 
     def __init__(self, message: str, text: str = "", column: int | None = None) -> None:
