@@ -1,21 +1,43 @@
-# make demo and make test set up whatever is missing (system packages, a virtual environment in .venv, the build), then run.
+# make demo, test, lint and bench set up whatever is missing (system packages, a virtual environment in .venv, the build), then run.
 VENV := .venv
-PY := $(VENV)/bin/python
+PY := $(CURDIR)/$(VENV)/bin/python
 SOURCES := $(shell find src gslfit -type f -not -name '*.so' -not -name '*.pyc') setup.py pyproject.toml MANIFEST.in
+EXTENSIONS := $(patsubst src/%.pyx,gslfit.%,$(wildcard src/*.pyx))
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint clean
-demo: $(VENV)/demo.installed
+.PHONY: demo test slow lint bench clean
+demo: $(VENV)/installed
 	$(PY) examples/demo.py
 
-test: $(VENV)/test.installed
-	cd tests && ../$(VENV)/bin/pytest -n 2
+# pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
+test: $(VENV)/installed-test
+	cd tests && $(PY) -m pytest -n 2
 
-$(PY):
+slow: $(VENV)/installed-test
+	cd tests && $(PY) -m pytest -n 2 -m slow
+
+lint: $(VENV)/installed-lint
+	ruff check .
+	cython-lint src
+	mypy
+	cd tests && $(PY) -m mypy.stubtest $(EXTENSIONS)
+
+bench: $(VENV)/installed-test
+	$(PY) benchmarks/import_time.py
+
+$(VENV)/ready: .ci/setup pyproject.toml
 	bash .ci/setup
 
-$(VENV)/%.installed: $(PY) $(SOURCES)
-	$(PY) -m pip install --quiet '.[$*]'
-	touch $@
+$(VENV)/installed: $(VENV)/ready $(SOURCES)
+	@echo "building and installing gslfit"
+	@$(PY) -m pip install --quiet --no-build-isolation .
+	@touch $@
+
+$(VENV)/installed-%: $(VENV)/ready $(SOURCES)
+	@echo "building and installing gslfit, and what make $* needs"
+	@$(PY) -m pip install --quiet --no-build-isolation '.[$*]'
+	@touch $@ $(VENV)/installed
 
 clean:
 	rm -rf build dist $(VENV) *.egg-info

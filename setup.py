@@ -1,4 +1,7 @@
-"""Build gslfit's extensions: find GSL, compile the Cython and C of src/ into the gslfit package."""
+"""Build gslfit's extensions: find GSL, compile the Cython and C of src/ into the gslfit package.
+
+GSL and Cython are looked for when something is compiled, not before: an sdist and the metadata can be had without them.
+"""
 import os
 import shlex
 import shutil
@@ -6,11 +9,13 @@ import subprocess
 import sys
 from glob import glob
 
-import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 OLDEST_GSL = (2, 5)
+DIRECTIVES = {"language_level": 3, "embedsignature": True, "binding": True, "freethreading_compatible": True,
+              "autotestdict": False}
 
 MISSING = """
 gslfit needs the GNU Scientific Library (GSL {oldest} or later) with its headers, and {problem}.
@@ -22,7 +27,7 @@ Install it, then run the same command again:
     conda             conda install -c conda-forge gsl pkg-config
     Windows           conda install -c conda-forge gsl (then set GSL_DIR to the environment's Library folder)
 
-GSL is looked for with pkg-config, then gsl-config, then in the folder that GSL_DIR names (its include/ and lib/).
+GSL is looked for with pkg-config, then gsl-config, then in the folder that GSL_DIR names (its include and lib).
 """
 
 
@@ -67,14 +72,14 @@ def from_gsl_dir():
     header = os.path.join(root, "include", "gsl", "gsl_version.h")
     if not os.path.exists(header):
         missing(f"GSL_DIR is {root!r}, where there is no include/gsl/gsl_version.h")
-    with open(header) as lines:
+    with open(header, encoding="utf-8") as lines:
         version = next(line.split('"')[1] for line in lines if line.startswith("#define GSL_VERSION"))
     return version, {"include_dirs": [os.path.join(root, "include")], "library_dirs": [os.path.join(root, "lib")],
                      "libraries": ["gsl", "gslcblas"]}
 
 
 def find_gsl():
-    """The include folders, library folders and libraries of GSL."""
+    """The version of GSL, and its include folders, library folders and libraries."""
     for look in (from_pkg_config, from_gsl_config, from_gsl_dir):
         found = look()
         if found:
@@ -84,28 +89,84 @@ def find_gsl():
     version, flags = found
     if tuple(int(part) for part in version.split("+")[0].split(".")[:2]) < OLDEST_GSL:
         missing(f"the one found is {version}")
-    return flags
+    return version, flags
 
 
-def extensions():
-    """Every extension of the package; the name in gslfit/ is the name of its .pyx in src/."""
-    gsl = find_gsl()
-    flags = [] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-Wno-unused-function"]
+def extension(name, *c_sources, depends=()):
+    """An extension of the package; its name in gslfit/ is the name of its .pyx in src/.
 
-    def extension(name, *c_sources, depends=()):
-        return Extension(
-            f"gslfit.{name}", [f"src/{name}.pyx", *c_sources], depends=list(depends), extra_compile_args=flags,
-            define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")],
-            include_dirs=["src", numpy.get_include(), *gsl["include_dirs"]],
-            library_dirs=gsl["library_dirs"], libraries=gsl["libraries"])
-
-    return [
-        extension("_multifit", depends=["src/gsl.pxd"]),
-        extension("_program", "src/program.c", depends=glob("src/*.h")),
-    ]
+    It is compiled again when any header changes: C's own includes are not followed.
+    """
+    headers = glob("src/*.h") + glob("src/*.pxd")
+    return Extension(f"gslfit.{name}", [f"src/{name}.pyx", *c_sources], depends=sorted({*headers, *depends, "setup.py"}),
+                     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")])
 
 
-BUILDING = not {"sdist", "egg_info", "dist_info", "clean"} & set(sys.argv[1:])
-setup(ext_modules=cythonize(extensions(), build_dir="build", include_path=["src"], nthreads=0,
-                            compiler_directives={"language_level": 3, "embedsignature": True, "binding": True})
-      if BUILDING else [])
+EXTENSIONS = [
+    extension("_multifit"),
+    extension("_program", "src/program.c"),
+]
+
+
+def read(path):
+    """The text of a file, empty where there is none."""
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+class BuildExt(build_ext):
+    """Compile against the GSL found here, and compile anew when what it was compiled with has changed."""
+
+    def build_extensions(self):
+        import Cython
+        import numpy
+        from Cython.Build import cythonize
+
+        version, gsl = find_gsl()
+        compiler = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-Wno-unused-function"]
+        for ext in self.extensions:
+            ext.include_dirs += ["src", numpy.get_include(), *gsl["include_dirs"]]
+            ext.library_dirs += gsl["library_dirs"]
+            ext.libraries += gsl["libraries"]
+            ext.extra_compile_args += compiler
+            if os.name == "posix":
+                ext.runtime_library_dirs += gsl["library_dirs"]  # a GSL outside the system's folders is found again at import
+
+        made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, compiler, DIRECTIVES,
+                          getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
+        record = os.path.join(self.build_temp, "made-with.txt")
+        self.force = self.force or read(record) != made_with
+        compiled = cythonize(self.extensions, build_dir=self.build_temp, include_path=["src"], force=self.force,
+                             compiler_directives=DIRECTIVES)
+        for ext, new in zip(self.extensions, compiled, strict=True):
+            ext.sources = new.sources
+        super().build_extensions()
+        with open(record, "w", encoding="utf-8") as file:
+            file.write(made_with)
+
+
+class BuildPy(build_py):
+    """Add what other Cython and C code needs to use gslfit's, and drop what an earlier build left behind."""
+
+    def run(self):
+        if not self.editable_mode:
+            self.clear()
+        super().run()
+        if not self.editable_mode:  # an editable install is read where it lies: gslfit.get_include() says src there
+            folder = os.path.join(self.build_lib, "gslfit", "include")
+            self.mkpath(folder)
+            for source in glob("src/*.pxd") + glob("src/*.h"):
+                self.copy_file(source, os.path.join(folder, os.path.basename(source)))
+
+    def clear(self):
+        """Remove from the build folder what is no extension of today: modules that were renamed would be installed."""
+        keep = {os.path.abspath(path) for path in self.get_finalized_command("build_ext").get_outputs()}
+        for folder, _, files in os.walk(os.path.join(self.build_lib, "gslfit")):
+            for path in (os.path.join(folder, file) for file in files):
+                if os.path.abspath(path) not in keep:
+                    os.remove(path)
+
+
+setup(ext_modules=EXTENSIONS, cmdclass={"build_ext": BuildExt, "build_py": BuildPy})
