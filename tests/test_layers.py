@@ -1,5 +1,6 @@
 """A layer uses only the layers below it."""
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -64,4 +65,40 @@ def test_uses_only_lower_layers(path):
 
 def test_finds_imports():
     """The walk sees imports at all."""
-    assert any(imports(path) for path in SOURCES) or len(SOURCES) < 4
+    assert any(imports(path) for path in SOURCES)
+
+
+# the plain C below everything, from the ground up; a header has its .c file's rank
+CORE = ["simd", "opcodes", "program", "lanes", "loop"]
+PLAIN_C = sorted([*ROOT.glob("src/*.c"), *ROOT.glob("src/*.h")])
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PLAIN_C, ids=lambda path: path.name)
+def test_core_is_plain_c(path):
+    """The C core knows the C library, GSL and the C below it, nothing of Python."""
+    assert path.stem in CORE, f"{path.stem} has no rank: give it one here and in docs/development.md"
+    for quote, header in INCLUDE.findall(path.read_text()):
+        if quote == '"':
+            below = Path(header).stem
+            assert below in CORE, f"{path.name} includes {header}, which is not one of the core's"
+            assert CORE.index(below) <= CORE.index(path.stem), f"{path.name} includes {header}, which is not below it"
+        else:
+            assert "python" not in header.lower(), f"{path.name} includes {header}"
+            assert "numpy" not in header, f"{path.name} includes {header}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("src/*.py?")), ids=lambda path: path.name)
+def test_extensions_meet_at_c(path):
+    """Extension modules cimport declarations, never each other."""
+    cimported = re.findall(r"^\s*(?:from\s+(\S+)\s+)?cimport\s+(\S+)", path.read_text(), re.MULTILINE)
+    declarations = {file.stem for file in ROOT.glob("src/*.pxd") if not file.stem.startswith("_")}
+    for source, name in cimported:
+        top = (source or name).split(".")[0]
+        assert top in declarations | {"cython", "cpython", "libc", "numpy"}, f"{path.name} cimports {top}"
+
+
+def test_finds_includes():
+    """The walk over C sees includes, and the core lies where it is looked for."""
+    assert {"opcodes", "program"} <= {path.stem for path in PLAIN_C}
+    assert any(INCLUDE.findall(path.read_text()) for path in PLAIN_C)

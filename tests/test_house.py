@@ -1,0 +1,78 @@
+"""What holds for every file: nothing heavy is imported unasked, no state is global, no file names a machine."""
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OPTIONAL = ["asteval", "dask", "lmfit", "matplotlib", "numba", "pandas", "scipy", "tqdm", "uncertainties", "xarray"]
+FOLDERS = ["src", "gslfit", "tests", "examples", "benchmarks", "docs", ".ci"]
+
+
+def loaded(code):
+    """Which of the optional packages are loaded after some code has run in a fresh Python."""
+    report = f"; import sys; print(*[name for name in {OPTIONAL} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, cwd=ROOT / "tests")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_import_is_light():
+    """`import gslfit` loads NumPy at most."""
+    assert loaded("import gslfit") == []
+
+
+def test_names_are_light():
+    """Every public name is there, and touching it loads none of the optional packages."""
+    assert loaded("import gslfit; [getattr(gslfit, name) for name in dir(gslfit)]") == []
+
+
+def test_unknown_name():
+    """A name that is not there is an AttributeError with the name."""
+    import gslfit
+    with pytest.raises(AttributeError, match="'gslfit' has no attribute 'minimise'"):
+        gslfit.minimise  # noqa: B018
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("gslfit/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_python_globals(path):
+    """No function of the package rebinds a module's names: threads share modules."""
+    found = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Global)]
+    assert not found, f"{path.name} has a global statement on line {found[0]}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("src/*.pyx")), ids=lambda path: path.name)
+def test_no_cython_globals(path):
+    """An extension has no C variable at module level: extensions declare that they run without the GIL."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        variable = re.match(r"cdef\s+(?!extern|class|struct|enum|union|packed|inline|const)[^(:]*$", line)
+        assert not variable, f"{path.name}:{number} declares a global: {line}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("src/*.c")), ids=lambda path: path.name)
+def test_no_c_globals(path):
+    """The C core has no variable outside a function but constants."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        variable = re.match(r"(static\s+)?(?!const|typedef|struct \w+ \{|enum|extern)[a-z]\w*\s[^()]*(=|;)", line)
+        assert not variable or "const" in line or "return" in line, f"{path.name}:{number} declares a global: {line}"
+        assert not re.match(r"\s+static\s+(?!const)[^()]*[;=]", line), f"{path.name}:{number} declares a static variable: {line}"
+
+
+def committed():
+    """The project's files: what git tracks where there is git, else everything in its folders."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True) if (ROOT / ".git").exists() else None
+    if listed and listed.returncode == 0:
+        return [ROOT / name for name in listed.stdout.split("\0") if name]
+    return [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix not in (".so", ".pyc")]
+
+
+def test_no_machine_paths():
+    """No committed file names a folder of the machine it was written on."""
+    machine = re.compile(r"(?<![\w.~$}<-])/(?:work|root|home|Users|tmp|opt/venvs|var/tmp)/[\w.-]+")
+    for path in committed():
+        if path.is_file() and path.suffix not in (".png", ".npy", ".npz", ".gz"):
+            found = machine.search(path.read_text(encoding="utf-8"))
+            assert not found, f"{path.relative_to(ROOT)} names {found[0]}"
