@@ -16,6 +16,11 @@ multifit
 expression
 _program
 formula
+bounds
+parameter
+symbols
+chain
+binding
 parameters
 differences
 result
