@@ -3,6 +3,7 @@ import contextlib
 import doctest
 import io
 import re
+import runpy
 import shutil
 import subprocess
 from itertools import zip_longest
@@ -96,3 +97,9 @@ def test_links_and_commands(page):
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for target in re.findall(r"^ {4}make (\w+)", text, re.MULTILINE) + re.findall(r"`make (\w+)`", text):
         assert target in targets, f"{page.name} says make {target}"
+
+
+def test_errors_page():
+    """docs/errors.md is what the tables of errors say."""
+    make_errors = runpy.run_path(str(ROOT / "docs" / "make_errors.py"))
+    assert (ROOT / "docs" / "errors.md").read_text(encoding="utf-8") == make_errors["page"](), "run python docs/make_errors.py"
