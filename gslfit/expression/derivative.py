@@ -1,0 +1,71 @@
+"""Exact derivatives, by differentiating the graph.
+
+Forward: the derivative of every node that depends on a name, from the derivatives of its arguments. What the names' derivatives share
+(the partial derivatives, the value's own nodes) is shared since equal nodes are one; products are put in order afterwards by the pass
+`share_products`, which makes the result as short as the reverse mode's where that would be the shorter one (a product of partial
+derivatives that several names have in common is multiplied out once). Unlike reverse mode, forward mode can gate a branch: the
+derivative of ``where(c, a, b)`` is ``where(c, da, db)``, and no NaN of the branch not taken gets into a sum.
+"""
+from __future__ import annotations
+
+from gslfit.expression.graph import Graph, Node, below
+from gslfit.expression.operations import OPERATIONS, Tangents, product
+
+
+def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | None:
+    """The derivative of a node from those of its arguments; None for zero.
+
+    Parameters
+    ----------
+    node : Node
+    inner : list of Node or None
+        The arguments' derivatives.
+    partials : dict
+        Partial derivatives of nodes met before, by node; added to.
+    """
+    operation = OPERATIONS[node.op]
+    if operation.tangent:
+        return operation.tangent(node, inner)
+    found = partials.get(node)
+    if found is None:
+        if operation.partials is None:
+            raise NotImplementedError(f"{node.op!r} has no derivative")
+        found = partials[node] = operation.partials(node, *node.args)
+    singular = operation.singular(node)
+    total: Node | None = None
+    for partial, own in zip(found, inner, strict=True):
+        if own is None or partial is None:
+            continue
+        if isinstance(partial, float):  # plus or minus one: a sum
+            if total is None:
+                total = own if partial > 0 else -own
+            else:
+                total = total + own if partial > 0 else total - own
+            continue
+        term = product(node, own, partial, singular)
+        total = term if total is None else total + term
+    return total
+
+
+def derivatives(root: Node, leaves: list[Node]) -> list[Node]:
+    """The derivatives of a node by leaves, zero constants among them."""
+    pool, order = root.pool, below([root])
+    partials: dict[Node, tuple] = {}
+    found = []
+    for leaf in leaves:
+        own: dict[Node, Node | None] = {leaf: root.pool.const(1.0)}
+        bit = leaf.mask
+        for node in order:
+            if node.mask & bit and node is not leaf:
+                own[node] = tangent(node, [own.get(arg) for arg in node.args], partials)
+        found.append(own.get(root) or pool.const(0.0))
+    return found
+
+
+def differentiate(graph: Graph) -> Graph:
+    """Add the derivatives by the free names."""
+    columns = derivatives(graph.value, [graph.pool.leaf("par", name) for name in graph.free])
+    return graph._replace(columns=tuple(columns))
+
+
+__all__ = ["derivatives", "differentiate", "tangent"]

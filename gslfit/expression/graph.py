@@ -1,0 +1,268 @@
+"""The graph of a formula: nodes that exist once, made by a pool; what depends on what.
+
+A node is an operation on nodes. Leaves are constants (``const``), parameters (``par``) and independent variables (``x``). Equal nodes are
+one node (hash-consing), so a shared subexpression is shared by construction, and a node's number is larger than its arguments': sorted by
+number, the nodes below a root are in an order in which they can be evaluated.
+"""
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from gslfit.errors import ExpressionError
+
+MAX_NODES = 50_000
+CONSTANT, SCALAR, POINT = 0, 1, 2  # what a node depends on at most: nothing, parameters, independent variables
+LEAVES = {"const": CONSTANT, "par": SCALAR, "x": POINT}
+
+
+class Node:
+    """One operation on other nodes; equal nodes of a pool are the same object."""
+
+    __slots__ = ("args", "level", "mask", "number", "op", "pool", "value")
+
+    def __init__(self, pool: Pool, op: str, args: tuple[Node, ...], value: float | str | None, level: int, mask: int):
+        self.pool, self.op, self.args, self.value, self.level, self.mask = pool, op, args, value, level, mask
+        self.number = len(pool.table)
+
+    def __repr__(self) -> str:
+        return show(self)
+
+    def __reduce__(self) -> str:
+        raise TypeError("nodes live in their pool: pickle the Formula")
+
+    def __add__(self, other: Operand) -> Node:
+        return self.pool.make("add", self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        return self.pool.make("add", other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        return self.pool.make("sub", self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        return self.pool.make("sub", other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        return self.pool.make("mul", self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        return self.pool.make("mul", other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        return self.pool.make("div", self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        return self.pool.make("div", other, self)
+
+    def __pow__(self, other: Operand) -> Node:
+        return self.pool.make("pow", self, other)
+
+    def __neg__(self) -> Node:
+        return self.pool.make("neg", self)
+
+
+Operand = Node | float | int
+
+
+class Pool:
+    """Makes nodes, each once.
+
+    Parameters
+    ----------
+    limit : int
+        How many nodes it makes before it says that the formula is too large.
+    """
+
+    def __init__(self, limit: int = MAX_NODES):
+        self.table: dict[tuple, Node] = {}
+        self.limit = limit
+        self.bits: dict[str, int] = {}
+
+    def make(self, op: str, *operands: Operand) -> Node:
+        """The node of an operation; numbers among the operands become constants."""
+        args = tuple(operand if isinstance(operand, Node) else self.const(operand) for operand in operands)
+        key = (op, *[arg.number for arg in args])
+        node = self.table.get(key)
+        if node is None:
+            level, mask = CONSTANT, 0
+            for arg in args:
+                mask |= arg.mask
+                if arg.level > level:
+                    level = arg.level
+            node = self.add(key, Node(self, op, args, None, level, mask))
+        return node
+
+    def add(self, key: tuple, node: Node) -> Node:
+        """Take a new node into the table."""
+        if len(self.table) >= self.limit:
+            raise ExpressionError(f"the formula or its derivatives need more than {self.limit} operations: split it up or simplify it")
+        self.table[key] = node
+        return node
+
+    def const(self, value: float) -> Node:
+        """The constant of a number; 0.0 and -0.0 are two."""
+        value = float(value)
+        key = ("const", struct.pack("d", value))
+        return self.table.get(key) or self.add(key, Node(self, "const", (), value, CONSTANT, 0))
+
+    def leaf(self, op: str, name: str) -> Node:
+        """The parameter (``par``) or independent variable (``x``) of a name."""
+        key = (op, name)
+        node = self.table.get(key)
+        if node is None:
+            mask = self.bits.setdefault(name, 1 << len(self.bits)) if op == "par" else 0
+            node = self.add(key, Node(self, op, (), name, LEAVES[op], mask))
+        return node
+
+
+class Graph(NamedTuple):
+    """A formula's value and its derivatives by the free names, as roots into one pool."""
+
+    pool: Pool
+    value: Node
+    columns: tuple[Node, ...]
+    free: tuple[str, ...]
+    independent: tuple[str, ...]
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """The value, then the derivatives."""
+        return (self.value, *self.columns)
+
+    def nodes(self) -> list[Node]:
+        """Every node that the roots need, arguments first."""
+        return below(self.roots)
+
+    def replace(self, change: dict[Node, Node]) -> Graph:
+        """The same with other roots."""
+        return self._replace(value=change[self.value], columns=tuple(change[root] for root in self.columns))
+
+    def __str__(self) -> str:
+        labels = {node: f"n{k}" for k, node in enumerate(node for node in self.nodes() if node.args)}
+        lines = [f"{label} = {node.op} {' '.join(labels.get(arg) or show(arg) for arg in node.args)}" for node, label in labels.items()]
+        names = ["value", *[f"d/d{name}" for name in self.free]]
+        lines += [f"{name} = {labels.get(root) or show(root)}" for name, root in zip(names, self.roots, strict=False)]
+        return "\n".join(lines)
+
+
+def below(roots: Iterable[Node]) -> list[Node]:
+    """Every node that the roots need, arguments first."""
+    seen: set[Node] = set()
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node not in seen:
+            seen.add(node)
+            stack.extend(node.args)
+    return sorted(seen, key=lambda node: node.number)
+
+
+def rewrite(graph: Graph, rule: Callable[[Pool, Node, tuple[Node, ...]], Node]) -> Graph:
+    """Apply a rule to every node, arguments first.
+
+    Parameters
+    ----------
+    graph : Graph
+    rule : callable
+        ``rule(pool, node, args)`` gives the node to use instead of ``node``, whose arguments have become ``args``.
+    """
+    change: dict[Node, Node] = {}
+    for node in graph.nodes():
+        change[node] = rule(graph.pool, node, tuple(change[arg] for arg in node.args))
+    return graph.replace(change)
+
+
+def substitute(pool: Pool, roots: Sequence[Node], change: dict[Node, Node]) -> list[Node]:
+    """The roots with some leaves replaced by nodes."""
+    change = dict(change)
+    for node in below(roots):
+        if node not in change:
+            change[node] = pool.make(node.op, *[change[arg] for arg in node.args]) if node.args else node
+    return [change[root] for root in roots]
+
+
+def transplant(pool: Pool, roots: Sequence[Node], change: dict[Node, Node] | None = None) -> list[Node]:
+    """The roots of another pool, made anew in this one, with some leaves replaced."""
+    change = dict(change or {})
+    for node in below(roots):
+        if node in change:
+            continue
+        if node.op == "const":
+            assert isinstance(node.value, float)
+            change[node] = pool.const(node.value)
+        elif not node.args:
+            change[node] = pool.leaf(node.op, str(node.value))
+        else:
+            change[node] = pool.make(node.op, *[change[arg] for arg in node.args])
+    return [change[root] for root in roots]
+
+
+def uses(graph: Graph) -> dict[Node, int]:
+    """How many operations and roots use each node."""
+    count: dict[Node, int] = {}
+    for node in graph.nodes():
+        for arg in node.args:
+            count[arg] = count.get(arg, 0) + 1
+    for root in graph.roots:
+        count[root] = count.get(root, 0) + 1
+    return count
+
+
+def is_const(node: Node, value: float | None = None) -> bool:
+    """Whether a node is a constant (of that value)."""
+    return node.op == "const" and (value is None or node.value == value)
+
+
+def show(node: Node, depth: int = 6) -> str:
+    """A node as nested calls, for people."""
+    if not node.args:
+        return f"{node.value:.17g}" if isinstance(node.value, float) else str(node.value)
+    inside = ", ".join(show(arg, depth - 1) for arg in node.args) if depth else "..."
+    return f"{node.op}({inside})"
+
+
+def positive(node: Node, depth: int = 8) -> bool:
+    """Whether a node is surely above zero wherever it is not NaN."""
+    if is_const(node):
+        return float(node.value) > 0  # type: ignore[arg-type]
+    if not depth:
+        return False
+    if node.op in ("exp", "exp2", "cosh", "mulexp"):
+        return True
+    if node.op == "add":
+        a, b = node.args
+        return (positive(a, depth - 1) and nonnegative(b, depth - 1)) or (nonnegative(a, depth - 1) and positive(b, depth - 1))
+    if node.op in ("mul", "div", "sqrt", "recip", "hypot"):
+        return all(positive(arg, depth - 1) for arg in node.args)
+    return False
+
+
+def nonnegative(node: Node, depth: int = 8) -> bool:
+    """Whether a node is surely not below zero wherever it is not NaN."""
+    if is_const(node):
+        return float(node.value) >= 0  # type: ignore[arg-type]
+    if not depth:
+        return False
+    if node.op in ("square", "abs", "sqrt", "hypot") or positive(node, depth):
+        return True
+    if node.op == "mul" and node.args[0] is node.args[1]:
+        return True
+    if node.op == "pow" and is_const(node.args[1]):
+        power = float(node.args[1].value)  # type: ignore[arg-type]
+        return power == math.floor(power) and power % 2 == 0
+    return node.op in ("add", "mul", "div") and all(nonnegative(arg, depth - 1) for arg in node.args)
+
+
+def nonzero(node: Node, depth: int = 8) -> bool:
+    """Whether a node is surely not zero for finite arguments, but for underflow."""
+    if is_const(node):
+        return node.value != 0
+    if not depth:
+        return False
+    if node.op in ("recip", "neg", "mul", "div", "square", "cube"):
+        args = node.args if node.op not in ("recip", "div") else node.args[:-1]
+        return all(nonzero(arg, depth - 1) for arg in args)
+    return positive(node, depth)
