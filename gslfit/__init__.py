@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
+    "Formula": "formula",
     "Parameter": "parameter",
     "Parameters": "parameters",
 }

@@ -70,8 +70,8 @@ class Formula:
     Parameters
     ----------
     source : str or callable
-        Text in Python's syntax: one expression, or several lines (or parts between semicolons) of assignments that end in one. Or a function
-        of NumPy operations, which is traced once with symbolic arguments.
+        Text in Python's syntax: one expression, or several lines (or parts between semicolons) of assignments that end in one. Or a
+        function of NumPy operations, which is traced once with symbolic arguments.
     independent : str or sequence of str, optional
         Names of the independent variables; the other names are parameters, in order of appearance. Without it: of a text ``x``, of a
         function its first argument.
@@ -226,8 +226,8 @@ class Formula:
     def _values(self, args: tuple, values: Mapping[str, Any]) -> dict[str, Any]:
         """Values by name, from positional and keyword arguments and the defaults."""
         if len(args) > len(self.independent):
-            raise InputTypeError(f"{self!r} has {len(self.independent)} independent variables ({', '.join(self.independent)}), not {len(args)}; "
-                                 "give the parameters by name")
+            raise InputTypeError(f"{self!r} has {len(self.independent)} independent variables ({', '.join(self.independent)}), "
+                                 f"not {len(args)}; give the parameters by name")
         given = {**self.defaults, **dict(zip(self.independent, args, strict=False))}
         twice = sorted(set(values) & set(self.independent[:len(args)]))
         if twice:
@@ -252,7 +252,8 @@ class Formula:
                 raise InputError(f"{odd[0]!r} is to be either free or an input, and named once")
 
     def __repr__(self) -> str:
-        which = f", independent={self.independent[0] if len(self.independent) == 1 else self.independent!r}" if self.independent != ("x",) else ""
+        shown = self.independent[0] if len(self.independent) == 1 else self.independent
+        which = f", independent={shown!r}" if shown != "x" else ""
         return f"Formula({self.text!r}{which})"
 
     def __eq__(self, other: object) -> bool:

@@ -1,5 +1,6 @@
 """A lowered program, interpreted by NumPy: the oracle of the block evaluator in C, and of nothing but the contract."""
 import numpy as np
+
 from gslfit.expression.operations import OPERATIONS
 
 

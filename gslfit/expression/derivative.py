@@ -37,13 +37,11 @@ def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | 
         if own is None or partial is None:
             continue
         if isinstance(partial, float):  # plus or minus one: a sum
-            if total is None:
-                total = own if partial > 0 else -own
-            else:
-                total = total + own if partial > 0 else total - own
-            continue
-        term = product(node, own, partial, singular)
-        total = term if total is None else total + term
+            term, minus = own, partial < 0
+        else:
+            term, minus = product(node, own, partial, singular), False
+        signed = -term if minus else term
+        total = signed if total is None else total + signed
     return total
 
 

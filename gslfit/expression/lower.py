@@ -41,13 +41,14 @@ class Lowered(NamedTuple):
             numbered = [(opcodes[op][0], *rest) for op, *rest in instructions]
             return np.array(numbered, dtype=np.int32).reshape(len(numbered), 5)
 
-        return {"nx": len(self.independent), "nfree": len(self.free), "ninput": len(self.inputs), "constants": np.array(self.constants, float),
+        return {"nx": len(self.independent), "nfree": len(self.free), "ninput": len(self.inputs),
+                "constants": np.array(self.constants, float),
                 "prologue": rows(self.prologue), "body": rows(self.body), "nvalue": self.nvalue,
                 "outputs": np.array(self.outputs, dtype=np.int32)}
 
     def listing(self) -> str:
         """The program for people: one instruction a line."""
-        names = {k: name for k, name in enumerate((*self.free, *self.inputs))}
+        names = dict(enumerate((*self.free, *self.inputs)))
         names |= {len(names) + k: f"{value:.12g}" for k, value in enumerate(self.constants)}
 
         def scalar(number: int) -> str:

@@ -146,7 +146,7 @@ def mulz(a: Any, b: Any) -> Any:
 
 def truth(function: Callable[..., Any]) -> Callable[..., Any]:
     """A comparison whose value is 1.0 or 0.0."""
-    return lambda *args: np.asarray(function(*args), float)[()]
+    return lambda *args: np.asarray(function(*args), float) + 0.0
 
 
 def trigamma(a: Any) -> Any:
@@ -159,7 +159,7 @@ def call(name: str) -> Callable[..., Node]:
     return lambda a: make(a, name, a)
 
 
-exp, log, sqrt, sin, cos, sinh, cosh, square, sign = map(call, "exp log sqrt sin cos sinh cosh square sign".split())
+exp, log, sqrt, sin, cos, sinh, cosh, square, sign = map(call, ["exp", "log", "sqrt", "sin", "cos", "sinh", "cosh", "square", "sign"])
 
 
 def _not_positive(node: Node) -> bool:
@@ -212,7 +212,7 @@ OPERATIONS: dict[str, Operation] = {
     "or": O(2, truth(np.logical_or), lambda f, a, b: (None, None), latex=r"{0} \vee {1}"),
     "xor": O(2, truth(np.logical_xor), lambda f, a, b: (None, None), latex=r"{0} \oplus {1}"),
     "not": O(1, truth(np.logical_not), lambda f, a: (None,), latex=r"\neg {0}"),
-    "select": O(3, lambda a, b, c: np.where(np.asarray(a) != 0, b, c)[()], tangent=lambda f, t: gate(f, f.args[0], t[1], t[2]),
+    "select": O(3, lambda a, b, c: np.where(np.asarray(a) != 0, b, c) + 0.0, tangent=lambda f, t: gate(f, f.args[0], t[1], t[2]),
                 latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
     "isnan": O(1, truth(np.isnan), lambda f, a: (None,)),
     "isinf": O(1, truth(np.isinf), lambda f, a: (None,)),

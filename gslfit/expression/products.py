@@ -18,9 +18,12 @@ from typing import NamedTuple
 
 from gslfit.expression.graph import POINT, Graph, Node, Pool, below
 
-MULTIPLICATIVE = frozenset("mul div neg recip square cube powi".split())
-JUMPS = frozenset("floor ceil trunc rint sign copysign step mod fmod lt le gt ge eq ne isnan isinf isfinite".split())
-GROWING = frozenset("exp exp2 expm1 sinh cosh".split())
+MULTIPLICATIVE = frozenset(["mul", "div", "neg", "recip", "square", "cube", "powi"])
+JUMPS = frozenset((
+    "floor", "ceil", "trunc", "rint", "sign", "copysign", "step", "mod", "fmod", "lt", "le", "gt", "ge", "eq", "ne", "isnan",
+    "isinf", "isfinite",
+))
+GROWING = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
 MOST_COPIES = 6  # of one factor; a higher power is one operation
 
 Atom = Node | tuple  # a node; ("recip", atom), ("power", atom, k), ("both", atom, atom), ("gated", atom, atom)
@@ -132,7 +135,7 @@ def overflows_with(node: Node, divisor: Node) -> bool:
         part = stack.pop()
         if part is node:
             return True
-        if part.op in ("add", "sub", "mul", "neg", "square", "sqrt", "div", "cube") or part.op in GROWING and part.args == node.args:
+        if part.op in ("add", "sub", "mul", "neg", "square", "sqrt", "div", "cube") or (part.op in GROWING and part.args == node.args):
             stack.extend(part.args)
     return False
 
@@ -303,13 +306,13 @@ def multiply_out(graph: Graph, pairs: bool) -> Graph:
                   key=lambda job: (plan.depth[job[0]], job[1].total(), len(job[2].powers), job[0].number))
     bases = sorted(plan.bases, key=lambda base: plan.depth[base])
     at = 0
-    for node, atoms, part in [*jobs, (None, None, None)]:
-        while at < len(bases) and (node is None or plan.depth[bases[at]] <= plan.depth[node]):
-            base = bases[at]
-            plan.final[base] = rebuild(plan, base)
+    for node, atoms, part in jobs:
+        while at < len(bases) and plan.depth[bases[at]] <= plan.depth[node]:
+            plan.final[bases[at]] = rebuild(plan, bases[at])
             at += 1
-        if node is not None:
-            plan.final[node] = build(plan, node, atoms, part)
+        plan.final[node] = build(plan, node, atoms, part)
+    for base in bases[at:]:
+        plan.final[base] = rebuild(plan, base)
     for root in graph.roots:
         if root not in plan.final:
             plan.final[root] = build(plan, root, *split(plan.views[root]))

@@ -9,9 +9,9 @@ import ast
 from collections.abc import Callable, Mapping
 
 from gslfit.errors import ExpressionError
-from gslfit.expression.vocabulary import ARITIES, CONSTANTS, FUNCTIONS
 from gslfit.expression.grammar import NUMERIC, parse
 from gslfit.expression.graph import Node, Pool
+from gslfit.expression.vocabulary import ARITIES, CONSTANTS, FUNCTIONS
 
 BINARY: dict[type, str] = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow", ast.Mod: "mod",
                            ast.BitAnd: "and", ast.BitOr: "or"}
