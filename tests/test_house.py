@@ -1,6 +1,7 @@
 """What holds for every file: nothing heavy is imported unasked, no state is global, no file names a machine."""
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,10 +64,12 @@ def test_no_c_globals(path):
 
 def committed():
     """The project's files: what git tracks where there is git, else everything in its folders."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True) if (ROOT / ".git").exists() else None
-    if listed and listed.returncode == 0:
-        return [ROOT / name for name in listed.stdout.split("\0") if name]
-    return [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix not in (".so", ".pyc")]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+        if listed.returncode == 0:
+            return [ROOT / name for name in listed.stdout.split("\0") if name]
+    junk = {"__pycache__", ".hypothesis", "output"}
+    return [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix not in (".so", ".pyc") and not junk & set(path.parts)]
 
 
 def test_no_machine_paths():
