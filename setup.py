@@ -103,7 +103,7 @@ def extension(name, *c_sources, depends=()):
 
 
 EXTENSIONS = [
-    extension("_multifit"),
+    extension("_multifit", "src/loop.c", "src/guard.c", depends=["src/solver.pxi"]),
     extension("_program", "src/program.c"),
 ]
 

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 # from the ground up; names on one line may not use each other
 LAYERS = [line.split() for line in """
 errors
+outcome pointers
 report
 _multifit _nlinear _siman _linalg
 multifit

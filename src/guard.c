@@ -1,0 +1,329 @@
+/* The guard between GSL and the caller's functions: see guard.h. */
+#ifndef GSL_RANGE_CHECK_OFF
+#define GSL_RANGE_CHECK_OFF     /* indices are in range by construction */
+#endif
+#include "guard.h"
+
+#include <float.h>
+#include <gsl/gsl_blas.h>
+#include <gsl/gsl_errno.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#define PULSE_SECONDS 0.05
+#define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
+
+static double now(void)
+{
+    struct timespec t;
+#ifdef CLOCK_MONOTONIC
+    clock_gettime(CLOCK_MONOTONIC, &t);
+#else
+    timespec_get(&t, TIME_UTC);
+#endif
+    return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
+}
+
+int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
+{
+    memset(g, 0, sizeof *g);
+    g->scale = 1.0;
+    g->bad = -1;
+    g->x_seen = gsl_vector_alloc(p);
+    g->x_work = gsl_vector_alloc(p);
+    g->f_seen = gsl_vector_alloc(n);
+    g->f_work = gsl_vector_alloc(n);
+    g->f_work2 = gsl_vector_alloc(n);
+    if (products)
+        g->x_dense = gsl_vector_alloc(p);
+    return g->x_seen && g->x_work && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense) ? GSL_SUCCESS : GSL_ENOMEM;
+}
+
+void gslfit_guard_free(gslfit_guard *g)
+{
+    gsl_vector *vectors[] = {g->x_seen, g->x_work, g->f_seen, g->f_work, g->f_work2, g->x_dense};
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        gsl_vector_free(vectors[i]);
+    gsl_matrix_free(g->dense);
+}
+
+/* Forget the last fit. The first residual after this is the start's. */
+void gslfit_guard_start(gslfit_guard *g)
+{
+    g->nfev = g->njev = g->rejected = 0;
+    g->started = g->stop = g->bad_jacobian = g->dense_known = 0;
+    g->scale = 1.0;
+    g->bad = -1;
+    if (g->h <= 0.0)
+        g->h = g->centred ? cbrt(DBL_EPSILON) : sqrt(DBL_EPSILON);
+    g->beat = now();
+    gsl_vector_set_all(g->x_seen, NAN);
+}
+
+static int same(const gsl_vector *a, const gsl_vector *b)
+{
+    for (size_t i = 0; i < a->size; i++)
+        if (!(gsl_vector_get(a, i) == gsl_vector_get(b, i)))
+            return 0;
+    return 1;
+}
+
+static int all_finite(const gsl_vector *v)
+{
+    for (size_t i = 0; i < v->size; i++)
+        if (!isfinite(v->data[i * v->stride]))
+            return 0;
+    return 1;
+}
+
+static long first_bad(const gsl_vector *v)
+{
+    for (size_t i = 0; i < v->size; i++)
+        if (!isfinite(v->data[i * v->stride]))
+            return (long) i;
+    return -1;
+}
+
+/* Before any call: may it still be made? */
+static int may_call(gslfit_guard *g)
+{
+    if (!g->stop && g->pulse) {
+        double t = now();
+        if (t - g->beat > PULSE_SECONDS) {
+            g->beat = t;
+            if (g->pulse(g->who))
+                g->stop = GSL_EFAILED;
+        }
+    }
+    return g->stop;
+}
+
+/* The caller's residuals, as they are. */
+static int raw_f(gslfit_guard *g, const gsl_vector *x, gsl_vector *f)
+{
+    if (may_call(g))
+        return g->stop;
+    if (g->max_nfev && g->nfev >= g->max_nfev)
+        return g->stop = GSL_EMAXITER;
+    g->nfev++;
+    return g->stop = g->fn.f(x, g->fn.params, f);
+}
+
+/* A residual longer than any: GSL refuses the step that led to it and tries a shorter one. (A NaN would do in some of GSL's
+   comparisons and be taken for progress in others.) */
+static void refuse(gslfit_guard *g, gsl_vector *f)
+{
+    g->rejected++;
+    gsl_vector_set_zero(f);
+    gsl_vector_set(f, 0, DBL_MAX);
+}
+
+static void choose_scale(gslfit_guard *g, const gsl_vector *f)
+{
+    double largest = 0.0;
+    int exponent;
+    for (size_t i = 0; i < f->size; i++) {
+        double a = fabs(gsl_vector_get(f, i)) * (g->root_weights ? g->root_weights[i] : 1.0);
+        if (a > largest)
+            largest = a;
+    }
+    if (largest == 0.0)
+        return;
+    frexp(largest, &exponent);
+    if (g->normalise || abs(exponent) > SAFE_EXPONENT)
+        g->scale = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+}
+
+/* Multiply row i of what the caller gave by what GSL is to see of it. */
+static double factor(const gslfit_guard *g, size_t i)
+{
+    return g->root_weights ? g->scale * g->root_weights[i] : g->scale;
+}
+
+static void weigh(const gslfit_guard *g, gsl_vector *f)
+{
+    if (!g->root_weights && g->scale == 1.0)
+        return;
+    for (size_t i = 0; i < f->size; i++)
+        f->data[i * f->stride] *= factor(g, i);
+}
+
+int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
+{
+    gslfit_guard *g = guard;
+    if (!all_finite(x)) {
+        if (g->stop)
+            return g->stop;
+        refuse(g, f);
+        return GSL_SUCCESS;
+    }
+    if (raw_f(g, x, f))
+        return g->stop;
+    if (!all_finite(f)) {
+        if (!g->started) {
+            g->bad = first_bad(f);
+            return g->stop = GSL_EBADFUNC;
+        }
+        refuse(g, f);
+        return GSL_SUCCESS;
+    }
+    if (!g->started) {
+        choose_scale(g, f);
+        g->started = 1;
+    }
+    if (!g->fn.df && !g->fn.product) {
+        gsl_vector_memcpy(g->x_seen, x);
+        gsl_vector_memcpy(g->f_seen, f);
+    }
+    weigh(g, f);
+    if (!all_finite(f))
+        refuse(g, f);
+    return GSL_SUCCESS;
+}
+
+/* f at x with component j moved by h; sets *finite. */
+static int moved_f(gslfit_guard *g, size_t j, double h, gsl_vector *f, int *finite)
+{
+    double xj = gsl_vector_get(g->x_work, j);
+    gsl_vector_set(g->x_work, j, xj + h);
+    int status = raw_f(g, g->x_work, f);
+    gsl_vector_set(g->x_work, j, xj);
+    *finite = !status && all_finite(f);
+    return status;
+}
+
+/* Column j by differences: the side that is asked for, the other side where f is not finite there. */
+static int difference_column(gslfit_guard *g, size_t j, gsl_matrix *J)
+{
+    double xj = gsl_vector_get(g->x_work, j);
+    volatile double up = xj + g->h * (xj == 0.0 ? 1.0 : fabs(xj));
+    double h = up - xj, ahead = h, behind = 0.0;
+    const gsl_vector *high = g->f_work, *low = g->f_seen;
+    int up_finite, down_finite = 0;
+    if (moved_f(g, j, h, g->f_work, &up_finite))
+        return g->stop;
+    if (g->centred || !up_finite) {
+        if (moved_f(g, j, -h, g->f_work2, &down_finite))
+            return g->stop;
+        if (down_finite) {
+            low = g->f_work2;
+            behind = h;
+        }
+        if (!up_finite) {
+            high = g->f_seen;
+            ahead = 0.0;
+        }
+    }
+    if (!up_finite && !down_finite) {
+        g->bad = (long) j;
+        g->bad_jacobian = 1;
+        return g->stop = GSL_EBADFUNC;
+    }
+    for (size_t i = 0; i < J->size1; i++)
+        gsl_matrix_set(J, i, j, (gsl_vector_get(high, i) - gsl_vector_get(low, i)) / (ahead + behind));
+    return GSL_SUCCESS;
+}
+
+static int differences(gslfit_guard *g, const gsl_vector *x, gsl_matrix *J)
+{
+    if (!same(x, g->x_seen)) {
+        if (raw_f(g, x, g->f_seen))
+            return g->stop;
+        gsl_vector_memcpy(g->x_seen, x);
+    }
+    gsl_vector_memcpy(g->x_work, x);
+    for (size_t j = 0; j < x->size; j++)
+        if (difference_column(g, j, J))
+            return g->stop;
+    return GSL_SUCCESS;
+}
+
+/* The Jacobian is finite, once weighed; else the calls end here. */
+static int finish_jacobian(gslfit_guard *g, gsl_matrix *J)
+{
+    for (size_t i = 0; i < J->size1; i++) {
+        double *row = J->data + i * J->tda, w = factor(g, i), sum = 0.0;
+        for (size_t j = 0; j < J->size2; j++) {
+            row[j] *= w;
+            sum += row[j] * 0.0;                /* NaN if any element is not finite */
+        }
+        if (sum != 0.0) {
+            size_t j = 0;
+            while (isfinite(row[j]))
+                j++;
+            g->bad = (long) (i * J->size2 + j);
+            g->bad_jacobian = 1;
+            return g->stop = GSL_EBADFUNC;
+        }
+    }
+    return GSL_SUCCESS;
+}
+
+int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J)
+{
+    gslfit_guard *g = guard;
+    if (may_call(g))
+        return g->stop;
+    g->njev++;
+    g->stop = g->fn.df ? g->fn.df(x, g->fn.params, J) : differences(g, x, J);
+    return g->stop ? g->stop : finish_jacobian(g, J);
+}
+
+int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv)
+{
+    gslfit_guard *g = guard;
+    if (may_call(g))
+        return g->stop;
+    g->stop = g->fn.fvv(x, v, g->fn.params, fvv);
+    weigh(g, fvv);
+    return g->stop;
+}
+
+/* J^T u, J u and J^T J by way of the whole Jacobian, which is kept for the next product at the same x. */
+static int dense_product(gslfit_guard *g, CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, gsl_vector *v,
+                         gsl_matrix *JTJ)
+{
+    if (!g->dense && !(g->dense = gsl_matrix_alloc(g->fn.n, g->fn.p)))
+        return g->stop = GSL_ENOMEM;
+    if (!g->dense_known || !same(x, g->x_dense)) {
+        g->dense_known = 0;
+        if (gslfit_guard_df(x, g, g->dense))
+            return g->stop;
+        gsl_vector_memcpy(g->x_dense, x);
+        g->dense_known = 1;
+    }
+    if (v)
+        gsl_blas_dgemv(transpose, 1.0, g->dense, u, 0.0, v);
+    if (JTJ)
+        gsl_blas_dsyrk(CblasLower, CblasTrans, 1.0, g->dense, 0.0, JTJ);
+    return GSL_SUCCESS;
+}
+
+int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
+                         gsl_matrix *JTJ)
+{
+    gslfit_guard *g = guard;
+    if (!g->fn.product)
+        return dense_product(g, transpose, x, u, v, JTJ);
+    if (may_call(g))
+        return g->stop;
+    g->njev++;
+    if (transpose == CblasTrans && u) {         /* J is diag(factor) times the caller's, so J^T u is its transpose times factor*u */
+        gsl_vector_memcpy(g->f_work, u);
+        weigh(g, g->f_work);
+        u = g->f_work;
+    }
+    if ((g->stop = g->fn.product(transpose, x, u, g->fn.params, v, JTJ)))
+        return g->stop;
+    if (transpose == CblasNoTrans && v)
+        weigh(g, v);
+    if (JTJ)
+        gsl_matrix_scale(JTJ, g->scale * g->scale);
+    if ((v && !all_finite(v))) {
+        g->bad = first_bad(v);
+        g->bad_jacobian = 1;
+        g->stop = GSL_EBADFUNC;
+    }
+    return g->stop;
+}

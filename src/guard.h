@@ -1,0 +1,64 @@
+/* The guard between GSL's least-squares solvers and the caller's functions.
+   Plain C: it can't touch the interpreter, so it runs without its lock whenever the caller's functions are C. */
+#ifndef GSLFIT_GUARD_H
+#define GSLFIT_GUARD_H
+
+#include <gsl/gsl_cblas.h>
+#include <gsl/gsl_matrix.h>
+#include <gsl/gsl_vector.h>
+#include <gsl/gsl_version.h>
+
+/* GSL 2.5 has its modified Cholesky solver under the name that the plain one has since 2.6. */
+#if GSL_MAJOR_VERSION == 2 && GSL_MINOR_VERSION < 6
+#define GSLFIT_MCHOLESKY(family) gsl_##family##_nlinear_solver_cholesky
+#else
+#define GSLFIT_MCHOLESKY(family) gsl_##family##_nlinear_solver_mcholesky
+#endif
+
+/* The caller's functions, in GSL's own signatures. Extension modules hand this struct to each other. */
+typedef struct {
+    int (*f)(const gsl_vector *x, void *params, gsl_vector *f);
+    int (*df)(const gsl_vector *x, void *params, gsl_matrix *J);                              /* NULL: differences of f */
+    int (*fvv)(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv);      /* NULL: GSL's differences */
+    int (*product)(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *params, gsl_vector *v,
+                   gsl_matrix *JTJ);                                                          /* NULL: by way of df */
+    void *params;
+    size_t n, p;
+} gslfit_function;
+
+/* What stands between GSL and those functions. It counts and limits the calls, stops calling after a failure, turns a residual
+   that is not finite into a step that GSL rejects, weighs, keeps the residuals' size far from overflow, makes Jacobians by
+   differences, and looks for interrupts. */
+typedef struct {
+    gslfit_function fn;
+    const double *root_weights;     /* NULL, or n factors */
+    int normalise;                  /* scale the residuals to about 1 at the start, always; else only where they are extreme */
+    double scale;                   /* a power of two: what GSL sees is scale * root_weights * f */
+    int centred;                    /* differences: 0 forward, 1 centred */
+    double h;                       /* their relative step */
+    size_t nfev, njev, max_nfev;    /* max_nfev 0: no limit */
+    int started;                    /* 0 until the start has been evaluated: there a residual that is not finite is an error */
+    int stop;                       /* the status that ended the calls; 0 while they go on */
+    size_t rejected;                /* residuals that were not finite */
+    long bad;                       /* index of the element that was not finite, where that ended the calls; else -1 */
+    int bad_jacobian;               /* that element is one of the Jacobian */
+    int (*pulse)(void *who);        /* called now and then while the functions run; not 0 ends the calls */
+    void *who;
+    double beat;                    /* when it was called last, in seconds */
+    gsl_vector *x_seen, *f_seen;    /* where f was evaluated last, unscaled (kept for differences only) */
+    gsl_vector *x_work, *f_work, *f_work2;
+    gsl_matrix *dense;              /* the Jacobian at x_dense, where products are asked of a function that has only df */
+    gsl_vector *x_dense;
+    int dense_known;
+} gslfit_guard;
+
+int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products);
+void gslfit_guard_free(gslfit_guard *g);
+void gslfit_guard_start(gslfit_guard *g);
+int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f);
+int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J);
+int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv);
+int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
+                         gsl_matrix *JTJ);
+
+#endif

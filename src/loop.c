@@ -1,0 +1,338 @@
+/* The one iteration loop, with its stopping test: see loop.h.
+
+   The test is blind to the units of residuals and parameters. With theta the angle between the residual f and the space that the
+   Jacobian's columns span, cos(theta)^2 is the part of chi-square that a full Gauss-Newton step promises to remove (Bates and Watts 1981,
+   Technometrics 23, 179). The cheap tests of MINPACK (relative gradient per column, relative step, decrease of chi-square) only
+   nominate a point; before it is called a minimum one QR decomposition on scaled columns has to agree, so that neither a short
+   step taken in a collapsed trust region nor nearly parallel columns pass for convergence. */
+#ifndef GSL_RANGE_CHECK_OFF
+#define GSL_RANGE_CHECK_OFF     /* indices are in range by construction */
+#endif
+#include "loop.h"
+
+#include <float.h>
+#include <gsl/gsl_blas.h>
+#include <gsl/gsl_eigen.h>
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
+#include <gsl/gsl_permutation.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRIES 8               /* further attempts after "no progress": each of GSL's makes 10 to 15 trial steps, ever shorter */
+#define CLOSE_ANGLE 1e-5        /* a minimum for all purposes: the parameters are within about 1e-5 sqrt(n) standard errors of it */
+#define CLOSE_STEP 1e-7
+#define NOISE (100 * DBL_EPSILON)
+
+int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
+{
+    memset(l, 0, sizeof *l);
+    l->column = calloc(4 * p, sizeof(double));
+    if (!l->column)
+        return GSL_ENOMEM;
+    l->slope = l->column + p;
+    l->step = l->slope + p;
+    l->x_before = l->step + p;
+    if (!dense)
+        return GSL_SUCCESS;
+    l->J = gsl_matrix_alloc(n, p);
+    l->A = gsl_matrix_alloc(n, p);
+    return l->J && l->A ? GSL_SUCCESS : GSL_ENOMEM;
+}
+
+void gslfit_loop_free(gslfit_loop *l)
+{
+    free(l->column);
+    gsl_matrix_free(l->J);
+    gsl_matrix_free(l->A);
+}
+
+const char *gslfit_ending_name(int ending)
+{
+    static const char *names[] = {"FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
+                                  "GRADIENT", "STEP", "CHISQUARE", "EXACT", "PRECISION"};
+    return names[ending - GSLFIT_FAILED];
+}
+
+/* Euclidean length without overflow or underflow on the way. */
+static double length(const double *v, size_t n, size_t stride)
+{
+    double sum = 0.0, largest = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += v[i * stride] * v[i * stride];
+    if (sum > 1e-280 && sum < 1e280)
+        return sqrt(sum);
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(v[i * stride]));
+    if (largest == 0.0 || !isfinite(largest))
+        return largest;
+    sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (v[i * stride] / largest) * (v[i * stride] / largest);
+    return largest * sqrt(sum);
+}
+
+/* Lengths of J's columns and their scalar products with f/|f|. */
+static void columns(gslfit_loop *l)
+{
+    const gsl_matrix *J = l->J;
+    const gsl_vector *f = l->engine.f;
+    size_t p = J->size2;
+    memset(l->column, 0, p * sizeof(double));
+    memset(l->slope, 0, p * sizeof(double));
+    for (size_t i = 0; i < J->size1; i++) {
+        const double *row = J->data + i * J->tda;
+        double fi = l->fnorm > 0.0 ? f->data[i * f->stride] / l->fnorm : 0.0;
+        for (size_t j = 0; j < p; j++) {
+            l->column[j] += row[j] * row[j];
+            l->slope[j] += row[j] * fi;
+        }
+    }
+    for (size_t j = 0; j < p; j++)
+        l->column[j] = l->column[j] > 1e-280 && l->column[j] < 1e280 ? sqrt(l->column[j]) : length(J->data + j, J->size1, J->tda);
+}
+
+/* The same from J^T J and J^T f; without J^T J the columns' lengths are unknown and left 0. */
+static void products(gslfit_loop *l)
+{
+    for (size_t j = 0; j < l->engine.x->size; j++) {
+        l->column[j] = l->engine.JTJ ? sqrt(gsl_matrix_get(l->engine.JTJ, j, j)) : 0.0;
+        l->slope[j] = l->fnorm > 0.0 ? gsl_vector_get(l->engine.g, j) / l->fnorm : 0.0;
+    }
+}
+
+/* Bring everything the tests look at up to date. */
+static int look(gslfit_loop *l)
+{
+    gslfit_engine *e = &l->engine;
+    l->fnorm = length(e->f->data, e->f->size, e->f->stride);
+    l->cosine = -1.0;
+    if (e->jacobian) {
+        int status = e->jacobian(e->solver, l->J);
+        if (status)
+            return status;
+        columns(l);
+    }
+    else
+        products(l);
+    l->gradient = 0.0;
+    for (size_t j = 0; j < e->x->size; j++)
+        if (l->column[j] > 0.0)
+            l->gradient = fmax(l->gradient, fabs(l->slope[j]) / l->column[j]);
+    return GSL_SUCCESS;
+}
+
+/* QR on scaled columns: the cosine, the rank and the Gauss-Newton step. */
+static int project_qr(gslfit_loop *l)
+{
+    size_t n = l->J->size1, p = l->J->size2;
+    int status = GSL_ENOMEM, sign;
+    gsl_vector *tau = gsl_vector_alloc(p), *work = gsl_vector_alloc(p), *q = gsl_vector_alloc(n);
+    gsl_permutation *order = gsl_permutation_alloc(p);
+    if (!tau || !work || !q || !order)
+        goto done;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < p; j++)
+            gsl_matrix_set(l->A, i, j, l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0);
+        gsl_vector_set(q, i, gsl_vector_get(l->engine.f, i) / l->fnorm);
+    }
+    if ((status = gsl_linalg_QRPT_decomp(l->A, tau, order, &sign, work)) || (status = gsl_linalg_QR_QTvec(l->A, tau, q)))
+        goto done;
+    double largest = fabs(gsl_matrix_get(l->A, 0, 0));
+    for (l->rank = 0; l->rank < p && fabs(gsl_matrix_get(l->A, l->rank, l->rank)) > (double) n * DBL_EPSILON * largest;)
+        l->rank++;
+    l->cosine = length(q->data, l->rank, 1);
+    memset(l->step, 0, p * sizeof(double));
+    for (size_t k = l->rank; k-- > 0;) {
+        double sum = gsl_vector_get(q, k);
+        for (size_t m = k + 1; m < l->rank; m++)
+            sum -= gsl_matrix_get(l->A, k, m) * l->step[gsl_permutation_get(order, m)];
+        l->step[gsl_permutation_get(order, k)] = sum / gsl_matrix_get(l->A, k, k);
+    }
+done:
+    gsl_vector_free(tau);
+    gsl_vector_free(work);
+    gsl_vector_free(q);
+    gsl_permutation_free(order);
+    return status;
+}
+
+/* The same by the eigenvalues of scaled J^T J. */
+static int project_normal(gslfit_loop *l)
+{
+    size_t p = l->engine.x->size;
+    int status = GSL_ENOMEM;
+    gsl_matrix *S = gsl_matrix_alloc(p, p), *V = gsl_matrix_alloc(p, p);
+    gsl_vector *eigen = gsl_vector_alloc(p);
+    gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(p);
+    if (!S || !V || !eigen || !work)
+        goto done;
+    for (size_t i = 0; i < p; i++)
+        for (size_t j = 0; j <= i; j++) {
+            double scale = l->column[i] * l->column[j];
+            gsl_matrix_set(S, i, j, scale > 0.0 ? gsl_matrix_get(l->engine.JTJ, i, j) / scale : (i == j));
+        }
+    if ((status = gsl_eigen_symmv(S, eigen, V, work)))
+        goto done;
+    double largest = gsl_vector_max(eigen), square = 0.0;
+    l->rank = 0;
+    memset(l->step, 0, p * sizeof(double));
+    for (size_t k = 0; k < p; k++) {
+        double lambda = gsl_vector_get(eigen, k), part = 0.0;
+        if (!(lambda > (double) p * DBL_EPSILON * largest))
+            continue;
+        l->rank++;
+        for (size_t j = 0; j < p; j++)
+            if (l->column[j] > 0.0)
+                part += gsl_matrix_get(V, j, k) * l->slope[j] / l->column[j];
+        square += part * part / lambda;
+        for (size_t j = 0; j < p; j++)
+            l->step[j] += gsl_matrix_get(V, j, k) * part / lambda;
+    }
+    l->cosine = sqrt(square);
+done:
+    gsl_matrix_free(S);
+    gsl_matrix_free(V);
+    gsl_vector_free(eigen);
+    if (work)
+        gsl_eigen_symmv_free(work);
+    return status;
+}
+
+/* The cosine and the Gauss-Newton step here, unless they are known. `step` holds |J_j| times the step over |f|. 0 if they can't be had. */
+static int project(gslfit_loop *l)
+{
+    if (l->cosine >= 0.0)
+        return 1;
+    if (l->engine.jacobian)
+        return project_qr(l) == GSL_SUCCESS;
+    return l->engine.JTJ && project_normal(l) == GSL_SUCCESS;
+}
+
+/* Is |dx_j| negligible beside |x_j|, or its effect beside |f|? `effect` is |J_j| |dx_j| / |f|. */
+static int negligible(double dx, double x, double effect, double tol)
+{
+    return fabs(dx) <= tol * fabs(x) || effect <= tol;
+}
+
+static int small_step(const gslfit_loop *l, double tol)
+{
+    const gslfit_engine *e = &l->engine;
+    for (size_t j = 0; j < e->x->size; j++) {
+        double dx = gsl_vector_get(e->dx, j);
+        double effect = l->column[j] > 0.0 ? l->column[j] * fabs(dx) / l->fnorm : (e->jacobian || e->JTJ ? 0.0 : INFINITY);
+        if (!negligible(dx, gsl_vector_get(e->x, j), effect, tol))
+            return 0;
+    }
+    return 1;
+}
+
+/* Would the full Gauss-Newton step from here be negligible too? */
+static int small_next(const gslfit_loop *l, double tol)
+{
+    for (size_t j = 0; j < l->engine.x->size; j++) {
+        double dx = l->column[j] > 0.0 ? l->step[j] * l->fnorm / l->column[j] : 0.0;
+        if (!negligible(dx, gsl_vector_get(l->engine.x, j), fabs(l->step[j]), tol))
+            return 0;
+    }
+    return 1;
+}
+
+/* The stopping test after a step that took |f| from `before` to l->fnorm; before < 0 at the start. */
+static int converged(gslfit_loop *l, double before)
+{
+    int known = l->engine.jacobian || l->engine.JTJ;
+    if (l->fnorm == 0.0)
+        return GSLFIT_EXACT;
+    if (known && l->gradient <= l->gtol && project(l) && l->cosine <= l->gtol)
+        return GSLFIT_GRADIENT;
+    if (before < 0.0)
+        return GSLFIT_RUNNING;
+    if (small_step(l, l->xtol) && (!known || (project(l) && small_next(l, l->xtol))))
+        return GSLFIT_STEP;
+    double decrease = 1.0 - (l->fnorm / before) * (l->fnorm / before);
+    if (decrease <= l->ftol && l->gradient * l->gradient <= l->ftol && (!known || (project(l) && l->cosine * l->cosine <= l->ftol)))
+        return GSLFIT_CHISQUARE;
+    return GSLFIT_RUNNING;
+}
+
+/* GSL can't go on. Is this a minimum, to what double precision can tell? */
+static int at_minimum(gslfit_loop *l)
+{
+    double model = 0.0;
+    for (size_t j = 0; j < l->engine.x->size; j++)
+        model = fmax(model, l->column[j] * fabs(gsl_vector_get(l->engine.x, j)));
+    if (l->fnorm == 0.0 || l->fnorm <= NOISE * model)       /* what is left is the rounding of the model itself */
+        return 1;
+    if (!project(l))
+        return 0;
+    return l->cosine <= fmax(CLOSE_ANGLE, NOISE * model / l->fnorm) || small_next(l, fmax(l->xtol, CLOSE_STEP));
+}
+
+static int moved(const gslfit_loop *l)
+{
+    for (size_t j = 0; j < l->engine.x->size; j++)
+        if (gsl_vector_get(l->engine.x, j) != l->x_before[j])
+            return 1;
+    return 0;
+}
+
+/* What a status other than success means for the fit. */
+static int ending_of(gslfit_loop *l, int status)
+{
+    const gslfit_guard *g = l->guard;
+    l->code = status;
+    if (g->stop == GSL_EMAXITER)
+        return GSLFIT_MAX_NFEV;
+    if (g->stop)
+        return g->bad_jacobian ? GSLFIT_NONFINITE : GSLFIT_FAILED;
+    if (status != GSL_ENOPROG && status != GSL_ETOLF && status != GSL_ETOLX && status != GSL_ETOLG)
+        return GSLFIT_FAILED;
+    return at_minimum(l) ? GSLFIT_PRECISION : GSLFIT_NO_PROGRESS;
+}
+
+/* One step that lowers chi-square, or the ending. */
+static int advance(gslfit_loop *l)
+{
+    gslfit_engine *e = &l->engine;
+    int status = GSL_SUCCESS, ending = GSLFIT_RUNNING;
+    double before = l->fnorm;
+    for (size_t j = 0; j < e->x->size; j++)
+        l->x_before[j] = gsl_vector_get(e->x, j);
+    for (int attempt = 0; attempt <= RETRIES; attempt++) {
+        status = e->iterate(e->solver);
+        if (status == GSL_SUCCESS && !moved(l)) {           /* lmniel gives up this way; it would do the same again */
+            status = GSL_ENOPROG;
+            attempt = RETRIES;
+        }
+        if (status == GSL_SUCCESS)
+            break;
+        ending = ending_of(l, status);
+        if (ending != GSLFIT_NO_PROGRESS || status != GSL_ENOPROG)
+            return ending;
+    }
+    if (status)
+        return ending;
+    l->niter++;
+    if ((status = look(l))) {
+        l->code = status;
+        return GSLFIT_FAILED;
+    }
+    ending = converged(l, before);
+    if (l->watch && l->watch(l->who) && ending <= 0)
+        return GSLFIT_STOPPED;
+    return ending;
+}
+
+/* Run a solver that has been set to its start until it converges or can't. */
+void gslfit_run(gslfit_loop *l)
+{
+    l->niter = l->rank = 0;
+    l->code = look(l);
+    l->ending = l->code ? GSLFIT_FAILED : converged(l, -1.0);
+    while (l->ending == GSLFIT_RUNNING)
+        l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
+    if (l->fnorm > 0.0 && l->ending != GSLFIT_FAILED && l->ending != GSLFIT_NONFINITE)
+        project(l);                                          /* for the rank and the cosine in the outcome */
+}

@@ -1,0 +1,72 @@
+# src/guard.h and src/loop.h as Cython sees them.
+from gsl cimport CBLAS_TRANSPOSE_t, gsl_matrix, gsl_vector
+
+cdef extern from "guard.h" nogil:
+    ctypedef struct gslfit_function:
+        int (*f)(const gsl_vector *x, void *params, gsl_vector *f) noexcept nogil
+        int (*df)(const gsl_vector *x, void *params, gsl_matrix *J) noexcept nogil
+        int (*fvv)(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv) noexcept nogil
+        int (*product)(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *params, gsl_vector *v,
+                       gsl_matrix *JTJ) noexcept nogil
+        void *params
+        size_t n
+        size_t p
+
+    ctypedef struct gslfit_guard:
+        gslfit_function fn
+        const double *root_weights
+        int normalise
+        double scale
+        int centred
+        double h
+        size_t nfev
+        size_t njev
+        size_t max_nfev
+        int started
+        int stop
+        size_t rejected
+        long bad
+        int bad_jacobian
+        int (*pulse)(void *who) noexcept nogil
+        void *who
+
+    int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
+    void gslfit_guard_free(gslfit_guard *g)
+    void gslfit_guard_start(gslfit_guard *g)
+    int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f) noexcept
+    int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J) noexcept
+    int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv) noexcept
+    int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
+                             gsl_matrix *JTJ) noexcept
+
+cdef extern from "loop.h" nogil:
+    ctypedef struct gslfit_engine:
+        void *solver
+        int (*iterate)(void *solver) noexcept nogil
+        int (*jacobian)(void *solver, gsl_matrix *J) noexcept nogil
+        const gsl_vector *x
+        const gsl_vector *dx
+        const gsl_vector *f
+        const gsl_vector *g
+        const gsl_matrix *JTJ
+
+    ctypedef struct gslfit_loop:
+        gslfit_engine engine
+        gslfit_guard *guard
+        double xtol
+        double ftol
+        double gtol
+        size_t max_iter
+        int (*watch)(void *who) noexcept nogil
+        void *who
+        int ending
+        int code
+        size_t niter
+        size_t rank
+        double fnorm
+        double gradient
+        double cosine
+
+    int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
+    void gslfit_loop_free(gslfit_loop *l)
+    void gslfit_run(gslfit_loop *l)

@@ -1,0 +1,351 @@
+# What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
+import numpy as np
+
+from gslfit.errors import InputError, InputTypeError, NonFiniteError, check
+from gslfit.outcome import Ending, Outcome
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.string cimport memcpy
+
+cimport gsl
+from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
+
+cnp.import_array()
+gsl.gsl_set_error_handler_off()     # GSL's handler aborts the process; every status is checked here instead
+
+
+cdef object from_vector(const gsl.gsl_vector *v, double scale):
+    """A new array with a GSL vector's elements times scale."""
+    cdef cnp.npy_intp size = v.size
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    cdef size_t i
+    for i in range(v.size):
+        to[i] = v.data[i * v.stride] * scale
+    return out
+
+
+cdef gsl.gsl_vector vector_over(object array) except *:
+    """A GSL vector over the memory of a contiguous float64 array."""
+    return gsl.gsl_vector_view_array(<double *>cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array)).vector
+
+
+cdef gsl.gsl_matrix matrix_over(object array) except *:
+    """A GSL matrix over the memory of a contiguous float64 array."""
+    return gsl.gsl_matrix_view_array(<double *>cnp.PyArray_DATA(array), cnp.PyArray_DIM(array, 0), cnp.PyArray_DIM(array, 1)).matrix
+
+
+def _floats(value, name, shape=None):
+    """Return value as a fresh contiguous float64 array; complain by name where it can't be or has another shape."""
+    try:
+        if np.iscomplexobj(value):
+            raise TypeError("complex numbers")
+        array = np.array(value, dtype=np.float64, order="C", ndmin=1 if shape is None else len(shape))
+    except (TypeError, ValueError) as error:
+        raise InputTypeError(f"{name} must be real numbers in an array, not {type(value).__name__}: {error}") from None
+    if shape is not None and array.shape != shape:
+        raise InputError(f"{name} has shape {array.shape}, and {shape} is needed")
+    return array
+
+
+def _finite(array, name):
+    """Complain with the index of the first element that is not finite."""
+    bad = np.flatnonzero(~np.isfinite(array))
+    if bad.size:
+        where = np.unravel_index(bad[0], array.shape)
+        index = ", ".join(map(str, where))
+        raise NonFiniteError(f"{name}[{index}] is {array[where]}; {bad.size} of {array.size} elements are not finite")
+    return array
+
+
+cdef int watch(void *who) noexcept with gil:
+    return (<_Solver>who).tell()
+
+
+cdef int pulse(void *who) noexcept with gil:
+    return (<_Solver>who).listen()
+
+
+cdef class _Solver:
+    """What the solvers share: start, one loop, what can be read, and who is to blame."""
+
+    cdef gslfit_guard guard
+    cdef gslfit_loop loop
+    cdef readonly size_t n
+    cdef readonly size_t p
+    cdef object calls, function, callback, failure, root_weights
+    cdef int state                  # 0 not set, 1 ready, 2 a run ended in the middle of a step
+    cdef bint busy
+
+    cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:
+        """GSL's own set or init."""
+        return gsl.GSL_EUNIMPL
+
+    def __dealloc__(self):
+        gslfit_loop_free(&self.loop)
+        gslfit_guard_free(&self.guard)
+
+    cdef _enter(self):
+        """Claim the solver for one call into GSL."""
+        if self.busy:
+            raise InputError("this solver is in the middle of a step: a callback, or another thread, needs a solver of its own")
+        self.busy = True
+
+    cdef _need(self, int least):
+        if self.state < 1:
+            raise InputError("the solver has no function yet: call set(f, x) first")
+        if least == 2 and self.state == 2:
+            raise InputError("the last run ended in the middle of a step: call set(f, x) again, with x where it got to")
+
+    cdef int tell(self):
+        """Call the callback; true stops."""
+        self.busy = False           # the callback may read everything, and nothing runs meanwhile
+        try:
+            return bool(self.callback(self))
+        except BaseException as error:
+            self.failure = error
+            return 1
+        finally:
+            self.busy = True
+
+    cdef int listen(self):
+        """Let Python see its signals."""
+        try:
+            PyErr_CheckSignals()
+            return 0
+        except BaseException as error:
+            self.failure = error
+            return 1
+
+    cdef _surface(self):
+        """Raise the exception of a callback, if there is one: it wins over any status."""
+        error = self.failure or self.calls.take()
+        self.failure = None
+        if error is not None:
+            self.state = 2
+            raise error
+
+    cdef _blame(self, int status, doing):
+        """Raise what a status of failure stands for."""
+        if self.guard.stop:
+            self.state = 2
+        self._surface()
+        if self.guard.bad >= 0:
+            raise NonFiniteError(self._not_finite())
+        check(status, doing)
+
+    def _not_finite(self):
+        """Say which element of what is not finite, and where."""
+        where = f"x = {np.array2string(from_vector(self.loop.engine.x, 1.0), separator=', ')}"
+        if not self.guard.bad_jacobian:
+            value = self.loop.engine.f.data[self.guard.bad * self.loop.engine.f.stride]
+            return f"the residual at index {self.guard.bad} is {value} at the start, {where}"
+        if self.guard.fn.df == NULL:
+            return f"the residual is not finite on either side of component {self.guard.bad} of {where}"
+        return f"the Jacobian's element {divmod(self.guard.bad, self.p)} is not finite at {where}"
+
+    def set(self, f, x, weights=None):
+        """Start, or start again, with a function and a first guess.
+
+        Parameters
+        ----------
+        f : Function_fdf
+            The residual and its Jacobian.
+        x : array_like, shape (p,)
+            The first guess.
+        weights : array_like, shape (n,), optional
+            Weights of the squared residuals. What is read back from the solver is weighted: f and J times sqrt(weights).
+
+        Raises
+        ------
+        InputError
+            If sizes do not match, or weights are negative.
+        NonFiniteError
+            If a residual or an element of the Jacobian is not finite at the first guess.
+        """
+        if not hasattr(f, "bind"):
+            raise InputTypeError(f"set(f, x) takes a Function_fdf first, not {type(f).__name__}")
+        start = _finite(_floats(x, "x", (self.p,)), "x")
+        self._enter()
+        try:
+            self._set(f, start, weights)
+        finally:
+            self.busy = False
+
+    cdef _set(self, f, start, weights):
+        cdef gsl.gsl_vector x = vector_over(start)
+        cdef int status
+        calls = f.bind(self.n, self.p)
+        self.root_weights = None
+        if weights is not None:
+            weights = _finite(_floats(weights, "weights", (self.n,)), "weights")
+            if (weights < 0).any():
+                index = int(np.argmax(weights < 0))
+                raise InputError(f"weights[{index}] is {weights[index]}: weights can't be negative")
+            self.root_weights = np.sqrt(weights)
+        self.function, self.calls, self.failure, self.state = f, calls, None, 0
+        self.guard.fn = (<gslfit_function *><size_t>calls.address)[0]
+        self.guard.root_weights = NULL if self.root_weights is None else <double *>cnp.PyArray_DATA(self.root_weights)
+        self.guard.normalise, self.guard.centred, self.guard.h = calls.normalise, calls.centred, calls.h
+        self.guard.max_nfev = 0
+        self.guard.pulse, self.guard.who = pulse, <void *>self
+        gslfit_guard_start(&self.guard)
+        if calls.native:
+            with nogil:
+                status = self.begin(&x)
+        else:
+            status = self.begin(&x)
+        if status:
+            memcpy(self.loop.engine.x.data, x.data, self.p * sizeof(double))
+            self._blame(status, "set")
+        self.loop.niter = 0
+        self.state = 1
+
+    def iterate(self):
+        """Make one step.
+
+        Returns
+        -------
+        int
+            GSL's status: 0 for a step taken; 29, 30, 31 (ETOLF, ETOLX, ETOLG) where double precision allows no better; 27 (ENOPROG)
+            where no trial step lowered chi-square.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called.
+        GSLError
+            For any other status of failure. An exception of a callback surfaces as itself.
+        """
+        cdef int status
+        self._enter()
+        try:
+            self._need(2)
+            if self.calls.native:
+                with nogil:
+                    status = self.loop.engine.iterate(self.loop.engine.solver)
+            else:
+                status = self.loop.engine.iterate(self.loop.engine.solver)
+            if self.guard.stop or self.failure is not None:
+                self._blame(status, "iterate")
+            if status not in (gsl.GSL_SUCCESS, gsl.GSL_ENOPROG, gsl.GSL_ETOLF, gsl.GSL_ETOLX, gsl.GSL_ETOLG):
+                check(status, "iterate")
+            self.loop.niter += status == gsl.GSL_SUCCESS
+        finally:
+            self.busy = False
+        return status
+
+    def solve(self, double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, size_t max_iter=200, size_t max_nfev=0, callback=None):
+        """Iterate until the fit has converged or can't.
+
+        The test does not depend on the units of residuals or parameters: it compares the residual's angle to the Jacobian's columns
+        with gtol, the step with xtol (relative to each parameter, or its effect relative to the residual) and the decrease of
+        chi-square, made and still promised, with ftol.
+
+        Parameters
+        ----------
+        xtol, ftol, gtol : float
+            Tolerances; 0 never stops by that test.
+        max_iter : int
+            Most steps.
+        max_nfev : int
+            Most evaluations of the residual, those for differences included; 0 for no limit.
+        callback : callable, optional
+            Called with the solver after each step; returning true stops the fit.
+
+        Returns
+        -------
+        Outcome
+            Why it stopped, in a number and in a sentence, and the counts.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called, or a tolerance is negative.
+
+        Any exception of a callback surfaces at once, as itself.
+        """
+        for name, tol in (("xtol", xtol), ("ftol", ftol), ("gtol", gtol)):
+            if not tol >= 0.0:
+                raise InputError(f"{name} is {tol}: a tolerance can't be negative")
+        if callback is not None and not callable(callback):
+            raise InputTypeError(f"callback must be callable, not {type(callback).__name__}")
+        self._enter()
+        try:
+            self._need(2)
+            self.loop.guard, self.guard.max_nfev = &self.guard, max_nfev
+            self.loop.xtol, self.loop.ftol, self.loop.gtol, self.loop.max_iter = xtol, ftol, gtol, max_iter
+            self.callback = callback
+            self.loop.watch, self.loop.who = NULL, <void *>self
+            if callback is not None:
+                self.loop.watch = watch
+            if self.calls.native:
+                with nogil:
+                    gslfit_run(&self.loop)
+            else:
+                gslfit_run(&self.loop)
+            if self.guard.stop:
+                self.state = 2
+            self._surface()
+            return self._outcome(max_iter, max_nfev)
+        finally:
+            self.callback = None
+            self.busy = False
+
+    cdef _outcome(self, max_iter, max_nfev):
+        ending = Ending(self.loop.ending)
+        message = ending.prose
+        if ending == Ending.FAILED:
+            try:
+                check(self.loop.code, "iterate")
+            except Exception as error:
+                message = message.format(detail=error)
+        elif ending == Ending.NONFINITE:
+            message = message.format(detail=self._not_finite())
+        else:
+            message = message.format(limit=max_iter if ending == Ending.MAX_ITER else max_nfev)
+        return Outcome(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
+                       self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
+
+    @property
+    def x(self):
+        """The current parameters, ndarray, shape (p,)."""
+        self._need(1)
+        return from_vector(self.loop.engine.x, 1.0)
+
+    @property
+    def dx(self):
+        """The last step, ndarray, shape (p,); zero before the first."""
+        self._need(1)
+        return from_vector(self.loop.engine.dx, 1.0)
+
+    @property
+    def f(self):
+        """The current residuals (weighted, if weights were given), ndarray, shape (n,)."""
+        self._need(1)
+        return from_vector(self.loop.engine.f, 1.0 / self.guard.scale)
+
+    @property
+    def niter(self):
+        """Steps taken since `set`, or in the last `solve`."""
+        return self.loop.niter
+
+    @property
+    def nfev(self):
+        """Evaluations of the residual since `set`, those for differences included."""
+        return self.guard.nfev
+
+    @property
+    def njev(self):
+        """Evaluations of the Jacobian since `set`."""
+        return self.guard.njev
+
+    @property
+    def rejected(self):
+        """Trial steps refused since `set` because the residual was not finite there."""
+        return self.guard.rejected
+
+    def position(self):
+        """Return the current parameters, ndarray, shape (p,)."""
+        return self.x
