@@ -97,7 +97,7 @@ def extension(name, *c_sources, depends=()):
 
     It is compiled again when any header changes: C's own includes are not followed.
     """
-    headers = glob("src/*.h") + glob("src/*.pxd")
+    headers = glob("src/*.h") + glob("src/*.px[di]")
     return Extension(f"gslfit.{name}", [f"src/{name}.pyx", *c_sources], depends=sorted({*headers, *depends, "setup.py"}),
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")])
 

@@ -45,7 +45,7 @@ def test_no_python_globals(path):
     assert not found, f"{path.name} has a global statement on line {found[0]}"
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob("src/*.pyx")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("src/*.pyx"), *ROOT.glob("src/*.pxi")]), ids=lambda path: path.name)
 def test_no_cython_globals(path):
     """An extension has no C variable at module level: extensions declare that they run without the GIL."""
     for number, line in enumerate(path.read_text().splitlines(), 1):
