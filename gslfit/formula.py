@@ -18,6 +18,7 @@ from gslfit.expression.lower import Lowered, lower
 from gslfit.expression.operations import evaluate
 from gslfit.expression.passes import PASSES
 from gslfit.expression.text import read_formula
+from gslfit.expression.trace import Signature, trace
 
 
 def fresh(graph: Graph, free: tuple[str, ...]) -> Graph:
@@ -75,6 +76,8 @@ class Formula:
     independent : str or sequence of str, optional
         Names of the independent variables; the other names are parameters, in order of appearance. Without it: of a text ``x``, of a
         function its first argument.
+    names : sequence of str, optional
+        Names for the parameters of a function that takes ``*args``.
 
     Attributes
     ----------
@@ -104,9 +107,11 @@ class Formula:
            [1., 2.]])
     """
 
-    def __init__(self, source: str | Callable[..., Any], independent: str | Iterable[str] | None = None):
+    def __init__(self, source: str | Callable[..., Any], independent: str | Iterable[str] | None = None,
+                 names: Iterable[str] | None = None):
         wanted = None if independent is None else (independent,) if isinstance(independent, str) else tuple(independent)
         self.func: Callable[..., Any] | None = None
+        self._signature: Signature | None = None
         self.text = ""
         self.reason = ""
         self.defaults: dict[str, float] = {}
@@ -114,6 +119,11 @@ class Formula:
             self.text = source
             self.independent = wanted or ("x",)
             self._graph, self.names = _read(source, self.independent)
+        elif callable(source):
+            self.func = source
+            graph, self.reason, self._signature = trace(source, wanted, None if names is None else tuple(names))
+            self.independent, self.names, self.defaults = self._signature.independent, self._signature.names, self._signature.defaults
+            self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
         else:
             raise InputTypeError(f"a formula is a text or a function, not {type(source).__name__}")
         self._programs: dict[tuple, tuple[Graph, Lowered]] = {}
@@ -148,6 +158,7 @@ class Formula:
         inputs : iterable of str
             The names that have a value per fit and are not varied.
         """
+        self._check_native()
         given = tuple(inputs)
         chosen = tuple(name for name in self.names if name not in given) if free is None else tuple(free)
         self._check_names((*chosen, *given), complete=True)
@@ -188,6 +199,7 @@ class Formula:
         >>> print(Formula("A*exp(-x/tau)").latex())
         A \, e^{\frac{-x}{\tau}}
         """
+        self._check_native()
         return latex(self._graph.value)
 
     def __call__(self, *args: Any, **values: Any) -> Any:
@@ -204,7 +216,12 @@ class Formula:
         -------
         ndarray or float
         """
-        return self._evaluate(self._graph, self._values(args, values))[0]
+        given = self._values(args, values)
+        if self.native:
+            return self._evaluate(self._graph, given)[0]
+        assert self.func
+        assert self._signature
+        return np.asarray(self._signature.call(self.func, given), float)[()]
 
     def jacobian(self, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate the exact derivatives by the parameters, in the order of `names`.
@@ -239,6 +256,11 @@ class Formula:
             raise InputError(f"no value for {', '.join(missing)} of {self!r}")
         return {name: np.asarray(value, float) for name, value in given.items()}
 
+    def _check_native(self) -> None:
+        """Raise InputError where there is no graph."""
+        if self.reason:
+            raise InputError(f"{self!r} has no program: {self.reason}")
+
     def _check_names(self, names: Iterable[str], complete: bool = False) -> None:
         """Raise InputError for a name that the formula doesn't have, or (with `complete`) a parameter missing or named twice."""
         known = self.names if complete else (*self.independent, *self.names)
@@ -254,7 +276,8 @@ class Formula:
     def __repr__(self) -> str:
         shown = self.independent[0] if len(self.independent) == 1 else self.independent
         which = f", independent={shown!r}" if shown != "x" else ""
-        return f"Formula({self.text!r}{which})"
+        source = repr(self.text) if self.func is None else getattr(self.func, "__qualname__", repr(self.func))
+        return f"Formula({source}{which})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
@@ -265,7 +288,8 @@ class Formula:
         return hash((self.text, self.func, self.independent))
 
     def __reduce__(self) -> tuple:
-        return Formula, (self.func or self.text, self.independent)
+        starred = self._signature is not None and self._signature.starred
+        return Formula, (self.func or self.text, self.independent, self.names if starred else None)
 
 
 def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:

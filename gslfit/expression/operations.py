@@ -149,6 +149,11 @@ def truth(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args: np.asarray(function(*args), float) + 0.0
 
 
+def choose(condition: Any, yes: Any, no: Any) -> Any:
+    """numpy.where with a number as condition."""
+    return np.add(np.where(np.not_equal(condition, 0), yes, no), 0.0)
+
+
 def trigamma(a: Any) -> Any:
     """d digamma(a)/d a."""
     return special("polygamma")(1, a)
@@ -212,7 +217,7 @@ OPERATIONS: dict[str, Operation] = {
     "or": O(2, truth(np.logical_or), lambda f, a, b: (None, None), latex=r"{0} \vee {1}"),
     "xor": O(2, truth(np.logical_xor), lambda f, a, b: (None, None), latex=r"{0} \oplus {1}"),
     "not": O(1, truth(np.logical_not), lambda f, a: (None,), latex=r"\neg {0}"),
-    "select": O(3, lambda a, b, c: np.where(np.asarray(a) != 0, b, c) + 0.0, tangent=lambda f, t: gate(f, f.args[0], t[1], t[2]),
+    "select": O(3, choose, tangent=lambda f, t: gate(f, f.args[0], t[1], t[2]),
                 latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
     "isnan": O(1, truth(np.isnan), lambda f, a: (None,)),
     "isinf": O(1, truth(np.isinf), lambda f, a: (None,)),

@@ -164,6 +164,7 @@ _OTHERS: dict[str, Function] = {
     "logaddexp": Function(2, 2, lambda a, b: op("max")(a, b) + op("log1p")(op("exp")(-op("abs")(a - b)))),
     "logit": Function(1, 1, lambda a: op("log")(a / (1.0 - a))),
     "ndtr": Function(1, 1, lambda a: 0.5 * op("erfc")(-a * math.sqrt(0.5))),
+    "exp10": Function(1, 1, lambda a: op("pow")(a.pool.const(10.0), a)),
     "sech": Function(1, 1, lambda a: 1.0 / op("cosh")(a)),
     "xlogy": Function(2, 2, xlogy),
     "voigt_profile": Function(3, 3, voigt_profile),
