@@ -31,6 +31,14 @@ def test_names_are_light():
     assert loaded("import gslfit; [getattr(gslfit, name) for name in dir(gslfit)]") == []
 
 
+@pytest.mark.slow
+def test_import_time():
+    """`import gslfit` takes at most 1.6 times as long as `import numpy`."""
+    measure = [sys.executable, ROOT / "benchmarks" / "import_time.py", "--rounds", "7"]
+    done = subprocess.run(measure, capture_output=True, text=True, cwd=ROOT / "tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_unknown_name():
     """A name that is not there is an AttributeError with the name."""
     import gslfit
