@@ -1,10 +1,11 @@
 # make demo, test, lint and bench set up whatever is missing (system packages, a virtual environment in .venv, the build), then run.
 VENV := .venv
-PY := $(CURDIR)/$(VENV)/bin/python
+PY := $(VENV)/bin/python
 SOURCES := $(shell find src gslfit -type f -not -name '*.so' -not -name '*.pyc') setup.py pyproject.toml MANIFEST.in
 EXTENSIONS := $(patsubst src/%.pyx,gslfit.%,$(wildcard src/*.pyx))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_USER := 0
 
 .PHONY: demo test slow lint bench clean
 demo: $(VENV)/installed
@@ -12,16 +13,16 @@ demo: $(VENV)/installed
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test
-	cd tests && $(PY) -m pytest -n 2
+	cd tests && ../$(PY) -m pytest -n 2
 
 slow: $(VENV)/installed-test
-	cd tests && $(PY) -m pytest -n 2 -m slow
+	cd tests && ../$(PY) -m pytest -n 2 -m slow
 
 lint: $(VENV)/installed-lint
 	ruff check .
 	cython-lint src
 	mypy
-	cd tests && $(PY) -m mypy.stubtest $(EXTENSIONS)
+	cd tests && ../$(PY) -m mypy.stubtest $(EXTENSIONS)
 
 bench: $(VENV)/installed-test
 	$(PY) benchmarks/import_time.py
