@@ -62,14 +62,17 @@ def wofz_slope(part: str) -> Callable[..., Any]:
     return call
 
 
-def real_slope(name: str, coefficients: tuple[float, ...], limit: float, exact: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """The derivative of erfcx or dawson: by its equation, and by the asymptotic series beyond a limit, where the equation cancels."""
+def real_slope(name: str, factor: float, sign: int, exact: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """The derivative of erfcx or dawson: by its equation, and beyond 12, where the equation cancels, by the asymptotic series
+    sum of (2k - 1)!!/(2a^2)^k, signs alternating for erfcx."""
+    coefficients = [factor * sign**k * math.prod(range(1, 2 * k + 2, 2)) / 2**(k + 1) for k in range(10)]
+
     def call(a: Any) -> Any:
         a = np.asarray(a, float)
         with np.errstate(all="ignore"):
             u = 1 / (a * a)
             series = np.polynomial.polynomial.polyval(u, coefficients) * u
-            return np.where((a > limit) | ((a < -limit) & (name == "dawsn")), series, exact(a, special(name)(a)))
+            return np.where((a > 12) | ((a < -12) & (name == "dawsn")), series, exact(a, special(name)(a)))
     return call
 
 
@@ -142,6 +145,12 @@ def mulz(a: Any, b: Any) -> Any:
     """a*b, and zero where a is zero, whatever b."""
     with np.errstate(all="ignore"):
         return np.where(np.equal(a, 0), 0.0, np.multiply(a, b))
+
+
+def curve(f: Node, a: Node, b: Node, part: str) -> Node:
+    """Real or imaginary part of w'' = -2w - 2zw', the second derivative of Faddeeva's function."""
+    w, real, imag = make(f, f"wofz_{part}", a, b), make(f, "wofz_d_re", a, b), make(f, "wofz_d_im", a, b)
+    return -2.0 * (w + (a * real - b * imag if part == "re" else a * imag + b * real))
 
 
 def truth(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -251,14 +260,13 @@ OPERATIONS: dict[str, Operation] = {
     "erf": O(1, special("erf"), lambda f, a: (TWO_OVER_ROOT_PI * exp(-square(a)),)),
     "erfc": O(1, special("erfc"), lambda f, a: (-TWO_OVER_ROOT_PI * exp(-square(a)),)),
     "erfcx": O(1, special("erfcx"), lambda f, a: (make(f, "erfcx_d", a),)),
-    "erfcx_d": O(1, real_slope("erfcx", tuple(-TWO_OVER_ROOT_PI * c for c in (.5, -.75, 1.875, -6.5625, 29.53125)), 30,
-                               lambda a, f: 2 * a * f - TWO_OVER_ROOT_PI)),
+    "erfcx_d": O(1, real_slope("erfcx", -TWO_OVER_ROOT_PI, -1, lambda a, f: 2 * a * f - TWO_OVER_ROOT_PI)),
     "dawson": O(1, special("dawsn"), lambda f, a: (make(f, "dawson_d", a),)),
-    "dawson_d": O(1, real_slope("dawsn", (-.5, -.75, -1.875, -6.5625, -29.53125), 30, lambda a, f: 1 - 2 * a * f)),
+    "dawson_d": O(1, real_slope("dawsn", -1.0, 1, lambda a, f: 1 - 2 * a * f)),
     "wofz_re": O(2, wofz("real"), lambda f, a, b: (make(f, "wofz_d_re", a, b), -make(f, "wofz_d_im", a, b))),
     "wofz_im": O(2, wofz("imag"), lambda f, a, b: (make(f, "wofz_d_im", a, b), make(f, "wofz_d_re", a, b))),
-    "wofz_d_re": O(2, wofz_slope("real")),
-    "wofz_d_im": O(2, wofz_slope("imag")),
+    "wofz_d_re": O(2, wofz_slope("real"), lambda f, a, b: (curve(f, a, b, "re"), -curve(f, a, b, "im"))),
+    "wofz_d_im": O(2, wofz_slope("imag"), lambda f, a, b: (curve(f, a, b, "im"), curve(f, a, b, "re"))),
     # gamma functions
     "gamma": O(1, special("gamma"), lambda f, a: (f * make(f, "digamma", a),), latex=r"\Gamma\left({0}\right)"),
     "lgamma": O(1, special("gammaln"), lambda f, a: (make(f, "digamma", a),), latex=r"\ln\Gamma\left({0}\right)"),
