@@ -50,7 +50,7 @@ class Binding:
         self._space = {name: par._value for name, par in params.items() if par._expr is None}
         self._chain = params._constraints(self._space)
         # what the residual function may have overwritten, and must find restored at its next call
-        self._state = [(par, par.__getstate__()) for par in params.values()]
+        self._state = [(par, par._vary, par._expr, par._min, par._max, self._space.get(name)) for name, par in params.items()]
         self._items = list(params.items())
         self.start = np.array([box.internal(value) for box, value in zip(self.bounds, inside, strict=True)], float)
         params._touched = False
@@ -111,10 +111,11 @@ class Binding:
         if [*params.items()] != self._items or any(params[name] is not par for name, par in self._items):
             dict.clear(params)
             dict.update(params, self._items)
-        for par, state in self._state:
-            par.__setstate__(state)
-            par._owner = params._ref
-            self._space[par.name] = state["value"]
+        for par, vary, expr, low, high, value in self._state:
+            par._vary, par._expr, par._min, par._max = vary, expr, low, high
+            params._own(par)
+            if expr is None:
+                par._value = self._space[par.name] = value
         params._touched = False
 
     def external(self, v: np.ndarray) -> np.ndarray:

@@ -140,7 +140,7 @@ def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbo
     symbols : Symbols
         The user's functions and constants.
     space : dict of str to float
-        The values, which an interpreter reads as they stand when it runs.
+        The values that are known: what is in it isn't evaluated. An interpreter reads it as it stands when it runs.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbo
     def needs(name: str) -> list[str]:
         parameter = params[name]
         link = links[name] = _link(parameter, params, symbols, space)
-        return [used for used in link.names if params[used]._expr is not None]
+        return [used for used in link.names if used not in space]
     return [links[name] for name in order([name for name in wanted if params[name]._expr is not None], needs)]
 
 

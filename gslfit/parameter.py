@@ -236,11 +236,15 @@ class Parameter:
             constraint(text)                                  # refused now rather than at the fit
         else:
             owner._check_expression(text)
+        self._tie(text)
+        if owner is not None:
+            owner._own(self)
+            self._changed()
+
+    def _tie(self, text: str) -> None:
+        """Take an expression that was checked."""
         self._expr = text.strip()
         self._vary = False
-        if owner is None:
-            return
-        self._changed()
 
     def _known_value(self) -> float | None:
         """Return the value, None where an expression can't be evaluated."""
@@ -361,6 +365,7 @@ def _copy(parameter: Parameter) -> Parameter:
     return new
 
 
+# slots that are copied as they are
 _PLAIN_SLOTS = ("name", "_vary", "_expr", "_min", "_max", "brute_step", "stderr", "init_value", "user_data")
 _VALUE_SLOT = Parameter.__dict__["_value"]
 

@@ -1,17 +1,15 @@
 """`Parameters`: an ordered dictionary of `Parameter`, with the expressions that tie them together."""
-import json
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from weakref import ref
 
 from gslfit.binding import Binding
 from gslfit.chain import chain
-from gslfit.errors import InputError, InputTypeError, ParameterError, ParameterNameError
+from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.expression.grammar import close
-from gslfit.parameter import FIELDS_NAME_FIRST, Parameter, _blank, _copy, check_name
+from gslfit.parameter import FIELDS_NAME_FIRST, Parameter, _blank, _copy, _peek, check_name
+from gslfit.paramfile import read, write
 from gslfit.symbols import Symbols
-
-_VALUE_SLOT = Parameter.__dict__["_value"]
 
 
 class Parameters(dict):
@@ -47,6 +45,10 @@ class Parameters(dict):
 
     # -- expressions ---------------------------------------------------------------------------------------------------
 
+    def _own(self, parameter: Parameter) -> None:
+        """Become the owner of a parameter. One with an expression keeps these Parameters alive, since it reads from them."""
+        parameter._owner = self._ref if parameter._expr is None else lambda: self
+
     def _note(self) -> None:
         """Take note of a change: the values of expressions wait to be evaluated anew."""
         self._touched = True
@@ -66,7 +68,8 @@ class Parameters(dict):
 
     def _evaluate(self, name: str) -> None:
         """Evaluate the expression of one parameter, and those it needs, into their slots."""
-        space: dict[str, Any] = {key: par._value for key, par in self.items() if par._expr is None}
+        space: dict[str, Any] = {key: value for key, par in self.items()
+                                 if (value := _peek(par)) is not None or par._expr is None}
         for link in chain(self, [name], self._symbols, space):
             for used in link.names:
                 if space.get(used) is None:
@@ -131,7 +134,7 @@ class Parameters(dict):
     def __setitem__(self, name: str, parameter: Parameter) -> None:
         check_name(name)
         if not isinstance(parameter, Parameter):
-            raise InputTypeError(f"params[{name!r}] is to be a Parameter, not {type(parameter).__name__}; "
+            raise ParameterError(f"params[{name!r}] is to be a Parameter, not {type(parameter).__name__}; "
                                  f"for its value write params[{name!r}].value = ...")
         owner = parameter._owner()
         if owner is not None and not (owner is self and self.get(name) is parameter):
@@ -139,7 +142,7 @@ class Parameters(dict):
         if parameter._expr is not None:
             self._check_expression(parameter._expr)
         parameter.name = name
-        parameter._owner = self._ref
+        self._own(parameter)
         super().__setitem__(name, parameter)
         self._note()
 
@@ -221,7 +224,7 @@ class Parameters(dict):
         new._tied = self._tied
         for name, parameter in self.items():
             twin = _copy(parameter)
-            twin._owner = new._ref
+            new._own(twin)
             dict.__setitem__(new, name, twin)
         new._note()
         return new
@@ -268,7 +271,11 @@ class Parameters(dict):
                 raise ParameterNameError("a Parameter that is added is to have a name: Parameter(..., name='a')")
             self[name.name] = name
             return
-        self[check_name(name)] = Parameter(value, vary, min, max, name, expr, brute_step, user_data)
+        parameter = Parameter(value, vary, min, max, check_name(name), None, brute_step, user_data)
+        if expr:
+            self._check_expression(expr)
+            parameter._tie(expr)
+        self[name] = parameter
 
     def add_many(self, *parameters: Parameter | Iterable[Any]) -> None:
         """Add several parameters, each a tuple ``(name, value, vary, min, max, expr)``, cut short where defaults do, or a `Parameter`.
@@ -352,9 +359,7 @@ class Parameters(dict):
         **kws
             For `json.dumps`.
         """
-        states = [parameter.__getstate__() for parameter in self.values()]
-        return json.dumps({"gslfit": "Parameters", "version": 1, "constants": self._symbols.constants,
-                           "functions": sorted(self._symbols.functions), "params": states}, **kws)
+        return write(self, self._symbols, **kws)
 
     def loads(self, text: str, **kws: Any) -> "Parameters":
         """Take the parameters out of JSON text, in place of those here. Nothing is run: expressions are held to the grammar.
@@ -371,17 +376,10 @@ class Parameters(dict):
         InputError
             If the text isn't what `dumps` writes.
         """
-        try:
-            content = json.loads(text, **kws)
-            states = content["params"]
-            constants = content.get("constants", {})
-            new = [_from_state(state) for state in states]
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise InputError(f"this isn't what Parameters.dumps writes ({type(error).__name__}: {error})") from None
+        parameters, constants = read(text, **kws)
         self.clear()
-        for name, value in constants.items():
-            self._symbols.add(name, value)
-        for parameter in new:
+        self._symbols.constants |= constants
+        for parameter in parameters:
             self.add(parameter)
         return self
 
@@ -392,24 +390,6 @@ class Parameters(dict):
     def load(self, file: IO[str], **kws: Any) -> "Parameters":
         """Take the parameters out of an open JSON file."""
         return self.loads(file.read(), **kws)
-
-
-_STATE = {"name": str, "value": float, "vary": bool, "expr": str, "min": float, "max": float, "brute_step": float, "stderr": float,
-          "correl": dict, "init_value": float}
-
-
-def _from_state(state: dict[str, Any]) -> Parameter:
-    """Return a parameter made of untrusted JSON."""
-    for key, kind in _STATE.items():
-        value = state[key] if key == "name" else state.get(key)
-        if value is not None and not isinstance(value, (int, float) if kind is float else kind):
-            raise TypeError(f"{key} is {value!r:.60}")
-    parameter = Parameter(state.get("value"), state.get("vary", True), state.get("min"), state.get("max"), state["name"], None,
-                          state.get("brute_step"), state.get("user_data"))
-    if state.get("expr"):
-        parameter.expr = state["expr"]
-    parameter.stderr, parameter.correl, parameter.init_value = state.get("stderr"), state.get("correl"), state.get("init_value")
-    return parameter
 
 
 def _nobody() -> None:

@@ -99,7 +99,8 @@ def test_start_on_a_bound_is_stepped_inside(low, high, start):
     p.add("a", start, True, low, high)
     b = p.bind()
     value, slope = b.external(b.start)[0], b.slopes(b.start)[0]
-    assert (low is None or value > low) and (high is None or value < high)
+    assert low is None or value > low
+    assert high is None or value < high
     size = abs(low or high or 1)
     assert abs(value - start) <= .0101*max(size, abs(start))
     assert abs(slope) > 1e-3*abs(value - start)

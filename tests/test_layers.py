@@ -20,7 +20,7 @@ formula
 bounds
 parameter
 symbols
-chain
+chain paramfile
 binding
 parameters
 differences

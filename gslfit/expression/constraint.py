@@ -14,7 +14,7 @@ from typing import Any
 
 from gslfit.errors import ExpressionError
 from gslfit.expression.dual import DUALS, lift_user
-from gslfit.expression.functions import CONSTANTS, OPERATORS, TABLE, whole
+from gslfit.expression.functions import CONSTANTS, OPERATORS, TABLE
 from gslfit.expression.grammar import ANY_CALL, Arity, Parsed, parse
 
 FILE = "<expression>"     # the file name of compiled expressions, in tracebacks
@@ -127,12 +127,14 @@ class _Lower(ast.NodeTransformer):
         return isinstance(node, ast.Name)
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
-        """Lower bitwise operators, and powers that could grow without limit or turn complex."""
+        """Lower bitwise operators, and powers and products that could grow without limit."""
         self.generic_visit(node)
         if isinstance(node.op, ast.Pow):
             exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
             small = isinstance(exponent, ast.Constant) and type(exponent.value) is int and exponent.value <= SMALL
             return node if small and self.is_float(node.left) else self.call("**", node.left, node.right)
+        if isinstance(node.op, ast.Mult) and not (self.is_float(node.left) or self.is_float(node.right)):
+            return self.call("*", node.left, node.right)
         name = _CALLS.get(type(node.op))                      # type: ignore[call-overload]
         return self.call(name, node.left, node.right) if name else node
 
@@ -189,9 +191,8 @@ def number(value: Any, text: str) -> float:
         return math.nan                                       # a root of a negative number, from a user's function
     try:
         return float(value)
+    except OverflowError:
+        return math.nan                                       # an integer beyond what a float holds
     except (TypeError, ValueError):
         kind = type(value).__name__
         raise ExpressionError(f"gives {value!r:.60}, a {kind}, where a number is needed", text) from None
-
-
-__all__ = ["Constraint", "constraint", "number", "scope", "whole"]

@@ -50,6 +50,13 @@ def power(base: Any, exponent: Any) -> float | int:
     return math.pow(base, exponent)
 
 
+def product(one: Any, other: Any) -> Any:
+    """Multiply numbers; Python would also repeat a tuple or list, however often."""
+    if isinstance(one, (tuple, list, str)) or isinstance(other, (tuple, list, str)):
+        raise ExpressionError("'*' multiplies numbers, not tuples or lists")
+    return one*other
+
+
 def shift_left(value: Any, count: Any) -> int:
     """Shift a whole number to the left by a capped number of bits."""
     count = whole(count, "'<<'")
@@ -140,7 +147,7 @@ FUNCTIONS: dict[str, Function] = {
     "trunc": Function(math.trunc, 1, 1, _nothing, False),
 }
 
-# beyond the manual's 36, what scripts for lmfit 1.3 write (its expressions know NumPy's names)
+# beyond the manual's, what scripts for lmfit 1.3 write (its expressions know NumPy's names)
 MORE: dict[str, Function] = {
     "cbrt": Function(lambda x: math.copysign(abs(x)**(1/3), x), 1, 1, lambda v, x: (1/(3*v*v),)),
     "erf": Function(math.erf, 1, 1, lambda v, x: (2/_SQRT_PI*math.exp(-x*x),)),
@@ -165,6 +172,7 @@ OPERATORS: dict[str, Function] = {
     "<<": Function(shift_left, 2, 2, _nothing, False),
     ">>": Function(lambda a, b: whole(a, "'>>'") >> whole(b, "'>>'"), 2, 2, _nothing, False),
     "~": Function(lambda a: ~whole(a, "'~'"), 1, 1, _nothing, False),
+    "*": Function(product, 2, 2, lambda v, x, y: (y, x), False),
     "**": Function(power, 2, 2, _pow_partials, False),
     "is": Function(same, 2, 2, _nothing, False),
     "is not": Function(lambda a, b: not same(a, b), 2, 2, _nothing, False),

@@ -19,7 +19,7 @@ from gslfit.errors import ExpressionError
 MAX_LENGTH = 10_000     # characters of a text
 MAX_DEPTH = 200         # of the tree; a sum of 200 terms is a tree 200 deep
 MAX_NODES = 5_000       # of the tree
-MAX_NUMBER = 1 << 1023  # of an integer literal: what a float still holds
+MAX_NUMBER = float.fromhex("0x1.fffffffffffffp+1023")    # of a literal: what a float holds
 
 OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.Mod, ast.FloorDiv, ast.UAdd, ast.USub)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor, ast.LShift, ast.RShift, ast.Invert)
@@ -270,5 +270,5 @@ def _check_number(node: ast.Constant, source: str) -> None:
         kind = {str: "strings are", bytes: "strings are", complex: "complex numbers are", type(None): "None is",
                 type(...): "'...' is"}.get(type(value), f"{type(value).__name__} is")
         raise refuse(f"{kind} not part of expressions", source, *_place(node, source))
-    if value in (float("inf"), float("-inf")) or abs(value) > MAX_NUMBER:
+    if abs(value) > MAX_NUMBER:
         raise refuse("the number is too large", source, *_place(node, source))

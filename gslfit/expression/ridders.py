@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 ROWS = 12
 SHRINK = 1.6              # the step from row to row; Ridders' own 2 wastes rows on smooth functions
+TRIES = 6                 # starting steps, each a tenth of the one before
+GOOD = 1e-10              # a relative doubt that is good enough
 WORSE = 2.                # stop once the newest column is that much worse than the best
 
 
@@ -34,12 +36,15 @@ def derivative(function: Callable[[float], float], x: float, scale: float = 0.) 
     2.7182818285
     """
     step = scale or .1*abs(x) or .1
-    for _ in range(3):
+    best, least = math.nan, math.inf
+    for _ in range(TRIES):
         found, doubt = _extrapolate(function, x, step)
-        if found == found and doubt <= 1e-9*abs(found):
-            return found
-        step *= .1 if found == found else 1e-3                # a kink or an edge of the domain may lie within the step
-    return found
+        if doubt < least or best != best:
+            best, least = found, doubt
+        if least <= GOOD*abs(best):
+            break
+        step *= .1 if found == found else 1e-3                # a kink, an edge of the domain or a wave may lie within the step
+    return best
 
 
 def _extrapolate(function: Callable[[float], float], x: float, step: float) -> tuple[float, float]:
