@@ -313,8 +313,8 @@ def test_files():
 @pytest.mark.parametrize("text", ["", "3", "[]", "{}", '{"params": 3}', '{"params": [{}]}', '{"params": [{"name": "a", "value": "1"}]}',
                                   '{"params": [{"name": "a", "value": [1]}]}', '{"params": [{"name": "__class__.x", "value": 1}]}',
                                   '{"params": [{"name": "a", "expr": "__import__(\'os\').system(\'touch hacked\')"}]}',
-                                  '{"params": [{"name": "a", "expr": "().__class__"}]}', '{"params": [{"name": "a", "min": 3,
-                                      "max": 1}]}',
+                                  '{"params": [{"name": "a", "expr": "().__class__"}]}',
+                                  '{"params": [{"name": "a", "min": 3, "max": 1}]}',
                                   '{"params": [{"name": "a", "correl": "b"}]}', '{"params": [], "constants": {"f": "print"}}'])
 def test_hostile_json(text, tmp_path, monkeypatch):
     """What isn't ours is refused, nothing runs, and what was there stays."""
