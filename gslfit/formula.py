@@ -126,7 +126,24 @@ class Formula:
             self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
         else:
             raise InputTypeError(f"a formula is a text or a function, not {type(source).__name__}")
+        self._folded: dict[Any, Any] = {}  # gslfit.folding's memory
         self._programs: dict[tuple, tuple[Graph, Lowered]] = {}
+
+    @classmethod
+    def from_graph(cls, graph: Graph, names: tuple[str, ...], label: str = "a graph") -> Formula:
+        """Make a formula of a graph that was read or traced elsewhere, as by `gslfit.expression.residual`.
+
+        Parameters
+        ----------
+        graph : Graph
+        names : tuple of str
+            The parameters.
+        label : str
+            What it is called where it is shown.
+        """
+        self = cls("0*x")
+        self.text, self.independent, self.names, self._graph = label, graph.independent, names, graph
+        return self
 
     @property
     def native(self) -> bool:

@@ -55,7 +55,8 @@ def dawson(a):
     return mp.sqrt(mp.pi)/2*mp.exp(-a*a)*mp.erfi(a)
 
 
-ORACLE = {name: getattr(mp, name) for name in words("""exp sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh sqrt log log10 expm1 log1p erf erfc gamma digamma
+ORACLE = {name: getattr(mp, name) for name in words("""exp sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh sqrt
+    log log10 expm1 log1p erf erfc gamma digamma
     hypot cbrt floor ceil sign sinc j0 j1 lambertw""") if hasattr(mp, name)} | {
     "abs": abs, "max": max, "min": min, "where": where, "expit": lambda a: 1/(1 + mp.exp(-a)), "exp2": lambda a: mp.mpf(2)**a,
     "log2": lambda a: mp.log(a)/mp.log(2), "sinc": lambda a: mp.sincpi(a), "erfcx": lambda a: mp.exp(a*a)*mp.erfc(a), "dawson": dawson,

@@ -23,6 +23,7 @@ symbols
 chain paramfile
 binding
 parameters
+folding
 differences
 result
 minimizer
