@@ -4,6 +4,7 @@ A function may come as an address, a ctypes or cffi function pointer, a numba cf
 its C signature. Where the object knows its signature, the signature is checked: a wrong one would crash the process.
 """
 import ctypes
+import importlib
 import operator
 import re
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ ROLES = {
     "fvv": Role("int (const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv)", (_VECTOR, _VECTOR, _VOID, _VECTOR)),
 }
 
+_FUNCTION_POINTER: Any = ctypes.CFUNCTYPE(None).__base__         # what all functions of ctypes are
 _capsule_name = ctypes.pythonapi.PyCapsule_GetName
 _capsule_name.restype, _capsule_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
 _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -73,7 +75,7 @@ def _is_cffi(value: Any) -> bool:
 
 def _cffi_address(value: Any) -> int:
     """Where cffi data points to."""
-    import _cffi_backend
+    _cffi_backend: Any = importlib.import_module("_cffi_backend")
     return int(_cffi_backend.FFI().cast("uintptr_t", value))
 
 
@@ -97,7 +99,7 @@ def _from_ctypes(pointer: Any, role: str) -> tuple[int, int]:
 
 
 def _from_cffi(pointer: Any, role: str) -> tuple[int, int]:
-    import _cffi_backend
+    _cffi_backend: Any = importlib.import_module("_cffi_backend")
     declared = _cffi_backend.typeof(pointer)
     if declared.kind == "function":
         _check_signature(f"{declared.result.cname} ({', '.join(arg.cname for arg in declared.args)})", role)
@@ -139,7 +141,7 @@ def address_of(function: Any, role: str) -> tuple[int, int]:
         found = _from_capsule(function, role)
     elif type(function).__name__ == "LowLevelCallable":
         found = _from_low_level(function, role)
-    elif isinstance(function, ctypes._CFuncPtr):
+    elif isinstance(function, _FUNCTION_POINTER):
         found = _from_ctypes(function, role)
     elif _is_cffi(function):
         found = _from_cffi(function, role)

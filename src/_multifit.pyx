@@ -239,10 +239,11 @@ cdef class Function_fdf:
     def set_procs(self, *procs, p=None):
         """Take new callbacks: set_procs(f, df, p) or set_procs(f, df, fdf, p)."""
         if p is None and procs and not callable(procs[-1]) and procs[-1] is not None:
-            procs, p = procs[:-1], procs[-1]
+            p = procs[-1]
+            procs = procs[:-1]
         if not isinstance(p, (int, np.integer)) or p < 1 or not 1 <= len(procs) <= 3:
             raise InputTypeError("Function_fdf takes (f, df, p) or (f, df, fdf, p), with p the number of parameters")
-        f, df, fdf = (*procs, None, None)[:3]
+        f, df, fdf = (list(procs) + [None, None])[:3]
         self.f, self.df, self.fdf = _callable(f, "f"), _callable(df, "df"), _callable(fdf, "fdf")
         if self.f is None and self.fdf is None:
             raise InputTypeError("Function_fdf needs f, or fdf in its place")
@@ -568,6 +569,8 @@ def test_delta(dx, x, double epsabs, double epsrel):
     step = _floats(dx, "dx")
     position = _floats(x, "x", step.shape)
     a, b = vector_over(step), vector_over(position)
+    if not epsabs >= 0.0:           # GSL looks at epsrel only
+        check(gsl.GSL_EBADTOL, "test_delta")
     cdef int status = gsl.gsl_multifit_test_delta(&a, &b, epsabs, epsrel)
     return status if status == gsl.GSL_CONTINUE else check(status, "test_delta")
 
