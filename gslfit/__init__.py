@@ -12,6 +12,11 @@ _HOME: dict[str, str] = {
     "Formula": "formula",
     "Parameter": "parameter",
     "Parameters": "parameters",
+    "FitError": "errors",
+    "FitWarning": "errors",
+    "errors": "errors",
+    "get_include": "pointers",
+    "multifit": "multifit",
 }
 
 __all__ = ["__version__", *_HOME]

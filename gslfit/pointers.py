@@ -7,6 +7,7 @@ import ctypes
 import importlib
 import operator
 import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gslfit.errors import InputError, InputTypeError
@@ -198,3 +199,21 @@ def memory_of(params: Any) -> tuple[int, Any]:
     except (TypeError, ValueError, BufferError) as error:
         raise InputTypeError(f"params is {type(params).__name__}, which holds no C data: {error}") from None
     return array.ctypes.data, (params, array)
+
+
+def get_include() -> str:
+    """Return the folder of gslfit's .pxd and .h files, for one's own Cython and C.
+
+    With it in Cython's include path ``cimport gsl`` gives GSL's declarations, so that nogil functions of GSL's signatures can be written
+    and handed to `Function_fdf.from_pointers`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from gslfit import get_include
+    >>> (Path(get_include()) / "gsl.pxd").exists()
+    True
+    """
+    package = Path(__file__).parent
+    installed = package / "include"
+    return str(installed if installed.exists() else package.parent / "src")         # an editable install is read where it lies
