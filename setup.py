@@ -102,9 +102,11 @@ def extension(name, *c_sources, depends=()):
                      define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")])
 
 
+ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa_*.c"))]
+
 EXTENSIONS = [
     extension("_multifit", "src/loop.c", "src/guard.c", depends=["src/solver.pxi"]),
-    extension("_program", "src/program.c"),
+    extension("_program", *ENGINE, "src/curve.c"),
 ]
 
 

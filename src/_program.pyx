@@ -1,15 +1,268 @@
+# cython: auto_pickle=False
 """A formula's program, owned: opcodes, value and Jacobian at points, and the same for GSL's solvers."""
+import numpy as np
 
+from gslfit.errors import InputError
 
-cdef extern from "program.h":
-    ctypedef struct opcode_fact:
-        const char *name
-        int arity
-        const char *meaning
-    const opcode_fact *opcode_facts
-    enum:
-        OPCODE_COUNT
+cimport numpy as cnp
+from libc.stdint cimport int32_t, uintptr_t
 
+from loop cimport gslfit_function
+from program cimport (
+    MAX_VARIABLES, OPCODE_COUNT, curve, curve_df, curve_f, engine_choose, engine_name, instruction, opcode_facts, program,
+    program_check, workspace, workspace_evaluate, workspace_free, workspace_new,
+)
+
+cnp.import_array()
 
 OPCODES = {opcode_facts[number].name.decode(): (number, opcode_facts[number].arity, opcode_facts[number].meaning.decode())
            for number in range(OPCODE_COUNT)}
+
+
+def instruction_set(name=None):
+    """Return the instruction set in use, after choosing one by name.
+
+    Parameters
+    ----------
+    name : {"v4", "v3", "base"}, optional
+        x86-64-v4 (AVX-512), x86-64-v3 (AVX2), or what every processor has. The best is chosen when the module is loaded.
+
+    Raises
+    ------
+    InputError
+        If this build or this processor doesn't have it.
+    """
+    if name is not None and engine_choose(name.encode()):
+        raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
+    return engine_name().decode()
+
+
+cdef object _numbers(value, dtype, name, ndim):
+    """A contiguous array that the program keeps, read-only."""
+    array = np.array(value, dtype=dtype, order="C")
+    if array.ndim != ndim:
+        raise InputError(f"{name} has {array.ndim} dimensions, and {ndim} are needed")
+    array.setflags(write=False)
+    return array
+
+
+cdef const double *floats(object array) except? NULL:
+    """Where a contiguous float64 array begins; NULL for None."""
+    return NULL if array is None else <const double *>cnp.PyArray_DATA(array)
+
+
+cdef class Program:
+    """A program for the block evaluator: what a formula is lowered to.
+
+    Parameters
+    ----------
+    nx, nfree, ninput : int
+        How many independent variables, free variables (p) and per-fit inputs there are.
+    constants : array_like, shape (k,)
+        Scalars ``nfree + ninput`` onwards.
+    prologue, body : array_like of int, shape (m, 5)
+        Instructions ``(op, out, a, b, c)``, `op` from `OPCODES`.
+    nvalue : int
+        How many instructions of the body the value needs.
+    outputs : array_like of int, shape (1 + p,)
+        The value and its derivatives, as operands of the body.
+
+    Raises
+    ------
+    InputError
+        If an instruction reads or writes outside the program.
+    """
+
+    cdef program code
+    cdef object constants, prologue, body, outputs
+
+    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs):
+        cdef char message[200]
+        self.constants = _numbers(constants, np.float64, "constants", 1)
+        self.prologue = _numbers(prologue, np.int32, "prologue", 2)
+        self.body = _numbers(body, np.int32, "body", 2)
+        self.outputs = _numbers(outputs, np.int32, "outputs", 1)
+        for name, part in (("prologue", self.prologue), ("body", self.body)):
+            if part.size and part.shape[1] != 5:
+                raise InputError(f"{name} has {part.shape[1]} columns, and 5 are needed: op, out, a, b, c")
+        if len(self.outputs) != nfree + 1:
+            raise InputError(f"outputs has {len(self.outputs)} elements, and 1 + nfree = {nfree + 1} are needed")
+        self.code.nx, self.code.nfree, self.code.ninput, self.code.nconstant = nx, nfree, ninput, len(self.constants)
+        self.code.nprologue, self.code.nbody, self.code.nvalue = len(self.prologue), len(self.body), nvalue
+        self.code.constants = floats(self.constants)
+        self.code.prologue = <const instruction *>cnp.PyArray_DATA(self.prologue)
+        self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
+        self.code.outputs = <const int32_t *>cnp.PyArray_DATA(self.outputs)
+        if program_check(&self.code, message, sizeof(message)):
+            raise InputError(message.decode())
+
+    def __reduce__(self):
+        code = &self.code
+        return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs)
+
+    @property
+    def address(self):
+        """Address of the C struct ``program`` (program.h): how another extension gets at it."""
+        return <uintptr_t>&self.code
+
+    @property
+    def nx(self):
+        """How many independent variables there are."""
+        return self.code.nx
+
+    @property
+    def nfree(self):
+        """How many free variables there are."""
+        return self.code.nfree
+
+    @property
+    def ninput(self):
+        """How many per-fit inputs there are."""
+        return self.code.ninput
+
+    def evaluate(self, v, x, inputs=None, *, bint jacobian=True):
+        """Evaluate value and Jacobian at points.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,)
+            Free variables.
+        x : array_like, shape (nx, n), or (n,) for a single variable
+            Independent variables.
+        inputs : array_like, shape (ninput,), optional
+            Per-fit inputs.
+        jacobian : bool
+            Whether the Jacobian is wanted.
+
+        Returns
+        -------
+        value : ndarray, shape (n,)
+        jacobian : ndarray, shape (n, p), or None
+
+        Raises
+        ------
+        InputError
+            If a shape is wrong.
+        """
+        values, given, points = self._arguments(v, x, inputs)
+        cdef long n = points.shape[1], p = self.code.nfree
+        value = np.empty(n)
+        slopes = np.empty((n, p)) if jacobian else None
+        cdef const double *rows[MAX_VARIABLES]
+        cdef int j
+        for j in range(self.code.nx):
+            rows[j] = floats(points) + j*n
+        cdef const double *free = floats(values)
+        cdef const double *extra = floats(given)
+        cdef double *out = <double *>floats(value)
+        cdef double *J = <double *>floats(slopes)
+        cdef workspace *space = workspace_new(&self.code)
+        if space == NULL:
+            raise MemoryError
+        with nogil:
+            workspace_evaluate(space, free, extra, rows, n, out, J, p, 1)
+            workspace_free(space)
+        return value, slopes
+
+    def _arguments(self, v, x, inputs):
+        """The arguments of `evaluate` as contiguous float64 arrays of the right shapes."""
+        values = np.ascontiguousarray(v, np.float64)
+        given = np.ascontiguousarray(() if inputs is None else inputs, np.float64)
+        points = np.ascontiguousarray(x, np.float64)
+        if points.ndim == 1 and self.code.nx == 1:
+            points = points[None]
+        if values.shape != (self.code.nfree,):
+            raise InputError(f"v has shape {values.shape}, and {(self.code.nfree,)} is needed: the free variables")
+        if given.shape != (self.code.ninput,):
+            raise InputError(f"inputs has shape {given.shape}, and {(self.code.ninput,)} is needed")
+        if points.ndim != 2 or points.shape[0] != self.code.nx:
+            raise InputError(f"x has shape {points.shape}, and ({self.code.nx}, n) is needed: a row for each independent variable")
+        return values, given, points
+
+    def residual(self, x, y=None, weights=None, inputs=None):
+        """Return ``weights*(model - y)`` and its Jacobian as functions for GSL's solvers, run without Python.
+
+        Parameters
+        ----------
+        x : array_like, shape (nx, n), or (n,)
+            Independent variables.
+        y, weights : array_like, shape (n,), optional
+            Data (0), and factors of the residuals (1).
+        inputs : array_like, shape (ninput,), optional
+            Per-fit inputs.
+
+        Returns
+        -------
+        Residual
+            What `FdfSolver.set` and `NonlinearSolver.set` take for a function.
+        """
+        return Residual(self, x, y, weights, inputs)
+
+
+cdef class Residual:
+    """A program on one curve, for GSL's solvers; made by `Program.residual`.
+
+    Attributes
+    ----------
+    native : bool
+        True: the functions are C, and a fit holds no lock.
+    normalise : bool
+        Whether the solver scales the residuals to about 1 (it doesn't matter to the result).
+    """
+
+    cdef curve data
+    cdef gslfit_function function
+    cdef object kept
+    cdef readonly bint native, normalise, centred
+    cdef readonly double h
+
+    def __cinit__(self, Program owner, x, y, weights, inputs):
+        _, given, points = owner._arguments(np.zeros(owner.code.nfree), x, inputs)
+        cdef long n = points.shape[1]
+        kept = [given, points]
+        for name, array in (("y", y), ("weights", weights)):
+            array = None if array is None else np.ascontiguousarray(array, np.float64)
+            if array is not None and array.shape != (n,):
+                raise InputError(f"{name} has shape {array.shape}, and {(n,)} is needed, as x has")
+            kept.append(array)
+        self.kept = (owner, *kept)
+        cdef int j
+        for j in range(owner.code.nx):
+            self.data.x[j] = floats(points) + j*n
+        self.data.inputs = floats(given)
+        self.data.y = floats(kept[2])
+        self.data.weights = floats(kept[3])
+        self.data.n = n
+        self.data.space = workspace_new(&owner.code)
+        if self.data.space == NULL:
+            raise MemoryError
+        self.function.f, self.function.df, self.function.params = curve_f, curve_df, &self.data
+        self.function.n, self.function.p = n, owner.code.nfree
+        self.native, self.normalise, self.centred, self.h = True, True, False, 0.0
+
+    def __dealloc__(self):
+        workspace_free(self.data.space)
+
+    @property
+    def address(self):
+        """Address of the C struct ``gslfit_function`` (guard.h)."""
+        return <uintptr_t>&self.function
+
+    def bind(self, n, p):
+        """Return the function for n residuals and p free variables: itself.
+
+        Raises
+        ------
+        InputError
+            If there are other numbers of them.
+        """
+        if (n, p) != (self.function.n, self.function.p):
+            raise InputError(f"the curve has {self.function.n} points and {self.function.p} free variables, the solver {n} and {p}")
+        return self
+
+    def __reduce__(self):
+        raise TypeError("a Residual can't be pickled: make it anew from its program")
+
+    def take(self):
+        """Return the exception of a callback: there is none."""
+        return None

@@ -1,7 +1,283 @@
-#include "program.h"
+#include "workspace.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 const opcode_fact opcode_facts[OPCODE_COUNT] = {
 #define FACT(NAME, name, arity, meaning) {#name, arity, meaning},
     OPCODES(FACT)
 #undef FACT
 };
+
+/* ---- checking ---- */
+
+static int largest(int a, int b) { return a > b ? a : b; }
+
+/* Scalars and registers there are: one more than the greatest that is written. */
+static void count_operands(program *p) {
+    p->nscalar = p->nfree + p->ninput + p->nconstant;
+    p->nregister = p->nx;
+    for (int k = 0; k < p->nprologue; k++) p->nscalar = largest(p->nscalar, p->prologue[k].out + 1);
+    for (int k = 0; k < p->nbody; k++) p->nregister = largest(p->nregister, p->body[k].out + 1);
+}
+
+static int is_operand(const program *p, int32_t operand, int body) {
+    if (!body) return operand >= 0 && operand < p->nscalar;
+    return operand >= 0 ? operand < p->nregister : ~operand < p->nscalar;
+}
+
+/* POWI's exponent is read once for all lanes: it must be a constant. */
+static int is_power(const program *p, int32_t operand, int body) {
+    int32_t scalar = body ? ~operand : operand;
+    int first = p->nfree + p->ninput;
+    if (scalar < first || scalar >= first + p->nconstant) return 0;
+    double b = p->constants[scalar - first];
+    return fabs(b) <= 1024 && b == floor(b);
+}
+
+static int check_part(const program *p, int body, char *message, size_t size) {
+    const instruction *code = body ? p->body : p->prologue;
+    const char *part = body ? "body" : "prologue";
+    int count = body ? p->nbody : p->nprologue, first = body ? p->nx : p->nfree + p->ninput + p->nconstant;
+    for (int k = 0; k < count; k++) {
+        const instruction *q = code + k;
+        if (q->op < 0 || q->op >= OPCODE_COUNT)
+            return snprintf(message, size, "instruction %d of the %s has no opcode %d", k, part, q->op), -1;
+        const opcode_fact *fact = opcode_facts + q->op;
+        if (q->out < first || q->out >= MAX_OPERANDS)
+            return snprintf(message, size, "instruction %d of the %s (%s) writes to %d; temporaries are %d to %d", k, part, fact->name, q->out,
+                            first, MAX_OPERANDS - 1), -1;
+        const int32_t operands[3] = {q->a, q->b, q->c};
+        for (int j = 0; j < fact->arity; j++)
+            if (!is_operand(p, operands[j], body))
+                return snprintf(message, size, "instruction %d of the %s (%s) reads %d, which nothing writes", k, part, fact->name, operands[j]), -1;
+        if (q->op == OP_POWI && !is_power(p, q->b, body))
+            return snprintf(message, size, "instruction %d of the %s: the exponent of powi must be a whole constant, at most 1024", k, part), -1;
+    }
+    return 0;
+}
+
+int program_check(program *p, char *message, size_t size) {
+    if (p->nx < 0 || p->nx > MAX_VARIABLES)
+        return snprintf(message, size, "a program has up to %d independent variables, not %d", MAX_VARIABLES, p->nx), -1;
+    if (p->nfree < 0 || p->nfree > MAX_FREE)
+        return snprintf(message, size, "a program has up to %d free variables, not %d", MAX_FREE, p->nfree), -1;
+    if (p->ninput < 0 || p->ninput + p->nconstant >= MAX_OPERANDS)
+        return snprintf(message, size, "a program has up to %d inputs and constants", MAX_OPERANDS - 1), -1;
+    if (p->nvalue < 0 || p->nvalue > p->nbody)
+        return snprintf(message, size, "the body has %d instructions, the value can't need %d", p->nbody, p->nvalue), -1;
+    count_operands(p);
+    if (check_part(p, 0, message, size) || check_part(p, 1, message, size)) return -1;
+    for (int k = 0; k <= p->nfree; k++)
+        if (!is_operand(p, p->outputs[k], 1))
+            return snprintf(message, size, "output %d is operand %d, which nothing writes", k, p->outputs[k]), -1;
+    return 0;
+}
+
+/* ---- the instruction set ---- */
+
+static const isa *chosen;
+
+static int runs_here(const isa *set) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (!strcmp(set->name, "v4"))
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+               && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd");
+    if (!strcmp(set->name, "v3"))
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#endif
+    return !strcmp(set->name, "base");
+}
+
+int engine_choose(const char *name) {
+    for (const isa *const *set = isas; *set; set++)
+        if ((!name || !strcmp(name, (*set)->name)) && runs_here(*set)) {
+            chosen = *set;
+            return 0;
+        }
+    return -1;
+}
+
+const isa *current_isa(void) {
+    if (!chosen) engine_choose(NULL);
+    return chosen;
+}
+
+const char *engine_name(void) { return current_isa()->name; }
+
+/* ---- binding: operands become pointers ---- */
+
+static void *lines(size_t count, size_t size) {
+    size_t bytes = (count * size + 63) / 64 * 64 + 64;
+    void *memory = NULL;
+    if (posix_memalign(&memory, 64, bytes)) return NULL;
+    return memset(memory, 0, bytes);
+}
+
+static void find(workspace *w, const double **slot, int32_t operand) {
+    if (operand < 0)
+        *slot = w->scalars + (long)~operand * LANES;
+    else if (operand >= w->program->nx)
+        *slot = w->registers + (long)(operand - w->program->nx) * BLOCK;
+    else
+        w->fixes[w->nfix++] = (fix){slot, operand};
+}
+
+static void bind_instruction(workspace *w, const instruction *q) {
+    const int arity = opcode_facts[q->op].arity;
+    const kernel *kernels = w->isa->kernels[q->op];
+    int32_t operands[3] = {q->a, q->b, q->c};
+    int kind = 0;
+    for (int k = 0; k < arity; k++) kind |= (operands[k] < 0) << k;
+    const double *sources[3] = {0};
+    if (!kernels[kind])  /* no kernel for these scalars: spread each over a register of its own first */
+        for (int k = 0; k < arity; k++)
+            if (operands[k] < 0) {
+                bound *spread = w->body + w->nbody++;
+                *spread = (bound){w->isa->kernels[OP_MOV][1], w->spread + k * BLOCK, w->scalars + (long)~operands[k] * LANES, 0, 0};
+                sources[k] = spread->out;
+                kind &= ~(1 << k);
+            }
+    bound *b = w->body + w->nbody++;
+    *b = (bound){kernels[kind], w->registers + (long)(q->out - w->program->nx) * BLOCK, 0, 0, 0};
+    const double **slots[3] = {&b->a, &b->b, &b->c};
+    for (int k = 0; k < 3; k++) {
+        if (k >= arity) *slots[k] = b->out;
+        else if (sources[k]) *slots[k] = sources[k];
+        else find(w, slots[k], operands[k]);
+    }
+}
+
+static void bind_prologue(workspace *w) {
+    const program *p = w->program;
+    for (int k = 0; k < p->nprologue; k++) {
+        const instruction *q = p->prologue + k;
+        const int arity = opcode_facts[q->op].arity;
+        double *s = w->scalars;
+        double *out = s + (long)q->out * LANES;
+        w->prologue[k] = (bound){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, arity > 1 ? s + (long)q->b * LANES : out,
+                                 arity > 2 ? s + (long)q->c * LANES : out};
+    }
+}
+
+/* The value is always a register: a program that is constant over the points is spread over one. */
+static void bind_value(workspace *w) {
+    const int32_t operand = w->program->outputs[0];
+    if (operand >= 0) {
+        find(w, &w->value, operand);
+    } else {
+        w->value = w->spread + 3 * BLOCK;
+        w->body[w->nbody++] = (bound){w->isa->kernels[OP_MOV][1], w->spread + 3 * BLOCK, w->scalars + (long)~operand * LANES, w->value, w->value};
+    }
+    w->nvalue = w->nbody;
+}
+
+/* The Jacobian's columns: those that vary from point to point, and the scalars. */
+static void bind_columns(workspace *w) {
+    for (int j = 0; j < w->program->nfree; j++) {
+        const int32_t operand = w->program->outputs[1 + j];
+        w->place[j] = operand >= 0 ? w->ncolumn : -1;
+        if (operand >= 0)
+            find(w, &w->columns[w->ncolumn++], operand);
+        else
+            w->factor[j] = w->scalars + (long)~operand * LANES;
+        w->ones |= operand < 0;
+    }
+}
+
+void workspace_free(workspace *w) {
+    if (!w) return;
+    free(w->scalars); free(w->registers); free(w->spread); free(w->scratch);
+    free(w->prologue); free(w->body); free(w->fixes);
+    free(w);
+}
+
+workspace *workspace_new(const program *p) {
+    workspace *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->program = p;
+    w->isa = current_isa();
+    w->scalars = lines((size_t)p->nscalar * LANES, sizeof(double));
+    w->registers = lines((size_t)(p->nregister - p->nx) * BLOCK, sizeof(double));
+    w->spread = lines(4 * BLOCK, sizeof(double));
+    w->scratch = lines((size_t)(p->nfree + 2) * BLOCK, sizeof(double));
+    w->prologue = calloc(p->nprologue + 1, sizeof *w->prologue);
+    w->body = calloc(4 * (size_t)p->nbody + 1, sizeof *w->body);
+    w->fixes = calloc(3 * (size_t)p->nbody + 1 + p->nfree + 1, sizeof *w->fixes);
+    if (!w->scalars || !w->registers || !w->spread || !w->scratch || !w->prologue || !w->body || !w->fixes) {
+        workspace_free(w);
+        return NULL;
+    }
+    for (int k = 0; k < p->nconstant; k++)
+        for (int l = 0; l < LANES; l++) w->scalars[(p->nfree + p->ninput + k) * LANES + l] = p->constants[k];
+    bind_prologue(w);
+    for (int k = 0; k < p->nvalue; k++) bind_instruction(w, p->body + k);
+    bind_value(w);
+    for (int k = p->nvalue; k < p->nbody; k++) bind_instruction(w, p->body + k);
+    bind_columns(w);
+    return w;
+}
+
+/* ---- evaluation ---- */
+
+void workspace_start(workspace *w) {
+    for (int k = 0; k < w->program->nprologue; k++) w->prologue[k].run(w->prologue + k, 1);
+}
+
+void workspace_block(workspace *w, const double *const *x, long offset, long points, int count) {
+    for (int k = 0; k < w->nfix; k++) *w->fixes[k].slot = x[w->fixes[k].variable] + offset;
+    const bound *end = w->body + count;
+    for (const bound *b = w->body; b < end; b++) b->run(b, points);
+}
+
+void workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
+    const long blocks = (points + POINTS - 1) / POINTS, size = blocks ? (points + blocks - 1) / blocks : 1;
+    for (long first = 0; first < points; first += size) {
+        const long count = first + size < points ? size : points - first;
+        workspace_block(w, x, first * LANES, count, w->nbody);
+        const block_columns block = {w->value, y + first * LANES, weights ? weights + first * LANES : NULL, w->columns, w->ncolumn, w->ones,
+                                     w->scratch};
+        w->isa->sum(&block, count, sums);
+    }
+}
+
+static void set_lanes(double *scalar, double value) {
+    for (int l = 0; l < LANES; l++) scalar[l] = value;
+}
+
+void workspace_set(workspace *w, const double *v, const double *inputs) {
+    const program *p = w->program;
+    for (int k = 0; k < p->nfree; k++) set_lanes(w->scalars + k * LANES, v[k]);
+    for (int k = 0; k < p->ninput; k++) set_lanes(w->scalars + (p->nfree + k) * LANES, inputs[k]);
+    workspace_start(w);
+}
+
+/* Column j of the Jacobian at `count` points of the block, into every stride-th place of `out`. */
+static void put_column(const workspace *w, int j, long count, double *out, long stride) {
+    if (w->place[j] < 0)
+        for (long i = 0; i < count; i++) out[i * stride] = w->factor[j][0];
+    else
+        for (long i = 0; i < count; i++) out[i * stride] = w->columns[w->place[j]][i];
+}
+
+void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                        double *jacobian, long row, long column) {
+    const program *p = w->program;
+    double tail[MAX_VARIABLES][BLOCK] __attribute__((aligned(64)));
+    const double *block[MAX_VARIABLES];
+    workspace_set(w, v, inputs);
+    for (long first = 0; first < n; first += BLOCK) {
+        const long count = n - first < BLOCK ? n - first : BLOCK;
+        for (int j = 0; j < p->nx; j++) {
+            memcpy(tail[j], x[j] + first, count * sizeof(double));
+            for (long i = count; i < (count + LANES - 1) / LANES * LANES; i++) tail[j][i] = x[j][n - 1];
+            block[j] = tail[j];
+        }
+        workspace_block(w, block, 0, (count + LANES - 1) / LANES, jacobian ? w->nbody : w->nvalue);
+        if (value) memcpy(value + first, w->value, count * sizeof(double));
+        for (int j = 0; jacobian && j < p->nfree; j++) put_column(w, j, count, jacobian + first * row + j * column, row);
+    }
+}

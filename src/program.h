@@ -3,6 +3,8 @@
  * Scalars S: free variables, then per-fit inputs, then constants, then temporaries of the prologue. Registers R: independent variables,
  * then temporaries. The prologue has scalar operands only and runs once a step. In the body an operand >= 0 is a register, an operand
  * < 0 is scalar ~operand. The first `nvalue` instructions of the body compute the value, the others the derivatives.
+ *
+ * A block is laid out [point][lane]. A lane is a fit of its own, or every LANES-th point of one fit.
  */
 #ifndef GSLFIT_PROGRAM_H
 #define GSLFIT_PROGRAM_H
@@ -11,8 +13,14 @@
 #include <stdint.h>
 #include "opcodes.h"
 
-#define LANES 8    /* fits side by side in one register of the machine, or in a few */
-#define POINTS 16  /* points of a block, at most */
+enum {
+    LANES = 8,              /* fits side by side */
+    POINTS = 16,            /* points of a block, at most */
+    BLOCK = LANES * POINTS,
+    MAX_FREE = 64,          /* free variables of a fit */
+    MAX_VARIABLES = 16,     /* independent variables */
+    MAX_OPERANDS = 1 << 15  /* scalars, and registers */
+};
 
 typedef struct {
     int32_t op, out, a, b, c;
@@ -25,5 +33,31 @@ typedef struct {
 } opcode_fact;
 
 extern const opcode_fact opcode_facts[OPCODE_COUNT];
+
+typedef struct {
+    int nx, nfree, ninput, nconstant;
+    int nprologue, nbody, nvalue;
+    const double *constants;
+    const instruction *prologue, *body;
+    const int32_t *outputs;   /* 1 + nfree body operands: the value, its derivatives */
+    int nscalar, nregister;   /* filled in by program_check */
+} program;
+
+/* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
+int program_check(program *p, char *message, size_t size);
+
+/* The memory that evaluating a program takes, for one thread. */
+typedef struct workspace workspace;
+workspace *workspace_new(const program *p);
+void workspace_free(workspace *w);
+
+/* Value (n) and Jacobian, either may be NULL, of one fit at n points; x[j] is variable j (n), inputs may be NULL when there are none.
+ * jacobian[i*row + j*column] is the derivative of point i by free variable j. */
+void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                        double *jacobian, long row, long column);
+
+/* The instruction set in use; choosing one by name ("v4", "v3", "base", NULL for the best) returns 0, or -1 where there is no such. */
+const char *engine_name(void);
+int engine_choose(const char *name);
 
 #endif

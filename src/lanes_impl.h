@@ -1,0 +1,287 @@
+/* The steps of the lane Levenberg-Marquardt, compiled once for each instruction set. See lanes.h for what they do and why. */
+#ifndef GSLFIT_LANES_IMPL_H
+#define GSLFIT_LANES_IMPL_H
+
+#include "lane_state.h"
+#include "simd.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+static const double FIRST_LAMBDA = 1e-3;
+static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
+static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
+static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
+static const double SIGMAS = 1e-6;          /* the step that would follow must be less than this of the standard errors, whatever xtol */
+static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
+static const double INVISIBLE = 1e-14;      /* relative to the data: a change of the model that is rounding */
+
+static inline vd factor(const double *p, int h) { return p ? load(p + h) : SPLAT(1.0); }
+
+/* The trial's chi-square, J^T r and J^T J from the sums of the blocks. */
+static void expand_sums(lane_state *s) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        store(s->trial_chisqr + h, load(s->sums[0] + h));
+        for (int k = 0; k < s->p; k++) {
+            const source *from = s->g_from + k;
+            vd sum = load(s->sums[from->sum] + h);
+            store(s->trial_g[k] + h, from->first ? sum * load(from->first + h) : sum);
+        }
+        for (int k = 0; k < TRIANGLE(s->p); k++) {
+            const source *from = s->H_from + k;
+            vd sum = load(s->sums[from->sum] + h);
+            if (from->first) sum *= load(from->first + h);
+            if (from->second) sum *= load(from->second + h);
+            store(s->trial_H[k] + h, sum);
+        }
+    }
+}
+
+/* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. */
+INLINE void decide(lane_state *s, const int p, int h) {
+    const vd chisqr = load(s->chisqr + h), trial = load(s->trial_chisqr + h), gain = load(s->gain + h);
+    const vd one = SPLAT(1.0);
+    vd trace = trial;
+    for (int k = 0; k < p; k++) trace += load(s->trial_H[ELEMENT(k, k)] + h);
+    vm fresh = load(s->fresh + h) != 0.0;
+    vm finite = trace < INFINITY;
+    vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
+    vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0;
+    vd lambda = load(s->lambda + h), nu = load(s->nu + h);
+    vd fall = vmax(SPLAT(0.1), 1.0 - slope * slope * slope);
+    vd dof = vmax(SPLAT(1.0), load(s->count + h) - (double)p);
+    /* within a standard error of the minimum the quadratic model is trusted: Gauss-Newton, no damping */
+    vm near = BOTH(gain * dof <= trial, EITHER(rho > 0.5, gain <= 1e-10 * trial));
+    vd lower = choose(near, SPLAT(0.0), lambda * fall);
+    vd higher = choose(lambda == 0.0, SPLAT(FIRST_LAMBDA), lambda * nu);
+    store(s->lambda + h, choose(fresh, SPLAT(FIRST_LAMBDA), choose(better, lower, higher)));
+    store(s->nu + h, choose(EITHER(fresh, better), 2.0 * one, 2.0 * nu));
+    store(s->last_length + h, choose(BOTH(better, INVERT(fresh)), load(s->length + h), SPLAT(0.0)));
+    store(s->chisqr + h, choose(better, trial, chisqr));
+    store(s->end + h, truth(BOTH(fresh, INVERT(finite))) * (double)FIT_BAD_DATA);
+    for (int k = 0; k < p; k++) {
+        store(s->v[k] + h, choose(better, load(s->trial[k] + h), load(s->v[k] + h)));
+        store(s->g[k] + h, choose(better, load(s->trial_g[k] + h), load(s->g[k] + h)));
+        vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h)), H = load(s->trial_H[ELEMENT(k, k)] + h);
+        store(s->D[k] + h, choose(better, vmax(D, H), D));
+    }
+    for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, load(s->trial_H[k] + h), load(s->H[k] + h)));
+}
+
+/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
+INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+    const vd lambda = load(s->lambda + h);
+    vd gain = SPLAT(0.0), length = gain;
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) {
+        vd whole = load(s->H[ELEMENT(i, i)] + h) + lambda * load(s->D[i] + h), pivot = whole, t = -load(s->g[i] + h);
+#pragma GCC unroll 8
+        for (int j = 0; j < i; j++) {
+            u[j] = load(s->H[ELEMENT(i, j)] + h);
+#pragma GCC unroll 8
+            for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+            L[ELEMENT(i, j)] = u[j] * inverse[j];
+            pivot -= u[j] * L[ELEMENT(i, j)];
+            t -= L[ELEMENT(i, j)] * z[j];
+        }
+        inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
+        z[i] = t;
+    }
+#pragma GCC unroll 8
+    for (int i = p - 1; i >= 0; i--) {
+        vd t = z[i] * inverse[i];
+#pragma GCC unroll 8
+        for (int k = i + 1; k < p; k++) t -= L[ELEMENT(k, i)] * u[k];
+        u[i] = t;
+        vd g = load(s->g[i] + h), damped = lambda * load(s->D[i] + h) * t;
+        length -= t * (g + damped);
+        gain += t * (damped - g);
+        store(s->dx[i] + h, t);
+    }
+    store(s->gain + h, gain);
+    store(s->length + h, vmax(SPLAT(0.0), length));
+}
+
+/* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
+INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
+    const fit_options *o = w->options;
+    const vd chisqr = load(s->chisqr + h), length = load(s->length + h), last = load(s->last_length + h), lambda = load(s->lambda + h);
+    const vd count = load(s->count + h), square = load(s->square + h);
+    const vd dof = vmax(SPLAT(1.0), count - (double)p);
+    const vd variance = chisqr / dof + 1e-18 * square / count;  /* a perfect fit has errors too: the rounding of its data */
+    const vd ratio = vsqrt(length / last);  /* NaN or infinity when no step came before */
+    vd ahead = choose(BOTH(last > 0.0, ratio < 0.5), SAFETY * ratio / (1.0 - ratio), SPLAT(SAFETY));
+    ahead = vmax(ahead, SPLAT(0.05));
+    vm small = TRUE_MASK, flat = TRUE_MASK;
+#pragma GCC unroll 8
+    for (int k = 0; k < p; k++) {
+        vd dx = load(s->dx[k] + h), g = load(s->g[k] + h);
+        small = BOTH(small, vabs(dx) * ahead <= o->xtol * vabs(load(s->v[k] + h) + dx));
+        flat = BOTH(flat, g * g <= o->gtol * o->gtol * chisqr * load(s->H[ELEMENT(k, k)] + h));
+    }
+    const vd left = ahead * ahead * length;  /* what chi-square can still fall by after this step */
+    const vm inside = left <= SIGMAS * SIGMAS * variance;
+    const vm still = length <= INVISIBLE * INVISIBLE * square;
+    const vm done = EITHER(BOTH(inside, EITHER(small, flat)), EITHER(left <= o->ftol * o->ftol * variance, still));
+    const vm lost = EITHER(lambda > LAST_LAMBDA, chisqr != chisqr);
+    vd end = load(s->end + h);
+    end = choose(BOTH(end == 0.0, done), SPLAT(FIT_CONVERGED), end);
+    end = choose(BOTH(end == 0.0, lost), SPLAT(FIT_NO_PROGRESS), end);
+    store(s->end + h, end);
+    store(s->noise + h, truth(still));
+#pragma GCC unroll 8
+    for (int k = 0; k < p; k++) store(s->trial[k] + h, load(s->v[k] + h) + load(s->dx[k] + h));
+}
+
+#define STEP_OF(p)                                                              \
+    static void step_##p(worker *w) {                                           \
+        vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
+        for (int h = 0; h < LANES; h += WIDTH) {                                \
+            decide(w->state, p, h);                                   \
+            solve(w->state, p, h, L, inverse, z, u);                            \
+            judge(w->state, p, h, w);                                           \
+        }                                                                       \
+    }
+STEP_OF(1) STEP_OF(2) STEP_OF(3) STEP_OF(4) STEP_OF(5) STEP_OF(6) STEP_OF(7) STEP_OF(8)
+
+static void step_any(worker *w) {
+    lane_state *s = w->state;
+    vd inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];
+    for (int h = 0; h < LANES; h += WIDTH) {
+        decide(s, s->p, h);
+        solve(s, s->p, h, (vd *)s->L, inverse, z, u);
+        judge(s, s->p, h, w);
+    }
+}
+
+static void step(worker *w) {
+    static void (*const small[9])(worker *) = {step_any, step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8};
+    (w->state->p <= 8 ? small[w->state->p] : step_any)(w);
+}
+
+/* ---- the covariances of LANES ended fits at once ---- */
+
+/* The columns of J brought to length 1, so that pivots say how far a column is from the others. */
+static void scale_waiting(waiting *d, int p, int h) {
+    for (int i = 0; i < p; i++) {
+        vd H = load(d->H[ELEMENT(i, i)] + h);
+        store(d->scale[i] + h, choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0)));
+    }
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j <= i; j++) {
+            double *H = d->H[ELEMENT(i, j)] + h;
+            store(H, load(H) * load(d->scale[i] + h) * load(d->scale[j] + h));
+        }
+}
+
+/* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. */
+static void invert_waiting(waiting *d, int p, int h, int whole) {
+    vd pivot[MAX_FREE], inverse[MAX_FREE], least = SPLAT(1.0), worst = SPLAT(0.0);
+    vd *L = (vd *)d->L;
+    for (int i = 0; i < p; i++) {
+        vd u[MAX_FREE];
+        pivot[i] = load(d->H[ELEMENT(i, i)] + h);
+        for (int j = 0; j < i; j++) {
+            u[j] = load(d->H[ELEMENT(i, j)] + h);
+            for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+            L[ELEMENT(i, j)] = u[j] * inverse[j];
+            pivot[i] -= u[j] * L[ELEMENT(i, j)];
+        }
+        least = vmin(least, pivot[i]);
+        inverse[i] = 1.0 / vmax(SPLAT(1e-30), pivot[i]);
+    }
+    for (int i = 0; i < p; i++)   /* L becomes M, in place, row by row: M[i][j] = -L[i][j] - sum over j < k < i of L[i][k] M[k][j] */
+        for (int j = 0; j < i; j++) {
+            vd t = L[ELEMENT(i, j)];
+            for (int k = j + 1; k < i; k++) t += L[ELEMENT(i, k)] * L[ELEMENT(k, j)];
+            store((double *)(L + ELEMENT(i, j)), -t);
+        }
+    for (int i = 0; i < p; i++)
+        for (int j = whole ? 0 : i; j <= i; j++) {
+            vd t = i == j ? inverse[i] : L[ELEMENT(i, j)] * inverse[i];
+            for (int k = i + 1; k < p; k++) t += L[ELEMENT(k, i)] * L[ELEMENT(k, j)] * inverse[k];
+            if (i == j) worst = vmax(worst, t);
+            store(d->covariance[whole ? ELEMENT(i, j) : i] + h, t * load(d->scale[i] + h) * load(d->scale[j] + h));
+        }
+    store(d->worst + h, worst);
+    store(d->least + h, least);
+}
+
+static void flush(worker *w) {
+    waiting *d = &w->state->done;
+    const int p = w->state->p;
+    for (int h = 0; h < LANES; h += WIDTH) {
+        scale_waiting(d, p, h);
+        invert_waiting(d, p, h, w->options->covariance);
+    }
+    for (int l = 0; l < d->count; l++) {
+        outcome *end = d->ends + l;
+        end->covariance = d->covariance[0] + l;
+        end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
+        if (end->status == FIT_CONVERGED && !(d->least[l] > 1e-14)) end->status = FIT_SINGULAR;
+        w->finish(w, end);
+    }
+    d->count = 0;
+}
+
+/* ---- fits come and go ---- */
+
+/* The greatest cosine between the residual and a column of J: 0 at a minimum, whatever the units. */
+static double cosine(const lane_state *s, int l) {
+    double most = 0;
+    for (int k = 0; k < s->p; k++) {
+        double square = s->H[ELEMENT(k, k)][l] * s->chisqr[l], g = s->g[k][l];
+        if (square > 0 && g * g > most * square) most = g * g / square;
+    }
+    return sqrt(most);
+}
+
+static void end_fit(worker *w, int l) {
+    lane_state *s = w->state;
+    waiting *d = &s->done;
+    outcome *end = d->ends + d->count;
+    *end = (outcome){.id = s->id[l], .status = (fit_status)s->end[l], .nfev = s->nfev[l], .gradient = cosine(s, l), .count = s->count[l]};
+    const int taken = end->status == FIT_CONVERGED && !s->noise[l];
+    end->chisqr = s->chisqr[l];
+    if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
+    for (int k = 0; k < s->p; k++) end->v[k] = s->v[k][l] + (taken ? s->dx[k][l] : 0.0);
+    for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][d->count] = s->H[k][l];
+    if (++d->count == LANES) flush(w);
+}
+
+static int start_fit(worker *w, int l) {
+    lane_state *s = w->state;
+    const next_fit fit = w->next(w, l);
+    s->id[l] = fit.id;
+    if (fit.id < 0) return 0;
+    for (int k = 0; k < s->p; k++) s->trial[k][l] = fit.start[k];
+    s->count[l] = fit.count;
+    s->square[l] = fit.square;
+    s->fresh[l] = 1;
+    s->nfev[l] = 0;
+    s->end[l] = FIT_NOT_RUN;
+    return 1;
+}
+
+static void fit_lanes(worker *w) {
+    lane_state *s = w->state;
+    int live = 0;
+    for (int l = 0; l < LANES; l++) s->id[l] = -1;
+    for (int l = 0; l < w->lanes && start_fit(w, l); l++) live++;
+    while (live) {
+        if (w->check && w->check(w)) break;
+        w->evaluate(w);
+        expand_sums(s);
+        step(w);
+        for (int l = 0; l < w->lanes; l++) {
+            if (s->id[l] < 0) continue;
+            s->fresh[l] = 0;
+            if (++s->nfev[l] >= w->options->max_nfev && !s->end[l]) s->end[l] = FIT_MAX_NFEV;
+            if (!s->end[l]) continue;
+            end_fit(w, l);
+            if (!start_fit(w, l)) live--;
+        }
+    }
+    if (s->done.count) flush(w);
+}
+
+#endif

@@ -1,0 +1,45 @@
+# program.h and curve.h as their headers have them.
+from libc.stdint cimport int32_t
+
+from gsl cimport gsl_matrix, gsl_vector
+
+cdef extern from "program.h" nogil:
+    ctypedef struct opcode_fact:
+        const char *name
+        int arity
+        const char *meaning
+    const opcode_fact *opcode_facts
+    enum:
+        OPCODE_COUNT
+        MAX_FREE
+        MAX_VARIABLES
+    ctypedef struct instruction:
+        int32_t op, out, a, b, c
+    ctypedef struct program:
+        int nx, nfree, ninput, nconstant
+        int nprologue, nbody, nvalue
+        const double *constants
+        const instruction *prologue
+        const instruction *body
+        const int32_t *outputs
+        int nscalar, nregister
+    ctypedef struct workspace:
+        pass
+    int program_check(program *p, char *message, size_t size)
+    workspace *workspace_new(const program *p)
+    void workspace_free(workspace *w)
+    void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                            double *jacobian, long row, long column)
+    const char *engine_name()
+    int engine_choose(const char *name)
+
+cdef extern from "curve.h" nogil:
+    ctypedef struct curve:
+        workspace *space
+        const double *x[16]
+        const double *y
+        const double *weights
+        const double *inputs
+        long n
+    int curve_f(const gsl_vector *v, void *which, gsl_vector *f) noexcept
+    int curve_df(const gsl_vector *v, void *which, gsl_matrix *J) noexcept

@@ -1,0 +1,73 @@
+/* Special functions by GSL's forms that return a status (its error handler is never asked), or by libm. */
+#include "special.h"
+
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_sf_bessel.h>
+#include <gsl/gsl_sf_psi.h>
+#include <math.h>
+
+#define PI 3.14159265358979323846
+
+/* A result that under- or overflowed is still a result. */
+static double settled(int status, gsl_sf_result r) {
+    return status == GSL_SUCCESS || status == GSL_EUNDRFLW || status == GSL_EOVRFLW || status == GSL_ELOSS ? r.val : NAN;
+}
+
+#define FROM_GSL(name, call)            \
+    double special_##name(double a) {   \
+        gsl_sf_result r;                \
+        if (a != a) return a;           \
+        const int status = call;        \
+        return settled(status, r);      \
+    }
+
+/* Functions of the second kind have a pole at 0, and no value below. */
+#define FROM_GSL_POSITIVE(name, pole, call) \
+    double special_##name(double a) {       \
+        gsl_sf_result r;                    \
+        if (!(a > 0)) return a == 0 ? pole : NAN; \
+        const int status = call;            \
+        return settled(status, r);          \
+    }
+
+FROM_GSL(digamma, gsl_sf_psi_e(a, &r))
+FROM_GSL(trigamma, gsl_sf_psi_1_e(a, &r))
+FROM_GSL(i0, gsl_sf_bessel_I0_e(a, &r))
+FROM_GSL(i1, gsl_sf_bessel_I1_e(a, &r))
+FROM_GSL(i2, gsl_sf_bessel_In_e(2, a, &r))
+FROM_GSL(i0e, gsl_sf_bessel_I0_scaled_e(a, &r))
+FROM_GSL(i1e, gsl_sf_bessel_I1_scaled_e(a, &r))
+FROM_GSL(i2e, gsl_sf_bessel_In_scaled_e(2, a, &r))
+FROM_GSL_POSITIVE(k0, INFINITY, gsl_sf_bessel_K0_e(a, &r))
+FROM_GSL_POSITIVE(k1, INFINITY, gsl_sf_bessel_K1_e(a, &r))
+FROM_GSL_POSITIVE(k2, INFINITY, gsl_sf_bessel_Kn_e(2, a, &r))
+FROM_GSL_POSITIVE(k0e, INFINITY, gsl_sf_bessel_K0_scaled_e(a, &r))
+FROM_GSL_POSITIVE(k1e, INFINITY, gsl_sf_bessel_K1_scaled_e(a, &r))
+FROM_GSL_POSITIVE(k2e, INFINITY, gsl_sf_bessel_Kn_scaled_e(2, a, &r))
+
+double special_gamma(double a) { return a == 0 ? copysign(INFINITY, a) : tgamma(a); }
+double special_lgamma(double a) { return lgamma(a); }
+double special_j0(double a) { return j0(a); }
+double special_j1(double a) { return j1(a); }
+double special_j2(double a) { return jn(2, a); }
+double special_y0(double a) { return a == 0 ? -INFINITY : a < 0 ? NAN : y0(a); }
+double special_y1(double a) { return a == 0 ? -INFINITY : a < 0 ? NAN : y1(a); }
+double special_y2(double a) { return a == 0 ? -INFINITY : a < 0 ? NAN : yn(2, a); }
+
+/* sin(pi*a) of the exact product: whole turns are taken off a first */
+static double sine_of_pi(double a) { return sin(PI * (a - 2 * rint(0.5 * a))); }
+static double cosine_of_pi(double a) { return cos(PI * (a - 2 * rint(0.5 * a))); }
+
+double special_sinc(double a) { return a == 0 ? 1.0 : fabs(a) == INFINITY ? 0.0 : sine_of_pi(a) / (PI * a); }
+
+double special_sinc_d(double a) {
+    if (fabs(a) == INFINITY) return 0.0;
+    if (fabs(a) > 0.4) return (cosine_of_pi(a) - special_sinc(a)) / a;
+    const double square = PI * PI * a * a;  /* d/dt sin(t)/t = sum of (-1)^k 2k t^(2k-1)/(2k+1)! */
+    double term = -PI * PI * a / 3, sum = 0;
+    for (int k = 1; k < 14; k++) {
+        sum += term;
+        term *= -square / ((2 * k) * (2 * k + 3));
+    }
+    return sum;
+}

@@ -1,0 +1,146 @@
+/* The sums over a block that a least-squares step needs: chi-square, J^T r and J^T J, lane by lane, J never stored.
+ *
+ * The columns are those that vary from point to point; constant ones (derivatives by an offset, say) share one column of ones, or of
+ * weights, and are multiplied out at the end (see expand_sums). Order of the sums, each of LANES values: r.r; r.1; 1.1 (when `ones`);
+ * then for each column j: r.J[j], 1.J[j] (when `ones`), J[0].J[j], ..., J[j].J[j].
+ *
+ * Up to SMALL columns every sum stays in a register of the machine all through a block: a function for each number of columns. More
+ * columns are taken in tiles.
+ */
+#ifndef GSLFIT_SUMS_H
+#define GSLFIT_SUMS_H
+
+#include "engine.h"
+#include "simd.h"
+
+enum { SMALL = 6, TILE = 4 };
+
+#define SUM_COUNT(q, ones) (1 + 2 * (ones) + (q) * (1 + (ones)) + (q) * ((q) + 1) / 2)
+
+static inline __attribute__((always_inline)) void sum_small(const block_columns *block, long points, double *sums, const int q,
+                                                            const int ones, const int weighted) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        vd s[SUM_COUNT(SMALL, 1)];
+        const double *value = block->value + h, *y = block->y + h, *weights = block->weights + h;
+        const double *column[SMALL];
+#pragma GCC unroll 8
+        for (int j = 0; j < q; j++) column[j] = block->columns[j] + h;
+#pragma GCC unroll 40
+        for (int k = 0; k < SUM_COUNT(q, ones); k++) s[k] = load(sums + k * LANES + h);
+        for (long i = 0; i < points * LANES; i += LANES) {
+            vd w = SPLAT(1.0), r = load(value + i) - load_loose(y + i), J[SMALL];
+            if (weighted) {
+                w = load_loose(weights + i);
+                r *= w;
+            }
+            s[0] += r * r;
+            if (ones) {
+                s[1] += weighted ? r * w : r;
+                s[2] += weighted ? w * w : w;
+            }
+            int k = 1 + 2 * ones;
+#pragma GCC unroll 8
+            for (int j = 0; j < q; j++) {
+                J[j] = load(column[j] + i);
+                if (weighted) J[j] *= w;
+                s[k] += r * J[j], k++;
+                if (ones) s[k] += weighted ? w * J[j] : J[j], k++;
+#pragma GCC unroll 8
+                for (int m = 0; m <= j; m++) s[k] += J[m] * J[j], k++;
+            }
+        }
+#pragma GCC unroll 40
+        for (int k = 0; k < SUM_COUNT(q, ones); k++) store(sums + k * LANES + h, s[k]);
+    }
+}
+
+#define SUM_SMALL(q)                                                                                                  \
+    static void sum_##q##_00(const block_columns *b, long points, double *sums) { sum_small(b, points, sums, q, 0, 0); } \
+    static void sum_##q##_10(const block_columns *b, long points, double *sums) { sum_small(b, points, sums, q, 1, 0); } \
+    static void sum_##q##_01(const block_columns *b, long points, double *sums) { sum_small(b, points, sums, q, 0, 1); } \
+    static void sum_##q##_11(const block_columns *b, long points, double *sums) { sum_small(b, points, sums, q, 1, 1); }
+SUM_SMALL(0) SUM_SMALL(1) SUM_SMALL(2) SUM_SMALL(3) SUM_SMALL(4) SUM_SMALL(5) SUM_SMALL(6)
+
+/* sums[a*stride + b] += A[a].B[b] for na columns A and nb columns B */
+static inline __attribute__((always_inline)) void sum_tile(const double *const *A, const double *const *B, long points, double *const *sums,
+                                                           const int na, const int nb) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        vd s[TILE * TILE];
+#pragma GCC unroll 16
+        for (int k = 0; k < na * nb; k++) s[k] = load(sums[k] + h);
+        for (long i = h; i < points * LANES; i += LANES) {
+            vd b[TILE];
+#pragma GCC unroll 4
+            for (int m = 0; m < nb; m++) b[m] = load(B[m] + i);
+#pragma GCC unroll 4
+            for (int j = 0; j < na; j++) {
+                vd a = load(A[j] + i);
+#pragma GCC unroll 4
+                for (int m = 0; m < nb; m++) s[j * nb + m] += a * b[m];
+            }
+        }
+#pragma GCC unroll 16
+        for (int k = 0; k < na * nb; k++) store(sums[k] + h, s[k]);
+    }
+}
+
+static void sum_tile_44(const double *const *A, const double *const *B, long n, double *const *sums) { sum_tile(A, B, n, sums, 4, 4); }
+static void sum_tile_11(const double *const *A, const double *const *B, long n, double *const *sums) { sum_tile(A, B, n, sums, 1, 1); }
+
+/* Where the sum of columns i >= j is; column 0 is the residual, 1 the ones when there are any, then the Jacobian's. */
+static inline double *sum_place(double *sums, int i, int j, int ones) {
+    int k = i - 1 - ones;
+    long place = i == 0 ? 0 : ones && i == 1 ? 1 + j : 1 + 2 * ones + k * (1 + ones) + k * (k + 1) / 2 + j;
+    return sums + place * LANES;
+}
+
+/* any number of columns: residual, ones or weights, and Jacobian, weighted into the scratch, all against all in tiles */
+static void sum_many(const block_columns *block, long points, double *sums) {
+    const int extra = 1 + block->ones, all = extra + block->count;
+    const long size = points * LANES;
+    const double *columns[2 + MAX_FREE];
+    double *r = block->scratch, *next = r + POINTS * LANES;
+    columns[0] = r;
+    for (long i = 0; i < size; i += WIDTH) {
+        vd d = load(block->value + i) - load_loose(block->y + i);
+        store(r + i, block->weights ? d * load_loose(block->weights + i) : d);
+    }
+    if (block->ones) {
+        for (long i = 0; i < size; i += WIDTH) store(next + i, block->weights ? load_loose(block->weights + i) : SPLAT(1.0));
+        columns[1] = next;
+        next += POINTS * LANES;
+    }
+    for (int j = 0; j < block->count; j++) {
+        columns[extra + j] = block->columns[j];
+        if (!block->weights) continue;
+        for (long i = 0; i < size; i += WIDTH) store(next + i, load(block->columns[j] + i) * load_loose(block->weights + i));
+        columns[extra + j] = next;
+        next += POINTS * LANES;
+    }
+    for (int i = 0; i < all; i += TILE)
+        for (int j = 0; j <= i; j += TILE) {
+            double *places[TILE * TILE];
+            if (i != j && i + TILE <= all) {
+                for (int k = 0; k < TILE * TILE; k++) places[k] = sum_place(sums, i + k / TILE, j + k % TILE, block->ones);
+                sum_tile_44(columns + i, columns + j, points, places);
+                continue;
+            }
+            for (int a = i; a < i + TILE && a < all; a++)
+                for (int b = j; b < j + TILE && b <= a; b++) {
+                    places[0] = sum_place(sums, a, b, block->ones);
+                    sum_tile_11(columns + a, columns + b, points, places);
+                }
+        }
+}
+
+static void sum_block(const block_columns *block, long points, double *sums) {
+#define ROW(q) {sum_##q##_00, sum_##q##_10, sum_##q##_01, sum_##q##_11}
+    static void (*const small[SMALL + 1][4])(const block_columns *, long, double *) = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
+#undef ROW
+    if (block->count <= SMALL)
+        small[block->count][block->ones + 2 * (block->weights != NULL)](block, points, sums);
+    else
+        sum_many(block, points, sums);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* The inside of a workspace: a program with its operands found, and the registers. */
+#ifndef GSLFIT_WORKSPACE_H
+#define GSLFIT_WORKSPACE_H
+
+#include "engine.h"
+
+/* An operand that is an independent variable: its pointer moves with the block. */
+typedef struct {
+    const double **slot;
+    int variable;
+} fix;
+
+struct workspace {
+    const program *program;
+    const isa *isa;
+    double *scalars;    /* [scalar][lane] */
+    double *registers;  /* [register][point][lane], the independent variables left out */
+    double *spread;     /* registers for scalars that an operation wants point by point: operands a, b, c, and the value */
+    double *scratch;    /* for the sums */
+    bound *prologue, *body;
+    int nbody, nvalue;  /* instructions bound, and those among them that the value needs */
+    fix *fixes;
+    int nfix;
+    const double *value, *columns[MAX_FREE];
+    int ncolumn, ones;  /* columns that vary; whether any is a scalar */
+    int place[MAX_FREE];             /* of a free variable's column among those that vary, or -1 */
+    const double *factor[MAX_FREE];  /* the scalar, where it is one */
+};
+
+void workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
+void workspace_start(workspace *w);                                       /* the prologue */
+void workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
+
+/* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
+void workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
+
+#endif
