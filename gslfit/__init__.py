@@ -9,6 +9,12 @@ __version__ = "0.1.0"
 
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
+    "report_errors": "report",
+    "report_ci": "report",
+    "fit_report": "report",
+    "ci_report": "report",
+    "report_fit": "report",
+    "printfuncs": "printfuncs",
     "Formula": "formula",
     "Parameter": "parameter",
     "Parameters": "parameters",

@@ -346,7 +346,7 @@ class Parameters(dict):
         return repr(self)
 
     def _repr_html_(self) -> str:
-        from gslfit.report import params_html
+        from gslfit.markup import params_html
         return params_html(self)
 
     # -- files -------------------------------------------------------------------------------------------------------------

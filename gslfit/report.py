@@ -1,20 +1,61 @@
-"""Text and HTML of parameters, fits and confidence intervals, by their attributes: nothing of the package is imported."""
-from collections.abc import Iterable, Mapping
-from html import escape
+"""Text of parameters, fits and confidence intervals, by their attributes: nothing of the package is imported.
+
+`error_report` and `ci_report` have the layout of the lmfit 0.5 manual, `fit_report` that of lmfit 1.3. All say what is doubtful: a fit
+that did not succeed, errors that could not be had, a value at its bound, a limit that was not reached.
+"""
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 COLUMNS = ("value", "min", "max", "stderr", "vary", "expr", "brute_step")
+AT_BOUND = 1e-7           # of the value or the width: nearer than this is at the bound
 
 
-def _attribute(par: Any, column: str) -> Any:
-    """Return an attribute of a parameter; an expression that can't be evaluated shows as None, an absent bound as infinite."""
+def attribute(par: Any, name: str) -> Any:
+    """Return an attribute of a parameter, None where an expression can't be evaluated."""
     try:
-        value = getattr(par, column)
+        return getattr(par, name, None)
     except ValueError:
         return None
-    if value is None and column in ("min", "max"):
-        return float("-inf" if column == "min" else "inf")
-    return value
+
+
+def fixed_width(value: Any, width: int = 11) -> str:
+    """Return a number in `width` characters, with as many digits as fit; wider than 99 orders of magnitude it takes the exponent's room.
+
+    Examples
+    --------
+    >>> fixed_width(1234.56789), fixed_width(1.5e-12)
+    (' 1234.56789', ' 1.5000e-12')
+    """
+    if value is None or isinstance(value, bool):
+        return f"{value!r:>{width}}"
+    try:
+        order = int(math.log10(abs(value)))
+    except (ValueError, OverflowError):
+        order = 0                                             # 0, NaN or an infinity
+    except TypeError:
+        return f"{value!r:>{width}}"
+    width = max(width, 7)
+    digits = width - 7                                        # sign, point, digit in front of it, and "e+00"
+    if abs(order) > 99:
+        return f"{value:{width}.{digits - 1}e}"
+    plain = 0 < order < digits + 4 or (order <= 0 and -order < digits - 1)
+    return f"{value:{width}.{digits + 4 - max(order, 0)}f}" if plain else f"{value:{width}.{digits}e}"
+
+
+def at_bound(par: Any) -> str:
+    """Return "min" or "max" if a parameter's value lies there, else nothing."""
+    value, low, high = attribute(par, "value"), attribute(par, "min"), attribute(par, "max")
+    if value is None:
+        return ""
+    bounds = [(which, limit) for which, limit in (("min", low), ("max", high)) if limit is not None and math.isfinite(limit)]
+    width = abs(bounds[1][1] - bounds[0][1]) if len(bounds) == 2 else math.inf
+    for which, limit in bounds:
+        if abs(value - limit) <= AT_BOUND*min(width, max(abs(value), abs(limit), 1e-300)):
+            return which
+    return ""
 
 
 def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 4, fmt: str = "g",
@@ -31,30 +72,301 @@ def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 
         Attributes to show.
     """
     columns = [*columns]
-    name_width = max([len(name) for name in params] + [len("Name")])
+    width = max(len(name) for name in [*params, "Name"])
+    open_ended = {"min": -math.inf, "max": math.inf}
 
-    def cell(value: Any) -> str:
-        if isinstance(value, float):
-            return f"{value:>{colwidth}.{precision}{fmt}}"
-        return f"{value!s:>{colwidth}}"
+    def cell(par: Any, column: str) -> str:
+        value = attribute(par, column)
+        if value is None:
+            value = open_ended.get(column)
+        return f"{value:>{colwidth}.{precision}{fmt}}" if isinstance(value, float) else f"{value!s:>{colwidth}}"
 
-    head = " ".join([f"{'Name':{name_width}}", *(f"{column.title():>{colwidth}}" for column in columns)])
-    lines = [" ".join([f"{name:{name_width}}", *(cell(_attribute(par, column)) for column in columns)]) for name, par in params.items()]
-    return "\n".join([head, *lines])
-
-
-def html_table(head: Iterable[str], rows: Iterable[Iterable[Any]], caption: str = "") -> str:
-    """Return an HTML table, every cell escaped."""
-    def row(cells: Iterable[Any], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead>{row(head, 'th')}</thead><tbody>{''.join(row(cells, 'td') for cells in rows)}</tbody></table>"
+    head = " ".join([f"{'Name':{width}}", *(f"{column.title():>{colwidth}}" for column in columns)])
+    return "\n".join([head, *(" ".join([f"{name:{width}}", *(cell(par, column) for column in columns)]) for name, par in params.items())])
 
 
-def params_html(params: Mapping[str, Any]) -> str:
-    """Return an HTML table of parameters, for notebooks."""
-    def number(value: Any) -> str:
-        return "" if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
-    columns = ("value", "stderr", "init_value", "min", "max", "vary", "expr")
-    heads = ("name", "value", "standard error", "initial value", "min", "max", "vary", "expression")
-    return html_table(heads, ([name, *(number(_attribute(par, column)) for column in columns)] for name, par in params.items()))
+# -- the manual's report ---------------------------------------------------------------------------------------------------------
+
+
+def error_report(params: Mapping[str, Any], modelpars: Mapping[str, Any] | None = None, show_correl: bool = True) -> str:
+    """Return values, standard errors and correlations in the layout of the lmfit 0.5 manual.
+
+    Parameters
+    ----------
+    params : Parameters
+        Fitted parameters.
+    modelpars : Parameters, optional
+        Known values, to be shown beside.
+    show_correl : bool
+        Whether correlations are listed, the strongest first.
+
+    Returns
+    -------
+    str
+        A line for each parameter, then for each correlation.
+    """
+    width = max((len(name) for name in params), default=0)
+    lines = [f"  {name + ':':{width + 1}}     {_value_and_error(par)} {_origin(name, par, modelpars)}" for name, par in params.items()]
+    if show_correl:
+        lines.append("Correlations:")
+        lines += [f"  {f'C({pair})':39}= {value:.3f}" for pair, value in correlations(params)]
+    return "\n".join(lines)
+
+
+def _value_and_error(par: Any) -> str:
+    """Return a value with its error: five decimals as in the manual, or as many digits as the two need."""
+    value, error = attribute(par, "value"), attribute(par, "stderr")
+    if value is None:
+        return " (no value)"
+    small = 0 < abs(value) < 1e-3 or (error is not None and 0 < error < 1e-4)
+    large = abs(value) >= 1e9 or (error is not None and error >= 1e9)
+    shown = f"{value: .8e}" if small or large else f"{value: .5f}"
+    if error is None or not math.isfinite(error):
+        return f"{shown}+/- (unknown)"
+    return f"{shown}+/- {error:.3e}" if small or large else f"{shown}+/- {error:.5f}"
+
+
+def _origin(name: str, par: Any, modelpars: Mapping[str, Any] | None) -> str:
+    """Return where a value came from: its start, its expression, or that it was held."""
+    known = f", model_value= {attribute(modelpars[name], 'value'):.6f}" if modelpars is not None and name in modelpars else ""
+    if attribute(par, "expr"):
+        return f"== '{par.expr}'{known}"
+    if not par.vary:
+        return f"(fixed{known})"
+    start = attribute(par, "init_value")
+    shown = "?" if start is None else f"{start:.6f}" if start == 0 or 1e-3 <= abs(start) < 1e9 else f"{start:.6e}"
+    bound = at_bound(par)
+    return f"(initial= {shown}{known}){f' at its bound {bound}' if bound else ''}"
+
+
+def correlations(params: Mapping[str, Any], least: float = 0.) -> list[tuple[str, float]]:
+    """Return the correlations of varied parameters as ``("a, b", r)``, the strongest first, those above `least` in size."""
+    found = []
+    names = [*params]
+    for i, name in enumerate(names):
+        by_name = attribute(params[name], "correl")
+        if params[name].vary and by_name:
+            found += [(f"{name}, {other}", by_name[other]) for other in names[i + 1:] if other in by_name and abs(by_name[other]) > least]
+    # those of one size stand in reverse order, as lmfit has them
+    return sorted(found[::-1], key=lambda item: -abs(item[1]))
+
+
+def report_errors(params: Mapping[str, Any], modelpars: Mapping[str, Any] | None = None, show_correl: bool = True) -> None:
+    """Print values, standard errors and correlations in the layout of the lmfit 0.5 manual; see `error_report`.
+
+    Parameters
+    ----------
+    params : Parameters
+        Fitted parameters.
+    modelpars : Parameters, optional
+        Known values, to be shown beside.
+    show_correl : bool
+        Whether correlations are listed, the strongest first.
+    """
+    print(error_report(params, modelpars, show_correl))
+
+
+# -- the report of a fit ---------------------------------------------------------------------------------------------------------
+
+
+STATISTICS = (("fitting method  ", "method", "# "), ("function evals  ", "nfev", "# "), ("data points     ", "ndata", "# "),
+              ("variables       ", "nvarys", "# "), ("chi-square        ", "chisqr", ""), ("reduced chi-square", "redchi", ""),
+              ("Akaike info crit  ", "aic", ""), ("Bayesian info crit", "bic", ""), ("R-squared         ", "rsquared", ""))
+"""Label, attribute and mark of each line of a fit's statistics; those that a result lacks are left out."""
+
+
+def fit_report(inpars: Any, modelpars: Mapping[str, Any] | None = None, show_correl: bool = True, min_correl: float = .1,
+               sort_pars: bool | Callable[[str], Any] = False, correl_mode: str = "list") -> str:
+    """Return the report of a fit in the layout of lmfit 1.3.
+
+    Parameters
+    ----------
+    inpars : Minimizer, result or Parameters
+        What a fit returned, or fitted parameters alone.
+    modelpars : Parameters, optional
+        Known values, to be shown beside.
+    show_correl : bool
+        Whether correlations are shown.
+    min_correl : float
+        Those of smaller size are left out of the list.
+    sort_pars : bool or callable
+        Whether to sort the parameters by name, numbers in names by their size; or a key function.
+    correl_mode : {"list", "table"}
+        How correlations are shown.
+
+    Returns
+    -------
+    str
+        Statistics, doubts, parameters, correlations.
+    """
+    result = inpars if hasattr(inpars, "params") else None
+    params = inpars.params if result is not None else inpars
+    names = sorted(params, key=sort_pars if callable(sort_pars) else natural) if sort_pars else [*params]
+    width = max((len(name) for name in names), default=0)
+    lines = [*_statistics(result, width)] if result is not None else []
+    lines.append("[[Variables]]")
+    lines += [f"    {name + ':':{width + 1}} {_variable(name, params[name], modelpars)}" for name in names]
+    if show_correl and correl_mode.startswith("tab"):
+        lines += ["[[Correlations]] ", *("  " + line for line in correlation_table(params).split("\n"))]
+    elif show_correl:
+        found = correlations({name: params[name] for name in names}, min_correl)
+        if found:
+            lines.append(f"[[Correlations]] (unreported correlations are < {min_correl:.3f})")
+            room = max(len(pair) for pair, _ in found)
+            lines += [f"    C({pair}){' '*(room - len(pair))} = {value:+.4f}" for pair, value in found]
+    return "\n".join(lines)
+
+
+def natural(name: str) -> list[Any]:
+    """Return a sorting key by which p2 comes before p10."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
+
+
+def statistic(result: Any, name: str) -> str:
+    """Return an attribute of a result as text."""
+    value = getattr(result, name, None)
+    if value is None:
+        return "unknown"
+    return fixed_width(value).strip() if isinstance(value, float) else str(value)
+
+
+def doubts(result: Any) -> Iterator[str]:
+    """Yield what is doubtful about a fit, a line each."""
+    if getattr(result, "success", True) is False:
+        yield f"the fit did not succeed: {getattr(result, 'message', '')}".rstrip(": ")
+    if getattr(result, "errorbars", True) is False:
+        yield "uncertainties could not be estimated:"
+
+
+def _statistics(result: Any, width: int) -> Iterator[str]:
+    """Yield the lines of a fit's statistics, and of its doubts."""
+    yield "[[Fit Statistics]]"
+    for label, name, mark in STATISTICS:
+        if name != "rsquared" or getattr(result, name, None) is not None:
+            yield f"    {mark}{label} = {statistic(result, name)}"
+    for doubt in doubts(result):
+        yield f"##  Warning: {doubt}"
+    if getattr(result, "errorbars", True):
+        return
+    message = getattr(result, "message", None)
+    if message and getattr(result, "success", True):
+        yield f"    {message}"
+    for name, par in result.params.items():
+        start, value = attribute(par, "init_value"), attribute(par, "value")
+        if not par.vary or value is None:
+            continue
+        if start and math.isclose(value, start, rel_tol=1e-5, abs_tol=1e-8):
+            yield f"    {name + ':':{width + 1}}  at initial value"
+        if at_bound(par):
+            yield f"    {name + ':':{width + 1}}  at boundary"
+
+
+def _variable(name: str, par: Any, modelpars: Mapping[str, Any] | None) -> str:
+    """Return one parameter's part of a line."""
+    value, error, start = attribute(par, "value"), attribute(par, "stderr"), attribute(par, "init_value")
+    origin = "(init = ?)" if start is None else f"(init = {start:.7g})"
+    if modelpars is not None and name in modelpars:
+        origin += f", model_value = {modelpars[name].value:.7g}"
+    shown = fixed_width(value)
+    if error is not None:
+        percent = f"({abs(error/value):.2%})" if value else ""
+        shown = f"{shown} +/-{fixed_width(error)} {percent}"
+    if par.vary:
+        bound = at_bound(par)
+        return f"{shown} {origin}" + (f" at its bound {bound}" if bound else "")
+    return f"{shown} == '{par.expr}'" if attribute(par, "expr") else f"{fixed_width(value) if value is None else f'{value: .7g}'} (fixed)"
+
+
+def correlation_table(params: Mapping[str, Any]) -> str:
+    """Return the correlations of all varied parameters as a table."""
+    names = [name for name, par in params.items() if par.vary]
+    width = max([8, *(len(name) for name in names)]) + 1
+
+    def cell(name: str, other: str) -> str:
+        r = 1. if name == other else (attribute(params[name], "correl") or {}).get(other)
+        return "unknown" if r is None else f"{r:+.4f}"
+
+    rule = "+".join(["", *["-"*(width + 1)]*(len(names) + 1), ""])
+    rows = [["Variable", *names], *([name, *(cell(name, other) for other in names)] for name in names)]
+    lines = ["|".join(["", *(f" {item:{width}}" for item in row), ""]) for row in rows]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule])
+
+
+# -- confidence intervals --------------------------------------------------------------------------------------------------------
+
+
+def ci_report(ci: Mapping[str, Any], with_offset: bool = False, ndigits: int = 5) -> str:
+    """Return confidence intervals in the layout of the lmfit 0.5 manual.
+
+    Parameters
+    ----------
+    ci : dict of str to list of (float, float)
+        What `conf_interval` returns: for each parameter pairs of a probability and a limit.
+    with_offset : bool
+        Whether limits are shown as differences from the best value, in lmfit 1.3's layout.
+    ndigits : int
+        Decimals; more digits are shown where these would not tell the limits apart.
+
+    Returns
+    -------
+    str
+        A line of probabilities, a line for each parameter, and a note for each limit that wasn't reached.
+    """
+    width = max((len(name) for name in ci), default=0)
+    lines, titled = [], None
+    for name, row in ci.items():
+        decimals = _decimals([limit for _, limit in row], ndigits)
+        cell = ndigits + 5 if decimals == ndigits else max(ndigits + 5, *(len(f"{limit:.{decimals}f}") + 2 for _, limit in row))
+        chances = [probability for probability, _ in row]
+        if titled != (chances, cell):                         # once, while the probabilities stay the same
+            titled = (chances, cell)
+            lines.append(" "*(width + with_offset) + "".join(_chance(p, with_offset).rjust(cell) for p in chances))
+        best = next((limit for p, limit in row if abs(p) < .01), 0.)
+        texts = [f"{limit - best:+.{decimals}f}" if with_offset and abs(p) >= .01 else f"{limit:.{decimals}f}" for p, limit in row]
+        lines.append((f" {name:{width}}:" if with_offset else f"{name:{width}}") + "".join(text.rjust(cell) for text in texts))
+    return "\n".join([*lines, *ci_notes(ci)])
+
+
+def _chance(probability: float, with_offset: bool) -> str:
+    """Return the head of a column of confidence intervals."""
+    return "_BEST_" if with_offset and abs(probability) < .01 else f"{100*probability:.2f}%"
+
+
+def _decimals(limits: Iterable[float], ndigits: int) -> int:
+    """Return the decimals that tell limits apart: `ndigits`, or three digits of the narrowest distance where those hide it."""
+    finite = sorted(limit for limit in limits if math.isfinite(limit))
+    gap = min((above - below for below, above in pairwise(finite) if above > below), default=1.)
+    return ndigits if gap >= 2*10.**-ndigits else min(3 - math.floor(math.log10(gap)), 300)
+
+
+def ci_notes(ci: Mapping[str, Any]) -> list[str]:
+    """Return the notes of confidence intervals: `ci.notes`, or one for each limit that is infinite."""
+    notes = getattr(ci, "notes", None)
+    if notes is not None:
+        return [f"  {note}" for note in notes]
+    return [f"  {name}: the {'lower' if limit < 0 else 'upper'} limit of {100*p:.2f}% was not reached"
+            for name, row in ci.items() for p, limit in row if math.isinf(limit)]
+
+
+def report_ci(ci: Mapping[str, Any]) -> None:
+    """Print confidence intervals in the layout of the lmfit 0.5 manual; see `ci_report`.
+
+    Parameters
+    ----------
+    ci : dict of str to list of (float, float)
+        What `conf_interval` returns.
+    """
+    print(ci_report(ci))
+
+
+def report_fit(inpars: Any, **kws: Any) -> None:
+    """Print the report of a fit; see `fit_report`.
+
+    Parameters
+    ----------
+    inpars : Minimizer, result or Parameters
+        What a fit returned, or fitted parameters alone.
+    **kws
+        For `fit_report`.
+    """
+    print(fit_report(inpars, **kws))

@@ -12,6 +12,7 @@ LAYERS = [line.split() for line in """
 errors
 outcome pointers
 report
+markup printfuncs
 _multifit _nlinear _siman _linalg
 multifit
 expression
