@@ -195,14 +195,14 @@ class Formula:
         --------
         >>> print(Formula("A*exp(-b*x)").disassemble())
         once a step:
-            s4     = mul        b, -1
-            s5     = mul        A, -1
+            s3     = mul        b, -1
+            s4     = mul        A, -1
         at each point:
-            r1     = mulexp     x, s4
+            r1     = mulexp     x, s3
             r2     = mul        r1, A
             value  = r2
         derivatives:
-            r3     = mulmul     x, r1, s5
+            r3     = mulmul     x, r1, s4
             d/dA = r1
             d/db = r3
         """
