@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit._program import OPCODES, Program
 from gslfit.errors import InputError, InputTypeError
 from gslfit.expression.graph import Graph, Pool, transplant
 from gslfit.expression.latex import latex
@@ -127,6 +128,7 @@ class Formula:
         else:
             raise InputTypeError(f"a formula is a text or a function, not {type(source).__name__}")
         self._folded: dict[Any, Any] = {}  # gslfit.folding's memory
+        self._made: dict[tuple, Program] = {}
         self._programs: dict[tuple, tuple[Graph, Lowered]] = {}
 
     @classmethod
@@ -188,6 +190,14 @@ class Formula:
         """The program with derivatives by the free names, as `compiled` has it."""
         return self.compiled(free, inputs)[1]
 
+    def program(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> Program:
+        """The program that fits run, with derivatives by the free names, as `compiled` has it."""
+        key = None if free is None else tuple(free), tuple(inputs)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = Program(**self.lowered(free, inputs).encoded(OPCODES))
+        return found
+
     def disassemble(self) -> str:
         """The program: what runs once a step, what at each point, what for the derivatives.
 
@@ -248,8 +258,14 @@ class Formula:
         ndarray, shape (..., p)
         """
         given = self._values(args, values)
+        if not self.names:
+            return np.zeros((*_shape(given), 0))
         graph, _ = self.compiled()
-        return np.stack(self._evaluate(graph, given)[1:], axis=-1) if self.names else np.zeros((*_shape(given), 0))
+        if any(given[name].ndim for name in self.names):
+            return np.stack(self._evaluate(graph, given)[1:], axis=-1)
+        shape = _shape(given)
+        x = np.array([np.broadcast_to(given[name], shape).reshape(-1) for name in self.independent])
+        return self.program().evaluate([given[name] for name in self.names], x)[1].reshape(*shape, len(self.names))
 
     def _evaluate(self, graph: Graph, given: dict[str, Any]) -> list[Any]:
         """A graph's roots, each broadcast to the shape of all values."""

@@ -1,6 +1,7 @@
-"""A lowered program, interpreted by NumPy: the oracle of the block evaluator in C, and of nothing but the contract."""
+"""A lowered program, run by NumPy (the oracle of the contract) and by the block evaluator in C."""
 import numpy as np
 
+from gslfit._program import OPCODES, Program
 from gslfit.expression.operations import OPERATIONS
 
 
@@ -35,3 +36,12 @@ def run(lowered, values, value_only=False):
         return np.broadcast_to(operand(lowered.outputs[0]), n)
     columns = [np.broadcast_to(operand(out), n) for out in lowered.outputs]
     return columns[0], np.stack(columns[1:], axis=-1) if lowered.free else np.zeros((*n, 0))
+
+
+def run_native(lowered, values, value_only=False):
+    """The same by the block evaluator in C."""
+    program = Program(**lowered.encoded(OPCODES))
+    x = np.broadcast_arrays(*[np.asarray(values[name], float) for name in lowered.independent])
+    value, columns = program.evaluate([float(values[name]) for name in lowered.free], np.array([row.reshape(-1) for row in x]),
+                                      [float(values[name]) for name in lowered.inputs], jacobian=not value_only)
+    return value if value_only else (value, columns)

@@ -1,15 +1,16 @@
 """Derivatives and values against mpmath: of every function, of random formulas, and at awkward points."""
 import math
 
-import interpreter
 import numpy as np
 import pytest
+from interpreter import run, run_native
 from random_formulas import NAMES, exact, formulas, words
 
 from gslfit.expression.vocabulary import FUNCTIONS
 from gslfit.formula import Formula
 
 RTOL = 1e-12
+RUNS = (run, run_native)
 
 # function -> points for its arguments
 POINTS = {name: [-3.7, -1.2, -.4, .3, .9, 2.6, 7.1] for name in words("""abs sqrt cbrt square exp exp2 expm1
@@ -41,9 +42,9 @@ def check(text, points, names, extra=()):
     """Value and derivatives of a program at points, against mpmath."""
     formula = Formula(text, independent="x")
     lowered = formula.lowered()
-    for point in points:
+    for point, evaluate in [(point, evaluate) for point in points for evaluate in RUNS]:
         values = dict(zip(names, point, strict=True))
-        value, slopes = interpreter.run(lowered, {**values, "x": np.array([0.])})
+        value, slopes = evaluate(lowered, {**values, "x": np.array([0.])})
         wanted, exact_slopes = exact(text, {**values, "x": 0.}, lowered.free)
         assert close(value[0], wanted), (text, values, value[0], wanted)
         for name, slope, exact_slope in zip(lowered.free, slopes[0], exact_slopes, strict=True):
@@ -102,15 +103,15 @@ def agrees(text, seed):
     formula = Formula(text, independent=("x", "y"))
     lowered = formula.lowered()
     point = points_of(text, seed)
-    value, columns = interpreter.run(lowered, point)
-    only = interpreter.run(lowered, point, value_only=True)
-    assert np.array_equal(value, only, equal_nan=True)
     oracle = [exact(text, {**point, "x": point["x"][k], "y": point["y"][k]}, lowered.free) for k in range(6)]
     wanted = np.array([value for value, _ in oracle])
     slopes = np.array([slope for _, slope in oracle])
-    assert np.all(np.abs(value - wanted) <= RTOL*np.maximum(np.abs(wanted), .1*np.max(np.abs(wanted)))), (text, point, value - wanted)
     size = np.maximum(np.abs(slopes), .1*np.max(np.abs(slopes), axis=0))
-    assert np.all(np.abs(columns - slopes) <= RTOL*size), (text, point, np.abs(columns - slopes)/size)
+    for evaluate in RUNS:
+        value, columns = evaluate(lowered, point)
+        assert np.array_equal(value, evaluate(lowered, point, value_only=True), equal_nan=True)
+        assert np.all(np.abs(value - wanted) <= RTOL*np.maximum(np.abs(wanted), .1*np.max(np.abs(wanted)))), (text, point, value - wanted)
+        assert np.all(np.abs(columns - slopes) <= RTOL*size), (text, point, np.abs(columns - slopes)/size)
 
 
 @pytest.mark.parametrize("text", formulas(200, seed=7))
@@ -124,7 +125,7 @@ def test_random_values():
     for text in formulas(500, seed=8):
         formula = Formula(text, independent=("x", "y"))
         point = points_of(text, 12)
-        value, _ = interpreter.run(formula.lowered(), point)
+        value, _ = run_native(formula.lowered(), point)
         wanted = formula(**{name: point[name] for name in (*formula.independent, *formula.names)})
         assert np.allclose(value, wanted, rtol=1e-12, atol=1e-13*np.max(np.abs(wanted))), (text, value - wanted)
 
@@ -179,20 +180,22 @@ def test_awkward_points(text, values, wanted):
     """The derivatives where a careless chain rule gives NaN."""
     formula = Formula(text)
     point = {name: np.array([number]) if name == "x" else number for name, number in values.items()}
-    _, columns = interpreter.run(formula.lowered(), point)
-    assert np.allclose(columns[0], wanted, rtol=1e-14, atol=0, equal_nan=False), columns
+    for evaluate in RUNS:
+        _, columns = evaluate(formula.lowered(), point)
+        assert np.allclose(columns[0], wanted, rtol=1e-14, atol=0, equal_nan=False), (evaluate, columns)
 
 
 @pytest.mark.parametrize(("text", "x"), [("x/x*a", 0.), ("a + x - x", INF), ("0*x + a", INF), ("x**2/x + a", 0.), ("log(x)*a", -1.),
                                          ("a*x**0.5", -1.), ("sqrt(x)*0 + a", -1.)])
 def test_bad_points_stay_bad(text, x):
     """What is NaN in NumPy is NaN here: no identity hides a bad point."""
-    value, _ = interpreter.run(Formula(text).lowered(), {"a": 1., "x": np.array([x])})
-    assert np.isnan(value[0])
+    for evaluate in RUNS:
+        assert np.isnan(evaluate(Formula(text).lowered(), {"a": 1., "x": np.array([x])})[0][0])
 
 
 def test_exact_below_jumps():
     """Nothing is reassociated below a rounding or a comparison."""
     x = np.array([.3, .6, .7, 2.1, 0.1*3])
-    value, _ = interpreter.run(Formula("a*floor(x/0.1) + (x/3 == b)").lowered(), {"a": 1., "b": .1, "x": x})
-    assert np.array_equal(value, np.floor(x/.1) + (x/3 == .1))
+    for evaluate in RUNS:
+        value, _ = evaluate(Formula("a*floor(x/0.1) + (x/3 == b)").lowered(), {"a": 1., "b": .1, "x": x})
+        assert np.array_equal(value, np.floor(x/.1) + (x/3 == .1))
