@@ -106,6 +106,8 @@ ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa
 
 EXTENSIONS = [
     extension("_multifit", "src/loop.c", "src/guard.c", depends=["src/solver.pxi"]),
+    extension("_linalg"),
+    extension("_differences"),
     extension("_program", *ENGINE, "src/curve.c"),
 ]
 

@@ -23,6 +23,8 @@ _HOME: dict[str, str] = {
     "errors": "errors",
     "get_include": "pointers",
     "multifit": "multifit",
+    "Minimizer": "minimizer",
+    "minimize": "minimizer",
 }
 
 __all__ = ["__version__", *_HOME]

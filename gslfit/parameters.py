@@ -319,6 +319,19 @@ class Parameters(dict):
             else:
                 self[name].set(value=value)
 
+    def settle(self, values: Mapping[str, float], errors: Mapping[str, float | None], correlations: Mapping[str, dict[str, float]],
+               starts: Mapping[str, float]) -> None:
+        """Take a fit's outcome: values, standard errors, correlations and the values it began at, by name.
+
+        Expressions stay what they are.
+        """
+        for name, parameter in self.items():
+            parameter._value = values[name]
+            parameter.stderr = errors[name]
+            parameter.correl = correlations.get(name)
+            parameter.init_value = starts[name]
+        self._touched = True
+
     def valuesdict(self) -> dict[str, float]:
         """Return the values by name."""
         return {name: parameter.value for name, parameter in self.items()}

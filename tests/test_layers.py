@@ -13,7 +13,7 @@ errors
 outcome pointers
 report
 markup printfuncs
-_multifit _nlinear _siman _linalg
+_multifit _nlinear _siman _linalg _differences
 multifit
 expression
 _program
@@ -25,8 +25,10 @@ chain paramfile
 binding
 parameters
 folding
-differences
-result
+precision
+residual
+jacobian leastsq
+statistics result engines
 minimizer
 confidence
 _batch

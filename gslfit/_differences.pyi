@@ -1,0 +1,17 @@
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+def length(a: NDArray[np.float64]) -> float: ...
+
+class Differences:
+    fun: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    norms: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    bends: NDArray[np.float64]
+    precision: float
+    def __init__(self, fun: Callable[[NDArray[np.float64]], NDArray[np.float64]], lower: NDArray[np.float64],
+                 upper: NDArray[np.float64], precision: float = ...) -> None: ...
+    def forward(self, x: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def central(self, x: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]: ...

@@ -1,0 +1,104 @@
+"""The engines that are no least-squares solvers: L-BFGS-B and simulated annealing, both ending in a judged `Solution`."""
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gslfit._differences import length
+from gslfit.leastsq import Descent, Solution, minimise
+from gslfit.residual import Aborted, OutOfCalls
+
+LBFGSB_OPTIONS = {"m": "maxcor", "factr": "ftol", "pgtol": "gtol", "maxfun": "maxfun", "maxiter": "maxiter"}
+ANNEAL_OPTIONS = ("seed", "n_tries", "iters_fixed_T", "step_size", "k", "t_initial", "mu_t", "t_min")
+
+
+def lbfgsb(setup: Any, **options: Any) -> Solution:
+    """Minimise chi-square by SciPy's L-BFGS-B.
+
+    The variables are scaled by the lengths of the Jacobian's columns at the start, and chi-square by its value there, so that the result
+    does not depend on units; the gradient is 2 J^T r.
+
+    Parameters
+    ----------
+    setup : Setup
+    m, factr, pgtol, maxfun, maxiter : optional
+        As `scipy.optimize.fmin_l_bfgs_b` takes them.
+
+    Returns
+    -------
+    Solution
+    """
+    from scipy.optimize import minimize
+    settings = {LBFGSB_OPTIONS[name]: value for name, value in options.items()}
+    if "ftol" in settings:
+        settings["ftol"] *= float(np.finfo(float).eps)
+    problem = setup.problem
+    descent = Descent(problem, "lbfgsb")
+    unit = length(problem.r0) or 1.
+    reason, converged = "maxfev", False
+    best = [problem.x0, problem.r0]
+    try:
+        descent.take(problem.x0, problem.r0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scale = np.where(descent.first_norms > 0, unit / descent.first_norms, np.maximum(np.abs(problem.x0), 1.))
+
+        def chisqr(z: np.ndarray) -> tuple[float, np.ndarray]:
+            x = np.clip(problem.x0 + scale * z, problem.lower, problem.upper)
+            r = problem.r0 if np.array_equal(x, problem.x0) else problem.fun(x)
+            if not np.isfinite(r).all():
+                return np.inf, np.zeros(z.size)
+            if length(r) <= length(best[1]):
+                best[:] = x, r
+            descent.take(x, r)
+            return float(r @ r) / unit ** 2, 2 * scale * (r @ descent.J) / unit ** 2
+
+        bounds = list(zip((problem.lower - problem.x0) / scale, (problem.upper - problem.x0) / scale, strict=True))
+        out = minimize(chisqr, np.zeros(problem.x0.size), jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
+        descent.take(*best)
+        reason, converged = ("chisqr" if out.success else "maxfev" if out.status == 1 else "no progress"), bool(out.success)
+    except (OutOfCalls, Aborted) as stop:
+        reason = "aborted" if isinstance(stop, Aborted) else "maxfev"
+        descent.x, descent.r = best
+    return descent.finish(converged, reason)
+
+
+def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
+    """Look for the global minimum by GSL's simulated annealing, then descend from the best point.
+
+    Parameters
+    ----------
+    setup : Setup
+    seed : int
+    **schedule
+        GSL's annealing schedule.
+
+    Returns
+    -------
+    list of Solution
+        The one kept first.
+    """
+    from gslfit._siman import anneal as siman
+    problem = setup.problem
+    width = problem.upper - problem.lower
+    reach = np.where(np.isfinite(width), width, np.maximum(np.abs(problem.x0), 1.))
+    unit = length(problem.r0) or 1.
+    best = [length(problem.r0), problem.x0, problem.r0]
+
+    def cost(x: np.ndarray) -> float:
+        inside = np.clip(x, problem.lower, problem.upper)
+        r = problem.fun(inside)
+        norm = length(r)
+        if not norm < np.inf:
+            return np.inf
+        if norm < best[0]:
+            best[:] = norm, inside, r
+        # how far outside is part of the cost, so that the walk comes back
+        return (norm / unit) ** 2 * (1 + float(np.sum(np.abs(x - inside) / reach)))
+
+    try:
+        siman(cost, problem.x0, reach, seed=seed, **schedule)
+    except (OutOfCalls, Aborted) as stop:
+        descent = Descent(replace(problem, x0=best[1], r0=best[2]), "anneal")
+        return [descent.finish(False, "aborted" if isinstance(stop, Aborted) else "maxfev")]
+    solution, tried = minimise(setup.start_from(best[1], best[2]))
+    return [solution, *(other for other in tried if other is not solution)]

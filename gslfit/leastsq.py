@@ -1,0 +1,416 @@
+"""From start values to a minimum: GSL's solvers for the way, Gauss-Newton by QR for the last digits, and a second look when in doubt.
+
+A descent has three parts.
+
+1. A GSL solver (lmsder unless told otherwise) on the bounds-transformed variables, with derivatives by forward differences where
+   the caller gives none, until its steps are small.
+2. A polish in the parameters themselves: Gauss-Newton steps from one QR decomposition of the column-scaled Jacobian, repeated while
+   they contract.  A step that keeps the Jacobian costs one evaluation; only when the steps are down to the forward differences'
+   own error is the Jacobian taken again, centred, and it then serves the covariance too.
+3. A judgement: full rank and contracting steps, or a gradient free of scale that is zero to its own precision, is a minimum.
+
+Where the judgement is in doubt (dependent columns, no progress away from a minimum) the descent is repeated from the start by
+other methods and the lowest chi-square is kept.
+"""
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from gslfit._differences import Differences, length
+from gslfit._linalg import ScaledQR, relative, secant
+from gslfit._multifit import METHODS, FdfSolver, Function_fdf
+from gslfit.outcome import Ending
+from gslfit.precision import EPS
+from gslfit.residual import Aborted, OutOfCalls
+
+FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
+NEAR = 0.3              # relative length of a Gauss-Newton step from where it may succeed
+LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
+SHARE = 0.05            # a step this much shorter than all since the last Jacobian is lost in what a new one will change
+FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the error before the second has shown it
+MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
+BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
+TELLING = 1e-4          # relative distance from where a forward and a centred Jacobian together tell curvature
+CENTRE = 1e-4           # expected relative error from where on differences are centred
+TARGET, EXACT_TARGET = 5e-7, 1e-12      # expected relative error at which a fit ends, with differences and with exact derivatives
+CONTRACTS = 0.5         # a step longer than this times the one before does not contract
+FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
+CENTRED_DIGITS = 1e-9   # the same for centred ones: their own error
+EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
+FORWARD_ERROR, CENTRED_ERROR, EXACT_ERROR = 1e-7, 1e-10, 1e-15      # relative errors of the Jacobians
+RANK_CENTRED, RANK_EXACT = 1e-10, 1e-14     # a scaled column of R below this is linearly dependent
+MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
+BENT = 3e-5             # the same in units of the length on which its columns change
+FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
+ROUNDING = 32.          # units of rounding that a residual's length may be off by
+STATIONARY = 1e-6       # a scale-free gradient below this is that of a minimum found by a solver's own test
+NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
+
+REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "chisqr", Ending.EXACT: "zero",
+           Ending.PRECISION: "precision", Ending.MAX_ITER: "limit"}
+FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
+MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
+
+LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A least-squares problem in its varying parameters.
+
+    Attributes
+    ----------
+    fun : callable
+        ``fun(x) -> ndarray, shape (n,)``, new at each call, NaN where it can't be evaluated.
+    jac : callable or None
+        ``jac(x) -> ndarray, shape (n, p)``.
+    free : object
+        The bounds transform: ``start``, ``external(v)``, ``internal(x)``, ``slopes(v)``.
+    lower, upper : ndarray, shape (p,)
+    v0, x0 : ndarray, shape (p,)
+        Start values, internal and the parameters' own.
+    r0 : ndarray, shape (n,)
+        The residual there.
+    precision : float
+        Relative precision of the residual.
+    xtol, ftol, gtol : float
+        Tolerances of the solver's stopping test.
+    """
+
+    fun: Callable[[np.ndarray], np.ndarray]
+    jac: Callable[[np.ndarray], np.ndarray] | None
+    free: Any
+    lower: np.ndarray
+    upper: np.ndarray
+    v0: np.ndarray
+    x0: np.ndarray
+    r0: np.ndarray
+    precision: float = EPS
+    xtol: float = 1e-7
+    ftol: float = 1e-7
+    gtol: float = 0.
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where a descent ended.
+
+    Attributes
+    ----------
+    x : ndarray, shape (p,)
+    residual : ndarray, shape (n,)
+    jacobian : ndarray, shape (n, p)
+    cosines : ndarray, shape (p,)
+        The gradient free of scale, ``|J_j . r| / (|J_j| |r|)``.
+    held : tuple of int
+        Parameters at a bound that chi-square pushes against.
+    dead : tuple of int
+        Parameters that the residual does not determine.
+    lost : tuple of int
+        Those of them that it did determine at the start: the fit ran onto a flat.
+    converged : bool
+    reason : str
+        "step", "chisqr", "gradient", "no progress", "maxfev" or "aborted".
+    method : str
+    factors : ndarray, shape (p, rank)
+    norms : ndarray, shape (p,)
+        ``(J^T J)^-1_ij = (factors factors^T)_ij / (norms_i norms_j)`` over what is determined.
+    polished : bool
+        It ended with Gauss-Newton steps down to rounding.
+    """
+
+    x: np.ndarray
+    residual: np.ndarray
+    jacobian: np.ndarray
+    cosines: np.ndarray
+    held: tuple[int, ...]
+    dead: tuple[int, ...]
+    lost: tuple[int, ...]
+    converged: bool
+    reason: str
+    method: str
+    factors: np.ndarray
+    norms: np.ndarray
+    polished: bool = False
+
+    @property
+    def norm(self) -> float:
+        """The length of the residual."""
+        return length(self.residual)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether another method should be tried."""
+        return bool(self.dead) or not self.converged
+
+
+class Descent:
+    """One way down from one start by one method."""
+
+    def __init__(self, problem: Problem, method: str = "lmsder") -> None:
+        self.problem, self.method = problem, method
+        self.p = problem.lower.size
+        self.exact = problem.jac is not None
+        self.differences = Differences(problem.fun, problem.lower, problem.upper, problem.precision)
+        self.x, self.r, self.J = problem.x0, problem.r0, np.zeros((problem.r0.size, self.p))
+        self.first_norms: np.ndarray | None = None
+        self.held: tuple[int, ...] = ()
+        self.second = np.zeros((self.p, self.p))        # what is known of sum_i r_i d2r_i
+        self._centred = False
+        self._target = EXACT_TARGET if self.exact else TARGET
+        self._bounded = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
+        self._last = self.x, self.r                     # the last evaluation of f
+        self._at: tuple[np.ndarray, np.ndarray, np.ndarray, bool] | None = None   # x, J, gradient of the last Jacobian; was it centred
+
+    # what a GSL solver sees
+
+    def f(self, v: np.ndarray) -> np.ndarray:
+        """The residual as a function of the internal variables."""
+        x = self.problem.free.external(v) if self._bounded else v
+        if not np.array_equal(x, self._last[0]):
+            self._last = x, self.problem.fun(x)
+        return self._last[1]
+
+    def df(self, v: np.ndarray) -> np.ndarray:
+        """The Jacobian by the internal variables; the point it is taken at is the one accepted."""
+        x = self.problem.free.external(v) if self._bounded else v
+        if not np.array_equal(x, self._last[0]):
+            self._last = x, self.problem.fun(x)
+        self.take(*self._last, self._centred)
+        return self.J * self.problem.free.slopes(v) if self._bounded else self.J
+
+    def take(self, x: np.ndarray, r: np.ndarray, central: bool = True) -> None:
+        """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
+        self.x, self.r = x, r
+        if self.exact:
+            self.J = self.problem.jac(x)                # type: ignore[misc]
+        else:
+            self.J = (self.differences.central if central else self.differences.forward)(x, r)
+        gradient = r @ self.J
+        if self._at is None:
+            self.first_norms = np.sqrt(np.einsum("ij,ij->j", self.J, self.J)) if self.exact else self.differences.norms.copy()
+        else:
+            before, J, old, alike = self._at
+            if central and not self.exact:
+                np.fill_diagonal(self.second, self.differences.bends)
+            # over a short way the forward differences' own error would pass for curvature
+            if self.exact or (central and alike) or relative(x - before, x, self.differences.norms, length(r)) > TELLING:
+                secant(self.second, x - before, r @ (self.J - J), gradient - old)
+        self._at = x, self.J, gradient, central
+
+    # the way down
+
+    def run(self) -> Solution:
+        """Descend; a limit or an abort on the way ends at the best point reached."""
+        try:
+            reason, settled = self._run()
+        except OutOfCalls:
+            return self.finish(False, "maxfev")
+        except Aborted:
+            return self.finish(False, "aborted")
+        solution = self.finish(settled, reason)
+        if settled or reason in ("no progress", "limit"):
+            return solution
+        flat = max(STATIONARY * solution.norm, self._rounding())
+        return replace(solution, polished=False, converged=bool(np.max(solution.cosines, initial=0.) * solution.norm <= flat))
+
+    def _run(self) -> tuple[str, bool]:
+        """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
+        problem = self.problem
+        solver = start_solver(self, problem.v0)
+        reason = "limit"
+        for _ in range(FIRST_STEPS):
+            reason = march(solver, LOOSE, LOOSE, LOOSE, 1)
+            if reason != "limit" or self._near():
+                break
+        if self._settle():
+            return "step", True
+        if reason == "limit":
+            reason = march(solver, LOOSE, LOOSE, LOOSE)
+            if self._settle():
+                return reason, True
+        for further in (1., FURTHER):
+            reason = march(solver, problem.xtol * further, problem.ftol * further, problem.gtol * further)
+            if self._settle():
+                return reason, True
+        if not self.exact:
+            self._centred = True
+            reason = march(start_solver(self, problem.free.internal(self.x)), problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
+            self._settle()
+        return reason, self._settled
+
+    def _near(self) -> bool:
+        """Whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
+        qr = self._decompose()
+        return bool(np.isfinite(self.J).all()) and relative(qr.step(self.r), self.x, qr.norms, length(self.r)) < NEAR
+
+    def _settle(self) -> bool:
+        """Polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
+        for _ in range(1 + self.p):
+            self._settled = self.polish()
+            if self._settled or not self._release():
+                break
+            march(start_solver(self, self.problem.free.internal(self.x)), self.problem.xtol, self.problem.ftol, self.problem.gtol)
+        return self._settled
+
+    def _release(self) -> bool:
+        """Move parameters inside that lie on a bound against the gradient; return whether there were any."""
+        if not self._bounded:
+            return False
+        lower, upper = self.problem.lower, self.problem.upper
+        g = self.r @ self.J
+        scale = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(1., np.abs(self.x)))
+        near_lower = (self.x - lower <= 1e-6 * scale) & (g < 0)
+        near_upper = (upper - self.x <= 1e-6 * scale) & (g > 0)
+        if not (near_lower.any() or near_upper.any()):
+            return False
+        self.x = np.where(near_lower, lower + NUDGE * scale, np.where(near_upper, upper - NUDGE * scale, self.x))
+        return True
+
+    # the last digits
+
+    def polish(self) -> bool:
+        """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
+
+        With one Jacobian they contract at the rate at which it is wrong; from one Jacobian to the next, at the rate at which the
+        residual bends, less what the Jacobians so far have shown of that.
+        """
+        digits, error = (EXACT_DIGITS, EXACT_ERROR) if self.exact else (CENTRED_DIGITS, CENTRED_ERROR)
+        central = self.exact or self._centred
+        before, rate, expected = np.inf, FIRST_RATE, np.inf
+        for turn in range(30):
+            start, norm = self.x, length(self.r)
+            central = central or expected <= CENTRE
+            if turn or central:
+                self.take(start, self.r, central)
+            if not np.isfinite(self.J).all():
+                return False
+            if not self._contract(*((digits, error) if central else (FORWARD_DIGITS, FORWARD_ERROR))):
+                if length(self.r) < norm * (1 - 1e-3):
+                    continue            # not there, but far better: a new Jacobian may do
+                return False
+            moved = self.x - start
+            move = relative(moved, self.x, self.qr.norms, length(self.r))
+            latest = move / before if 0 < before < np.inf else FIRST_RATE
+            slowest = max(rate, latest) if turn > 1 else latest
+            if central:
+                slowest = max(slowest, MISSED * self.bend)
+            rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else np.inf
+            if central and self._close(moved, move) and (expected <= self._target or (move <= 1e3 * digits and rate > CONTRACTS)):
+                return True
+            if central and length(self.J @ moved) <= self._rounding():
+                return True             # rounding is all that is left
+            if move > before and move > 1e-3:
+                return False
+            before = move
+        return False
+
+    def _rounding(self) -> float:
+        """What of the residual's length may be rounding."""
+        size = max(length(self.r), float((self.qr.norms * np.abs(self.x)).max(initial=0.)))
+        return ROUNDING * self.problem.precision * size
+
+    def _close(self, moved: np.ndarray, move: float) -> bool:
+        """Whether the last Jacobian serves the covariance at the end of the moves after it."""
+        if self.exact or move <= MOVED:
+            return move <= MOVED
+        with np.errstate(invalid="ignore"):
+            return bool(move <= 1e-3 and np.nansum(np.abs(moved) / self.differences.lengths) <= BENT)
+
+    def _contract(self, digits: float, error: float) -> bool:
+        """Repeat steps with the present Jacobian while they contract; return whether they ended at a minimum."""
+        problem = self.problem
+        for _ in range(1 + self.p):
+            qr = self._decompose()
+            self.bend = qr.bend(self.second)
+            if self.bend > BELIEVED:
+                self.second[:] = 0.
+            qr.curve(self.second)
+            self.x, self.r, settled, crossed = qr.contract(problem.fun, self.x, self.r, self.second, problem.lower, problem.upper, digits, SHARE,
+                                                           error, problem.precision, CONTRACTS)
+            if not crossed:
+                return settled
+        return False
+
+    def _decompose(self) -> ScaledQR:
+        """The decomposition of the columns that may move: not those that chi-square holds at a bound."""
+        self.held = ()
+        pushed = None
+        if self._bounded:
+            g = self.r @ self.J
+            pushed = ((self.x <= self.problem.lower) & (g >= 0)) | ((self.x >= self.problem.upper) & (g <= 0))
+            self.held = tuple(np.flatnonzero(pushed).tolist())
+        self.qr = ScaledQR(self.J, RANK_EXACT if self.exact else RANK_CENTRED, pushed)
+        return self.qr
+
+    # the end
+
+    def finish(self, converged: bool, reason: str) -> Solution:
+        """Judge the point reached: what is at a bound, what has no effect, how flat the gradient is."""
+        qr = self._decompose()
+        dead = set(qr.undetermined()) | (set() if reason in ("maxfev", "aborted") else self._flat())
+        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), tuple(sorted(dead & self._lost())),
+                        converged, reason, self.method, qr.factors(), qr.norms, converged)
+
+    def _lost(self) -> set[int]:
+        """Parameters without effect on the residual here that had one at the start."""
+        if self.first_norms is None:
+            return set()
+        now, then = self.qr.norms * np.abs(self.x), self.first_norms * np.abs(self.problem.x0)
+        return set(np.flatnonzero((now < FLAT * length(self.r)) & (then > FLAT * length(self.problem.r0))).tolist()) - set(self.held)
+
+    def _flat(self) -> set[int]:
+        """Parameters whose whole value hardly matters and whose slope is not what the residual does.
+
+        On a flat the slope is a tiny number that promises a change only at absurd distances.  A parameter near zero looks alike
+        until it is moved: its change comes as the slope says.
+        """
+        norm, norms, found = length(self.r), self.qr.norms, set()
+        for j in np.flatnonzero((norms > 0) & (norms * np.abs(self.x) < FLAT * norm)).tolist():
+            trial = self.x.copy()
+            with np.errstate(over="ignore", invalid="ignore"):
+                trial[j] += 1e-3 * norm / norms[j]
+                promised = self.J[:, j] * (trial[j] - self.x[j])
+                missed = length(self.problem.fun(np.clip(trial, self.problem.lower, self.problem.upper)) - self.r - promised)
+            if not missed < 0.1 * length(promised):
+                found.add(j)
+        return found
+
+
+def start_solver(descent: Descent, v0: np.ndarray) -> Any:
+    """Return a GSL solver of the descent's method, set to start at v0."""
+    n, p = descent.problem.r0.size, v0.size
+    if descent.method in METHODS:
+        solver: Any = FdfSolver(descent.method, n, p)
+    else:
+        from gslfit._nlinear import NonlinearSolver
+        solver = NonlinearSolver(n, p, trs=descent.method)
+    solver.set(Function_fdf.from_callables(descent.f, descent.df, n, p), v0)
+    return solver
+
+
+def march(solver: Any, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> str:
+    """Iterate a solver until its stopping test holds; return which did, "limit" after max_iter steps, or "no progress"."""
+    return REASONS.get(solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=max_iter).ending, "no progress")
+
+
+def minimise(problem: Problem, method: str = "lmsder", look_again: bool = True) -> tuple[Solution, list[Solution]]:
+    """Find a minimum; where the first answer is in doubt, look again by other methods from the start.
+
+    Returns
+    -------
+    Solution
+        The one with the lowest chi-square; of equals, the one without doubt.
+    list of Solution
+        All that were tried, in order.
+    """
+    tried: list[Solution] = []
+    for name in (method, *(other for other in LOOK_AGAIN if look_again and other != method)):
+        tried.append(Descent(problem, name).run())
+        if not tried[-1].doubtful or tried[-1].reason in ("maxfev", "aborted"):
+            break
+    lowest = min(solution.norm for solution in tried)
+    alike = [solution for solution in tried if solution.norm <= lowest * (1 + 1e-9)]
+    return next((solution for solution in alike if not solution.doubtful), alike[0]), tried

@@ -1,0 +1,422 @@
+"""`minimize` and `Minimizer`: named parameters and a residual function, brought to GSL's solvers.
+
+The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
+are the fit's results; each engine is a method that can be called again.
+"""
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit import engines
+from gslfit._differences import Differences
+from gslfit.errors import InputError, InputTypeError
+from gslfit.jacobian import UserJacobian
+from gslfit.leastsq import Problem, Solution, minimise
+from gslfit.parameter import Parameter
+from gslfit.parameters import Parameters
+from gslfit.residual import Residual
+from gslfit.result import FitResult
+from gslfit.statistics import ENDINGS, IER, covariance, doubts, message, propagate
+
+OPTIONS: dict[str, Any] = {
+    "xtol": 1e-7, "ftol": 1e-7, "gtol": 0., "maxfev": None, "Dfun": None, "col_deriv": False, "scale_covar": True, "iter_cb": None,
+    "nan_policy": "raise", "epsfcn": None, "calc_covar": True,
+}
+SYNONYMS = {"max_nfev": "maxfev", "jac": "Dfun"}
+UNSUPPORTED = {
+    "diag": "GSL's lmsder chooses the scaling of the variables itself, lmder uses none",
+    "factor": "GSL fixes the first step bound at 100 times the scaled start",
+    "full_output": "all results are attributes of the Minimizer",
+}
+
+
+class Setup:
+    """One fit, prepared: its free variables, its residual, its problem."""
+
+    def __init__(self, minimizer: "Minimizer", options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.free = minimizer.params.bind()
+        p = len(self.free.names)
+        if not p:
+            raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        limit = options["maxfev"]
+        self.limit = 1000 * (p + 1) if limit is None else limit
+        self.residual = Residual(minimizer.function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
+                                 options["iter_cb"], self.limit)
+        self.x0 = self.free.external(self.free.start)
+        self.r0 = self.residual.first(self.x0)
+        if options["epsfcn"]:
+            self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
+        varying = [self.free.params[name] for name in self.free.names]
+        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
+        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
+        self.jac: UserJacobian | None = None
+        if options["Dfun"] is not None:
+            self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
+            self.jac.check(self.x0, self.r0, Differences(self.residual, self.lower, self.upper, self.residual.precision))
+        self.problem = self.start_from(self.x0, self.r0)
+
+    def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
+        """The problem started from values x of the varying parameters and the residual there."""
+        o = self.options
+        v = self.free.start if x is self.x0 else self.free.internal(x)
+        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, v, x, r, self.residual.precision, o["xtol"], o["ftol"],
+                       o["gtol"])
+
+
+class Minimizer:
+    """A residual function with its parameters, and the engines that minimise its sum of squares.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params, *fcn_args, **fcn_kws) -> array``: the residuals, of either sign and any shape. Complex residuals count as pairs
+        of real ones.
+    params : Parameters or dict of str to Parameter
+        Updated in place by each fit.
+    fcn_args : tuple, optional
+    fcn_kws : dict, optional
+        Further arguments of `function`.
+    **kws
+        Options for every fit, those of `leastsq`.
+
+    Raises
+    ------
+    InputTypeError
+        `function` is not callable, `params` no mapping of Parameter objects, or an option does not exist.
+
+    Notes
+    -----
+    After a fit the attributes of `FitResult` are attributes of the Minimizer: ``success``, ``message``, ``chisqr``, ``redchi``, ``covar``, ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gslfit
+    >>> x = np.linspace(0, 10, 50)
+    >>> y = 3*np.exp(-0.5*x) + 1
+    >>> params = gslfit.Parameters()
+    >>> params.add_many(("amp", 2), ("rate", 1, True, 0), ("base", 0))
+    >>> fitter = gslfit.Minimizer(lambda p, x: p["amp"]*np.exp(-p["rate"]*x) + p["base"] - y, params, fcn_args=(x,))
+    >>> fitter.leastsq()
+    True
+    >>> print(f"{params['rate'].value:.6f}")
+    0.500000
+    """
+
+    def __init__(self, function: Callable | None = None, params: Any = None, fcn_args: tuple | None = None,
+                 fcn_kws: Mapping[str, Any] | None = None, **kws: Any) -> None:
+        if function is not None and not callable(function):
+            raise InputTypeError(f"the residual function must be callable, not {type(function).__name__}")
+        self._function = function
+        self.params = Parameters() if params is None else as_parameters(params)
+        self.fcn_args = as_arguments(fcn_args)
+        self.fcn_kws = dict(fcn_kws or {})
+        self.kws = check_options(kws)
+        self.result: FitResult | None = None
+        self._interpreter: Any = None
+        self._setup: Setup | None = None
+
+    @property
+    def function(self) -> Callable:
+        """The residual function."""
+        if self._function is None:
+            raise InputError("this Minimizer has no residual function: it was made without one; use Minimizer(function, params)")
+        return self._function
+
+    userfcn = function
+
+    def __getattr__(self, name: str) -> Any:
+        # only reached for what is no attribute of its own: the results of the last fit
+        if name.startswith("__") or name not in RESULTS:
+            raise AttributeError(f"'Minimizer' object has no attribute {name!r}")
+        result = self.__dict__.get("result")
+        if result is None:
+            raise AttributeError(f"{name!r} is known after a fit: call leastsq() first")
+        return getattr(result, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *RESULTS})
+
+    def __bool__(self) -> bool:
+        return True
+
+    @property
+    def asteval(self) -> Any:
+        """The interpreter of expressions, an `asteval.Interpreter` made on first use.
+
+        Once it exists, expressions may use what it alone understands: functions put into its ``symtable`` above all.
+        """
+        if self._interpreter is None:
+            from asteval import Interpreter
+            self._interpreter = Interpreter()
+            self.params.use_interpreter(self._interpreter)
+        return self._interpreter
+
+    # -- engines
+
+    def leastsq(self, **kws: Any) -> bool:
+        """Minimise by Levenberg-Marquardt, GSL's lmsder, to the last digits that the residual allows.
+
+        Parameters
+        ----------
+        xtol, ftol : float, optional
+            Relative tolerances of the parameters and of chi-square for the solver's own stopping test, 1e-7. The polish that follows goes
+            further, so that they matter only where it finds no hold.
+        gtol : float, optional
+            Tolerance of the scale-free gradient, 0.
+        maxfev : int, optional
+            Largest number of evaluations of the residual, 1000 (p + 1) for p varying parameters. Also `max_nfev`.
+        Dfun : callable, optional
+            ``Dfun(params, *args, **kws)``: derivatives of the residual, see `UserJacobian`. Also `jac`. Without it differences serve.
+        col_deriv : bool, optional
+            `Dfun` returns the transpose.
+        scale_covar : bool, optional
+            Scale errors by the reduced chi-square, True.
+        iter_cb : callable, optional
+            ``iter_cb(params, nfev, residual, *args, **kws)`` after every evaluation; stops the fit by returning True.
+        nan_policy : {"raise", "omit", "propagate"}, optional
+        epsfcn : float, optional
+            Relative precision of the residual, if it is less precise than its type.
+        calc_covar : bool, optional
+            False leaves the errors out.
+
+        Returns
+        -------
+        bool
+            `success`.
+
+        Raises
+        ------
+        InputError, InputTypeError, NonFiniteError
+            What is wrong with the parameters, the residual, its data or its Jacobian.
+        """
+        return self._least_squares("leastsq", "lmsder", kws)
+
+    def lmder(self, **kws: Any) -> bool:
+        """Minimise by GSL's lmder, Levenberg-Marquardt without scaling of the variables; options as `leastsq`."""
+        return self._least_squares("lmder", "lmder", kws)
+
+    def lbfgsb(self, **kws: Any) -> bool:
+        """Minimise chi-square by SciPy's L-BFGS-B, bounds handled by itself; errors from the Jacobian at the end.
+
+        Parameters
+        ----------
+        m, factr, pgtol, maxfun, maxiter
+            As `scipy.optimize.fmin_l_bfgs_b` takes them.
+        **kws
+            Options of `leastsq`.
+
+        Returns
+        -------
+        bool
+            `success`.
+        """
+        own = {name: kws.pop(name) for name in engines.LBFGSB_OPTIONS if name in kws}
+        setup = self.prepare_fit(**kws)
+        return self._conclude("lbfgsb", setup, [engines.lbfgsb(setup, **own)])
+
+    def anneal(self, **kws: Any) -> bool:
+        """Look for the global minimum by simulated annealing, GSL's `gsl_siman`, then descend from the best point found.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Seed of the random numbers, 0.
+        n_tries, iters_fixed_T, step_size, k, t_initial, mu_t, t_min
+            GSL's schedule; `t_initial` and `t_min` are in units of chi-square at the start.
+        **kws
+            Options of `leastsq`.
+
+        Returns
+        -------
+        bool
+            `success`.
+        """
+        own = {name: kws.pop(name) for name in engines.ANNEAL_OPTIONS if name in kws}
+        setup = self.prepare_fit(**kws)
+        return self._conclude("anneal", setup, engines.anneal(setup, **own))
+
+    def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
+        """Run an engine by its name and return the Minimizer."""
+        engine_of(method or engine)(self, **kws)
+        return self
+
+    # -- the parts of a fit
+
+    def prepare_fit(self, **kws: Any) -> Setup:
+        """Check and bind everything that a fit needs; evaluate the residual at the start.
+
+        Engines do this themselves. Afterwards the parameters' expressions are evaluated, so that `function` can be called by hand.
+
+        Raises
+        ------
+        InputError, InputTypeError, NonFiniteError
+            As `leastsq`.
+        """
+        setup = Setup(self, OPTIONS | self.kws | check_options(kws))
+        self._setup = setup
+        return setup
+
+    def _least_squares(self, engine: str, method: str, kws: Mapping[str, Any]) -> bool:
+        setup = self.prepare_fit(**kws)
+        solution, tried = minimise(setup.problem, method)
+        return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
+
+    def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
+        """Turn the solution kept, the first of those found, into results."""
+        solution, free, options = found[0], setup.free, setup.options
+        names = list(free.names)
+        free.put_external(solution.x)
+        said = doubts(solution, names, free.params, setup.x0) if options["calc_covar"] else []
+        covar = covariance(solution, setup.residual.scale, options["scale_covar"]) if options["calc_covar"] else None
+        start = {name: par.value for name, par in self.params.items()}
+        self._write_back(free, covar, start)
+        success = solution.converged and not solution.lost
+        self.result = FitResult(
+            params=self.params, method=engine, success=success, errorbars=covar is not None and not np.isnan(covar).any(),
+            message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
+            lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
+            residual=solution.residual / setup.residual.scale, covar=covar, init_vals=[start[name] for name in names], aborted=solution.reason == "aborted",
+            call_kws=dict(options))
+        return success
+
+    def _write_back(self, free: Any, covar: np.ndarray | None, start: Mapping[str, float]) -> None:
+        """Give the parameters their values, errors and correlations."""
+        fitted = free.params
+        errors: dict[str, float | None] = {name: 0. for name in fitted}
+        correlations: dict[str, dict[str, float]] = {}
+        if covar is None:
+            errors.update(dict.fromkeys(free.names))
+        else:
+            sigma = np.sqrt(np.diagonal(covar))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                correl = (covar / sigma[:, None] / sigma).tolist()
+            for name, own, row in zip(free.names, sigma.tolist(), correl, strict=True):
+                errors[name] = own if own == own else None
+                if own == own:
+                    correlations[name] = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
+        names, slopes = free.dependents()
+        errors.update(zip(names, propagate(covar, slopes), strict=True))
+        self.params.settle({name: par.value for name, par in fitted.items()}, errors, correlations, start)
+
+
+RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})
+
+ENGINES: dict[str, Callable[..., bool]] = {
+    "leastsq": Minimizer.leastsq, "lmder": Minimizer.lmder, "lbfgsb": Minimizer.lbfgsb, "anneal": Minimizer.anneal}
+
+
+def engine_of(name: str) -> Callable[..., bool]:
+    """Return the engine of a name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if name not in ENGINES:
+        raise InputError(f"there is no engine {name!r}; there are {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def as_parameters(params: Any) -> Parameters:
+    """Return params as a Parameters that shares its Parameter objects."""
+    if isinstance(params, Parameters):
+        return params
+    if not isinstance(params, Mapping):
+        raise InputTypeError(f"params must be a Parameters or a dict of Parameter objects, not {type(params).__name__}")
+    for name, par in params.items():
+        if not isinstance(par, Parameter):
+            raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
+    out = Parameters()
+    for name, par in params.items():
+        out[name] = par
+    return out
+
+
+def as_arguments(args: Any) -> tuple:
+    """Return positional arguments as a tuple; a single array is one argument, not as many as it has elements."""
+    if args is None:
+        return ()
+    if isinstance(args, (tuple, list)):
+        return tuple(args)
+    raise InputTypeError(f"args must be a tuple of arguments, not {type(args).__name__}: for a single one write (x,)")
+
+
+def check_options(kws: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options under their own names.
+
+    Raises
+    ------
+    InputTypeError
+        An option does not exist, or is not available with GSL.
+    InputError
+        A tolerance is negative or not a number.
+    """
+    out = {}
+    for given, value in kws.items():
+        name = SYNONYMS.get(given, given)
+        if given in UNSUPPORTED and value:
+            raise InputTypeError(f"the option {given!r} is not available: {UNSUPPORTED[given]}")
+        if name not in OPTIONS and given not in UNSUPPORTED:
+            raise InputTypeError(f"there is no option {given!r}; there are {', '.join([*OPTIONS, *SYNONYMS])}")
+        if name in ("xtol", "ftol", "gtol") and not (value is not None and 0 <= value < np.inf):
+            raise InputError(f"{name}={value!r} must be a number that is not negative")
+        if name == "maxfev" and value is not None and not value >= 1:
+            raise InputError(f"{given}={value!r} must be at least 1")
+        if name in OPTIONS:
+            out[name] = value
+    return out
+
+
+def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str, Any] | None = None, engine: str = "leastsq", *,
+             method: str | None = None, **options: Any) -> Minimizer:
+    """Fit parameters so that the sum of squares of a residual function is smallest.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params, *args, **kws) -> array``, see `Minimizer`.
+    params : Parameters or dict of str to Parameter
+        Start values, bounds, expressions; updated in place with the best values, errors and correlations.
+    args : tuple, optional
+    kws : dict, optional
+        Further arguments of `function`. A string as third argument is taken as the `method`, as lmfit 1.3's order has it.
+    engine : {"leastsq", "lmder", "lbfgsb", "anneal"}
+        Also `method`.
+    **options
+        Options of the engine, see `Minimizer.leastsq`.
+
+    Returns
+    -------
+    Minimizer
+        The fitted one: its attributes are the results.
+
+    Raises
+    ------
+    InputError, InputTypeError, NonFiniteError
+        What is wrong, as `Minimizer.leastsq` says.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gslfit import Parameters, minimize
+    >>> x = np.linspace(0, 5, 30)
+    >>> data = 2*np.sin(1.5*x)
+    >>> params = Parameters()
+    >>> params.add("amp", value=1.5, min=0)
+    >>> params.add("freq", value=1.4)
+    >>> out = minimize(lambda p: p["amp"]*np.sin(p["freq"]*x) - data, params)
+    >>> out.success, round(params["amp"].value, 6), round(params["freq"].value, 6)
+    (True, 2.0, 1.5)
+    """
+    if isinstance(args, str):
+        # lmfit 1.3's order: minimize(fcn, params, method, args, kws)
+        method, args, kws = args, kws, None if isinstance(engine, str) else engine
+        engine = method
+    run = engine_of(method or engine)
+    fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
+    run(fitter, **options)
+    return fitter
