@@ -11,6 +11,8 @@ class Differences:
     lengths: NDArray[np.float64]
     bends: NDArray[np.float64]
     precision: float
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
     def __init__(self, fun: Callable[[NDArray[np.float64]], NDArray[np.float64]], lower: NDArray[np.float64],
                  upper: NDArray[np.float64], precision: float = ...) -> None: ...
     def forward(self, x: NDArray[np.float64], r: NDArray[np.float64]) -> NDArray[np.float64]: ...

@@ -39,8 +39,9 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
     best = [problem.x0, problem.r0]
     try:
         descent.take(problem.x0, problem.r0)
+        norms = np.asarray(descent.first_norms)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scale = np.where(descent.first_norms > 0, unit / descent.first_norms, np.maximum(np.abs(problem.x0), 1.))
+            scale = np.where(norms > 0, unit / norms, np.maximum(np.abs(problem.x0), 1.))
 
         def chisqr(z: np.ndarray) -> tuple[float, np.ndarray]:
             x = np.clip(problem.x0 + scale * z, problem.lower, problem.upper)
@@ -53,7 +54,8 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
             return float(r @ r) / unit ** 2, 2 * scale * (r @ descent.J) / unit ** 2
 
         bounds = list(zip((problem.lower - problem.x0) / scale, (problem.upper - problem.x0) / scale, strict=True))
-        out = minimize(chisqr, np.zeros(problem.x0.size), jac=True, method="L-BFGS-B", bounds=bounds, options=settings)
+        out: Any = minimize(chisqr, np.zeros(problem.x0.size), jac=True, method="L-BFGS-B", bounds=bounds,      # type: ignore[call-overload]
+                            options=settings)
         descent.take(*best)
         reason, converged = ("chisqr" if out.success else "maxfev" if out.status == 1 else "no progress"), bool(out.success)
     except (OutOfCalls, Aborted) as stop:

@@ -55,7 +55,8 @@ class UserJacobian:
         """An array's columns, checked for shape."""
         J = np.asarray(out)
         if J.dtype.kind not in "biufc" or J.ndim != 2:
-            raise InputTypeError(f"{self.name} returned {type(out).__name__} of shape {J.shape}: it must return a two-dimensional array of numbers")
+            raise InputTypeError(f"{self.name} returned {type(out).__name__} of shape {J.shape}: it must return a two-dimensional array of "
+                                 "numbers")
         if self.col_deriv:
             J = J.T
         if J.dtype.kind == "c":
@@ -63,8 +64,8 @@ class UserJacobian:
         n, varying, every = self.residual.full, len(self.free.names), len(self.all_names)
         if J.shape[0] != n or J.shape[1] not in (varying, every):
             turn = " (set col_deriv=True if it is the transpose)" if J.shape[::-1] in ((n, varying), (n, every)) else ""
-            raise InputError(f"{self.name} returned a Jacobian of shape {J.shape}: for {n} residuals and {varying} varying of {every} parameters it must "
-                             f"be {(n, varying)} or {(n, every)}{turn}")
+            raise InputError(f"{self.name} returned a Jacobian of shape {J.shape}: for {n} residuals and {varying} varying of {every} "
+                             f"parameters it must be {(n, varying)} or {(n, every)}{turn}")
         if J.shape[1] == varying:
             return np.asarray(J, dtype=np.float64)
         return self._combine({name: J[:, k] for k, name in enumerate(self.all_names)})

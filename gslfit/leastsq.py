@@ -237,7 +237,8 @@ class Descent:
                 return reason, True
         if not self.exact:
             self._centred = True
-            reason = march(start_solver(self, problem.free.internal(self.x)), problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
+            solver = start_solver(self, problem.free.internal(self.x))
+            reason = march(solver, problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
             self._settle()
         return reason, self._settled
 
@@ -328,8 +329,8 @@ class Descent:
             if self.bend > BELIEVED:
                 self.second[:] = 0.
             qr.curve(self.second)
-            self.x, self.r, settled, crossed = qr.contract(problem.fun, self.x, self.r, self.second, problem.lower, problem.upper, digits, SHARE,
-                                                           error, problem.precision, CONTRACTS)
+            self.x, self.r, settled, crossed = qr.contract(
+                problem.fun, self.x, self.r, self.second, problem.lower, problem.upper, digits, SHARE, error, problem.precision, CONTRACTS)
             if not crossed:
                 return settled
         return False

@@ -88,7 +88,7 @@ class Minimizer:
 
     Notes
     -----
-    After a fit the attributes of `FitResult` are attributes of the Minimizer: ``success``, ``message``, ``chisqr``, ``redchi``, ``covar``, ...
+    After a fit the attributes of `FitResult` are attributes of the Minimizer: ``success``, ``message``, ``chisqr``, ``covar``, ...
 
     Examples
     --------
@@ -278,14 +278,14 @@ class Minimizer:
             params=self.params, method=engine, success=success, errorbars=covar is not None and not np.isnan(covar).any(),
             message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
             lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
-            residual=solution.residual / setup.residual.scale, covar=covar, init_vals=[start[name] for name in names], aborted=solution.reason == "aborted",
-            call_kws=dict(options))
+            residual=solution.residual / setup.residual.scale, covar=covar, init_vals=[start[name] for name in names],
+            aborted=solution.reason == "aborted", call_kws=dict(options))
         return success
 
     def _write_back(self, free: Any, covar: np.ndarray | None, start: Mapping[str, float]) -> None:
         """Give the parameters their values, errors and correlations."""
         fitted = free.params
-        errors: dict[str, float | None] = {name: 0. for name in fitted}
+        errors: dict[str, float | None] = dict.fromkeys(fitted, 0.0)
         correlations: dict[str, dict[str, float]] = {}
         if covar is None:
             errors.update(dict.fromkeys(free.names))

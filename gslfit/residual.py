@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.precision import precision_of
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.precision import precision_of
 
 NAN_POLICIES = ("raise", "omit", "propagate")
 TINY, HUGE = 1e-30, 1e30      # outside, residuals are rescaled so that their squares neither vanish nor overflow
@@ -207,8 +207,9 @@ class Residual:
     def _check_square(self, shape: tuple[int, ...]) -> None:
         """Warn of a square residual that no array handed over has the shape of: (n,) - (n, 1) is (n, n)."""
         if len(shape) == 2 and shape[0] == shape[1] > 1 and not any(array.shape == shape for _, array in self._arrays()):
-            warnings.warn(f"{self.name} returned a residual of shape {shape}, {shape[0] * shape[1]} residuals: if the data have {shape[0]} points, "
-                          "two arrays of shapes (n,) and (n, 1) were combined into a square; flatten one of them", FitWarning, stacklevel=4)
+            warnings.warn(f"{self.name} returned a residual of shape {shape}, {shape[0] * shape[1]} residuals: if the data have {shape[0]} "
+                          "points, two arrays of shapes (n,) and (n, 1) were combined into a square; flatten one of them", FitWarning,
+                          stacklevel=4)
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """The arrays of numbers that the function computes from, with their names: arguments, then what it refers to."""
@@ -225,7 +226,7 @@ class Residual:
             known = self.function.__globals__
             named.update({name: known[name] for name in code.co_names if name in known and name not in named})
         for name, value in named.items():
-            if isinstance(value, (np.ndarray, list, tuple)) or hasattr(value, "__array__") and not callable(value):
+            if isinstance(value, (np.ndarray, list, tuple)) or (hasattr(value, "__array__") and not callable(value)):
                 array = np.asarray(value)
                 if array.dtype.kind in "fc" and array.ndim:
                     yield name, array

@@ -78,7 +78,7 @@ def doubts(solution: Solution, names: Sequence[str], params: Any, x0: np.ndarray
         said.append(f"{names[j]} {moved}{still}.")
     if together:
         listed = ", ".join(names[j] for j in together)
-        said.append(f"{listed}: the data do not tell {'them apart' if len(together) > 1 else 'its value'}; fix {'one of them' if len(together) > 1 else 'it'}.")
+        said.append(f"{listed}: the data do not tell {'them apart; fix one of them' if len(together) > 1 else 'its value; fix it'}.")
     return said
 
 

@@ -156,8 +156,8 @@ cdef class Differences:
         cdef double[::1] at = trial
         cdef const double[::1] value
         cdef double base = x[j], moved = 0, change = INFINITY
-        cdef Py_ssize_t i, attempt
-        for attempt in range(4):
+        cdef Py_ssize_t i, _
+        for _ in range(4):
             if base + step > self.high[j] or (base < 0 and base - step >= self.low[j]) or base + step < self.low[j]:
                 step = -step
             at[j] = base + step
@@ -186,8 +186,8 @@ cdef class Differences:
         cdef double[::1] at = trial
         cdef const double[::1] ahead, behind
         cdef double base = x[j], up, down, total, second, bend, along
-        cdef Py_ssize_t i, attempt
-        for attempt in range(4):
+        cdef Py_ssize_t i, _
+        for _ in range(4):
             if base + step > self.high[j] or base - step < self.low[j]:
                 break
             at[j] = base + step

@@ -98,8 +98,8 @@ cdef double relative_size(const double[::1] step, const double[::1] x, const dou
 def relative(const double[::1] step, const double[::1] x, const double[::1] norms, double norm):
     """Return the relative size of a step at x, given the lengths of the Jacobian's columns and that of the residual.
 
-    The largest over the parameters of ``|step_j| / max(|x_j|, 0.01 norm/norms_j)`` and, so that chi-square is settled too, a ten-thousandth of
-    ``norms_j |step_j| / norm``.
+    The largest over the parameters of ``|step_j| / max(|x_j|, 0.01 norm/norms_j)`` and, so that chi-square is settled too, a
+    ten-thousandth of ``norms_j |step_j| / norm``.
     """
     return relative_size(step, x, norms, norm)
 
@@ -184,7 +184,7 @@ cdef class ScaledQR:
         self.newton = True
 
     def bend(self, const double[:, ::1] S):
-        """Return the Frobenius norm of R^-T S R^-1, scaled: about the rate at which Gauss-Newton steps converge, were S all that is left out."""
+        """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
         cdef Py_ssize_t a, b, c, k = self.rank
         cdef double total = 0
         cdef double[::1, :] M = np.empty((k, k), order="F")
@@ -286,10 +286,10 @@ cdef class ScaledQR:
         cdef const double[::1] low = lower, high = upper, at = x0, begin = x0, value = r0
         cdef double[::1] g = np.empty(self.p), s = np.empty(self.p), moved = np.zeros(self.p), new
         cdef double norm = column_norm(&value[0], self.n), before = INFINITY, size, noise, drop, model, change, trial_norm
-        cdef Py_ssize_t i, j, attempt
+        cdef Py_ssize_t i, j, _
         cdef bint crossed
         x, r = x0, r0
-        for attempt in range(60):
+        for _ in range(60):
             self._gradient(value, g)
             if self.newton:
                 for i in range(self.p):
