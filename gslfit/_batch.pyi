@@ -1,0 +1,16 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gslfit._program import Program
+
+METHODS: dict[str, int]
+KINDS: dict[str, int]
+
+def instruction_set(name: str | None = None) -> str: ...
+def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *, chisqr: np.ndarray, nfev: np.ndarray, count: np.ndarray,
+        status: np.ndarray, weights: np.ndarray | None = None, errors: bool = False, inputs: Sequence[np.ndarray] = (),
+        method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int = 1000, omit: bool = False,
+        threads: int = 1, variance: np.ndarray | None = None, covariance: np.ndarray | None = None, gradient: np.ndarray | None = None,
+        progress: Callable[[int], Any] | None = None) -> None: ...

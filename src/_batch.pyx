@@ -1,0 +1,172 @@
+# cython: auto_pickle=False
+"""Runs a program over many curves: arrays in, arrays out, threads, interrupts."""
+import numpy as np
+
+from gslfit._program import Program
+from gslfit.errors import InputError
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int8_t, int32_t, uintptr_t
+
+from batch cimport (
+    KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
+    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, rows_view,
+)
+from gsl cimport gsl_set_error_handler_off
+from program cimport engine_choose, engine_name, program
+
+cnp.import_array()
+gsl_set_error_handler_off()     # each extension that calls GSL does so for itself: it may be loaded alone
+
+METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
+
+# dtypes that are read where they lie, in either byte order; the others are the caller's to convert
+KINDS = {"f8": KIND_F8, "f4": KIND_F4, "i1": KIND_I1, "i2": KIND_I2, "i4": KIND_I4, "i8": KIND_I8,
+         "u1": KIND_U1, "u2": KIND_U2, "u4": KIND_U4, "u8": KIND_U8, "b1": KIND_U1}
+
+
+def instruction_set(name=None):
+    """Return the instruction set that batches run with, after choosing one by name; as `gslfit._program.instruction_set`."""
+    if name is not None and engine_choose(name.encode()):
+        raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
+    return engine_name().decode()
+
+
+cdef class _Caller:
+    """Who started a batch: where an exception waits until the threads have ended."""
+
+    cdef object progress, failure
+
+    cdef int ask(self, long done):
+        try:
+            PyErr_CheckSignals()
+            if self.progress is not None:
+                self.progress(done)
+            return 0
+        except BaseException as error:
+            self.failure = error
+            return 1
+
+
+cdef int pulse(void *who, long done) noexcept with gil:
+    return (<_Caller>who).ask(done)
+
+
+cdef int view(rows_view *v, object array, tuple shape, long points, str name) except -1:
+    """Describe an array of shape (..., n), or (n,) for all fits."""
+    code = f"{array.dtype.kind}{array.dtype.itemsize}"
+    if code not in KINDS:
+        raise InputError(f"{name} has dtype {array.dtype}, which is not read in place; convert it to float64")
+    if array.shape[-1:] != (points,) or (array.ndim > 1 and array.shape[:-1] != shape):
+        raise InputError(f"{name} has shape {array.shape}, and {(*shape, points)} or {(points,)} is needed")
+    if array.ndim > MAX_AXES:
+        raise InputError(f"{name} has {array.ndim} dimensions; {MAX_AXES} is the most")
+    v.data = <const char *>cnp.PyArray_DATA(array)
+    v.kind = KINDS[code]
+    v.swapped = not array.dtype.isnative
+    v.axes = array.ndim - 1
+    v.step = array.strides[-1]
+    cdef int k
+    for k in range(v.axes):
+        v.shape[k] = array.shape[k]
+        v.strides[k] = array.strides[k]
+    return 0
+
+
+cdef void *out(object array, dtype, tuple shape, str name) except? NULL:
+    """Where results go; NULL for None."""
+    if array is None:
+        return NULL
+    if array.dtype != dtype or array.shape != shape or not (array.flags.c_contiguous and array.flags.writeable):
+        raise InputError(f"{name} must be a writeable contiguous array of {np.dtype(dtype)}, shape {shape}")
+    return cnp.PyArray_DATA(array)
+
+
+def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, inputs=(), method="auto", double xtol=1e-8,
+        double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None, covariance=None,
+        gradient=None, progress=None):
+    """Fit a program to many curves.
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    y : ndarray, shape (..., n)
+        The curves.
+    x : sequence of ndarray, each of shape (n,) or (..., n)
+        The independent variables.
+    v : ndarray of float64, shape (..., p)
+        The starts; the results are written over them.
+    chisqr, nfev, count, status : ndarray of float64, int32, int32 and int8, shape (...)
+        Written: chi-square, evaluations, points that took part, `FitStatus`.
+    weights : ndarray, shape (n,) or (..., n), optional
+        Factors of the residuals; with `errors` the standard deviations of the data.
+    inputs : sequence of ndarray, shape (...)
+        Per-fit inputs of the program.
+    method : {"auto", "lanes", "lmsder", "lmder", "trust"}
+        Who fits.
+    xtol, ftol, gtol : float
+        When a fit has converged: see `gslfit.fit_batch`.
+    max_nfev : int
+        Most evaluations of one fit.
+    omit : bool
+        Whether points that are not finite are left out; else they spoil their curve.
+    threads : int
+        How many threads to use.
+    variance, covariance, gradient : ndarray of float64, shapes (..., p), (..., p, p) and (...), optional
+        Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J.
+    progress : callable, optional
+        Called with the count of fits done, about twenty times a second.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are wrong.
+    KeyboardInterrupt
+        If a signal asked for it: the fits done so far are in place, the others have status 0.
+    """
+    cdef batch b
+    cdef _Caller caller = _Caller()
+    if not isinstance(code, Program):
+        raise InputError(f"code must be a Program, not {type(code).__name__}")
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
+    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
+        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
+                         f"and got {len(x)} and {len(inputs)}")
+    shape, points = y.shape[:-1], y.shape[-1]
+    b.program = <const program *><uintptr_t>code.address
+    b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
+    b.options.covariance = covariance is not None
+    b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
+    b.fits, b.points = int(np.prod(shape, dtype=np.int64)), points
+    b.weighted = 0 if weights is None else 2 if errors else 1
+    b.v = <double *>out(v, np.float64, (*shape, code.nfree), "v")
+    b.chisqr = <double *>out(chisqr, np.float64, shape, "chisqr")
+    b.nfev = <int32_t *>out(nfev, np.int32, shape, "nfev")
+    b.count = <int32_t *>out(count, np.int32, shape, "count")
+    b.status = <int8_t *>out(status, np.int8, shape, "status")
+    b.variance = <double *>out(variance, np.float64, (*shape, code.nfree), "variance")
+    b.covariance = <double *>out(covariance, np.float64, (*shape, code.nfree, code.nfree), "covariance")
+    b.gradient = <double *>out(gradient, np.float64, shape, "gradient")
+    view(&b.y, y, shape, points, "y")
+    for k, array in enumerate(x):
+        view(&b.x[<int>k], array, shape, points, f"x[{k}]")
+    if weights is not None:
+        view(&b.weights, weights, shape, points, "yerr" if errors else "weights")
+    given = [np.asarray(array)[..., None] for array in inputs]
+    for k, array in enumerate(given):
+        view(&b.inputs[<int>k], array, shape, 1, f"inputs[{k}]")
+    status[...] = 0
+    caller.progress = progress
+    b.pulse, b.who = pulse, <void *>caller
+    if not b.fits:
+        return
+    cdef int ending
+    with nogil:
+        ending = batch_run(&b)
+    if caller.failure is not None:
+        raise caller.failure
+    if ending < 0:
+        raise MemoryError

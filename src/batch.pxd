@@ -1,0 +1,57 @@
+# batch.h, lanes.h and rows.h as their headers have them.
+from libc.stdint cimport int8_t, int32_t
+
+from program cimport program
+
+cdef extern from "batch.h" nogil:
+    enum:
+        MAX_AXES
+        MAX_INPUTS
+        METHOD_AUTO
+        METHOD_LANES
+        METHOD_LMSDER
+        METHOD_LMDER
+        METHOD_TRUST
+        KIND_F8
+        KIND_F4
+        KIND_I1
+        KIND_I2
+        KIND_I4
+        KIND_I8
+        KIND_U1
+        KIND_U2
+        KIND_U4
+        KIND_U8
+    ctypedef struct rows_view:
+        const char *data
+        int kind
+        int swapped
+        int axes
+        long *shape
+        long *strides
+        long step
+    ctypedef struct fit_options:
+        double xtol, ftol, gtol
+        int max_nfev
+        int covariance
+    ctypedef struct batch:
+        const program *program
+        fit_options options
+        int method
+        long fits, points
+        rows_view *x
+        rows_view y
+        rows_view weights
+        rows_view *inputs
+        int weighted, omit, threads
+        double *v
+        double *variance
+        double *covariance
+        double *chisqr
+        double *gradient
+        int32_t *nfev
+        int32_t *count
+        int8_t *status
+        int (*pulse)(void *who, long done) noexcept nogil
+        void *who
+    int batch_run(batch *b)
