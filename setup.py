@@ -7,15 +7,19 @@ import shlex
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.modified import newer_group
 
 OLDEST_GSL = (2, 5)
 DIRECTIVES = {"language_level": 3, "embedsignature": True, "binding": True, "freethreading_compatible": True,
               "autotestdict": False}
+
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")]
 
 MISSING = """
 gslfit needs the GNU Scientific Library (GSL {oldest} or later) with its headers, and {problem}.
@@ -99,7 +103,7 @@ def extension(name, *c_sources, depends=()):
     """
     headers = glob("src/*.h") + glob("src/*.px[di]")
     return Extension(f"gslfit.{name}", [f"src/{name}.pyx", *c_sources], depends=sorted({*headers, *depends, "setup.py"}),
-                     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")])
+                     define_macros=MACROS)
 
 
 ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa_*.c"))]
@@ -130,26 +134,42 @@ class BuildExt(build_ext):
         from Cython.Build import cythonize
 
         version, gsl = find_gsl()
-        compiler = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-Wno-unused-function"]
+        flags = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-Wno-unused-function"]
+        made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, flags, MACROS, DIRECTIVES,
+                          getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
+        record = os.path.join(self.build_temp, "made-with.txt")
+        self.force = self.force or read(record) != made_with
+
+        objects = self.build_objects(["src", *gsl["include_dirs"]], flags)
         for ext in self.extensions:
             ext.include_dirs += ["src", numpy.get_include(), *gsl["include_dirs"]]
             ext.library_dirs += gsl["library_dirs"]
             ext.libraries += gsl["libraries"]
-            ext.extra_compile_args += compiler
+            ext.extra_compile_args += flags
+            ext.extra_objects += [objects[source] for source in ext.sources if source in objects]
+            ext.depends += [source for source in ext.sources if source in objects]
+            ext.sources = [source for source in ext.sources if source not in objects]
             if os.name == "posix":
                 ext.runtime_library_dirs += gsl["library_dirs"]  # a GSL outside the system's folders is found again at import
-
-        made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, compiler, DIRECTIVES,
-                          getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
-        record = os.path.join(self.build_temp, "made-with.txt")
-        self.force = self.force or read(record) != made_with
         compiled = cythonize(self.extensions, build_dir=self.build_temp, include_path=["src"], force=self.force,
                              compiler_directives=DIRECTIVES)
         for ext, new in zip(self.extensions, compiled, strict=True):
             ext.sources = new.sources
+        self.parallel = self.parallel or True
         super().build_extensions()
         with open(record, "w", encoding="utf-8") as file:
             file.write(made_with)
+
+    def build_objects(self, include_dirs, flags):
+        """Compile the plain C of all extensions side by side, each file once and only if it changed; give source -> object."""
+        sources = sorted({source for ext in self.extensions for source in ext.sources if source.endswith(".c")})
+        objects = dict(zip(sources, self.compiler.object_filenames(sources, output_dir=self.build_temp), strict=True))
+        others = [*glob("src/*.h"), "setup.py"]
+        stale = [source for source in sources if self.force or newer_group([source, *others], objects[source])]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda source: self.compiler.compile([source], output_dir=self.build_temp, macros=MACROS,
+                                                               include_dirs=include_dirs, extra_postargs=flags), stale))
+        return objects
 
 
 class BuildPy(build_py):
