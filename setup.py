@@ -17,7 +17,7 @@ from setuptools.modified import newer_group
 
 OLDEST_GSL = (2, 5)
 DIRECTIVES = {"language_level": 3, "embedsignature": True, "binding": True, "freethreading_compatible": True,
-              "autotestdict": False}
+              "autotestdict": False, "auto_pickle": False}
 
 MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")]
 
@@ -113,7 +113,8 @@ EXTENSIONS = [
     extension("_linalg"),
     extension("_differences"),
     extension("_program", *ENGINE, "src/curve.c"),
-    extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/batch.c", "src/long_fit.c", "src/referee.c", "src/loop.c", "src/guard.c"),
+    extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/batch.c", "src/long_fit.c", "src/referee.c", "src/loop.c",
+              "src/guard.c"),
 ]
 
 

@@ -2,9 +2,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 def length(a: NDArray[np.float64]) -> float: ...
 
+@disjoint_base
 class Differences:
     fun: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     norms: NDArray[np.float64]
