@@ -2,6 +2,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gslfit._program import Program
 
@@ -14,3 +15,7 @@ def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *,
         method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int = 1000, omit: bool = False,
         threads: int = 1, variance: np.ndarray | None = None, covariance: np.ndarray | None = None, gradient: np.ndarray | None = None,
         progress: Callable[[int], Any] | None = None) -> None: ...
+def fit_many(code: Program, y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None, start: ArrayLike,
+             inputs: ArrayLike | None, *, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
+             max_nfev: int = 1000, covariance: bool = False, nan_policy: str = "mark", threads: int = 1,
+             progress: Callable[[int], Any] | None = None) -> dict[str, np.ndarray]: ...

@@ -170,3 +170,66 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         raise caller.failure
     if ending < 0:
         raise MemoryError
+
+
+def _readable(array):
+    """The array, as float64 if its dtype is none that is read in place."""
+    array = np.asarray(array)
+    return array if f"{array.dtype.kind}{array.dtype.itemsize}" in KINDS else array.astype(np.float64)
+
+
+def fit_many(code, y, x, weights, start, inputs, *, method="auto", xtol=1e-8, ftol=1e-8, gtol=1e-8, max_nfev=1000, covariance=False,
+             nan_policy="mark", threads=1, progress=None):
+    """Fit a program to many curves, as docs/development.md says under "A batch".
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    y : ndarray, shape (..., n)
+        The curves.
+    x : tuple of ndarray, each of shape (n,) or (..., n)
+        The independent variables.
+    weights : ndarray, shape (n,), (..., 1) or (..., n), or None
+        Factors of the residuals.
+    start : array_like, shape (p,) or (..., p)
+        Where the free variables start.
+    inputs : array_like, shape (ninput,) or (..., ninput), or None
+        Per-fit inputs.
+    method, xtol, ftol, gtol, max_nfev, threads, progress
+        As `run`.
+    covariance : bool
+        Whether the whole of it is wanted, (..., p, p); else its diagonal, (..., p).
+    nan_policy : {"mark", "omit"}
+        What a point that is not finite does: spoil its curve, or be left out.
+
+    Returns
+    -------
+    dict
+        `v`, `covariance` (of v, not yet times the reduced chi-square), `chisqr`, `gradient`, `nfev`, `count`, `status`.
+
+    Raises
+    ------
+    InputError
+        If a shape or a name is wrong.
+    """
+    if nan_policy not in ("mark", "omit"):
+        raise InputError(f"there is no nan_policy {nan_policy!r}; choose 'mark' or 'omit'")
+    y = _readable(y)
+    shape, p = y.shape[:-1], code.nfree
+    v = np.empty((*shape, p))
+    v[...] = start
+    given = np.broadcast_to(np.asarray(() if inputs is None else inputs, np.float64), (*shape, code.ninput))
+    if weights is not None:
+        weights = _readable(weights)
+        if weights.ndim > 1 and weights.shape[-1:] == (1,):
+            weights = np.broadcast_to(weights, y.shape)
+    found = {"v": v, "covariance": np.empty((*shape, p, p) if covariance else (*shape, p)), "chisqr": np.empty(shape),
+             "gradient": np.empty(shape), "nfev": np.empty(shape, np.int32), "count": np.empty(shape, np.int32),
+             "status": np.zeros(shape, np.int8)}
+    results = {name: array for name, array in found.items() if name not in ("v", "covariance")}
+    results["covariance" if covariance else "variance"] = found["covariance"]
+    run(code, y, [_readable(array) for array in x], v, weights=weights, inputs=[given[..., k] for k in range(code.ninput)],
+        method=method, xtol=xtol, ftol=ftol, gtol=gtol, max_nfev=max_nfev, omit=nan_policy == "omit", threads=threads,
+        progress=progress, **results)
+    return found

@@ -85,6 +85,18 @@ static int referee_fits(const batch *b) {
     return (double)b->points * (2 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
 }
 
+/* Whether a parameter has come to have no effect (the centre of a peak of no height, say): the rounding of the data alone moves it by a good
+ * part of itself. Columns of length 1 don't show that. */
+static int flat(const batch *b, const outcome *end, int triangle) {
+    const double *start = b->v + end->id * b->program->nfree;
+    const double rounding = 1e-15 * sqrt(end->square / end->count);
+    for (int k = 0; k < b->program->nfree; k++) {
+        const double scale = fmax(fabs(end->v[k]), fabs(start[k]));
+        if (scale > 0 && !(rounding * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]) < 1e-3 * scale)) return 1;
+    }
+    return 0;
+}
+
 /* Fit a row by GSL. The points that are left out are left out of its arrays. */
 static int refer(thread *t, long id, const double *start, outcome *end) {
     batch *b = t->batch;
@@ -110,6 +122,9 @@ static int refer(thread *t, long id, const double *start, outcome *end) {
     end->count = (double)used;
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     referee_fit(t->referee, used, start, inputs, method, &b->options, check_thread, t, end);
+    end->square = 0;
+    for (long i = 0; i < used; i++) end->square += weights[i] * weights[i] * y[i] * y[i];
+    if (end->status == FIT_CONVERGED_BY_GSL && isfinite(end->square) && flat(b, end, 1)) end->status = FIT_SINGULAR;
     return 0;
 }
 
@@ -132,6 +147,7 @@ static int better(const outcome *gsl, const outcome *lanes) {
 static void finish(worker *w, outcome *end) {
     thread *t = w->context;
     batch *b = t->batch;
+    if (end->status == FIT_CONVERGED && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
     const int doubtful = end->status != FIT_CONVERGED || end->doubtful;
     if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
         outcome second;
@@ -174,32 +190,33 @@ static const double *doubles(const rows_view *v, long id, long n, double *room) 
     return in_place ? in_place : room;
 }
 
-/* Weights of a row into t->row_weights: 0 where a point is left out, and there the data are made finite. How many points take part. */
-static long weigh(thread *t, long id, const double **y) {
-    batch *b = t->batch;
-    const long n = b->points;
-    const double *given = b->weighted ? doubles(&b->weights, id, n, t->room) : NULL;
-    long used = 0;
+/* Weights of a row into t->row_weights. */
+static void read_weights(thread *t, long id) {
+    const batch *b = t->batch;
+    const double *given = b->weighted ? doubles(&b->weights, id, b->points, t->room) : NULL;
+    for (long i = 0; i < b->points; i++) t->row_weights[i] = !given ? 1.0 : b->weighted == 2 ? 1 / given[i] : given[i];
+}
+
+/* Give points that are not finite the weight 0, and the numbers of a sound point. How many points take part. */
+static long leave_out(thread *t, const double **y) {
+    const int nx = t->batch->program->nx;
+    const long n = t->batch->points;
+    long used = 0, sound = -1;
     for (long i = 0; i < n; i++) {
-        double w = !given ? 1.0 : b->weighted == 2 ? 1 / given[i] : given[i], sum = (*y)[i] + w;
-        for (int j = 0; j < b->program->nx; j++) sum += t->row_x[j][i];
-        const int in = !b->omit || isfinite(sum);
-        t->row_weights[i] = in ? w : 0.0;
-        used += in;
+        double sum = (*y)[i] + t->row_weights[i];
+        for (int j = 0; j < nx; j++) sum += t->row_x[j][i];
+        t->room[i] = isfinite(sum) ? 1.0 : 0.0;
+        if (isfinite(sum) && ++used == 1) sound = i;
     }
-    if (used == n) return n;
-    long sound = 0;
-    while (sound < n - 1 && t->row_weights[sound] == 0) sound++;
+    if (used == n || sound < 0) return used;
     for (long i = 0; i < n; i++) {
-        const int in = t->row_weights[i] != 0;
-        t->row_y[i] = (*y)[in ? i : sound];
-    }
-    for (int j = 0; j < b->program->nx; j++) {
-        for (long i = 0; i < n; i++) t->room[i] = t->row_x[j][t->row_weights[i] != 0 ? i : sound];
-        memcpy(t->row_x_room[j], t->room, n * sizeof(double));
-        t->row_x[j] = t->row_x_room[j];
+        const long from = t->room[i] != 0 ? i : sound;
+        if (from != i) t->row_weights[i] = 0;
+        t->row_y[i] = (*y)[from];
+        for (int j = 0; j < nx; j++) t->row_x_room[j][i] = t->row_x[j][from];
     }
     *y = t->row_y;
+    for (int j = 0; j < nx; j++) t->row_x[j] = t->row_x_room[j];
     return used;
 }
 
@@ -231,7 +248,8 @@ static int load_row(thread *t, long id, int lane, next_fit *fit) {
     }
     fit->count = (double)n;
     if (b->weighted || b->omit) {
-        fit->count = (double)weigh(t, id, &y);
+        read_weights(t, id);
+        if (b->omit && (fit->count = (double)leave_out(t, &y)) == 0) return 0;
         sound &= all_finite(t->row_weights, n);
         fit->square = weighted_square(t, y, n);
         spread(t->weights + lane, t->row_weights, n);

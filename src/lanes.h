@@ -30,7 +30,7 @@ typedef struct {
     fit_status status;
     int nfev;
     int doubtful;  /* ill conditioned: worth a look by QR */
-    double chisqr, gradient, count;
+    double chisqr, gradient, count, square;
     double v[MAX_FREE];
     const double *covariance;  /* element k at covariance[k*LANES] */
 } outcome;

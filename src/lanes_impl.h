@@ -239,7 +239,8 @@ static void end_fit(worker *w, int l) {
     lane_state *s = w->state;
     waiting *d = &s->done;
     outcome *end = d->ends + d->count;
-    *end = (outcome){.id = s->id[l], .status = (fit_status)s->end[l], .nfev = s->nfev[l], .gradient = cosine(s, l), .count = s->count[l]};
+    *end = (outcome){.id = s->id[l], .status = (fit_status)s->end[l], .nfev = s->nfev[l], .gradient = cosine(s, l), .count = s->count[l],
+                     .square = s->square[l]};
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
