@@ -271,7 +271,7 @@ class Parameters(dict):
                 raise ParameterNameError("a Parameter that is added is to have a name: Parameter(..., name='a')")
             self[name.name] = name
             return
-        parameter = Parameter(value, vary, min, max, check_name(name), None, brute_step, user_data)
+        parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)
         if expr:
             self._check_expression(expr)
             parameter._tie(expr)

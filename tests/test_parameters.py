@@ -418,3 +418,9 @@ def test_long_chain():
     b.put(b.start + 1)
     assert b.params["p1000"].value == 1002
     assert b.dependents()[1][-1] == 1
+
+
+def test_a_value_that_is_a_string_is_named_rightly():
+    """This used to take the value for the name: add('w', 'one') complained of parameter 'one'."""
+    with pytest.raises(InputTypeError, match="parameter 'w': a value is a real number, not str: 'one'"):
+        Parameters().add("w", "one")
