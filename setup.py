@@ -109,7 +109,8 @@ def extension(name, *c_sources, depends=()):
 ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa_*.c"))]
 
 EXTENSIONS = [
-    extension("_multifit", "src/loop.c", "src/guard.c", depends=["src/solver.pxi"]),
+    extension("_multifit", "src/loop.c", "src/guard.c"),
+    extension("_nlinear", "src/loop.c", "src/guard.c"),
     extension("_linalg"),
     extension("_differences"),
     extension("_program", *ENGINE, "src/curve.c"),

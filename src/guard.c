@@ -12,6 +12,7 @@
 #include <time.h>
 
 #define PULSE_SECONDS 0.05
+#define SMALLEST_STEP 1e-290    /* quotients of smaller ones underflow */
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
 
 static double now(void)
@@ -172,7 +173,7 @@ int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
         choose_scale(g, f);
         g->started = 1;
     }
-    if (!g->fn.df && !g->fn.product) {
+    if (g->accelerated || (!g->fn.df && !g->fn.product)) {
         gsl_vector_memcpy(g->x_seen, x);
         gsl_vector_memcpy(g->f_seen, f);
     }
@@ -197,7 +198,7 @@ static int moved_f(gslfit_guard *g, size_t j, double h, gsl_vector *f, int *fini
 static int difference_column(gslfit_guard *g, size_t j, gsl_matrix *J)
 {
     double xj = gsl_vector_get(g->x_work, j);
-    volatile double up = xj + g->h * (xj == 0.0 ? 1.0 : fabs(xj));
+    volatile double up = xj + (xj == 0.0 ? g->h : fmax(g->h * fabs(xj), SMALLEST_STEP));
     double h = up - xj, ahead = h, behind = 0.0;
     const gsl_vector *high = g->f_work, *low = g->f_seen;
     int up_finite, down_finite = 0;
@@ -270,12 +271,51 @@ int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J)
     return g->stop ? g->stop : finish_jacobian(g, J);
 }
 
+/* A step along v for second differences: long enough where v is short, which GSL's own fixed multiple of v is not. */
+static double length_along(const gsl_vector *x, const gsl_vector *v)
+{
+    double ratio = 0.0, h;
+    for (size_t j = 0; j < x->size; j++)
+        if (gsl_vector_get(x, j) != 0.0)
+            ratio = fmax(ratio, fabs(gsl_vector_get(v, j) / gsl_vector_get(x, j)));
+    h = ratio > 0.0 ? pow(DBL_EPSILON, 0.25) / ratio : 1.0;
+    return fmin(fmax(h, 0.02), 1e8);
+}
+
+static int f_along(gslfit_guard *g, const gsl_vector *x, const gsl_vector *v, double h, gsl_vector *f)
+{
+    for (size_t j = 0; j < x->size; j++)
+        gsl_vector_set(g->x_work, j, gsl_vector_get(x, j) + h * gsl_vector_get(v, j));
+    return raw_f(g, g->x_work, f);
+}
+
+/* (f(x + hv) - 2 f(x) + f(x - hv)) / h^2; zero where f is not finite, which makes the step one without acceleration. */
+static int second_difference(gslfit_guard *g, const gsl_vector *x, const gsl_vector *v, gsl_vector *fvv)
+{
+    double h = g->h_fvv > 0.0 ? g->h_fvv : length_along(x, v);
+    if (same(x, g->x_seen))
+        gsl_vector_memcpy(fvv, g->f_seen);
+    else if (raw_f(g, x, fvv))
+        return g->stop;
+    if (f_along(g, x, v, h, g->f_work) || f_along(g, x, v, -h, g->f_work2))
+        return g->stop;
+    for (size_t i = 0; i < fvv->size; i++)
+        gsl_vector_set(fvv, i, (gsl_vector_get(g->f_work, i) - 2.0 * gsl_vector_get(fvv, i) + gsl_vector_get(g->f_work2, i)) / (h * h));
+    if (!all_finite(fvv))
+        gsl_vector_set_zero(fvv);
+    return GSL_SUCCESS;
+}
+
 int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv)
 {
     gslfit_guard *g = guard;
     if (may_call(g))
         return g->stop;
-    g->stop = g->fn.fvv(x, v, g->fn.params, fvv);
+    if (!all_finite(v)) {
+        gsl_vector_set_zero(fvv);
+        return GSL_SUCCESS;
+    }
+    g->stop = g->fn.fvv ? g->fn.fvv(x, v, g->fn.params, fvv) : second_difference(g, x, v, fvv);
     weigh(g, fvv);
     return g->stop;
 }

@@ -5,6 +5,8 @@
 
 #include <gsl/gsl_cblas.h>
 #include <gsl/gsl_matrix.h>
+#include <gsl/gsl_multifit_nlinear.h>
+#include <gsl/gsl_multilarge_nlinear.h>
 #include <gsl/gsl_vector.h>
 #include <gsl/gsl_version.h>
 
@@ -19,7 +21,7 @@
 typedef struct {
     int (*f)(const gsl_vector *x, void *params, gsl_vector *f);
     int (*df)(const gsl_vector *x, void *params, gsl_matrix *J);                              /* NULL: differences of f */
-    int (*fvv)(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv);      /* NULL: GSL's differences */
+    int (*fvv)(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv);      /* NULL: differences of f */
     int (*product)(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *params, gsl_vector *v,
                    gsl_matrix *JTJ);                                                          /* NULL: by way of df */
     void *params;
@@ -35,7 +37,8 @@ typedef struct {
     int normalise;                  /* scale the residuals to about 1 at the start, always; else only where they are extreme */
     double scale;                   /* a power of two: what GSL sees is scale * root_weights * f */
     int centred;                    /* differences: 0 forward, 1 centred */
-    double h;                       /* their relative step */
+    double h, h_fvv;                /* their relative steps; h_fvv 0: chosen along the step */
+    int accelerated;                /* the solver will ask for fvv */
     size_t nfev, njev, max_nfev;    /* max_nfev 0: no limit */
     int started;                    /* 0 until the start has been evaluated: there a residual that is not finite is an error */
     int stop;                       /* the status that ended the calls; 0 while they go on */
@@ -45,7 +48,7 @@ typedef struct {
     int (*pulse)(void *who);        /* called now and then while the functions run; not 0 ends the calls */
     void *who;
     double beat;                    /* when it was called last, in seconds */
-    gsl_vector *x_seen, *f_seen;    /* where f was evaluated last, unscaled (kept for differences only) */
+    gsl_vector *x_seen, *f_seen;    /* where f was evaluated last, as the caller gave it (kept for differences only) */
     gsl_vector *x_work, *f_work, *f_work2;
     gsl_matrix *dense;              /* the Jacobian at x_dense, where products are asked of a function that has only df */
     gsl_vector *x_dense;

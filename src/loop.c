@@ -28,14 +28,15 @@
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
 {
     memset(l, 0, sizeof *l);
-    l->column = calloc(4 * p, sizeof(double));
+    l->column = calloc(5 * p, sizeof(double));
     if (!l->column)
         return GSL_ENOMEM;
     l->slope = l->column + p;
     l->step = l->slope + p;
     l->x_before = l->step + p;
+    l->x_start = l->x_before + p;
     if (!dense)
-        return GSL_SUCCESS;
+        return (l->along = gsl_vector_alloc(n)) ? GSL_SUCCESS : GSL_ENOMEM;
     l->J = gsl_matrix_alloc(n, p);
     l->A = gsl_matrix_alloc(n, p);
     return l->J && l->A ? GSL_SUCCESS : GSL_ENOMEM;
@@ -46,6 +47,7 @@ void gslfit_loop_free(gslfit_loop *l)
     free(l->column);
     gsl_matrix_free(l->J);
     gsl_matrix_free(l->A);
+    gsl_vector_free(l->along);
 }
 
 const char *gslfit_ending_name(int ending)
@@ -100,27 +102,6 @@ static void products(gslfit_loop *l)
         l->column[j] = l->engine.JTJ ? sqrt(gsl_matrix_get(l->engine.JTJ, j, j)) : 0.0;
         l->slope[j] = l->fnorm > 0.0 ? gsl_vector_get(l->engine.g, j) / l->fnorm : 0.0;
     }
-}
-
-/* Bring everything the tests look at up to date. */
-static int look(gslfit_loop *l)
-{
-    gslfit_engine *e = &l->engine;
-    l->fnorm = length(e->f->data, e->f->size, e->f->stride);
-    l->cosine = -1.0;
-    if (e->jacobian) {
-        int status = e->jacobian(e->solver, l->J);
-        if (status)
-            return status;
-        columns(l);
-    }
-    else
-        products(l);
-    l->gradient = 0.0;
-    for (size_t j = 0; j < e->x->size; j++)
-        if (l->column[j] > 0.0)
-            l->gradient = fmax(l->gradient, fabs(l->slope[j]) / l->column[j]);
-    return GSL_SUCCESS;
 }
 
 /* QR on scaled columns: the cosine, the rank and the Gauss-Newton step. */
@@ -200,6 +181,26 @@ done:
     return status;
 }
 
+/* With products by J alone: the cosine for the one direction J g, a lower bound. No step. */
+static int project_gradient(gslfit_loop *l)
+{
+    const gslfit_engine *e = &l->engine;
+    double g = length(e->g->data, e->g->size, e->g->stride), Jg;
+    if (g == 0.0) {
+        l->cosine = 0.0;
+        return GSL_SUCCESS;
+    }
+    int status = e->product(e->solver, e->g, l->along);
+    Jg = length(l->along->data, l->along->size, l->along->stride);
+    l->cosine = Jg > 0.0 ? (g / Jg) * (g / l->fnorm) : 0.0;
+    return status;
+}
+
+static int knows_columns(const gslfit_loop *l)
+{
+    return l->engine.jacobian || l->engine.JTJ;
+}
+
 /* The cosine and the Gauss-Newton step here, unless they are known. `step` holds |J_j| times the step over |f|. 0 if they can't be had. */
 static int project(gslfit_loop *l)
 {
@@ -207,7 +208,30 @@ static int project(gslfit_loop *l)
         return 1;
     if (l->engine.jacobian)
         return project_qr(l) == GSL_SUCCESS;
-    return l->engine.JTJ && project_normal(l) == GSL_SUCCESS;
+    return (l->engine.JTJ ? project_normal(l) : project_gradient(l)) == GSL_SUCCESS;
+}
+
+/* Bring everything the tests look at up to date. */
+static int look(gslfit_loop *l)
+{
+    gslfit_engine *e = &l->engine;
+    l->fnorm = length(e->f->data, e->f->size, e->f->stride);
+    l->cosine = -1.0;
+    if (e->jacobian) {
+        int status = e->jacobian(e->solver, l->J);
+        if (status)
+            return status;
+        columns(l);
+    }
+    else
+        products(l);
+    l->gradient = 0.0;
+    for (size_t j = 0; j < e->x->size; j++)
+        if (l->column[j] > 0.0)
+            l->gradient = fmax(l->gradient, fabs(l->slope[j]) / l->column[j]);
+    if (!knows_columns(l) && l->fnorm > 0.0 && project(l))
+        l->gradient = l->cosine;
+    return l->guard->stop;
 }
 
 /* Is |dx_j| negligible beside |x_j|, or its effect beside |f|? `effect` is |J_j| |dx_j| / |f|. */
@@ -221,7 +245,7 @@ static int small_step(const gslfit_loop *l, double tol)
     const gslfit_engine *e = &l->engine;
     for (size_t j = 0; j < e->x->size; j++) {
         double dx = gsl_vector_get(e->dx, j);
-        double effect = l->column[j] > 0.0 ? l->column[j] * fabs(dx) / l->fnorm : (e->jacobian || e->JTJ ? 0.0 : INFINITY);
+        double effect = l->column[j] > 0.0 ? l->column[j] * fabs(dx) / l->fnorm : (knows_columns(l) ? 0.0 : INFINITY);
         if (!negligible(dx, gsl_vector_get(e->x, j), effect, tol))
             return 0;
     }
@@ -231,6 +255,8 @@ static int small_step(const gslfit_loop *l, double tol)
 /* Would the full Gauss-Newton step from here be negligible too? */
 static int small_next(const gslfit_loop *l, double tol)
 {
+    if (!knows_columns(l))
+        return l->cosine <= sqrt(tol);
     for (size_t j = 0; j < l->engine.x->size; j++) {
         double dx = l->column[j] > 0.0 ? l->step[j] * l->fnorm / l->column[j] : 0.0;
         if (!negligible(dx, gsl_vector_get(l->engine.x, j), fabs(l->step[j]), tol))
@@ -242,17 +268,16 @@ static int small_next(const gslfit_loop *l, double tol)
 /* The stopping test after a step that took |f| from `before` to l->fnorm; before < 0 at the start. */
 static int converged(gslfit_loop *l, double before)
 {
-    int known = l->engine.jacobian || l->engine.JTJ;
     if (l->fnorm == 0.0)
         return GSLFIT_EXACT;
-    if (known && l->gradient <= l->gtol && project(l) && l->cosine <= l->gtol)
+    if (l->gradient <= l->gtol && project(l) && l->cosine <= l->gtol)
         return GSLFIT_GRADIENT;
     if (before < 0.0)
         return GSLFIT_RUNNING;
-    if (small_step(l, l->xtol) && (!known || (project(l) && small_next(l, l->xtol))))
+    if (small_step(l, l->xtol) && project(l) && small_next(l, l->xtol))
         return GSLFIT_STEP;
     double decrease = 1.0 - (l->fnorm / before) * (l->fnorm / before);
-    if (decrease <= l->ftol && l->gradient * l->gradient <= l->ftol && (!known || (project(l) && l->cosine * l->cosine <= l->ftol)))
+    if (decrease <= l->ftol && l->gradient * l->gradient <= l->ftol && project(l) && l->cosine * l->cosine <= l->ftol)
         return GSLFIT_CHISQUARE;
     return GSLFIT_RUNNING;
 }
@@ -260,14 +285,14 @@ static int converged(gslfit_loop *l, double before)
 /* GSL can't go on. Is this a minimum, to what double precision can tell? */
 static int at_minimum(gslfit_loop *l)
 {
-    double model = 0.0;
+    double model = 0.0;                 /* about the size of what the residual is the difference of */
     for (size_t j = 0; j < l->engine.x->size; j++)
-        model = fmax(model, l->column[j] * fabs(gsl_vector_get(l->engine.x, j)));
+        model = fmax(model, l->column[j] * fmax(fabs(gsl_vector_get(l->engine.x, j)), fabs(l->x_start[j])));
     if (l->fnorm == 0.0 || l->fnorm <= NOISE * model)       /* what is left is the rounding of the model itself */
         return 1;
     if (!project(l))
         return 0;
-    return l->cosine <= fmax(CLOSE_ANGLE, NOISE * model / l->fnorm) || small_next(l, fmax(l->xtol, CLOSE_STEP));
+    return l->cosine <= fmax(CLOSE_ANGLE, NOISE * model / l->fnorm) || (knows_columns(l) && small_next(l, fmax(l->xtol, CLOSE_STEP)));
 }
 
 static int moved(const gslfit_loop *l)
@@ -285,8 +310,10 @@ static int ending_of(gslfit_loop *l, int status)
     l->code = status;
     if (g->stop == GSL_EMAXITER)
         return GSLFIT_MAX_NFEV;
+    if (g->stop && g->bad_jacobian)
+        return length(l->engine.f->data, l->engine.f->size, l->engine.f->stride) == 0.0 ? GSLFIT_EXACT : GSLFIT_NONFINITE;
     if (g->stop)
-        return g->bad_jacobian ? GSLFIT_NONFINITE : GSLFIT_FAILED;
+        return GSLFIT_FAILED;
     if (status != GSL_ENOPROG && status != GSL_ETOLF && status != GSL_ETOLX && status != GSL_ETOLG)
         return GSLFIT_FAILED;
     return at_minimum(l) ? GSLFIT_PRECISION : GSLFIT_NO_PROGRESS;
@@ -315,10 +342,8 @@ static int advance(gslfit_loop *l)
     if (status)
         return ending;
     l->niter++;
-    if ((status = look(l))) {
-        l->code = status;
-        return GSLFIT_FAILED;
-    }
+    if ((status = look(l)))
+        return ending_of(l, status);
     ending = converged(l, before);
     if (l->watch && l->watch(l->who) && ending <= 0)
         return GSLFIT_STOPPED;
@@ -329,10 +354,13 @@ static int advance(gslfit_loop *l)
 void gslfit_run(gslfit_loop *l)
 {
     l->niter = l->rank = 0;
-    l->code = look(l);
-    l->ending = l->code ? GSLFIT_FAILED : converged(l, -1.0);
+    l->code = 0;
+    for (size_t j = 0; j < l->engine.x->size; j++)
+        l->x_start[j] = gsl_vector_get(l->engine.x, j);
+    int status = look(l);
+    l->ending = status ? ending_of(l, status) : converged(l, -1.0);
     while (l->ending == GSLFIT_RUNNING)
         l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
-    if (l->fnorm > 0.0 && l->ending != GSLFIT_FAILED && l->ending != GSLFIT_NONFINITE)
+    if (l->fnorm > 0.0 && !l->guard->stop)
         project(l);                                          /* for the rank and the cosine in the outcome */
 }

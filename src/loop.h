@@ -28,6 +28,7 @@ typedef struct {
     const gsl_vector *x, *dx, *f;
     const gsl_vector *g;                            /* J^T f; used with JTJ where there is no Jacobian */
     const gsl_matrix *JTJ;                          /* NULL where the solver has none */
+    int (*product)(void *solver, const gsl_vector *u, gsl_vector *v);   /* v = J u; for solvers with neither */
 } gslfit_engine;
 
 typedef struct {
@@ -45,7 +46,8 @@ typedef struct {
     double cosine;                  /* |projection of f on J's columns| / |f|; -1 until it was looked at */
     /* workspace */
     gsl_matrix *J, *A;
-    double *column, *slope, *step, *x_before;
+    double *column, *slope, *step, *x_before, *x_start;
+    gsl_vector *along;
 } gslfit_loop;
 
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense);

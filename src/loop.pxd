@@ -1,5 +1,5 @@
 # src/guard.h and src/loop.h as Cython sees them.
-from gsl cimport CBLAS_TRANSPOSE_t, gsl_matrix, gsl_vector
+from gsl cimport CBLAS_TRANSPOSE_t, gsl_matrix, gsl_multifit_nlinear_solver, gsl_multilarge_nlinear_solver, gsl_vector
 
 cdef extern from "guard.h" nogil:
     ctypedef struct gslfit_function:
@@ -19,6 +19,8 @@ cdef extern from "guard.h" nogil:
         double scale
         int centred
         double h
+        double h_fvv
+        int accelerated
         size_t nfev
         size_t njev
         size_t max_nfev
@@ -39,6 +41,9 @@ cdef extern from "guard.h" nogil:
     int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
                              gsl_matrix *JTJ) noexcept
 
+    const gsl_multifit_nlinear_solver *multifit_mcholesky "GSLFIT_MCHOLESKY(multifit)"
+    const gsl_multilarge_nlinear_solver *multilarge_mcholesky "GSLFIT_MCHOLESKY(multilarge)"
+
 cdef extern from "loop.h" nogil:
     ctypedef struct gslfit_engine:
         void *solver
@@ -49,6 +54,7 @@ cdef extern from "loop.h" nogil:
         const gsl_vector *f
         const gsl_vector *g
         const gsl_matrix *JTJ
+        int (*product)(void *solver, const gsl_vector *u, gsl_vector *v) noexcept nogil
 
     ctypedef struct gslfit_loop:
         gslfit_engine engine

@@ -78,6 +78,10 @@ cdef class _Solver:
     cdef int state                  # 0 not set, 1 ready, 2 a run ended in the middle of a step
     cdef bint busy
 
+    def _difference(self):
+        """The solver's own wishes for differences: centred, and their step."""
+        return False, None
+
     cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:
         """GSL's own set or init."""
         return gsl.GSL_EUNIMPL
@@ -187,7 +191,8 @@ cdef class _Solver:
         self.function, self.calls, self.failure, self.state = f, calls, None, 0
         self.guard.fn = (<gslfit_function *><size_t>calls.address)[0]
         self.guard.root_weights = NULL if self.root_weights is None else <double *>cnp.PyArray_DATA(self.root_weights)
-        self.guard.normalise, self.guard.centred, self.guard.h = calls.normalise, calls.centred, calls.h
+        centred, h = self._difference()
+        self.guard.normalise, self.guard.centred, self.guard.h = calls.normalise, calls.centred or centred, calls.h or h or 0.0
         self.guard.max_nfev = 0
         self.guard.pulse, self.guard.who = pulse, <void *>self
         gslfit_guard_start(&self.guard)

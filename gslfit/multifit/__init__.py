@@ -1,6 +1,7 @@
 """The GSL vocabulary, for people who port a C or Ruby program: the names of `gsl_multifit` and Ruby/GSL's `GSL::MultiFit`.
 
-The numbers are GSL's own, step by step: `FdfSolver` drives `gsl_multifit_fdfsolver`. Source of the method: Moré, The Levenberg-Marquardt
+The numbers are GSL's own, step by step: `FdfSolver` drives `gsl_multifit_fdfsolver`, `NonlinearSolver` `gsl_multifit_nlinear`, and
+`LargeSolver` `gsl_multilarge_nlinear`. Source of the method: Moré, The Levenberg-Marquardt
 algorithm, Lecture Notes in Mathematics 630 (1978).
 
 Examples
@@ -28,11 +29,13 @@ Examples
 """
 from gslfit._multifit import FdfSolver as _FdfSolver
 from gslfit._multifit import Function_fdf, covar, gradient, test_delta, test_gradient
+from gslfit._nlinear import LargeSolver, NonlinearSolver
 from gslfit.multifit.fits import FitResult, fit
 from gslfit.multifit.types import TYPES
 from gslfit.outcome import Ending, Outcome
 
-__all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "Function_fdf", "Outcome",
+__all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "Function_fdf", "LargeSolver",
+           "NonlinearSolver", "Outcome",
            "covar", "gradient", "test_delta", "test_gradient"]
 
 SUCCESS = 0
