@@ -362,8 +362,11 @@ class Descent:
 
     def finish(self, converged: bool, reason: str) -> Solution:
         """Judge the point reached: what is at a bound, what has no effect, how flat the gradient is."""
+        over = reason in ("maxfev", "aborted")          # the residual may not be called any more
+        if over:
+            self._touch = np.zeros(self.p)
         qr = self._decompose()
-        dead = set(qr.undetermined()) | (set() if reason in ("maxfev", "aborted") else self._flat())
+        dead = set(qr.undetermined()) | (set() if over else self._flat())
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), tuple(sorted(dead & self._lost())),
                         converged, reason, self.method, qr.factors(), qr.norms, converged)
 

@@ -41,6 +41,9 @@ class Setup:
         p = len(self.free.names)
         if not p:
             raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        varying = [self.free.params[name] for name in self.free.names]
+        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
+        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         limit = options["maxfev"]
         self.limit = 1000 * (p + 1) if limit is None else limit
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
@@ -49,9 +52,6 @@ class Setup:
         self.r0 = self.residual.first(self.x0)
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
-        varying = [self.free.params[name] for name in self.free.names]
-        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
-        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         self.jac: UserJacobian | None = None
         if options["Dfun"] is not None:
             self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
@@ -271,7 +271,7 @@ class Minimizer:
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
         free.put_external(solution.x)
-        said = doubts(solution, names, free.params, setup.x0) if options["calc_covar"] else []
+        said = doubts(solution, names, setup.problem) if options["calc_covar"] else []
         known = None
         if options["calc_covar"] and solution.residual.size > len(names):
             known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])

@@ -1,11 +1,10 @@
 """From where a descent ended to errors, correlations and words."""
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gslfit._differences import length
-from gslfit.leastsq import Solution
+from gslfit.leastsq import Problem, Solution
 
 ENDINGS = {
     "step": "the parameters no longer change",
@@ -75,21 +74,20 @@ class Uncertainty:
         return errors
 
 
-def doubts(solution: Solution, names: Sequence[str], params: Any, x0: np.ndarray) -> list[str]:
+def doubts(solution: Solution, names: Sequence[str], problem: Problem) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
     said = []
     if n <= p:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     for j in solution.held:
-        par = params[names[j]]
-        which, bound = ("min", par.min) if par.min is not None and solution.x[j] <= par.min else ("max", par.max)
+        which, bound = ("min", problem.lower[j]) if solution.x[j] <= problem.lower[j] else ("max", problem.upper[j])
         said.append(f"{names[j]} is at its bound ({which} = {bound:g}), where it has no standard error.")
     none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
     together = [j for j in solution.dead if j not in none]
     for j in none:
         moved = "has lost its effect on the residual: the fit ran onto a flat" if j in solution.lost else "has no effect on the residual"
-        still = ", and never moved from its start" if solution.x[j] == x0[j] else ""
+        still = ", and never moved from its start" if solution.x[j] == problem.x0[j] else ""
         said.append(f"{names[j]} {moved}{still}.")
     if together:
         listed = ", ".join(names[j] for j in together)
