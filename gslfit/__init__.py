@@ -9,6 +9,9 @@ __version__ = "0.1.0"
 
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
+    "conf_interval": "confidence",
+    "conf_interval2d": "region",
+    "f_compare": "profiler",
     "report_errors": "report",
     "report_ci": "report",
     "fit_report": "report",

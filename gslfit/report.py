@@ -148,7 +148,8 @@ def correlations(params: Mapping[str, Any], least: float = 0.) -> list[tuple[str
         if params[name].vary and by_name:
             found += [(f"{name}, {other}", by_name[other]) for other in names[i + 1:] if other in by_name and abs(by_name[other]) > least]
     # those of one size stand in reverse order, as lmfit has them
-    return sorted(found[::-1], key=lambda item: -abs(item[1]))
+    found.reverse()
+    return sorted(found, key=lambda item: -abs(item[1]))
 
 
 def report_errors(params: Mapping[str, Any], modelpars: Mapping[str, Any] | None = None, show_correl: bool = True) -> None:

@@ -24,12 +24,16 @@ symbols
 chain paramfile
 binding
 parameters
+valley
+profile
 folding
 precision
 residual
 jacobian leastsq
 statistics result engines
 minimizer
+profiler
+region
 confidence
 _batch
 batch

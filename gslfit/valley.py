@@ -1,0 +1,269 @@
+"""Chi-square round a minimum, and refits with some parameters held.
+
+A refit starts where the Jacobian says that it will end, and is Gauss-Newton with one Jacobian, kept up to date by Broyden's formula
+(Mathematics of Computation 19 (1965) 577) and taken again before the result is believed. Where the residual bends too much for that, it
+follows the bent valley by damped steps with geodesic acceleration (M. K. Transtrum, J. P. Sethna, arXiv:1201.5885).
+"""
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+RANK = 3e-8               # a direction of the scaled Jacobian below this is lost in the differences' own error
+GOOD, POOR = .75, .1      # shares of the expected decrease of chi-square above which a step is good, below which it is refused
+SETTLED = 1e-2            # a step from a fresh Jacobian that expects less than this share of the level ends a refit
+STEPS, BENDS = 30, 300    # of one refit, straight and bent
+MINIMUM = 1e-4            # a decrease of chi-square by this share of its variance, 1, is a lower minimum
+TOLERANCE = 2e-6          # of a refit: expected decrease of chi-square, by the lowest level
+PRECISION = 2e-6          # the same by the rise of chi-square itself
+ROUGH = .05               # the same above the ceiling
+FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
+DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
+PROBE = .1                # share of a step at which the residual's second derivative along it is taken
+BEND = .4                 # a correction longer than this share of the step is none
+
+
+class Point(NamedTuple):
+    """A point of a profile: the parameters, the residual, chi-square, and the Jacobian (as good as the refit needed it)."""
+
+    x: Array
+    r: Array
+    chi: float
+    J: Array
+
+
+class LowerMinimum(Exception):
+    """A refit came below the minimum that the profile is about; `point` is where."""
+
+    def __init__(self, point: Point) -> None:
+        super().__init__()
+        self.point = point
+
+
+class Valley:
+    """Chi-square round a minimum.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x) -> ndarray, shape (n,)``: the residual; NaN where it can't be computed.
+    jac : callable
+        ``jac(x, r) -> ndarray, shape (n, p)``.
+    x : ndarray, shape (p,)
+        The minimum, or a point near it.
+    lower, upper : ndarray, shape (p,)
+        Bounds, infinite where there are none.
+    """
+
+    def __init__(self, fun: Callable[[Array], Array], jac: Callable[[Array, Array], Array], x: Array, lower: Array, upper: Array) -> None:
+        self.fun, self.jac, self.lower, self.upper = fun, jac, lower, upper
+        self.gain = self.settled = 0.
+        self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
+        self.best: Any = None                                 # Point, once it is found
+        self.floor = math.inf                                 # a chi-square below this is another minimum
+        r = fun(x)
+        start = Point(x, r, float(r @ r), jac(x, r))
+        self.unit = max(start.chi, 1e-300)/max(r.size - x.size, 1)       # what one standard error adds to chi-square
+        self.aim(1e-6*self.unit)
+        self.best = self.relax(start, ())
+        self.improved = start.chi - self.best.chi > MINIMUM*self.unit
+        self.unit = max(self.best.chi, 1e-300)/max(r.size - x.size, 1)
+        self.floor = self.best.chi - MINIMUM*self.unit
+
+    def aim(self, rise: float, ceiling: float = math.inf) -> None:
+        """Set the precision of refits, for levels that lie at least `rise` and at most `ceiling` above the minimum."""
+        self.gain, self.settled, self.ceiling = TOLERANCE*rise, SETTLED*rise, ceiling
+
+    # -- refits --------------------------------------------------------------------------------------------------------------
+
+    def at(self, near: Point, held: tuple[int, ...], values: Array) -> Point | None:
+        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite."""
+        x = near.x.copy()
+        move = values - x[[*held]]
+        x[[*held]] = values
+        free = self._free(near, held)
+        if free.any():                                        # where the others are heading, as the Jacobian has it
+            pull = near.J[:, [*held]] @ move
+            x[free] += self._solve(near.J[:, free], pull, 0.)[0]
+        found: list[Point] = []
+        for guess in (np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
+            r = self.fun(guess)
+            chi = float(r @ r)
+            if math.isfinite(chi):
+                found.append(Point(guess, r, chi, near.J))
+            if chi <= FAR*near.chi:                           # False for NaN
+                break
+        return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
+
+    @staticmethod
+    def _moved(x: Array, held: tuple[int, ...], values: Array) -> Array:
+        """Return a point with the held values alone changed."""
+        x = x.copy()
+        x[[*held]] = values
+        return x
+
+    def _free(self, point: Point, held: tuple[int, ...]) -> Array:
+        """Return which parameters may move: neither held nor pushed against a bound."""
+        push = point.r @ point.J
+        free = ~(((point.x <= self.lower) & (push > 0)) | ((point.x >= self.upper) & (push < 0)))
+        free[[*held]] = False
+        return free
+
+    @staticmethod
+    def _solve(A: Array, b: Array, damping: float) -> tuple[Array, Array]:
+        """Return the step that lowers ``|A s + b|``, damped on scaled columns, and the norms of the columns."""
+        norms = np.sqrt(np.einsum("ij,ij->j", A, A))
+        norms[norms == 0] = 1.
+        Q, R = np.linalg.qr(A/norms)
+        U, S, Vt = np.linalg.svd(R)
+        keep = RANK*S[0] < S if S.size and S[0] else np.zeros(S.size, bool)
+        weight = np.where(keep, S/np.where(keep, S*S + damping, 1.), 0.)
+        return -(Vt.T @ (weight*(U.T @ (Q.T @ b))))/norms, norms
+
+    def relax(self, point: Point, held: tuple[int, ...], fresh: bool = True) -> Point:
+        """Minimise chi-square over the parameters not held.
+
+        Parameters
+        ----------
+        point : Point
+            Where to start; its Jacobian may be that of a point near by.
+        held : tuple of int
+            Parameters that stay.
+        fresh : bool
+            Whether the Jacobian is the point's own.
+
+        Raises
+        ------
+        LowerMinimum
+            If chi-square falls below the minimum's.
+        """
+        point, settled = self._descend(point, held, fresh)
+        if not settled:
+            point = self._follow(point, held)
+        if point.chi < self.floor and self.best is not None:
+            raise LowerMinimum(point)
+        return point
+
+    def _descend(self, point: Point, held: tuple[int, ...], fresh: bool) -> tuple[Point, bool]:
+        """Take Gauss-Newton steps with one Jacobian kept up to date; return where they led, and whether that is the minimum."""
+        J = point.J
+        for _ in range(STEPS):
+            point = point._replace(J=J)
+            free = self._free(point, held)
+            if not free.any():
+                return (point if fresh or not held else point._replace(J=self.jac(point.x, point.r))), True
+            step, norms = self._step(point, free, 0.)
+            pull = J @ step
+            expected = point.chi - float((point.r + pull) @ (point.r + pull))
+            if expected <= self._enough(point.chi):
+                if fresh:
+                    return point, True
+                J, fresh = self.jac(point.x, point.r), True
+                continue
+            x = np.clip(point.x + step, self.lower, self.upper)
+            r = self.fun(x)
+            chi = float(r @ r)
+            share = (point.chi - chi)/expected if math.isfinite(chi) else -1.
+            if share >= POOR:
+                J = self._update(J, r - point.r - pull, step, norms, free)
+                fresh = fresh and expected <= self.settled and share >= GOOD
+                point = Point(x, r, chi, J)
+            elif fresh:
+                return point, False
+            else:
+                J, fresh = self.jac(point.x, point.r), True
+        return point, False
+
+    def _follow(self, point: Point, held: tuple[int, ...]) -> Point:
+        """Go down a bent and narrow valley: damped steps from fresh Jacobians, each bent as the residual's second derivative says."""
+        damping, stale = DAMPING, False
+        for _ in range(BENDS):
+            if stale:
+                point, stale = point._replace(J=self.jac(point.x, point.r)), False
+            free = self._free(point, held)
+            if not free.any():
+                break
+            expected = self._expected(point, self._step(point, free, 0.)[0])
+            if expected <= self._enough(point.chi):
+                break
+            step, norms = self._step(point, free, damping)
+            promised = self._expected(point, step)
+            if promised <= 1e3*np.finfo(float).eps*point.chi:
+                break                                         # no step leads down but by rounding
+            bent = self._bent(point, free, step, norms, damping)
+            trial = None
+            for x in ([] if bent is None else [point.x + bent]) + [point.x + step]:
+                x = np.clip(x, self.lower, self.upper)
+                r = self.fun(x)
+                chi = float(r @ r)
+                if chi < point.chi - POOR*promised*.01:       # False for NaN
+                    trial = Point(x, r, chi, point.J)
+                    break
+            if trial is None:
+                damping *= 4
+                continue
+            damping *= .1 if bent is not None and point.chi - trial.chi >= .5*promised else .5
+            point, stale = trial, True
+        return point._replace(J=self.jac(point.x, point.r)) if stale else point
+
+    @staticmethod
+    def _expected(point: Point, step: Array) -> float:
+        """Return the decrease of chi-square that the Jacobian promises for a step."""
+        new = point.r + point.J @ step
+        return point.chi - float(new @ new)
+
+    def _bent(self, point: Point, free: Array, step: Array, norms: Array, damping: float) -> Array | None:
+        """Return a step with its second-order correction, None where that is too large to be one."""
+        ahead = self.fun(np.clip(point.x + PROBE*step, self.lower, self.upper))
+        curve = 2/PROBE*((ahead - point.r)/PROBE - point.J @ step)
+        if not np.isfinite(curve).all():
+            return None
+        bend = np.zeros_like(step)
+        bend[free] = .5*self._solve(point.J[:, free], curve, damping)[0]
+        size = float(np.linalg.norm(norms*step))
+        return step + bend if float(np.linalg.norm(norms*bend)) <= BEND*size else None
+
+    def _enough(self, chi: float) -> float:
+        """Return the expected decrease of chi-square that isn't worth a step."""
+        rise = chi - self.floor
+        return max(self.gain, PRECISION*rise) if rise < self.ceiling else ROUGH*rise
+
+    def _step(self, point: Point, free: Array, damping: float) -> tuple[Array, Array]:
+        """Return a step over the free parameters that ends at a bound at the latest, and the norms of all columns."""
+        step = np.zeros_like(point.x)
+        scale = np.ones_like(point.x)
+        step[free], scale[free] = self._solve(point.J[:, free], point.r, damping)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            room = np.where(step > 0, self.upper - point.x, self.lower - point.x)/step
+        return step*min(1., float(np.min(room, initial=1., where=step != 0))), scale
+
+    @staticmethod
+    def _update(J: Array, missed: Array, step: Array, norms: Array, free: Array) -> Array:
+        """Return the Jacobian that would have foreseen the last step: Broyden's, in units of the columns' own scales."""
+        along = np.where(free, step*norms**2, 0.)
+        return J + np.outer(missed, along/float(along @ step))
+
+    # -- crossings -------------------------------------------------------------------------------------------------------------
+
+    def root(self, chi: float) -> float:
+        """Return the square root of ``chi2/chi2_0 - 1``, the measure in which profiles are nearly straight."""
+        return math.sqrt(max(chi - self.best.chi, 0.)/max(self.best.chi, 1e-300))
+
+    def slope(self, point: Point, k: int) -> float:
+        """Return the derivative of a profile's root by the parameter held; what the others do doesn't matter at their best."""
+        root = self.root(point.chi)
+        return float(point.r @ point.J[:, k])/(root*max(self.best.chi, 1e-300)) if root > 0 else 0.
+
+    def spread(self, k: int) -> float:
+        """Return how far the root at the minimum lets parameter k go for each unit: a standard error by ``sqrt(n - p)``."""
+        J = self.best.J
+        free = self._free(self.best, (k,))
+        column = J[:, k]
+        rest = column + J[:, free] @ self._solve(J[:, free], column, 0.)[0] if free.any() else column
+        size = float(np.linalg.norm(rest))
+        if size <= 1e-9*float(np.linalg.norm(column)) or size == 0:
+            return math.inf
+        return math.sqrt(self.best.chi)/size
