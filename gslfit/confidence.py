@@ -120,7 +120,7 @@ def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
     >>> mini = gslfit.minimize(lambda p: 1/(p["a"]*x) + p["b"] - y, p)
     >>> ci = gslfit.conf_interval(mini, sigmas=[0.95])
     >>> [round(limit, 3) for probability, limit in ci["b"]]
-    [1.973, 1.996, 2.018]
+    [1.96, 1.978, 1.996]
     """
     result, args, kws = as_called(args, kws)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):       # a refit may try where the model overflows

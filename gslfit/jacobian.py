@@ -64,8 +64,9 @@ class UserJacobian:
         n, varying, every = self.residual.full, len(self.free.names), len(self.all_names)
         if J.shape[0] != n or J.shape[1] not in (varying, every):
             turn = " (set col_deriv=True if it is the transpose)" if J.shape[::-1] in ((n, varying), (n, every)) else ""
+            allowed = " or ".join(str((n, count)) for count in sorted({varying, every}))
             raise InputError(f"{self.name} returned a Jacobian of shape {J.shape}: for {n} residuals and {varying} varying of {every} "
-                             f"parameters it must be {(n, varying)} or {(n, every)}{turn}")
+                             f"parameters it must be {allowed}{turn}")
         if J.shape[1] == varying:
             return np.asarray(J, dtype=np.float64)
         return self._combine({name: J[:, k] for k, name in enumerate(self.all_names)})

@@ -46,6 +46,7 @@ BENT = 3e-5             # the same in units of the length on which its columns c
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
 ROUNDING = 32.          # units of rounding that a residual's length may be off by
 STATIONARY = 1e-6       # a scale-free gradient below this is that of a minimum found by a solver's own test
+TOUCH = 1e-7            # share of a parameter's range within which it is on a bound that chi-square pushes it against
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
 REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "chisqr", Ending.EXACT: "zero",
@@ -75,6 +76,8 @@ class Problem:
         The residual there.
     precision : float
         Relative precision of the residual.
+    unit : float
+        What the residual was divided by.
     xtol, ftol, gtol : float
         Tolerances of the solver's stopping test.
     """
@@ -88,6 +91,7 @@ class Problem:
     x0: np.ndarray
     r0: np.ndarray
     precision: float = EPS
+    unit: float = 1.
     xtol: float = 1e-7
     ftol: float = 1e-7
     gtol: float = 0.
@@ -153,7 +157,7 @@ class Descent:
         self.problem, self.method = problem, method
         self.p = problem.lower.size
         self.exact = problem.jac is not None
-        self.differences = Differences(problem.fun, problem.lower, problem.upper, problem.precision)
+        self.differences = Differences(problem.fun, problem.lower, problem.upper, problem.precision, problem.unit)
         self.x, self.r, self.J = problem.x0, problem.r0, np.zeros((problem.r0.size, self.p))
         self.first_norms: np.ndarray | None = None
         self.held: tuple[int, ...] = ()
@@ -161,6 +165,10 @@ class Descent:
         self._centred = False
         self._target = EXACT_TARGET if self.exact else TARGET
         self._bounded = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
+        # the bounds transform comes ever closer to a bound and never there: nearer than this is on it
+        width = problem.upper - problem.lower
+        span = np.fmin(np.abs(problem.x0 - problem.lower), np.abs(problem.upper - problem.x0))
+        self._touch = TOUCH * np.where(np.isfinite(width), width, np.where(np.isfinite(span), np.maximum(span, np.abs(problem.x0)), 0.))
         self._last = self.x, self.r                     # the last evaluation of f
         self._at: tuple[np.ndarray, np.ndarray, np.ndarray, bool] | None = None   # x, J, gradient of the last Jacobian; was it centred
 
@@ -210,7 +218,7 @@ class Descent:
             return self.finish(False, "maxfev")
         except Aborted:
             return self.finish(False, "aborted")
-        solution = self.finish(settled, reason)
+        solution = self.finish(settled, "step" if settled and reason in ("no progress", "limit") else reason)
         if settled or reason in ("no progress", "limit"):
             return solution
         flat = max(STATIONARY * solution.norm, self._rounding())
@@ -340,9 +348,13 @@ class Descent:
         self.held = ()
         pushed = None
         if self._bounded:
-            g = self.r @ self.J
-            pushed = ((self.x <= self.problem.lower) & (g >= 0)) | ((self.x >= self.problem.upper) & (g <= 0))
+            lower, upper, g = self.problem.lower, self.problem.upper, self.r @ self.J
+            low, high = (self.x - lower <= self._touch) & (g >= 0), (upper - self.x <= self._touch) & (g <= 0)
+            pushed = low | high
             self.held = tuple(np.flatnonzero(pushed).tolist())
+            x = np.where(low, lower, np.where(high, upper, self.x))
+            if not np.array_equal(x, self.x):
+                self.x, self.r = x, self.problem.fun(x)
         self.qr = ScaledQR(self.J, RANK_EXACT if self.exact else RANK_CENTRED, pushed)
         return self.qr
 
@@ -350,8 +362,11 @@ class Descent:
 
     def finish(self, converged: bool, reason: str) -> Solution:
         """Judge the point reached: what is at a bound, what has no effect, how flat the gradient is."""
+        over = reason in ("maxfev", "aborted")          # the residual may not be called any more
+        if over:
+            self._touch = np.zeros(self.p)
         qr = self._decompose()
-        dead = set(qr.undetermined()) | (set() if reason in ("maxfev", "aborted") else self._flat())
+        dead = set(qr.undetermined()) | (set() if over else self._flat())
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), tuple(sorted(dead & self._lost())),
                         converged, reason, self.method, qr.factors(), qr.norms, converged)
 

@@ -17,7 +17,7 @@ from gslfit.parameter import Parameter
 from gslfit.parameters import Parameters
 from gslfit.residual import Residual
 from gslfit.result import FitResult
-from gslfit.statistics import ENDINGS, IER, covariance, doubts, message, propagate
+from gslfit.statistics import ENDINGS, IER, Uncertainty, doubts, message
 
 OPTIONS: dict[str, Any] = {
     "xtol": 1e-7, "ftol": 1e-7, "gtol": 0., "maxfev": None, "Dfun": None, "col_deriv": False, "scale_covar": True, "iter_cb": None,
@@ -35,34 +35,36 @@ class Setup:
     """One fit, prepared: its free variables, its residual, its problem."""
 
     def __init__(self, minimizer: "Minimizer", options: Mapping[str, Any]) -> None:
+        function = minimizer.function
         self.options = options
         self.free = minimizer.params.bind()
         p = len(self.free.names)
         if not p:
             raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        varying = [self.free.params[name] for name in self.free.names]
+        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
+        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         limit = options["maxfev"]
         self.limit = 1000 * (p + 1) if limit is None else limit
-        self.residual = Residual(minimizer.function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
+        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
                                  options["iter_cb"], self.limit)
         self.x0 = self.free.external(self.free.start)
         self.r0 = self.residual.first(self.x0)
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
-        varying = [self.free.params[name] for name in self.free.names]
-        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
-        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         self.jac: UserJacobian | None = None
         if options["Dfun"] is not None:
             self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
-            self.jac.check(self.x0, self.r0, Differences(self.residual, self.lower, self.upper, self.residual.precision))
+            self.jac.check(self.x0, self.r0, Differences(self.residual, self.lower, self.upper, self.residual.precision,
+                                                          1 / self.residual.scale))
         self.problem = self.start_from(self.x0, self.r0)
 
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
         """The problem started from values x of the varying parameters and the residual there."""
         o = self.options
         v = self.free.start if x is self.x0 else self.free.internal(x)
-        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, v, x, r, self.residual.precision, o["xtol"], o["ftol"],
-                       o["gtol"])
+        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, v, x, r, self.residual.precision,
+                       1 / self.residual.scale, o["xtol"], o["ftol"], o["gtol"])
 
 
 class Minimizer:
@@ -269,36 +271,36 @@ class Minimizer:
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
         free.put_external(solution.x)
-        said = doubts(solution, names, free.params, setup.x0) if options["calc_covar"] else []
-        covar = covariance(solution, setup.residual.scale, options["scale_covar"]) if options["calc_covar"] else None
+        said = doubts(solution, names, setup.problem) if options["calc_covar"] else []
+        known = None
+        if options["calc_covar"] and solution.residual.size > len(names):
+            known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
         start = {name: par.value for name, par in self.params.items()}
-        self._write_back(free, covar, start)
+        self._write_back(free, known, start)
         success = solution.converged and not solution.lost
         self.result = FitResult(
-            params=self.params, method=engine, success=success, errorbars=covar is not None and not np.isnan(covar).any(),
+            params=self.params, method=engine, success=success, errorbars=known is not None and not np.isnan(known.sigma).any(),
             message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
             lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
-            residual=solution.residual / setup.residual.scale, covar=covar, init_vals=[start[name] for name in names],
-            aborted=solution.reason == "aborted", call_kws=dict(options))
+            residual=solution.residual / setup.residual.scale, covar=None if known is None else known.covar,
+            init_vals=[start[name] for name in names], aborted=solution.reason == "aborted", call_kws=dict(options))
         return success
 
-    def _write_back(self, free: Any, covar: np.ndarray | None, start: Mapping[str, float]) -> None:
+    def _write_back(self, free: Any, known: Uncertainty | None, start: Mapping[str, float]) -> None:
         """Give the parameters their values, errors and correlations."""
         fitted = free.params
-        errors: dict[str, float | None] = dict.fromkeys(fitted, 0.0)
+        errors: dict[str, float | None] = dict.fromkeys(fitted, 0.)
         correlations: dict[str, dict[str, float]] = {}
-        if covar is None:
+        names, slopes = free.dependents()
+        if known is None:
             errors.update(dict.fromkeys(free.names))
+            errors.update({name: None for name, row in zip(names, slopes, strict=True) if row.any()})
         else:
-            sigma = np.sqrt(np.diagonal(covar))
-            with np.errstate(divide="ignore", invalid="ignore"):
-                correl = (covar / sigma[:, None] / sigma).tolist()
-            for name, own, row in zip(free.names, sigma.tolist(), correl, strict=True):
+            for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
                 errors[name] = own if own == own else None
                 if own == own:
                     correlations[name] = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
-        names, slopes = free.dependents()
-        errors.update(zip(names, propagate(covar, slopes), strict=True))
+            errors.update(zip(names, known.of(slopes), strict=True))
         self.params.settle({name: par.value for name, par in fitted.items()}, errors, correlations, start)
 
 

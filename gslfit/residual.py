@@ -198,7 +198,8 @@ class Residual:
                 where = np.unravel_index(int(np.argmax(bad)), array.shape)
                 raise NonFiniteError(f"{name}[{', '.join(map(str, where))}] is {array[where]}, one of {int(bad.sum())} values that are not "
                                      "finite: leave them out, or fit with nan_policy='omit'")
-        zero = [name for name, array in self._arrays() if array.size == r.size and array.ravel()[index] == 0]
+        # where all are bad it is the model; where some are, what they divide by may be zero
+        zero = [name for name, array in self._arrays() if finite.any() and array.size == r.size and array.ravel()[index] == 0]
         values = ", ".join(f"{name}={value:.6g}" for name, value in zip(self.free.names, x.tolist(), strict=True))
         hint = f"; {' and '.join(f'{name}[{index}] is 0' for name in zero)}" if zero else ""
         raise NonFiniteError(f"{self.name} is {r[index]} at index {index} ({int((~finite).sum())} of {r.size} are not finite) at the start "

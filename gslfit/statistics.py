@@ -1,10 +1,10 @@
 """From where a descent ended to errors, correlations and words."""
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from gslfit.leastsq import Solution
+from gslfit._differences import length
+from gslfit.leastsq import Problem, Solution
 
 ENDINGS = {
     "step": "the parameters no longer change",
@@ -19,62 +19,75 @@ ENDINGS = {
 IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "no progress": 7, "aborted": -1}
 
 
-def covariance(solution: Solution, scale: float, scale_covar: bool) -> np.ndarray | None:
-    """Return the covariance of the varying parameters, NaN where there is none, or None where n <= p.
+class Uncertainty:
+    """What a solution says of the errors of its varying parameters.
+
+    Kept as standard errors and directions of length one, so that neither very small nor very large parameters lose them:
+    ``covar_ij = sigma_i sigma_j (unit_i . unit_j)``.
 
     Parameters
     ----------
     solution : Solution
+        With more residuals than parameters.
     scale : float
         What the residual was multiplied with.
     scale_covar : bool
-        Multiply by the reduced chi-square.
+        Multiply the covariance by the reduced chi-square.
 
-    Returns
-    -------
-    ndarray, shape (p, p), or None
-        ``factor W W^T / (d_i d_j)``, d the lengths of the Jacobian's columns, W = R^-1 of the scaled ones.
+    Attributes
+    ----------
+    sigma : ndarray, shape (p,)
+        Standard errors, ``factor |W_j| / d_j``, with d the lengths of the Jacobian's columns and W = R^-1 of the scaled ones;
+        NaN for what has none.
+    unit : ndarray, shape (p, rank)
+        The rows of W, of length one.
     """
-    n, p = solution.jacobian.shape
-    if n <= p:
-        return None
-    factor = solution.norm / np.sqrt(n - p) if scale_covar else scale
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        rows = solution.factors * (factor / np.where(solution.norms > 0, solution.norms, np.inf))[:, None]
-    out = rows @ rows.T
-    without = [*solution.dead, *solution.held]
-    out[without, :] = np.nan
-    out[:, without] = np.nan
-    return out
+
+    def __init__(self, solution: Solution, scale: float, scale_covar: bool) -> None:
+        n, p = solution.jacobian.shape
+        factor = solution.norm / np.sqrt(n - p) if scale_covar else scale
+        lengths = np.sqrt(np.einsum("ij,ij->i", solution.factors, solution.factors))
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            self.sigma = factor * (lengths / solution.norms)
+            self.unit = solution.factors / lengths[:, None]
+        self.sigma[[*solution.dead, *solution.held]] = np.nan
+
+    @property
+    def covar(self) -> np.ndarray:
+        """The covariance, ndarray, shape (p, p); NaN in the rows and columns of what has none."""
+        with np.errstate(over="ignore", under="ignore"):
+            return self.correl * self.sigma[:, None] * self.sigma
+
+    @property
+    def correl(self) -> np.ndarray:
+        """The correlations, ndarray, shape (p, p); NaN as in `covar`."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self.unit @ self.unit.T + 0 * self.sigma[:, None] + 0 * self.sigma
+
+    def of(self, slopes: np.ndarray) -> list[float | None]:
+        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none."""
+        errors: list[float | None] = []
+        for row in slopes:
+            used = np.flatnonzero(row)
+            own = float(length((row[used] * self.sigma[used]) @ self.unit[used]))
+            errors.append(own if own == own else None)
+        return errors
 
 
-def propagate(covar: np.ndarray | None, slopes: np.ndarray) -> list[float | None]:
-    """Return standard errors of dependent parameters, sqrt(D C D^T) by rows D of `slopes`; None where one can't be had."""
-    if covar is None:
-        return [None if row.any() else 0. for row in slopes]
-    errors: list[float | None] = []
-    for row in slopes:
-        used = np.flatnonzero(row)
-        variance = float(row[used] @ covar[np.ix_(used, used)] @ row[used])
-        errors.append(float(np.sqrt(max(variance, 0.))) if variance == variance else None)
-    return errors
-
-
-def doubts(solution: Solution, names: Sequence[str], params: Any, x0: np.ndarray) -> list[str]:
+def doubts(solution: Solution, names: Sequence[str], problem: Problem) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
     said = []
     if n <= p:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     for j in solution.held:
-        par = params[names[j]]
-        which, bound = ("min", par.min) if par.min is not None and solution.x[j] <= par.min else ("max", par.max)
+        which, bound = ("min", problem.lower[j]) if solution.x[j] <= problem.lower[j] else ("max", problem.upper[j])
         said.append(f"{names[j]} is at its bound ({which} = {bound:g}), where it has no standard error.")
     none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
     together = [j for j in solution.dead if j not in none]
     for j in none:
         moved = "has lost its effect on the residual: the fit ran onto a flat" if j in solution.lost else "has no effect on the residual"
-        still = ", and never moved from its start" if solution.x[j] == x0[j] else ""
+        still = ", and never moved from its start" if solution.x[j] == problem.x0[j] else ""
         said.append(f"{names[j]} {moved}{still}.")
     if together:
         listed = ", ".join(names[j] for j in together)

@@ -54,6 +54,8 @@ cdef class Differences:
         Bounds that no evaluation may cross.
     precision : float
         Relative precision of the residual.
+    unit : float
+        What the residual was divided by: a parameter at zero is first taken to be of the residual's own size.
 
     Attributes
     ----------
@@ -66,14 +68,14 @@ cdef class Differences:
     """
 
     cdef readonly object fun, norms, lengths, bends
-    cdef readonly double precision
+    cdef readonly double precision, unit
     cdef const double[::1] low, high
     cdef readonly object lower, upper
     cdef double[::1] d, L, bend
     cdef Py_ssize_t p
 
-    def __init__(self, fun, lower, upper, double precision=EPS):
-        self.fun, self.precision = fun, precision
+    def __init__(self, fun, lower, upper, double precision=EPS, double unit=1.):
+        self.fun, self.precision, self.unit = fun, precision, unit
         self.lower, self.upper = lower, upper
         self.low, self.high = lower, upper
         self.p = lower.shape[0]
@@ -155,9 +157,9 @@ cdef class Differences:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
         cdef double[::1] at = trial
         cdef const double[::1] value
-        cdef double base = x[j], moved = 0, change = INFINITY
+        cdef double base = x[j], moved = 0, change = INFINITY, own
         cdef Py_ssize_t i, _
-        for _ in range(4):
+        for _ in range(6):
             if base + step > self.high[j] or (base < 0 and base - step >= self.low[j]) or base + step < self.low[j]:
                 step = -step
             at[j] = base + step
@@ -169,8 +171,12 @@ cdef class Differences:
             change = norm_of(column)
             if not change < INFINITY:           # not finite there: look closer, on the other side
                 step = -step / 8
-            elif self.d[j] == 0 and change < DULL * self.precision * size and fabs(step) < 1e-3 * fabs(base):
-                step *= 100
+            elif self.d[j] == 0 and change < DULL * self.precision * size and (base == 0 or fabs(step) < 1e-3 * fabs(base)):
+                # at zero nothing tells the parameter's scale but the residual: it may be an offset
+                own = sqrt(self.precision) * size * self.unit
+                step = own if base == 0 and fabs(step) < own else 100 * step
+            elif self.d[j] == 0 and base == 0 and change > 1e-3 * size and size > 0:
+                step *= sqrt(self.precision) * size / change
             else:
                 break
         for i in range(column.shape[0]):

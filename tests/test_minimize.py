@@ -1,0 +1,517 @@
+"""minimize and Minimizer: results, options, derivatives, bounds, expressions, engines, against SciPy and lmfit."""
+import copy
+import pickle
+import threading
+
+import lmfit
+import numpy as np
+import pytest
+from scipy.optimize import curve_fit, leastsq
+
+import gslfit
+from gslfit import Minimizer, Parameter, Parameters, minimize
+from gslfit.errors import InputError, InputTypeError
+
+X = np.linspace(0, 10, 50)
+NOISE = np.random.default_rng(3).normal(0, 0.05, X.size)
+Y = 3 * np.exp(-0.5 * X) + 1 + NOISE
+
+
+def decay(a, b, c):
+    return a * np.exp(-b * X) + c
+
+
+def residual(p, y=Y):
+    return decay(p["a"].value, p["b"].value, p["c"].value) - y
+
+
+def jacobian(p, y=Y):
+    e = np.exp(-p["b"].value * X)
+    return np.column_stack([e, -p["a"].value * X * e, np.ones_like(X)])
+
+
+def start(**changes):
+    """Give fresh start values; a keyword's dict changes one parameter."""
+    params = Parameters()
+    params.add_many(("a", 2), ("b", 1), ("c", 0.2))
+    for name, change in changes.items():
+        params[name].set(**change)
+    return params
+
+
+@pytest.fixture(scope="module")
+def oracle():
+    """Give SciPy's fit of the same data, tight."""
+    best, covar = curve_fit(lambda _, *v: decay(*v), X, Y, [2, 1, 0.2], xtol=1e-14, ftol=1e-14,
+                            jac=lambda _, a, b, c: np.column_stack([np.exp(-b * X), -a * X * np.exp(-b * X), np.ones_like(X)]))
+    return best, covar
+
+
+def check(params, oracle, values=1e-7, errors=1e-5):
+    best, covar = oracle
+    np.testing.assert_allclose([p.value for p in params.values()], best, rtol=values)
+    np.testing.assert_allclose([p.stderr for p in params.values()], np.sqrt(np.diag(covar)), rtol=errors)
+
+
+@pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb"])
+def test_every_engine_finds_the_minimum_and_its_errors(engine, oracle):
+    params = start()
+    out = minimize(residual, params, engine=engine)
+    assert out.success, out.message
+    assert out.errorbars
+    assert out.method == engine
+    check(params, oracle, *((1e-4, 1e-4) if engine == "lbfgsb" else (1e-7, 1e-5)))
+
+
+def test_results():
+    params = start()
+    out = minimize(residual, params)
+    assert out.params is params
+    assert out.residual.shape == X.shape
+    np.testing.assert_allclose(out.residual, residual(params))
+    assert out.chisqr == pytest.approx(np.sum(out.residual**2), rel=1e-14)
+    assert (out.ndata, out.nvarys, out.nfree) == (50, 3, 47)
+    assert out.redchi == pytest.approx(out.chisqr / 47, rel=1e-14)
+    assert out.ier in (1, 2, 3, 4)
+    assert out.status == out.ier
+    assert out.var_names == ["a", "b", "c"]
+    assert out.init_vals == [2, 1, 0.2]
+    assert out.init_values == {"a": 2, "b": 1, "c": 0.2}
+    assert not out.aborted
+    assert out.message
+    assert out.lmdif_message
+    assert out.call_kws["xtol"] == 1e-7
+    np.testing.assert_allclose(np.sqrt(np.diag(out.covar)), [p.stderr for p in params.values()], rtol=1e-12)
+    assert [p.init_value for p in params.values()] == [2, 1, 0.2]
+    for i, one in enumerate(params.values()):
+        assert set(one.correl) == set(params) - {one.name}
+        for j, other in enumerate(params):
+            if i != j:
+                assert one.correl[other] == pytest.approx(out.covar[i, j] / np.sqrt(out.covar[i, i] * out.covar[j, j]), rel=1e-12)
+
+
+def test_statistics_are_lmfits():
+    theirs = lmfit.Parameters()
+    theirs.add_many(("a", 2), ("b", 1), ("c", 0.2))
+    want = lmfit.minimize(lambda p: decay(*p.valuesdict().values()) - Y, theirs)
+    out = minimize(residual, start())
+    for name in ("chisqr", "redchi", "aic", "bic"):
+        assert getattr(out, name) == pytest.approx(getattr(want, name), rel=1e-9)
+    np.testing.assert_allclose(out.covar, want.covar, rtol=1e-4)
+
+
+def test_counts_every_call():
+    calls = []
+    out = minimize(lambda p: (calls.append(1), residual(p))[1], start())
+    assert out.nfev == len(calls)
+
+
+def test_attributes_wait_for_a_fit():
+    fitter = Minimizer(residual, start())
+    with pytest.raises(AttributeError, match="call leastsq"):
+        _ = fitter.chisqr
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = fitter.nonsense
+    assert fitter.leastsq() is True
+    assert fitter.chisqr > 0
+
+
+def test_engines_run_again_from_where_the_parameters_are():
+    fitter = minimize(residual, start())
+    first = fitter.nfev
+    assert fitter.leastsq()
+    assert fitter.nfev < first
+    assert fitter.lbfgsb()
+    assert fitter.method == "lbfgsb"
+    assert fitter.minimize(method="lmder") is fitter
+
+
+# -- the call
+
+def test_third_argument_may_be_a_method():
+    params = start()
+    out = minimize(residual, params, "lbfgsb", (Y,))
+    assert out.method == "lbfgsb"
+    assert minimize(residual, start(), method="leastsq", kws={"y": Y}).success
+    assert minimize(residual, start(), (Y,), None, "lmder").method == "lmder"
+
+
+def test_dict_of_parameters():
+    params = {"a": Parameter(value=2), "b": Parameter(value=1), "c": Parameter(value=0.2)}
+    minimize(residual, params)
+    assert params["a"].value == pytest.approx(3, abs=0.2)
+    assert params["a"].stderr > 0
+
+
+def test_manual_names_of_leastsq_options():
+    out = minimize(residual, start(), xtol=1e-9, ftol=1e-9, gtol=1e-9, maxfev=500)
+    assert out.success
+    assert out.call_kws["maxfev"] == 500
+
+
+@pytest.mark.parametrize("shape", [(50,), (5, 10), (50, 1)])
+def test_shapes_signs_and_kinds_of_residuals(shape, oracle):
+    for sign in (1, -1):
+        params = start()
+        assert minimize(lambda p, s=sign: s * residual(p).reshape(shape), params).success
+        check(params, oracle)
+    params = start()
+    minimize(lambda p: residual(p).tolist(), params)
+    check(params, oracle)
+
+
+def test_a_reused_buffer_works(oracle):
+    buffer = np.empty_like(X)
+
+    def f(p):
+        buffer[:] = residual(p)
+        return buffer
+
+    params = start()
+    assert minimize(f, params).success
+    check(params, oracle)
+
+
+def test_complex_residuals_count_twice(oracle):
+    params = start()
+    out = minimize(lambda p: residual(p) * (1 + 0j), params)
+    assert out.ndata == 100
+    np.testing.assert_allclose([p.value for p in params.values()], oracle[0], rtol=1e-7)
+    params = start()
+    z = (1 + 2j) * Y
+    assert minimize(lambda p: decay(*[v.value for v in p.values()]) * (1 + 2j) - z, params).success
+    np.testing.assert_allclose([p.value for p in params.values()], oracle[0], rtol=1e-7)
+
+
+def test_writing_into_the_parameters_has_no_effect(oracle):
+    def f(p):
+        out = residual(p)
+        p["a"].value = 99
+        p["b"].vary = False
+        p["c"].max = 0.5
+        return out
+
+    params = start()
+    assert minimize(f, params).success
+    check(params, oracle)
+    assert params["b"].vary
+    assert params["c"].max is None
+
+
+def test_masked_points_are_left_out():
+    mask = np.arange(50) % 7 == 0
+    params = start()
+    out = minimize(lambda p: np.ma.masked_array(residual(p), mask), params)
+    assert out.ndata == 50 - mask.sum()
+
+
+def test_asteval_functions_in_expressions():
+    fitter = Minimizer(residual, start())
+    fitter.asteval.symtable["half"] = lambda v: v / 2
+    fitter.params["c"].expr = "half(a) - 0.5"
+    assert fitter.leastsq()
+    assert fitter.params["c"].value == pytest.approx(fitter.params["a"].value / 2 - 0.5)
+    assert fitter.params["c"].stderr == pytest.approx(fitter.params["a"].stderr / 2, rel=1e-6)
+
+
+def test_without_arguments():
+    fitter = Minimizer()
+    fitter.asteval.symtable["f"] = abs
+    with pytest.raises(InputError, match="no residual function"):
+        fitter.leastsq()
+
+
+def test_prepare_fit():
+    params = start(c={"expr": "a/10"})
+    fitter = Minimizer(residual, params)
+    fitter.prepare_fit()
+    np.testing.assert_allclose(residual(params), decay(2, 1, 0.2) - Y)
+
+
+# -- bounds, fixed values, expressions
+
+@pytest.mark.parametrize("bounds", [{"min": 0}, {"max": 10}, {"min": 0, "max": 10}, {"min": -1e10, "max": 1e10}, {"min": 1e-12}])
+def test_bounds_that_do_not_bind_change_nothing(bounds, oracle):
+    params = start(a=bounds, b=bounds)
+    assert minimize(residual, params).success
+    check(params, oracle)
+
+
+@pytest.mark.parametrize("at", ["min", "max"])
+@pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb"])
+def test_a_bound_that_binds(at, engine):
+    limit = {"min": 1.2, "max": 0.8}[at]
+    params = start(c={at: limit, "value": {"min": 1.5, "max": 0.5}[at]})
+    out = minimize(residual, params, engine=engine)
+    assert out.success
+    assert params["c"].value == pytest.approx(limit, rel=1e-9)
+    assert params["c"].stderr is None
+    assert not out.errorbars
+    assert f"c is at its bound ({at} = {limit:g})" in out.message
+    held = start(c={"value": limit, "vary": False})
+    minimize(residual, held)
+    for name in "ab":
+        assert params[name].value == pytest.approx(held[name].value, rel=1e-4 if engine == "lbfgsb" else 1e-6)
+        assert params[name].stderr == pytest.approx(held[name].stderr, rel=0.02)      # one more degree of freedom there
+
+
+@pytest.mark.parametrize("bounds", [{"min": 0.2}, {"max": 0.2}, {"min": 0.2, "max": 5}, {"min": -5, "max": 0.2}])
+def test_a_start_on_a_bound_still_gets_away(bounds, oracle):
+    params = start(c=bounds)
+    out = minimize(residual, params)
+    if params["c"].max == 0.2:
+        assert params["c"].value == pytest.approx(0.2)
+        assert not out.errorbars
+    else:
+        check(params, oracle)
+
+
+def test_fixed_parameters_have_no_error():
+    params = start(c={"value": 1, "vary": False})
+    assert minimize(residual, params).nvarys == 2
+    assert params["c"].stderr == 0
+    assert params["c"].value == 1
+
+
+def test_errors_propagate_through_expressions():
+    params = start()
+    params.add("ratio", expr="a/c + 0*b")
+    params.add("lifetime", expr="1/b")
+    out = minimize(residual, params)
+    a, b, c = (params[n].value for n in "abc")
+    slopes = np.array([[1 / c, 0, -a / c**2], [0, -1 / b**2, 0]])
+    want = np.sqrt(np.diag(slopes @ out.covar @ slopes.T))
+    assert [params["ratio"].stderr, params["lifetime"].stderr] == pytest.approx(want, rel=1e-9)
+
+
+# -- derivatives
+
+def fits_with(df, oracle, params=None, **options):
+    params = start() if params is None else params
+    out = minimize(residual, params, Dfun=df, **options)
+    assert out.success
+    best, covar = oracle
+    np.testing.assert_allclose([params[n].value for n in "abc"], best, rtol=1e-9)
+    np.testing.assert_allclose([params[n].stderr for n in "abc"], np.sqrt(np.diag(covar)), rtol=1e-6)
+
+
+def test_jacobian(oracle):
+    fits_with(jacobian, oracle)
+    fits_with(lambda p: jacobian(p).T, oracle, col_deriv=True)
+    fits_with(lambda p: dict(zip("abc", jacobian(p).T, strict=True)), oracle)
+    params = start()
+    assert minimize(residual, params, jac=jacobian).nfev < 20
+
+
+def test_jacobian_with_bounds(oracle):
+    fits_with(jacobian, oracle, start(a={"min": 0}, b={"min": 0, "max": 3}, c={"max": 4}))
+
+
+def test_jacobian_with_a_fixed_parameter():
+    for df in (jacobian, lambda p: jacobian(p)[:, :2]):
+        params = start(c={"value": 1, "vary": False})
+        want = start(c={"value": 1, "vary": False})
+        minimize(residual, want)
+        assert minimize(residual, params, Dfun=df).success
+        assert params["b"].value == pytest.approx(want["b"].value, rel=1e-7)
+
+
+def test_jacobian_with_an_expression():
+    def tied():
+        return start(c={"expr": "a**2/9"}, a={"min": 0, "max": 9})
+
+    want = tied()
+    minimize(residual, want)
+    total = lambda p: np.column_stack([jacobian(p)[:, 0] + 2 * p["a"].value / 9 * jacobian(p)[:, 2], jacobian(p)[:, 1]])  # noqa: E731
+    for df in (jacobian, total, lambda p: dict(zip("abc", jacobian(p).T, strict=True))):
+        params = tied()
+        assert minimize(residual, params, Dfun=df).success
+        for name in "abc":
+            assert params[name].value == pytest.approx(want[name].value, rel=1e-7)
+            assert params[name].stderr == pytest.approx(want[name].stderr, rel=1e-5)
+
+
+def test_single_precision_gives_no_false_minimum(oracle):
+    x32, y32 = X.astype("f4"), Y.astype("f4")
+
+    def f(p):
+        a, b, c = (np.float32(v.value) for v in p.values())
+        return a * np.exp(-b * x32) + c - y32
+
+    for residual32 in (f, lambda p: f(p).astype(float)):
+        params = start()
+        out = minimize(residual32, params)
+        assert out.success, out.message
+        sigma = np.sqrt(np.diag(oracle[1]))
+        assert np.max(np.abs(np.array([p.value for p in params.values()]) - oracle[0]) / sigma) < 1e-3
+        np.testing.assert_allclose([p.stderr for p in params.values()], sigma, rtol=1e-2)
+
+
+def test_epsfcn_tells_the_precision_of_a_rough_residual(oracle):
+    params = start()
+    out = minimize(lambda p: np.round(residual(p), 6), params, epsfcn=1e-6)
+    assert out.success, out.message
+    assert np.max(np.abs(np.array([p.value for p in params.values()]) - oracle[0]) / np.sqrt(np.diag(oracle[1]))) < 1e-2
+
+
+# -- doubts
+
+def test_a_parameter_without_effect():
+    params = start()
+    params.add("idle", value=1)
+    out = minimize(residual, params)
+    assert not out.errorbars
+    assert "idle has no effect on the residual" in out.message
+    assert params["idle"].stderr is None
+    assert params["idle"].value == 1
+    assert all(params[n].stderr > 0 for n in "abc")
+    assert np.isnan(out.covar[3]).all()
+
+
+def test_parameters_that_cannot_be_told_apart():
+    params = start()
+    params.add("k", value=1.5)
+    out = minimize(lambda p: decay(p["a"].value * p["k"].value, p["b"].value, p["c"].value) - Y, params)
+    assert not out.errorbars
+    assert "a, k: the data do not tell them apart" in out.message
+    assert params["a"].stderr is params["k"].stderr is None
+    assert params["b"].stderr > 0
+
+
+def test_ending_on_a_flat_is_no_success():
+    # from so far away the exponential is gone before the first point: only the offset is left
+    x = X + 1
+    params = Parameters()
+    params.add_many(("a", 2), ("b", 1))
+    y = 3 * np.exp(-0.5 * x)
+    out = minimize(lambda p: p["a"].value * np.exp(-abs(p["b"].value) * x * 1e3) - y, params)
+    assert not (out.success and out.errorbars)
+
+
+def test_looks_again_when_in_doubt():
+    import nist
+    data, f = nist.read("BoxBOD"), nist.residual("BoxBOD")
+    params = Parameters()
+    params.add_many(("b1", 1), ("b2", 1))
+    with np.errstate(all="ignore"):
+        out = minimize(lambda p: f([p["b1"].value, p["b2"].value]), params)
+    np.testing.assert_allclose([p.value for p in params.values()], data.certified, rtol=1e-6)
+    assert "looked again" in out.message
+
+
+def test_as_many_residuals_as_parameters():
+    params = start()
+    out = minimize(lambda p: (decay(*[v.value for v in p.values()]) - Y)[[0, 5, 40]], params)
+    assert out.success
+    assert not out.errorbars
+    assert "no degrees of freedom" in out.message
+    assert params["a"].stderr is None
+
+
+# -- stops
+
+def test_maxfev_gives_the_best_so_far():
+    for name in ("maxfev", "max_nfev"):
+        params = start()
+        out = minimize(residual, params, **{name: 12})
+        assert not out.success
+        assert out.ier == 5
+        assert out.nfev == 12
+        assert "limit of 12 evaluations" in out.message
+        assert out.chisqr < np.sum(residual(start())**2)
+        assert out.chisqr == pytest.approx(np.sum(residual(params)**2))
+
+
+@pytest.mark.parametrize("engine", ["leastsq", "lbfgsb"])
+def test_the_callback_sees_every_call_and_can_stop(engine):
+    seen = []
+
+    def look(params, number, r, *args, **kws):
+        seen.append((number, params["a"].value, r.size, args))
+        return number == 15
+
+    out = minimize(residual, start(), (Y,), engine=engine, iter_cb=look)
+    assert out.aborted
+    assert not out.success
+    assert [number for number, *_ in seen] == list(range(1, 16))
+    assert seen[0][1:3] == (2, 50)
+    assert seen[0][3][0] is Y
+
+
+@pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("mine"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("call", [1, 2, 9])
+def test_exceptions_surface_as_they_are(engine, error, call):
+    count = 0
+
+    def f(p):
+        nonlocal count
+        count += 1
+        if count == call:
+            raise error
+        return residual(p)
+
+    params = start()
+    with pytest.raises(type(error)) as caught:
+        minimize(f, params, engine=engine)
+    assert caught.value is error
+    assert count == call
+    assert [p.value for p in params.values()] == [2, 1, 0.2]
+    assert minimize(residual, params).success
+
+
+def test_two_threads_fit_side_by_side(oracle):
+    done = []
+
+    def work():
+        for _ in range(20):
+            params = start()
+            minimize(residual, params)
+            done.append([p.value for p in params.values()])
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 40
+    np.testing.assert_allclose(done, [oracle[0]] * 40, rtol=1e-7)
+
+
+def test_results_can_be_copied_and_pickled():
+    out = minimize(residual, start())
+    again = pickle.loads(pickle.dumps(out.params))
+    assert again["a"].stderr == out.params["a"].stderr
+    assert copy.deepcopy(out.params)["b"].correl == out.params["b"].correl
+
+
+def test_scale_covar():
+    params, unscaled = start(), start()
+    out = minimize(residual, params)
+    minimize(residual, unscaled, scale_covar=False)
+    for name in "abc":
+        assert params[name].stderr == pytest.approx(unscaled[name].stderr * np.sqrt(out.redchi), rel=1e-6)
+    bare = start()
+    assert minimize(residual, bare, calc_covar=False).covar is None
+    assert bare["a"].stderr is None
+
+
+def test_agrees_with_leastsq(oracle):
+    best = leastsq(lambda v: decay(*v) - Y, [2, 1, 0.2], xtol=1e-14, ftol=1e-14)[0]
+    np.testing.assert_allclose(best, oracle[0], rtol=1e-6)
+
+
+def test_options_are_checked():
+    with pytest.raises(InputTypeError, match="no option 'xtoll'"):
+        minimize(residual, start(), xtoll=1)
+    with pytest.raises(InputTypeError, match="'diag' is not available"):
+        minimize(residual, start(), diag=[1, 2, 3])
+    with pytest.raises(InputError, match="xtol=-1"):
+        minimize(residual, start(), xtol=-1)
+    with pytest.raises(InputError, match="at least 1"):
+        minimize(residual, start(), maxfev=0)
+    with pytest.raises(InputError, match="no engine 'simplex'; there are leastsq, lmder, lbfgsb, anneal"):
+        minimize(residual, start(), engine="simplex")
+    with pytest.raises(InputError, match="no parameter varies"):
+        minimize(residual, start(a={"vary": False}, b={"vary": False}, c={"vary": False}))
+    assert gslfit.minimize is minimize
