@@ -124,7 +124,7 @@ static int refer(thread *t, long id, const double *start, outcome *end) {
     referee_fit(t->referee, used, start, inputs, method, &b->options, check_thread, t, end);
     end->square = 0;
     for (long i = 0; i < used; i++) end->square += weights[i] * weights[i] * y[i] * y[i];
-    if (end->status == FIT_CONVERGED_BY_GSL && isfinite(end->square) && flat(b, end, 1)) end->status = FIT_SINGULAR;
+    if (end->status == FIT_CONVERGED_BY_GSL && end->square > TINY && end->square < HUGE_SUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
     return 0;
 }
 
