@@ -126,8 +126,7 @@ def test_data_that_can_not_be(data, error, message):
         Function_fdf.alloc(f, df, 3).set_data(*data)
 
 
-@pytest.mark.parametrize("procs", [(f,), (f, df), (f, "df", 3), (3,), (None, None, 3), (f, df, fdf, 3, 3), (f, df, 0), (f, df, 2.5)],
-                         ids=str)
+@pytest.mark.parametrize("procs", [(f,), (f, df), (f, "df", 3), (3,), (None, None, 3), (f, df, fdf, 3, 3), (f, df, 0), (f, df, 2.5)])
 def test_functions_that_can_not_be(procs):
     """Callbacks that can't be called, or no number of parameters."""
     with pytest.raises(InputTypeError):
