@@ -71,7 +71,7 @@ def test_omit_leaves_the_points_out():
         assert params[name].value == pytest.approx(without[name].value, rel=1e-9)
         assert params[name].stderr == pytest.approx(without[name].stderr, rel=1e-6)
     assert minimize(residual, start(), (X, spoiled(Y, 7, np.nan)), nan_policy="omit", Dfun=jacobian).success
-    with pytest.raises(InputError, match="nan_policy='skip' is not one of 'raise', 'omit', 'propagate'"):
+    with pytest.raises(InputError, match=r"nan_policy='skip' is not one of 'raise', 'omit', 'propagate'"):
         minimize(residual, start(), (X, Y), nan_policy="skip")
 
 
@@ -112,7 +112,7 @@ def test_fewer_residuals_than_parameters():
 
 
 def test_empty():
-    with pytest.raises(InputError, match="empty residual"):
+    with pytest.raises(InputError, match=r"empty residual"):
         minimize(residual, start(), (X[:0], Y[:0]))
 
 
@@ -130,7 +130,7 @@ def test_residual_changes_length(call):
         count += 1
         return residual(p, x, data)[:40 if count == call else 50]
 
-    with pytest.raises(InputError, match="f returned 40 residuals after 50 before"):
+    with pytest.raises(InputError, match=r"f returned 40 residuals after 50 before"):
         minimize(f, start(), (X, Y))
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_residual_array(value, says):
 # a wrong Jacobian
 
 def test_jacobian_of_the_wrong_sign():
-    with pytest.raises(InputError, match="derivative by 'a' has the wrong sign"):
+    with pytest.raises(InputError, match=r"derivative by 'a' has the wrong sign"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: -jacobian(*a))
 
 
@@ -177,7 +177,7 @@ def test_one_column_of_the_wrong_sign(column):
 
 
 def test_jacobian_without_a_factor():
-    with pytest.raises(InputError, match="derivative by 'b' differs by .* of its length"):
+    with pytest.raises(InputError, match=r"derivative by 'b' differs by .* of its length"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: jacobian(*a) * [1, 0.5, 1])
 
 
@@ -186,14 +186,14 @@ def test_jacobian_of_the_wrong_shape():
         minimize(residual, start(), (X, Y), Dfun=lambda *a: jacobian(*a).T)
     with pytest.raises(InputError, match=r"shape \(50, 2\)"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: jacobian(*a)[:, :2])
-    with pytest.raises(InputTypeError, match="two-dimensional"):
+    with pytest.raises(InputTypeError, match=r"two-dimensional"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: jacobian(*a)[:, 0])
-    with pytest.raises(InputError, match="derivative by 'd', which is no parameter"):
+    with pytest.raises(InputError, match=r"derivative by 'd', which is no parameter"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: {"d": X})
 
 
 def test_jacobian_not_finite():
-    with pytest.raises(NonFiniteError, match="derivative by 'b'"):
+    with pytest.raises(NonFiniteError, match=r"derivative by 'b'"):
         minimize(residual, start(), (X, Y), Dfun=lambda *a: jacobian(*a) * [1, np.nan, 1])
 
 
@@ -244,15 +244,15 @@ def test_zero_uncertainty_names_the_index():
 # the call
 
 def test_arguments_of_the_wrong_kind():
-    with pytest.raises(InputTypeError, match="must be callable, not int"):
+    with pytest.raises(InputTypeError, match=r"must be callable, not int"):
         minimize(3, start())
-    with pytest.raises(InputTypeError, match="Parameters or a dict"):
+    with pytest.raises(InputTypeError, match=r"Parameters or a dict"):
         minimize(residual, [1, 2], (X, Y))
     with pytest.raises(InputTypeError, match=r"params\['a'\] must be a Parameter, not float"):
         minimize(residual, {"a": 1.}, (X, Y))
     with pytest.raises(InputTypeError, match=r"write \(x,\)"):
         minimize(lambda p, x: model(p, x) - Y, start(), X)
-    with pytest.raises(InputError, match="varies"):
+    with pytest.raises(InputError, match=r"varies"):
         minimize(residual, Parameters(), (X, Y))
     assert issubclass(InputError, FitError)
     assert issubclass(InputError, ValueError)
@@ -262,7 +262,7 @@ def test_starts_and_bounds_are_checked_before_any_call():
     calls = []
     params = start()
     params["a"].set(min=3)
-    with pytest.raises(InputError, match="'a'.*outside its bound min = 3"):
+    with pytest.raises(InputError, match=r"'a'.*outside its bound min = 3"):
         minimize(lambda p: calls.append(1), params)
     assert not calls
 
@@ -270,7 +270,7 @@ def test_starts_and_bounds_are_checked_before_any_call():
 def test_an_expression_that_is_nan_at_the_start():
     params = start()
     params.add("d", expr="sqrt(c - 1)")
-    with pytest.raises(NonFiniteError, match="d.*sqrt"):
+    with pytest.raises(NonFiniteError, match=r"d.*sqrt"):
         minimize(residual, params, (X, Y))
 
 
