@@ -152,7 +152,7 @@ def test_a_square_image_is_not():
 @pytest.mark.parametrize(("value", "says"), [
     (None, "returned None.*return statement"), ("abc", "returned 'abc'"), (1.5, r"scalar 1\.5.*not their sum"), (np.float64(2), "scalar"),
     (np.array([object()]), "array of object"), (["a", "b"], "array of <U1"), ([[1, 2], [3]], "no array of numbers"),
-], ids=str)
+], ids=["None", "string", "float", "numpy float", "objects", "strings", "ragged"])
 def test_what_is_no_residual_array(value, says):
     with pytest.raises(InputTypeError, match=says):
         minimize(lambda p: value, start())
