@@ -59,6 +59,10 @@ class ExpressionError(InputError):
         return type(self), (str(self), self.text, self.column)
 
 
+class ConvergenceError(FitError, RuntimeError):
+    """A fit that was to give a minimum, or raise, found none."""
+
+
 class GSLError(FitError):
     """A status of GSL that means failure.
 

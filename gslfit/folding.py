@@ -10,10 +10,13 @@ A fixed parameter is a constant, or an input where each fit has its own value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from gslfit._program import OPCODES, Program
 from gslfit.bounds import FREE, INSIDE, NEAR, ONE, TWO
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.expression.derivative import derivatives
@@ -65,7 +68,8 @@ class Role(NamedTuple):
 Roles = tuple[tuple[str, Role], ...]
 
 
-class Folded(NamedTuple):
+@dataclass(eq=False)
+class Folded:
     """A formula with the Parameters of a fit folded in.
 
     Attributes
@@ -89,7 +93,12 @@ class Folded(NamedTuple):
     dependents: tuple[Node, ...]
     dependent_names: tuple[str, ...]
 
-    @property
+    @cached_property
+    def program(self) -> Program:
+        """The program, ready to run."""
+        return Program(**self.lowered.encoded(OPCODES))
+
+    @cached_property
     def bounded(self) -> bool:
         """Whether any parameter has bounds."""
         return any(self.roles[name].bounds != FREE for name in self.names)
@@ -132,7 +141,7 @@ class Folded(NamedTuple):
     def internal(self, values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
         """The internal values of parameters' own, ndarray (..., p)."""
         if not self.bounded:
-            return values
+            return np.asarray(values, float)
         result, one = np.array(values, float), 0
         for k, name in enumerate(self.names):
             role, column = self.roles[name], values[..., k]
@@ -292,15 +301,15 @@ def size_name(name: str) -> str:
     return f"size of {name}"
 
 
-def fold(formula: Formula, parameters: Parameters, per_fit: Iterable[str] = ()) -> Folded:
+def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = ()) -> Folded:
     """Fold the parameters of a fit into a formula.
 
     Parameters
     ----------
     formula : Formula
         A native one.
-    parameters : Parameters
-        Which vary, their bounds and expressions, and the values of those that don't vary.
+    parameters : Parameters or None
+        Which vary, their bounds and expressions, and the values of those that don't vary; None where all vary freely.
     per_fit : iterable of str
         The fixed parameters that have a value of their own in each fit.
 
@@ -315,7 +324,11 @@ def fold(formula: Formula, parameters: Parameters, per_fit: Iterable[str] = ()) 
     InputError
         If a parameter is missing, or a varying one is not in the formula.
     """
-    key = roles(parameters, formula.names, per_fit)
+    if parameters is None:
+        parameters = Parameters()
+        key: Roles = tuple((name, Role("free")) for name in formula.names)
+    else:
+        key = roles(parameters, formula.names, per_fit)
     plain = not parameters._symbols
     found = formula._folded.get(key) if plain else None
     if found is None:

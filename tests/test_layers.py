@@ -17,7 +17,7 @@ _multifit _nlinear _siman _linalg _differences
 multifit
 expression
 _program
-formula
+formula _polish
 bounds
 parameter
 symbols
@@ -36,7 +36,12 @@ profiler
 region
 confidence
 _batch
+batchresult
+native
+slowbatch
 batch
+fitting
+curvefit
 models
 plot cli integrations compat
 """.strip().splitlines()]

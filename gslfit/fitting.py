@@ -1,0 +1,219 @@
+"""`fit`: one formula and one curve, to the last digit.
+
+The lanes fit it in microseconds. Then Gauss-Newton steps by QR (`gslfit._polish`) take it down to rounding, and say whether the
+lanes' answer was one. Where it was not, `minimize` fits it again from the start, by GSL's solvers with the program's exact derivatives, and
+has the last word: it looks for a parameter that lost its effect, tries other methods, and says in words what it found.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit._batch import run
+from gslfit._polish import polish
+from gslfit.batch import Job, prepare, template, weights_of
+from gslfit.batchresult import SUCCESSES, FitStatus
+from gslfit.errors import InputError, NonFiniteError
+from gslfit.folding import Folded
+from gslfit.formula import Formula
+from gslfit.minimizer import Minimizer
+from gslfit.native import native_residual
+from gslfit.parameters import Parameters
+from gslfit.result import FitResult
+
+CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
+
+
+def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
+        weights: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8,
+        gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
+        scale_covar: bool = True, **start_or_independent: Any) -> FitResult:
+    """Fit a formula to one curve.
+
+    Parameters
+    ----------
+    formula : Formula, str or callable
+        A formula's text, a function of NumPy operations, or a `Formula`.
+    y : array_like, shape (n,)
+        The data.
+    params : Parameters, optional
+        Start values, bounds, expressions, and what is fixed; it is left as it is. Without it every parameter varies freely.
+    x : array_like, shape (n,), or mapping of str to such
+        The independent variable, or several.
+    yerr, weights : array_like, shape () or (n,), optional
+        Standard deviations of the data, or what multiplies model - data.
+    start : mapping of str to float, optional
+        Start values, over those of `params`.
+    method : {"auto", "lanes", "lmsder", "lmder", "trust"}
+        "auto" polishes what the lanes found, and fits again by GSL's solvers what they left in doubt; the others are used alone.
+    xtol, ftol, gtol : float
+        As `fit_batch` has them.
+    max_nfev : int, optional
+        Most evaluations of the model.
+    nan_policy : {"raise", "omit"}
+        What a NaN or an infinity among the data does.
+    threads : int, optional
+        How many threads a long curve takes; all cores, if not given.
+    scale_covar : bool
+        Multiply the covariance by the reduced chi-square.
+    **start_or_independent
+        Start values by name, and independent variables by name.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    InputError
+        If shapes or names don't fit; the message names them.
+    NonFiniteError
+        If a number is NaN or infinite, and `nan_policy` doesn't allow that.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 5, 40)
+    >>> result = fit("A*exp(-t/tau)", 2*np.exp(-t/1.5), t=t, A=1.0, tau=1.0)
+    >>> round(result.params["tau"].value, 12)
+    1.5
+    """
+    data = np.asarray(y)
+    if data.ndim != 1:
+        raise InputError(f"y has the shape {data.shape}: fit takes one curve (n,), fit_batch many")
+    job, xs, factors, options = prepare(formula, data, params, x, yerr, weights, start, method, xtol, ftol, gtol, max_nfev, nan_policy,
+                                        start_or_independent)
+    curve = _Curve(job, data, xs, weights_of(factors), nan_policy)
+    if job.folded is None:
+        return _by_minimize(job, curve, options, scale_covar)
+    if method == "auto" and len(curve.y) < len(job.names):
+        raise InputError(f"{len(curve.y)} points can't determine {len(job.names)} parameters ({', '.join(job.names)})")
+    return _by_lanes(job, job.folded, curve, options, threads, scale_covar)
+
+
+class _Curve:
+    """One curve's numbers as the engine wants them, points that are not finite left out or refused."""
+
+    def __init__(self, job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], weights: np.ndarray | None, nan_policy: str):
+        self.y = np.ascontiguousarray(y, float)
+        self.x = [np.ascontiguousarray(array, float) for array in xs]
+        self.weights = None if weights is None else np.ascontiguousarray(weights, float)
+        named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
+        if self.weights is not None:
+            named.append(("weights", self.weights))
+        good = np.isfinite(self.y)
+        for _, array in named[1:]:
+            good &= np.isfinite(array)
+        if good.all():
+            return
+        if nan_policy != "omit":
+            first = int(np.argmin(good))
+            name, array = next((name, array) for name, array in named if not np.isfinite(array[first]))
+            raise NonFiniteError(f"{name}[{first}] is {array[first]}, one of {np.count_nonzero(~good)} points that are not finite; "
+                                 "nan_policy='omit' leaves them out")
+        self.y, self.x = self.y[good], [array[good] for array in self.x]
+        self.weights = None if self.weights is None else self.weights[good]
+
+
+def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
+    """Fit by the engine, polish, and ask `minimize` in doubt."""
+    p = len(folded.names)
+    start = np.array([job.start[name] for name in folded.names], float)
+    sizes = start[:0]
+    inside = start
+    if folded.bounded:
+        inside = folded.inside(start)
+        sizes = folded.sizes(inside)
+    inputs = None
+    if folded.inputs:
+        inputs = np.concatenate([[float(job.start[name]) for name in folded.inputs[:len(folded.inputs) - len(sizes)]], sizes])
+    v = folded.internal(inside, sizes).copy()
+    chisqr, gradient, nfev, count, status = (np.empty(1), np.empty(1), np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.int8))
+    covariance = np.empty((1, p, p))
+    program, method = folded.program, options["method"]
+    run(program, curve.y[None], curve.x, v[None], chisqr=chisqr, nfev=nfev, count=count, status=status, weights=curve.weights,
+        inputs=() if inputs is None else list(inputs[:, None]), method=method, xtol=options["xtol"], ftol=options["ftol"],
+        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or 1, covariance=covariance, gradient=gradient)
+    evaluations, good, message = int(nfev[0]), status[0] in SUCCESSES, ""
+    whole = covariance[0]
+    if method == "auto":
+        good = False
+        if status[0] in SUCCESSES:
+            good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs)
+            evaluations += more
+        if not good:
+            return _by_minimize(job, curve, options, scale_covar)
+        message = CONVERGED
+    return _result(job, folded, curve, v, sizes, inputs, whole, start, evaluations, good, message or FitStatus(int(status[0])).prose,
+                   scale_covar)
+
+
+def _result(job: Job, folded: Folded, curve: _Curve, v: np.ndarray, sizes: np.ndarray, inputs: np.ndarray | None, covariance: np.ndarray,
+            start: np.ndarray, evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
+    """The result of a fit by the engine."""
+    names, p = folded.names, len(folded.names)
+    residual = folded.program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0]
+    residual -= curve.y
+    if curve.weights is not None:
+        residual *= curve.weights
+    values, slopes = folded.external(v, sizes)
+    if slopes is not None:
+        covariance = covariance * np.outer(slopes, slopes)
+    if scale_covar:
+        n = len(residual)
+        covariance = covariance * (float(residual @ residual) / (n - p) if n > p else np.nan)
+    errors = np.sqrt(np.diagonal(covariance))
+    params = _with_values(job, folded, values, errors, covariance, start)
+    return FitResult(params=params, method="fit", success=bool(good), errorbars=bool(np.isfinite(errors).all()), message=message,
+                     ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,
+                     covar=covariance, init_vals=start.tolist())
+
+
+def _with_values(job: Job, folded: Folded, values: np.ndarray, errors: np.ndarray, covariance: np.ndarray, start: np.ndarray) -> Parameters:
+    """Parameters with the fit's outcome."""
+    names = folded.names
+    params = template(job).copy()
+    found = dict(zip(names, values.tolist(), strict=True))
+    spread: dict[str, float | None] = dict.fromkeys(params, 0.0)
+    spread.update({name: error if error == error else None for name, error in zip(names, errors.tolist(), strict=True)})
+    with np.errstate(all="ignore"):
+        rows = (covariance / errors[:, None] / errors).tolist()
+    correlations = {name: {other: r for other, r in zip(names, row, strict=True) if other != name and r == r}
+                    for name, row in zip(names, rows, strict=True)}
+    known = {*found, *folded.dependent_names}
+    everything: dict[str, Any] = {name: float(job.start[name]) for name in params if name not in known} | found
+    if folded.dependent_names:
+        tied, slopes = folded.dependent(everything)
+        for name, value, row in zip(folded.dependent_names, tied, slopes, strict=True):
+            slope = np.array(row, float)
+            used = np.flatnonzero(slope)
+            everything[name] = float(value)
+            spread[name] = float(np.sqrt(max(slope[used] @ covariance[np.ix_(used, used)] @ slope[used], 0.0)))
+    begun = dict(zip(names, start.tolist(), strict=True))
+    params.settle(everything, spread, correlations, {name: begun.get(name, value) for name, value in everything.items()})
+    return params
+
+
+def _by_minimize(job: Job, curve: _Curve, options: dict[str, Any], scale_covar: bool) -> FitResult:
+    """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
+    params = template(job).copy()
+    for name, value in job.start.items():
+        if params[name].expr is None:
+            params[name].value = float(value)
+    formula = job.formula
+
+    def residual(p: Parameters) -> np.ndarray:
+        found = formula(*curve.x, **{name: p[name].value for name in formula.names}) - curve.y
+        return found if curve.weights is None else found * curve.weights
+
+    how = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
+    if options["limited"]:
+        how["maxfev"] = options["max_nfev"]
+    function: Any = residual
+    if job.folded is not None:
+        function, how["Dfun"] = native_residual(formula, params, curve.x, curve.y, curve.weights)
+    minimizer = Minimizer(function, params)
+    minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how)
+    assert minimizer.result is not None
+    return minimizer.result

@@ -1,0 +1,165 @@
+"""fit: one curve, to the last digit; and curve_fit, SciPy's call."""
+import nist
+import numpy as np
+import pytest
+from scipy import optimize
+
+from gslfit import Formula, Parameters, curve_fit, fit
+from gslfit.errors import ConvergenceError, FitWarning, InputError, NonFiniteError
+
+
+def digits(result, data):
+    """The worst parameter's digits, and the worst error's."""
+    values = np.array([result.params[name].value for name in data.names])
+    errors = np.array([np.nan if result.params[name].stderr is None else result.params[name].stderr for name in data.names])
+    return nist.digits(values, data.certified).min(), nist.digits(errors, data.stderr).min()
+
+
+def test_nist():
+    """The 27 sets from both starts with default settings: every one to 6 digits, 52 of 54 to 8, more than 10 on average."""
+    found = []
+    for data in nist.datasets():
+        for start in data.starts:
+            result = fit(data.formula, data.y, x=data.columns(), start=dict(zip(data.names, start, strict=True)))
+            assert result.success, (data.name, result.message)
+            found.append(digits(result, data))
+    values, errors = np.array(found).T
+    assert np.count_nonzero(values >= 6) == 54
+    assert np.count_nonzero(values >= 8) >= 52
+    assert np.mean(values) > 10
+    assert np.count_nonzero(errors >= 6) >= 52
+
+
+X = np.linspace(-5, 5, 60)
+
+
+def peak(x, y0, a, x0, var):
+    """A Gaussian on an offset."""
+    return y0 + a*np.exp(-(x - x0)**2/(2*var))
+
+
+Y = peak(X, 1., 8., .4, 1.3) + np.random.default_rng(5).normal(0, .2, X.size)
+P0 = (.5, 6., .1, 1.)
+
+
+def test_parameters_are_left_alone():
+    """The caller's Parameters stay as they are; the result has its own, with errors and correlations."""
+    p = Parameters()
+    p.add_many(("y0", .5), ("a", 6., True, 0), ("x0", .1), ("var", 1., True, .01, 25.))
+    p.add("fwhm", expr="2.3548*sqrt(var)")
+    result = fit("y0 + a*exp(-(x - x0)**2/(2*var))", Y, p, x=X)
+    assert p["a"].value == 6.
+    popt, pcov = optimize.curve_fit(peak, X, Y, P0, xtol=1e-14, ftol=1e-14)
+    for k, name in enumerate(("y0", "a", "x0", "var")):
+        assert abs(result.params[name].value - popt[k]) < 1e-6*np.sqrt(pcov[k, k])
+        assert np.isclose(result.params[name].stderr, np.sqrt(pcov[k, k]), rtol=1e-5)
+    assert np.isclose(result.params["fwhm"].stderr, 2.3548/2/np.sqrt(popt[3])*np.sqrt(pcov[3, 3]), rtol=1e-5)
+    assert np.isclose(result.params["a"].correl["var"], pcov[1, 3]/np.sqrt(pcov[1, 1]*pcov[3, 3]), rtol=1e-4)
+    assert np.isclose(result.chisqr, np.sum((peak(X, *popt) - Y)**2))
+    assert result.init_values["a"] == 6.
+
+
+def test_points_that_are_not_finite():
+    """An error that names the point, or they are left out."""
+    spoilt = Y.copy()
+    spoilt[7] = np.inf
+    start = dict(zip(("y0", "a", "x0", "var"), P0, strict=True))
+    with pytest.raises(NonFiniteError, match=r"y\[7\] is inf"):
+        fit(peak, spoilt, x=X, **start)
+    keep = np.arange(60) != 7
+    assert fit(peak, spoilt, x=X, **start, nan_policy="omit").params["a"].value == fit(peak, Y[keep], x=X[keep], **start).params["a"].value
+
+
+def test_defaults_are_starts():
+    """Defaults of the function are start values."""
+    assert fit(lambda x, slope=1., base=0.: slope*x + base, 3*X + 2, x=X).params["slope"].value == pytest.approx(3, abs=1e-12)
+
+
+def test_in_doubt_minimize_has_the_last_word():
+    """A parameter without a trace in the data, a bound that binds, a flat: not plain success."""
+    result = fit("a*x + b*(c - c)", 3*X, x=X, a=1., b=1., c=1.)
+    assert not result.errorbars
+    p = Parameters()
+    p.add("slope", 1., max=2.5)
+    bound = fit("slope*x", 3*X, p, x=X)
+    assert bound.params["slope"].value == pytest.approx(2.5, abs=1e-9)
+    assert "bound" in bound.message
+
+
+def untraceable(x, y0, a, x0, var):
+    """The same peak, as a function that asks for a value."""
+    return peak(x, y0, a, x0, var) if a < 1e30 else x
+
+
+@pytest.mark.parametrize("f", [peak, untraceable, "y0 + a*exp(-(x - x0)**2/(2*var))", lambda x, *p: peak(x, *p)])
+@pytest.mark.parametrize("sigma", [None, .2, np.linspace(.1, .3, 60), np.diag(np.linspace(.1, .3, 60)**2) + .01])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_curve_fit_is_scipys(f, sigma, absolute):
+    """The same numbers from the same call."""
+    own = peak if isinstance(f, str) else f
+    wanted, covariance = optimize.curve_fit(own, X, Y, P0, sigma=sigma, absolute_sigma=absolute, xtol=1e-13, ftol=1e-13)
+    popt, pcov = curve_fit(f, X, Y, P0, sigma=sigma, absolute_sigma=absolute)
+    assert np.all(np.abs(popt - wanted) <= 1e-5*np.sqrt(np.diag(covariance)))
+    assert np.allclose(pcov, covariance, rtol=1e-4, atol=1e-6*np.max(np.abs(covariance)))
+
+
+def test_curve_fit_without_p0_and_with_bounds():
+    """SciPy's own start; bounds as numbers, arrays or Bounds."""
+    def decay(x, a, b):
+        return a*np.exp(-b*x)
+
+    t = np.linspace(0, 4, 30)
+    y = decay(t, 2.5, 1.3) + np.random.default_rng(6).normal(0, .02, t.size)
+    wanted, _ = optimize.curve_fit(decay, t, y)
+    assert np.allclose(curve_fit(decay, t, y)[0], wanted, rtol=1e-5)
+    for bounds in ((0, np.inf), ([0, 0], [5, 3]), optimize.Bounds([0, 0], [5, 3])):
+        assert np.allclose(curve_fit(decay, t, y, bounds=bounds)[0], wanted, rtol=1e-5)
+    tight, _ = optimize.curve_fit(decay, t, y, bounds=([0, 0], [2.2, 3]))
+    with pytest.warns(FitWarning, match="could not be estimated"):
+        popt, pcov = curve_fit(decay, t, y, bounds=([0, 0], [2.2, 3]))
+    assert np.allclose(popt, tight, rtol=1e-4)
+    assert np.isinf(pcov).all()
+
+
+def test_curve_fit_of_several_variables():
+    """xdata of shape (k, n), traced row by row."""
+    def plane(x, a, b, c):
+        return a*x[0] + b*np.sin(x[1]) + c
+
+    rng = np.random.default_rng(7)
+    xy = rng.normal(size=(2, 50))
+    z = plane(xy, 1., 2., 3.) + rng.normal(0, .1, 50)
+    wanted, covariance = optimize.curve_fit(plane, xy, z)
+    popt, pcov = curve_fit(plane, xy, z)
+    assert np.allclose(popt, wanted, rtol=1e-6)
+    assert np.allclose(pcov, covariance, rtol=1e-4, atol=1e-8)
+
+
+def test_curve_fit_full_output_and_refusals():
+    """The other return values, and errors as SciPy's."""
+    _, _, info, message, ier = curve_fit(peak, X, Y, P0, full_output=True)
+    assert info["fvec"].shape == (60,)
+    assert info["nfev"] > 1
+    assert isinstance(message, str)
+    assert ier in (1, 2, 3, 4)
+    with pytest.raises(ValueError, match=r"ydata is not finite at point 3"):
+        curve_fit(peak, X, np.where(np.arange(60) == 3, np.nan, Y), P0)
+    assert np.isfinite(curve_fit(peak, X, np.where(np.arange(60) == 3, np.nan, Y), P0, nan_policy="omit")[0]).all()
+    with pytest.raises(TypeError, match="3 points can't determine 4 parameters"):
+        curve_fit(peak, X[:3], Y[:3], P0)
+    with pytest.raises(InputError, match="give p0"):
+        curve_fit(lambda x, *p: p[0]*x, X, Y)
+    with pytest.raises(InputError, match="p0 is outside the bounds: a"):
+        curve_fit(peak, X, Y, P0, bounds=([-9, 7, -9, 0], 9))
+    with pytest.raises(InputError, match="only least squares"):
+        curve_fit(peak, X, Y, P0, loss="soft_l1")
+    with pytest.raises(RuntimeError, match="Optimal parameters not found"):
+        curve_fit(peak, X, Y, P0, maxfev=5)
+    assert issubclass(ConvergenceError, RuntimeError)
+
+
+def test_formula_object():
+    """A Formula is taken as it is."""
+    line = Formula("a + b*t", "t")
+    assert np.allclose(curve_fit(line, X, 2 + 3*X)[0], [2, 3])
+    assert fit(line, 2 + 3*X, t=X, a=0., b=0.).params["b"].value == pytest.approx(3)
