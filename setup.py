@@ -112,6 +112,7 @@ EXTENSIONS = [
     extension("_multifit", "src/loop.c", "src/guard.c"),
     extension("_nlinear", "src/loop.c", "src/guard.c"),
     extension("_linalg"),
+    extension("_values"),
     extension("_differences"),
     extension("_program", *ENGINE, "src/curve.c"),
     extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/batch.c", "src/long_fit.c", "src/referee.c", "src/loop.c",

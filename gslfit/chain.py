@@ -35,6 +35,11 @@ class Link:
         self.scope = scope(own) | constants if constants else scope(own)
         self.clips = parameter._min is not None or parameter._max is not None
 
+    @property
+    def pure(self) -> bool:
+        """Whether nothing but the parameters it names can change its value."""
+        return not self.own
+
     def settle(self, value: Any, space: Mapping[str, Any]) -> float:
         """Return what the expression gave as a float within the parameter's bounds; NaN is an error."""
         try:
@@ -117,6 +122,11 @@ class InterpretedLink(Link):
         self._expression = expression
         self._symbols = symbols
         self.scope = {"run": lambda: symbols.run(expression, space)}
+
+    @property
+    def pure(self) -> bool:
+        """Whether nothing but the parameters it names can change its value."""
+        return False
 
     def at(self, space: Mapping[str, float]) -> Any:
         """Return the raw value for plain numbers."""

@@ -41,9 +41,7 @@ class Setup:
         p = len(self.free.names)
         if not p:
             raise InputError("no parameter varies: set vary=True on at least one that has no expression")
-        varying = [self.free.params[name] for name in self.free.names]
-        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
-        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
+        self.lower, self.upper = self.free.bounds()
         limit = options["maxfev"]
         self.limit = 1000 * (p + 1) if limit is None else limit
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],

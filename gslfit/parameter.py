@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gslfit._values import Slots
 from gslfit.errors import InputTypeError, ParameterError, ParameterNameError
 from gslfit.expression.constraint import constraint
 
@@ -41,7 +42,7 @@ def _nobody() -> None:
     """Stand for the owner of a parameter that has none."""
 
 
-class Parameter:
+class Parameter(Slots):
     """A parameter of a fit.
 
     Parameters
@@ -87,17 +88,9 @@ class Parameter:
     4.0
     """
 
-    __slots__ = ("__weakref__", "_expr", "_max", "_min", "_owner", "_value", "_vary", "brute_step", "correl", "init_value", "name",
-                 "stderr", "user_data")
+    __slots__ = ()
 
     __hash__ = None                                           # type: ignore[assignment]  # compared by value, which changes
-
-    brute_step: float | None
-    correl: dict[str, float] | None
-    init_value: float | None
-    stderr: float | None
-    name: str | None
-    user_data: Any
 
     def __init__(self, *args: Any, **kws: Any) -> None:
         order = FIELDS_NAME_FIRST if args and isinstance(args[0], str) else FIELDS
@@ -110,13 +103,13 @@ class Parameter:
                 f"takes at most {len(order)} inputs, not {len(args)}")
             raise InputTypeError(f"Parameter {what}")
         given |= kws
-        self._owner: Callable[[], Any] = _nobody
+        self._owner = _nobody
         self.name = None if given.get("name") is None else check_name(given["name"])
-        self._value: float | None = None
+        self._value = None
         self._vary = bool(given.get("vary", True))
-        self._expr: str | None = None
-        self._min: float | None = None
-        self._max: float | None = None
+        self._expr = None
+        self._min = None
+        self._max = None
         self.brute_step = given.get("brute_step")
         self.user_data = given.get("user_data")
         self.stderr = self.correl = self.init_value = None
@@ -175,18 +168,13 @@ class Parameter:
         self._expr = None
         self._changed()
 
-    # A read of `value` is a read of a slot, at C's speed: residual functions do little else. The slot of an expression whose inputs have
-    # changed is emptied (see Parameters._note), and only then does Python fall back to __getattr__, which evaluates.
-    value = property(operator.attrgetter("_value"), _set_value, doc="Value, float; None if it was given none.")
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("value", "_value"):
-            raise AttributeError(f"'Parameter' object has no attribute {name!r}")
+    def _evaluated(self) -> float | None:
+        """Return the value of an expression that waited to be evaluated."""
         owner = self._owner()
         if owner is None:
             return None
         owner._evaluate(self.name)
-        return object.__getattribute__(self, "_value")
+        return None if self._waits() else self._value
 
     @property
     def vary(self) -> bool:
@@ -358,24 +346,13 @@ def _copy(parameter: Parameter) -> Parameter:
     """Return a parameter of its own with the same contents; an expression that waits to be evaluated still waits."""
     new = Parameter.__new__(Parameter)
     new._owner = _nobody
-    for slot in _PLAIN_SLOTS:
-        setattr(new, slot, getattr(parameter, slot))
-    new._value = _peek(parameter)
-    new.correl = None if parameter.correl is None else dict(parameter.correl)
+    new._take(parameter)
     return new
-
-
-# slots that are copied as they are
-_PLAIN_SLOTS = ("name", "_vary", "_expr", "_min", "_max", "brute_step", "stderr", "init_value", "user_data")
-_VALUE_SLOT = Parameter.__dict__["_value"]
 
 
 def _peek(parameter: Parameter) -> float | None:
     """Return the value that stands in the slot, None where it waits to be evaluated."""
-    try:
-        return _VALUE_SLOT.__get__(parameter)
-    except AttributeError:
-        return None
+    return None if parameter._waits() else parameter._value
 
 
 def _unary(act: Callable[[Any], Any]) -> Callable[[Parameter], Any]:

@@ -55,8 +55,7 @@ class Parameters(dict):
         if self._tied:
             for par in self.values():
                 if par._expr is not None:
-                    par._value = None
-                    del par._value
+                    par._forget()
 
     def _check_expression(self, text: str) -> None:
         self._symbols.check(text)

@@ -6,12 +6,13 @@ is copied, so that it may use one buffer again and again.
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from gslfit._values import Evaluation
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
-from gslfit.precision import precision_of
+from gslfit.precision import EPS, precision_of
 
 NAN_POLICIES = ("raise", "omit", "propagate")
 TINY, HUGE = 1e-30, 1e30      # outside, residuals are rescaled so that their squares neither vanish nor overflow
@@ -54,8 +55,11 @@ def flatten(out: Any, name: str) -> np.ndarray:
     return array.astype(np.float64).ravel()
 
 
-class Residual:
-    """A residual function bound to its parameters and its data.
+class Residual(Evaluation):
+    """A residual function bound to its parameters and its data: called with the varying parameters' values it gives the residuals.
+
+    A call returns a new ndarray, shape (n,), all NaN where an expression can't be evaluated.  It raises `OutOfCalls` and `Aborted`, and
+    `InputError` where the number of residuals has changed.
 
     Parameters
     ----------
@@ -90,58 +94,23 @@ class Residual:
                  iter_cb: Callable | None = None, limit: float = np.inf) -> None:
         if nan_policy not in NAN_POLICIES:
             raise InputError(f"nan_policy={nan_policy!r} is not one of {', '.join(map(repr, NAN_POLICIES))}")
-        self.function, self.free, self.args, self.kws = function, free, tuple(args), dict(kws or {})
-        self.nan_policy, self.iter_cb, self.limit = nan_policy, iter_cb, limit
-        self.name = getattr(function, "__name__", type(function).__name__)
-        self.nfev, self.size, self.scale, self.precision = 0, 0, 1., 0.
-        self._shape: tuple[int, ...] | None = None      # of what is a plain array already
-        self.full = 0                                  # residuals before any is left out
-        self._keep: np.ndarray | None = None
-        self._params, self._put = free.params, free.put_external
+        super().__init__(function, free, tuple(args), dict(kws or {}), iter_cb, limit)
+        self.nan_policy = nan_policy
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Evaluate at values x of the varying parameters.
+    def _exhausted(self) -> NoReturn:
+        raise OutOfCalls
 
-        Returns
-        -------
-        ndarray, shape (n,)
-            A new array; all NaN where an expression can't be evaluated.
-
-        Raises
-        ------
-        OutOfCalls, Aborted
-        InputError
-            The number of residuals has changed.
-        """
-        try:
-            out = self._evaluate(x)
-        except NonFiniteError:
-            return np.full(self.size, np.nan)
-        if type(out) is np.ndarray and out.dtype == np.float64 and out.shape == self._shape:
-            r = out.copy()
-        else:
-            r = flatten(out, self.name)
-            if r.size != self.full:
-                raise InputError(f"{self.name} returned {r.size} residuals after {self.full} before: their number may not change "
-                                 "during a fit")
-        if self._keep is not None:
-            r = r[self._keep]
-        self._report(r)
-        if self.scale != 1:
-            r *= self.scale
+    def _flat(self, out: Any) -> np.ndarray:
+        """Return what the function returned as a new vector of as many residuals as at the start."""
+        r = flatten(out, self.name)
+        if r.size != self.full:
+            raise InputError(f"{self.name} returned {r.size} residuals after {self.full} before: their number may not change "
+                             "during a fit")
         return r
-
-    def _evaluate(self, x: np.ndarray) -> Any:
-        """Call the function as it is, counting the call."""
-        if self.nfev >= self.limit:
-            raise OutOfCalls
-        self.nfev += 1
-        self._put(x)
-        return self.function(self._params, *self.args, **self.kws)
 
     def _report(self, r: np.ndarray) -> None:
         """Call the caller's iteration callback, if there is one."""
-        if self.iter_cb is not None and self.iter_cb(self._params, self.nfev, r, *self.args, **self.kws):
+        if self.iter_cb is not None and self.iter_cb(self.free.params, self.nfev, r, *self.args, **self.kws):
             raise Aborted
 
     def rows(self, J: np.ndarray) -> np.ndarray:
@@ -166,8 +135,14 @@ class Residual:
         """
         self.scale, self._keep = 1., None
         out = self._evaluate(x)
+        easy = self._easy(out, TINY, HUGE)
+        if easy is not None:
+            self.full = self.size = easy.size
+            self.precision = EPS
+            self._report(easy)
+            return easy
         r = flatten(out, self.name)
-        self.full, self._shape = r.size, getattr(out, "shape", None) if np.ndim(out) == 1 else None
+        self.full = r.size
         self.precision = precision_of(out if isinstance(out, np.ndarray) else r)
         self._check_square(np.shape(out))
         if r.size == 0:

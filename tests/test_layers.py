@@ -19,6 +19,7 @@ expression
 _program
 formula _polish
 bounds
+_values
 parameter
 symbols
 chain paramfile

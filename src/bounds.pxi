@@ -1,0 +1,79 @@
+# The transforms of gslfit/bounds.py, which has their mathematics, for one number at a time.
+import gslfit.bounds
+
+cdef double INSIDE_SHARE = gslfit.bounds.INSIDE
+cdef double NEAR_SHARE = gslfit.bounds.NEAR
+
+cdef enum:
+    FREE = 0
+    ONE = 1
+    TWO = 2
+
+ctypedef struct Box:
+    int kind            # FREE, or with how many bounds
+    double near         # the bound counted from
+    double size         # one bound: the start's distance from it; two: the far one's
+    double far
+    double put          # the value last put
+
+
+cdef double to_external(const Box *b, double v) noexcept nogil:
+    """The parameter's value for an internal one."""
+    cdef double s
+    if b.kind == FREE:
+        return v
+    if b.kind == ONE:
+        return b.near + b.size * v * (v / (hypot(v, 1) + 1))
+    # beyond the middle count from the far bound: the value can't pass it by a rounding error, and keeps its digits there
+    if cos(v) >= 0:
+        s = sin(0.5 * v)
+        return b.near + s * (b.size * s)
+    s = cos(0.5 * v)
+    return b.far - s * (b.size * s)
+
+
+cdef double to_internal(const Box *b, double value) noexcept nogil:
+    """The internal value for a parameter's value within the bounds."""
+    cdef double distance
+    if b.kind == FREE:
+        return value
+    distance = (value - b.near) / b.size
+    if b.kind == ONE:
+        return sqrt(distance) * sqrt(distance + 2)
+    if distance <= 0.5:                                     # a quotient of roots: 1e-200 below a bound of 1e300 is not 0
+        return 2 * asin(sqrt(fabs(value - b.near)) / sqrt(fabs(b.size)))
+    return M_PI - 2 * asin(sqrt(fabs(b.far - value)) / sqrt(fabs(b.size)))
+
+
+cdef double slope(const Box *b, double v) noexcept nogil:
+    """The derivative of the parameter by the internal value."""
+    if b.kind == FREE:
+        return 1.
+    return b.size * (v / hypot(v, 1)) if b.kind == ONE else 0.5 * b.size * sin(v)
+
+
+cdef double inside(double value, double low, double high) noexcept nogil:
+    """A start, moved inside where it lies on a bound or next to it; infinities for no bound."""
+    cdef double step
+    if isfinite(low) and fabs(value - low) <= NEAR_SHARE * fabs(low):
+        step = INSIDE_SHARE * (fabs(low) if low != 0 else 1.)
+        return low + fmin(step, INSIDE_SHARE * fabs(high - low))
+    if isfinite(high) and fabs(value - high) <= NEAR_SHARE * fabs(high):
+        step = INSIDE_SHARE * (fabs(high) if high != 0 else 1.)
+        return high - fmin(step, INSIDE_SHARE * fabs(high - low))
+    return value
+
+
+cdef void set_box(Box *b, double start, double low, double high) noexcept nogil:
+    """The transform for a start that lies inside its bounds, infinities for none."""
+    b.kind, b.near, b.size, b.far, b.put = FREE, 0., 1., 0., start
+    if isinf(low) and isinf(high):
+        return
+    if isinf(low) or isinf(high):
+        b.kind, b.near = ONE, high if isinf(low) else low
+        b.size = start - b.near
+        return
+    b.near, b.far = (low, high) if fabs(low) <= fabs(high) else (high, low)
+    b.size = b.far - b.near
+    if not isinf(b.size):                                   # else wider than a float can say: no value can reach these bounds
+        b.kind = TWO
