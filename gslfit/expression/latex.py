@@ -81,7 +81,8 @@ def typeset(node: Node, part) -> tuple[str, int]:  # type: ignore[no-untyped-def
             return f"-{part(a, PRODUCT)}", SUM
         case "mul":
             right = part(rest[0], PRODUCT)
-            return part(a, PRODUCT) + (r" \cdot " if right[:1].isdigit() else r" \, ") + right, PRODUCT
+            left = part(a, SUM if a.op == "neg" else PRODUCT)
+            return left + (r" \cdot " if right[:1].isdigit() else r" \, ") + right, SUM if left.startswith("-") else PRODUCT
         case "div":
             return rf"\frac{{{part(a, SUM)}}}{{{part(rest[0], SUM)}}}", UNARY
         case "pow" | "powi":
