@@ -13,7 +13,7 @@ from gslfit._differences import Differences
 from gslfit.errors import InputError, InputTypeError
 from gslfit.jacobian import UserJacobian
 from gslfit.leastsq import Problem, Solution, minimise
-from gslfit.parameter import Parameter
+from gslfit.parameter import Parameter, check_name
 from gslfit.parameters import Parameters
 from gslfit.residual import Residual
 from gslfit.result import FitResult
@@ -117,6 +117,7 @@ class Minimizer:
         self.result: FitResult | None = None
         self._interpreter: Any = None
         self._setup: Setup | None = None
+        self._ended: dict[str, float] | None = None
 
     @property
     def function(self) -> Callable:
@@ -255,6 +256,8 @@ class Minimizer:
         InputError, InputTypeError, NonFiniteError
             As `leastsq`.
         """
+        if self._interpreter is not None:       # params may be others than when it was made
+            self.params.use_interpreter(self._interpreter)
         setup = Setup(self, OPTIONS | self.kws | check_options(kws))
         self._setup = setup
         return setup
@@ -274,7 +277,9 @@ class Minimizer:
         if options["calc_covar"] and solution.residual.size > len(names):
             known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
         start = {name: par.value for name, par in self.params.items()}
-        self._write_back(free, known, start)
+        # a fit taken up again where the last one ended is still the one that began at the first start
+        self._write_back(free, known, {name: par.init_value for name, par in self.params.items()} if start == self._ended else start)
+        self._ended = {name: par.value for name, par in self.params.items()}
         success = solution.converged and not solution.lost
         self.result = FitResult(
             params=self.params, method=engine, success=success, errorbars=known is not None and not np.isnan(known.sigma).any(),
@@ -332,7 +337,7 @@ def as_parameters(params: Any) -> Parameters:
             raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
     out = Parameters()
     for name, par in params.items():
-        out[name] = par
+        out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
     return out
 
 
