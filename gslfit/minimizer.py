@@ -237,6 +237,8 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in engines.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
+        if setup.options["maxfev"] is None:     # a walk takes far more calls than a descent; its schedule ends it
+            setup.limit = setup.residual.limit = engines.ANNEAL_CALLS
         return self._conclude("anneal", setup, engines.anneal(setup, **own))
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
