@@ -3,6 +3,7 @@
 The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
 are the fit's results; each engine is a method that can be called again.
 """
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from gslfit import engines
 from gslfit._differences import Differences
-from gslfit.errors import InputError, InputTypeError
+from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
 from gslfit.jacobian import UserJacobian
 from gslfit.leastsq import Problem, Solution, minimise
 from gslfit.parameter import Parameter, check_name
@@ -379,7 +380,7 @@ def check_options(kws: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str, Any] | None = None, engine: str = "leastsq", *,
-             method: str | None = None, **options: Any) -> Minimizer:
+             method: str | None = None, compiled: bool = False, **options: Any) -> Minimizer:
     """Fit parameters so that the sum of squares of a residual function is smallest.
 
     Parameters
@@ -393,6 +394,9 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         Further arguments of `function`. A string as third argument is taken as the `method`, as lmfit 1.3's order has it.
     engine : {"leastsq", "lmder", "lbfgsb", "anneal"}
         Also `method`.
+    compiled : bool
+        Trace the function once with symbolic parameters and run the compiled program instead, with exact derivatives. Only on request,
+        since a residual function may count its calls, or print. Where it can't be traced, a warning says why.
     **options
         Options of the engine, see `Minimizer.leastsq`.
 
@@ -425,5 +429,19 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         engine = method
     run = engine_of(method or engine)
     fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
+    if compiled:
+        fitter, options = _compiled(fitter, options)
     run(fitter, **options)
     return fitter
+
+
+def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, dict[str, Any]]:
+    """The same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
+    from gslfit.native import compiled_residual
+    try:
+        residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)
+    except ExpressionError as error:
+        warnings.warn(f"compiled=True: {error}", FitWarning, stacklevel=3)
+        return fitter, options
+    named = {} if any(SYNONYMS.get(name, name) == "Dfun" for name in options) else {"Dfun": jacobian}
+    return Minimizer(residual, fitter.params), {**named, **options}
