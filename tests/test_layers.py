@@ -28,7 +28,6 @@ parameters
 valley
 profile
 folding
-native
 precision
 residual
 jacobian leastsq
@@ -39,6 +38,7 @@ region
 confidence
 _batch
 batchresult
+native
 slowbatch
 batch
 fitting

@@ -1,0 +1,4 @@
+"""The models beyond lmfit's."""
+from gslfit.models.entry import Entry
+
+LAB: tuple[Entry, ...] = ()

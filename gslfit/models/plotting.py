@@ -1,0 +1,119 @@
+"""Pictures of a fit; matplotlib is imported when one is drawn."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError
+
+PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs": np.abs, "angle": np.angle}
+
+
+def _part(option: str) -> Callable[[Any], Any]:
+    """What of complex values is drawn; real ones are drawn as they are."""
+    if option not in PARTS:
+        raise InputError(f"parse_complex={option!r} is not one of {', '.join(PARTS)}")
+    return lambda values: PARTS[option](values) if np.iscomplexobj(values) else values
+
+
+def _points(result: Any) -> tuple[str, np.ndarray]:
+    """The name and the values of the one independent variable."""
+    names = [name for name in result.model.independent_vars if name not in result.model.opts]
+    if len(names) != 1:
+        raise InputError(f"a curve is drawn over one independent variable, and {result.model._reprstring()} has {', '.join(names)}")
+    return names[0], np.asarray(result.userkws[names[0]])
+
+
+def _spread(result: Any, yerr: Any) -> Any:
+    """Error bars: those given, or 1/weights."""
+    if yerr is not None or result.weights is None:
+        return yerr
+    with np.errstate(divide="ignore"):
+        return np.broadcast_to(np.abs(1.0/np.asarray(result.weights)), np.shape(result.data))
+
+
+def _draw(ax: Any, x: np.ndarray, y: Any, yerr: Any, style: str, label: str, kws: dict[str, Any] | None) -> None:
+    """Points, with error bars where there are any."""
+    if yerr is None:
+        ax.plot(x, y, style, label=label, **(kws or {}))
+    else:
+        ax.errorbar(x, y, yerr=yerr, fmt=style, label=label, **(kws or {}))
+
+
+def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-", initfmt: str = "--", xlabel: str | None = None,
+             ylabel: str | None = None, yerr: Any = None, numpoints: int | None = None, data_kws: dict[str, Any] | None = None,
+             fit_kws: dict[str, Any] | None = None, init_kws: dict[str, Any] | None = None, ax_kws: dict[str, Any] | None = None,
+             show_init: bool = False, parse_complex: str = "abs", title: str | None = None) -> Any:
+    """Draw data and fit, and the start if `show_init`; returns the axes.
+
+    Parameters
+    ----------
+    result : ModelResult
+    ax : matplotlib Axes, optional
+    datafmt, fitfmt, initfmt : str
+        Styles.
+    xlabel, ylabel, title : str, optional
+    yerr : array_like, optional
+        Error bars; 1/weights, if not given.
+    numpoints : int, optional
+        Draw the curve at this many points.
+    data_kws, fit_kws, init_kws, ax_kws : dict, optional
+        For matplotlib.
+    show_init : bool
+    parse_complex : {"abs", "real", "imag", "angle"}
+    """
+    from matplotlib import pyplot as plt
+    part = _part(parse_complex)
+    name, x = _points(result)
+    ax = plt.axes(**(ax_kws or {})) if ax is None else ax
+    fine = np.linspace(x.min(), x.max(), numpoints) if numpoints is not None and numpoints > x.size else x
+    if show_init:
+        ax.plot(fine, part(result.eval(result.init_params, **{name: fine})), initfmt, label="initial fit", **(init_kws or {}))
+    _draw(ax, x, part(result.data), _spread(result, yerr), datafmt, "data", data_kws)
+    ax.plot(fine, part(result.eval(**{name: fine})), fitfmt, label="best fit", **(fit_kws or {}))
+    if title or not ax.get_title():
+        ax.set_title(title or result.model.name)
+    ax.set_xlabel(name if xlabel is None else xlabel)
+    ax.set_ylabel("y" if ylabel is None else ylabel)
+    ax.legend()
+    return ax
+
+
+def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = None, data_kws: dict[str, Any] | None = None,
+                   fit_kws: dict[str, Any] | None = None, ax_kws: dict[str, Any] | None = None, parse_complex: str = "abs",
+                   title: str | None = None) -> Any:
+    """Draw data - fit; parameters as `plot_fit` has them; returns the axes."""
+    from matplotlib import pyplot as plt
+    part = _part(parse_complex)
+    _, x = _points(result)
+    ax = plt.axes(**(ax_kws or {})) if ax is None else ax
+    ax.axhline(0, color="k", **(fit_kws or {}))
+    _draw(ax, x, part(np.asarray(result.data)) - part(result.best_fit), _spread(result, yerr), datafmt, "residuals", data_kws)
+    if title or not ax.get_title():
+        ax.set_title(title or result.model.name)
+    ax.set_ylabel("residuals")
+    return ax
+
+
+def plot(result: Any, datafmt: str = "o", fitfmt: str = "-", initfmt: str = "--", xlabel: str | None = None, ylabel: str | None = None,
+         yerr: Any = None, numpoints: int | None = None, fig: Any = None, data_kws: dict[str, Any] | None = None,
+         fit_kws: dict[str, Any] | None = None, init_kws: dict[str, Any] | None = None, ax_res_kws: dict[str, Any] | None = None,
+         ax_fit_kws: dict[str, Any] | None = None, fig_kws: dict[str, Any] | None = None, show_init: bool = False,
+         parse_complex: str = "abs", title: str | None = None) -> Any:
+    """Draw the residuals above data and fit; parameters as `plot_fit` has them; returns the figure."""
+    from matplotlib import pyplot as plt
+    _points(result)
+    if fig is None:
+        side = plt.rcParams["figure.figsize"][0]
+        fig = plt.figure(**{"figsize": (side, side), **(fig_kws or {})})
+    grid = fig.add_gridspec(2, 1, height_ratios=[1, 4])
+    above = fig.add_subplot(grid[0], **(ax_res_kws or {}))
+    below = fig.add_subplot(grid[1], sharex=above, **(ax_fit_kws or {}))
+    plot_fit(result, below, datafmt, fitfmt, initfmt, xlabel, ylabel, yerr, numpoints, data_kws, fit_kws, init_kws, None, show_init,
+             parse_complex, title)
+    plot_residuals(result, above, datafmt, yerr, data_kws, fit_kws, None, parse_complex, title)
+    plt.setp(above.get_xticklabels(), visible=False)
+    below.set_title("")
+    return fig

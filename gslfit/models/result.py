@@ -1,0 +1,335 @@
+"""`ModelResult`: what a model's fit leaves behind, with the names of lmfit 1.3; most of it is computed when it is asked for."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError
+from gslfit.minimizer import RESULTS, Minimizer
+from gslfit.models.model import Model
+from gslfit.parameters import Parameters
+from gslfit.result import FitResult
+
+TINY = 1e-15
+SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquared", "nfev", "max_nfev", "aborted", "errorbars", "success",
+           "message", "lmdif_message", "ier", "nan_policy", "scale_covar", "calc_covar", "ci_out", "col_deriv", "flatchain", "call_kws",
+           "var_names", "user_options", "kws", "init_values", "best_values")
+
+
+class ModelResult:
+    """The outcome of a model's fit.
+
+    Parameters
+    ----------
+    model : Model
+    params : Parameters
+        Start values.
+    data, weights : array_like, optional
+        Weights multiply data - model.
+    method : str
+    fcn_args : tuple, optional
+        Taken and left aside, as lmfit does.
+    fcn_kws : dict, optional
+        Independent variables.
+    iter_cb, scale_covar, nan_policy, calc_covar, max_nfev, **fit_kws
+        As `Model.fit` takes them.
+
+    Attributes
+    ----------
+    params, init_params : Parameters
+        After the fit, and before.
+    best_fit, init_fit : ndarray
+        The model with these.
+    best_values, init_values : dict
+        Values by name.
+    residual : ndarray
+        (data - model)*weights.
+    rsquared : float
+        1 - the residual's sum of squares by the data's own, about their mean; weights left aside.
+    ci_out : dict or None
+        What `conf_interval` found last.
+    """
+
+    def __init__(self, model: Model, params: Parameters, data: Any = None, weights: Any = None, method: str = "leastsq",
+                 fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
+                 scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
+                 **fit_kws: Any) -> None:
+        self.model, self.data, self.weights, self.method = model, data, weights, method
+        self.userkws: dict[str, Any] = dict(fcn_kws or {})
+        self.iter_cb, self.scale_covar, self.nan_policy, self.calc_covar = iter_cb, scale_covar, nan_policy, calc_covar
+        self.max_nfev, self.fit_kws = max_nfev, fit_kws
+        self.ci_out: Any = None
+        self.user_options: Any = None
+        self._start = params
+        self._memory: dict[str, Any] = {}
+        self._found: Any = None
+
+    # -- fitting
+
+    def fit(self, data: Any = None, params: Parameters | None = None, weights: Any = None, method: str | None = None,
+            nan_policy: str | None = None, **values: Any) -> ModelResult:
+        """Fit, or fit again with something changed; without `params` a second fit starts where the first ended.
+
+        Parameters
+        ----------
+        data, weights : array_like, optional
+        params : Parameters, optional
+        method, nan_policy : str, optional
+        **values
+            Independent variables.
+
+        Returns
+        -------
+        ModelResult
+            Itself.
+        """
+        if params is not None:
+            self._start = params.copy()
+        elif self._found is not None:
+            self._start = self.params.copy()
+        self.data = self.data if data is None else data
+        self.weights = self.weights if weights is None else weights
+        self.method = method or self.method
+        self.nan_policy = nan_policy or self.nan_policy
+        self.userkws.update(values)
+        if data is not None or weights is not None or values:
+            from gslfit.models.arrays import prepared
+            self.data, self.weights, changed = prepared(self.data, self.weights, None, {
+                name: value for name, value in self.userkws.items() if name in self.model.independent_vars}, self.nan_policy, True)
+            self.userkws.update(changed)
+        if self.data is None:
+            raise InputError("there are no data to fit: fit(data=...)")
+        self._memory, self.ci_out = {}, None
+        from gslfit.models.engine import run_fit
+        self._found = run_fit(self)
+        self.model.post_fit(self)
+        return self
+
+    @property
+    def result(self) -> FitResult:
+        """The fit's outcome without the model: a `FitResult`."""
+        if self._found is None:
+            raise AttributeError("there is no result before a fit: call fit()")
+        if not isinstance(self._found, FitResult):
+            self._found = self._found.result(self)
+        return self._found
+
+    def __getattr__(self, name: str) -> Any:
+        # only what is no attribute of its own: the fit's outcome
+        if name in RESULTS and self.__dict__.get("_found") is not None:
+            return getattr(self.result, name)
+        raise AttributeError(f"{name!r} is known after a fit: call fit()" if name in RESULTS else
+                             f"'{type(self).__name__}' object has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *RESULTS})
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        """Compute something the first time it is asked for."""
+        if name not in self._memory:
+            self._memory[name] = make()
+        return self._memory[name]
+
+    # -- values
+
+    @property
+    def params(self) -> Parameters:
+        """The fitted parameters; before a fit the start."""
+        return self._start if self._found is None else self.result.params
+
+    @params.setter
+    def params(self, params: Parameters) -> None:
+        if self._found is None:
+            self._start = params
+        else:
+            self.result.params = params
+
+    @property
+    def init_params(self) -> Parameters:
+        """The parameters that the fit began with."""
+        return self._start
+
+    @property
+    def userargs(self) -> tuple[Any, Any]:
+        """Data and weights."""
+        return self.data, self.weights
+
+    @property
+    def components(self) -> list[Model]:
+        """The models that the model is made of."""
+        return self.model.components
+
+    @property
+    def best_values(self) -> dict[str, Any]:
+        """Fitted values by name."""
+        return self._once("best_values", lambda: self.model._make_all_args(self.params))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Fitted values by name, derived parameters included."""
+        return self.params.valuesdict()
+
+    @property
+    def init_values(self) -> dict[str, Any]:
+        """Start values by name."""
+        return self._once("init_values", lambda: self.model._make_all_args(self.init_params))
+
+    @property
+    def best_fit(self) -> Any:
+        """The fitted model at the data's points."""
+        return self._once("best_fit", lambda: self.eval())
+
+    @property
+    def init_fit(self) -> Any:
+        """The model with the start values."""
+        return self._once("init_fit", lambda: self.eval(self.init_params))
+
+    @property
+    def rsquared(self) -> float | None:
+        """1 - sum((data - best_fit)^2)/sum((data - mean)^2)."""
+        if np.size(self.data) < 2 or np.size(self.best_fit) < 2:
+            return None
+        data = np.asarray(self.data)
+        return 1.0 - ((data - self.best_fit)**2).sum()/max(TINY*TINY, ((data - data.mean())**2).sum())
+
+    def eval(self, params: Parameters | None = None, **values: Any) -> Any:
+        """Evaluate the model with the fitted parameters, or others; independent variables as in the fit, unless given."""
+        return self.model.eval(self.params if params is None else params, **{**self.userkws, **values})
+
+    def eval_components(self, params: Parameters | None = None, **values: Any) -> dict[str, Any]:
+        """Evaluate each component; see `Model.eval_components`."""
+        return self.model.eval_components(self.params if params is None else params, **{**self.userkws, **values})
+
+    def eval_uncertainty(self, params: Parameters | None = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> np.ndarray:
+        """Return the standard error of the model's value at each point, `sigma` of them.
+
+        Parameters
+        ----------
+        params : Parameters, optional
+        sigma : float
+            Number of standard deviations; below 1 a probability.
+        dscale : float
+            Step of the differences, in standard errors, where the model has no exact derivatives.
+        **values
+            Independent variables.
+
+        Returns
+        -------
+        ndarray
+            ``t sqrt(diag(J C J^T))``; also as `dely`, that of a further measurement as `dely_predicted`, of each component as
+            `dely_comps`. The factor t is Student's for the fit's degrees of freedom.
+        """
+        from gslfit.models.uncertainty import bands
+        self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
+        return self.dely
+
+    @property
+    def uvars(self) -> dict[str, Any] | None:
+        """Parameters as correlated numbers of the package `uncertainties`, None where it or the errors are missing."""
+        from gslfit.models.uncertainty import correlated
+        return self._once("uvars", lambda: correlated(self))
+
+    # -- confidence
+
+    @property
+    def minimizer(self) -> Minimizer:
+        """A fitted `gslfit.Minimizer` of the same residual, for `gslfit.conf_interval` and the like."""
+        from gslfit.models.engine import fitted_minimizer
+        return self._once("minimizer", lambda: fitted_minimizer(self))
+
+    def conf_interval(self, **kws: Any) -> Any:
+        """Return confidence intervals from profiles, kept as `ci_out`; see `gslfit.conf_interval`."""
+        from gslfit.confidence import conf_interval
+        self.ci_out = conf_interval(self.minimizer, **kws)
+        return self.ci_out
+
+    def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
+        """Return confidence intervals as text."""
+        from gslfit.report import ci_report
+        return ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
+
+    # -- reports
+
+    def fit_report(self, modelpars: Any = None, show_correl: bool = True, min_correl: float = 0.1, sort_pars: Any = False,
+                   correl_mode: str = "list") -> str:
+        """Return the fit's report in lmfit's layout."""
+        from gslfit.report import fit_report
+        text = fit_report(self, modelpars=modelpars, show_correl=show_correl, min_correl=min_correl, sort_pars=sort_pars,
+                          correl_mode=correl_mode)
+        return f"[[Model]]\n    {self.model._reprstring()}\n{text}"
+
+    def _repr_html_(self, show_correl: bool = True, min_correl: float = 0.1) -> str:
+        from html import escape
+
+        from gslfit.markup import fit_html
+        return f"<h2>Fit</h2><p>Model: {escape(self.model._reprstring())}</p>{fit_html(self, min_correl)}"
+
+    def __repr__(self) -> str:
+        state = "not fitted yet" if self._found is None else f"chisqr={self.chisqr:.6g}, {'success' if self.success else 'no success'}"
+        return f"<{type(self).__name__} of {self.model._reprstring()}: {state}>"
+
+    def summary(self) -> dict[str, Any]:
+        """Return statistics, values and parameters as a dict of plain things."""
+        found: dict[str, Any] = {"model": self.model._reprstring(), "method": self.method}
+        for name in SUMMARY:
+            value = getattr(self, name, None)
+            found[name] = value.item() if isinstance(value, np.generic) else value
+        found["params"] = [par.__getstate__() for par in self.params.values()]
+        return found
+
+    # -- files
+
+    def dumps(self, **kws: Any) -> str:
+        """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
+        from gslfit.models.load import result_text
+        return result_text(self, **kws)
+
+    def dump(self, file: Any, **kws: Any) -> int:
+        """Write the result as JSON to an open file."""
+        return file.write(self.dumps(**kws))
+
+    def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
+        """Take a result out of JSON text, in place of this one; nothing is run."""
+        from gslfit.models.load import result_from_text
+        self.__dict__.update(result_from_text(text, funcdefs, **kws).__dict__)
+        return self
+
+    def load(self, file: Any, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
+        """Take a result out of an open JSON file."""
+        return self.loads(file.read(), funcdefs, **kws)
+
+    # -- pictures
+
+    def plot_fit(self, ax: Any = None, **kws: Any) -> Any:
+        """Plot data and fit; see `gslfit.models.plotting`."""
+        from gslfit.models.plotting import plot_fit
+        return plot_fit(self, ax, **kws)
+
+    def plot_residuals(self, ax: Any = None, **kws: Any) -> Any:
+        """Plot data - fit; see `gslfit.models.plotting`."""
+        from gslfit.models.plotting import plot_residuals
+        return plot_residuals(self, ax, **kws)
+
+    def plot(self, **kws: Any) -> Any:
+        """Plot residuals above data and fit; see `gslfit.models.plotting`."""
+        from gslfit.models.plotting import plot
+        return plot(self, **kws)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state["_found"] = None if self._found is None else self.result
+        state["_memory"] = {}
+        return state
+
+
+def engine_options(result: ModelResult) -> dict[str, Any]:
+    """The options of a Minimizer's engine."""
+    options = {"scale_covar": result.scale_covar, "calc_covar": result.calc_covar, "nan_policy": result.nan_policy, **result.fit_kws}
+    if result.max_nfev is not None:
+        options["maxfev"] = result.max_nfev
+    if result.iter_cb is not None:
+        options["iter_cb"] = result.iter_cb
+    return options
+
