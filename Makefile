@@ -26,6 +26,7 @@ lint: $(VENV)/installed-lint
 
 bench: $(VENV)/installed-test
 	$(PY) benchmarks/import_time.py
+	$(PY) benchmarks/run.py --write
 
 $(VENV)/ready: .ci/setup pyproject.toml
 	bash .ci/setup

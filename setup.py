@@ -111,6 +111,7 @@ ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa
 EXTENSIONS = [
     extension("_multifit", "src/loop.c", "src/guard.c"),
     extension("_nlinear", "src/loop.c", "src/guard.c"),
+    extension("_siman"),
     extension("_linalg"),
     extension("_values"),
     extension("_differences"),

@@ -96,8 +96,9 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     if job.folded is None:
         from gslfit.slowbatch import fit_slowly
         warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
-        own = {name: value for name, value in job.start.items() if value.ndim}
-        return fit_slowly(job.formula, data, xs, weights_of(factors), template(job), own, covar=covar, scale_covar=scale_covar,
+        blank = template(job)
+        own = {name: value for name, value in job.start.items() if blank[name].expr is None}
+        return fit_slowly(job.formula, data, xs, weights_of(factors), blank, own, covar=covar, scale_covar=scale_covar,
                           reason=job.reason, **options)
     with _Progress(progress, int(np.prod(shape))) as report:
         return _run(job, data, xs, factors, options, _threads(threads, data.size), report, covar, scale_covar)
@@ -304,10 +305,15 @@ def template(job: Job) -> Parameters:
     """Parameters to copy for each fit."""
     if job.parameters is not None:
         return job.parameters
+    return _plain(job.formula.names)
+
+
+@lru_cache(maxsize=64)
+def _plain(names: tuple[str, ...]) -> Parameters:
+    """Parameters that vary freely, to be copied."""
     made = Parameters()
-    for name in job.formula.names:
-        value = job.start[name].reshape(-1)
-        made.add(name, float(value[0]) if value.size else None)
+    for name in names:
+        made.add(name, 0.0)
     return made
 
 

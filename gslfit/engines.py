@@ -9,6 +9,7 @@ from gslfit.leastsq import Descent, Solution, minimise
 from gslfit.residual import Aborted, OutOfCalls
 
 LBFGSB_OPTIONS = {"m": "maxcor", "factr": "ftol", "pgtol": "gtol", "maxfun": "maxfun", "maxiter": "maxiter"}
+ANNEAL_CALLS = 500_000     # of the residual, where the caller sets no limit
 ANNEAL_OPTIONS = ("seed", "n_tries", "iters_fixed_T", "step_size", "k", "t_initial", "mu_t", "t_min")
 
 

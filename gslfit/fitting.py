@@ -23,6 +23,7 @@ from gslfit.native import native_residual
 from gslfit.parameters import Parameters
 from gslfit.result import FitResult
 
+GOOD = frozenset(int(status) for status in SUCCESSES)
 CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
 
 
@@ -135,35 +136,32 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     run(program, curve.y[None], curve.x, v[None], chisqr=chisqr, nfev=nfev, count=count, status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs[:, None]), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or 1, covariance=covariance, gradient=gradient)
-    evaluations, good, message = int(nfev[0]), status[0] in SUCCESSES, ""
-    whole = covariance[0]
-    if method == "auto":
-        good = False
-        if status[0] in SUCCESSES:
-            good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs)
-            evaluations += more
-        if not good:
-            return _by_minimize(job, curve, options, scale_covar)
-        message = CONVERGED
-    return _result(job, folded, curve, v, sizes, inputs, whole, start, evaluations, good, message or FitStatus(int(status[0])).prose,
-                   scale_covar)
+    evaluations, good, whole = int(nfev[0]), int(status[0]) in GOOD, covariance[0]
+    if method != "auto":
+        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
+        residual = residual if curve.weights is None else residual * curve.weights
+        message = FitStatus(int(status[0])).prose
+        return _result(job, folded, v, sizes, residual, whole, start, evaluations, good, message, scale_covar)
+    if good:
+        residual = np.empty_like(curve.y)
+        good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
+        evaluations += more
+    if not good:
+        return _by_minimize(job, curve, options, scale_covar)
+    return _result(job, folded, v, sizes, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
 
 
-def _result(job: Job, folded: Folded, curve: _Curve, v: np.ndarray, sizes: np.ndarray, inputs: np.ndarray | None, covariance: np.ndarray,
+def _result(job: Job, folded: Folded, v: np.ndarray, sizes: np.ndarray, residual: np.ndarray, covariance: np.ndarray,
             start: np.ndarray, evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
     """The result of a fit by the engine."""
     names, p = folded.names, len(folded.names)
-    residual = folded.program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0]
-    residual -= curve.y
-    if curve.weights is not None:
-        residual *= curve.weights
     values, slopes = folded.external(v, sizes)
     if slopes is not None:
         covariance = covariance * np.outer(slopes, slopes)
     if scale_covar:
         n = len(residual)
         covariance = covariance * (float(residual @ residual) / (n - p) if n > p else np.nan)
-    errors = np.sqrt(np.diagonal(covariance))
+    errors = np.sqrt(covariance.diagonal())
     params = _with_values(job, folded, values, errors, covariance, start)
     return FitResult(params=params, method="fit", success=bool(good), errorbars=bool(np.isfinite(errors).all()), message=message,
                      ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,

@@ -82,8 +82,10 @@ class Folded:
         The parameters with a value per fit, then ``size of NAME`` for each parameter with one bound.
     roles : dict of str to Role
         Every parameter's part, in the order of the Parameters.
-    dependents : Graph
-        Its columns are the values of the `expr` parameters by the varying ones' own values; `dependent_names` are theirs.
+    dependents : tuple of Node
+        For each `expr` parameter (`dependent_names`) its value by the varying ones' own values, then its derivatives by them.
+    idle : tuple of str
+        The varying parameters on which the formula doesn't depend.
     """
 
     lowered: Lowered
@@ -92,6 +94,7 @@ class Folded:
     roles: dict[str, Role]
     dependents: tuple[Node, ...]
     dependent_names: tuple[str, ...]
+    idle: tuple[str, ...] = ()
 
     @cached_property
     def program(self) -> Program:
@@ -301,7 +304,7 @@ def size_name(name: str) -> str:
     return f"size of {name}"
 
 
-def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = ()) -> Folded:
+def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = (), idle: bool = False) -> Folded:
     """Fold the parameters of a fit into a formula.
 
     Parameters
@@ -312,6 +315,8 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
         Which vary, their bounds and expressions, and the values of those that don't vary; None where all vary freely.
     per_fit : iterable of str
         The fixed parameters that have a value of their own in each fit.
+    idle : bool
+        Whether a parameter may vary on which the formula doesn't depend; its derivatives are zero.
 
     Returns
     -------
@@ -333,10 +338,12 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
     found = formula._folded.get(key) if plain else None
     if found is None:
         found = _fold(formula, dict(key), parameters)
-        if plain:
-            if len(formula._folded) >= 64:
-                formula._folded.clear()
-            formula._folded[key] = found
+    if found.idle and not idle:
+        raise InputError(f"parameter {found.idle[0]!r} varies, but {formula!r} doesn't depend on it: set vary=False, or leave it out")
+    if plain and key not in formula._folded:
+        if len(formula._folded) >= 64:
+            formula._folded.clear()
+        formula._folded[key] = found
     return found
 
 
@@ -352,9 +359,7 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     source = formula.graph
     change = {source.pool.leaf("par", name): nodes[name] for name in formula.names}
     value, = transplant(pool, [source.value], change)
-    idle = [name for name in free if not pool.leaf("par", name).mask & value.mask]
-    if idle:
-        raise InputError(f"parameter {idle[0]!r} varies, but {formula!r} doesn't depend on it: set vary=False, or leave it out")
+    idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask)
     sizes = tuple(size_name(name) for name in free if parts[name].bounds == ONE)
     graph = Graph(pool, value, (), free, source.independent)
     for step in PASSES:
@@ -367,4 +372,4 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     names = tuple(name for name, role in parts.items() if role.kind == "expr")
     leaves = [own[name] for name in free]
     dependents = tuple(node for name in names for node in (tied[name], *derivatives(tied[name], leaves)))
-    return Folded(lower(graph, inputs + sizes), free, inputs + sizes, parts, dependents, names)
+    return Folded(lower(graph, inputs + sizes), free, inputs + sizes, parts, dependents, names, idle)

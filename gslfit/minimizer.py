@@ -3,6 +3,7 @@
 The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
 are the fit's results; each engine is a method that can be called again.
 """
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,10 +11,10 @@ import numpy as np
 
 from gslfit import engines
 from gslfit._differences import Differences
-from gslfit.errors import InputError, InputTypeError
+from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
 from gslfit.jacobian import UserJacobian
 from gslfit.leastsq import Problem, Solution, minimise
-from gslfit.parameter import Parameter
+from gslfit.parameter import Parameter, check_name
 from gslfit.parameters import Parameters
 from gslfit.residual import Residual
 from gslfit.result import FitResult
@@ -117,6 +118,7 @@ class Minimizer:
         self.result: FitResult | None = None
         self._interpreter: Any = None
         self._setup: Setup | None = None
+        self._ended: dict[str, float] | None = None
 
     @property
     def function(self) -> Callable:
@@ -236,6 +238,8 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in engines.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
+        if setup.options["maxfev"] is None:     # a walk takes far more calls than a descent; its schedule ends it
+            setup.limit = setup.residual.limit = engines.ANNEAL_CALLS
         return self._conclude("anneal", setup, engines.anneal(setup, **own))
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
@@ -255,6 +259,8 @@ class Minimizer:
         InputError, InputTypeError, NonFiniteError
             As `leastsq`.
         """
+        if self._interpreter is not None:       # params may be others than when it was made
+            self.params.use_interpreter(self._interpreter)
         setup = Setup(self, OPTIONS | self.kws | check_options(kws))
         self._setup = setup
         return setup
@@ -274,7 +280,9 @@ class Minimizer:
         if options["calc_covar"] and solution.residual.size > len(names):
             known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
         start = {name: par.value for name, par in self.params.items()}
-        self._write_back(free, known, start)
+        # a fit taken up again where the last one ended is still the one that began at the first start
+        self._write_back(free, known, {name: par.init_value for name, par in self.params.items()} if start == self._ended else start)
+        self._ended = {name: par.value for name, par in self.params.items()}
         success = solution.converged and not solution.lost
         self.result = FitResult(
             params=self.params, method=engine, success=success, errorbars=known is not None and not np.isnan(known.sigma).any(),
@@ -332,7 +340,7 @@ def as_parameters(params: Any) -> Parameters:
             raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
     out = Parameters()
     for name, par in params.items():
-        out[name] = par
+        out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
     return out
 
 
@@ -372,7 +380,7 @@ def check_options(kws: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str, Any] | None = None, engine: str = "leastsq", *,
-             method: str | None = None, **options: Any) -> Minimizer:
+             method: str | None = None, compiled: bool = False, **options: Any) -> Minimizer:
     """Fit parameters so that the sum of squares of a residual function is smallest.
 
     Parameters
@@ -386,6 +394,9 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         Further arguments of `function`. A string as third argument is taken as the `method`, as lmfit 1.3's order has it.
     engine : {"leastsq", "lmder", "lbfgsb", "anneal"}
         Also `method`.
+    compiled : bool
+        Trace the function once with symbolic parameters and run the compiled program instead, with exact derivatives. Only on request,
+        since a residual function may count its calls, or print. Where it can't be traced, a warning says why.
     **options
         Options of the engine, see `Minimizer.leastsq`.
 
@@ -418,5 +429,19 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         engine = method
     run = engine_of(method or engine)
     fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
+    if compiled:
+        fitter, options = _compiled(fitter, options)
     run(fitter, **options)
     return fitter
+
+
+def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, dict[str, Any]]:
+    """The same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
+    from gslfit.native import compiled_residual
+    try:
+        residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)
+    except ExpressionError as error:
+        warnings.warn(f"compiled=True: {error}", FitWarning, stacklevel=3)
+        return fitter, options
+    named = {} if any(SYNONYMS.get(name, name) == "Dfun" for name in options) else {"Dfun": jacobian}
+    return Minimizer(residual, fitter.params), {**named, **options}

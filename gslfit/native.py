@@ -4,11 +4,13 @@ The derivatives are by the varying parameters' own values, those through express
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from gslfit.errors import ExpressionError
+from gslfit.expression.residual import trace_residual
 from gslfit.folding import fold
 from gslfit.formula import Formula
 from gslfit.parameters import Parameters
@@ -47,7 +49,7 @@ def native_residual(formula: Formula, params: Parameters, x: Sequence[np.ndarray
     for parameter in bare.values():
         if parameter.expr is None and parameter.vary:
             parameter.set(min=None, max=None)
-    folded = fold(formula, bare)
+    folded = fold(formula, bare, idle=True)
     program, names = folded.program, folded.names
     points = np.array([np.asarray(row, float) for row in x])
 
@@ -69,3 +71,32 @@ def native_residual(formula: Formula, params: Parameters, x: Sequence[np.ndarray
         return slopes
 
     return residual, jacobian
+
+
+def compiled_residual(function: Callable[..., Any], params: Parameters, args: Sequence[Any] = (),
+                      kws: Mapping[str, Any] | None = None) -> tuple[Function, Function]:
+    """Trace a residual function of parameters, and return it compiled, with its Jacobian.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params, *args, **kws) -> array``, of NumPy operations.
+    params : Parameters
+    args, kws : sequence, mapping
+        What else it is called with.
+
+    Returns
+    -------
+    residual, jacobian : callable
+        As `native_residual` gives them.
+
+    Raises
+    ------
+    ExpressionError
+        If it can't be traced, or an expression has no exact derivative; the message says why.
+    """
+    traced = trace_residual(function, {name: float(parameter.value) for name, parameter in params.items()}, args, kws)
+    if traced.graph is None:
+        raise ExpressionError(traced.reason)
+    formula = Formula.from_graph(traced.graph, traced.names, getattr(function, "__name__", "residual"))
+    return native_residual(formula, params, list(traced.arrays.values()))

@@ -138,6 +138,18 @@ class Parameters(dict):
         owner = parameter._owner()
         if owner is not None and not (owner is self and self.get(name) is parameter):
             parameter = _copy(parameter)
+        self.adopt(name, parameter)
+
+    def adopt(self, name: str, parameter: Parameter) -> None:
+        """Take a parameter itself, not a copy, even from other Parameters; those no longer hear of its changes.
+
+        Parameters
+        ----------
+        name : str
+            Its name from now on.
+        parameter : Parameter
+            What to take.
+        """
         if parameter._expr is not None:
             self._check_expression(parameter._expr)
         parameter.name = name

@@ -17,6 +17,7 @@ cdef extern from "polish.h" nogil:
     ctypedef struct polished:
         int settled, nfev
         double chisqr, gradient
+        double *residual
     int c_polish "polish"(const program *code, double *v, const double *inputs, const double *const *x, const double *y,
                           const double *weights, long n, double *covariance, polished *end)
 
@@ -30,7 +31,7 @@ cdef double *numbers(object array, tuple shape, str name) except? NULL:
     return <double *>cnp.PyArray_DATA(array)
 
 
-def polish(code, v, x, y=None, weights=None, inputs=None):
+def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     """Take Gauss-Newton steps from near a minimum until they are down to rounding.
 
     Parameters
@@ -45,6 +46,8 @@ def polish(code, v, x, y=None, weights=None, inputs=None):
         Data (0), and factors of the residuals (1).
     inputs : ndarray of float64, shape (ninput,), optional
         Per-fit inputs.
+    residual : ndarray of float64, shape (n,), optional
+        Written: the residuals at the end, if the steps settled.
 
     Returns
     -------
@@ -82,6 +85,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None):
     cdef const program *owned = <const program *><uintptr_t>code.address
     cdef int failed
     end.settled = end.nfev = 0
+    end.residual = numbers(residual, (n,), "residual")
     end.chisqr = end.gradient = np.nan
     with nogil:
         failed = c_polish(owned, free, given, <const double *const *>rows, data, factors, n, out, &end)

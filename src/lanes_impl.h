@@ -263,6 +263,19 @@ static int start_fit(worker *w, int l) {
     return 1;
 }
 
+/* Idle lanes do what the first busy one does: numbers that are not finite would send exp and its like down their slow path. */
+static void follow(worker *w) {
+    lane_state *s = w->state;
+    double *inputs = w->space->scalars + (long)s->p * LANES;
+    int busy = 0;
+    while (busy < LANES - 1 && s->id[busy] < 0) busy++;
+    for (int l = 0; l < LANES; l++) {
+        if (s->id[l] >= 0) continue;
+        for (int k = 0; k < s->p; k++) s->trial[k][l] = s->trial[k][busy];
+        for (int k = 0; k < w->program->ninput; k++) inputs[k * LANES + l] = inputs[k * LANES + busy];
+    }
+}
+
 static void fit_lanes(worker *w) {
     lane_state *s = w->state;
     int live = 0;
@@ -270,6 +283,7 @@ static void fit_lanes(worker *w) {
     for (int l = 0; l < w->lanes && start_fit(w, l); l++) live++;
     while (live) {
         if (w->check && w->check(w)) break;
+        if (live < w->lanes) follow(w);
         w->evaluate(w);
         expand_sums(s);
         step(w);

@@ -131,6 +131,7 @@ static void descend(problem *s, double *v, double *step, double *trial, double *
     for (end->nfev = 1; end->nfev < MOST_TURNS; end->nfev++) {
         const double residual = s->residual;
         end->chisqr = residual * residual;
+        if (end->residual) memcpy(end->residual, s->J + p * s->n, s->n * sizeof(double));
         end->gradient = greatest_cosine(s);
         if (!decompose(s)) return;
         const double promised = solve(s, step), least = ROUNDING * fmax(residual, s->model);

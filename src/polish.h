@@ -13,6 +13,7 @@ typedef struct {
     int nfev;
     double chisqr;
     double gradient;  /* the greatest cosine between the residual and a column */
+    double *residual; /* in: NULL, or where the residuals (n) at the end go */
 } polished;
 
 /* v (p) is moved to the minimum; covariance (p*p) becomes (J^T J)^-1 there. y and weights may be NULL. Returns 0, or -1 without memory. */

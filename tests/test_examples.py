@@ -23,6 +23,26 @@ GOLDEN = {
         r"b7 +178\.99805\d+ +0\.124369\d+ .*b4 \+ distance",
         r"b7's error from the covariance by hand: 0\.124369",
     ],
+    "03_ruby_user_function.py": [r"A      =   5\.04536 \+/-  0\.05395     5\.04536 \+/-  0\.05395"],
+    "04_ruby_builtin_fit.py": [r"chi-square +1\.065882 +1\.067220", r"without a guess: \[0\.99814 1\.98732 3\.03648 0\.50571\]"],
+    "05_c_pointers.py": [r"lmsder, \d+ iterations", r"    lambda = 0\.10405 \+/- 0\.00283", r"trust-region/2D-subspace, "],
+    "10_lmfit_simple.py": [
+        r" decay = 0\.0070 \+/- 0\.0000 $",
+        r" omega = 2\.901\d \+/- 0\.0012 $",
+        r"    decay:        0\.00689\d+ \+/- ",
+    ],
+    "12_lmfit_confidence.py": [
+        r"  a:      0\.09982\+/- 0\.00017 \(initial= 0\.100000\)$",
+        r"b   1\.95316   1\.96449   1\.97516   1\.98572   1\.99628   2\.00695   2\.01828$",
+        r"a1   2\.3139\d   2\.6151\d   3\.0668\d   4\.1009\d  14\.38\d\d\d$",
+        r"the region's grid has shape \(30, 30\)",
+    ],
+    "13_lmfit_constraints.py": [
+        r"  frac_curve2    0\.69314 \+/- 0\.00299   1-frac_curve1$",
+        r"  amp_2          1\.50746 \+/- 0\.00220   \(2\.0 - amp_1\*\*2\)$",
+        r"  bounded = 1\.0 once test_val is 300\.0$",
+        r"  at_origin      0\.76622 \+/- 0\.00412   lorentzian\(0, amp, cen, wid\)$",
+    ],
 }
 
 
@@ -44,6 +64,6 @@ def test_example(name):
 
 
 def test_examples_are_numbered_in_order():
-    """The numbers run from 01 without a gap."""
-    assert [name[:2] for name in NUMBERED] == [f"{k + 1:02d}" for k in range(len(NUMBERED))]
+    """No two examples have the same number."""
+    assert len({name[:2] for name in NUMBERED}) == len(NUMBERED)
     assert set(GOLDEN) <= {"demo.py", *NUMBERED}

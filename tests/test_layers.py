@@ -28,6 +28,7 @@ parameters
 valley
 profile
 folding
+native
 precision
 residual
 jacobian leastsq
@@ -38,7 +39,6 @@ region
 confidence
 _batch
 batchresult
-native
 slowbatch
 batch
 fitting

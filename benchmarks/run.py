@@ -1,0 +1,172 @@
+"""Time gslfit against its peers in one run and write the table into docs/benchmarks.md: `make bench`, or python benchmarks/run.py [--write].
+
+Everything runs pinned to one core, in turn, `--repeats` times over; what is shown is the median. Each contender fits the same curves from
+the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors too, the C peers don't. The reference is GSL's
+lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
+"""
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import c_peers
+import numpy as np
+import python_peers
+import workloads
+
+from gslfit._batch import fit_many, instruction_set
+from gslfit._program import OPCODES, Program
+from gslfit.formula import Formula
+
+OUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+BATCHES = ("peaks", "decays", "spots")
+MINE, GSL, HAND = "gslfit", "GSL lmsder, C", "lanes, formula by hand"
+
+
+def program(work):
+    """A workload's program and independent variables."""
+    x = work["x"] if isinstance(work["x"], dict) else {"x": work["x"]}
+    lowered = Formula(work["formula"], independent=tuple(x)).lowered(work["names"])
+    return Program(**lowered.encoded(OPCODES)), tuple(x.values())
+
+
+def mine(name, work, fits, threads=1, **options):
+    """gslfit: all that fit_many gives."""
+    code, x = program(work)
+    return fit_many(code, work["y"][:fits], x, None, work["start"][:fits], None, threads=threads, **options)
+
+
+def contenders(folder):
+    """name -> (function, share of the fits), those that are here; and why the others aren't."""
+    found, missing = {MINE: (lambda *args: mine(*args)["v"], 1.0)}, []
+    for name in c_peers.PEERS:
+        try:
+            found[name] = c_peers.Peer(name, folder), 1.0
+        except RuntimeError as error:
+            missing.append(str(error))
+    for name, (function, share) in python_peers.PEERS.items():
+        try:
+            work = workloads.peaks(200)
+            function("peaks", work, 2)
+            found[name] = function, share
+        except ImportError as error:
+            missing.append(f"{name}: {error}")
+    return found, missing
+
+
+def timed(function, *args):
+    """Seconds and result."""
+    begun = time.perf_counter()
+    result = function(*args)
+    return time.perf_counter() - begun, result
+
+
+def measure(name, work, found, repeats):
+    """Rows of a batch workload: name, fits/s, converged fraction, worst deviation in standard errors."""
+    total = len(work["y"])
+    reference = mine(name, work, total, method="lmsder", xtol=1e-13, ftol=1e-13, gtol=1e-13, threads=os.cpu_count() or 1)
+    n, p = work["y"].shape[1], work["start"].shape[1]
+    stderr = np.sqrt(reference["covariance"] * (reference["chisqr"] / (n - p))[:, None])
+    times, values = {each: [] for each in found}, {}
+    for each, (function, share) in found.items():          # warm: caches, compilers
+        function(name, work, max(2, int(.02 * share * total)))
+    for _ in range(repeats):
+        for each, (function, share) in found.items():
+            fits = max(2, int(share * total))
+            seconds, values[each] = timed(function, name, work, fits)
+            times[each].append(fits / seconds)
+    rows = []
+    for each in found:
+        away = (np.abs(values[each] - reference["v"][:len(values[each])]) / stderr[:len(values[each])]).max(axis=1)
+        rows.append((each, statistics.median(times[each]), float(np.mean(away < 1e-4)), float(np.nanmax(away))))
+    return rows
+
+
+def table(name, work, rows):
+    """A workload's rows as Markdown."""
+    rate = {row[0]: row[1] for row in rows}
+    lines = [f"## {name}: {len(work['y'])} fits, {work['y'].shape[1]} points, {work['start'].shape[1]} parameters", "",
+             f"`{work['formula']}`", "",
+             "| how | fits/s | times GSL in C | converged | worst deviation, standard errors |", "|---|---:|---:|---:|---:|"]
+    for each, speed, converged, away in sorted(rows, key=lambda row: -row[1]):
+        shown = f"**{each}**" if each == MINE else each
+        ratio = f"{speed / rate[GSL]:.3g}" if GSL in rate else ""
+        lines.append(f"| {shown} | {speed:,.0f} | {ratio} | {100 * converged:.2f} % | {away:.0e} |")
+    others = [speed for each, speed, *_ in rows if each in c_peers.PEERS and each not in (HAND,)]
+    if others:
+        lines += ["", f"{rate[MINE] / max(others):.1f} times the fastest C or C++ peer"
+                  + (f"; {100 * rate[MINE] / rate[HAND]:.0f} % of the same formula by hand in C." if HAND in rate else ".")]
+    return [*lines, ""]
+
+
+def pin(cores):
+    """Keep to some of the cores, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+def threads_table(cores, repeats):
+    """Two threads against one, on the batches and on one long curve; with GSL on the long one."""
+    lines = ["## Threads, and one long curve", "", "| workload | one thread, s | two threads, s | ratio | GSL in C, s | times GSL, one thread |",
+             "|---|---:|---:|---:|---:|---:|"]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            gsl = c_peers.Peer(GSL, folder)
+        except RuntimeError:
+            gsl = None
+        for name in (*BATCHES, "long_curve"):
+            work = getattr(workloads, name)()
+            long = name == "long_curve"
+            if not long:
+                work = {**work, "y": np.tile(work["y"], (5, 1)), "start": np.tile(work["start"], (5, 1))}
+            seconds = {1: [], 2: []}
+            for _ in range(repeats):
+                for threads in (1, 2):
+                    pin(cores if threads == 2 else {min(cores)})
+                    seconds[threads].append(timed(lambda: mine(name, work, len(work["y"]), threads))[0])  # noqa: B023
+            one, two = (statistics.median(seconds[threads]) for threads in (1, 2))
+            pin({min(cores)})
+            theirs = min(timed(gsl, name, work, 1)[0] for _ in range(3)) if long and gsl else None
+            lines.append(f"| {name} | {one:.4f} | {two:.4f} | {one / two:.2f} | "
+                         + (f"{theirs:.2f} | {theirs / one:.0f} |" if theirs else " | |"))
+            pin(cores)
+    return [*lines, ""]
+
+
+def processor():
+    """The processor's name."""
+    try:
+        return next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return "unknown processor"
+
+
+def main():
+    """Run it all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--write", action="store_true", help=f"write {OUT.name} instead of printing")
+    parser.add_argument("--only", nargs="*", default=BATCHES, choices=BATCHES)
+    options = parser.parse_args()
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0, 1}
+    lines = ["# Benchmarks", "", *__doc__.splitlines()[2:], "",
+             f"{processor()}, instruction set {instruction_set()}, medians of {options.repeats}; written by `make bench`.", ""]
+    with tempfile.TemporaryDirectory() as folder:
+        found, missing = contenders(folder)
+        pin({min(cores)})
+        for name in options.only:
+            work = getattr(workloads, name)()
+            lines += table(name, work, measure(name, work, found, options.repeats))
+        pin(cores)
+    lines += threads_table(cores, options.repeats)
+    lines += [f"Not here: {each}" for each in missing]
+    text = "\n".join(lines).rstrip() + "\n"
+    print(text)
+    if options.write:
+        OUT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
