@@ -109,6 +109,7 @@ def extension(name, *c_sources, depends=()):
 ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa_*.c"))]
 
 EXTENSIONS = [
+    extension("_function"),
     extension("_multifit", "src/loop.c", "src/guard.c"),
     extension("_nlinear", "src/loop.c", "src/guard.c"),
     extension("_siman"),

@@ -5,7 +5,7 @@ from numpy import float64
 from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
-from gslfit._multifit import Function_fdf
+from gslfit._function import Function_fdf
 from gslfit.outcome import Outcome
 
 _Floats = NDArray[float64]

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [line.split() for line in """
 errors
 outcome pointers
+_function
 report
 markup printfuncs
 _multifit _nlinear _siman _linalg _differences

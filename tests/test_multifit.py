@@ -4,6 +4,7 @@ import doctest
 import numpy as np
 import pytest
 
+import gslfit._function
 import gslfit._multifit
 import gslfit.multifit
 import gslfit.multifit.fits
@@ -251,7 +252,8 @@ def test_covar():
         covar(np.where(np.arange(30).reshape(10, 3) == 5, np.nan, J), 0.0)
 
 
-@pytest.mark.parametrize("module", [gslfit._multifit, gslfit.multifit, gslfit.multifit.fits], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [gslfit._function, gslfit._multifit, gslfit.multifit, gslfit.multifit.fits],
+                         ids=lambda module: module.__name__)
 def test_docstrings_run(module):
     """The examples in the docstrings are true."""
     assert doctest.testmod(module).failed == 0

@@ -27,8 +27,9 @@ Examples
 >>> solver.position().round(6).tolist()
 [5.0, 0.1, 1.0]
 """
+from gslfit._function import Function_fdf
 from gslfit._multifit import FdfSolver as _FdfSolver
-from gslfit._multifit import Function_fdf, covar, gradient, test_delta, test_gradient
+from gslfit._multifit import covar, gradient, test_delta, test_gradient
 from gslfit._nlinear import LargeSolver, NonlinearSolver
 from gslfit.multifit.fits import FitResult, fit
 from gslfit.multifit.types import TYPES

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._multifit import FdfSolver, Function_fdf, covar
+from gslfit._function import Function_fdf
+from gslfit._multifit import FdfSolver, covar
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
 from gslfit.multifit.guesses import from_data
 from gslfit.multifit.types import TYPES, FitType, Floats
