@@ -11,36 +11,23 @@ section 8.6)
 Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
 comes with the two values of the first.
 """
-from libc.math cimport INFINITY, NAN, cbrt, fabs, fmax, fmin, isfinite, isnan, sqrt
-
 import numpy as np
+
+from libc.math cimport NAN, cbrt, fmin, isnan
+from libc.string cimport memcpy
+
+include "vectors.pxi"
 
 cdef double EPS = 2.220446049250313e-16
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 
 
-cdef double norm_of(const double[::1] a) noexcept nogil:
-    """The Euclidean norm, NaN or infinite where an element is."""
-    cdef double total = 0, big = 0
-    cdef Py_ssize_t i
-    for i in range(a.shape[0]):
-        total += a[i] * a[i]
-    if 1e-280 < total < 1e280 or isnan(total):
-        return sqrt(total)
-    for i in range(a.shape[0]):
-        big = fmax(big, fabs(a[i]))
-    if big == 0 or not isfinite(big):
-        return big
-    total = 0
-    for i in range(a.shape[0]):
-        total += (a[i] / big) * (a[i] / big)
-    return big * sqrt(total)
-
-
-def length(const double[::1] a):
+def length(a):
     """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
-    return norm_of(a)
+    if not is_plain(a):
+        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
+    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
 
 
 cdef class Differences:
@@ -69,20 +56,26 @@ cdef class Differences:
 
     cdef readonly object fun, norms, lengths, bends
     cdef readonly double precision, unit
-    cdef const double[::1] low, high
     cdef readonly object lower, upper
-    cdef double[::1] d, L, bend
-    cdef Py_ssize_t p
+    cdef double *low
+    cdef double *high
+    cdef double *d
+    cdef double *L
+    cdef double *bend
+    cdef Py_ssize_t n, p
 
     def __init__(self, fun, lower, upper, double precision=EPS, double unit=1.):
         self.fun, self.precision, self.unit = fun, precision, unit
-        self.lower, self.upper = lower, upper
-        self.low, self.high = lower, upper
         self.p = lower.shape[0]
-        self.norms, self.lengths, self.bends = np.zeros(self.p), np.full(self.p, NAN), np.zeros(self.p)
-        self.d, self.L, self.bend = self.norms, self.lengths, self.bends
+        self.lower, self.upper = lower, upper
+        self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
+        self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
+        self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            self.d[j], self.L[j], self.bend[j] = 0, NAN, 0
 
-    def forward(self, const double[::1] x, const double[::1] r):
+    def forward(self, x, r):
         """Return the Jacobian at x by forward differences, p evaluations.
 
         Parameters
@@ -96,44 +89,56 @@ cdef class Differences:
         ndarray, shape (n, p)
             A column that can't be evaluated is zero.
         """
-        columns = np.empty((self.p, r.shape[0]))
-        cdef double[:, ::1] J = columns
-        cdef double size = self._size(x, r)
-        cdef double norm = norm_of(r)
+        cdef const double *at = numbers(x, self.p)
+        cdef const double *value = self._values(r)
+        cdef double size = self._size(at, value), norm = norm_of(value, self.n)
         cdef Py_ssize_t j
-        trial = np.array(x)
+        columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
-            self._forward_column(J[j], j, trial, x, r, self._step(j, x, norm, size, False), size)
-        self._measure(J)
-        return columns.T
+            self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
+        self._measure(data_of(columns))
+        return cnp.PyArray_Transpose(columns, NULL)
 
-    def central(self, const double[::1] x, const double[::1] r):
+    def central(self, x, r):
         """Return the Jacobian at x by centred differences, 2p evaluations, more where a column proves curved.
 
         Parameters and result are those of `forward`.
         """
-        columns = np.empty((self.p, r.shape[0]))
-        cdef double[:, ::1] J = columns
-        cdef double size = self._size(x, r), norm = norm_of(r), step, bent
+        cdef const double *at = numbers(x, self.p)
+        cdef const double *value = self._values(r)
+        cdef double size = self._size(at, value), norm = norm_of(value, self.n), step, bent
+        cdef double *column
         cdef Py_ssize_t j
-        trial = np.array(x)
+        columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
-            step = self._step(j, x, norm, size, True)
-            bent = self._central_column(J[j], j, trial, x, r, step)
+            column = data_of(columns) + j * self.n
+            step = self._step(j, at, norm, size, True)
+            bent = self._central_column(column, j, trial, at, value, step)
             if bent > CURVED:
-                self._recentre(J[j], j, trial, x, r, step, bent, size)
-        self._measure(J)
-        return columns.T
+                self._recentre(column, j, trial, at, value, step, bent, size)
+        self._measure(data_of(columns))
+        return cnp.PyArray_Transpose(columns, NULL)
 
-    cdef double _size(self, const double[::1] x, const double[::1] r) noexcept:
+    cdef const double *_values(self, object r) except NULL:
+        """Where the residuals are, and how many."""
+        self.n = len(r)
+        return numbers(r, self.n)
+
+    cdef cnp.ndarray _columns(self):
+        """Room for the Jacobian's columns, one after the other."""
+        cdef cnp.npy_intp[2] shape
+        shape[0], shape[1] = self.p, self.n
+        return cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
+
+    cdef double _size(self, const double *x, const double *r) noexcept:
         """The size Y of what the residual is computed from."""
-        cdef double size = norm_of(r)
+        cdef double size = norm_of(r, self.n)
         cdef Py_ssize_t j
         for j in range(self.p):
             size = fmax(size, self.d[j] * fabs(x[j]))
         return size
 
-    cdef double _step(self, Py_ssize_t j, const double[::1] x, double norm, double size, bint central) noexcept:
+    cdef double _step(self, Py_ssize_t j, const double *x, double norm, double size, bint central) noexcept:
         """The step that balances truncation and rounding."""
         cdef double e = self.precision, scale = fabs(x[j]), far, width, step
         if scale == 0:
@@ -152,11 +157,11 @@ cdef class Differences:
         # what is below a parameter's own rounding, or beyond any local picture of it, is no step
         return fmin(fmax(step, 8 * EPS * fabs(x[j])), 1e-2 * scale)
 
-    cdef int _forward_column(self, double[::1] column, Py_ssize_t j, trial, const double[::1] x, const double[::1] r, double step,
+    cdef int _forward_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step,
                              double size) except -1:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
-        cdef double[::1] at = trial
-        cdef const double[::1] value
+        cdef double *at = data_of(trial)
+        cdef const double *value
         cdef double base = x[j], moved = 0, change = INFINITY, own
         cdef Py_ssize_t i, _
         for _ in range(6):
@@ -164,11 +169,12 @@ cdef class Differences:
                 step = -step
             at[j] = base + step
             moved = at[j] - base
-            value = self.fun(trial)
+            out = self.fun(trial)
+            value = numbers(out, self.n)
             at[j] = base
-            for i in range(column.shape[0]):
+            for i in range(self.n):
                 column[i] = value[i] - r[i]
-            change = norm_of(column)
+            change = norm_of(column, self.n)
             if not change < INFINITY:           # not finite there: look closer, on the other side
                 step = -step / 8
             elif self.d[j] == 0 and change < DULL * self.precision * size and (base == 0 or fabs(step) < 1e-3 * fabs(base)):
@@ -179,18 +185,19 @@ cdef class Differences:
                 step *= sqrt(self.precision) * size / change
             else:
                 break
-        for i in range(column.shape[0]):
+        for i in range(self.n):
             column[i] = column[i] / moved if change < INFINITY else 0.
         return 0
 
-    cdef double _central_column(self, double[::1] column, Py_ssize_t j, trial, const double[::1] x, const double[::1] r,
+    cdef double _central_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r,
                                 double step) except -1:
         """Fill a column with the centred difference; return by what share its two halves differ.
 
         Next to a bound, or to where the residual is not finite, the three-point formula on the inner side serves.
         """
-        cdef double[::1] at = trial
-        cdef const double[::1] ahead, behind
+        cdef double *at = data_of(trial)
+        cdef const double *ahead
+        cdef const double *behind
         cdef double base = x[j], up, down, total, second, bend, along
         cdef Py_ssize_t i, _
         for _ in range(4):
@@ -198,22 +205,24 @@ cdef class Differences:
                 break
             at[j] = base + step
             up = at[j]
-            ahead = self.fun(trial)
+            out = self.fun(trial)
+            ahead = numbers(out, self.n)
             at[j] = base - step
             down = at[j]
-            behind = self.fun(trial)
+            other = self.fun(trial)
+            behind = numbers(other, self.n)
             at[j] = base
             total = bend = along = 0
-            for i in range(column.shape[0]):
+            for i in range(self.n):
                 column[i] = ahead[i] - behind[i]
                 second = ahead[i] + behind[i] - 2 * r[i]
                 bend += second * second
                 along += second * r[i]
-            total = norm_of(column)
+            total = norm_of(column, self.n)
             if not total < INFINITY:
                 step /= 8
                 continue
-            for i in range(column.shape[0]):
+            for i in range(self.n):
                 column[i] /= up - down
             if total == 0:
                 self.L[j], self.bend[j] = NAN, 0
@@ -224,10 +233,11 @@ cdef class Differences:
         self._inner_column(column, j, trial, x, r, step)
         return 0.
 
-    cdef int _inner_column(self, double[::1] column, Py_ssize_t j, trial, const double[::1] x, const double[::1] r, double step) except -1:
+    cdef int _inner_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
         """Fill a column with the three-point difference on the side where the residual can be evaluated."""
-        cdef double[::1] at = trial
-        cdef const double[::1] near, far
+        cdef double *at = data_of(trial)
+        cdef const double *near
+        cdef const double *far
         cdef double base = x[j], side
         cdef Py_ssize_t i, attempt
         self.L[j], self.bend[j] = NAN, 0
@@ -238,34 +248,38 @@ cdef class Differences:
             if base + 2 * side > self.high[j] or base + 2 * side < self.low[j]:
                 continue
             at[j] = base + side
-            near = self.fun(trial)
+            out = self.fun(trial)
+            near = numbers(out, self.n)
             at[j] = base + 2 * side
-            far = self.fun(trial)
+            other = self.fun(trial)
+            far = numbers(other, self.n)
             at[j] = base
-            for i in range(column.shape[0]):
+            for i in range(self.n):
                 column[i] = (4 * near[i] - far[i] - 3 * r[i]) / (2 * side)
-            if norm_of(column) < INFINITY:
+            if norm_of(column, self.n) < INFINITY:
                 return 0
-        column[:] = 0.
+        for i in range(self.n):
+            column[i] = 0
         return 0
 
-    cdef int _recentre(self, double[::1] column, Py_ssize_t j, trial, const double[::1] x, const double[::1] r, double step, double bent,
+    cdef int _recentre(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step, double bent,
                        double size) except -1:
         """Take a curved column again with the step its measured length asks for."""
-        cdef double reach = self.L[j], bend = self.bend[j], norm = norm_of(column), better
+        cdef double reach = self.L[j], bend = self.bend[j], norm = norm_of(column, self.n), better
         if not norm > 0:
             return 0
         better = cbrt(3 * self.precision * size / norm) * cbrt(reach) * cbrt(reach)
         if not 8 * EPS * fabs(x[j]) < better < 0.5 * step:
             return 0
-        kept = np.array(column)
+        cdef cnp.ndarray kept = new_vector(self.n)
+        memcpy(data_of(kept), column, self.n * sizeof(double))
         if self._central_column(column, j, trial, x, r, better) > bent:     # that was rounding, not curvature
-            column[:] = kept
+            memcpy(column, data_of(kept), self.n * sizeof(double))
             self.L[j], self.bend[j] = NAN, bend
         return 0
 
-    cdef int _measure(self, double[:, ::1] J) noexcept:
+    cdef int _measure(self, const double *columns) noexcept:
         cdef Py_ssize_t j
         for j in range(self.p):
-            self.d[j] = norm_of(J[j])
+            self.d[j] = norm_of(columns + j * self.n, self.n)
         return 0

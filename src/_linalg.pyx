@@ -6,47 +6,27 @@ Householder QR with column pivoting: Golub and Van Loan, Matrix Computations, se
 with g = J^T r; S is the part of chi-square's second derivative that J^T J leaves out, sum_i r_i d2r_i, as far as it is known
 (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J costs nothing here: the iteration corrects itself.
 """
-from libc.math cimport INFINITY, fabs, fmax, fmin, isfinite, sqrt
-
 import numpy as np
 
-cdef double SMALL = 1e-2        # share of its uncertainty that a value near zero is measured against
-cdef double FELT = 1e-4         # what a change of the residual by its own length counts: chi-square is to be settled too
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport fmin
+from libc.string cimport memset
+
+include "vectors.pxi"
+
 cdef Py_ssize_t TALL = 20000    # elements above which LAPACK's blocked QR reduces the matrix first
-
-
-cdef double column_norm(const double *a, Py_ssize_t n) noexcept nogil:
-    """The Euclidean norm of a contiguous column, safe from overflow and underflow."""
-    cdef double big = 0, total = 0, scaled
-    cdef Py_ssize_t i
-    for i in range(n):
-        total += a[i] * a[i]
-    if 1e-280 < total < 1e280:
-        return sqrt(total)
-    for i in range(n):
-        if not fabs(a[i]) <= big:
-            big = fabs(a[i])
-    if big == 0 or not isfinite(big):
-        return big
-    total = 0
-    for i in range(n):
-        scaled = a[i] / big
-        total += scaled * scaled
-    return big * sqrt(total)
 
 
 cdef Py_ssize_t householder(double *a, Py_ssize_t n, Py_ssize_t q, Py_ssize_t *pivot, double tol) noexcept nogil:
     """Reduce the column-major n x q matrix to R in place, columns swapped as pivot says; return the rank."""
     cdef Py_ssize_t i, j, k, best, rank = 0
-    cdef double norm, top, dot, alpha, swap, first = 0
+    cdef double norm, top, half, alpha, swap, first = 0
     cdef double *u
     cdef double *v
     for k in range(min(n, q)):
         best, top = k, -1
         for j in range(k, q):
-            norm = 0
-            for i in range(k, n):
-                norm += a[j * n + i] * a[j * n + i]
+            norm = dot(a + j * n + k, a + j * n + k, n - k)
             if norm > top:
                 best, top = j, norm
         if best != k:
@@ -65,43 +45,24 @@ cdef Py_ssize_t householder(double *a, Py_ssize_t n, Py_ssize_t q, Py_ssize_t *p
         if u[k] > 0:
             alpha = -alpha
         u[k] -= alpha
-        dot = alpha * u[k]              # = -|u|^2 / 2
+        half = alpha * u[k]             # = -|u|^2 / 2
         for j in range(k + 1, q):
             v = a + j * n
-            norm = 0
-            for i in range(k, n):
-                norm += u[i] * v[i]
-            norm /= dot
+            norm = dot(u + k, v + k, n - k) / half
             for i in range(k, n):
                 v[i] += norm * u[i]
         u[k] = alpha
     return rank
 
 
-cdef double relative_size(const double[::1] step, const double[::1] x, const double[::1] d, double norm) noexcept nogil:
-    """The largest size of a step: relative to the value, and, less strictly, by what it changes the residual.
-
-    A value that is small beside what changes the residual by its own length, about its uncertainty, is measured against a share of that.
-    """
-    cdef double worst = 0, own, reach
-    cdef Py_ssize_t j
-    for j in range(step.shape[0]):
-        if step[j] != 0:
-            reach = norm / d[j] if d[j] > 0 else 0.
-            own = fmax(fabs(x[j]), SMALL * reach)
-            worst = fmax(worst, fabs(step[j]) / own if own > 0 else INFINITY)
-            if d[j] > 0:
-                worst = fmax(worst, FELT * fabs(step[j]) / reach if reach > 0 else INFINITY)
-    return worst
-
-
-def relative(const double[::1] step, const double[::1] x, const double[::1] norms, double norm):
+def relative(step, x, norms, double norm):
     """Return the relative size of a step at x, given the lengths of the Jacobian's columns and that of the residual.
 
     The largest over the parameters of ``|step_j| / max(|x_j|, 0.01 norm/norms_j)`` and, so that chi-square is settled too, a
     ten-thousandth of ``norms_j |step_j| / norm``.
     """
-    return relative_size(step, x, norms, norm)
+    cdef Py_ssize_t p = len(step)
+    return relative_size(numbers(step, p), numbers(x, p), numbers(norms, p), norm, p)
 
 
 cdef class ScaledQR:
@@ -125,112 +86,151 @@ cdef class ScaledQR:
 
     cdef readonly Py_ssize_t n, p, rank
     cdef readonly object norms, J
-    cdef const double[::1, :] columns
-    cdef double[::1, :] R
-    cdef Py_ssize_t[::1] order
-    cdef double[::1] d
-    cdef double[::1, :] H           # a Cholesky factor of R^T R + S, scaled and pivoted
+    cdef Py_ssize_t count           # columns that take part
+    cdef Py_ssize_t rows            # of R: n, or fewer where LAPACK has been there before
+    cdef const double *columns
+    cdef double *d
+    cdef Py_ssize_t *order
+    cdef double *memory             # R, column by column, then H, which is a Cholesky factor of R^T R + S, scaled and pivoted
+    cdef double *R
+    cdef double *H
     cdef bint newton
 
     def __init__(self, J, double tol=1e-14, held=None):
-        cdef Py_ssize_t i, j, c, q
-        cdef double[::1, :] work
-        cdef Py_ssize_t[::1] order
-        self.J = np.asfortranarray(J, dtype=np.float64)
-        self.columns = self.J
-        self.n, self.p = self.columns.shape[0], self.columns.shape[1]
-        self.norms = np.zeros(self.p)
-        self.d = self.norms
-        free = np.arange(self.p) if held is None else np.flatnonzero(~held)
-        self.order = order = np.ascontiguousarray(free, dtype=np.intp)
-        q = order.shape[0]
-        scaled = np.empty((self.n, q), order="F")
-        work = scaled
-        for c in range(q):
-            j = order[c]
-            self.d[j] = column_norm(&self.columns[0, j], self.n)
-            if not isfinite(self.d[j]):
-                self.d[j] = 0
-            for i in range(self.n):
-                work[i, c] = self.columns[i, j] / self.d[j] if self.d[j] > 0 else 0.
+        cdef Py_ssize_t j, q = 0
+        if not (type(J) is cnp.ndarray and cnp.PyArray_TYPE(J) == cnp.NPY_DOUBLE and cnp.PyArray_ISFARRAY_RO(J)):
+            J = np.asfortranarray(J, dtype=np.float64)
+        self.J = J
+        self.n, self.p = J.shape
+        self.columns = data_of(J)
+        self.norms = new_vector(self.p)
+        self.d = data_of(self.norms)
+        PyMem_Free(self.memory)
+        PyMem_Free(self.order)
+        self.memory = <double *>PyMem_Malloc((self.n * self.p + self.p * self.p + 1) * sizeof(double))
+        self.order = <Py_ssize_t *>PyMem_Malloc((self.p + 1) * sizeof(Py_ssize_t))
+        if self.memory == NULL or self.order == NULL:
+            raise MemoryError
+        for j in range(self.p):
+            self.d[j] = 0
+            if held is None or not held[j]:
+                self.order[q] = j
+                q += 1
+        self.count, self.rows, self.R = q, self.n, self.memory
+        self._scale()
         if self.n * q > TALL and self.n > 2 * q:
-            work = np.asfortranarray(np.linalg.qr(scaled, mode="r"))
-        if q:
-            with nogil:
-                self.rank = householder(&work[0, 0], work.shape[0], q, &order[0], tol)
-        self.R = work
+            self._reduce()
+        self.H = self.R + self.rows * self.count
+        with nogil:
+            self.rank = householder(self.R, self.rows, q, self.order, tol) if q else 0
 
-    def curve(self, const double[:, ::1] S):
+    def __dealloc__(self):
+        PyMem_Free(self.memory)
+        PyMem_Free(self.order)
+
+    cdef void _scale(self) noexcept:
+        """Fill R with the columns that take part, scaled to length one."""
+        cdef Py_ssize_t i, c, j
+        cdef const double *column
+        cdef double *to
+        cdef double own
+        for c in range(self.count):
+            j = self.order[c]
+            column, to = self.columns + j * self.n, self.R + c * self.n
+            own = norm_of(column, self.n)
+            if not isfinite(own):
+                own = 0
+            self.d[j] = own
+            for i in range(self.n):
+                to[i] = column[i] / own if own > 0 else 0.
+
+    cdef int _reduce(self) except -1:
+        """Let LAPACK make a tall R square."""
+        cdef Py_ssize_t i, c
+        cdef cnp.npy_intp[2] shape
+        cdef const double[:, :] square
+        shape[0], shape[1] = self.count, self.n
+        square = np.linalg.qr(cnp.PyArray_SimpleNewFromData(2, shape, cnp.NPY_DOUBLE, self.R).T, mode="r")
+        self.rows = square.shape[0]
+        for c in range(self.count):
+            for i in range(self.rows):
+                self.R[c * self.rows + i] = square[i, c]
+        return 0
+
+    def curve(self, second):
         """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then they are hearsay."""
+        cdef const double *S = self._second(second)
         cdef Py_ssize_t a, b, c, k = self.rank
         cdef double total
-        factor = np.empty((k, k), order="F")
-        cdef double[::1, :] H = factor
+        cdef double *H = self.H
         self.newton = False
         for b in range(k):
             for a in range(b + 1):
-                total = S[self.order[a], self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
+                total = S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
                 for c in range(a + 1):
-                    total += self.R[c, a] * self.R[c, b]
+                    total += self.R[a * self.rows + c] * self.R[b * self.rows + c]
                 for c in range(a):
-                    total -= H[c, a] * H[c, b]
+                    total -= H[a * k + c] * H[b * k + c]
                 if a < b:
-                    H[a, b] = total / H[a, a]
-                elif 0.1 < total / (self.R[a, a] * self.R[a, a]) < 10:
-                    H[b, b] = sqrt(total)
+                    H[b * k + a] = total / H[a * k + a]
+                elif 0.1 < total / (self.R[a * self.rows + a] * self.R[a * self.rows + a]) < 10:
+                    H[b * k + b] = sqrt(total)
                 else:
                     return
-        self.H = H
         self.newton = True
 
-    def bend(self, const double[:, ::1] S):
+    def bend(self, second):
         """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
         cdef Py_ssize_t a, b, c, k = self.rank
+        cdef const double *S = self._second(second)
         cdef double total = 0
-        cdef double[::1, :] M = np.empty((k, k), order="F")
+        work = new_vector(k * k)
+        cdef double *M = data_of(work)
         for a in range(k):
             for b in range(k):
-                M[a, b] = S[self.order[a], self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
+                M[b * k + a] = S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
         for b in range(k):              # R^-T from the left
             for a in range(k):
                 for c in range(a):
-                    M[a, b] -= self.R[c, a] * M[c, b]
-                M[a, b] /= self.R[a, a]
+                    M[b * k + a] -= self.R[a * self.rows + c] * M[b * k + c]
+                M[b * k + a] /= self.R[a * self.rows + a]
         for a in range(k):              # R^-1 from the right
             for b in range(k):
                 for c in range(b):
-                    M[a, b] -= M[a, c] * self.R[c, b]
-                M[a, b] /= self.R[b, b]
-                total += M[a, b] * M[a, b]
+                    M[b * k + a] -= M[c * k + a] * self.R[b * self.rows + c]
+                M[b * k + a] /= self.R[b * self.rows + b]
+                total += M[b * k + a] * M[b * k + a]
         return sqrt(total)
 
-    def step(self, const double[::1] r):
+    cdef const double *_second(self, object S) except NULL:
+        """Where second derivatives, shape (p, p), are."""
+        if not (type(S) is cnp.ndarray and cnp.PyArray_TYPE(S) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY_RO(S)
+                and cnp.PyArray_SIZE(S) == self.p * self.p):
+            raise ValueError(f"second derivatives are a contiguous float64 array of shape {(self.p, self.p)}")
+        return data_of(S)
+
+    def step(self, r):
         """Return the s that minimises ``|J s + r|``, zero in columns left out or linearly dependent."""
-        out = np.zeros(self.p)
-        cdef double[::1] g = np.empty(self.p), s = out
-        self._gradient(r, g)
-        self._solve(g, s, False)
+        cdef cnp.ndarray out = new_vector(self.p), g = new_vector(self.p)
+        self._gradient(numbers(r, self.n), data_of(g))
+        self._solve(data_of(g), data_of(out), False)
         return out
 
     def solve(self, g):
         """Return ``-(J^T J)^-1 g`` for a gradient ``g``, shape (p,)."""
-        out = np.zeros(self.p)
-        cdef double[::1] s = out
-        self._solve(np.ascontiguousarray(g, dtype=np.float64), s, False)
+        cdef cnp.ndarray out = new_vector(self.p), slope = np.ascontiguousarray(g, dtype=np.float64)
+        self._solve(numbers(slope, self.p), data_of(out), False)
         return out
 
-    cdef void _gradient(self, const double[::1] r, double[::1] g) noexcept nogil:
-        cdef Py_ssize_t i, j
-        cdef double total
+    cdef void _gradient(self, const double *r, double *g) noexcept nogil:
+        cdef Py_ssize_t j
         for j in range(self.p):
-            total = 0
-            for i in range(self.n):
-                total += self.columns[i, j] * r[i]
-            g[j] = total
+            g[j] = dot(self.columns + j * self.n, r, self.n)
 
-    cdef void _solve(self, const double[::1] g, double[::1] s, bint newton) noexcept nogil:
+    cdef void _solve(self, const double *g, double *s, bint newton) noexcept nogil:
         """Solve for a step by the pivoted triangle, or by that of R^T R + S."""
-        cdef double[::1, :] T = self.H if newton and self.newton else self.R
+        cdef const double *T = self.H if newton and self.newton else self.R
+        cdef Py_ssize_t ld = self.rank if newton and self.newton else self.rows
         cdef Py_ssize_t i, j, a, b
         for i in range(self.p):
             s[i] = 0
@@ -238,17 +238,17 @@ cdef class ScaledQR:
             a = self.order[i]
             s[a] = -g[a] / self.d[a]
             for j in range(i):
-                s[a] -= T[j, i] * s[self.order[j]]
-            s[a] /= T[i, i]
+                s[a] -= T[i * ld + j] * s[self.order[j]]
+            s[a] /= T[i * ld + i]
         for i in range(self.rank - 1, -1, -1):
             a = self.order[i]
             for j in range(i + 1, self.rank):
                 b = self.order[j]
-                s[a] -= T[i, j] * s[b] * self.d[b]      # s[b] is in its own units already
-            s[a] /= T[i, i]
+                s[a] -= T[j * ld + i] * s[b] * self.d[b]      # s[b] is in its own units already
+            s[a] /= T[i * ld + i]
             s[a] /= self.d[a]
 
-    def contract(self, fun, x0, r0, const double[:, ::1] S, lower, upper, double digits, double share, double error, double precision,
+    def contract(self, fun, x0, r0, second, lower, upper, double digits, double share, double error, double precision,
                  double ratio):
         """Repeat steps while they contract.
 
@@ -260,7 +260,7 @@ cdef class ScaledQR:
             Where J was taken.
         r0 : ndarray, shape (n,)
             The residual there.
-        S : ndarray, shape (p, p)
+        second : ndarray, shape (p, p)
             Known second derivatives.
         lower, upper : ndarray, shape (p,)
         digits : float
@@ -283,21 +283,31 @@ cdef class ScaledQR:
         crossed : bool
             A bound was reached: the columns to be held may have changed.
         """
-        cdef const double[::1] low = lower, high = upper, at = x0, begin = x0, value = r0
-        cdef double[::1] g = np.empty(self.p), s = np.empty(self.p), moved = np.zeros(self.p), new
-        cdef double norm = column_norm(&value[0], self.n), before = INFINITY, size, noise, drop, model, change, trial_norm
+        cdef const double *S = self._second(second)
+        cdef const double *low = numbers(lower, self.p)
+        cdef const double *high = numbers(upper, self.p)
+        cdef const double *begin = numbers(x0, self.p)
+        cdef const double *at = begin
+        cdef const double *value = numbers(r0, self.n)
+        cdef cnp.ndarray work = new_vector(3 * self.p)
+        cdef double *g = data_of(work)
+        cdef double *s = g + self.p
+        cdef double *moved = s + self.p
+        cdef double *new
+        cdef double norm = norm_of(value, self.n), before = INFINITY, size, noise, drop, model, change, trial_norm
         cdef Py_ssize_t i, j, _
         cdef bint crossed
+        memset(moved, 0, self.p * sizeof(double))
         x, r = x0, r0
         for _ in range(60):
             self._gradient(value, g)
             if self.newton:
                 for i in range(self.p):
                     for j in range(self.p):
-                        g[i] += S[i, j] * moved[j]
+                        g[i] += S[i * self.p + j] * moved[j]
             self._solve(g, s, True)
-            size = relative_size(s, at, self.d, norm)
-            if size <= fmax(digits, share * relative_size(moved, at, self.d, norm)):
+            size = relative_size(s, at, self.d, norm, self.p)
+            if size <= fmax(digits, share * relative_size(moved, at, self.d, norm, self.p)):
                 return x, r, True, False
             model = norm
             for j in range(self.p):
@@ -307,13 +317,13 @@ cdef class ScaledQR:
             for i in range(self.n):
                 change = 0
                 for j in range(self.p):
-                    change += self.columns[i, j] * s[j]
+                    change += self.columns[j * self.n + i] * s[j]
                 drop += change * change
             drop = sqrt(drop)
             if size > ratio * before:
                 return x, r, drop <= noise, False
-            trial = np.empty(self.p)
-            new = trial
+            trial = new_vector(self.p)
+            new = data_of(trial)
             crossed = False
             for j in range(self.p):
                 new[j] = at[j] + s[j]
@@ -321,13 +331,13 @@ cdef class ScaledQR:
                     new[j] = fmin(fmax(new[j], low[j]), high[j])
                     crossed = True
             out = fun(trial)
-            value = out
-            trial_norm = column_norm(&value[0], self.n)
+            value = numbers(out, self.n)
+            trial_norm = norm_of(value, self.n)
             if not trial_norm <= norm + noise:      # NaN counts as worse
                 if not self.newton:
                     return x, r, False, False
                 self.newton = False
-                value = r
+                value = data_of(r)
                 continue
             x, r, at, norm, before = trial, out, new, trial_norm, size
             if crossed:
@@ -344,13 +354,13 @@ cdef class ScaledQR:
         """
         cdef Py_ssize_t i, j, c, k = self.rank
         out = np.zeros((self.p, k))
-        cdef double[:, ::1] W = out
+        cdef double *W = data_of(out)
         for c in range(k):              # column c of R^-1
             for i in range(c, -1, -1):
-                W[self.order[i], c] = 1. if i == c else 0.
+                W[self.order[i] * k + c] = 1. if i == c else 0.
                 for j in range(i + 1, c + 1):
-                    W[self.order[i], c] -= self.R[i, j] * W[self.order[j], c]
-                W[self.order[i], c] /= self.R[i, i]
+                    W[self.order[i] * k + c] -= self.R[j * self.rows + i] * W[self.order[j] * k + c]
+                W[self.order[i] * k + c] /= self.R[i * self.rows + i]
         return out
 
     def undetermined(self, double share=1e-3):
@@ -359,37 +369,39 @@ cdef class ScaledQR:
         A column without effect stands alone; of columns that only act together all are named.
         """
         cdef Py_ssize_t i, j, c, k = self.rank
-        cdef double[::1] z = np.zeros(self.p)
+        work = np.zeros(self.p)
+        cdef double *z = data_of(work)
         found = set()
-        for c in range(k, self.order.shape[0]):         # the null vector of dependent column c: R11 z = R12_c
+        for c in range(k, self.count):         # the null vector of dependent column c: R11 z = R12_c
             found.add(int(self.order[c]))
             for i in range(k - 1, -1, -1):
-                z[i] = self.R[i, c]
+                z[i] = self.R[c * self.rows + i]
                 for j in range(i + 1, k):
-                    z[i] -= self.R[i, j] * z[j]
-                z[i] /= self.R[i, i]
+                    z[i] -= self.R[j * self.rows + i] * z[j]
+                z[i] /= self.R[i * self.rows + i]
                 if fabs(z[i]) > share:
                     found.add(int(self.order[i]))
         return sorted(found)
 
-    def cosines(self, const double[::1] r):
+    def cosines(self, r):
         """Return ``|J_j . r| / (|J_j| |r|)``, shape (p,): the gradient free of scale, 0 for a column left out or without effect."""
-        out = np.zeros(self.p)
-        cdef double[::1] g = out
-        cdef double norm = column_norm(&r[0], self.n)
+        cdef const double *value = numbers(r, self.n)
+        cdef cnp.ndarray out = new_vector(self.p)
+        cdef double *g = data_of(out)
+        cdef double norm = norm_of(value, self.n)
         cdef Py_ssize_t j
-        self._gradient(r, g)
+        self._gradient(value, g)
         for j in range(self.p):
             g[j] = fabs(g[j]) / self.d[j] / norm if self.d[j] > 0 and norm > 0 else 0.
         return out
 
 
-def secant(double[:, ::1] S, const double[::1] step, const double[::1] y, const double[::1] change):
-    """Update S in place so that S step = y: Dennis, Gay and Welsch's update, sized.
+def secant(second, step, y, change):
+    """Update S, `second`, in place so that S step = y: Dennis, Gay and Welsch's update, sized.
 
     Parameters
     ----------
-    S : ndarray, shape (p, p)
+    second : ndarray, shape (p, p)
         Symmetric.
     step : ndarray, shape (p,)
         From the last Jacobian's point to the new one's.
@@ -398,14 +410,19 @@ def secant(double[:, ::1] S, const double[::1] step, const double[::1] y, const 
     change : ndarray, shape (p,)
         The gradient's change, ``J_new^T r_new - J_last^T r_last``.
     """
-    cdef Py_ssize_t i, j, p = S.shape[0]
+    cdef Py_ssize_t i, j, p = len(step)
+    cdef double *S = numbers(second.reshape(-1), p * p)
+    cdef const double *s = numbers(step, p)
+    cdef const double *want = numbers(y, p)
+    cdef const double *dg = numbers(change, p)
     cdef double along = 0, wanted = 0, has = 0, size, left, total
-    cdef double[::1] miss = np.empty(p)
+    work = new_vector(p)
+    cdef double *miss = data_of(work)
     for i in range(p):
-        along += step[i] * change[i]
-        wanted += step[i] * y[i]
+        along += s[i] * dg[i]
+        wanted += s[i] * want[i]
         for j in range(p):
-            has += step[i] * S[i, j] * step[j]
+            has += s[i] * S[i * p + j] * s[j]
     if not along > 0:
         return
     size = fmin(1., fabs(wanted) / fabs(has)) if has != 0 else 1.
@@ -413,10 +430,10 @@ def secant(double[:, ::1] S, const double[::1] step, const double[::1] y, const 
     for i in range(p):
         total = 0
         for j in range(p):
-            S[i, j] *= size
-            total += S[i, j] * step[j]
-        miss[i] = y[i] - total
-        left += step[i] * miss[i]
+            S[i * p + j] *= size
+            total += S[i * p + j] * s[j]
+        miss[i] = want[i] - total
+        left += s[i] * miss[i]
     for i in range(p):
         for j in range(p):
-            S[i, j] += (miss[i] * change[j] + change[i] * miss[j]) / along - left * change[i] * change[j] / (along * along)
+            S[i * p + j] += (miss[i] * dg[j] + dg[i] * miss[j]) / along - left * dg[i] * dg[j] / (along * along)

@@ -1,0 +1,83 @@
+# Contiguous float64 vectors as pointers, and what is done with them over and over. Included by each extension that needs it: taking a
+# memoryview costs more than all that is done with one of a fit's short vectors.
+cimport numpy as cnp
+from libc.math cimport INFINITY, fabs, fmax, isfinite, sqrt
+
+cnp.import_array()
+
+cdef double SMALL = 1e-2        # share of its uncertainty that a value near zero is measured against
+cdef double FELT = 1e-4         # what a change of the residual by its own length counts: chi-square is to be settled too
+
+
+cdef inline bint is_plain(object array) noexcept:
+    """Whether it is a contiguous float64 vector."""
+    return (type(array) is cnp.ndarray and cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_NDIM(array) == 1
+            and cnp.PyArray_ISCARRAY_RO(array))
+
+
+cdef inline cnp.ndarray new_vector(Py_ssize_t n):
+    """An array for n numbers, not set."""
+    cdef cnp.npy_intp size = n
+    return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
+
+
+cdef inline double *data_of(object array) noexcept:
+    """Where an array's numbers are."""
+    return <double *>cnp.PyArray_DATA(array)
+
+
+cdef double *numbers(object array, Py_ssize_t n) except NULL:
+    """Where the n numbers of a contiguous float64 vector are; anything else is an error."""
+    if not (is_plain(array) and cnp.PyArray_DIM(array, 0) == n):
+        raise ValueError(f"a contiguous float64 vector of {n} numbers is needed, not {array!r:.60}")
+    return <double *>cnp.PyArray_DATA(array)
+
+
+cdef double dot(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
+    """The scalar product, in four sums at once, which a compiler may put side by side."""
+    cdef double s0 = 0, s1 = 0, s2 = 0, s3 = 0
+    cdef Py_ssize_t i = 0
+    while i + 4 <= n:
+        s0 += a[i] * b[i]
+        s1 += a[i + 1] * b[i + 1]
+        s2 += a[i + 2] * b[i + 2]
+        s3 += a[i + 3] * b[i + 3]
+        i += 4
+    while i < n:
+        s0 += a[i] * b[i]
+        i += 1
+    return (s0 + s1) + (s2 + s3)
+
+
+cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:
+    """The Euclidean norm, safe from overflow and underflow; NaN or infinite where an element is."""
+    cdef double total = dot(a, a, n), big = 0, scaled
+    cdef Py_ssize_t i
+    if 1e-280 < total < 1e280 or total != total:
+        return sqrt(total)
+    for i in range(n):
+        big = fmax(big, fabs(a[i]))
+    if big == 0 or not isfinite(big):
+        return big
+    total = 0
+    for i in range(n):
+        scaled = a[i] / big
+        total += scaled * scaled
+    return big * sqrt(total)
+
+
+cdef double relative_size(const double *step, const double *x, const double *d, double norm, Py_ssize_t p) noexcept nogil:
+    """The largest size of a step: relative to the value, and, less strictly, by what it changes the residual.
+
+    A value that is small beside what changes the residual by its own length, about its uncertainty, is measured against a share of that.
+    """
+    cdef double worst = 0, own, reach
+    cdef Py_ssize_t j
+    for j in range(p):
+        if step[j] != 0:
+            reach = norm / d[j] if d[j] > 0 else 0.
+            own = fmax(fabs(x[j]), SMALL * reach)
+            worst = fmax(worst, fabs(step[j]) / own if own > 0 else INFINITY)
+            if d[j] > 0:
+                worst = fmax(worst, FELT * fabs(step[j]) / reach if reach > 0 else INFINITY)
+    return worst
