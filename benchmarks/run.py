@@ -1,4 +1,4 @@
-"""Time gslfit against its peers in one run and write the table into docs/benchmarks.md: `make bench`, or python benchmarks/run.py [--write].
+"""Time gslfit against its peers in one run; `make bench` writes the table into docs/benchmarks.md.
 
 Everything runs pinned to one core, in turn, `--repeats` times over; what is shown is the median. Each contender fits the same curves from
 the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors too, the C peers don't. The reference is GSL's
@@ -70,7 +70,7 @@ def measure(name, work, found, repeats):
     n, p = work["y"].shape[1], work["start"].shape[1]
     stderr = np.sqrt(reference["covariance"] * (reference["chisqr"] / (n - p))[:, None])
     times, values = {each: [] for each in found}, {}
-    for each, (function, share) in found.items():          # warm: caches, compilers
+    for function, share in found.values():          # warm: caches, compilers
         function(name, work, max(2, int(.02 * share * total)))
     for _ in range(repeats):
         for each, (function, share) in found.items():
@@ -109,7 +109,8 @@ def pin(cores):
 
 def threads_table(cores, repeats):
     """Two threads against one, on the batches and on one long curve; with GSL on the long one."""
-    lines = ["## Threads, and one long curve", "", "| workload | one thread, s | two threads, s | ratio | GSL in C, s | times GSL, one thread |",
+    lines = ["## Threads, and one long curve", "",
+             "| workload | one thread, s | two threads, s | ratio | GSL in C, s | times GSL, one thread |",
              "|---|---:|---:|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as folder:
         try:

@@ -22,7 +22,8 @@ typedef struct {
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
-    row *H, *covariance, *L, scale[MAX_FREE];
+    row *H, *g, *covariance, *L, scale[MAX_FREE];
+    row chisqr, cosine;
     row worst, least;  /* the greatest inflation of a variance by the others; the least pivot */
     outcome ends[LANES];
     int count;
@@ -34,10 +35,11 @@ struct lane_state {
     row *sums;
     source *g_from, *H_from;
     row *v, *dx, *g, *H, *D, *L;       /* at the last accepted point; the step from it */
-    row *trial, *trial_g, *trial_H;    /* trial is the program's free variables */
-    row chisqr, trial_chisqr, lambda, nu;
+    row *trial;                        /* the program's free variables */
+    row chisqr, lambda, nu;
     row gain, length, last_length;     /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
     row count, square;                 /* points that take part, and the sum of their squares */
+    row over_dof, rounding;            /* 1/(points - p); a variance that is the rounding of the data: a perfect fit has errors too */
     row fresh;                         /* 1 in the first evaluation of a fit */
     row end;                           /* a fit_status once the fit has ended */
     row noise;                         /* 1 where it ended because the step changes nothing that can be seen */

@@ -11,7 +11,7 @@ static row *rows(size_t count) {
 
 void lanes_free(lane_state *s) {
     if (!s) return;
-    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->trial_g, s->trial_H, s->done.H, s->done.covariance, s->done.L};
+    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->done.H, s->done.g, s->done.covariance, s->done.L};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     free(s->g_from);
     free(s->H_from);
@@ -61,12 +61,12 @@ lane_state *lanes_new(workspace *w) {
         drop_ones(s->H_from, TRIANGLE(p), w);
     }
     s->sums = rows(s->nsum);
-    s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p); s->trial_g = rows(p);
-    s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p)); s->trial_H = rows(TRIANGLE(p));
-    s->done.H = rows(TRIANGLE(p)); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
+    s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p);
+    s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p));
+    s->done.H = rows(TRIANGLE(p)); s->done.g = rows(p); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
     s->trial = (row *)w->scalars;
-    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->trial_g || !s->H || !s->L || !s->trial_H
-        || !s->done.H || !s->done.L || !s->done.covariance) {
+    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->H || !s->L
+        || !s->done.H || !s->done.g || !s->done.L || !s->done.covariance) {
         lanes_free(s);
         return NULL;
     }

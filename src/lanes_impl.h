@@ -15,56 +15,41 @@ static const double SIGMAS = 1e-6;          /* the step that would follow must b
 static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
 static const double INVISIBLE = 1e-14;      /* relative to the data: a change of the model that is rounding */
 
-static inline vd factor(const double *p, int h) { return p ? load(p + h) : SPLAT(1.0); }
-
-/* The trial's chi-square, J^T r and J^T J from the sums of the blocks. */
-static void expand_sums(lane_state *s) {
-    for (int h = 0; h < LANES; h += WIDTH) {
-        store(s->trial_chisqr + h, load(s->sums[0] + h));
-        for (int k = 0; k < s->p; k++) {
-            const source *from = s->g_from + k;
-            vd sum = load(s->sums[from->sum] + h);
-            store(s->trial_g[k] + h, from->first ? sum * load(from->first + h) : sum);
-        }
-        for (int k = 0; k < TRIANGLE(s->p); k++) {
-            const source *from = s->H_from + k;
-            vd sum = load(s->sums[from->sum] + h);
-            if (from->first) sum *= load(from->first + h);
-            if (from->second) sum *= load(from->second + h);
-            store(s->trial_H[k] + h, sum);
-        }
-    }
+/* An element of the trial's J^T r or J^T J from the sums of the blocks. */
+INLINE vd element(const lane_state *s, const source *from, int h) {
+    vd sum = load(s->sums[from->sum] + h);
+    if (from->first) sum *= load(from->first + h);
+    if (from->second) sum *= load(from->second + h);
+    return sum;
 }
 
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. */
 INLINE void decide(lane_state *s, const int p, int h) {
-    const vd chisqr = load(s->chisqr + h), trial = load(s->trial_chisqr + h), gain = load(s->gain + h);
-    const vd one = SPLAT(1.0);
+    const vd chisqr = load(s->chisqr + h), trial = load(s->sums[0] + h), gain = load(s->gain + h);
     vd trace = trial;
-    for (int k = 0; k < p; k++) trace += load(s->trial_H[ELEMENT(k, k)] + h);
-    vm fresh = load(s->fresh + h) != 0.0;
-    vm finite = trace < INFINITY;
-    vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
-    vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0;
-    vd lambda = load(s->lambda + h), nu = load(s->nu + h);
-    vd fall = vmax(SPLAT(0.1), 1.0 - slope * slope * slope);
-    vd dof = vmax(SPLAT(1.0), load(s->count + h) - (double)p);
+#pragma GCC unroll 8
+    for (int k = 0; k < p; k++) trace += element(s, s->H_from + ELEMENT(k, k), h);
+    const vm fresh = load(s->fresh + h) != 0.0, finite = trace < INFINITY;
+    const vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
+    const vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0, lambda = load(s->lambda + h), nu = load(s->nu + h);
     /* within a standard error of the minimum the quadratic model is trusted: Gauss-Newton, no damping */
-    vm near = BOTH(gain * dof <= trial, EITHER(rho > 0.5, gain <= 1e-10 * trial));
-    vd lower = choose(near, SPLAT(0.0), lambda * fall);
-    vd higher = choose(lambda == 0.0, SPLAT(FIRST_LAMBDA), lambda * nu);
+    const vm near = BOTH(gain <= trial * load(s->over_dof + h), EITHER(rho > 0.5, gain <= 1e-10 * trial));
+    const vd lower = choose(near, SPLAT(0.0), lambda * vmax(SPLAT(0.1), 1.0 - slope * slope * slope));
+    const vd higher = choose(lambda == 0.0, SPLAT(FIRST_LAMBDA), lambda * nu);
     store(s->lambda + h, choose(fresh, SPLAT(FIRST_LAMBDA), choose(better, lower, higher)));
-    store(s->nu + h, choose(EITHER(fresh, better), 2.0 * one, 2.0 * nu));
+    store(s->nu + h, choose(EITHER(fresh, better), SPLAT(2.0), 2.0 * nu));
     store(s->last_length + h, choose(BOTH(better, INVERT(fresh)), load(s->length + h), SPLAT(0.0)));
     store(s->chisqr + h, choose(better, trial, chisqr));
     store(s->end + h, truth(BOTH(fresh, INVERT(finite))) * (double)FIT_BAD_DATA);
+#pragma GCC unroll 8
     for (int k = 0; k < p; k++) {
+        const vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h));
         store(s->v[k] + h, choose(better, load(s->trial[k] + h), load(s->v[k] + h)));
-        store(s->g[k] + h, choose(better, load(s->trial_g[k] + h), load(s->g[k] + h)));
-        vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h)), H = load(s->trial_H[ELEMENT(k, k)] + h);
-        store(s->D[k] + h, choose(better, vmax(D, H), D));
+        store(s->g[k] + h, choose(better, element(s, s->g_from + k, h), load(s->g[k] + h)));
+        store(s->D[k] + h, choose(better, vmax(D, element(s, s->H_from + ELEMENT(k, k), h)), D));
     }
-    for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, load(s->trial_H[k] + h), load(s->H[k] + h)));
+#pragma GCC unroll 40
+    for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, element(s, s->H_from + k, h), load(s->H[k] + h)));
 }
 
 /* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
@@ -105,11 +90,9 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
 INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
     const fit_options *o = w->options;
     const vd chisqr = load(s->chisqr + h), length = load(s->length + h), last = load(s->last_length + h), lambda = load(s->lambda + h);
-    const vd count = load(s->count + h), square = load(s->square + h);
-    const vd dof = vmax(SPLAT(1.0), count - (double)p);
-    const vd variance = chisqr / dof + 1e-18 * square / count;  /* a perfect fit has errors too: the rounding of its data */
+    const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd ratio = vsqrt(length / last);  /* NaN or infinity when no step came before */
-    vd ahead = choose(BOTH(last > 0.0, ratio < 0.5), SAFETY * ratio / (1.0 - ratio), SPLAT(SAFETY));
+    vd ahead = choose(BOTH(last > 0.0, ratio < 0.5), SAFETY * ratio * (1.0 + 2.0 * ratio), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
     ahead = vmax(ahead, SPLAT(0.05));
     vm small = TRUE_MASK, flat = TRUE_MASK;
 #pragma GCC unroll 8
@@ -162,10 +145,14 @@ static void step(worker *w) {
 
 /* The columns of J brought to length 1, so that pivots say how far a column is from the others. */
 static void scale_waiting(waiting *d, int p, int h) {
+    vd most = SPLAT(0.0);  /* the greatest cosine between the residual and a column: 0 at a minimum, whatever the units */
     for (int i = 0; i < p; i++) {
-        vd H = load(d->H[ELEMENT(i, i)] + h);
-        store(d->scale[i] + h, choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0)));
+        vd H = load(d->H[ELEMENT(i, i)] + h), scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
+        store(d->scale[i] + h, scale);
+        most = vmax(most, vabs(load(d->g[i] + h) * scale));
     }
+    vd chisqr = load(d->chisqr + h);
+    store(d->cosine + h, choose(chisqr > 0.0, most / vsqrt(chisqr), SPLAT(0.0)));
     for (int i = 0; i < p; i++)
         for (int j = 0; j <= i; j++) {
             double *H = d->H[ELEMENT(i, j)] + h;
@@ -216,6 +203,7 @@ static void flush(worker *w) {
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
         end->covariance = d->covariance[0] + l;
+        end->gradient = d->cosine[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
         if (end->status == FIT_CONVERGED && !(d->least[l] > 1e-14)) end->status = FIT_SINGULAR;
         w->finish(w, end);
@@ -225,26 +213,21 @@ static void flush(worker *w) {
 
 /* ---- fits come and go ---- */
 
-/* The greatest cosine between the residual and a column of J: 0 at a minimum, whatever the units. */
-static double cosine(const lane_state *s, int l) {
-    double most = 0;
-    for (int k = 0; k < s->p; k++) {
-        double square = s->H[ELEMENT(k, k)][l] * s->chisqr[l], g = s->g[k][l];
-        if (square > 0 && g * g > most * square) most = g * g / square;
-    }
-    return sqrt(most);
-}
-
 static void end_fit(worker *w, int l) {
     lane_state *s = w->state;
     waiting *d = &s->done;
     outcome *end = d->ends + d->count;
-    *end = (outcome){.id = s->id[l], .status = (fit_status)s->end[l], .nfev = s->nfev[l], .gradient = cosine(s, l), .count = s->count[l],
-                     .square = s->square[l]};
+    end->id = s->id[l];
+    end->status = (fit_status)s->end[l];
+    end->nfev = s->nfev[l];
+    end->count = s->count[l];
+    end->square = s->square[l];
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
     for (int k = 0; k < s->p; k++) end->v[k] = s->v[k][l] + (taken ? s->dx[k][l] : 0.0);
+    d->chisqr[d->count] = s->chisqr[l];
+    for (int k = 0; k < s->p; k++) d->g[k][d->count] = s->g[k][l];
     for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][d->count] = s->H[k][l];
     if (++d->count == LANES) flush(w);
 }
@@ -257,6 +240,8 @@ static int start_fit(worker *w, int l) {
     for (int k = 0; k < s->p; k++) s->trial[k][l] = fit.start[k];
     s->count[l] = fit.count;
     s->square[l] = fit.square;
+    s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
+    s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->fresh[l] = 1;
     s->nfev[l] = 0;
     s->end[l] = FIT_NOT_RUN;
@@ -285,7 +270,6 @@ static void fit_lanes(worker *w) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
         w->evaluate(w);
-        expand_sums(s);
         step(w);
         for (int l = 0; l < w->lanes; l++) {
             if (s->id[l] < 0) continue;
