@@ -317,7 +317,8 @@ def ci_report(ci: Mapping[str, Any], with_offset: bool = False, ndigits: int = 5
     lines, titled = [], None
     for name, row in ci.items():
         decimals = _decimals([limit for _, limit in row], ndigits)
-        cell = ndigits + 5 if decimals == ndigits else max(ndigits + 5, *(len(f"{limit:.{decimals}f}") + 2 for _, limit in row))
+        space = 1 if decimals == ndigits else 2
+        cell = max(ndigits + 5, *(len(f"{limit:.{decimals}f}") + space for _, limit in row))
         chances = [probability for probability, _ in row]
         if titled != (chances, cell):                         # once, while the probabilities stay the same
             titled = (chances, cell)

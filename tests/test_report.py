@@ -196,3 +196,9 @@ def test_empty():
     assert fit_report(Parameters()) == "[[Variables]]"
     assert ci_report({}) == ""
     assert Path(__file__).exists()
+
+
+def test_wide_limits_keep_apart():
+    """This used to run columns of numbers above 1000 together."""
+    text = ci_report({"b": [(.95, 1278.58684), (0., 1288.13968), (.95, 1297.71413)]})
+    assert text.splitlines()[1].split() == ["b", "1278.58684", "1288.13968", "1297.71413"]
