@@ -28,6 +28,7 @@
     X(FMS, fms, 3, "a*b - c")                                                                       \
     X(FNMA, fnma, 3, "c - a*b")                                                                     \
     X(MULMUL, mulmul, 3, "a*b*c")                                                                   \
+    X(MULZ, mulz, 2, "a*b, and 0 where a is 0, whatever b")                                         \
     X(ADDMUL, addmul, 3, "(a + b)*c")                                                               \
     X(SUBMUL, submul, 3, "(a - b)*c")                                                               \
     X(SUBSQUARE, subsquare, 2, "(a - b)*(a - b)")                                                   \

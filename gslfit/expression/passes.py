@@ -146,17 +146,6 @@ def simplify(graph: Graph) -> Graph:
     return rewrite(graph, lambda pool, node, args: simplified(pool, node.op, *args) if args else node)
 
 
-def lower_gates(graph: Graph) -> Graph:
-    """Products that are zero where their first factor is, by comparison and choice."""
-    def rule(pool: Pool, node: Node, args: tuple[Node, ...]) -> Node:
-        if node.op == "mulz":
-            a, b = args
-            return pool.make("select", pool.make("eq", a, 0.0), 0.0, pool.make("mul", a, b))
-        return node if args == node.args else pool.make(node.op, *args)
-
-    return rewrite(graph, rule)
-
-
 def fuse_sum(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> tuple | None:
     """a*b + c and its like."""
     for product, other, fused in ((a, b, "fma" if op == "add" else "fms"), (b, a, "fma" if op == "add" else "fnma")):
@@ -172,7 +161,7 @@ def fuse_sum(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> 
 def fuse_product(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> tuple | None:
     """a*b*c, (a + b)*c, a/b and their like."""
     for first, second in ((a, b), (b, a)):
-        if single(second, "recip") and first.level == second.level:
+        if single(second, "recip"):
             return "div", first, second.args[0]
     for inner, fused in (("mul", "mulmul"), ("sub", "submul"), ("add", "addmul")):
         for first, second in ((a, b), (b, a)):
@@ -229,6 +218,5 @@ def fuse(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, simplify, differentiate, fold_constants, simplify, share_products,
-                                                lower_gates, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, simplify, differentiate, fold_constants, simplify, share_products, fuse)
 """From a formula's graph to one that lowers to its program, instruction by instruction."""
