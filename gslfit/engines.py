@@ -10,7 +10,8 @@ from gslfit.residual import Aborted, OutOfCalls
 
 LBFGSB_OPTIONS = {"m": "maxcor", "factr": "ftol", "pgtol": "gtol", "maxfun": "maxfun", "maxiter": "maxiter"}
 ANNEAL_CALLS = 500_000     # of the residual, where the caller sets no limit
-ANNEAL_OPTIONS = ("seed", "n_tries", "iters_fixed_T", "step_size", "k", "t_initial", "mu_t", "t_min")
+ANNEAL_OPTIONS = ("seed", "iters_fixed_T", "step_size", "k", "t_initial", "mu_t", "t_min")
+WALK = 0.8      # share of the evaluations allowed that an annealing walk may use; the descent after it has the rest
 
 
 def lbfgsb(setup: Any, **options: Any) -> Solution:
@@ -88,18 +89,14 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
     best = [length(problem.r0), problem.x0, problem.r0]
 
     def cost(x: np.ndarray) -> float:
-        inside = np.clip(x, problem.lower, problem.upper)
-        r = problem.fun(inside)
+        r = problem.fun(x)
         norm = length(r)
-        if not norm < np.inf:
-            return np.inf
         if norm < best[0]:
-            best[:] = norm, inside, r
-        # how far outside is part of the cost, so that the walk comes back
-        return (norm / unit) ** 2 * (1 + float(np.sum(np.abs(x - inside) / reach)))
+            best[:] = norm, x.copy(), r
+        return (norm / unit) ** 2
 
     try:
-        siman(cost, problem.x0, reach, seed=seed, **schedule)
+        siman(cost, problem.x0, reach, problem.lower, problem.upper, seed=seed, max_nfev=max(1, int(WALK * setup.limit)), **schedule)
     except (OutOfCalls, Aborted) as stop:
         descent = Descent(replace(problem, x0=best[1], r0=best[2]), "anneal")
         return [descent.finish(False, "aborted" if isinstance(stop, Aborted) else "maxfev")]

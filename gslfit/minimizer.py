@@ -226,10 +226,10 @@ class Minimizer:
         ----------
         seed : int, optional
             Seed of the random numbers, 0.
-        n_tries, iters_fixed_T, step_size, k, t_initial, mu_t, t_min
-            GSL's schedule; `t_initial` and `t_min` are in units of chi-square at the start.
+        iters_fixed_T, step_size, k, t_initial, mu_t, t_min
+            GSL's schedule; temperatures are in units of chi-square at the start.
         **kws
-            Options of `leastsq`.
+            Options of `leastsq`; `maxfev` is by default 500,000 here.
 
         Returns
         -------
