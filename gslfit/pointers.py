@@ -21,11 +21,15 @@ class Role(NamedTuple):
 
 
 _VECTOR, _MATRIX, _VOID = (frozenset({name, "void*"}) for name in ("gsl_vector*", "gsl_matrix*", "void*"))
+_TRANSPOSE = frozenset({"CBLAS_TRANSPOSE_t", "CBLAS_TRANSPOSE", "int", "unsigned"})
 
 ROLES = {
     "f": Role("int (const gsl_vector *x, void *params, gsl_vector *f)", (_VECTOR, _VOID, _VECTOR)),
     "df": Role("int (const gsl_vector *x, void *params, gsl_matrix *J)", (_VECTOR, _VOID, _MATRIX)),
     "fvv": Role("int (const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv)", (_VECTOR, _VECTOR, _VOID, _VECTOR)),
+    "product": Role("int (CBLAS_TRANSPOSE_t TransJ, const gsl_vector *x, const gsl_vector *u, void *params, gsl_vector *v, "
+                    "gsl_matrix *JTJ)",
+                    (_TRANSPOSE, _VECTOR, _VECTOR, _VOID, _VECTOR, _MATRIX)),
 }
 
 _FUNCTION_POINTER: Any = ctypes.CFUNCTYPE(None).__base__         # what all functions of ctypes are
@@ -36,7 +40,7 @@ _capsule_pointer.restype, _capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.p
 _capsule_context = ctypes.pythonapi.PyCapsule_GetContext
 _capsule_context.restype, _capsule_context.argtypes = ctypes.c_void_p, [ctypes.py_object]
 
-_QUALIFIERS = re.compile(r"\b(const|volatile|struct|restrict|extern|static)\b")
+_QUALIFIERS = re.compile(r"\b(const|volatile|struct|enum|restrict|extern|static)\b")
 
 
 def _bare(declaration: str) -> str:
@@ -123,7 +127,7 @@ def address_of(function: Any, role: str) -> tuple[int, int]:
     ----------
     function : object
         An address, a ctypes or cffi function pointer, a numba cfunc, a scipy.LowLevelCallable, or a PyCapsule.
-    role : {"f", "df", "fvv"}
+    role : {"f", "df", "fvv", "product"}
         Which of GSL's signatures it must have.
 
     Returns

@@ -324,16 +324,16 @@ cdef class Function_fdf:
         return self
 
     @classmethod
-    def from_pointers(cls, f, df, n, p, params=None, *, fvv=None, centred=False, h=None):
+    def from_pointers(cls, f, df, n, p, params=None, *, fvv=None, product=None, centred=False, h=None):
         """Make a function from C functions of GSL's own signatures; the fit then runs without the GIL.
 
         Parameters
         ----------
-        f, df, fvv : pointer
+        f, df, fvv, product : pointer
             ``int f(const gsl_vector *x, void *params, gsl_vector *f)``, ``int df(const gsl_vector *x, void *params, gsl_matrix *J)``,
-            ``int fvv(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv)``. Each may be a ctypes function pointer,
-            a cffi function pointer, a numba cfunc, a scipy.LowLevelCallable, a PyCapsule named by its C signature, or an address.
-            df None: differences of f. fvv None: GSL's differences.
+            ``int fvv(const gsl_vector *x, const gsl_vector *v, void *params, gsl_vector *fvv)``; product, for `LargeSolver`, is GSL's df of
+            `gsl_multilarge_nlinear`. Each may be a ctypes function pointer, a cffi function pointer, a numba cfunc, a
+            scipy.LowLevelCallable, a PyCapsule named by its C signature, or an address. None for df and fvv: differences of f.
         n, p : int
             Numbers of residuals and parameters.
         params : optional
@@ -360,9 +360,12 @@ cdef class Function_fdf:
         if fvv is not None:
             self.c.fvv = (<int (*)(const gsl.gsl_vector *, const gsl.gsl_vector *, void *, gsl.gsl_vector *) noexcept nogil>
                           <size_t>address_of(fvv, "fvv")[0])
+        if product is not None:
+            self.c.product = <int (*)(gsl.CBLAS_TRANSPOSE_t, const gsl.gsl_vector *, const gsl.gsl_vector *, void *, gsl.gsl_vector *,
+                                      gsl.gsl_matrix *) noexcept nogil><size_t>address_of(product, "product")[0]
         memory, alive = (own, None) if params is None else memory_of(params)
         self.c.params = <void *><size_t>memory
-        self.kept = (f, df, fvv, params, alive)
+        self.kept = (f, df, fvv, product, params, alive)
         self.n, self.p, self.native = int(n), int(p), True
         return self
 

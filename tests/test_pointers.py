@@ -17,7 +17,7 @@ import pytest
 import gslfit
 from gslfit import pointers
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
-from gslfit.multifit import FdfSolver, Function_fdf
+from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
 
 CODE = r"""
 #include <math.h>
@@ -41,6 +41,35 @@ EXPORT int decay_df(const vector *x, void *params, matrix *J)
         J->data[i * J->tda] = e / d->sigma;
         J->data[i * J->tda + 1] = -(double) i * x->data[0] * e / d->sigma;
         J->data[i * J->tda + 2] = 1 / d->sigma;
+    }}
+    return 0;
+}}
+EXPORT int decay_fvv(const vector *x, const vector *v, void *params, vector *fvv)
+{{
+    data_t *d = params;
+    d->calls++;
+    for (size_t i = 0; i < d->n; i++)
+        fvv->data[i * fvv->stride] = exp(-x->data[x->stride] * i) * ((double) i * i * x->data[0] * v->data[v->stride] * v->data[v->stride]
+                                                                     - 2.0 * i * v->data[0] * v->data[v->stride]) / d->sigma;
+    return 0;
+}}
+EXPORT int decay_product(int transpose, const vector *x, const vector *u, void *params, vector *v, matrix *JTJ)
+{{
+    data_t *d = params;
+    double J[120], sum;
+    matrix jac = {{40, 3, 3, J}};
+    decay_df(x, params, &jac);
+    for (size_t k = 0; v && k < (transpose == 112 ? 3 : d->n); k++) {{
+        sum = 0;
+        for (size_t m = 0; m < (transpose == 112 ? d->n : 3); m++)
+            sum += (transpose == 112 ? J[3 * m + k] : J[3 * k + m]) * u->data[m * u->stride];
+        v->data[k * v->stride] = sum;
+    }}
+    for (size_t k = 0; JTJ && k < 9; k++) {{
+        sum = 0;
+        for (size_t i = 0; i < d->n; i++)
+            sum += J[3 * i + k / 3] * J[3 * i + k % 3];
+        JTJ->data[k / 3 * JTJ->tda + k % 3] = sum;
     }}
     return 0;
 }}
@@ -179,6 +208,25 @@ def test_every_way_to_hold_data(library, data, best):
     np.testing.assert_allclose(solved(Function_fdf.from_pointers(carrying, df, 40, 3)), best, rtol=1e-6)
     with pytest.raises(InputTypeError, match="params is object"):
         Function_fdf.from_pointers(f, df, 40, 3, params=object())
+
+
+def test_second_derivatives_and_products(library, data, best):
+    """fvv for lmaccel, and the products of the large solver, in C too."""
+    f, df, fvv, product = (address(library, f"decay_{name}") for name in ("f", "df", "fvv", "product"))
+    solver = NonlinearSolver(40, 3, trs="lmaccel")
+    for second in (fvv, None):
+        data.calls = 0
+        solver.set(Function_fdf.from_pointers(f, df, 40, 3, params=data, fvv=second), [1, 0, 0])
+        assert solver.solve().success
+        np.testing.assert_allclose(solver.x, best, rtol=1e-6)
+        assert (data.calls > solver.nfev) == (second is not None)
+    for trs in ("lm", "dogleg", "cgst"):
+        large = LargeSolver(40, 3, trs=trs)
+        large.set(Function_fdf.from_pointers(f, None, 40, 3, params=data, product=product), [1, 0, 0])
+        assert large.solve().success
+        np.testing.assert_allclose(large.x, best, rtol=1e-5)
+    with pytest.raises(InputTypeError, match=r"product has the C signature .*CBLAS_TRANSPOSE_t TransJ"):
+        Function_fdf.from_pointers(f, None, 40, 3, product=capsule(library, "decay_f"))
 
 
 def test_numba(best):
