@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
     "conf_interval": "confidence",
+    "confidence": "confidence",
     "conf_interval2d": "region",
     "f_compare": "profiler",
     "report_errors": "report",

@@ -144,6 +144,9 @@ class Minimizer:
     def __bool__(self) -> bool:
         return True
 
+    def _repr_html_(self) -> str | None:
+        return None if self.result is None else self.result._repr_html_()
+
     @property
     def asteval(self) -> Any:
         """The interpreter of expressions, an `asteval.Interpreter` made on first use.

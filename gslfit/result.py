@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.markup import fit_html
+
 
 @dataclass(eq=False)
 class FitResult:
@@ -54,6 +56,9 @@ class FitResult:
     init_vals: list[float]
     aborted: bool = False
     call_kws: dict[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        return fit_html(self)
 
     @property
     def nvarys(self) -> int:

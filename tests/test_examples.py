@@ -31,6 +31,11 @@ GOLDEN = {
         r" omega = 2\.901\d \+/- 0\.0012 $",
         r"    decay:        0\.00689\d+ \+/- ",
     ],
+    "11_lmfit_minimizer.py": [
+        r"  leastsq  chi-square    27\.946 .* period 2\.2018, shift 0\.1252, decay 0\.0319$",
+        r"  leastsq  chi-square   289\.040 ",
+        r"  anneal   chi-square    11\.341 .* omega 1\.9986, phase 0\.5020$",
+    ],
     "12_lmfit_confidence.py": [
         r"  a:      0\.09982\+/- 0\.00017 \(initial= 0\.100000\)$",
         r"b   1\.95316   1\.96449   1\.97516   1\.98572   1\.99628   2\.00695   2\.01828$",

@@ -7,6 +7,7 @@ import lmfit
 import numpy as np
 import pytest
 
+import gslfit
 from gslfit import Parameters
 from gslfit.markup import ci_html, fit_html, params_html
 from gslfit.printfuncs import ci_report, fit_report, report_ci, report_errors, report_fit
@@ -189,6 +190,18 @@ def test_html(theirs):
     for html in (text, ci_html(CI)):
         tags = re.findall(r"</?(\w+)", html)
         assert set(tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong"}
+
+
+def test_html_of_a_fit():
+    """A Minimizer shows itself in a notebook, once it is fitted; so does its result."""
+    p = Parameters()
+    p.add_many(("a", 1.), ("b", 2.))
+    x = np.linspace(0, 1, 20)
+    mini = gslfit.Minimizer(lambda p: p["a"]*x + p["b"] - 3*x - 1 - .1*np.sin(9*x), p)
+    assert mini._repr_html_() is None
+    mini.leastsq()
+    assert mini._repr_html_() == mini.result._repr_html_() == fit_html(mini)
+    assert f"{p['a'].value:.8g}" in mini._repr_html_()
 
 
 def test_empty():
