@@ -335,7 +335,7 @@ def test_python_runs_meanwhile(library, data):
     done.set()
     thread.join()
     assert end - begin > 0.05
-    assert sum(begin < t < end for t in ticks) > 20
+    assert sum(begin < t < end for t in ticks) > 5        # with the lock held there would be one or two
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
