@@ -292,7 +292,7 @@ class Parameter(Slots):
         self.user_data = state["user_data"]
 
     def __reduce__(self) -> tuple:
-        return _blank, (), self.__getstate__()
+        return _blank, (type(self),), self.__getstate__()
 
     def __copy__(self) -> "Parameter":
         return _copy(self)
@@ -338,13 +338,13 @@ def _value_of(item: Any) -> Any:
     return value
 
 
-def _blank() -> Parameter:
-    return Parameter.__new__(Parameter)
+def _blank(kind: type[Parameter] = Parameter) -> Parameter:
+    return kind.__new__(kind)
 
 
 def _copy(parameter: Parameter) -> Parameter:
     """Return a parameter of its own with the same contents; an expression that waits to be evaluated still waits."""
-    new = Parameter.__new__(Parameter)
+    new = _blank(type(parameter))
     new._owner = _nobody
     new._take(parameter)
     return new

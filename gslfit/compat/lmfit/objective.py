@@ -1,0 +1,189 @@
+"""The caller's function as SciPy's optimisers need it: of an array of variables, counted, limited, reduced to a scalar."""
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError, NonFiniteError
+
+NAN_POLICIES = ("raise", "propagate", "omit")
+
+
+class MinimizerException(Exception):
+    """What can't be fitted.
+
+    Parameters
+    ----------
+    msg : str
+        Why.
+    """
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg)
+        self.msg = msg
+
+
+class AbortFitException(MinimizerException):
+    """A fit was stopped: by the caller's callback, or by the limit of evaluations."""
+
+
+def reduce_chisquare(r: np.ndarray) -> float:
+    """Return the sum of squares of a residual."""
+    return float((r*r).sum())
+
+
+def reduce_negentropy(r: np.ndarray) -> float:
+    """Return the negative entropy of a residual, sum of p log(p) with p the normal density at r."""
+    log_density = -r*r/2 - math.log(2*math.pi)/2
+    return float((np.exp(log_density)*log_density).sum())
+
+
+def reduce_cauchylogpdf(r: np.ndarray) -> float:
+    """Return the negative log-likelihood of a residual under Cauchy's distribution, sum of log(pi (1 + r^2))."""
+    return float(np.log(math.pi*(1 + r*r)).sum())
+
+
+REDUCTIONS: dict[str, Callable[[np.ndarray], float]] = {"neglogc": reduce_cauchylogpdf, "negent": reduce_negentropy}
+"""What the names of a `reduce_fcn` begin with."""
+
+
+def reduction(given: Any) -> Callable[[np.ndarray], Any]:
+    """Return the function that a `reduce_fcn` stands for.
+
+    Raises
+    ------
+    InputError
+        If it is neither a function nor a known name.
+    """
+    if given is None:
+        return reduce_chisquare
+    if callable(given):
+        return given
+    for start, function in REDUCTIONS.items():
+        if isinstance(given, str) and given.lower().startswith(start):
+            return function
+    raise InputError(f"reduce_fcn={given!r} is neither a function nor one of 'neglogcauchy', 'negentropy'")
+
+
+def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True, ravel: bool = True, ravel_order: str = "C") -> np.ndarray:
+    """Return numbers as a float64 array; complex ones as pairs.
+
+    Parameters
+    ----------
+    arr : array_like
+    nan_policy : {"raise", "propagate", "omit"}
+        What to do about values that are not finite: raise, keep, or leave out.
+    handle_inf : bool
+        Whether infinities count.
+    ravel : bool
+        Whether the array is made one-dimensional.
+    ravel_order : str
+        In which order.
+
+    Raises
+    ------
+    InputError
+        If the policy isn't known.
+    NonFiniteError
+        If the policy is to raise, and there are such values.
+    """
+    if nan_policy not in NAN_POLICIES:
+        raise InputError(f"nan_policy={nan_policy!r} is not one of {', '.join(map(repr, NAN_POLICIES))}")
+    if hasattr(arr, "toarray"):                               # SciPy's sparse arrays
+        arr = arr.toarray()
+    out = np.asarray(arr)
+    out = np.ascontiguousarray(out, complex).view(float) if np.iscomplexobj(out) else np.asarray(out, float)
+    if ravel:
+        out = out.ravel(order=ravel_order)                    # type: ignore[arg-type]
+    bad = ~np.isfinite(out) if handle_inf else np.isnan(out)
+    if nan_policy == "propagate" or not bad.any():
+        return out
+    if nan_policy == "omit":
+        return out[~bad]
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    raise NonFiniteError(f"the function returned {np.count_nonzero(bad)} values that are not finite, the first at index {first}; "
+                         "NaN values in the data or the model are to be left out, as nan_policy='omit' does")
+
+
+class Objective:
+    """A function of Parameters as one of the array of variables.
+
+    Parameters
+    ----------
+    minimizer : Minimizer
+        Whose function, arguments and policies these are.
+    result : MinimizerResult
+        Whose `params` are fitted; its `nfev` counts.
+    limit : float
+        Evaluations allowed.
+    internal : bool
+        Whether the variables are those of MINUIT's bounds transforms, else the values themselves.
+
+    Attributes
+    ----------
+    last : ndarray
+        The variables of the last evaluation.
+    """
+
+    def __init__(self, minimizer: Any, result: Any, limit: float, internal: bool = True) -> None:
+        self.minimizer, self.result, self.limit, self.internal = minimizer, result, limit, internal
+        self.free = result.params.bind()
+        self.parameters = [result.params[name] for name in result.var_names]
+        self.reduce = reduction(minimizer.reduce_fcn)
+        self.last = np.array([])
+
+    def values(self, x: Any) -> list[float]:
+        """Return the parameters' values for the variables."""
+        x = np.atleast_1d(x).tolist()
+        return [par.from_internal(v) for par, v in zip(self.parameters, x, strict=True)] if self.internal else x
+
+    def residual(self, x: Any) -> np.ndarray:
+        """Evaluate the function, as it is but for its type.
+
+        Raises
+        ------
+        AbortFitException
+            If the callback or the limit says so.
+        """
+        fit, result = self.minimizer, self.result
+        self.free.put_external(self.values(x))
+        self.last = np.atleast_1d(np.array(x, float))
+        result.nfev += 1
+        if result.nfev > self.limit:
+            result.aborted, result.success = True, False
+            result.message = f"Fit aborted: number of function evaluations > {self.limit:.0f}"
+            raise AbortFitException(f"fit aborted: too many function evaluations {self.limit:.0f}")
+        out = fit.userfcn(self.free.params, *fit.userargs, **fit.userkws)
+        if callable(fit.iter_cb) and fit.iter_cb(self.free.params, result.nfev, out, *fit.userargs, **fit.userkws):
+            result.aborted, result.success, result.residual = True, False, coerce_float64(out, "propagate")
+            result.message = "Fit aborted by user callback. Could not estimate error-bars."
+            raise AbortFitException("fit aborted by user.")
+        return coerce_float64(out, fit.nan_policy)
+
+    def penalty(self, x: Any) -> Any:
+        """Evaluate the function and reduce an array to a scalar."""
+        r = self.residual(x)
+        out = self.reduce(r) if r.size > 1 else r[0]
+        return np.sum(out) if np.ndim(out) else out
+
+    def derivatives(self, function: Callable[..., Any], col_deriv: bool = False) -> Callable[[Any], np.ndarray]:
+        """Return the caller's derivatives as a function of the variables."""
+        def jacobian(x: Any) -> np.ndarray:
+            fit = self.minimizer
+            self.free.put_external(self.values(x))
+            J = coerce_float64(function(self.free.params, *fit.userargs, **fit.userkws), fit.nan_policy, ravel=False)
+            if not self.internal:
+                return J
+            scale = np.array([par.scale_gradient(v) for par, v in zip(self.parameters, np.atleast_1d(x).tolist(), strict=True)])
+            return J*scale[:, None] if col_deriv else J*scale
+        return jacobian
+
+    def settle(self, x: Any) -> None:
+        """Give the result its parameters' values, and the residual there; this evaluation isn't counted."""
+        values = self.values(x)
+        for par, value in zip(self.parameters, values, strict=True):
+            par.value = value
+        self.free.put_external(values)
+        fit = self.minimizer
+        self.result.residual = coerce_float64(fit.userfcn(self.free.params, *fit.userargs, **fit.userkws), fit.nan_policy)
