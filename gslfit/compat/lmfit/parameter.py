@@ -10,7 +10,7 @@ from gslfit.compat.lmfit.symbols import LmfitSymbols
 from gslfit.errors import ExpressionError, InputError, ParameterError, ParameterNameError
 from gslfit.expression.constraint import constraint
 from gslfit.parameter import Parameter as _Parameter
-from gslfit.parameter import _blank, _copy, _peek
+from gslfit.parameter import _blank, _copy
 from gslfit.parameters import Parameters as _Parameters
 
 TINY = 1e-15
@@ -68,7 +68,7 @@ class Parameter(_Parameter):
             if math.isclose(low, high, rel_tol=SAME, abs_tol=SAME):
                 self._fail(f"min == max ({low!r}); to hold it at a value, give that value and vary=False")
         if self._expr is None:
-            self._value = self._clipped(_peek(self))
+            self._value = self._clipped(self._value)
 
     def _clipped(self, value: float | None) -> float | None:
         """Return a value, or the bound that it is beyond."""
@@ -82,8 +82,6 @@ class Parameter(_Parameter):
         if self._expr is None:                                # else the expression has the last word, at the next read
             self._value = self._clipped(self._number(value))
             self._changed()
-
-    value = property(_Parameter.value.fget, _set_value, doc="Value, float, within the bounds.")
 
     @property                                                 # type: ignore[override]
     def min(self) -> float:
