@@ -101,7 +101,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         return fit_slowly(job.formula, data, xs, weights_of(factors), blank, own, covar=covar, scale_covar=scale_covar,
                           reason=job.reason, **options)
     with _Progress(progress, int(np.prod(shape))) as report:
-        return _run(job, data, xs, factors, options, _threads(threads, data.size), report, covar, scale_covar)
+        return _run(job, data, xs, factors, options, count_threads(threads, data.size), report, covar, scale_covar)
 
 
 def prepare(formula: FormulaLike, data: np.ndarray, params: Parameters | None, x: Any, yerr: Any, weights: Any,
@@ -332,12 +332,14 @@ def _start(name: str, formula: Formula, parameters: Parameters | None, known: tu
     raise InputError(f"no start value for {name!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(missing)})")
 
 
-def _threads(threads: int | None, numbers: int) -> int:
+def count_threads(threads: int | None, numbers: int) -> int:
     """How many threads to run."""
     if threads is not None:
         if threads < 1:
             raise InputError(f"threads={threads!r} is not at least 1")
         return int(threads)
+    if numbers < 10_000:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     if limit.strip().isdigit():

@@ -13,7 +13,7 @@ import numpy as np
 
 from gslfit._batch import run
 from gslfit._polish import polish
-from gslfit.batch import Job, prepare, template, weights_of
+from gslfit.batch import Job, count_threads, prepare, template, weights_of
 from gslfit.batchresult import SUCCESSES, FitStatus
 from gslfit.errors import InputError, NonFiniteError
 from gslfit.folding import Folded
@@ -24,6 +24,7 @@ from gslfit.parameters import Parameters
 from gslfit.result import FitResult
 
 GOOD = frozenset(int(status) for status in SUCCESSES)
+LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
 CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
 
 
@@ -132,21 +133,26 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     v = folded.internal(inside, sizes).copy()
     chisqr, gradient, nfev, count, status = (np.empty(1), np.empty(1), np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.int8))
     covariance = np.empty((1, p, p))
-    program, method = folded.program, options["method"]
+    program, method, n = folded.program, options["method"], len(curve.y)
     run(program, curve.y[None], curve.x, v[None], chisqr=chisqr, nfev=nfev, count=count, status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs[:, None]), method=method, xtol=options["xtol"], ftol=options["ftol"],
-        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or 1, covariance=covariance, gradient=gradient)
+        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
+        gradient=gradient)
     evaluations, good, whole = int(nfev[0]), int(status[0]) in GOOD, covariance[0]
     if method != "auto":
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
         message = FitStatus(int(status[0])).prose
         return _result(job, folded, v, sizes, residual, whole, start, evaluations, good, message, scale_covar)
-    if good:
+    if good and n * p > LONG:
+        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
+        residual = residual if curve.weights is None else residual * curve.weights
+        return _result(job, folded, v, sizes, residual, whole, start, evaluations, True, "lanes: converged.", scale_covar)
+    if good and n > p:
         residual = np.empty_like(curve.y)
         good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
         evaluations += more
-    if not good:
+    if not good or n <= p:
         return _by_minimize(job, curve, options, scale_covar)
     return _result(job, folded, v, sizes, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
 

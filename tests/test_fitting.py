@@ -163,3 +163,23 @@ def test_formula_object():
     line = Formula("a + b*t", "t")
     assert np.allclose(curve_fit(line, X, 2 + 3*X)[0], [2, 3])
     assert fit(line, 2 + 3*X, t=X, a=0., b=0.).params["b"].value == pytest.approx(3)
+
+
+def test_long_curve():
+    """A curve of 200,000 points, on one thread and on two."""
+    x = np.linspace(0, 10, 200_000)
+    y = 1 + 8*np.exp(-(x - 4)**2) + 5*np.exp(-.4*x) + np.random.default_rng(3).normal(0, .5, x.size)
+    start = dict(c=1.15, A=6.8, x0=4.2, var=.6, B=4.4, b=.46)
+    one, two = (fit("c + A*exp(-(x - x0)**2/(2*var)) + B*exp(-b*x)", y, x=x, **start, threads=threads) for threads in (1, 2))
+    for name, true in dict(c=1., A=8., x0=4., var=.5, B=5., b=.4).items():
+        assert abs(one.params[name].value - true) < 5*one.params[name].stderr
+        assert one.params[name].value == two.params[name].value
+    assert np.isclose(one.redchi, .25, rtol=.02)
+
+
+def test_as_many_points_as_parameters():
+    """No degrees of freedom, no errors, and the message says so."""
+    result = fit("a + b*x", np.array([1., 3.]), x=np.array([0., 1.]), a=0., b=1.)
+    assert result.params["b"].value == pytest.approx(2)
+    assert not result.errorbars
+    assert "degrees of freedom" in result.message
