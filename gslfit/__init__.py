@@ -3,7 +3,7 @@
 Names are imported on first use, so that ``import gslfit`` stays about as quick as ``import numpy``.
 """
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -43,6 +43,41 @@ _HOME: dict[str, str] = {
     "Minimizer": "minimizer",
     "minimize": "minimizer",
 }
+
+if TYPE_CHECKING:  # the same names for type checkers and editors, which see no lazy import
+    from gslfit import confidence as confidence
+    from gslfit import errors as errors
+    from gslfit import models as models
+    from gslfit import multifit as multifit
+    from gslfit import printfuncs as printfuncs
+    from gslfit.batch import fit_batch as fit_batch
+    from gslfit.batchresult import BatchResult as BatchResult
+    from gslfit.batchresult import FitStatus as FitStatus
+    from gslfit.confidence import conf_interval as conf_interval
+    from gslfit.curvefit import curve_fit as curve_fit
+    from gslfit.errors import FitError as FitError
+    from gslfit.errors import FitWarning as FitWarning
+    from gslfit.fitting import fit as fit
+    from gslfit.formula import Formula as Formula
+    from gslfit.minimizer import Minimizer as Minimizer
+    from gslfit.minimizer import minimize as minimize
+    from gslfit.models import CompositeModel as CompositeModel
+    from gslfit.models import Model as Model
+    from gslfit.models import ModelResult as ModelResult
+    from gslfit.models import load_model as load_model
+    from gslfit.models import load_modelresult as load_modelresult
+    from gslfit.models import save_model as save_model
+    from gslfit.models import save_modelresult as save_modelresult
+    from gslfit.parameter import Parameter as Parameter
+    from gslfit.parameters import Parameters as Parameters
+    from gslfit.pointers import get_include as get_include
+    from gslfit.profiler import f_compare as f_compare
+    from gslfit.region import conf_interval2d as conf_interval2d
+    from gslfit.report import ci_report as ci_report
+    from gslfit.report import fit_report as fit_report
+    from gslfit.report import report_ci as report_ci
+    from gslfit.report import report_errors as report_errors
+    from gslfit.report import report_fit as report_fit
 
 __all__ = ["__version__", *_HOME]
 

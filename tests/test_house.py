@@ -94,3 +94,12 @@ def test_no_machine_paths():
         if path.is_file() and path.suffix not in (".png", ".npy", ".npz", ".gz"):
             found = machine.search(path.read_text(encoding="utf-8", errors="replace"))
             assert not found, f"{path.relative_to(ROOT)} names {found[0]}"
+
+
+def test_static_names_are_the_lazy_ones():
+    """What type checkers and editors are told of the package is what a program finds there."""
+    import gslfit
+    tree = ast.parse((ROOT / "gslfit" / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {(alias.asname, node.module.removeprefix("gslfit").lstrip(".") or alias.name) for node in block.body for alias in node.names}
+    assert told == set(gslfit._HOME.items()), "gslfit/__init__.py: the imports for type checkers are not those of _HOME"
