@@ -1,6 +1,7 @@
 """Time gslfit against its peers in one run; `make bench` writes the table into docs/benchmarks.md.
 
-Everything runs pinned to one core, in turn, `--repeats` times over; what is shown is the median. Each contender fits the same curves from
+Everything runs pinned to one core, in turn, `--repeats` times over; what is shown is the median, in seconds of processor time, so that
+other programs on the machine matter little. Each contender fits the same curves from
 the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors too, the C peers don't. The reference is GSL's
 lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
 """
@@ -16,31 +17,30 @@ import numpy as np
 import python_peers
 import workloads
 
-from gslfit._batch import fit_many, instruction_set
-from gslfit._program import OPCODES, Program
-from gslfit.formula import Formula
+import gslfit
+from gslfit._batch import instruction_set
 
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BATCHES = ("peaks", "decays", "spots")
 MINE, GSL, HAND = "gslfit", "GSL lmsder, C", "lanes, formula by hand"
 
 
-def program(work):
-    """A workload's program and independent variables."""
-    x = work["x"] if isinstance(work["x"], dict) else {"x": work["x"]}
-    lowered = Formula(work["formula"], independent=tuple(x)).lowered(work["names"])
-    return Program(**lowered.encoded(OPCODES)), tuple(x.values())
-
-
 def mine(name, work, fits, threads=1, **options):
-    """gslfit: all that fit_many gives."""
-    code, x = program(work)
-    return fit_many(code, work["y"][:fits], x, None, work["start"][:fits], None, threads=threads, **options)
+    """gslfit.fit_batch, all that it gives."""
+    x = work["x"] if isinstance(work["x"], dict) else {"x": work["x"]}
+    formula = gslfit.Formula(work["formula"], independent=tuple(x))
+    start = dict(zip(work["names"], work["start"][:fits].T, strict=True))
+    return gslfit.fit_batch(formula, work["y"][:fits], x=x, start=start, threads=threads, **options)
+
+
+def values_of(result, work):
+    """Values of a BatchResult, ndarray (fits, p), in the workload's order."""
+    return np.stack([result.values[name] for name in work["names"]], axis=-1)
 
 
 def contenders(folder):
     """name -> (function, share of the fits), those that are here; and why the others aren't."""
-    found, missing = {MINE: (lambda *args: mine(*args)["v"], 1.0)}, []
+    found, missing = {MINE: (lambda name, work, fits: values_of(mine(name, work, fits), work), 1.0)}, []
     for name in c_peers.PEERS:
         try:
             found[name] = c_peers.Peer(name, folder), 1.0
@@ -56,19 +56,19 @@ def contenders(folder):
     return found, missing
 
 
-def timed(function, *args):
+def timed(function, *args, clock=time.process_time):
     """Seconds and result."""
-    begun = time.perf_counter()
+    begun = clock()
     result = function(*args)
-    return time.perf_counter() - begun, result
+    return clock() - begun, result
 
 
 def measure(name, work, found, repeats):
     """Rows of a batch workload: name, fits/s, converged fraction, worst deviation in standard errors."""
     total = len(work["y"])
     reference = mine(name, work, total, method="lmsder", xtol=1e-13, ftol=1e-13, gtol=1e-13, threads=os.cpu_count() or 1)
-    n, p = work["y"].shape[1], work["start"].shape[1]
-    stderr = np.sqrt(reference["covariance"] * (reference["chisqr"] / (n - p))[:, None])
+    best = values_of(reference, work)
+    stderr = np.stack([reference.stderr[each] for each in work["names"]], axis=-1)
     times, values = {each: [] for each in found}, {}
     for function, share in found.values():          # warm: caches, compilers
         function(name, work, max(2, int(.02 * share * total)))
@@ -79,7 +79,7 @@ def measure(name, work, found, repeats):
             times[each].append(fits / seconds)
     rows = []
     for each in found:
-        away = (np.abs(values[each] - reference["v"][:len(values[each])]) / stderr[:len(values[each])]).max(axis=1)
+        away = (np.abs(values[each] - best[:len(values[each])]) / stderr[:len(values[each])]).max(axis=1)
         rows.append((each, statistics.median(times[each]), float(np.mean(away < 1e-4)), float(np.nanmax(away))))
     return rows
 
@@ -109,7 +109,7 @@ def pin(cores):
 
 def threads_table(cores, repeats):
     """Two threads against one, on the batches and on one long curve; with GSL on the long one."""
-    lines = ["## Threads, and one long curve", "",
+    lines = ["## Threads, and one long curve", "", "The least of the repeats, by the clock on the wall.", "",
              "| workload | one thread, s | two threads, s | ratio | GSL in C, s | times GSL, one thread |",
              "|---|---:|---:|---:|---:|---:|"]
     with tempfile.TemporaryDirectory() as folder:
@@ -126,10 +126,11 @@ def threads_table(cores, repeats):
             for _ in range(repeats):
                 for threads in (1, 2):
                     pin(cores if threads == 2 else {min(cores)})
-                    seconds[threads].append(timed(lambda: mine(name, work, len(work["y"]), threads))[0])  # noqa: B023
-            one, two = (statistics.median(seconds[threads]) for threads in (1, 2))
+                    took = timed(mine, name, work, len(work["y"]), threads, clock=time.perf_counter)[0]
+                    seconds[threads].append(took)
+            one, two = (min(seconds[threads]) for threads in (1, 2))
             pin({min(cores)})
-            theirs = min(timed(gsl, name, work, 1)[0] for _ in range(3)) if long and gsl else None
+            theirs = min(timed(gsl, name, work, 1, clock=time.perf_counter)[0] for _ in range(3)) if long and gsl else None
             lines.append(f"| {name} | {one:.4f} | {two:.4f} | {one / two:.2f} | "
                          + (f"{theirs:.2f} | {theirs / one:.0f} |" if theirs else " | |"))
             pin(cores)

@@ -339,7 +339,7 @@ static int thread_init(thread *t, batch *b, int number) {
     worker *w = &t->worker;
     t->batch = b;
     t->number = number;
-    for (int k = 0; k < MAX_FREE * (MAX_FREE + 1) / 2; k++) t->nothing[k * LANES] = NAN;
+    for (int k = 0; k < TRIANGLE(b->program->nfree); k++) t->nothing[k * LANES] = NAN;
     *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = workspace_new(b->program);
     if (!w->space || !(w->state = lanes_new(w->space))) return -1;
