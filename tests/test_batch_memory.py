@@ -28,7 +28,7 @@ result = gslfit.fit_batch("A*exp(-b*x)", y, x=x, A=5., b=1.)
 after = peak()
 assert result.success.all()
 arrays = {id(a): a for a in [*(result.values[n] for n in "Ab"), *(result.stderr[n] for n in "Ab"), result.chisqr, result.redchi,
-                             result.nfev, result.status]}
+                             result.nfev, result.ndata, result.gradient, result.status]}
 given = sum(a.nbytes for a in arrays.values()) / 2**20 + stored.nbytes / 2**20
 print(after - before - given)
 """
