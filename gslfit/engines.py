@@ -1,5 +1,4 @@
 """The engines that are no least-squares solvers: L-BFGS-B and simulated annealing, both ending in a judged `Solution`."""
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
     try:
         siman(cost, problem.x0, reach, problem.lower, problem.upper, seed=seed, max_nfev=max(1, int(WALK * setup.limit)), **schedule)
     except (OutOfCalls, Aborted) as stop:
-        descent = Descent(replace(problem, x0=best[1], r0=best[2]), "anneal")
+        descent = Descent(problem._replace(x0=best[1], r0=best[2]), "anneal")
         return [descent.finish(False, "aborted" if isinstance(stop, Aborted) else "maxfev")]
     solution, tried = minimise(setup.start_from(best[1], best[2]))
     return [solution, *(other for other in tried if other is not solution)]

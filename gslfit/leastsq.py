@@ -13,13 +13,13 @@ Where the judgement is in doubt (dependent columns, no progress away from a mini
 other methods and the lowest chi-square is kept.
 """
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit._differences import Differences, length
-from gslfit._linalg import ScaledQR, relative, secant
+from gslfit._descent import Point
+from gslfit._differences import length
+from gslfit._linalg import ScaledQR, relative
 from gslfit._multifit import METHODS, FdfSolver, Function_fdf
 from gslfit.outcome import Ending
 from gslfit.precision import EPS
@@ -57,8 +57,7 @@ MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """A least-squares problem in its varying parameters.
 
     Attributes
@@ -97,8 +96,7 @@ class Problem:
     gtol: float = 0.
 
 
-@dataclass(frozen=True)
-class Solution:
+class Solution(NamedTuple):
     """Where a descent ended.
 
     Attributes
@@ -150,63 +148,14 @@ class Solution:
         return bool(self.dead) or not self.converged
 
 
-class Descent:
+class Descent(Point):
     """One way down from one start by one method."""
 
     def __init__(self, problem: Problem, method: str = "lmsder") -> None:
-        self.problem, self.method = problem, method
-        self.p = problem.lower.size
-        self.exact = problem.jac is not None
-        self.differences = Differences(problem.fun, problem.lower, problem.upper, problem.precision, problem.unit)
-        self.x, self.r, self.J = problem.x0, problem.r0, np.zeros((problem.r0.size, self.p))
-        self.first_norms: np.ndarray | None = None
-        self.held: tuple[int, ...] = ()
-        self.second = np.zeros((self.p, self.p))        # what is known of sum_i r_i d2r_i
-        self._centred = False
+        super().__init__(problem, TELLING, TOUCH)
+        self.method = method
         self._target = EXACT_TARGET if self.exact else TARGET
-        self._bounded = bool(np.isfinite(problem.lower).any() or np.isfinite(problem.upper).any())
-        # the bounds transform comes ever closer to a bound and never there: nearer than this is on it
-        width = problem.upper - problem.lower
-        span = np.fmin(np.abs(problem.x0 - problem.lower), np.abs(problem.upper - problem.x0))
-        self._touch = TOUCH * np.where(np.isfinite(width), width, np.where(np.isfinite(span), np.maximum(span, np.abs(problem.x0)), 0.))
-        self._last = self.x, self.r                     # the last evaluation of f
-        self._at: tuple[np.ndarray, np.ndarray, np.ndarray, bool] | None = None   # x, J, gradient of the last Jacobian; was it centred
-
-    # what a GSL solver sees
-
-    def f(self, v: np.ndarray) -> np.ndarray:
-        """The residual as a function of the internal variables."""
-        x = self.problem.free.external(v) if self._bounded else v
-        if not np.array_equal(x, self._last[0]):
-            self._last = x, self.problem.fun(x)
-        return self._last[1]
-
-    def df(self, v: np.ndarray) -> np.ndarray:
-        """The Jacobian by the internal variables; the point it is taken at is the one accepted."""
-        x = self.problem.free.external(v) if self._bounded else v
-        if not np.array_equal(x, self._last[0]):
-            self._last = x, self.problem.fun(x)
-        self.take(*self._last, self._centred)
-        return self.J * self.problem.free.slopes(v) if self._bounded else self.J
-
-    def take(self, x: np.ndarray, r: np.ndarray, central: bool = True) -> None:
-        """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
-        self.x, self.r = x, r
-        if self.exact:
-            self.J = self.problem.jac(x)                # type: ignore[misc]
-        else:
-            self.J = (self.differences.central if central else self.differences.forward)(x, r)
-        gradient = r @ self.J
-        if self._at is None:
-            self.first_norms = np.sqrt(np.einsum("ij,ij->j", self.J, self.J)) if self.exact else self.differences.norms.copy()
-        else:
-            before, J, old, alike = self._at
-            if central and not self.exact:
-                np.fill_diagonal(self.second, self.differences.bends)
-            # over a short way the forward differences' own error would pass for curvature
-            if self.exact or (central and alike) or relative(x - before, x, self.differences.norms, length(r)) > TELLING:
-                secant(self.second, x - before, r @ (self.J - J), gradient - old)
-        self._at = x, self.J, gradient, central
+        self._settled = False
 
     # the way down
 
@@ -222,7 +171,7 @@ class Descent:
         if settled or reason in ("no progress", "limit"):
             return solution
         flat = max(STATIONARY * solution.norm, self._rounding())
-        return replace(solution, polished=False, converged=bool(np.max(solution.cosines, initial=0.) * solution.norm <= flat))
+        return solution._replace(polished=False, converged=bool(np.max(solution.cosines, initial=0.) * solution.norm <= flat))
 
     def _run(self) -> tuple[str, bool]:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
@@ -253,7 +202,7 @@ class Descent:
     def _near(self) -> bool:
         """Whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
         qr = self._decompose()
-        return bool(np.isfinite(self.J).all()) and relative(qr.step(self.r), self.x, qr.norms, length(self.r)) < NEAR
+        return self.finite and relative(qr.step(self.r), self.x, qr.norms, length(self.r)) < NEAR
 
     def _settle(self) -> bool:
         """Polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
@@ -266,10 +215,10 @@ class Descent:
 
     def _release(self) -> bool:
         """Move parameters inside that lie on a bound against the gradient; return whether there were any."""
-        if not self._bounded:
+        if not self.bounded:
             return False
         lower, upper = self.problem.lower, self.problem.upper
-        g = self.r @ self.J
+        g = self.gradient()
         scale = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(1., np.abs(self.x)))
         near_lower = (self.x - lower <= 1e-6 * scale) & (g < 0)
         near_upper = (upper - self.x <= 1e-6 * scale) & (g > 0)
@@ -294,22 +243,21 @@ class Descent:
             central = central or expected <= CENTRE
             if turn or central:
                 self.take(start, self.r, central)
-            if not np.isfinite(self.J).all():
+            if not self.finite:
                 return False
             if not self._contract(*((digits, error) if central else (FORWARD_DIGITS, FORWARD_ERROR))):
                 if length(self.r) < norm * (1 - 1e-3):
                     continue            # not there, but far better: a new Jacobian may do
                 return False
-            moved = self.x - start
-            move = relative(moved, self.x, self.qr.norms, length(self.r))
+            move = self.moved(start)
             latest = move / before if 0 < before < np.inf else FIRST_RATE
             slowest = max(rate, latest) if turn > 1 else latest
             if central:
                 slowest = max(slowest, MISSED * self.bend)
             rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else np.inf
-            if central and self._close(moved, move) and (expected <= self._target or (move <= 1e3 * digits and rate > CONTRACTS)):
+            if central and self._close(start, move) and (expected <= self._target or (move <= 1e3 * digits and rate > CONTRACTS)):
                 return True
-            if central and length(self.J @ moved) <= self._rounding():
+            if central and self.effect(start) <= self._rounding():
                 return True             # rounding is all that is left
             if move > before and move > 1e-3:
                 return False
@@ -318,15 +266,11 @@ class Descent:
 
     def _rounding(self) -> float:
         """What of the residual's length may be rounding."""
-        size = max(length(self.r), float((self.qr.norms * np.abs(self.x)).max(initial=0.)))
-        return ROUNDING * self.problem.precision * size
+        return ROUNDING * self.problem.precision * self.size()
 
-    def _close(self, moved: np.ndarray, move: float) -> bool:
-        """Whether the last Jacobian serves the covariance at the end of the moves after it."""
-        if self.exact or move <= MOVED:
-            return move <= MOVED
-        with np.errstate(invalid="ignore"):
-            return bool(move <= 1e-3 and np.nansum(np.abs(moved) / self.differences.lengths) <= BENT)
+    def _close(self, start: np.ndarray, move: float) -> bool:
+        """Whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
+        return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
 
     def _contract(self, digits: float, error: float) -> bool:
         """Repeat steps with the present Jacobian while they contract; return whether they ended at a minimum."""
@@ -345,18 +289,7 @@ class Descent:
 
     def _decompose(self) -> ScaledQR:
         """The decomposition of the columns that may move: not those that chi-square holds at a bound."""
-        self.held = ()
-        pushed = None
-        if self._bounded:
-            lower, upper, g = self.problem.lower, self.problem.upper, self.r @ self.J
-            low, high = (self.x - lower <= self._touch) & (g >= 0), (upper - self.x <= self._touch) & (g <= 0)
-            pushed = low | high
-            self.held = tuple(np.flatnonzero(pushed).tolist())
-            x = np.where(low, lower, np.where(high, upper, self.x))
-            if not np.array_equal(x, self.x):
-                self.x, self.r = x, self.problem.fun(x)
-        self.qr = ScaledQR(self.J, RANK_EXACT if self.exact else RANK_CENTRED, pushed)
-        return self.qr
+        return self.decompose(RANK_EXACT if self.exact else RANK_CENTRED)
 
     # the end
 
@@ -364,11 +297,12 @@ class Descent:
         """Judge the point reached: what is at a bound, what has no effect, how flat the gradient is."""
         over = reason in ("maxfev", "aborted")          # the residual may not be called any more
         if over:
-            self._touch = np.zeros(self.p)
+            self.leave_bounds()
         qr = self._decompose()
         dead = set(qr.undetermined()) | (set() if over else self._flat())
-        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), tuple(sorted(dead & self._lost())),
-                        converged, reason, self.method, qr.factors(), qr.norms, converged)
+        lost = tuple(sorted(dead & self._lost())) if dead else ()
+        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), lost, converged, reason, self.method,
+                        qr.factors(), qr.norms, converged)
 
     def _lost(self) -> set[int]:
         """Parameters without effect on the residual here that had one at the start."""
@@ -384,7 +318,7 @@ class Descent:
         until it is moved: its change comes as the slope says.
         """
         norm, norms, found = length(self.r), self.qr.norms, set()
-        for j in np.flatnonzero((norms > 0) & (norms * np.abs(self.x) < FLAT * norm)).tolist():
+        for j in self.weak(FLAT):
             trial = self.x.copy()
             with np.errstate(over="ignore", invalid="ignore"):
                 trial[j] += 1e-3 * norm / norms[j]

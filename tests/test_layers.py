@@ -15,6 +15,7 @@ _function
 report
 markup printfuncs
 _multifit _nlinear _siman _linalg _differences
+_descent
 multifit
 expression
 _program

@@ -1,0 +1,39 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+from gslfit._differences import Differences as Differences
+from gslfit._linalg import ScaledQR as ScaledQR
+from gslfit._linalg import secant as secant
+
+@disjoint_base
+class Point:
+    problem: Any
+    differences: Differences
+    qr: ScaledQR
+    first_norms: NDArray[np.float64] | None
+    n: int
+    p: int
+    exact: bool
+    bounded: bool
+    finite: bool
+    x: NDArray[np.float64]
+    r: NDArray[np.float64]
+    J: NDArray[np.float64]
+    second: NDArray[np.float64]
+    held: tuple[int, ...]
+    _centred: bool
+    def __init__(self, problem: Any, telling: float, touch: float) -> None: ...
+    def leave_bounds(self) -> None: ...
+    def f(self, v: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def df(self, v: NDArray[np.float64]) -> NDArray[np.float64]: ...
+    def take(self, x: NDArray[np.float64], r: NDArray[np.float64], central: bool = True) -> None: ...
+    def gradient(self) -> NDArray[np.float64]: ...
+    def decompose(self, tol: float) -> ScaledQR: ...
+    def moved(self, start: NDArray[np.float64]) -> float: ...
+    def bent(self, start: NDArray[np.float64]) -> float: ...
+    def effect(self, start: NDArray[np.float64]) -> float: ...
+    def size(self) -> float: ...
+    def weak(self, share: float) -> list[int]: ...
