@@ -6,6 +6,7 @@ has the last word: it looks for a parameter that lost its effect, tries other me
 """
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +16,7 @@ from gslfit._batch import run
 from gslfit._polish import polish
 from gslfit.batch import Job, count_threads, prepare, template, weights_of
 from gslfit.batchresult import SUCCESSES, FitStatus
-from gslfit.errors import InputError, NonFiniteError
+from gslfit.errors import FitWarning, InputError, NonFiniteError
 from gslfit.folding import Folded
 from gslfit.formula import Formula
 from gslfit.minimizer import Minimizer
@@ -88,6 +89,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
                                         start_or_independent)
     curve = _Curve(job, data, xs, weights_of(factors), nan_policy)
     if job.folded is None:
+        warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
         return _by_minimize(job, curve, options, scale_covar)
     if method == "auto" and len(curve.y) < len(job.names):
         raise InputError(f"{len(curve.y)} points can't determine {len(job.names)} parameters ({', '.join(job.names)})")

@@ -6,6 +6,8 @@ import pytest
 from interpreter import run, run_native
 from random_formulas import NAMES, exact, formulas, words
 
+from gslfit.expression.derivative import adjoints, derivatives
+from gslfit.expression.operations import evaluate as evaluate_graph
 from gslfit.expression.vocabulary import FUNCTIONS
 from gslfit.formula import Formula
 
@@ -199,3 +201,34 @@ def test_exact_below_jumps():
     for evaluate in RUNS:
         value, _ = evaluate(Formula("a*floor(x/0.1) + (x/3 == b)").lowered(), {"a": 1., "b": .1, "x": x})
         assert np.array_equal(value, np.floor(x/.1) + (x/3 == .1))
+
+
+def test_reverse_mode():
+    """A product of 24 sums: reverse mode is taken, its derivatives are those of the forward one, and the program is short."""
+    text = "*".join(f"(x + a{k})" for k in range(24))
+    formula = Formula(text)
+    lowered = formula.lowered()
+    assert len(lowered.body) < 6*24
+    point = {f"a{k}": 1 + .01*k for k in range(24)}
+    for evaluate in RUNS:
+        value, columns = evaluate(lowered, {**point, "x": np.array([.5])})
+        for k, name in enumerate(lowered.free):
+            assert close(columns[0, k], value[0]/(.5 + point[name]))
+
+
+@pytest.mark.parametrize("text", ["exp(-a*x)*sin(b*x + c)/(1 + d*x**2)", "atan(a*x + tanh(b*x))**3 - c/(d + x)", "a**2*b*x - 3*a/b + log(c**2 + 1)"])
+def test_forward_and_reverse_agree(text):
+    """Both modes, on the same graph."""
+    graph = Formula(text).graph
+    leaves = [graph.pool.leaf("par", name) for name in Formula(text).names]
+    point = {"a": 1.3, "b": .7, "c": 2.1, "d": .4, "x": np.linspace(.1, 2, 7)}
+    one = evaluate_graph(tuple(derivatives(graph.value, leaves)), point)
+    other = evaluate_graph(tuple(adjoints(graph.value, leaves)), point)
+    for a, b in zip(one, other, strict=True):
+        assert np.allclose(a, b, rtol=1e-13, atol=1e-15)
+
+
+def test_reverse_mode_stays_away_from_branches():
+    """Where a NaN of the branch not taken could leak."""
+    graph = Formula("where(x > 0, a*log(x), b)").graph
+    assert adjoints(graph.value, [graph.pool.leaf("par", "a")]) is None

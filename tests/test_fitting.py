@@ -103,6 +103,16 @@ def test_curve_fit_is_scipys(f, sigma, absolute):
     assert np.allclose(pcov, covariance, rtol=1e-4, atol=1e-6*np.max(np.abs(covariance)))
 
 
+def test_slow_way():
+    """A function that can't be traced is fitted by calling it, with a warning that says why."""
+    with pytest.warns(FitWarning, match="untraceable can't be traced"):
+        slow = fit(untraceable, Y, x=X, **dict(zip(("y0", "a", "x0", "var"), P0, strict=True)))
+    quick = fit(peak, Y, x=X, **dict(zip(("y0", "a", "x0", "var"), P0, strict=True)))
+    for name, parameter in slow.params.items():
+        assert np.isclose(parameter.value, quick.params[name].value, rtol=1e-6)
+        assert np.isclose(parameter.stderr, quick.params[name].stderr, rtol=1e-5)
+
+
 def test_curve_fit_without_p0_and_with_bounds():
     """SciPy's own start; bounds as numbers, arrays or Bounds."""
     def decay(x, a, b):

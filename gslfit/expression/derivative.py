@@ -1,4 +1,4 @@
-"""Exact derivatives, by differentiating the graph.
+"""Exact derivatives, by differentiating the graph: forward, or in reverse where that is far shorter.
 
 Forward: the derivative of every node that depends on a name, from the derivatives of its arguments. What the names' derivatives share
 (the partial derivatives, the value's own nodes) is shared since equal nodes are one; products are put in order afterwards by the pass
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from gslfit.expression.graph import Graph, Node, below
 from gslfit.expression.operations import OPERATIONS, Tangents, product
+
+MANY = 6     # names from which reverse mode is tried
+SHORTER = 3  # how many times shorter it has to be: forward mode leaves more for the passes to share
 
 
 def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | None:
@@ -62,8 +65,37 @@ def derivatives(root: Node, leaves: list[Node]) -> list[Node]:
 
 def differentiate(graph: Graph) -> Graph:
     """Add the derivatives by the free names."""
-    columns = derivatives(graph.value, [graph.pool.leaf("par", name) for name in graph.free])
+    leaves = [graph.pool.leaf("par", name) for name in graph.free]
+    columns = derivatives(graph.value, leaves)
+    if len(leaves) >= MANY:
+        backward = adjoints(graph.value, leaves)
+        if backward and SHORTER * len(below([graph.value, *backward])) < len(below([graph.value, *columns])):
+            columns = backward
     return graph._replace(columns=tuple(columns))
+
+
+def adjoints(root: Node, leaves: list[Node]) -> list[Node] | None:
+    """The derivatives of a node by leaves in reverse mode; None where a branch or an infinite partial derivative needs the forward one."""
+    pool = root.pool
+    order = [node for node in below([root]) if node.mask]
+    if any(node.args and (OPERATIONS[node.op].tangent or OPERATIONS[node.op].singular(node)) for node in order):
+        return None
+    adjoint: dict[Node, Node] = {root: pool.const(1.0)}
+    for node in reversed(order):
+        own, operation = adjoint.get(node), OPERATIONS[node.op] if node.args else None
+        if own is None or operation is None or operation.partials is None:
+            continue
+        for arg, partial in zip(node.args, operation.partials(node, *node.args), strict=True):
+            if partial is None or not arg.mask:
+                continue
+            unit = isinstance(partial, float)
+            term = own if unit else product(node, own, partial, False)
+            before = adjoint.get(arg)
+            if unit and partial < 0:
+                adjoint[arg] = -term if before is None else before - term
+            else:
+                adjoint[arg] = term if before is None else before + term
+    return [adjoint.get(leaf) or pool.const(0.0) for leaf in leaves]
 
 
 __all__ = ["derivatives", "differentiate", "tangent"]

@@ -24,6 +24,7 @@ JUMPS = frozenset((
     "isinf", "isfinite",
 ))
 GROWING = frozenset(["exp", "exp2", "expm1", "sinh", "cosh"])
+MOST_FACTORS = 12  # of a product; a longer one is left as it was written
 MOST_COPIES = 6  # of one factor; a higher power is one operation
 
 Atom = Node | tuple  # a node; ("recip", atom), ("power", atom, k), ("both", atom, atom), ("gated", atom, atom)
@@ -37,7 +38,7 @@ class Monomial(NamedTuple):
 
 
 def times(a: Monomial, b: Monomial, power: int = 1) -> Monomial | None:
-    """a*b**power, or None where a factor would cancel its reciprocal, or the coefficient leave the range of doubles."""
+    """a*b**power, or None where a factor would cancel its reciprocal, the coefficient leave the range of doubles, or many come together."""
     try:
         coefficient = a.coefficient * b.coefficient**power
     except (OverflowError, ZeroDivisionError):
@@ -50,6 +51,8 @@ def times(a: Monomial, b: Monomial, power: int = 1) -> Monomial | None:
         if old * more < 0 <= old + more:
             return None
         powers[node] = old + more
+    if len(powers) > MOST_FACTORS:
+        return None
     return Monomial(coefficient, powers)
 
 
