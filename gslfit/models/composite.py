@@ -175,6 +175,28 @@ class CompositeModel(Model):
         new.param_hints = {name: dict(hint) for name, hint in self.param_hints.items()}
         return new
 
+    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+        """Estimate start values of a sum of peaks on constants, lines and parabolas; see `Model.guess`.
+
+        Peaks are numbered from left to right.
+
+        Raises
+        ------
+        NotImplementedError
+            It is no such sum.
+        """
+        if {"+"} != self._symbols():
+            raise NotImplementedError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
+        from gslfit.models.pursuit import guess_sum
+        return guess_sum(self, self.components, data, x, values)
+
+    def _symbols(self) -> set[str]:
+        """The operators that join it."""
+        found = {self.symbol}
+        for side in (self.left, self.right):
+            found |= side._symbols() if isinstance(side, CompositeModel) else set()
+        return found
+
     def post_fit(self, result: Any) -> None:
         """Call that of both."""
         self.left.post_fit(result)

@@ -69,7 +69,7 @@ class SplineModel(Model):
         return self.make_params(**{f"s{k}": float(value) for k, value in enumerate(found)} | values)
 
     def __reduce__(self) -> tuple:
-        return SplineModel, (self.xknots, tuple(self.independent_vars), self._prefix, self.nan_policy, self._name)
+        return _spline, (self.xknots, tuple(self.independent_vars), self._prefix, self.nan_policy, self._name, self.param_hints)
 
 
 class _Spline:
@@ -133,6 +133,12 @@ class ExpressionModel(Model):
 
     def __reduce__(self) -> tuple:
         return _expression, (self.expr, self.independent_vars, self.nan_policy, self._name, self.param_hints)
+
+
+def _spline(knots: np.ndarray, independent: Sequence[str], prefix: str, policy: str, name: str, hints: dict[str, Any]) -> SplineModel:
+    model = SplineModel(knots, independent, prefix, policy, name)
+    model.param_hints = hints
+    return model
 
 
 def _expression(expr: str, independent: Sequence[str], policy: str, name: str, hints: dict[str, Any]) -> ExpressionModel:

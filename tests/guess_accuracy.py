@@ -1,0 +1,130 @@
+"""How often a guess leads to the minimum that the true values lead to: random curves of each model with noise, signal to noise 10."""
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit import models
+
+POINTS = 100
+NOISE = 0.1          # of the greatest absolute value of the curve
+
+
+class Case(NamedTuple):
+    """A model with the ranges of its parameters: a pair is a decade (drawn by its logarithm), a triple with "u" is drawn evenly."""
+
+    cls: str
+    ranges: dict
+    x: tuple = (0.0, 100.0)
+    form: str | None = None
+
+
+PLACE = (30.0, 70.0, "u")
+PEAK = {"amplitude": (1.0, 10.0), "center": PLACE}
+CASES = [
+    Case("GaussianModel", PEAK | {"sigma": (1.5, 15.0)}),
+    Case("LorentzianModel", PEAK | {"sigma": (1.5, 15.0)}),
+    Case("SplitLorentzianModel", PEAK | {"sigma": (1.5, 15.0), "sigma_r": (1.5, 15.0)}),
+    Case("VoigtModel", PEAK | {"sigma": (1.0, 10.0)}),
+    Case("PseudoVoigtModel", PEAK | {"sigma": (1.5, 15.0), "fraction": (0.1, 0.9, "u")}),
+    Case("MoffatModel", PEAK | {"sigma": (2.0, 20.0), "beta": (0.8, 4.0)}),
+    Case("Pearson7Model", PEAK | {"sigma": (2.0, 15.0), "expon": (0.8, 8.0)}),
+    Case("Pearson4Model", PEAK | {"sigma": (3.0, 15.0), "expon": (1.0, 5.0), "skew": (-2.0, 2.0, "u")}),
+    Case("StudentsTModel", {"amplitude": (1.0, 10.0), "center": (-4.0, 4.0, "u"), "sigma": (0.8, 8.0)}, (-15.0, 15.0)),
+    Case("LognormalModel", {"amplitude": (1.0, 10.0), "center": (1.0, 3.5, "u"), "sigma": (0.1, 1.0)}, (0.5, 100.0)),
+    Case("DampedOscillatorModel", {"amplitude": (1.0, 10.0), "center": (20.0, 70.0, "u"), "sigma": (0.02, 0.2)}),
+    Case("DampedHarmonicOscillatorModel", {"amplitude": (1.0, 10.0), "center": (20.0, 70.0, "u"), "sigma": (1.5, 15.0),
+                                           "gamma": (5.0, 50.0)}, (-100.0, 100.0)),
+    Case("ExponentialGaussianModel", PEAK | {"sigma": (1.5, 8.0), "gamma": (0.05, 0.5)}),
+    Case("SkewedGaussianModel", PEAK | {"sigma": (3.0, 20.0), "gamma": (-3.0, 3.0, "u")}),
+    Case("SkewedVoigtModel", PEAK | {"sigma": (2.0, 10.0), "skew": (-2.0, 2.0, "u")}),
+    Case("DoniachModel", PEAK | {"sigma": (1.5, 10.0), "gamma": (0.0, 0.4, "u")}),
+    Case("BreitWignerModel", PEAK | {"sigma": (3.0, 30.0), "q": (-3.0, 3.0, "u")}),
+    Case("ExponentialModel", {"amplitude": (1.0, 10.0), "decay": (5.0, 50.0)}),
+    Case("PowerLawModel", {"amplitude": (1.0, 10.0), "exponent": (-2.0, -0.3, "u")}, (1.0, 100.0)),
+    *(Case("StepModel", PEAK | {"sigma": (2.0, 20.0)}, form=form) for form in ("linear", "atan", "erf", "logistic")),
+    *(Case("RectangleModel", {"amplitude": (1.0, 10.0), "center1": (20.0, 40.0, "u"), "center2": (60.0, 80.0, "u"),
+                              "sigma1": (1.0, 10.0), "sigma2": (1.0, 10.0)}, form=form) for form in ("linear", "atan", "erf", "logistic")),
+    Case("FermiModel", PEAK | {"kt": (1.5, 15.0)}),
+    Case("GslGaussianModel", {"y0": (-5.0, 5.0, "u"), "A": (1.0, 10.0), "x0": PLACE, "var": (4.0, 150.0)}),
+    Case("GslExpModel", {"y0": (-1.0, 1.0, "u"), "A": (1.0, 10.0), "b": (0.02, 0.2)}),
+    Case("GslDblexpModel", {"y0": (-0.1, 0.1, "u"), "A1": (1.0, 10.0), "b1": (0.2, 1.0), "A2": (1.0, 10.0), "b2": (0.01, 0.1)}),
+    Case("GslSinModel", {"y0": (-5.0, 5.0, "u"), "A": (1.0, 10.0), "f": (0.1, 1.0), "phi": (-3.0, 3.0, "u")}),
+    Case("GslLorModel", {"y0": (-0.1, 0.1, "u"), "A": (10.0, 100.0), "x0": PLACE, "B": (4.0, 100.0)}),
+    Case("GslHillModel", {"y0": (-1.0, 1.0, "u"), "m": (2.0, 20.0), "xhalf": (8.0, 50.0), "r": (1.0, 8.0)}, (0.5, 100.0)),
+    Case("GslSigmoidModel", {"y0": (-1.0, 1.0, "u"), "m": (2.0, 20.0), "x0": PLACE, "r": (1.0, 10.0)}),
+    Case("GslPowerModel", {"y0": (-0.1, 0.1, "u"), "A": (1.0, 10.0), "r": (-2.0, -0.3, "u")}, (1.0, 100.0)),
+    Case("GslLognormalModel", {"y0": (-0.1, 0.1, "u"), "A": (1.0, 10.0), "x0": (8.0, 50.0), "width": (0.2, 1.5)}, (0.5, 100.0)),
+    Case("GslRayleighModel", {"A": (1.0, 10.0), "var": (25.0, 1000.0)}, (0.5, 100.0)),
+    Case("HillModel", {"bottom": (-1.0, 1.0, "u"), "top": (2.0, 20.0), "half": (8.0, 50.0), "slope": (1.0, 8.0)}, (0.5, 100.0)),
+    Case("FourParameterLogisticModel", {"a": (-1.0, 1.0, "u"), "d": (2.0, 20.0), "c": (8.0, 50.0), "b": (1.0, 8.0)}, (0.5, 100.0)),
+    Case("MichaelisMentenModel", {"vmax": (1.0, 10.0), "km": (5.0, 50.0)}, (0.5, 100.0)),
+    Case("LangmuirModel", {"qmax": (1.0, 10.0), "K": (0.02, 0.2)}, (0.5, 100.0)),
+    Case("WeibullModel", {"amplitude": (1.0, 10.0), "scale": (10.0, 70.0), "shape": (1.0, 8.0)}, (0.5, 100.0)),
+    Case("GompertzModel", {"a": (1.0, 10.0), "b": (2.0, 20.0), "c": (0.04, 0.3)}),
+    Case("LogisticGrowthModel", {"K": (1.0, 10.0), "r": (0.08, 0.8), "x0": PLACE}),
+    Case("StretchedExponentialModel", {"amplitude": (1.0, 10.0), "tau": (3.0, 30.0), "beta": (0.5, 1.5, "u"), "offset": (-1.0, 1.0, "u")}),
+    Case("BiexponentialModel", {"amplitude1": (1.0, 10.0), "tau1": (1.0, 5.0), "amplitude2": (1.0, 10.0), "tau2": (10.0, 50.0),
+                                "offset": (-0.1, 0.1, "u")}),
+    Case("ExponentialResponseModel", {"amplitude": (1.0, 10.0), "tau": (4.0, 40.0), "t0": (10.0, 40.0, "u"), "irf": (1.0, 5.0),
+                                      "offset": (-0.2, 0.2, "u")}),
+    Case("DampedSineModel", {"amplitude": (1.0, 10.0), "tau": (15.0, 150.0), "frequency": (0.15, 1.5), "phase": (-3.0, 3.0, "u"),
+                             "offset": (-0.5, 0.5, "u")}),
+    Case("DampedChirpModel", {"amplitude": (1.0, 10.0), "tau": (20.0, 200.0), "frequency": (0.3, 1.0), "chirp": (-0.002, 0.004, "u"),
+                              "phase": (-3.0, 3.0, "u"), "offset": (-0.5, 0.5, "u")}),
+    Case("DebyeLossModel", {"delta": (1.0, 10.0), "tau": (0.02, 0.2)}, (0.5, 100.0)),
+    Case("PlanckModel", {"amplitude": (1.0, 10.0), "T": (1500.0, 15000.0)}, (0.2, 4.0)),
+    Case("AiryModel", {"height": (1.0, 10.0), "center": PLACE, "radius": (4.0, 40.0), "offset": (-0.1, 0.1, "u")}),
+    Case("TriexponentialModel", {"amplitude1": (1.0, 10.0), "tau1": (0.5, 1.5), "amplitude2": (1.0, 10.0), "tau2": (4.0, 10.0),
+                                 "amplitude3": (1.0, 10.0), "tau3": (25.0, 60.0), "offset": (-0.1, 0.1, "u")}),
+    Case("GslGaussian2PeaksModel", {"y0": (-1.0, 1.0, "u"), "A1": (5.0, 10.0), "x1": (20.0, 40.0, "u"), "var1": (9.0, 90.0),
+                                    "A2": (5.0, 10.0), "x2": (60.0, 80.0, "u"), "var2": (9.0, 90.0)}),
+    Case("Gaussian2Model", {"y0": (-1.0, 1.0, "u"), "amplitude1": (5.0, 10.0), "center1": (20.0, 40.0, "u"), "sigma1": (3.0, 9.0),
+                            "amplitude2": (5.0, 10.0), "center2": (60.0, 80.0, "u"), "sigma2": (3.0, 9.0)}),
+    Case("Gaussian3Model", {"y0": (-1.0, 1.0, "u"), "amplitude1": (5.0, 10.0), "center1": (15.0, 25.0, "u"), "sigma1": (3.0, 6.0),
+                            "amplitude2": (5.0, 10.0), "center2": (45.0, 55.0, "u"), "sigma2": (3.0, 6.0),
+                            "amplitude3": (5.0, 10.0), "center3": (75.0, 85.0, "u"), "sigma3": (3.0, 6.0)}),
+    Case("FiveParameterLogisticModel", {"a": (-1.0, 1.0, "u"), "d": (2.0, 20.0), "c": (8.0, 30.0), "b": (2.0, 8.0), "g": (0.5, 2.0)},
+         (0.5, 100.0)),
+    Case("DebyeModel", {"eps_inf": (1.0, 10.0), "delta": (1.0, 10.0), "tau": (0.02, 0.2)}, (0.5, 100.0)),
+    Case("SineModel", {"amplitude": (1.0, 10.0), "frequency": (0.1, 1.0), "shift": (-3.0, 3.0, "u")}),
+]
+
+HARD = {
+    ("StepModel", "linear"): (0.75, "kinks: chi-square has a minimum for every place of the ramp's ends between two points"),
+    ("RectangleModel", "linear"): (0.55, "kinks, as StepModel's"),
+    ("DampedHarmonicOscillatorModel", None): (0.95, "gamma has no effect where it is small beside the centre"),
+    ("GslDblexpModel", None): (0.95, "at this noise two rates are often as good as one, and the minimum is a valley without end"),
+    ("BiexponentialModel", None): (0.95, "as GslDblexpModel"),
+    ("FiveParameterLogisticModel", None): (0.96, "b and g stand in for each other"),
+    ("TriexponentialModel", None): (0.80, "three rates are not to be had at this noise"),
+}
+"""What can't be had at this noise, the share that is reached, and why."""
+
+
+def draw(case, count, seed=1):
+    """Random parameters, points, and noisy curves of a case."""
+    rng = np.random.default_rng(seed)
+    values = {}
+    for name, (low, high, *even) in case.ranges.items():
+        values[name] = rng.uniform(low, high, count) if even else np.exp(rng.uniform(np.log(low), np.log(high), count))
+    model = made(case)
+    x = np.linspace(*case.x, POINTS)
+    given = {name: value[:, None] for name, value in values.items()}
+    clean = model.eval(x=x[None], **given, **{name: given[other] for name, other in model.entry.defaults.items()
+                                              if isinstance(other, str) and name not in given})
+    noise = NOISE*np.max(np.abs(clean), axis=1, keepdims=True)
+    return model, x, values, clean + noise*rng.standard_normal(clean.shape)
+
+
+def made(case):
+    """The model of a case."""
+    return models.CLASSES[case.cls](**({"form": case.form} if case.form else {}))
+
+
+def reached(case, count=10_000, seed=1):
+    """The share of curves whose guess leads as low as the true values do, and what share converged."""
+    model, x, values, y = draw(case, count, seed)
+    own = model.fit_batch(y, x=x)
+    true = model.fit_batch(y, x=x, start=values)
+    good = own.chisqr <= true.chisqr*(1 + 1e-6)
+    return float(np.mean(good)), float(np.mean(own.success)), own, true
