@@ -69,15 +69,12 @@ cdef class _Solver:
             raise InputError("the last run ended in the middle of a step: call set(f, x) again, with x where it got to")
 
     cdef int tell(self):
-        """Call the callback; true stops."""
-        self.busy = False           # the callback may read everything, and nothing runs meanwhile
+        """Call the callback, which may read everything but not run the solver; true stops."""
         try:
             return bool(self.callback(self))
         except BaseException as error:
             self.failure = error
             return 1
-        finally:
-            self.busy = True
 
     cdef int listen(self):
         """Let Python see its signals."""
@@ -147,16 +144,17 @@ cdef class _Solver:
         cdef gsl.gsl_vector x = vector_over(start)
         cdef int status
         calls = f.bind(self.n, self.p)
-        self.root_weights = None
+        roots = None
         if weights is not None:
             weights = _finite(_floats(weights, "weights", (self.n,)), "weights")
             if (weights < 0).any():
                 index = int(np.argmax(weights < 0))
                 raise InputError(f"weights[{index}] is {weights[index]}: weights can't be negative")
-            self.root_weights = np.sqrt(weights)
+            roots = np.sqrt(weights)
+        self.root_weights = roots
+        self.guard.root_weights = NULL if self.root_weights is None else <double *>cnp.PyArray_DATA(self.root_weights)
         self.function, self.calls, self.failure, self.state = f, calls, None, 0
         self.guard.fn = (<gslfit_function *><size_t>calls.address)[0]
-        self.guard.root_weights = NULL if self.root_weights is None else <double *>cnp.PyArray_DATA(self.root_weights)
         centred, h = self._difference()
         self.guard.normalise, self.guard.centred, self.guard.h = calls.normalise, calls.centred or centred, calls.h or h or 0.0
         self.guard.max_nfev = 0

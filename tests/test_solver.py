@@ -350,6 +350,48 @@ def test_no_solver_within_itself():
         return residual(x) * (1 if fit(residual, jacobian, 40, [1, 0, 0])[0].success else np.nan)
 
     assert fit(nested, jacobian, 40, [1, 0, 0])[0].success
+    for run in (lambda s: s.iterate(), lambda s: s.solve(), lambda s: s.set(None, [1, 0, 0]) or s.x):
+        with pytest.raises(FitError):
+            fit(residual, jacobian, 40, [1, 0, 0], callback=run)
+
+
+def test_a_set_that_fails_changes_nothing():
+    """Refused weights, or a function of another size, leave the solver as it was."""
+    solver = FdfSolver(40, 3)
+    function = Function_fdf.from_callables(residual, jacobian, 40, 3)
+    solver.set(function, [1, 0, 0], weights=np.linspace(1, 2, 40))
+    reference = FdfSolver(40, 3)
+    reference.set(function, [1, 0, 0], weights=np.linspace(1, 2, 40))
+    for arguments in ((function, [1, 0, 0], -np.ones(40)), (function, [1, 0, 0], np.ones(39)), (function, [1, 0], None)):
+        with pytest.raises(InputError):
+            solver.set(*arguments)
+    junk = [np.full(40, np.nan) for _ in range(100)]
+    assert solver.iterate() == reference.iterate()
+    np.testing.assert_array_equal(solver.x, reference.x)
+    assert len(junk) == 100
+
+
+def test_a_callback_that_knows_its_solver_is_collected():
+    """Circles of solver, function and closure are found by the garbage collector."""
+    import gc
+    import weakref
+
+    class Token:
+        """Something to watch."""
+
+    def circle():
+        token, solver = Token(), FdfSolver(40, 3)
+
+        def f(x):
+            return residual(x) + 0 * (token is None) * solver.n
+
+        solver.set(Function_fdf.from_callables(f, jacobian, 40, 3), [1, 0, 0])
+        assert solver.solve().success
+        return weakref.ref(token)
+
+    reference = circle()
+    gc.collect()
+    assert reference() is None
 
 
 def test_two_threads_with_their_own_solvers():
