@@ -117,6 +117,7 @@ EXTENSIONS = [
     extension("_values"),
     extension("_differences"),
     extension("_descent"),
+    extension("_uncertainty"),
     extension("_program", *ENGINE, "src/curve.c"),
     extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/batch.c", "src/long_fit.c", "src/referee.c", "src/loop.c",
               "src/guard.c"),

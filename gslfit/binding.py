@@ -1,5 +1,6 @@
 """One fit's view of its parameters: from the solver's free numbers to the values that the residual function sees."""
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,13 @@ class Binding(Values):
         """Say what is wrong with a start value."""
         _check_start(par)
 
-    def dependents(self) -> tuple[tuple[str, ...], np.ndarray]:
-        """Return the `expr` parameters and their derivatives at the values last put.
+    def dependents(self, at: Mapping[str, float] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the `expr` parameters and their derivatives.
+
+        Parameters
+        ----------
+        at : mapping of str to float, optional
+            Every parameter's value; those last put, if it is left out.
 
         Returns
         -------
@@ -53,7 +59,8 @@ class Binding(Values):
         p = len(self.names)
         if not self._chain:
             return (), np.zeros((0, p))
-        space: dict[str, Any] = dict(self._space)
+        values = self._space if at is None else at
+        space: dict[str, Any] = dict(values)
         for row, name in zip(np.eye(p), self.names, strict=True):
             space[name] = Dual(space[name], row)
         slopes = np.zeros((len(self._chain), p))
@@ -61,7 +68,7 @@ class Binding(Values):
             value = link.differentiate(space)
             if isinstance(value, Dual) and not link.clipped(plain(value)):
                 slopes[i] = value.slope
-            space[link.name] = Dual(self._space[link.name], slopes[i])
+            space[link.name] = Dual(values[link.name], slopes[i])
         return tuple(link.name for link in self._chain), slopes
 
 

@@ -18,7 +18,7 @@ from gslfit.parameter import Parameter, check_name
 from gslfit.parameters import Parameters
 from gslfit.residual import Residual
 from gslfit.result import FitResult
-from gslfit.statistics import ENDINGS, IER, Uncertainty, doubts, message
+from gslfit.statistics import ENDINGS, IER, Outcome, Uncertainty, doubts, message
 
 OPTIONS: dict[str, Any] = {
     "xtol": 1e-7, "ftol": 1e-7, "gtol": 0., "maxfev": None, "Dfun": None, "col_deriv": False, "scale_covar": True, "iter_cb": None,
@@ -49,6 +49,11 @@ class Setup:
                                  options["iter_cb"], self.limit)
         self.x0 = self.free.external(self.free.start)
         self.r0 = self.residual.first(self.x0)
+        # values of expressions included; a start stepped inside its bounds is not what the caller gave
+        self.starts = dict(self.free._space)
+        given = minimizer.params
+        if any(self.starts[name] != given[name]._value for name in self.free.names):
+            self.starts = {name: par.value for name, par in given.items()}
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
         self.jac: UserJacobian | None = None
@@ -282,35 +287,19 @@ class Minimizer:
         known = None
         if options["calc_covar"] and solution.residual.size > len(names):
             known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
-        start = {name: par.value for name, par in self.params.items()}
+        start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
-        self._write_back(free, known, {name: par.init_value for name, par in self.params.items()} if start == self._ended else start)
-        self._ended = {name: par.value for name, par in self.params.items()}
+        began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
+        self.params.conclude(values, began, Outcome(free, known))
+        self._ended = values
         success = solution.converged and not solution.lost
         self.result = FitResult(
-            params=self.params, method=engine, success=success, errorbars=known is not None and not np.isnan(known.sigma).any(),
+            params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
             message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
             lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
             residual=solution.residual / setup.residual.scale, covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason == "aborted", call_kws=dict(options))
         return success
-
-    def _write_back(self, free: Any, known: Uncertainty | None, start: Mapping[str, float]) -> None:
-        """Give the parameters their values, errors and correlations."""
-        fitted = free.params
-        errors: dict[str, float | None] = dict.fromkeys(fitted, 0.)
-        correlations: dict[str, dict[str, float]] = {}
-        names, slopes = free.dependents()
-        if known is None:
-            errors.update(dict.fromkeys(free.names))
-            errors.update({name: None for name, row in zip(names, slopes, strict=True) if row.any()})
-        else:
-            for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
-                errors[name] = own if own == own else None
-                if own == own:
-                    correlations[name] = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
-            errors.update(zip(names, known.of(slopes), strict=True))
-        self.params.settle({name: par.value for name, par in fitted.items()}, errors, correlations, start)
 
 
 RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})

@@ -343,6 +343,20 @@ class Parameters(dict):
             parameter.init_value = starts[name]
         self._touched = True
 
+    def conclude(self, values: Mapping[str, float], starts: Mapping[str, float | None], outcome: Any) -> None:
+        """Take a fit's outcome as `settle` does, errors and correlations when they are first read.
+
+        Parameters
+        ----------
+        values, starts : mapping of str to float
+            Fitted values, and those the fit began at.
+        outcome : callable
+            ``outcome(name)`` gives the standard error and the correlations of a parameter.
+        """
+        for name, parameter in self.items():
+            parameter._fitted(values[name], starts[name], outcome, name)
+        self._touched = True
+
     def valuesdict(self) -> dict[str, float]:
         """Return the values by name."""
         return {name: parameter.value for name, parameter in self.items()}

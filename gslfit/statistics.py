@@ -1,9 +1,9 @@
 """From where a descent ended to errors, correlations and words."""
+import math
 from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-
-from gslfit._differences import length
+from gslfit._uncertainty import Errors
 from gslfit.leastsq import Problem, Solution
 
 ENDINGS = {
@@ -19,7 +19,7 @@ ENDINGS = {
 IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "no progress": 7, "aborted": -1}
 
 
-class Uncertainty:
+class Uncertainty(Errors):
     """What a solution says of the errors of its varying parameters.
 
     Kept as standard errors and directions of length one, so that neither very small nor very large parameters lose them:
@@ -33,45 +33,48 @@ class Uncertainty:
         What the residual was multiplied with.
     scale_covar : bool
         Multiply the covariance by the reduced chi-square.
-
-    Attributes
-    ----------
-    sigma : ndarray, shape (p,)
-        Standard errors, ``factor |W_j| / d_j``, with d the lengths of the Jacobian's columns and W = R^-1 of the scaled ones;
-        NaN for what has none.
-    unit : ndarray, shape (p, rank)
-        The rows of W, of length one.
     """
 
     def __init__(self, solution: Solution, scale: float, scale_covar: bool) -> None:
         n, p = solution.jacobian.shape
-        factor = solution.norm / np.sqrt(n - p) if scale_covar else scale
-        lengths = np.sqrt(np.einsum("ij,ij->i", solution.factors, solution.factors))
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            self.sigma = factor * (lengths / solution.norms)
-            self.unit = solution.factors / lengths[:, None]
-        self.sigma[[*solution.dead, *solution.held]] = np.nan
+        factor = solution.norm / math.sqrt(n - p) if scale_covar else scale
+        super().__init__(solution.factors, solution.norms, factor, solution.dead + solution.held)
 
-    @property
-    def covar(self) -> np.ndarray:
-        """The covariance, ndarray, shape (p, p); NaN in the rows and columns of what has none."""
-        with np.errstate(over="ignore", under="ignore"):
-            return self.correl * self.sigma[:, None] * self.sigma
 
-    @property
-    def correl(self) -> np.ndarray:
-        """The correlations, ndarray, shape (p, p); NaN as in `covar`."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            return self.unit @ self.unit.T + 0 * self.sigma[:, None] + 0 * self.sigma
+class Outcome:
+    """Standard errors and correlations of all parameters of a fit, worked out when somebody asks.
 
-    def of(self, slopes: np.ndarray) -> list[float | None]:
-        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none."""
-        errors: list[float | None] = []
-        for row in slopes:
-            used = np.flatnonzero(row)
-            own = float(length((row[used] * self.sigma[used]) @ self.unit[used]))
-            errors.append(own if own == own else None)
-        return errors
+    Parameters
+    ----------
+    free : Binding
+        With the fitted values put.
+    known : Uncertainty or None
+        None where errors can't be had.
+    """
+
+    def __init__(self, free: Any, known: Uncertainty | None) -> None:
+        self.free, self.known, self.space = free, known, dict(free._space)
+        self._found: dict[str, tuple[float | None, dict[str, float] | None]] | None = None
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """Return the standard error and the correlations of one parameter."""
+        if self._found is None:
+            self._found = self._find()
+        return self._found[name]
+
+    def _find(self) -> dict[str, tuple[float | None, dict[str, float] | None]]:
+        free, known = self.free, self.known
+        found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(free._space, (0., None))
+        names, slopes = free.dependents(self.space)
+        if known is None:
+            found.update(dict.fromkeys(free.names, (None, None)))
+            found.update({name: (None if row.any() else 0., None) for name, row in zip(names, slopes, strict=True)})
+            return found
+        for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
+            correlations = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
+            found[name] = (own, correlations) if own == own else (None, None)
+        found.update({name: (error, None) for name, error in zip(names, known.of(slopes), strict=True)})
+        return found
 
 
 def doubts(solution: Solution, names: Sequence[str], problem: Problem) -> list[str]:

@@ -34,9 +34,10 @@ cdef class Slots:
     changed is there more to do, by the Python class.
     """
 
-    cdef public object name, stderr, correl, init_value, brute_step, user_data
+    cdef public object name, init_value, brute_step, user_data
     cdef public object _owner, _vary, _expr, _min, _max
-    cdef object number
+    cdef object number, error, correlations
+    cdef object pending             # (call, name): call(name) gives the error and the correlations when they are first asked for
     cdef object __weakref__
 
     @property
@@ -56,6 +57,43 @@ cdef class Slots:
     def _value(self, value):
         self.number = value
 
+    @property
+    def stderr(self):
+        """Standard error, after a fit: 0 if fixed, propagated if an expression; None before, and where it can't be had."""
+        if self.pending is not None:
+            self.settle()
+        return self.error
+
+    @stderr.setter
+    def stderr(self, error):
+        if self.pending is not None:
+            self.settle()
+        self.error = error
+
+    @property
+    def correl(self):
+        """Correlations with the other varied parameters, dict of str to float, after a fit; None where it has none."""
+        if self.pending is not None:
+            self.settle()
+        return self.correlations
+
+    @correl.setter
+    def correl(self, correlations):
+        if self.pending is not None:
+            self.settle()
+        self.correlations = correlations
+
+    cdef int settle(self) except -1:
+        """Ask for the error and the correlations."""
+        call, name = self.pending
+        self.error, self.correlations = call(name)
+        self.pending = None
+        return 0
+
+    def _fitted(self, value, start, call, name):
+        """Take a fit's outcome; what `call(name)` gives, the error and the correlations, is asked for when somebody reads them."""
+        self.number, self.init_value, self.pending = value, start, (call, name)
+
     def _forget(self):
         """Empty the slot of the value: it waits to be evaluated."""
         self.number = WAITING
@@ -67,9 +105,9 @@ cdef class Slots:
     def _take(self, Slots other):
         """Take everything from another parameter but its owner."""
         self.name, self._vary, self._expr, self._min, self._max = other.name, other._vary, other._expr, other._min, other._max
-        self.number, self.stderr, self.init_value = other.number, other.stderr, other.init_value
+        self.number, self.error, self.init_value = other.number, other.stderr, other.init_value
         self.brute_step, self.user_data = other.brute_step, other.user_data
-        self.correl = None if other.correl is None else dict(other.correl)
+        self.correlations, self.pending = None if other.correl is None else dict(other.correl), None
 
 
 cdef double limit_of(object bound, double none) except? -1:

@@ -15,7 +15,7 @@ _function
 report
 markup printfuncs
 _multifit _nlinear _siman _linalg _differences
-_descent
+_descent _uncertainty
 multifit
 expression
 _program

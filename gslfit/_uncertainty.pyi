@@ -1,0 +1,16 @@
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Errors:
+    sigma: NDArray[np.float64]
+    unit: NDArray[np.float64]
+    def __init__(self, factors: NDArray[np.float64], norms: NDArray[np.float64], factor: float, without: tuple[int, ...]) -> None: ...
+    @property
+    def covar(self) -> NDArray[np.float64]: ...
+    @property
+    def correl(self) -> NDArray[np.float64]: ...
+    @property
+    def complete(self) -> bool: ...
+    def of(self, slopes: NDArray[np.float64]) -> list[float | None]: ...
