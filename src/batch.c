@@ -120,8 +120,13 @@ static int refer(thread *t, long id, const double *start, outcome *end) {
     find_inputs(b, id, inputs);
     end->id = id;
     end->count = (double)used;
-    const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
-    referee_fit(t->referee, used, start, inputs, method, &b->options, check_thread, t, end);
+    referee_fit(t->referee, used, start, inputs, b->method > METHOD_LANES ? b->method : METHOD_LMSDER, &b->options, check_thread, t, end);
+    if (b->method == METHOD_AUTO && (end->status == FIT_NO_PROGRESS || end->status == FIT_SINGULAR)) {
+        outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
+        referee_fit(t->referee, used, start, inputs, METHOD_LMDER, &b->options, check_thread, t, &again);
+        again.nfev += end->nfev;
+        if (again.status == FIT_CONVERGED_BY_GSL) *end = again;
+    }
     end->square = 0;
     for (long i = 0; i < used; i++) end->square += weights[i] * weights[i] * y[i] * y[i];
     if (end->status == FIT_CONVERGED_BY_GSL && end->square > TINY && end->square < HUGE_SUM && flat(b, end, 1)) end->status = FIT_SINGULAR;

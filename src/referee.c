@@ -15,7 +15,8 @@ struct referee {
     curve curve;
     double *memory;  /* x, y and weights */
     long points;
-    double covariance[TRIANGLE(MAX_FREE) * LANES];
+    double covariances[2][TRIANGLE(MAX_FREE) * LANES];  /* of the last two fits */
+    double *covariance;
 };
 
 void referee_free(referee *r) {
@@ -154,6 +155,7 @@ void referee_fit(referee *r, long n, const double *start, const double *inputs, 
     memset(&loop, 0, sizeof loop);
     r->curve.n = n;
     r->curve.inputs = inputs;
+    r->covariance = r->covariances[r->covariance == r->covariances[0]];
     end->status = FIT_NO_PROGRESS;
     end->covariance = r->covariance;
     if (v && !gslfit_guard_init(&guard, n, p, 0) && !gslfit_loop_init(&loop, n, p, 1)) {

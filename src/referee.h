@@ -16,7 +16,8 @@ double *referee_x(referee *r, int j);
 double *referee_y(referee *r);
 double *referee_weights(referee *r);
 
-/* Fit n points from a start; fills end but its id and count. The covariance's elements are LANES apart. */
+/* Fit n points from a start; fills end but its id and count. The covariance's elements are LANES apart, and last until
+ * the second fit after. */
 void referee_fit(referee *r, long n, const double *start, const double *inputs, fit_method method, const fit_options *options,
                  int (*check)(void *who), void *who, outcome *end);
 
