@@ -21,6 +21,7 @@ from gslfit._descent import Point
 from gslfit._differences import length
 from gslfit._linalg import ScaledQR, relative
 from gslfit._multifit import METHODS, FdfSolver, Function_fdf
+from gslfit.errors import GSLError, NonFiniteError
 from gslfit.outcome import Ending
 from gslfit.precision import EPS
 from gslfit.residual import Aborted, OutOfCalls
@@ -179,7 +180,7 @@ class Descent(Point):
         solver = start_solver(self, problem.v0)
         reason = "limit"
         for _ in range(FIRST_STEPS):
-            reason = march(solver, LOOSE, LOOSE, LOOSE, 1)
+            reason = step(solver)
             if reason != "limit" or self._near():
                 break
         if self._settle():
@@ -341,6 +342,16 @@ def start_solver(descent: Descent, v0: np.ndarray) -> Any:
     return solver
 
 
+def step(solver: Any) -> str:
+    """Let a solver make one step; where it made none, say as `march` does why."""
+    try:
+        if not solver.iterate():
+            return "limit"
+    except (GSLError, NonFiniteError):  # what GSL could not do; a Jacobian that is not finite
+        return "no progress"
+    return march(solver, LOOSE, LOOSE, LOOSE, 1)
+
+
 def march(solver: Any, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> str:
     """Iterate a solver until its stopping test holds; return which did, "limit" after max_iter steps, or "no progress"."""
     return REASONS.get(solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=max_iter).ending, "no progress")
@@ -361,6 +372,8 @@ def minimise(problem: Problem, method: str = "lmsder", look_again: bool = True) 
         tried.append(Descent(problem, name).run())
         if not tried[-1].doubtful or tried[-1].reason in ("maxfev", "aborted"):
             break
+    if len(tried) == 1:
+        return tried[0], tried
     lowest = min(solution.norm for solution in tried)
     alike = [solution for solution in tried if solution.norm <= lowest * (1 + 1e-9)]
     return next((solution for solution in alike if not solution.doubtful), alike[0]), tried

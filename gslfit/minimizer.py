@@ -47,13 +47,9 @@ class Setup:
         self.limit = 1000 * (p + 1) if limit is None else limit
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
                                  options["iter_cb"], self.limit)
+        self.starts = self.free.starts()
         self.x0 = self.free.external(self.free.start)
         self.r0 = self.residual.first(self.x0)
-        # values of expressions included; a start stepped inside its bounds is not what the caller gave
-        self.starts = dict(self.free._space)
-        given = minimizer.params
-        if any(self.starts[name] != given[name]._value for name in self.free.names):
-            self.starts = {name: par.value for name, par in given.items()}
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
         self.jac: UserJacobian | None = None

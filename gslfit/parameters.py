@@ -231,12 +231,11 @@ class Parameters(dict):
     def copy(self) -> "Parameters":
         """Return Parameters of the same contents that share nothing but `user_data`, functions and the interpreter."""
         new = type(self)()
-        new._symbols = self._symbols.copy() if self._symbols else new._symbols
+        if self._symbols:
+            new._symbols = self._symbols.copy()
         new._tied = self._tied
-        for name, parameter in self.items():
-            twin = _copy(parameter)
-            new._own(twin)
-            dict.__setitem__(new, name, twin)
+        own, keep = new._ref, lambda: new                     # as `_own` has it
+        dict.update(new, {name: par._twin(own if par._expr is None else keep) for name, par in self.items()})
         new._note()
         return new
 

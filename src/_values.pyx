@@ -8,20 +8,18 @@ import numpy as np
 
 from gslfit.errors import NonFiniteError
 
-cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from libc.math cimport M_PI, asin, cos, fabs, fmax, fmin, hypot, isfinite, isinf, sin, sqrt
+from libc.math cimport M_PI, asin, cos, fmin, hypot, isinf, sin
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object o)
     object PyEval_EvalCode(object code, object space, object names)
     object PyObject_Call(object function, tuple args, PyObject *kws)
-    double INFINITY "Py_HUGE_VAL"
 
-cnp.import_array()
-
+include "vectors.pxi"
 include "bounds.pxi"
 
 cdef object WAITING = object()      # in a parameter's slot: an expression that is to be evaluated when somebody asks
@@ -102,6 +100,13 @@ cdef class Slots:
         """Return whether the value waits to be evaluated."""
         return self.number is WAITING
 
+    def _twin(self, owner):
+        """Return a parameter of the same contents, with another owner."""
+        cdef Slots new = type(self).__new__(type(self))
+        new._take(self)
+        new._owner = owner
+        return new
+
     def _take(self, Slots other):
         """Take everything from another parameter but its owner."""
         self.name, self._vary, self._expr, self._min, self._max = other.name, other._vary, other._expr, other._min, other._max
@@ -113,17 +118,6 @@ cdef class Slots:
 cdef double limit_of(object bound, double none) except? -1:
     """A bound as a number."""
     return none if bound is None else bound
-
-
-cdef cnp.ndarray new_vector(Py_ssize_t p):
-    cdef cnp.npy_intp size = p
-    return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
-
-
-cdef bint is_plain(object array) noexcept:
-    """Whether it is a contiguous float64 vector."""
-    return (type(array) is cnp.ndarray and cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_NDIM(array) == 1
-            and cnp.PyArray_ISCARRAY_RO(array))
 
 
 cdef class Values:
@@ -274,6 +268,20 @@ cdef class Values:
             raise ValueError(f"{self.p} values are needed, one for each of {', '.join(self.names)}, not shape {values.shape}")
         return values
 
+    def starts(self):
+        """Evaluate the expressions at the values the caller gave; return all values by name.
+
+        The start of a fit may differ from these by rounding, or lie inside a bound that they lie on.
+        """
+        cdef Slots par
+        cdef cnp.ndarray given = new_vector(self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            par = self._free[j]
+            data_of(given)[j] = par.number
+        self.write(data_of(given))
+        return dict(self._space)
+
     def put(self, v):
         """Write the values that internal `v` stands for, restore the fixed ones, and evaluate the expressions.
 
@@ -374,12 +382,15 @@ cdef class Evaluation:
     def __call__(self, x):
         cdef Py_ssize_t i
         cdef double *data
+        cdef bint alone
         try:
             out = self.evaluate(x)
         except NonFiniteError:
             return np.full(self.size, np.nan)
         if is_plain(out) and cnp.PyArray_DIM(out, 0) == self.full:
-            r = cnp.PyArray_NewCopy(out, cnp.NPY_CORDER)
+            # an array that nobody else holds, and that is no view, can't be a buffer used again
+            alone = Py_REFCNT(out) == 1 and cnp.PyArray_BASE(out) == NULL and cnp.PyArray_CHKFLAGS(out, cnp.NPY_ARRAY_OWNDATA)
+            r = out if alone else cnp.PyArray_NewCopy(out, cnp.NPY_CORDER)
         else:
             r = self._flat(out)
         if self._keep is not None:
