@@ -1,6 +1,7 @@
 """`Model`, and the library of models: one class for each entry of its tables.
 
     >>> from gslfit.models import GaussianModel
+    >>> import numpy as np
     >>> x = np.linspace(-3, 3, 40)
     >>> result = GaussianModel().fit(np.exp(-x**2/2), x=x)
     >>> round(result.best_values["sigma"], 6)
