@@ -37,7 +37,8 @@ def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, 
         for name, value in starts.items():
             _set(params, name, value)
     _check_params(model, params)
-    result = ModelResult(model, params, data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
+    kind = getattr(model, "result_class", ModelResult)
+    result = kind(model, params, data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
     result.fit()
     return result
 

@@ -102,10 +102,14 @@ class ModelResult:
         if self.data is None:
             raise InputError("there are no data to fit: fit(data=...)")
         self._memory, self.ci_out = {}, None
-        from gslfit.models.engine import run_fit
-        self._found = run_fit(self)
+        self._found = self._run()
         self.model.post_fit(self)
         return self
+
+    def _run(self) -> Any:
+        """Fit, and return a FitResult, or what becomes one when it is asked for."""
+        from gslfit.models.engine import run_fit
+        return run_fit(self)
 
     @property
     def result(self) -> FitResult:

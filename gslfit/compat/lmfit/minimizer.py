@@ -70,7 +70,7 @@ class Minimizer:
         self.userkws = dict(fcn_kws or {})
         self.iter_cb, self.scale_covar, self.nan_policy = iter_cb, scale_covar, nan_policy
         self.reduce_fcn, self.calc_covar, self.max_nfev = reduce_fcn, calc_covar, max_nfev
-        self.kws = kws
+        self.kws = ignored("Minimizer", kws, "maxfev", "maxiter")
         self.result: MinimizerResult | None = None
 
     @property

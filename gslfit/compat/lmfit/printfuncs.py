@@ -36,7 +36,13 @@ def ci_report(ci: Mapping[str, Any], with_offset: bool = True, ndigits: int = 5)
     ndigits : int
         Decimals.
     """
-    return _ci_report(ci, with_offset, ndigits)
+    if with_offset:
+        return _ci_report(ci, True, ndigits)
+    width = max(len(name) for name in ci)
+    chances = [probability for probability, _ in next(iter(ci.values()))]
+    head = "".join(("_BEST_" if abs(p) < .01 else f"{100*p:.2f}%").rjust(ndigits + 5) for p in chances)
+    rows = (f" {name:{width}}:" + "".join(f"{limit:.{ndigits}f}".rjust(ndigits + 5) for _, limit in row) for name, row in ci.items())
+    return "\n".join([" "*(width + 1) + head, *rows])
 
 
 def report_ci(ci: Mapping[str, Any]) -> None:

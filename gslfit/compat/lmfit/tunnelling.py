@@ -51,7 +51,7 @@ def search(fun: Callable[[np.ndarray], float], x0: Sequence[float], local: str =
     maxiter : int
         Tunnels tried from each minimum.
     glbtol : float
-        Descents that gain less than this are without success.
+        Tunnels that gain less than this are without success.
     eps1, eps2 : float
         How far below the minimum a tunnel aims, and how far from it it begins.
     tabulistsize : int
@@ -78,7 +78,6 @@ def search(fun: Callable[[np.ndarray], float], x0: Sequence[float], local: str =
     for _ in range(totaliter):
         outcome = optimize.minimize(fun, x, method=local, options=options)
         evaluations += outcome.nfev
-        gained = least - outcome.fun
         if outcome.fun < least:
             best, least = outcome.x, float(outcome.fun)
         if maxfunevals is not None and evaluations >= maxfunevals:
@@ -93,12 +92,8 @@ def search(fun: Callable[[np.ndarray], float], x0: Sequence[float], local: str =
             evaluations += outcome.nfev
             x = outcome.x
             tabu = remembered([*tabu, x], best, tabulistsize, tabustrategy)
-            if np.isfinite(x).all() and fun(x) < least:
+            if np.isfinite(x).all() and fun(x) < least - glbtol:
                 useful += 1
-                break
-        else:
-            if gained < glbtol:
-                message = f"Optimization terminated successfully: no descent gained more than {glbtol:g}"
                 break
         if not np.isfinite(x).all():
             x = best + eps2*rng.uniform(-1, 1, best.size)

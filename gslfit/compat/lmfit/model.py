@@ -1,0 +1,249 @@
+"""`Model`, `CompositeModel` and `ModelResult` in lmfit 1.3's manners, over gslfit's own.
+
+A model here is one of gslfit's with other manners about parameters, starts and methods. Models that gslfit makes (by an operator, a copy
+or a file) are brought to these manners by `adopt`, which changes their class and nothing else.
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gslfit
+from gslfit.compat.lmfit.confidence import conf_interval
+from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, method_of, without_errors
+from gslfit.compat.lmfit.parameter import Parameters
+from gslfit.compat.lmfit.printfuncs import ci_report
+from gslfit.models import composite, load
+from gslfit.models import model as _model
+from gslfit.models import result as _result
+from gslfit.models.engine import _called, _compiled, native_of
+from gslfit.result import FitResult
+
+__all__ = ["CompositeModel", "Model", "ModelResult", "load_model", "load_modelresult", "save_model", "save_modelresult"]
+
+FIELDS = tuple(FitResult.__dataclass_fields__)
+
+
+class ModelResult(_result.ModelResult):
+    """The outcome of a model's fit, with the attributes of lmfit 1.3's; see `gslfit.models.ModelResult`."""
+
+    def _run(self) -> Any:
+        name, _ = method_of(self.method)
+        user = self.iter_cb
+        if callable(user):
+            self.iter_cb = lambda params, count, residual: user(params, count, residual, *self.userargs, **self.userkws)
+        try:
+            return self._least_squares() if name == "leastsq" else self._by_method()
+        finally:
+            self.iter_cb = user
+
+    def _least_squares(self) -> Any:
+        self.method = "leastsq"
+        self.fit_kws = {key: value for key, value in self.fit_kws.items() if key not in DROPPED}
+        calc, self.calc_covar = self.calc_covar, True         # lmfit's is about the scalar methods
+        try:
+            return super()._run()
+        finally:
+            self.calc_covar = calc
+
+    def _by_method(self) -> FitResult:
+        """Fit by one of lmfit's other methods; what only it has becomes an attribute."""
+        fitter = Minimizer(self._residual(), self.init_params, iter_cb=self.iter_cb, scale_covar=self.scale_covar,
+                           nan_policy="raise" if self.nan_policy == "omit" else self.nan_policy, calc_covar=self.calc_covar,
+                           max_nfev=self.max_nfev, **self.fit_kws)
+        outcome = fitter.minimize(method=self.method)
+        self.method = outcome.method
+        given = {"ier": 0, "lmdif_message": "", **vars(outcome)}
+        self.__dict__.update({key: value for key, value in given.items() if key not in KNOWN})
+        return FitResult(**{key: given[key] for key in FIELDS})
+
+    def _residual(self) -> Callable[..., np.ndarray]:
+        """The residual as a function of parameters."""
+        found = native_of(self)
+        return (_called(self) if found is None else _compiled(self, *found))[0]
+
+    @property
+    def result(self) -> FitResult:
+        """The fit's outcome without the model."""
+        fresh = not isinstance(self._found, FitResult) or not hasattr(self._found, "_lmfit")
+        found: Any = super().result
+        if fresh:
+            found._lmfit = True
+            if self.method == "leastsq":
+                _in_manner(found, self.max_nfev)
+            if not isinstance(found.params, Parameters):
+                found.params = copy_of(found.params)
+            for name, par in self._start.items():
+                found.params[name].init_value = par.value
+        return found
+
+    @property
+    def userfcn(self) -> Callable[..., np.ndarray]:
+        """The residual, called as ``userfcn(params, *userargs, **userkws)``; the arguments are those of the fit."""
+        residual = self._residual()
+        return lambda params, *args, **kws: residual(params)
+
+    def conf_interval(self, **kws: Any) -> Any:
+        """Return confidence intervals, kept as `ci_out`; see `gslfit.compat.lmfit.conf_interval`."""
+        self.ci_out = conf_interval(self, self, **kws)
+        return self.ci_out
+
+    def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
+        """Return confidence intervals as text."""
+        return ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
+
+    def dumps(self, **kws: Any) -> str:
+        """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
+        return load.result_text(in_gslfits_manner(self), **kws)
+
+    def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
+        """Take a result out of JSON text, in place of this one; nothing is run."""
+        self.__dict__.update(adopt_result(load.result_from_text(text, funcdefs, **kws)).__dict__)
+        return self
+
+
+KNOWN = frozenset({*FIELDS, "init_values", "nvarys", "ndata", "nfree", "chisqr", "redchi", "aic", "bic", "_uvars", "uvars"})
+
+
+def _in_manner(found: Any, limit: Any) -> None:
+    """Bring messages and missing errors of a least-squares fit to lmfit's manner."""
+    if found.ier in STOPPED:
+        found.aborted, found.errorbars, found.message = True, False, STOPPED[found.ier].format(limit)
+    elif found.success:
+        found.message = "Fit succeeded." if found.errorbars else f"Fit succeeded. Could not estimate error-bars. {found.message}"
+    without_errors(found, stopped=found.aborted)
+
+
+class Manners:
+    """What lmfit's models do otherwise than gslfit's; to be mixed in before one of these."""
+
+    result_class = ModelResult
+
+    def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
+        """Make the model's Parameters, derived ones last; see `gslfit.models.Model.make_params`."""
+        return in_order(self, super().make_params(verbose, **values))    # type: ignore[misc]
+
+    def _expr(self, text: str) -> str:
+        """A hint's expression with the prefix before the model's own names, otherwise as it was written."""
+        own = "|".join([*self._definition.names, *self.param_hints])      # type: ignore[attr-defined]
+        prefix = self._prefix                                 # type: ignore[attr-defined]
+        return re.sub(rf"\b({own})\b(?!\s*\()", rf"{prefix}\1", text) if prefix and text else text
+
+    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+        """Estimate start values from data; see `gslfit.models.Model.guess`."""
+        found = super().guess(data, x, **values)              # type: ignore[misc]
+        return in_order(self, found) if hasattr(found, "valuesdict") else found
+
+    def fit(self, data: Any, params: Any = None, weights: Any = None, method: str = "leastsq", *args: Any, **values: Any) -> ModelResult:
+        """Fit to data; without parameters it starts from the model's defaults. See `gslfit.models.Model.fit`."""
+        params = self.make_params(bool(values.get("verbose"))) if params is None else copy_of(params)
+        return super().fit(data, params, weights, method, *args, **values)    # type: ignore[misc]
+
+    def copy(self, prefix: str | None = None) -> Any:
+        """Return a model of its own."""
+        return adopt(super().copy(prefix))                     # type: ignore[misc]
+
+    def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
+        """Return the model of a JSON text; nothing is run."""
+        return adopt(load.model_from_text(text, funcdefs, **kws))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        made = super().__reduce_ex__(protocol)
+        # a class of the library is made again by its name, and then it is gslfit's own
+        return made if isinstance(made, str) or made[0].__module__.startswith("copyreg") else (_again, (made[0], made[1]), *made[2:])
+
+    def __add__(self, other: Any) -> Any:
+        return adopt(super().__add__(other))                  # type: ignore[misc]
+
+    def __sub__(self, other: Any) -> Any:
+        return adopt(super().__sub__(other))                  # type: ignore[misc]
+
+    def __mul__(self, other: Any) -> Any:
+        return adopt(super().__mul__(other))                  # type: ignore[misc]
+
+    def __truediv__(self, other: Any) -> Any:
+        return adopt(super().__truediv__(other))              # type: ignore[misc]
+
+
+def in_order(model: Any, params: Any) -> Parameters:
+    """Return a copy of a model's parameters in lmfit's order: those of the function, then derived ones."""
+    made, out = copy_of(params), Parameters()
+    out._symbols = made._symbols
+    for name in dict.fromkeys([*(name for name in model.param_names if name in made), *made]):
+        out[name] = made[name]
+    return out
+
+
+class Model(Manners, _model.Model):
+    """A model of a function, a text or a `Formula`; see `gslfit.models.Model`."""
+
+
+class CompositeModel(Manners, composite.CompositeModel):
+    """Two models joined by an operator; see `gslfit.models.CompositeModel`."""
+
+
+OURS: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}
+"""The classes in lmfit's manners by their names; `gslfit.compat.lmfit.models` adds the library's."""
+
+
+def adopt(model: Any) -> Any:
+    """Return a model of gslfit's, and the models that it is made of, in lmfit's manners."""
+    if isinstance(model, _model.Model):
+        from gslfit.compat.lmfit import models
+        assert models
+        if not isinstance(model, Manners):
+            model.__class__ = OURS[type(model).__name__]
+        for side in ("left", "right"):
+            if side in model.__dict__:
+                adopt(model.__dict__[side])
+    return model
+
+
+def adopt_result(result: Any) -> ModelResult:
+    """Return a result of gslfit's in lmfit's manners."""
+    result.__class__ = ModelResult
+    adopt(result.model)
+    result._start = copy_of(result._start)
+    return result
+
+
+def in_gslfits_manner(result: ModelResult) -> Any:
+    """Return a copy of a result with parameters of gslfit's own, which its files are made of."""
+    def own(params: Any) -> gslfit.Parameters:
+        new = gslfit.Parameters()
+        new.update(params)
+        return new
+    plain: Any = copy(result)
+    plain.__class__ = _result.ModelResult
+    plain._start, plain._found = own(result.init_params), replace(result.result, params=own(result.params))
+    return plain
+
+
+def _again(make: Callable[..., Any], arguments: tuple) -> Any:
+    return adopt(make(*arguments))
+
+
+def save_model(model: Any, fname: str | Path) -> None:
+    """Write a model to a file as JSON; formulas are texts in it, and no code."""
+    load.save_model(model, fname)
+
+
+def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+    """Return the model of a file that `save_model` wrote; functions are looked up in `funcdefs`."""
+    return adopt(load.load_model(fname, funcdefs))
+
+
+def save_modelresult(modelresult: Any, fname: str | Path) -> None:
+    """Write a result to a file as JSON, with its data."""
+    load.save_modelresult(in_gslfits_manner(modelresult), fname)
+
+
+def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:
+    """Return the result of a file that `save_modelresult` wrote."""
+    return adopt_result(load.load_modelresult(fname, funcdefs))
