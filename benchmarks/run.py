@@ -1,8 +1,8 @@
 """Time gslfit against its peers in one run; `make bench` writes the table into docs/benchmarks.md.
 
-Everything runs pinned to one core, in turn, `--repeats` times over; what is shown is the median, by processor time, so that other
-programs on the machine matter little. Each contender fits the same curves from the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors too, the C peers don't. The reference is GSL's
-lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
+Everything runs pinned to one core, in turn; what is shown is the median, by processor time, so that other programs on the machine matter
+little. Each contender fits the same curves from the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors
+too, the C peers don't. The reference is GSL's lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
 """
 import argparse
 import os
