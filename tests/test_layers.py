@@ -46,7 +46,7 @@ batch
 fitting
 curvefit
 models
-plot cli integrations compat
+compat
 """.strip().splitlines()]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 SOURCES = sorted([*ROOT.glob("gslfit/**/*.py"), *ROOT.glob("src/*.pyx")])
@@ -137,3 +137,13 @@ def test_finds_includes():
     """The walk over C sees includes, and the core lies where it is looked for."""
     assert {"opcodes", "program"} <= {path.stem for path in PLAIN_C}
     assert any(INCLUDE.findall(path.read_text()) for path in PLAIN_C)
+
+
+def test_the_house_is_described():
+    """docs/development.md names every module and extension that there is, and none that there is not."""
+    text = (ROOT / "docs" / "development.md").read_text()
+    for name in sorted({layer(path) for path in SOURCES} - {"__init__"}):
+        assert re.search(rf"\b{name}(\.pyx?|/|`)", text), f"docs/development.md does not say what {name} is"
+    table = text.split("\n\n")[2]
+    for name in re.findall(r"`(?:src/)?(\w+)\.pyx?`", table):
+        assert any(path.stem == name for path in SOURCES), f"docs/development.md speaks of {name}, which is not there"
