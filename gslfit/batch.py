@@ -154,10 +154,16 @@ def _check_options(method: str, nan_policy: str, max_nfev: int | None, xtol: flo
         raise InputError(f"max_nfev={max_nfev!r} is not at least 1")
 
 
-@lru_cache(maxsize=128)
+_first_trace = lru_cache(maxsize=128)(Formula)
+
+
 def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """The formula of a function, traced once."""
-    return Formula(func, independent)
+    """The formula of a function, traced once, and again when what the function reads has changed."""
+    try:
+        formula = _first_trace(func, independent)
+    except TypeError:  # a callable without a hash
+        return Formula(func, independent)
+    return formula if formula.holds() else Formula(func, independent)
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from gslfit.expression.latex import latex
 from gslfit.expression.lower import Lowered, lower
 from gslfit.expression.operations import evaluate
 from gslfit.expression.passes import PASSES
+from gslfit.expression.symbol import TraceError
 from gslfit.expression.text import read_formula
-from gslfit.expression.trace import Signature, trace
+from gslfit.expression.trace import Signature, check, samples, trace
 
 
 def fresh(graph: Graph, free: tuple[str, ...]) -> Graph:
@@ -288,6 +290,19 @@ class Formula:
         if missing:
             raise InputError(f"no value for {', '.join(missing)} of {self!r}")
         return {name: np.asarray(value, float) for name, value in given.items()}
+
+    def holds(self) -> bool:
+        """Compare the trace with its function once more, at one random point: a global that the function reads may have changed."""
+        if self.func is None or self._signature is None:
+            return True
+        form, func = self._signature, self.func
+        if self.reason:
+            return False
+        try:
+            check(self._graph, lambda values: form.call(func, values), islice(samples(form), 1))
+        except TraceError:
+            return False
+        return True
 
     def _check_native(self) -> None:
         """Raise InputError where there is no graph."""

@@ -108,6 +108,19 @@ def test_text_trace_and_parameters_agree():
     assert np.allclose(bounded.stderr["A"], PLAIN.stderr["A"], rtol=1e-5)
 
 
+def test_a_function_that_changed_is_traced_anew():
+    """A function that reads a variable from outside is compiled with what that is now."""
+    outside = {"factor": 1.}
+
+    def line(x, a):
+        return outside["factor"]*a*x
+
+    first = fit_batch(line, np.array([2*X]), x=X, a=1.)
+    outside["factor"] = 4.
+    second = fit_batch(line, np.array([2*X]), x=X, a=1.)
+    assert np.allclose([first.values["a"][0], second.values["a"][0]], [2., .5])
+
+
 def test_expression_agrees_with_lmfit():
     """Bounds and an expression, against lmfit."""
     import lmfit
