@@ -157,13 +157,18 @@ def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbo
     ExpressionError
         If an expression isn't of the grammar, names a parameter or a function that isn't there, or needs itself.
     """
+    tied = [name for name in wanted if params[name]._expr is not None]
     links: dict[str, Link] = {}
+    if len(tied) == 1:                                        # the most frequent case has no order
+        only = _link(params[tied[0]], params, symbols, space)
+        if all(used in space for used in only.names):
+            return [only]
 
     def needs(name: str) -> list[str]:
         parameter = params[name]
         link = links[name] = _link(parameter, params, symbols, space)
         return [used for used in link.names if used not in space]
-    return [links[name] for name in order([name for name in wanted if params[name]._expr is not None], needs)]
+    return [links[name] for name in order(tied, needs)]
 
 
 def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> Link:

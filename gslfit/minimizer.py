@@ -293,7 +293,8 @@ class Minimizer:
             params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
             message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
             lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
-            residual=solution.residual / setup.residual.scale, covar=None if known is None else known.covar,
+            residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
+            covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason == "aborted", call_kws=dict(options))
         return success
 

@@ -67,7 +67,7 @@ cdef class Point:
     cdef public object x, r, J, second
     cdef public tuple held
     cdef public bint _centred
-    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient
+    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out
     cdef cnp.ndarray touches
     cdef double telling
     cdef bint before_central
@@ -204,7 +204,8 @@ cdef class Point:
         """Return the decomposition of the columns that may move: not those that chi-square holds at a bound."""
         self.held = ()
         pushed = self._pushed() if self.bounded else None
-        self.qr = ScaledQR(self.J, tol, pushed)
+        if self.qr is None or self.J is not self.decomposed or pushed != self.left_out:
+            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, tol, pushed), self.J, pushed
         return self.qr
 
     cdef object _pushed(self):

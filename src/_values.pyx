@@ -12,6 +12,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.math cimport M_PI, asin, cos, fmin, hypot, isinf, sin
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
 cdef extern from "Python.h":
@@ -22,6 +23,7 @@ cdef extern from "Python.h":
 include "vectors.pxi"
 include "bounds.pxi"
 
+cdef uint64_t ALWAYS = 0xFFFFFFFFFFFFFFFFULL       # what may depend on anything
 cdef object WAITING = object()      # in a parameter's slot: an expression that is to be evaluated when somebody asks
 
 
@@ -136,7 +138,7 @@ cdef class Values:
     cdef readonly list _chain       # links, in the order of evaluation
     cdef readonly list _free        # the varying Parameter objects
     cdef list steps                 # (code, scope, parameter, name, clips) for each link
-    cdef list needs                 # for each link, an int with a bit for each varying parameter it depends on
+    cdef uint64_t *needs  # for each link, a bit for each varying parameter it depends on
     cdef list state                 # what the residual function may have overwritten, and must find restored
     cdef list items
     cdef Box *box
@@ -167,6 +169,7 @@ cdef class Values:
 
     def __dealloc__(self):
         PyMem_Free(self.box)
+        PyMem_Free(self.needs)
 
     cdef _lay_out(self):
         """Make the transforms and the start."""
@@ -189,26 +192,31 @@ cdef class Values:
 
     cdef _plan(self):
         """Note which varying parameters each expression depends on; one that may depend on more is evaluated every time."""
-        self.steps, self.needs = [], []
+        cdef Py_ssize_t i = 0
+        self.steps = []
         if not self._chain:
             return
-        known = {name: 1 << j for j, name in enumerate(self.names)}
-        always = -1
+        PyMem_Free(self.needs)
+        self.needs = <uint64_t *>PyMem_Malloc(len(self._chain) * sizeof(uint64_t))
+        if self.needs == NULL:
+            raise MemoryError
+        known = {name: 1 << (j & 63) for j, name in enumerate(self.names)}
         for link in self._chain:
             mask = 0
             for name in link.names:
                 mask |= known.get(name, 0)
             if not link.pure:
-                mask = always
+                mask = ALWAYS
             known[link.name] = mask
-            self.needs.append(mask)
+            self.needs[i] = mask
+            i += 1
             self.steps.append((link.code, link.scope, link.parameter, link.name, link.clips))
 
     cdef int write(self, const double *values) except -1:
         """Write the varying parameters' values, restore the rest, evaluate the expressions that this changes."""
         cdef Slots par
         cdef Py_ssize_t j
-        cdef unsigned long long changed = 0
+        cdef uint64_t changed = 0
         cdef bint every = self.stale or self.p > 60
         if self.params._touched:
             self._restore()
@@ -228,12 +236,12 @@ cdef class Values:
         self.stale = False
         return 0
 
-    cdef int evaluate(self, unsigned long long changed, bint every) except -1:
+    cdef int evaluate(self, uint64_t changed, bint every) except -1:
         """Evaluate the expressions in their order."""
         cdef Py_ssize_t i
         cdef dict space = self._space
         for i in range(len(self.steps)):
-            if not every and not (<object>self.needs[i]) & changed:
+            if not every and not self.needs[i] & changed and self.needs[i] != ALWAYS:
                 continue
             code, scope, parameter, name, clips = <tuple>self.steps[i]
             try:
