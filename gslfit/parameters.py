@@ -126,7 +126,10 @@ class Parameters(dict):
         ExpressionError
             If an expression names what isn't there, or they go round in a circle.
         """
-        return Binding(self.copy())
+        own = self.copy()
+        for par in own.values():        # the binding keeps them: no circle that only the garbage collector would end
+            par._owner = own._ref
+        return Binding(own)
 
     # -- the dictionary --------------------------------------------------------------------------------------------------
 
