@@ -70,7 +70,8 @@ def described(entry):
         hint = entry.hints.get(name, {})
         start = hint.get("value", value)
         bounds = [f"{word} {hint[key]:g}" for key, word in (("min", "at least"), ("max", "at most")) if key in hint]
-        shown.append(f"`{name}` = {f'`{start}`' if isinstance(start, str) else f'{start:g}'}" + (f" ({', '.join(bounds)})" if bounds else ""))
+        value = f"`{start}`" if isinstance(start, str) else f"{start:g}"
+        shown.append(f"`{name}` = {value}" + (f" ({', '.join(bounds)})" if bounds else ""))
     lines += [f"- Parameters: {', '.join(shown)}"] if shown else []
     lines += [f"- Derived: {', '.join(f'`{name}`' for name in entry.derived)}"] if entry.derived else []
     lines += [f"- Reference: {entry.reference}"] if entry.reference else []

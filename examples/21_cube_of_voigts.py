@@ -1,7 +1,7 @@
 """A cube of spectra, (256, 256, 100): two overlapping Voigt peaks on a line in each pixel, fitted without start values.
 
-Prints how long guesses and fits took and a summary; saves maps of every parameter and its error to output/cube_of_voigts.png. A smaller cube
-for a quick look: python 21_cube_of_voigts.py 64
+Prints how long guesses and fits took and a summary; saves maps of every parameter and its error to output/cube_of_voigts.png. A smaller
+cube for a quick look: python 21_cube_of_voigts.py 64
 """
 import sys
 import time

@@ -58,7 +58,8 @@ ARGUMENTS = {"21_cube_of_voigts.py": ["48"]}      # a smaller cube
 
 def output(name):
     """What an example prints; it has to end well."""
-    done = subprocess.run([sys.executable, EXAMPLES / name, *ARGUMENTS.get(name, [])], text=True, capture_output=True, stdin=subprocess.DEVNULL,
+    command = [sys.executable, EXAMPLES / name, *ARGUMENTS.get(name, [])]
+    done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL,
                           env={**os.environ, "MPLBACKEND": "Agg"})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -51,7 +51,7 @@ def test_width_and_height(name):
 @pytest.mark.parametrize("entry", GSL_TYPES, ids=lambda entry: entry.name)
 def test_gsl_types(entry):
     """The eleven fit types have the names, the order of coefficients and the values of gslfit.multifit's."""
-    kind = next(each for each in multifit.TYPES if each.name == entry.name)
+    kind = multifit.TYPES[entry.name]
     assert tuple(entry.defaults) == kind.names
     x = np.linspace(.5, 8, 40)
     values = np.random.default_rng(1).uniform(.5, 2, len(kind.names))

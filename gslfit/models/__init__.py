@@ -1,5 +1,6 @@
 """`Model`, and the library of models: one class for each entry of its tables.
 
+    >>> import numpy as np
     >>> from gslfit.models import GaussianModel
     >>> import numpy as np
     >>> x = np.linspace(-3, 3, 40)

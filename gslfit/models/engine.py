@@ -10,6 +10,7 @@ from gslfit.errors import ExpressionError, NonFiniteError
 from gslfit.fitting import fit
 from gslfit.formula import Formula
 from gslfit.minimizer import Minimizer, engine_of
+from gslfit.models.quick import plan_of, quick_fit
 from gslfit.models.result import ModelResult, engine_options
 from gslfit.native import native_residual
 from gslfit.parameters import Parameters
@@ -45,8 +46,14 @@ def run_fit(result: ModelResult) -> Any:
     if result.method == LANES and plain:
         y = result.data.reshape(-1)
         weights = result.weights
-        if isinstance(weights, np.ndarray):
-            weights = weights.reshape(-1)
+        if weights is not None:
+            weights = np.ascontiguousarray(np.broadcast_to(np.asarray(weights, float), result.data.shape).reshape(-1))
+        plan = plan_of(formula, result.init_params) if result.max_nfev is None else None
+        if plan is not None:
+            arrays = [np.ascontiguousarray(each) for each in x.values()]
+            quick = quick_fit(plan, plan.values, np.ascontiguousarray(y), arrays, weights, result.scale_covar)
+            if quick is not None:
+                return quick
         outcome = fit(formula, y, result.init_params, x=x, weights=weights, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
         np.negative(outcome.residual, out=outcome.residual)
         outcome.method = LANES

@@ -1,6 +1,7 @@
 """How a model and data become a fit: which arguments are what, where start values come from, who fits."""
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from gslfit.errors import FitWarning, InputError
 from gslfit.models.arrays import prepared
 from gslfit.models.model import Model, check_policy
+from gslfit.models.quick import Plan, plan_of, quick_fit
 from gslfit.models.result import ModelResult
 from gslfit.parameter import Parameter
 from gslfit.parameters import Parameters
@@ -18,6 +20,10 @@ from gslfit.parameters import Parameters
 def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, yerr: Any, values: Mapping[str, Any], policy: str,
               coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
+    if params is None and yerr is None and not verbose and values:
+        quick = _quickly(model, data, weights, values, policy, options)
+        if quick is not None:
+            return quick
     check_policy(policy)
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -41,6 +47,67 @@ def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, 
     result = kind(model, params, data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
     result.fit()
     return result
+
+
+POLICIES = ("raise", "omit")
+
+
+def _quickly(model: Model, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
+    """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
+    if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64 or not (weights is None or _alike(weights, data)):
+        return None
+    if len(options) != 5 or options["method"] != "leastsq" or options["iter_cb"] is not None or options["max_nfev"] is not None:
+        return None
+    if not options["calc_covar"] or policy not in POLICIES:
+        return None
+    plan = model_plan(model)
+    if plan is None:
+        return None
+    variables: dict[str, Any] = {name: values.get(name) for name in plan.formula.independent}
+    starts = dict(plan.values)
+    for name, value in values.items():
+        if name not in variables:
+            if name not in starts or name in plan.fixed or not isinstance(value, (float, int)):
+                return None
+            starts[name] = float(value)
+    sums = data.dot(data)
+    for value in variables.values():
+        if not _alike(value, data):
+            return None
+        sums += value.dot(value)
+    if len(values) == len(variables):
+        return None
+    if not math.isfinite(sums if weights is None else sums + weights.dot(weights)):
+        return None         # a number that is none, or an enormous one
+    x, y, factors = list(variables.values()), data, weights
+    if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):
+        x, y = [np.ascontiguousarray(value) for value in x], np.ascontiguousarray(data)
+        factors = None if weights is None else np.ascontiguousarray(weights)
+    found = quick_fit(plan, starts, y, x, factors, options["scale_covar"])
+    if found is None:
+        return None
+    result = ModelResult(model, (plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)  # type: ignore[arg-type]
+    result._found = found
+    model.post_fit(result)
+    return result
+
+
+def _alike(value: Any, data: np.ndarray) -> bool:
+    """Whether a value is a flat array of float64 as long as the data."""
+    return type(value) is np.ndarray and value.dtype == np.float64 and value.shape == data.shape
+
+
+def model_plan(model: Model) -> Plan | None:
+    """The plan of a model's default parameters, made once for each state of its hints; None where it doesn't compile."""
+    key = tuple((part._prefix, tuple(part.opts.items()), tuple(part.def_vals.items()),
+                 tuple((name, *hint.items()) for name, hint in part.param_hints.items())) for part in (*model.components, model))
+    known = model.__dict__.get("_plan")
+    if known is not None and known[0] == key:
+        return known[1]
+    formula = model.formula
+    plan = plan_of(formula, model.make_params()) if formula.native else None
+    model.__dict__["_plan"] = key, plan
+    return plan
 
 
 def _starts(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -425,7 +425,7 @@ class Model:
         return new
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__
+        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
 
     def dumps(self, **kws: Any) -> str:
         """Return the model as JSON text; formulas are texts in it, and no code."""

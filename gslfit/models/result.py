@@ -62,7 +62,7 @@ class ModelResult:
         self.max_nfev, self.fit_kws = max_nfev, fit_kws
         self.ci_out: Any = None
         self.user_options: Any = None
-        self._start = params
+        self._begun: Any = params
         self._memory: dict[str, Any] = {}
         self._found: Any = None
 
@@ -110,6 +110,21 @@ class ModelResult:
         """Fit, and return a FitResult, or what becomes one when it is asked for."""
         from gslfit.models.engine import run_fit
         return run_fit(self)
+
+    @property
+    def _start(self) -> Parameters:
+        """The parameters that the fit began with; those of a quick fit are made when they are asked for."""
+        if not isinstance(self._begun, Parameters):
+            plan, values = self._begun
+            self._begun = plan.params.copy()
+            for name, value in values.items():
+                if self._begun[name].value != value:
+                    self._begun[name].value = value
+        return self._begun
+
+    @_start.setter
+    def _start(self, params: Parameters) -> None:
+        self._begun = params
 
     @property
     def result(self) -> FitResult:
@@ -324,6 +339,7 @@ class ModelResult:
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state["_found"] = None if self._found is None else self.result
+        state["_begun"] = self._start
         state["_memory"] = {}
         return state
 

@@ -1,0 +1,83 @@
+"""Time `Model.fit` and `Model.fit_batch` with bounds against lmfit's `Model.fit`, on the workload `peaks`, in one run.
+
+    python benchmarks/models.py
+
+Pinned to one core, in turn, medians of five, in processor time. A fit of ours is timed twice: as it is, its result's parameters and errors
+made when they are asked for, and with these asked for.
+"""
+import os
+import statistics
+import time
+
+import numpy as np
+import workloads
+
+import gslfit
+
+SINGLE, MANY = 200, 20_000
+HINTS = {"A": {"min": 0}, "var": {"min": .01, "max": 100}}
+
+
+def starts(work, count):
+    """Start values, a dict per fit."""
+    return [dict(zip(work["names"], row, strict=True)) for row in work["start"][:count].tolist()]
+
+
+def hinted(model):
+    """The model with bounds."""
+    for name, hint in HINTS.items():
+        model.set_param_hint(name, **hint)
+    return model
+
+
+def loop(model, work, count, touch):
+    """Fit one curve after the other."""
+    return [touch(model.fit(y, x=work["x"], **start)) for y, start in zip(work["y"], starts(work, count), strict=False)]
+
+
+def contenders(work):
+    """name -> (function, fits)."""
+    ours = hinted(gslfit.Model(work["formula"]))
+    found = {
+        "gslfit Model.fit": (lambda: loop(ours, work, SINGLE, lambda result: result), SINGLE),
+        "gslfit Model.fit, errors read": (lambda: loop(ours, work, SINGLE, lambda result: result.params["A"].stderr), SINGLE),
+        "gslfit Model.fit_batch": (lambda: ours.fit_batch(work["y"], x=work["x"], threads=1,
+                                                          start=dict(zip(work["names"], work["start"].T, strict=True))), MANY),
+    }
+    try:
+        import lmfit
+    except ImportError:
+        return found
+    scope = {"exp": np.exp}
+    exec(f"def f(x, {', '.join(work['names'])}): return {work['formula']}", scope)   # lmfit reads the names of the arguments
+    theirs = hinted(lmfit.Model(scope["f"]))
+    return {"lmfit Model.fit": (lambda: loop(theirs, work, SINGLE, lambda result: result), SINGLE), **found}
+
+
+def measure(repeats=5):
+    """Seconds per fit, by name."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    work = workloads.peaks(MANY)
+    found, times = contenders(work), {}
+    for function, _ in found.values():
+        function()
+    for _ in range(repeats):
+        for name, (function, fits) in found.items():
+            begun = time.process_time()
+            function()
+            times.setdefault(name, []).append((time.process_time() - begun)/fits)
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def main():
+    """Print a table."""
+    seconds = measure()
+    slowest = max(seconds.values())
+    print("| how | microseconds a fit | times as fast as lmfit |\n|---|---|---|")
+    for name, each in seconds.items():
+        print(f"| {name} | {each*1e6:.1f} | {slowest/each:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
