@@ -15,8 +15,8 @@ HEAD = """# How good guesses are
 
 For each peak, decay, step and oscillation of the library, {count} curves of 100 points with parameters drawn at random from the ranges
 below (a decade, drawn by its logarithm, for scales) and normal noise of a tenth of the curve's greatest value. Each is fitted from its
-guess alone and from its true values, by `fit_batch`. The guess has reached the minimum if its chi-square is no higher than that from the true values,
-to one part in a million.
+guess alone and from its true values, by `fit_batch`. The guess has reached the minimum if its chi-square is no higher than that from
+the true values, to one part in a million.
 
 A share below 99.5 % has its reason in the last column. "Converged" is the share of fits that ended at a minimum; what is missing are
 curves that don't determine every parameter at this noise: the true values do no better there.
