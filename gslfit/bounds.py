@@ -12,9 +12,13 @@ bound, MINUIT's ``min - 1 + sqrt(v^2 + 1)`` takes a size of 1 for granted, and a
 
 with `size` the distance of the start from the bound, negative for an upper bound: the same curve at every scale.
 
+The same serves two bounds where the start's distance from the near one is less than `WIDE` of the width: the far one is then there for
+form's sake, the sine would be a steep parabola, and values beyond the far bound are held there.
+
 On a bound the slope of either is 0, and a solver that starts there stays there. A start on a bound is stepped inside by `INSIDE` of the
 bound's magnitude (of 1, where the bound is 0; of the width, if that is smaller), and so is one within `NEAR` of a bound that isn't 0.
 """
 FREE, ONE, TWO = 0, 1, 2
 INSIDE = 0.01
 NEAR = 1e-9
+WIDE = 1e-6

@@ -12,11 +12,12 @@ import numpy as np
 from gslfit import engines
 from gslfit._differences import Differences
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
+from gslfit.inside import stepped_inside
 from gslfit.jacobian import UserJacobian
 from gslfit.leastsq import Problem, Solution, minimise
 from gslfit.parameter import Parameter, check_name
 from gslfit.parameters import Parameters
-from gslfit.residual import Residual
+from gslfit.residual import Aborted, OutOfCalls, Residual
 from gslfit.result import FitResult
 from gslfit.statistics import ENDINGS, IER, Outcome, Uncertainty, doubts, message
 
@@ -36,20 +37,11 @@ class Setup:
     """One fit, prepared: its free variables, its residual, its problem."""
 
     def __init__(self, minimizer: "Minimizer", options: Mapping[str, Any]) -> None:
-        function = minimizer.function
         self.options = options
-        self.free = minimizer.params.bind()
-        p = len(self.free.names)
-        if not p:
-            raise InputError("no parameter varies: set vary=True on at least one that has no expression")
-        self.lower, self.upper = self.free.bounds()
-        limit = options["maxfev"]
-        self.limit = 1000 * (p + 1) if limit is None else limit
-        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
-                                 options["iter_cb"], self.limit)
-        self.starts = self.free.starts()
-        self.x0 = self.free.external(self.free.start)
-        self.r0 = self.residual.first(self.x0)
+        self.starts: dict[str, float] = {}
+        self._bind(minimizer, minimizer.params)
+        if np.isfinite(self.lower).any() or np.isfinite(self.upper).any():
+            self._step_inside(minimizer)
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
         self.jac: UserJacobian | None = None
@@ -58,6 +50,36 @@ class Setup:
             self.jac.check(self.x0, self.r0, Differences(self.residual, self.lower, self.upper, self.residual.precision,
                                                           1 / self.residual.scale))
         self.problem = self.start_from(self.x0, self.r0)
+
+    def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:
+        """Bind the free variables and evaluate the residual at the start."""
+        options, function = self.options, minimizer.function
+        self.free = params.bind()
+        p = len(self.free.names)
+        if not p:
+            raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        self.lower, self.upper = self.free.bounds()
+        limit = options["maxfev"]
+        self.limit = 1000 * (p + 1) if limit is None else limit
+        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
+                                 options["iter_cb"], self.limit)
+        self.starts = self.starts or self.free.starts()         # as the caller gave them
+        self.x0 = self.free.external(self.free.start)
+        self.r0 = self.residual.first(self.x0)
+
+    def _step_inside(self, minimizer: "Minimizer") -> None:
+        """Begin further inside where a start lies on its bound or next to it."""
+        given = np.array([minimizer.params[name].value for name in self.free.names])
+        try:
+            better = stepped_inside(self.residual, given, self.x0, self.lower, self.upper)
+        except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
+            return
+        if better:
+            params, spent = minimizer.params.copy(), self.residual.nfev
+            for j, value in better.items():
+                params[self.free.names[j]].value = value
+            self._bind(minimizer, params)
+            self.residual.nfev += spent
 
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
         """The problem started from values x of the varying parameters and the residual there."""

@@ -3,16 +3,18 @@ import gslfit.bounds
 
 cdef double INSIDE_SHARE = gslfit.bounds.INSIDE
 cdef double NEAR_SHARE = gslfit.bounds.NEAR
+cdef double WIDE_SHARE = gslfit.bounds.WIDE
 
 cdef enum:
     FREE = 0
     ONE = 1
     TWO = 2
+    WIDE = 3                # two bounds, the far one out of sight
 
 ctypedef struct Box:
-    int kind            # FREE, or with how many bounds
+    int kind            # FREE, with how many bounds, or WIDE
     double near         # the bound counted from
-    double size         # one bound: the start's distance from it; two: the far one's
+    double size         # ONE and WIDE: the start's distance from it; TWO: the far one's
     double far
     double put          # the value last put
 
@@ -22,8 +24,9 @@ cdef double to_external(const Box *b, double v) noexcept nogil:
     cdef double s
     if b.kind == FREE:
         return v
-    if b.kind == ONE:
-        return b.near + b.size * v * (v / (hypot(v, 1) + 1))
+    if b.kind != TWO:
+        s = b.near + b.size * v * (v / (hypot(v, 1) + 1))
+        return b.far if b.kind == WIDE and fabs(s - b.near) > fabs(b.far - b.near) else s
     # beyond the middle count from the far bound: the value can't pass it by a rounding error, and keeps its digits there
     if cos(v) >= 0:
         s = sin(0.5 * v)
@@ -38,7 +41,7 @@ cdef double to_internal(const Box *b, double value) noexcept nogil:
     if b.kind == FREE:
         return value
     distance = (value - b.near) / b.size
-    if b.kind == ONE:
+    if b.kind != TWO:
         return sqrt(distance) * sqrt(distance + 2)
     if distance <= 0.5:                                     # a quotient of roots: 1e-200 below a bound of 1e300 is not 0
         return 2 * asin(sqrt(fabs(value - b.near)) / sqrt(fabs(b.size)))
@@ -49,7 +52,7 @@ cdef double slope(const Box *b, double v) noexcept nogil:
     """The derivative of the parameter by the internal value."""
     if b.kind == FREE:
         return 1.
-    return b.size * (v / hypot(v, 1)) if b.kind == ONE else 0.5 * b.size * sin(v)
+    return b.size * (v / hypot(v, 1)) if b.kind != TWO else 0.5 * b.size * sin(v)
 
 
 cdef double inside(double value, double low, double high) noexcept nogil:
@@ -75,5 +78,8 @@ cdef void set_box(Box *b, double start, double low, double high) noexcept nogil:
         return
     b.near, b.far = (low, high) if fabs(low) <= fabs(high) else (high, low)
     b.size = b.far - b.near
-    if not isinf(b.size):                                   # else wider than a float can say: no value can reach these bounds
-        b.kind = TWO
+    if isinf(b.size):                                       # wider than a float can say: no value can reach these bounds
+        return
+    b.kind = TWO
+    if fabs(start - b.near) < WIDE_SHARE * fabs(b.size):    # a far bound for form's sake: its sine would be a parabola here
+        b.kind, b.size = WIDE, start - b.near

@@ -119,6 +119,21 @@ def test_bounds_keep_digits_at_every_scale(scale, sides):
         assert b.external(b.internal([value]))[0] == pytest.approx(value, rel=4e-15, abs=4e-15*scale if sides in ("high", "both") else 0)
 
 
+def test_a_far_bound_out_of_sight():
+    """Between bounds wide apart, a start near one of them has that one's transform; the other still holds."""
+    p, q = Parameters(), Parameters()
+    p.add("a", 2, min=1)
+    q.add("a", 2, min=1, max=1e9)
+    b, c = p.bind(), q.bind()
+    for v in (-3, 0, 1e-3, 2., 1e5):
+        assert b.external([v]) == c.external([v])
+        assert b.slopes([v]) == c.slopes([v])
+    assert c.external([1e10]) == 1e9
+    assert c.external(c.internal([1e9])) == pytest.approx(1e9)
+    q["a"].value = 2000
+    assert q.bind().external([1e10]) != 1e9
+
+
 @pytest.mark.parametrize(("low", "high"), [(.1, .7), (-.3, 0), (1e-5, 1e5), (-7, 3), (-1e308, 1e308)])
 def test_never_outside(low, high):
     """No internal value leads outside, not by a rounding error."""

@@ -33,6 +33,7 @@ folding
 native
 precision
 residual
+inside
 jacobian leastsq
 statistics result engines
 minimizer
