@@ -27,6 +27,7 @@ lint: $(VENV)/installed-lint
 bench: $(VENV)/installed-test
 	$(PY) benchmarks/import_time.py
 	$(PY) benchmarks/run.py --write
+	$(PY) benchmarks/models.py --write
 
 $(VENV)/ready: .ci/setup pyproject.toml
 	bash .ci/setup

@@ -392,3 +392,44 @@ def test_expression_model():
     for wrong in ({"expr": "a*t"}, {"expr": "a*x", "init_script": "import os"}, {"expr": "a*x", "prefix": "p_"}):
         with pytest.raises(InputError):
             models.ExpressionModel(**wrong)
+
+
+def test_quick_as_slow():
+    """A fit without objects ends where the long way does, bit for bit in what it starts from, and reads the same."""
+    rng = np.random.default_rng(4)
+    x = np.linspace(-5, 5, 60)
+    model = gslfit.Model("y0 + A*exp(-(x - x0)**2/(2*var))")
+    model.set_param_hint("A", min=0)
+    model.set_param_hint("var", min=.01, max=100)
+    model.set_param_hint("sigma", expr="sqrt(var)")
+    for _ in range(20):
+        y = 1 + 8*np.exp(-(x - rng.uniform(-1, 1))**2/2) + rng.normal(0, .3, x.size)
+        start = {"y0": .8, "A": 6., "x0": 0., "var": 1.5}
+        quick = model.fit(y, x=x, **start)
+        slow = model.fit(y, model.make_params(**start), x=x, method="lmder")
+        assert type(quick._found).__name__ == "Quick"
+        for name, par in slow.params.items():
+            assert quick.params[name].value == pytest.approx(par.value, rel=1e-8, abs=1e-10)
+            assert quick.params[name].stderr == pytest.approx(par.stderr, rel=1e-5)
+            assert quick.init_params[name].value == par.init_value
+            assert par.expr or quick.params[name].init_value == par.init_value
+        assert quick.params["x0"].correl["y0"] == pytest.approx(slow.params["x0"].correl["y0"], rel=1e-4, abs=1e-6)
+        np.testing.assert_allclose(quick.residual, slow.residual, atol=1e-6)
+        assert quick.init_values == slow.init_values
+
+
+def test_hints_are_looked_at_again():
+    """A plan is made anew when hints, options or the prefix change."""
+    x = np.linspace(0, 4, 40)
+    y = 2*np.exp(-x)
+    model = gslfit.Model("a*exp(-b*x)")
+    assert model.fit(y, x=x, a=1., b=2.).best_values["b"] == pytest.approx(1)
+    model.set_param_hint("b", min=1.5, max=3.)
+    assert model.fit(y, x=x, a=1., b=2.).best_values["b"] == pytest.approx(1.5, abs=1e-6)
+    model.param_hints["b"]["min"] = .5
+    assert model.fit(y, x=x, a=1., b=2.).best_values["b"] == pytest.approx(1)
+    with pytest.raises(InputError, match="bound"):
+        model.fit(y, x=x, a=1., b=9.)
+    model.set_param_hint("b", vary=False, value=2.)
+    assert model.fit(y, x=x, a=1.).best_values["b"] == 2
+    assert model.fit(y, x=x, a=1., b=1.2).best_values["b"] == 1.2

@@ -100,7 +100,7 @@ class Quick:
         """The FitResult; `owner` is the ModelResult."""
         plan = self.plan
         start = {name: np.asarray(value) for name, value in self.values.items()}
-        job = Job(plan.formula, owner.init_params, plan.folded, "", plan.names, start)
+        job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
         found = _result(job, plan.folded, self.v, np.array(self.sizes), self.residual.copy(), self.covariance, np.array(self.start),
                         self.nfev, True, CONVERGED, self.scale_covar)
         np.negative(found.residual, out=found.residual)     # lmfit's sign: data - model
