@@ -6,7 +6,6 @@ dual numbers.
 """
 import ast
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import CodeType
@@ -93,9 +92,7 @@ def _compile(parsed: Parsed, own: frozenset[str]) -> CodeType:
     """Lower and compile a checked tree."""
     try:
         tree = ast.fix_missing_locations(ast.Expression(_Lower(parsed.text, own).visit(parsed.value)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return compile(tree, FILE, "eval", dont_inherit=True)
+        return compile(tree, FILE, "eval", dont_inherit=True)
     except (RecursionError, MemoryError):
         raise ExpressionError(f"the expression is nested too deeply: {parsed.text[:60]!r}...", parsed.text) from None
 

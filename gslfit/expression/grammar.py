@@ -9,7 +9,6 @@ Two languages share it: the constraints between parameters (`gslfit.expression.c
 module's table of functions) and the formulas (arrays, a larger table, several lines of assignments).
 """
 import ast
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -171,9 +170,8 @@ def parse(text: str, *, functions: Mapping[str, Arity], nodes: frozenset[type] =
 def _read(source: str, mode: str) -> ast.Module | ast.Expression:
     """Return Python's tree of a text, every way of failing turned into an ExpressionError."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")                 # "1if x else 2" warns; it is still an expression
-            return ast.parse(source, mode=mode)             # type: ignore[return-value]
+        # what Python warns of ("1if x else 2") it may: silencing it would change the warnings of every thread
+        return ast.parse(source, mode=mode)                 # type: ignore[return-value]
     except SyntaxError as error:
         # "invalid syntax. Perhaps you forgot a comma?" and the like: Python's own words are good ones
         column = error.offset or len(source) + 1             # 0 where the text ends too early
