@@ -274,8 +274,8 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
         low, high = params[full].min, params[full].max
         value = np.asarray(value, float)
         if low is not None or high is not None:
-            low = -np.inf if low is None else low + 1e-6*max(abs(low), 1e-6)
-            value = np.clip(value, low, np.inf if high is None else high - 1e-6*max(abs(high), 1e-6))
+            low = -np.inf if low is None or np.isinf(low) else low + 1e-6*max(abs(low), 1e-6)
+            value = np.clip(value, low, np.inf if high is None or np.isinf(high) else high - 1e-6*max(abs(high), 1e-6))
         inside[full] = value
     if shape:
         return {**inside, **{name if name in params else model._prefix + name: np.broadcast_to(np.asarray(value, float), shape)
