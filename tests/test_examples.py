@@ -36,6 +36,10 @@ GOLDEN = {
         r"  leastsq  chi-square   289\.040 ",
         r"  anneal   chi-square    11\.341 .* omega 1\.9986, phase 0\.5020$",
     ],
+    "30_lmfit_script.py": [
+        r"^ c1 :  -0\.0243\d  -0\.0161\d  -0\.0080\d   4\.5026\d ",
+        r"heights by models: 9\.012\d and 4\.998\d; R\^2 = 0\.9973\d",
+    ],
     "12_lmfit_confidence.py": [
         r"  a:      0\.09982\+/- 0\.00017 \(initial= 0\.100000\)$",
         r"b   1\.95316   1\.96449   1\.97516   1\.98572   1\.99628   2\.00695   2\.01828$",
