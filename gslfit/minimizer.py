@@ -3,6 +3,7 @@
 The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
 are the fit's results; each engine is a method that can be called again.
 """
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,8 +48,10 @@ class Setup:
         self.jac: UserJacobian | None = None
         if options["Dfun"] is not None:
             self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
-            self.jac.check(self.x0, self.r0, Differences(self.residual, self.lower, self.upper, self.residual.precision,
-                                                          1 / self.residual.scale))
+            differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
+            # where no calls are left for it, none are left for the fit, which will say so
+            with contextlib.suppress(OutOfCalls, Aborted):
+                self.jac.check(self.x0, self.r0, differences)
         self.problem = self.start_from(self.x0, self.r0)
 
     def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:
@@ -264,7 +267,7 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in engines.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
-        if setup.options["maxfev"] is None:     # a walk takes far more calls than a descent; its schedule ends it
+        if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:      # a walk takes far more calls than a descent; its schedule ends it
             setup.limit = setup.residual.limit = engines.ANNEAL_CALLS
         return self._conclude("anneal", setup, engines.anneal(setup, **own))
 

@@ -3,6 +3,7 @@
 The function sees its own copy of the parameters, rewritten before every call, and may do with it what it likes. What it returns
 is copied, so that it may use one buffer again and again.
 """
+import contextlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -96,9 +97,10 @@ class Residual(Evaluation):
             raise InputError(f"nan_policy={nan_policy!r} is not one of {', '.join(map(repr, NAN_POLICIES))}")
         super().__init__(function, free, tuple(args), dict(kws or {}), iter_cb, limit)
         self.nan_policy = nan_policy
+        self.stopped: type[Exception] = OutOfCalls      # what a call beyond the limit raises
 
     def _exhausted(self) -> NoReturn:
-        raise OutOfCalls
+        raise self.stopped
 
     def _flat(self, out: Any) -> np.ndarray:
         """Return what the function returned as a new vector of as many residuals as at the start."""
@@ -111,7 +113,13 @@ class Residual(Evaluation):
     def _report(self, r: np.ndarray) -> None:
         """Call the caller's iteration callback, if there is one."""
         if self.iter_cb is not None and self.iter_cb(self.free.params, self.nfev, r, *self.args, **self.kws):
+            self.stopped, self.limit = Aborted, 0           # for good
             raise Aborted
+
+    def _report_first(self, r: np.ndarray) -> None:
+        """Call the callback after the first evaluation: there is a result already, so what it stops is the next one."""
+        with contextlib.suppress(Aborted):
+            self._report(r)
 
     def rows(self, J: np.ndarray) -> np.ndarray:
         """Return the rows of a Jacobian, shape (full, p), that are in the fit."""
@@ -139,7 +147,7 @@ class Residual(Evaluation):
         if easy is not None:
             self.full = self.size = easy.size
             self.precision = EPS
-            self._report(easy)
+            self._report_first(easy)
             return easy
         r = flatten(out, self.name)
         self.full = r.size
@@ -152,7 +160,7 @@ class Residual(Evaluation):
         if r.size < x.size:
             raise InputError(f"{self.name} returned {r.size} residuals for {x.size} varying parameters ({', '.join(self.free.names)}): "
                              "there must be at least as many; fix some parameters with vary=False")
-        self._report(r)
+        self._report_first(r)
         largest = float(np.max(np.abs(r), initial=0., where=np.isfinite(r)))
         if largest and not TINY < largest < HUGE:
             self.scale = float(np.ldexp(1., -int(np.frexp(largest)[1])))
@@ -203,6 +211,9 @@ class Residual(Evaluation):
             named.update({name: known[name] for name in code.co_names if name in known and name not in named})
         for name, value in named.items():
             if isinstance(value, (np.ndarray, list, tuple)) or (hasattr(value, "__array__") and not callable(value)):
-                array = np.asarray(value)
+                try:
+                    array = np.asarray(value)
+                except ValueError:          # a ragged list is no array
+                    continue
                 if array.dtype.kind in "fc" and array.ndim:
                     yield name, array

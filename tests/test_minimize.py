@@ -464,6 +464,20 @@ def test_the_callback_sees_every_call_and_can_stop(engine):
 
 
 @pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb", "anneal"])
+@pytest.mark.parametrize("Dfun", [None, jacobian])
+def test_stops_at_once_are_results_too(engine, Dfun):
+    for limit in (1, 2, 3):
+        params = start()
+        out = minimize(residual, params, engine=engine, maxfev=limit, Dfun=Dfun)
+        assert not out.success
+        assert out.nfev <= limit
+        assert out.chisqr <= np.sum(residual(start())**2)
+        out = minimize(residual, start(), engine=engine, iter_cb=lambda p, number, *_, last=limit, **__: number == last, Dfun=Dfun)
+        assert out.aborted
+        assert out.nfev == limit
+
+
+@pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb", "anneal"])
 @pytest.mark.parametrize("error", [ZeroDivisionError("mine"), KeyboardInterrupt(), SystemExit(3)])
 @pytest.mark.parametrize("call", [1, 2, 9])
 def test_exceptions_surface_as_they_are(engine, error, call):
