@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 from gslfit._program import Program
 
 METHODS: dict[str, int]
+F8: np.dtype
+I4: np.dtype
+I1: np.dtype
 KINDS: dict[str, int]
 
 def instruction_set(name: str | None = None) -> str: ...

@@ -1,5 +1,7 @@
 # cython: auto_pickle=False
 """Runs a program over many curves: arrays in, arrays out, threads, interrupts."""
+from math import prod
+
 import numpy as np
 
 from gslfit._program import Program
@@ -17,6 +19,7 @@ from gsl cimport gsl_set_error_handler_off
 from program cimport engine_choose, engine_name, program
 
 cnp.import_array()
+F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 gsl_set_error_handler_off()     # each extension that calls GSL does so for itself: it may be loaded alone
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
@@ -55,15 +58,20 @@ cdef int pulse(void *who, long done) noexcept with gil:
 
 cdef int view(rows_view *v, object array, tuple shape, long points, str name) except -1:
     """Describe an array of shape (..., n), or (n,) for all fits."""
-    code = f"{array.dtype.kind}{array.dtype.itemsize}"
-    if code not in KINDS:
-        raise InputError(f"{name} has dtype {array.dtype}, which is not read in place; convert it to float64")
+    cdef int kind
+    if array.dtype is F8:                   # what most are, and small fits feel every lookup
+        kind = KIND_F8
+    else:
+        code = f"{array.dtype.kind}{array.dtype.itemsize}"
+        if code not in KINDS:
+            raise InputError(f"{name} has dtype {array.dtype}, which is not read in place; convert it to float64")
+        kind = KINDS[code]
     if array.shape[-1:] != (points,) or (array.ndim > 1 and array.shape[:-1] != shape):
         raise InputError(f"{name} has shape {array.shape}, and {(*shape, points)} or {(points,)} is needed")
     if array.ndim > MAX_AXES:
         raise InputError(f"{name} has {array.ndim} dimensions; {MAX_AXES} is the most")
     v.data = <const char *>cnp.PyArray_DATA(array)
-    v.kind = KINDS[code]
+    v.kind = kind
     v.swapped = not array.dtype.isnative
     v.axes = array.ndim - 1
     v.step = array.strides[-1]
@@ -78,7 +86,8 @@ cdef void *out(object array, dtype, tuple shape, str name) except? NULL:
     """Where results go; NULL for None."""
     if array is None:
         return NULL
-    if array.dtype != dtype or array.shape != shape or not (array.flags.c_contiguous and array.flags.writeable):
+    if (array.dtype is not dtype and array.dtype != dtype) or array.shape != shape or not (
+            array.flags.c_contiguous and array.flags.writeable):
         raise InputError(f"{name} must be a writeable contiguous array of {np.dtype(dtype)}, shape {shape}")
     return cnp.PyArray_DATA(array)
 
@@ -140,16 +149,16 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
     b.options.covariance = covariance is not None
     b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
-    b.fits, b.points = int(np.prod(shape, dtype=np.int64)), points
+    b.fits, b.points = prod(shape), points
     b.weighted = 0 if weights is None else 2 if errors else 1
-    b.v = <double *>out(v, np.float64, (*shape, code.nfree), "v")
-    b.chisqr = <double *>out(chisqr, np.float64, shape, "chisqr")
-    b.nfev = <int32_t *>out(nfev, np.int32, shape, "nfev")
-    b.count = <int32_t *>out(count, np.int32, shape, "count")
-    b.status = <int8_t *>out(status, np.int8, shape, "status")
-    b.variance = <double *>out(variance, np.float64, (*shape, code.nfree), "variance")
-    b.covariance = <double *>out(covariance, np.float64, (*shape, code.nfree, code.nfree), "covariance")
-    b.gradient = <double *>out(gradient, np.float64, shape, "gradient")
+    b.v = <double *>out(v, F8, (*shape, code.nfree), "v")
+    b.chisqr = <double *>out(chisqr, F8, shape, "chisqr")
+    b.nfev = <int32_t *>out(nfev, I4, shape, "nfev")
+    b.count = <int32_t *>out(count, I4, shape, "count")
+    b.status = <int8_t *>out(status, I1, shape, "status")
+    b.variance = <double *>out(variance, F8, (*shape, code.nfree), "variance")
+    b.covariance = <double *>out(covariance, F8, (*shape, code.nfree, code.nfree), "covariance")
+    b.gradient = <double *>out(gradient, F8, shape, "gradient")
     view(&b.y, y, shape, points, "y")
     for k, array in enumerate(x):
         view(&b.x[<int>k], array, shape, points, f"x[{k}]")
