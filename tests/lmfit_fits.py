@@ -98,7 +98,7 @@ def global_searches(M):
         ("shgo", {"sampling_method": "sobol", "n": 64}))]
 
 
-@behaviour(rtol=1e-4)
+@behaviour(rtol=1e-3)         # the last digits are of random draws, without a seed in lmfit
 def tunnelling(M):
     params = wave_params(M)
     params["decay"].set(min=0, max=1)
