@@ -353,3 +353,19 @@ def file_of_a_function(M):
     with tempfile.TemporaryDirectory() as folder:
         M.model.save_model(M.Model(peak), str(Path(folder)/"model.sav"))
         return "Callable" in (Path(folder)/"model.sav").read_text()
+
+
+@behaviour()
+def fits_from_guesses(M):
+    ripple = .02*np.cos(9*x)
+    curves = {"Exponential": 3*np.exp(-x/2) + ripple, "Sine": 2*np.sin(1.3*x + .4) + ripple}
+    out = {}
+    for name in ("Gaussian", "Lorentzian", "Voigt", "Moffat", "SkewedGaussian", "Linear", "Quadratic", "Constant", "Exponential", "Sine"):
+        model, y = getattr(M.models, name + "Model")(), curves.get(name, PEAK - .3*x)
+        out[name] = float(model.fit(y, model.guess(y, x=x), x=x).chisqr)
+    return out
+
+
+@behaviour(differs="guesses")
+def guess_of_a_peak(M):
+    return M.models.GaussianModel().guess(PEAK, x=x)

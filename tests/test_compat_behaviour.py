@@ -1,4 +1,5 @@
 """A broad sample of lmfit's public behaviour, run on both packages by the same lines; each difference is a row of the porting page."""
+import importlib.util
 import inspect
 from pathlib import Path
 
@@ -107,3 +108,27 @@ def test_stop_at_any_evaluation(last):
         result = model.fit(lmfit_models.PEAK, params, x=lmfit_models.x, **options)
         assert not result.success and result.aborted and not result.errorbars
         assert result.params["g_amplitude"].stderr is None
+
+
+@pytest.mark.parametrize("options", [{}, {"is_weighted": False}])
+def test_emcee(options):
+    """The chain of a seed is lmfit's; without emcee it says so."""
+    from lmfit_cases import wave, wave_params
+    start = lmfit.minimize(wave, wave_params(lmfit)).params
+    if importlib.util.find_spec("emcee") is None:
+        with pytest.raises(NotImplementedError, match="emcee"):
+            ours.minimize(wave, wave_params(ours), method="emcee")
+        return
+    chains = []
+    for module in (ours, lmfit):
+        params = wave_params(module)
+        for name, par in start.items():
+            params[name].value = par.value
+        mini = module.Minimizer(wave, params)
+        chains.append(mini.emcee(steps=40, burn=10, nwalkers=20, seed=1, progress=False, **options))
+    mine, theirs = chains
+    np.testing.assert_allclose(mine.chain, theirs.chain, rtol=1e-9)
+    np.testing.assert_allclose(mine.lnprob, theirs.lnprob, rtol=1e-9)
+    assert mine.chisqr == pytest.approx(theirs.chisqr, rel=1e-9)
+    for name, par in theirs.params.items():
+        assert (mine.params[name].value, mine.params[name].stderr) == pytest.approx((par.value, par.stderr), rel=1e-9)

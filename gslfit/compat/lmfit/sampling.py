@@ -180,6 +180,8 @@ def _run(minimizer: Any, result: MinimizerResult, sampler: Any, start: np.ndarra
         if type(error).__name__ != "AutocorrError":
             raise
     result.residual = coerce_float64(minimizer.userfcn(result.params, *minimizer.userargs, **minimizer.userkws), minimizer.nan_policy)
+    if result.residual.size > 1 and LN_SIGMA in result.params:    # then the residual is in units of the sampled uncertainty
+        result.residual = result.residual/math.exp(result.params[LN_SIGMA].value)
     result.measure()
     result.success, result.errorbars = True, True
     return result
