@@ -4,10 +4,11 @@ On a bound the slope of the transform is 0, and next to it nearly so: the solver
 steps inside by a share of the bound's magnitude, which is a guess where the bound is 0 or stands for nothing. Here the residual is asked:
 the step that counts is the one that changes it by `SHARE` of its length.
 """
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+INFINITE = float("inf")
 SHARE = 0.1               # change of the residual that a step inside is to make
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
@@ -16,7 +17,7 @@ PROBES = 6                # evaluations for one parameter
 DOUBT_ZERO, DOUBT = 1e-3, 1e-6      # a start this near to a bound of 0, or by the bound's magnitude to another, is looked at
 
 
-def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: np.ndarray, start: np.ndarray, lower: np.ndarray,
+def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
                    upper: np.ndarray) -> Mapping[int, float]:
     """Return better starts for the parameters that lie on a bound or next to it.
 
@@ -24,7 +25,7 @@ def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: np.ndarray, s
     ----------
     fun : callable
         The residual, ``fun(x) -> ndarray, shape (n,)``; NaN where it can't be computed.
-    given : ndarray, shape (p,)
+    given : list of float
         Start values as the caller gave them.
     start : ndarray, shape (p,)
         The same, stepped inside by guess.
@@ -37,10 +38,9 @@ def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: np.ndarray, s
         New start values by the parameter's place; nothing for those that are well placed.
     """
     found: dict[int, float] = {}
-    for j, (value, low, high) in enumerate(zip(given.tolist(), lower.tolist(), upper.tolist(), strict=True)):
-        bound, side = (low, 1.) if value - low <= high - value else (high, -1.)
-        distance = abs(value - bound)
-        if not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
+    for j, (value, low, high) in enumerate(zip(given, lower.tolist(), upper.tolist(), strict=True)):
+        distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
+        if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
             continue
         guess = abs(float(start[j]) - bound)
         step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)))

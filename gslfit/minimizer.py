@@ -41,8 +41,7 @@ class Setup:
         self.options = options
         self.starts: dict[str, float] = {}
         self._bind(minimizer, minimizer.params)
-        if np.isfinite(self.lower).any() or np.isfinite(self.upper).any():
-            self._step_inside(minimizer)
+        self._step_inside(minimizer)
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
         self.jac: UserJacobian | None = None
@@ -72,13 +71,13 @@ class Setup:
 
     def _step_inside(self, minimizer: "Minimizer") -> None:
         """Begin further inside where a start lies on its bound or next to it."""
-        given = np.array([minimizer.params[name].value for name in self.free.names])
+        params = minimizer.params
         try:
-            better = stepped_inside(self.residual, given, self.x0, self.lower, self.upper)
+            better = stepped_inside(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
         except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
             return
         if better:
-            params, spent = minimizer.params.copy(), self.residual.nfev
+            params, spent = params.copy(), self.residual.nfev
             for j, value in better.items():
                 params[self.free.names[j]].value = value
             self._bind(minimizer, params)
@@ -267,7 +266,8 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in engines.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
-        if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:      # a walk takes far more calls than a descent; its schedule ends it
+        # a walk takes far more calls than a descent; its schedule ends it
+        if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:
             setup.limit = setup.residual.limit = engines.ANNEAL_CALLS
         return self._conclude("anneal", setup, engines.anneal(setup, **own))
 

@@ -554,3 +554,10 @@ def test_options_are_checked():
     with pytest.raises(InputError, match="no parameter varies"):
         minimize(residual, start(a={"vary": False}, b={"vary": False}, c={"vary": False}))
     assert gslfit.minimize is minimize
+
+
+def test_bounds_cost_no_evaluations():
+    """A start well inside its bounds, or without any, is not asked where it would better be."""
+    free = minimize(residual, start())
+    bounded = minimize(residual, start(a={"min": -1e6, "max": 1e6}))
+    assert abs(bounded.nfev - free.nfev) <= 1
