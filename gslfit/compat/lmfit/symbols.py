@@ -29,14 +29,17 @@ class LmfitSymbols(Symbols):
         The `usersyms` of `Parameters`.
     """
 
+    beyond = False            # whether an expression calls what gslfit's grammar doesn't have
+
     def __bool__(self) -> bool:
-        return True
+        # false as long as programs of these parameters may be remembered
+        return self.beyond or super().__bool__()
 
     def copy(self) -> "LmfitSymbols":
         """Return the same functions, constants and interpreter, to be added to apart."""
         new = type(self)()
         new.functions, new.constants = dict(self.functions), dict(self.constants)
-        new.interpreter, new._shipped = self.interpreter, self._shipped
+        new.interpreter, new._shipped, new.beyond = self.interpreter, self._shipped, self.beyond
         return new
 
     def add(self, name: str, symbol: Any) -> None:
@@ -76,12 +79,14 @@ class LmfitSymbols(Symbols):
     def compile(self, text: str) -> Any:
         """Return a compiled expression: of the grammar if it can be, else the interpreter's."""
         try:
-            return super().compile(text)
+            compiled = super().compile(text)
         except ExpressionError:
             if self.interpreter is not None:
                 raise
             self.interpret()
-            return super().compile(text)
+            compiled = super().compile(text)
+        self.beyond = self.beyond or any(name not in TABLE for name in compiled.calls)
+        return compiled
 
     def run(self, expression: Interpreted, space: Any) -> Any:
         """Return what the interpreter makes of an expression with these parameter values."""
