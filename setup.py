@@ -119,8 +119,8 @@ EXTENSIONS = [
     extension("_descent"),
     extension("_uncertainty"),
     extension("_program", *ENGINE, "src/curve.c"),
-    extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/batch.c", "src/long_fit.c", "src/referee.c", "src/loop.c",
-              "src/guard.c"),
+    extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/outside.c", "src/load.c", "src/batch.c",
+              "src/long_fit.c", "src/referee.c", "src/loop.c", "src/guard.c"),
     extension("_polish", *ENGINE, "src/polish.c"),
 ]
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit._batch import KINDS, run
+from gslfit._batch import KINDS, Outside, run
 from gslfit.batchresult import STATISTICS, BatchResult, Columns, Data
+from gslfit.bounds import INSIDE, NEAR
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.folding import Folded, fold
 from gslfit.formula import Formula
@@ -390,15 +391,20 @@ def _run(job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], factors: tuple[np.
     """Fit slice by slice, and gather what comes out."""
     folded = job.folded
     assert folded is not None
-    lead, n, p = y.shape[:-1] or (1,), y.shape[-1], len(folded.names)
-    full = covar or bool(folded.dependent_names)
+    lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, covar)
     curves = y if y.ndim > 1 else y[None]
     weights, inverted = (None, False) if factors is None else factors
+    policy = options["nan_policy"]
+    looks = policy == "raise" or (inverted and weights is not None and weights.ndim > 1)
     row = max(1, int(np.prod(lead[1:])))
-    size = max(1, SLICE // (row * ((p * p if full else 0) + 2 * p + 4 + n * (curves.dtype.str[1:] not in KINDS))))
-    how = {**options, "omit": options["nan_policy"] == "omit", "threads": threads}
-    policy = how.pop("nan_policy")
+    size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
+    how = {name: options[name] for name in ("method", "xtol", "ftol", "gtol", "max_nfev")}
+    how |= {"errors": inverted, "omit": policy == "omit", "threads": threads, "scaled": scale_covar}
+    for name in folded.names:
+        folded.check(name, job.start[name])
+    outside, starts = _outside(folded), [_readable(job.start[name]) for name in folded.names]
+    given = [_readable(job.start[name]) for name in folded.own_inputs]
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
@@ -406,11 +412,8 @@ def _run(job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], factors: tuple[np.
             _check_errors(own, low)
         if policy == "raise":
             _look(rows, x, own, job.formula.independent, low)
-        sizes = out.begin(here)
-        run(folded.program, rows, x, out.v[here], chisqr=out.chisqr[here], nfev=out.nfev[here], count=out.ndata[here],
-            status=out.status[here], weights=own, errors=inverted, inputs=out.inputs(here, sizes), variance=out.stderr[here],
-            covariance=out.covariance(here), gradient=out.gradient[here], progress=report.beyond(low * row), **how)
-        out.end(here, sizes, scale_covar)
+        run(folded.program, rows, x, weights=own, outside=outside, start=[array[here] if array.ndim else array for array in starts],
+            inputs=[array[here] if array.ndim else array for array in given], progress=report.beyond(low * row), **out.rows(here), **how)
     data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"])
     return out.result(y.shape[:-1], data)
 
@@ -438,85 +441,30 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | Non
                              "'mark' marks the fit")
 
 
+@lru_cache(maxsize=64)
+def _outside(folded: Folded) -> Outside:
+    """What the caller sees of a program with Parameters folded in."""
+    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR)
+
+
 class _Arrays:
     """The arrays of a result, filled slice by slice."""
 
     def __init__(self, job: Job, folded: Folded, lead: tuple[int, ...], covar: bool):
-        self.job, self.folded, self.lead = job, folded, lead
+        self.job, self.folded = job, folded
         p, tied = len(folded.names), len(folded.dependent_names)
         self.v, self.stderr = np.empty((*lead, p)), np.empty((*lead, p))
         self.tied, self.tied_stderr = np.empty((*lead, tied)), np.empty((*lead, tied))
         self.covar = np.empty((*lead, p, p)) if covar else None
         self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
         self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.empty(lead, np.int8)
-        self.scratch: np.ndarray | None = None
 
-    def start(self, name: str, here: slice) -> np.ndarray:
-        """A parameter's start values, or values per fit, of one slice; () where all fits share it."""
-        value = self.job.start[name]
-        return value[here] if value.ndim else value
-
-    def begin(self, here: slice) -> np.ndarray:
-        """Put the internal start values in place; returns the sizes of the parameters with one bound, (..., k)."""
-        folded, v = self.folded, self.v[here]
-        for k, name in enumerate(folded.names):
-            v[..., k] = self.start(name, here)
-        if not folded.bounded:
-            return v[..., :0]
-        inside = folded.inside(v)
-        sizes = folded.sizes(inside)
-        v[...] = folded.internal(inside, sizes)
-        return sizes
-
-    def inputs(self, here: slice, sizes: np.ndarray) -> list[np.ndarray]:
-        """The program's inputs: values per fit, then the sizes."""
-        own = len(self.folded.inputs) - sizes.shape[-1]
-        return [np.asarray(self.start(name, here), float) for name in self.folded.inputs[:own]] + [
-            sizes[..., k] for k in range(sizes.shape[-1])]
-
-    def covariance(self, here: slice) -> np.ndarray | None:
-        """Where the covariances of a slice go, if they are needed."""
-        if self.covar is not None:
-            return self.covar[here]
-        if not self.folded.dependent_names:
-            return None
-        shape = self.v[here].shape
-        self.scratch = np.empty((*shape, shape[-1]))
-        return self.scratch
-
-    def end(self, here: slice, sizes: np.ndarray, scale_covar: bool) -> None:
-        """Turn one slice's outcome into values and errors."""
-        folded, p = self.folded, len(self.folded.names)
-        v, errors, ndata = self.v[here], self.stderr[here], self.ndata[here]
-        values, slopes = folded.external(v, sizes)
-        np.divide(self.chisqr[here], np.maximum(ndata - p, 1), out=self.redchi[here])
-        scale = np.where(ndata > p, self.redchi[here], np.nan) if scale_covar else np.ones(ndata.shape)
-        with np.errstate(all="ignore"):
-            errors *= scale[..., None]
-            np.sqrt(errors, out=errors)
-            if slopes is not None:
-                errors *= np.where(slopes == 0, np.nan, np.abs(slopes))
-            v[...] = values
-            covariance = self.scratch if self.covar is None else self.covar[here]
-            if covariance is None:
-                return
-            covariance *= scale[..., None, None]
-            if slopes is not None:
-                covariance *= slopes[..., :, None] * slopes[..., None, :]
-            if folded.dependent_names:
-                self._tie(here, v, covariance)
-
-    def _tie(self, here: slice, values: np.ndarray, covariance: np.ndarray) -> None:
-        """The values of the `expr` parameters, and their errors sqrt(D C D^T)."""
-        folded = self.folded
-        known = {name: values[..., k] for k, name in enumerate(folded.names)}
-        known |= {name: self.start(name, here) for name in folded.inputs if name in self.job.start}
-        shape = values.shape[:-1]
-        for k, (value, row) in enumerate(zip(*folded.dependent(known), strict=True)):
-            self.tied[here][..., k] = value
-            used = [(j, np.broadcast_to(slope, shape)) for j, slope in enumerate(row) if np.any(slope)]
-            variance = sum((slope * other * covariance[..., i, j] for i, slope in used for j, other in used), start=np.zeros(shape))
-            self.tied_stderr[here][..., k] = np.sqrt(np.maximum(variance, 0))
+    def rows(self, here: slice) -> dict[str, Any]:
+        """Where `run` writes a slice's outcome."""
+        arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
+                  "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "tied": self.tied,
+                  "tied_errors": self.tied_stderr}
+        return {name: None if array is None else array[here] for name, array in arrays.items()}
 
     def result(self, shape: tuple[int, ...], data: Data) -> BatchResult:
         """The result of the whole batch."""

@@ -102,9 +102,60 @@ class Folded:
         return Program(**self.lowered.encoded(OPCODES))
 
     @cached_property
+    def own_inputs(self) -> tuple[str, ...]:
+        """The inputs that are parameters with a value per fit."""
+        return self.inputs[:len(self.inputs) - sum(self.roles[name].bounds == ONE for name in self.names)]
+
+    @cached_property
+    def expressions(self) -> tuple[Program, ...]:
+        """For each `expr` parameter a program of the varying ones' own values and `own_inputs`: its value and its derivatives."""
+        found = []
+        for node in self.dependents[::len(self.names) + 1]:
+            pool = Pool()
+            value, = transplant(pool, [node])
+            graph = Graph(pool, value, (), self.names, ())
+            for step in PASSES:
+                graph = step(graph)
+            found.append(Program(**lower(graph, self.own_inputs).encoded(OPCODES)))
+        return tuple(found)
+
+    @cached_property
+    def boxes(self) -> tuple[tuple[int, float, float, float, float], ...]:
+        """For each varying parameter how many bounds the program has for it, both of them, and in which order they are counted from."""
+        found = []
+        for name in self.names:
+            role = self.roles[name]
+            low, high = -np.inf if role.low is None else role.low, np.inf if role.high is None else role.high
+            near = role.near[0] if role.bounds != FREE else low
+            found.append((role.bounds, low, high, near, low if near == high else high))
+        return tuple(found)
+
+    @cached_property
     def bounded(self) -> bool:
         """Whether any parameter has bounds."""
         return any(self.roles[name].bounds != FREE for name in self.names)
+
+    def check(self, name: str, values: np.ndarray) -> None:
+        """Raise ParameterError if a start of a varying parameter lies outside its bounds.
+
+        Parameters
+        ----------
+        name : str
+        values : ndarray
+            Its starts, one for each fit; a NaN is none of this method's business.
+        """
+        role = self.roles[name]
+        if role.bounds == FREE:
+            return
+        for bound, which in ((role.low, "min"), (role.high, "max")):
+            if bound is None:
+                continue
+            outside = values < bound if which == "min" else values > bound
+            if np.any(outside):
+                first = int(np.argmax(outside))
+                value = float(np.reshape(values, -1)[first])
+                raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {bound!r}; "
+                                     "start inside the bounds, or move the bound")
 
     def inside(self, values: np.ndarray) -> np.ndarray:
         """Step starts that lie on a bound inside, as `gslfit.bounds.stepped_inside` does.
@@ -123,14 +174,10 @@ class Folded:
             role, column = self.roles[name], values[..., k]
             if role.bounds == FREE:
                 continue
-            for low, other, sign, which in ((role.low, role.high, 1.0, "min"), (role.high, role.low, -1.0, "max")):
+            self.check(name, column)
+            for low, other, sign in ((role.low, role.high, 1.0), (role.high, role.low, -1.0)):
                 if low is None:
                     continue
-                outside = (column - low) * sign < 0
-                if np.any(outside):
-                    first = np.argmax(outside)
-                    raise ParameterError(f"parameter {name!r} starts at {column.reshape(-1)[first]!r} (fit {first}), outside its bound "
-                                         f"{which} = {low!r}; start inside the bounds, or move the bound")
                 step = INSIDE * (abs(low) or 1.0)
                 step = step if other is None else min(step, INSIDE * abs(other - low))
                 column[np.abs(column - low) <= NEAR * abs(low)] = low + sign * step

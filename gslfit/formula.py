@@ -68,6 +68,10 @@ def compiled(graph: Graph, free: tuple[str, ...], inputs: tuple[str, ...] = ()) 
     return graph, lower(graph, inputs)
 
 
+# what was made of a formula before: by gslfit.folding, programs, graphs after the passes
+Memory = tuple[dict[Any, Any], dict[tuple, Program], dict[tuple, tuple[Graph, Lowered]]]
+
+
 class Formula:
     """A formula that compiles: its value, its exact derivatives, its program.
 
@@ -115,13 +119,14 @@ class Formula:
         wanted = None if independent is None else (independent,) if isinstance(independent, str) else tuple(independent)
         self.func: Callable[..., Any] | None = None
         self._signature: Signature | None = None
+        memory: Memory = ({}, {}, {})
         self.text = ""
         self.reason = ""
         self.defaults: dict[str, float] = {}
         if isinstance(source, str):
             self.text = source
             self.independent = wanted or ("x",)
-            self._graph, self.names = _read(source, self.independent)
+            self._graph, self.names, memory = _read(source, self.independent)
         elif callable(source):
             self.func = source
             graph, self.reason, self._signature = trace(source, wanted, None if names is None else tuple(names))
@@ -129,9 +134,7 @@ class Formula:
             self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
         else:
             raise InputTypeError(f"a formula is a text or a function, not {type(source).__name__}")
-        self._folded: dict[Any, Any] = {}  # gslfit.folding's memory
-        self._made: dict[tuple, Program] = {}
-        self._programs: dict[tuple, tuple[Graph, Lowered]] = {}
+        self._folded, self._made, self._programs = memory
 
     @classmethod
     def from_graph(cls, graph: Graph, names: tuple[str, ...], label: str = "a graph") -> Formula:
@@ -147,6 +150,7 @@ class Formula:
         """
         self = cls("0*x")
         self.text, self.independent, self.names, self._graph = label, graph.independent, names, graph
+        self._folded, self._made, self._programs = {}, {}, {}
         return self
 
     @property
@@ -350,8 +354,8 @@ def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _read(text: str, independent: tuple[str, ...]) -> tuple[Graph, tuple[str, ...]]:
-    """The graph of a text, and its parameters; the same text is read once."""
+def _read(text: str, independent: tuple[str, ...]) -> tuple[Graph, tuple[str, ...], Memory]:
+    """The graph of a text, its parameters, and the memory of its programs; the same text is read and compiled once."""
     pool = Pool()
     value, names = read_formula(pool, text, independent)
-    return Graph(pool, value, (), (), independent), names
+    return Graph(pool, value, (), (), independent), names, ({}, {}, {})

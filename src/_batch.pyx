@@ -9,12 +9,14 @@ from gslfit.errors import InputError
 
 cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int8_t, int32_t, uintptr_t
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
-    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, rows_view,
+    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, rows_view,
 )
+from batch cimport outside as outside_t
 from gsl cimport gsl_set_error_handler_off
 from program cimport engine_choose, engine_name, program
 
@@ -92,9 +94,89 @@ cdef void *out(object array, dtype, tuple shape, str name) except? NULL:
     return cnp.PyArray_DATA(array)
 
 
+cdef class Outside:
+    """What a program's free variables look like to the caller: bounds, and expressions of them.
+
+    Parameters
+    ----------
+    boxes : sequence of tuple (bounds, low, high, near, far)
+        For each free variable how many bounds the program has for it, both of them (infinite for none), and in which order
+        they are counted from.
+    expressions : sequence of Program
+        Programs without independent variables: a value of the free variables' outer values, and its derivatives by them.
+    inside, beside : float
+        `INSIDE` and `NEAR` of `gslfit.bounds`.
+
+    Attributes
+    ----------
+    tied : int
+        How many expressions there are.
+    """
+
+    cdef box *boxes
+    cdef const program **programs
+    cdef outside_t facts
+    cdef object kept
+    cdef readonly int tied
+
+    def __cinit__(self, boxes, expressions=(), *, double inside, double beside):
+        cdef int k, p = len(boxes)
+        self.tied = len(expressions)
+        self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
+        self.programs = <const program **>PyMem_Malloc((self.tied + 1)*sizeof(void *))
+        if self.boxes == NULL or self.programs == NULL:
+            raise MemoryError
+        for k in range(p):
+            self.boxes[k].bounds, self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
+        for k in range(self.tied):
+            if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
+                raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
+            self.programs[k] = <const program *><uintptr_t>expressions[k].address
+        self.kept = tuple(expressions)
+        self.facts.p, self.facts.boxes, self.facts.tied, self.facts.expressions = p, self.boxes, self.tied, self.programs
+        self.facts.bounded, self.facts.sizes = any(each[0] for each in boxes), sum(each[0] == 1 for each in boxes)
+        self.facts.inside, self.facts.beside = inside, beside
+
+    def __dealloc__(self):
+        PyMem_Free(self.boxes)
+        PyMem_Free(self.programs)
+
+    def __reduce__(self):
+        raise TypeError("an Outside can't be pickled: make it anew")
+
+
+cdef class _View:
+    """The outside of one run: an `Outside` with that run's arrays."""
+
+    cdef outside_t facts
+    cdef rows_view *starts
+    cdef object kept
+
+    def __cinit__(self, Outside owner, start, bint scaled, redchi, tied, tied_errors, tuple shape):
+        cdef int k
+        self.facts = owner.facts
+        if len(start) != self.facts.p:
+            raise InputError(f"there are {self.facts.p} free variables, and starts of {len(start)}")
+        self.starts = <rows_view *>PyMem_Malloc((self.facts.p + 1)*sizeof(rows_view))
+        if self.starts == NULL:
+            raise MemoryError
+        self.kept = [np.asarray(array)[..., None] for array in start]
+        for k in range(self.facts.p):
+            view(&self.starts[k], self.kept[k], shape, 1, f"start[{k}]")
+        self.facts.starts, self.facts.scaled = self.starts, scaled
+        self.facts.redchi = <double *>out(redchi, F8, shape, "redchi")
+        self.facts.tied_values = <double *>out(tied, F8, (*shape, owner.tied), "tied")
+        self.facts.tied_errors = <double *>out(tied_errors, F8, (*shape, owner.tied), "tied_errors")
+        if redchi is None or (owner.tied and (tied is None or tied_errors is None)):
+            raise InputError("redchi, and with expressions tied and tied_errors, are needed with an outside")
+
+    def __dealloc__(self):
+        PyMem_Free(self.starts)
+
+
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, inputs=(), method="auto", double xtol=1e-8,
         double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None, covariance=None,
-        gradient=None, progress=None):
+        gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None, tied_errors=None):
     """Fit a program to many curves.
 
     Parameters
@@ -106,7 +188,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     x : sequence of ndarray, each of shape (n,) or (..., n)
         The independent variables.
     v : ndarray of float64, shape (..., p)
-        The starts; the results are written over them.
+        The starts; the results are written over them. With `outside` the results alone, as the caller sees them.
     chisqr, nfev, count, status : ndarray of float64, int32, int32 and int8, shape (...)
         Written: chi-square, evaluations, points that took part, `FitStatus`.
     weights : ndarray, shape (n,) or (..., n), optional
@@ -124,9 +206,18 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     threads : int
         How many threads to use.
     variance, covariance, gradient : ndarray of float64, shapes (..., p), (..., p, p) and (...), optional
-        Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J.
+        Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J. With
+        `outside` the standard errors and the covariances, as the caller sees them.
     progress : callable, optional
         Called with the count of fits done, about twenty times a second.
+    outside : Outside, optional
+        What the caller sees in place of the free variables; the sizes that bounds need are not among the `inputs` then.
+    start : sequence of ndarray, shape () or (...)
+        With `outside`: where each free variable starts, inside its bounds.
+    scaled : bool
+        With `outside`: whether to multiply covariances by the reduced chi-square.
+    redchi, tied, tied_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
+        With `outside`, written: reduced chi-square; the expressions' values and standard errors.
 
     Raises
     ------
@@ -141,13 +232,22 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         raise InputError(f"code must be a Program, not {type(code).__name__}")
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
-    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
-        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
+    cdef int own = code.ninput - (0 if outside is None else outside.facts.sizes)
+    if len(x) != code.nx or len(inputs) != own or code.ninput > MAX_INPUTS:
+        raise InputError(f"the program has {code.nx} independent variables and {own} inputs (at most {MAX_INPUTS}), "
                          f"and got {len(x)} and {len(inputs)}")
     shape, points = y.shape[:-1], y.shape[-1]
+    cdef _View outer = None
+    b.outside = NULL
+    if outside is not None:
+        if variance is None or outside.facts.p != code.nfree:
+            raise InputError(f"an outside of {outside.facts.p} free variables for a program of {code.nfree}, "
+                             f"{'without' if variance is None else 'with'} room for their errors")
+        outer = _View(outside, start, scaled, redchi, tied, tied_errors, shape)
+        b.outside = &outer.facts
     b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
-    b.options.covariance = covariance is not None
+    b.options.covariance = covariance is not None or (outside is not None and outside.tied > 0)
     b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
     b.fits, b.points = prod(shape), points
     b.weighted = 0 if weights is None else 2 if errors else 1

@@ -6,11 +6,12 @@
 #include <string.h>
 #include <time.h>
 #include "lane_state.h"
+#include "load.h"
 #include "long_fit.h"
 #include "referee.h"
 #include "thread.h"
 
-enum { CLAIM = 64, REFEREE_BYTES = 48 << 20 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20 };
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -35,14 +36,21 @@ static double seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static long done(const crew *all) {
+    long sum = 0;
+    for (int k = 0; k < all->count; k++) sum += atomic_load_explicit(&all->threads[k].done, memory_order_relaxed);
+    return sum;
+}
+
 /* Whether the work is to stop; the calling thread asks its caller now and then. */
 int thread_check(thread *t) {
     batch *b = t->batch;
-    if (t->number == 0 && b->pulse) {
+    if (t->number == 0 && b->pulse && ++t->asked >= t->patience) {
         const double now = seconds();
+        t->asked = 0;
         if (now - t->pulsed >= PULSE) {
             t->pulsed = now;
-            if (b->pulse(b->who, atomic_load(&b->done))) atomic_store(&b->stop, 1);
+            if (b->pulse(b->who, done(t->all))) atomic_store(&b->stop, 1);
         }
     }
     return atomic_load_explicit(&b->stop, memory_order_relaxed);
@@ -53,32 +61,70 @@ static int check_thread(void *t) { return thread_check(t); }
 
 /* ---- results ---- */
 
-static void put(batch *b, const outcome *end) {
+static void count_done(thread *t) {
+    atomic_store_explicit(&t->done, atomic_load_explicit(&t->done, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void find_inputs(const batch *b, long id, double *inputs) {
+    const int own = b->program->ninput - (b->outside ? b->outside->sizes : 0);
+    for (int k = 0; k < own; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
+    if (b->outside && b->outside->sizes) outside_start(b->outside, id, NULL, inputs + own);
+}
+
+/* A fit's values and errors as the caller sees them. */
+static void put_outside(thread *t, const outcome *end) {
+    const batch *b = t->batch;
+    const outside *o = b->outside;
     const int p = b->program->nfree, whole = b->options.covariance;
+    const long id = end->id;
+    const double redchi = end->chisqr / (end->count > p + 1 ? end->count - p : 1);
+    const double scale = !o->scaled ? 1 : end->count > p ? redchi : NAN;
+    double inputs[MAX_INPUTS], slopes[MAX_FREE], *v = b->v + id * p;
+    if (b->program->ninput) find_inputs(b, id, inputs);
+    if (o->bounded) outside_values(o, inputs + b->program->ninput - o->sizes, v, slopes);
+    o->redchi[id] = redchi;
+    for (int i = 0; i < p; i++) {
+        const double error = sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES] * scale);
+        b->variance[id * p + i] = !o->bounded ? error : slopes[i] != 0 ? error * fabs(slopes[i]) : NAN;
+        for (int j = 0; whole && j <= i; j++) {
+            const double c = end->covariance[ELEMENT(i, j) * LANES] * scale * (o->bounded ? slopes[i] * slopes[j] : 1);
+            t->outer[ELEMENT(i, j)] = c;
+            if (b->covariance) b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = c;
+        }
+    }
+    if (o->tied) outside_tie(o, t->expressions, id, v, inputs, t->outer);
+}
+
+/* The free variables as they are, and their covariances not yet scaled. */
+static void put_inside(const batch *b, const outcome *end) {
+    const int p = b->program->nfree, whole = b->options.covariance;
+    const long id = end->id;
+    for (int i = 0; i < p; i++) {
+        if (b->variance) b->variance[id * p + i] = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
+        for (int j = 0; b->covariance && j <= i; j++)
+            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = end->covariance[ELEMENT(i, j) * LANES];
+    }
+}
+
+static void put(thread *t, const outcome *end) {
+    batch *b = t->batch;
     const long id = end->id;
     b->status[id] = (int8_t)end->status;
     b->nfev[id] = end->nfev;
     b->count[id] = (int32_t)end->count;
     b->chisqr[id] = end->chisqr;
     if (b->gradient) b->gradient[id] = end->gradient;
-    for (int i = 0; i < p; i++) {
-        b->v[id * p + i] = end->v[i];
-        if (b->variance) b->variance[id * p + i] = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
-        for (int j = 0; b->covariance && j <= i; j++)
-            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = end->covariance[ELEMENT(i, j) * LANES];
-    }
-    atomic_fetch_add_explicit(&b->done, 1, memory_order_relaxed);
+    memcpy(b->v + id * b->program->nfree, end->v, b->program->nfree * sizeof(double));
+    if (b->outside) put_outside(t, end);
+    else put_inside(b, end);
+    count_done(t);
 }
 
 /* A row that can't be fitted at all. */
 static void put_nothing(thread *t, long id, fit_status status, double count) {
     outcome end = {.id = id, .status = status, .chisqr = NAN, .gradient = NAN, .count = count, .covariance = t->nothing};
     for (int k = 0; k < t->batch->program->nfree; k++) end.v[k] = NAN;
-    put(t->batch, &end);
-}
-
-static void find_inputs(const batch *b, long id, double *inputs) {
-    for (int k = 0; k < b->program->ninput; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
+    put(t, &end);
 }
 
 static int referee_fits(const batch *b) {
@@ -139,7 +185,7 @@ static void put_referee(thread *t, outcome *end) {
     if (!t->batch->options.covariance)
         for (int i = 0; i < p; i++) t->diagonal[i * LANES] = end->covariance[ELEMENT(i, i) * LANES];
     if (!t->batch->options.covariance) end->covariance = t->diagonal;
-    put(t->batch, end);
+    put(t, end);
 }
 
 static int better(const outcome *gsl, const outcome *lanes) {
@@ -162,74 +208,10 @@ static void finish(worker *w, outcome *end) {
             return;
         }
     }
-    put(b, end);
+    put(t, end);
 }
 
 /* ---- rows into lanes ---- */
-
-/* Sum of squares, in four parts that don't wait for each other; NaN or infinite when any of the numbers is. */
-static double sum_of_squares(const double *y, long n) {
-    double s[4] = {0, 0, 0, 0};
-    long i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int k = 0; k < 4; k++) s[k] += y[i + k] * y[i + k];
-    for (; i < n; i++) s[0] += y[i] * y[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
-}
-
-static int all_finite(const double *y, long n) {
-    double sum = 0;
-    for (long i = 0; i < n; i++) sum += y[i] * 0.0;
-    return sum == 0;
-}
-
-static void spread(double *lane, const double *from, long n) {
-    for (long i = 0; i < n; i++) lane[i * LANES] = from[i];
-}
-
-/* A row's doubles, where they are or converted. */
-static const double *doubles(const rows_view *v, long id, long n, double *room) {
-    const char *row = rows_find(v, id);
-    const double *in_place = rows_in_place(v, row);
-    if (!in_place) rows_read(v, row, 0, n, room, 1);
-    return in_place ? in_place : room;
-}
-
-/* Weights of a row into t->row_weights. */
-static void read_weights(thread *t, long id) {
-    const batch *b = t->batch;
-    const double *given = b->weighted ? doubles(&b->weights, id, b->points, t->room) : NULL;
-    for (long i = 0; i < b->points; i++) t->row_weights[i] = !given ? 1.0 : b->weighted == 2 ? 1 / given[i] : given[i];
-}
-
-/* Give points that are not finite the weight 0, and the numbers of a sound point. How many points take part. */
-static long leave_out(thread *t, const double **y) {
-    const int nx = t->batch->program->nx;
-    const long n = t->batch->points;
-    long used = 0, sound = -1;
-    for (long i = 0; i < n; i++) {
-        double sum = (*y)[i] + t->row_weights[i];
-        for (int j = 0; j < nx; j++) sum += t->row_x[j][i];
-        t->room[i] = isfinite(sum) ? 1.0 : 0.0;
-        if (isfinite(sum) && ++used == 1) sound = i;
-    }
-    if (used == n || sound < 0) return used;
-    for (long i = 0; i < n; i++) {
-        const long from = t->room[i] != 0 ? i : sound;
-        if (from != i) t->row_weights[i] = 0;
-        t->row_y[i] = (*y)[from];
-        for (int j = 0; j < nx; j++) t->row_x_room[j][i] = t->row_x[j][from];
-    }
-    *y = t->row_y;
-    for (int j = 0; j < nx; j++) t->row_x[j] = t->row_x_room[j];
-    return used;
-}
-
-/* Weighted residuals' data, for the sum of their squares. */
-static double weighted_square(thread *t, const double *y, long n) {
-    for (long i = 0; i < n; i++) t->room[i] = y[i] * t->row_weights[i];
-    return sum_of_squares(t->room, n);
-}
 
 /* Why a row can't be fitted in lanes: a status, FIT_NOT_RUN for one that GSL must do, or FIT_CONVERGED where nothing is wrong. */
 static fit_status row_state(const batch *b, const next_fit *fit) {
@@ -240,40 +222,17 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
     return FIT_CONVERGED;
 }
 
-/* Read a row into a lane. Returns whether its numbers are finite. */
-static int load_row(thread *t, long id, int lane, next_fit *fit) {
-    batch *b = t->batch;
-    const long n = b->points;
-    const double *y = doubles(&b->y, id, n, t->row_y);
-    int sound = 1;
-    for (int j = 0; j < b->program->nx; j++) {
-        if (!b->x[j].axes && !b->omit) continue;
-        t->row_x[j] = doubles(b->x + j, id, n, t->row_x_room[j]);
-        sound &= b->omit || all_finite(t->row_x[j], n);
-    }
-    fit->count = (double)n;
-    if (b->weighted || b->omit) {
-        read_weights(t, id);
-        if (b->omit && (fit->count = (double)leave_out(t, &y)) == 0) return 0;
-        sound &= all_finite(t->row_weights, n);
-        fit->square = weighted_square(t, y, n);
-        spread(t->weights + lane, t->row_weights, n);
-    } else {
-        fit->square = sum_of_squares(y, n);
-    }
-    if (!isfinite(fit->square) && !all_finite(y, n)) sound = 0;
-    if (!sound) return 0;
-    spread(t->y + lane, y, n);
-    for (int j = 0; j < b->program->nx; j++)
-        if (b->x[j].axes || b->omit) spread(t->x[j] + lane, t->row_x[j], n);
-    return 1;
-}
-
 /* Fit a row by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, const double *start) {
     outcome end;
     if (refer(t, id, start, &end)) put_nothing(t, id, FIT_NO_PROGRESS, 0);
     else put_referee(t, &end);
+}
+
+/* Where a fit starts, in place of its result. */
+static void find_start(const batch *b, long id) {
+    double sizes[MAX_INPUTS];
+    if (b->outside) outside_start(b->outside, id, b->v + id * b->program->nfree, sizes);
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -282,8 +241,9 @@ static next_fit next_row(worker *w, int lane) {
     const int p = b->program->nfree;
     next_fit fit;
     while ((fit.id = claim(t)) >= 0) {
+        find_start(b, fit.id);
         memcpy(fit.start, b->v + fit.id * p, p * sizeof(double));
-        if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : load_row(t, fit.id, lane, &fit))) {
+        if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : row_load(t, fit.id, lane, &fit))) {
             put_nothing(t, fit.id, FIT_BAD_DATA, fit.count);
             continue;
         }
@@ -306,6 +266,7 @@ static void thread_free(thread *t) {
     lanes_free(t->worker.state);
     referee_free(t->referee);
     long_fit_free(t->long_fit);
+    if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
     free(t->memory);
 }
 
@@ -340,15 +301,17 @@ static int rows_room(thread *t) {
     return 0;
 }
 
-static int thread_init(thread *t, batch *b, int number) {
+/* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */
+static int thread_init(thread *t) {
     worker *w = &t->worker;
-    t->batch = b;
-    t->number = number;
+    batch *b = t->batch;
+    t->patience = b->points < CLOCKED ? (int)(CLOCKED / (b->points + 1)) : 1;
     for (int k = 0; k < TRIANGLE(b->program->nfree); k++) t->nothing[k * LANES] = NAN;
     *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = workspace_new(b->program);
     if (!w->space || !(w->state = lanes_new(w->space))) return -1;
     w->next = next_row;
+    if (b->outside && b->outside->tied && !(t->expressions = outside_spaces(b->outside))) return -1;
     if (b->points > SHORT) return (t->long_fit = long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;
     w->evaluate = lanes_evaluate;
@@ -361,6 +324,7 @@ static void refer_all(thread *t) {
     const int p = b->program->nfree;
     for (long id; !thread_check(t) && (id = claim(t)) >= 0;) {
         double start[MAX_FREE];
+        find_start(b, id);
         memcpy(start, b->v + id * p, p * sizeof(double));
         refer_row(t, id, start);
     }
@@ -368,46 +332,65 @@ static void refer_all(thread *t) {
 
 static void *thread_main(void *which) {
     thread *t = which;
-    if (t->batch->method > METHOD_LANES) refer_all(t);
+    crew *all = t->all;
+    if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
+    else if (t->batch->method > METHOD_LANES) refer_all(t);
     else lanes_run(&t->worker);
-    atomic_fetch_sub(t->running, 1);
+    if (atomic_fetch_sub(&all->running, 1) == 1 && t->number) {
+        pthread_mutex_lock(&all->lock);
+        pthread_cond_signal(&all->ended);
+        pthread_mutex_unlock(&all->lock);
+    }
     return NULL;
 }
 
 /* Wait for the others, and go on asking the caller. */
-static void wait_for(thread *t, atomic_int *running) {
-    while (atomic_load(running) > 0) {
-        const struct timespec nap = {0, 200000};
-        nanosleep(&nap, NULL);
+static void wait_for(thread *t, crew *all) {
+    pthread_mutex_lock(&all->lock);
+    while (atomic_load(&all->running) > 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += (long)(PULSE * 1e9);
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&all->ended, &all->lock, &until);
+        t->asked = t->patience;
         thread_check(t);
     }
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void run_crew(crew *all) {
+    int started = 1;
+    atomic_store(&all->running, all->count);
+    for (; started < all->count; started++)
+        if (pthread_create(&all->threads[started].handle, NULL, thread_main, all->threads + started)) break;
+    atomic_fetch_sub(&all->running, all->count - started);
+    thread_main(all->threads);
+    wait_for(all->threads, all);
+    for (int k = 1; k < started; k++) pthread_join(all->threads[k].handle, NULL);
+    all->count = started;
 }
 
 int batch_run(batch *b) {
-    atomic_int running;
     const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
-    int threads = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads, made = 0, failed = 0;
-    thread *all = calloc(threads, sizeof *all);
-    if (!all) return -1;
+    crew all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
+    if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;
+    pthread_mutex_init(&all.lock, NULL);
+    pthread_cond_init(&all.ended, NULL);
     atomic_store(&b->next, 0);
-    atomic_store(&b->done, 0);
     atomic_store(&b->stop, 0);
-    for (int k = 0; k < threads && !failed; k++, made++) {
-        all[k].crew = b->threads / threads;
-        all[k].running = &running;
-        failed = thread_init(all + k, b, k);
+    for (int k = 0; k < all.count; k++) {
+        all.threads[k].batch = b;
+        all.threads[k].number = k;
+        all.threads[k].all = &all;
+        all.threads[k].crew = b->threads / all.count;
     }
-    atomic_store(&running, threads);
-    int started = 1;
-    for (; !failed && started < threads; started++)
-        if (pthread_create(&all[started].handle, NULL, thread_main, all + started)) break;
-    atomic_fetch_sub(&running, threads - started);
-    if (!failed) {
-        thread_main(all);
-        wait_for(all, &running);
-        for (int k = 1; k < started; k++) pthread_join(all[k].handle, NULL);
-    }
-    for (int k = 0; k < made; k++) thread_free(all + k);
-    free(all);
-    return failed ? -1 : atomic_load(&b->stop);
+    run_crew(&all);
+    const int nobody = atomic_load(&all.failed) == all.count;
+    for (int k = 0; k < all.count; k++) thread_free(all.threads + k);
+    free(all.threads);
+    pthread_cond_destroy(&all.ended);
+    pthread_mutex_destroy(&all.lock);
+    return nobody ? -1 : atomic_load(&b->stop);
 }

@@ -9,8 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include "lanes.h"
-#include "rows.h"
+#include "outside.h"
 
 enum { SHORT = 4096, MAX_INPUTS = 64 };
 
@@ -25,9 +24,10 @@ typedef struct {
     int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
     int omit;                  /* points that are not finite are left out; else they spoil their row */
     int threads;
+    const outside *outside;    /* what the caller sees in place of free variables and their covariances, or NULL */
     /* out, each may be NULL but v, status, chisqr, nfev and count */
-    double *v;                 /* (fits, p): the starts, then the results */
-    double *variance;          /* (fits, p): the diagonal of (J^T J)^-1 */
+    double *v;                 /* (fits, p): the starts (where there is no outside), then the results */
+    double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with an outside the standard errors */
     double *covariance;        /* (fits, p, p): all of it */
     double *chisqr, *gradient; /* (fits) */
     int32_t *nfev, *count;     /* (fits) */
@@ -35,8 +35,9 @@ typedef struct {
     /* asked about twenty times a second by the thread that called; not 0 stops the work */
     int (*pulse)(void *who, long done);
     void *who;
-    atomic_long next, done;
-    atomic_int stop;
+    /* what all threads write or read while they work, on lines of the cache of their own */
+    _Alignas(64) atomic_long next;
+    _Alignas(64) atomic_int stop;
 } batch;
 
 /* 0, or -1 without memory, or 1 when it was stopped. */

@@ -1,4 +1,4 @@
-# batch.h, lanes.h and rows.h as their headers have them.
+# batch.h, outside.h, lanes.h and rows.h as their headers have them.
 from libc.stdint cimport int8_t, int32_t
 
 from program cimport program
@@ -34,6 +34,20 @@ cdef extern from "batch.h" nogil:
         double xtol, ftol, gtol
         int max_nfev
         int covariance
+    ctypedef struct box:
+        int bounds
+        double low, high, near, far
+    ctypedef struct outside:
+        int p
+        const box *boxes
+        int bounded, sizes
+        double inside, beside
+        const rows_view *starts
+        int scaled, tied
+        const program *const *expressions
+        double *redchi
+        double *tied_values
+        double *tied_errors
     ctypedef struct batch:
         const program *program
         fit_options options
@@ -44,6 +58,7 @@ cdef extern from "batch.h" nogil:
         rows_view weights
         rows_view *inputs
         int weighted, omit, threads
+        const outside *outside
         double *v
         double *variance
         double *covariance

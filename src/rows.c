@@ -4,11 +4,11 @@
 
 const char *rows_find(const rows_view *v, long row) {
     const char *place = v->data;
-    for (int k = v->axes - 1; k >= 0; k--) {
+    for (int k = v->axes - 1; k > 0; k--) {
         place += row % v->shape[k] * v->strides[k];
         row /= v->shape[k];
     }
-    return place;
+    return v->axes ? place + row * v->strides[0] : place;  /* no division for a plain list of rows */
 }
 
 const double *rows_in_place(const rows_view *v, const char *row) {

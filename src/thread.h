@@ -7,15 +7,20 @@
 
 typedef struct long_fit long_fit;
 
+typedef struct crew crew;
+
 typedef struct {
     batch *batch;
     worker worker;
     int number;                   /* 0 is the thread that called */
     int crew;                     /* threads that a long fit's points may be shared among, this one included */
     pthread_t handle;
-    atomic_int *running;
+    crew *all;
     long first, last;             /* the run of fits that it has claimed */
+    atomic_long done;             /* fits; only this thread adds to it */
     double pulsed;                /* when it last asked its caller */
+    int patience, asked;          /* it looks at the clock one time in so many */
+    workspace **expressions;      /* of what is outside */
     referee *referee;             /* made when first needed */
     long_fit *long_fit;
     double *memory;
@@ -23,7 +28,18 @@ typedef struct {
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
     const double *row_x[MAX_VARIABLES];
     double nothing[MAX_FREE * (MAX_FREE + 1) / 2 * LANES], diagonal[MAX_FREE * LANES];
+    double outer[MAX_FREE * (MAX_FREE + 1) / 2];          /* a covariance as the caller sees it */
+    char apart[64];               /* from the next thread's */
 } thread;
+
+/* The threads of a batch. */
+struct crew {
+    thread *threads;
+    int count;
+    atomic_int running, failed;   /* those at work; those that had no memory */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+};
 
 int thread_check(thread *t);
 
