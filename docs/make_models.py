@@ -36,6 +36,8 @@ print(maps.values["g_center"].shape)
 
 - A parameter's start is a keyword of `fit` (`sigma=1.2` is the peak's, never an error of the data: that is `yerr=`), or comes from
   `make_params`, from hints (`set_param_hint`), or, where nothing was given, from `guess`.
+- A model whose chi-square has several minima has several starts (sums of exponentials, for one): `fit` and `fit_batch` without start values
+  fit from each in the lanes ([the table](guesses.md) counts them) and go on from the best. With start values nothing else is tried.
 - `+ - * /` join models to one, which compiles as one program. A `prefix` keeps names apart.
 - `Model("a*exp(-x/tau) + c")` is a model of a text, `Model(function)` of a function, traced where it can be.
 - `save_model`, `load_model`, `save_modelresult`, `load_modelresult` write and read JSON. Formulas are texts in it, functions are names that

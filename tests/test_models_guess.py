@@ -1,7 +1,7 @@
 """Guesses lead to the minimum that the true values lead to; docs/guesses.md has the table for 10,000 curves each."""
 import numpy as np
 import pytest
-from guess_accuracy import CASES, HARD, draw, made, reached
+from guess_accuracy import CASES, draw, made, reached
 
 import gslfit
 from gslfit import models
@@ -11,17 +11,15 @@ IDS = [f"{case.cls}-{case.form}" if case.form else case.cls for case in CASES]
 
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_reached(case):
-    """Of 200 noisy curves, all but two; of what is hard (see the table's notes), the share that it names."""
-    share = reached(case, 200)[0]
-    assert share >= HARD.get((case.cls, case.form), (0.99, ""))[0]
+    """Of 200 noisy curves, all but two."""
+    assert reached(case, 200)[0] >= 0.99
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_reached_by_ten_thousand(case):
     """Of 10,000 noisy curves, 99.5 %."""
-    share = reached(case, 10_000)[0]
-    assert share >= HARD.get((case.cls, case.form), (0.995, ""))[0]
+    assert reached(case, 10_000)[0] >= 0.995
 
 
 @pytest.mark.parametrize("case", CASES[:6] + CASES[-3:], ids=IDS[:6] + IDS[-3:])
@@ -93,3 +91,33 @@ def test_made():
     wanted = {entry.cls for entry in models.ENTRIES.values() if entry.kind in kinds}
     assert wanted - {case.cls for case in CASES} == set()
     assert all(made(case) for case in CASES)
+
+
+def test_one_of_several_starts():
+    """A model with several minima is fitted from the best of several starts, one curve as a batch, and not worse than from any of them."""
+    model, x, _, y = draw(next(case for case in CASES if case.cls == "BiexponentialModel"), 40)
+    starts = model._guesses(y, x=x)
+    assert len(starts) > 3
+    batch = model.fit_batch(y, x=x)
+    alone = [model.fit_batch(y, x=x, start=start, method="lanes").chisqr for start in starts]
+    assert np.all(batch.chisqr <= np.nanmin(alone, axis=0)*(1 + 1e-6))
+    assert np.any(batch.chisqr < alone[0]*(1 - 1e-4))
+    for k in range(5):
+        assert model.fit(y[k], x=x).chisqr <= batch.chisqr[k]*(1 + 1e-6)
+    own = {name: np.full(40, 2.0) for name in ("tau1", "tau2", "amplitude1", "amplitude2")}
+    known = model.fit_batch(y, x=x, start={**own, "tau2": own["tau2"]*10, "offset": 0.0}, max_nfev=1)
+    assert np.all(known.nfev <= 2)      # with starts given nothing else is tried
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_straight_sides(sign):
+    """Straight ramps are found to their last digit without noise, up and down, of either sign, at points that are not even."""
+    x = np.sort(np.random.default_rng(4).uniform(0, 10, 80))
+    step = models.StepModel(form="linear")
+    for width in (2.3, -0.9):
+        found = step.guess(step.eval(x=x, amplitude=3*sign, center=4.4, sigma=width), x=x)
+        np.testing.assert_allclose([found[name].value for name in ("amplitude", "center", "sigma")], [3*sign, 4.4, width], rtol=1e-6)
+    box = models.RectangleModel(form="linear")
+    values = {"amplitude": 2.0*sign, "center1": 2.5, "sigma1": 0.7, "center2": 7.1, "sigma2": 1.3}
+    found = box.guess(box.eval(x=x, **values), x=x)
+    assert {name: found[name].value for name in values} == pytest.approx(values, rel=1e-5)

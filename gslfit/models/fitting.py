@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.batch import OPTIONS, fit_batch
 from gslfit.errors import FitWarning, InputError
 from gslfit.models.arrays import prepared
 from gslfit.models.model import Model, check_policy
 from gslfit.models.quick import Plan, plan_of, quick_fit
 from gslfit.models.result import ModelResult
+from gslfit.models.starts import lowest
 from gslfit.parameter import Parameter
 from gslfit.parameters import Parameters
 
@@ -35,7 +37,7 @@ def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, 
     data, weights, variables = prepared(data, weights, yerr, variables, policy, coerce)
     _check_lengths(data, variables)
     if params is None:
-        params = _made(model, starts, data, variables)
+        params = _made(model, starts, data, variables, weights)
         if verbose:
             print("\n".join(f" - Adding parameter {name!r}" for name in params))
     else:
@@ -125,17 +127,22 @@ def _starts(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     return starts
 
 
-def _made(model: Model, starts: Mapping[str, Any], data: Any, variables: Mapping[str, Any]) -> Parameters:
+def _made(model: Model, starts: Mapping[str, Any], data: Any, variables: Mapping[str, Any], weights: Any) -> Parameters:
     """Parameters for a fit without any: guessed where no start was given, or where some have none."""
     params = model.make_params(**starts)
     blank = [name for name in model.param_names if params[name].value is None]
     if starts and not blank:
         return params
     try:
-        found = model.guess(data, **variables, **starts)
+        found = model._guesses(data, **variables, **starts)
     except (NotImplementedError, InputError, TypeError):
         return params
-    return found
+    if len(found) > 1:
+        own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
+        best = lowest(own, lambda start, **how: fit_batch(model.formula, data, found[0], x=variables, weights=weights, start=start, **how))
+        for name, value in best.items():
+            found[0][name].value = float(value)
+    return found[0]
 
 
 def _set(params: Parameters, name: str, value: Any) -> None:
@@ -170,7 +177,6 @@ def _check_lengths(data: Any, variables: Mapping[str, Any]) -> None:
 
 def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
     """Fit a model to many curves; see `Model.fit_batch`."""
-    from gslfit.batch import OPTIONS, fit_batch
     curves = np.asarray(data)
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = dict(x) if isinstance(x, Mapping) else {} if x is None else {formula.independent[0]: x}
@@ -181,29 +187,32 @@ def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, optio
     absent = [name for name in formula.independent if name not in variables]
     if absent:
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit_batch(data, {absent[0]}=...)")
+    starts = [start]
     if params is None:
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
-            start = {**guessed(model, curves, variables), **start}
+            starts = [{**found, **start} for found in guessed(model, curves, variables)]
     else:
         made = params.copy()
-    for name, value in start.items():
+    for name, value in starts[0].items():
         if made[name].expr is not None:
             made[name].vary = True
         if np.ndim(value) == 0:
             made[name].value = float(value)
         elif made[name].value is None:
             made[name].value = 0.0
-    start = {name: _within(made[name], value) for name, value in start.items()}
-    return fit_batch(formula, curves, made, x=variables, start=start, **options)
+    starts = [{name: _within(made[name], value) for name, value in each.items()} for each in starts]
+
+    def fit(start: Mapping[str, Any], **more: Any) -> Any:
+        return fit_batch(formula, curves, made, x=variables, start=start, **{**options, **more})
+    return fit(starts[0] if len(starts) == 1 else lowest(starts, fit))
 
 
-def guessed(model: Model, curves: np.ndarray, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """Start values of every curve; of one curve numbers."""
-    found = model.guess(curves, **variables)
-    if isinstance(found, Parameters):
-        return {name: found[name].value for name in model.param_names if found[name].expr is None}
-    return found
+def guessed(model: Model, curves: np.ndarray, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Start values of every curve, the best first; of one curve numbers."""
+    found = model._guesses(curves, **variables)
+    return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
+            for each in found]
 
 
 def _within(parameter: Parameter, value: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ chi-square is the start; where the linear parameters have bounds, among those th
 """
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -89,7 +89,7 @@ class Dictionary(NamedTuple):
 def dictionary(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, np.ndarray], x: np.ndarray) -> Dictionary:
     """Evaluate a formula's shapes at points, and make the linear parameters' columns orthonormal."""
     count = len(next(iter(shapes.values()))) if shapes else 1
-    given = {name: values[:, None] for name, values in shapes.items()}
+    given = {name: values[:, None] for name, values in shapes.items() if name in formula.names}
 
     def value(ones: tuple[str, ...]) -> np.ndarray:
         found = formula(**{formula.independent[0]: x[None]}, **given, **{name: float(name in ones) for name in linear})
@@ -119,8 +119,9 @@ def dictionary(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, n
 Bounds = Mapping[str, tuple[float, float]]
 
 
-def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Bounds) -> dict[str, np.ndarray]:
-    """Return the parameters of the shape that fits each curve best, the linear ones included.
+def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Bounds, families: Sequence[np.ndarray] = (),
+          most: int = 1) -> list[dict[str, np.ndarray]]:
+    """Return the parameters of the shapes that fit each curve best, the linear ones included, the best first.
 
     Parameters
     ----------
@@ -129,9 +130,15 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
     y : ndarray, shape (fits, n)
     bounds : mapping of str to (float, float)
         Of linear parameters.
+    families : sequence of ndarray of int
+        The shapes of which the best one each is wanted; all are one family, if none are given.
+    most : int
+        How many families are wanted at most.
     """
-    chosen = np.empty(len(y), int)
-    coefficients = np.empty((len(y), len(linear)))
+    families = families or [np.arange(len(book.triangles))]
+    count = min(most, len(families))
+    chosen = np.empty((count, len(y)), int)
+    coefficients = np.empty((count, len(y), len(linear)))
     for here in chunks(len(y), len(book.triangles)):
         rows = y[here]
         projected = np.array([rows @ column.T for column in book.columns]).reshape(len(linear), len(rows), len(book.triangles))
@@ -146,12 +153,24 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
                 low, high = bounds[linear[k]]
                 outside = (solved[..., k] < low) | (solved[..., k] > high)
                 score = np.where(outside & ~outside.all(axis=1, keepdims=True), -np.inf, score)
-        best = np.argmax(score, axis=1)
-        chosen[here] = best
+        best = np.array([family[np.argmax(score[:, family], axis=1)] for family in families])
+        if len(families) > 1:
+            gains = score[np.arange(len(rows)), best]
+            best = np.take_along_axis(best, np.argsort(-gains, axis=0, kind="stable")[:count], axis=0)
+        chosen[:, here] = best
         if linear:
-            coefficients[here] = solve(book.triangles[best], projected[:, np.arange(len(rows)), best].T)
-    found = {name: values[chosen] for name, values in book.shapes.items()}
-    return found | {name: coefficients[:, k] for k, name in enumerate(linear)}
+            coefficients[:, here] = solve(book.triangles[best], np.moveaxis(projected[:, np.arange(len(rows)), best], 0, 2))
+    return [{name: values[shape] for name, values in book.shapes.items()} | {name: found[:, k] for k, name in enumerate(linear)}
+            for shape, found in zip(chosen, coefficients, strict=True)]
+
+
+def families_of(shapes: Mapping[str, np.ndarray], parts: Mapping[str, int]) -> list[np.ndarray]:
+    """Shapes in families: those that they name, or by the part of its values' order that each parameter's is in."""
+    label = shapes.get("family", np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int))
+    for name, count in parts.items():
+        values, place = np.unique(shapes[name], return_inverse=True)
+        label = label*count + place*min(count, len(values))//len(values)
+    return [np.flatnonzero(label == each) for each in np.unique(label)]
 
 
 def solve(triangles: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -175,83 +194,52 @@ def _of_text(text: str) -> Formula:
     return Formula(text)
 
 
-def estimate(plan: Plan, formula: Formula, curves: Curves, bounds: Bounds) -> dict[str, np.ndarray]:
-    """Return start values of every curve, by the model's parameters without prefix."""
+def estimate(plan: Plan, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
+    """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes."""
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
-    shapes = {name: values for name, values in plan.shapes(Axis.of(curves.x)).items() if name in source.names}
-    book = dictionary(source, linear, shapes, curves.x)
+    book = dictionary(source, linear, plan.shapes(Axis.of(curves.x)), curves.x)
     if not len(book.triangles):
         raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
-    found = match(book, linear, curves.y, {} if plan.formula else bounds)
-    if plan.refine:
-        found = refined(plan, source, found, curves)
-    return dict(plan.finish(found)) if plan.finish else found
+    found = match(book, linear, curves.y, {} if plan.formula else bounds, families_of(book.shapes, plan.families), plan.most)
+    found = [{name: value for name, value in each.items() if name in source.names} for each in found]
+    if plan.settle:
+        return [dict(plan.settle(found, curves))]
+    return [dict(plan.finish(each)) if plan.finish else each for each in found]
 
 
 SUMS = {"gsl_gaussian_2peaks": 2, "gaussians2": 2, "gaussians3": 3}
-REFINEMENTS = (0.5, 0.25, 0.12, 0.06, 0.03)
-
-
-def refined(plan: Plan, formula: Formula, found: dict[str, np.ndarray], curves: Curves) -> dict[str, np.ndarray]:
-    """Move parameters by ever smaller shares of a width while chi-square falls, the one linear parameter following."""
-    name, = plan.linear
-    size = max(1, CHUNK//len(curves.x))
-    parts = [_refined(plan, formula, {key: value[low:low + size] for key, value in found.items()}, name,
-                      Curves(curves.x, curves.y[low:low + size])) for low in range(0, len(curves.y), size)]
-    return {key: np.concatenate([part[key] for part in parts]) for key in found}
-
-
-def _refined(plan: Plan, formula: Formula, found: dict[str, np.ndarray], linear: str, curves: Curves) -> dict[str, np.ndarray]:
-    best, gain = dict(found), np.full(len(curves.y), -np.inf)
-
-    def attempt(trial: dict[str, np.ndarray]) -> None:
-        given = {key: value[:, None] for key, value in trial.items() if key != linear}
-        shape = formula(curves.x[None], **given, **{linear: 1.0})
-        with np.errstate(all="ignore"):
-            along, own = np.einsum("ij,ij->i", shape, curves.y), np.einsum("ij,ij->i", shape, shape)
-            score = np.where(own > 0, along**2/own, -np.inf)
-            better = score > gain
-            gain[better] = score[better]
-            for key in best:
-                best[key] = np.where(better, along/own if key == linear else trial[key], best[key])
-
-    attempt(best)
-    for share in REFINEMENTS:
-        for _ in range(2):
-            for moved, width in plan.refine.items():
-                for sign in (1, -1):
-                    trial = dict(best)
-                    trial[moved] = best[moved] + sign*share*best[width] if width else best[moved]*(1 + share)**sign
-                    attempt(trial)
-    return best
 
 
 def guess_model(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> Any:
     """Estimate a library model's parameters; see `Model.guess`."""
+    return candidates(model, data, x, values)[0]
+
+
+def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list[Any]:
+    """Estimate a library model's parameters: the best start, then others that may lead lower, each as `guess_model` returns it."""
     entry, values = model.entry, dict(values)
     negative = values.pop("negative", None)
     y = np.asarray(data)
     others = {name: values.pop(name) for name in model.independent_vars if name in values}
     if entry.guess == "gaussian2d" or len(entry.independent) > 1:
         from gslfit.models.images import guess_image
-        found = guess_image(model, y, {entry.independent[0]: x, **others})
-        shape: tuple[int, ...] = np.shape(next(iter(found.values())))
-    elif entry.guess in SUMS:
+        spot = guess_image(model, y, {entry.independent[0]: x, **others})
+        return [settled(model, spot, values, np.shape(next(iter(spot.values()))))]
+    if entry.guess in SUMS:
         from gslfit.models.pursuit import guess_gaussians
-        return guess_gaussians(model, SUMS[entry.guess], y, x, values)
-    else:
-        if entry.guess not in PLANS:
-            raise NotImplementedError(f"guess() is not implemented for {entry.cls}: give start values to make_params or fit")
-        x = np.arange(y.shape[-1], dtype=float) if x is None else x
-        shape = y.shape[:-1]
-        curves = ordered(x, y, WAVE_POINTS if entry.kind == "oscillation" else MOST_POINTS)
-        bounds = limits(model)
-        if negative is not None and "amplitude" in model._definition.names:
-            bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
-        plan = PLANS.get(f"{entry.guess}:{model.form}") or PLANS[entry.guess]
-        found = {name: each.reshape(shape) for name, each in estimate(plan, model._definition._formulas[()], curves, bounds).items()}
-    return settled(model, found, values, shape)
+        return [guess_gaussians(model, SUMS[entry.guess], y, x, values)]
+    if entry.guess not in PLANS:
+        raise NotImplementedError(f"guess() is not implemented for {entry.cls}: give start values to make_params or fit")
+    x = np.arange(y.shape[-1], dtype=float) if x is None else x
+    shape = y.shape[:-1]
+    curves = ordered(x, y, WAVE_POINTS if entry.kind == "oscillation" else MOST_POINTS)
+    bounds = limits(model)
+    if negative is not None and "amplitude" in model._definition.names:
+        bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
+    plan = PLANS.get(f"{entry.guess}:{model.form}") or PLANS[entry.guess]
+    return [settled(model, {name: each.reshape(shape) for name, each in found.items()}, values, shape)
+            for found in estimate(plan, model._definition._formulas[()], curves, bounds)]
 
 
 def limits(model: Any) -> dict[str, tuple[float, float]]:

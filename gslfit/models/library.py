@@ -105,6 +105,12 @@ class LibraryModel(Model):
         from gslfit.models.guessing import guess_model
         return guess_model(self, data, x, values)
 
+    def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
+        if not type(self).guess.__module__.startswith("gslfit."):     # a subclass of the caller's has its own
+            return super()._guesses(data, x, **values)
+        from gslfit.models.guessing import candidates
+        return candidates(self, data, x, values)
+
     @property
     def valid_forms(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names of its forms."""

@@ -329,6 +329,10 @@ class Model:
         """
         raise NotImplementedError(f"guess() is not implemented for {type(self).__name__}: give start values to make_params or fit")
 
+    def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
+        """What `guess` finds, and further starts that may lead lower."""
+        return [self.guess(data, x, **values)]
+
     def post_fit(self, result: Any) -> None:
         """Do nothing; a subclass may change a result after its fit."""
 

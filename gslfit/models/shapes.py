@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from gslfit.models.ramps import settle_rectangle, settle_step
 
 Shapes = dict[str, np.ndarray]
 
@@ -41,23 +43,30 @@ class Plan(NamedTuple):
     Attributes
     ----------
     shapes : callable
-        ``shapes(axis)``: values of the parameters that are not linear, an array each.
+        ``shapes(axis)``: values of the parameters that are not linear, an array each; and their `family` as numbers, where `families`
+        would not do.
     linear : tuple of str
         The parameters that the model is linear in.
     formula : str
         Another formula to match with, where the model's own is not linear enough.
     finish : callable, optional
         Turns what was found into the model's parameters.
-    refine : mapping of str to str
-        Parameters to be moved until chi-square falls no more, before the fit, each with the width whose shares it moves by, "" for its
-        own. For curves with kinks, where derivatives see no further than the next kink.
+    families : mapping of str to int
+        Into how many parts the values of a shape parameter are divided; every combination of parts is a family, and the best shape of
+        each is a start worth a fit of its own. For chi-squares with several minima, or with valleys that never end.
+    most : int
+        How many families are tried at most, the best first.
+    settle : callable, optional
+        ``settle(candidates, curves)``: the start of all families' that is best after a search of its own, for curves with kinks.
     """
 
     shapes: Callable[[Axis], Shapes]
     linear: tuple[str, ...] = ("amplitude",)
     formula: str = ""
     finish: Callable[[Mapping[str, np.ndarray]], Shapes] | None = None
-    refine: Mapping[str, str] = MappingProxyType({})
+    families: Mapping[str, int] = MappingProxyType({})
+    most: int = 8
+    settle: Callable[[list[Shapes], Any], Shapes] | None = None
 
 
 def product(**axes: Iterable[float]) -> Shapes:
@@ -168,7 +177,7 @@ def damped(axis: Axis) -> Shapes:
 def dho(axis: Axis) -> Shapes:
     c, w = places(axis)
     keep = c >= 0
-    return crossed({"center": c[keep], "sigma": w[keep]}, gamma=axis.span*np.array([0.02, 0.1, 0.5, 3.0]))
+    return crossed({"center": c[keep], "sigma": w[keep]}, gamma=axis.span*np.array([5e-4, 5e-3, 0.02, 0.1, 0.5, 3.0, 100.0]))
 
 
 def exp_gaussian(axis: Axis) -> Shapes:
@@ -252,7 +261,7 @@ PLANS: dict[str, Plan] = {
     "breit_wigner": Plan(breit_wigner),
     "lognormal": Plan(lognormal),
     "damped_oscillator": Plan(damped),
-    "dho": Plan(dho),
+    "dho": Plan(dho, families={"gamma": 7}),
     "exp_gaussian": Plan(exp_gaussian),
     "skewed_gaussian": Plan(skewed(1/1.1774, "gamma")),
     "skewed_voigt": Plan(skewed(1/1.8006, "skew", "gamma")),
@@ -260,8 +269,8 @@ PLANS: dict[str, Plan] = {
     "power": Plan(lambda axis: {"exponent": np.linspace(-6, 6, 49)}),
     "exponential": Plan(lambda axis: {"decay": 1/rates(axis)}),
     "step": Plan(steps()),
-    "step:linear": Plan(steps(), refine={"center": "sigma", "sigma": ""}),
-    "rectangle:linear": Plan(rectangle, refine={"center1": "sigma1", "sigma1": "", "center2": "sigma2", "sigma2": ""}),
+    "step:linear": Plan(steps(), settle=settle_step),
+    "rectangle:linear": Plan(rectangle, settle=settle_rectangle),
     "fermi": Plan(steps(("center", "kt"))),
     "thermal": Plan(thermal, ()),
     "bose": Plan(bose),

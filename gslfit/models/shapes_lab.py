@@ -1,7 +1,8 @@
 """The plans of the models beyond lmfit's; see `gslfit.models.shapes`."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -16,20 +17,23 @@ def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
     return shapes
 
 
-def pairs(first: str, second: str, inverse: bool, count: int = 22) -> Callable[[Axis], Shapes]:
-    """Two rates, or times, of which the first is the shorter time."""
-    def shapes(axis: Axis) -> Shapes:
-        rate = np.geomspace(0.15/axis.span, 1.5/axis.step, count)
-        slow, fast = np.triu_indices(count, 1)
-        a, b = rate[fast], rate[slow]
-        return {first: 1/a, second: 1/b} if inverse else {first: a, second: b}
-    return shapes
+SPIKE = 1e-3            # a time by the points' distance: e^-1000 is 0, and the first point alone sees the decay
+STRAIGHT = (30.0, 1e6)  # times by the range that hardly bend, and that don't
 
 
-def triples(axis: Axis) -> Shapes:
-    times = np.geomspace(axis.step*0.7, 6*axis.span, 16)
-    index = np.array([(i, j, k) for i in range(16) for j in range(i + 2, 16) for k in range(j + 2, 16)])
-    return {f"tau{k + 1}": times[index[:, k]] for k in range(3)}
+def decays(axis: Axis, names: Sequence[str], inverse: bool, count: int, parts: tuple[int, int]) -> Shapes:
+    """Several decay times, or rates, the shortest first.
+
+    The limits in which a sum of decays becomes something else, a spike at the first point or a straight line, are shapes of their own:
+    chi-square may fall towards them for ever. Families are made of the parts of the range that the shortest and the others are in.
+    """
+    times = np.array([SPIKE*axis.step, *np.geomspace(0.4*axis.step, 5*axis.span, count), *(axis.span*each for each in STRAIGHT)])
+    index = np.array(list(combinations(range(len(times)), len(names))))
+    part = [np.array([0, *(1 + np.arange(count)*number//count), number + 1, number + 2]) for number in parts]
+    family = part[0][index[:, 0]]
+    for k in range(1, len(names)):
+        family = family*8 + part[1][index[:, k]]
+    return {name: (times if inverse else 1/times)[index[:, k]] for k, name in enumerate(names)} | {"family": family}
 
 
 def doses(half: str, slope: str, signs: tuple[float, ...] = (1.0,), **more: tuple[float, ...]) -> Callable[[Axis], Shapes]:
@@ -39,6 +43,16 @@ def doses(half: str, slope: str, signs: tuple[float, ...] = (1.0,), **more: tupl
         steep = np.concatenate([sign*np.geomspace(0.3, 12, 12) for sign in signs])
         return crossed(product(**{half: np.geomspace(x[0]*0.7, x[-1]*1.5, 36), slope: steep}), **(more or {"_": (0.0,)}))
     return shapes
+
+
+def lopsided(axis: Axis) -> Shapes:
+    """Places of half the height on a logarithmic axis, steepnesses and asymmetries, up to where one end of the curve is a corner."""
+    x = positive(axis)
+    g = (0.01, 0.1, 0.4, 1.0, 2.5, 10.0, 100.0, 1000.0)
+    base = product(half=np.geomspace(x[0]*0.7, x[-1]*1.5, 30), steep=np.geomspace(0.3, 12, 10), g=g)
+    b = base["steep"]/np.minimum(base["g"], 1)
+    with np.errstate(over="ignore"):
+        return {"c": base["half"]*(2**(1/base["g"]) - 1)**(-1/b), "b": b, "g": base["g"]}
 
 
 def scales(name: str, power: int = 1) -> Callable[[Axis], Shapes]:
@@ -102,7 +116,7 @@ def weibull(axis: Axis) -> Shapes:
 PLANS.update({
     "gsl_gaussian": Plan(squared("x0", "var", 1/1.1774), ("y0", "A")),
     "gsl_exp": Plan(lambda axis: {"b": rates(axis)}, ("y0", "A")),
-    "gsl_dblexp": Plan(pairs("b1", "b2", False), ("y0", "A1", "A2")),
+    "gsl_dblexp": Plan(lambda axis: decays(axis, ("b1", "b2"), False, 20, (4, 2)), ("y0", "A1", "A2"), most=12),
     "gsl_sin": Plan(lambda axis: {"f": frequencies(axis)}, ("y0", "p", "q"), "y0 + p*sin(f*x) + q*cos(f*x)", gsl_sine),
     "gsl_lor": Plan(squared("x0", "B", 1.0), ("y0", "A")),
     "gsl_hill": Plan(doses("xhalf", "r"), ("y0", "m")),
@@ -112,7 +126,7 @@ PLANS.update({
     "gsl_rayleigh": Plan(lambda axis: {"var": np.geomspace(positive(axis)[0], axis.high, 64)**2}, ("A",)),
     "hill": Plan(doses("half", "slope"), ("bottom", "top")),
     "logistic4": Plan(doses("c", "b"), ("a", "d")),
-    "logistic5": Plan(doses("c", "b", g=(0.4, 1.0, 2.5)), ("a", "d")),
+    "logistic5": Plan(lopsided, ("a", "d"), families={"g": 8}),
     "michaelis_menten": Plan(scales("km"), ("vmax",)),
     "langmuir": Plan(scales("K", -1), ("qmax",)),
     "arrhenius": Plan(lambda axis: {"Ea": 8.314*axis.high*np.concatenate([-np.geomspace(0.1, 60, 40), np.geomspace(0.1, 60, 80)])}, ("A",)),
@@ -121,8 +135,9 @@ PLANS.update({
     "logistic_growth": Plan(lambda axis: product(r=rates(axis, 20), x0=axis.low + axis.span*np.linspace(-0.3, 1.3, 40)), ("K",)),
     "stretched": Plan(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
                       ("amplitude", "offset")),
-    "biexponential": Plan(pairs("tau1", "tau2", True), ("amplitude1", "amplitude2", "offset")),
-    "triexponential": Plan(triples, ("amplitude1", "amplitude2", "amplitude3", "offset")),
+    "biexponential": Plan(lambda axis: decays(axis, ("tau1", "tau2"), True, 20, (4, 2)), ("amplitude1", "amplitude2", "offset"), most=12),
+    "triexponential": Plan(lambda axis: decays(axis, ("tau1", "tau2", "tau3"), True, 15, (3, 3)),
+                           ("amplitude1", "amplitude2", "amplitude3", "offset"), most=20),
     "exponential_response": Plan(response, ("amplitude", "offset")),
     "damped_sine": Plan(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
     "damped_chirp": Plan(waves(9), ("p", "q", "offset"), "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))",
