@@ -18,7 +18,7 @@ import numpy as np
 
 from gslfit._batch import KINDS, Outside, run
 from gslfit.batchresult import STATISTICS, BatchResult, Columns, Data
-from gslfit.bounds import INSIDE, NEAR
+from gslfit.bounds import INSIDE, NEAR, WIDE
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.folding import Folded, fold
 from gslfit.formula import Formula
@@ -403,8 +403,8 @@ def _run(job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], factors: tuple[np.
     how |= {"errors": inverted, "omit": policy == "omit", "threads": threads, "scaled": scale_covar}
     for name in folded.names:
         folded.check(name, job.start[name])
-    outside, starts = _outside(folded), [_readable(job.start[name]) for name in folded.names]
-    given = [_readable(job.start[name]) for name in folded.own_inputs]
+    outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
+    given = [_readable(job.start[name]) for name in folded.inputs]
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
@@ -442,9 +442,9 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | Non
 
 
 @lru_cache(maxsize=64)
-def _outside(folded: Folded) -> Outside:
-    """What the caller sees of a program with Parameters folded in."""
-    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR)
+def outside_of(folded: Folded) -> Outside:
+    """The bounds and expressions of a program with Parameters folded in, as the engine wants them."""
+    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE)
 
 
 class _Arrays:

@@ -14,7 +14,7 @@ import numpy as np
 
 from gslfit._batch import run
 from gslfit._polish import polish
-from gslfit.batch import Job, count_threads, prepare, template, weights_of
+from gslfit.batch import Job, count_threads, outside_of, prepare, template, weights_of
 from gslfit.batchresult import SUCCESSES, FitStatus
 from gslfit.errors import FitWarning, InputError, NonFiniteError
 from gslfit.folding import Folded
@@ -124,48 +124,49 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     """Fit by the engine, polish, and ask `minimize` in doubt."""
     p = len(folded.names)
     start = np.array([job.start[name] for name in folded.names], float)
-    sizes = start[:0]
-    inside = start
-    if folded.bounded:
-        inside = folded.inside(start)
-        sizes = folded.sizes(inside)
-    inputs = None
-    if folded.inputs:
-        inputs = np.concatenate([[float(job.start[name]) for name in folded.inputs[:len(folded.inputs) - len(sizes)]], sizes])
-    v = folded.internal(inside, sizes).copy()
+    inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
+    v = start.copy()
     chisqr, gradient, nfev, count, status = (np.empty(1), np.empty(1), np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.int8))
     covariance = np.empty((1, p, p))
     program, method, n = folded.program, options["method"], len(curve.y)
     run(program, curve.y[None], curve.x, v[None], chisqr=chisqr, nfev=nfev, count=count, status=status, weights=curve.weights,
-        inputs=() if inputs is None else list(inputs[:, None]), method=method, xtol=options["xtol"], ftol=options["ftol"],
+        inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
-        gradient=gradient)
+        gradient=gradient, **bounds_of(folded, start))
     evaluations, good, whole = int(nfev[0]), int(status[0]) in GOOD, covariance[0]
     if method != "auto":
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
         message = FitStatus(int(status[0])).prose
-        return _result(job, folded, v, sizes, residual, whole, start, evaluations, good, message, scale_covar)
+        return _result(job, folded, v, residual, whole, start, evaluations, good, message, scale_covar)
     if good and n * p > LONG:
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
-        return _result(job, folded, v, sizes, residual, whole, start, evaluations, True, "lanes: converged.", scale_covar)
+        return _result(job, folded, v, residual, whole, start, evaluations, True, "lanes: converged.", scale_covar)
     if good and n > p:
         residual = np.empty_like(curve.y)
         good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
         evaluations += more
-    if not good or n <= p:
+    if not good or n <= p or not folded.holds(v):
         return _by_minimize(job, curve, options, scale_covar)
-    return _result(job, folded, v, sizes, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
+    return _result(job, folded, v, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
 
 
-def _result(job: Job, folded: Folded, v: np.ndarray, sizes: np.ndarray, residual: np.ndarray, covariance: np.ndarray,
-            start: np.ndarray, evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
+def bounds_of(folded: Folded, start: np.ndarray) -> dict[str, Any]:
+    """What `run` is to know of the bounds of one fit; nothing where there are none."""
+    if not folded.bounded:
+        return {}
+    for name, value in zip(folded.names, start, strict=True):
+        folded.check(name, value)
+    tied = len(folded.dependent_names)
+    return {"outside": outside_of(folded), "start": list(start), "scaled": False,
+            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
+
+
+def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, covariance: np.ndarray, start: np.ndarray,
+            evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
     """The result of a fit by the engine."""
     names, p = folded.names, len(folded.names)
-    values, slopes = folded.external(v, sizes)
-    if slopes is not None:
-        covariance = covariance * np.outer(slopes, slopes)
     if scale_covar:
         n = len(residual)
         covariance = covariance * (float(residual @ residual) / (n - p) if n > p else np.nan)

@@ -1,11 +1,9 @@
-"""Parameters folded into a formula: bounds, expressions and fixed values become part of the program.
+"""Parameters folded into a formula: expressions and fixed values become part of the program, bounds stand before it.
 
-What the program is differentiated by are the internal values v of the varying parameters (`gslfit.bounds`): with both bounds a parameter is
-``near + width*sin(v/2)^2``, with one ``near + size*v^2/(sqrt(v^2 + 1) + 1)``. An `expr` is read into the same graph. So the Jacobian is
-exact with respect to the free variables, and what a bound or an expression costs is a few scalar operations once a step.
-
-`size`, the distance of the start from the bound, differs from fit to fit of a batch: it is an input of the program, named ``size of NAME``.
-A fixed parameter is a constant, or an input where each fit has its own value.
+An `expr` is read into the formula's graph, so that its derivatives are exact and what it costs is a few scalar operations once a step. A
+fixed parameter is a constant, or an input of the program where each fit has its own value. Bounds are no part of the program: the engine
+steps in internal values (`gslfit.bounds` has the transforms) and multiplies the Jacobian's columns by their slopes; so the same program
+serves whatever the bounds are, and those of each fit may be transformed as its own start wants it.
 """
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gslfit._program import OPCODES, Program
-from gslfit.bounds import FREE, INSIDE, NEAR, ONE, TWO
+from gslfit.bounds import FREE, ONE, TWO
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.expression.derivative import derivatives
 from gslfit.expression.graph import Graph, Node, Pool, transplant
@@ -75,11 +73,11 @@ class Folded:
     Attributes
     ----------
     lowered : Lowered
-        The program; its free variables are `names`, its inputs `inputs`.
+        The program; its free variables are `names`, its inputs `inputs`. It knows nothing of bounds.
     names : tuple of str
         The varying parameters.
     inputs : tuple of str
-        The parameters with a value per fit, then ``size of NAME`` for each parameter with one bound.
+        The parameters with a value per fit.
     roles : dict of str to Role
         Every parameter's part, in the order of the Parameters.
     dependents : tuple of Node
@@ -102,13 +100,8 @@ class Folded:
         return Program(**self.lowered.encoded(OPCODES))
 
     @cached_property
-    def own_inputs(self) -> tuple[str, ...]:
-        """The inputs that are parameters with a value per fit."""
-        return self.inputs[:len(self.inputs) - sum(self.roles[name].bounds == ONE for name in self.names)]
-
-    @cached_property
     def expressions(self) -> tuple[Program, ...]:
-        """For each `expr` parameter a program of the varying ones' own values and `own_inputs`: its value and its derivatives."""
+        """For each `expr` parameter a program of the varying ones and the inputs: its value and its derivatives."""
         found = []
         for node in self.dependents[::len(self.names) + 1]:
             pool = Pool()
@@ -116,12 +109,12 @@ class Folded:
             graph = Graph(pool, value, (), self.names, ())
             for step in PASSES:
                 graph = step(graph)
-            found.append(Program(**lower(graph, self.own_inputs).encoded(OPCODES)))
+            found.append(Program(**lower(graph, self.inputs).encoded(OPCODES)))
         return tuple(found)
 
     @cached_property
     def boxes(self) -> tuple[tuple[int, float, float, float, float], ...]:
-        """For each varying parameter how many bounds the program has for it, both of them, and in which order they are counted from."""
+        """For each varying parameter how many of its bounds count, both of them, the one that is counted from, and the other."""
         found = []
         for name in self.names:
             role = self.roles[name]
@@ -157,86 +150,11 @@ class Folded:
                 raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {bound!r}; "
                                      "start inside the bounds, or move the bound")
 
-    def inside(self, values: np.ndarray) -> np.ndarray:
-        """Step starts that lie on a bound inside, as `gslfit.bounds.stepped_inside` does.
-
-        Parameters
-        ----------
-        values : ndarray, shape (..., p)
-
-        Raises
-        ------
-        ParameterError
-            If a start lies outside its bounds.
-        """
-        values = np.array(values, float)
-        for k, name in enumerate(self.names):
-            role, column = self.roles[name], values[..., k]
-            if role.bounds == FREE:
-                continue
-            self.check(name, column)
-            for low, other, sign in ((role.low, role.high, 1.0), (role.high, role.low, -1.0)):
-                if low is None:
-                    continue
-                step = INSIDE * (abs(low) or 1.0)
-                step = step if other is None else min(step, INSIDE * abs(other - low))
-                column[np.abs(column - low) <= NEAR * abs(low)] = low + sign * step
-        return values
-
-    def sizes(self, start: np.ndarray) -> np.ndarray:
-        """The signed distances of starts from their one bound, ndarray (..., k), in the order of the program's inputs."""
-        found = [start[..., k] - self.roles[name].near[0] for k, name in enumerate(self.names) if self.roles[name].bounds == ONE]
-        return np.stack(found, axis=-1) if found else np.zeros((*start.shape[:-1], 0))
-
-    def internal(self, values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        """The internal values of parameters' own, ndarray (..., p)."""
+    def holds(self, values: np.ndarray) -> bool:
+        """Whether one fit's values lie within the bounds, ndarray (p)."""
         if not self.bounded:
-            return np.asarray(values, float)
-        result, one = np.array(values, float), 0
-        for k, name in enumerate(self.names):
-            role, column = self.roles[name], values[..., k]
-            if role.bounds == ONE:
-                distance = (column - role.near[0]) / sizes[..., one]
-                result[..., k] = np.sqrt(distance) * np.sqrt(distance + 2)
-                one += 1
-            elif role.bounds == TWO:
-                near, width = role.near
-                low = 2 * np.arcsin(np.sqrt(np.abs(column - near)) / np.sqrt(abs(width)))
-                high = np.pi - 2 * np.arcsin(np.sqrt(np.abs(near + width - column)) / np.sqrt(abs(width)))
-                result[..., k] = np.where((column - near) / width <= .5, low, high)
-        return result
-
-    def external(self, v: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """The parameters' own values for internal ones, and the slopes of the one by the other (None where there are no bounds)."""
-        if not self.bounded:
-            return v, None
-        values, slopes, one = np.array(v, float), np.ones_like(v), 0
-        for k, name in enumerate(self.names):
-            role, column = self.roles[name], v[..., k]
-            if role.bounds == ONE:
-                near, size = role.near[0], sizes[..., one]
-                root = np.hypot(column, 1)
-                values[..., k] = near + size * column * (column / (root + 1))
-                slopes[..., k] = size * (column / root)
-                one += 1
-            elif role.bounds == TWO:
-                near, width = role.near
-                far = float(role.high if near == role.low else role.low)  # type: ignore[arg-type]
-                s, c = np.sin(.5 * column), np.cos(.5 * column)
-                values[..., k] = np.where(np.cos(column) >= 0, near + s * (width * s), far - c * (width * c))
-                slopes[..., k] = .5 * width * np.sin(column)
-        return values, slopes
-
-    def at_bound(self, values: np.ndarray) -> np.ndarray:
-        """Whether a value lies on one of its bounds, to rounding of the bounds' scale: ndarray of bool (..., p)."""
-        found = np.zeros(values.shape, bool)
-        for k, name in enumerate(self.names):
-            role = self.roles[name]
-            width = abs(role.high - role.low) if role.bounds == TWO else 0.0  # type: ignore[operator]
-            for limit in (role.low, role.high):
-                if limit is not None:
-                    found[..., k] |= np.abs(values[..., k] - limit) <= 1e-9 * max(abs(limit), width)
-        return found
+            return True
+        return all(low <= value <= high for (_, low, high, *_), value in zip(self.boxes, values.tolist(), strict=True))
 
     def dependent(self, values: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
         """The values of the `expr` parameters, and their derivatives by the varying ones.
@@ -334,23 +252,6 @@ def constraint_nodes(pool: Pool, parts: dict[str, Role], own: dict[str, Node], p
     return nodes
 
 
-def inside_node(pool: Pool, name: str, role: Role) -> Node:
-    """The parameter as a function of its internal value."""
-    v = pool.leaf("par", name)
-    if role.bounds == FREE:
-        return v
-    near = role.near[0]
-    if role.bounds == ONE:
-        square = pool.make("square", v)
-        return near + pool.leaf("par", size_name(name)) * (square / (pool.make("sqrt", square + 1.0) + 1.0))
-    return near + role.near[1] * pool.make("square", pool.make("sin", 0.5 * v))
-
-
-def size_name(name: str) -> str:
-    """The input that is the distance of a start from its one bound."""
-    return f"size of {name}"
-
-
 def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = (), idle: bool = False) -> Folded:
     """Fold the parameters of a fit into a formula.
 
@@ -399,15 +300,13 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     pool = Pool()
     free = tuple(name for name, role in parts.items() if role.kind == "free")
     inputs = tuple(name for name, role in parts.items() if role.kind == "input")
-    inside = {name: inside_node(pool, name, parts[name]) for name in free}
-    rest = {name: pool.leaf("par", name) for name in inputs}
-    rest |= {name: pool.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
-    nodes = constraint_nodes(pool, parts, {**inside, **rest}, parameters)
+    own = {name: pool.leaf("par", name) for name in (*free, *inputs)}
+    own |= {name: pool.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
+    nodes = constraint_nodes(pool, parts, own, parameters)
     source = formula.graph
     change = {source.pool.leaf("par", name): nodes[name] for name in formula.names}
     value, = transplant(pool, [source.value], change)
     idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask)
-    sizes = tuple(size_name(name) for name in free if parts[name].bounds == ONE)
     graph = Graph(pool, value, (), free, source.independent)
     for step in PASSES:
         graph = step(graph)
@@ -419,4 +318,4 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     names = tuple(name for name, role in parts.items() if role.kind == "expr")
     leaves = [own[name] for name in free]
     dependents = tuple(node for name in names for node in (tied[name], *derivatives(tied[name], leaves)))
-    return Folded(lower(graph, inputs + sizes), free, inputs + sizes, parts, dependents, names, idle)
+    return Folded(lower(graph, inputs), free, inputs, parts, dependents, names, idle)

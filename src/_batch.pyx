@@ -100,12 +100,11 @@ cdef class Outside:
     Parameters
     ----------
     boxes : sequence of tuple (bounds, low, high, near, far)
-        For each free variable how many bounds the program has for it, both of them (infinite for none), and in which order
-        they are counted from.
+        For each free variable how many bounds count, both of them (infinite for none), the one that is counted from, and the other.
     expressions : sequence of Program
-        Programs without independent variables: a value of the free variables' outer values, and its derivatives by them.
-    inside, beside : float
-        `INSIDE` and `NEAR` of `gslfit.bounds`.
+        Programs without independent variables: a value of the free variables, and its derivatives by them.
+    inside, beside, wide : float
+        `INSIDE`, `NEAR` and `WIDE` of `gslfit.bounds`.
 
     Attributes
     ----------
@@ -113,31 +112,35 @@ cdef class Outside:
         How many expressions there are.
     """
 
+    cdef int *bounds
     cdef box *boxes
     cdef const program **programs
     cdef outside_t facts
     cdef object kept
     cdef readonly int tied
 
-    def __cinit__(self, boxes, expressions=(), *, double inside, double beside):
+    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide):
         cdef int k, p = len(boxes)
         self.tied = len(expressions)
+        self.bounds = <int *>PyMem_Malloc((p + 1)*sizeof(int))
         self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
         self.programs = <const program **>PyMem_Malloc((self.tied + 1)*sizeof(void *))
-        if self.boxes == NULL or self.programs == NULL:
+        if self.bounds == NULL or self.boxes == NULL or self.programs == NULL:
             raise MemoryError
         for k in range(p):
-            self.boxes[k].bounds, self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
+            self.bounds[k], self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
         for k in range(self.tied):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
             self.programs[k] = <const program *><uintptr_t>expressions[k].address
         self.kept = tuple(expressions)
-        self.facts.p, self.facts.boxes, self.facts.tied, self.facts.expressions = p, self.boxes, self.tied, self.programs
-        self.facts.bounded, self.facts.sizes = any(each[0] for each in boxes), sum(each[0] == 1 for each in boxes)
-        self.facts.inside, self.facts.beside = inside, beside
+        self.facts.p, self.facts.bounds, self.facts.boxes = p, self.bounds, self.boxes
+        self.facts.tied, self.facts.expressions = self.tied, self.programs
+        self.facts.bounded = any(each[0] for each in boxes)
+        self.facts.inside, self.facts.beside, self.facts.wide = inside, beside, wide
 
     def __dealloc__(self):
+        PyMem_Free(self.bounds)
         PyMem_Free(self.boxes)
         PyMem_Free(self.programs)
 
@@ -211,7 +214,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     progress : callable, optional
         Called with the count of fits done, about twenty times a second.
     outside : Outside, optional
-        What the caller sees in place of the free variables; the sizes that bounds need are not among the `inputs` then.
+        The bounds of the free variables, and expressions of them.
     start : sequence of ndarray, shape () or (...)
         With `outside`: where each free variable starts, inside its bounds.
     scaled : bool
@@ -232,9 +235,8 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         raise InputError(f"code must be a Program, not {type(code).__name__}")
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
-    cdef int own = code.ninput - (0 if outside is None else outside.facts.sizes)
-    if len(x) != code.nx or len(inputs) != own or code.ninput > MAX_INPUTS:
-        raise InputError(f"the program has {code.nx} independent variables and {own} inputs (at most {MAX_INPUTS}), "
+    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
+        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
                          f"and got {len(x)} and {len(inputs)}")
     shape, points = y.shape[:-1], y.shape[-1]
     cdef _View outer = None

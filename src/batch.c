@@ -66,12 +66,10 @@ static void count_done(thread *t) {
 }
 
 static void find_inputs(const batch *b, long id, double *inputs) {
-    const int own = b->program->ninput - (b->outside ? b->outside->sizes : 0);
-    for (int k = 0; k < own; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
-    if (b->outside && b->outside->sizes) outside_start(b->outside, id, NULL, inputs + own);
+    for (int k = 0; k < b->program->ninput; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
 
-/* A fit's values and errors as the caller sees them. */
+/* A fit's errors and expressions. A variable whose slope has become 0 has come to rest on its bound: it has no error. */
 static void put_outside(thread *t, const outcome *end) {
     const batch *b = t->batch;
     const outside *o = b->outside;
@@ -79,20 +77,20 @@ static void put_outside(thread *t, const outcome *end) {
     const long id = end->id;
     const double redchi = end->chisqr / (end->count > p + 1 ? end->count - p : 1);
     const double scale = !o->scaled ? 1 : end->count > p ? redchi : NAN;
-    double inputs[MAX_INPUTS], slopes[MAX_FREE], *v = b->v + id * p;
-    if (b->program->ninput) find_inputs(b, id, inputs);
-    if (o->bounded) outside_values(o, inputs + b->program->ninput - o->sizes, v, slopes);
     o->redchi[id] = redchi;
     for (int i = 0; i < p; i++) {
-        const double error = sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES] * scale);
-        b->variance[id * p + i] = !o->bounded ? error : slopes[i] != 0 ? error * fabs(slopes[i]) : NAN;
+        const double variance = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
+        b->variance[id * p + i] = variance == 0 && o->bounds[i] ? NAN : sqrt(variance * scale);
         for (int j = 0; whole && j <= i; j++) {
-            const double c = end->covariance[ELEMENT(i, j) * LANES] * scale * (o->bounded ? slopes[i] * slopes[j] : 1);
+            const double c = end->covariance[ELEMENT(i, j) * LANES] * scale;
             t->outer[ELEMENT(i, j)] = c;
             if (b->covariance) b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = c;
         }
     }
-    if (o->tied) outside_tie(o, t->expressions, id, v, inputs, t->outer);
+    if (!o->tied) return;
+    double inputs[MAX_INPUTS];
+    find_inputs(b, id, inputs);
+    outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->outer);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */
@@ -144,10 +142,10 @@ static int flat(const batch *b, const outcome *end, int triangle) {
 }
 
 /* Fit a row by GSL. The points that are left out are left out of its arrays. */
-static int refer(thread *t, long id, const double *start, outcome *end) {
+static int refer(thread *t, long id, outcome *end) {
     batch *b = t->batch;
-    double inputs[MAX_INPUTS];
-    if (!t->referee && !(t->referee = referee_new(b->program, b->points))) return -1;
+    double inputs[MAX_INPUTS], start[MAX_FREE];
+    if (!t->referee && !(t->referee = referee_new(b->program, b->points, t->boxes))) return -1;
     const long n = b->points;
     double *y = referee_y(t->referee), *weights = referee_weights(t->referee);
     rows_read(&b->y, rows_find(&b->y, id), 0, n, y, 1);
@@ -166,6 +164,8 @@ static int refer(thread *t, long id, const double *start, outcome *end) {
     find_inputs(b, id, inputs);
     end->id = id;
     end->count = (double)used;
+    if (b->outside) outside_start(b->outside, id, NULL, start, t->boxes, 0);
+    else memcpy(start, b->v + id * b->program->nfree, b->program->nfree * sizeof *start);
     referee_fit(t->referee, used, start, inputs, b->method > METHOD_LANES ? b->method : METHOD_LMSDER, &b->options, check_thread, t, end);
     if (b->method == METHOD_AUTO && (end->status == FIT_NO_PROGRESS || end->status == FIT_SINGULAR)) {
         outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
@@ -202,7 +202,7 @@ static void finish(worker *w, outcome *end) {
     const int doubtful = end->status != FIT_CONVERGED || end->doubtful;
     if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
         outcome second;
-        if (!refer(t, end->id, b->v + end->id * b->program->nfree, &second) && better(&second, end)) {
+        if (!refer(t, end->id, &second) && better(&second, end)) {
             second.nfev += end->nfev;
             put_referee(t, &second);
             return;
@@ -223,16 +223,18 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
 }
 
 /* Fit a row by GSL from the first, and put it down. */
-static void refer_row(thread *t, long id, const double *start) {
+static void refer_row(thread *t, long id) {
     outcome end;
-    if (refer(t, id, start, &end)) put_nothing(t, id, FIT_NO_PROGRESS, 0);
+    if (refer(t, id, &end)) put_nothing(t, id, FIT_NO_PROGRESS, 0);
     else put_referee(t, &end);
 }
 
-/* Where a fit starts, in place of its result. */
-static void find_start(const batch *b, long id) {
-    double sizes[MAX_INPUTS];
-    if (b->outside) outside_start(b->outside, id, b->v + id * b->program->nfree, sizes);
+/* Where a fit starts: as the caller gave it in place of its result, and as the lanes have it. */
+static void find_start(const thread *t, long id, double *start, lane_box *boxes, int lane) {
+    const batch *b = t->batch;
+    double *given = b->v + id * b->program->nfree;
+    if (b->outside) outside_start(b->outside, id, given, start, boxes, lane);
+    else memcpy(start, given, b->program->nfree * sizeof *start);
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -241,15 +243,14 @@ static next_fit next_row(worker *w, int lane) {
     const int p = b->program->nfree;
     next_fit fit;
     while ((fit.id = claim(t)) >= 0) {
-        find_start(b, fit.id);
-        memcpy(fit.start, b->v + fit.id * p, p * sizeof(double));
+        find_start(t, fit.id, fit.start, w->state->boxes, lane);
         if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : row_load(t, fit.id, lane, &fit))) {
             put_nothing(t, fit.id, FIT_BAD_DATA, fit.count);
             continue;
         }
         const fit_status state = row_state(b, &fit);
         if (state == FIT_CONVERGED) break;
-        if (state == FIT_NOT_RUN) refer_row(t, fit.id, fit.start);
+        if (state == FIT_NOT_RUN) refer_row(t, fit.id);
         else put_nothing(t, fit.id, state, fit.count);
     }
     if (fit.id < 0) return fit;
@@ -267,6 +268,7 @@ static void thread_free(thread *t) {
     referee_free(t->referee);
     long_fit_free(t->long_fit);
     if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
+    free(t->boxes);
     free(t->memory);
 }
 
@@ -309,7 +311,9 @@ static int thread_init(thread *t) {
     for (int k = 0; k < TRIANGLE(b->program->nfree); k++) t->nothing[k * LANES] = NAN;
     *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = workspace_new(b->program);
-    if (!w->space || !(w->state = lanes_new(w->space))) return -1;
+    const int *bounds = b->outside && b->outside->bounded ? b->outside->bounds : NULL;
+    if (!w->space || !(w->state = lanes_new(w->space, bounds))) return -1;
+    if (bounds && !(t->boxes = boxes_new(b->program->nfree, bounds))) return -1;
     w->next = next_row;
     if (b->outside && b->outside->tied && !(t->expressions = outside_spaces(b->outside))) return -1;
     if (b->points > SHORT) return (t->long_fit = long_fit_new(t)) ? 0 : -1;
@@ -320,13 +324,10 @@ static int thread_init(thread *t) {
 
 /* All fits by GSL, where the caller wants it so. */
 static void refer_all(thread *t) {
-    const batch *b = t->batch;
-    const int p = b->program->nfree;
+    double start[MAX_FREE];
     for (long id; !thread_check(t) && (id = claim(t)) >= 0;) {
-        double start[MAX_FREE];
-        find_start(b, id);
-        memcpy(start, b->v + id * p, p * sizeof(double));
-        refer_row(t, id, start);
+        find_start(t, id, start, t->boxes, 0);
+        refer_row(t, id);
     }
 }
 

@@ -35,13 +35,12 @@ cdef extern from "batch.h" nogil:
         int max_nfev
         int covariance
     ctypedef struct box:
-        int bounds
         double low, high, near, far
     ctypedef struct outside:
-        int p
+        int p, bounded
+        const int *bounds
         const box *boxes
-        int bounded, sizes
-        double inside, beside
+        double inside, beside, wide
         const rows_view *starts
         int scaled, tied
         const program *const *expressions

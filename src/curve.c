@@ -2,15 +2,17 @@
 
 #include <gsl/gsl_errno.h>
 
-static void copy(const gsl_vector *v, double *out) {
-    for (size_t k = 0; k < v->size; k++) out[k] = v->data[k * v->stride];
+/* The program's variables, and where there are bounds their slopes. */
+static void take(const curve *c, const gsl_vector *v, double *free, double *slopes) {
+    for (size_t k = 0; k < v->size; k++) free[k] = v->data[k * v->stride];
+    if (c->boxes) boxes_outer(c->boxes, (int)v->size, free, slopes);
 }
 
 int curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
     const curve *c = which;
-    double free[MAX_FREE];
+    double free[MAX_FREE], slopes[MAX_FREE];
     if (v->size > MAX_FREE || f->stride != 1 || f->size != (size_t)c->n) return GSL_EINVAL;
-    copy(v, free);
+    take(c, v, free, slopes);
     workspace_evaluate(c->space, free, c->inputs, c->x, c->n, f->data, NULL, 0, 0);
     for (long i = 0; c->y && i < c->n; i++) f->data[i] -= c->y[i];
     for (long i = 0; c->weights && i < c->n; i++) f->data[i] *= c->weights[i];
@@ -19,11 +21,13 @@ int curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
 
 int curve_df(const gsl_vector *v, void *which, gsl_matrix *J) {
     const curve *c = which;
-    double free[MAX_FREE];
+    double free[MAX_FREE], slopes[MAX_FREE];
     if (v->size > MAX_FREE || J->size1 != (size_t)c->n) return GSL_EINVAL;
-    copy(v, free);
+    take(c, v, free, slopes);
     workspace_evaluate(c->space, free, c->inputs, c->x, c->n, NULL, J->data, (long)J->tda, 1);
     for (long i = 0; c->weights && i < c->n; i++)
         for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= c->weights[i];
+    for (long i = 0; c->boxes && i < c->n; i++)
+        for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= slopes[k];
     return GSL_SUCCESS;
 }

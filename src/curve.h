@@ -4,13 +4,14 @@
 
 #include <gsl/gsl_matrix.h>
 #include <gsl/gsl_vector.h>
-#include "program.h"
+#include "lanes.h"
 
 typedef struct {
     workspace *space;
     const double *x[MAX_VARIABLES];  /* each n, contiguous */
     const double *y, *weights;       /* y NULL: 0; weights NULL: 1 */
     const double *inputs;
+    const lane_box *boxes;           /* NULL, or the bounds: v is then what the program's variables are functions of */
     long n;
 } curve;
 

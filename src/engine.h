@@ -36,6 +36,7 @@ typedef struct {
     const kernel (*kernels)[KINDS];
     void (*sum)(const block_columns *, long points, double *sums);
     void (*fit)(worker *);
+    void (*outer)(const lane_box *box, const double *v, double *value, double *slope);  /* of LANES fits */
 } isa;
 
 extern const isa *const isas[];  /* the best first, NULL at the end: those that were compiled */

@@ -14,15 +14,24 @@ typedef double row[LANES] __attribute__((aligned(64)));
 typedef double row[LANES];
 #endif
 
-/* One element of g or H among the sums of a block: the sum's number and the constant columns it is to be multiplied by. */
+/* One element of g or H among the sums of a block: the sum's number and what it is to be multiplied by, constant columns and slopes. */
 typedef struct {
-    int sum;
-    const double *first, *second;
+    int sum, count;
+    const double *factors[4];
 } source;
+
+/* One variable's bounds in the fits of the lanes: gslfit/bounds.py has the transforms, and src/bounds.pxi has them for one number. */
+struct lane_box {
+    int bounds;           /* how many: 0, 1 or 2 */
+    row near, far, size;  /* the bound counted from, the other one, and the start's distance from the one, or the other's (two bounds) */
+    row wide;             /* 1 where of two bounds the far one is out of sight: size is then the start's distance */
+};
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
     row *H, *g, *covariance, *L, scale[MAX_FREE];
+    lane_box *boxes;   /* NULL where nothing is bounded, as below */
+    row *v;
     row chisqr, cosine;
     row worst, least;  /* the greatest inflation of a variance by the others; the least pivot */
     outcome ends[LANES];
@@ -35,7 +44,9 @@ struct lane_state {
     row *sums;
     source *g_from, *H_from;
     row *v, *dx, *g, *H, *D, *L;       /* at the last accepted point; the step from it */
-    row *trial;                        /* the program's free variables */
+    row *trial;                        /* of the program's free variables, or where there are bounds, of what they are functions of */
+    lane_box *boxes;                   /* the bounds, and the slopes of the program's variables at the trial; NULL where there are none */
+    row *slope;
     row chisqr, lambda, nu;
     row gain, length, last_length;     /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
     row count, square;                 /* points that take part, and the sum of their squares */

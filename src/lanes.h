@@ -31,7 +31,7 @@ typedef struct {
     int nfev;
     int doubtful;  /* ill conditioned: worth a look by QR */
     double chisqr, gradient, count, square;
-    double v[MAX_FREE];
+    double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
     const double *covariance;  /* element k at covariance[k*LANES] */
 } outcome;
 
@@ -39,11 +39,12 @@ typedef struct {
 typedef struct {
     long id;
     double count, square;
-    double start[MAX_FREE];
+    double start[MAX_FREE];  /* where there are bounds, of what the program's variables are functions of */
 } next_fit;
 
 typedef struct worker worker;
 typedef struct lane_state lane_state;
+typedef struct lane_box lane_box;
 
 /* One thread's work: the block of fits under way and where they come from and go to. */
 struct worker {
@@ -55,15 +56,19 @@ struct worker {
     long points;
     const double *x[MAX_VARIABLES], *y, *weights;  /* [point][lane] */
     void (*evaluate)(worker *);                     /* the sums at the trial values of every lane */
-    next_fit (*next)(worker *, int lane); /* load the next fit into a lane */
+    next_fit (*next)(worker *, int lane); /* load the next fit into a lane, and its bounds */
     void (*finish)(worker *, outcome *);
     int (*check)(worker *);                          /* asked once in a while; not 0 stops the work */
     void *context;
 };
 
-lane_state *lanes_new(workspace *space);
+lane_state *lanes_new(workspace *space, const int *bounds);  /* how many bounds each variable has; NULL where none has any */
 void lanes_free(lane_state *state);
 void lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
 void lanes_run(worker *w);
+
+/* Turn one fit's p variables into the program's, and give the slopes of the latter by the former. */
+void boxes_outer(const lane_box *boxes, int p, double *v, double *slopes);
+lane_box *boxes_new(int p, const int *bounds);  /* NULL without memory; to be freed */
 
 #endif

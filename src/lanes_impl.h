@@ -2,8 +2,10 @@
 #ifndef GSLFIT_LANES_IMPL_H
 #define GSLFIT_LANES_IMPL_H
 
+#include <string.h>
 #include "lane_state.h"
 #include "simd.h"
+#include "vmath.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -18,10 +20,62 @@ static const double INVISIBLE = 1e-14;      /* relative to the data: a change of
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
     vd sum = load(s->sums[from->sum] + h);
-    if (from->first) sum *= load(from->first + h);
-    if (from->second) sum *= load(from->second + h);
+    for (int k = 0; k < from->count; k++) sum *= load(from->factors[k] + h);
     return sum;
 }
+
+/* ---- bounds ---- */
+
+/* near + size*v^2/(sqrt(v^2 + 1) + 1); past 1e150 the root is v itself */
+INLINE vd parabola(vd near, vd size, vd v, vd *slope) {
+    const vd root = choose(vabs(v) < 1e150, vsqrt(v * v + 1.0), vabs(v));
+    *slope = size * (v / root);
+    return near + size * v * (v / (root + 1.0));
+}
+
+/* The program's variable for LANES values of v, and its slope. Beyond the middle between two bounds it counts from the far one: so it
+ * passes neither by a rounding error, and keeps its digits there. */
+static void outer(const lane_box *b, const double *in, double *value, double *slope) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        const vd v = load(in + h), near = load(b->near + h), far = load(b->far + h), size = load(b->size + h);
+        vd x, d;
+        if (b->bounds == 1) {
+            x = parabola(near, size, v, &d);
+        } else {
+            const vd s = vsin(0.5 * v), c = vcos(0.5 * v);
+            const vm wide = load(b->wide + h) != 0.0;
+            x = choose(vabs(s) <= vabs(c), near + s * (size * s), far - c * (size * c));
+            d = size * (s * c);
+            if (any(wide)) {  /* each lane has the one or the other, whatever its neighbours have */
+                vd slope_wide;
+                const vd x_wide = parabola(near, size, v, &slope_wide);
+                x = choose(wide, choose(vabs(x_wide - near) > vabs(far - near), far, x_wide), x);
+                d = choose(wide, slope_wide, d);
+            }
+        }
+        store(value + h, x);
+        store(slope + h, d);
+    }
+}
+
+/* The program's variables at the trial. */
+static void outer_trial(worker *w) {
+    lane_state *s = w->state;
+    row *free = (row *)w->space->scalars;
+    for (int k = 0; k < s->p; k++) {
+        if (s->boxes[k].bounds) outer(s->boxes + k, s->trial[k], free[k], s->slope[k]);
+        else memcpy(free[k], s->trial[k], sizeof(row));
+    }
+}
+
+static void copy_box(lane_box *to, int l, const lane_box *from, int m) {
+    to->near[l] = from->near[m];
+    to->far[l] = from->far[m];
+    to->size[l] = from->size[m];
+    to->wide[l] = from->wide[m];
+}
+
+/* ---- steps ---- */
 
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. */
 INLINE void decide(lane_state *s, const int p, int h) {
@@ -160,6 +214,19 @@ static void scale_waiting(waiting *d, int p, int h) {
         }
 }
 
+/* From here on as the program's variables have it: values within bounds, and what scales their covariance. */
+static void outer_waiting(waiting *d, int p) {
+    row slope;
+    for (int k = 0; k < p; k++) {
+        if (!d->boxes[k].bounds) continue;
+        outer(d->boxes + k, d->v[k], d->v[k], slope);
+        for (int h = 0; h < LANES; h += WIDTH) store(d->scale[k] + h, load(d->scale[k] + h) * load(slope + h));
+    }
+    for (int l = 0; l < d->count; l++)
+        for (int k = 0; k < p; k++)
+            if (d->boxes[k].bounds) d->ends[l].v[k] = d->v[k][l];
+}
+
 /* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. */
 static void invert_waiting(waiting *d, int p, int h, int whole) {
     vd pivot[MAX_FREE], inverse[MAX_FREE], least = SPLAT(1.0), worst = SPLAT(0.0);
@@ -196,10 +263,9 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
 static void flush(worker *w) {
     waiting *d = &w->state->done;
     const int p = w->state->p;
-    for (int h = 0; h < LANES; h += WIDTH) {
-        scale_waiting(d, p, h);
-        invert_waiting(d, p, h, w->options->covariance);
-    }
+    for (int h = 0; h < LANES; h += WIDTH) scale_waiting(d, p, h);
+    if (d->boxes) outer_waiting(d, p);
+    for (int h = 0; h < LANES; h += WIDTH) invert_waiting(d, p, h, w->options->covariance);
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
         end->covariance = d->covariance[0] + l;
@@ -226,6 +292,10 @@ static void end_fit(worker *w, int l) {
     end->chisqr = s->chisqr[l];
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
     for (int k = 0; k < s->p; k++) end->v[k] = s->v[k][l] + (taken ? s->dx[k][l] : 0.0);
+    for (int k = 0; s->boxes && k < s->p; k++) {
+        copy_box(d->boxes + k, d->count, s->boxes + k, l);
+        d->v[k][d->count] = end->v[k];
+    }
     d->chisqr[d->count] = s->chisqr[l];
     for (int k = 0; k < s->p; k++) d->g[k][d->count] = s->g[k][l];
     for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][d->count] = s->H[k][l];
@@ -257,6 +327,7 @@ static void follow(worker *w) {
     for (int l = 0; l < LANES; l++) {
         if (s->id[l] >= 0) continue;
         for (int k = 0; k < s->p; k++) s->trial[k][l] = s->trial[k][busy];
+        for (int k = 0; s->boxes && k < s->p; k++) copy_box(s->boxes + k, l, s->boxes + k, busy);
         for (int k = 0; k < w->program->ninput; k++) inputs[k * LANES + l] = inputs[k * LANES + busy];
     }
 }
@@ -269,6 +340,7 @@ static void fit_lanes(worker *w) {
     while (live) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
+        if (s->boxes) outer_trial(w);
         w->evaluate(w);
         step(w);
         for (int l = 0; l < w->lanes; l++) {

@@ -17,8 +17,8 @@ static double step_inside(const outside *o, const box *b, double value) {
     return value;
 }
 
-/* A quotient of roots: a small distance below a huge bound is not lost. */
-static double inner(const box *b, double value) {
+/* Between two bounds; a quotient of roots: a small distance below a huge bound is not lost. */
+static double angle(const box *b, double value) {
     const double width = sqrt(fabs(b->far - b->near));
     if ((value - b->near) / (b->far - b->near) <= 0.5) return 2 * asin(sqrt(fabs(value - b->near)) / width);
     return 3.14159265358979323846 - 2 * asin(sqrt(fabs(b->far - value)) / width);
@@ -27,37 +27,31 @@ static double inner(const box *b, double value) {
 static double start_of(const outside *o, int k, long id) {
     const rows_view *v = o->starts + k;
     const char *row = rows_find(v, id);
-    double value;
     const double *in_place = rows_in_place(v, row);
+    double value;
     if (in_place) return *in_place;
     rows_read(v, row, 0, 1, &value, 1);
     return value;
 }
 
-void outside_start(const outside *o, long id, double *v, double *sizes) {
-    for (int k = 0; k < o->p; k++) {
-        const box *b = o->boxes + k;
-        if (!v && b->bounds != 1) continue;
-        const double value = start_of(o, k, id), at = b->bounds ? step_inside(o, b, value) : value;
-        if (b->bounds == 1) *sizes++ = at - b->near;
-        if (v) v[k] = b->bounds == 0 ? at : b->bounds == 2 ? inner(b, at) : isfinite(at) && at != b->near ? sqrt(3) : NAN;
-    }
+/* Put one variable's bounds into a lane, and give the start that stands for `value`. */
+static double enter(const outside *o, int k, double value, lane_box *to, int lane) {
+    const box *b = o->boxes + k;
+    const double at = step_inside(o, b, value), distance = at - b->near, width = b->far - b->near;
+    const int parabola = o->bounds[k] == 1 || fabs(distance) < o->wide * fabs(width);
+    to->near[lane] = b->near;
+    to->far[lane] = b->far;
+    to->size[lane] = parabola ? distance : width;
+    to->wide[lane] = o->bounds[k] == 2 && parabola;
+    if (!parabola) return angle(b, at);
+    return isfinite(distance) && distance != 0 ? sqrt(3) : NAN;
 }
 
-void outside_values(const outside *o, const double *sizes, double *v, double *slopes) {
+void outside_start(const outside *o, long id, double *given, double *v, lane_box *boxes, int lane) {
     for (int k = 0; k < o->p; k++) {
-        const box *b = o->boxes + k;
-        const double at = v[k];
-        slopes[k] = 1;
-        if (b->bounds == 1) {
-            const double size = *sizes++, root = hypot(at, 1);
-            v[k] = b->near + size * at * (at / (root + 1));
-            slopes[k] = size * (at / root);
-        } else if (b->bounds == 2) {  /* beyond the middle count from the far bound: no value passes it by a rounding error */
-            const double width = b->far - b->near, s = sin(0.5 * at), c = cos(0.5 * at);
-            v[k] = fabs(s) <= fabs(c) ? b->near + s * (width * s) : b->far - c * (width * c);
-            slopes[k] = width * s * c;
-        }
+        const double value = start_of(o, k, id);
+        if (given) given[k] = value;
+        v[k] = o->bounds[k] ? enter(o, k, value, boxes + k, lane) : value;
     }
 }
 

@@ -26,7 +26,7 @@ void referee_free(referee *r) {
     free(r);
 }
 
-referee *referee_new(const program *p, long points) {
+referee *referee_new(const program *p, long points, const lane_box *boxes) {
     referee *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
@@ -38,6 +38,7 @@ referee *referee_new(const program *p, long points) {
         return NULL;
     }
     for (int j = 0; j < p->nx; j++) r->curve.x[j] = referee_x(r, j);
+    r->curve.boxes = boxes;
     r->curve.y = referee_y(r);
     r->curve.weights = referee_weights(r);
     return r;
@@ -111,6 +112,15 @@ static void covariance(referee *r, gsl_matrix *J, double scale) {
     gsl_matrix_free(C);
 }
 
+/* From the variables of the steps to the program's, within their bounds. */
+static void go_out(referee *r, outcome *end) {
+    const int p = r->program->nfree;
+    double slopes[MAX_FREE];
+    boxes_outer(r->curve.boxes, p, end->v, slopes);
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j <= i; j++) r->covariance[ELEMENT(i, j) * LANES] *= slopes[i] * slopes[j];
+}
+
 static fit_status status_of(const gslfit_loop *l, size_t p, int failed) {
     if (failed) return FIT_BAD_DATA;
     if (l->ending > 0) return l->rank < p ? FIT_SINGULAR : FIT_CONVERGED_BY_GSL;
@@ -142,6 +152,19 @@ static void judge_curve(referee *r, gslfit_guard *guard, gslfit_loop *loop, gsl_
     else
         covariance(r, loop->J, guard->scale);
     end->covariance = r->covariance;
+    if (r->curve.boxes) go_out(r, end);
+}
+
+/* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask for. */
+static double step_share(const referee *r, const double *start) {
+    const int p = r->program->nfree;
+    double share = 1, value[MAX_FREE], slopes[MAX_FREE];
+    if (!r->curve.boxes) return share;
+    memcpy(value, start, p * sizeof *value);
+    boxes_outer(r->curve.boxes, p, value, slopes);
+    for (int k = 0; k < p; k++)
+        if (r->curve.boxes[k].bounds) share = fmin(share, fabs(value[k] / (slopes[k] * start[k])));
+    return fmax(share, 1e-6);
 }
 
 void referee_fit(referee *r, long n, const double *start, const double *inputs, fit_method method, const fit_options *options,
@@ -165,7 +188,7 @@ void referee_fit(referee *r, long n, const double *start, const double *inputs, 
         guard.max_nfev = options->max_nfev;
         gslfit_guard_start(&guard);
         loop.guard = &guard;
-        loop.xtol = options->xtol;
+        loop.xtol = options->xtol * step_share(r, start);
         loop.ftol = options->ftol * options->ftol;  /* there it is chi-square's relative decrease, here a distance */
         loop.gtol = options->gtol;
         loop.max_iter = options->max_nfev;

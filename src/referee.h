@@ -7,8 +7,8 @@
 
 typedef struct referee referee;
 
-/* A referee for fits of up to `points` points; NULL without memory. */
-referee *referee_new(const program *p, long points);
+/* A referee for fits of up to `points` points, within the bounds that lane 0 of the boxes has by then (NULL for none); NULL without memory. */
+referee *referee_new(const program *p, long points, const lane_box *boxes);
 void referee_free(referee *r);
 
 /* The arrays to be filled with a curve's points before it is judged: variable j, data, weights. */
@@ -16,7 +16,7 @@ double *referee_x(referee *r, int j);
 double *referee_y(referee *r);
 double *referee_weights(referee *r);
 
-/* Fit n points from a start; fills end but its id and count. The covariance's elements are LANES apart, and last until
+/* Fit n points from a start (as the lanes have it); fills end but its id and count. The covariance's elements are LANES apart, and last until
  * the second fit after. */
 void referee_fit(referee *r, long n, const double *start, const double *inputs, fit_method method, const fit_options *options,
                  int (*check)(void *who), void *who, outcome *end);

@@ -21,6 +21,7 @@ typedef struct {
     double pulsed;                /* when it last asked its caller */
     int patience, asked;          /* it looks at the clock one time in so many */
     workspace **expressions;      /* of what is outside */
+    lane_box *boxes;              /* for the referee */
     referee *referee;             /* made when first needed */
     long_fit *long_fit;
     double *memory;

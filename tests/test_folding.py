@@ -3,6 +3,7 @@ import interpreter
 import numpy as np
 import pytest
 
+from gslfit.batch import fit_batch
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.folding import fold
 from gslfit.formula import Formula
@@ -25,37 +26,80 @@ def peaks_parameters():
 
 
 def test_agrees_with_bind():
-    """Value and Jacobian at internal values are those of the formula through `Parameters.bind` and differences."""
+    """Value and Jacobian of the program, and the expressions, are those of the formula through `Parameters.bind` and differences."""
     p = peaks_parameters()
     folded = fold(PEAKS, p)
     bound = p.bind()
     assert folded.names == bound.names == ("y0", "A", "x0", "var")
-    assert folded.inputs == ("size of y0", "size of A")
-    start = folded.inside(np.array([p[name].value for name in folded.names]))
-    sizes = folded.sizes(start)
-    v = folded.internal(start, sizes)
-    assert np.allclose(v, bound.start, rtol=1e-14)
+    assert folded.inputs == ()
+    values = np.array([p[name].value for name in folded.names])
 
-    def model(v):
-        bound.put(v)
+    def model(values):
+        bound.put_external(values)
         return PEAKS(x=X, **{name: bound.params[name].value for name in PEAKS.names})
 
-    for at in (v, v + .3, v - .2):
-        point = {**dict(zip(folded.names, at, strict=True)), **dict(zip(folded.inputs, sizes, strict=True)), "x": X}
-        value, columns = interpreter.run(folded.lowered, point)
+    for at in (values, values + .03, values - .02):
+        value, columns = interpreter.run(folded.lowered, {**dict(zip(folded.names, at, strict=True)), "x": X})
         assert np.allclose(value, model(at), rtol=1e-13)
         h = 1e-6
         differences = np.stack([(model(at + h*unit) - model(at - h*unit))/(2*h) for unit in np.eye(4)], axis=-1)
         assert np.allclose(columns, differences, rtol=1e-7, atol=1e-8)
-        values, slopes = folded.external(at, sizes)
-        assert np.allclose(values, bound.external(at), rtol=1e-15)
-        assert np.allclose(slopes, bound.slopes(at), rtol=1e-14)
-        tied, tied_slopes = folded.dependent(dict(zip(folded.names, values, strict=True)))
-        bound.put(at)
-        names, exact = bound.dependents()
+        tied, tied_slopes = folded.dependent(dict(zip(folded.names, at, strict=True)))
+        bound.put_external(at)
+        names, _ = bound.dependents()
         assert names == folded.dependent_names == ("A2",)
         assert np.allclose(tied, bound.params["A2"].value)
-        assert np.allclose(tied_slopes[0], exact[0])
+        assert np.allclose(tied_slopes[0], [0, .5, .1, 0])
+        compiled, columns = folded.expressions[0].evaluate(at, np.zeros((0, 1)))
+        assert np.allclose(compiled, tied)
+        assert np.allclose(columns[0], tied_slopes[0])
+
+
+# lower and upper bound, start, value: one bound, two, two of which one is out of sight, next to either, of either sign and any scale
+BOUNDS = [(0., None, 2., 3.), (None, 5., 4.9, -20.), (None, -1e-20, -2e-20, -5e-20), (.01, 25., .8, 24.9), (-3., 1., -2.999, .5),
+          (-1e5, 1e5, 3., 4.), (0., 1e12, 2., 5e-4), (-1e9, 0., -1., -1e3), (7., 7.5, 7.2, 7.49), (1e-120, 1e-110, 2e-119, 1e-115)]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("low", "high", "start", "value"), BOUNDS)
+def test_bounds_that_are_not_reached_change_nothing(low, high, start, value, threads):
+    """A fit within any bounds ends where the same fit without them does, with the same errors: in the lanes, by GSL, as a long curve."""
+    rng = np.random.default_rng(11)
+    for n, fits, method in ((40, 20, "lanes"), (40, 20, "lmsder"), (40, 20, "trust"), (5000, 1, "lanes")):
+        x = np.linspace(1, 2, n)
+        y = value*(x + .1*x**2)*(1 + 1e-3*rng.normal(size=(fits, n)))
+        p = Parameters()
+        p.add("a", start, min=low, max=high)
+        p.add("twice", expr="2*a")
+        formula = Formula("a*(x + 0.1*x**2)")
+        bound = fit_batch(formula, y, p, x=x, method=method, threads=threads)
+        plain = fit_batch(formula, y, x=x, a=start, method=method, threads=threads)
+        assert bound.success.all(), (method, bound.status)
+        errors = plain.stderr["a"]
+        assert np.all(np.abs(bound.values["a"] - plain.values["a"]) < 1e-6*errors)
+        assert np.allclose(bound.stderr["a"], errors, rtol=1e-6)
+        assert np.array_equal(bound.values["twice"], 2*bound.values["a"])
+        assert np.allclose(bound.stderr["twice"], 2*bound.stderr["a"], rtol=1e-14)
+
+
+def test_a_fit_within_bounds_has_no_neighbours():
+    """One fit's outcome is the same to the last bit alone, and beside starts whose far bound is out of sight."""
+    x, rng = np.linspace(0, 3, 30), np.random.default_rng(3)
+    starts, shift = 10**rng.uniform(-8, 2, 37), rng.uniform(-1, 1, 37)
+    y = starts[:, None]*1.3*np.exp(-.7*x) + shift[:, None]
+    p = Parameters()
+    p.add("a", 1., min=0, max=1e3)
+    p.add("b", .8, min=.1)
+    p.add("c", 0., min=-2, max=2)
+    formula = Formula("a*exp(-b*x) + c")
+    whole = fit_batch(formula, y, p, x=x, a=starts, covar=True)
+    assert whole.success.all()
+    for k in range(0, 37, 5):
+        alone = fit_batch(formula, y[k:k + 1], p, x=x, a=starts[k:k + 1], covar=True)
+        for name in ("a", "b", "c"):
+            assert alone.values[name][0] == whole.values[name][k]
+            assert alone.stderr[name][0] == whole.stderr[name][k]
+        assert np.array_equal(alone.covar[0], whole.covar[k])
 
 
 def test_per_fit_inputs():
@@ -63,23 +107,23 @@ def test_per_fit_inputs():
     p = peaks_parameters()
     p["x0"].vary = False
     folded = fold(PEAKS, p, per_fit=("x0",))
-    assert folded.inputs == ("x0", "size of y0", "size of A")
+    assert folded.inputs == ("x0",)
     assert folded.lowered.free == ("y0", "A", "var")
 
 
-def test_starts_on_a_bound_step_inside():
-    """As `Parameters.bind` does, for many starts at once; outside is an error."""
-    p = peaks_parameters()
-    folded = fold(PEAKS, p)
-    starts = np.array([[.4, 0., .3, .01], [5., 2., .3, 25.], [1., 1., 1., 1.]])
-    inside = folded.inside(starts)
-    for row, start in zip(inside, starts, strict=True):
-        for name, value in zip(folded.names, start, strict=True):
-            p[name].value = value
-        bound = p.bind()
-        assert np.allclose(row, bound.external(bound.start), rtol=1e-12)
-    with pytest.raises(ParameterError, match=r"'A' starts at .*-1.0.* \(fit 1\), outside its bound min = 0"):
-        folded.inside(np.array([[1., 1., 1., 1.], [1., -1., 1., 1.]]))
+def test_starts_on_a_bound_and_outside():
+    """A start on a bound reaches the minimum, a start outside is an error that says which fit's."""
+    p = Parameters()
+    p.add("a", 2., min=0., max=9.)
+    p.add("b", -1., max=5.)
+    formula, x = Formula("a + b*x"), np.linspace(0, 1, 20)
+    y = np.tile(3. + 2*x, (3, 1))
+    found = fit_batch(formula, y, p, x=x, a=np.array([0., 9., 1.]), b=np.array([5., -1., 5. - 1e-12]))
+    assert found.success.all()
+    assert np.allclose(found.values["a"], 3., rtol=1e-9)
+    assert np.allclose(found.values["b"], 2., rtol=1e-9)
+    with pytest.raises(ParameterError, match=r"'a' starts at -1.0 \(fit 1\), outside its bound min = 0"):
+        fit_batch(formula, y, p, x=x, a=np.array([0., -1., 1.]))
 
 
 def test_same_program_for_bounds_that_do_not_exist():

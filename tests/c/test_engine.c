@@ -272,6 +272,37 @@ static void test_weights_and_types(void) {
     free(b);
 }
 
+/* within bounds that are not reached a fit ends where it does without them: in the lanes, by GSL, and whatever the far bound */
+static void test_bounds(void) {
+    static const int bounds[] = {2, 1, 0, 2};
+    static const box boxes[] = {{-9, 9, -9, 9}, {0, INFINITY, 0, INFINITY}, {-INFINITY, INFINITY, -INFINITY, INFINITY}, {.01, 1e9, .01, 1e9}};
+    program p = checked(peak_program);
+    peaks *plain = make_peaks(), *within = make_peaks();
+    double redchi[FITS];
+    rows_view starts[4];
+    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .inside = .01, .beside = 1e-9, .wide = 1e-6, .starts = starts,
+                       .scaled = 1, .redchi = redchi};
+    batch a = batch_of(&p, plain, FITS, 1);
+    batch_run(&a);
+    for (int k = 0; k < 4; k++) starts[k] = doubles(within->start + k, FITS, 4);
+    for (int method = METHOD_AUTO; method <= METHOD_TRUST; method++) {
+        batch b = batch_of(&p, within, FITS, 2);
+        b.outside = &o;
+        b.method = (fit_method)method;
+        batch_run(&b);
+        for (int k = 0; k < FITS; k++) {
+            check(within->status[k] == FIT_CONVERGED || within->status[k] == FIT_CONVERGED_BY_GSL, "status within bounds", within->status[k], 1);
+            for (int j = 0; j < 4; j++) {
+                const double error = sqrt(plain->variance[4 * k + j] * plain->chisqr[k] / (MANY - 4));
+                near(within->v[4 * k + j] / error, plain->v[4 * k + j] / error, 1e-6, "a bounded parameter in standard errors");
+                near(within->variance[4 * k + j] / error, 1, 3e-6, "its standard error");
+            }
+        }
+    }
+    free(plain);
+    free(within);
+}
+
 /* a long fit: sums don't depend on the threads, and the minimum is the lanes' */
 static void test_long_fit(void) {
     enum { N = 30011 };
@@ -335,6 +366,7 @@ int main(void) {
         test_independence();
         test_bad_rows();
         test_weights_and_types();
+        test_bounds();
         test_long_fit();
         test_stop();
         test_programs_are_checked();
