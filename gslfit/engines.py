@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._differences import length
+from gslfit._descent import length
 from gslfit.leastsq import Descent, Solution, minimise
 from gslfit.residual import Aborted, OutOfCalls
 
@@ -39,7 +39,7 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
     reason, converged = "maxfev", False
     best = [problem.x0, problem.r0]
     try:
-        descent.take(problem.x0, problem.r0)
+        descent.go_to(problem.x0, problem.r0)
         norms = np.asarray(descent.first_norms)
         with np.errstate(divide="ignore", invalid="ignore"):
             scale = np.where(norms > 0, unit / norms, np.maximum(np.abs(problem.x0), 1.))
@@ -51,13 +51,13 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
                 return np.inf, np.zeros(z.size)
             if length(r) <= length(best[1]):
                 best[:] = x, r
-            descent.take(x, r)
+            descent.go_to(x, r)
             return float(r @ r) / unit ** 2, 2 * scale * (r @ descent.J) / unit ** 2
 
         bounds = list(zip((problem.lower - problem.x0) / scale, (problem.upper - problem.x0) / scale, strict=True))
         out: Any = minimize(chisqr, np.zeros(problem.x0.size), jac=True, method="L-BFGS-B", bounds=bounds,      # type: ignore[call-overload]
                             options=settings)
-        descent.take(*best)
+        descent.go_to(*best)
         reason, converged = ("chisqr" if out.success else "maxfev" if out.status == 1 else "no progress"), bool(out.success)
     except (OutOfCalls, Aborted) as stop:
         reason = "aborted" if isinstance(stop, Aborted) else "maxfev"

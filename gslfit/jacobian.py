@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._differences import Differences
+from gslfit._descent import Differences
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
 from gslfit.residual import Residual
 

@@ -17,37 +17,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit._descent import Point
-from gslfit._differences import length
-from gslfit._linalg import ScaledQR, relative
-from gslfit._multifit import METHODS, FdfSolver, Function_fdf
+from gslfit._descent import Polish, length
+from gslfit._multifit import METHODS, FdfSolver
 from gslfit.errors import GSLError, NonFiniteError
 from gslfit.outcome import Ending
 from gslfit.precision import EPS
 from gslfit.residual import Aborted, OutOfCalls
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
-NEAR = 0.3              # relative length of a Gauss-Newton step from where it may succeed
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
-SHARE = 0.05            # a step this much shorter than all since the last Jacobian is lost in what a new one will change
-FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the error before the second has shown it
-MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
-BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
-TELLING = 1e-4          # relative distance from where a forward and a centred Jacobian together tell curvature
-CENTRE = 1e-4           # expected relative error from where on differences are centred
-TARGET, EXACT_TARGET = 5e-7, 1e-12      # expected relative error at which a fit ends, with differences and with exact derivatives
-CONTRACTS = 0.5         # a step longer than this times the one before does not contract
-FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
-CENTRED_DIGITS = 1e-9   # the same for centred ones: their own error
-EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
-FORWARD_ERROR, CENTRED_ERROR, EXACT_ERROR = 1e-7, 1e-10, 1e-15      # relative errors of the Jacobians
-RANK_CENTRED, RANK_EXACT = 1e-10, 1e-14     # a scaled column of R below this is linearly dependent
-MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
-BENT = 3e-5             # the same in units of the length on which its columns change
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
-ROUNDING = 32.          # units of rounding that a residual's length may be off by
 STATIONARY = 1e-6       # a scale-free gradient below this is that of a minimum found by a solver's own test
-TOUCH = 1e-7            # share of a parameter's range within which it is on a bound that chi-square pushes it against
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
 REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "chisqr", Ending.EXACT: "zero",
@@ -149,13 +129,12 @@ class Solution(NamedTuple):
         return bool(self.dead) or not self.converged
 
 
-class Descent(Point):
+class Descent(Polish):
     """One way down from one start by one method."""
 
     def __init__(self, problem: Problem, method: str = "lmsder") -> None:
-        super().__init__(problem, TELLING, TOUCH)
+        super().__init__(problem)
         self.method = method
-        self._target = EXACT_TARGET if self.exact else TARGET
         self._settled = False
 
     # the way down
@@ -171,7 +150,7 @@ class Descent(Point):
         solution = self.finish(settled, "step" if settled and reason in ("no progress", "limit") else reason)
         if settled or reason in ("no progress", "limit"):
             return solution
-        flat = max(STATIONARY * solution.norm, self._rounding())
+        flat = max(STATIONARY * solution.norm, self.rounding())
         return solution._replace(polished=False, converged=bool(np.max(solution.cosines, initial=0.) * solution.norm <= flat))
 
     def _run(self) -> tuple[str, bool]:
@@ -181,7 +160,7 @@ class Descent(Point):
         reason = "limit"
         for _ in range(FIRST_STEPS):
             reason = step(solver)
-            if reason != "limit" or self._near():
+            if reason != "limit" or self.near():
                 break
         if self._settle():
             return "step", True
@@ -194,16 +173,11 @@ class Descent(Point):
             if self._settle():
                 return reason, True
         if not self.exact:
-            self._centred = True
+            self.centred_from_now = True
             solver = start_solver(self, problem.free.internal(self.x))
             reason = march(solver, problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
             self._settle()
         return reason, self._settled
-
-    def _near(self) -> bool:
-        """Whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
-        qr = self._decompose()
-        return self.finite and relative(qr.step(self.r), self.x, qr.norms, length(self.r)) < NEAR
 
     def _settle(self) -> bool:
         """Polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
@@ -228,70 +202,6 @@ class Descent(Point):
         self.x = np.where(near_lower, lower + NUDGE * scale, np.where(near_upper, upper - NUDGE * scale, self.x))
         return True
 
-    # the last digits
-
-    def polish(self) -> bool:
-        """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
-
-        With one Jacobian they contract at the rate at which it is wrong; from one Jacobian to the next, at the rate at which the
-        residual bends, less what the Jacobians so far have shown of that.
-        """
-        digits, error = (EXACT_DIGITS, EXACT_ERROR) if self.exact else (CENTRED_DIGITS, CENTRED_ERROR)
-        central = self.exact or self._centred
-        before, rate, expected = np.inf, FIRST_RATE, np.inf
-        for turn in range(30):
-            start, norm = self.x, length(self.r)
-            central = central or expected <= CENTRE
-            if turn or central:
-                self.take(start, self.r, central)
-            if not self.finite:
-                return False
-            if not self._contract(*((digits, error) if central else (FORWARD_DIGITS, FORWARD_ERROR))):
-                if length(self.r) < norm * (1 - 1e-3):
-                    continue            # not there, but far better: a new Jacobian may do
-                return False
-            move = self.moved(start)
-            latest = move / before if 0 < before < np.inf else FIRST_RATE
-            slowest = max(rate, latest) if turn > 1 else latest
-            if central:
-                slowest = max(slowest, MISSED * self.bend)
-            rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else np.inf
-            if central and self._close(start, move) and (expected <= self._target or (move <= 1e3 * digits and rate > CONTRACTS)):
-                return True
-            if central and self.effect(start) <= self._rounding():
-                return True             # rounding is all that is left
-            if move > before and move > 1e-3:
-                return False
-            before = move
-        return False
-
-    def _rounding(self) -> float:
-        """What of the residual's length may be rounding."""
-        return ROUNDING * self.problem.precision * self.size()
-
-    def _close(self, start: np.ndarray, move: float) -> bool:
-        """Whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
-        return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
-
-    def _contract(self, digits: float, error: float) -> bool:
-        """Repeat steps with the present Jacobian while they contract; return whether they ended at a minimum."""
-        problem = self.problem
-        for _ in range(1 + self.p):
-            qr = self._decompose()
-            self.bend = qr.bend(self.second)
-            if self.bend > BELIEVED:
-                self.second[:] = 0.
-            qr.curve(self.second)
-            self.x, self.r, settled, crossed = qr.contract(
-                problem.fun, self.x, self.r, self.second, problem.lower, problem.upper, digits, SHARE, error, problem.precision, CONTRACTS)
-            if not crossed:
-                return settled
-        return False
-
-    def _decompose(self) -> ScaledQR:
-        """The decomposition of the columns that may move: not those that chi-square holds at a bound."""
-        return self.decompose(RANK_EXACT if self.exact else RANK_CENTRED)
-
     # the end
 
     def finish(self, converged: bool, reason: str) -> Solution:
@@ -299,7 +209,7 @@ class Descent(Point):
         over = reason in ("maxfev", "aborted")          # the residual may not be called any more
         if over:
             self.leave_bounds()
-        qr = self._decompose()
+        qr = self.decompose()
         dead = set(qr.undetermined()) | (set() if over else self._flat())
         lost = tuple(sorted(dead & self._lost())) if dead else ()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), lost, converged, reason, self.method,
@@ -338,7 +248,7 @@ def start_solver(descent: Descent, v0: np.ndarray) -> Any:
     else:
         from gslfit._nlinear import NonlinearSolver
         solver = NonlinearSolver(n, p, trs=descent.method)
-    solver.set(Function_fdf.from_callables(descent.f, descent.df, n, p), v0)
+    solver.set(descent, v0)
     return solver
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gslfit import engines
-from gslfit._differences import Differences
+from gslfit._descent import Differences
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
 from gslfit.inside import stepped_inside
 from gslfit.jacobian import UserJacobian

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._differences import Differences
+from gslfit._descent import Differences
 from gslfit.errors import InputError, InputTypeError, ParameterNameError
 from gslfit.expression.grammar import close
 from gslfit.jacobian import UserJacobian

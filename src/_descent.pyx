@@ -1,293 +1,126 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
-"""The point that a descent has reached: its residual, its Jacobian, what Jacobians have shown of curvature, what is held at a bound.
+"""The inner part of a descent: numerical Jacobians, scaled QR, the point reached, and the polish that finds the last digits.
 
-`gslfit.leastsq.Descent` decides where to go; here is the arithmetic on vectors as short as a fit has parameters, where NumPy's calls would
-cost more than the caller's own function.
+`gslfit.leastsq.Descent` decides where to go; one extension holds what runs between two calls of the residual, so that none of it is
+Python.
 """
-import numpy as np
-
-from gslfit._differences import Differences
-from gslfit._linalg import ScaledQR, secant
-
-from libc.math cimport fmin
-
+include "arrays.pxi"
 include "vectors.pxi"
 
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport NAN, cbrt, fmin, isnan
+from libc.string cimport memcpy, memset
 
-cdef bint same(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        if not a[i] == b[i]:
+from loop cimport gslfit_function
+
+include "differences.pxi"
+include "scaledqr.pxi"
+include "point.pxi"
+
+cdef double NEAR = 0.3              # relative length of a Gauss-Newton step from where a polish may succeed
+cdef double SHARE = 0.05            # a step this much shorter than all since the last Jacobian is lost in what a new one will change
+cdef double FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the error before the second has shown it
+cdef double MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
+cdef double BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
+cdef double CENTRE = 1e-4           # expected relative error from where on differences are centred
+cdef double TARGET = 5e-7, EXACT_TARGET = 1e-12     # expected relative error at which a fit ends, with differences, with exact derivatives
+cdef double CONTRACTS = 0.5         # a step longer than this times the one before does not contract
+cdef double FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
+cdef double CENTRED_DIGITS = 1e-9   # the same for centred ones: their own error
+cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
+cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, EXACT_ERROR = 1e-15        # relative errors of the Jacobians
+cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
+cdef double BENT = 3e-5             # the same in units of the length on which its columns change
+cdef double ROUNDING = 32           # units of rounding that a residual's length may be off by
+cdef int TURNS = 30                 # Jacobians that a polish may take
+
+
+def length(a):
+    """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
+    if not is_plain(a):
+        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
+    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
+
+
+cdef class Polish(Point):
+    """Gauss-Newton steps in the parameters themselves, from a `Point` near a minimum to its last digits."""
+
+    cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
+
+    def near(self):
+        """Return whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
+        cdef ScaledQR qr = self.decompose()
+        cdef cnp.ndarray step
+        if not self.finite:
             return False
-    return True
+        step = qr.step(self.r)
+        return relative_size(data_of(step), numbers(self.x, self.p), qr.d, norm_of(numbers(self.r, self.n), self.n), self.p) < NEAR
 
+    def polish(self):
+        """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
 
-cdef cnp.ndarray copied(const double *a, Py_ssize_t n):
-    cdef cnp.ndarray out = new_vector(n)
-    cdef Py_ssize_t i
-    for i in range(n):
-        data_of(out)[i] = a[i]
-    return out
+        With one Jacobian they contract at the rate at which it is wrong; from one Jacobian to the next, at the rate at which the
+        residual bends, less what the Jacobians so far have shown of that.
+        """
+        cdef double digits = EXACT_DIGITS if self.exact else CENTRED_DIGITS, error = EXACT_ERROR if self.exact else CENTRED_ERROR
+        cdef double target = EXACT_TARGET if self.exact else TARGET
+        cdef double before = INFINITY, rate = FIRST_RATE, expected = INFINITY, norm, move, latest, slowest
+        cdef bint central = self.exact or self.centred_from_now
+        cdef int turn
+        for turn in range(TURNS):
+            start, norm = self.x, self.norm()
+            central = central or expected <= CENTRE
+            if turn or central:
+                self.go_to(start, self.r, central)
+            if not self.finite:
+                return False
+            if not self._contract(digits if central else FORWARD_DIGITS, error if central else FORWARD_ERROR):
+                if self.norm() < norm * (1 - 1e-3):
+                    continue            # not there, but far better: a new Jacobian may do
+                return False
+            move = self.moved(start)
+            latest = move / before if 0 < before < INFINITY else FIRST_RATE
+            slowest = fmax(rate, latest) if turn > 1 else latest
+            if central:
+                slowest = fmax(slowest, MISSED * self.bend)
+            rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else INFINITY
+            if central and self._close(start, move) and (expected <= target or (move <= 1e3 * digits and rate > CONTRACTS)):
+                return True
+            if central and self.effect(start) <= self.rounding():
+                return True             # rounding is all that is left
+            if move > before and move > 1e-3:
+                return False
+            before = move
+        return False
 
-
-cdef class Point:
-    """Where a descent is.
-
-    Parameters
-    ----------
-    problem : Problem
-        As `gslfit.leastsq` has it.
-    telling : float
-        Relative distance from where a forward and a centred Jacobian together tell curvature.
-    touch : float
-        A parameter nearer to a bound than this share of its room is on it.
-
-    Attributes
-    ----------
-    x, r : ndarray, shapes (p,) and (n,)
-        The point and its residual.
-    J : ndarray, shape (n, p)
-        The Jacobian taken last, columns contiguous.
-    finite : bool
-        Every element of it is.
-    second : ndarray, shape (p, p)
-        What is known of sum_i r_i d2r_i.
-    held : tuple of int
-        Parameters at a bound that chi-square pushes against.
-    differences : Differences
-    qr : ScaledQR
-        The decomposition made last.
-    first_norms : ndarray, shape (p,), or None
-        Lengths of the first Jacobian's columns.
-    """
-
-    cdef readonly object problem, differences, qr, first_norms
-    cdef readonly Py_ssize_t n, p
-    cdef readonly bint exact, bounded, finite
-    cdef public object x, r, J, second
-    cdef public tuple held
-    cdef public bint _centred
-    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out
-    cdef cnp.ndarray touches
-    cdef double telling
-    cdef bint before_central
-
-    def __init__(self, problem, double telling, double touch):
-        self.problem, self.fun, self.jac, self.free = problem, problem.fun, problem.jac, problem.free
-        self.lower, self.upper, self.telling = problem.lower, problem.upper, telling
-        self.x, self.r = problem.x0, problem.r0
-        self.p, self.n = len(self.lower), len(self.r)
-        self.exact = self.jac is not None
-        self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
-        self.J, self.second = np.zeros((self.n, self.p), order="F"), np.zeros((self.p, self.p))
-        self.held = ()
-        self.last_x, self.last_r = self.x, self.r
-        self._reach(touch)
-
-    cdef int _reach(self, double touch) except -1:
-        """How near to a bound counts as on it: the bounds transform comes ever closer and never there."""
+    cdef bint _contract(self, double digits, double error) except -1:
+        """Repeat steps with the present Jacobian while they contract; whether they ended at a minimum."""
         cdef const double *low = numbers(self.lower, self.p)
         cdef const double *high = numbers(self.upper, self.p)
-        cdef const double *x = numbers(self.x, self.p)
-        cdef double width, span
-        cdef Py_ssize_t j
-        self.touches = new_vector(self.p)
-        for j in range(self.p):
-            width, span = high[j] - low[j], fmin(fabs(x[j] - low[j]), fabs(high[j] - x[j]))
-            if isfinite(low[j]) or isfinite(high[j]):
-                self.bounded = True
-            data_of(self.touches)[j] = touch * (width if isfinite(width) else fmax(span, fabs(x[j])) if isfinite(span) else 0.)
-        return 0
+        cdef double *second = data_of(self.second)
+        cdef ScaledQR qr
+        cdef int ended
+        cdef Py_ssize_t _
+        for _ in range(1 + self.p):
+            qr = self.decompose()
+            self.bend = qr.bend(second)
+            if self.bend > BELIEVED:
+                memset(second, 0, self.p * self.p * sizeof(double))
+            qr.curve(second)
+            ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS)
+            self.x, self.r = qr.x, qr.r
+            if ended != CROSSED:
+                return ended == SETTLED
+        return False
 
-    def leave_bounds(self):
-        """Count nothing as on a bound that isn't exactly there: the residual may not be called any more."""
-        self.touches = np.zeros(self.p)
+    cdef bint _close(self, object start, double move) except -1:
+        """Whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
+        return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
 
-    # what a GSL solver sees
+    cpdef double norm(self) except -1:
+        """Return the length of the residual."""
+        return norm_of(numbers(self.r, self.n), self.n)
 
-    cdef int _go(self, object v) except -1:
-        """Evaluate the residual at internal v, unless that was done last."""
-        x = self.free.external(v) if self.bounded else v
-        if not same(numbers(x, self.p), numbers(self.last_x, self.p), self.p):
-            self.last_r = self.fun(x)
-            self.last_x = x
-        return 0
-
-    def f(self, v):
-        """Return the residual as a function of the internal variables."""
-        self._go(v)
-        return self.last_r
-
-    def df(self, v):
-        """Return the Jacobian by the internal variables; the point it is taken at is the one accepted."""
-        cdef cnp.npy_intp[2] shape
-        cdef const double *column
-        cdef double slope
-        cdef Py_ssize_t i, j
-        self._go(v)
-        self.take(self.last_x, self.last_r, self._centred)
-        slopes = self.free.slopes(v) if self.bounded else None
-        shape[0], shape[1] = self.n, self.p
-        out = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
-        for j in range(self.p):
-            column, slope = data_of(self.J) + j * self.n, 1. if slopes is None else data_of(slopes)[j]
-            for i in range(self.n):
-                data_of(out)[i * self.p + j] = slope * column[i]
-        return out
-
-    def take(self, x, r, bint central=True):
-        """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
-        cdef const double *norms
-        cdef Py_ssize_t j
-        self.x, self.r = x, r
-        if self.exact:
-            self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
-        else:
-            self.J = self.differences.central(x, r) if central else self.differences.forward(x, r)
-        gradient = self.gradient()
-        lengths = self._lengths() if self.exact else self.differences.norms
-        norms = data_of(lengths)
-        self.finite = True
-        for j in range(self.p):
-            self.finite = self.finite and isfinite(norms[j])
-        if self.before_x is None:
-            self.first_norms = copied(norms, self.p)
-        else:
-            self._learn(gradient, norms, central)
-        self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
-
-    cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
-        """Take from two Jacobians what they say of the second derivatives."""
-        cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)
-        cdef const double *r = numbers(self.r, self.n)
-        cdef const double *new
-        cdef const double *old
-        cdef double total
-        cdef Py_ssize_t i, j
-        for j in range(self.p):
-            data_of(step)[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
-            data_of(change)[j] = data_of(gradient)[j] - data_of(self.before_gradient)[j]
-            if central and not self.exact:
-                data_of(self.second)[j * self.p + j] = data_of(self.differences.bends)[j]
-        # over a short way the forward differences' own error would pass for curvature
-        if not (self.exact or (central and self.before_central)
-                or relative_size(data_of(step), data_of(self.x), norms, norm_of(r, self.n), self.p) > self.telling):
-            return 0
-        for j in range(self.p):
-            new, old, total = data_of(self.J) + j * self.n, data_of(self.before_J) + j * self.n, 0
-            for i in range(self.n):
-                total += r[i] * (new[i] - old[i])
-            data_of(y)[j] = total
-        secant(self.second, step, y, change)
-        return 0
-
-    def gradient(self):
-        """Return J^T r, ndarray, shape (p,)."""
-        cdef cnp.ndarray out = new_vector(self.p)
-        cdef const double *r = numbers(self.r, self.n)
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            data_of(out)[j] = dot(data_of(self.J) + j * self.n, r, self.n)
-        return out
-
-    cdef cnp.ndarray _lengths(self):
-        """The lengths of the Jacobian's columns."""
-        cdef cnp.ndarray out = new_vector(self.p)
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            data_of(out)[j] = norm_of(data_of(self.J) + j * self.n, self.n)
-        return out
-
-    # the next step
-
-    def decompose(self, double tol):
-        """Return the decomposition of the columns that may move: not those that chi-square holds at a bound."""
-        self.held = ()
-        pushed = self._pushed() if self.bounded else None
-        if self.qr is None or self.J is not self.decomposed or pushed != self.left_out:
-            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, tol, pushed), self.J, pushed
-        return self.qr
-
-    cdef object _pushed(self):
-        """Which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly."""
-        cdef const double *low = numbers(self.lower, self.p)
-        cdef const double *high = numbers(self.upper, self.p)
-        cdef const double *x = numbers(self.x, self.p)
-        cdef const double *touch = data_of(self.touches)
-        cdef Py_ssize_t j
-        cdef double to
-        cdef bint moved = False
-        g, snapped = self.gradient(), copied(x, self.p)
-        found = []
-        for j in range(self.p):
-            if x[j] - low[j] <= touch[j] and data_of(g)[j] >= 0:
-                to = low[j]
-            elif high[j] - x[j] <= touch[j] and data_of(g)[j] <= 0:
-                to = high[j]
-            else:
-                continue
-            found.append(j)
-            moved = moved or to != x[j]
-            data_of(snapped)[j] = to
-        if not found:
-            return None
-        self.held = tuple(found)
-        if moved:
-            self.x, self.r = snapped, self.fun(snapped)
-        return [j in self.held for j in range(self.p)]
-
-    def moved(self, start):
-        """Return the relative size of the way from `start` to here."""
-        cdef cnp.ndarray step = self._way(start)
-        cdef double norm = norm_of(numbers(self.r, self.n), self.n)
-        return relative_size(data_of(step), numbers(self.x, self.p), data_of(self.qr.norms), norm, self.p)
-
-    def bent(self, start):
-        """Return the way from `start` to here in units of the lengths on which the columns of the Jacobian change."""
-        cdef cnp.ndarray step = self._way(start)
-        cdef const double *lengths = data_of(self.differences.lengths)
-        cdef double total = 0
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            if data_of(step)[j] != 0 and lengths[j] == lengths[j]:      # NaN where it is not known
-                total += fabs(data_of(step)[j]) / lengths[j]
-        return total
-
-    def effect(self, start):
-        """Return by what length the way from `start` to here has changed the residual, as the Jacobian has it."""
-        cdef cnp.ndarray step = self._way(start), change = new_vector(self.n)
-        cdef Py_ssize_t i, j
-        for i in range(self.n):
-            data_of(change)[i] = 0
-        for j in range(self.p):
-            for i in range(self.n):
-                data_of(change)[i] += data_of(self.J)[j * self.n + i] * data_of(step)[j]
-        return norm_of(data_of(change), self.n)
-
-    def size(self):
-        """Return the size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""
-        cdef double out = norm_of(numbers(self.r, self.n), self.n)
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            out = fmax(out, data_of(self.qr.norms)[j] * fabs(data_of(self.x)[j]))
-        return out
-
-    def weak(self, double share):
-        """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""
-        cdef double least = share * norm_of(numbers(self.r, self.n), self.n), norm
-        cdef Py_ssize_t j
-        found = []
-        for j in range(self.p):
-            norm = data_of(self.qr.norms)[j]
-            if norm > 0 and norm * fabs(data_of(self.x)[j]) < least:
-                found.append(j)
-        return found
-
-    cdef cnp.ndarray _way(self, object start):
-        cdef cnp.ndarray step = new_vector(self.p)
-        cdef const double *x = numbers(self.x, self.p)
-        cdef const double *begin = numbers(start, self.p)
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            data_of(step)[j] = x[j] - begin[j]
-        return step
+    cpdef double rounding(self) except -1:
+        """Return what of the residual's length may be rounding."""
+        return ROUNDING * self.differences.precision * self.size()

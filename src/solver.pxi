@@ -11,18 +11,6 @@ from libc.string cimport memcpy
 from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
 
 
-cdef object _start(object x, size_t p):
-    """A first guess as a new array; a good one is not looked at twice."""
-    cdef size_t i
-    cdef double sum = 0
-    if not (type(x) is cnp.ndarray and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY_RO(x)
-            and cnp.PyArray_NDIM(x) == 1 and cnp.PyArray_DIM(x, 0) == <cnp.npy_intp>p):
-        return _finite(_floats(x, "x", (p,)), "x")
-    for i in range(p):
-        sum += 0 * (<double *>cnp.PyArray_DATA(x))[i]       # NaN, if one is not finite
-    return cnp.PyArray_NewCopy(x, cnp.NPY_CORDER) if sum == 0 else _finite(x, "x")
-
-
 cdef int watch(void *who) noexcept with gil:
     return (<_Solver>who).tell()
 

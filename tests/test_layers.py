@@ -14,8 +14,7 @@ outcome pointers
 _function
 report
 markup printfuncs
-_multifit _nlinear _siman _linalg _differences
-_descent _uncertainty
+_multifit _nlinear _siman _descent _uncertainty
 multifit
 expression
 _program

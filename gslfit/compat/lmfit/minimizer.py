@@ -254,7 +254,7 @@ class Minimizer:
         setup = inner.prepare_fit()
         x = np.array([result.params[name].value for name in result.var_names])
         descent = Descent(setup.start_from(x, setup.residual(x)), "scalar")
-        descent.take(descent.x, descent.r)
+        descent.go_to(descent.x, descent.r)
         inner._conclude("scalar", setup, [descent.finish(True, "chisqr")])
         outcome: Any = inner.result
         result.errorbars, result.covar = outcome.errorbars, outcome.covar

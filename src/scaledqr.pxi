@@ -1,18 +1,12 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
-"""The last digits of a fit: QR of a column-scaled Jacobian, its rank, and Gauss-Newton steps repeated while they contract.
-
-The scaled matrix is A = J D^-1 with D = diag(|J_1|, ..., |J_p|), so that neither rank nor steps depend on the units of the parameters.
-Householder QR with column pivoting: Golub and Van Loan, Matrix Computations, section 5.4.2.  Steps solve (R^T R + S) s = -g
-with g = J^T r; S is the part of chi-square's second derivative that J^T J leaves out, sum_i r_i d2r_i, as far as it is known
-(Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J costs nothing here: the iteration corrects itself.
-"""
-import numpy as np
-
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport fmin
-from libc.string cimport memset
-
-include "vectors.pxi"
+# The last digits of a fit: QR of a column-scaled Jacobian, its rank, and Gauss-Newton steps repeated while they contract.
+#
+# The scaled matrix is A = J D^-1 with D = diag(|J_1|, ..., |J_p|), so that neither rank nor steps depend on the units of the parameters.
+# Householder QR with column pivoting: Golub and Van Loan, Matrix Computations, section 5.4.2.  Steps solve (R^T R + S) s = -g
+# with g = J^T r; S is the part of chi-square's second derivative that J^T J leaves out, sum_i r_i d2r_i, as far as it is known
+# (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J costs nothing here: the iteration corrects itself.
+cdef enum:
+    SETTLED = 1
+    CROSSED = 2
 
 cdef Py_ssize_t TALL = 20000    # elements above which LAPACK's blocked QR reduces the matrix first
 
@@ -55,16 +49,6 @@ cdef Py_ssize_t householder(double *a, Py_ssize_t n, Py_ssize_t q, Py_ssize_t *p
     return rank
 
 
-def relative(step, x, norms, double norm):
-    """Return the relative size of a step at x, given the lengths of the Jacobian's columns and that of the residual.
-
-    The largest over the parameters of ``|step_j| / max(|x_j|, 0.01 norm/norms_j)`` and, so that chi-square is settled too, a
-    ten-thousandth of ``norms_j |step_j| / norm``.
-    """
-    cdef Py_ssize_t p = len(step)
-    return relative_size(numbers(step, p), numbers(x, p), numbers(norms, p), norm, p)
-
-
 cdef class ScaledQR:
     """The pivoted QR decomposition of a Jacobian with columns scaled to length one.
 
@@ -86,6 +70,7 @@ cdef class ScaledQR:
 
     cdef readonly Py_ssize_t n, p, rank
     cdef readonly object norms, J
+    cdef object x, r                # where `contract` ended, and the residual there
     cdef Py_ssize_t count           # columns that take part
     cdef Py_ssize_t rows            # of R: n, or fewer where LAPACK has been there before
     cdef const double *columns
@@ -157,9 +142,8 @@ cdef class ScaledQR:
                 self.R[c * self.rows + i] = square[i, c]
         return 0
 
-    def curve(self, second):
+    cdef int curve(self, const double *S) except -1:
         """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then they are hearsay."""
-        cdef const double *S = self._second(second)
         cdef Py_ssize_t a, b, c, k = self.rank
         cdef double total
         cdef double *H = self.H
@@ -176,15 +160,15 @@ cdef class ScaledQR:
                 elif 0.1 < total / (self.R[a * self.rows + a] * self.R[a * self.rows + a]) < 10:
                     H[b * k + b] = sqrt(total)
                 else:
-                    return
+                    return 0
         self.newton = True
+        return 0
 
-    def bend(self, second):
+    cdef double bend(self, const double *S) except -1:
         """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
         cdef Py_ssize_t a, b, c, k = self.rank
-        cdef const double *S = self._second(second)
         cdef double total = 0
-        work = new_vector(k * k)
+        cdef cnp.ndarray work = new_vector(k * k)
         cdef double *M = data_of(work)
         for a in range(k):
             for b in range(k):
@@ -202,24 +186,11 @@ cdef class ScaledQR:
                 total += M[b * k + a] * M[b * k + a]
         return sqrt(total)
 
-    cdef const double *_second(self, object S) except NULL:
-        """Where second derivatives, shape (p, p), are."""
-        if not (type(S) is cnp.ndarray and cnp.PyArray_TYPE(S) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY_RO(S)
-                and cnp.PyArray_SIZE(S) == self.p * self.p):
-            raise ValueError(f"second derivatives are a contiguous float64 array of shape {(self.p, self.p)}")
-        return data_of(S)
-
     def step(self, r):
         """Return the s that minimises ``|J s + r|``, zero in columns left out or linearly dependent."""
         cdef cnp.ndarray out = new_vector(self.p), g = new_vector(self.p)
         self._gradient(numbers(r, self.n), data_of(g))
         self._solve(data_of(g), data_of(out), False)
-        return out
-
-    def solve(self, g):
-        """Return ``-(J^T J)^-1 g`` for a gradient ``g``, shape (p,)."""
-        cdef cnp.ndarray out = new_vector(self.p), slope = np.ascontiguousarray(g, dtype=np.float64)
-        self._solve(numbers(slope, self.p), data_of(out), False)
         return out
 
     cdef void _gradient(self, const double *r, double *g) noexcept nogil:
@@ -248,9 +219,9 @@ cdef class ScaledQR:
             s[a] /= T[i * ld + i]
             s[a] /= self.d[a]
 
-    def contract(self, fun, x0, r0, second, lower, upper, double digits, double share, double error, double precision,
-                 double ratio):
-        """Repeat steps while they contract.
+    cdef int contract(self, fun, x0, r0, const double *S, const double *low, const double *high, double digits, double share,
+                      double error, double precision, double ratio) except -1:
+        """Repeat steps from x0, where J was taken, while they contract; leave the best point and its residual in `x` and `r`.
 
         Parameters
         ----------
@@ -260,9 +231,10 @@ cdef class ScaledQR:
             Where J was taken.
         r0 : ndarray, shape (n,)
             The residual there.
-        second : ndarray, shape (p, p)
+        S : p * p numbers
             Known second derivatives.
-        lower, upper : ndarray, shape (p,)
+        low, high : p numbers each
+            Bounds.
         digits : float
             Relative size of a step that ends it.
         share : float
@@ -276,16 +248,10 @@ cdef class ScaledQR:
 
         Returns
         -------
-        x, r : ndarray
-            The best point and its residual.
-        settled : bool
-            It is a minimum as far as J tells.
-        crossed : bool
-            A bound was reached: the columns to be held may have changed.
+        int
+            SETTLED where it is a minimum as far as J tells; CROSSED where a bound was reached, so that the columns to be held may have
+            changed; else 0.
         """
-        cdef const double *S = self._second(second)
-        cdef const double *low = numbers(lower, self.p)
-        cdef const double *high = numbers(upper, self.p)
         cdef const double *begin = numbers(x0, self.p)
         cdef const double *at = begin
         cdef const double *value = numbers(r0, self.n)
@@ -298,7 +264,7 @@ cdef class ScaledQR:
         cdef Py_ssize_t i, j, _
         cdef bint crossed
         memset(moved, 0, self.p * sizeof(double))
-        x, r = x0, r0
+        self.x, self.r = x0, r0
         for _ in range(60):
             self._gradient(value, g)
             if self.newton:
@@ -308,7 +274,7 @@ cdef class ScaledQR:
             self._solve(g, s, True)
             size = relative_size(s, at, self.d, norm, self.p)
             if size <= fmax(digits, share * relative_size(moved, at, self.d, norm, self.p)):
-                return x, r, True, False
+                return SETTLED
             model = norm
             for j in range(self.p):
                 model = fmax(model, self.d[j] * fabs(at[j]))
@@ -321,7 +287,7 @@ cdef class ScaledQR:
                 drop += change * change
             drop = sqrt(drop)
             if size > ratio * before:
-                return x, r, drop <= noise, False
+                return SETTLED if drop <= noise else 0
             trial = new_vector(self.p)
             new = data_of(trial)
             crossed = False
@@ -335,16 +301,16 @@ cdef class ScaledQR:
             trial_norm = norm_of(value, self.n)
             if not trial_norm <= norm + noise:      # NaN counts as worse
                 if not self.newton:
-                    return x, r, False, False
+                    return 0
                 self.newton = False
-                value = data_of(r)
+                value = data_of(self.r)
                 continue
-            x, r, at, norm, before = trial, out, new, trial_norm, size
+            self.x, self.r, at, norm, before = trial, out, new, trial_norm, size
             if crossed:
-                return x, r, False, True
+                return CROSSED
             for j in range(self.p):
                 moved[j] = at[j] - begin[j]
-        return x, r, False, False
+        return 0
 
     def factors(self):
         """Return ``W``, shape (p, rank), with ``(J^T J)^-1 = W W^T`` over the independent columns, in units of D^-1.
@@ -396,27 +362,23 @@ cdef class ScaledQR:
         return out
 
 
-def secant(second, step, y, change):
-    """Update S, `second`, in place so that S step = y: Dennis, Gay and Welsch's update, sized.
+cdef int secant(double *S, const double *s, const double *want, const double *dg, Py_ssize_t p) except -1:
+    """Update S in place so that S step = y: Dennis, Gay and Welsch's update, sized.
 
     Parameters
     ----------
-    second : ndarray, shape (p, p)
+    S : p * p numbers
         Symmetric.
-    step : ndarray, shape (p,)
-        From the last Jacobian's point to the new one's.
-    y : ndarray, shape (p,)
-        ``(J_new - J_last)^T r_new``.
-    change : ndarray, shape (p,)
+    s : p numbers
+        The step from the last Jacobian's point to the new one's.
+    want : p numbers
+        y, ``(J_new - J_last)^T r_new``.
+    dg : p numbers
         The gradient's change, ``J_new^T r_new - J_last^T r_last``.
     """
-    cdef Py_ssize_t i, j, p = len(step)
-    cdef double *S = numbers(second.reshape(-1), p * p)
-    cdef const double *s = numbers(step, p)
-    cdef const double *want = numbers(y, p)
-    cdef const double *dg = numbers(change, p)
+    cdef Py_ssize_t i, j
     cdef double along = 0, wanted = 0, has = 0, size, left, total
-    work = new_vector(p)
+    cdef cnp.ndarray work = new_vector(p)
     cdef double *miss = data_of(work)
     for i in range(p):
         along += s[i] * dg[i]
@@ -424,7 +386,7 @@ def secant(second, step, y, change):
         for j in range(p):
             has += s[i] * S[i * p + j] * s[j]
     if not along > 0:
-        return
+        return 0
     size = fmin(1., fabs(wanted) / fabs(has)) if has != 0 else 1.
     left = 0
     for i in range(p):
@@ -437,3 +399,4 @@ def secant(second, step, y, change):
     for i in range(p):
         for j in range(p):
             S[i * p + j] += (miss[i] * dg[j] + dg[i] * miss[j]) / along - left * dg[i] * dg[j] / (along * along)
+    return 0

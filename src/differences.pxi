@@ -1,33 +1,17 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
-"""Numerical Jacobians of a residual, with steps chosen per parameter.
-
-A difference over a step h errs by truncation, which grows with h over the length L on which the derivative changes, and by the
-residual's own rounding, which grows as 1/h.  With e the relative precision of the residual, Y the size of what it is
-computed from and d the length of the column, the steps that balance the two are (Gill, Murray, Wright, Practical Optimization,
-section 8.6)
-
-    forward   h = 2 sqrt(e Y L / d)         centred   h = (3 e Y L^2 / d)^(1/3)
-
-Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
-comes with the two values of the first.
-"""
-import numpy as np
-
-from libc.math cimport NAN, cbrt, fmin, isnan
-from libc.string cimport memcpy
-
-include "vectors.pxi"
-
+# Numerical Jacobians of a residual, with steps chosen per parameter.
+#
+# A difference over a step h errs by truncation, which grows with h over the length L on which the derivative changes, and by the
+# residual's own rounding, which grows as 1/h.  With e the relative precision of the residual, Y the size of what it is
+# computed from and d the length of the column, the steps that balance the two are (Gill, Murray, Wright, Practical Optimization,
+# section 8.6)
+#
+#     forward   h = 2 sqrt(e Y L / d)         centred   h = (3 e Y L^2 / d)^(1/3)
+#
+# Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
+# comes with the two values of the first.
 cdef double EPS = 2.220446049250313e-16
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
-
-
-def length(a):
-    """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
-    if not is_plain(a):
-        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
-    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
 
 
 cdef class Differences:
