@@ -27,6 +27,10 @@ class Binding(Values):
         What the residual function is called with; `put` writes into it.
     start : ndarray, shape (p,)
         Internal start values, stepped inside a bound where the start lies on one.
+    origin : ndarray, shape (p,)
+        The same, the parameters' own.
+    doubtful : bool
+        A start lies on a bound or next to it, and how far inside the fit is to begin was guessed.
 
     Raises
     ------

@@ -15,10 +15,17 @@ with `size` the distance of the start from the bound, negative for an upper boun
 The same serves two bounds where the start's distance from the near one is less than `WIDE` of the width: the far one is then there for
 form's sake, the sine would be a steep parabola, and values beyond the far bound are held there.
 
+Bounds that lie farther from the start than `FAR` times what counts as a change of the parameter (its own size, or what changes the
+residual by its own length, whichever is larger) are there for form's sake altogether: a sine a million times too wide, or a distance from
+such a bound, leaves no digits to the parameter. It moves freely then, and is held where it would pass them.
+
 On a bound the slope of either is 0, and a solver that starts there stays there. A start on a bound is stepped inside by `INSIDE` of the
 bound's magnitude (of 1, where the bound is 0; of the width, if that is smaller), and so is one within `NEAR` of a bound that isn't 0.
+That is a guess: of starts within `DOUBT` of a bound's magnitude, or `DOUBT_ZERO` of a bound of 0, the residual is asked (`gslfit.inside`).
 """
 FREE, ONE, TWO = 0, 1, 2
 INSIDE = 0.01
 NEAR = 1e-9
 WIDE = 1e-6
+FAR = 1e3
+DOUBT_ZERO, DOUBT = 1e-3, 1e-6

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._descent import length
+from gslfit._descent import length, room
 from gslfit.leastsq import Descent, Solution, minimise
 from gslfit.residual import Aborted, OutOfCalls
 
@@ -82,8 +82,8 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
     """
     from gslfit._siman import anneal as siman
     problem = setup.problem
-    width = problem.upper - problem.lower
-    reach = np.where(np.isfinite(width), width, np.maximum(np.abs(problem.x0), 1.))
+    bounded = np.isfinite(problem.upper - problem.lower)
+    reach = np.where(bounded, room(problem.x0, problem.lower, problem.upper), np.maximum(np.abs(problem.x0), 1.))
     unit = length(problem.r0) or 1.
     best = [length(problem.r0), problem.x0, problem.r0]
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from gslfit.bounds import DOUBT, DOUBT_ZERO
+
 INFINITE = float("inf")
 SHARE = 0.1               # change of the residual that a step inside is to make
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
-DOUBT_ZERO, DOUBT = 1e-3, 1e-6      # a start this near to a bound of 0, or by the bound's magnitude to another, is looked at
 
 
 def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,

@@ -48,10 +48,10 @@ class Problem(NamedTuple):
     jac : callable or None
         ``jac(x) -> ndarray, shape (n, p)``.
     free : object
-        The bounds transform: ``start``, ``external(v)``, ``internal(x)``, ``slopes(v)``.
+        The bounds transform: ``fit_bounds(x, reach)``, ``external(v)``, ``internal(x)``, ``slopes(v)``.
     lower, upper : ndarray, shape (p,)
-    v0, x0 : ndarray, shape (p,)
-        Start values, internal and the parameters' own.
+    x0 : ndarray, shape (p,)
+        Start values.
     r0 : ndarray, shape (n,)
         The residual there.
     precision : float
@@ -67,7 +67,6 @@ class Problem(NamedTuple):
     free: Any
     lower: np.ndarray
     upper: np.ndarray
-    v0: np.ndarray
     x0: np.ndarray
     r0: np.ndarray
     precision: float = EPS
@@ -156,7 +155,7 @@ class Descent(Polish):
     def _run(self) -> tuple[str, bool]:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
         problem = self.problem
-        solver = start_solver(self, problem.v0)
+        solver = start_solver(self, self.begin())
         reason = "limit"
         for _ in range(FIRST_STEPS):
             reason = step(solver)
@@ -194,12 +193,11 @@ class Descent(Polish):
             return False
         lower, upper = self.problem.lower, self.problem.upper
         g = self.gradient()
-        scale = np.where(np.isfinite(upper - lower), upper - lower, np.maximum(1., np.abs(self.x)))
-        near_lower = (self.x - lower <= 1e-6 * scale) & (g < 0)
-        near_upper = (upper - self.x <= 1e-6 * scale) & (g > 0)
+        near_lower = (self.x - lower <= 1e-6 * self.room) & (g < 0)
+        near_upper = (upper - self.x <= 1e-6 * self.room) & (g > 0)
         if not (near_lower.any() or near_upper.any()):
             return False
-        self.x = np.where(near_lower, lower + NUDGE * scale, np.where(near_upper, upper - NUDGE * scale, self.x))
+        self.x = np.where(near_lower, lower + NUDGE * self.room, np.where(near_upper, upper - NUDGE * self.room, self.x))
         return True
 
     # the end

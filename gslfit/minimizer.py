@@ -41,7 +41,8 @@ class Setup:
         self.options = options
         self.starts: dict[str, float] = {}
         self._bind(minimizer, minimizer.params)
-        self._step_inside(minimizer)
+        if self.free.doubtful:
+            self._step_inside(minimizer)
         if options["epsfcn"]:
             self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
         self.jac: UserJacobian | None = None
@@ -66,7 +67,7 @@ class Setup:
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
                                  options["iter_cb"], self.limit)
         self.starts = self.starts or self.free.starts()         # as the caller gave them
-        self.x0 = self.free.external(self.free.start)
+        self.x0 = self.free.origin
         self.r0 = self.residual.first(self.x0)
 
     def _step_inside(self, minimizer: "Minimizer") -> None:
@@ -86,8 +87,7 @@ class Setup:
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
         """The problem started from values x of the varying parameters and the residual there."""
         o = self.options
-        v = self.free.start if x is self.x0 else self.free.internal(x)
-        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, v, x, r, self.residual.precision,
+        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, x, r, self.residual.precision,
                        1 / self.residual.scale, o["xtol"], o["ftol"], o["gtol"])
 
 

@@ -4,6 +4,8 @@
 `gslfit.leastsq.Descent` decides where to go; one extension holds what runs between two calls of the residual, so that none of it is
 Python.
 """
+import gslfit.bounds
+
 include "arrays.pxi"
 include "vectors.pxi"
 

@@ -133,7 +133,8 @@ cdef class Values:
 
     cdef readonly object params
     cdef readonly tuple names
-    cdef readonly object start
+    cdef readonly object start, origin
+    cdef readonly bint doubtful     # a start lies on a bound or next to it
     cdef readonly dict _space       # name -> value, what expressions are evaluated over
     cdef readonly list _chain       # links, in the order of evaluation
     cdef readonly list _free        # the varying Parameter objects
@@ -176,7 +177,7 @@ cdef class Values:
         cdef Slots par
         cdef Py_ssize_t j
         cdef double low, high, value
-        cdef cnp.ndarray start = new_vector(self.p)
+        cdef cnp.ndarray start = new_vector(self.p), origin = new_vector(self.p)
         PyMem_Free(self.box)
         self.box = <Box *>PyMem_Malloc((self.p + 1) * sizeof(Box))
         if self.box == NULL:
@@ -185,9 +186,10 @@ cdef class Values:
             par = self._free[j]
             low, high = limit_of(par._min, -INFINITY), limit_of(par._max, INFINITY)
             value = inside(par.number, low, high)
-            set_box(&self.box[j], value, low, high)
-            (<double *>cnp.PyArray_DATA(start))[j] = to_internal(&self.box[j], value)
-        self.start = start
+            set_box(&self.box[j], value, low, high, 0.)
+            self.doubtful = self.doubtful or doubtful(par.number, low, high)
+            data_of(start)[j], data_of(origin)[j] = to_internal(&self.box[j], value), value
+        self.start, self.origin = start, origin
         self.names = tuple([par.name for par in self._free])
 
     cdef _plan(self):
@@ -344,6 +346,25 @@ cdef class Values:
         for j in range(self.p):
             (<double *>cnp.PyArray_DATA(out))[j] = slope(&self.box[j], (<double *>cnp.PyArray_DATA(internal))[j])
         return out
+
+    def fit_bounds(self, x, reach):
+        """Choose the transforms for a start x, shape (p,), and for what counts as a change of each parameter there, shape (p,).
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            The internal start.
+        """
+        cdef const double *at = numbers(x, self.p)
+        cdef const double *counts = numbers(reach, self.p)
+        cdef Slots par
+        cdef Py_ssize_t j
+        cdef double put
+        for j in range(self.p):
+            par, put = self._free[j], self.box[j].put
+            set_box(&self.box[j], at[j], limit_of(par._min, -INFINITY), limit_of(par._max, INFINITY), counts[j])
+            self.box[j].put = put
+        return self.internal(x)
 
     def bounds(self):
         """Return the lower and the upper bounds, two ndarrays (p), infinite for none."""

@@ -4,18 +4,22 @@ import gslfit.bounds
 cdef double INSIDE_SHARE = gslfit.bounds.INSIDE
 cdef double NEAR_SHARE = gslfit.bounds.NEAR
 cdef double WIDE_SHARE = gslfit.bounds.WIDE
+cdef double DOUBT_SHARE = gslfit.bounds.DOUBT
+cdef double DOUBT_AT_ZERO = gslfit.bounds.DOUBT_ZERO
+cdef double FAR_TIMES = gslfit.bounds.FAR
 
 cdef enum:
     FREE = 0
     ONE = 1
     TWO = 2
     WIDE = 3                # two bounds, the far one out of sight
+    OUT = 4                 # every bound out of sight
 
 ctypedef struct Box:
-    int kind            # FREE, with how many bounds, or WIDE
-    double near         # the bound counted from
+    int kind            # FREE, with how many bounds, WIDE or OUT
+    double near         # the bound counted from; OUT: the lower one
     double size         # ONE and WIDE: the start's distance from it; TWO: the far one's
-    double far
+    double far          # OUT: the upper one
     double put          # the value last put
 
 
@@ -24,6 +28,8 @@ cdef double to_external(const Box *b, double v) noexcept nogil:
     cdef double s
     if b.kind == FREE:
         return v
+    if b.kind == OUT:
+        return fmin(fmax(v, b.near), b.far) if v == v else v
     if b.kind != TWO:
         s = b.near + b.size * v * (v / (hypot(v, 1) + 1))
         return b.far if b.kind == WIDE and fabs(s - b.near) > fabs(b.far - b.near) else s
@@ -38,7 +44,7 @@ cdef double to_external(const Box *b, double v) noexcept nogil:
 cdef double to_internal(const Box *b, double value) noexcept nogil:
     """The internal value for a parameter's value within the bounds."""
     cdef double distance
-    if b.kind == FREE:
+    if b.kind == FREE or b.kind == OUT:
         return value
     distance = (value - b.near) / b.size
     if b.kind != TWO:
@@ -52,6 +58,8 @@ cdef double slope(const Box *b, double v) noexcept nogil:
     """The derivative of the parameter by the internal value."""
     if b.kind == FREE:
         return 1.
+    if b.kind == OUT:
+        return 1. if b.near <= v <= b.far else 0.
     return b.size * (v / hypot(v, 1)) if b.kind != TWO else 0.5 * b.size * sin(v)
 
 
@@ -67,10 +75,23 @@ cdef double inside(double value, double low, double high) noexcept nogil:
     return value
 
 
-cdef void set_box(Box *b, double start, double low, double high) noexcept nogil:
-    """The transform for a start that lies inside its bounds, infinities for none."""
+cdef bint doubtful(double value, double low, double high) noexcept nogil:
+    """Whether a start is so near to a bound that the residual is to be asked how far inside the fit is to begin."""
+    cdef double distance = fmin(value - low, high - value), bound = low if value - low <= high - value else high
+    return distance <= (DOUBT_AT_ZERO if bound == 0 else DOUBT_SHARE * fabs(bound)) if isfinite(distance) else False
+
+
+cdef void set_box(Box *b, double start, double low, double high, double reach) noexcept nogil:
+    """The transform for a start that lies inside its bounds, infinities for none; `reach` is what counts as a change of the parameter.
+
+    Where that is not known, 0, the start's own size has to do.
+    """
+    cdef double size = fmax(fabs(start), reach)
     b.kind, b.near, b.size, b.far, b.put = FREE, 0., 1., 0., start
     if isinf(low) and isinf(high):
+        return
+    if fmin(start - low, high - start) > FAR_TIMES * (size if size > 0 else 1.):
+        b.kind, b.near, b.far = OUT, low, high
         return
     if isinf(low) or isinf(high):
         b.kind, b.near = ONE, high if isinf(low) else low
@@ -78,8 +99,6 @@ cdef void set_box(Box *b, double start, double low, double high) noexcept nogil:
         return
     b.near, b.far = (low, high) if fabs(low) <= fabs(high) else (high, low)
     b.size = b.far - b.near
-    if isinf(b.size):                                       # wider than a float can say: no value can reach these bounds
-        return
     b.kind = TWO
     if fabs(start - b.near) < WIDE_SHARE * fabs(b.size):    # a far bound for form's sake: its sine would be a parabola here
         b.kind, b.size = WIDE, start - b.near

@@ -11,6 +11,7 @@
 # comes with the two values of the first.
 cdef double EPS = 2.220446049250313e-16
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
+cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 
 
@@ -124,11 +125,14 @@ cdef class Differences:
 
     cdef double _step(self, Py_ssize_t j, const double *x, double norm, double size, bint central) noexcept:
         """The step that balances truncation and rounding."""
-        cdef double e = self.precision, scale = fabs(x[j]), far, width, step
+        cdef double e = self.precision, scale = fabs(x[j]), reach, far, width, step
+        reach = norm / self.d[j] if self.d[j] > 0 else 1.
+        if not 0 < reach < INFINITY:
+            reach = 1.
         if scale == 0:
-            scale = norm / self.d[j] if self.d[j] > 0 else 1.
-            if not (0 < scale < INFINITY):
-                scale = 1.
+            scale = reach
+        elif scale < LOST * reach and self.d[j] > 0:
+            scale = LOST * reach        # next to zero the parameter's size is not its scale
         width = self.high[j] - self.low[j]
         scale = fmin(scale, width)
         far = scale if isnan(self.L[j]) else fmin(self.L[j], scale)
@@ -146,7 +150,7 @@ cdef class Differences:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
         cdef double *at = data_of(trial)
         cdef const double *value
-        cdef double base = x[j], moved = 0, change = INFINITY, own
+        cdef double base = x[j], moved = 0, change = INFINITY, own = sqrt(self.precision) * size * self.unit
         cdef Py_ssize_t i, _
         for _ in range(6):
             if base + step > self.high[j] or (base < 0 and base - step >= self.low[j]) or base + step < self.low[j]:
@@ -161,10 +165,10 @@ cdef class Differences:
             change = norm_of(column, self.n)
             if not change < INFINITY:           # not finite there: look closer, on the other side
                 step = -step / 8
-            elif self.d[j] == 0 and change < DULL * self.precision * size and (base == 0 or fabs(step) < 1e-3 * fabs(base)):
-                # at zero nothing tells the parameter's scale but the residual: it may be an offset
-                own = sqrt(self.precision) * size * self.unit
-                step = own if base == 0 and fabs(step) < own else 100 * step
+            elif (self.d[j] == 0 and change < DULL * self.precision * size
+                  and (base == 0 or fabs(step) < fmax(own, 1e-3 * fabs(base)))):
+                # next to zero nothing tells the parameter's scale but the residual: it may be an offset
+                step = own if 1e-3 * fabs(base) <= fabs(step) < own else 100 * step
             elif self.d[j] == 0 and base == 0 and change > 1e-3 * size and size > 0:
                 step *= sqrt(self.precision) * size / change
             else:

@@ -2,6 +2,7 @@
 #
 # Arithmetic on vectors as short as a fit has parameters, where NumPy's calls would cost more than the caller's own function.
 
+cdef double WIDE_SHARE = gslfit.bounds.WIDE
 cdef double TELLING = 1e-4      # relative distance from where a forward and a centred Jacobian together tell curvature
 cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
 cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
@@ -31,6 +32,25 @@ cdef cnp.ndarray copied(const double *a, Py_ssize_t n):
     return out
 
 
+def room(x, lower, upper):
+    """Return how much room bounds leave parameters at x, ndarray, shape (p,); 0 where there are none.
+
+    It is their width; where they are so wide apart that a value at x is lost in it, and where there is but one, it is the distance from the
+    nearer one, or the parameter's own size, whichever is larger.
+    """
+    cdef Py_ssize_t j, p = len(x)
+    cdef const double *at = numbers(x, p)
+    cdef const double *low = numbers(lower, p)
+    cdef const double *high = numbers(upper, p)
+    cdef cnp.ndarray out = new_vector(p)
+    cdef double width, span, own
+    for j in range(p):
+        width, span = high[j] - low[j], fmin(fabs(at[j] - low[j]), fabs(high[j] - at[j]))
+        own = fmax(span, fabs(at[j]))
+        data_of(out)[j] = 0. if not isfinite(span) else width if own >= WIDE_SHARE * width else own
+    return out
+
+
 cdef class Point:
     """Where a descent is.
 
@@ -53,6 +73,8 @@ cdef class Point:
         What is known of sum_i r_i d2r_i.
     held : tuple of int
         Parameters at a bound that chi-square pushes against.
+    room : ndarray, shape (p,)
+        How much room the bounds leave each parameter, see `room`.
     differences : Differences
     qr : ScaledQR
         The decomposition made last.
@@ -60,7 +82,7 @@ cdef class Point:
         Lengths of the first Jacobian's columns.
     """
 
-    cdef readonly object problem, first_norms
+    cdef readonly object problem, first_norms, room
     cdef readonly Differences differences
     cdef readonly ScaledQR qr
     cdef readonly Py_ssize_t n, p
@@ -68,7 +90,7 @@ cdef class Point:
     cdef public object x, r, J, second
     cdef public tuple held
     cdef public bint centred_from_now
-    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure
+    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
     cdef cnp.ndarray touches
     cdef bint before_central
     cdef gslfit_function c
@@ -83,23 +105,26 @@ cdef class Point:
         self.J, self.second = np.zeros((self.n, self.p), order="F"), np.zeros((self.p, self.p))
         self.held = ()
         self.last_x, self.last_r = self.x, self.r
-        self._reach()
+        self.room = room(self.x, self.lower, self.upper)
+        self.touches = TOUCH * self.room
+        self.bounded = bool(self.room.any())
         self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
 
-    cdef int _reach(self) except -1:
-        """How near to a bound counts as on it: the bounds transform comes ever closer and never there."""
-        cdef const double *low = numbers(self.lower, self.p)
-        cdef const double *high = numbers(self.upper, self.p)
-        cdef const double *x = numbers(self.x, self.p)
-        cdef double width, span
+    def begin(self):
+        """Take the Jacobian at the start, choose the bounds transforms by it, and return the internal start, ndarray, shape (p,)."""
+        cdef cnp.ndarray reach = new_vector(self.p)
+        cdef double norm = norm_of(numbers(self.r, self.n), self.n), own
         cdef Py_ssize_t j
-        self.touches = new_vector(self.p)
-        for j in range(self.p):
-            width, span = high[j] - low[j], fmin(fabs(x[j] - low[j]), fabs(high[j] - x[j]))
-            if isfinite(low[j]) or isfinite(high[j]):
-                self.bounded = True
-            data_of(self.touches)[j] = TOUCH * (width if isfinite(width) else fmax(span, fabs(x[j])) if isfinite(span) else 0.)
-        return 0
+        self.go_to(self.x, self.r, False)
+        v = self.x
+        if self.bounded:
+            for j in range(self.p):
+                own = norm / data_of(self.first_norms)[j]
+                data_of(reach)[j] = own if isfinite(own) else 0.
+            v = self.free.fit_bounds(self.x, reach)
+            self.last_x = self.free.external(v)         # the same but for rounding
+        self.taken_at = self.last_x
+        return v
 
     def leave_bounds(self):
         """Count nothing as on a bound that isn't exactly there: the residual may not be called any more."""
@@ -156,7 +181,9 @@ cdef class Point:
         cdef Py_ssize_t i, j
         try:
             self._go(v)
-            self.go_to(self.last_x, self.last_r, self.centred_from_now)
+            if self.taken_at is not self.last_x:
+                self.go_to(self.last_x, self.last_r, self.centred_from_now)
+                self.taken_at = self.last_x
             slopes = self.free.slopes(from_vector(v, 1.)) if self.bounded else None
             for j in range(self.p):
                 column, slope = data_of(self.J) + j * self.n, 1. if slopes is None else data_of(slopes)[j]
@@ -171,7 +198,7 @@ cdef class Point:
         """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
         cdef const double *norms
         cdef Py_ssize_t j
-        self.x, self.r = x, r
+        self.x, self.r, self.taken_at = x, r, None
         if self.exact:
             self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
         else:

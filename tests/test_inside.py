@@ -54,3 +54,44 @@ def test_where_it_cannot_be_told():
     with np.errstate(divide="ignore"):
         assert not stepped_inside(lambda x: np.log(x)*np.ones(3), given, start, low, high)
     assert not stepped_inside(lambda x: np.where(x > 0, np.nan, 1.)*np.ones(3), given, start, low, high)
+
+
+@pytest.mark.parametrize("scale", [1, 1e-12, 1e12])
+@pytest.mark.parametrize(("low", "high"), [(-1e4, 1e4), (-1e8, 1e8), (-1e20, 1e20), (-1e300, 1e300), (0, 1e8), (0, 1e20), (0, 1e300), (None,
+    1e20), (-1e20, None)])
+@pytest.mark.parametrize("start", [1.5, 0])
+def test_bounds_far_away(low, high, start, scale):
+    """Bounds that no value comes near change neither the result nor what it costs."""
+    y = scale*(2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size))
+    free, bounded = gslfit.Parameters(), gslfit.Parameters()
+    low, high = (bound and bound*max(scale, 1) for bound in (low, high))
+    free.add_many(("A", start*scale), ("t", 1.), ("c", 0.))
+    bounded.add("A", start*scale, True, low, high)
+    bounded.add("t", 1., True, low and low/max(scale, 1), high and high/max(scale, 1))
+    bounded.add("c", 0., True, low or -high, high)
+    calls = []
+    for p in (free, bounded):
+        out = gslfit.minimize(lambda p: p["A"]*np.exp(-X/p["t"]) + p["c"] - y, p)
+        assert out.success
+        assert out.errorbars
+        calls.append(out.nfev)
+    assert calls[1] <= 2*calls[0]
+    for name in free:
+        assert bounded[name].value == pytest.approx(free[name].value, rel=1e-6)
+        assert bounded[name].stderr == pytest.approx(free[name].stderr, rel=1e-4)
+
+
+@pytest.mark.parametrize("tiny", [1e-6, 1e-12, 1e-20, 1e-100, 1e-300])
+def test_a_start_next_to_zero(tiny):
+    """An offset that starts at nearly nothing is found as from 0: its own size says nothing of its scale."""
+    y = 2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size)
+    found = []
+    for start in (0., tiny):
+        p = gslfit.Parameters()
+        p.add_many(("A", 1.5), ("t", 1.), ("c", start))
+        out = gslfit.minimize(lambda p: p["A"]*np.exp(-X/p["t"]) + p["c"] - y, p)
+        assert out.success
+        assert out.errorbars
+        found.append([p["c"].value, p["c"].stderr, out.nfev])
+    assert found[1][:2] == pytest.approx(found[0][:2], rel=1e-6)
+    assert found[1][2] <= 2*found[0][2]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 # from the ground up; names on one line may not use each other
 LAYERS = [line.split() for line in """
 errors
-outcome pointers
+outcome pointers bounds
 _function
 report
 markup printfuncs
@@ -19,7 +19,6 @@ multifit
 expression
 _program
 formula _polish
-bounds
 _values
 parameter
 symbols
