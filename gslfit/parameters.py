@@ -3,6 +3,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from weakref import ref
 
+from gslfit._values import twins
 from gslfit.binding import Binding
 from gslfit.chain import chain
 from gslfit.errors import InputError, ParameterError, ParameterNameError
@@ -126,9 +127,8 @@ class Parameters(dict):
         ExpressionError
             If an expression names what isn't there, or they go round in a circle.
         """
-        own = self.copy()
-        for par in own.values():        # the binding keeps them: no circle that only the garbage collector would end
-            par._owner = own._ref
+        own = self._blank()
+        dict.update(own, twins(self, own._ref, own._ref))       # the binding keeps them: no circle for the garbage collector to end
         return Binding(own)
 
     # -- the dictionary --------------------------------------------------------------------------------------------------
@@ -233,16 +233,19 @@ class Parameters(dict):
 
     def copy(self) -> "Parameters":
         """Return Parameters of the same contents that share nothing but `user_data`, functions and the interpreter."""
+        new = self._blank()
+        dict.update(new, twins(self, new._ref, lambda: new))  # owners as `_own` has it
+        return new
+
+    __copy__ = copy
+
+    def _blank(self) -> "Parameters":
+        """Return Parameters that know the same functions and the same interpreter, with nothing in them yet."""
         new = type(self)()
         if self._symbols:
             new._symbols = self._symbols.copy()
         new._tied = self._tied
-        own, keep = new._ref, lambda: new                     # as `_own` has it
-        dict.update(new, {name: par._twin(own if par._expr is None else keep) for name, par in self.items()})
-        new._note()
         return new
-
-    __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameters":
         from copy import deepcopy

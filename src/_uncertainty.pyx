@@ -57,7 +57,7 @@ cdef class Errors:
 
     cdef object matrix(self, bint scaled):
         cdef Py_ssize_t i, j
-        out = np.empty((self.p, self.p))
+        out = zeros(self.p, self.p, False)
         for i in range(self.p):
             for j in range(self.p):
                 data_of(out)[i * self.p + j] = self.correlation(i, j) * (self.s[i] if scaled else 1.) * (self.s[j] if scaled else 1.)

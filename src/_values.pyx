@@ -86,7 +86,8 @@ cdef class Slots:
     cdef int settle(self) except -1:
         """Ask for the error and the correlations."""
         call, name = self.pending
-        self.error, self.correlations = call(name)
+        self.error, correlations = call(name)
+        self.correlations = None if correlations is None else dict(correlations)        # copies of this one ask too
         self.pending = None
         return 0
 
@@ -102,19 +103,36 @@ cdef class Slots:
         """Return whether the value waits to be evaluated."""
         return self.number is WAITING
 
-    def _twin(self, owner):
-        """Return a parameter of the same contents, with another owner."""
+    cdef Slots twin(self, object owner):
+        """A parameter of the same contents, with another owner."""
         cdef Slots new = type(self).__new__(type(self))
-        new._take(self)
+        new.take(self)
         new._owner = owner
         return new
 
     def _take(self, Slots other):
         """Take everything from another parameter but its owner."""
+        self.take(other)
+
+    cdef int take(self, Slots other) except -1:
         self.name, self._vary, self._expr, self._min, self._max = other.name, other._vary, other._expr, other._min, other._max
-        self.number, self.error, self.init_value = other.number, other.stderr, other.init_value
+        self.number, self.error, self.init_value, self.pending = other.number, other.error, other.init_value, other.pending
         self.brute_step, self.user_data = other.brute_step, other.user_data
-        self.correlations, self.pending = None if other.correl is None else dict(other.correl), None
+        self.correlations = None if other.correlations is None else dict(other.correlations)
+        return 0
+
+
+def twins(params, owner, tied):
+    """Return a dict of parameters of the same contents, those with an expression owned by `tied`, their values waiting to be evaluated."""
+    cdef Slots par, new
+    cdef dict out = {}
+    for name, parameter in params.items():
+        par = parameter
+        new = par.twin(owner if par._expr is None else tied)
+        if par._expr is not None:
+            new.number = WAITING
+        out[name] = new
+    return out
 
 
 cdef double limit_of(object bound, double none) except? -1:

@@ -102,12 +102,14 @@ cdef class Point:
         self.p, self.n = len(self.lower), len(self.r)
         self.exact = self.jac is not None
         self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
-        self.J, self.second = np.zeros((self.n, self.p), order="F"), np.zeros((self.p, self.p))
+        self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
         self.held = ()
         self.last_x, self.last_r = self.x, self.r
-        self.room = room(self.x, self.lower, self.upper)
-        self.touches = TOUCH * self.room
-        self.bounded = bool(self.room.any())
+        self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
+            self.bounded = self.bounded or data_of(self.room)[j] != 0
         self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
 
     def begin(self):
@@ -128,7 +130,7 @@ cdef class Point:
 
     def leave_bounds(self):
         """Count nothing as on a bound that isn't exactly there: the residual may not be called any more."""
-        self.touches = np.zeros(self.p)
+        self.touches = zeros(1, self.p, False)
 
     # what a GSL solver sees
 

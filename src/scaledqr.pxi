@@ -319,7 +319,7 @@ cdef class ScaledQR:
         very small units overflow.
         """
         cdef Py_ssize_t i, j, c, k = self.rank
-        out = np.zeros((self.p, k))
+        out = zeros(self.p, k, False)
         cdef double *W = data_of(out)
         for c in range(k):              # column c of R^-1
             for i in range(c, -1, -1):
@@ -335,6 +335,8 @@ cdef class ScaledQR:
         A column without effect stands alone; of columns that only act together all are named.
         """
         cdef Py_ssize_t i, j, c, k = self.rank
+        if k == self.count:
+            return []
         work = np.zeros(self.p)
         cdef double *z = data_of(work)
         found = set()

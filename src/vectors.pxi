@@ -21,6 +21,13 @@ cdef inline cnp.ndarray new_vector(Py_ssize_t n):
     return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
 
 
+cdef inline cnp.ndarray zeros(Py_ssize_t n, Py_ssize_t p, bint columns):
+    """An n x p array of zeros, row by row or column by column."""
+    cdef cnp.npy_intp[2] shape
+    shape[0], shape[1] = n, p
+    return cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, columns)
+
+
 cdef inline double *data_of(object array) noexcept:
     """Where an array's numbers are."""
     return <double *>cnp.PyArray_DATA(array)
