@@ -48,7 +48,7 @@ def native_residual(formula: Formula, params: Parameters, x: Sequence[np.ndarray
     bare = params.copy()
     for parameter in bare.values():
         if parameter.expr is None and parameter.vary:
-            parameter.set(min=None, max=None)
+            parameter.set(min=-np.inf, max=np.inf)      # lmfit's Parameter leaves a bound that is None as it is
     folded = fold(formula, bare, idle=True)
     program, names = folded.program, folded.names
     points = np.array([np.asarray(row, float) for row in x])

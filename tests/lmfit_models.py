@@ -366,6 +366,16 @@ def fits_from_guesses(M):
     return out
 
 
+@behaviour()
+def fits_that_end_on_a_bound(M):
+    out = {}
+    for slope in (-.3, -.1, .1, .3):        # a peak on a slope is as far from Gaussian as a fraction allows
+        model, y = M.models.PseudoVoigtModel(), PEAK + slope*x
+        result = model.fit(y, model.guess(y, x=x), x=x)
+        out[str(slope)] = [float(result.chisqr), float(result.params["fraction"].value > .5)]
+    return out
+
+
 @behaviour(differs="guesses")
 def guess_of_a_peak(M):
     return M.models.GaussianModel().guess(PEAK, x=x)

@@ -161,7 +161,7 @@ class Minimizer:
         result.message = "Fit succeeded." if outcome.success else outcome.message
         if outcome.ier in STOPPED:
             result.aborted, result.errorbars = True, False
-            result.message = STOPPED[outcome.ier].format(self.max_nfev)
+            result.message = STOPPED[outcome.ier].format(outcome.nfev if self.max_nfev is None else self.max_nfev)
         without_errors(result, stopped=result.aborted)
         if not result.errorbars and not result.aborted:
             result.message = f"{result.message} Could not estimate error-bars. {outcome.message if outcome.success else ''}".rstrip()

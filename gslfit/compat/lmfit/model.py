@@ -114,7 +114,7 @@ KNOWN = frozenset({*FIELDS, "init_values", "nvarys", "ndata", "nfree", "chisqr",
 def _in_manner(found: Any, limit: Any) -> None:
     """Bring messages and missing errors of a least-squares fit to lmfit's manner."""
     if found.ier in STOPPED:
-        found.aborted, found.errorbars, found.message = True, False, STOPPED[found.ier].format(limit)
+        found.aborted, found.errorbars, found.message = True, False, STOPPED[found.ier].format(found.nfev if limit is None else limit)
     elif found.success:
         found.message = "Fit succeeded." if found.errorbars else f"Fit succeeded. Could not estimate error-bars. {found.message}"
     without_errors(found, stopped=found.aborted)
