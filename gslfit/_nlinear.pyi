@@ -1,12 +1,10 @@
-from collections.abc import Callable
 from typing import Any
 
 from numpy import float64
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from typing_extensions import Self, disjoint_base
 
-from gslfit._function import Function_fdf
-from gslfit.outcome import Outcome
+from gslfit._multifit import _Solver  # each extension has its own, of the same members
 
 _Floats = NDArray[float64]
 
@@ -15,32 +13,6 @@ SCALE: tuple[str, ...]
 SOLVER: tuple[str, ...]
 LARGE_TRS: tuple[str, ...]
 LARGE_SOLVER: tuple[str, ...]
-
-@disjoint_base
-class _Solver:
-    @property
-    def n(self) -> int: ...
-    @property
-    def p(self) -> int: ...
-    @property
-    def x(self) -> _Floats: ...
-    @property
-    def dx(self) -> _Floats: ...
-    @property
-    def f(self) -> _Floats: ...
-    @property
-    def niter(self) -> int: ...
-    @property
-    def nfev(self) -> int: ...
-    @property
-    def njev(self) -> int: ...
-    @property
-    def rejected(self) -> int: ...
-    def set(self, f: Function_fdf, x: ArrayLike, weights: ArrayLike | None = None) -> None: ...
-    def iterate(self) -> int: ...
-    def solve(self, xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_iter: int = 200, max_nfev: int = 0,
-              callback: Callable[[Any], object] | None = None) -> Outcome: ...
-    def position(self) -> _Floats: ...
 
 @disjoint_base
 class NonlinearSolver(_Solver):
