@@ -11,6 +11,7 @@ cimport numpy as cnp
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport int8_t, int32_t, uintptr_t
+from libc.string cimport memset
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
@@ -58,9 +59,21 @@ cdef int pulse(void *who, long done) noexcept with gil:
     return (<_Caller>who).ask(done)
 
 
-cdef int view(rows_view *v, object array, tuple shape, long points, str name) except -1:
+cdef bint fits(cnp.ndarray array, cnp.ndarray y, int last) noexcept:
+    """Whether an array's axes but the last `last` are those of the batch, y's but its last."""
+    cdef int k, axes = cnp.PyArray_NDIM(y) - 1
+    if cnp.PyArray_NDIM(array) != axes + last:
+        return False
+    for k in range(axes):
+        if cnp.PyArray_DIM(array, k) != cnp.PyArray_DIM(y, k):
+            return False
+    return True
+
+
+cdef int view(rows_view *v, cnp.ndarray array, cnp.ndarray y, long points, str name) except -1:
     """Describe an array of shape (..., n), or (n,) for all fits."""
-    cdef int kind
+    cdef int k, kind, axes = cnp.PyArray_NDIM(array) - 1
+    v.swapped = False
     if array.dtype is F8:                   # what most are, and small fits feel every lookup
         kind = KIND_F8
     else:
@@ -68,28 +81,33 @@ cdef int view(rows_view *v, object array, tuple shape, long points, str name) ex
         if code not in KINDS:
             raise InputError(f"{name} has dtype {array.dtype}, which is not read in place; convert it to float64")
         kind = KINDS[code]
-    if array.shape[-1:] != (points,) or (array.ndim > 1 and array.shape[:-1] != shape):
-        raise InputError(f"{name} has shape {array.shape}, and {(*shape, points)} or {(points,)} is needed")
-    if array.ndim > MAX_AXES:
-        raise InputError(f"{name} has {array.ndim} dimensions; {MAX_AXES} is the most")
+        v.swapped = not array.dtype.isnative
+    if axes < 0 or cnp.PyArray_DIM(array, axes) != points or (axes > 0 and not fits(array, y, 1)):
+        shape = tuple((<object>y).shape[:-1])
+        raise InputError(f"{name} has shape {(<object>array).shape}, and {(*shape, points)} or {(points,)} is needed")
+    if axes >= MAX_AXES:
+        raise InputError(f"{name} has {axes + 1} dimensions; {MAX_AXES} is the most")
     v.data = <const char *>cnp.PyArray_DATA(array)
     v.kind = kind
-    v.swapped = not array.dtype.isnative
-    v.axes = array.ndim - 1
-    v.step = array.strides[-1]
-    cdef int k
-    for k in range(v.axes):
-        v.shape[k] = array.shape[k]
-        v.strides[k] = array.strides[k]
+    v.axes = axes
+    v.step = cnp.PyArray_STRIDE(array, axes)
+    for k in range(axes):
+        v.shape[k] = cnp.PyArray_DIM(array, k)
+        v.strides[k] = cnp.PyArray_STRIDE(array, k)
     return 0
 
 
-cdef void *out(object array, dtype, tuple shape, str name) except? NULL:
-    """Where results go; NULL for None."""
-    if array is None:
+cdef void *out(object given, dtype, cnp.ndarray y, str name, int p=-1, int q=-1) except? NULL:
+    """Where results go, an array of shape (...), with p (..., p), with q too (..., p, q); NULL for None."""
+    cdef cnp.ndarray array
+    cdef int axes = cnp.PyArray_NDIM(y) - 1
+    if given is None:
         return NULL
-    if (array.dtype is not dtype and array.dtype != dtype) or array.shape != shape or not (
-            array.flags.c_contiguous and array.flags.writeable):
+    array = given
+    sound = fits(array, y, (p >= 0) + (q >= 0)) and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISWRITEABLE(array)
+    if not sound or (array.dtype is not dtype and array.dtype != dtype) or (p >= 0 and cnp.PyArray_DIM(array, axes) != p) or (
+            q >= 0 and cnp.PyArray_DIM(array, axes + 1) != q):
+        shape = (*(<object>y).shape[:-1], *(size for size in (p, q) if size >= 0))
         raise InputError(f"{name} must be a writeable contiguous array of {np.dtype(dtype)}, shape {shape}")
     return cnp.PyArray_DATA(array)
 
@@ -155,7 +173,7 @@ cdef class _View:
     cdef rows_view *starts
     cdef object kept
 
-    def __cinit__(self, Outside owner, start, bint scaled, redchi, tied, tied_errors, tuple shape):
+    def __cinit__(self, Outside owner, start, bint scaled, redchi, tied, tied_errors, cnp.ndarray y):
         cdef int k
         self.facts = owner.facts
         if len(start) != self.facts.p:
@@ -165,11 +183,11 @@ cdef class _View:
             raise MemoryError
         self.kept = [np.asarray(array)[..., None] for array in start]
         for k in range(self.facts.p):
-            view(&self.starts[k], self.kept[k], shape, 1, f"start[{k}]")
+            view(&self.starts[k], self.kept[k], y, 1, f"start[{k}]")
         self.facts.starts, self.facts.scaled = self.starts, scaled
-        self.facts.redchi = <double *>out(redchi, F8, shape, "redchi")
-        self.facts.tied_values = <double *>out(tied, F8, (*shape, owner.tied), "tied")
-        self.facts.tied_errors = <double *>out(tied_errors, F8, (*shape, owner.tied), "tied_errors")
+        self.facts.redchi = <double *>out(redchi, F8, y, "redchi")
+        self.facts.tied_values = <double *>out(tied, F8, y, "tied", owner.tied)
+        self.facts.tied_errors = <double *>out(tied_errors, F8, y, "tied_errors", owner.tied)
         if redchi is None or (owner.tied and (tied is None or tied_errors is None)):
             raise InputError("redchi, and with expressions tied and tied_errors, are needed with an outside")
 
@@ -238,38 +256,40 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
         raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
                          f"and got {len(x)} and {len(inputs)}")
-    shape, points = y.shape[:-1], y.shape[-1]
+    cdef cnp.ndarray curves = y
+    cdef int p = code.nfree
+    cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
     cdef _View outer = None
     b.outside = NULL
     if outside is not None:
-        if variance is None or outside.facts.p != code.nfree:
-            raise InputError(f"an outside of {outside.facts.p} free variables for a program of {code.nfree}, "
+        if variance is None or outside.facts.p != p:
+            raise InputError(f"an outside of {outside.facts.p} free variables for a program of {p}, "
                              f"{'without' if variance is None else 'with'} room for their errors")
-        outer = _View(outside, start, scaled, redchi, tied, tied_errors, shape)
+        outer = _View(outside, start, scaled, redchi, tied, tied_errors, curves)
         b.outside = &outer.facts
     b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
     b.options.covariance = covariance is not None or (outside is not None and outside.tied > 0)
     b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
-    b.fits, b.points = prod(shape), points
+    b.fits, b.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
     b.weighted = 0 if weights is None else 2 if errors else 1
-    b.v = <double *>out(v, F8, (*shape, code.nfree), "v")
-    b.chisqr = <double *>out(chisqr, F8, shape, "chisqr")
-    b.nfev = <int32_t *>out(nfev, I4, shape, "nfev")
-    b.count = <int32_t *>out(count, I4, shape, "count")
-    b.status = <int8_t *>out(status, I1, shape, "status")
-    b.variance = <double *>out(variance, F8, (*shape, code.nfree), "variance")
-    b.covariance = <double *>out(covariance, F8, (*shape, code.nfree, code.nfree), "covariance")
-    b.gradient = <double *>out(gradient, F8, shape, "gradient")
-    view(&b.y, y, shape, points, "y")
+    b.v = <double *>out(v, F8, curves, "v", p)
+    b.chisqr = <double *>out(chisqr, F8, curves, "chisqr")
+    b.nfev = <int32_t *>out(nfev, I4, curves, "nfev")
+    b.count = <int32_t *>out(count, I4, curves, "count")
+    b.status = <int8_t *>out(status, I1, curves, "status")
+    b.variance = <double *>out(variance, F8, curves, "variance", p)
+    b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
+    b.gradient = <double *>out(gradient, F8, curves, "gradient")
+    view(&b.y, curves, curves, points, "y")
     for k, array in enumerate(x):
-        view(&b.x[<int>k], array, shape, points, f"x[{k}]")
+        view(&b.x[<int>k], array, curves, points, f"x[{k}]")
     if weights is not None:
-        view(&b.weights, weights, shape, points, "yerr" if errors else "weights")
+        view(&b.weights, weights, curves, points, "yerr" if errors else "weights")
     given = [np.asarray(array)[..., None] for array in inputs]
     for k, array in enumerate(given):
-        view(&b.inputs[<int>k], array, shape, 1, f"inputs[{k}]")
-    status[...] = 0
+        view(&b.inputs[<int>k], array, curves, 1, f"inputs[{k}]")
+    memset(b.status, 0, b.fits)
     caller.progress = progress
     b.pulse, b.who = pulse, <void *>caller
     if not b.fits:

@@ -269,6 +269,7 @@ static void thread_free(thread *t) {
     long_fit_free(t->long_fit);
     if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
     free(t->boxes);
+    free(t->nothing);
     free(t->memory);
 }
 
@@ -303,12 +304,22 @@ static int rows_room(thread *t) {
     return 0;
 }
 
+static int covariances_room(thread *t) {
+    const long p = t->batch->program->nfree, size = TRIANGLE(p) * LANES;
+    t->nothing = malloc((size + p * LANES + TRIANGLE(p) + 1) * sizeof(double));
+    if (!t->nothing) return -1;
+    t->diagonal = t->nothing + size;
+    t->outer = t->diagonal + p * LANES;
+    for (long k = 0; k < size; k++) t->nothing[k] = NAN;
+    return 0;
+}
+
 /* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */
 static int thread_init(thread *t) {
     worker *w = &t->worker;
     batch *b = t->batch;
     t->patience = b->points < CLOCKED ? (int)(CLOCKED / (b->points + 1)) : 1;
-    for (int k = 0; k < TRIANGLE(b->program->nfree); k++) t->nothing[k * LANES] = NAN;
+    if (covariances_room(t)) return -1;
     *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = workspace_new(b->program);
     const int *bounds = b->outside && b->outside->bounded ? b->outside->bounds : NULL;

@@ -28,8 +28,8 @@ typedef struct {
     double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
     const double *row_x[MAX_VARIABLES];
-    double nothing[MAX_FREE * (MAX_FREE + 1) / 2 * LANES], diagonal[MAX_FREE * LANES];
-    double outer[MAX_FREE * (MAX_FREE + 1) / 2];          /* a covariance as the caller sees it */
+    double *nothing, *diagonal;   /* covariances: of a fit that was none, and of GSL's where only the diagonal is wanted */
+    double *outer;                /* one as the caller sees it */
     char apart[64];               /* from the next thread's */
 } thread;
 
