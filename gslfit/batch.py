@@ -18,7 +18,7 @@ import numpy as np
 
 from gslfit._batch import KINDS, Outside, run
 from gslfit.batchresult import STATISTICS, BatchResult, Columns, Data
-from gslfit.bounds import INSIDE, NEAR, WIDE
+from gslfit.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.folding import Folded, fold
 from gslfit.formula import Formula
@@ -444,7 +444,7 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | Non
 @lru_cache(maxsize=64)
 def outside_of(folded: Folded) -> Outside:
     """The bounds and expressions of a program with Parameters folded in, as the engine wants them."""
-    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE)
+    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
 
 
 class _Arrays:

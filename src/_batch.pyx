@@ -121,8 +121,8 @@ cdef class Outside:
         For each free variable how many bounds count, both of them (infinite for none), the one that is counted from, and the other.
     expressions : sequence of Program
         Programs without independent variables: a value of the free variables, and its derivatives by them.
-    inside, beside, wide : float
-        `INSIDE`, `NEAR` and `WIDE` of `gslfit.bounds`.
+    inside, beside, wide, out : float
+        `INSIDE`, `NEAR`, `WIDE` and `FAR` of `gslfit.bounds`.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ cdef class Outside:
     cdef object kept
     cdef readonly int tied
 
-    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide):
+    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide, double out):
         cdef int k, p = len(boxes)
         self.tied = len(expressions)
         self.bounds = <int *>PyMem_Malloc((p + 1)*sizeof(int))
@@ -155,7 +155,7 @@ cdef class Outside:
         self.facts.p, self.facts.bounds, self.facts.boxes = p, self.bounds, self.boxes
         self.facts.tied, self.facts.expressions = self.tied, self.programs
         self.facts.bounded = any(each[0] for each in boxes)
-        self.facts.inside, self.facts.beside, self.facts.wide = inside, beside, wide
+        self.facts.inside, self.facts.beside, self.facts.wide, self.facts.out = inside, beside, wide, out
 
     def __dealloc__(self):
         PyMem_Free(self.bounds)

@@ -40,7 +40,7 @@ cdef extern from "batch.h" nogil:
         int p, bounded
         const int *bounds
         const box *boxes
-        double inside, beside, wide
+        double inside, beside, wide, out
         const rows_view *starts
         int scaled, tied
         const program *const *expressions

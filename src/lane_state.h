@@ -25,6 +25,7 @@ struct lane_box {
     int bounds;           /* how many: 0, 1 or 2 */
     row near, far, size;  /* the bound counted from, the other one, and the start's distance from the one, or the other's (two bounds) */
     row wide;             /* 1 where of two bounds the far one is out of sight: size is then the start's distance */
+    row out;              /* 1 where no bound is in sight: the variable is v, held between near and far */
 };
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */

@@ -53,6 +53,12 @@ static void outer(const lane_box *b, const double *in, double *value, double *sl
                 d = choose(wide, slope_wide, d);
             }
         }
+        const vm out = load(b->out + h) != 0.0;
+        if (any(out)) {
+            const vm above = v > vmax(near, far), below = v < vmin(near, far);
+            x = choose(out, choose(above, vmax(near, far), choose(below, vmin(near, far), v)), x);
+            d = choose(out, choose(EITHER(above, below), SPLAT(0.0), SPLAT(1.0)), d);
+        }
         store(value + h, x);
         store(slope + h, d);
     }
@@ -73,6 +79,7 @@ static void copy_box(lane_box *to, int l, const lane_box *from, int m) {
     to->far[l] = from->far[m];
     to->size[l] = from->size[m];
     to->wide[l] = from->wide[m];
+    to->out[l] = from->out[m];
 }
 
 /* ---- steps ---- */

@@ -39,10 +39,13 @@ static double enter(const outside *o, int k, double value, lane_box *to, int lan
     const box *b = o->boxes + k;
     const double at = step_inside(o, b, value), distance = at - b->near, width = b->far - b->near;
     const int parabola = o->bounds[k] == 1 || fabs(distance) < o->wide * fabs(width);
+    const int out = fmin(at - b->low, b->high - at) > o->out * (at != 0 ? fabs(at) : 1);
     to->near[lane] = b->near;
     to->far[lane] = b->far;
     to->size[lane] = parabola ? distance : width;
     to->wide[lane] = o->bounds[k] == 2 && parabola;
+    to->out[lane] = out;
+    if (out) return at;
     if (!parabola) return angle(b, at);
     return isfinite(distance) && distance != 0 ? sqrt(3) : NAN;
 }

@@ -20,7 +20,7 @@ typedef struct {
     int bounded;           /* whether any has bounds */
     const int *bounds;     /* how many each of them has: 0, 1 or 2 */
     const box *boxes;
-    double inside, beside, wide;  /* bounds.py's INSIDE, NEAR and WIDE */
+    double inside, beside, wide, out;  /* bounds.py's INSIDE, NEAR, WIDE and FAR */
     const rows_view *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are to be multiplied by the reduced chi-square */
     int tied;              /* expressions: programs without independent variables, of the free variables */

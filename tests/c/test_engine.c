@@ -280,7 +280,7 @@ static void test_bounds(void) {
     peaks *plain = make_peaks(), *within = make_peaks();
     double redchi[FITS];
     rows_view starts[4];
-    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .inside = .01, .beside = 1e-9, .wide = 1e-6, .starts = starts,
+    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);
     batch_run(&a);
