@@ -15,7 +15,8 @@ from libc.string cimport memset
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
-    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, rows_view,
+    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, box_prepare,
+    rows_view,
 )
 from batch cimport outside as outside_t
 from gsl cimport gsl_set_error_handler_off
@@ -147,6 +148,7 @@ cdef class Outside:
             raise MemoryError
         for k in range(p):
             self.bounds[k], self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
+            box_prepare(&self.boxes[k], inside, beside)
         for k in range(self.tied):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
@@ -155,7 +157,7 @@ cdef class Outside:
         self.facts.p, self.facts.bounds, self.facts.boxes = p, self.bounds, self.boxes
         self.facts.tied, self.facts.expressions = self.tied, self.programs
         self.facts.bounded = any(each[0] for each in boxes)
-        self.facts.inside, self.facts.beside, self.facts.wide, self.facts.out = inside, beside, wide, out
+        self.facts.wide, self.facts.out = wide, out
 
     def __dealloc__(self):
         PyMem_Free(self.bounds)

@@ -40,7 +40,7 @@ cdef extern from "batch.h" nogil:
         int p, bounded
         const int *bounds
         const box *boxes
-        double inside, beside, wide, out
+        double wide, out
         const rows_view *starts
         int scaled, tied
         const program *const *expressions
@@ -68,4 +68,5 @@ cdef extern from "batch.h" nogil:
         int8_t *status
         int (*pulse)(void *who, long done) noexcept nogil
         void *who
+    void box_prepare(box *b, double inside, double beside)
     int batch_run(batch *b)

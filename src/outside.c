@@ -6,22 +6,27 @@
 
 /* ---- bounds ---- */
 
-/* A start that lies on a bound or next to it, moved inside. */
-static double step_inside(const outside *o, const box *b, double value) {
+void box_prepare(box *b, double inside, double beside) {
     for (int side = 0; side < 2; side++) {
-        const double bound = side ? b->high : b->low;
-        if (!isfinite(bound) || !(fabs(value - bound) <= o->beside * fabs(bound))) continue;
-        const double step = fmin(o->inside * (bound != 0 ? fabs(bound) : 1), o->inside * fabs(b->high - b->low));
-        value = side ? bound - step : bound + step;
+        const double bound = side ? b->high : b->low, step = inside * (bound != 0 ? fabs(bound) : 1);
+        b->beside[side] = isfinite(bound) ? beside * fabs(bound) : -1;
+        b->step[side] = fmin(step, inside * fabs(b->high - b->low));
     }
+    b->width = b->far - b->near;
+    b->per_root = 1 / sqrt(fabs(b->width));
+}
+
+/* A start that lies on a bound or next to it, moved inside. */
+static double step_inside(const box *b, double value) {
+    if (fabs(value - b->low) <= b->beside[0]) value = b->low + b->step[0];
+    if (fabs(value - b->high) <= b->beside[1]) value = b->high - b->step[1];
     return value;
 }
 
 /* Between two bounds; a quotient of roots: a small distance below a huge bound is not lost. */
 static double angle(const box *b, double value) {
-    const double width = sqrt(fabs(b->far - b->near));
-    if ((value - b->near) / (b->far - b->near) <= 0.5) return 2 * asin(sqrt(fabs(value - b->near)) / width);
-    return 3.14159265358979323846 - 2 * asin(sqrt(fabs(b->far - value)) / width);
+    if (fabs(value - b->near) <= 0.5 * fabs(b->width)) return 2 * asin(sqrt(fabs(value - b->near)) * b->per_root);
+    return 3.14159265358979323846 - 2 * asin(sqrt(fabs(b->far - value)) * b->per_root);
 }
 
 static double start_of(const outside *o, int k, long id) {
@@ -37,12 +42,12 @@ static double start_of(const outside *o, int k, long id) {
 /* Put one variable's bounds into a lane, and give the start that stands for `value`. */
 static double enter(const outside *o, int k, double value, lane_box *to, int lane) {
     const box *b = o->boxes + k;
-    const double at = step_inside(o, b, value), distance = at - b->near, width = b->far - b->near;
-    const int parabola = o->bounds[k] == 1 || fabs(distance) < o->wide * fabs(width);
-    const int out = fmin(at - b->low, b->high - at) > o->out * (at != 0 ? fabs(at) : 1);
+    const double at = step_inside(b, value), distance = at - b->near, below = at - b->low, above = b->high - at;
+    const int parabola = o->bounds[k] == 1 || fabs(distance) < o->wide * fabs(b->width);
+    const int out = (below < above ? below : above) > o->out * (at != 0 ? fabs(at) : 1);
     to->near[lane] = b->near;
     to->far[lane] = b->far;
-    to->size[lane] = parabola ? distance : width;
+    to->size[lane] = parabola ? distance : b->width;
     to->wide[lane] = o->bounds[k] == 2 && parabola;
     to->out[lane] = out;
     if (out) return at;

@@ -13,6 +13,7 @@
 typedef struct {
     double low, high; /* infinite for none */
     double near, far; /* the bound counted from, and the other one */
+    double beside[2], step[2], width, per_root; /* box_prepare's: how near to low or high is on it, the step inside; 1/sqrt of the width */
 } box;
 
 typedef struct {
@@ -20,7 +21,7 @@ typedef struct {
     int bounded;           /* whether any has bounds */
     const int *bounds;     /* how many each of them has: 0, 1 or 2 */
     const box *boxes;
-    double inside, beside, wide, out;  /* bounds.py's INSIDE, NEAR, WIDE and FAR */
+    double wide, out;      /* bounds.py's WIDE and FAR */
     const rows_view *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are to be multiplied by the reduced chi-square */
     int tied;              /* expressions: programs without independent variables, of the free variables */
@@ -28,6 +29,9 @@ typedef struct {
     double *redchi;                     /* (fits) */
     double *tied_values, *tied_errors;  /* (fits, tied) */
 } outside;
+
+/* Work out what is the same for all fits; inside and beside are bounds.py's INSIDE and NEAR. */
+void box_prepare(box *b, double inside, double beside);
 
 /* A fit's start as the caller gave it, and as the lanes have it; its bounds go into a lane of the boxes (NULL where there are none). */
 void outside_start(const outside *o, long id, double *given, double *v, lane_box *boxes, int lane);

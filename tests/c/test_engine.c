@@ -275,15 +275,17 @@ static void test_weights_and_types(void) {
 /* within bounds that are not reached a fit ends where it does without them: in the lanes, by GSL, and whatever the far bound */
 static void test_bounds(void) {
     static const int bounds[] = {2, 1, 0, 2};
-    static const box boxes[] = {{-9, 9, -9, 9}, {0, INFINITY, 0, INFINITY}, {-INFINITY, INFINITY, -INFINITY, INFINITY}, {.01, 1e9, .01, 1e9}};
+    box boxes[] = {{.low = -9, .high = 9, .near = -9, .far = 9}, {.low = 0, .high = INFINITY, .near = 0, .far = INFINITY},
+                   {.low = -INFINITY, .high = INFINITY}, {.low = .01, .high = 1e9, .near = .01, .far = 1e9}};
     program p = checked(peak_program);
     peaks *plain = make_peaks(), *within = make_peaks();
     double redchi[FITS];
     rows_view starts[4];
-    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,
+    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);
     batch_run(&a);
+    for (int k = 0; k < 4; k++) box_prepare(boxes + k, .01, 1e-9);
     for (int k = 0; k < 4; k++) starts[k] = doubles(within->start + k, FITS, 4);
     for (int method = METHOD_AUTO; method <= METHOD_TRUST; method++) {
         batch b = batch_of(&p, within, FITS, 2);
