@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,13 +195,13 @@ def _sort(source: FormulaLike, x: Any, start: Mapping[str, Any] | None, keywords
             if name in several:
                 raise InputError(f"{name!r} is given twice, in x and as a keyword")
             several[name] = rest.pop(name)
-    strange = [name for name in several if name not in formula.independent]
-    absent = [name for name in formula.independent if name not in several]
-    if strange or absent:
+    if several.keys() != set(formula.independent):
+        strange = [name for name in several if name not in formula.independent]
+        absent = [name for name in formula.independent if name not in several]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: np.asarray(value) for name, value in (start or {}).items()}
-    twice = sorted(set(given) & set(rest))
+    given = {name: np.asarray(value) for name, value in start.items()} if start else {}
+    twice = sorted(given.keys() & rest)
     if twice:
         raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
     return formula, tuple(_variable(name, several[name], shape, n) for name in formula.independent), given | rest
@@ -303,7 +304,7 @@ def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.nd
     except ExpressionError as error:
         return Job(formula, parameters, None, str(error), known, starts)
     for name in (*folded.names, *per_fit):
-        if starts[name].ndim == 0 and not np.isfinite(starts[name]):
+        if starts[name].ndim == 0 and not isfinite(starts[name]):
             raise ParameterError(f"parameter {name!r} has the value {starts[name]}; give it a finite one")
     return Job(formula, parameters, folded, "", folded.names, starts)
 

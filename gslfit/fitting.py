@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,9 @@ class _Curve:
         self.y = np.ascontiguousarray(y, float)
         self.x = [np.ascontiguousarray(array, float) for array in xs]
         self.weights = None if weights is None else np.ascontiguousarray(weights, float)
+        # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
+        if all(isfinite(array.dot(array)) for array in (self.y, *self.x, *(() if self.weights is None else (self.weights,)))):
+            return
         named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
         if self.weights is not None:
             named.append(("weights", self.weights))
@@ -122,18 +126,17 @@ class _Curve:
 
 def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
     """Fit by the engine, polish, and ask `minimize` in doubt."""
-    p = len(folded.names)
-    start = np.array([job.start[name] for name in folded.names], float)
+    p, n = len(folded.names), len(curve.y)
+    start = [float(job.start[name]) for name in folded.names]
     inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
-    v = start.copy()
-    chisqr, gradient, nfev, count, status = (np.empty(1), np.empty(1), np.empty(1, np.int32), np.empty(1, np.int32), np.empty(1, np.int8))
-    covariance = np.empty((1, p, p))
-    program, method, n = folded.program, options["method"], len(curve.y)
-    run(program, curve.y[None], curve.x, v[None], chisqr=chisqr, nfev=nfev, count=count, status=status, weights=curve.weights,
+    v, covariance, numbers = np.array(start), np.empty((1, p, p)), np.empty((2, 1))
+    counts, status = np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    program, method = folded.program, options["method"]
+    run(program, curve.y[None], curve.x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
-        gradient=gradient, **bounds_of(folded, start))
-    evaluations, good, whole = int(nfev[0]), int(status[0]) in GOOD, covariance[0]
+        gradient=numbers[1], **bounds_of(folded, v))
+    evaluations, good, whole = counts.item(0), status.item() in GOOD, covariance[0]
     if method != "auto":
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
@@ -163,42 +166,55 @@ def bounds_of(folded: Folded, start: np.ndarray) -> dict[str, Any]:
             "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
 
 
-def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, covariance: np.ndarray, start: np.ndarray,
+def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, covariance: np.ndarray, start: list[float],
             evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
     """The result of a fit by the engine."""
     names, p = folded.names, len(folded.names)
     if scale_covar:
         n = len(residual)
-        covariance = covariance * (float(residual @ residual) / (n - p) if n > p else np.nan)
-    errors = np.sqrt(covariance.diagonal())
-    params = _with_values(job, folded, values, errors, covariance, start)
-    return FitResult(params=params, method="fit", success=bool(good), errorbars=bool(np.isfinite(errors).all()), message=message,
+        covariance = covariance * (float(residual @ residual) / (n - p) if n > p else nan)
+    errors = [sqrt(variance) if variance >= 0 else nan for variance in covariance.diagonal().tolist()]
+    params = _with_values(job, folded, values.tolist(), errors, covariance, start)
+    return FitResult(params=params, method="fit", success=bool(good), errorbars=all(map(isfinite, errors)), message=message,
                      ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,
-                     covar=covariance, init_vals=start.tolist())
+                     covar=covariance, init_vals=start)
 
 
-def _with_values(job: Job, folded: Folded, values: np.ndarray, errors: np.ndarray, covariance: np.ndarray, start: np.ndarray) -> Parameters:
+class _Spread:
+    """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
+
+    def __init__(self, names: tuple[str, ...], errors: list[float], tied: dict[str, float], covariance: np.ndarray):
+        self.errors, self.covariance = dict(zip(names, errors, strict=True)), covariance
+        self.tied = tied
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
+        own = self.errors.get(name)
+        if own is None:
+            return self.tied.get(name, 0.0), None
+        row = self.covariance[list(self.errors).index(name)].tolist()
+        found = {other: c / own / error for (other, error), c in zip(self.errors.items(), row, strict=True) if error * own != 0}
+        return (own if own == own else None), {other: r for other, r in found.items() if other != name and r == r}
+
+
+def _with_values(job: Job, folded: Folded, values: list[float], errors: list[float], covariance: np.ndarray,
+                 start: list[float]) -> Parameters:
     """Parameters with the fit's outcome."""
     names = folded.names
     params = template(job).copy()
-    found = dict(zip(names, values.tolist(), strict=True))
-    spread: dict[str, float | None] = dict.fromkeys(params, 0.0)
-    spread.update({name: error if error == error else None for name, error in zip(names, errors.tolist(), strict=True)})
-    with np.errstate(all="ignore"):
-        rows = (covariance / errors[:, None] / errors).tolist()
-    correlations = {name: {other: r for other, r in zip(names, row, strict=True) if other != name and r == r}
-                    for name, row in zip(names, rows, strict=True)}
-    known = {*found, *folded.dependent_names}
-    everything: dict[str, Any] = {name: float(job.start[name]) for name in params if name not in known} | found
+    found = dict(zip(names, values, strict=True))
+    everything: dict[str, Any] = found
+    tied: dict[str, float] = {}
+    if len(params) > len(names):
+        known = {*names, *folded.dependent_names}
+        everything = {name: float(job.start[name]) for name in params if name not in known} | found
     if folded.dependent_names:
-        tied, slopes = folded.dependent(everything)
-        for name, value, row in zip(folded.dependent_names, tied, slopes, strict=True):
+        for name, value, row in zip(folded.dependent_names, *folded.dependent(everything), strict=True):
             slope = np.array(row, float)
             used = np.flatnonzero(slope)
             everything[name] = float(value)
-            spread[name] = float(np.sqrt(max(slope[used] @ covariance[np.ix_(used, used)] @ slope[used], 0.0)))
-    begun = dict(zip(names, start.tolist(), strict=True))
-    params.settle(everything, spread, correlations, {name: begun.get(name, value) for name, value in everything.items()})
+            tied[name] = float(np.sqrt(max(slope[used] @ covariance[np.ix_(used, used)] @ slope[used], 0.0)))
+    params.conclude(everything, everything | dict(zip(names, start, strict=True)), _Spread(names, errors, tied, covariance))
     return params
 
 

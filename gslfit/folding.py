@@ -278,10 +278,11 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
         If a parameter is missing, or a varying one is not in the formula.
     """
     if parameters is None:
-        parameters = Parameters()
-        key: Roles = tuple((name, Role("free")) for name in formula.names)
-    else:
-        key = roles(parameters, formula.names, per_fit)
+        found = formula._folded.get(None)
+        if found is None:
+            found = formula._folded[None] = _fold(formula, {name: Role("free") for name in formula.names}, Parameters())
+        return found
+    key = roles(parameters, formula.names, per_fit)
     plain = not parameters._symbols
     found = formula._folded.get(key) if plain else None
     if found is None:

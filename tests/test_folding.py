@@ -57,7 +57,8 @@ def test_agrees_with_bind():
 
 # lower and upper bound, start, value: one bound, two, two of which one is out of sight, next to either, of either sign and any scale
 BOUNDS = [(0., None, 2., 3.), (None, 5., 4.9, -20.), (None, -1e-20, -2e-20, -5e-20), (.01, 25., .8, 24.9), (-3., 1., -2.999, .5),
-          (-1e5, 1e5, 3., 4.), (-1e2, 1e2, 3., 4.), (-1e20, 1e20, 3., 4e6), (-1e300, None, 3., 4.), (0., 1e12, 2., 5e-4), (-1e9, 0., -1., -1e3), (7., 7.5, 7.2, 7.49), (1e-120, 1e-110, 2e-119, 1e-115)]
+          (-1e5, 1e5, 3., 4.), (-1e2, 1e2, 3., 4.), (-1e20, 1e20, 3., 4e6), (-1e300, None, 3., 4.), (0., 1e12, 2., 5e-4),
+          (-1e9, 0., -1., -1e3), (7., 7.5, 7.2, 7.49), (1e-120, 1e-110, 2e-119, 1e-115)]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

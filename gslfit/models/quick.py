@@ -67,7 +67,7 @@ class Quick:
         plan = self.plan
         start = {name: np.asarray(value) for name, value in self.values.items()}
         job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
-        found = _result(job, plan.folded, self.v, self.residual.copy(), self.covariance, np.array(self.start),
+        found = _result(job, plan.folded, self.v, self.residual.copy(), self.covariance, self.start,
                         self.nfev, True, CONVERGED, self.scale_covar)
         np.negative(found.residual, out=found.residual)     # lmfit's sign: data - model
         found.method = owner.method
