@@ -17,6 +17,7 @@ from gslfit.models.composite import OPERATORS, CompositeModel
 from gslfit.models.library import CLASSES, LibraryModel
 from gslfit.models.model import HINTS, Model
 from gslfit.models.special import ComplexConstantModel, ExpressionModel, SplineModel
+from gslfit.models.texts import is_text
 from gslfit.parameters import Parameters
 from gslfit.result import FitResult
 
@@ -47,6 +48,8 @@ def model_state(model: Model) -> dict[str, Any]:
     if isinstance(model, SplineModel):
         return state | {"xknots": model.xknots.tolist()}
     if isinstance(model, ExpressionModel):
+        if not is_text(model.formula):
+            raise InputError(f"{model!r} is run by an interpreter, which a file can't hold")
         return state | {"expr": model.expr}
     if isinstance(model, LibraryModel):
         return state | {"form": model.form}

@@ -14,3 +14,10 @@ __all__ = ["CompositeModel", "Minimizer", "MinimizerException", "Model", "Parame
            "parameter", "printfuncs", "report_ci", "report_fit"]
 
 __version__ = "1.3.4"
+
+
+def __getattr__(name: str) -> object:
+    if name == "Interpreter":
+        from asteval import Interpreter
+        return Interpreter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,5 @@
 """Confidence intervals called as in lmfit 1.3: with a minimizer and its result, in standard deviations."""
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +12,26 @@ from gslfit.profiler import Profiler
 from gslfit.profiler import f_compare as _f_compare
 from gslfit.region import conf_interval2d as _conf_interval2d
 
-__all__ = ["conf_interval", "conf_interval2d", "f_compare"]
+__all__ = ["conf_interval", "conf_interval2d", "copy_vals", "f_compare", "map_trace_to_names", "restore_vals"]
 
 CANNOT = "Cannot determine Confidence Intervals"
+
+
+def copy_vals(params: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return every parameter's value and standard error by its name."""
+    return {name: (par.value, par.stderr) for name, par in params.items()}
+
+
+def restore_vals(tmp_params: Mapping[str, tuple[Any, Any]], params: Mapping[str, Any]) -> None:
+    """Give parameters the values and standard errors that `copy_vals` took."""
+    for name, par in params.items():
+        par.value, par.stderr = tmp_params[name]
+
+
+def map_trace_to_names(trace: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """Return profiles, of rows with a number for each parameter and the probability, as arrays by name."""
+    columns = [*params, "prob"]
+    return {name: dict(zip(columns, np.array(rows).T, strict=True)) for name, rows in trace.items()}
 
 
 def f_compare(best_fit: Any, new_fit: Any) -> float:

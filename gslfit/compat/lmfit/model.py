@@ -15,17 +15,20 @@ from typing import Any
 import numpy as np
 
 import gslfit
+from gslfit.compat.lmfit.complexes import coerce_arraylike, get_reducer, propagate_err
 from gslfit.compat.lmfit.confidence import conf_interval
 from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, method_of, without_errors
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
+from gslfit.errors import NonFiniteError
 from gslfit.models import composite, load
 from gslfit.models import model as _model
 from gslfit.models import result as _result
 from gslfit.models.engine import _called, _compiled, native_of
 from gslfit.result import FitResult
 
-__all__ = ["CompositeModel", "Model", "ModelResult", "load_model", "load_modelresult", "save_model", "save_modelresult"]
+__all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
+           "save_model", "save_modelresult"]
 
 FIELDS = tuple(FitResult.__dataclass_fields__)
 
@@ -49,14 +52,17 @@ class ModelResult(_result.ModelResult):
         calc, self.calc_covar = self.calc_covar, True         # lmfit's is about the scalar methods
         try:
             return super()._run()
+        except NonFiniteError:
+            if self.nan_policy != "omit":
+                raise
+            return self._by_method()        # a model that is NaN at some points: residuals are left out, evaluation by evaluation
         finally:
             self.calc_covar = calc
 
     def _by_method(self) -> FitResult:
-        """Fit by one of lmfit's other methods; what only it has becomes an attribute."""
+        """Fit by a minimizer in lmfit's manners; what only it has becomes an attribute."""
         fitter = Minimizer(self._residual(), self.init_params, iter_cb=self.iter_cb, scale_covar=self.scale_covar,
-                           nan_policy="raise" if self.nan_policy == "omit" else self.nan_policy, calc_covar=self.calc_covar,
-                           max_nfev=self.max_nfev, **self.fit_kws)
+                           nan_policy=self.nan_policy, calc_covar=self.calc_covar, max_nfev=self.max_nfev, **self.fit_kws)
         outcome = fitter.minimize(method=self.method)
         self.method = outcome.method
         given = {"ier": 0, "lmdif_message": "", **vars(outcome)}

@@ -2,17 +2,29 @@
 from typing import Any
 
 from gslfit import models as _models
+from gslfit.compat.lmfit import lineshapes
+from gslfit.compat.lmfit.guesses import guess_from_peak, guess_from_peak2d, guess_thermal
+from gslfit.compat.lmfit.interpreted import ExpressionModel
+from gslfit.compat.lmfit.lineshapes import tiny
 from gslfit.compat.lmfit.model import OURS, CompositeModel, Manners, Model
 from gslfit.models.library import CLASSES
 
 for _name, _base in CLASSES.items():
-    OURS[_name] = globals()[_name] = type(_name, (Manners, _base), {"__doc__": _base.__doc__, "__module__": __name__})
+    if _name != "ExpressionModel":
+        OURS[_name] = globals()[_name] = type(_name, (Manners, _base), {"__doc__": _base.__doc__, "__module__": __name__})
 
+OURS["ExpressionModel"] = ExpressionModel
+globals().update({name: getattr(lineshapes, name) for name in lineshapes.functions})    # lmfit's module has them too
 ParabolicModel = OURS["QuadraticModel"]
 lmfit_models = {title: OURS[name] for title, name in _models.LMFIT_NAMES.items()}
 """lmfit's models by its titles."""
 
-__all__ = ["CompositeModel", "Model", "ParabolicModel", "lmfit_models", "update_param_vals", *CLASSES]
+__all__ = ["CompositeModel", "DimensionalError", "Model", "ParabolicModel", "fwhm_expr", "guess_from_peak", "guess_from_peak2d",
+           "guess_thermal", "height_expr", "lmfit_models", "tiny", "update_param_vals", *CLASSES, *lineshapes.functions]
+
+
+class DimensionalError(Exception):
+    """What lmfit raises where a model is to have one independent variable."""
 
 
 def update_param_vals(pars: Any, prefix: str, **kwargs: Any) -> Any:
@@ -21,6 +33,24 @@ def update_param_vals(pars: Any, prefix: str, **kwargs: Any) -> Any:
         if prefix + name in pars:
             pars[prefix + name].value = value
     return pars
+
+
+def fwhm_expr(model: Any) -> str:
+    """Return the expression of a peak's full width at half maximum by its parameters, prefix included."""
+    return _derived(model, "fwhm")
+
+
+def height_expr(model: Any) -> str:
+    """Return the expression of a peak's height by its parameters, prefix included."""
+    return _derived(model, "height")
+
+
+def _derived(model: Any, name: str) -> str:
+    """The expression of a derived parameter, or AttributeError."""
+    text = getattr(getattr(model, "entry", None), "derived", {}).get(name)
+    if text is None:
+        raise AttributeError(f"{model!r} has no derived parameter {name!r}")
+    return model._expr(text)
 
 
 def __getattr__(name: str) -> Any:

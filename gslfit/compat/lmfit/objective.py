@@ -127,10 +127,17 @@ class Objective:
     """
 
     def __init__(self, minimizer: Any, result: Any, limit: float, internal: bool = True) -> None:
-        self.minimizer, self.result, self.limit, self.internal = minimizer, result, limit, internal
-        self.free = result.params.bind()
-        self.parameters = [result.params[name] for name in result.var_names]
-        self.reduce = reduction(minimizer.reduce_fcn)
+        self.__setstate__((minimizer, result, limit, internal))
+
+    def __getstate__(self) -> tuple:
+        return self.minimizer, self.result, self.limit, self.internal
+
+    def __setstate__(self, state: tuple) -> None:
+        # a process of its own gets the parameters, and binds them anew
+        self.minimizer, self.result, self.limit, self.internal = state
+        self.free = self.result.params.bind()
+        self.parameters = [self.result.params[name] for name in self.result.var_names]
+        self.reduce = reduction(self.minimizer.reduce_fcn)
         self.last = np.array([])
 
     def values(self, x: Any) -> list[float]:
