@@ -109,7 +109,7 @@ cdef class Point:
         cdef Py_ssize_t j
         for j in range(self.p):
             data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
-            self.bounded = self.bounded or data_of(self.room)[j] != 0
+            self.bounded = self.bounded or isfinite(data_of(self.lower)[j]) or isfinite(data_of(self.upper)[j])
         self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
 
     def begin(self):

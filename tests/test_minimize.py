@@ -561,3 +561,30 @@ def test_bounds_cost_no_evaluations():
     free = minimize(residual, start())
     bounded = minimize(residual, start(a={"min": -1e6, "max": 1e6}))
     assert abs(bounded.nfev - free.nfev) <= 1
+
+
+def test_lbfgsb_goes_on_to_a_minimum():
+    """L-BFGS-B ends here, content, at eighty times the least chi-square, where a step led to where the model overflows."""
+    x = np.linspace(0, 10, 50)
+    y = 3*np.exp(-.5*x) + 1 + np.random.default_rng(0).normal(0, .05, 50)
+    found = []
+    for engine in ("leastsq", "lbfgsb"):
+        params = Parameters()
+        params.add_many(("a", 2), ("b", 1), ("c", 0))
+        with np.errstate(over="ignore"):
+            out = minimize(lambda p: p["a"].value*np.exp(-p["b"].value*x) + p["c"].value - y, params, engine=engine)
+        assert out.success
+        found.append([*params.valuesdict().values(), out.chisqr])
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_bounded_at_its_bound_of_zero():
+    """A value of exactly 0, on a bound of 0, is a bounded one."""
+    x = np.linspace(0, 10, 50)
+    params = Parameters()
+    params.add("a", 2)
+    params.add("c", 0, min=0)
+    out = minimize(lambda p: p["a"].value*np.exp(-x) + p["c"].value - 3*np.exp(-x) + .1*np.sin(x) + .2, params)
+    assert out.success
+    assert params["c"].value == 0
+    assert params["c"].stderr is None
