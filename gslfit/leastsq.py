@@ -22,7 +22,7 @@ from gslfit._multifit import METHODS, FdfSolver
 from gslfit.errors import GSLError, NonFiniteError
 from gslfit.outcome import Ending
 from gslfit.precision import EPS
-from gslfit.residual import Aborted, OutOfCalls
+from gslfit.residual import Aborted, OutOfCalls, Residual
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
@@ -35,6 +35,8 @@ REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
 MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
 
+SHARE = 0.25            # of the evaluations left that one way down may use
+ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 
 
@@ -43,8 +45,8 @@ class Problem(NamedTuple):
 
     Attributes
     ----------
-    fun : callable
-        ``fun(x) -> ndarray, shape (n,)``, new at each call, NaN where it can't be evaluated.
+    fun : Residual
+        ``fun(x) -> ndarray, shape (n,)``, new at each call, NaN where it can't be evaluated; counts its calls and limits them.
     jac : callable or None
         ``jac(x) -> ndarray, shape (n, p)``.
     free : object
@@ -62,7 +64,7 @@ class Problem(NamedTuple):
         Tolerances of the solver's stopping test.
     """
 
-    fun: Callable[[np.ndarray], np.ndarray]
+    fun: Residual
     jac: Callable[[np.ndarray], np.ndarray] | None
     free: Any
     lower: np.ndarray
@@ -265,8 +267,11 @@ def march(solver: Any, xtol: float, ftol: float, gtol: float, max_iter: int = MA
     return REASONS.get(solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=max_iter).ending, "no progress")
 
 
-def minimise(problem: Problem, method: str = "lmsder", look_again: bool = True) -> tuple[Solution, list[Solution]]:
-    """Find a minimum; where the first answer is in doubt, look again by other methods from the start.
+def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[Solution]]:
+    """Find a minimum; where the first answer is in doubt, look again by other ways from the start.
+
+    The first way may use a quarter of the evaluations allowed, so that one that wanders does not use them all; each of the others as much
+    of what is then left; and what is left in the end the best of them, where it did not get to a minimum.
 
     Returns
     -------
@@ -275,13 +280,29 @@ def minimise(problem: Problem, method: str = "lmsder", look_again: bool = True) 
     list of Solution
         All that were tried, in order.
     """
+    calls = problem.fun
+    allowed, least = calls.limit, ENOUGH * (problem.x0.size + 1)
     tried: list[Solution] = []
-    for name in (method, *(other for other in LOOK_AGAIN if look_again and other != method)):
-        tried.append(Descent(problem, name).run())
-        if not tried[-1].doubtful or tried[-1].reason in ("maxfev", "aborted"):
-            break
-    if len(tried) == 1:
-        return tried[0], tried
-    lowest = min(solution.norm for solution in tried)
-    alike = [solution for solution in tried if solution.norm <= lowest * (1 + 1e-9)]
-    return next((solution for solution in alike if not solution.doubtful), alike[0]), tried
+    try:
+        for way in (method, *(other for other in LOOK_AGAIN if other != method)):
+            calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
+            tried.append(Descent(problem, way).run())
+            if not tried[-1].doubtful or calls.stopped is Aborted or calls.nfev >= allowed:
+                break
+        best = best_of(tried)
+        if best.reason == "maxfev" and calls.nfev < allowed:
+            calls.limit = allowed
+            further = Descent(problem._replace(x0=best.x, r0=best.residual), best.method).run()
+            tried = [further if solution is best else solution for solution in tried]
+            best = best_of(tried)
+    finally:
+        if calls.stopped is not Aborted:
+            calls.limit = allowed
+    return best, tried
+
+
+def best_of(tried: list[Solution]) -> Solution:
+    """Return the solution with the lowest chi-square; of equals, the one without doubt."""
+    sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
+    alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= min(sizes) * (1 + 1e-9)]
+    return next((solution for solution in alike if not solution.doubtful), alike[0])

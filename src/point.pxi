@@ -294,7 +294,9 @@ cdef class Point:
             return None
         self.held = tuple(found)
         if moved:
-            self.x, self.r = snapped, self.fun(snapped)
+            r = self.fun(snapped)
+            if isfinite(norm_of(numbers(r, self.n), self.n)):       # on a bound a model may have no value
+                self.x, self.r = snapped, r
         return [j in self.held for j in range(self.p)]
 
     cdef double moved(self, object start) except -1:

@@ -588,3 +588,29 @@ def test_bounded_at_its_bound_of_zero():
     assert out.success
     assert params["c"].value == 0
     assert params["c"].stderr is None
+
+
+@pytest.mark.parametrize("start", [(12.92, -.32, .73), (5.94, -.09, .56), (27.77, -.3, .3)])
+def test_a_way_that_wanders_leaves_calls_for_others(start):
+    """From these starts lmsder wanders off; were it let, it would use up all the evaluations that another way needs."""
+    x = np.linspace(1, 11, 40)
+    y = 2*x**-1.2 + .3
+    params = Parameters()
+    params.add_many(*zip(("a", "b", "c"), start, strict=True))
+    out = minimize(lambda p: p["a"].value*x**p["b"].value + p["c"].value - y, params)
+    assert out.success
+    assert "looked again" in out.message
+    assert out.nfev < 4000
+    assert list(params.valuesdict().values()) == pytest.approx([2, -1.2, .3], rel=1e-6)
+
+
+def test_a_small_limit_is_for_the_first_way():
+    """Few evaluations are not dealt out."""
+    params = Parameters()
+    params.add_many(("a", 12.92), ("b", -.32), ("c", .73))
+    x = np.linspace(1, 11, 40)
+    out = minimize(lambda p: p["a"].value*x**p["b"].value + p["c"].value - 2*x**-1.2 - .3, params, maxfev=50)
+    assert not out.success
+    assert out.nfev == 50
+    assert "maxfev" in out.message
+    assert "looked again" not in out.message
