@@ -24,7 +24,7 @@ lint: $(VENV)/installed-lint
 	mypy
 	cd tests && ../$(PY) -m mypy.stubtest $(EXTENSIONS)
 
-bench: $(VENV)/installed-test
+bench: $(VENV)/installed-bench
 	$(PY) benchmarks/import_time.py
 	$(PY) benchmarks/run.py --write
 	$(PY) benchmarks/models.py --write

@@ -14,6 +14,7 @@ from pathlib import Path
 import c_peers
 import numpy as np
 import python_peers
+import ways
 import workloads
 
 import gslfit
@@ -160,6 +161,7 @@ def main():
         for name in options.only:
             work = getattr(workloads, name)()
             lines += table(name, work, measure(name, work, found, options.repeats))
+        lines += ways.table(options.repeats)
         pin(cores)
     lines += threads_table(cores, options.repeats)
     lines += [f"Not here: {each}" for each in missing]
