@@ -8,6 +8,7 @@ from gslfit._descent import Differences
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
 from gslfit.residual import Residual
 
+SHORT = 1e-6    # relative step of a difference, about
 AGREE = 0.1     # a column that differs from centred differences by more than this share is wrong
 
 
@@ -129,11 +130,14 @@ class UserJacobian:
         rough = differences.forward(x, r)
         reference = differences.central(x, r)
         floor = 1e-6 * float(np.max(differences.norms, initial=0.))
+        rounding = differences.precision * float(np.linalg.norm(r)) / SHORT
         for k, name in enumerate(self.free.names):
             exact, mine = reference[:, k], J[:, k]
             size, own = float(np.linalg.norm(exact)), float(np.linalg.norm(mine))
             wrong, unsure = float(np.linalg.norm(mine - exact)), float(np.linalg.norm(exact - rough[:, k]))
             if wrong <= max(AGREE * max(size, own) + 2 * unsure, floor):
+                continue
+            if 0 < max(size, own) * abs(x[k]) < rounding:           # too little to be seen in differences
                 continue
             flipped = float(np.linalg.norm(mine + exact)) < AGREE * size
             how = "has the wrong sign" if flipped else f"differs by {100 * wrong / (size or own):.0f} % of its length"

@@ -614,3 +614,25 @@ def test_a_small_limit_is_for_the_first_way():
     assert out.nfev == 50
     assert "maxfev" in out.message
     assert "looked again" not in out.message
+
+
+def test_a_column_too_small_for_differences_is_not_called_wrong():
+    """Far from a step all of the curve is below rounding: differences see nothing of it, the exact Jacobian does."""
+    x = np.linspace(0, 10, 40)
+    y = 3/(1 + np.exp(-(x - 5)/.7))
+    params = Parameters()
+    params.add_many(("a", 7.), ("b", 88.), ("c", .75))
+
+    def curve(p):
+        return p["a"].value/(1 + np.exp(-(x - p["b"].value)/p["c"].value))
+
+    def slopes(p):
+        a, b, c = (p[name].value for name in "abc")
+        e = np.exp(-(x - b)/c)
+        bend = a*e/(1 + e)**2
+        return np.stack([1/(1 + e), -bend/c, -bend*(x - b)/c**2], axis=1)
+    with np.errstate(over="ignore"):
+        out = minimize(lambda p: curve(p) - y, params, Dfun=slopes)
+    assert not out.success or out.chisqr < 1e-9
+    with pytest.raises(InputError, match="'a' has the wrong sign"):
+        minimize(lambda p: curve(p) - y, {**params, "b": Parameter(4., name="b")}, Dfun=lambda p: slopes(p)*[-1, 1, 1])
