@@ -81,6 +81,12 @@ cdef bint doubtful(double value, double low, double high) noexcept nogil:
     return distance <= (DOUBT_AT_ZERO if bound == 0 else DOUBT_SHARE * fabs(bound)) if isfinite(distance) else False
 
 
+cdef double beside(double near, double start, bint below, double reach) noexcept nogil:
+    """The distance of a start from its bound, with its sign; of one on the bound, what counts as a change of the parameter."""
+    cdef double size = reach if reach > 0 else fabs(near) if near != 0 else 1.
+    return start - near if start != near else -size if below else size
+
+
 cdef void set_box(Box *b, double start, double low, double high, double reach) noexcept nogil:
     """The transform for a start that lies inside its bounds, infinities for none; `reach` is what counts as a change of the parameter.
 
@@ -95,10 +101,10 @@ cdef void set_box(Box *b, double start, double low, double high, double reach) n
         return
     if isinf(low) or isinf(high):
         b.kind, b.near = ONE, high if isinf(low) else low
-        b.size = start - b.near
+        b.size = beside(b.near, start, isinf(low), reach)
         return
     b.near, b.far = (low, high) if fabs(low) <= fabs(high) else (high, low)
     b.size = b.far - b.near
     b.kind = TWO
     if fabs(start - b.near) < WIDE_SHARE * fabs(b.size):    # a far bound for form's sake: its sine would be a parabola here
-        b.kind, b.size = WIDE, start - b.near
+        b.kind, b.size = WIDE, beside(b.near, start, b.near == high, reach)

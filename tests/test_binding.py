@@ -134,6 +134,22 @@ def test_a_far_bound_out_of_sight():
     assert q.bind().external([1e10]) != 1e9
 
 
+@pytest.mark.parametrize(("low", "high", "x"), [(5, None, 5.), (None, 5, 5.), (0, None, 0.), (0, 1e9, 0.), (-1e9, 0, 0.)])
+@pytest.mark.parametrize("reach", [0., 2.])
+def test_going_on_from_a_bound(low, high, x, reach):
+    """A fit that is taken up where it lay on a bound has numbers to go on with."""
+    p = Parameters()
+    p.add("a", (low or 0) + 1 if high is None or low is not None else high - 1, True, low, high)
+    if high == 0:
+        p["a"].value = -1
+    b = p.bind()
+    v = b.fit_bounds(np.array([x]), np.array([reach]))
+    assert b.external(v)[0] == x
+    inside = b.external(v + 1)[0]
+    assert abs(inside - x) > .1
+    assert (low is None or inside >= low) and (high is None or inside <= high)
+
+
 @pytest.mark.parametrize(("low", "high"), [(.1, .7), (-.3, 0), (1e-5, 1e5), (-7, 3), (-1e308, 1e308)])
 def test_never_outside(low, high):
     """No internal value leads outside, not by a rounding error."""
