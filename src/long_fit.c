@@ -3,9 +3,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "lane_state.h"
 
 enum { CHUNK = 4096, MOST_CHUNKS = 1024, SURVEY = 3 };
+static const double SPIN = 5e-5; /* seconds that a thread waits awake: between two steps it would hardly fall asleep before it is woken */
 
 /* What each thread of the crew has to itself. */
 typedef struct {
@@ -28,10 +30,10 @@ struct long_fit {
     long sound;                   /* a point that takes part */
     atomic_long next;
     void (*task)(long_fit *, member *, long chunk);
-    pthread_mutex_t lock;         /* guards what follows */
+    pthread_mutex_t lock;         /* held to change what follows */
     pthread_cond_t begin, end;
-    long round;
-    int busy, leave;
+    atomic_long round;
+    atomic_int busy, leave;
 };
 
 /* ---- a block of points ---- */
@@ -128,22 +130,44 @@ static void take_chunks(long_fit *f, member *m, int leader) {
     }
 }
 
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void breathe(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    for (int k = 0; k < 8; k++) __builtin_ia32_pause();
+#endif
+}
+
+/* Wait a moment for the next round, or for the end of this one. */
+static void await_round(const long_fit *f, long seen) {
+    for (const double begun = seconds(); atomic_load(&f->round) == seen && !atomic_load(&f->leave) && seconds() - begun < SPIN;) breathe();
+}
+
+static void await_others(const long_fit *f) {
+    for (const double begun = seconds(); atomic_load(&f->busy) && seconds() - begun < SPIN;) breathe();
+}
+
 static void *member_main(void *which) {
     member *m = which;
     long_fit *f = m->fit;
     long seen = 0;
-    pthread_mutex_lock(&f->lock);
     for (;;) {
+        await_round(f, seen);
+        pthread_mutex_lock(&f->lock);
         while (f->round == seen && !f->leave) pthread_cond_wait(&f->begin, &f->lock);
-        if (f->leave) break;
         seen = f->round;
+        const int leave = f->leave;
         pthread_mutex_unlock(&f->lock);
+        if (leave) return NULL;
         take_chunks(f, m, 0);
         pthread_mutex_lock(&f->lock);
         if (!--f->busy) pthread_cond_signal(&f->end);
+        pthread_mutex_unlock(&f->lock);
     }
-    pthread_mutex_unlock(&f->lock);
-    return NULL;
 }
 
 /* Have a task done for every chunk. */
@@ -156,16 +180,20 @@ static void share(long_fit *f, void (*task)(long_fit *, member *, long)) {
     pthread_cond_broadcast(&f->begin);
     pthread_mutex_unlock(&f->lock);
     take_chunks(f, f->members[0], 1);
+    await_others(f);
     pthread_mutex_lock(&f->lock);
     while (f->busy) pthread_cond_wait(&f->end, &f->lock);
     pthread_mutex_unlock(&f->lock);
 }
 
-/* The chunks' k-th numbers summed pairwise. */
-static double total(const long_fit *f, int k, long first, long last) {
-    if (last - first == 1) return f->partial[first * f->width + k];
-    const long middle = first + (last - first) / 2;
-    return total(f, k, first, middle) + total(f, k, middle, last);
+/* The chunks' first `count` numbers summed pairwise, in place: the sums are the first chunk's then. */
+static const double *total(long_fit *f, int count) {
+    for (long step = 1; step < f->chunks; step *= 2)
+        for (long chunk = 0; chunk + step < f->chunks; chunk += 2 * step) {
+            double *sums = f->partial + chunk * f->width;
+            for (int k = 0; k < count; k++) sums[k] += sums[step * f->width + k];
+        }
+    return f->partial;
 }
 
 /* ---- as the lanes see it ---- */
@@ -179,10 +207,9 @@ static void evaluate(worker *w) {
     for (int k = 0; k < p->ninput; k++) inputs[k] = w->space->scalars[(p->nfree + k) * LANES];
     for (int k = 0; k < f->crew; k++) workspace_set(f->members[k]->space, v, inputs);
     share(f, sum_chunk);
-    for (int k = 0; k < f->nsum; k++) {
-        const double sum = total(f, k, 0, f->chunks);
-        for (int l = 0; l < LANES; l++) w->state->sums[k][l] = sum;
-    }
+    const double *sums = total(f, f->nsum);
+    for (int k = 0; k < f->nsum; k++)
+        for (int l = 0; l < LANES; l++) w->state->sums[k][l] = sums[k];
 }
 
 /* A point where nothing is left out. */
@@ -209,11 +236,11 @@ int long_fit_load(thread *t, long id, next_fit *fit) {
     if (b->weighted) f->weights = rows_find(&b->weights, id);
     for (int j = 0; j < b->program->nx; j++) f->x[j] = rows_find(b->x + j, id);
     share(f, survey_chunk);
-    fit->count = total(f, 0, 0, f->chunks);
-    fit->square = total(f, 1, 0, f->chunks);
-    const double bad = total(f, 2, 0, f->chunks);
-    if (bad > 0 && b->omit) f->sound = find_sound(f);
-    return bad == 0 || b->omit;
+    const double *sums = total(f, SURVEY);
+    fit->count = sums[0];
+    fit->square = sums[1];
+    if (sums[2] > 0 && b->omit) f->sound = find_sound(f);
+    return sums[2] == 0 || b->omit;
 }
 
 /* ---- coming and going ---- */
