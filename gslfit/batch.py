@@ -56,8 +56,13 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
         "auto" refits by GSL's lmsder what the lanes leave in doubt; the others are used alone.
-    xtol, ftol, gtol : float
-        Relative step, relative decrease of chi-square, and cosine of the gradient at which a fit is at its end.
+    xtol, gtol : float
+        A fit is at its end when the step still to come is less than `xtol` of every parameter, or the cosine of the residual with every
+        column of the Jacobian is less than `gtol`; in the lanes, besides, only when the minimum is within 1e-6 standard errors.
+    ftol : float
+        Or when what chi-square can still fall by is less than ``ftol**2`` of the reduced chi-square: the minimum is `ftol` standard
+        errors away. (A relative decrease of chi-square itself would end a fit of n points while it is sqrt(n*ftol) of them away.) The
+        GSL solvers take ``ftol**2`` for the relative decrease of chi-square from step to step.
     max_nfev : int, optional
         Most evaluations of the model for one fit.
     nan_policy : {"mark", "omit", "raise"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     method : {"lm", "trf", "dogbox"}, optional
         Accepted; the engine is gslfit's.
     jac : callable or str, optional
-        Accepted; the program's own derivatives are exact. Used where `f` has no program.
+        ``jac(x, a, b, ...)``, shape (n, p): called where `f` has no program. Where it has one, that one's own derivatives are exact, and
+        `jac` is not called. A name of SciPy's differences is accepted.
     full_output : bool
         Return ``infodict``, ``mesg`` and ``ier`` too.
     nan_policy : {"raise", "omit"}, optional
@@ -95,14 +97,19 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     for name, value, least, most in zip(names, start, low, high, strict=True):
         params.add(name, value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
     deviations, whiten = _sigma(sigma, y.size)
-    if whiten is None:
+    given = jac if callable(jac) and not formula.native else None
+    if whiten is None and given is None:
         x_parts = {name: part[good] for name, part in zip(formula.independent, variables, strict=True)}
         yerr = None if deviations is None else np.broadcast_to(deviations, y.shape)[good]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # SciPy's curve_fit calls the function always, and nobody is told
             result = fit(formula, y[good], params, x=x_parts, yerr=yerr, nan_policy="raise", scale_covar=not absolute_sigma, **options)
     else:
-        result = _whitened(formula, variables, y, params, whiten, absolute_sigma, options)
+        if whiten is None:
+            y, x, variables = y[good], x[..., good], [part[good] for part in variables]
+            deviations = None if deviations is None else np.broadcast_to(deviations, good.shape)[good]
+        result = _by_calls(formula, variables, y, params, _weigh(deviations, whiten), None if given is None else partial(given, x),
+                           absolute_sigma, options)
     return _returned(result, names, full_output)
 
 
@@ -218,11 +225,17 @@ def _sigma(sigma: Any, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         raise InputError("sigma is to be a covariance, positive definite") from None
 
 
-def _whitened(formula: Formula, variables: list[np.ndarray], y: np.ndarray, params: Parameters, factor: np.ndarray, absolute: bool,
-              options: dict[str, Any]) -> Any:
-    """The fit with correlated errors: residuals multiplied by the inverse of the covariance's Cholesky factor."""
-    from scipy.linalg import solve_triangular
+def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
+    if factor is not None:
+        from scipy.linalg import solve_triangular
+        return lambda array: solve_triangular(factor, array, lower=True)
+    return lambda array: array if deviations is None else (array.T / deviations).T
 
+
+def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, params: Parameters, weigh: Callable[[np.ndarray], np.ndarray],
+              jac: Callable[..., Any] | None, absolute: bool, options: dict[str, Any]) -> Any:
+    """The fit of a function that is called, with the caller's derivatives, or of one with correlated errors."""
     from gslfit.minimizer import Minimizer
 
     points = dict(zip(formula.independent, variables, strict=True))
@@ -231,14 +244,20 @@ def _whitened(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
         return {**points, **{name: p[name].value for name in formula.names}}
 
     def residual(p: Parameters) -> np.ndarray:
-        return solve_triangular(factor, formula(**values(p)) - y, lower=True)
+        return weigh(formula(**values(p)) - y)
 
     def slopes(p: Parameters) -> np.ndarray:
-        return solve_triangular(factor, formula.jacobian(**values(p)), lower=True)
+        if jac is None:
+            return weigh(formula.jacobian(**values(p)))
+        found = np.asarray(jac(*(p[name].value for name in formula.names)), float)
+        if found.shape != (y.size, len(formula.names)):
+            raise InputError(f"jac returned the shape {found.shape}, and {(y.size, len(formula.names))} is needed: a row for each point")
+        return weigh(found)
 
     named = {"maxfev" if name == "max_nfev" else name: value for name, value in options.items()}
     minimizer = Minimizer(residual, params)
-    minimizer.leastsq(scale_covar=not absolute, **named, **({"Dfun": slopes} if formula.native else {}))
+    exact = {"Dfun": slopes} if formula.native or jac is not None else {}
+    minimizer.leastsq(scale_covar=not absolute, **named, **exact)
     return minimizer.result
 
 

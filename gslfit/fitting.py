@@ -53,7 +53,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
         "auto" polishes what the lanes found, and fits again by GSL's solvers what they left in doubt; the others are used alone.
     xtol, ftol, gtol : float
-        As `fit_batch` has them.
+        As `fit_batch` has them; `minimize`, which fits what the lanes leave in doubt, takes them as its own.
     max_nfev : int, optional
         Most evaluations of the model.
     nan_policy : {"raise", "omit"}

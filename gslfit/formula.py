@@ -14,7 +14,7 @@ import numpy as np
 
 from gslfit._program import OPCODES, Program
 from gslfit.errors import InputError, InputTypeError
-from gslfit.expression.graph import Graph, Pool, transplant
+from gslfit.expression.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
 from gslfit.expression.latex import latex
 from gslfit.expression.lower import Lowered, lower
 from gslfit.expression.operations import evaluate
@@ -121,6 +121,7 @@ class Formula:
         self._signature: Signature | None = None
         memory: Memory = ({}, {}, {})
         self.text = ""
+        self._rows: Rows = ()  # of a graph that came from elsewhere
         self.reason = ""
         self.defaults: dict[str, float] = {}
         if isinstance(source, str):
@@ -150,6 +151,7 @@ class Formula:
         """
         self = cls("0*x")
         self.text, self.independent, self.names, self._graph = label, graph.independent, names, graph
+        self._rows = rows_of(graph)
         self._folded, self._made, self._programs = {}, {}, {}
         return self
 
@@ -334,14 +336,21 @@ class Formula:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):
             return NotImplemented
-        return (self.text, self.func, self.independent) == (other.text, other.func, other.independent)
+        return (self.text, self.func, self.independent, self._rows) == (other.text, other.func, other.independent, other._rows)
 
     def __hash__(self) -> int:
         return hash((self.text, self.func, self.independent))
 
     def __reduce__(self) -> tuple:
+        if self._rows:
+            return _from_rows, (self._rows, self.independent, self.names, self.text)
         starred = self._signature is not None and self._signature.starred
         return Formula, (self.func or self.text, self.independent, self.names if starred else None)
+
+
+def _from_rows(rows: Rows, independent: tuple[str, ...], names: tuple[str, ...], label: str) -> Formula:
+    """A pickled formula of a graph."""
+    return Formula.from_graph(from_rows(rows, independent), names, label)
 
 
 def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:

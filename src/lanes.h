@@ -19,7 +19,7 @@ typedef enum {
 } fit_status;
 
 typedef struct {
-    double xtol, ftol, gtol;
+    double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
     int max_nfev;
     int covariance;  /* whether the whole of it is wanted, not only its diagonal */
 } fit_options;

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from gslfit import Formula, Parameters, curve_fit, fit
+from gslfit import Formula, Parameters, curve_fit, fit, fit_batch
 from gslfit.errors import ConvergenceError, FitWarning, InputError, NonFiniteError
 
 
@@ -193,3 +193,45 @@ def test_as_many_points_as_parameters():
     assert result.params["b"].value == pytest.approx(2)
     assert not result.errorbars
     assert "degrees of freedom" in result.message
+
+
+@pytest.mark.parametrize("sigma", [None, .3, np.linspace(.2, .5, X.size), np.diag(np.linspace(.2, .5, X.size)**2)])
+def test_curve_fit_calls_the_jacobian_of_a_function_that_has_no_program(sigma):
+    """As SciPy does; where there is a program its own derivatives are taken. A wrong shape is an error that says so."""
+    calls = []
+
+    def table(x, a, b):
+        return np.array([a*float(t)**2 + b for t in x])    # floats: can't be traced
+
+    def slopes(x, a, b):
+        calls.append(x)
+        return np.stack([x**2, np.ones_like(x)], axis=1)
+
+    y = table(X, 2., 1.) + .1*np.sin(7*X)
+    whole = np.full(X.size, sigma) if np.ndim(sigma) == 0 and sigma is not None else sigma     # SciPy takes no number beside jac
+    wanted, covariance = optimize.curve_fit(table, X, y, (1., 0.), sigma=whole, jac=slopes)
+    calls.clear()
+    popt, pcov = curve_fit(table, X, y, (1., 0.), sigma=sigma, jac=slopes)
+    assert calls
+    assert np.allclose(popt, wanted, rtol=1e-7)
+    assert np.allclose(pcov, covariance, rtol=1e-6)
+    with pytest.raises(InputError, match=r"jac returned the shape \(2, \d+\)"):
+        curve_fit(table, X, y, (1., 0.), sigma=sigma, jac=lambda x, a, b: slopes(x, a, b).T)
+    calls.clear()
+    assert np.allclose(curve_fit("a*x**2 + b", X, y, (1., 0.), sigma=sigma, jac=slopes)[0], wanted, rtol=1e-7)
+    assert not calls
+
+
+def test_an_expression_that_calls_a_users_function_says_that_it_is_slow():
+    """The fits call Python then, and a warning names the parameter and the function; the values are right."""
+    p = Parameters(usersyms={"mine": lambda a: 2*a})
+    p.add("a", 1.)
+    p.add("b", expr="mine(a)")
+    x = np.linspace(0, 1, 20)
+    y = 3*x + 6
+    with pytest.warns(FitWarning, match="'b'.*calls mine"):
+        one = fit("a*x + b", y, p, x=x)
+    with pytest.warns(FitWarning, match="'b'.*calls mine"):
+        many = fit_batch("a*x + b", np.stack([y, 2*y]), p, x=x)
+    assert "mine" in many.reason
+    assert np.allclose([one.params["b"].value, *many.values["b"]], [6, 6, 12])

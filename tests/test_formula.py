@@ -219,3 +219,17 @@ def test_construction_is_quick():
 
     assert seconds(lambda k: Formula(f"y0 + A*exp(-(x - x0)**2/({k}.5*var))").lowered()) < 5e-3
     assert seconds(lambda k: Formula(PEAK)) < 1e-3
+
+
+def test_a_formula_of_a_graph_is_pickled():
+    """What was traced from a residual, or made of two models, comes back whole, and is equal to no other of the same name."""
+    source = Formula("A*exp(-x/tau) + where(x > t0, b*x**2, -0.0)")
+    made = Formula.from_graph(source.graph, source.names, "made")
+    again = pickle.loads(pickle.dumps(made))
+    x = np.linspace(0, 5, 11)
+    values = {"A": 2., "tau": 1.5, "t0": 2., "b": .3}
+    assert again == made
+    assert hash(again) == hash(made)
+    assert np.array_equal(again(x, **values), source(x, **values))
+    assert np.array_equal(again.jacobian(x, **values), source.jacobian(x, **values))
+    assert Formula.from_graph(Formula("A*x").graph, ("A",), "made") != made

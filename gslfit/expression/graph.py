@@ -148,6 +148,27 @@ class Graph(NamedTuple):
         return "\n".join(lines)
 
 
+Rows = tuple[tuple[str, float | str | None, tuple[int, ...]], ...]
+
+
+def rows_of(graph: Graph) -> Rows:
+    """A graph's value as plain data, a row for each node and arguments first: ``(op, value, numbers of the rows of its arguments)``."""
+    order = below([graph.value])
+    place = {node: k for k, node in enumerate(order)}
+    return tuple((node.op, node.value, tuple(place[arg] for arg in node.args)) for node in order)
+
+
+def from_rows(rows: Rows, independent: tuple[str, ...]) -> Graph:
+    """The graph that `rows_of` wrote down, in a pool of its own."""
+    pool, made = Pool(), []
+    for op, value, args in rows:
+        if op == "const":
+            made.append(pool.const(value))  # type: ignore[arg-type]
+        else:
+            made.append(pool.leaf(op, str(value)) if op in LEAVES else pool.make(op, *[made[k] for k in args]))
+    return Graph(pool, made[-1], (), (), independent)
+
+
 def below(roots: Iterable[Node]) -> list[Node]:
     """Every node that the roots need, arguments first."""
     seen: set[Node] = set()
