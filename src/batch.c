@@ -12,6 +12,7 @@
 #include "thread.h"
 
 enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20 };
+static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -130,14 +131,24 @@ static int referee_fits(const batch *b) {
 }
 
 /* Whether a parameter has come to have no effect (the centre of a peak of no height, say): the rounding of the data alone moves it by a good
- * part of itself. Columns of length 1 don't show that. */
+ * part of itself. Columns of length 1 don't show that. Or the other way round: its own rounding moves the curve (a phase of 1e17). */
 static int flat(const batch *b, const outcome *end, int triangle) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double rounding = 1e-15 * sqrt(end->square / end->count);
+    const double size = sqrt(end->square / end->count);
     for (int k = 0; k < b->program->nfree; k++) {
-        const double scale = fmax(fabs(end->v[k]), fabs(start[k]));
-        if (scale > 0 && !(rounding * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]) < 1e-3 * scale)) return 1;
+        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]);
+        if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
+        if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
     }
+    return 0;
+}
+
+/* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
+static int vague(const batch *b, const outcome *end, int triangle) {
+    const double *start = b->v + end->id * b->program->nfree;
+    const double sigma = sqrt(end->chisqr / fmax(1, end->count - b->program->nfree));
+    for (int k = 0; k < b->program->nfree; k++)
+        if (sigma * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]) > VAGUE * fmax(fabs(end->v[k]), fabs(start[k]))) return 1;
     return 0;
 }
 
@@ -200,7 +211,7 @@ static void finish(worker *w, outcome *end) {
     batch *b = t->batch;
     if (end->status == FIT_CONVERGED && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
     const int doubtful = end->status != FIT_CONVERGED || end->doubtful;
-    if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
+    if (b->method == METHOD_AUTO && (doubtful || vague(b, end, b->options.covariance)) && end->status != FIT_BAD_DATA && referee_fits(b)) {
         outcome second;
         if (!refer(t, end->id, &second) && better(&second, end)) {
             second.nfev += end->nfev;
