@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from gslfit import fit_batch
 from gslfit._batch import fit_many, instruction_set
 from gslfit._program import OPCODES, Program
 from gslfit.errors import InputError
@@ -294,6 +295,6 @@ def test_a_value_lost_in_its_own_rounding_is_no_fit():
     """A phase of 1e17 can't be told from its neighbours, sixteen apart: whatever its error says, the data don't determine it."""
     x = np.linspace(0, 10, 40)
     y = 2*np.sin(1.3*x + .4) + .01*np.random.default_rng(0).normal(size=(20, 40))
-    result = gslfit.fit_batch("a*sin(b*x + c)", y, x=x, start={"a": 1.9, "b": 1.3, "c": 1e17})
+    result = fit_batch("a*sin(b*x + c)", y, x=x, start={"a": 1.9, "b": 1.3, "c": 1e17})
     assert not result.success.any()
-    assert gslfit.fit_batch("a*sin(b*x + c)", y, x=x, start={"a": 1.9, "b": 1.3, "c": 100*np.pi}).success.all()
+    assert fit_batch("a*sin(b*x + c)", y, x=x, start={"a": 1.9, "b": 1.3, "c": 100*np.pi}).success.all()
