@@ -51,6 +51,7 @@ def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, 
     return result
 
 
+GUESSED_NFEV = 200         # evaluations by parameters and one more: twice those of `fit_batch`, for starts that are further away
 POLICIES = ("raise", "omit")
 
 
@@ -192,6 +193,8 @@ def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, optio
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
             starts = [{**found, **start} for found in guessed(model, curves, variables)]
+            if options.get("max_nfev") is None:
+                options["max_nfev"] = GUESSED_NFEV*(1 + sum(par.vary for par in made.values()))
     else:
         made = params.copy()
     for name, value in starts[0].items():
@@ -203,8 +206,10 @@ def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, optio
             made[name].value = 0.0
     starts = [{name: _within(made[name], value) for name, value in each.items()} for each in starts]
 
-    def fit(start: Mapping[str, Any], **more: Any) -> Any:
-        return fit_batch(formula, curves, made, x=variables, start=start, **{**options, **more})
+    def fit(start: Mapping[str, Any], max_nfev: int | None = None, **more: Any) -> Any:
+        limits = [each for each in (options.get("max_nfev"), max_nfev) if each is not None]
+        own = {"max_nfev": min(limits)} if limits else {}
+        return fit_batch(formula, curves, made, x=variables, start=start, **{**options, **more, **own})
     return fit(starts[0] if len(starts) == 1 else lowest(starts, fit))
 
 
