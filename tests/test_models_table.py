@@ -95,6 +95,22 @@ def test_response_is_the_fold():
         assert float(model.eval(x=x, **values)) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_several_responses(count):
+    """Several decays with one response are the sum of single ones; guess and fit find clean ones."""
+    model = models.CLASSES[{2: "Bi", 3: "Tri"}[count] + "exponentialResponseModel"]()
+    one = models.ExponentialResponseModel()
+    x = np.linspace(-10, 100, 221)
+    shared = {"t0": 4.2, "irf": 1.3}
+    own = {f"{name}{k + 1}": value for k in range(count) for name, value in (("amplitude", 2. + k), ("tau", 2.5*5.**k))}
+    y = model.eval(x=x, offset=.3, **shared, **own)
+    parts = [one.eval(x=x, amplitude=own[f"amplitude{k + 1}"], tau=own[f"tau{k + 1}"], offset=.3*(k == 0), **shared) for k in range(count)]
+    np.testing.assert_allclose(y, sum(parts), rtol=1e-12)
+    result = model.fit(y + 1e-4*np.cos(9*x), x=x)
+    assert result.rsquared > 1 - 1e-6
+    assert {name: result.best_values[name] for name in shared} == pytest.approx(shared, rel=.02)
+
+
 def test_page():
     """docs/models.md is what the tables say."""
     made = runpy.run_path(str(ROOT/"docs"/"make_models.py"))["page"]()

@@ -23,6 +23,33 @@ def peak_defaults(count: int) -> dict[str, float | str | None]:
     return found
 
 
+def numbers(count: int) -> tuple[str, ...]:
+    """What tells the terms of a sum apart: nothing for one, else 1, 2, ..."""
+    return ("",) if count == 1 else tuple(str(k) for k in range(1, count + 1))
+
+
+def responses(count: int) -> str:
+    """The text of decays folded with a Gaussian; where erfc's argument is high, exp and erfc in one, as one overflows, one vanishes."""
+    lines, terms = ["u = x - t0; fast = exp(-(u/irf)**2/2)"], []
+    for k in numbers(count):
+        lines.append(f"z{k} = (irf/tau{k} - u/irf)/1.4142135623730951")
+        terms.append(f"amplitude{k}/2*where(z{k} > 0, fast*erfcx(max(z{k}, 0)), exp((irf/tau{k})**2/2 - u/tau{k})*erfc(min(z{k}, 0)))")
+    return "\n".join([*lines, "offset + " + " + ".join(terms)])
+
+
+def titles_of_decays() -> tuple[tuple[int, str, str], ...]:
+    """How many decays, what their class begins with, and what they are."""
+    return (1, "Exponential", "A decay"), (2, "Biexponential", "Two decays"), (3, "Triexponential", "Three decays")
+
+
+def decay_defaults(count: int) -> dict[str, float | str | None]:
+    """Start values for `responses`."""
+    found: dict[str, float | str | None] = {}
+    for place, k in enumerate(numbers(count)):
+        found |= {f"amplitude{k}": 1.0, f"tau{k}": 5.0**place}
+    return found | {"t0": 0.0, "irf": 0.1, "offset": 0.0}
+
+
 def ellipse() -> str:
     """The text of a turned elliptical Gaussian."""
     return ("c = cos(theta); s = sin(theta); u = (x - x0)*c + (y - y0)*s; v = (y - y0)*c - (x - x0)*s\n"
@@ -95,12 +122,11 @@ DECAYS = (
           "offset + amplitude1*exp(-x/tau1) + amplitude2*exp(-x/tau2) + amplitude3*exp(-x/tau3)",
           {"amplitude1": 1.0, "tau1": 1.0, "amplitude2": 1.0, "tau2": 5.0, "amplitude3": 1.0, "tau3": 25.0, "offset": 0.0},
           {"tau1": ABOVE0, "tau2": ABOVE0, "tau3": ABOVE0}, {}, "triexponential", "decay", "Three exponential decays."),
-    Entry("ExponentialResponseModel", "exponential_response",
-          "u = x - t0; z = (irf/tau - u/irf)/1.4142135623730951\n"
-          "offset + amplitude/2*where(z > 0, exp(-(u/irf)**2/2)*erfcx(max(z, 0)), exp((irf/tau)**2/2 - u/tau)*erfc(min(z, 0)))",
-          {"amplitude": 1.0, "tau": 1.0, "t0": 0.0, "irf": 0.1, "offset": 0.0}, {"tau": ABOVE0, "irf": ABOVE0}, {},
-          "exponential_response", "decay", "A decay that begins at `t0`, folded with a Gaussian instrument response of width `irf`.",
-          "van Stokkum et al., Biochim. Biophys. Acta 1657 (2004) 82"),
+    *(Entry(f"{title}ResponseModel", f"{title.lower()}_response", responses(count), decay_defaults(count),
+            {f"tau{k}": ABOVE0 for k in numbers(count)} | {"irf": ABOVE0}, {}, f"{title.lower()}_response", "decay",
+            f"{about} that begin{'s' if count == 1 else ''} at `t0`, folded with a Gaussian instrument response of width `irf`.",
+            "van Stokkum et al., Biochim. Biophys. Acta 1657 (2004) 82")
+      for count, title, about in titles_of_decays()),
     Entry("DampedSineModel", "damped_sine", "offset + amplitude*exp(-x/tau)*sin(frequency*x + phase)",
           {"amplitude": 1.0, "tau": 10.0, "frequency": 1.0, "phase": 0.0, "offset": 0.0}, {"tau": ABOVE0}, {}, "damped_sine",
           "oscillation", "A decaying oscillation."),

@@ -68,6 +68,18 @@ def response(axis: Axis) -> Shapes:
                    irf=axis.span*np.geomspace(0.004, 0.1, 5))
 
 
+def responses(count: int) -> Callable[[Axis], Shapes]:
+    """Several decays with a response: few beginnings and widths, and families by the parts that the two shortest times are in."""
+    def shapes(axis: Axis) -> Shapes:
+        times = np.geomspace(axis.step*0.7, 3*axis.span, 8 if count == 2 else 7)
+        index = np.array(list(combinations(range(len(times)), count)))
+        base = product(t0=np.linspace(axis.low, axis.high, 25), irf=axis.span*np.geomspace(0.008, 0.06, 3), row=range(len(index)))
+        row = index[base["row"].astype(int)]
+        return {"t0": base["t0"], "irf": base["irf"], **{f"tau{k + 1}": times[row[:, k]] for k in range(count)},
+                "family": row[:, 0]*2 + (row[:, 1] > len(times)//2)}
+    return shapes
+
+
 def waves(chirps: int = 1) -> Callable[[Axis], Shapes]:
     """Decaying waves: frequencies, decay times, chirps."""
     def shapes(axis: Axis) -> Shapes:
@@ -139,6 +151,8 @@ PLANS.update({
     "triexponential": Plan(lambda axis: decays(axis, ("tau1", "tau2", "tau3"), True, 15, (3, 3)),
                            ("amplitude1", "amplitude2", "amplitude3", "offset"), most=20),
     "exponential_response": Plan(response, ("amplitude", "offset")),
+    "biexponential_response": Plan(responses(2), ("amplitude1", "amplitude2", "offset"), most=8),
+    "triexponential_response": Plan(responses(3), ("amplitude1", "amplitude2", "amplitude3", "offset"), most=10),
     "damped_sine": Plan(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
     "damped_chirp": Plan(waves(9), ("p", "q", "offset"), "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))",
                          phased),
