@@ -28,6 +28,7 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/import_time.py
 	$(PY) benchmarks/run.py --write
 	$(PY) benchmarks/models.py --write
+	$(PY) benchmarks/minimize_overhead.py
 
 $(VENV)/ready: .ci/setup pyproject.toml
 	bash .ci/setup
