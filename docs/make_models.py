@@ -43,6 +43,7 @@ print(maps.values["g_center"].shape)
 - `save_model`, `load_model`, `save_modelresult`, `load_modelresult` write and read JSON. Formulas are texts in it, functions are names that
   the reader looks up in `funcdefs`; reading runs nothing.
 - A sum of peaks on constants, lines and parabolas guesses too: peaks are numbered from left to right and have one sign.
+  `sum_of_peaks("Voigt", 5, background="line")` makes one of any number of peaks.
 
 Written by `docs/make_models.py`; `tests/test_models_table.py` holds it.
 """

@@ -125,3 +125,42 @@ def test_straight_sides(sign):
     values = {"amplitude": 2.0*sign, "center1": 2.5, "sigma1": 0.7, "center2": 7.1, "sigma2": 1.3}
     found = box.guess(box.eval(x=x, **values), x=x)
     assert {name: found[name].value for name in values} == pytest.approx(values, rel=1e-5)
+
+
+@pytest.mark.parametrize(("shape", "count", "background"), [
+    ("Gaussian", 5, "line"), ("lorentzian", 6, "constant"), ("VoigtModel", 4, "parabola"), ("pseudo_voigt", 3, None),
+    (models.MoffatModel, 2, "line")])
+def test_sum_of_peaks(shape, count, background):
+    """Sums of any number of peaks are one program, and are found in noisy curves without start values, one or many."""
+    model = models.sum_of_peaks(shape, count, background)
+    assert model.native and len(model.components) == count + (background is not None)
+    rng = np.random.default_rng(8)
+    x = np.linspace(0, 20.*count, 60*count)
+    center = 20*np.arange(count) + rng.uniform(7, 13, (30, count))
+    own = {"sigma": 2., "gamma": 1., "fraction": .4, "beta": 2.}
+    values = {}
+    for name in model.param_names:
+        part, _, root = name.partition("_")
+        if part == "bg":
+            values[name] = {"c": 2., "slope": .05, "intercept": 1., "a": 2e-4, "b": .01}[root]
+        elif not (root == "gamma" and model.make_params()[name].expr):
+            values[name] = center[:, int(part[1:]) - 1] if root == "center" else 20. if root == "amplitude" else own[root]
+    given = {name: np.reshape(value, (-1, 1)) for name, value in values.items()}
+    for name in model.param_names:
+        given.setdefault(name, given[name.replace("gamma", "sigma")])
+    clean = model.eval(x=x[None], **given)
+    y = clean + .05*np.ptp(clean)*rng.standard_normal((30, len(x)))
+    found = model.fit_batch(y, x=x)
+    true = model.fit_batch(y, x=x, start=values)
+    assert np.mean(found.chisqr <= true.chisqr*(1 + 1e-6)) >= 0.96
+    one = model.fit(y[0], x=x)
+    assert [one.best_values[f"p{k + 1}_center"] for k in range(count)] == pytest.approx(center[0].tolist(), abs=1)
+
+
+@pytest.mark.parametrize(("arguments", "culprit"), [
+    (("Sine",), "shape='Sine'"),
+    (("Gaussian", 0), "count=0"), (("Gaussian", 2.5), "count=2.5"), (("Gaussian", 2, "sky"), "background='sky'")])
+def test_sum_of_no_peaks(arguments, culprit):
+    """What can't be summed is named."""
+    with pytest.raises(gslfit.errors.InputError, match=culprit):
+        models.sum_of_peaks(*arguments)

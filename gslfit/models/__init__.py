@@ -37,10 +37,13 @@ def __getattr__(name: str) -> Any:
     if name in ("save_model", "load_model", "save_modelresult", "load_modelresult"):
         from gslfit.models import load
         return getattr(load, name)
+    if name == "sum_of_peaks":
+        from gslfit.models.sums import sum_of_peaks
+        return sum_of_peaks
     if name == "ModelResult":
         from gslfit.models.result import ModelResult
         return ModelResult
     raise AttributeError(f"module 'gslfit.models' has no attribute {name!r}")
 
 
-__all__ = ["ENTRIES", "CompositeModel", "Model", *CLASSES]
+__all__ = ["ENTRIES", "CompositeModel", "Model", "sum_of_peaks", *CLASSES]

@@ -190,6 +190,14 @@ class CompositeModel(Model):
         from gslfit.models.pursuit import guess_sum
         return guess_sum(self, self.components, data, x, values)
 
+    def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
+        found = [self.guess(data, x, **values)]
+        peaks = [part for part in self.components if getattr(getattr(part, "entry", None), "kind", "") == "peak"]
+        if len(peaks) > 2:      # a broad peak may take the place of several: once more without
+            from gslfit.models.pursuit import guess_sum
+            found += [guess_sum(self, self.components, data, x, values, widest/len(peaks)) for widest in (0.4, 0.15)]
+        return found
+
     def _symbols(self) -> set[str]:
         """The operators that join it."""
         found = {self.symbol}

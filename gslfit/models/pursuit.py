@@ -38,7 +38,7 @@ BACKGROUNDS = {"constant": ("c",), "line": ("slope", "intercept"), "parabola": (
 
 
 def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.ndarray], np.ndarray], count: int,
-         sign: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+         sign: float = 0.0, widest: float = 0.25) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Look for peaks on a background.
 
     Parameters
@@ -52,6 +52,8 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
         How many.
     sign : float
         Their sign; 0 for that which fits better.
+    widest : float
+        Their greatest half width, in ranges.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
         The data without the peaks.
     """
     axis = Axis.of(curves.x)
-    c, w = places(axis, 1.7, 0.9, 0.9, 0.25)
+    c, w = places(axis, 1.7, 0.9, 0.9, widest)
     inside = (c > axis.low + 0.01*axis.span) & (c < axis.high - 0.01*axis.span)
     c, w = c[inside], w[inside]
     q = np.linalg.qr(columns.T)[0] if len(columns) else np.zeros((len(curves.x), 0))
@@ -172,7 +174,7 @@ def guess_gaussians(model: Any, count: int, data: np.ndarray, x: Any, values: Ma
     return settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape)
 
 
-def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mapping[str, Any]) -> Any:
+def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mapping[str, Any], widest: float = 0.25) -> Any:
     """Guess a composite: a sum of peaks on constants, lines or parabolas.
 
     Raises
@@ -194,7 +196,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     unit = _unit(peaks[0])
     bounds = [limits(part).get("amplitude", (-np.inf, np.inf)) for part in peaks]
     sign = 1.0 if all(low >= 0 for low, _ in bounds) else -1.0 if all(high <= 0 for _, high in bounds) else 0.0
-    centers, widths, heights, rest = find(curves, columns, lambda c, w: unit(curves.x, c, family(w)), len(peaks), sign)
+    centers, widths, heights, rest = find(curves, columns, lambda c, w: unit(curves.x, c, family(w)), len(peaks), sign, widest)
     found = {}
     for k, part in enumerate(peaks):
         own, at = FAMILIES[part.entry.guess](widths[:, k]), centers[:, k]
