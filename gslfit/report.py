@@ -59,7 +59,7 @@ def at_bound(par: Any) -> str:
 
 
 def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 4, fmt: str = "g",
-                 columns: Iterable[str] = COLUMNS) -> str:
+                 columns: Iterable[str] = COLUMNS, gap: str = "") -> str:
     """Return a table of parameters, a line each.
 
     Parameters
@@ -70,9 +70,11 @@ def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 
         Width of a column, digits and format of a number.
     columns : iterable of str
         Attributes to show.
+    gap : str
+        What stands behind names, which then are as wide as the longest of them, as lmfit has it.
     """
     columns = [*columns]
-    width = max(len(name) for name in [*params, "Name"])
+    width = max(len(name) for name in (params if gap else [*params, "Name"]))
     open_ended = {"min": -math.inf, "max": math.inf}
 
     def cell(par: Any, column: str) -> str:
@@ -81,8 +83,9 @@ def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 
             value = open_ended.get(column)
         return f"{value:>{colwidth}.{precision}{fmt}}" if isinstance(value, float) else f"{value!s:>{colwidth}}"
 
-    head = " ".join([f"{'Name':{width}}", *(f"{column.title():>{colwidth}}" for column in columns)])
-    return "\n".join([head, *(" ".join([f"{name:{width}}", *(cell(par, column) for column in columns)]) for name, par in params.items())])
+    head = " ".join([f"{'Name':{width}}{gap}", *(f"{column.title():>{colwidth}}" for column in columns)])
+    lines = (" ".join([f"{name:{width}}{gap}", *(cell(par, column) for column in columns)]) for name, par in params.items())
+    return "\n".join([head, *lines])
 
 
 # -- the manual's report ---------------------------------------------------------------------------------------------------------
