@@ -11,8 +11,9 @@ import numpy as np
 from gslfit.errors import FitWarning, InputError, InputTypeError, ParameterNameError
 from gslfit.expression.graph import Graph, Node, Pool, below, transplant
 from gslfit.formula import Formula
-from gslfit.models.model import Model, check_policy, with_values
+from gslfit.models.model import Model, check_policy
 from gslfit.models.texts import is_text, joined
+from gslfit.models.values import with_values
 from gslfit.parameters import Parameters
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}

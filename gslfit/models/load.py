@@ -15,9 +15,10 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.models.composite import OPERATORS, CompositeModel
 from gslfit.models.library import CLASSES, LibraryModel
-from gslfit.models.model import HINTS, Model
+from gslfit.models.model import Model
 from gslfit.models.special import ComplexConstantModel, ExpressionModel, SplineModel
 from gslfit.models.texts import is_text
+from gslfit.models.values import HINTS
 from gslfit.parameters import Parameters
 from gslfit.result import FitResult
 

@@ -11,10 +11,9 @@ from gslfit.errors import FitWarning, InputError, InputTypeError
 from gslfit.formula import Formula
 from gslfit.models.definition import Definition
 from gslfit.models.texts import is_text, prefixed, renamed
+from gslfit.models.values import HINTS, inputs_of, number, plain, with_values
 from gslfit.parameter import Parameter, check_name
 from gslfit.parameters import Parameters
-
-HINTS = ("value", "vary", "min", "max", "expr")
 
 
 class Model:
@@ -235,7 +234,7 @@ class Model:
             inputs = {"value": self.def_vals.get(root), **self.param_hints.get(root, {})}
             if inputs.get("expr"):
                 inputs["expr"] = self._expr(inputs["expr"])
-            inputs |= _inputs(name, given)
+            inputs |= inputs_of(name, given)
             if given is not None and not isinstance(given, dict) and inputs.get("expr"):
                 inputs["expr"] = None   # a value of its own frees it
             if inputs.get("expr"):
@@ -264,15 +263,15 @@ class Model:
         """Evaluate with parameters by full name."""
         definition = self._definition
         options = {**self.opts, **{name: values[name] for name in self.opts if name in values}}
-        given = {name: _plain(values[name]) for name in definition.independent if name in values}
+        given = {name: plain(values[name]) for name in definition.independent if name in values}
         for root in definition.names:
             full = self._prefix + root
             if full in params:
-                given[root] = _number(params[full])
+                given[root] = number(params[full])
             elif root in self.def_vals:
                 given[root] = self.def_vals[root]
         if definition.starred:
-            given |= {name: _plain(value) for name, value in values.items() if name not in given and self._root(name) not in given}
+            given |= {name: plain(value) for name, value in values.items() if name not in given and self._root(name) not in given}
         missing = [name for name in (*definition.arrays(options), *definition.names) if name not in given and not definition.starred]
         if missing:
             given |= self._missing(missing, given)
@@ -297,7 +296,7 @@ class Model:
         values = dict(kwargs or {})
         found = with_values(params, values, self)
         out = {**self.opts, **{name: values[name] for name in (*self.independent_vars, *self.opts) if name in values}}
-        return out | {(root if strip else self._prefix + root): _number(found[self._prefix + root])
+        return out | {(root if strip else self._prefix + root): number(found[self._prefix + root])
                       for root in self._definition.names if self._prefix + root in found}
 
     def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
@@ -463,57 +462,6 @@ def _label(func: Any) -> str:
     if isinstance(func, str):
         return "_eval"
     return func.text if isinstance(func, Formula) and func.text else getattr(func, "__name__", type(func).__name__)
-
-
-def _inputs(name: str, given: Any) -> dict[str, Any]:
-    """A value given to make_params as inputs of a Parameter."""
-    if given is None:
-        return {}
-    if isinstance(given, Parameter):
-        return {key: getattr(given, key) for key in HINTS}
-    if not isinstance(given, dict):
-        return {"value": given.real if isinstance(given, complex) else given}
-    if not ("value" in given or "expr" in given):
-        raise InputTypeError(f"{name}={given!r} has neither a value nor an expression")
-    return dict(given)
-
-
-def _number(value: Any) -> Any:
-    """A parameter's value, or a number as it is."""
-    return value.value if isinstance(value, Parameter) else value
-
-
-def _plain(value: Any) -> Any:
-    """Lists and labelled arrays as arrays; anything else as it is."""
-    if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
-        array = np.asarray(value)
-        return array.astype(float) if array.dtype.kind in "bui" else array
-    return value
-
-
-def with_values(params: Any, values: Mapping[str, Any], model: Model) -> Mapping[str, Any]:
-    """Parameters by full name, with the values given over them; expressions follow."""
-    known = {} if params is None else params
-    if not values:
-        return known
-    own: dict[str, Any] = {}
-    for part in model.components:
-        for root in part._definition.names:
-            full = part._prefix + root
-            if full in values:
-                own[full] = values[full]
-            elif root in values and len(model.components) == 1:
-                own[full] = values[root]
-    own |= {name: values[name] for name in known if name in values}
-    if not own:
-        return known
-    if isinstance(known, Parameters) and any(par.expr is not None for par in known.values()) and not any(map(np.ndim, own.values())):
-        changed = known.copy()
-        for name, value in own.items():
-            if name in changed:
-                changed[name].value = _number(value)
-        return {**{name: par.value for name, par in changed.items()}, **{name: _number(value) for name, value in own.items()}}
-    return {**{name: _number(par) for name, par in known.items()}, **{name: _number(value) for name, value in own.items()}}
 
 
 def check_prefix(prefix: Any) -> str:
