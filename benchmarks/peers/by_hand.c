@@ -102,7 +102,7 @@ int run(int which, long fits, long n, const double *x, const double *z, const do
     if (program_check(&p, message, sizeof message)) return -1;
     worker w = {.program = &p, .options = &options, .lanes = LANES, .points = n, .evaluate = sums_by_hand, .next = next, .finish = finish};
     w.space = workspace_new(&p);
-    w.state = lanes_new(w.space);
+    w.state = lanes_new(w.space, NULL);
     if (posix_memalign((void **)&block, 64, n * LANES * sizeof *block)) return -1;
     for (int j = 0; j < p.nx; j++) {
         if (posix_memalign((void **)&spread[j], 64, n * LANES * sizeof *block)) return -1;
