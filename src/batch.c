@@ -136,7 +136,9 @@ static int flat(const batch *b, const outcome *end, int triangle) {
     const double *start = b->v + end->id * b->program->nfree;
     const double size = sqrt(end->square / end->count);
     for (int k = 0; k < b->program->nfree; k++) {
-        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]);
+        const double variance = end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES];
+        if (variance == 0) continue;  /* held at a bound */
+        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * sqrt(variance);
         if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
         if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
     }
@@ -200,8 +202,8 @@ static void put_referee(thread *t, outcome *end) {
 }
 
 static int better(const outcome *gsl, const outcome *lanes) {
-    if (gsl->status == FIT_CONVERGED_BY_GSL) return lanes->status != FIT_CONVERGED || gsl->chisqr <= lanes->chisqr * (1 + 1e-12);
-    if (lanes->status == FIT_CONVERGED) return 0;
+    if (gsl->status == FIT_CONVERGED_BY_GSL) return !well_ended(lanes->status) || gsl->chisqr <= lanes->chisqr * (1 + 1e-12);
+    if (well_ended(lanes->status)) return 0;
     return gsl->chisqr < lanes->chisqr * (1 - 1e-12) || !isfinite(lanes->chisqr);
 }
 
@@ -209,9 +211,10 @@ static int better(const outcome *gsl, const outcome *lanes) {
 static void finish(worker *w, outcome *end) {
     thread *t = w->context;
     batch *b = t->batch;
-    if (end->status == FIT_CONVERGED && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
-    const int doubtful = end->status != FIT_CONVERGED || end->doubtful;
-    if (b->method == METHOD_AUTO && (doubtful || vague(b, end, b->options.covariance)) && end->status != FIT_BAD_DATA && referee_fits(b)) {
+    if (well_ended(end->status) && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
+    const int doubtful = !well_ended(end->status) || end->doubtful
+                         || (end->status == FIT_CONVERGED && vague(b, end, b->options.covariance));
+    if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
         outcome second;
         if (!refer(t, end->id, &second) && better(&second, end)) {
             second.nfev += end->nfev;

@@ -18,6 +18,8 @@ typedef enum {
     FIT_TOO_FEW_POINTS
 } fit_status;
 
+static inline int well_ended(fit_status status) { return status == FIT_CONVERGED || status == FIT_AT_BOUND; }  /* in the lanes */
+
 typedef struct {
     double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
     int max_nfev;

@@ -2,6 +2,7 @@
 #ifndef GSLFIT_LANES_IMPL_H
 #define GSLFIT_LANES_IMPL_H
 
+#include <math.h>
 #include <string.h>
 #include "lane_state.h"
 #include "simd.h"
@@ -15,6 +16,9 @@ static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is
 static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
 static const double SIGMAS = 1e-6;          /* the step that would follow must be less than this of the standard errors, whatever xtol */
 static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
+static const double TOUCHING = 1e-3;        /* of its standard error, beside the others: as far as this from a bound a variable is on it, */
+static const double PUSHED = 1e-4;          /* if the residual and its column have a greater cosine than this */
+static const double ABSURD = 1e6;           /* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
 static const double INVISIBLE = 1e-14;      /* relative to the data: a change of the model that is rounding */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
@@ -72,6 +76,12 @@ static void outer_trial(worker *w) {
         if (s->boxes[k].bounds) outer(s->boxes + k, s->trial[k], free[k], s->slope[k]);
         else memcpy(free[k], s->trial[k], sizeof(row));
     }
+}
+
+/* Whether the program's variable falls where v rises: its slope's sign. */
+static int falls(const lane_box *b, int l, double v) {
+    if (!b->bounds || b->out[l] != 0) return 0;
+    return (b->bounds == 1 || b->wide[l] != 0 ? v : sin(v)) * (b->size[l] < 0 ? -1 : 1) < 0;
 }
 
 static void copy_box(lane_box *to, int l, const lane_box *from, int m) {
@@ -210,7 +220,8 @@ static void scale_waiting(waiting *d, int p, int h) {
     for (int i = 0; i < p; i++) {
         vd H = load(d->H[ELEMENT(i, i)] + h), scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
         store(d->scale[i] + h, scale);
-        most = vmax(most, vabs(load(d->g[i] + h) * scale));
+        store(d->g[i] + h, load(d->g[i] + h) * scale);
+        most = vmax(most, vabs(load(d->g[i] + h)));
     }
     vd chisqr = load(d->chisqr + h);
     store(d->cosine + h, choose(chisqr > 0.0, most / vsqrt(chisqr), SPLAT(0.0)));
@@ -232,6 +243,29 @@ static void outer_waiting(waiting *d, int p) {
     for (int l = 0; l < d->count; l++)
         for (int k = 0; k < p; k++)
             if (d->boxes[k].bounds) d->ends[l].v[k] = d->v[k][l];
+}
+
+/* A variable that has come to rest on a bound, while the residual still has a slope by it: it is held there, has no error of its own, and
+ * adds nothing to those of the others. */
+static void hold_waiting(waiting *d, int p) {
+    for (int l = 0; l < d->count; l++) {
+        outcome *end = d->ends + l;
+        if (end->status != FIT_CONVERGED) continue;
+        const double chisqr = d->chisqr[l], dof = end->count > p ? end->count - p : 1;
+        for (int k = 0; k < p; k++) {
+            const lane_box *b = d->boxes + k;
+            if (!b->bounds || !(fabs(d->g[k][l]) > PUSHED * sqrt(chisqr))) continue;
+            const double near = fabs(end->v[k] - b->near[l]), far = fabs(end->v[k] - b->far[l]);
+            const double least = fmin(near, far);  /* against the error and against the start's distance: an error may be huge */
+            if (!(least <= TOUCHING * fabs(d->scale[k][l]) * sqrt(chisqr / dof) && least <= 1e-6 * fabs(b->size[l]))) continue;
+            const int low = (near <= far) == (b->near[l] < b->far[l]), rising = d->g[k][l] > 0;
+            end->status = low == rising ? FIT_AT_BOUND : FIT_NO_PROGRESS;  /* chi-square falls inwards: stuck where the transform is level */
+            if (end->status == FIT_NO_PROGRESS) break;
+            end->v[k] = near <= far ? b->near[l] : b->far[l];
+            for (int j = 0; j < p; j++) d->H[j < k ? ELEMENT(k, j) : ELEMENT(j, k)][l] = j == k;
+            d->scale[k][l] = 0;
+        }
+    }
 }
 
 /* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. */
@@ -272,13 +306,14 @@ static void flush(worker *w) {
     const int p = w->state->p;
     for (int h = 0; h < LANES; h += WIDTH) scale_waiting(d, p, h);
     if (d->boxes) outer_waiting(d, p);
+    if (d->boxes) hold_waiting(d, p);
     for (int h = 0; h < LANES; h += WIDTH) invert_waiting(d, p, h, w->options->covariance);
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
         end->covariance = d->covariance[0] + l;
         end->gradient = d->cosine[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
-        if (end->status == FIT_CONVERGED && !(d->least[l] > 1e-14)) end->status = FIT_SINGULAR;
+        if (well_ended(end->status) && !(d->least[l] > 1e-14)) end->status = FIT_SINGULAR;
         w->finish(w, end);
     }
     d->count = 0;
@@ -298,13 +333,16 @@ static void end_fit(worker *w, int l) {
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
-    for (int k = 0; k < s->p; k++) end->v[k] = s->v[k][l] + (taken ? s->dx[k][l] : 0.0);
+    for (int k = 0; k < s->p; k++) {
+        const double v = s->v[k][l], dx = s->dx[k][l];
+        end->v[k] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
+    }
     for (int k = 0; s->boxes && k < s->p; k++) {
         copy_box(d->boxes + k, d->count, s->boxes + k, l);
         d->v[k][d->count] = end->v[k];
     }
     d->chisqr[d->count] = s->chisqr[l];
-    for (int k = 0; k < s->p; k++) d->g[k][d->count] = s->g[k][l];
+    for (int k = 0; k < s->p; k++) d->g[k][d->count] = s->boxes && falls(s->boxes + k, l, s->v[k][l]) ? -s->g[k][l] : s->g[k][l];
     for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][d->count] = s->H[k][l];
     if (++d->count == LANES) flush(w);
 }

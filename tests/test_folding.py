@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gslfit.batch import fit_batch
+from gslfit.batchresult import FitStatus
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.folding import fold
 from gslfit.formula import Formula
@@ -156,3 +157,26 @@ def test_missing_and_idle_parameters():
     p["A2"].expr = "A"
     with pytest.raises(InputError, match="lack x0"):
         fold(PEAKS, p)
+
+
+@pytest.mark.parametrize("bounds", [{"min": 0}, {"min": 0, "max": 5}, {"min": -.05, "max": 4}, {"min": 0, "max": 1e9}])
+def test_a_parameter_on_its_bound_has_no_error_and_costs_the_others_none(bounds):
+    """The status says so; the others are those of the fit with that parameter held, and fits beside it as without bounds."""
+    rng, x = np.random.default_rng(1), np.linspace(0, 3, 40)
+    y = np.outer(np.tile([-.3, 2.], 50), np.exp(-x)) + 1 + .05*rng.normal(size=(100, 40))
+    p, held = Parameters(), Parameters()
+    p.add("A", 1., **bounds)
+    p.add("c", .8)
+    held.add("A", bounds["min"], vary=False)
+    held.add("c", .8)
+    formula = Formula("A*exp(-x) + c")
+    found, fixed = fit_batch(formula, y, p, x=x), fit_batch(formula, y[::2], held, x=x)
+    assert found.success.all()
+    assert set(found.status[::2]) == {FitStatus.AT_BOUND}
+    assert set(found.status[1::2]) == {FitStatus.CONVERGED}
+    assert np.all(found.values["A"][::2] == bounds["min"])
+    assert np.isnan(found.stderr["A"][::2]).all()
+    assert np.allclose(found.values["c"][::2], fixed.values["c"], atol=1e-5*.01)
+    assert np.allclose(found.stderr["c"][::2]*np.sqrt(38/39), fixed.stderr["c"], rtol=1e-6)
+    free = fit_batch(formula, y[1::2], x=x, A=1., c=.8)
+    assert np.allclose(found.stderr["c"][1::2], free.stderr["c"], rtol=1e-5)
