@@ -448,6 +448,7 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | Non
 
 
 @lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def outside_of(folded: Folded) -> Outside:
     """The bounds and expressions of a program with Parameters folded in, as the engine wants them."""
     return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)

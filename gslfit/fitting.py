@@ -135,7 +135,7 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     run(program, curve.y[None], curve.x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
-        gradient=numbers[1], **bounds_of(folded, v))
+        gradient=numbers[1], **checked(folded, v))
     evaluations, good, whole = counts.item(0), status.item() in GOOD, covariance[0]
     if method != "auto":
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
@@ -155,12 +155,18 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     return _result(job, folded, v, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
 
 
+def checked(folded: Folded, start: np.ndarray) -> dict[str, Any]:
+    """What `bounds_of` gives, for starts that may lie outside their bounds: then they are named."""
+    if not folded.holds(start):
+        for name, value in zip(folded.names, start, strict=True):
+            folded.check(name, value)
+    return bounds_of(folded, start)
+
+
 def bounds_of(folded: Folded, start: np.ndarray) -> dict[str, Any]:
     """What `run` is to know of the bounds of one fit; nothing where there are none."""
     if not folded.bounded:
         return {}
-    for name, value in zip(folded.names, start, strict=True):
-        folded.check(name, value)
     tied = len(folded.dependent_names)
     return {"outside": outside_of(folded), "start": list(start), "scaled": False,
             "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
