@@ -35,7 +35,7 @@ REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
 MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
 
-SHARE = 0.25            # of the evaluations left that one way down may use
+SHARE = 0.5             # of the evaluations left that one way down may use
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 
@@ -270,7 +270,7 @@ def march(solver: Any, xtol: float, ftol: float, gtol: float, max_iter: int = MA
 def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[Solution]]:
     """Find a minimum; where the first answer is in doubt, look again by other ways from the start.
 
-    The first way may use a quarter of the evaluations allowed, so that one that wanders does not use them all; each of the others as much
+    The first way may use half of the evaluations allowed, so that one that wanders does not use them all; each of the others as much
     of what is then left; and what is left in the end the best of them, where it did not get to a minimum.
 
     Returns
