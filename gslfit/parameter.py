@@ -297,7 +297,8 @@ class Parameter(Slots):
     def __copy__(self) -> "Parameter":
         return _copy(self)
 
-    def __repr__(self) -> str:
+    def _value_text(self) -> str:
+        """Return what a repr says of the value: with its error, or that it is fixed, or why it can't be had."""
         try:
             value = f"value={self.value!r}"
         except ValueError as error:
@@ -306,8 +307,11 @@ class Parameter(Slots):
             value += " (fixed)"
         elif self.stderr is not None:
             value += f" +/- {self.stderr:.3g}"
+        return value
+
+    def __repr__(self) -> str:
         low, high = -math.inf if self._min is None else self._min, math.inf if self._max is None else self._max
-        text = f"<Parameter {self.name!r}, {value}, bounds=[{low:g}:{high:g}]"
+        text = f"<Parameter {self.name!r}, {self._value_text()}, bounds=[{low:g}:{high:g}]"
         return text + (f", expr={self._expr!r}>" if self._expr is not None else ">")
 
     # -- a parameter acts as its value -------------------------------------------------------------------------------------

@@ -177,15 +177,7 @@ class Parameter(_Parameter):
         return math.copysign(1, -1 if low is None else 1)*inner/math.sqrt(inner*inner + 1)
 
     def __repr__(self) -> str:
-        try:
-            value = f"value={self.value!r}"
-        except ValueError as error:
-            value = f"value=? ({str(error).splitlines()[0]})"
-        if self._expr is None and not self._vary:
-            value += " (fixed)"
-        elif self.stderr is not None:
-            value += f" +/- {self.stderr:.3g}"
-        parts = [f"<Parameter {self.name!r}", value, f"bounds=[{self.min!r}:{self.max!r}]"]
+        parts = [f"<Parameter {self.name!r}", self._value_text(), f"bounds=[{self.min!r}:{self.max!r}]"]
         if self._expr is not None:
             parts.append(f"expr={self._expr!r}")
         if self.brute_step is not None:
