@@ -52,6 +52,7 @@ def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, 
 
 
 GUESSED_NFEV = 200         # evaluations by parameters and one more: twice those of `fit_batch`, for starts that are further away
+SOUGHT_NFEV = 25           # from a start next to the minimum: what takes longer walks along a valley that has no end
 POLICIES = ("raise", "omit")
 
 
@@ -194,7 +195,8 @@ def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, optio
         if any(name not in start for name in model.param_names if made[name].expr is None):
             starts = [{**found, **start} for found in guessed(model, curves, variables)]
             if options.get("max_nfev") is None:
-                options["max_nfev"] = GUESSED_NFEV*(1 + sum(par.vary for par in made.values()))
+                most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
+                options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))
     else:
         made = params.copy()
     for name, value in starts[0].items():

@@ -2,7 +2,8 @@
 
 Shapes are tried (`gslfit.models.shapes`): for each the linear parameters that fit best are known at once, by a projection, and so is
 chi-square. With the points shared, all curves are projected on all shapes by one product of matrices. The shape with the lowest
-chi-square is the start; where the linear parameters have bounds, among those that keep them.
+chi-square is the start; where the linear parameters have bounds, among those that keep them. Sums of decays have a search of their own
+(`gslfit.models.decays`).
 """
 from __future__ import annotations
 
@@ -24,14 +25,15 @@ CHUNK = 4_000_000       # numbers of a matrix of projections
 
 
 class Curves(NamedTuple):
-    """Curves on shared points in order: x (n), y (fits, n)."""
+    """Curves on shared points in order: x (n), y (fits, n), and where y is data, (fits, n), if it isn't everywhere."""
 
     x: np.ndarray
     y: np.ndarray
+    known: np.ndarray | None = None
 
 
 def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
-    """Bring curves to shared, sorted points, at most so many; a point that is not finite becomes its curve's median.
+    """Bring curves to shared, sorted points, at most so many; a point that is not finite is put between its neighbours.
 
     Parameters
     ----------
@@ -44,27 +46,40 @@ def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
     if x.shape[-1:] != (n,):
         raise InputError(f"x has the shape {x.shape}, and the data {y.shape}")
     rows = y.reshape(-1, n)
-    bad = ~np.isfinite(rows)
-    if bad.any():
-        with np.errstate(all="ignore"):
-            middle = np.nan_to_num(np.nanmedian(np.where(bad, np.nan, rows), axis=1))
-        rows = np.where(bad, middle[:, None], rows)
     if x.ndim > 1:
-        x, rows = common(np.broadcast_to(x, y.shape).reshape(-1, n), rows)
-    if np.any(np.diff(x) < 0):
+        x = np.broadcast_to(x, y.shape).reshape(-1, n)
+        order = np.argsort(x, axis=1)
+        x, rows = common(np.take_along_axis(x, order, 1), filled(np.take_along_axis(rows, order, 1)))
+    elif np.any(np.diff(x) < 0):
         order = np.argsort(x, kind="stable")
         x, rows = x[order], rows[:, order]
-    if n > most:
-        edges = np.linspace(0, n, most + 1).astype(int)[:-1]
-        counts = np.diff([*edges, n])
+    known = np.isfinite(rows)
+    whole = bool(known.all())
+    rows = rows if whole else filled(rows)
+    if len(x) > most:
+        edges = np.linspace(0, len(x), most + 1).astype(int)[:-1]
+        counts = np.diff([*edges, len(x)])
         x, rows = np.add.reduceat(x, edges)/counts, np.add.reduceat(rows, edges, axis=1)/counts
-    return Curves(x, rows)
+        whole = True
+    return Curves(x, rows, None if whole else known)
+
+
+def filled(rows: np.ndarray) -> np.ndarray:
+    """Rows in which a number that is not finite is the mean of the next ones that are; 0 where none is."""
+    known = np.isfinite(rows)
+    if known.all():
+        return rows
+    n = rows.shape[1]
+    at = np.arange(n)
+    before = np.maximum.accumulate(np.where(known, at, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, at, n)[:, ::-1], axis=1)[:, ::-1]
+    left = np.take_along_axis(rows, np.where(before >= 0, before, np.minimum(after, n - 1)), 1)
+    right = np.take_along_axis(rows, np.where(after < n, after, np.maximum(before, 0)), 1)
+    return np.where(known, rows, np.where(known.any(axis=1, keepdims=True), 0.5*(left + right), 0.0))
 
 
 def common(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Interpolate curves, each with its own points, on points that all of them span."""
-    order = np.argsort(x, axis=1)
-    x, y = np.take_along_axis(x, order, 1), np.take_along_axis(y, order, 1)
+    """Interpolate curves, each with its own points in order, on points that all of them span."""
     low, high = float(np.median(x[:, 0])), float(np.median(x[:, -1]))
     grid = np.linspace(low, high, x.shape[1])
     whole = float(x.max() - x.min()) + 1.0
@@ -165,8 +180,8 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
 
 
 def families_of(shapes: Mapping[str, np.ndarray], parts: Mapping[str, int]) -> list[np.ndarray]:
-    """Shapes in families: those that they name, or by the part of its values' order that each parameter's is in."""
-    label = shapes.get("family", np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int))
+    """Shapes in families, by the part of its values' order that each parameter's is in."""
+    label = np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int)
     for name, count in parts.items():
         values, place = np.unique(shapes[name], return_inverse=True)
         label = label*count + place*min(count, len(values))//len(values)
@@ -196,6 +211,8 @@ def _of_text(text: str) -> Formula:
 
 def estimate(plan: Plan, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
     """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes."""
+    if plan.search:
+        return plan.search(curves, bounds)
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
     book = dictionary(source, linear, plan.shapes(Axis.of(curves.x)), curves.x)
@@ -229,7 +246,8 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
     if entry.guess in SUMS:
         from gslfit.models.pursuit import guess_gaussians
         return [guess_gaussians(model, SUMS[entry.guess], y, x, values)]
-    if entry.guess not in PLANS:
+    plan = plan_for(model)
+    if plan is None:
         raise NotImplementedError(f"guess() is not implemented for {entry.cls}: give start values to make_params or fit")
     x = np.arange(y.shape[-1], dtype=float) if x is None else x
     shape = y.shape[:-1]
@@ -237,9 +255,13 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
     bounds = limits(model)
     if negative is not None and "amplitude" in model._definition.names:
         bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
-    plan = PLANS.get(f"{entry.guess}:{model.form}") or PLANS[entry.guess]
     return [settled(model, {name: each.reshape(shape) for name, each in found.items()}, values, shape)
             for found in estimate(plan, model._definition._formulas[()], curves, bounds)]
+
+
+def plan_for(model: Any) -> Plan | None:
+    """The plan of a library model, or None."""
+    return PLANS.get(f"{model.entry.guess}:{model.form}") or PLANS.get(model.entry.guess)
 
 
 def limits(model: Any) -> dict[str, tuple[float, float]]:

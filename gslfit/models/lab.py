@@ -29,11 +29,12 @@ def numbers(count: int) -> tuple[str, ...]:
 
 
 def responses(count: int) -> str:
-    """The text of decays folded with a Gaussian; where erfc's argument is high, exp and erfc in one, as one overflows, one vanishes."""
+    """The text of decays folded with a Gaussian, exp times erfc; by erfcx, as one may overflow where the other vanishes."""
     lines, terms = ["u = x - t0; fast = exp(-(u/irf)**2/2)"], []
     for k in numbers(count):
         lines.append(f"z{k} = (irf/tau{k} - u/irf)/1.4142135623730951")
-        terms.append(f"amplitude{k}/2*where(z{k} > 0, fast*erfcx(max(z{k}, 0)), exp((irf/tau{k})**2/2 - u/tau{k})*erfc(min(z{k}, 0)))")
+        lines.append(f"tail{k} = fast/2*erfcx(abs(z{k}))")
+        terms.append(f"amplitude{k}*where(z{k} > 0, tail{k}, exp((irf/tau{k})**2/2 - u/tau{k}) - tail{k})")
     return "\n".join([*lines, "offset + " + " + ".join(terms)])
 
 

@@ -106,10 +106,21 @@ class LibraryModel(Model):
         return guess_model(self, data, x, values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
-        if not type(self).guess.__module__.startswith("gslfit."):     # a subclass of the caller's has its own
+        if not self._own_guess:
             return super()._guesses(data, x, **values)
         from gslfit.models.guessing import candidates
         return candidates(self, data, x, values)
+
+    @property
+    def _own_guess(self) -> bool:
+        """Whether its guess is the library's; a subclass of the caller's may have another."""
+        return type(self).guess.__module__.startswith("gslfit.")
+
+    @property
+    def _searches(self) -> bool:
+        from gslfit.models.guessing import plan_for
+        plan = plan_for(self)
+        return self._own_guess and plan is not None and plan.search is not None
 
     @property
     def valid_forms(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -332,6 +332,11 @@ class Model:
         """What `guess` finds, and further starts that may lead lower."""
         return [self.guess(data, x, **values)]
 
+    @property
+    def _searches(self) -> bool:
+        """Whether a single start is next to the minimum."""
+        return False
+
     def post_fit(self, result: Any) -> None:
         """Do nothing; a subclass may change a result after its fit."""
 

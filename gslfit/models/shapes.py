@@ -43,8 +43,7 @@ class Plan(NamedTuple):
     Attributes
     ----------
     shapes : callable
-        ``shapes(axis)``: values of the parameters that are not linear, an array each; and their `family` as numbers, where `families`
-        would not do.
+        ``shapes(axis)``: values of the parameters that are not linear, an array each.
     linear : tuple of str
         The parameters that the model is linear in.
     formula : str
@@ -58,15 +57,18 @@ class Plan(NamedTuple):
         How many families are tried at most, the best first.
     settle : callable, optional
         ``settle(candidates, curves)``: the start of all families' that is best after a search of its own, for curves with kinks.
+    search : callable, optional
+        ``search(curves, bounds)``: starts, the best first, in place of all this; a single one is next to the minimum.
     """
 
-    shapes: Callable[[Axis], Shapes]
+    shapes: Callable[[Axis], Shapes] = lambda axis: {}
     linear: tuple[str, ...] = ("amplitude",)
     formula: str = ""
     finish: Callable[[Mapping[str, np.ndarray]], Shapes] | None = None
     families: Mapping[str, int] = MappingProxyType({})
     most: int = 8
     settle: Callable[[list[Shapes], Any], Shapes] | None = None
+    search: Callable[[Any, Mapping[str, tuple[float, float]]], list[Shapes]] | None = None
 
 
 def product(**axes: Iterable[float]) -> Shapes:

@@ -1,11 +1,11 @@
 """The plans of the models beyond lmfit's; see `gslfit.models.shapes`."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from gslfit.models.decays import Decays, Names
 from gslfit.models.shapes import PLANS, Axis, Plan, Shapes, crossed, frequencies, places, positive, product, rates, steps
 
 
@@ -15,25 +15,6 @@ def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
         c, w = places(axis)
         return {center: c, name: (w*scale)**2}
     return shapes
-
-
-SPIKE = 1e-3            # a time by the points' distance: e^-1000 is 0, and the first point alone sees the decay
-STRAIGHT = (30.0, 1e6)  # times by the range that hardly bend, and that don't
-
-
-def decays(axis: Axis, names: Sequence[str], inverse: bool, count: int, parts: tuple[int, int]) -> Shapes:
-    """Several decay times, or rates, the shortest first.
-
-    The limits in which a sum of decays becomes something else, a spike at the first point or a straight line, are shapes of their own:
-    chi-square may fall towards them for ever. Families are made of the parts of the range that the shortest and the others are in.
-    """
-    times = np.array([SPIKE*axis.step, *np.geomspace(0.4*axis.step, 5*axis.span, count), *(axis.span*each for each in STRAIGHT)])
-    index = np.array(list(combinations(range(len(times)), len(names))))
-    part = [np.array([0, *(1 + np.arange(count)*number//count), number + 1, number + 2]) for number in parts]
-    family = part[0][index[:, 0]]
-    for k in range(1, len(names)):
-        family = family*8 + part[1][index[:, k]]
-    return {name: (times if inverse else 1/times)[index[:, k]] for k, name in enumerate(names)} | {"family": family}
 
 
 def doses(half: str, slope: str, signs: tuple[float, ...] = (1.0,), **more: tuple[float, ...]) -> Callable[[Axis], Shapes]:
@@ -68,16 +49,9 @@ def response(axis: Axis) -> Shapes:
                    irf=axis.span*np.geomspace(0.004, 0.1, 5))
 
 
-def responses(count: int) -> Callable[[Axis], Shapes]:
-    """Several decays with a response: few beginnings and widths, and families by the parts that the two shortest times are in."""
-    def shapes(axis: Axis) -> Shapes:
-        times = np.geomspace(axis.step*0.7, 3*axis.span, 8 if count == 2 else 7)
-        index = np.array(list(combinations(range(len(times)), count)))
-        base = product(t0=np.linspace(axis.low, axis.high, 25), irf=axis.span*np.geomspace(0.008, 0.06, 3), row=range(len(index)))
-        row = index[base["row"].astype(int)]
-        return {"t0": base["t0"], "irf": base["irf"], **{f"tau{k + 1}": times[row[:, k]] for k in range(count)},
-                "family": row[:, 0]*2 + (row[:, 1] > len(times)//2)}
-    return shapes
+def numbered(count: int, edge: tuple[str, ...] = ()) -> Names:
+    """The names of a sum of decays: amplitude1, tau1, and so on."""
+    return Names(tuple(f"amplitude{k + 1}" for k in range(count)), tuple(f"tau{k + 1}" for k in range(count)), "offset", edge)
 
 
 def waves(chirps: int = 1) -> Callable[[Axis], Shapes]:
@@ -128,7 +102,7 @@ def weibull(axis: Axis) -> Shapes:
 PLANS.update({
     "gsl_gaussian": Plan(squared("x0", "var", 1/1.1774), ("y0", "A")),
     "gsl_exp": Plan(lambda axis: {"b": rates(axis)}, ("y0", "A")),
-    "gsl_dblexp": Plan(lambda axis: decays(axis, ("b1", "b2"), False, 20, (4, 2)), ("y0", "A1", "A2"), most=12),
+    "gsl_dblexp": Plan(search=Decays(Names(("A1", "A2"), ("b1", "b2"), "y0", rates=True))),
     "gsl_sin": Plan(lambda axis: {"f": frequencies(axis)}, ("y0", "p", "q"), "y0 + p*sin(f*x) + q*cos(f*x)", gsl_sine),
     "gsl_lor": Plan(squared("x0", "B", 1.0), ("y0", "A")),
     "gsl_hill": Plan(doses("xhalf", "r"), ("y0", "m")),
@@ -147,12 +121,11 @@ PLANS.update({
     "logistic_growth": Plan(lambda axis: product(r=rates(axis, 20), x0=axis.low + axis.span*np.linspace(-0.3, 1.3, 40)), ("K",)),
     "stretched": Plan(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
                       ("amplitude", "offset")),
-    "biexponential": Plan(lambda axis: decays(axis, ("tau1", "tau2"), True, 20, (4, 2)), ("amplitude1", "amplitude2", "offset"), most=12),
-    "triexponential": Plan(lambda axis: decays(axis, ("tau1", "tau2", "tau3"), True, 15, (3, 3)),
-                           ("amplitude1", "amplitude2", "amplitude3", "offset"), most=20),
+    "biexponential": Plan(search=Decays(numbered(2))),
+    "triexponential": Plan(search=Decays(numbered(3))),
     "exponential_response": Plan(response, ("amplitude", "offset")),
-    "biexponential_response": Plan(responses(2), ("amplitude1", "amplitude2", "offset"), most=8),
-    "triexponential_response": Plan(responses(3), ("amplitude1", "amplitude2", "amplitude3", "offset"), most=10),
+    "biexponential_response": Plan(search=Decays(numbered(2, ("t0", "irf")))),
+    "triexponential_response": Plan(search=Decays(numbered(3, ("t0", "irf")))),
     "damped_sine": Plan(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
     "damped_chirp": Plan(waves(9), ("p", "q", "offset"), "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))",
                          phased),
