@@ -58,7 +58,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         "auto" refits by GSL's lmsder what the lanes leave in doubt; the others are used alone.
     xtol, gtol : float
         A fit is at its end when the step still to come is less than `xtol` of every parameter, or the cosine of the residual with every
-        column of the Jacobian is less than `gtol`; in the lanes, besides, only when the minimum is within 1e-6 standard errors.
+        column of the Jacobian is less than `gtol`; in the lanes, besides, only when the minimum is nearer than 0.3 times the largest
+        of the three tolerances, in standard errors: 3e-9, where a smaller one counts as 1e-8, and at most 1e-6.
     ftol : float
         Or when what chi-square can still fall by is less than ``ftol**2`` of the reduced chi-square: the minimum is `ftol` standard
         errors away. (A relative decrease of chi-square itself would end a fit of n points while it is sqrt(n*ftol) of them away.) The

@@ -22,17 +22,19 @@ typedef struct {
 
 /* One variable's bounds in the fits of the lanes: gslfit/bounds.py has the transforms, and src/bounds.pxi has them for one number. */
 struct lane_box {
-    int bounds;           /* how many: 0, 1 or 2 */
-    row near, far, size;  /* the bound counted from, the other one, and the start's distance from the one, or the other's (two bounds) */
-    row wide;             /* 1 where of two bounds the far one is out of sight: size is then the start's distance */
-    row out;              /* 1 where no bound is in sight: the variable is v, held between near and far */
+    int bounds;             /* how many: 0, 1 or 2 */
+    int any_wide, any_out;  /* whether a lane ever was wide or out */
+    double near, far;       /* the bound counted from, and the other one */
+    row size;               /* the start's distance from the near one, or the other's (two bounds) */
+    row wide;               /* 1 where of two bounds the far one is out of sight: size is then the start's distance */
+    row out;                /* 1 where no bound is in sight: the variable is v, held between near and far */
 };
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
-    row *H, *g, *covariance, *L, scale[MAX_FREE];
+    row *v, *H, *g, *covariance, *L, scale[MAX_FREE];
     lane_box *boxes;   /* NULL where nothing is bounded, as below */
-    row *v;
+    row *before;       /* v without the last step, where there are bounds */
     row chisqr, cosine;
     row worst, least;  /* the greatest inflation of a variance by the others; the least pivot */
     outcome ends[LANES];
@@ -42,6 +44,7 @@ typedef struct {
 struct lane_state {
     int p;
     int nsum;
+    double sigmas;                     /* how near to its minimum a fit must be, in standard errors */
     row *sums;
     source *g_from, *H_from;
     row *v, *dx, *g, *H, *D, *L;       /* at the last accepted point; the step from it */
@@ -50,6 +53,7 @@ struct lane_state {
     row *slope;
     row chisqr, lambda, nu;
     row gain, length, last_length;     /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
+    row share, rate;                   /* what part of the Gauss-Newton step dx has; length over last_length, the root */
     row count, square;                 /* points that take part, and the sum of their squares */
     row over_dof, rounding;            /* 1/(points - p); a variance that is the rounding of the data: a perfect fit has errors too */
     row fresh;                         /* 1 in the first evaluation of a fit */

@@ -11,7 +11,7 @@ static row *rows(size_t count) {
 
 void lanes_free(lane_state *s) {
     if (!s) return;
-    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->done.H, s->done.g, s->done.covariance, s->done.L, s->slope, s->done.v,
+    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->done.H, s->done.g, s->done.covariance, s->done.L, s->slope, s->done.v, s->done.before,
                     s->boxes ? s->trial : NULL};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     free(s->boxes);
@@ -75,8 +75,8 @@ static int bounds_new(lane_state *s, const int *bounds) {
     s->done.boxes = boxes_new(s->p, bounds);
     s->trial = s->boxes ? rows(s->p) : NULL;
     s->slope = rows(s->p);
-    s->done.v = rows(s->p);
-    return !s->boxes || !s->done.boxes || !s->trial || !s->slope || !s->done.v;
+    s->done.before = rows(s->p);
+    return !s->boxes || !s->done.boxes || !s->trial || !s->slope || !s->done.before;
 }
 
 lane_state *lanes_new(workspace *w, const int *bounds) {
@@ -90,10 +90,10 @@ lane_state *lanes_new(workspace *w, const int *bounds) {
     s->sums = rows(s->nsum);
     s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p);
     s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p));
-    s->done.H = rows(TRIANGLE(p)); s->done.g = rows(p); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
+    s->done.v = rows(p); s->done.H = rows(TRIANGLE(p)); s->done.g = rows(p); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
     s->trial = (row *)w->scalars;
     if (bounds_new(s, bounds) || !s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->H || !s->L
-        || !s->done.H || !s->done.g || !s->done.L || !s->done.covariance) {
+        || !s->done.v || !s->done.H || !s->done.g || !s->done.L || !s->done.covariance) {
         lanes_free(s);
         return NULL;
     }

@@ -14,7 +14,10 @@ static const double FIRST_LAMBDA = 1e-3;
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
 static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
-static const double SIGMAS = 1e-6;          /* the step that would follow must be less than this of the standard errors, whatever xtol */
+static const double STEADY = 0.1;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
+static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
+static const double TIGHTEST = 1e-8;        /* but no tolerance counts here as less than this, */
+static const double LOOSEST = 3e-6;         /* nor as more */
 static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
 static const double TOUCHING = 1e-3;        /* of its standard error, beside the others: as far as this from a bound a variable is on it, */
 static const double PUSHED = 1e-4;          /* if the residual and its column have a greater cosine than this */
@@ -30,35 +33,38 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
 
 /* ---- bounds ---- */
 
-/* near + size*v^2/(sqrt(v^2 + 1) + 1); past 1e150 the root is v itself */
+/* near + size*v^2/(root + 1), root = sqrt(v^2 + 1), and size*v/root; v may be large, its square's square is to be finite */
 INLINE vd parabola(vd near, vd size, vd v, vd *slope) {
-    const vd root = choose(vabs(v) < 1e150, vsqrt(v * v + 1.0), vabs(v));
-    *slope = size * (v / root);
-    return near + size * v * (v / (root + 1.0));
+    v = vmin(SPLAT(1e75), vmax(SPLAT(-1e75), v));
+    const vd root = vsqrt(v * v + 1.0), scaled = size * v, inverse = 1.0 / (root * (root + 1.0));
+    *slope = scaled * ((root + 1.0) * inverse);
+    return near + scaled * v * (root * inverse);
 }
 
 /* The program's variable for LANES values of v, and its slope. Beyond the middle between two bounds it counts from the far one: so it
  * passes neither by a rounding error, and keeps its digits there. */
 static void outer(const lane_box *b, const double *in, double *value, double *slope) {
     for (int h = 0; h < LANES; h += WIDTH) {
-        const vd v = load(in + h), near = load(b->near + h), far = load(b->far + h), size = load(b->size + h);
+        const vd v = load(in + h), near = SPLAT(b->near), far = SPLAT(b->far), size = load(b->size + h);
         vd x, d;
         if (b->bounds == 1) {
             x = parabola(near, size, v, &d);
         } else {
-            const vd s = vsin(0.5 * v), c = vcos(0.5 * v);
-            const vm wide = load(b->wide + h) != 0.0;
-            x = choose(vabs(s) <= vabs(c), near + s * (size * s), far - c * (size * c));
-            d = size * (s * c);
-            if (any(wide)) {  /* each lane has the one or the other, whatever its neighbours have */
+            vd s, c;
+            const vm beyond = vturn(0.5 * v, &s, &c);
+            const vd toward = choose(beyond, -size, size);
+            x = choose(beyond, far, near) + s * (toward * s);
+            d = toward * (s * c);
+            if (b->any_wide) {  /* each lane has the one or the other, whatever its neighbours have */
+                const vm wide = load(b->wide + h) != 0.0;
                 vd slope_wide;
                 const vd x_wide = parabola(near, size, v, &slope_wide);
                 x = choose(wide, choose(vabs(x_wide - near) > vabs(far - near), far, x_wide), x);
                 d = choose(wide, slope_wide, d);
             }
         }
-        const vm out = load(b->out + h) != 0.0;
-        if (any(out)) {
+        if (b->any_out) {
+            const vm out = load(b->out + h) != 0.0;
             const vm above = v > vmax(near, far), below = v < vmin(near, far);
             x = choose(out, choose(above, vmax(near, far), choose(below, vmin(near, far), v)), x);
             d = choose(out, choose(EITHER(above, below), SPLAT(0.0), SPLAT(1.0)), d);
@@ -66,6 +72,10 @@ static void outer(const lane_box *b, const double *in, double *value, double *sl
         store(value + h, x);
         store(slope + h, d);
     }
+}
+
+static void angles(double *roots, int count) {
+    for (int h = 0; h < count; h += WIDTH) store(roots + h, 2.0 * vasin(load(roots + h)));
 }
 
 /* The program's variables at the trial. */
@@ -81,25 +91,30 @@ static void outer_trial(worker *w) {
 /* Whether the program's variable falls where v rises: its slope's sign. */
 static int falls(const lane_box *b, int l, double v) {
     if (!b->bounds || b->out[l] != 0) return 0;
-    return (b->bounds == 1 || b->wide[l] != 0 ? v : sin(v)) * (b->size[l] < 0 ? -1 : 1) < 0;
+    const int rises = b->bounds == 1 || b->wide[l] != 0 || fabs(v) < 3;  /* there the slope has the sign of v */
+    return (rises ? v : sin(v)) * (b->size[l] < 0 ? -1 : 1) < 0;
 }
 
 static void copy_box(lane_box *to, int l, const lane_box *from, int m) {
-    to->near[l] = from->near[m];
-    to->far[l] = from->far[m];
+    to->near = from->near;
+    to->far = from->far;
     to->size[l] = from->size[m];
-    to->wide[l] = from->wide[m];
-    to->out[l] = from->out[m];
+    to->any_wide = from->any_wide;
+    to->any_out = from->any_out;
+    if (from->any_wide) to->wide[l] = from->wide[m];
+    if (from->any_out) to->out[l] = from->out[m];
 }
 
 /* ---- steps ---- */
 
-/* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. */
-INLINE void decide(lane_state *s, const int p, int h) {
+/* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. */
+INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vd chisqr = load(s->chisqr + h), trial = load(s->sums[0] + h), gain = load(s->gain + h);
     vd trace = trial;
+#pragma GCC unroll 40
+    for (int k = 0; k < TRIANGLE(p); k++) H[k] = element(s, s->H_from + k, h);
 #pragma GCC unroll 8
-    for (int k = 0; k < p; k++) trace += element(s, s->H_from + ELEMENT(k, k), h);
+    for (int k = 0; k < p; k++) trace += H[ELEMENT(k, k)];
     const vm fresh = load(s->fresh + h) != 0.0, finite = trace < INFINITY;
     const vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
     const vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0, lambda = load(s->lambda + h), nu = load(s->nu + h);
@@ -117,16 +132,16 @@ INLINE void decide(lane_state *s, const int p, int h) {
         const vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h));
         store(s->v[k] + h, choose(better, load(s->trial[k] + h), load(s->v[k] + h)));
         store(s->g[k] + h, choose(better, element(s, s->g_from + k, h), load(s->g[k] + h)));
-        store(s->D[k] + h, choose(better, vmax(D, element(s, s->H_from + ELEMENT(k, k), h)), D));
+        store(s->D[k] + h, choose(better, vmax(D, H[ELEMENT(k, k)]), D));
     }
 #pragma GCC unroll 40
-    for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, element(s, s->H_from + k, h), load(s->H[k] + h)));
+    for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, H[k], load(s->H[k] + h)));
 }
 
 /* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
 INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
-    vd gain = SPLAT(0.0), length = gain;
+    vd gain = SPLAT(0.0), length = gain, along = gain;
 #pragma GCC unroll 8
     for (int i = 0; i < p; i++) {
         vd whole = load(s->H[ELEMENT(i, i)] + h) + lambda * load(s->D[i] + h), pivot = whole, t = -load(s->g[i] + h);
@@ -151,10 +166,20 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
         vd g = load(s->g[i] + h), damped = lambda * load(s->D[i] + h) * t;
         length -= t * (g + damped);
         gain += t * (damped - g);
-        store(s->dx[i] + h, t);
+        along -= g * load(s->dx[i] + h);
     }
+    const vd last = load(s->last_length + h), before = load(s->share + h);
+    length = vmax(SPLAT(0.0), length);
+    along /= before;
+    /* Of the errors that Gauss-Newton leaves, each step has most of its predecessor's, some times smaller: the secant through the last two
+     * (Anderson's acceleration, of depth 1) takes that away too. */
+    const vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
+    const vd turn = choose(steady, (length - along) / (length - 2.0 * along + last), SPLAT(0.0)), back = turn * (1.0 - 1.0 / before);
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) store(s->dx[i] + h, (1.0 - turn) * u[i] - back * load(s->dx[i] + h));
+    store(s->share + h, 1.0 - turn);
     store(s->gain + h, gain);
-    store(s->length + h, vmax(SPLAT(0.0), length));
+    store(s->length + h, length);
 }
 
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
@@ -162,9 +187,10 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
     const fit_options *o = w->options;
     const vd chisqr = load(s->chisqr + h), length = load(s->length + h), last = load(s->last_length + h), lambda = load(s->lambda + h);
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
-    const vd ratio = vsqrt(length / last);  /* NaN or infinity when no step came before */
-    vd ahead = choose(BOTH(last > 0.0, ratio < 0.5), SAFETY * ratio * (1.0 + 2.0 * ratio), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
-    ahead = vmax(ahead, SPLAT(0.05));
+    const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
+    const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
+    const vd ahead = vmax(grown, SPLAT(0.1));
+    store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
 #pragma GCC unroll 8
     for (int k = 0; k < p; k++) {
@@ -173,9 +199,9 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
         flat = BOTH(flat, g * g <= o->gtol * o->gtol * chisqr * load(s->H[ELEMENT(k, k)] + h));
     }
     const vd left = ahead * ahead * length;  /* what chi-square can still fall by after this step */
-    const vm inside = left <= SIGMAS * SIGMAS * variance;
+    const vm inside = left <= w->state->sigmas * w->state->sigmas * variance;
     const vm still = length <= INVISIBLE * INVISIBLE * square;
-    const vm done = EITHER(BOTH(inside, EITHER(small, flat)), EITHER(left <= o->ftol * o->ftol * variance, still));
+    const vm done = EITHER(BOTH(inside, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
     const vm lost = EITHER(lambda > LAST_LAMBDA, chisqr != chisqr);
     vd end = load(s->end + h);
     end = choose(BOTH(end == 0.0, done), SPLAT(FIT_CONVERGED), end);
@@ -190,7 +216,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
     static void step_##p(worker *w) {                                           \
         vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
         for (int h = 0; h < LANES; h += WIDTH) {                                \
-            decide(w->state, p, h);                                   \
+            decide(w->state, p, h, L);                                          \
             solve(w->state, p, h, L, inverse, z, u);                            \
             judge(w->state, p, h, w);                                           \
         }                                                                       \
@@ -201,7 +227,7 @@ static void step_any(worker *w) {
     lane_state *s = w->state;
     vd inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];
     for (int h = 0; h < LANES; h += WIDTH) {
-        decide(s, s->p, h);
+        decide(s, s->p, h, (vd *)s->L);
         solve(s, s->p, h, (vd *)s->L, inverse, z, u);
         judge(s, s->p, h, w);
     }
@@ -240,9 +266,6 @@ static void outer_waiting(waiting *d, int p) {
         outer(d->boxes + k, d->v[k], d->v[k], slope);
         for (int h = 0; h < LANES; h += WIDTH) store(d->scale[k] + h, load(d->scale[k] + h) * load(slope + h));
     }
-    for (int l = 0; l < d->count; l++)
-        for (int k = 0; k < p; k++)
-            if (d->boxes[k].bounds) d->ends[l].v[k] = d->v[k][l];
 }
 
 /* A variable that has come to rest on a bound, while the residual still has a slope by it: it is held there, has no error of its own, and
@@ -250,18 +273,18 @@ static void outer_waiting(waiting *d, int p) {
 static void hold_waiting(waiting *d, int p) {
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
-        if (end->status != FIT_CONVERGED) continue;
+        if (end->status != FIT_CONVERGED || !(d->cosine[l] > PUSHED)) continue;
         const double chisqr = d->chisqr[l], dof = end->count > p ? end->count - p : 1;
         for (int k = 0; k < p; k++) {
             const lane_box *b = d->boxes + k;
             if (!b->bounds || !(fabs(d->g[k][l]) > PUSHED * sqrt(chisqr))) continue;
-            const double near = fabs(end->v[k] - b->near[l]), far = fabs(end->v[k] - b->far[l]);
+            const double near = fabs(d->v[k][l] - b->near), far = fabs(d->v[k][l] - b->far);
             const double least = fmin(near, far);  /* against the error and against the start's distance: an error may be huge */
             if (!(least <= TOUCHING * fabs(d->scale[k][l]) * sqrt(chisqr / dof) && least <= 1e-6 * fabs(b->size[l]))) continue;
-            const int low = (near <= far) == (b->near[l] < b->far[l]), rising = d->g[k][l] > 0;
+            const int low = (near <= far) == (b->near < b->far), rising = (d->g[k][l] > 0) != falls(b, l, d->before[k][l]);
             end->status = low == rising ? FIT_AT_BOUND : FIT_NO_PROGRESS;  /* chi-square falls inwards: stuck where the transform is level */
             if (end->status == FIT_NO_PROGRESS) break;
-            end->v[k] = near <= far ? b->near[l] : b->far[l];
+            d->v[k][l] = near <= far ? b->near : b->far;
             for (int j = 0; j < p; j++) d->H[j < k ? ELEMENT(k, j) : ELEMENT(j, k)][l] = j == k;
             d->scale[k][l] = 0;
         }
@@ -310,6 +333,7 @@ static void flush(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) invert_waiting(d, p, h, w->options->covariance);
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
+        for (int k = 0; k < p; k++) end->v[k] = d->v[k][l];
         end->covariance = d->covariance[0] + l;
         end->gradient = d->cosine[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
@@ -324,7 +348,8 @@ static void flush(worker *w) {
 static void end_fit(worker *w, int l) {
     lane_state *s = w->state;
     waiting *d = &s->done;
-    outcome *end = d->ends + d->count;
+    const int at = d->count;
+    outcome *end = d->ends + at;
     end->id = s->id[l];
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];
@@ -335,15 +360,14 @@ static void end_fit(worker *w, int l) {
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
     for (int k = 0; k < s->p; k++) {
         const double v = s->v[k][l], dx = s->dx[k][l];
-        end->v[k] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
+        d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
+        d->g[k][at] = s->g[k][l];
+        if (!s->boxes) continue;
+        d->before[k][at] = v;
+        copy_box(d->boxes + k, at, s->boxes + k, l);
     }
-    for (int k = 0; s->boxes && k < s->p; k++) {
-        copy_box(d->boxes + k, d->count, s->boxes + k, l);
-        d->v[k][d->count] = end->v[k];
-    }
-    d->chisqr[d->count] = s->chisqr[l];
-    for (int k = 0; k < s->p; k++) d->g[k][d->count] = s->boxes && falls(s->boxes + k, l, s->v[k][l]) ? -s->g[k][l] : s->g[k][l];
-    for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][d->count] = s->H[k][l];
+    d->chisqr[at] = s->chisqr[l];
+    for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][at] = s->H[k][l];
     if (++d->count == LANES) flush(w);
 }
 
@@ -358,6 +382,8 @@ static int start_fit(worker *w, int l) {
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->fresh[l] = 1;
+    s->share[l] = s->rate[l] = 1;
+    for (int k = 0; k < s->p; k++) s->dx[k][l] = 0;
     s->nfev[l] = 0;
     s->end[l] = FIT_NOT_RUN;
     return 1;
@@ -379,7 +405,9 @@ static void follow(worker *w) {
 
 static void fit_lanes(worker *w) {
     lane_state *s = w->state;
+    const fit_options *o = w->options;
     int live = 0;
+    s->sigmas = SIGMAS * fmin(LOOSEST, fmax(TIGHTEST, fmax(o->xtol, fmax(o->ftol, o->gtol))));
     for (int l = 0; l < LANES; l++) s->id[l] = -1;
     for (int l = 0; l < w->lanes && start_fit(w, l); l++) live++;
     while (live) {

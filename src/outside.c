@@ -23,10 +23,26 @@ static double step_inside(const box *b, double value) {
     return value;
 }
 
-/* Between two bounds; a quotient of roots: a small distance below a huge bound is not lost. */
-static double angle(const box *b, double value) {
-    if (fabs(value - b->near) <= 0.5 * fabs(b->width)) return 2 * asin(sqrt(fabs(value - b->near)) * b->per_root);
-    return 3.14159265358979323846 - 2 * asin(sqrt(fabs(b->far - value)) * b->per_root);
+/* Between two bounds v is an angle, twice the arc sine of a root; those of one fit are worked out together. */
+typedef struct {
+    row root;
+    int variable[LANES], count;
+    int beyond[LANES];  /* the middle: the angle is counted from the far bound, pi there */
+} angles;
+
+static void end_angles(angles *a, double *v) {
+    if (a->count) current_isa()->angles(a->root, a->count);
+    for (int i = 0; i < a->count; i++) v[a->variable[i]] = a->beyond[i] ? 3.14159265358979323846 - a->root[i] : a->root[i];
+    a->count = 0;
+}
+
+/* A quotient of roots: a small distance below a huge bound is not lost. */
+static void add_angle(angles *a, const box *b, double value, int k, double *v) {
+    if (a->count == LANES) end_angles(a, v);
+    const double near = fabs(value - b->near), far = fabs(b->far - value);
+    a->beyond[a->count] = !(near <= 0.5 * fabs(b->width));
+    a->root[a->count] = sqrt(a->beyond[a->count] ? far : near) * b->per_root;
+    a->variable[a->count++] = k;
 }
 
 static double start_of(const outside *o, int k, long id) {
@@ -39,28 +55,34 @@ static double start_of(const outside *o, int k, long id) {
     return value;
 }
 
-/* Put one variable's bounds into a lane, and give the start that stands for `value`. */
-static double enter(const outside *o, int k, double value, lane_box *to, int lane) {
+/* Put one variable's bounds into a lane, and the start that stands for `value` into v[k], or among the angles. */
+static void enter(const outside *o, int k, double value, lane_box *to, int lane, double *v, angles *a) {
     const box *b = o->boxes + k;
     const double at = step_inside(b, value), distance = at - b->near, below = at - b->low, above = b->high - at;
     const int parabola = o->bounds[k] == 1 || fabs(distance) < o->wide * fabs(b->width);
     const int out = (below < above ? below : above) > o->out * (at != 0 ? fabs(at) : 1);
-    to->near[lane] = b->near;
-    to->far[lane] = b->far;
+    to->near = b->near;
+    to->far = b->far;
     to->size[lane] = parabola ? distance : b->width;
     to->wide[lane] = o->bounds[k] == 2 && parabola;
     to->out[lane] = out;
-    if (out) return at;
-    if (!parabola) return angle(b, at);
-    return isfinite(distance) && distance != 0 ? sqrt(3) : NAN;
+    to->any_wide |= to->wide[lane] != 0;
+    to->any_out |= out;
+    if (out) v[k] = at;
+    else if (!parabola) add_angle(a, b, at, k, v);
+    else v[k] = isfinite(distance) && distance != 0 ? sqrt(3) : NAN;
 }
 
 void outside_start(const outside *o, long id, double *given, double *v, lane_box *boxes, int lane) {
+    angles a;
+    a.count = 0;
     for (int k = 0; k < o->p; k++) {
         const double value = start_of(o, k, id);
         if (given) given[k] = value;
-        v[k] = o->bounds[k] ? enter(o, k, value, boxes + k, lane) : value;
+        if (o->bounds[k]) enter(o, k, value, boxes + k, lane, v, &a);
+        else v[k] = value;
     }
+    end_angles(&a, v);
 }
 
 /* ---- expressions ---- */

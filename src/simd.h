@@ -104,7 +104,11 @@ static inline vd vscale(vd a, vd k) {
 #endif
 
 static inline int any(vm m) {
-#if WIDTH > 1
+#if WIDTH == 8
+    return _mm512_movepi64_mask((__m512i)m) != 0;
+#elif WIDTH == 4
+    return _mm256_movemask_pd((__m256d)m) != 0;
+#elif WIDTH > 1
     int64_t all = 0;
     for (int l = 0; l < WIDTH; l++) all |= m[l];
     return all != 0;
