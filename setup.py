@@ -140,7 +140,7 @@ class BuildExt(build_ext):
         from Cython.Build import cythonize
 
         version, gsl = find_gsl()
-        flags = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-Wno-unused-function"]
+        flags = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wno-unused-function"]
         made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, flags, MACROS, DIRECTIVES,
                           getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
         record = os.path.join(self.build_temp, "made-with.txt")

@@ -26,13 +26,15 @@ static double step_inside(const box *b, double value) {
 /* Between two bounds v is an angle, twice the arc sine of a root; those of one fit are worked out together. */
 typedef struct {
     row root;
+    row beyond;  /* the middle: 1 where the angle is counted from the far bound, pi there */
     int variable[LANES], count;
-    int beyond[LANES];  /* the middle: the angle is counted from the far bound, pi there */
 } angles;
 
 static void end_angles(angles *a, double *v) {
+    const double pi = 3.14159265358979323846;
     if (a->count) current_isa()->angles(a->root, a->count);
-    for (int i = 0; i < a->count; i++) v[a->variable[i]] = a->beyond[i] ? 3.14159265358979323846 - a->root[i] : a->root[i];
+    for (int i = 0; i < a->count; i++)  /* no branches: which of the bounds is nearer is chance */
+        v[a->variable[i]] = pi * a->beyond[i] + (1 - 2 * a->beyond[i]) * a->root[i];
     a->count = 0;
 }
 
@@ -40,8 +42,8 @@ static void end_angles(angles *a, double *v) {
 static void add_angle(angles *a, const box *b, double value, int k, double *v) {
     if (a->count == LANES) end_angles(a, v);
     const double near = fabs(value - b->near), far = fabs(b->far - value);
-    a->beyond[a->count] = !(near <= 0.5 * fabs(b->width));
-    a->root[a->count] = sqrt(a->beyond[a->count] ? far : near) * b->per_root;
+    a->beyond[a->count] = far < near;
+    a->root[a->count] = sqrt(far < near ? far : near) * b->per_root;
     a->variable[a->count++] = k;
 }
 
