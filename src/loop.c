@@ -116,7 +116,7 @@ static int project_qr(gslfit_loop *l)
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < p; j++)
             gsl_matrix_set(l->A, i, j, l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0);
-        gsl_vector_set(q, i, gsl_vector_get(l->engine.f, i) / l->fnorm);
+        gsl_vector_set(q, i, l->fnorm > 0.0 ? gsl_vector_get(l->engine.f, i) / l->fnorm : 0.0);
     }
     if ((status = gsl_linalg_QRPT_decomp(l->A, tau, order, &sign, work)) || (status = gsl_linalg_QR_QTvec(l->A, tau, q)))
         goto done;
@@ -361,6 +361,6 @@ void gslfit_run(gslfit_loop *l)
     l->ending = status ? ending_of(l, status) : converged(l, -1.0);
     while (l->ending == GSLFIT_RUNNING)
         l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
-    if (l->fnorm > 0.0 && !l->guard->stop)
+    if (!l->guard->stop)
         project(l);                                          /* for the rank and the cosine in the outcome */
 }

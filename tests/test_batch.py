@@ -81,6 +81,16 @@ def test_types(dtype):
     assert np.allclose(fit_batch(PEAK, y, x=X, **start).values["A"], wide.values["A"], rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["auto", "lanes", "lmsder", "lmder", "trust"])
+def test_perfect_data(method):
+    """A start at which nothing is left of the residual is a fit, not a singular one."""
+    x = np.arange(1., 9.)  # whole numbers: nothing is rounded
+    exact = fit_batch("a*x**2 + b/x*x**2 + c", 3*x**2 - 5*x + 7, x=x, a=3., b=-5., c=7., method=method)
+    assert exact.success.all()
+    assert exact.chisqr == 0
+    assert exact.values["b"] == -5
+
+
 def test_neighbours_place_and_threads_do_not_matter():
     """The outcome of a fit is the same to the last bit, whatever is fitted beside it."""
     order = np.random.default_rng(3).permutation(60)
