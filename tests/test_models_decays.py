@@ -10,16 +10,16 @@ NAMES = ("BiexponentialResponseModel", "TriexponentialResponseModel", "Biexponen
 TIMES = ("tau1", "tau2", "tau3", "t0", "irf")
 
 
-def curves(name, count=12, seed=5):
-    """Noisy curves of a case."""
-    return draw(next(case for case in CASES if case.cls == name), count, seed)
+def curves(name):
+    """Noisy curves of a case; few of three decays, whose fits from the true values are long."""
+    return draw(next(case for case in CASES if case.cls == name), 6 if name.startswith("Tri") else 12, seed=5)
 
 
-def as_low(model, x, y, values, share=1.0, **options):
-    """Whether guesses lead as low as the true values, for such a share of curves."""
+def as_low(model, x, y, values, **options):
+    """All guesses but one lead as low as the true values."""
     own, true = model.fit_batch(y, x=x, **options), model.fit_batch(y, x=x, start=values, **options)
     assert np.all(np.isfinite(own.chisqr))
-    assert np.mean(own.chisqr <= true.chisqr*(1 + 2e-6)) >= share
+    assert np.sum(own.chisqr > true.chisqr*(1 + 2e-6)) <= 1
 
 
 @pytest.mark.parametrize("edge", [[0.2, 0.03], []])
@@ -65,7 +65,7 @@ def test_scales(name):
     rates = {"b1", "b2"}
     for sx, sy, more in ((1e-9, 1e6, 0.0), (1.0, -1.0, 0.0), (1.0, 1.0, 1e4)):
         own = {key: value*(sx if key in TIMES else 1/sx if key in rates else sy) for key, value in values.items()}
-        as_low(model, x*sx, y*sy + more, own | {base: own[base] + more}, 0.9)
+        as_low(model, x*sx, y*sy + more, own | {base: own[base] + more})
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,13 +73,13 @@ def test_awkward(name):
     """Few points, gaps that all curves share or have of their own, and data that begin after the edge."""
     model, x, values, y = curves(name)
     few = np.linspace(0, 99, 14).astype(int)
-    as_low(model, x[few], y[:, few], values, 0.9)
+    as_low(model, x[few], y[:, few], values)
     holes = y.copy()
     holes[:, ::9] = np.nan
     holes[np.random.default_rng(3).random(y.shape) < 0.1] = np.inf
-    as_low(model, x, holes, values, 0.9, nan_policy="omit")
+    as_low(model, x, holes, values, nan_policy="omit")
     if "t0" in values:
-        as_low(model, x[45:], y[:, 45:], values, 0.9)
+        as_low(model, x[45:], y[:, 45:], values)
     for flat in (np.zeros(100), np.full(100, 7.0), x, np.full(100, np.nan), np.eye(100)[40]):
         found = model.guess(flat, x=x)
         assert all(np.isfinite(found[key].value) for key in model.param_names)
@@ -91,14 +91,14 @@ def test_awkward(name):
 @pytest.mark.parametrize("name", NAMES[:4])
 def test_bounds(name):
     """Where the end of the search is out of bounds, starts within are tried."""
-    _, x, values, y = curves(name, 10)
+    _, x, values, y = curves(name)
     model = models.CLASSES[name]()
     heights = [key for key in model.param_names if key.startswith("amplitude")]
     for key in heights:
         model.set_param_hint(key, min=0.0)
     found = model.guess(y, x=x)
     assert all(np.all(found[key] >= 0) for key in heights)
-    as_low(model, x, y, values, 0.9)
+    as_low(model, x, y, values)
 
 
 def test_growth():
