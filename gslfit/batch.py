@@ -21,6 +21,7 @@ from gslfit._batch import KINDS, Outside, run
 from gslfit.batchresult import STATISTICS, BatchResult, Columns, Data
 from gslfit.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.expression.grammar import close
 from gslfit.folding import Folded, fold
 from gslfit.formula import Formula
 from gslfit.parameters import Parameters
@@ -284,7 +285,7 @@ def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.nd
     unknown = [name for name in given if name not in known]
     if unknown:
         raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
-                         f"({', '.join(formula.independent)})")
+                         f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *OPTIONS])}")
     starts = dict(given)
     for name, array in starts.items():
         _real(name, array)

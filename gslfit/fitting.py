@@ -118,7 +118,7 @@ class _Curve:
         if nan_policy != "omit":
             first = int(np.argmin(good))
             name, array = next((name, array) for name, array in named if not np.isfinite(array[first]))
-            raise NonFiniteError(f"{name}[{first}] is {array[first]}, one of {np.count_nonzero(~good)} points that are not finite; "
+            raise NonFiniteError(f"{name}[{first}] is {array[first]}, and {np.count_nonzero(~good)} of {good.size} points are not finite: "
                                  "nan_policy='omit' leaves them out")
         self.y, self.x = self.y[good], [array[good] for array in self.x]
         self.weights = None if self.weights is None else self.weights[good]

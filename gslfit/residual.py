@@ -179,8 +179,8 @@ class Residual(Evaluation):
             bad = ~np.isfinite(array)
             if bad.any():
                 where = np.unravel_index(int(np.argmax(bad)), array.shape)
-                raise NonFiniteError(f"{name}[{', '.join(map(str, where))}] is {array[where]}, one of {int(bad.sum())} values that are not "
-                                     "finite: leave them out, or fit with nan_policy='omit'")
+                raise NonFiniteError(f"{name}[{', '.join(map(str, where))}] is {array[where]}, and {int(bad.sum())} of {bad.size} values "
+                                     "are not finite: leave them out, or fit with nan_policy='omit'")
         # where all are bad it is the model; where some are, what they divide by may be zero
         zero = [name for name, array in self._arrays() if finite.any() and array.size == r.size and array.ravel()[index] == 0]
         values = ", ".join(f"{name}={value:.6g}" for name, value in zip(self.free.names, x.tolist(), strict=True))

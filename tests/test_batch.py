@@ -285,6 +285,7 @@ def test_slow_way():
 @pytest.mark.parametrize(("keywords", "error", "words"), [
     ({}, InputError, "no start value for 'y0'"),
     ({**START, "B": 3.}, InputError, "'B' is neither a parameter"),
+    ({**START, "weigths": 3.}, InputError, "did you mean 'weights'"),
     ({**START, "A": np.ones(3)}, InputError, r"start of 'A' has the shape \(3,\), and the batch \(60,\)"),
     ({**START, "A": np.nan}, ParameterError, "'A' has the value nan"),
     ({**START, "A": "ten"}, InputTypeError, "A is an array of"),

@@ -105,7 +105,7 @@ def _finite(arrays: Mapping[str, Any], shape: tuple[int, ...], policy: str, unma
         bad = ~good if unmasked is None else ~good & unmasked
         if policy == "raise" and bad.any():
             place = np.argwhere(bad)[0].tolist()
-            raise NonFiniteError(f"{name}{place} is {value[tuple(place)]}, one of {int(np.sum(bad))} points that are not finite; "
+            raise NonFiniteError(f"{name}{place} is {value[tuple(place)]}, and {int(np.sum(bad))} of {bad.size} points are not finite: "
                                  "nan_policy='omit' leaves them out")
         keep = good if keep is None else keep & good
     return keep

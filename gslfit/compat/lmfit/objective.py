@@ -102,7 +102,7 @@ def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True,
     if nan_policy == "omit":
         return out[~bad]
     first = tuple(int(i) for i in np.argwhere(bad)[0])
-    raise NonFiniteError(f"the function returned {np.count_nonzero(bad)} values that are not finite, the first at index {first}; "
+    raise NonFiniteError(f"of the function's {bad.size} values {np.count_nonzero(bad)} are not finite, the first at index {first}; "
                          "NaN values in the data or the model are to be left out, as nan_policy='omit' does")
 
 
