@@ -1,7 +1,7 @@
 /* What the caller sees of a fit: values within bounds, standard errors, expressions; and where a fit starts.
  *
  * Between a bounded variable of the program and what the lanes step in stand the transforms of gslfit/bounds.py, which has their
- * mathematics and its constants. The way out is lanes_impl.h's, for all lanes at once; the way in is here.
+ * mathematics and its constants. The way out is bounds_impl.h's, for all lanes at once; the way in is here.
  */
 #ifndef GSLFIT_OUTSIDE_H
 #define GSLFIT_OUTSIDE_H
