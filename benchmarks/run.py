@@ -1,8 +1,9 @@
 """Time gslfit against its peers in one run; `make bench` writes the table into docs/benchmarks.md.
 
-Everything runs pinned to one core, in turn; what is shown is the median, by processor time, so that other programs on the machine matter
-little. Each contender fits the same curves from the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors
-too, the C peers don't. The reference is GSL's lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
+Everything runs pinned to one core, in turn, each turn a fifth of a second or longer; speeds are medians, by processor time, and ratios
+medians of the ratios within a round, so that other programs on the machine and its changing clock matter little. Each contender fits the
+same curves from the same starts with its exact Jacobian, to steps of 1e-8; gslfit works out standard errors too, the C peers don't. The
+reference is GSL's lmsder at 1e-13. A fit counts as converged when it lies within 1e-4 standard errors of it.
 """
 import argparse
 import os
@@ -23,6 +24,7 @@ from gslfit._batch import instruction_set
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BATCHES = ("peaks", "decays", "spots")
 MINE, GSL, HAND = "gslfit", "GSL lmsder, C", "lanes, formula by hand"
+TURN = .2       # seconds
 
 
 def mine(name, work, fits, threads=1, **options):
@@ -63,41 +65,55 @@ def timed(function, *args, clock=time.process_time):
     return clock() - begun, result
 
 
+def turn(function, name, work, fits):
+    """Fits per second and the last result of as many calls as make a turn."""
+    spent = calls = 0
+    while spent < TURN:
+        seconds, result = timed(function, name, work, fits)
+        spent, calls = spent + seconds, calls + 1
+    return calls * fits / spent, result
+
+
+def ratio(speeds, one, other):
+    """How many times as fast as the other a contender is, the median over the rounds."""
+    return statistics.median(a / b for a, b in zip(speeds[one], speeds[other], strict=True))
+
+
 def measure(name, work, found, repeats):
-    """Rows of a batch workload: name, fits/s, converged fraction, worst deviation in standard errors."""
+    """Speeds of a batch workload by contender, a list over the rounds; and by contender the converged fraction and the worst deviation."""
     total = len(work["y"])
     reference = mine(name, work, total, method="lmsder", xtol=1e-13, ftol=1e-13, gtol=1e-13, threads=os.cpu_count() or 1)
     best = values_of(reference, work)
     stderr = np.stack([reference.stderr[each] for each in work["names"]], axis=-1)
-    times, values = {each: [] for each in found}, {}
+    speeds, values = {each: [] for each in found}, {}
     for function, share in found.values():          # warm: caches, compilers
         function(name, work, max(2, int(.02 * share * total)))
     for _ in range(repeats):
         for each, (function, share) in found.items():
             fits = max(2, int(share * total))
-            seconds, values[each] = timed(function, name, work, fits)
-            times[each].append(fits / seconds)
-    rows = []
+            speed, values[each] = turn(function, name, work, fits)
+            speeds[each].append(speed)
+    ends = {}
     for each in found:
         away = (np.abs(values[each] - best[:len(values[each])]) / stderr[:len(values[each])]).max(axis=1)
-        rows.append((each, statistics.median(times[each]), float(np.mean(away < 1e-4)), float(np.nanmax(away))))
-    return rows
+        ends[each] = float(np.mean(away < 1e-4)), float(np.nanmax(away))
+    return speeds, ends
 
 
-def table(name, work, rows):
+def table(name, work, speeds, ends):
     """A workload's rows as Markdown."""
-    rate = {row[0]: row[1] for row in rows}
+    rate = {each: statistics.median(found) for each, found in speeds.items()}
     lines = [f"## {name}: {len(work['y'])} fits, {work['y'].shape[1]} points, {work['start'].shape[1]} parameters", "",
              f"`{work['formula']}`", "",
              "| how | fits/s | times GSL in C | converged | worst deviation, standard errors |", "|---|---:|---:|---:|---:|"]
-    for each, speed, converged, away in sorted(rows, key=lambda row: -row[1]):
-        shown = f"**{each}**" if each == MINE else each
-        ratio = f"{speed / rate[GSL]:.3g}" if GSL in rate else ""
-        lines.append(f"| {shown} | {speed:,.0f} | {ratio} | {100 * converged:.2f} % | {away:.0e} |")
-    others = [speed for each, speed, *_ in rows if each in c_peers.PEERS and each not in (HAND,)]
+    for each in sorted(rate, key=lambda name: -rate[name]):
+        shown, (converged, away) = f"**{each}**" if each == MINE else each, ends[each]
+        times = f"{ratio(speeds, each, GSL):.3g}" if GSL in rate else ""
+        lines.append(f"| {shown} | {rate[each]:,.0f} | {times} | {100 * converged:.2f} % | {away:.0e} |")
+    others = [each for each in rate if each in c_peers.PEERS and each != HAND]
     if others:
-        lines += ["", f"{rate[MINE] / max(others):.1f} times the fastest C or C++ peer"
-                  + (f"; {100 * rate[MINE] / rate[HAND]:.0f} % of the same formula by hand in C." if HAND in rate else ".")]
+        lines += ["", f"{ratio(speeds, MINE, max(others, key=rate.get)):.1f} times the fastest C or C++ peer"
+                  + (f"; {100 * ratio(speeds, MINE, HAND):.0f} % of the same formula by hand in C." if HAND in rate else ".")]
     return [*lines, ""]
 
 
@@ -161,7 +177,7 @@ def main():
         pin({min(cores)})
         for name in options.only:
             work = getattr(workloads, name)()
-            lines += table(name, work, measure(name, work, found, options.repeats))
+            lines += table(name, work, *measure(name, work, found, options.repeats))
         lines += ways.table(options.repeats)
         pin(cores)
     lines += threads_table(cores, options.repeats)
