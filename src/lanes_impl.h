@@ -98,7 +98,8 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
     const vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
     const vd turn = choose(steady, (length - along) / (length - 2.0 * along + last), SPLAT(0.0)), back = turn * (1.0 - 1.0 / before);
 #pragma GCC unroll 8
-    for (int i = 0; i < p; i++) store(s->dx[i] + h, (1.0 - turn) * u[i] - back * load(s->dx[i] + h));
+    for (int i = 0; i < p; i++)  /* a step that was refused may have been infinite: no product with it */
+        store(s->dx[i] + h, choose(steady, (1.0 - turn) * u[i] - back * load(s->dx[i] + h), u[i]));
     store(s->share + h, 1.0 - turn);
     store(s->gain + h, gain);
     store(s->length + h, length);
