@@ -11,8 +11,8 @@ static row *rows(size_t count) {
 
 void lanes_free(lane_state *s) {
     if (!s) return;
-    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->done.H, s->done.g, s->done.covariance, s->done.L, s->slope, s->done.v, s->done.before,
-                    s->boxes ? s->trial : NULL};
+    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->done.H, s->done.g, s->done.covariance, s->done.L, s->slope, s->done.v,
+                    s->done.before, s->boxes ? s->trial : NULL};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     free(s->boxes);
     free(s->done.boxes);
@@ -90,7 +90,8 @@ lane_state *lanes_new(workspace *w, const int *bounds) {
     s->sums = rows(s->nsum);
     s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p);
     s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p));
-    s->done.v = rows(p); s->done.H = rows(TRIANGLE(p)); s->done.g = rows(p); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
+    s->done.v = rows(p); s->done.g = rows(p);
+    s->done.H = rows(TRIANGLE(p)); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
     s->trial = (row *)w->scalars;
     if (bounds_new(s, bounds) || !s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->H || !s->L
         || !s->done.v || !s->done.H || !s->done.g || !s->done.L || !s->done.covariance) {
