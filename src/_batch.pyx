@@ -19,12 +19,10 @@ from batch cimport (
     rows_view,
 )
 from batch cimport outside as outside_t
-from gsl cimport gsl_set_error_handler_off
 from program cimport engine_choose, engine_name, program
 
 cnp.import_array()
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
-gsl_set_error_handler_off()     # each extension that calls GSL does so for itself: it may be loaded alone
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
 

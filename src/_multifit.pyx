@@ -4,7 +4,7 @@ include "solver.pxi"
 
 from gslfit._function import Function_fdf  # no-cython-lint: for those who look for it beside the solver
 
-from loop cimport gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
+from loop cimport gslfit_fdfsolver_alloc, gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
 
 
 def version():
@@ -43,13 +43,7 @@ def _sizes(arguments):
     name = T.lower() if isinstance(T, str) else T
     if name not in METHODS:
         raise InputError(f"FdfSolver has no method {T!r}; there are {', '.join(METHODS)}")
-    for label, size in (("n", n), ("p", p)):
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
-            raise InputTypeError(f"{label} must be an integer, not {type(size).__name__}")
-    if p < 1:
-        raise InputError(f"p is {p}: a fit needs a parameter")
-    if n < p:
-        raise InputError(f"there are {n} residuals for {p} parameters: a fit needs at least as many residuals as parameters")
+    _check_sizes(n, p)
     return name, n, p
 
 
@@ -76,7 +70,7 @@ cdef class FdfSolver(_Solver):
     def __cinit__(self, *arguments):
         name, n, p = _sizes(arguments)
         self.n, self.p = n, p
-        self.solver = gsl.gsl_multifit_fdfsolver_alloc(type_of(name), n, p)
+        self.solver = gslfit_fdfsolver_alloc(type_of(name), n, p)
         if (self.solver == NULL or gslfit_guard_init(&self.guard, n, p, 0) or gslfit_loop_init(&self.loop, n, p, 1)):
             raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
         self.fdf.f, self.fdf.df, self.fdf.params = gslfit_guard_f, gslfit_guard_df, &self.guard

@@ -66,17 +66,6 @@ def _positive(**values):
             raise InputError(f"{name} is {value}: a positive number is needed")
 
 
-def _check_sizes(n, p):
-    """Complain about numbers of residuals and parameters that no fit can have."""
-    for name, size in (("n", n), ("p", p)):
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
-            raise InputTypeError(f"{name} must be an integer, not {type(size).__name__}")
-    if p < 1:
-        raise InputError(f"p is {p}: a fit needs a parameter")
-    if n < p:
-        raise InputError(f"there are {n} residuals for {p} parameters: a fit needs at least as many residuals as parameters")
-
-
 cdef int nlinear_step(void *w) noexcept nogil:
     return gsl.gsl_multifit_nlinear_iterate(<gsl.gsl_multifit_nlinear_workspace *>w)
 

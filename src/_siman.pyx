@@ -21,7 +21,6 @@ from libc.string cimport memcpy
 cimport gsl
 
 cnp.import_array()
-gsl.gsl_set_error_handler_off()     # GSL's handler aborts the process
 
 MOST_STEPS = 10_000_000             # a walk can't be broken off: after an exception it runs on empty, which this bounds to a second
 SAMPLES = 30                        # trial steps that tell how rough the cost is

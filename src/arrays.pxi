@@ -8,7 +8,6 @@ cimport numpy as cnp
 cimport gsl
 
 cnp.import_array()
-gsl.gsl_set_error_handler_off()     # GSL's handler aborts the process; every status is checked here instead
 
 
 cdef object from_vector(const gsl.gsl_vector *v, double scale):

@@ -381,25 +381,38 @@ static void wait_for(thread *t, crew *all) {
         until.tv_nsec %= 1000000000;
         pthread_cond_timedwait(&all->ended, &all->lock, &until);
         t->asked = t->patience;
+        pthread_mutex_unlock(&all->lock);  /* the caller may end this thread */
         thread_check(t);
+        pthread_mutex_lock(&all->lock);
     }
     pthread_mutex_unlock(&all->lock);
 }
 
 static void run_crew(crew *all) {
-    int started = 1;
+    all->started = 1;
     atomic_store(&all->running, all->count);
-    for (; started < all->count; started++)
-        if (pthread_create(&all->threads[started].handle, NULL, thread_main, all->threads + started)) break;
-    atomic_fetch_sub(&all->running, all->count - started);
+    for (; all->started < all->count; all->started++)
+        if (pthread_create(&all->threads[all->started].handle, NULL, thread_main, all->threads + all->started)) break;
+    atomic_fetch_sub(&all->running, all->count - all->started);
     thread_main(all->threads);
     wait_for(all->threads, all);
-    for (int k = 1; k < started; k++) pthread_join(all->threads[k].handle, NULL);
-    all->count = started;
+}
+
+/* Also where the calling thread is ended amid its work: Python does so to a daemon thread that asks for the interpreter's lock when the
+ * interpreter has gone. The others work on what lies on that thread's stack: they are stopped and waited for. */
+static void end_crew(void *which) {
+    crew *all = which;
+    if (atomic_load(&all->running) > 0) atomic_store(&all->threads->batch->stop, 1);
+    for (int k = 1; k < all->started; k++) pthread_join(all->threads[k].handle, NULL);
+    for (int k = 0; k < all->count; k++) thread_free(all->threads + k);
+    free(all->threads);
+    pthread_cond_destroy(&all->ended);
+    pthread_mutex_destroy(&all->lock);
 }
 
 int batch_run(batch *b) {
     const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
+    if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
     crew all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
     if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;
     pthread_mutex_init(&all.lock, NULL);
@@ -412,11 +425,8 @@ int batch_run(batch *b) {
         all.threads[k].all = &all;
         all.threads[k].crew = b->threads / all.count;
     }
+    pthread_cleanup_push(end_crew, &all);
     run_crew(&all);
-    const int nobody = atomic_load(&all.failed) == all.count;
-    for (int k = 0; k < all.count; k++) thread_free(all.threads + k);
-    free(all.threads);
-    pthread_cond_destroy(&all.ended);
-    pthread_mutex_destroy(&all.lock);
-    return nobody ? -1 : atomic_load(&b->stop);
+    pthread_cleanup_pop(1);
+    return atomic_load(&all.failed) == all.started ? -1 : atomic_load(&b->stop);
 }

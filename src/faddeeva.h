@@ -99,12 +99,12 @@ static inline complex_vd faddeeva_above(vd x, vd y, int derivative) {
     return w;
 }
 
-/* i/(sqrt(pi) z), and -i/(sqrt(pi) z^2): z is far away. Scaled first, so that nothing overflows on the way. */
+/* i/(sqrt(pi) z), and -i/(sqrt(pi) z^2): z is far away. Scaled first, so that nothing overflows on the way; 0 at infinity. */
 static inline complex_vd faddeeva_far(vd x, vd y, int derivative) {
     vd scale = vmax(vabs(x), vabs(y));
     complex_vd u = inverse_of((complex_vd){x / scale, y / scale});
-    u.re /= scale;
-    u.im /= scale;
+    u.re = choose(scale == INFINITY, SPLAT(0.0), u.re / scale);
+    u.im = choose(scale == INFINITY, SPLAT(0.0), u.im / scale);
     if (derivative) u = times(u, u);
     vd c = SPLAT(derivative ? -0.5641895835477563 : 0.5641895835477563);
     return (complex_vd){-c * u.im, c * u.re};

@@ -21,8 +21,6 @@ cdef extern from "gsl/gsl_errno.h" nogil:
         GSL_ETOLF
         GSL_ETOLX
         GSL_ETOLG
-    ctypedef void gsl_error_handler_t(const char *reason, const char *file, int line, int gsl_errno)
-    gsl_error_handler_t *gsl_set_error_handler_off()
     const char *gsl_strerror(int gsl_errno)
 
 cdef extern from "gsl/gsl_version.h" nogil:
@@ -103,7 +101,6 @@ cdef extern from "gsl/gsl_multifit_nlin.h" nogil:
         gsl_vector *g
         size_t niter
 
-    gsl_multifit_fdfsolver *gsl_multifit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *T, size_t n, size_t p)
     int gsl_multifit_fdfsolver_set(gsl_multifit_fdfsolver *s, gsl_multifit_function_fdf *fdf, const gsl_vector *x)
     int gsl_multifit_fdfsolver_wset(gsl_multifit_fdfsolver *s, gsl_multifit_function_fdf *f, const gsl_vector *x, const gsl_vector *wts)
     int gsl_multifit_fdfsolver_iterate(gsl_multifit_fdfsolver *s)

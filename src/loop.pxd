@@ -1,5 +1,11 @@
-# src/guard.h and src/loop.h as Cython sees them.
-from gsl cimport CBLAS_TRANSPOSE_t, gsl_matrix, gsl_multifit_nlinear_solver, gsl_multilarge_nlinear_solver, gsl_vector
+# src/fdfsolver.h, src/guard.h and src/loop.h as Cython sees them.
+from gsl cimport (
+    CBLAS_TRANSPOSE_t, gsl_matrix, gsl_multifit_fdfsolver, gsl_multifit_fdfsolver_type, gsl_multifit_nlinear_solver,
+    gsl_multilarge_nlinear_solver, gsl_vector,
+)
+
+cdef extern from "fdfsolver.h" nogil:
+    gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *type, size_t n, size_t p)
 
 cdef extern from "guard.h" nogil:
     ctypedef struct gslfit_function:

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "fdfsolver.h"
 #include "lane_state.h"
 #include "loop.h"
 
@@ -57,7 +58,7 @@ static int jacobian_nlinear(void *s, gsl_matrix *J) { return gsl_matrix_memcpy(J
 
 static int run_fdf(const gsl_multifit_fdfsolver_type *type, gslfit_guard *guard, gslfit_loop *loop, const gsl_vector *start) {
     gsl_multifit_function_fdf fdf = {.f = gslfit_guard_f, .df = gslfit_guard_df, .n = guard->fn.n, .p = guard->fn.p, .params = guard};
-    gsl_multifit_fdfsolver *s = gsl_multifit_fdfsolver_alloc(type, fdf.n, fdf.p);
+    gsl_multifit_fdfsolver *s = gslfit_fdfsolver_alloc(type, fdf.n, fdf.p);
     if (!s) return GSL_ENOMEM;
     int status = gsl_multifit_fdfsolver_set(s, &fdf, start);
     if (!status) {

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #define PI 3.14159265358979323846
+#define EULER 0.57721566490153286061
 
 /* A result that under- or overflowed is still a result. */
 static double settled(int status, gsl_sf_result r) {
@@ -21,29 +22,54 @@ static double settled(int status, gsl_sf_result r) {
         return settled(status, r);      \
     }
 
-/* Functions of the second kind have a pole at 0, and no value below. */
-#define FROM_GSL_POSITIVE(name, pole, call) \
-    double special_##name(double a) {       \
-        gsl_sf_result r;                    \
-        if (!(a > 0)) return a == 0 ? pole : NAN; \
-        const int status = call;            \
-        return settled(status, r);          \
+/* Functions of the second kind have a pole at 0, and no value below. Next to it they are the pole's first term, which GSL gives up too soon. */
+#define FROM_GSL_POSITIVE(name, pole, call)       \
+    double special_##name(double a) {             \
+        gsl_sf_result r;                          \
+        if (!(a > 1e-300)) return a >= 0 ? pole : NAN; \
+        const int status = call;                  \
+        return settled(status, r);                \
     }
 
-FROM_GSL(digamma, gsl_sf_psi_e(a, &r))
-FROM_GSL(trigamma, gsl_sf_psi_1_e(a, &r))
-FROM_GSL(i0, gsl_sf_bessel_I0_e(a, &r))
-FROM_GSL(i1, gsl_sf_bessel_I1_e(a, &r))
-FROM_GSL(i2, gsl_sf_bessel_In_e(2, a, &r))
+/* The poles of the gamma function, where GSL sees the integers only as far as rounding lets it. */
+static int is_pole(double a) { return a <= 0 && floor(a) == a; }
+
+static double psi(double a) {
+    gsl_sf_result r;
+    const int status = gsl_sf_psi_e(a, &r);
+    return settled(status, r);
+}
+
+static double psi_1(double a) {
+    gsl_sf_result r;
+    const int status = gsl_sf_psi_1_e(a, &r);
+    return a > 1e8 ? 1 / a : settled(status, r);  /* to the last digit but 1/(2a) of it, and beyond GSL's range */
+}
+
+double special_digamma(double a) { return a != a ? a : a == 0 ? -1 / a : is_pole(a) ? NAN : psi(a); }
+double special_trigamma(double a) { return a != a ? a : is_pole(a) ? INFINITY : psi_1(a); }
+
+/* By the scaled forms, and e^|a| in two halves: GSL ends where e^|a| overflows, and these functions don't. */
+static double unscaled(double scaled, double a) {
+    const double half = exp(0.5 * fabs(a));
+    return half == INFINITY ? half : scaled * half * half;
+}
+
+
 FROM_GSL(i0e, gsl_sf_bessel_I0_scaled_e(a, &r))
 FROM_GSL(i1e, gsl_sf_bessel_I1_scaled_e(a, &r))
 FROM_GSL(i2e, gsl_sf_bessel_In_scaled_e(2, a, &r))
-FROM_GSL_POSITIVE(k0, INFINITY, gsl_sf_bessel_K0_e(a, &r))
-FROM_GSL_POSITIVE(k1, INFINITY, gsl_sf_bessel_K1_e(a, &r))
-FROM_GSL_POSITIVE(k2, INFINITY, gsl_sf_bessel_Kn_e(2, a, &r))
-FROM_GSL_POSITIVE(k0e, INFINITY, gsl_sf_bessel_K0_scaled_e(a, &r))
-FROM_GSL_POSITIVE(k1e, INFINITY, gsl_sf_bessel_K1_scaled_e(a, &r))
-FROM_GSL_POSITIVE(k2e, INFINITY, gsl_sf_bessel_Kn_scaled_e(2, a, &r))
+
+double special_i0(double a) { return unscaled(special_i0e(a), a); }
+double special_i1(double a) { return copysign(unscaled(fabs(special_i1e(a)), a), a); }
+double special_i2(double a) { return unscaled(special_i2e(a), a); }
+
+FROM_GSL_POSITIVE(k0, -log(0.5 * a) - EULER, gsl_sf_bessel_K0_e(a, &r))
+FROM_GSL_POSITIVE(k1, 1 / a, gsl_sf_bessel_K1_e(a, &r))
+FROM_GSL_POSITIVE(k2, 2 / a / a, gsl_sf_bessel_Kn_e(2, a, &r))
+FROM_GSL_POSITIVE(k0e, -log(0.5 * a) - EULER, gsl_sf_bessel_K0_scaled_e(a, &r))
+FROM_GSL_POSITIVE(k1e, 1 / a, gsl_sf_bessel_K1_scaled_e(a, &r))
+FROM_GSL_POSITIVE(k2e, 2 / a / a, gsl_sf_bessel_Kn_scaled_e(2, a, &r))
 
 double special_gamma(double a) { return a == 0 ? copysign(INFINITY, a) : tgamma(a); }
 double special_lgamma(double a) { return lgamma(a); }

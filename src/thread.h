@@ -36,7 +36,7 @@ typedef struct {
 /* The threads of a batch. */
 struct crew {
     thread *threads;
-    int count;
+    int count, started;           /* as many as are wanted; as many as could be had */
     atomic_int running, failed;   /* those at work; those that had no memory */
     pthread_mutex_t lock;
     pthread_cond_t ended;

@@ -1,0 +1,129 @@
+"""No input, no memory limit and no exit ends the process: what could is tried in a process of its own."""
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import special
+
+import gslfit
+from gslfit import Formula, Parameters
+from gslfit.multifit import FdfSolver, LargeSolver, NonlinearSolver
+
+POINTS = np.array([0.0, -0.0, 1e-308, 1e-200, 1e-5, 0.5, 1.5, 20, 171.5, 709, 740, 1e4, 1e16, 1e308, np.inf])
+BOTH = np.concatenate([POINTS, -POINTS, [-1, -2, -3, -10, -1000, np.nan]])
+ORACLES = {
+    "gamma": special.gamma, "lgamma": special.gammaln, "digamma": special.digamma, "i0": special.i0, "i1": special.i1, "i0e": special.i0e,
+    "i1e": special.i1e, "k0": special.k0, "k1": special.k1, "k0e": special.k0e, "k1e": special.k1e, "erf": special.erf, "erfc": special.erfc,
+    "erfcx": special.erfcx, "dawsn": special.dawsn, "expit": special.expit, "ndtr": special.ndtr, "logit": special.logit,
+}
+DERIVATIVES = {
+    "gamma": lambda x: special.gamma(x) * special.digamma(x), "lgamma": special.digamma, "digamma": lambda x: special.polygamma(1, x),
+    "i0": special.i1, "k0": lambda x: -special.k1(x), "erf": lambda x: 2 / np.sqrt(np.pi) * np.exp(-x * x),
+}
+AT_INFINITY = {"i0": np.inf, "i1": np.inf}      # SciPy gives NaN there
+
+
+def run(code):
+    """The exit status of a Python program; negative for a signal."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode
+
+
+def agree(found, wanted, name):
+    """Assert equality to 1e-11, of infinities and NaN too, and of what is next to the smallest double."""
+    with np.errstate(all="ignore"):
+        same = (found == wanted) | (np.isnan(found) & np.isnan(wanted)) | (np.abs(found - wanted) <= 1e-11 * np.abs(wanted) + 1e-300)
+        same |= np.isinf(BOTH) & (np.abs(found) == AT_INFINITY.get(name, np.nan))
+    assert same.all(), [(BOTH[k], found[k], wanted[k]) for k in np.flatnonzero(~same)]
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_special_functions_as_scipy_has_them(name):
+    """The program's values at poles, at infinity and beyond range are SciPy's."""
+    program = Formula(f"{name}(a*x)").lowered(("a",), ())
+    from gslfit.formula import OPCODES, Program
+    found = Program(**program.encoded(OPCODES)).evaluate([1.0], BOTH[None], jacobian=False)[0]
+    agree(found, ORACLES[name](BOTH), name)
+
+
+@pytest.mark.parametrize("name", DERIVATIVES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_derivatives_of_special_functions_as_scipy_has_them(name):
+    """So are the derivatives."""
+    found = Formula(f"{name}(a + x)").jacobian(BOTH, a=0.0)[:, 0]
+    agree(found, DERIVATIVES[name](BOTH), name)
+
+
+def test_gsl_does_not_abort_before_anything_but_a_formula_is_imported():
+    """GSL's error handler is off in a process that has used formulas alone."""
+    code = "\n".join(["import numpy as np", "from gslfit import Formula", "np.seterr(all='ignore')", *(
+        f"Formula('{text}').jacobian([{x}], a=1.0)" for text, x in (
+            ("gamma(a*x)", 0.0), ("lgamma(a*x)", -1.0), ("digamma(a*x)", -2.0), ("i0(a*x)", 1e308), ("k0(a*x)", 1e5), ("k1e(a*x)", 1e-308)))])
+    assert run(code) == 0
+
+
+DAEMON = """
+import threading, time, numpy as np, gslfit
+x = np.linspace(0, 1, {points})
+y = np.random.default_rng(0).random(({fits}, x.size)).astype("f4")
+call = lambda: gslfit.{call}("a*sin(b*x) + c + d*exp(-f*x)", y{row}, x=x, a=1, b=1, c=1, d=1, f=1, threads=4)
+threading.Thread(target=call, daemon=True).start()
+time.sleep({wait})
+"""
+KINDS = {"long": ("fit_batch", 300_000, 20, ""), "short": ("fit_batch", 200, 30_000, ""), "single": ("fit", 3_000_000, 1, "[0]")}
+
+
+@pytest.mark.parametrize(("kind", "wait"), [("long", 0.4), *(
+    pytest.param(kind, 0.2 + 0.06 * k, marks=pytest.mark.slow) for kind in KINDS for k in range(6))])
+def test_interpreter_ends_while_a_daemon_thread_fits(kind, wait):
+    """The process ends quietly: the threads of the fit are stopped and waited for before the caller's stack goes."""
+    call, points, fits, row = KINDS[kind]
+    assert run(DAEMON.format(call=call, points=points, fits=fits, row=row, wait=wait)) == 0
+
+
+@pytest.mark.parametrize("method", ["auto", "lanes", "lmsder", "lmder", "trust"])
+def test_no_free_parameter(method):
+    """With every parameter fixed there is nothing to step in: the numbers are those of the model as it is."""
+    params = Parameters()
+    params.add("a", 1.0, vary=False)
+    x, y = np.linspace(0, 1, 5), np.ones((3, 5))
+    result = gslfit.fit_batch("a*x", y, params, x=x, method=method)
+    assert result.success.all()
+    np.testing.assert_allclose(result.chisqr, np.sum((x - 1)**2), rtol=1e-12)
+    assert (result.values["a"] == 1).all()
+
+
+@pytest.mark.parametrize("solver", [FdfSolver, NonlinearSolver, LargeSolver])
+@pytest.mark.parametrize("sizes", [(2**61, 1), (2**62, 2**62), (2**64, 3), (2**70, 2**3), (10**400, 1)])
+def test_sizes_whose_bytes_cannot_be_counted(solver, sizes):
+    """A matrix whose size in bytes wraps round is no small matrix: MemoryError before GSL sees it."""
+    with pytest.raises(MemoryError):
+        solver(*sizes)
+
+
+OUT_OF_MEMORY = """
+import resource, numpy as np, gslfit
+from gslfit.multifit import FdfSolver
+x = np.linspace(0, 1, 500000)
+y = 2*np.exp(-3*x) + .1
+p = gslfit.Parameters()
+for name in "abc":
+    p.add(name, 1.0)
+for room in range({first}, {last}, 3):
+    used = int(open("/proc/self/statm").read().split()[0])*4096
+    resource.setrlimit(resource.RLIMIT_AS, (used + room*1000000, resource.RLIM_INFINITY))
+    try:
+        {what}
+    except MemoryError:
+        pass
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and RLIMIT_AS")
+@pytest.mark.parametrize("what", ["FdfSolver(x.size, 3)",
+                                  'gslfit.minimize(lambda q: q["a"].value*np.exp(-q["b"].value*x) + q["c"].value - y, p)'])
+def test_memory_ends_within_gsl(what):
+    """Memory that ends while GSL makes a solver is a MemoryError, and nothing is freed twice."""
+    assert run(OUT_OF_MEMORY.format(first=1, last=70, what=what)) == 0
