@@ -1,0 +1,49 @@
+"""Every entry crossed with every input: {total} cells, of which {green} are green, {faulty} are wrong today and strict xfails
+(`parity.known_faults`), and {empty} have no meaning (`parity.without_meaning` says why). The numbers are counted when this is imported.
+"""
+import warnings
+
+import pytest
+
+from parity.entries import ENTRIES
+from parity.inputs import INPUTS, of_entry
+from parity.known_faults import FAULTS
+from parity.without_meaning import WITHOUT_MEANING
+
+CELLS = [(entry, column) for entry in ENTRIES for column in INPUTS if (entry, column) not in WITHOUT_MEANING]
+__doc__ = __doc__.format(total=len(ENTRIES)*len(INPUTS), green=len(CELLS) - len(FAULTS), faulty=len(FAULTS), empty=len(WITHOUT_MEANING))
+
+
+def marked(entry, column):
+    """A cell as a test's parameters, an xfail where it is wrong today."""
+    fault = FAULTS.get((entry, column))
+    marks = () if fault is None else pytest.mark.xfail(reason=fault, strict=True)
+    return pytest.param(entry, column, marks=marks, id=f"{entry}-{column}".replace(" ", "_"))
+
+
+@pytest.mark.parametrize(("entry", "column"), [marked(*cell) for cell in CELLS])
+def test_cell(entry, column):
+    """An entry gives the oracle's answer for an input, or the right error."""
+    given = INPUTS[column]
+    expected, beside = of_entry(given.expected, entry), of_entry(given.neighbour, entry)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            answers = ENTRIES[entry].ask(given)
+        except Exception as error:
+            expected.refused(error)
+            return
+    expected.judge(answers[0])
+    if ENTRIES[entry].batch and beside is not None:
+        beside.judge(answers[1])
+    assert not (expected.quiet and told), [str(each.message) for each in told]
+
+
+def test_tables_name_cells():
+    """The tables of faults and of what has no meaning name cells, and no cell is in both."""
+    every = {(entry, column) for entry in ENTRIES for column in INPUTS}
+    assert set(FAULTS) <= every, set(FAULTS) - every
+    assert set(WITHOUT_MEANING) <= every, set(WITHOUT_MEANING) - every
+    assert not set(FAULTS) & set(WITHOUT_MEANING)
+    assert all(FAULTS.values())
+    assert all(WITHOUT_MEANING.values())
