@@ -223,7 +223,7 @@ def points_that_count() -> list[Input]:
         yerr = 1/weights
     kept = left_out(KEPT, Y)
     nan = {"y": FLAWED, "neighbour": NEIGHBOUR, "next_door": Right(truth(decay, PARS, X, NEIGHBOUR)), "residual": np.asarray}
-    marked = dict.fromkeys(BATCHES, Marked(X.size))
+    marked = dict.fromkeys(BATCHES, Marked(int(KEPT.sum())))
     return [
         column("masked array", kept, wrap=masked, wrap_x=np.asarray, **spoilt),
         column("mask=", kept, mask=OUT, **spoilt),

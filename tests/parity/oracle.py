@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import brentq, least_squares
+from scipy.stats import chi2, f
 
 STEP = 1e-40         # of a complex step: its square is lost beside 1, so the derivative is exact
 EPS = float(np.finfo(float).eps)
@@ -120,3 +121,23 @@ def spreads(pars: Mapping[str, Par], free: list[str], v: np.ndarray, inverse: np
             slope = jacobian(lambda u, name=name: np.atleast_1d(everything(pars, free, u)[name]), v)[0]
             out[name] = float(np.sqrt(slope @ inverse @ slope))
     return out
+
+
+def interval(curve: Callable[..., np.ndarray], pars: Mapping[str, Par], x: np.ndarray, y: np.ndarray, name: str, chance: float,
+             known: bool = False) -> tuple[float, float]:
+    """Limits of a parameter between which chi-square, all others refitted, stays below what an F-test allows (or with known errors
+    chi-square's distribution).
+    """
+    best = truth(curve, pars, x, y, known=known)
+    if known:
+        rise = chi2.ppf(chance, 1)
+    else:
+        freedom = best.ndata - sum(par.vary for par in pars.values())
+        rise = best.chisqr*f.ppf(chance, 1, freedom)/freedom
+
+    def above(value: float) -> float:
+        held = {key: Par(best.values[key], vary=key != name) for key in pars} | {name: Par(value, vary=False)}
+        return truth(curve, held, x, y).chisqr - best.chisqr - rise
+
+    middle, error = best.values[name], best.stderr[name]
+    return tuple(brentq(above, middle, middle + side*5*error, xtol=1e-9*error, rtol=1e-14) for side in (-1, 1))
