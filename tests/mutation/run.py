@@ -1,0 +1,315 @@
+"""Plant the faults of faults.toml one at a time, and list those that no test notices.
+
+    python tests/mutation/run.py [--revision REV] [--areas lanes,batch] [--results FILE]
+
+The tree (or a revision of it) is copied to a folder of its own with its own build, by ccache where there is one; the tests run against
+that build. A changed .c file compiles in seconds, a changed .py file needs no compiler.
+
+The faults of an area are planted all at once first: the tests of that place that still pass have nothing to say of any of them. The
+others then meet each fault alone, until one fails; a crash and a run beyond the time limit count as noticed. What survives there is
+planted all at once, and the whole quick suite is run: tests that fail then are run again with halves of the faults, and halves of these,
+down to single ones. So the suite, the dear part, runs once. Faults may hide each other: one that makes a test fail which another would
+make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors.
+
+Results are appended to a file, a line of JSON each, so that a run that was broken off goes on where it was; --report prints the score.
+Tests of style and packaging (UNRELATED) take no part: they read the text of the code, and a fault is not to be found by its looks.
+"""
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import tomllib
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples")
+CODE = (".py", ".pyx", ".pxi", ".pxd", ".c", ".h")
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - .*)?$", re.M)
+
+
+class Fault(NamedTuple):
+    """One fault: where it belongs, its name, the text that it changes, and what a user would see."""
+
+    area: str
+    name: str
+    old: str
+    new: str
+    seen: str
+
+    @property
+    def label(self) -> str:
+        """Area and name."""
+        return f"{self.area}.{self.name}"
+
+
+def read_faults(path: Path) -> tuple[list[Fault], dict[str, list[str]]]:
+    """Return the faults of a file, and the tests that belong to each area."""
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+    places = content.pop("places")
+    faults = [Fault(area, name, fault["old"], fault["new"], fault["seen"])
+              for area, found in content.items() for name, fault in found.items()]
+    return faults, places
+
+
+class Tree:
+    """A copy of the project with a build of its own, in which faults are planted.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it is.
+    python : str
+        The interpreter that has the project's dependencies.
+    """
+
+    def __init__(self, folder: Path, python: str):
+        self.folder, self.python = folder, python
+        self.planted: dict[Path, str] = {}
+        self.env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CCACHE_NOHASHDIR": "1"}
+        if shutil.which("ccache"):
+            self.env["CC"] = "ccache gcc"
+
+    def copy(self, revision: str | None) -> None:
+        """Copy the files that git knows, of a revision or as they are now, over what was there; a build stays."""
+        if revision:
+            archive = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=True).stdout
+            with tarfile.open(fileobj=io.BytesIO(archive)) as found:
+                wanted = {member.name: found.extractfile(member).read() for member in found if member.isfile()}     # type: ignore[union-attr]
+        else:
+            listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+            wanted = {name: (ROOT / name).read_bytes() for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+        for top in ("gslfit", "src", "tests"):
+            for path in [path for path in (self.folder / top).rglob("*") if path.is_file()]:
+                if str(path.relative_to(self.folder)) not in wanted:
+                    path.unlink()
+        for name, content in wanted.items():
+            target = self.folder / name
+            if not (target.is_file() and target.read_bytes() == content):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+
+    def files(self) -> Iterator[Path]:
+        """The files that faults are looked for in."""
+        for top in ("gslfit", "src"):
+            yield from (path for path in sorted((self.folder / top).rglob("*")) if path.suffix in CODE)
+
+    def text(self, path: Path) -> str:
+        """Return what a file holds without faults."""
+        return self.planted[path] if path in self.planted else path.read_text(encoding="utf-8")
+
+    def find(self, fault: Fault) -> Path | None:
+        """Return the one file that has a fault's text once; None where it is nowhere, or not alone."""
+        found = [path for path in self.files() for _ in range(self.text(path).count(fault.old))]
+        return found[0] if len(found) == 1 else None
+
+    def plant(self, faults: Sequence[Fault]) -> bool:
+        """Put faults into the files, in place of those that were there, and build; return whether that worked."""
+        wanted = dict(self.planted)
+        for fault in faults:
+            path = self.find(fault)
+            assert path is not None, fault.label
+            text = wanted.get(path, self.text(path))
+            assert fault.old in text, f"{fault.label} overlaps with another fault"
+            wanted[path] = text.replace(fault.old, fault.new)
+        before = {path: self.text(path) for path in wanted}
+        for path, text in wanted.items():
+            if path.read_text(encoding="utf-8") != text:
+                path.write_text(text, encoding="utf-8")
+        self.planted = {path: text for path, text in before.items() if wanted[path] != text}
+        return self.build({path.suffix for path in wanted} <= {".py"})
+
+    def build(self, python_only: bool = False) -> bool:
+        """Bring the build up to date; return whether that worked."""
+        command = [self.python, "setup.py", "-q", "build_py" if python_only else "build"]
+        self.log = subprocess.run(command, cwd=self.folder, env=self.env, capture_output=True, text=True, check=False)
+        return self.log.returncode == 0
+
+    def test(self, arguments: Sequence[str], limit: float) -> tuple[str, list[str], float]:
+        """Run pytest; return "passed", "failed", "crashed" or "too long", the tests that failed, and the seconds that it took."""
+        library = next(self.folder.glob("build/lib*"))
+        began = time.monotonic()
+        process = subprocess.Popen([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", *arguments],
+                                   cwd=self.folder / "tests", env={**self.env, "PYTHONPATH": str(library)}, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        try:
+            out, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return "too long", [], time.monotonic() - began
+        took = time.monotonic() - began
+        self.out = out
+        if process.returncode == 0:
+            return "passed", [], took
+        return "failed" if process.returncode == 1 else "crashed", FAILED.findall(out), took
+
+    def tests(self, names: Sequence[str]) -> list[str]:
+        """The files of tests of these names, wherever they are."""
+        found = {path.stem: str(path.relative_to(self.folder / "tests")) for path in sorted((self.folder / "tests").rglob("test_*.py"))}
+        absent = [name for name in names if name not in found]
+        if absent:
+            print(f"there are no tests {', '.join(absent)}", file=sys.stderr)
+        return [found[name] for name in names if name in found]
+
+
+class Results:
+    """What is known of each fault, in a file that grows by a line at a time."""
+
+    def __init__(self, path: Path):
+        self.path, self.known = path, {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                row = json.loads(line)
+                self.known[row["fault"]] = row
+
+    def add(self, fault: Fault, result: str, by: str = "", seconds: float = 0.0) -> None:
+        """Note what became of a fault."""
+        row = {"fault": fault.label, "result": result, "by": by, "seconds": round(seconds, 1)}
+        self.known[fault.label] = row
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{fault.label:<48} {result:<12} {seconds:6.1f} s  {by}", flush=True)
+
+    def of(self, fault: Fault) -> str:
+        """What is known of a fault, "" for nothing."""
+        return self.known.get(fault.label, {}).get("result", "")
+
+
+def first_stage(tree: Tree, faults: Sequence[Fault], places: dict[str, list[str]], results: Results) -> None:
+    """Let the faults of each area meet the tests of their place."""
+    for area in dict.fromkeys(fault.area for fault in faults):
+        here = [fault for fault in faults if fault.area == area and not results.of(fault)]
+        for fault in [fault for fault in here if tree.find(fault) is None]:
+            results.add(fault, "not found")
+            here.remove(fault)
+        if not here:
+            continue
+        chosen = tree.tests(places[area])
+        tree.plant([])
+        how, failed, usual = tree.test(chosen, 3600)
+        if how != "passed":
+            raise SystemExit(f"the tests of {area} fail without a fault: {how} {failed}\n{tree.out[-2000:]}")
+        telling: list[str] = []
+        if tree.plant(here):            # what passes with all of them passes with each
+            telling = sorted(set(tree.test(chosen, 60 + 4 * usual)[1]))
+        print(f"# {area}: {usual:.0f} s, {len(telling) or 'any number'} of the tests may tell", flush=True)
+        for fault in here:
+            alone(tree, fault, telling or chosen, 60 + 4 * usual, results)
+    tree.plant([])
+
+
+def alone(tree: Tree, fault: Fault, tests: Sequence[str], limit: float, results: Results) -> None:
+    """Plant one fault and run tests until one fails."""
+    if not tree.plant([fault]):
+        results.add(fault, "no build", (tree.log.stderr.strip().splitlines() or [""])[-1][:200])
+        return
+    how, failed, took = tree.test(["-x", *tests], limit)
+    results.add(fault, "passed" if how == "passed" else "killed", failed[0] if failed else how if how != "passed" else "", took)
+
+
+def second_stage(tree: Tree, faults: Sequence[Fault], results: Results) -> None:
+    """Let all that survived so far meet the whole quick suite together."""
+    left = [fault for fault in faults if results.of(fault) == "passed"]
+    if not left:
+        return
+    everything = ["-n", "2", *(f"--ignore-glob=*{name}.py" for name in UNRELATED)]
+    if not tree.plant(left):
+        raise SystemExit(f"these faults don't build together:\n{tree.log.stderr[-2000:]}")
+    how, failed, took = tree.test(everything, 3600)
+    print(f"# the whole suite with {len(left)} faults: {how} in {took:.0f} s; {len(failed)} tests failed", flush=True)
+    suspects = sorted(set(failed))
+    guilty = [] if how == "passed" else guilty_of(tree, left, suspects or everything, results, True)
+    for fault in left:
+        if fault not in guilty:
+            results.add(fault, "survived")
+    tree.plant([])
+
+
+def guilty_of(tree: Tree, faults: Sequence[Fault], suspects: Sequence[str], results: Results, known: bool) -> list[Fault]:
+    """Return which faults make some of the tests fail, by halves; `known` says that together they do."""
+    if not known:
+        if not tree.plant(faults):
+            raise SystemExit(f"these faults don't build together:\n{tree.log.stderr[-2000:]}")
+        how, failed, took = tree.test(["-x", *suspects] if len(faults) == 1 else list(suspects), 1800)
+        if how == "passed":
+            return []
+        if len(faults) == 1:
+            results.add(faults[0], "killed", failed[0] if failed else how, took)
+            return list(faults)
+        suspects = sorted(set(failed)) or suspects
+    half = len(faults) // 2
+    if not half:
+        return guilty_of(tree, faults, suspects, results, False)
+    return [fault for part in (faults[:half], faults[half:]) for fault in guilty_of(tree, part, suspects, results, False)]
+
+
+def report(faults: Sequence[Fault], results: Results, out: Path | None) -> None:
+    """Print the score by area, and the survivors."""
+    areas = dict.fromkeys(fault.area for fault in faults)
+    total = {"killed": 0, "survived": 0, "passed": 0, "not found": 0, "no build": 0}
+    for area in areas:
+        own = [results.of(fault) for fault in faults if fault.area == area and results.of(fault)]
+        counts = {kind: own.count(kind) for kind in total}
+        total = {kind: total[kind] + counts[kind] for kind in total}
+        if own:
+            print(f"{area:<16} {counts['killed']:>3} of {len(own):>3} killed" + "".join(
+                f", {counts[kind]} {kind}" for kind in ("passed", "not found", "no build") if counts[kind]))
+    judged = total["killed"] + total["survived"] + total["passed"]
+    print(f"{'all':<16} {total['killed']:>3} of {judged:>3} killed, {100 * total['killed'] / max(judged, 1):.0f} %; "
+          f"not found {total['not found']}, no build {total['no build']}")
+    lines = [f"{fault.label}\n    {fault.old!r}\n    -> {fault.new!r}\n    {fault.seen}" for fault in faults
+             if results.of(fault) in ("survived", "passed")]
+    if out:
+        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        print("\nSurvivors:", *(fault.label for fault in faults if results.of(fault) in ("survived", "passed")), sep="\n  ")
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--revision", help="what to plant the faults in; the tree as it is, if not given")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gslfit-mutants", help="where the copy is")
+    parser.add_argument("--results", type=Path, default=Path(tempfile.gettempdir()) / "gslfit-mutants.jsonl")
+    parser.add_argument("--python", default=str(ROOT / ".venv" / "bin" / "python"), help="with the project's dependencies")
+    parser.add_argument("--areas", default="", help="names, separated by commas; all, if not given")
+    parser.add_argument("--stage", type=int, choices=(1, 2), help="only the first or the second")
+    parser.add_argument("--check", action="store_true", help="only say which faults' texts are not found once")
+    parser.add_argument("--report", action="store_true", help="only print what is known")
+    parser.add_argument("--survivors", type=Path, help="write the survivors here")
+    given = parser.parse_args()
+    faults, places = read_faults(HERE / "faults.toml")
+    wanted = [area for area in given.areas.split(",") if area]
+    faults = [fault for fault in faults if not wanted or fault.area in wanted]
+    results = Results(given.results)
+    if not given.report:
+        tree = Tree(given.folder, given.python)
+        tree.copy(given.revision)
+        if given.check:
+            print(*(fault.label for fault in faults if tree.find(fault) is None), sep="\n")
+            return
+        if not tree.build():
+            raise SystemExit(tree.log.stdout + tree.log.stderr)
+        if given.stage != 2:
+            first_stage(tree, faults, places, results)
+        if given.stage != 1:
+            second_stage(tree, faults, results)
+    report(faults, results, given.survivors)
+
+
+if __name__ == "__main__":
+    main()
