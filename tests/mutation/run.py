@@ -56,6 +56,14 @@ class Fault(NamedTuple):
         return f"{self.area}.{self.name}"
 
 
+def hastened(name: str, content: bytes) -> bytes:
+    """Have less optimised, and two instruction sets of three compiled: a header of the engine then costs seconds, not a minute."""
+    for end, old, new in (("setup.py", b'"-O3"', b'"-O1"'), ("isa_base.c", b"&isa_v3, ", b""), ("isa_v3.c", b"ENGINE_X86", b"NO_ENGINE")):
+        if name.endswith(end):
+            content = content.replace(old, new)
+    return content
+
+
 def read_faults(path: Path) -> tuple[list[Fault], dict[str, list[str]]]:
     """Return the faults of a file, and the tests that belong to each area."""
     content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -97,7 +105,7 @@ class Tree:
                 if str(path.relative_to(self.folder)) not in wanted:
                     path.unlink()
         for name, content in wanted.items():
-            target = self.folder / name
+            target, content = self.folder / name, hastened(name, content)
             if not (target.is_file() and target.read_bytes() == content):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
