@@ -110,15 +110,15 @@ ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa
 
 EXTENSIONS = [
     extension("_function"),
-    extension("_multifit", "src/loop.c", "src/guard.c", "src/fdfsolver.c"),
-    extension("_nlinear", "src/loop.c", "src/guard.c", "src/fdfsolver.c"),
+    extension("_multifit", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
+    extension("_nlinear", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
     extension("_siman"),
     extension("_values"),
     extension("_descent"),
     extension("_uncertainty"),
     extension("_program", *ENGINE, "src/curve.c"),
     extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/outside.c", "src/load.c", "src/batch.c",
-              "src/long_fit.c", "src/referee.c", "src/loop.c", "src/guard.c", "src/fdfsolver.c"),
+              "src/long_fit.c", "src/referee.c", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
     extension("_polish", *ENGINE, "src/polish.c"),
 ]
 

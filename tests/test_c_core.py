@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CORE = ["program", "lanes", "isa_v4", "isa_v3", "isa_base", "special", "curve", "rows", "outside", "load", "batch",
-        "long_fit", "referee", "loop", "guard", "fdfsolver", "gsl_errors"]
+        "long_fit", "referee", "loop", "guard", "fdfsolver", "gsl_errors", "judgement"]
 SANITIZERS = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 BUILDS = {
     "plain C": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM -O1",

@@ -1,0 +1,64 @@
+#include "judgement.h"
+
+#include <math.h>
+
+double gslfit_cosine_bound(double residual, double scale, double tolerance) {
+    return fmax(fmax(GSLFIT_CLOSE, tolerance), residual > 0 ? GSLFIT_ROUNDING * scale / residual : 1);
+}
+
+static double size_of(const gslfit_evidence *e, int k) { return fmax(fabs(e->x[k]), fabs(e->start[k])); }
+
+/* A change of the residual that is none. */
+static double unseen(const gslfit_evidence *e) { return fmax(GSLFIT_NEGLIGIBLE * e->residual, GSLFIT_ROUNDING * e->scale); }
+
+static int silent(const gslfit_evidence *e, int k) {
+    const double size = size_of(e, k);
+    if (!(e->norms[k] > 0)) return 1;
+    if (!e->first_norms || size == 0 || !(e->norms[k] * size <= unseen(e))) return 0;
+    return e->norms[k] / e->residual <= GSLFIT_FALLEN * (e->first_norms[k] / e->first_residual);
+}
+
+static int had_effect(const gslfit_evidence *e, int k) {
+    const double size = size_of(e, k);
+    return e->first_norms && e->first_norms[k] > 0 && (size == 0 || e->first_norms[k] * size > unseen(e));
+}
+
+/* On a bound, and not pushed away from it. */
+static int held(const gslfit_evidence *e, int k) { return e->bounds && e->bounds[k] && !(e->slopes[k] * e->bounds[k] > 0); }
+
+int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags) {
+    int left = 0;
+    for (int k = 0; k < e->p; k++) {
+        flags[k] = 0;
+        if (held(e, k)) flags[k] = GSLFIT_HELD;
+        else if (silent(e, k)) flags[k] = had_effect(e, k) ? GSLFIT_SILENT | GSLFIT_LOST : GSLFIT_SILENT;
+        left += !flags[k];
+    }
+    return left;
+}
+
+/* The greatest slope of the columns that count: all that is known where nobody has worked out the cosine. */
+static double steepest(const gslfit_evidence *e, const unsigned char *flags) {
+    double most = 0;
+    for (int k = 0; k < e->p; k++)
+        if (!flags[k]) most = fmax(most, fabs(e->slopes[k]));
+    return most;
+}
+
+gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
+    const int left = gslfit_sort_columns(e, flags);
+    int lost = 0, holding = 0;
+    for (int k = 0; k < e->p; k++) {
+        lost |= flags[k] & GSLFIT_LOST;
+        holding |= flags[k] & GSLFIT_HELD;
+    }
+    if (e->residual <= GSLFIT_ROUNDING * e->scale) return GSLFIT_EXACT_FIT;
+    const double bound = gslfit_cosine_bound(e->residual, e->scale, e->tolerance), cosine = e->cosine < 0 ? steepest(e, flags) : e->cosine;
+    const int low = cosine <= bound;  /* false for a NaN */
+    if (!left && !holding && !lost && e->p) return GSLFIT_NO_EFFECT;
+    if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
+    if (lost && !(holding && e->looked)) return holding ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
+    if (!low || e->runs_off) return GSLFIT_NOT_MINIMUM;
+    if (holding) return GSLFIT_AT_BOUND;
+    return left < e->p || e->rank < left ? GSLFIT_RANK_DEFICIENT : GSLFIT_MINIMUM;
+}

@@ -1,0 +1,79 @@
+/* Is this point a minimum? The one answer, for every entry and every row: fit_batch's lanes and GSL refits, fit, minimize, GSL's objects.
+ *
+ * A minimum is a point from which no way down is found, within rounding. The first of these that applies decides:
+ *
+ *   (a) EXACT           The residual is at rounding: at most ROUNDING times `scale`. Nothing below it can be seen, so it is a success whatever
+ *                       the rank of J. (`scale` is the length of the weighted data. Where the data are all zero it is that of the weighted
+ *                       model at the start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the start's |r| if that
+ *                       is 0. The start does not count otherwise: from 1e20 times too large, any residual would be rounding.)
+ *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
+ *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain.
+ *       SILENCED        The same where a parameter is held at a bound, which may be what silences it (an amplitude of 0 silences centre and
+ *                       width). A doubt: the caller steps inside, where the silenced parameters make the residual's largest part fall, and
+ *                       fits again. Only where that finds nothing lower, it sets `looked` and asks again; then it is (e).
+ *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or
+ *                       tolerance, a bound is pushed away from, or J's null space leads further down. A damped step, however short, is no
+ *                       evidence: its length says how large the damping is.
+ *   (e) AT_BOUND        At least one parameter is held at a bound that chi-square pushes it against; the others are at their minimum.
+ *   (b) RANK_DEFICIENT  At the minimum of what J determines, and J's columns are dependent, or a parameter has no effect and had none.
+ *       MINIMUM         At a minimum, J of full rank.
+ *
+ * Everything is measured in the parameters themselves (not in what a bounds transform steps in), and in the weighted residual.
+ *
+ * The evidence is free of scale: the cosine between the residual and the span of J's columns is the root of the share of chi-square that an
+ * undamped Gauss-Newton step promises to remove (Bates and Watts 1981); the distance from the minimum in standard errors is that cosine
+ * times the root of the degrees of freedom. A cosine cannot be known better than to the rounding of the residual itself,
+ * ROUNDING * scale / |r|, and that much is always allowed.
+ *
+ * A parameter is without effect (`silent`) where its column is zero, or where its whole size, max(|x|, |start|), changes the residual by less
+ * than a share NEGLIGIBLE of it (or by rounding), and its column, relative to the residual, has fallen below FALLEN of the start's. The
+ * second condition keeps apart a parameter whose value merely is 0: its column is as long as ever. A parameter that has been tiny all along
+ * (1e-20, where data of 1 are fitted) is not without effect: its slope says that there is a way down.
+ *
+ * Plain C, no state; other units and Cython call it without the GIL.
+ */
+#ifndef GSLFIT_JUDGEMENT_H
+#define GSLFIT_JUDGEMENT_H
+
+#define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
+#define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
+#define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
+#define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
+
+typedef enum {
+    GSLFIT_NOT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_LOST_EFFECT, GSLFIT_SILENCED, GSLFIT_AT_BOUND, GSLFIT_RANK_DEFICIENT, GSLFIT_EXACT_FIT,
+    GSLFIT_MINIMUM
+} gslfit_verdict;
+
+enum { GSLFIT_HELD = 1, GSLFIT_SILENT = 2, GSLFIT_LOST = 4 };  /* what is said of each parameter */
+
+/* What is known at an end. Arrays have p elements. */
+typedef struct {
+    int p;
+    double residual, first_residual;    /* |r| at the end and at the start */
+    double scale;                       /* what rounding is measured by: see (a) */
+    double tolerance;                   /* a cosine that the caller's own tolerances let pass, where that is more than CLOSE; else 0 */
+    double cosine;                      /* of r and the span of the columns that count (neither held nor silent); < 0: not known */
+    int rank;                           /* of those columns, scaled to length 1 */
+    const double *x, *start;            /* the parameters at the end and at the start */
+    const double *norms, *first_norms;  /* |J_j| there; first_norms NULL where they are not known */
+    const double *slopes;               /* J_j.r / (|J_j| |r|), with its sign; 0 where the column is zero */
+    const signed char *bounds;          /* -1 on its lower bound, 1 on its upper one, else 0; NULL: no bounds */
+    int unmoved;                        /* no step changed the model */
+    int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
+    int runs_off;                       /* chi-square falls along J's null space, beyond rounding */
+} gslfit_evidence;
+
+/* Say of each parameter whether it is held or silent (flags, p). How many columns are left: those whose cosine and rank are to be known. */
+int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags);
+
+/* The verdict. The flags (p) are filled as by gslfit_sort_columns. Errors are to be had of parameters without a flag, where J has full rank. */
+gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags);
+
+/* Whether a verdict is a success: (a), (e), (b) and a minimum. */
+static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= GSLFIT_AT_BOUND; }
+
+/* The greatest cosine that a minimum may have here. */
+double gslfit_cosine_bound(double residual, double scale, double tolerance);
+
+#endif

@@ -1,0 +1,31 @@
+# judgement.h as its header has it.
+cdef extern from "judgement.h" nogil:
+    double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN
+    enum:
+        GSLFIT_HELD
+        GSLFIT_SILENT
+        GSLFIT_LOST
+    ctypedef enum gslfit_verdict:
+        GSLFIT_NOT_MINIMUM
+        GSLFIT_NO_EFFECT
+        GSLFIT_LOST_EFFECT
+        GSLFIT_SILENCED
+        GSLFIT_AT_BOUND
+        GSLFIT_RANK_DEFICIENT
+        GSLFIT_EXACT_FIT
+        GSLFIT_MINIMUM
+    ctypedef struct gslfit_evidence:
+        int p
+        double residual, first_residual, scale, tolerance, cosine
+        int rank
+        const double *x
+        const double *start
+        const double *norms
+        const double *first_norms
+        const double *slopes
+        const signed char *bounds
+        int unmoved, looked, runs_off
+    int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
+    gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
+    bint gslfit_is_success(gslfit_verdict verdict)
+    double gslfit_cosine_bound(double residual, double scale, double tolerance)
