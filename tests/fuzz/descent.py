@@ -1,0 +1,99 @@
+"""A descent of many rows at once, in NumPy, along a path on which chi-square never rises: a lower end proves that its start is no minimum.
+
+Newton's step with the exact Hessian, in the coordinates of `certificate`: along eigenvectors of H the step is -g/(|h| + m), so that it
+leads away from a saddle, not to it; where H is indefinite and the gradient vanishes, along the eigenvector of the least eigenvalue, to
+either side. A step is no longer than the row's radius. It is taken only where chi-square falls and, at `SAMPLES` places between, lies no
+higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, look
+
+STEPS = 25
+SAMPLES = (0.25, 0.5, 0.75)
+ENOUGH = 1e-5   # of the reduced chi-square: a fall beyond it is told, and the descent stops
+FALL = 1e-6     # of the reduced chi-square: the fall that counts
+MOVE = 1e-3     # of a parameter's error: the move that counts
+
+
+class Descent(NamedTuple):
+    """Where a descent led: the points, whether they are certified minima, chi-square at the start and there (in units)."""
+
+    values: np.ndarray
+    certified: np.ndarray
+    begun: np.ndarray
+    chi: np.ndarray
+
+
+def descend(rows: Rows, v: np.ndarray, first: Local, steps: int = STEPS) -> Descent:
+    """Descend from each row's point.
+
+    Parameters
+    ----------
+    rows : Rows
+    v : ndarray, shape (rows, p)
+    first : Local
+        The neighbourhood of v.
+    steps : int
+        Most steps.
+    """
+    count = len(v)
+    v, chi, radius, side = v.copy(), first.chi.copy(), np.ones(count), np.ones(count)
+    done, good = ~np.isfinite(first.chi), np.zeros(count, bool)
+    here = first
+    for _ in range(steps):
+        open_ = np.flatnonzero(~done)
+        if not len(open_):
+            break
+        part = rows.take(open_)
+        here = look(part, v[open_])
+        good[open_] = certified(part, v[open_], here)
+        done[open_] = good[open_] | (chi[open_] < first.chi[open_] - np.maximum(ENOUGH*first.s2[open_], 10*first.blur[open_]))
+        going = np.flatnonzero(~done[open_])
+        which = open_[going]
+        there, lower = tried(part.take(going), v[which], Local(*(field[going] for field in here)), radius[which], side[which], chi[which])
+        taken = np.isfinite(lower)
+        v[which[taken]], chi[which[taken]] = there[taken], lower[taken]
+        radius[which] = np.where(taken, np.minimum(radius[which]*3, 1e6), radius[which]*np.where(side[which] < 0, .2, 1.0))
+        side[which] = np.where(taken, 1.0, -side[which])
+        done[which[radius[which] < 1e-6]] = True
+    return Descent(v, good, first.chi, chi)
+
+
+def tried(rows: Rows, v: np.ndarray, here: Local, radius: np.ndarray, side: np.ndarray, chi: np.ndarray):
+    """A step of each row, and chi-square at its end, infinite where it is refused."""
+    s = np.sqrt(here.s2)[:, None]
+    with np.errstate(all="ignore"):
+        along = np.einsum("bij,bi->bj", here.vectors, here.gradient)
+        step = -along/np.maximum(np.abs(here.values), 1e-12)
+        least = here.values[:, 0] < -1e-9
+        push = radius[:, None]*s*np.where(along[:, :1] > 0, -1.0, 1.0)*side[:, None]
+        step[:, :1] = np.where(least[:, None] & (np.abs(step[:, :1]) < np.abs(push)), push, step[:, :1])
+        length = np.linalg.norm(step, axis=1, keepdims=True)
+        step = step*np.minimum(1.0, radius[:, None]*s/np.where(length > 0, length, 1.0))
+        move = np.einsum("bij,bj->bi", here.back, np.einsum("bij,bj->bi", here.vectors, step))
+        move = np.where(np.isfinite(move) & ~here.held, move, 0.0)
+        there = np.clip(v + move, rows.low, rows.high)
+    lower = chi_square(rows, there)
+    lower = np.where(lower < chi, lower, np.inf)
+    falling = np.flatnonzero(np.isfinite(lower))
+    if len(falling):
+        part = rows.take(falling)
+        most = np.max([chi_square(part, v[falling] + t*(there[falling] - v[falling])) for t in SAMPLES], axis=0)
+        lower[falling[most > chi[falling] + 10*here.blur[falling]]] = np.inf
+    return there, lower
+
+
+def moved(first: Local, v: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The largest move of a free parameter in units of its error at the start."""
+    with np.errstate(all="ignore"):
+        ratio = np.abs(there - v)/first.errors
+    return np.where(first.held | ~np.isfinite(ratio), 0.0, ratio).max(axis=1)
+
+
+def room(first: Local) -> np.ndarray:
+    """The fall of chi-square that counts as one: 1e-6 of the reduced chi-square, and beyond the rounding that the gradient has."""
+    return np.where(at_rounding(first), np.inf, np.maximum(FALL*first.s2, 16*first.rounding))

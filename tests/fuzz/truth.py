@@ -1,0 +1,301 @@
+"""Fuzz fits, and count successes that are not at a minimum, and minima that are called failures.
+
+    python tests/fuzz/truth.py --entry fit_batch --successes 500000 --seed 1
+    python tests/fuzz/truth.py --entry fit --replay 1:4711
+
+Rows are drawn in blocks (`fuzz.draws`), fitted by the entry (`fuzz.entries`) and judged (`fuzz.judge`). A block follows from the seed and
+its number alone, and blocks are counted in their order: the same seed gives the same bits whatever the number of processes. A fault is
+named SEED:ROW.
+"""
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")   # before NumPy: many small matrices, one thread
+
+import argparse
+import hashlib
+import sys
+import time
+import warnings
+from collections import Counter
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import numpy as np
+from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
+from fuzz.draws import draw
+from fuzz.entries import ROWS, RUN
+from fuzz.judge import FAULT, Verdict, by_scipy, judge
+
+from gslfit._batch import instruction_set
+
+
+ASKED = 10   # failures of a block that SciPy fits again from their start
+
+
+class Fault(NamedTuple):
+    """A success that is not at a minimum, with what it was drawn as."""
+
+    row: int
+    kind: str
+    label: str
+    data: str
+    start: str
+    bounds: str
+    status: int
+    fall: float
+
+    def line(self, entry: str, seed: int) -> str:
+        """One line of a report."""
+        return (f"{entry} {seed}:{self.row}  {self.kind}  [{self.label}; {self.data}; start {self.start}; bounds {self.bounds}; "
+                f"status {self.status}; falls by {self.fall:.2g} of redchi]")
+
+
+class Found(NamedTuple):
+    """What a block came to."""
+
+    number: int
+    rows: int
+    successes: int
+    outcomes: Counter
+    faults: list[Fault]
+    missed: list[Fault]
+    raised: Counter
+    judges: Counter
+    times: Counter
+    digest: bytes
+
+
+def run_block(job: tuple) -> Found:
+    """Draw, fit and judge one block; `only` names the rows to fit and judge, or is None for all."""
+    entry, seed, number, failures, only, isa = job
+    if isa:
+        instruction_set(isa)
+    times, judges = Counter(), Counter()
+    clock = time.process_time()
+
+    def lap(name):
+        nonlocal clock
+        now = time.process_time()
+        times[name] += now - clock
+        clock = now
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        block = draw(seed, number, ROWS[entry], entry)
+        chosen = np.arange(ROWS[entry]) if only is None else np.array(only)
+        lap("draw")
+        ends = RUN[entry](block, chosen)
+        lap("fit")
+        rows = rows_of(block)
+        good = chosen[ends.success[chosen]]
+        verdicts = judge(rows.take(good), ends.values[good], judges)
+        lap("judge")
+        faults = [told(block, ends, number, k, verdict) for k, verdict in zip(good, verdicts, strict=True) if verdict.outcome == FAULT]
+        missed = []
+        if failures:
+            bad = chosen[~ends.success[chosen] & (ends.raised[chosen] == "")]
+            missed = [told(block, ends, number, k, Verdict("", kind)) for k, kind in minima(rows, block, ends, bad, judges)]
+            lap("failures")
+    outcomes = Counter(verdict.outcome for verdict in verdicts)
+    digest = hashlib.sha256(ends.values.tobytes() + ends.success.tobytes() + repr(verdicts).encode()).digest()
+    raised = Counter(name for name in ends.raised[chosen].tolist() if name)
+    return Found(number, len(chosen), len(good), outcomes, faults, missed, raised, judges, times, digest)
+
+
+def told(block, ends, number: int, k: int, verdict: Verdict) -> Fault:
+    """A verdict with what the row was drawn as."""
+    return Fault(number*len(block.y) + int(k), verdict.kind, block.label, str(block.data[k]), str(block.begins[k]), block.bounds,
+                 int(ends.status[k]), verdict.fall)
+
+
+def minima(rows, block, ends, bad: np.ndarray, count: Counter) -> list[tuple[int, str]]:
+    """Which failures ended at a certified minimum, with the kind.
+
+    Where residual is left, SciPy must find none lower from the same start; it is asked for `ASKED` rows of a block at most, and `count`
+    says how many were asked of how many.
+    """
+    count["failures"] += len(bad)
+    bad = bad[np.isfinite(ends.values[bad]).all(axis=1)]
+    bad = bad[((ends.values[bad] >= block.low) & (ends.values[bad] <= block.high)).all(axis=1)]
+    if not len(bad):
+        return []
+    here = look(rows.take(bad), ends.values[bad])
+    good, exact = certified(rows.take(bad), ends.values[bad], here), at_rounding(here)
+    found = [(int(k), "residual at rounding called a failure") for k in bad[exact]]
+    left = bad[good & ~exact]
+    count["failures certified"] += len(left)
+    count["failures asked"] += len(left[:ASKED])
+    for k in left[:ASKED]:
+        row, start = rows.take([k]), np.clip(block.start[k], block.low, block.high)
+        reached = chi_square(row, ends.values[k][None])[0]
+        begin = look(row, start[None], np.zeros((1, len(start)), bool))
+        lower = chi_square(row, by_scipy(row, start, begin)[-1][None])[0]
+        if not lower < reached*(1 - 1e-9):
+            found.append((int(k), "minimum called a failure"))
+    return found
+
+
+class Tally:
+    """The sums over blocks."""
+
+    def __init__(self, entry: str, seed: int):
+        self.entry, self.seed, self.blocks, self.rows, self.successes = entry, seed, 0, 0, 0
+        self.outcomes, self.raised, self.judges, self.times = Counter(), Counter(), Counter(), Counter()
+        self.faults: list[Fault] = []
+        self.missed: list[Fault] = []
+        self.hash = hashlib.sha256()
+
+    def add(self, found: Found) -> None:
+        """Count a block."""
+        self.blocks += 1
+        self.rows += found.rows
+        self.successes += found.successes
+        for name in ("outcomes", "raised", "judges", "times"):
+            getattr(self, name).update(getattr(found, name))
+        self.faults += found.faults
+        self.missed += found.missed
+        self.hash.update(found.digest)
+
+    def report(self, longest: int = 40) -> str:
+        """The counts, and the first faults of each kind."""
+        share = f"1 in {self.successes/len(self.faults):.0f}" if self.faults else "none"
+        lines = [f"{self.entry}, seed {self.seed}, {instruction_set()}: {self.blocks} blocks, {self.rows} rows, {self.successes} successes: "
+                 f"{len(self.faults)} not at a minimum ({share}), {len(self.missed)} minima called a failure",
+                 f"  outcomes {dict(self.outcomes)}, judged by {dict(self.judges)}, raised {dict(self.raised)}",
+                 f"  processor seconds {({name: round(spent, 1) for name, spent in self.times.items()})}, bits {self.hash.hexdigest()[:16]}"]
+        for title, faults in (("not at a minimum", self.faults), ("minimum called a failure", self.missed)):
+            for field in ("kind", "start", "data", "bounds", "status"):
+                counts = Counter(getattr(fault, field) for fault in faults).most_common(12)
+                lines.append(f"  {title} by {field}: {', '.join(f'{name} {count}' for name, count in counts)}")
+        kinds: dict[str, list[Fault]] = {}
+        for fault in (*self.faults, *self.missed):
+            kinds.setdefault(fault.kind, []).append(fault)
+        for kind in sorted(kinds, key=lambda kind: -len(kinds[kind])):
+            lines += ["  " + fault.line(self.entry, self.seed) for fault in kinds[kind][:longest]]
+        return "\n".join(lines)
+
+
+def fuzz(entry: str, seed: int, successes: int, processes: int = 1, failures: bool = True, report=None, every: float = 60.0,
+         isa: str = "") -> Tally:
+    """Run blocks until there are so many successes; `report` is called with the Tally now and then."""
+    tally, told_at = Tally(entry, seed), time.monotonic()
+    jobs = ((entry, seed, number, failures, None, isa) for number in range(10**9))
+    with get_context("fork").Pool(processes) if processes > 1 else _Here() as pool:
+        for found in pool.imap(run_block, jobs) if processes == 1 else _bounded(pool, jobs, 2*processes):
+            tally.add(found)
+            if report and time.monotonic() - told_at > every:
+                report(tally)
+                told_at = time.monotonic()
+            if tally.successes >= successes:
+                break
+    return tally
+
+
+class _Here:
+    """A pool of this one process."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def imap(self, function, jobs):
+        """As map."""
+        return map(function, jobs)
+
+
+def _bounded(pool, jobs, ahead: int):
+    """Results in the order of jobs, never more than so many ahead."""
+    waiting = []
+    for job in jobs:
+        waiting.append(pool.apply_async(run_block, (job,)))
+        if len(waiting) >= ahead:
+            yield waiting.pop(0).get()
+
+
+def replay(entry: str, place: str) -> str:
+    """One row again, SEED:ROW, and all that is known of it."""
+    seed, row = map(int, place.split(":"))
+    number, k = divmod(row, ROWS[entry])
+    block = draw(seed, number, ROWS[entry], entry)
+    ends = RUN[entry](block, np.array([k]))
+    rows = rows_of(block).take([k])
+    lines = [f"{entry} {place}: {block.text.text!r}, {block.label}, n = {block.y.shape[1]}", f"  names {block.text.names}",
+             f"  low {block.low}", f"  high {block.high}", f"  data {block.data[k]}, start {block.begins[k]}: {block.start[k].tolist()}",
+             f"  ended at {ends.values[k].tolist()}, success {bool(ends.success[k])}, status {ends.status[k]} {ends.raised[k]}"]
+    if np.isfinite(ends.values[k]).all():
+        here = look(rows, ends.values[k][None])
+        with np.errstate(all="ignore"):
+            lines += [f"  chi-square {here.chi[0]:.17g} (units), gradient {here.gradient[0]/np.sqrt(here.s2[0])} (of the reduced one's root), "
+                      f"eigenvalues of H {here.values[0]}, held {here.held[0]}"]
+    verdict = judge(rows, ends.values[k][None], Counter())[0]
+    return "\n".join([*lines, f"  {verdict}"])
+
+
+def compare_sets(entry: str, seed: int, successes: int) -> str:
+    """The share of rows whose success differs between instruction sets."""
+    kept = instruction_set()
+    names, good = [], {}
+    for name in ("v4", "v3", "base"):
+        try:
+            instruction_set(name)
+            names.append(name)
+        except ValueError:
+            continue
+    total, number = 0, 0
+    different: Counter = Counter()
+    while total < successes:
+        block = draw(seed, number, ROWS[entry], entry)
+        for name in names:
+            instruction_set(name)
+            good[name] = RUN[entry](block, np.arange(ROWS[entry])).success
+        total += int(good[names[0]].sum())
+        for k, one in enumerate(names):
+            for other in names[k + 1:]:
+                different[f"{one}/{other}"] += int((good[one] != good[other]).sum())
+        number += 1
+    instruction_set(kept)
+    rows = number*ROWS[entry]
+    shares = ", ".join(f"{pair} {count} ({count/rows:.2e})" for pair, count in different.items())
+    return f"{entry}, seed {seed}: {rows} rows, {total} successes by {names[0]}; success differs in {shares}"
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--entry", choices=list(RUN), default="fit_batch")
+    parser.add_argument("--successes", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--no-failures", action="store_true", help="do not look for minima that are called failures")
+    parser.add_argument("--instruction-set", default="", help="v4, v3 or base")
+    parser.add_argument("--instruction-sets", action="store_true", help="only compare the successes of the instruction sets")
+    parser.add_argument("--report", type=Path, help="a file that is refreshed as the run goes on")
+    parser.add_argument("--replay", metavar="SEED:ROW", help="one row again")
+    given = parser.parse_args()
+    if given.replay:
+        print(replay(given.entry, given.replay))
+        return
+    if given.instruction_sets:
+        print(compare_sets(given.entry, given.seed, given.successes))
+        return
+
+    def write(tally):
+        if given.report:
+            given.report.write_text(tally.report() + "\n")
+
+    tally = fuzz(given.entry, given.seed, given.successes, given.processes, not given.no_failures, write, isa=given.instruction_set)
+    write(tally)
+    print(tally.report())
+
+
+if __name__ == "__main__":
+    main()
