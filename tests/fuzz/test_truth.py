@@ -55,7 +55,7 @@ def test_judge_sees_what_is_off(number):
     s = np.sqrt(here.s2)
     clear = s > 1e3*np.sqrt(here.rounding)      # rounding leaves a move to be told
     along = np.einsum("bij,bj->bi", here.back, here.vectors[:, :, -1])*(s/np.sqrt(here.values[:, -1]))[:, None]
-    inside = ((values + .02*along > rows.low) & (values + .02*along < rows.high)).all(axis=1) & clear
+    inside = ((values + .02*along > rows.low) & (values + .02*along < rows.high) & ~here.held).all(axis=1) & clear
     chosen, count = rows.take(inside), np.count_nonzero(inside)
     assert count > 30
     off = Counter(verdict.outcome for verdict in judge(chosen, values[inside] + .02*along[inside], Counter()))
