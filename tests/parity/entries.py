@@ -87,14 +87,15 @@ def number(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def of_result(result: Any) -> list[Answer]:
+def of_result(result: Any, differences: bool = False) -> list[Answer]:
     """The answer of a result with parameters."""
     params = result.params
     return [Answer({name: float(par.value) for name, par in params.items()}, {name: number(par.stderr) for name, par in params.items()},
-                   int(result.ndata), float(result.chisqr), bool(result.success), result.message, result.errorbars)]
+                   int(result.ndata), float(result.chisqr), bool(result.success), result.message, result.errorbars,
+                   differences)]
 
 
-def of_batch(maps: Any, rows: int) -> list[Answer]:
+def of_batch(maps: Any, rows: int, differences: bool = False) -> list[Answer]:
     """The answers of a batch's first rows."""
     def row(array: Any, k: int) -> Any:
         return np.asarray(array).reshape(-1)[k]
@@ -103,7 +104,8 @@ def of_batch(maps: Any, rows: int) -> list[Answer]:
         return FitStatus(int(row(maps.status, k)))
     return [Answer({name: float(row(array, k)) for name, array in maps.values.items()},
                    {name: number(row(array, k)) for name, array in maps.stderr.items()}, int(row(maps.ndata, k)),
-                   float(row(maps.chisqr, k)), bool(row(maps.success, k)), f"{status(k).name}: {status(k).prose}")
+                   float(row(maps.chisqr, k)), bool(row(maps.success, k)), f"{status(k).name}: {status(k).prose}",
+                   differences=differences)
             for k in range(rows)]
 
 
@@ -111,11 +113,11 @@ def of_batch(maps: Any, rows: int) -> list[Answer]:
 
 
 def ask_minimize(column: Input) -> list[Answer]:
-    return of_result(gslfit.minimize(residual_of(column), parameters(column), **how(column)))
+    return of_result(gslfit.minimize(residual_of(column), parameters(column), **how(column)), differences=True)
 
 
 def ask_compat_minimize(column: Input) -> list[Answer]:
-    return of_result(lmfit.minimize(residual_of(column), parameters(column, lmfit.Parameters), **how(column)))
+    return of_result(lmfit.minimize(residual_of(column), parameters(column, lmfit.Parameters), **how(column)), differences=True)
 
 
 def ask_fit(column: Input) -> list[Answer]:
@@ -138,7 +140,7 @@ def ask_curve_fit(column: Input) -> list[Answer]:
     said = {name: value for name, value in (("sigma", given.yerr), ("mask", given.mask), ("nan_policy", column.nan_policy))
             if value is not None}
     if column.known:
-        said |= {"sigma": 1.0, "absolute_sigma": True}
+        said = {"sigma": 1.0, "absolute_sigma": True} | said
     if any(par.min is not None or par.max is not None for par in pars):
         said["bounds"] = ([-np.inf if par.min is None else par.min for par in pars],
                           [np.inf if par.max is None else par.max for par in pars])

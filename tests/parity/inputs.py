@@ -15,6 +15,7 @@ from parity.oracle import Par, Truth, truth
 
 BATCHES = ("fit_batch", "Model.fit_batch", "compat fit_batch")
 RESIDUALS = ("minimize", "compat.minimize")
+COMPAT = ("compat.minimize", "compat Model.fit", "compat fit_batch")
 
 
 def decay(x, a, b, c):
@@ -334,6 +335,9 @@ def of_doubt() -> list[Input]:
                neighbour=None, curve=peak, pars=far)]
 
 
+LEAST = 1e-250*X.size      # lmfit's smallest chi-square
+
+
 def scaled(unit: float) -> Input:
     """Data of another unit: the same fit, in that unit."""
     units = {"a": unit, "b": 1.0, "c": unit}
@@ -342,11 +346,13 @@ def scaled(unit: float) -> Input:
     def right(y: np.ndarray) -> Right:
         one = truth(decay, PARS, X, y)
         with np.errstate(over="ignore"):
-            return Right(Truth({name: value*units[name] for name, value in one.values.items()},
-                               {name: error*units[name] for name, error in one.stderr.items()}, one.ndata,
-                               float(np.float64(one.chisqr)*unit*unit), {name: room*units[name] for name, room in one.rounding.items()},
-                               one.floor))
-    return column(f"data times {unit:g}", right(Y), y=Y*unit, neighbour=NEIGHBOUR*unit, next_door=right(NEIGHBOUR), pars=pars)
+            chisqr = float(np.float64(one.chisqr)*unit*unit)
+        values, errors, room = ({name: value*units[name] for name, value in each.items()}
+                                for each in (one.values, one.stderr, one.rounding))
+        return Right(Truth(values, errors, one.ndata, chisqr, room, one.floor), quiet=False)
+    lmfits = dict.fromkeys(COMPAT, replace(right(Y), least=LEAST))
+    return column(f"data times {unit:g}", {"": right(Y), **lmfits}, y=Y*unit, neighbour=NEIGHBOUR*unit, next_door=right(NEIGHBOUR),
+                  pars=pars)
 
 
 INPUTS = {each.name: each for each in (*containers(), *points_that_count(), *labelled(), *of_no_use(), *of_parameters(), *exact(),

@@ -124,11 +124,11 @@ def spreads(pars: Mapping[str, Par], free: list[str], v: np.ndarray, inverse: np
 
 
 def interval(curve: Callable[..., np.ndarray], pars: Mapping[str, Par], x: np.ndarray, y: np.ndarray, name: str, chance: float,
-             known: bool = False) -> tuple[float, float]:
+             known: bool = False, weights: np.ndarray | None = None) -> tuple[float, float]:
     """Limits of a parameter between which chi-square, all others refitted, stays below what an F-test allows (or with known errors
     chi-square's distribution).
     """
-    best = truth(curve, pars, x, y, known=known)
+    best = truth(curve, pars, x, y, known=known, weights=weights)
     if known:
         rise = chi2.ppf(chance, 1)
     else:
@@ -137,7 +137,7 @@ def interval(curve: Callable[..., np.ndarray], pars: Mapping[str, Par], x: np.nd
 
     def above(value: float) -> float:
         held = {key: Par(best.values[key], vary=key != name) for key in pars} | {name: Par(value, vary=False)}
-        return truth(curve, held, x, y).chisqr - best.chisqr - rise
+        return truth(curve, held, x, y, weights=weights).chisqr - best.chisqr - rise
 
     middle, error = best.values[name], best.stderr[name]
     return tuple(brentq(above, middle, middle + side*5*error, xtol=1e-9*error, rtol=1e-14) for side in (-1, 1))
