@@ -2,7 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 SOURCES := $(shell find src gslfit -type f -not -name '*.so' -not -name '*.pyc') setup.py pyproject.toml MANIFEST.in
-EXTENSIONS := $(patsubst src/%.pyx,gslfit.%,$(wildcard src/*.pyx))
+EXTENSIONS := $(subst /,.,$(patsubst %.pyi,%,$(shell find gslfit -name '_*.pyi')))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0

@@ -96,30 +96,31 @@ def find_gsl():
     return version, flags
 
 
-def extension(name, *c_sources, depends=()):
-    """An extension of the package; its name in gslfit/ is the name of its .pyx in src/.
+def extension(name, source, *c_sources):
+    """An extension of the package: its name below gslfit, its .pyx and C in src/.
 
     It is compiled again when any header changes: C's own includes are not followed.
     """
-    headers = glob("src/*.h") + glob("src/*.px[di]")
-    return Extension(f"gslfit.{name}", [f"src/{name}.pyx", "src/gsl_errors.c", *c_sources], depends=sorted({*headers, *depends, "setup.py"}),
-                     define_macros=MACROS)
+    headers = [*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)]
+    return Extension(f"gslfit.{name}", [f"src/{path}" for path in (source, "common/gsl_errors.c", *c_sources)],
+                     depends=sorted({*headers, "setup.py"}), define_macros=MACROS)
 
 
-ENGINE = ["src/program.c", "src/lanes.c", "src/special.c", *sorted(glob("src/isa_*.c"))]
+ENGINE = ["program/program.c", "program/special.c", "lanes/lanes.c", "isa/isa_base.c", "isa/isa_v3.c", "isa/isa_v4.c"]
+SOLVER = ["solver/loop.c", "solver/guard.c", "solver/fdfsolver.c", "common/judgement.c"]
 
 EXTENSIONS = [
-    extension("_function"),
-    extension("_multifit", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
-    extension("_nlinear", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
-    extension("_siman"),
-    extension("_values"),
-    extension("_descent"),
-    extension("_uncertainty"),
-    extension("_program", *ENGINE, "src/curve.c"),
-    extension("_batch", *ENGINE, "src/curve.c", "src/rows.c", "src/outside.c", "src/load.c", "src/batch.c",
-              "src/long_fit.c", "src/referee.c", "src/loop.c", "src/guard.c", "src/fdfsolver.c", "src/judgement.c"),
-    extension("_polish", *ENGINE, "src/polish.c"),
+    extension("solvers._function", "solver/_function.pyx"),
+    extension("solvers._multifit", "solver/_multifit.pyx", *SOLVER),
+    extension("solvers._nlinear", "solver/_nlinear.pyx", *SOLVER),
+    extension("solvers._siman", "solver/_siman.pyx"),
+    extension("parameters._values", "parameters/_values.pyx"),
+    extension("minimizer._descent", "descent/_descent.pyx"),
+    extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
+    extension("formula._program", "program/_program.pyx", *ENGINE, "program/curve.c"),
+    extension("curves._batch", "batch/_batch.pyx", *ENGINE, "program/curve.c", *SOLVER, "batch/strided_array.c", "batch/fit_transform.c",
+              "batch/gather_rows.c", "batch/batch.c", "batch/tall_fit.c", "batch/gsl_refit.c"),
+    extension("curves._polish", "descent/_polish.pyx", *ENGINE, "descent/polish.c"),
 ]
 
 
@@ -170,7 +171,7 @@ class BuildExt(build_ext):
         """Compile the plain C of all extensions side by side, each file once and only if it changed; give source -> object."""
         sources = sorted({source for ext in self.extensions for source in ext.sources if source.endswith(".c")})
         objects = dict(zip(sources, self.compiler.object_filenames(sources, output_dir=self.build_temp), strict=True))
-        others = [*glob("src/*.h"), "setup.py"]
+        others = [*glob("src/**/*.h", recursive=True), "setup.py"]
         stale = [source for source in sources if self.force or newer_group([source, *others], objects[source])]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda source: self.compiler.compile([source], output_dir=self.build_temp, macros=MACROS,
@@ -186,10 +187,10 @@ class BuildPy(build_py):
             self.clear()
         super().run()
         if not self.editable_mode:  # an editable install is read where it lies: gslfit.get_include() says src there
-            folder = os.path.join(self.build_lib, "gslfit", "include")
-            self.mkpath(folder)
-            for source in glob("src/*.pxd") + glob("src/*.h"):
-                self.copy_file(source, os.path.join(folder, os.path.basename(source)))
+            for source in glob("src/**/*.pxd", recursive=True) + glob("src/**/*.h", recursive=True):
+                copy = os.path.join(self.build_lib, "gslfit", "include", os.path.relpath(source, "src"))
+                self.mkpath(os.path.dirname(copy))
+                self.copy_file(source, copy)
 
     def clear(self):
         """Remove from the build folder what is no extension of today: modules that were renamed would be installed."""

@@ -19,7 +19,7 @@ import ways
 import workloads
 
 import gslfit
-from gslfit._batch import instruction_set
+from gslfit.curves._batch import instruction_set
 
 OUT = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 BATCHES = ("peaks", "decays", "spots")

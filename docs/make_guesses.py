@@ -30,7 +30,7 @@ included, by that of the fit from the true values. The straight ramps of StepMod
 the places of their kinks, which takes most of their time; so have sums of decays, from a search among their times and limits, which leads
 lower than the true values do for many curves: there decays are more than this noise lets one see.
 
-Written by `docs/make_guesses.py`; `tests/test_models_guess.py` holds it.
+Written by `docs/make_guesses.py`; `tests/models/test_models_guess.py` holds it.
 
 """
 

@@ -5,14 +5,15 @@
 from pathlib import Path
 
 from gslfit.models import CLASSES, ENTRIES, LMFIT_NAMES
-from gslfit.models.lab import GSL_TYPES
+from gslfit.models.library.further_entries import GSL_TYPES
 
 HERE = Path(__file__).parent
 HEAD = """# The library of models
 
-Each model is a class of `gslfit.models`, made from one entry of a table: `gslfit/models/table.py` for those that lmfit 1.3 has too, with
-its names of classes and parameters, its start values, bounds and derived parameters; `gslfit/models/lab.py` for the others. `guess(y, x=x)`
-estimates start values of one curve or of a batch; [guesses](guesses.md) says how often they lead where they should.
+Each model is a class of `gslfit.models`, made from one entry of a table: `gslfit/models/library/lmfit_entries.py` for those that lmfit 1.3
+has too, with its names of classes and parameters, its start values, bounds and derived parameters;
+`gslfit/models/library/further_entries.py` for the others. `guess(y, x=x)` estimates start values of one curve or of a batch;
+[guesses](guesses.md) says how often they lead where they should.
 
 ```python
 import numpy as np
@@ -45,7 +46,7 @@ print(maps.values["g_center"].shape)
 - A sum of peaks on constants, lines and parabolas guesses too: peaks are numbered from left to right and have one sign.
   `sum_of_peaks("Voigt", 5, background="line")` makes one of any number of peaks.
 
-Written by `docs/make_models.py`; `tests/test_models_table.py` holds it.
+Written by `docs/make_models.py`; `tests/models/test_models_table.py` holds it.
 """
 
 

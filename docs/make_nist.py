@@ -18,8 +18,8 @@ is fitted here from both of its starts with `gslfit.minimize` and its default se
 once without a Jacobian, once with the exact one. A number is the count of correct digits of the worst parameter or of the worst standard
 error, -log10 of the relative error, at most 11, which is what NIST certifies.
 
-Written by `docs/make_nist.py`; `tests/test_nist.py` holds it. Lanczos1's standard errors are beyond double precision: its residuals
-are of the size of the data's rounding.
+Written by `docs/make_nist.py`; `tests/minimizer/test_nist.py` holds it. Lanczos1's standard errors are beyond double precision: its
+residuals are of the size of the data's rounding.
 
 """
 COLUMNS = ["set", "start", "parameters", "errors", "calls", "parameters, exact J", "errors, exact J", "calls"]

@@ -9,22 +9,22 @@ __version__ = "0.1.0"
 
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
-    "conf_interval": "confidence",
+    "conf_interval": "confidence.interval",
     "confidence": "confidence",
-    "conf_interval2d": "region",
-    "f_compare": "profiler",
-    "report_errors": "report",
-    "report_ci": "report",
-    "fit_report": "report",
-    "ci_report": "report",
-    "report_fit": "report",
+    "conf_interval2d": "confidence.region",
+    "f_compare": "confidence.ftest",
+    "report_errors": "report.text",
+    "report_ci": "report.text",
+    "fit_report": "report.text",
+    "ci_report": "report.text",
+    "report_fit": "report.text",
     "printfuncs": "printfuncs",
-    "BatchResult": "batchresult",
-    "FitStatus": "batchresult",
-    "Formula": "formula",
-    "curve_fit": "curvefit",
-    "fit": "fitting",
-    "fit_batch": "batch",
+    "BatchResult": "curves.batch_result",
+    "FitStatus": "curves.batch_result",
+    "Formula": "formula.formula",
+    "curve_fit": "curves.curve_fit",
+    "fit": "curves.fit",
+    "fit_batch": "curves.fit_batch",
     "Model": "models",
     "CompositeModel": "models",
     "ModelResult": "models",
@@ -33,15 +33,15 @@ _HOME: dict[str, str] = {
     "save_model": "models",
     "load_modelresult": "models",
     "save_modelresult": "models",
-    "Parameter": "parameter",
-    "Parameters": "parameters",
+    "Parameter": "parameters.parameter",
+    "Parameters": "parameters.collection",
     "FitError": "errors",
     "FitWarning": "errors",
     "errors": "errors",
-    "get_include": "pointers",
+    "get_include": "solvers.pointers",
     "multifit": "multifit",
-    "Minimizer": "minimizer",
-    "minimize": "minimizer",
+    "Minimizer": "minimizer.minimizer",
+    "minimize": "minimizer.minimizer",
 }
 
 if TYPE_CHECKING:  # the same names for type checkers and editors, which see no lazy import
@@ -50,17 +50,19 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit import models as models
     from gslfit import multifit as multifit
     from gslfit import printfuncs as printfuncs
-    from gslfit.batch import fit_batch as fit_batch
-    from gslfit.batchresult import BatchResult as BatchResult
-    from gslfit.batchresult import FitStatus as FitStatus
-    from gslfit.confidence import conf_interval as conf_interval
-    from gslfit.curvefit import curve_fit as curve_fit
+    from gslfit.confidence.ftest import f_compare as f_compare
+    from gslfit.confidence.interval import conf_interval as conf_interval
+    from gslfit.confidence.region import conf_interval2d as conf_interval2d
+    from gslfit.curves.batch_result import BatchResult as BatchResult
+    from gslfit.curves.batch_result import FitStatus as FitStatus
+    from gslfit.curves.curve_fit import curve_fit as curve_fit
+    from gslfit.curves.fit import fit as fit
+    from gslfit.curves.fit_batch import fit_batch as fit_batch
     from gslfit.errors import FitError as FitError
     from gslfit.errors import FitWarning as FitWarning
-    from gslfit.fitting import fit as fit
-    from gslfit.formula import Formula as Formula
-    from gslfit.minimizer import Minimizer as Minimizer
-    from gslfit.minimizer import minimize as minimize
+    from gslfit.formula.formula import Formula as Formula
+    from gslfit.minimizer.minimizer import Minimizer as Minimizer
+    from gslfit.minimizer.minimizer import minimize as minimize
     from gslfit.models import CompositeModel as CompositeModel
     from gslfit.models import Model as Model
     from gslfit.models import ModelResult as ModelResult
@@ -68,16 +70,14 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.models import load_modelresult as load_modelresult
     from gslfit.models import save_model as save_model
     from gslfit.models import save_modelresult as save_modelresult
-    from gslfit.parameter import Parameter as Parameter
-    from gslfit.parameters import Parameters as Parameters
-    from gslfit.pointers import get_include as get_include
-    from gslfit.profiler import f_compare as f_compare
-    from gslfit.region import conf_interval2d as conf_interval2d
-    from gslfit.report import ci_report as ci_report
-    from gslfit.report import fit_report as fit_report
-    from gslfit.report import report_ci as report_ci
-    from gslfit.report import report_errors as report_errors
-    from gslfit.report import report_fit as report_fit
+    from gslfit.parameters.collection import Parameters as Parameters
+    from gslfit.parameters.parameter import Parameter as Parameter
+    from gslfit.report.text import ci_report as ci_report
+    from gslfit.report.text import fit_report as fit_report
+    from gslfit.report.text import report_ci as report_ci
+    from gslfit.report.text import report_errors as report_errors
+    from gslfit.report.text import report_fit as report_fit
+    from gslfit.solvers.pointers import get_include as get_include
 
 __all__ = ["__version__", *_HOME]
 

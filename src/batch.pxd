@@ -1,9 +1,9 @@
-# batch.h, outside.h, lanes.h and rows.h as their headers have them.
+# batch.h, fit_transform.h, lanes.h and strided_array.h as their headers have them.
 from libc.stdint cimport int8_t, int32_t
 
 from program cimport program
 
-cdef extern from "batch.h" nogil:
+cdef extern from "batch/batch.h" nogil:
     enum:
         MAX_AXES
         MAX_INPUTS

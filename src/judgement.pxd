@@ -1,5 +1,5 @@
-# judgement.h as its header has it.
-cdef extern from "judgement.h" nogil:
+# common/judgement.h as its header has it.
+cdef extern from "common/judgement.h" nogil:
     double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN
     enum:
         GSLFIT_HELD

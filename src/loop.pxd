@@ -1,13 +1,13 @@
-# src/fdfsolver.h, src/guard.h and src/loop.h as Cython sees them.
+# src/solver/fdfsolver.h, guard.h and loop.h as Cython sees them.
 from gsl cimport (
     CBLAS_TRANSPOSE_t, gsl_matrix, gsl_multifit_fdfsolver, gsl_multifit_fdfsolver_type, gsl_multifit_nlinear_solver,
     gsl_multilarge_nlinear_solver, gsl_vector,
 )
 
-cdef extern from "fdfsolver.h" nogil:
+cdef extern from "solver/fdfsolver.h" nogil:
     gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *type, size_t n, size_t p)
 
-cdef extern from "guard.h" nogil:
+cdef extern from "solver/guard.h" nogil:
     ctypedef struct gslfit_function:
         int (*f)(const gsl_vector *x, void *params, gsl_vector *f) noexcept nogil
         int (*df)(const gsl_vector *x, void *params, gsl_matrix *J) noexcept nogil
@@ -50,7 +50,7 @@ cdef extern from "guard.h" nogil:
     const gsl_multifit_nlinear_solver *multifit_mcholesky "GSLFIT_MCHOLESKY(multifit)"
     const gsl_multilarge_nlinear_solver *multilarge_mcholesky "GSLFIT_MCHOLESKY(multilarge)"
 
-cdef extern from "loop.h" nogil:
+cdef extern from "solver/loop.h" nogil:
     ctypedef struct gslfit_engine:
         void *solver
         int (*iterate)(void *solver) noexcept nogil

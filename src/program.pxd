@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t
 
 from gsl cimport gsl_matrix, gsl_vector
 
-cdef extern from "program.h" nogil:
+cdef extern from "program/program.h" nogil:
     ctypedef struct opcode_fact:
         const char *name
         int arity
@@ -33,7 +33,7 @@ cdef extern from "program.h" nogil:
     const char *engine_name()
     int engine_choose(const char *name)
 
-cdef extern from "curve.h" nogil:
+cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:
         workspace *space
         const double *x[16]

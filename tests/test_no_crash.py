@@ -42,7 +42,7 @@ def agree(found, wanted, name):
 def test_special_functions_as_scipy_has_them(name):
     """The program's values at poles, at infinity and beyond range are SciPy's."""
     program = Formula(f"{name}(a*x)").lowered(("a",), ())
-    from gslfit.formula import OPCODES, Program
+    from gslfit.formula._program import OPCODES, Program
     found = Program(**program.encoded(OPCODES)).evaluate([1.0], BOTH[None], jacobian=False)[0]
     agree(found, ORACLES[name](BOTH), name)
 

@@ -13,8 +13,8 @@
 #else
 #define WIDTH 2
 #endif
-#include "lane_state.h"
-#include "vmath.h"
+#include "lanes/lane_state.h"
+#include "program/vmath.h"
 
 static int which_model;
 static long next_id, all_fits;

@@ -11,7 +11,7 @@
 from typing import Any
 
 from gslfit.models.composite import CompositeModel
-from gslfit.models.library import CLASSES, ENTRIES
+from gslfit.models.library.classes import CLASSES, ENTRIES
 from gslfit.models.model import Model
 
 LMFIT_NAMES = {
@@ -35,10 +35,10 @@ ParabolicModel = CLASSES["QuadraticModel"]
 
 def __getattr__(name: str) -> Any:
     if name in ("save_model", "load_model", "save_modelresult", "load_modelresult"):
-        from gslfit.models import load
-        return getattr(load, name)
+        from gslfit.models import serialization
+        return getattr(serialization, name)
     if name == "sum_of_peaks":
-        from gslfit.models.sums import sum_of_peaks
+        from gslfit.models.library.sum_of_peaks import sum_of_peaks
         return sum_of_peaks
     if name == "ModelResult":
         from gslfit.models.result import ModelResult

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitWarning, InputError, InputTypeError, ParameterNameError
-from gslfit.expression.graph import Graph, Node, Pool, below, transplant
-from gslfit.formula import Formula
+from gslfit.formula.formula import Formula
+from gslfit.formula.graph import Graph, Node, Pool, below, transplant
+from gslfit.models.arguments import with_values
 from gslfit.models.model import Model, check_policy
 from gslfit.models.texts import is_text, joined
-from gslfit.models.values import with_values
-from gslfit.parameters import Parameters
+from gslfit.parameters.collection import Parameters
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 SYMBOLS = {operation: symbol for symbol, operation in OPERATORS.items()}
@@ -188,14 +188,14 @@ class CompositeModel(Model):
         """
         if {"+"} != self._symbols():
             raise NotImplementedError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
-        from gslfit.models.pursuit import guess_sum
+        from gslfit.models.guess.matching_pursuit import guess_sum
         return guess_sum(self, self.components, data, x, values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         found = [self.guess(data, x, **values)]
         peaks = [part for part in self.components if getattr(getattr(part, "entry", None), "kind", "") == "peak"]
         if len(peaks) > 2:      # a broad peak may take the place of several: once more without
-            from gslfit.models.pursuit import guess_sum
+            from gslfit.models.guess.matching_pursuit import guess_sum
             found += [guess_sum(self, self.components, data, x, values, widest/len(peaks)) for widest in (0.4, 0.15)]
         return found
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError, InputTypeError
-from gslfit.formula import Formula
+from gslfit.formula.formula import Formula
 from gslfit.models.texts import is_text
 
 FORBIDDEN = ("data", "weights", "params")

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.batch import OPTIONS, fit_batch
+from gslfit.curves.fast_path import Plan, plan_of, quick_fit
+from gslfit.curves.fit_batch import OPTIONS, fit_batch
+from gslfit.curves.multistart import lowest
 from gslfit.errors import FitWarning, InputError
 from gslfit.models.arrays import prepared
 from gslfit.models.model import Model, check_policy
-from gslfit.models.quick import Plan, plan_of, quick_fit
 from gslfit.models.result import ModelResult
-from gslfit.models.starts import lowest
-from gslfit.parameter import Parameter
-from gslfit.parameters import Parameters
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter
 
 
 def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, yerr: Any, values: Mapping[str, Any], policy: str,

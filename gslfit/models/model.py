@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitWarning, InputError, InputTypeError
-from gslfit.formula import Formula
+from gslfit.formula.formula import Formula
+from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
 from gslfit.models.definition import Definition
 from gslfit.models.texts import is_text, prefixed, renamed
-from gslfit.models.values import HINTS, inputs_of, number, plain, with_values
-from gslfit.parameter import Parameter, check_name
-from gslfit.parameters import Parameters
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter, check_name
 
 
 class Model:
@@ -438,7 +438,7 @@ class Model:
 
     def dumps(self, **kws: Any) -> str:
         """Return the model as JSON text; formulas are texts in it, and no code."""
-        from gslfit.models.load import model_text
+        from gslfit.models.serialization import model_text
         return model_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -447,7 +447,7 @@ class Model:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:
         """Return the model of a JSON text; functions are looked up in `funcdefs`, and nothing is run."""
-        from gslfit.models.load import model_from_text
+        from gslfit.models.serialization import model_from_text
         return model_from_text(text, funcdefs, **kws)
 
     def load(self, file: Any, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:

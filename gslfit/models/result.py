@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError
-from gslfit.minimizer import RESULTS, Minimizer
+from gslfit.minimizer.minimizer import RESULTS, Minimizer
+from gslfit.minimizer.result import FitResult
 from gslfit.models.model import Model
-from gslfit.parameters import Parameters
-from gslfit.result import FitResult
+from gslfit.parameters.collection import Parameters
 
 TINY = 1e-15
 SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquared", "nfev", "max_nfev", "aborted", "errorbars", "success",
@@ -108,7 +108,7 @@ class ModelResult:
 
     def _run(self) -> Any:
         """Fit, and return a FitResult, or what becomes one when it is asked for."""
-        from gslfit.models.engine import run_fit
+        from gslfit.models.dispatch import run_fit
         return run_fit(self)
 
     @property
@@ -255,18 +255,18 @@ class ModelResult:
     @property
     def minimizer(self) -> Minimizer:
         """A fitted `gslfit.Minimizer` of the same residual, for `gslfit.conf_interval` and the like."""
-        from gslfit.models.engine import fitted_minimizer
+        from gslfit.models.dispatch import fitted_minimizer
         return self._once("minimizer", lambda: fitted_minimizer(self))
 
     def conf_interval(self, **kws: Any) -> Any:
         """Return confidence intervals from profiles, kept as `ci_out`; see `gslfit.conf_interval`."""
-        from gslfit.confidence import conf_interval
+        from gslfit.confidence.interval import conf_interval
         self.ci_out = conf_interval(self.minimizer, **kws)
         return self.ci_out
 
     def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
         """Return confidence intervals as text."""
-        from gslfit.report import ci_report
+        from gslfit.report.text import ci_report
         return ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
 
     # -- reports
@@ -274,7 +274,7 @@ class ModelResult:
     def fit_report(self, modelpars: Any = None, show_correl: bool = True, min_correl: float = 0.1, sort_pars: Any = False,
                    correl_mode: str = "list") -> str:
         """Return the fit's report in lmfit's layout."""
-        from gslfit.report import fit_report
+        from gslfit.report.text import fit_report
         text = fit_report(self, modelpars=modelpars, show_correl=show_correl, min_correl=min_correl, sort_pars=sort_pars,
                           correl_mode=correl_mode)
         return f"[[Model]]\n    {self.model._reprstring()}\n{text}"
@@ -282,7 +282,7 @@ class ModelResult:
     def _repr_html_(self, show_correl: bool = True, min_correl: float = 0.1) -> str:
         from html import escape
 
-        from gslfit.markup import fit_html
+        from gslfit.report.html import fit_html
         return f"<h2>Fit</h2><p>Model: {escape(self.model._reprstring())}</p>{fit_html(self, min_correl)}"
 
     def __repr__(self) -> str:
@@ -302,7 +302,7 @@ class ModelResult:
 
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
-        from gslfit.models.load import result_text
+        from gslfit.models.serialization import result_text
         return result_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -311,7 +311,7 @@ class ModelResult:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
-        from gslfit.models.load import result_from_text
+        from gslfit.models.serialization import result_from_text
         self.__dict__.update(result_from_text(text, funcdefs, **kws).__dict__)
         return self
 
@@ -322,18 +322,18 @@ class ModelResult:
     # -- pictures
 
     def plot_fit(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data and fit; see `gslfit.models.plotting`."""
-        from gslfit.models.plotting import plot_fit
+        """Plot data and fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot_fit
         return plot_fit(self, ax, **kws)
 
     def plot_residuals(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data - fit; see `gslfit.models.plotting`."""
-        from gslfit.models.plotting import plot_residuals
+        """Plot data - fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot_residuals
         return plot_residuals(self, ax, **kws)
 
     def plot(self, **kws: Any) -> Any:
-        """Plot residuals above data and fit; see `gslfit.models.plotting`."""
-        from gslfit.models.plotting import plot
+        """Plot residuals above data and fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot
         return plot(self, **kws)
 
     def __getstate__(self) -> dict[str, Any]:

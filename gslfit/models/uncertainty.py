@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.formula import Formula
+from gslfit.formula.formula import Formula
 from gslfit.models.model import Model
-from gslfit.parameters import Parameters
+from gslfit.parameters.collection import Parameters
 
 
 def student(sigma: float, freedom: int) -> float:

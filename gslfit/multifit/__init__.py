@@ -27,13 +27,13 @@ Examples
 >>> solver.position().round(6).tolist()
 [5.0, 0.1, 1.0]
 """
-from gslfit._function import Function_fdf
-from gslfit._multifit import FdfSolver as _FdfSolver
-from gslfit._multifit import covar, gradient, test_delta, test_gradient
-from gslfit._nlinear import LargeSolver, NonlinearSolver
 from gslfit.multifit.fits import FitResult, fit
 from gslfit.multifit.types import TYPES
-from gslfit.outcome import Ending, Outcome
+from gslfit.solvers._function import Function_fdf
+from gslfit.solvers._multifit import FdfSolver as _FdfSolver
+from gslfit.solvers._multifit import covar, gradient, test_delta, test_gradient
+from gslfit.solvers._nlinear import LargeSolver, NonlinearSolver
+from gslfit.solvers.termination import Ending, Outcome
 
 __all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "Function_fdf", "LargeSolver",
            "NonlinearSolver", "Outcome",

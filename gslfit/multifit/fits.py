@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from gslfit._function import Function_fdf
-from gslfit._multifit import FdfSolver, covar
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
 from gslfit.multifit.guesses import from_data
 from gslfit.multifit.types import TYPES, FitType, Floats
-from gslfit.outcome import Outcome
+from gslfit.solvers._function import Function_fdf
+from gslfit.solvers._multifit import FdfSolver, covar
+from gslfit.solvers.termination import Outcome
 
 MAX_ITER = 500
 TOLERANCE = 1e-10

@@ -2,7 +2,7 @@
 #ifndef PROGRAMS_H
 #define PROGRAMS_H
 
-#include "program.h"
+#include "program/program.h"
 
 #define LENGTH(a) ((int)(sizeof(a) / sizeof(*(a))))
 #define S(k) (~(k)) /* scalar k as an operand of the body */

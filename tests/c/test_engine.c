@@ -1,12 +1,12 @@
-/* The C core's own tests: exits with the number of failures. Built three ways by tests/test_c_core.py. */
+/* The C core's own tests: exits with the number of failures. Built three ways by tests/c/test_c_core.py. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "batch.h"
-#include "lane_state.h"
+#include "batch/batch.h"
+#include "lanes/lane_state.h"
 #include "programs.h"
-#include "workspace.h"
+#include "program/workspace.h"
 
 static int failures;
 
@@ -274,7 +274,7 @@ static void test_weights_and_types(void) {
 }
 
 /* within bounds that are not reached a fit ends where it does without them: in the lanes, by GSL, and whatever the far bound */
-/* Every way out of the bounds, by the formulas of gslfit/bounds.py: near a bound to its last digits, and many turns away. */
+/* Every way out of the bounds, by the formulas of gslfit/parameters/bounds.py: near a bound to its last digits, and many turns away. */
 static void test_transforms(void) {
     static const int bounds[] = {2, 1, 2, 2};
     static const double at[] = {0, 1e-9, .3, 1.5707963267948966, 1.6, 3.14, 3.1415926, 3.5, 6, 40, 1e4, 1.9e5, 2.1e5, 1e12};

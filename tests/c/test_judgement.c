@@ -1,5 +1,5 @@
 /* The table of judgement, line by line: what each kind of end is called. */
-#include "judgement.h"
+#include "common/judgement.h"
 
 #include <math.h>
 #include <stdio.h>

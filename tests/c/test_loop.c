@@ -1,5 +1,5 @@
-/* The guard and the loop over GSL's three families, in plain C: made to be run under the sanitizers by tests/test_loop_core.py. */
-#include "loop.h"
+/* The guard and the loop over GSL's three families, in plain C: made to be run under the sanitizers by tests/c/test_loop_core.py. */
+#include "solver/loop.h"
 
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_errno.h>

@@ -26,6 +26,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
 from fuzz.draws import Block
 from fuzz.texts import Text
 

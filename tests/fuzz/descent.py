@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
 from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, look
 
 STEPS = 25

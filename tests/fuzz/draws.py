@@ -7,9 +7,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from fuzz.texts import Text
 from random_formulas import formulas
 
+from fuzz.texts import Text
 from gslfit.models import ENTRIES
 
 DATA = {"noisy": .40, "misfit": .20, "counts": .13, "exact": .12, "noise": .05, "outliers": .04, "zeros": .03, "constant": .03}

@@ -5,9 +5,9 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from fuzz.draws import Block
 
 import gslfit
+from fuzz.draws import Block
 
 ROWS = {"fit_batch": 1000, "fit": 100, "minimize": 40}
 """Rows of a block: those of the quicker entries are many, so that NumPy judges them at full speed."""

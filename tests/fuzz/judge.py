@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import least_squares
+
 from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, jacobian, look
 from fuzz.descent import MOVE, descend, moved, room
-from scipy.optimize import least_squares
 
 BETWEEN = np.linspace(0, 1, 12)[1:-1]
 CERTIFIED, DESCENDED, FLAT, JUMPED, ROUNDING, FAULT = "certified", "descended", "flat", "jumped", "rounding", "fault"

@@ -3,14 +3,14 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from random_formulas import exact, formulas
+
 from fuzz.certificate import certified, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import RUN
 from fuzz.judge import FAULT, judge
 from fuzz.texts import Text
 from fuzz.truth import fuzz
-from random_formulas import exact, formulas
-
 from gslfit.models import ENTRIES
 
 # seed, successes, and how many of them are not at a minimum, as it was when this was written: to become 0

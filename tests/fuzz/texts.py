@@ -7,8 +7,9 @@ from functools import cached_property
 
 import mpmath as mp
 import numpy as np
-from fuzz.jets import FUNCTIONS, Jet, parameter
 from random_formulas import ORACLE
+
+from fuzz.jets import FUNCTIONS, Jet, parameter
 
 DIGITS = 40
 

@@ -28,13 +28,12 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
+
 from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
 from fuzz.judge import FAULT, Verdict, by_scipy, judge
-
-from gslfit._batch import instruction_set
-
+from gslfit.curves._batch import instruction_set
 
 ASKED = 10   # failures of a block that SciPy fits again from their start
 

@@ -1,4 +1,4 @@
-# Ruby/GSL's own results, as reference data for tests/test_fits.py:  ruby tests/reference/ruby_gsl.rb > tests/data/ruby_gsl.json
+# Ruby/GSL's own results, as reference data for tests/multifit/test_fits.py:  ruby tests/reference/ruby_gsl.rb > tests/data/ruby_gsl.json
 # Needs Debian's ruby-gsl. All noise is from GSL's default generator (mt19937, seed 0), so the data are the same everywhere.
 require 'gsl'
 require 'json'

@@ -7,10 +7,10 @@ import numpy as np
 
 from gslfit.compat.lmfit.objective import MinimizerException
 from gslfit.compat.lmfit.result import MinimizerResult
-from gslfit.confidence import conf_interval as _conf_interval
-from gslfit.profiler import Profiler
-from gslfit.profiler import f_compare as _f_compare
-from gslfit.region import conf_interval2d as _conf_interval2d
+from gslfit.confidence.ftest import Profiler
+from gslfit.confidence.ftest import f_compare as _f_compare
+from gslfit.confidence.interval import conf_interval as _conf_interval
+from gslfit.confidence.region import conf_interval2d as _conf_interval2d
 
 __all__ = ["conf_interval", "conf_interval2d", "copy_vals", "f_compare", "map_trace_to_names", "restore_vals"]
 

@@ -11,7 +11,7 @@ from gslfit.compat.lmfit import lineshapes
 from gslfit.compat.lmfit.model import Manners, adopt
 from gslfit.errors import ExpressionError, InputError
 from gslfit.models import model as _model
-from gslfit.models import special
+from gslfit.models.library import special
 
 
 class Interpreted:

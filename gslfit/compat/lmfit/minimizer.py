@@ -23,8 +23,8 @@ from gslfit.compat.lmfit.parameter import Parameters, adopt
 from gslfit.compat.lmfit.result import Candidate, MinimizerResult
 from gslfit.compat.lmfit.scalar import SCALAR_METHODS, ignored, least_squares, scalar_minimize
 from gslfit.errors import InputError
-from gslfit.leastsq import Descent
-from gslfit.parameter import Parameter as _Parameter
+from gslfit.minimizer.least_squares import Descent
+from gslfit.parameters.parameter import Parameter as _Parameter
 
 __all__ = ["AbortFitException", "Candidate", "Minimizer", "MinimizerException", "MinimizerResult", "coerce_float64", "minimize",
            "reduce_cauchylogpdf", "reduce_chisquare", "reduce_negentropy"]

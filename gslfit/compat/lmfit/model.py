@@ -21,11 +21,11 @@ from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, 
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.errors import NonFiniteError
-from gslfit.models import composite, load
+from gslfit.minimizer.result import FitResult
+from gslfit.models import composite, serialization
 from gslfit.models import model as _model
 from gslfit.models import result as _result
-from gslfit.models.engine import _called, _compiled, native_of
-from gslfit.result import FitResult
+from gslfit.models.dispatch import _called, _compiled, native_of
 
 __all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
            "save_model", "save_modelresult"]
@@ -106,11 +106,11 @@ class ModelResult(_result.ModelResult):
 
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
-        return load.result_text(in_gslfits_manner(self), **kws)
+        return serialization.result_text(in_gslfits_manner(self), **kws)
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
-        self.__dict__.update(adopt_result(load.result_from_text(text, funcdefs, **kws)).__dict__)
+        self.__dict__.update(adopt_result(serialization.result_from_text(text, funcdefs, **kws)).__dict__)
         return self
 
 
@@ -157,7 +157,7 @@ class Manners:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
         """Return the model of a JSON text; nothing is run."""
-        return adopt(load.model_from_text(text, funcdefs, **kws))
+        return adopt(serialization.model_from_text(text, funcdefs, **kws))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         made = super().__reduce_ex__(protocol)
@@ -237,19 +237,19 @@ def _again(make: Callable[..., Any], arguments: tuple) -> Any:
 
 def save_model(model: Any, fname: str | Path) -> None:
     """Write a model to a file as JSON; formulas are texts in it, and no code."""
-    load.save_model(model, fname)
+    serialization.save_model(model, fname)
 
 
 def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Any:
     """Return the model of a file that `save_model` wrote; functions are looked up in `funcdefs`."""
-    return adopt(load.load_model(fname, funcdefs))
+    return adopt(serialization.load_model(fname, funcdefs))
 
 
 def save_modelresult(modelresult: Any, fname: str | Path) -> None:
     """Write a result to a file as JSON, with its data."""
-    load.save_modelresult(in_gslfits_manner(modelresult), fname)
+    serialization.save_modelresult(in_gslfits_manner(modelresult), fname)
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:
     """Return the result of a file that `save_modelresult` wrote."""
-    return adopt_result(load.load_modelresult(fname, funcdefs))
+    return adopt_result(serialization.load_modelresult(fname, funcdefs))

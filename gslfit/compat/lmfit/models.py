@@ -7,7 +7,7 @@ from gslfit.compat.lmfit.guesses import guess_from_peak, guess_from_peak2d, gues
 from gslfit.compat.lmfit.interpreted import ExpressionModel
 from gslfit.compat.lmfit.lineshapes import tiny
 from gslfit.compat.lmfit.model import OURS, CompositeModel, Manners, Model
-from gslfit.models.library import CLASSES
+from gslfit.models.library.classes import CLASSES
 
 for _name, _base in CLASSES.items():
     if _name != "ExpressionModel":

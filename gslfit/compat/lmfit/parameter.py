@@ -8,11 +8,11 @@ import numpy as np
 
 from gslfit.compat.lmfit.single import FIELDS, Parameter, adopt
 from gslfit.compat.lmfit.symbols import LmfitSymbols
+from gslfit.constraints.compiler import constraint
 from gslfit.errors import ExpressionError, InputError, ParameterError, ParameterNameError
-from gslfit.expression.constraint import constraint
-from gslfit.parameter import Parameter as _Parameter
-from gslfit.parameter import _blank, _copy
-from gslfit.parameters import Parameters as _Parameters
+from gslfit.parameters.collection import Parameters as _Parameters
+from gslfit.parameters.parameter import Parameter as _Parameter
+from gslfit.parameters.parameter import _blank, _copy
 
 __all__ = ["Parameter", "Parameters", "adopt", "create_params"]
 
@@ -194,7 +194,7 @@ class Parameters(_Parameters):
         columns : iterable of str
             Attributes to show.
         """
-        from gslfit.report import params_table
+        from gslfit.report.text import params_table
         ordered = {name: self[name] for name in sorted(self)}
         print(self.pretty_repr(oneline) if oneline else params_table(ordered, colwidth, precision, fmt, columns, gap=" "))
 

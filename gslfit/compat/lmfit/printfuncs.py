@@ -2,10 +2,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gslfit.markup import fit_html, params_html
-from gslfit.report import ci_report as _ci_report
-from gslfit.report import correlation_table as correl_table
-from gslfit.report import fit_report, fixed_width, natural, report_fit, statistic
+from gslfit.report.html import fit_html, params_html
+from gslfit.report.text import ci_report as _ci_report
+from gslfit.report.text import correlation_table as correl_table
+from gslfit.report.text import fit_report, fixed_width, natural, report_fit, statistic
 
 __all__ = ["alphanumeric_sort", "ci_report", "correl_table", "fit_report", "fitreport_html_table", "getfloat_attr", "gformat",
            "params_html_table", "report_ci", "report_fit"]

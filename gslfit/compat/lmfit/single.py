@@ -2,8 +2,8 @@
 import math
 from typing import Any
 
-from gslfit.parameter import Parameter as _Parameter
-from gslfit.parameter import _blank
+from gslfit.parameters.parameter import Parameter as _Parameter
+from gslfit.parameters.parameter import _blank
 
 TINY = 1e-15
 SAME = 1e-13              # bounds nearer to each other than this are equal

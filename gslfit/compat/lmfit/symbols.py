@@ -6,9 +6,9 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
+from gslfit.constraints.functions import TABLE
 from gslfit.errors import ExpressionError
-from gslfit.expression.functions import TABLE
-from gslfit.symbols import Interpreted, Symbols
+from gslfit.parameters.namespace import Interpreted, Symbols
 
 SPECIAL = {"gamfcn": "gamma", "loggammafcn": "loggamma", "betalnfnc": "betaln", "erf": "erf", "erfc": "erfc", "wofz": "wofz"}
 """lmfit's name of a special function -> SciPy's."""

@@ -1,0 +1,149 @@
+"""A fitted Minimizer as a valley of chi-square, with the test that turns chi-square into probabilities.
+
+The F-test says with what probability the rise of chi-square from chi2_0 to chi2_f, with some parameters held and the others refitted, isn't
+chance (lmfit 0.5 manual, section 4.1):
+
+    F(P_fix, N - P) = (chi2_f/chi2_0 - 1) (N - P)/P_fix.
+"""
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gslfit.confidence.constrained_refit import Valley
+from gslfit.constraints.grammar import close
+from gslfit.errors import InputError, InputTypeError, ParameterNameError
+from gslfit.minimizer._descent import Differences
+from gslfit.minimizer.jacobian import UserJacobian
+from gslfit.minimizer.residual import Residual
+
+RESTARTS = 5              # how often a lower minimum, found on the way, makes everything begin anew
+
+ProbFunc = Callable[..., float]
+
+
+def f_compare(ndata: int, nparas: int, new_chi: float, best_chi: float, nfix: float = 1.) -> float:
+    """Return the probability that a rise of chi-square isn't chance, by the F-test.
+
+    Parameters
+    ----------
+    ndata : int
+        Number of data, N.
+    nparas : int
+        Number of parameters varied in the fit with some held, P - nfix.
+    new_chi, best_chi : float
+        Chi-square with some parameters held, and at the best fit.
+    nfix : float
+        Number of parameters held.
+
+    Returns
+    -------
+    float
+        The F distribution's cumulative probability of ``(new_chi/best_chi - 1)*(N - P)/nfix`` with nfix and N - P degrees of freedom.
+
+    Examples
+    --------
+    >>> round(f_compare(100, 1, 1.0412, 1.0), 3)
+    0.953
+    """
+    from scipy.special import fdtr
+    nfree = ndata - nparas - nfix
+    return float(fdtr(nfix, nfree, max(new_chi/best_chi - 1, 0)*nfree/nfix))
+
+
+class Profiler:
+    """A fitted Minimizer as a valley of chi-square, apart from the Minimizer itself.
+
+    Parameters
+    ----------
+    minimizer : Minimizer
+        Fitted.
+    result : object, optional
+        Whose ``params`` are the best fit; the Minimizer's own otherwise.
+    prob_func : callable, optional
+        As `f_compare`.
+    """
+
+    def __init__(self, minimizer: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
+        result = minimizer if result is None else result
+        if getattr(minimizer, "result", result) is None:
+            raise InputError("the Minimizer is to be fitted first: call its leastsq()")
+        self.prob_func = prob_func or f_compare
+        if not hasattr(result.params, "bind"):
+            raise InputTypeError(f"a fit's params are Parameters, not {type(result.params).__name__}")
+        self.free = result.params.bind()                      # a copy; only external values are used
+        options = getattr(result, "call_kws", None) or {}
+        self.residual = Residual(minimizer.function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.get("nan_policy", "raise"))
+        self.names = self.free.names
+        varying = [self.free.params[name] for name in self.names]
+        self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
+        self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
+        self.x = np.array([float(par.value) for par in varying])
+        n, p = self.residual.first(self.x).size, self.x.size
+        if n <= p:
+            raise InputError(f"there are {n} residuals for {p} varying parameters: no degree of freedom is left to tell errors by")
+        self.ndata = n
+        self.jac: Callable[[np.ndarray, np.ndarray], np.ndarray] = self._differences
+        if options.get("Dfun") is not None:
+            exact = UserJacobian(options["Dfun"], self.residual, options.get("col_deriv", False))
+            self.jac = lambda x, r: exact(x)
+
+    def _differences(self, x: np.ndarray, r: np.ndarray) -> np.ndarray:
+        """Return the Jacobian by forward differences."""
+        return Differences(self.residual, self.lower, self.upper, self.residual.precision).forward(x, r)
+
+    def valley(self, x: np.ndarray) -> Valley:
+        """Return chi-square round a point."""
+        return Valley(self.residual, self.jac, x, self.lower, self.upper)
+
+    def index(self, name: str) -> int:
+        """Return a varying parameter's place."""
+        if name in self.names:
+            return self.names.index(name)
+        if name in self.free.params:
+            what = "is an expression" if self.free.params[name].expr else "does not vary"
+            raise InputError(f"parameter {name!r} {what}, so it has no profile of its own; those that vary: {', '.join(self.names)}")
+        raise ParameterNameError(f"there is no parameter {name!r}{close(name, self.names)}")
+
+    def chisqr(self, chi: float) -> float:
+        """Return chi-square in the residual's own units."""
+        return chi/self.residual.scale**2
+
+    def probability(self, chi: float, best: float, nfix: int = 1) -> float:
+        """Return the probability of a chi-square with `nfix` parameters held."""
+        return float(self.prob_func(self.ndata, len(self.names) - nfix, self.chisqr(chi), self.chisqr(best), nfix=float(nfix)))
+
+    def level(self, probability: float, best: float, nfix: int = 1) -> float:
+        """Return the chi-square that a probability stands for with `nfix` parameters held."""
+        if probability <= 0:
+            return best
+        if self.prob_func is f_compare:
+            from scipy.special import fdtri
+            nfree = self.ndata - len(self.names)
+            return best*(1 + nfix*float(fdtri(nfix, nfree, probability))/nfree)
+        from scipy.optimize import brentq
+        high = 1.
+        while not self.probability(best*(1 + high), best, nfix) >= probability:
+            high *= 4
+            if high > 1e100:
+                raise InputError(f"prob_func never reaches {probability}: at 1e100 times chi-square it gives "
+                                 f"{self.probability(best*high, best, nfix)}")
+        rise = brentq(lambda rise: self.probability(best*(1 + rise), best, nfix) - probability, 0., high, xtol=1e-300, rtol=1e-10)
+        return best*(1 + rise)
+
+    def values(self, x: np.ndarray) -> dict[str, float]:
+        """Return all parameters' values, expressions evaluated, for those of the varying ones."""
+        self.free.put_external(x)
+        return self.free.params.valuesdict()
+
+
+def listed(values: dict[str, float]) -> str:
+    """Return values by name as text."""
+    return ", ".join(f"{name} = {value:.6g}" for name, value in values.items())
+
+
+def as_called(args: tuple[Any, ...], kws: dict[str, Any]) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """Return the result among a call's arguments, second as in lmfit 1.3 or by name, and the others."""
+    if args and hasattr(args[0], "params"):
+        return args[0], args[1:], kws
+    return kws.get("result"), args, {name: value for name, value in kws.items() if name != "result"}

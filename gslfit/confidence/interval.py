@@ -1,0 +1,197 @@
+"""Confidence intervals from profiles of chi-square.
+
+A parameter is held at a value and the others are refitted. For each probability asked for, the level of chi-square that it stands for is
+found first, without the residual; then where the profile crosses that level (`gslfit.confidence.profile`). The fit's parameters are not
+touched: everything happens in copies.
+"""
+import math
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gslfit.confidence.constrained_refit import LowerMinimum, Point, Valley
+from gslfit.confidence.ftest import RESTARTS, ProbFunc, Profiler, as_called, f_compare, listed
+from gslfit.confidence.profile import Side
+from gslfit.confidence.region import conf_interval2d
+from gslfit.errors import FitWarning, InputError
+from gslfit.report.html import ci_html
+
+SIGMAS = (.674, .95, .997)
+
+__all__ = ["ConfidenceIntervals", "conf_interval", "conf_interval2d", "f_compare"]
+
+
+class ConfidenceIntervals(dict):
+    """Confidence intervals by parameter: lists of ``(probability, limit)`` from the lowest limit to the highest, the best value amid them.
+
+    Attributes
+    ----------
+    notes : list of str
+        What there is to be said: limits not reached and why, a lower minimum.
+    better : dict of str to float, or None
+        The values at a lower minimum that a profile found; the intervals are then around it.
+    chisqr : float
+        Chi-square at the minimum that the intervals are around.
+    nfev : int
+        Evaluations of the residual.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        self.better: dict[str, float] | None = None
+        self.chisqr = math.nan
+        self.nfev = 0
+
+    def _repr_html_(self) -> str:
+        return ci_html(self)
+
+
+def _probabilities(sigmas: Iterable[float]) -> list[float]:
+    """Return sorted probabilities for probabilities (below 1) or numbers of standard deviations."""
+    chances = []
+    for sigma in np.atleast_1d(np.asarray(sigmas, float)):
+        if not 0 <= sigma < 38:
+            raise InputError(f"sigmas are probabilities below 1, or standard deviations from 1 to 8; not {sigma:g}")
+        chance = float(sigma) if sigma < 1 else math.erf(sigma/math.sqrt(2))
+        if chance >= 1:
+            raise InputError(f"{sigma:g} standard deviations have a probability of 1 to machine precision; ask for 8 at most")
+        chances.append(chance)
+    return sorted(chances)
+
+
+def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
+    """Find confidence intervals from profiles of chi-square.
+
+    Called as ``conf_interval(minimizer, p_names=None, sigmas=(0.674, 0.95, 0.997), trace=False, maxiter=200, verbose=False,
+    prob_func=None)``; a fit's result may come second, as in lmfit 1.3.
+
+    Parameters
+    ----------
+    minimizer : Minimizer
+        The fitted one.
+    result : result of a fit, optional
+        Whose parameters are the best fit, instead of the Minimizer's own.
+    p_names : list of str, optional
+        Parameters to find intervals of; by default all that vary.
+    sigmas : sequence of float
+        Probabilities; numbers from 1 on are standard deviations.
+    trace : bool
+        Whether all points of the profiles are returned too.
+    maxiter : int
+        Refits allowed for each limit.
+    verbose : bool
+        Whether to print each limit as it is found.
+    prob_func : callable, optional
+        Probability of a chi-square, called as `f_compare`, which is the default.
+
+    Returns
+    -------
+    intervals : ConfidenceIntervals
+        ``{name: [(p_max, lowest), ..., (0., best), ..., (p_max, highest)]}``. A limit that is never reached is infinite, and `notes`
+        says why.
+    trace : dict
+        With `trace` only: ``{fixed: {name: ndarray, ..., "prob": ndarray}}``, the points in order of the parameter held.
+
+    Raises
+    ------
+    InputError
+        If the Minimizer isn't fitted, a parameter doesn't vary, a probability can't be, or no degree of freedom is left.
+
+    Warns
+    -----
+    FitWarning
+        If a profile finds a lower minimum than the fit did. The intervals are then around it, and `better` has its values.
+
+    Notes
+    -----
+    The Minimizer and its parameters are as before afterwards, whatever happens.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gslfit
+    >>> x = np.linspace(0.3, 10, 100)
+    >>> y = 1/(0.1*x) + 2 + 0.1*np.sin(7*x*x)
+    >>> p = gslfit.Parameters()
+    >>> p.add_many(("a", 0.1), ("b", 1))
+    >>> mini = gslfit.minimize(lambda p: 1/(p["a"]*x) + p["b"] - y, p)
+    >>> ci = gslfit.conf_interval(mini, sigmas=[0.95])
+    >>> [round(limit, 3) for probability, limit in ci["b"]]
+    [1.96, 1.978, 1.996]
+    """
+    result, args, kws = as_called(args, kws)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):       # a refit may try where the model overflows
+        return _conf_interval(minimizer, result, *args, **kws)
+
+
+def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = SIGMAS,
+                   trace: bool = False, maxiter: int = 200, verbose: bool = False, prob_func: ProbFunc | None = None) -> Any:
+    """Do the work of `conf_interval`, beginning anew from each lower minimum that turns up."""
+    chances = _probabilities(SIGMAS if sigmas is None else sigmas)
+    profiler = Profiler(minimizer, result, prob_func)
+    wanted = list(profiler.names) if p_names is None else [p_names] if isinstance(p_names, str) else list(p_names)
+    indices = [profiler.index(name) for name in wanted]
+    x, lowered = profiler.x, ""
+    for attempt in range(RESTARTS + 1):
+        valley = profiler.valley(x)
+        if valley.improved and not lowered:
+            lowered = "the fit was not at its minimum"
+        intervals = ConfidenceIntervals()
+        traces: dict[str, dict[str, np.ndarray]] = {}
+        try:
+            for name, k in zip(wanted, indices, strict=True):
+                sides = [Side(valley, k, sign, maxiter) for sign in (-1, 1)]
+                intervals[name] = _interval(profiler, intervals, name, sides, chances, verbose)
+                if trace:
+                    traces[name] = _trace(profiler, k, [*sides[0].points, *sides[1].points[1:]])
+            break
+        except LowerMinimum as found:
+            x, lowered = found.point.x, f"the profile of {name!r} found a lower minimum"
+            if attempt == RESTARTS:
+                raise InputError(f"{lowered}, again and again: {listed(profiler.values(x))}; fit from there first") from None
+    _conclude(profiler, intervals, valley, lowered)
+    return (intervals, traces) if trace else intervals
+
+
+def _interval(profiler: Profiler, intervals: ConfidenceIntervals, name: str, sides: list[Side], chances: list[float],
+              verbose: bool) -> list[tuple[float, float]]:
+    """Return one parameter's limits, taking down notes."""
+    best = sides[0].valley.best.chi
+    levels = [profiler.level(chance, best) for chance in chances]
+    rises = [level - best for level in levels if level > best]
+    if rises:
+        sides[0].valley.aim(min(rises))
+    rows: list[list[tuple[float, float]]] = []
+    for side, which in zip(sides, ("lower", "upper"), strict=True):
+        rows.append([])
+        for chance, limit in zip(chances, side.limits(levels), strict=True):
+            rows[-1].append((chance, limit.value))
+            if limit.note:
+                intervals.notes.append(f"{name}: the {which} limit of {100*chance:.2f}% is not reached: {limit.note}")
+            if verbose:
+                print(f"{name}: {which} limit of {100*chance:.2f}% = {limit.value:.8g} {limit.note}".rstrip())
+    return [*rows[0][::-1], (0., sides[0].origin), *rows[1]]
+
+
+def _trace(profiler: Profiler, k: int, points: list[Point]) -> dict[str, np.ndarray]:
+    """Return the points of a profile as arrays by name, in order of the parameter held, with their probabilities."""
+    best = points[0].chi
+    points = sorted(points, key=lambda point: point.x[k])
+    rows = [profiler.values(point.x) for point in points]
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return columns | {"prob": np.array([profiler.probability(point.chi, best) for point in points])}
+
+
+def _conclude(profiler: Profiler, intervals: ConfidenceIntervals, valley: Valley, lowered: str) -> None:
+    """Fill in what goes for all intervals; say so if the minimum is another."""
+    intervals.nfev, intervals.chisqr = profiler.residual.nfev, profiler.chisqr(valley.best.chi)
+    if lowered:
+        intervals.better = profiler.values(valley.best.x)
+        before = float(np.sum(profiler.residual(profiler.x)**2))
+        note = (f"{lowered}: chi-square {intervals.chisqr:.8g}, below {profiler.chisqr(before):.8g}, at {listed(intervals.better)}; "
+                "the intervals are around it, and the fit is to be repeated from there")
+        intervals.notes.insert(0, note)
+        warnings.warn(note, FitWarning, stacklevel=4)

@@ -1,0 +1,127 @@
+"""Confidence regions of two parameters: both held on a grid, the others refitted."""
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from gslfit.confidence.constrained_refit import LowerMinimum, Point, Valley
+from gslfit.confidence.ftest import RESTARTS, ProbFunc, Profiler, as_called, listed
+from gslfit.errors import FitWarning, InputError
+
+CERTAIN = .9999           # probabilities above this need not be exact
+STDERRS = 5.              # default limits
+
+
+def conf_interval2d(minimizer: Any, *args: Any, **kws: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find the confidence region of two parameters.
+
+    Called as ``conf_interval2d(minimizer, x_name, y_name, nx=10, ny=10, limits=None, prob_func=None)``; a fit's result may come second,
+    as in lmfit 1.3.
+
+    Parameters
+    ----------
+    minimizer : Minimizer
+        The fitted one.
+    result : result of a fit, optional
+        Whose parameters are the best fit, instead of the Minimizer's own.
+    x_name, y_name : str
+        The two parameters.
+    nx, ny : int
+        Number of points of each.
+    limits : ((float, float), (float, float)), optional
+        The range of each, in either order; by default five standard errors each way, within the bounds.
+    prob_func : callable, optional
+        Probability of a chi-square, called as `f_compare` with ``nfix=2``.
+
+    Returns
+    -------
+    x : ndarray, shape (nx,)
+    y : ndarray, shape (ny,)
+        Values of the two parameters.
+    grid : ndarray, shape (ny, nx)
+        Probabilities, as ``contourf(x, y, grid)`` takes them; 1 where the model isn't finite.
+
+    Raises
+    ------
+    InputError
+        If the Minimizer isn't fitted, a parameter doesn't vary, or the limits can't be.
+
+    Warns
+    -----
+    FitWarning
+        If a refit finds a lower minimum than the fit did; probabilities are then measured from it.
+    """
+    result, args, kws = as_called(args, kws)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):       # a refit may try where the model overflows
+        return _conf_interval2d(minimizer, result, *args, **kws)
+
+
+def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Any = None,
+                     prob_func: ProbFunc | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Do the work of `conf_interval2d`, beginning anew from each lower minimum that turns up."""
+    profiler = Profiler(minimizer, result, prob_func)
+    held = profiler.index(x_name), profiler.index(y_name)
+    if held[0] == held[1]:
+        raise InputError(f"a region takes two different parameters, not {x_name!r} twice")
+    if nx < 1 or ny < 1:
+        raise InputError(f"nx and ny are at least 1, not {nx} and {ny}")
+    start, lowered = profiler.x, False
+    for attempt in range(RESTARTS + 1):
+        valley = profiler.valley(start)
+        xs, ys = (_range(valley, k, count, None if limits is None else limits[i], profiler.names[k])
+                  for i, (k, count) in enumerate(zip(held, (nx, ny), strict=True)))
+        try:
+            valley.aim(valley.unit, profiler.level(CERTAIN, valley.best.chi, 2) - valley.best.chi)
+            chis = _region(valley, held, xs, ys)
+            break
+        except LowerMinimum as found:
+            start, lowered = found.point.x, True
+            if attempt == RESTARTS:
+                raise InputError(f"the region held lower and lower minima, at last {listed(profiler.values(start))}; "
+                                 "fit from there first") from None
+    if lowered:
+        warnings.warn(f"the region of {x_name!r} and {y_name!r} held a lower minimum: chi-square {profiler.chisqr(valley.best.chi):.8g} at "
+                      f"{listed(profiler.values(valley.best.x))}; the fit is to be repeated from there", FitWarning, stacklevel=3)
+    best = valley.best.chi
+    return xs, ys, np.array([[profiler.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
+
+
+def _range(valley: Valley, k: int, count: int, limits: Any, name: str) -> np.ndarray:
+    """Return the values of one parameter in a region."""
+    best, low, high = float(valley.best.x[k]), float(valley.lower[k]), float(valley.upper[k])
+    if limits is None:
+        spread = valley.spread(k)/math.sqrt(valley.best.r.size - valley.best.x.size)
+        if not math.isfinite(spread):
+            raise InputError(f"parameter {name!r} has no standard error here, so give limits=((x_low, x_high), (y_low, y_high))")
+        return np.linspace(max(best - STDERRS*spread, low), min(best + STDERRS*spread, high), count)
+    ends = np.sort(np.asarray(limits, float))
+    if ends.shape != (2,) or not np.isfinite(ends).all():
+        raise InputError(f"limits are ((x_low, x_high), (y_low, y_high)), finite; for {name!r} they are {limits!r}")
+    if ends[0] < low or ends[1] > high:
+        raise InputError(f"limits of {name!r}, {ends[0]:g} to {ends[1]:g}, reach beyond its bounds {low:g} to {high:g}")
+    return np.linspace(ends[0], ends[1], count)
+
+
+def _region(valley: Valley, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Return chi-square on the grid, refits spreading outward from the minimum: each starts at a neighbour already known."""
+    chis = np.full((ys.size, xs.size), np.inf)
+    known: dict[tuple[int, int], Point] = {}
+    for j, i in _outward(np.abs(ys - valley.best.x[held[1]]), np.abs(xs - valley.best.x[held[0]])):
+        near = [known[at] for at in ((j, i - 1), (j, i + 1), (j - 1, i), (j + 1, i), (j - 1, i - 1), (j + 1, i + 1), (j - 1, i + 1),
+                                     (j + 1, i - 1)) if at in known]
+        start = min(near, key=lambda point: point.chi, default=valley.best)
+        point = valley.at(start, held, np.array([xs[i], ys[j]]))
+        if point is not None:
+            known[j, i] = point
+            chis[j, i] = point.chi
+    return chis
+
+
+def _outward(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield the places of a grid from the one nearest to the minimum outward."""
+    far = np.add.outer(rows/max(rows.max(), 1e-300), columns/max(columns.max(), 1e-300))
+    for place in np.argsort(far, axis=None, kind="stable"):
+        j, i = np.unravel_index(int(place), far.shape)
+        yield int(j), int(i)

@@ -1,0 +1,1 @@
+"""The closed grammar of `expr`: texts checked, compiled, and evaluated with their derivatives."""

@@ -1,0 +1,9 @@
+from collections.abc import Sequence
+
+import numpy as np
+
+from gslfit.formula._program import Program
+
+def polish(code: Program, v: np.ndarray, x: Sequence[np.ndarray], y: np.ndarray | None = None, weights: np.ndarray | None = None,
+           inputs: np.ndarray | None = None,
+           residual: np.ndarray | None = None) -> tuple[bool, np.ndarray, float, float, int]: ...

@@ -1,0 +1,316 @@
+"""What a batch of fits leaves behind: arrays by name, a status for each fit, and any one of them as a result of its own."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError
+from gslfit.formula.formula import Formula
+from gslfit.minimizer.result import FitResult
+from gslfit.parameters.collection import Parameters
+
+QUANTILES = (.05, .5, .95)
+
+
+class FitStatus(IntEnum):
+    """How one fit of a batch ended; `prose` says it in words."""
+
+    NOT_RUN = 0
+    CONVERGED = 1
+    CONVERGED_BY_GSL = 2
+    MAX_NFEV = 3
+    NO_PROGRESS = 4
+    SINGULAR = 5
+    AT_BOUND = 6
+    BAD_DATA = 7
+    TOO_FEW_POINTS = 8
+
+    @property
+    def prose(self) -> str:
+        """What the status means."""
+        return PROSE[self]
+
+    @property
+    def success(self) -> bool:
+        """Whether it is a minimum."""
+        return self in SUCCESSES
+
+
+PROSE = {
+    FitStatus.NOT_RUN: "not run: the batch was stopped before",
+    FitStatus.CONVERGED: "converged",
+    FitStatus.CONVERGED_BY_GSL: "converged, by GSL's solver after the lanes were in doubt",
+    FitStatus.MAX_NFEV: "the limit of evaluations (max_nfev) was reached; these are the best values so far",
+    FitStatus.NO_PROGRESS: "no step lowers chi-square any more, and the gradient is not zero",
+    FitStatus.SINGULAR: "the data do not determine every parameter",
+    FitStatus.AT_BOUND: "converged with a parameter at its bound, where it has no standard error",
+    FitStatus.BAD_DATA: "bad data: a NaN or an infinity among the data, or a model that is not finite at the start",
+    FitStatus.TOO_FEW_POINTS: "fewer points than parameters",
+}
+SUCCESSES = (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL, FitStatus.AT_BOUND)
+IER = {FitStatus.CONVERGED: 1, FitStatus.CONVERGED_BY_GSL: 1, FitStatus.AT_BOUND: 2, FitStatus.MAX_NFEV: 5, FitStatus.NO_PROGRESS: 7,
+       FitStatus.SINGULAR: 7}
+
+
+class Columns(Mapping):
+    """Arrays by name, each of the batch's shape.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]):
+        self._arrays = dict(arrays)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        try:
+            return self._arrays[name]
+        except KeyError:
+            raise InputError(f"there is no parameter {name!r}; there are {', '.join(self._arrays)}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._arrays
+
+    def __repr__(self) -> str:
+        return f"Columns({', '.join(self._arrays)})"
+
+
+@dataclass(eq=False, slots=True)
+class Data:
+    """What a batch was fitted to: kept by reference, for single results and curves of it.
+
+    `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
+    standard deviations.
+    """
+
+    formula: Formula
+    x: tuple[np.ndarray, ...] = ()
+    y: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    inverted: bool = False
+    parameters: Parameters | None = None
+    start: dict[str, Any] = field(default_factory=dict)
+    method: str = "auto"
+
+    def row(self, array: np.ndarray | None, index: tuple[int, ...]) -> Any:
+        """One fit's part of an array, whose leading axes may be shared."""
+        if array is None or array.ndim <= 1:
+            return array
+        return array[tuple(k if size > 1 else 0 for k, size in zip(index, array.shape[:-1], strict=True))]
+
+
+@dataclass(eq=False)
+class BatchResult:
+    """The outcome of many fits.
+
+    Attributes
+    ----------
+    values, stderr : mapping of str to ndarray, shape (...)
+        Every parameter's value and standard error; a fixed one has the error 0.
+    chisqr, redchi : ndarray, shape (...)
+        Sum of the squared weighted residuals, and that by degrees of freedom.
+    nfev, ndata : ndarray of int, shape (...)
+        Evaluations of the model, and points that took part.
+    status : ndarray of int8, shape (...)
+        A `FitStatus` for each fit.
+    gradient : ndarray, shape (...)
+        The greatest cosine between the residual and a column of the Jacobian that was reached.
+    covar : ndarray, shape (..., p, p), or None
+        Covariance of the varying parameters, in the order of `names`, where it was asked for.
+    names : tuple of str
+        The varying parameters.
+    shape : tuple of int
+        The shape of the batch, that of the data without the last axis.
+    reason : str
+        Why the fits did not run the compiled program; empty if they did.
+    """
+
+    values: Columns
+    stderr: Columns
+    chisqr: np.ndarray
+    redchi: np.ndarray
+    nfev: np.ndarray
+    ndata: np.ndarray
+    status: np.ndarray
+    gradient: np.ndarray
+    covar: np.ndarray | None
+    names: tuple[str, ...]
+    data: Data
+    reason: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the batch."""
+        return self.status.shape
+
+    @property
+    def success(self) -> np.ndarray:
+        """Which fits ended at a minimum: ndarray of bool, shape (...)."""
+        return np.isin(self.status, SUCCESSES)
+
+    def __len__(self) -> int:
+        return self.status.size if self.status.ndim != 1 else len(self.status)
+
+    def _index(self, index: Any) -> tuple[int, ...]:
+        """An index of one fit as a tuple of numbers."""
+        if isinstance(index, (int, np.integer)) and self.status.ndim != 1:
+            if not -self.status.size <= index < self.status.size:
+                raise IndexError(f"there are {self.status.size} fits, and no number {index}")
+            return tuple(int(k) for k in np.unravel_index(int(index) % self.status.size, self.shape))
+        full = index if isinstance(index, tuple) else (index,)
+        if len(full) != self.status.ndim or not all(isinstance(k, (int, np.integer)) for k in full):
+            raise IndexError(f"one fit of a batch of shape {self.shape} is asked for by its number, or by one number for each axis")
+        for k, size in zip(full, self.shape, strict=True):
+            if not -size <= k < size:
+                raise IndexError(f"the batch has the shape {self.shape}, and no fit {index}")
+        return tuple(int(k) % size for k, size in zip(full, self.shape, strict=True))
+
+    def __getitem__(self, index: Any) -> FitResult:
+        """One fit as a result of its own, by its number (in C order) or its place."""
+        return single(self, self._index(index))
+
+    def __iter__(self) -> Iterator[FitResult]:
+        return (self[k] for k in range(self.status.size))
+
+    def best_fit(self, index: Any = 0) -> np.ndarray:
+        """The model's curve of one fit at its points, ndarray (n)."""
+        place = self._index(index) if self.shape else ()
+        if not self.data.x:
+            raise InputError("the independent variables are not there: they are saved with a result only where all fits share them")
+        x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
+        return self.data.formula(**x, **{name: self.values[name][place] for name in self.data.formula.names})
+
+    def summary(self) -> str:
+        """Counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
+        lines = [f"{self.status.size} fits of {self.data.formula!r}"]
+        counts = np.bincount(self.status.reshape(-1), minlength=len(FitStatus))
+        lines += [f"  {counts[status]:>10}  {status.prose}" for status in FitStatus if counts[status]]
+        if self.reason:
+            lines.append(f"  not compiled: {self.reason}")
+        good = self.success
+        if np.any(good):
+            heads = [f"{q:.0%}" for q in QUANTILES]
+            lines.append(f"  {'':<12}{''.join(f'{head:>13}' for head in heads)}{'stderr 50%':>13}")
+            for name in self.values:
+                found = np.quantile(self.values[name][good], QUANTILES)
+                error = np.nanmedian(self.stderr[name][good]) if np.any(np.isfinite(self.stderr[name][good])) else np.nan
+                lines.append(f"  {name:<12}{''.join(f'{value:>13.6g}' for value in found)}{error:>13.4g}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        done = int(np.count_nonzero(self.success))
+        return f"<BatchResult of {self.status.size} fits, shape {self.shape}, {done} successful, parameters {', '.join(self.values)}>"
+
+    def to_dict(self) -> dict[str, np.ndarray]:
+        """All arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""
+        found = dict(self.values)
+        found |= {f"{name}_stderr": error for name, error in self.stderr.items()}
+        found |= {name: getattr(self, name) for name in STATISTICS}
+        return found | ({} if self.covar is None else {"covar": self.covar})
+
+    def save(self, file: str | Path) -> None:
+        """Write to a ``.npz`` file, without the data that were fitted.
+
+        Parameters
+        ----------
+        file : str or Path
+        """
+        formula = self.data.formula
+        head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
+                "parameters": list(self.values), "reason": self.reason, "method": self.data.method,
+                "shared": all(array.ndim == 1 for array in self.data.x)}
+        arrays = {f"value:{name}": array for name, array in self.values.items()}
+        arrays |= {f"stderr:{name}": array for name, array in self.stderr.items()}
+        arrays |= {name: getattr(self, name) for name in STATISTICS}
+        if head["shared"]:
+            arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
+        if self.covar is not None:
+            arrays["covar"] = self.covar
+        np.savez(file, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, file: str | Path, formula: Formula | None = None) -> BatchResult:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        file : str or Path
+        formula : Formula, optional
+            The formula, where it was a Python function: a file holds only texts.
+
+        Returns
+        -------
+        BatchResult
+            Without the data that were fitted; `best_fit` works where all fits share the independent variables.
+        """
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        head = json.loads(str(arrays["head"]))
+        independent = tuple(head["independent"])
+        if formula is None:
+            if not head["text"]:
+                raise InputError(f"{file} was saved from a Python function: give it again, BatchResult.load(file, formula=Formula(func))")
+            formula = Formula(head["text"], independent)
+        data = Data(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"])
+        return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
+                   Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
+                   **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,
+                   reason=head["reason"])
+
+
+STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")
+
+
+def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
+    """One fit of a batch as a result of its own."""
+    status = FitStatus(int(batch.status[place]))
+    errors = {name: float(error[place]) for name, error in batch.stderr.items()}
+    values = {name: float(value[place]) for name, value in batch.values.items()}
+    params = _parameters(batch, values)
+    covar = None if batch.covar is None else batch.covar[place]
+    deviations = np.array([errors[name] for name in batch.names])
+    correlations: dict[str, dict[str, float]] = {}
+    if covar is not None:
+        with np.errstate(all="ignore"):
+            rows = (covar / deviations[:, None] / deviations).tolist()
+        for name, row in zip(batch.names, rows, strict=True):
+            found = {other: r for other, r in zip(batch.names, row, strict=True) if other != name and r == r}
+            if found or len(rows) == 1:
+                correlations[name] = found
+    start = {name: batch.data.start.get(name, np.nan) for name in batch.names}
+    init = {name: float(value[place] if np.ndim(value) else value) for name, value in start.items()}
+    params.settle(values, {name: error if error == error else None for name, error in errors.items()}, correlations,
+                  {name: init.get(name, value) for name, value in values.items()})
+    residual = np.array([])
+    if batch.data.y is not None:
+        residual = batch.best_fit(place) - np.asarray(batch.data.y[place], float)
+        if batch.data.weights is not None:
+            weights = np.asarray(batch.data.row(batch.data.weights, place), float)
+            residual = residual / weights if batch.data.inverted else residual * weights
+        residual = residual[np.isfinite(residual)]
+    return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
+                     message=f"{status.prose}.", ier=IER.get(status, 0), lmdif_message=status.prose, nfev=int(batch.nfev[place]),
+                     var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])
+
+
+def _parameters(batch: BatchResult, values: dict[str, float]) -> Parameters:
+    """The Parameters of one fit: those of the call copied, or plain ones."""
+    if batch.data.parameters is not None:
+        return batch.data.parameters.copy()
+    params = Parameters()
+    for name, value in values.items():
+        params.add(name, value, name in batch.names)
+    return params

@@ -1,0 +1,275 @@
+"""SciPy's `curve_fit`, its call and what it returns, on gslfit's engine.
+
+Where the function is a formula, or traces to one, its program runs; else the function is called, and GSL's solver does the rest.
+"""
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves.fit import fit
+from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.formula.formula import Formula
+from gslfit.formula.trace import signature
+from gslfit.parameters.collection import Parameters
+
+OPTIONS = {"maxfev": "max_nfev", "max_nfev": "max_nfev", "ftol": "ftol", "xtol": "xtol", "gtol": "gtol"}
+IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_options", "diff_step", "verbose", "col_deriv", "jac_sparsity"))
+
+
+def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None,
+              absolute_sigma: bool = False, check_finite: bool | None = None, bounds: Any = (-np.inf, np.inf),
+              method: str | None = None, jac: Any = None, *, full_output: bool = False, nan_policy: str | None = None,
+              **kwargs: Any) -> tuple:
+    """Fit a function to data: the call and the return values of `scipy.optimize.curve_fit`.
+
+    Parameters
+    ----------
+    f : callable, Formula or str
+        ``f(x, a, b, ...)``.
+    xdata : array_like, shape (n,) or (k, n)
+        The independent variable, or k of them, which `f` then takes as one array.
+    ydata : array_like, shape (n,)
+        The data.
+    p0 : array_like, shape (p,), optional
+        Start values; 1 for each, or the middle of its bounds, if not given.
+    sigma : float or array_like, shape (n,) or (n, n), optional
+        Standard deviations of the data, or their covariance.
+    absolute_sigma : bool
+        Whether `sigma` is to be believed; else the covariance of the parameters is scaled by the reduced chi-square.
+    check_finite : bool, optional
+        Raise for a NaN or an infinity in the data; True unless `nan_policy` is given.
+    bounds : tuple of array_like, or scipy.optimize.Bounds
+        Lowest and highest values.
+    method : {"lm", "trf", "dogbox"}, optional
+        Accepted; the engine is gslfit's.
+    jac : callable or str, optional
+        ``jac(x, a, b, ...)``, shape (n, p): called where `f` has no program. Where it has one, that one's own derivatives are exact, and
+        `jac` is not called. A name of SciPy's differences is accepted.
+    full_output : bool
+        Return ``infodict``, ``mesg`` and ``ier`` too.
+    nan_policy : {"raise", "omit"}, optional
+    **kwargs
+        ``maxfev``, ``ftol``, ``xtol``, ``gtol``.
+
+    Returns
+    -------
+    popt : ndarray, shape (p,)
+    pcov : ndarray, shape (p, p)
+        Infinite where it can't be had, with a warning.
+    infodict : dict
+        ``nfev`` and ``fvec``, if `full_output`.
+    mesg : str
+        If `full_output`.
+    ier : int
+        If `full_output`: 1 to 4 for success.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no minimum; a RuntimeError, as SciPy's.
+    InputError
+        If arguments don't fit; a ValueError, as SciPy's.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 5, 40)
+    >>> popt, pcov = curve_fit(lambda t, a, tau: a*np.exp(-t/tau), t, 2*np.exp(-t/1.5))
+    >>> popt.round(6)
+    array([2. , 1.5])
+    """
+    options = _options(kwargs)
+    y = np.ravel(np.asarray(ydata, float))
+    x = np.asarray(xdata, float)
+    good = _finite(x, y, check_finite, nan_policy)
+    formula, variables = _formula(f, x, p0)
+    names = formula.names
+    low, high = _bounds(bounds, len(names))
+    start = _start(p0, low, high, names)
+    if len(names) > y.size:
+        raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points is to be at least that")
+    params = Parameters()
+    for name, value, least, most in zip(names, start, low, high, strict=True):
+        params.add(name, value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
+    deviations, whiten = _sigma(sigma, y.size)
+    given = jac if callable(jac) and not formula.native else None
+    if whiten is None and given is None:
+        x_parts = {name: part[good] for name, part in zip(formula.independent, variables, strict=True)}
+        yerr = None if deviations is None else np.broadcast_to(deviations, y.shape)[good]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # SciPy's curve_fit calls the function always, and nobody is told
+            result = fit(formula, y[good], params, x=x_parts, yerr=yerr, nan_policy="raise", scale_covar=not absolute_sigma, **options)
+    else:
+        if whiten is None:
+            y, x, variables = y[good], x[..., good], [part[good] for part in variables]
+            deviations = None if deviations is None else np.broadcast_to(deviations, good.shape)[good]
+        result = _by_calls(formula, variables, y, params, _weigh(deviations, whiten), None if given is None else partial(given, x),
+                           absolute_sigma, options)
+    return _returned(result, names, full_output)
+
+
+def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """SciPy's options by gslfit's names."""
+    found = {}
+    for name, value in kwargs.items():
+        if name in OPTIONS:
+            if value is not None and (value or name not in ("maxfev", "max_nfev")):
+                found[OPTIONS[name]] = value
+        elif name == "loss" and value != "linear":
+            raise InputError(f"loss={value!r}: only least squares are here, loss='linear'")
+        elif name not in IGNORED and name not in ("loss", "args"):
+            raise InputTypeError(f"curve_fit has no option {name!r}")
+    return found
+
+
+def _finite(x: np.ndarray, y: np.ndarray, check_finite: bool | None, nan_policy: str | None) -> np.ndarray:
+    """Which points take part; NonFiniteError for one that isn't finite, if that is asked for."""
+    if nan_policy not in (None, "raise", "omit"):
+        raise InputError(f"nan_policy={nan_policy!r} is neither 'raise' nor 'omit'")
+    if y.size == 0:
+        raise InputError("ydata is empty")
+    if x.shape[-1:] != y.shape:
+        raise InputError(f"xdata has the shape {x.shape} and ydata {y.shape}: the last axis of both is to hold the points")
+    good = np.isfinite(y) & np.isfinite(x.reshape(-1, y.size)).all(axis=0)
+    if nan_policy == "omit":
+        return good
+    if (check_finite is None or check_finite or nan_policy == "raise") and not good.all():
+        first = int(np.argmin(good))
+        which = "ydata" if not np.isfinite(y[first]) else "xdata"
+        raise NonFiniteError(f"{which} is not finite at point {first}; nan_policy='omit' leaves such points out")
+    return np.ones_like(good)
+
+
+def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> tuple[Formula, list[np.ndarray]]:
+    """The formula of a function, and the independent variables that it takes."""
+    if isinstance(f, str):
+        f = Formula(f)
+    if isinstance(f, Formula):
+        rows = list(x) if x.ndim == 2 else [x]
+        if len(rows) != len(f.independent):
+            raise InputError(f"{f!r} has {len(f.independent)} independent variables, and xdata {len(rows)} rows")
+        return f, rows
+    if not callable(f):
+        raise InputTypeError(f"f is {type(f).__name__}, not a function, Formula or text")
+    names = None
+    if any(argument.kind is argument.VAR_POSITIONAL for argument in inspect.signature(f).parameters.values()):
+        if p0 is None:
+            raise InputError("the number of parameters of a function of *args is not known: give p0")
+        names = tuple(f"p{k}" for k in range(np.size(p0)))
+    if x.ndim == 1:
+        return Formula(f, names=names), [x]
+    return _of_rows(f, len(x), names), list(x)
+
+
+def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -> Formula:
+    """The formula of a function that takes all independent variables as one array, a row each."""
+    form = signature(f, None, names)
+    rows = tuple(f"x{k}" for k in range(count)) if not {f"x{k}" for k in range(count)} & set(form.names) else \
+        tuple(f"row_{k}" for k in range(count))
+
+    def of_rows(*args: Any) -> Any:
+        given = args[:count]
+        whole = np.array(given) if all(isinstance(row, np.ndarray) for row in given) else given
+        return f(whole, *args[count:], **form.options)
+
+    of_rows.__name__ = getattr(f, "__name__", "f")
+    of_rows.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in (*rows, *form.names)])
+    return Formula(of_rows, rows)
+
+
+def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest values, each (p)."""
+    pair = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
+    try:
+        low, high = (np.broadcast_to(np.asarray(limit, float), (p,)) for limit in pair)
+    except (TypeError, ValueError):
+        raise InputError(f"bounds are to be two of {p} numbers each: (lowest, highest)") from None
+    if np.any(low >= high):
+        raise InputError(f"each lower bound is to be below the upper one: {low} and {high}")
+    return low, high
+
+
+def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Start values: those given, or SciPy's."""
+    if p0 is not None:
+        start = np.atleast_1d(np.asarray(p0, float))
+        if start.shape != (len(names),):
+            raise InputError(f"p0 has the shape {start.shape}, and the function {len(names)} parameters: {', '.join(names)}")
+        outside = np.flatnonzero((start < low) | (start > high))
+        if outside.size:
+            raise InputError(f"p0 is outside the bounds: {names[outside[0]]} = {start[outside[0]]!r}")
+        return start
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(low) & np.isfinite(high), .5 * (low + high),
+                        np.where(np.isfinite(low), low + 1, np.where(np.isfinite(high), high - 1, 1.0)))
+
+
+def _sigma(sigma: Any, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Standard deviations, or the Cholesky factor of a covariance."""
+    if sigma is None:
+        return None, None
+    array = np.asarray(sigma, float)
+    if array.shape in ((), (1,), (n,)):
+        return array, None
+    if array.shape != (n, n):
+        raise InputError(f"sigma has the shape {array.shape}: a number, ({n},) or ({n}, {n}) is needed")
+    try:
+        return None, np.linalg.cholesky(array)
+    except np.linalg.LinAlgError:
+        raise InputError("sigma is to be a covariance, positive definite") from None
+
+
+def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
+    if factor is not None:
+        from scipy.linalg import solve_triangular
+        return lambda array: solve_triangular(factor, array, lower=True)
+    return lambda array: array if deviations is None else (array.T / deviations).T
+
+
+def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, params: Parameters, weigh: Callable[[np.ndarray], np.ndarray],
+              jac: Callable[..., Any] | None, absolute: bool, options: dict[str, Any]) -> Any:
+    """The fit of a function that is called, with the caller's derivatives, or of one with correlated errors."""
+    from gslfit.minimizer.minimizer import Minimizer
+
+    points = dict(zip(formula.independent, variables, strict=True))
+
+    def values(p: Parameters) -> dict[str, Any]:
+        return {**points, **{name: p[name].value for name in formula.names}}
+
+    def residual(p: Parameters) -> np.ndarray:
+        return weigh(formula(**values(p)) - y)
+
+    def slopes(p: Parameters) -> np.ndarray:
+        if jac is None:
+            return weigh(formula.jacobian(**values(p)))
+        found = np.asarray(jac(*(p[name].value for name in formula.names)), float)
+        if found.shape != (y.size, len(formula.names)):
+            raise InputError(f"jac returned the shape {found.shape}, and {(y.size, len(formula.names))} is needed: a row for each point")
+        return weigh(found)
+
+    named = {"maxfev" if name == "max_nfev" else name: value for name, value in options.items()}
+    minimizer = Minimizer(residual, params)
+    exact = {"Dfun": slopes} if formula.native or jac is not None else {}
+    minimizer.leastsq(scale_covar=not absolute, **named, **exact)
+    return minimizer.result
+
+
+def _returned(result: Any, names: tuple[str, ...], full_output: bool) -> tuple:
+    """What SciPy's curve_fit returns."""
+    if not result.success:
+        raise ConvergenceError(f"Optimal parameters not found: {result.message}")
+    popt = np.array([result.params[name].value for name in names])
+    pcov = result.covar
+    if pcov is None or not np.all(np.isfinite(pcov)):
+        warnings.warn(f"Covariance of the parameters could not be estimated: {result.message}", FitWarning, stacklevel=3)
+        pcov = np.full((len(names), len(names)), np.inf)
+    if not full_output:
+        return popt, pcov
+    return popt, pcov, {"nfev": result.nfev, "fvec": result.residual}, result.message, result.ier

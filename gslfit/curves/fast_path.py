@@ -1,0 +1,124 @@
+"""A fit of one small curve without objects: what depends on the model alone is prepared once, what is asked of a result is made then.
+
+A `Plan` holds the program with the parameters' expressions and fixed values folded in, and their bounds. `run` hands arrays to the lanes
+and to their polish; in any doubt it says so, and the caller takes the long way.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves._batch import run
+from gslfit.curves._polish import polish
+from gslfit.curves.batch_result import SUCCESSES
+from gslfit.curves.fit import CONVERGED, _result, bounds_of
+from gslfit.curves.fit_batch import Job
+from gslfit.errors import ExpressionError, InputError
+from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import fold
+from gslfit.minimizer.result import FitResult
+from gslfit.parameters.collection import Parameters
+
+GOOD = frozenset(int(status) for status in SUCCESSES)
+MOST = 20_000          # numbers of a Jacobian; larger fits have other needs
+
+
+class Plan:
+    """A formula with the parameters' roles folded in, and their start values.
+
+    Parameters
+    ----------
+    formula : Formula
+        A native one.
+    params : Parameters
+        Kept, and not to be changed afterwards.
+
+    Raises
+    ------
+    ExpressionError, InputError
+        As `gslfit.formula.parametrize.fold`.
+    """
+
+    def __init__(self, formula: Formula, params: Parameters):
+        self.formula, self.params = formula, params
+        self.folded = fold(formula, params)
+        self.names = self.folded.names
+        self.program = self.folded.program
+        self.values = {name: par.value for name, par in params.items() if par.expr is None}
+        self.fixed = frozenset(name for name, par in params.items() if par.expr is None and not par.vary)
+        self.max_nfev = 100*(len(self.names) + 1)
+
+
+class Quick:
+    """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
+
+    __slots__ = ("covariance", "inputs", "nfev", "plan", "residual", "scale_covar", "start", "v", "values")
+
+    def __init__(self, plan: Plan, values: Mapping[str, float], start: list[float], v: np.ndarray, residual: np.ndarray,
+                 covariance: np.ndarray, nfev: int, scale_covar: bool):
+        self.plan, self.values, self.start, self.v = plan, values, start, v
+        self.residual, self.covariance, self.nfev, self.scale_covar = residual, covariance, nfev, scale_covar
+
+    def result(self, owner: Any) -> FitResult:
+        """The FitResult; `owner` is the ModelResult."""
+        plan = self.plan
+        start = {name: np.asarray(value) for name, value in self.values.items()}
+        job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
+        found = _result(job, plan.folded, self.v, self.residual.copy(), self.covariance, self.start,
+                        self.nfev, True, CONVERGED, self.scale_covar)
+        np.negative(found.residual, out=found.residual)     # lmfit's sign: data - model
+        found.method = owner.method
+        return found
+
+
+def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
+              scale_covar: bool) -> Quick | None:
+    """Fit one curve.
+
+    Parameters
+    ----------
+    plan : Plan
+    values : mapping of str to float
+        Start values of all parameters without expression.
+    y : ndarray of float64, shape (n,)
+    x : list of ndarray of float64, shape (n,)
+    weights : ndarray of float64, shape (n,), or None
+    scale_covar : bool
+
+    Returns
+    -------
+    Quick, or None
+        None in any doubt: a start outside its bounds, no convergence, a flat.
+    """
+    names = plan.names
+    p, n = len(names), len(y)
+    start = [values[name] for name in names]
+    if n <= p or n*p > MOST or not all(value is not None and math.isfinite(value) for value in start):
+        return None
+    v = np.array(start)
+    folded = plan.folded
+    if not folded.holds(v):
+        return None
+    inputs = np.array([values[name] for name in folded.inputs], float) if folded.inputs else None
+    covariance, numbers, counts, status = np.empty((1, p, p)), np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    run(plan.program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
+        inputs=() if inputs is None else list(inputs), max_nfev=plan.max_nfev, covariance=covariance, gradient=numbers[1],
+        **bounds_of(folded, v))
+    if status.item() not in GOOD:
+        return None
+    residual = np.empty(n)
+    good, whole, _, _, more = polish(plan.program, v, x, y, weights, inputs, residual)
+    if not good or not folded.holds(v):
+        return None
+    return Quick(plan, values, start, v, residual, whole, counts.item(0) + more, scale_covar)
+
+
+def plan_of(formula: Formula, params: Parameters) -> Plan | None:
+    """A plan, or None where an expression can't be part of a program."""
+    try:
+        return Plan(formula, params)
+    except (ExpressionError, InputError):
+        return None

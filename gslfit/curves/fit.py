@@ -1,0 +1,248 @@
+"""`fit`: one formula and one curve, to the last digit.
+
+The lanes fit it in microseconds. Then Gauss-Newton steps by QR (`gslfit.curves._polish`) take it down to rounding, and say whether the
+lanes' answer was one. Where it was not, `minimize` fits it again from the start, by GSL's solvers with the program's exact derivatives, and
+has the last word: it looks for a parameter that lost its effect, tries other methods, and says in words what it found.
+"""
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from math import isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves._batch import run
+from gslfit.curves._polish import polish
+from gslfit.curves.batch_result import SUCCESSES, FitStatus
+from gslfit.curves.fit_batch import Job, count_threads, outside_of, prepare, template, weights_of
+from gslfit.errors import FitWarning, InputError, NonFiniteError
+from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import Folded
+from gslfit.formula.program_residual import native_residual
+from gslfit.minimizer.minimizer import Minimizer
+from gslfit.minimizer.result import FitResult
+from gslfit.parameters.collection import Parameters
+
+GOOD = frozenset(int(status) for status in SUCCESSES)
+LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
+CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
+
+
+def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
+        weights: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8,
+        gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
+        scale_covar: bool = True, **start_or_independent: Any) -> FitResult:
+    """Fit a formula to one curve.
+
+    Parameters
+    ----------
+    formula : Formula, str or callable
+        A formula's text, a function of NumPy operations, or a `Formula`.
+    y : array_like, shape (n,)
+        The data.
+    params : Parameters, optional
+        Start values, bounds, expressions, and what is fixed; it is left as it is. Without it every parameter varies freely.
+    x : array_like, shape (n,), or mapping of str to such
+        The independent variable, or several.
+    yerr, weights : array_like, shape () or (n,), optional
+        Standard deviations of the data, or what multiplies model - data.
+    start : mapping of str to float, optional
+        Start values, over those of `params`.
+    method : {"auto", "lanes", "lmsder", "lmder", "trust"}
+        "auto" polishes what the lanes found, and fits again by GSL's solvers what they left in doubt; the others are used alone.
+    xtol, ftol, gtol : float
+        As `fit_batch` has them; `minimize`, which fits what the lanes leave in doubt, takes them as its own.
+    max_nfev : int, optional
+        Most evaluations of the model.
+    nan_policy : {"raise", "omit"}
+        What a NaN or an infinity among the data does.
+    threads : int, optional
+        How many threads a long curve takes; all cores, if not given.
+    scale_covar : bool
+        Multiply the covariance by the reduced chi-square.
+    **start_or_independent
+        Start values by name, and independent variables by name.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    InputError
+        If shapes or names don't fit; the message names them.
+    NonFiniteError
+        If a number is NaN or infinite, and `nan_policy` doesn't allow that.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 5, 40)
+    >>> result = fit("A*exp(-t/tau)", 2*np.exp(-t/1.5), t=t, A=1.0, tau=1.0)
+    >>> round(result.params["tau"].value, 12)
+    1.5
+    """
+    data = np.asarray(y)
+    if data.ndim != 1:
+        raise InputError(f"y has the shape {data.shape}: fit takes one curve (n,), fit_batch many")
+    job, xs, factors, options = prepare(formula, data, params, x, yerr, weights, start, method, xtol, ftol, gtol, max_nfev, nan_policy,
+                                        start_or_independent)
+    curve = _Curve(job, data, xs, weights_of(factors), nan_policy)
+    if job.folded is None:
+        warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
+        return _by_minimize(job, curve, options, scale_covar)
+    if method == "auto" and len(curve.y) < len(job.names):
+        raise InputError(f"{len(curve.y)} points can't determine {len(job.names)} parameters ({', '.join(job.names)})")
+    return _by_lanes(job, job.folded, curve, options, threads, scale_covar)
+
+
+class _Curve:
+    """One curve's numbers as the engine wants them, points that are not finite left out or refused."""
+
+    def __init__(self, job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], weights: np.ndarray | None, nan_policy: str):
+        self.y = np.ascontiguousarray(y, float)
+        self.x = [np.ascontiguousarray(array, float) for array in xs]
+        self.weights = None if weights is None else np.ascontiguousarray(weights, float)
+        # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
+        if all(isfinite(array.dot(array)) for array in (self.y, *self.x, *(() if self.weights is None else (self.weights,)))):
+            return
+        named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
+        if self.weights is not None:
+            named.append(("weights", self.weights))
+        good = np.isfinite(self.y)
+        for _, array in named[1:]:
+            good &= np.isfinite(array)
+        if good.all():
+            return
+        if nan_policy != "omit":
+            first = int(np.argmin(good))
+            name, array = next((name, array) for name, array in named if not np.isfinite(array[first]))
+            raise NonFiniteError(f"{name}[{first}] is {array[first]}, and {np.count_nonzero(~good)} of {good.size} points are not finite: "
+                                 "nan_policy='omit' leaves them out")
+        self.y, self.x = self.y[good], [array[good] for array in self.x]
+        self.weights = None if self.weights is None else self.weights[good]
+
+
+def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
+    """Fit by the engine, polish, and ask `minimize` in doubt."""
+    p, n = len(folded.names), len(curve.y)
+    start = [float(job.start[name]) for name in folded.names]
+    inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
+    v, covariance, numbers = np.array(start), np.empty((1, p, p)), np.empty((2, 1))
+    counts, status = np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    program, method = folded.program, options["method"]
+    run(program, curve.y[None], curve.x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
+        inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
+        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
+        gradient=numbers[1], **checked(folded, v))
+    evaluations, good, whole = counts.item(0), status.item() in GOOD, covariance[0]
+    if method != "auto":
+        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
+        residual = residual if curve.weights is None else residual * curve.weights
+        message = FitStatus(int(status[0])).prose
+        return _result(job, folded, v, residual, whole, start, evaluations, good, message, scale_covar)
+    if good and n * p > LONG:
+        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
+        residual = residual if curve.weights is None else residual * curve.weights
+        return _result(job, folded, v, residual, whole, start, evaluations, True, "lanes: converged.", scale_covar)
+    if good and n > p:
+        residual = np.empty_like(curve.y)
+        good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
+        evaluations += more
+    if not good or n <= p or not folded.holds(v):
+        return _by_minimize(job, curve, options, scale_covar)
+    return _result(job, folded, v, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
+
+
+def checked(folded: Folded, start: np.ndarray) -> dict[str, Any]:
+    """What `bounds_of` gives, for starts that may lie outside their bounds: then they are named."""
+    if not folded.holds(start):
+        for name, value in zip(folded.names, start, strict=True):
+            folded.check(name, value)
+    return bounds_of(folded, start)
+
+
+def bounds_of(folded: Folded, start: np.ndarray) -> dict[str, Any]:
+    """What `run` is to know of the bounds of one fit; nothing where there are none."""
+    if not folded.bounded:
+        return {}
+    tied = len(folded.dependent_names)
+    return {"outside": outside_of(folded), "start": list(start), "scaled": False,
+            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
+
+
+def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, covariance: np.ndarray, start: list[float],
+            evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
+    """The result of a fit by the engine."""
+    names, p = folded.names, len(folded.names)
+    if scale_covar:
+        n = len(residual)
+        covariance = covariance * (float(residual @ residual) / (n - p) if n > p else nan)
+    errors = [sqrt(variance) if variance >= 0 else nan for variance in covariance.diagonal().tolist()]
+    params = _with_values(job, folded, values.tolist(), errors, covariance, start)
+    return FitResult(params=params, method="fit", success=bool(good), errorbars=all(map(isfinite, errors)), message=message,
+                     ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,
+                     covar=covariance, init_vals=start)
+
+
+class _Spread:
+    """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
+
+    def __init__(self, names: tuple[str, ...], errors: list[float], tied: dict[str, float], covariance: np.ndarray):
+        self.errors, self.covariance = dict(zip(names, errors, strict=True)), covariance
+        self.tied = tied
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
+        own = self.errors.get(name)
+        if own is None:
+            return self.tied.get(name, 0.0), None
+        row = self.covariance[list(self.errors).index(name)].tolist()
+        found = {other: c / own / error for (other, error), c in zip(self.errors.items(), row, strict=True) if error * own != 0}
+        return (own if own == own else None), {other: r for other, r in found.items() if other != name and r == r}
+
+
+def _with_values(job: Job, folded: Folded, values: list[float], errors: list[float], covariance: np.ndarray,
+                 start: list[float]) -> Parameters:
+    """Parameters with the fit's outcome."""
+    names = folded.names
+    params = template(job).copy()
+    found = dict(zip(names, values, strict=True))
+    everything: dict[str, Any] = found
+    tied: dict[str, float] = {}
+    if len(params) > len(names):
+        known = {*names, *folded.dependent_names}
+        everything = {name: float(job.start[name]) for name in params if name not in known} | found
+    if folded.dependent_names:
+        for name, value, row in zip(folded.dependent_names, *folded.dependent(everything), strict=True):
+            slope = np.array(row, float)
+            used = np.flatnonzero(slope)
+            everything[name] = float(value)
+            tied[name] = float(np.sqrt(max(slope[used] @ covariance[np.ix_(used, used)] @ slope[used], 0.0)))
+    params.conclude(everything, everything | dict(zip(names, start, strict=True)), _Spread(names, errors, tied, covariance))
+    return params
+
+
+def _by_minimize(job: Job, curve: _Curve, options: dict[str, Any], scale_covar: bool) -> FitResult:
+    """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
+    params = template(job).copy()
+    for name, value in job.start.items():
+        if params[name].expr is None:
+            params[name].value = float(value)
+    formula = job.formula
+
+    def residual(p: Parameters) -> np.ndarray:
+        found = formula(*curve.x, **{name: p[name].value for name in formula.names}) - curve.y
+        return found if curve.weights is None else found * curve.weights
+
+    how = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
+    if options["limited"]:
+        how["maxfev"] = options["max_nfev"]
+    function: Any = residual
+    if job.folded is not None:
+        function, how["Dfun"] = native_residual(formula, params, curve.x, curve.y, curve.weights)
+    minimizer = Minimizer(function, params)
+    minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how)
+    assert minimizer.result is not None
+    return minimizer.result

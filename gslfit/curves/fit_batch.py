@@ -1,0 +1,495 @@
+"""`fit_batch`: one formula, millions of curves.
+
+Here is what a call means: shapes, start values, weights, and what becomes of the numbers. The fits themselves run in
+`gslfit.curves._batch`, in SIMD lanes and without the GIL; what they are given goes there in slices, so that a batch of any size needs
+little memory beside its input and its result.
+"""
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.constraints.grammar import close
+from gslfit.curves._batch import KINDS, Outside, run
+from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data
+from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import Folded, fold
+from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
+from gslfit.parameters.collection import Parameters
+
+METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
+NAN_POLICIES = ("mark", "omit", "raise")
+SLICE = 1_000_000  # numbers of a temporary array
+
+FormulaLike = Formula | str | Callable[..., Any]
+
+
+def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None, weights: Any = None,
+              start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
+              max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None, progress: Any = False,
+              covar: bool = False, scale_covar: bool = True, **start_or_independent: Any) -> BatchResult:
+    """Fit a formula to many curves.
+
+    Parameters
+    ----------
+    formula : Formula, str or callable
+        A formula's text, a function of NumPy operations, or a `Formula`.
+    y : array_like, shape (..., n)
+        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice.
+    params : Parameters, optional
+        Start values, bounds, expressions, and what is fixed. Without it every parameter of the formula varies freely.
+    x : array_like, shape (n,) or (..., n), or mapping of str to such
+        The independent variable, shared or per fit; a mapping for several. Other names than ``x`` may be keywords.
+    yerr : array_like, shape (), (n,) or (..., n), optional
+        Standard deviations of the data.
+    weights : array_like, shape (), (n,) or (..., n), optional
+        What multiplies model - data; ``1/yerr``.
+    start : mapping of str to array_like, shape () or (...), optional
+        Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit.
+    method : {"auto", "lanes", "lmsder", "lmder", "trust"}
+        "auto" refits by GSL's lmsder what the lanes leave in doubt; the others are used alone.
+    xtol, gtol : float
+        A fit is at its end when the step still to come is less than `xtol` of every parameter, or the cosine of the residual with every
+        column of the Jacobian is less than `gtol`; in the lanes, besides, only when the minimum is nearer than 0.3 times the largest
+        of the three tolerances, in standard errors: 3e-9, where a smaller one counts as 1e-8, and at most 1e-6.
+    ftol : float
+        Or when what chi-square can still fall by is less than ``ftol**2`` of the reduced chi-square: the minimum is `ftol` standard
+        errors away. (A relative decrease of chi-square itself would end a fit of n points while it is sqrt(n*ftol) of them away.) The
+        GSL solvers take ``ftol**2`` for the relative decrease of chi-square from step to step.
+    max_nfev : int, optional
+        Most evaluations of the model for one fit.
+    nan_policy : {"mark", "omit", "raise"}
+        A fit with a NaN or an infinity among its data gets the status "bad data"; or is fitted without those points; or is an error.
+    threads : int, optional
+        How many; all cores, if not given (but see OMP_NUM_THREADS and threadpoolctl).
+    progress : bool or callable
+        Show a bar (needs tqdm), or call it with the number of fits done.
+    covar : bool
+        Whether to keep the covariances, (..., p, p).
+    scale_covar : bool
+        Multiply covariances by the reduced chi-square.
+    **start_or_independent
+        Start values by name, and independent variables by name.
+
+    Returns
+    -------
+    BatchResult
+
+    Raises
+    ------
+    InputError
+        If shapes or names don't fit; the message names them.
+
+    Examples
+    --------
+    >>> t = np.linspace(0, 5, 40)
+    >>> curves = np.array([[2.0], [3.0]])*np.exp(-t/1.5)
+    >>> result = fit_batch("A*exp(-t/tau)", curves, t=t, A=1.0, tau=1.0)
+    >>> result.values["A"].round(6)
+    array([2., 3.])
+    """
+    data = np.asarray(y)
+    job, xs, factors, options = prepare(formula, data, params, x, yerr, weights, start, method, xtol, ftol, gtol, max_nfev, nan_policy,
+                                        start_or_independent)
+    shape = data.shape[:-1]
+    options.pop("limited")
+    if job.folded is None:
+        from gslfit.curves.python_fallback import fit_slowly
+        warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
+        blank = template(job)
+        own = {name: value for name, value in job.start.items() if blank[name].expr is None}
+        return fit_slowly(job.formula, data, xs, weights_of(factors), blank, own, covar=covar, scale_covar=scale_covar,
+                          reason=job.reason, **options)
+    with _Progress(progress, int(np.prod(shape))) as report:
+        return _run(job, data, xs, factors, options, count_threads(threads, data.size), report, covar, scale_covar)
+
+
+def prepare(formula: FormulaLike, data: np.ndarray, params: Parameters | None, x: Any, yerr: Any, weights: Any,
+            start: Mapping[str, Any] | None, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None, nan_policy: str,
+            keywords: Mapping[str, Any]) -> tuple[Job, tuple[np.ndarray, ...], tuple[np.ndarray, bool] | None, dict[str, Any]]:
+    """What a call of `fit` or `fit_batch` means: its job, independent variables, factors of the residuals and options."""
+    _check_options(method, nan_policy, max_nfev, xtol, ftol, gtol)
+    if data.ndim == 0:
+        raise InputError("y has no axis: its last one is to hold the points")
+    if data.dtype.kind not in "buif":
+        raise InputTypeError(f"y is an array of {data.dtype}, and real numbers are needed")
+    shape, n = data.shape[:-1], data.shape[-1]
+    found, xs, given = _sort(formula, x, start, keywords, shape, n)
+    factors = _weights(yerr, weights, shape, n)
+    job = _job(found, params, given, shape)
+    most = max_nfev if max_nfev is not None else 100 * (len(job.names) + 1)
+    return job, xs, factors, {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
+                              "limited": max_nfev is not None}
+
+
+def weights_of(factors: tuple[np.ndarray, bool] | None) -> np.ndarray | None:
+    """What multiplies the residuals, from what was given."""
+    return None if factors is None else 1.0 / factors[0] if factors[1] else factors[0]
+
+
+class Job(NamedTuple):
+    """What is fitted: a program, or the reason why there is none; start values by name."""
+
+    formula: Formula
+    parameters: Parameters | None
+    folded: Folded | None
+    reason: str
+    names: tuple[str, ...]
+    start: dict[str, np.ndarray]
+
+
+OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def _check_options(method: str, nan_policy: str, max_nfev: int | None, xtol: float, ftol: float, gtol: float) -> None:
+    """Raise InputError for an option that is none."""
+    for name, value, known in (("method", method, METHODS), ("nan_policy", nan_policy, NAN_POLICIES)):
+        if value not in known:
+            raise InputError(f"{name}={value!r} is not one of {', '.join(known)}"
+                             f"; if {name!r} is a parameter of the formula, its start goes into start={{{name!r}: ...}}")
+    for name, number in (("xtol", xtol), ("ftol", ftol), ("gtol", gtol)):
+        if not number >= 0:
+            raise InputError(f"{name}={number!r} is not a number of at least 0")
+    if max_nfev is not None and max_nfev < 1:
+        raise InputError(f"max_nfev={max_nfev!r} is not at least 1")
+
+
+_first_trace = lru_cache(maxsize=128)(Formula)
+
+
+def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
+    """The formula of a function, traced once, and again when what the function reads has changed."""
+    try:
+        formula = _first_trace(func, independent)
+    except TypeError:  # a callable without a hash
+        return Formula(func, independent)
+    return formula if formula.holds() else Formula(func, independent)
+
+
+@lru_cache(maxsize=256)
+def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
+    """The formula of a text, compiled once."""
+    return Formula(text, independent)
+
+
+def _sort(source: FormulaLike, x: Any, start: Mapping[str, Any] | None, keywords: Mapping[str, Any], shape: tuple[int, ...],
+          n: int) -> tuple[Formula, tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+    """The formula, its independent variables in order, and the start values by name."""
+    several = {name: np.asarray(value) for name, value in x.items()} if isinstance(x, Mapping) else {}
+    rest = {name: np.asarray(value) for name, value in keywords.items()}
+    if isinstance(source, Formula):
+        formula = source
+    elif isinstance(source, str):
+        formula = _of_text(source, tuple(several) or (("x",) if x is not None else _variables(rest, shape, n)))
+    else:
+        formula = _traced(source, tuple(several) or None)
+    if x is not None and not isinstance(x, Mapping):
+        if len(formula.independent) != 1:
+            raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "
+                             f"x={{{', '.join(f'{name!r}: ...' for name in formula.independent)}}}")
+        several = {formula.independent[0]: np.asarray(x)}
+    for name in formula.independent:
+        if name in rest:
+            if name in several:
+                raise InputError(f"{name!r} is given twice, in x and as a keyword")
+            several[name] = rest.pop(name)
+    if several.keys() != set(formula.independent):
+        strange = [name for name in several if name not in formula.independent]
+        absent = [name for name in formula.independent if name not in several]
+        raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
+                         f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
+    given = {name: np.asarray(value) for name, value in start.items()} if start else {}
+    twice = sorted(given.keys() & rest)
+    if twice:
+        raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
+    return formula, tuple(_variable(name, several[name], shape, n) for name in formula.independent), given | rest
+
+
+def _variables(keywords: Mapping[str, np.ndarray], shape: tuple[int, ...], n: int) -> tuple[str, ...]:
+    """Which keywords of a text formula are its independent variables: the arrays with an axis of the points."""
+    found = []
+    for name, array in keywords.items():
+        if array.ndim and array.shape in ((n,), (*shape, n)):
+            if array.shape == shape:
+                raise InputError(f"{name} has the shape {array.shape}, that of the points and that of the batch: is it an independent "
+                                 f"variable, x={{{name!r}: ...}}, or a start value, start={{{name!r}: ...}}?")
+            found.append(name)
+    if not found:
+        raise InputError("no independent variable is given: x=..., or a keyword with an array of the points")
+    return tuple(found)
+
+
+def _real(name: str, array: np.ndarray) -> np.ndarray:
+    """An array of real numbers, or InputTypeError."""
+    if array.dtype.kind not in "buif":
+        raise InputTypeError(f"{name} is an array of {array.dtype}, and real numbers are needed")
+    return array
+
+
+def _variable(name: str, array: np.ndarray, shape: tuple[int, ...], n: int) -> np.ndarray:
+    """An independent variable, (n,) or (..., n)."""
+    _real(name, array)
+    if array.ndim == 0:
+        array = np.full(n, float(array))
+    if array.shape == (n,):
+        return array
+    try:
+        return np.broadcast_to(array, (*shape, n))
+    except ValueError:
+        raise InputError(f"{name} has the shape {array.shape}, and y {(*shape, n)}: ({n},) or {(*shape, n)} is needed") from None
+
+
+def _weights(yerr: Any, weights: Any, shape: tuple[int, ...], n: int) -> tuple[np.ndarray, bool] | None:
+    """What multiplies the residuals, broadcast to the data, and whether it is to be inverted."""
+    if yerr is None and weights is None:
+        return None
+    if yerr is not None and weights is not None:
+        raise InputError("yerr and weights are both given: weights are 1/yerr, give one of them")
+    name, given = ("weights", weights) if yerr is None else ("yerr", yerr)
+    array = _real(name, np.asarray(given))
+    if array.ndim <= 1 and array.shape in ((), (1,), (n,)):
+        array = np.broadcast_to(array, (n,))
+    else:
+        try:
+            array = np.broadcast_to(array, (*shape, n))
+        except ValueError:
+            raise InputError(f"{name} has the shape {array.shape}, and y {(*shape, n)}") from None
+    if yerr is not None and array.size < SLICE:
+        _check_errors(array, 0)
+    return array, yerr is not None
+
+
+def _check_errors(errors: np.ndarray, first: int) -> None:
+    """Raise InputError for a standard deviation that is zero or negative."""
+    bad = errors <= 0
+    if np.any(bad):
+        place = np.argwhere(bad)[0]
+        where = f"yerr[{', '.join(str(int(k) + (first if axis == 0 and errors.ndim > 1 else 0)) for axis, k in enumerate(place))}]"
+        raise InputError(f"{where} is {errors[tuple(place)]!r}: standard deviations are to be above 0")
+
+
+def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.ndarray], shape: tuple[int, ...]) -> Job:
+    """Fold the parameters into the formula, and find the start values."""
+    if parameters is not None and not isinstance(parameters, Parameters):
+        raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
+    known = formula.names if parameters is None else tuple(parameters)
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
+                         f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *OPTIONS])}")
+    starts = dict(given)
+    for name, array in starts.items():
+        _real(name, array)
+        if array.ndim and array.shape != shape:
+            try:
+                starts[name] = np.broadcast_to(array, shape)
+            except ValueError:
+                raise InputError(f"the start of {name!r} has the shape {array.shape}, and the batch {shape}") from None
+    for name in known:
+        if name not in starts:
+            starts[name] = np.asarray(_start(name, formula, parameters, known))
+    per_fit: list[str] = []
+    if parameters is not None:
+        for name in given:
+            if parameters[name].expr is not None:
+                raise InputError(f"{name!r} has the expression {parameters[name].expr!r} and takes no start value")
+            if not parameters[name].vary:
+                per_fit.append(name)
+    if not formula.native:
+        return Job(formula, parameters, None, formula.reason, known, starts)
+    try:
+        folded = fold(formula, parameters, per_fit)
+    except ExpressionError as error:
+        return Job(formula, parameters, None, str(error), known, starts)
+    for name in (*folded.names, *per_fit):
+        if starts[name].ndim == 0 and not isfinite(starts[name]):
+            raise ParameterError(f"parameter {name!r} has the value {starts[name]}; give it a finite one")
+    return Job(formula, parameters, folded, "", folded.names, starts)
+
+
+def template(job: Job) -> Parameters:
+    """Parameters to copy for each fit."""
+    if job.parameters is not None:
+        return job.parameters
+    return _plain(job.formula.names)
+
+
+@lru_cache(maxsize=64)
+def _plain(names: tuple[str, ...]) -> Parameters:
+    """Parameters that vary freely, to be copied."""
+    made = Parameters()
+    for name in names:
+        made.add(name, 0.0)
+    return made
+
+
+def _start(name: str, formula: Formula, parameters: Parameters | None, known: tuple[str, ...]) -> float:
+    """The start value of a parameter for which the call has none."""
+    if parameters is not None:
+        value = parameters[name].value
+        if value is None:
+            raise ParameterError(f"parameter {name!r} has no value; give it one: params[{name!r}].value = ...")
+        return float(value)
+    if name in formula.defaults:
+        return formula.defaults[name]
+    if name in OPTIONS:
+        raise InputError(f"{name!r} is a parameter of {formula!r} and an option of this call: its start goes into start={{{name!r}: ...}}")
+    missing = [other for other in known if other not in formula.defaults]
+    raise InputError(f"no start value for {name!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(missing)})")
+
+
+def count_threads(threads: int | None, numbers: int) -> int:
+    """How many threads to run."""
+    if threads is not None:
+        if threads < 1:
+            raise InputError(f"threads={threads!r} is not at least 1")
+        return int(threads)
+    if numbers < 10_000:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if limit.strip().isdigit():
+        cores = min(cores, max(1, int(limit)))
+    if cores > 1 and numbers > 50_000 and "threadpoolctl" in sys.modules:
+        pools = [pool["num_threads"] for pool in sys.modules["threadpoolctl"].threadpool_info()]
+        cores = min([cores, *pools])
+    return cores
+
+
+class _Progress:
+    """What is told how many fits are done: nothing, a bar, or the caller's function."""
+
+    def __init__(self, wanted: Any, total: int):
+        self.bar: Any = None
+        self.function: Callable[[int], Any] | None = wanted if callable(wanted) else None
+        if wanted is True:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise InputError("progress=True shows a bar of tqdm, which is not installed; progress may also be a function") from None
+            bar = self.bar = tqdm(total=total, unit="fit")
+            self.function = lambda count: bar.update(count - bar.n)
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def beyond(self, done: int) -> Callable[[int], Any] | None:
+        """What a slice that begins after so many fits reports to."""
+        if self.function is None:
+            return None
+        function = self.function
+        return lambda count: function(done + count)
+
+
+def _run(job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], factors: tuple[np.ndarray, bool] | None, options: dict[str, Any],
+         threads: int, report: _Progress, covar: bool, scale_covar: bool) -> BatchResult:
+    """Fit slice by slice, and gather what comes out."""
+    folded = job.folded
+    assert folded is not None
+    lead, n = y.shape[:-1] or (1,), y.shape[-1]
+    out = _Arrays(job, folded, lead, covar)
+    curves = y if y.ndim > 1 else y[None]
+    weights, inverted = (None, False) if factors is None else factors
+    policy = options["nan_policy"]
+    looks = policy == "raise" or (inverted and weights is not None and weights.ndim > 1)
+    row = max(1, int(np.prod(lead[1:])))
+    size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
+    how = {name: options[name] for name in ("method", "xtol", "ftol", "gtol", "max_nfev")}
+    how |= {"errors": inverted, "omit": policy == "omit", "threads": threads, "scaled": scale_covar}
+    for name in folded.names:
+        folded.check(name, job.start[name])
+    outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
+    given = [_readable(job.start[name]) for name in folded.inputs]
+    for low in range(0, lead[0], size) if out.status.size else ():
+        here = slice(low, min(low + size, lead[0]))
+        rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
+        if own is not None and own.size and inverted and own.ndim > 1:
+            _check_errors(own, low)
+        if policy == "raise":
+            _look(rows, x, own, job.formula.independent, low)
+        run(folded.program, rows, x, weights=own, outside=outside, start=[array[here] if array.ndim else array for array in starts],
+            inputs=[array[here] if array.ndim else array for array in given], progress=report.beyond(low * row), **out.rows(here), **how)
+    data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"])
+    return out.result(y.shape[:-1], data)
+
+
+def _readable(array: np.ndarray) -> np.ndarray:
+    """An array of a type that the engine reads in place."""
+    return array if array.dtype.str[1:] in KINDS else np.asarray(array, float)
+
+
+def _slice(array: np.ndarray | None, here: slice) -> Any:
+    """Some fits' part of an array (n,), which all share, or (..., n)."""
+    if array is None:
+        return None
+    return _readable(array if array.ndim == 1 else array[here])
+
+
+def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | None, names: tuple[str, ...], first: int) -> None:
+    """Raise NonFiniteError naming the first number that is none."""
+    for name, array in (("y", rows), *zip(names, x, strict=True), ("weights", weights)):
+        if array is None or array.dtype.kind in "bui" or np.isfinite(array).all():
+            continue
+        place = np.argwhere(~np.isfinite(array))[0]
+        fit = f"fit {int(place[0]) + first}, " if array.ndim > 1 and len(rows) > 1 else ""
+        raise NonFiniteError(f"{name} is {array[tuple(place)]} at {fit}point {int(place[-1])}; nan_policy='omit' leaves such points out, "
+                             "'mark' marks the fit")
+
+
+@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
+def outside_of(folded: Folded) -> Outside:
+    """The bounds and expressions of a program with Parameters folded in, as the engine wants them."""
+    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
+
+
+class _Arrays:
+    """The arrays of a result, filled slice by slice."""
+
+    def __init__(self, job: Job, folded: Folded, lead: tuple[int, ...], covar: bool):
+        self.job, self.folded = job, folded
+        p, tied = len(folded.names), len(folded.dependent_names)
+        self.v, self.stderr = np.empty((*lead, p)), np.empty((*lead, p))
+        self.tied, self.tied_stderr = np.empty((*lead, tied)), np.empty((*lead, tied))
+        self.covar = np.empty((*lead, p, p)) if covar else None
+        self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
+        self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.empty(lead, np.int8)
+
+    def rows(self, here: slice) -> dict[str, Any]:
+        """Where `run` writes a slice's outcome."""
+        arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
+                  "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "tied": self.tied,
+                  "tied_errors": self.tied_stderr}
+        return {name: None if array is None else array[here] for name, array in arrays.items()}
+
+    def result(self, shape: tuple[int, ...], data: Data) -> BatchResult:
+        """The result of the whole batch."""
+        folded, job = self.folded, self.job
+        values, stderr = {}, {}
+        free = {name: k for k, name in enumerate(folded.names)}
+        tied = {name: k for k, name in enumerate(folded.dependent_names)}
+        for name in folded.roles:
+            if name in free:
+                values[name], stderr[name] = self.v[..., free[name]].reshape(shape), self.stderr[..., free[name]].reshape(shape)
+            elif name in tied:
+                values[name] = self.tied[..., tied[name]].reshape(shape)
+                stderr[name] = self.tied_stderr[..., tied[name]].reshape(shape)
+            else:
+                values[name] = np.broadcast_to(np.asarray(job.start[name], float), shape)
+                stderr[name] = np.broadcast_to(0.0, shape)
+        statistics = {name: getattr(self, name).reshape(shape) for name in STATISTICS}
+        covar = None if self.covar is None else self.covar.reshape(*shape, *self.covar.shape[-2:])
+        return BatchResult(Columns(values), Columns(stderr), **statistics, covar=covar, names=folded.names, data=data)

@@ -1,0 +1,190 @@
+"""The functions of formulas, by every name that a text or NumPy has for them: one table.
+
+Each entry is a name, its aliases and how to make its node. A name that is an operation of the graph needs nothing else.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gslfit.formula.graph import Node
+from gslfit.formula.operations import OPERATIONS
+
+CONSTANTS = {"pi": math.pi, "e": math.e}
+"""Names that stand for numbers, unless they are an independent variable's."""
+
+
+class Function(NamedTuple):
+    """A function of formulas: fewest and most arguments, and what makes its node."""
+
+    least: int
+    most: int | None
+    build: Callable[..., Node]
+
+
+def op(name: str) -> Callable[..., Node]:
+    """What makes a node of an operation."""
+    return lambda *args: args[0].pool.make(name, *args)
+
+
+def chain(name: str) -> Callable[..., Node]:
+    """What joins two or more arguments by an operation, from the left."""
+    def build(first: Node, *rest: Node) -> Node:
+        for other in rest:
+            first = first.pool.make(name, first, other)
+        return first
+    return build
+
+
+def clip(a: Node, low: Node, high: Node) -> Node:
+    """numpy.clip: min(max(a, low), high)."""
+    return op("min")(op("max")(a, low), high)
+
+
+def voigt_profile(x: Node, sigma: Node, gamma: Node) -> Node:
+    """The Voigt profile, a Lorentzian of half width gamma under a Gaussian of standard deviation sigma, of area 1: scipy.special's."""
+    scale = sigma * math.sqrt(2)
+    return op("wofz_re")(x / scale, gamma / scale) / (scale * math.sqrt(math.pi))
+
+
+def heaviside(a: Node, half: Node | None = None) -> Node:
+    """numpy.heaviside; half at zero unless a value is given."""
+    return op("step")(a, a.pool.const(0.5) if half is None else half)
+
+
+def log(a: Node, base: Node | None = None) -> Node:
+    """The natural logarithm, or that to a base."""
+    return op("log")(a) if base is None else op("log")(a) / op("log")(base)
+
+
+def xlogy(a: Node, b: Node) -> Node:
+    """a*log(b), zero where a is."""
+    return op("mulz")(a, op("log")(b))
+
+
+# names | operation | fewest-most arguments where the operation's own count isn't meant
+_NAMES = """
+abs fabs absolute
+negative | neg
+positive | mov
+sqrt
+cbrt
+square
+reciprocal | recip
+exp
+exp2
+expm1
+log2
+log10
+log1p
+sin
+cos
+tan
+asin arcsin
+acos arccos
+atan arctan
+atan2 arctan2
+sinh
+cosh
+tanh
+asinh arcsinh
+acosh arccosh
+atanh arctanh
+hypot
+pow power float_power
+floor
+ceil
+trunc fix
+rint round around
+sign
+copysign
+fmod
+mod remainder
+sinc
+expit
+erf
+erfc
+erfcx
+dawson dawsn | dawson
+gamma
+lgamma gammaln loggamma | lgamma
+digamma psi | digamma
+voigt wofz_re | wofz_re
+voigt_dx | wofz_d_re
+j0
+j1
+y0
+y1
+i0
+i1
+k0
+k1
+i0e
+i1e
+k0e
+k1e
+where select | select
+isnan
+isinf
+isfinite
+logical_not | not
+logical_xor | xor
+less | lt
+less_equal | le
+greater | gt
+greater_equal | ge
+equal | eq
+not_equal | ne
+add
+subtract | sub
+multiply | mul
+divide true_divide | div
+"""
+
+_OTHERS: dict[str, Function] = {
+    "log": Function(1, 2, log),
+    "clip": Function(3, 3, clip),
+    "heaviside": Function(1, 2, heaviside),
+    "min": Function(2, None, chain("min")),
+    "max": Function(2, None, chain("max")),
+    "minimum": Function(2, 2, op("min")),
+    "maximum": Function(2, 2, op("max")),
+    "fmin": Function(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("min")(a, b)))),
+    "fmax": Function(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("max")(a, b)))),
+    "logical_and": Function(2, 2, op("and")),
+    "logical_or": Function(2, 2, op("or")),
+    "degrees": Function(1, 1, lambda a: a * (180 / math.pi)),
+    "radians": Function(1, 1, lambda a: a * (math.pi / 180)),
+    "rad2deg": Function(1, 1, lambda a: a * (180 / math.pi)),
+    "deg2rad": Function(1, 1, lambda a: a * (math.pi / 180)),
+    "factorial": Function(1, 1, lambda a: op("gamma")(a + 1.0)),
+    "ldexp": Function(2, 2, lambda a, b: a * op("exp2")(b)),
+    "floor_divide": Function(2, 2, lambda a, b: op("floor")(a / b)),
+    "logaddexp": Function(2, 2, lambda a, b: op("max")(a, b) + op("log1p")(op("exp")(-op("abs")(a - b)))),
+    "logit": Function(1, 1, lambda a: op("log")(a / (1.0 - a))),
+    "ndtr": Function(1, 1, lambda a: 0.5 * op("erfc")(-a * math.sqrt(0.5))),
+    "exp10": Function(1, 1, lambda a: op("pow")(a.pool.const(10.0), a)),
+    "sech": Function(1, 1, lambda a: 1.0 / op("cosh")(a)),
+    "xlogy": Function(2, 2, xlogy),
+    "voigt_profile": Function(3, 3, voigt_profile),
+    "voigt_dy": Function(2, 2, lambda a, b: -op("wofz_d_im")(a, b)),
+    "signbit": Function(1, 1, lambda a: op("lt")(op("copysign")(a.pool.const(1.0), a), 0.0)),
+}
+
+
+def _table() -> dict[str, Function]:
+    """Every name of every function."""
+    table = dict(_OTHERS)
+    for line in _NAMES.strip().splitlines():
+        names, _, operation = (part.strip() for part in line.partition("|"))
+        operation = operation or names.split()[0]
+        arity = OPERATIONS[operation].arity
+        for name in names.split():
+            table[name] = Function(arity, arity, op(operation))
+    return table
+
+
+FUNCTIONS: dict[str, Function] = _table()
+ARITIES: dict[str, tuple[int, int | None]] = {name: (function.least, function.most) for name, function in FUNCTIONS.items()}
+"""What the grammar needs to know of the functions."""

@@ -1,0 +1,158 @@
+"""Graph -> program: order of instructions, scalars and registers.
+
+The contract with the evaluator is in `docs/development.md`, "A formula's program". What depends on parameters alone goes to the prologue,
+which runs once a step; the rest to the body. The value's instructions come first, since a trial step needs nothing else. Within each part
+an operation follows its arguments as closely as it can (the argument that needs more registers first), a register is free again after its
+last use, and the lowest free one is taken: few registers stay in the processor's first cache.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit.formula.graph import POINT, SCALAR, Graph, Node
+from gslfit.formula.operations import OPERATIONS
+
+ARITY = {name: operation.arity for name, operation in OPERATIONS.items()}
+Instruction = tuple[str, int, int, int, int]
+
+
+class Lowered(NamedTuple):
+    """A program before its operations have numbers.
+
+    `prologue` and `body` hold ``(operation, out, a, b, c)``; the arguments of `gslfit.formula._program.Program` otherwise.
+    """
+
+    independent: tuple[str, ...]
+    free: tuple[str, ...]
+    inputs: tuple[str, ...]
+    constants: tuple[float, ...]
+    prologue: tuple[Instruction, ...]
+    body: tuple[Instruction, ...]
+    nvalue: int
+    outputs: tuple[int, ...]
+    registers: int
+
+    def encoded(self, opcodes: Mapping[str, tuple[int, int, str]]) -> dict:
+        """The arguments of `Program`, by name."""
+        def rows(instructions: tuple[Instruction, ...]) -> np.ndarray:
+            numbered = [(opcodes[op][0], *rest) for op, *rest in instructions]
+            return np.array(numbered, dtype=np.int32).reshape(len(numbered), 5)
+
+        return {"nx": len(self.independent), "nfree": len(self.free), "ninput": len(self.inputs),
+                "constants": np.array(self.constants, float),
+                "prologue": rows(self.prologue), "body": rows(self.body), "nvalue": self.nvalue,
+                "outputs": np.array(self.outputs, dtype=np.int32)}
+
+    def listing(self) -> str:
+        """The program for people: one instruction a line."""
+        names = dict(enumerate((*self.free, *self.inputs)))
+        names |= {len(names) + k: f"{value:.12g}" for k, value in enumerate(self.constants)}
+
+        def scalar(number: int) -> str:
+            return names.get(number, f"s{number}")
+
+        def operand(number: int) -> str:
+            if number < 0:
+                return scalar(~number)
+            return self.independent[number] if number < len(self.independent) else f"r{number}"
+
+        def line(instruction: Instruction, show: object, out: str) -> str:
+            op, _, *args = instruction
+            count = ARITY[op]
+            return f"    {out:<6} = {op:<10} {', '.join(show(arg) for arg in args[:count])}"  # type: ignore[operator]
+
+        lines = ["once a step:"] if self.prologue else []
+        lines += [line(row, scalar, f"s{row[1]}") for row in self.prologue]
+        lines += ["at each point:"] + [line(row, operand, f"r{row[1]}") for row in self.body[:self.nvalue]]
+        lines += [f"    value  = {operand(self.outputs[0])}", "derivatives:"]
+        lines += [line(row, operand, f"r{row[1]}") for row in self.body[self.nvalue:]]
+        lines += [f"    d/d{name} = {operand(out)}" for name, out in zip(self.free, self.outputs[1:], strict=True)]
+        return "\n".join(lines)
+
+
+def need(order: list[Node]) -> dict[Node, int]:
+    """About how many registers each node needs while it is computed (Sethi and Ullman's number)."""
+    found: dict[Node, int] = {}
+    for node in order:
+        needs = sorted({arg: found[arg] for arg in node.args if arg.level == POINT and arg.args}.values(), reverse=True)
+        found[node] = max((count + k for k, count in enumerate(needs)), default=1)
+    return found
+
+
+def schedule(roots: tuple[Node, ...], order: list[Node]) -> tuple[list[Node], int]:
+    """The point operations in the order in which they run, and how many of them the first root needs."""
+    needs = need(order)
+    done: set[Node] = set()
+    listed: list[Node] = []
+    first = 0
+    for number, root in enumerate(roots):
+        stack = [(root, False)]
+        while stack:
+            node, ready = stack.pop()
+            if node in done or node.level < POINT or not node.args:
+                continue
+            if ready:
+                done.add(node)
+                listed.append(node)
+                continue
+            stack.append((node, True))
+            stack += [(arg, False) for arg in sorted(node.args, key=lambda arg: needs[arg])]
+        if number == 0:
+            first = len(listed)
+    return listed, first
+
+
+def lower(graph: Graph, inputs: tuple[str, ...] = ()) -> Lowered:
+    """Lower a graph to a program.
+
+    Parameters
+    ----------
+    graph : Graph
+        After the passes.
+    inputs : tuple of str
+        The parameters that are not free: a value per fit, not differentiated.
+
+    Returns
+    -------
+    Lowered
+    """
+    order = graph.nodes()
+    place = {("par", name): k for k, name in enumerate((*graph.free, *inputs))}
+    scalars: dict[Node, int] = {node: place[node.op, str(node.value)] for node in order if node.op == "par"}
+    constants = [node for node in order if node.op == "const"]
+    base = len(graph.free) + len(inputs)
+    scalars |= {node: base + k for k, node in enumerate(constants)}
+    prologue: list[Instruction] = []
+    for node in order:
+        if node.args and node.level <= SCALAR:
+            scalars[node] = base + len(constants) + len(prologue)
+            args = [scalars[arg] for arg in node.args]
+            prologue.append((node.op, scalars[node], *(args + [0, 0, 0])[:3]))  # type: ignore[arg-type]
+    listed, nvalue = schedule(graph.roots, order)
+    registers = {node: graph.independent.index(str(node.value)) for node in order if node.op == "x"}
+    last = {node: k for k, operation in enumerate(listed) for node in operation.args}
+    free: list[int] = []
+    top = len(graph.independent)
+    body: list[Instruction] = []
+    keep = set(graph.roots)
+
+    def operand(node: Node) -> int:
+        return registers[node] if node.level == POINT else ~scalars[node]
+
+    for k, node in enumerate(listed):
+        args = [operand(arg) for arg in node.args]
+        for arg in dict.fromkeys(node.args):
+            if last[arg] == k and arg.args and arg.level == POINT and arg not in keep:
+                free.append(registers[arg])
+        if free:
+            free.sort(reverse=True)
+            registers[node] = free.pop()
+        else:
+            registers[node], top = top, top + 1
+        body.append((node.op, registers[node], *(args + [0, 0, 0])[:3]))  # type: ignore[arg-type]
+    return Lowered(graph.independent, graph.free, tuple(inputs), tuple(float(node.value) for node in constants),  # type: ignore[arg-type]
+                   tuple(prologue), tuple(body), nvalue, tuple(operand(root) for root in graph.roots), top)
+

@@ -1,0 +1,322 @@
+"""Parameters folded into a formula: expressions and fixed values become part of the program, bounds stand before it.
+
+An `expr` is read into the formula's graph, so that its derivatives are exact and what it costs is a few scalar operations once a step. A
+fixed parameter is a constant, or an input of the program where each fit has its own value. Bounds are no part of the program: the engine
+steps in internal values (`gslfit.parameters.bounds` has the transforms) and multiplies the Jacobian's columns by their slopes; so the same
+program serves whatever the bounds are, and those of each fit may be transformed as its own start wants it.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit.constraints.topological import order
+from gslfit.errors import ExpressionError, InputError, ParameterError
+from gslfit.formula._program import OPCODES, Program
+from gslfit.formula.derivative import derivatives
+from gslfit.formula.formula import Formula
+from gslfit.formula.function_names import FUNCTIONS
+from gslfit.formula.graph import Graph, Node, Pool, transplant
+from gslfit.formula.lower import Lowered, lower
+from gslfit.formula.operations import evaluate
+from gslfit.formula.parse import read_constraint
+from gslfit.formula.passes import PASSES
+from gslfit.parameters.bounds import FREE, ONE, TWO
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter
+
+
+class Role(NamedTuple):
+    """What a parameter is in a fit: `kind` is "free", "fixed", "input" or "expr".
+
+    `low` and `high` are its bounds (None for none), `value` its value where it is fixed, `expr` its expression.
+    """
+
+    kind: str
+    low: float | None = None
+    high: float | None = None
+    value: float = 0.0
+    expr: str = ""
+
+    @property
+    def bounds(self) -> int:
+        """How many bounds a free parameter has: `FREE`, `ONE` or `TWO`; so wide that no value reaches them is none."""
+        if self.kind != "free" or (self.low is None and self.high is None):
+            return FREE
+        if self.low is None or self.high is None:
+            return ONE
+        return FREE if np.isinf(self.high - self.low) else TWO
+
+    @property
+    def near(self) -> tuple[float, float]:
+        """The bound of smaller magnitude, and the way from it to the other one; of one bound, it and the sign of the way inside."""
+        if self.bounds == ONE:
+            return (self.high, -1.0) if self.low is None else (self.low, 1.0)  # type: ignore[return-value]
+        assert self.low is not None
+        assert self.high is not None
+        if abs(self.low) <= abs(self.high):
+            return self.low, self.high - self.low
+        return self.high, self.low - self.high
+
+
+Roles = tuple[tuple[str, Role], ...]
+
+
+@dataclass(eq=False)
+class Folded:
+    """A formula with the Parameters of a fit folded in.
+
+    Attributes
+    ----------
+    lowered : Lowered
+        The program; its free variables are `names`, its inputs `inputs`. It knows nothing of bounds.
+    names : tuple of str
+        The varying parameters.
+    inputs : tuple of str
+        The parameters with a value per fit.
+    roles : dict of str to Role
+        Every parameter's part, in the order of the Parameters.
+    dependents : tuple of Node
+        For each `expr` parameter (`dependent_names`) its value by the varying ones' own values, then its derivatives by them.
+    idle : tuple of str
+        The varying parameters on which the formula doesn't depend.
+    """
+
+    lowered: Lowered
+    names: tuple[str, ...]
+    inputs: tuple[str, ...]
+    roles: dict[str, Role]
+    dependents: tuple[Node, ...]
+    dependent_names: tuple[str, ...]
+    idle: tuple[str, ...] = ()
+
+    @cached_property
+    def program(self) -> Program:
+        """The program, ready to run."""
+        return Program(**self.lowered.encoded(OPCODES))
+
+    @cached_property
+    def expressions(self) -> tuple[Program, ...]:
+        """For each `expr` parameter a program of the varying ones and the inputs: its value and its derivatives."""
+        found = []
+        for node in self.dependents[::len(self.names) + 1]:
+            pool = Pool()
+            value, = transplant(pool, [node])
+            graph = Graph(pool, value, (), self.names, ())
+            for step in PASSES:
+                graph = step(graph)
+            found.append(Program(**lower(graph, self.inputs).encoded(OPCODES)))
+        return tuple(found)
+
+    @cached_property
+    def boxes(self) -> tuple[tuple[int, float, float, float, float], ...]:
+        """For each varying parameter how many of its bounds count, both of them, the one that is counted from, and the other."""
+        found = []
+        for name in self.names:
+            role = self.roles[name]
+            low, high = -np.inf if role.low is None else role.low, np.inf if role.high is None else role.high
+            near = role.near[0] if role.bounds != FREE else low
+            found.append((role.bounds, low, high, near, low if near == high else high))
+        return tuple(found)
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether any parameter has bounds."""
+        return any(self.roles[name].bounds != FREE for name in self.names)
+
+    def check(self, name: str, values: np.ndarray) -> None:
+        """Raise ParameterError if a start of a varying parameter lies outside its bounds.
+
+        Parameters
+        ----------
+        name : str
+        values : ndarray
+            Its starts, one for each fit; a NaN is none of this method's business.
+        """
+        role = self.roles[name]
+        if role.bounds == FREE:
+            return
+        for bound, which in ((role.low, "min"), (role.high, "max")):
+            if bound is None:
+                continue
+            outside = values < bound if which == "min" else values > bound
+            if np.any(outside):
+                first = int(np.argmax(outside))
+                value = float(np.reshape(values, -1)[first])
+                raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {bound!r}; "
+                                     "start inside the bounds, or move the bound")
+
+    def holds(self, values: np.ndarray) -> bool:
+        """Whether one fit's values lie within the bounds, ndarray (p)."""
+        if not self.bounded:
+            return True
+        return all(low <= value <= high for (_, low, high, *_), value in zip(self.boxes, values.tolist(), strict=True))
+
+    def dependent(self, values: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
+        """The values of the `expr` parameters, and their derivatives by the varying ones.
+
+        Parameters
+        ----------
+        values : mapping of str to ndarray
+            Values of the varying and the input parameters.
+
+        Returns
+        -------
+        values : list of ndarray
+        slopes : list of list of ndarray
+            For each of them, one array for each varying parameter.
+        """
+        p = len(self.names) + 1
+        found = evaluate(self.dependents, dict(values))
+        return found[::p], [found[k + 1:k + p] for k in range(0, len(found), p)]
+
+
+def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] = ()) -> Roles:
+    """What each parameter is in a fit of a formula with these names.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    names : iterable of str
+        The formula's parameters.
+    per_fit : iterable of str
+        The fixed parameters that have a value of their own in each fit.
+
+    Raises
+    ------
+    InputError
+        If one of the formula's parameters is missing.
+    ParameterError
+        If a parameter has no value.
+    """
+    missing = [name for name in names if name not in parameters]
+    if missing:
+        raise InputError(f"the parameters lack {', '.join(missing)} of the formula; there are {', '.join(parameters) or 'none'}")
+    own = set(per_fit)
+    found = []
+    for name, parameter in parameters.items():
+        found.append((name, _role(parameter, name in own)))
+    return tuple(found)
+
+
+def _role(parameter: Parameter, per_fit: bool) -> Role:
+    """One parameter's role."""
+    low, high = parameter.min, parameter.max
+    if parameter.expr is not None:
+        return Role("expr", low, high, 0.0, parameter.expr)
+    if parameter.vary:
+        return Role("free", low, high)
+    if per_fit:
+        return Role("input")
+    value = parameter.value
+    if value is None:
+        raise ParameterError(f"parameter {parameter.name!r} has no value; give it one: params[{parameter.name!r}].value = ...")
+    return Role("fixed", None, None, float(value))
+
+
+def constraint_nodes(pool: Pool, parts: dict[str, Role], own: dict[str, Node], parameters: Parameters) -> dict[str, Node]:
+    """The nodes of the `expr` parameters, from those of the others.
+
+    Raises
+    ------
+    ExpressionError
+        If an expression can't be part of a program; names the parameter.
+    """
+    nodes = dict(own)
+    texts = {name: role.expr for name, role in parts.items() if role.kind == "expr"}
+    symbols = parameters._symbols
+    used = {}
+    for name, text in texts.items():
+        compiled = symbols.compile(text)
+        foreign = [function for function in compiled.calls if symbols.function(function) is not None or function not in FUNCTIONS]
+        if foreign or not hasattr(compiled, "code"):
+            raise ExpressionError(f"parameter {name!r}: its expression {text!r} calls {', '.join(foreign) or 'the interpreter'}, "
+                                  "which can't be differentiated exactly", text)
+        used[name] = compiled.names
+    for name in order(texts, lambda name: [other for other in used[name] if other in texts]):
+        constants = {other: pool.const(number) for other in used[name] if other not in nodes
+                     and (number := symbols.number(other)) is not None}
+        try:
+            node = read_constraint(pool, texts[name], {**constants, **nodes})
+        except ExpressionError as error:
+            raise ExpressionError(f"parameter {name!r}: {error}", error.text, error.column) from None
+        if parts[name].low is not None:
+            node = pool.make("max", node, parts[name].low)  # type: ignore[arg-type]
+        if parts[name].high is not None:
+            node = pool.make("min", node, parts[name].high)  # type: ignore[arg-type]
+        nodes[name] = node
+    return nodes
+
+
+def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = (), idle: bool = False) -> Folded:
+    """Fold the parameters of a fit into a formula.
+
+    Parameters
+    ----------
+    formula : Formula
+        A native one.
+    parameters : Parameters or None
+        Which vary, their bounds and expressions, and the values of those that don't vary; None where all vary freely.
+    per_fit : iterable of str
+        The fixed parameters that have a value of their own in each fit.
+    idle : bool
+        Whether a parameter may vary on which the formula doesn't depend; its derivatives are zero.
+
+    Returns
+    -------
+    Folded
+
+    Raises
+    ------
+    ExpressionError
+        If an expression can't be part of a program.
+    InputError
+        If a parameter is missing, or a varying one is not in the formula.
+    """
+    if parameters is None:
+        found = formula._folded.get(None)
+        if found is None:
+            found = formula._folded[None] = _fold(formula, {name: Role("free") for name in formula.names}, Parameters())
+        return found
+    key = roles(parameters, formula.names, per_fit)
+    plain = not parameters._symbols
+    found = formula._folded.get(key) if plain else None
+    if found is None:
+        found = _fold(formula, dict(key), parameters)
+    if found.idle and not idle:
+        raise InputError(f"parameter {found.idle[0]!r} varies, but {formula!r} doesn't depend on it: set vary=False, or leave it out")
+    if plain and key not in formula._folded:
+        if len(formula._folded) >= 64:
+            formula._folded.clear()
+        formula._folded[key] = found
+    return found
+
+
+def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> Folded:
+    """`fold`, without the memory of what was folded before."""
+    pool = Pool()
+    free = tuple(name for name, role in parts.items() if role.kind == "free")
+    inputs = tuple(name for name, role in parts.items() if role.kind == "input")
+    own = {name: pool.leaf("par", name) for name in (*free, *inputs)}
+    own |= {name: pool.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
+    nodes = constraint_nodes(pool, parts, own, parameters)
+    source = formula.graph
+    change = {source.pool.leaf("par", name): nodes[name] for name in formula.names}
+    value, = transplant(pool, [source.value], change)
+    idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask)
+    graph = Graph(pool, value, (), free, source.independent)
+    for step in PASSES:
+        graph = step(graph)
+    # the expr parameters by the varying ones' own values: for results and their errors
+    outer = Pool()
+    own = {name: outer.leaf("par", name) for name in (*free, *inputs)}
+    own |= {name: outer.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
+    tied = constraint_nodes(outer, parts, own, parameters)
+    names = tuple(name for name, role in parts.items() if role.kind == "expr")
+    leaves = [own[name] for name in free]
+    dependents = tuple(node for name in names for node in (tied[name], *derivatives(tied[name], leaves)))
+    return Folded(lower(graph, inputs), free, inputs, parts, dependents, names, idle)

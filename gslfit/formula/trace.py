@@ -1,0 +1,210 @@
+"""A Python function of NumPy operations -> its graph, by calling it once with symbols.
+
+A trace is only believed after it was checked against the function itself at random points: a function that looks at the data's largest
+value, at a global that changes or at a random number traces without a complaint, and is found out here.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.errors import ExpressionError, FitError, InputError
+from gslfit.formula.graph import Graph
+from gslfit.formula.operations import evaluate
+from gslfit.formula.tracer import Pair, Recorder, Symbol, TraceError
+
+AGREE = 1e-9       # relative to the largest value of a check
+POINTS = 7
+
+
+class Signature(NamedTuple):
+    """How a model function is called: its independent variables, parameters, defaults, and options that stay as they are."""
+
+    independent: tuple[str, ...]
+    names: tuple[str, ...]
+    defaults: dict[str, float]
+    options: dict[str, Any]
+    starred: bool
+
+    def call(self, func: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+        """Call the function with values by name."""
+        if self.starred:
+            return func(*[values[name] for name in (*self.independent, *self.names)], **self.options)
+        return func(**{name: values[name] for name in (*self.independent, *self.names)}, **self.options)
+
+
+class Traced(NamedTuple):
+    """The outcome of a trace: a graph, or the reason why there is none."""
+
+    graph: Graph | None
+    reason: str
+    signature: Signature
+
+
+def is_number(value: Any) -> bool:
+    """Whether a default makes an argument a parameter: a number, and no truth value."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Signature:
+    """Which arguments of a function are independent variables and which parameters.
+
+    Parameters
+    ----------
+    func : callable
+    independent : tuple of str, optional
+        Names of the independent variables; the first argument if not given.
+    names : tuple of str, optional
+        The parameters of a function that takes ``*args``.
+
+    Returns
+    -------
+    Signature
+        Arguments with a default that is no number are options: they keep their default.
+
+    Raises
+    ------
+    InputError
+        If there is no such argument, or a function with ``*args`` comes without names.
+    """
+    label = getattr(func, "__name__", repr(func))
+    try:
+        arguments = list(inspect.signature(func).parameters.values())
+    except (TypeError, ValueError):
+        raise InputError(f"the arguments of {label} are not known: wrap it into a function of your own") from None
+    plain = [argument for argument in arguments if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY,
+                                                                     argument.POSITIONAL_ONLY)]
+    starred = any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is not None
+    if any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is None:
+        raise InputError(f"{label} takes *{next(a.name for a in arguments if a.kind is a.VAR_POSITIONAL)}: name its parameters (names=)")
+    if not plain:
+        raise InputError(f"{label} has no argument that could be the independent variable")
+    chosen = independent or (plain[0].name,)
+    absent = [name for name in chosen if name not in [argument.name for argument in plain]]
+    if absent:
+        raise InputError(f"{label} has no argument {absent[0]!r}; it has {', '.join(argument.name for argument in plain)}")
+    defaults, options, found = {}, {}, []
+    for argument in plain:
+        if argument.name in chosen:
+            continue
+        if argument.default is argument.empty or is_number(argument.default):
+            found.append(argument.name)
+            if argument.default is not argument.empty:
+                defaults[argument.name] = float(argument.default)
+        else:
+            options[argument.name] = argument.default
+    if starred:
+        found += names or ()
+    positional = starred or any(argument.kind is argument.POSITIONAL_ONLY for argument in plain)
+    if positional and [argument.name for argument in plain[:len(chosen)]] != list(chosen):
+        raise InputError(f"the independent variables of {label} are to be its first arguments")
+    return Signature(tuple(chosen), tuple(found), defaults, options, positional)
+
+
+def record(recorder: Recorder, call: Callable[[], Any]) -> Any:
+    """Call a function with symbols; what goes wrong becomes a TraceError."""
+    try:
+        with np.errstate(all="ignore"):
+            result = call()
+    except TraceError:
+        raise
+    except ExpressionError as error:
+        raise TraceError(str(error)) from None
+    except Exception as error:
+        raise TraceError(f"calling it with symbols raised {type(error).__name__}: {error}") from None
+    if isinstance(result, Pair):
+        raise TraceError("its value is complex")
+    if isinstance(result, (list, tuple)):
+        raise TraceError(f"it returns a {type(result).__name__}, not one array")
+    if isinstance(result, Symbol) or (np.ndim(result) == 0 and isinstance(result, (int, float, np.number))):
+        return recorder.node(result)
+    raise TraceError(f"it returns {type(result).__name__}, which does not depend on its arguments" if isinstance(result, np.ndarray) else
+                     f"it returns {type(result).__name__} {result!r:.40}")
+
+
+def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Traced:
+    """Trace a model function, and check the trace.
+
+    Parameters
+    ----------
+    func : callable
+        ``func(x, a, b, ...)``.
+    independent, names : tuple of str, optional
+        As in `signature`.
+
+    Returns
+    -------
+    Traced
+    """
+    form = signature(func, independent, names)
+    recorder = Recorder()
+    symbols = {name: recorder.symbol("x", name) for name in form.independent} | {name: recorder.symbol("par", name) for name in form.names}
+    try:
+        value = record(recorder, lambda: form.call(func, symbols))
+        graph = Graph(recorder.pool, value, (), (), form.independent)
+        check(graph, lambda values: form.call(func, values), samples(form))
+    except TraceError as error:
+        return Traced(None, f"{getattr(func, '__name__', 'the function')} can't be traced: {error}", form)
+    return Traced(graph, "", form)
+
+
+def samples(form: Signature) -> Iterator[dict[str, Any]]:
+    """Values of arguments at which to compare: near the defaults, positive, of any sign, and whole."""
+    rng = np.random.default_rng(20)
+    draws: list[Callable[[int | None], Any]] = [
+        lambda size: rng.uniform(.2, 2, size), lambda size: rng.normal(0, 2, size), lambda size: rng.uniform(1, 30, size),
+        lambda size: rng.integers(-2, 3, size) + 0.0]
+    for draw in draws:
+        values = {name: np.sort(draw(POINTS)) for name in form.independent}
+        yield values | {name: float(draw(None)) for name in form.names}
+        if form.defaults:
+            yield values | {name: form.defaults.get(name, float(draw(None))) for name in form.names}
+
+
+def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[dict[str, Any]]) -> None:
+    """Compare a trace with its function.
+
+    Raises
+    ------
+    TraceError
+        If they disagree anywhere, or could be compared nowhere.
+    """
+    compared, failure = 0, ""
+    for values in points:
+        shape = np.broadcast_shapes(*[np.shape(value) for value in values.values()])
+        traced = np.broadcast_to(np.asarray(evaluate((graph.value,), values)[0], float), shape)
+        with np.errstate(all="ignore"):
+            try:
+                own = call({name: np.array(value) if np.ndim(value) else value for name, value in values.items()})
+                own = np.asarray(own)
+            except FitError:
+                raise
+            except Exception as error:
+                failure = f"{type(error).__name__}: {error}"
+                continue
+        if own.dtype.kind not in "buif":
+            raise TraceError(f"its value is an array of {own.dtype}")
+        if own.size != traced.size and own.size != 1:
+            raise TraceError(f"its value has the shape {own.shape} for arguments of shape {traced.shape}")
+        own = np.broadcast_to(own.reshape(-1) if own.size > 1 else own.reshape(()), (traced.size,))
+        if not agree(traced.reshape(-1), own.astype(float)):
+            shown = ", ".join(f"{name}={value:.6g}" for name, value in values.items() if not np.ndim(value))
+            raise TraceError(f"the trace disagrees with the function itself{' at ' + shown if shown else ''}: does it use random numbers, "
+                             "global state, or the data as a whole?")
+        compared += bool(np.any(np.isfinite(own)))
+    if not compared:
+        why = f" ({failure})" if failure else ""
+        raise TraceError(f"it gave no finite value at any random point, so the trace can't be checked{why}")
+
+
+def agree(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays are the same to rounding, where they are finite; the one NaN where the other is."""
+    both = np.isfinite(a) & np.isfinite(b)
+    if np.any(np.isnan(a) != np.isnan(b)) or np.any(np.isinf(a) & np.isinf(b) & (a != b)):
+        return False
+    scale = np.max(np.abs(b[both]), initial=0.0)
+    large = np.isinf(a) ^ np.isinf(b)  # an overflow on one side only may be rounding
+    return bool(np.all(np.abs(a[both] - b[both]) <= AGREE * (np.abs(b[both]) + 1e-3 * scale)) and not np.any(large))

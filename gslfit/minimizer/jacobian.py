@@ -1,0 +1,146 @@
+"""The caller's Jacobian, brought to the varying parameters: checked once against differences, mapped through the expressions."""
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError, InputTypeError, NonFiniteError
+from gslfit.minimizer._descent import Differences
+from gslfit.minimizer.residual import Residual
+
+SHORT = 1e-6    # relative step of a difference, about
+AGREE = 0.1     # a column that differs from centred differences by more than this share is wrong
+
+
+class UserJacobian:
+    """A caller's derivative function as ``jac(x) -> ndarray, shape (n, p)``.
+
+    The function ``Dfun(params, *args, **kws)`` returns the derivatives of the residual as an array or as a mapping from names to columns.
+    An array has a column (with `col_deriv` a row) for each varying parameter in order, being then total derivatives, those through
+    expressions included; or one for each parameter, fixed and `expr` ones included, being then partial derivatives, which are combined
+    by the chain rule here.  A mapping has partial derivatives; parameters it leaves out do not act on the residual directly.
+
+    Parameters
+    ----------
+    function : callable
+    residual : Residual
+        After its `first`.
+    col_deriv : bool
+        Derivatives go along rows: the array is the transpose.
+    """
+
+    def __init__(self, function: Callable, residual: Residual, col_deriv: bool = False) -> None:
+        self.function, self.residual, self.col_deriv = function, residual, bool(col_deriv)
+        self.free = residual.free
+        self.all_names = list(self.free.params)
+        self.name = getattr(function, "__name__", type(function).__name__)
+        self.njev = 0
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate at values x of the varying parameters.
+
+        Raises
+        ------
+        InputError
+            Its shape is not that of the residual and the parameters.
+        """
+        self.njev += 1
+        self.free.put_external(x)
+        out = self.function(self.free.params, *self.residual.args, **self.residual.kws)
+        # the function may have written into its parameters
+        self.free.put_external(x)
+        J = self._from_names(out) if isinstance(out, Mapping) else self._from_array(out)
+        return self.residual.rows(J) * self.residual.scale
+
+    def _from_array(self, out: Any) -> np.ndarray:
+        """An array's columns, checked for shape."""
+        J = np.asarray(out)
+        if J.dtype.kind not in "biufc" or J.ndim != 2:
+            raise InputTypeError(f"{self.name} returned {type(out).__name__} of shape {J.shape}: it must return a two-dimensional array of "
+                                 "numbers")
+        if self.col_deriv:
+            J = J.T
+        if J.dtype.kind == "c":
+            J = np.ascontiguousarray(J.T, dtype=np.complex128).view(np.float64).T
+        n, varying, every = self.residual.full, len(self.free.names), len(self.all_names)
+        if J.shape[0] != n or J.shape[1] not in (varying, every):
+            turn = " (set col_deriv=True if it is the transpose)" if J.shape[::-1] in ((n, varying), (n, every)) else ""
+            allowed = " or ".join(str((n, count)) for count in sorted({varying, every}))
+            raise InputError(f"{self.name} returned a Jacobian of shape {J.shape}: for {n} residuals and {varying} varying of {every} "
+                             f"parameters it must be {allowed}{turn}")
+        if J.shape[1] == varying:
+            return np.asarray(J, dtype=np.float64)
+        return self._combine({name: J[:, k] for k, name in enumerate(self.all_names)})
+
+    def _from_names(self, out: Mapping[str, Any]) -> np.ndarray:
+        """A mapping's columns, checked for names."""
+        for name, column in out.items():
+            if name not in self.all_names:
+                raise InputError(f"{self.name} returned a derivative by {name!r}, which is no parameter ({', '.join(self.all_names)})")
+            if np.size(column) not in (1, self.residual.full):
+                raise InputError(f"{self.name} returned {np.size(column)} derivatives by {name!r} for {self.residual.full} residuals")
+        return self._combine({name: np.broadcast_to(np.ravel(column), self.residual.full) for name, column in out.items()})
+
+    def _combine(self, partial: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Total derivatives by the varying parameters from partial ones by all: the chain rule through the expressions."""
+        J = np.zeros((self.residual.full, len(self.free.names)))
+        for k, name in enumerate(self.free.names):
+            if name in partial:
+                J[:, k] = partial[name]
+        names, slopes = self.free.dependents()
+        for name, row in zip(names, slopes, strict=True):
+            if name in partial and row.any():
+                J += np.outer(partial[name], row)
+        return J
+
+    def check(self, x: np.ndarray, r: np.ndarray, differences: Differences) -> None:
+        """Compare with centred differences at the start.
+
+        Raises
+        ------
+        InputError
+            A column differs, naming the parameter and saying whether the sign is wrong.
+        NonFiniteError
+            The Jacobian is not finite.
+        """
+        J = self(x)
+        if not np.isfinite(J).all():
+            bad = self.free.names[int(np.argmin(np.isfinite(J).all(axis=0)))]
+            raise NonFiniteError(f"{self.name} is not finite at the start values in the derivative by {bad!r}")
+        if not self._agrees_along(x, r, J, differences):
+            self._check_columns(x, r, J, differences)
+
+    def _agrees_along(self, x: np.ndarray, r: np.ndarray, J: np.ndarray, differences: Differences) -> bool:
+        """Compare along one line on which every column counts alike: two evaluations, enough where all is well."""
+        norms = np.linalg.norm(J, axis=0)
+        if not (norms > 0).all():
+            return False
+        share = 1e-5 * float(np.max(norms * np.abs(x), initial=0.)) or 1e-5 * float(np.linalg.norm(r))
+        step = np.minimum(share / norms, 1e-3 * np.where(x == 0, np.inf, np.abs(x))) * np.where(np.arange(x.size) % 2, -1., 1.)
+        if not (np.isfinite(step).all() and (step != 0).all()):
+            return False
+        if (x + np.abs(step) > differences.upper).any() or (x - np.abs(step) < differences.lower).any():
+            return False
+        change = (self.residual(x + step) - self.residual(x - step)) / 2
+        wrong = float(np.linalg.norm(change - J @ step))
+        return wrong < AGREE * float(np.min(norms * np.abs(step)))      # False for NaN
+
+    def _check_columns(self, x: np.ndarray, r: np.ndarray, J: np.ndarray, differences: Differences) -> None:
+        """Compare column by column and say which one is wrong."""
+        rough = differences.forward(x, r)
+        reference = differences.central(x, r)
+        floor = 1e-6 * float(np.max(differences.norms, initial=0.))
+        rounding = differences.precision * float(np.linalg.norm(r)) / SHORT
+        for k, name in enumerate(self.free.names):
+            exact, mine = reference[:, k], J[:, k]
+            size, own = float(np.linalg.norm(exact)), float(np.linalg.norm(mine))
+            wrong, unsure = float(np.linalg.norm(mine - exact)), float(np.linalg.norm(exact - rough[:, k]))
+            if wrong <= max(AGREE * max(size, own) + 2 * unsure, floor):
+                continue
+            if 0 < max(size, own) * abs(x[k]) < rounding:           # too little to be seen in differences
+                continue
+            flipped = float(np.linalg.norm(mine + exact)) < AGREE * size
+            how = "has the wrong sign" if flipped else f"differs by {100 * wrong / (size or own):.0f} % of its length"
+            hint = ("; for a parameter that expressions use give the total derivative, or return a column for every parameter"
+                    if self.free.dependents()[0] else "")
+            raise InputError(f"{self.name}: the derivative by {name!r} {how}, against finite differences at the start values{hint}")

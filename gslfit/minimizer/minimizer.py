@@ -1,0 +1,461 @@
+"""`minimize` and `Minimizer`: named parameters and a residual function, brought to GSL's solvers.
+
+The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
+are the fit's results; each engine is a method that can be called again.
+"""
+import contextlib
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
+from gslfit.minimizer import global_methods
+from gslfit.minimizer._descent import Differences
+from gslfit.minimizer.jacobian import UserJacobian
+from gslfit.minimizer.least_squares import Problem, Solution, minimise
+from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
+from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.start_interior import stepped_inside
+from gslfit.minimizer.uncertainty import ENDINGS, IER, Outcome, Uncertainty, doubts, message
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter, check_name
+
+OPTIONS: dict[str, Any] = {
+    "xtol": 1e-7, "ftol": 1e-7, "gtol": 0., "maxfev": None, "Dfun": None, "col_deriv": False, "scale_covar": True, "iter_cb": None,
+    "nan_policy": "raise", "epsfcn": None, "calc_covar": True,
+}
+SYNONYMS = {"max_nfev": "maxfev", "jac": "Dfun"}
+UNSUPPORTED = {
+    "diag": "GSL's lmsder chooses the scaling of the variables itself, lmder uses none",
+    "factor": "GSL fixes the first step bound at 100 times the scaled start",
+    "full_output": "all results are attributes of the Minimizer",
+}
+
+
+class Setup:
+    """One fit, prepared: its free variables, its residual, its problem."""
+
+    def __init__(self, minimizer: "Minimizer", options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.starts: dict[str, float] = {}
+        self._bind(minimizer, minimizer.params)
+        if self.free.doubtful:
+            self._step_inside(minimizer)
+        if options["epsfcn"]:
+            self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
+        self.jac: UserJacobian | None = None
+        if options["Dfun"] is not None:
+            self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
+            differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
+            # where no calls are left for it, none are left for the fit, which will say so
+            with contextlib.suppress(OutOfCalls, Aborted):
+                self.jac.check(self.x0, self.r0, differences)
+        self.problem = self.start_from(self.x0, self.r0)
+
+    def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:
+        """Bind the free variables and evaluate the residual at the start."""
+        options, function = self.options, minimizer.function
+        self.free = params.bind()
+        p = len(self.free.names)
+        if not p:
+            raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        self.lower, self.upper = self.free.bounds()
+        limit = options["maxfev"]
+        self.limit = 1000 * (p + 1) if limit is None else limit
+        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
+                                 options["iter_cb"], self.limit)
+        self.starts = self.starts or self.free.starts()         # as the caller gave them
+        self.x0 = self.free.origin
+        self.r0 = self.residual.first(self.x0)
+
+    def _step_inside(self, minimizer: "Minimizer") -> None:
+        """Begin further inside where a start lies on its bound or next to it."""
+        params = minimizer.params
+        try:
+            better = stepped_inside(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
+        except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
+            return
+        if better:
+            params, spent = params.copy(), self.residual.nfev
+            for j, value in better.items():
+                params[self.free.names[j]].value = value
+            self._bind(minimizer, params)
+            self.residual.nfev += spent
+
+    def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
+        """The problem started from values x of the varying parameters and the residual there."""
+        o = self.options
+        return Problem(self.residual, self.jac, self.free, self.lower, self.upper, x, r, self.residual.precision,
+                       1 / self.residual.scale, o["xtol"], o["ftol"], o["gtol"])
+
+
+class Minimizer:
+    """A residual function with its parameters, and the engines that minimise its sum of squares.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params, *fcn_args, **fcn_kws) -> array``: the residuals, of either sign and any shape. Complex residuals count as pairs
+        of real ones.
+    params : Parameters or dict of str to Parameter
+        Updated in place by each fit.
+    fcn_args : tuple, optional
+    fcn_kws : dict, optional
+        Further arguments of `function`.
+    **kws
+        Options for every fit, those of `leastsq`.
+
+    Raises
+    ------
+    InputTypeError
+        `function` is not callable, `params` no mapping of Parameter objects, or an option does not exist.
+
+    Notes
+    -----
+    After a fit the attributes of `FitResult` are attributes of the Minimizer: ``success``, ``message``, ``chisqr``, ``covar``, ...
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gslfit
+    >>> x = np.linspace(0, 10, 50)
+    >>> y = 3*np.exp(-0.5*x) + 1
+    >>> params = gslfit.Parameters()
+    >>> params.add_many(("amp", 2), ("rate", 1, True, 0), ("base", 0))
+    >>> fitter = gslfit.Minimizer(lambda p, x: p["amp"]*np.exp(-p["rate"]*x) + p["base"] - y, params, fcn_args=(x,))
+    >>> fitter.leastsq()
+    True
+    >>> print(f"{params['rate'].value:.6f}")
+    0.500000
+    """
+
+    def __init__(self, function: Callable | None = None, params: Any = None, fcn_args: tuple | None = None,
+                 fcn_kws: Mapping[str, Any] | None = None, **kws: Any) -> None:
+        if function is not None and not callable(function):
+            raise InputTypeError(f"the residual function must be callable, not {type(function).__name__}")
+        self._function = function
+        self.params = Parameters() if params is None else as_parameters(params)
+        self.fcn_args = as_arguments(fcn_args)
+        self.fcn_kws = dict(fcn_kws or {})
+        self.kws = check_options(kws)
+        self.result: FitResult | None = None
+        self._interpreter: Any = None
+        self._setup: Setup | None = None
+        self._ended: dict[str, float] | None = None
+
+    @property
+    def function(self) -> Callable:
+        """The residual function."""
+        if self._function is None:
+            raise InputError("this Minimizer has no residual function: it was made without one; use Minimizer(function, params)")
+        return self._function
+
+    userfcn = function
+
+    def __getattr__(self, name: str) -> Any:
+        # only reached for what is no attribute of its own: the results of the last fit
+        if name.startswith("__") or name not in RESULTS:
+            raise AttributeError(f"'Minimizer' object has no attribute {name!r}")
+        result = self.__dict__.get("result")
+        if result is None:
+            raise AttributeError(f"{name!r} is known after a fit: call leastsq() first")
+        return getattr(result, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *RESULTS})
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _repr_html_(self) -> str | None:
+        return None if self.result is None else self.result._repr_html_()
+
+    @property
+    def asteval(self) -> Any:
+        """The interpreter of expressions, an `asteval.Interpreter` made on first use.
+
+        Once it exists, expressions may use what it alone understands: functions put into its ``symtable`` above all.
+        """
+        if self._interpreter is None:
+            from asteval import Interpreter
+            self._interpreter = Interpreter()
+            self.params.use_interpreter(self._interpreter)
+        return self._interpreter
+
+    # -- engines
+
+    def leastsq(self, **kws: Any) -> bool:
+        """Minimise by Levenberg-Marquardt, GSL's lmsder, to the last digits that the residual allows.
+
+        Parameters
+        ----------
+        xtol, ftol : float, optional
+            Relative tolerances of the parameters and of chi-square for the solver's own stopping test, 1e-7. The polish that follows goes
+            further, so that they matter only where it finds no hold.
+        gtol : float, optional
+            Tolerance of the scale-free gradient, 0.
+        maxfev : int, optional
+            Largest number of evaluations of the residual, 1000 (p + 1) for p varying parameters. Also `max_nfev`.
+        Dfun : callable, optional
+            ``Dfun(params, *args, **kws)``: derivatives of the residual, see `UserJacobian`. Also `jac`. Without it differences serve.
+        col_deriv : bool, optional
+            `Dfun` returns the transpose.
+        scale_covar : bool, optional
+            Scale errors by the reduced chi-square, True.
+        iter_cb : callable, optional
+            ``iter_cb(params, nfev, residual, *args, **kws)`` after every evaluation; stops the fit by returning True.
+        nan_policy : {"raise", "omit", "propagate"}, optional
+        epsfcn : float, optional
+            Relative precision of the residual, if it is less precise than its type.
+        calc_covar : bool, optional
+            False leaves the errors out.
+
+        Returns
+        -------
+        bool
+            `success`.
+
+        Raises
+        ------
+        InputError, InputTypeError, NonFiniteError
+            What is wrong with the parameters, the residual, its data or its Jacobian.
+        """
+        return self._least_squares("leastsq", "lmsder", kws)
+
+    def lmder(self, **kws: Any) -> bool:
+        """Minimise by GSL's lmder, Levenberg-Marquardt without scaling of the variables; options as `leastsq`."""
+        return self._least_squares("lmder", "lmder", kws)
+
+    def lbfgsb(self, **kws: Any) -> bool:
+        """Minimise chi-square by SciPy's L-BFGS-B, bounds handled by itself; errors from the Jacobian at the end.
+
+        Parameters
+        ----------
+        m, factr, pgtol, maxfun, maxiter
+            As `scipy.optimize.fmin_l_bfgs_b` takes them.
+        **kws
+            Options of `leastsq`.
+
+        Returns
+        -------
+        bool
+            `success`.
+        """
+        own = {name: kws.pop(name) for name in global_methods.LBFGSB_OPTIONS if name in kws}
+        setup = self.prepare_fit(**kws)
+        return self._conclude("lbfgsb", setup, [global_methods.lbfgsb(setup, **own)])
+
+    def anneal(self, **kws: Any) -> bool:
+        """Look for the global minimum by simulated annealing, GSL's `gsl_siman`, then descend from the best point found.
+
+        Parameters
+        ----------
+        seed : int, optional
+            Seed of the random numbers, 0.
+        iters_fixed_T, step_size, k, t_initial, mu_t, t_min
+            GSL's schedule; temperatures are in units of chi-square at the start.
+        **kws
+            Options of `leastsq`; `maxfev` is by default 500,000 here.
+
+        Returns
+        -------
+        bool
+            `success`.
+        """
+        own = {name: kws.pop(name) for name in global_methods.ANNEAL_OPTIONS if name in kws}
+        setup = self.prepare_fit(**kws)
+        # a walk takes far more calls than a descent; its schedule ends it
+        if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:
+            setup.limit = setup.residual.limit = global_methods.ANNEAL_CALLS
+        return self._conclude("anneal", setup, global_methods.anneal(setup, **own))
+
+    def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
+        """Run an engine by its name and return the Minimizer."""
+        engine_of(method or engine)(self, **kws)
+        return self
+
+    # -- the parts of a fit
+
+    def prepare_fit(self, **kws: Any) -> Setup:
+        """Check and bind everything that a fit needs; evaluate the residual at the start.
+
+        Engines do this themselves. Afterwards the parameters' expressions are evaluated, so that `function` can be called by hand.
+
+        Raises
+        ------
+        InputError, InputTypeError, NonFiniteError
+            As `leastsq`.
+        """
+        if self._interpreter is not None:       # params may be others than when it was made
+            self.params.use_interpreter(self._interpreter)
+        setup = Setup(self, OPTIONS | self.kws | check_options(kws))
+        self._setup = setup
+        return setup
+
+    def _least_squares(self, engine: str, method: str, kws: Mapping[str, Any]) -> bool:
+        setup = self.prepare_fit(**kws)
+        solution, tried = minimise(setup.problem, method)
+        return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
+
+    def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
+        """Turn the solution kept, the first of those found, into results."""
+        solution, free, options = found[0], setup.free, setup.options
+        names = list(free.names)
+        free.put_external(solution.x)
+        said = doubts(solution, names, setup.problem) if options["calc_covar"] else []
+        known = None
+        if options["calc_covar"] and solution.residual.size > len(names):
+            known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
+        start, values = setup.starts, dict(free._space)
+        # a fit taken up again where the last one ended is still the one that began at the first start
+        began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
+        self.params.conclude(values, began, Outcome(free, known))
+        self._ended = values
+        success = solution.converged and not solution.lost
+        self.result = FitResult(
+            params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
+            message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
+            lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
+            residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
+            covar=None if known is None else known.covar,
+            init_vals=[start[name] for name in names], aborted=solution.reason == "aborted", call_kws=dict(options))
+        return success
+
+
+RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})
+
+ENGINES: dict[str, Callable[..., bool]] = {
+    "leastsq": Minimizer.leastsq, "lmder": Minimizer.lmder, "lbfgsb": Minimizer.lbfgsb, "anneal": Minimizer.anneal}
+
+
+def engine_of(name: str) -> Callable[..., bool]:
+    """Return the engine of a name.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if name not in ENGINES:
+        raise InputError(f"there is no engine {name!r}; there are {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def as_parameters(params: Any) -> Parameters:
+    """Return params as a Parameters that shares its Parameter objects."""
+    if isinstance(params, Parameters):
+        return params
+    if not isinstance(params, Mapping):
+        raise InputTypeError(f"params must be a Parameters or a dict of Parameter objects, not {type(params).__name__}")
+    for name, par in params.items():
+        if not isinstance(par, Parameter):
+            raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
+    out = Parameters()
+    for name, par in params.items():
+        out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
+    return out
+
+
+def as_arguments(args: Any) -> tuple:
+    """Return positional arguments as a tuple; a single array is one argument, not as many as it has elements."""
+    if args is None:
+        return ()
+    if isinstance(args, (tuple, list)):
+        return tuple(args)
+    raise InputTypeError(f"args must be a tuple of arguments, not {type(args).__name__}: for a single one write (x,)")
+
+
+def check_options(kws: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options under their own names.
+
+    Raises
+    ------
+    InputTypeError
+        An option does not exist, or is not available with GSL.
+    InputError
+        A tolerance is negative or not a number.
+    """
+    out = {}
+    for given, value in kws.items():
+        name = SYNONYMS.get(given, given)
+        if given in UNSUPPORTED and value:
+            raise InputTypeError(f"the option {given!r} is not available: {UNSUPPORTED[given]}")
+        if name not in OPTIONS and given not in UNSUPPORTED:
+            raise InputTypeError(f"there is no option {given!r}; there are {', '.join([*OPTIONS, *SYNONYMS])}")
+        if name in ("xtol", "ftol", "gtol") and not (value is not None and 0 <= value < np.inf):
+            raise InputError(f"{name}={value!r} must be a number that is not negative")
+        if name == "maxfev" and value is not None and not value >= 1:
+            raise InputError(f"{given}={value!r} must be at least 1")
+        if name in OPTIONS:
+            out[name] = value
+    return out
+
+
+def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str, Any] | None = None, engine: str = "leastsq", *,
+             method: str | None = None, compiled: bool = False, **options: Any) -> Minimizer:
+    """Fit parameters so that the sum of squares of a residual function is smallest.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(params, *args, **kws) -> array``, see `Minimizer`.
+    params : Parameters or dict of str to Parameter
+        Start values, bounds, expressions; updated in place with the best values, errors and correlations.
+    args : tuple, optional
+    kws : dict, optional
+        Further arguments of `function`. A string as third argument is taken as the `method`, as lmfit 1.3's order has it.
+    engine : {"leastsq", "lmder", "lbfgsb", "anneal"}
+        Also `method`.
+    compiled : bool
+        Trace the function once with symbolic parameters and run the compiled program instead, with exact derivatives. Only on request,
+        since a residual function may count its calls, or print. Where it can't be traced, a warning says why.
+    **options
+        Options of the engine, see `Minimizer.leastsq`.
+
+    Returns
+    -------
+    Minimizer
+        The fitted one: its attributes are the results.
+
+    Raises
+    ------
+    InputError, InputTypeError, NonFiniteError
+        What is wrong, as `Minimizer.leastsq` says.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gslfit import Parameters, minimize
+    >>> x = np.linspace(0, 5, 30)
+    >>> data = 2*np.sin(1.5*x)
+    >>> params = Parameters()
+    >>> params.add("amp", value=1.5, min=0)
+    >>> params.add("freq", value=1.4)
+    >>> out = minimize(lambda p: p["amp"]*np.sin(p["freq"]*x) - data, params)
+    >>> out.success, round(params["amp"].value, 6), round(params["freq"].value, 6)
+    (True, 2.0, 1.5)
+    """
+    if isinstance(args, str):
+        # lmfit 1.3's order: minimize(fcn, params, method, args, kws)
+        method, args, kws = args, kws, None if isinstance(engine, str) else engine
+        engine = method
+    run = engine_of(method or engine)
+    fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
+    if compiled:
+        fitter, options = _compiled(fitter, options)
+    run(fitter, **options)
+    return fitter
+
+
+def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, dict[str, Any]]:
+    """The same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
+    from gslfit.formula.program_residual import compiled_residual
+    try:
+        residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)
+    except ExpressionError as error:
+        warnings.warn(f"compiled=True: {error}", FitWarning, stacklevel=3)
+        return fitter, options
+    named = {} if any(SYNONYMS.get(name, name) == "Dfun" for name in options) else {"Dfun": jacobian}
+    return Minimizer(residual, fitter.params), {**named, **options}

@@ -1,0 +1,75 @@
+"""Starts on a bound, or next to one: how far inside a fit is to begin.
+
+On a bound the slope of the transform is 0, and next to it nearly so: the solver would take the parameter for one without effect. `bounds`
+steps inside by a share of the bound's magnitude, which is a guess where the bound is 0 or stands for nothing. Here the residual is asked:
+the step that counts is the one that changes it by `SHARE` of its length.
+"""
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from gslfit.parameters.bounds import DOUBT, DOUBT_ZERO
+
+INFINITE = float("inf")
+SHARE = 0.1               # change of the residual that a step inside is to make
+NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
+ALIKE = 30.               # a step already made is kept if it is that near to the right one
+WIDEST = 0.25             # of the distance between two bounds
+PROBES = 6                # evaluations for one parameter
+
+
+def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
+                   upper: np.ndarray) -> Mapping[int, float]:
+    """Return better starts for the parameters that lie on a bound or next to it.
+
+    Parameters
+    ----------
+    fun : callable
+        The residual, ``fun(x) -> ndarray, shape (n,)``; NaN where it can't be computed.
+    given : list of float
+        Start values as the caller gave them.
+    start : ndarray, shape (p,)
+        The same, stepped inside by guess.
+    lower, upper : ndarray, shape (p,)
+        Bounds, infinite where there are none.
+
+    Returns
+    -------
+    dict of int to float
+        New start values by the parameter's place; nothing for those that are well placed.
+    """
+    found: dict[int, float] = {}
+    for j, (value, low, high) in enumerate(zip(given, lower.tolist(), upper.tolist(), strict=True)):
+        distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
+        if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
+            continue
+        guess = abs(float(start[j]) - bound)
+        step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)))
+        if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
+            continue
+        found[j] = bound + side*min(abs(step), WIDEST*(high - low))
+    return found
+
+
+def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float) -> float | None:
+    """Return the step from a bound that changes the residual by its share, None where it can't be told."""
+    x = start.copy()
+    x[j] = bound
+    r = fun(x)
+    aim = SHARE*float(np.linalg.norm(r))
+    if not 0 < aim < np.inf:
+        return None
+    told = False
+    for _ in range(PROBES - 1):
+        x[j] = bound + step
+        change = float(np.linalg.norm(fun(x) - r))
+        if not change < np.inf:
+            step *= 1e-3                                      # too far: the model overflows
+            continue
+        if change == 0:
+            return None
+        if .1*aim <= change <= 10*aim:
+            return step*aim/change
+        step *= aim/change
+        told = True
+    return step if told else None

@@ -1,0 +1,111 @@
+"""From where a descent ended to errors, correlations and words."""
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gslfit.minimizer._uncertainty import Errors
+from gslfit.minimizer.least_squares import Problem, Solution
+
+ENDINGS = {
+    "step": "the parameters no longer change",
+    "chisqr": "chi-square no longer decreases",
+    "gradient": "the gradient is zero",
+    "zero": "the residual is zero",
+    "precision": "double precision allows no further decrease of chi-square",
+    "maxfev": "the limit of evaluations of the residual was reached",
+    "aborted": "the iteration callback stopped it",
+    "no progress": "no step lowers chi-square any more, and the gradient is not zero",
+}
+IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "no progress": 7, "aborted": -1}
+
+
+class Uncertainty(Errors):
+    """What a solution says of the errors of its varying parameters.
+
+    Kept as standard errors and directions of length one, so that neither very small nor very large parameters lose them:
+    ``covar_ij = sigma_i sigma_j (unit_i . unit_j)``.
+
+    Parameters
+    ----------
+    solution : Solution
+        With more residuals than parameters.
+    scale : float
+        What the residual was multiplied with.
+    scale_covar : bool
+        Multiply the covariance by the reduced chi-square.
+    """
+
+    def __init__(self, solution: Solution, scale: float, scale_covar: bool) -> None:
+        n, p = solution.jacobian.shape
+        factor = solution.norm / math.sqrt(n - p) if scale_covar else scale
+        super().__init__(solution.factors, solution.norms, factor, solution.dead + solution.held)
+
+
+class Outcome:
+    """Standard errors and correlations of all parameters of a fit, worked out when somebody asks.
+
+    Parameters
+    ----------
+    free : Binding
+        With the fitted values put.
+    known : Uncertainty or None
+        None where errors can't be had.
+    """
+
+    def __init__(self, free: Any, known: Uncertainty | None) -> None:
+        self.free, self.known, self.space = free, known, dict(free._space)
+        self._found: dict[str, tuple[float | None, dict[str, float] | None]] | None = None
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """Return the standard error and the correlations of one parameter."""
+        if self._found is None:
+            self._found = self._find()
+        return self._found[name]
+
+    def _find(self) -> dict[str, tuple[float | None, dict[str, float] | None]]:
+        free, known = self.free, self.known
+        found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(free._space, (0., None))
+        names, slopes = free.dependents(self.space)
+        if known is None:
+            found.update(dict.fromkeys(free.names, (None, None)))
+            found.update({name: (None if row.any() else 0., None) for name, row in zip(names, slopes, strict=True)})
+            return found
+        for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
+            correlations = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
+            found[name] = (own, correlations) if own == own else (None, None)
+        found.update({name: (error, None) for name, error in zip(names, known.of(slopes), strict=True)})
+        return found
+
+
+def doubts(solution: Solution, names: Sequence[str], problem: Problem) -> list[str]:
+    """Return what the caller should know about errors that can't be had, a sentence each."""
+    n, p = solution.jacobian.shape
+    said = []
+    if n <= p:
+        said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
+    for j in solution.held:
+        which, bound = ("min", problem.lower[j]) if solution.x[j] <= problem.lower[j] else ("max", problem.upper[j])
+        said.append(f"{names[j]} is at its bound ({which} = {bound:g}), where it has no standard error.")
+    none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
+    together = [j for j in solution.dead if j not in none]
+    for j in none:
+        moved = "has lost its effect on the residual: the fit ran onto a flat" if j in solution.lost else "has no effect on the residual"
+        still = ", and never moved from its start" if solution.x[j] == problem.x0[j] else ""
+        said.append(f"{names[j]} {moved}{still}.")
+    if together:
+        listed = ", ".join(names[j] for j in together)
+        said.append(f"{listed}: the data do not tell {'them apart; fix one of them' if len(together) > 1 else 'its value; fix it'}.")
+    return said
+
+
+def message(engine: str, solution: Solution, tried: Sequence[Solution], limit: float, said: Sequence[str]) -> str:
+    """Return in words how a fit ended."""
+    why = ENDINGS[solution.reason]
+    if solution.reason == "maxfev":
+        why = f"the limit of {limit:.0f} evaluations of the residual (maxfev) was reached; these are the best values so far"
+    parts = [f"{engine}: converged, {why}." if solution.converged else f"{engine}: not converged, {why}."]
+    if len(tried) > 1:
+        others = ", ".join(other.method for other in tried[1:])
+        chosen = "it stands" if solution is tried[0] else f"{solution.method} has the lowest chi-square and is kept"
+        parts.append(f"The first answer, by {tried[0].method}, was in doubt; {others} looked again from the start: {chosen}.")
+    return " ".join([*parts, *said])

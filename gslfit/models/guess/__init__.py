@@ -1,0 +1,1 @@
+"""Start values of models from data."""

@@ -1,0 +1,284 @@
+"""Which shapes are worth trying when start values are looked for: one `Plan` for each estimator that the tables name.
+
+A model is linear in some of its parameters once the others, its shape, are known. So a guess needs shapes only: centres as near to each
+other as a width demands and widths from a point's distance to the whole range (each 1.5 times the last), rates by the octave,
+frequencies closer than 1/T, and a few values of whatever bends a curve further.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
+
+Shapes = dict[str, np.ndarray]
+
+
+class Axis(NamedTuple):
+    """Where data lie: the points in order, their ends, and the typical distance between them."""
+
+    x: np.ndarray
+    low: float
+    high: float
+    step: float
+
+    @classmethod
+    def of(cls, x: np.ndarray) -> Axis:
+        """The axis of sorted points."""
+        span = float(x[-1] - x[0]) or 1.0
+        return cls(x, float(x[0]), float(x[0]) + span, span/max(len(x) - 1, 1))
+
+    @property
+    def span(self) -> float:
+        """The range."""
+        return self.high - self.low
+
+
+class Plan(NamedTuple):
+    """How a model's start is found.
+
+    Attributes
+    ----------
+    shapes : callable
+        ``shapes(axis)``: values of the parameters that are not linear, an array each.
+    linear : tuple of str
+        The parameters that the model is linear in.
+    formula : str
+        Another formula to match with, where the model's own is not linear enough.
+    finish : callable, optional
+        Turns what was found into the model's parameters.
+    families : mapping of str to int
+        Into how many parts the values of a shape parameter are divided; every combination of parts is a family, and the best shape of
+        each is a start worth a fit of its own. For chi-squares with several minima, or with valleys that never end.
+    most : int
+        How many families are tried at most, the best first.
+    settle : callable, optional
+        ``settle(candidates, curves)``: the start of all families' that is best after a search of its own, for curves with kinks.
+    search : callable, optional
+        ``search(curves, bounds)``: starts, the best first, in place of all this; a single one is next to the minimum.
+    """
+
+    shapes: Callable[[Axis], Shapes] = lambda axis: {}
+    linear: tuple[str, ...] = ("amplitude",)
+    formula: str = ""
+    finish: Callable[[Mapping[str, np.ndarray]], Shapes] | None = None
+    families: Mapping[str, int] = MappingProxyType({})
+    most: int = 8
+    settle: Callable[[list[Shapes], Any], Shapes] | None = None
+    search: Callable[[Any, Mapping[str, tuple[float, float]]], list[Shapes]] | None = None
+
+
+def product(**axes: Iterable[float]) -> Shapes:
+    """Every combination of values."""
+    grid = np.meshgrid(*[np.asarray(list(axis), float) for axis in axes.values()], indexing="ij")
+    return {name: values.reshape(-1) for name, values in zip(axes, grid, strict=True)}
+
+
+def crossed(shapes: Shapes, **axes: Iterable[float]) -> Shapes:
+    """Every shape with every combination of further values."""
+    more = product(**axes)
+    first, count = len(next(iter(more.values()))), len(next(iter(shapes.values())))
+    return {**{name: np.repeat(values, first) for name, values in shapes.items()},
+            **{name: np.tile(values, count) for name, values in more.items()}}
+
+
+def places(axis: Axis, ratio: float = 1.5, spacing: float = 0.7, least: float = 0.6, most: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and half widths at half height of peaks: the wider, the fewer."""
+    widths = np.geomspace(least*axis.step, most*axis.span, max(2, int(np.ceil(np.log(most*axis.span/(least*axis.step))/np.log(ratio)))))
+    centers = [np.linspace(axis.low, axis.high, int(np.clip(axis.span/(spacing*width), 8, len(axis.x))) + 1) for width in widths]
+    return np.concatenate(centers), np.repeat(widths, [len(each) for each in centers])
+
+
+def peaks(scale: float, name: str = "sigma", center: str = "center") -> Callable[[Axis], Shapes]:
+    """Peaks whose width parameter is half the width at half height times a factor."""
+    def shapes(axis: Axis) -> Shapes:
+        c, w = places(axis)
+        return {center: c, name: w*scale}
+    return shapes
+
+
+def positive(axis: Axis) -> np.ndarray:
+    """The points above 0, or what stands for them."""
+    found = axis.x[axis.x > 0]
+    return found if found.size else np.array([axis.span*1e-3, axis.span])
+
+
+def rates(axis: Axis, count: int = 24, signs: Iterable[float] = (1, -1)) -> np.ndarray:
+    """Rates from a twentieth of the range's inverse to the points' distance's."""
+    found = np.geomspace(0.05/axis.span, 2/axis.step, count)
+    return np.concatenate([sign*found for sign in signs])
+
+
+def frequencies(axis: Axis) -> np.ndarray:
+    """Angular frequencies up to that of the points, each a sixth of a period of the range from the next."""
+    top = min(len(axis.x)/2, 1024)
+    return 2*np.pi/axis.span*np.concatenate([[0.05, 0.1, 0.2, 0.3], np.arange(0.4, top, 1/6)])
+
+
+# -- peaks
+
+
+def split(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    base = crossed({"center": c, "w": w}, skew=(0.5, 1.0, 2.0))
+    return {"center": base["center"], "sigma": base["w"]*base["skew"], "sigma_r": base["w"]/base["skew"]}
+
+
+def voigt(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    return {"center": c, "sigma": w/1.8006, "gamma": w/1.8006}
+
+
+def pseudo_voigt(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    return crossed({"center": c, "sigma": w}, fraction=(0.2, 0.8))
+
+
+def moffat(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    base = crossed({"center": c, "w": w}, beta=(1.0, 3.0))
+    return {"center": base["center"], "sigma": base["w"]/np.sqrt(2**(1/base["beta"]) - 1), "beta": base["beta"]}
+
+
+def pearson7(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    base = crossed({"center": c, "w": w}, expon=(0.8, 1.5, 5.0))
+    return {"center": base["center"], "sigma": base["w"]/np.sqrt(2**(1/base["expon"]) - 1), "expon": base["expon"]}
+
+
+def pearson4(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    base = crossed({"c": c, "w": w}, expon=(1.2, 3.0), skew=(-1.5, 0.0, 1.5))
+    skew = base["skew"]*base["expon"]
+    sigma = base["w"]/np.sqrt(2**(1/base["expon"]) - 1)/np.sqrt(1 + (base["skew"]/2)**2)
+    return {"center": base["c"] + sigma*skew/(2*base["expon"]), "sigma": sigma, "expon": base["expon"], "skew": skew}
+
+
+def students_t(axis: Axis) -> Shapes:
+    return product(center=np.linspace(axis.low, axis.high, int(np.clip(axis.span/0.5, 8, 2*len(axis.x))) + 1), sigma=(0.4, 1.0, 3.0, 12.0))
+
+
+def breit_wigner(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    return crossed({"center": c, "sigma": 2*w}, q=(-6.0, -2.5, -1.0, -0.4, -0.1, 0.1, 0.4, 1.0, 2.5, 6.0))
+
+
+def lognormal(axis: Axis) -> Shapes:
+    x = positive(axis)
+    return product(center=np.linspace(np.log(x[0]) - 0.5, np.log(x[-1]) + 1, 48), sigma=np.geomspace(0.02, 3, 16))
+
+
+def damped(axis: Axis) -> Shapes:
+    x = positive(axis)
+    return product(center=np.linspace(x[0], x[-1], int(np.clip(2*len(x), 16, 200))), sigma=np.geomspace(0.003, 2, 12))
+
+
+def dho(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    keep = c >= 0
+    return crossed({"center": c[keep], "sigma": w[keep]}, gamma=axis.span*np.array([5e-4, 5e-3, 0.02, 0.1, 0.5, 3.0, 100.0]))
+
+
+def exp_gaussian(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    base = crossed({"c": c, "w": w}, tail=(0.3, 1.0, 3.0))
+    sigma = base["w"]/1.1774/np.sqrt(1 + 0.5*base["tail"]**2)
+    gamma = 1/(sigma*base["tail"])
+    return {"center": base["c"] - 0.5*sigma*np.minimum(base["tail"], 1.5), "sigma": sigma, "gamma": gamma}
+
+
+def skewed(width: float, name: str, gamma: str = "") -> Callable[[Axis], Shapes]:
+    """Peaks skewed to either side."""
+    def shapes(axis: Axis) -> Shapes:
+        c, w = places(axis)
+        base = crossed({"c": c, "w": w}, skew=(-5.0, -1.5, 0.0, 1.5, 5.0))
+        lean = base["skew"]/np.sqrt(1 + base["skew"]**2)
+        sigma = base["w"]*width/np.sqrt(1 - 0.5*lean**2)
+        found = {"center": base["c"] - 0.7*sigma*lean, "sigma": sigma, name: base["skew"]}
+        return found | ({gamma: sigma} if gamma else {})
+    return shapes
+
+
+def doniach(axis: Axis) -> Shapes:
+    c, w = places(axis)
+    return crossed({"center": c, "sigma": w}, gamma=(0.0, 0.15, 0.4))
+
+
+def gaussian2d(axis: Axis) -> Shapes:
+    raise NotImplementedError("images have an estimator of their own")
+
+
+# -- steps, decays, waves
+
+
+def steps(names: tuple[str, str] = ("center", "sigma"), signs: Iterable[float] = (1.0, -1.0)) -> Callable[[Axis], Shapes]:
+    """Steps of every place and width, rising or falling."""
+    def shapes(axis: Axis) -> Shapes:
+        c, w = places(axis, 1.7, 0.8, 0.3, 0.5)
+        base = crossed({names[0]: c, "w": w}, sign=signs)
+        return {names[0]: base[names[0]], names[1]: base["w"]*base["sign"]}
+    return shapes
+
+
+def rectangle(axis: Axis) -> Shapes:
+    at = np.linspace(axis.low, axis.high, 26)[1:-1]
+    first, second = np.triu_indices(len(at), 1)
+    base = crossed({"center1": at[first], "center2": at[second]}, w1=axis.span*np.geomspace(0.01, 0.2, 4), ratio=(0.3, 1.0, 3.0))
+    return {"center1": base["center1"], "center2": base["center2"], "sigma1": base["w1"], "sigma2": base["w1"]*base["ratio"]}
+
+
+def thermal(axis: Axis) -> Shapes:
+    kt = axis.span*np.geomspace(0.02, 3, 14)
+    base = product(kt=kt, ratio=np.geomspace(1e-4, 1e4, 33))
+    return {"center": np.full(len(base["kt"]), 0.5*(axis.low + axis.high)), "kt": base["kt"], "amplitude": base["ratio"]}
+
+
+def bose(axis: Axis) -> Shapes:
+    return product(center=axis.low - axis.span*np.geomspace(0.003, 3, 18), kt=axis.span*np.geomspace(0.02, 5, 16))
+
+
+def two_rates(axis: Axis) -> Shapes:
+    rate = np.geomspace(0.1/axis.span, 1.0/axis.step, 20)
+    first, second = np.triu_indices(len(rate), 1)
+    return {"slow": rate[first], "fast": rate[second]}
+
+
+PLANS: dict[str, Plan] = {
+    "constant": Plan(lambda axis: {}, ("c",)),
+    "line": Plan(lambda axis: {}, ("slope", "intercept")),
+    "parabola": Plan(lambda axis: {}, ("a", "b", "c")),
+    "polynomial": Plan(lambda axis: {}, tuple(f"c{k}" for k in range(8))),
+    "gaussian": Plan(peaks(1/1.1774)),
+    "lorentzian": Plan(peaks(1.0)),
+    "split": Plan(split),
+    "voigt": Plan(voigt),
+    "pseudo_voigt": Plan(pseudo_voigt),
+    "moffat": Plan(moffat),
+    "pearson4": Plan(pearson4),
+    "pearson7": Plan(pearson7),
+    "students_t": Plan(students_t),
+    "breit_wigner": Plan(breit_wigner),
+    "lognormal": Plan(lognormal),
+    "damped_oscillator": Plan(damped),
+    "dho": Plan(dho, families={"gamma": 7}),
+    "exp_gaussian": Plan(exp_gaussian),
+    "skewed_gaussian": Plan(skewed(1/1.1774, "gamma")),
+    "skewed_voigt": Plan(skewed(1/1.8006, "skew", "gamma")),
+    "doniach": Plan(doniach),
+    "power": Plan(lambda axis: {"exponent": np.linspace(-6, 6, 49)}),
+    "exponential": Plan(lambda axis: {"decay": 1/rates(axis)}),
+    "step": Plan(steps()),
+    "step:linear": Plan(steps(), settle=settle_step),
+    "rectangle:linear": Plan(rectangle, settle=settle_rectangle),
+    "fermi": Plan(steps(("center", "kt"))),
+    "thermal": Plan(thermal, ()),
+    "bose": Plan(bose),
+    "rectangle": Plan(rectangle),
+    "sine": Plan(lambda axis: {"frequency": frequencies(axis)}, ("p", "q"), "p*sin(frequency*x) + q*cos(frequency*x)",
+                 lambda found: {"amplitude": np.hypot(found["p"], found["q"]), "frequency": found["frequency"],
+                                "shift": np.arctan2(found["q"], found["p"])}),
+}
+"""Every estimator by its name."""

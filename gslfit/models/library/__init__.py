@@ -1,0 +1,1 @@
+"""The library of models: entries, and the classes made from them."""

@@ -1,0 +1,5 @@
+"""`Parameters` and `Parameter`: named values with bounds, expressions and what a fit found."""
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter
+
+__all__ = ["Parameter", "Parameters"]

@@ -1,0 +1,91 @@
+"""One fit's view of its parameters: from the solver's free numbers to the values that the residual function sees."""
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.constraints.dual import Dual, plain
+from gslfit.errors import ParameterError
+from gslfit.parameters._values import Values
+from gslfit.parameters.parameter import Parameter
+
+
+class Binding(Values):
+    """The free variables of a fit, made by `Parameters.bind`.
+
+    Parameters
+    ----------
+    params : Parameters
+        A copy that is the binding's own.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The varying parameters, in order.
+    params : Parameters
+        What the residual function is called with; `put` writes into it.
+    start : ndarray, shape (p,)
+        Internal start values, stepped inside a bound where the start lies on one.
+    origin : ndarray, shape (p,)
+        The same, the parameters' own.
+    doubtful : bool
+        A start lies on a bound or next to it, and how far inside the fit is to begin was guessed.
+
+    Raises
+    ------
+    ParameterError
+        If a start value is missing, not finite, or outside its bounds.
+    ExpressionError
+        If an expression names what isn't there, or they go round in a circle.
+    """
+
+    def _refuse(self, par: Parameter) -> None:
+        """Say what is wrong with a start value."""
+        _check_start(par)
+
+    def dependents(self, at: Mapping[str, float] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+        """Return the `expr` parameters and their derivatives.
+
+        Parameters
+        ----------
+        at : mapping of str to float, optional
+            Every parameter's value; those last put, if it is left out.
+
+        Returns
+        -------
+        names : tuple of str
+            The parameters with an expression, each after those it depends on.
+        slopes : ndarray, shape (k, p)
+            Derivatives of their values by the varying parameters' values: exact, differences only through functions of the user's own
+            and expressions that need the interpreter.
+        """
+        p = len(self.names)
+        if not self._chain:
+            return (), np.zeros((0, p))
+        values = self._space if at is None else at
+        space: dict[str, Any] = dict(values)
+        for row, name in zip(np.eye(p), self.names, strict=True):
+            space[name] = Dual(space[name], row)
+        slopes = np.zeros((len(self._chain), p))
+        for i, link in enumerate(self._chain):
+            value = link.differentiate(space)
+            if isinstance(value, Dual) and not link.clipped(plain(value)):
+                slopes[i] = value.slope
+            space[link.name] = Dual(values[link.name], slopes[i])
+        return tuple(link.name for link in self._chain), slopes
+
+
+def _check_start(par: Parameter) -> None:
+    """Hold a start value to a finite number within its bounds."""
+    value, low, high = par._value, par._min, par._max
+    if value is None:
+        raise ParameterError(f"parameter {par.name!r} has no value; give it one: params[{par.name!r}].value = ...")
+    if not math.isfinite(value):
+        raise ParameterError(f"parameter {par.name!r} has the value {value}; give it a finite one")
+    for beyond, which, limit in ((low is not None and value < low, "min", low), (high is not None and value > high, "max", high)):
+        if beyond:
+            raise ParameterError(f"parameter {par.name!r} has the value {value!r}, outside its bound {which} = {limit!r}; "
+                                 "start inside the bounds, or move the bound")
+
+

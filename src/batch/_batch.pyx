@@ -1,0 +1,366 @@
+# cython: auto_pickle=False
+"""Runs a program over many curves: arrays in, arrays out, threads, interrupts."""
+from math import prod
+
+import numpy as np
+
+from gslfit.formula._program import Program
+from gslfit.errors import InputError
+
+cimport numpy as cnp
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport int8_t, int32_t, uintptr_t
+from libc.string cimport memset
+
+from batch cimport (
+    KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
+    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, box_prepare,
+    rows_view,
+)
+from batch cimport outside as outside_t
+from program cimport engine_choose, engine_name, program
+
+cnp.import_array()
+F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
+
+METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
+
+# dtypes that are read where they lie, in either byte order; the others are the caller's to convert
+KINDS = {"f8": KIND_F8, "f4": KIND_F4, "i1": KIND_I1, "i2": KIND_I2, "i4": KIND_I4, "i8": KIND_I8,
+         "u1": KIND_U1, "u2": KIND_U2, "u4": KIND_U4, "u8": KIND_U8, "b1": KIND_U1}
+
+
+def instruction_set(name=None):
+    """Return the instruction set that batches run with, after choosing one by name; as `gslfit.formula._program.instruction_set`."""
+    if name is not None and engine_choose(name.encode()):
+        raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
+    return engine_name().decode()
+
+
+cdef class _Caller:
+    """Who started a batch: where an exception waits until the threads have ended."""
+
+    cdef object progress, failure
+
+    cdef int ask(self, long done):
+        try:
+            PyErr_CheckSignals()
+            if self.progress is not None:
+                self.progress(done)
+            return 0
+        except BaseException as error:
+            self.failure = error
+            return 1
+
+
+cdef int pulse(void *who, long done) noexcept with gil:
+    return (<_Caller>who).ask(done)
+
+
+cdef bint fits(cnp.ndarray array, cnp.ndarray y, int last) noexcept:
+    """Whether an array's axes but the last `last` are those of the batch, y's but its last."""
+    cdef int k, axes = cnp.PyArray_NDIM(y) - 1
+    if cnp.PyArray_NDIM(array) != axes + last:
+        return False
+    for k in range(axes):
+        if cnp.PyArray_DIM(array, k) != cnp.PyArray_DIM(y, k):
+            return False
+    return True
+
+
+cdef int view(rows_view *v, cnp.ndarray array, cnp.ndarray y, long points, str name) except -1:
+    """Describe an array of shape (..., n), or (n,) for all fits."""
+    cdef int k, kind, axes = cnp.PyArray_NDIM(array) - 1
+    v.swapped = False
+    if array.dtype is F8:                   # what most are, and small fits feel every lookup
+        kind = KIND_F8
+    else:
+        code = f"{array.dtype.kind}{array.dtype.itemsize}"
+        if code not in KINDS:
+            raise InputError(f"{name} has dtype {array.dtype}, which is not read in place; convert it to float64")
+        kind = KINDS[code]
+        v.swapped = not array.dtype.isnative
+    if axes < 0 or cnp.PyArray_DIM(array, axes) != points or (axes > 0 and not fits(array, y, 1)):
+        shape = tuple((<object>y).shape[:-1])
+        raise InputError(f"{name} has shape {(<object>array).shape}, and {(*shape, points)} or {(points,)} is needed")
+    if axes >= MAX_AXES:
+        raise InputError(f"{name} has {axes + 1} dimensions; {MAX_AXES} is the most")
+    v.data = <const char *>cnp.PyArray_DATA(array)
+    v.kind = kind
+    v.axes = axes
+    v.step = cnp.PyArray_STRIDE(array, axes)
+    for k in range(axes):
+        v.shape[k] = cnp.PyArray_DIM(array, k)
+        v.strides[k] = cnp.PyArray_STRIDE(array, k)
+    return 0
+
+
+cdef void *out(object given, dtype, cnp.ndarray y, str name, int p=-1, int q=-1) except? NULL:
+    """Where results go, an array of shape (...), with p (..., p), with q too (..., p, q); NULL for None."""
+    cdef cnp.ndarray array
+    cdef int axes = cnp.PyArray_NDIM(y) - 1
+    if given is None:
+        return NULL
+    array = given
+    sound = fits(array, y, (p >= 0) + (q >= 0)) and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_ISWRITEABLE(array)
+    if not sound or (array.dtype is not dtype and array.dtype != dtype) or (p >= 0 and cnp.PyArray_DIM(array, axes) != p) or (
+            q >= 0 and cnp.PyArray_DIM(array, axes + 1) != q):
+        shape = (*(<object>y).shape[:-1], *(size for size in (p, q) if size >= 0))
+        raise InputError(f"{name} must be a writeable contiguous array of {np.dtype(dtype)}, shape {shape}")
+    return cnp.PyArray_DATA(array)
+
+
+cdef class Outside:
+    """What a program's free variables look like to the caller: bounds, and expressions of them.
+
+    Parameters
+    ----------
+    boxes : sequence of tuple (bounds, low, high, near, far)
+        For each free variable how many bounds count, both of them (infinite for none), the one that is counted from, and the other.
+    expressions : sequence of Program
+        Programs without independent variables: a value of the free variables, and its derivatives by them.
+    inside, beside, wide, out : float
+        `INSIDE`, `NEAR`, `WIDE` and `FAR` of `gslfit.parameters.bounds`.
+
+    Attributes
+    ----------
+    tied : int
+        How many expressions there are.
+    """
+
+    cdef int *bounds
+    cdef box *boxes
+    cdef const program **programs
+    cdef outside_t facts
+    cdef object kept
+    cdef readonly int tied
+
+    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide, double out):
+        cdef int k, p = len(boxes)
+        self.tied = len(expressions)
+        self.bounds = <int *>PyMem_Malloc((p + 1)*sizeof(int))
+        self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
+        self.programs = <const program **>PyMem_Malloc((self.tied + 1)*sizeof(void *))
+        if self.bounds == NULL or self.boxes == NULL or self.programs == NULL:
+            raise MemoryError
+        for k in range(p):
+            self.bounds[k], self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
+            box_prepare(&self.boxes[k], inside, beside)
+        for k in range(self.tied):
+            if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
+                raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
+            self.programs[k] = <const program *><uintptr_t>expressions[k].address
+        self.kept = tuple(expressions)
+        self.facts.p, self.facts.bounds, self.facts.boxes = p, self.bounds, self.boxes
+        self.facts.tied, self.facts.expressions = self.tied, self.programs
+        self.facts.bounded = any(each[0] for each in boxes)
+        self.facts.wide, self.facts.out = wide, out
+
+    def __dealloc__(self):
+        PyMem_Free(self.bounds)
+        PyMem_Free(self.boxes)
+        PyMem_Free(self.programs)
+
+    def __reduce__(self):
+        raise TypeError("an Outside can't be pickled: make it anew")
+
+
+cdef class _View:
+    """The outside of one run: an `Outside` with that run's arrays."""
+
+    cdef outside_t facts
+    cdef rows_view *starts
+    cdef object kept
+
+    def __cinit__(self, Outside owner, start, bint scaled, redchi, tied, tied_errors, cnp.ndarray y):
+        cdef int k
+        self.facts = owner.facts
+        if len(start) != self.facts.p:
+            raise InputError(f"there are {self.facts.p} free variables, and starts of {len(start)}")
+        self.starts = <rows_view *>PyMem_Malloc((self.facts.p + 1)*sizeof(rows_view))
+        if self.starts == NULL:
+            raise MemoryError
+        self.kept = [np.asarray(array)[..., None] for array in start]
+        for k in range(self.facts.p):
+            view(&self.starts[k], self.kept[k], y, 1, f"start[{k}]")
+        self.facts.starts, self.facts.scaled = self.starts, scaled
+        self.facts.redchi = <double *>out(redchi, F8, y, "redchi")
+        self.facts.tied_values = <double *>out(tied, F8, y, "tied", owner.tied)
+        self.facts.tied_errors = <double *>out(tied_errors, F8, y, "tied_errors", owner.tied)
+        if redchi is None or (owner.tied and (tied is None or tied_errors is None)):
+            raise InputError("redchi, and with expressions tied and tied_errors, are needed with an outside")
+
+    def __dealloc__(self):
+        PyMem_Free(self.starts)
+
+
+def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, inputs=(), method="auto", double xtol=1e-8,
+        double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None, covariance=None,
+        gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None, tied_errors=None):
+    """Fit a program to many curves.
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    y : ndarray, shape (..., n)
+        The curves.
+    x : sequence of ndarray, each of shape (n,) or (..., n)
+        The independent variables.
+    v : ndarray of float64, shape (..., p)
+        The starts; the results are written over them. With `outside` the results alone, as the caller sees them.
+    chisqr, nfev, count, status : ndarray of float64, int32, int32 and int8, shape (...)
+        Written: chi-square, evaluations, points that took part, `FitStatus`.
+    weights : ndarray, shape (n,) or (..., n), optional
+        Factors of the residuals; with `errors` the standard deviations of the data.
+    inputs : sequence of ndarray, shape (...)
+        Per-fit inputs of the program.
+    method : {"auto", "lanes", "lmsder", "lmder", "trust"}
+        Who fits.
+    xtol, ftol, gtol : float
+        When a fit has converged: see `gslfit.fit_batch`.
+    max_nfev : int
+        Most evaluations of one fit.
+    omit : bool
+        Whether points that are not finite are left out; else they spoil their curve.
+    threads : int
+        How many threads to use.
+    variance, covariance, gradient : ndarray of float64, shapes (..., p), (..., p, p) and (...), optional
+        Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J. With
+        `outside` the standard errors and the covariances, as the caller sees them.
+    progress : callable, optional
+        Called with the count of fits done, about twenty times a second.
+    outside : Outside, optional
+        The bounds of the free variables, and expressions of them.
+    start : sequence of ndarray, shape () or (...)
+        With `outside`: where each free variable starts, inside its bounds.
+    scaled : bool
+        With `outside`: whether to multiply covariances by the reduced chi-square.
+    redchi, tied, tied_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
+        With `outside`, written: reduced chi-square; the expressions' values and standard errors.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are wrong.
+    KeyboardInterrupt
+        If a signal asked for it: the fits done so far are in place, the others have status 0.
+    """
+    cdef batch b
+    cdef _Caller caller = _Caller()
+    if not isinstance(code, Program):
+        raise InputError(f"code must be a Program, not {type(code).__name__}")
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
+    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
+        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
+                         f"and got {len(x)} and {len(inputs)}")
+    cdef cnp.ndarray curves = y
+    cdef int p = code.nfree
+    cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
+    cdef _View outer = None
+    b.outside = NULL
+    if outside is not None:
+        if variance is None or outside.facts.p != p:
+            raise InputError(f"an outside of {outside.facts.p} free variables for a program of {p}, "
+                             f"{'without' if variance is None else 'with'} room for their errors")
+        outer = _View(outside, start, scaled, redchi, tied, tied_errors, curves)
+        b.outside = &outer.facts
+    b.program = <const program *><uintptr_t>code.address
+    b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
+    b.options.covariance = covariance is not None or (outside is not None and outside.tied > 0)
+    b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
+    b.fits, b.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
+    b.weighted = 0 if weights is None else 2 if errors else 1
+    b.v = <double *>out(v, F8, curves, "v", p)
+    b.chisqr = <double *>out(chisqr, F8, curves, "chisqr")
+    b.nfev = <int32_t *>out(nfev, I4, curves, "nfev")
+    b.count = <int32_t *>out(count, I4, curves, "count")
+    b.status = <int8_t *>out(status, I1, curves, "status")
+    b.variance = <double *>out(variance, F8, curves, "variance", p)
+    b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
+    b.gradient = <double *>out(gradient, F8, curves, "gradient")
+    view(&b.y, curves, curves, points, "y")
+    for k, array in enumerate(x):
+        view(&b.x[<int>k], array, curves, points, f"x[{k}]")
+    if weights is not None:
+        view(&b.weights, weights, curves, points, "yerr" if errors else "weights")
+    given = [np.asarray(array)[..., None] for array in inputs]
+    for k, array in enumerate(given):
+        view(&b.inputs[<int>k], array, curves, 1, f"inputs[{k}]")
+    memset(b.status, 0, b.fits)
+    caller.progress = progress
+    b.pulse, b.who = pulse, <void *>caller
+    if not b.fits:
+        return
+    cdef int ending
+    with nogil:
+        ending = batch_run(&b)
+    if caller.failure is not None:
+        raise caller.failure
+    if ending < 0:
+        raise MemoryError
+
+
+def _readable(array):
+    """The array, as float64 if its dtype is none that is read in place."""
+    array = np.asarray(array)
+    return array if f"{array.dtype.kind}{array.dtype.itemsize}" in KINDS else array.astype(np.float64)
+
+
+def fit_many(code, y, x, weights, start, inputs, *, method="auto", xtol=1e-8, ftol=1e-8, gtol=1e-8, max_nfev=1000, covariance=False,
+             nan_policy="mark", threads=1, progress=None):
+    """Fit a program to many curves, as docs/development.md says under "A batch".
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    y : ndarray, shape (..., n)
+        The curves.
+    x : tuple of ndarray, each of shape (n,) or (..., n)
+        The independent variables.
+    weights : ndarray, shape (n,), (..., 1) or (..., n), or None
+        Factors of the residuals.
+    start : array_like, shape (p,) or (..., p)
+        Where the free variables start.
+    inputs : array_like, shape (ninput,) or (..., ninput), or None
+        Per-fit inputs.
+    method, xtol, ftol, gtol, max_nfev, threads, progress
+        As `run`.
+    covariance : bool
+        Whether the whole of it is wanted, (..., p, p); else its diagonal, (..., p).
+    nan_policy : {"mark", "omit"}
+        What a point that is not finite does: spoil its curve, or be left out.
+
+    Returns
+    -------
+    dict
+        `v`, `covariance` (of v, not yet times the reduced chi-square), `chisqr`, `gradient`, `nfev`, `count`, `status`.
+
+    Raises
+    ------
+    InputError
+        If a shape or a name is wrong.
+    """
+    if nan_policy not in ("mark", "omit"):
+        raise InputError(f"there is no nan_policy {nan_policy!r}; choose 'mark' or 'omit'")
+    y = _readable(y)
+    shape, p = y.shape[:-1], code.nfree
+    v = np.empty((*shape, p))
+    v[...] = start
+    given = np.broadcast_to(np.asarray(() if inputs is None else inputs, np.float64), (*shape, code.ninput))
+    if weights is not None:
+        weights = _readable(weights)
+        if weights.ndim > 1 and weights.shape[-1:] == (1,):
+            weights = np.broadcast_to(weights, y.shape)
+    found = {"v": v, "covariance": np.empty((*shape, p, p) if covariance else (*shape, p)), "chisqr": np.empty(shape),
+             "gradient": np.empty(shape), "nfev": np.empty(shape, np.int32), "count": np.empty(shape, np.int32),
+             "status": np.zeros(shape, np.int8)}
+    results = {name: array for name, array in found.items() if name not in ("v", "covariance")}
+    results["covariance" if covariance else "variance"] = found["covariance"]
+    run(code, y, [_readable(array) for array in x], v, weights=weights, inputs=[given[..., k] for k in range(code.ninput)],
+        method=method, xtol=xtol, ftol=ftol, gtol=gtol, max_nfev=max_nfev, omit=nan_policy == "omit", threads=threads,
+        progress=progress, **results)
+    return found

@@ -1,0 +1,432 @@
+#include "batch.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "lanes/lane_state.h"
+#include "gather_rows.h"
+#include "tall_fit.h"
+#include "gsl_refit.h"
+#include "worker.h"
+
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20 };
+static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
+static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
+static const double PULSE = 0.05;
+
+/* ---- one thread ---- */
+
+/* The next fit to do, claimed in runs so that threads seldom meet; -1 when there are none. */
+static long claim(thread *t) {
+    batch *b = t->batch;
+    if (t->first == t->last) {
+        const long run = b->points > SHORT ? 1 : CLAIM;
+        if (atomic_load_explicit(&b->stop, memory_order_relaxed)) return -1;
+        t->first = atomic_fetch_add(&b->next, run);
+        if (t->first >= b->fits) t->first = t->last = b->fits;
+        else t->last = t->first + run < b->fits ? t->first + run : b->fits;
+    }
+    return t->first < t->last ? t->first++ : -1;
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static long done(const crew *all) {
+    long sum = 0;
+    for (int k = 0; k < all->count; k++) sum += atomic_load_explicit(&all->threads[k].done, memory_order_relaxed);
+    return sum;
+}
+
+/* Whether the work is to stop; the calling thread asks its caller now and then. */
+int thread_check(thread *t) {
+    batch *b = t->batch;
+    if (t->number == 0 && b->pulse && ++t->asked >= t->patience) {
+        const double now = seconds();
+        t->asked = 0;
+        if (now - t->pulsed >= PULSE) {
+            t->pulsed = now;
+            if (b->pulse(b->who, done(t->all))) atomic_store(&b->stop, 1);
+        }
+    }
+    return atomic_load_explicit(&b->stop, memory_order_relaxed);
+}
+
+static int check_worker(worker *w) { return thread_check(w->context); }
+static int check_thread(void *t) { return thread_check(t); }
+
+/* ---- results ---- */
+
+static void count_done(thread *t) {
+    atomic_store_explicit(&t->done, atomic_load_explicit(&t->done, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+static void find_inputs(const batch *b, long id, double *inputs) {
+    for (int k = 0; k < b->program->ninput; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
+}
+
+/* A fit's errors and expressions. A variable whose slope has become 0 has come to rest on its bound: it has no error. */
+static void put_outside(thread *t, const outcome *end) {
+    const batch *b = t->batch;
+    const outside *o = b->outside;
+    const int p = b->program->nfree, whole = b->options.covariance;
+    const long id = end->id;
+    const double redchi = end->chisqr / (end->count > p + 1 ? end->count - p : 1);
+    const double scale = !o->scaled ? 1 : end->count > p ? redchi : NAN;
+    o->redchi[id] = redchi;
+    for (int i = 0; i < p; i++) {
+        const double variance = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
+        b->variance[id * p + i] = variance == 0 && o->bounds[i] ? NAN : sqrt(variance * scale);
+        for (int j = 0; whole && j <= i; j++) {
+            const double c = end->covariance[ELEMENT(i, j) * LANES] * scale;
+            t->outer[ELEMENT(i, j)] = c;
+            if (b->covariance) b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = c;
+        }
+    }
+    if (!o->tied) return;
+    double inputs[MAX_INPUTS];
+    find_inputs(b, id, inputs);
+    outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->outer);
+}
+
+/* The free variables as they are, and their covariances not yet scaled. */
+static void put_inside(const batch *b, const outcome *end) {
+    const int p = b->program->nfree, whole = b->options.covariance;
+    const long id = end->id;
+    for (int i = 0; i < p; i++) {
+        if (b->variance) b->variance[id * p + i] = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
+        for (int j = 0; b->covariance && j <= i; j++)
+            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = end->covariance[ELEMENT(i, j) * LANES];
+    }
+}
+
+static void put(thread *t, const outcome *end) {
+    batch *b = t->batch;
+    const long id = end->id;
+    b->status[id] = (int8_t)end->status;
+    b->nfev[id] = end->nfev;
+    b->count[id] = (int32_t)end->count;
+    b->chisqr[id] = end->chisqr;
+    if (b->gradient) b->gradient[id] = end->gradient;
+    memcpy(b->v + id * b->program->nfree, end->v, b->program->nfree * sizeof(double));
+    if (b->outside) put_outside(t, end);
+    else put_inside(b, end);
+    count_done(t);
+}
+
+/* A row that can't be fitted at all. */
+static void put_nothing(thread *t, long id, fit_status status, double count) {
+    outcome end = {.id = id, .status = status, .chisqr = NAN, .gradient = NAN, .count = count, .covariance = t->nothing};
+    for (int k = 0; k < t->batch->program->nfree; k++) end.v[k] = NAN;
+    put(t, &end);
+}
+
+static int referee_fits(const batch *b) {
+    return (double)b->points * (2 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
+}
+
+/* Whether a parameter has come to have no effect (the centre of a peak of no height, say): the rounding of the data alone moves it by a good
+ * part of itself. Columns of length 1 don't show that. Or the other way round: its own rounding moves the curve (a phase of 1e17). */
+static int flat(const batch *b, const outcome *end, int triangle) {
+    const double *start = b->v + end->id * b->program->nfree;
+    const double size = sqrt(end->square / end->count);
+    for (int k = 0; k < b->program->nfree; k++) {
+        const double variance = end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES];
+        if (variance == 0) continue;  /* held at a bound */
+        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * sqrt(variance);
+        if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
+        if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
+    }
+    return 0;
+}
+
+/* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
+static int vague(const batch *b, const outcome *end, int triangle) {
+    const double *start = b->v + end->id * b->program->nfree;
+    const double sigma = sqrt(end->chisqr / fmax(1, end->count - b->program->nfree));
+    for (int k = 0; k < b->program->nfree; k++)
+        if (sigma * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]) > VAGUE * fmax(fabs(end->v[k]), fabs(start[k]))) return 1;
+    return 0;
+}
+
+/* Fit a row by GSL. The points that are left out are left out of its arrays. */
+static int refer(thread *t, long id, outcome *end) {
+    batch *b = t->batch;
+    double inputs[MAX_INPUTS], start[MAX_FREE];
+    if (!t->referee && !(t->referee = referee_new(b->program, b->points, t->boxes))) return -1;
+    const long n = b->points;
+    double *y = referee_y(t->referee), *weights = referee_weights(t->referee);
+    rows_read(&b->y, rows_find(&b->y, id), 0, n, y, 1);
+    for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, rows_find(b->x + j, id), 0, n, referee_x(t->referee, j), 1);
+    if (b->weighted) rows_read(&b->weights, rows_find(&b->weights, id), 0, n, weights, 1);
+    long used = 0;
+    for (long i = 0; i < n; i++) {
+        double w = b->weighted == 2 ? 1 / weights[i] : b->weighted ? weights[i] : 1.0, sum = y[i] + w;
+        for (int j = 0; j < b->program->nx; j++) sum += referee_x(t->referee, j)[i];
+        if (b->omit && !isfinite(sum)) continue;
+        y[used] = y[i];
+        weights[used] = w;
+        for (int j = 0; j < b->program->nx; j++) referee_x(t->referee, j)[used] = referee_x(t->referee, j)[i];
+        used++;
+    }
+    find_inputs(b, id, inputs);
+    end->id = id;
+    end->count = (double)used;
+    if (b->outside) outside_start(b->outside, id, NULL, start, t->boxes, 0);
+    else memcpy(start, b->v + id * b->program->nfree, b->program->nfree * sizeof *start);
+    referee_fit(t->referee, used, start, inputs, b->method > METHOD_LANES ? b->method : METHOD_LMSDER, &b->options, check_thread, t, end);
+    if (b->method == METHOD_AUTO && (end->status == FIT_NO_PROGRESS || end->status == FIT_SINGULAR)) {
+        outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
+        referee_fit(t->referee, used, start, inputs, METHOD_LMDER, &b->options, check_thread, t, &again);
+        again.nfev += end->nfev;
+        if (again.status == FIT_CONVERGED_BY_GSL) *end = again;
+    }
+    end->square = 0;
+    for (long i = 0; i < used; i++) end->square += weights[i] * weights[i] * y[i] * y[i];
+    if (end->status == FIT_CONVERGED_BY_GSL && end->square > TINY && end->square < HUGE_SUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
+    return 0;
+}
+
+/* The referee's arrays have the covariance's triangle; where only its diagonal is asked for, hand over that. */
+static void put_referee(thread *t, outcome *end) {
+    const int p = t->batch->program->nfree;
+    if (!t->batch->options.covariance)
+        for (int i = 0; i < p; i++) t->diagonal[i * LANES] = end->covariance[ELEMENT(i, i) * LANES];
+    if (!t->batch->options.covariance) end->covariance = t->diagonal;
+    put(t, end);
+}
+
+static int better(const outcome *gsl, const outcome *lanes) {
+    if (gsl->status == FIT_CONVERGED_BY_GSL) return !well_ended(lanes->status) || gsl->chisqr <= lanes->chisqr * (1 + 1e-12);
+    if (well_ended(lanes->status)) return 0;
+    return gsl->chisqr < lanes->chisqr * (1 - 1e-12) || !isfinite(lanes->chisqr);
+}
+
+/* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
+static void finish(worker *w, outcome *end) {
+    thread *t = w->context;
+    batch *b = t->batch;
+    if (well_ended(end->status) && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
+    const int doubtful = !well_ended(end->status) || end->doubtful
+                         || (end->status == FIT_CONVERGED && vague(b, end, b->options.covariance));
+    if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
+        outcome second;
+        if (!refer(t, end->id, &second) && better(&second, end)) {
+            second.nfev += end->nfev;
+            put_referee(t, &second);
+            return;
+        }
+    }
+    put(t, end);
+}
+
+/* ---- rows into lanes ---- */
+
+/* Why a row can't be fitted in lanes: a status, FIT_NOT_RUN for one that GSL must do, or FIT_CONVERGED where nothing is wrong. */
+static fit_status row_state(const batch *b, const next_fit *fit) {
+    for (int k = 0; k < b->program->nfree; k++)
+        if (!isfinite(fit->start[k])) return FIT_BAD_DATA;
+    if (fit->count < b->program->nfree || fit->count < 1) return FIT_TOO_FEW_POINTS;
+    if (fit->square != 0 && !(fit->square > TINY && fit->square < HUGE_SUM)) return FIT_NOT_RUN;
+    return FIT_CONVERGED;
+}
+
+/* Fit a row by GSL from the first, and put it down. */
+static void refer_row(thread *t, long id) {
+    outcome end;
+    if (refer(t, id, &end)) put_nothing(t, id, FIT_NO_PROGRESS, 0);
+    else put_referee(t, &end);
+}
+
+/* Where a fit starts: as the caller gave it in place of its result, and as the lanes have it. */
+static void find_start(const thread *t, long id, double *start, lane_box *boxes, int lane) {
+    const batch *b = t->batch;
+    double *given = b->v + id * b->program->nfree;
+    if (b->outside) outside_start(b->outside, id, given, start, boxes, lane);
+    else memcpy(start, given, b->program->nfree * sizeof *start);
+}
+
+static next_fit next_row(worker *w, int lane) {
+    thread *t = w->context;
+    batch *b = t->batch;
+    const int p = b->program->nfree;
+    next_fit fit;
+    while ((fit.id = claim(t)) >= 0) {
+        find_start(t, fit.id, fit.start, w->state->boxes, lane);
+        if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : row_load(t, fit.id, lane, &fit))) {
+            put_nothing(t, fit.id, FIT_BAD_DATA, fit.count);
+            continue;
+        }
+        const fit_status state = row_state(b, &fit);
+        if (state == FIT_CONVERGED) break;
+        if (state == FIT_NOT_RUN) refer_row(t, fit.id);
+        else put_nothing(t, fit.id, state, fit.count);
+    }
+    if (fit.id < 0) return fit;
+    double inputs[MAX_INPUTS];
+    find_inputs(b, fit.id, inputs);
+    for (int k = 0; k < b->program->ninput; k++) w->space->scalars[(p + k) * LANES + lane] = inputs[k];
+    return fit;
+}
+
+/* ---- the threads ---- */
+
+static void thread_free(thread *t) {
+    workspace_free(t->worker.space);
+    lanes_free(t->worker.state);
+    referee_free(t->referee);
+    long_fit_free(t->long_fit);
+    if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
+    free(t->boxes);
+    free(t->nothing);
+    free(t->memory);
+}
+
+static double *room(double **memory, long count) {
+    double *start = *memory;
+    *memory += (count + 7) / 8 * 8;
+    return start;
+}
+
+/* Room for the rows on their way into the lanes. Shared variables are spread over the lanes once and for all. */
+static int rows_room(thread *t) {
+    batch *b = t->batch;
+    const int nx = b->program->nx;
+    const long n = b->points, wide = (n + 7) / 8 * 8;
+    if (posix_memalign((void **)&t->memory, 64, (size_t)wide * (LANES * (nx + 2) + nx + 3) * sizeof(double) + 64)) return -1;
+    double *memory = t->memory;
+    t->y = room(&memory, n * LANES);
+    t->weights = room(&memory, n * LANES);
+    t->row_y = room(&memory, n);
+    t->row_weights = room(&memory, n);
+    t->room = room(&memory, n);
+    memset(t->y, 0, n * LANES * sizeof(double));
+    memset(t->weights, 0, n * LANES * sizeof(double));
+    for (int j = 0; j < nx; j++) {
+        t->x[j] = room(&memory, n * LANES);
+        t->row_x_room[j] = room(&memory, n);
+        for (int l = 0; l < LANES; l++) rows_read(b->x + j, b->x[j].data, 0, n, t->x[j] + l, LANES);
+        t->worker.x[j] = t->x[j];
+    }
+    t->worker.y = t->y;
+    t->worker.weights = b->weighted || b->omit ? t->weights : NULL;
+    return 0;
+}
+
+static int covariances_room(thread *t) {
+    const long p = t->batch->program->nfree, size = TRIANGLE(p) * LANES;
+    t->nothing = malloc((size + p * LANES + TRIANGLE(p) + 1) * sizeof(double));
+    if (!t->nothing) return -1;
+    t->diagonal = t->nothing + size;
+    t->outer = t->diagonal + p * LANES;
+    for (long k = 0; k < size; k++) t->nothing[k] = NAN;
+    return 0;
+}
+
+/* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */
+static int thread_init(thread *t) {
+    worker *w = &t->worker;
+    batch *b = t->batch;
+    t->patience = b->points < CLOCKED ? (int)(CLOCKED / (b->points + 1)) : 1;
+    if (covariances_room(t)) return -1;
+    *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
+    w->space = workspace_new(b->program);
+    const int *bounds = b->outside && b->outside->bounded ? b->outside->bounds : NULL;
+    if (!w->space || !(w->state = lanes_new(w->space, bounds))) return -1;
+    if (bounds && !(t->boxes = boxes_new(b->program->nfree, bounds))) return -1;
+    w->next = next_row;
+    if (b->outside && b->outside->tied && !(t->expressions = outside_spaces(b->outside))) return -1;
+    if (b->points > SHORT) return (t->long_fit = long_fit_new(t)) ? 0 : -1;
+    w->lanes = LANES;
+    w->evaluate = lanes_evaluate;
+    return rows_room(t);
+}
+
+/* All fits by GSL, where the caller wants it so. */
+static void refer_all(thread *t) {
+    double start[MAX_FREE];
+    for (long id; !thread_check(t) && (id = claim(t)) >= 0;) {
+        find_start(t, id, start, t->boxes, 0);
+        refer_row(t, id);
+    }
+}
+
+static void *thread_main(void *which) {
+    thread *t = which;
+    crew *all = t->all;
+    if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
+    else if (t->batch->method > METHOD_LANES) refer_all(t);
+    else lanes_run(&t->worker);
+    if (atomic_fetch_sub(&all->running, 1) == 1 && t->number) {
+        pthread_mutex_lock(&all->lock);
+        pthread_cond_signal(&all->ended);
+        pthread_mutex_unlock(&all->lock);
+    }
+    return NULL;
+}
+
+/* Wait for the others, and go on asking the caller. */
+static void wait_for(thread *t, crew *all) {
+    pthread_mutex_lock(&all->lock);
+    while (atomic_load(&all->running) > 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += (long)(PULSE * 1e9);
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&all->ended, &all->lock, &until);
+        t->asked = t->patience;
+        pthread_mutex_unlock(&all->lock);  /* the caller may end this thread */
+        thread_check(t);
+        pthread_mutex_lock(&all->lock);
+    }
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void run_crew(crew *all) {
+    all->started = 1;
+    atomic_store(&all->running, all->count);
+    for (; all->started < all->count; all->started++)
+        if (pthread_create(&all->threads[all->started].handle, NULL, thread_main, all->threads + all->started)) break;
+    atomic_fetch_sub(&all->running, all->count - all->started);
+    thread_main(all->threads);
+    wait_for(all->threads, all);
+}
+
+/* Also where the calling thread is ended amid its work: Python does so to a daemon thread that asks for the interpreter's lock when the
+ * interpreter has gone. The others work on what lies on that thread's stack: they are stopped and waited for. */
+static void end_crew(void *which) {
+    crew *all = which;
+    if (atomic_load(&all->running) > 0) atomic_store(&all->threads->batch->stop, 1);
+    for (int k = 1; k < all->started; k++) pthread_join(all->threads[k].handle, NULL);
+    for (int k = 0; k < all->count; k++) thread_free(all->threads + k);
+    free(all->threads);
+    pthread_cond_destroy(&all->ended);
+    pthread_mutex_destroy(&all->lock);
+}
+
+int batch_run(batch *b) {
+    const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
+    if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
+    crew all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
+    if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;
+    pthread_mutex_init(&all.lock, NULL);
+    pthread_cond_init(&all.ended, NULL);
+    atomic_store(&b->next, 0);
+    atomic_store(&b->stop, 0);
+    for (int k = 0; k < all.count; k++) {
+        all.threads[k].batch = b;
+        all.threads[k].number = k;
+        all.threads[k].all = &all;
+        all.threads[k].crew = b->threads / all.count;
+    }
+    pthread_cleanup_push(end_crew, &all);
+    run_crew(&all);
+    pthread_cleanup_pop(1);
+    return atomic_load(&all.failed) == all.started ? -1 : atomic_load(&b->stop);
+}

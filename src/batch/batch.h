@@ -1,0 +1,46 @@
+/* Many fits of one program, or a few long ones: rows in, results out, threads, and GSL as the referee.
+ *
+ * Short fits (up to SHORT points) go side by side through the lanes of each thread. The points of a long one are dealt to the lanes of one
+ * register instead, and when there are fewer long fits than threads to the threads, in chunks whose size and order of summing depend on
+ * the number of points alone. So a fit's result never depends on its neighbours, its place, or the number of threads.
+ */
+#ifndef GSLFIT_BATCH_H
+#define GSLFIT_BATCH_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include "fit_transform.h"
+
+enum { SHORT = 4096, MAX_INPUTS = 64 };
+
+typedef enum { METHOD_AUTO, METHOD_LANES, METHOD_LMSDER, METHOD_LMDER, METHOD_TRUST } fit_method;
+
+typedef struct {
+    const program *program;
+    fit_options options;
+    fit_method method;
+    long fits, points;
+    rows_view x[MAX_VARIABLES], y, weights, inputs[MAX_INPUTS];
+    int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
+    int omit;                  /* points that are not finite are left out; else they spoil their row */
+    int threads;
+    const outside *outside;    /* what the caller sees in place of free variables and their covariances, or NULL */
+    /* out, each may be NULL but v, status, chisqr, nfev and count */
+    double *v;                 /* (fits, p): the starts (where there is no outside), then the results */
+    double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with an outside the standard errors */
+    double *covariance;        /* (fits, p, p): all of it */
+    double *chisqr, *gradient; /* (fits) */
+    int32_t *nfev, *count;     /* (fits) */
+    int8_t *status;            /* (fits) */
+    /* asked about twenty times a second by the thread that called; not 0 stops the work */
+    int (*pulse)(void *who, long done);
+    void *who;
+    /* what all threads write or read while they work, on lines of the cache of their own */
+    _Alignas(64) atomic_long next;
+    _Alignas(64) atomic_int stop;
+} batch;
+
+/* 0, or -1 without memory, or 1 when it was stopped. */
+int batch_run(batch *b);
+
+#endif

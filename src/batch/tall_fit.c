@@ -1,0 +1,310 @@
+#include "tall_fit.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "lanes/lane_state.h"
+
+enum { CHUNK = 4096, MOST_CHUNKS = 1024, SURVEY = 3 };
+static const double SPIN = 5e-5; /* seconds that a thread waits awake: between two steps it would hardly fall asleep before it is woken */
+
+/* What each thread of the crew has to itself. */
+typedef struct {
+    double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK];
+    row *sums;
+    workspace *space;
+    long_fit *fit;
+    pthread_t handle;
+} member;
+
+struct long_fit {
+    thread *thread;
+    batch *batch;
+    int crew, started;
+    member **members;
+    long chunk, chunks;
+    int nsum, width;              /* sums of a chunk; what is kept of each chunk, at least SURVEY */
+    double *partial;              /* [chunk][width]: summed in this order whoever filled them */
+    const char *y, *weights, *x[MAX_VARIABLES];  /* the rows of the fit under way */
+    long sound;                   /* a point that takes part */
+    atomic_long next;
+    void (*task)(long_fit *, member *, long chunk);
+    pthread_mutex_t lock;         /* held to change what follows */
+    pthread_cond_t begin, end;
+    atomic_long round;
+    atomic_int busy, leave;
+};
+
+/* ---- a block of points ---- */
+
+/* Points first to first + count of a row, and as many more of the last as fill the register. */
+static void read_block(const rows_view *v, const char *row, long first, long count, double *out) {
+    const double *in_place = rows_in_place(v, row);
+    if (in_place) memcpy(out, in_place + first, count * sizeof(double));
+    else rows_read(v, row, first, count, out, 1);
+    for (long i = count; i % LANES; i++) out[i] = out[count - 1];
+}
+
+/* Read weights: factors, or one over standard deviations. */
+static void read_weights(const long_fit *f, member *m, long first, long count) {
+    const batch *b = f->batch;
+    for (long i = 0; i < count && !b->weighted; i++) m->weights[i] = 1.0;
+    if (b->weighted) read_block(&b->weights, f->weights, first, count, m->weights);
+    for (long i = 0; i < count && b->weighted == 2; i++) m->weights[i] = 1 / m->weights[i];
+    for (long i = count; i % LANES; i++) m->weights[i] = 0;
+}
+
+/* Leave out what is not finite: weight 0, and the numbers of a sound point. */
+static void leave_out(const long_fit *f, member *m, long count) {
+    const batch *b = f->batch;
+    for (long i = 0; i < count; i++) {
+        double sum = m->y[i] + m->weights[i];
+        for (int j = 0; j < b->program->nx; j++) sum += m->x[j][i];
+        if (isfinite(sum)) continue;
+        m->weights[i] = m->y[i] = 0;
+        for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
+    }
+}
+
+/* ---- the two tasks: a look at the data, and the sums of a step ---- */
+
+static void survey_chunk(long_fit *f, member *m, long chunk) {
+    const batch *b = f->batch;
+    const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
+    double used = 0, square = 0, bad = 0;
+    for (long first = chunk * f->chunk; first < last; first += BLOCK) {
+        const long count = last - first < BLOCK ? last - first : BLOCK;
+        read_block(&b->y, f->y, first, count, m->y);
+        read_weights(f, m, first, count);
+        for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
+        for (long i = 0; i < count; i++) {
+            double r = m->y[i] * m->weights[i], sum = m->y[i] + m->weights[i];
+            for (int j = 0; j < b->program->nx; j++) sum += m->x[j][i];
+            const int in = isfinite(sum);
+            used += in;
+            bad += !in;
+            if (in) square += r * r;
+        }
+    }
+    double *out = f->partial + chunk * f->width;
+    out[0] = used;
+    out[1] = square;
+    out[2] = bad;
+}
+
+static void sum_chunk(long_fit *f, member *m, long chunk) {
+    const batch *b = f->batch;
+    workspace *w = m->space;
+    const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
+    const double *x[MAX_VARIABLES];
+    for (int j = 0; j < b->program->nx; j++) x[j] = m->x[j];
+    memset(m->sums, 0, f->nsum * sizeof(row));
+    const double *y = b->omit ? NULL : rows_in_place(&b->y, f->y);
+    for (long first = chunk * f->chunk; first < last; first += BLOCK) {
+        const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
+        const int ragged = count % LANES != 0, weighted = b->weighted || b->omit || ragged;
+        for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
+        if (!y || ragged) read_block(&b->y, f->y, first, count, m->y);
+        if (weighted) read_weights(f, m, first, count);
+        if (b->omit) leave_out(f, m, count);
+        workspace_block(w, x, 0, points, w->nbody);
+        const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, w->columns, w->ncolumn, w->ones,
+                                     w->scratch};
+        w->isa->sum(&block, points, m->sums[0]);
+    }
+    for (int k = 0; k < f->nsum; k++) {
+        const double *s = m->sums[k];
+        f->partial[chunk * f->width + k] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+    }
+}
+
+/* ---- the crew ---- */
+
+static void take_chunks(long_fit *f, member *m, int leader) {
+    for (;;) {
+        const long chunk = atomic_fetch_add(&f->next, 1);
+        if (chunk >= f->chunks || atomic_load_explicit(&f->batch->stop, memory_order_relaxed)) return;
+        if (leader && thread_check(f->thread)) return;
+        f->task(f, m, chunk);
+    }
+}
+
+static double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void breathe(void) {
+#if defined(__x86_64__) && defined(__GNUC__)
+    for (int k = 0; k < 8; k++) __builtin_ia32_pause();
+#endif
+}
+
+/* Wait a moment for the next round, or for the end of this one. */
+static void await_round(const long_fit *f, long seen) {
+    for (const double begun = seconds(); atomic_load(&f->round) == seen && !atomic_load(&f->leave) && seconds() - begun < SPIN;) breathe();
+}
+
+static void await_others(const long_fit *f) {
+    for (const double begun = seconds(); atomic_load(&f->busy) && seconds() - begun < SPIN;) breathe();
+}
+
+static void *member_main(void *which) {
+    member *m = which;
+    long_fit *f = m->fit;
+    long seen = 0;
+    for (;;) {
+        await_round(f, seen);
+        pthread_mutex_lock(&f->lock);
+        while (f->round == seen && !f->leave) pthread_cond_wait(&f->begin, &f->lock);
+        seen = f->round;
+        const int leave = f->leave;
+        pthread_mutex_unlock(&f->lock);
+        if (leave) return NULL;
+        take_chunks(f, m, 0);
+        pthread_mutex_lock(&f->lock);
+        if (!--f->busy) pthread_cond_signal(&f->end);
+        pthread_mutex_unlock(&f->lock);
+    }
+}
+
+/* Have a task done for every chunk. */
+static void share(long_fit *f, void (*task)(long_fit *, member *, long)) {
+    pthread_mutex_lock(&f->lock);
+    f->task = task;
+    atomic_store(&f->next, 0);
+    f->busy = f->started;
+    f->round++;
+    pthread_cond_broadcast(&f->begin);
+    pthread_mutex_unlock(&f->lock);
+    take_chunks(f, f->members[0], 1);
+    await_others(f);
+    pthread_mutex_lock(&f->lock);
+    while (f->busy) pthread_cond_wait(&f->end, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* The chunks' first `count` numbers summed pairwise, in place: the sums are the first chunk's then. */
+static const double *total(long_fit *f, int count) {
+    for (long step = 1; step < f->chunks; step *= 2)
+        for (long chunk = 0; chunk + step < f->chunks; chunk += 2 * step) {
+            double *sums = f->partial + chunk * f->width;
+            for (int k = 0; k < count; k++) sums[k] += sums[step * f->width + k];
+        }
+    return f->partial;
+}
+
+/* ---- as the lanes see it ---- */
+
+static void evaluate(worker *w) {
+    thread *t = w->context;
+    long_fit *f = t->long_fit;
+    const program *p = w->program;
+    double v[MAX_FREE], inputs[MAX_INPUTS];
+    for (int k = 0; k < p->nfree; k++) v[k] = w->space->scalars[k * LANES];
+    for (int k = 0; k < p->ninput; k++) inputs[k] = w->space->scalars[(p->nfree + k) * LANES];
+    for (int k = 0; k < f->crew; k++) workspace_set(f->members[k]->space, v, inputs);
+    share(f, sum_chunk);
+    const double *sums = total(f, f->nsum);
+    for (int k = 0; k < f->nsum; k++)
+        for (int l = 0; l < LANES; l++) w->state->sums[k][l] = sums[k];
+}
+
+/* A point where nothing is left out. */
+static long find_sound(long_fit *f) {
+    const batch *b = f->batch;
+    for (long i = 0; i < b->points; i++) {
+        double y, weight = 1, x, sum;
+        rows_read(&b->y, f->y, i, 1, &y, 1);
+        if (b->weighted) rows_read(&b->weights, f->weights, i, 1, &weight, 1);
+        sum = y + (b->weighted == 2 ? 1 / weight : weight);
+        for (int j = 0; j < b->program->nx; j++) {
+            rows_read(b->x + j, f->x[j], i, 1, &x, 1);
+            sum += x;
+        }
+        if (isfinite(sum)) return i;
+    }
+    return 0;
+}
+
+int long_fit_load(thread *t, long id, next_fit *fit) {
+    long_fit *f = t->long_fit;
+    const batch *b = f->batch;
+    f->y = rows_find(&b->y, id);
+    if (b->weighted) f->weights = rows_find(&b->weights, id);
+    for (int j = 0; j < b->program->nx; j++) f->x[j] = rows_find(b->x + j, id);
+    share(f, survey_chunk);
+    const double *sums = total(f, SURVEY);
+    fit->count = sums[0];
+    fit->square = sums[1];
+    if (sums[2] > 0 && b->omit) f->sound = find_sound(f);
+    return sums[2] == 0 || b->omit;
+}
+
+/* ---- coming and going ---- */
+
+void long_fit_free(long_fit *f) {
+    if (!f) return;
+    pthread_mutex_lock(&f->lock);
+    f->leave = 1;
+    pthread_cond_broadcast(&f->begin);
+    pthread_mutex_unlock(&f->lock);
+    for (int k = 1; k <= f->started; k++) pthread_join(f->members[k]->handle, NULL);
+    for (int k = 0; k < f->crew && f->members; k++) {
+        if (!f->members[k]) continue;
+        workspace_free(f->members[k]->space);
+        free(f->members[k]->sums);
+        free(f->members[k]);
+    }
+    free(f->members);
+    free(f->partial);
+    pthread_mutex_destroy(&f->lock);
+    pthread_cond_destroy(&f->begin);
+    pthread_cond_destroy(&f->end);
+    free(f);
+}
+
+static member *member_new(long_fit *f) {
+    member *m = NULL;
+    if (posix_memalign((void **)&m, 64, sizeof *m)) return NULL;
+    memset(m, 0, sizeof *m);
+    m->fit = f;
+    m->space = workspace_new(f->batch->program);
+    if (posix_memalign((void **)&m->sums, 64, f->nsum * sizeof(row))) m->sums = NULL;
+    return m;
+}
+
+long_fit *long_fit_new(thread *t) {
+    const batch *b = t->batch;
+    long_fit *f = calloc(1, sizeof *f);
+    if (!f) return NULL;
+    f->thread = t;
+    f->batch = t->batch;
+    f->crew = t->crew > 1 ? t->crew : 1;
+    f->nsum = t->worker.state->nsum;
+    f->width = f->nsum > SURVEY ? f->nsum : SURVEY;
+    f->chunk = (b->points / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
+    if (f->chunk < CHUNK) f->chunk = CHUNK;
+    f->chunks = (b->points + f->chunk - 1) / f->chunk;
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_cond_init(&f->begin, NULL);
+    pthread_cond_init(&f->end, NULL);
+    f->partial = calloc((size_t)f->chunks * f->width, sizeof(double));
+    f->members = calloc(f->crew, sizeof *f->members);
+    int sound = f->partial && f->members;
+    for (int k = 0; k < f->crew && sound; k++) {
+        f->members[k] = member_new(f);
+        sound = f->members[k] && f->members[k]->space && f->members[k]->sums;
+    }
+    for (int k = 1; k < f->crew && sound; k++, f->started++)
+        if (pthread_create(&f->members[k]->handle, NULL, member_main, f->members[k])) break;
+    if (!sound) {
+        long_fit_free(f);
+        return NULL;
+    }
+    t->worker.lanes = 1;
+    t->worker.evaluate = evaluate;
+    return f;
+}

@@ -1,0 +1,47 @@
+/* The inside of a batch: what one thread has. */
+#ifndef GSLFIT_THREAD_H
+#define GSLFIT_THREAD_H
+
+#include "batch.h"
+#include "gsl_refit.h"
+
+typedef struct long_fit long_fit;
+
+typedef struct crew crew;
+
+typedef struct {
+    batch *batch;
+    worker worker;
+    int number;                   /* 0 is the thread that called */
+    int crew;                     /* threads that a long fit's points may be shared among, this one included */
+    pthread_t handle;
+    crew *all;
+    long first, last;             /* the run of fits that it has claimed */
+    atomic_long done;             /* fits; only this thread adds to it */
+    double pulsed;                /* when it last asked its caller */
+    int patience, asked;          /* it looks at the clock one time in so many */
+    workspace **expressions;      /* of what is outside */
+    lane_box *boxes;              /* for the referee */
+    referee *referee;             /* made when first needed */
+    long_fit *long_fit;
+    double *memory;
+    double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
+    double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
+    const double *row_x[MAX_VARIABLES];
+    double *nothing, *diagonal;   /* covariances: of a fit that was none, and of GSL's where only the diagonal is wanted */
+    double *outer;                /* one as the caller sees it */
+    char apart[64];               /* from the next thread's */
+} thread;
+
+/* The threads of a batch. */
+struct crew {
+    thread *threads;
+    int count, started;           /* as many as are wanted; as many as could be had */
+    atomic_int running, failed;   /* those at work; those that had no memory */
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+};
+
+int thread_check(thread *t);
+
+#endif

@@ -1,0 +1,128 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""The inner part of a descent: numerical Jacobians, scaled QR, the point reached, and the polish that finds the last digits.
+
+`gslfit.minimizer.least_squares.Descent` decides where to go; one extension holds what runs between two calls of the residual, so that none
+of it is Python.
+"""
+from gslfit.parameters import bounds as transforms
+
+include "common/arrays.pxi"
+include "common/vectors.pxi"
+
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.math cimport NAN, cbrt, fmin, isnan
+from libc.string cimport memcpy, memset
+
+from loop cimport gslfit_function
+
+include "differences.pxi"
+include "scaledqr.pxi"
+include "point.pxi"
+
+cdef double NEAR = 0.3              # relative length of a Gauss-Newton step from where a polish may succeed
+cdef double SHARE = 0.05            # a step this much shorter than all since the last Jacobian is lost in what a new one will change
+cdef double FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the error before the second has shown it
+cdef double MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
+cdef double BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
+cdef double CENTRE = 1e-4           # expected relative error from where on differences are centred
+cdef double TARGET = 5e-7, EXACT_TARGET = 1e-12     # expected relative error at which a fit ends, with differences, with exact derivatives
+cdef double CONTRACTS = 0.5         # a step longer than this times the one before does not contract
+cdef double FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
+cdef double CENTRED_DIGITS = 1e-9   # the same for centred ones: their own error
+cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
+cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, EXACT_ERROR = 1e-15        # relative errors of the Jacobians
+cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
+cdef double BENT = 3e-5             # the same in units of the length on which its columns change
+cdef double ROUNDING = 32           # units of rounding that a residual's length may be off by
+cdef int TURNS = 30                 # Jacobians that a polish may take
+
+
+def length(a):
+    """Return the Euclidean norm of a vector, safe from overflow and underflow; NaN where an element is."""
+    if not is_plain(a):
+        a = np.ascontiguousarray(a, dtype=np.float64).ravel()
+    return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
+
+
+cdef class Polish(Point):
+    """Gauss-Newton steps in the parameters themselves, from a `Point` near a minimum to its last digits."""
+
+    cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
+
+    def near(self):
+        """Return whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
+        cdef ScaledQR qr = self.decompose()
+        cdef cnp.ndarray step
+        if not self.finite:
+            return False
+        step = qr.step(self.r)
+        return relative_size(data_of(step), numbers(self.x, self.p), qr.d, norm_of(numbers(self.r, self.n), self.n), self.p) < NEAR
+
+    def polish(self):
+        """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
+
+        With one Jacobian they contract at the rate at which it is wrong; from one Jacobian to the next, at the rate at which the
+        residual bends, less what the Jacobians so far have shown of that.
+        """
+        cdef double digits = EXACT_DIGITS if self.exact else CENTRED_DIGITS, error = EXACT_ERROR if self.exact else CENTRED_ERROR
+        cdef double target = EXACT_TARGET if self.exact else TARGET
+        cdef double before = INFINITY, rate = FIRST_RATE, expected = INFINITY, norm, move, latest, slowest
+        cdef bint central = self.exact or self.centred_from_now
+        cdef int turn
+        for turn in range(TURNS):
+            start, norm = self.x, self.norm()
+            central = central or expected <= CENTRE
+            if turn or central:
+                self.go_to(start, self.r, central)
+            if not self.finite:
+                return False
+            if not self._contract(digits if central else FORWARD_DIGITS, error if central else FORWARD_ERROR):
+                if self.norm() < norm * (1 - 1e-3):
+                    continue            # not there, but far better: a new Jacobian may do
+                return False
+            move = self.moved(start)
+            latest = move / before if 0 < before < INFINITY else FIRST_RATE
+            slowest = fmax(rate, latest) if turn > 1 else latest
+            if central:
+                slowest = fmax(slowest, MISSED * self.bend)
+            rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else INFINITY
+            if central and self._close(start, move) and (expected <= target or (move <= 1e3 * digits and rate > CONTRACTS)):
+                return True
+            if central and self.effect(start) <= self.rounding():
+                return True             # rounding is all that is left
+            if move > before and move > 1e-3:
+                return False
+            before = move
+        return False
+
+    cdef bint _contract(self, double digits, double error) except -1:
+        """Repeat steps with the present Jacobian while they contract; whether they ended at a minimum."""
+        cdef const double *low = numbers(self.lower, self.p)
+        cdef const double *high = numbers(self.upper, self.p)
+        cdef double *second = data_of(self.second)
+        cdef ScaledQR qr
+        cdef int ended
+        cdef Py_ssize_t _
+        for _ in range(1 + self.p):
+            qr = self.decompose()
+            self.bend = qr.bend(second)
+            if self.bend > BELIEVED:
+                memset(second, 0, self.p * self.p * sizeof(double))
+            qr.curve(second)
+            ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS)
+            self.x, self.r = qr.x, qr.r
+            if ended != CROSSED:
+                return ended == SETTLED
+        return False
+
+    cdef bint _close(self, object start, double move) except -1:
+        """Whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
+        return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
+
+    cpdef double norm(self) except -1:
+        """Return the length of the residual."""
+        return norm_of(numbers(self.r, self.n), self.n)
+
+    cpdef double rounding(self) except -1:
+        """Return what of the residual's length may be rounding."""
+        return ROUNDING * self.differences.precision * self.size()

@@ -1,0 +1,94 @@
+# cython: auto_pickle=False
+"""The last digits of one fit by its program: Gauss-Newton steps by QR, without Python in the loop."""
+import numpy as np
+
+from gslfit.formula._program import Program
+from gslfit.errors import InputError
+
+cimport numpy as cnp
+from libc.stdint cimport uintptr_t
+
+from program cimport MAX_VARIABLES, program
+
+cnp.import_array()
+
+
+cdef extern from "polish.h" nogil:
+    ctypedef struct polished:
+        int settled, nfev
+        double chisqr, gradient
+        double *residual
+    int c_polish "polish"(const program *code, double *v, const double *inputs, const double *const *x, const double *y,
+                          const double *weights, long n, double *covariance, polished *end)
+
+
+cdef double *numbers(object array, tuple shape, str name) except? NULL:
+    """Where a contiguous float64 array begins; NULL for None."""
+    if array is None:
+        return NULL
+    if array.dtype != np.float64 or array.shape != shape or not array.flags.c_contiguous:
+        raise InputError(f"{name} must be a contiguous array of float64 of shape {shape}")
+    return <double *>cnp.PyArray_DATA(array)
+
+
+def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
+    """Take Gauss-Newton steps from near a minimum until they are down to rounding.
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    v : ndarray of float64, shape (p,)
+        Free variables; moved to the minimum.
+    x : sequence of ndarray of float64, each of shape (n,)
+        Independent variables.
+    y, weights : ndarray of float64, shape (n,), optional
+        Data (0), and factors of the residuals (1).
+    inputs : ndarray of float64, shape (ninput,), optional
+        Per-fit inputs.
+    residual : ndarray of float64, shape (n,), optional
+        Written: the residuals at the end, if the steps settled.
+
+    Returns
+    -------
+    settled : bool
+        Whether the steps contracted down to rounding, with independent columns.
+    covariance : ndarray, shape (p, p)
+        ``inv(J.T @ J)`` there; NaN if not settled.
+    chisqr, gradient : float
+        Chi-square, and the greatest cosine between the residual and a column of J.
+    nfev : int
+        How often the model was evaluated.
+
+    Raises
+    ------
+    InputError
+        If shapes or types don't fit.
+    """
+    cdef polished end
+    cdef const double *rows[MAX_VARIABLES]
+    if not isinstance(code, Program):
+        raise InputError(f"code must be a Program, not {type(code).__name__}")
+    if len(x) != code.nx or len(x) > MAX_VARIABLES:
+        raise InputError(f"the program has {code.nx} independent variables, and got {len(x)}")
+    cdef long n = len(x[0]) if len(x) else len(y)
+    covariance = np.full((code.nfree, code.nfree), np.nan)
+    for k, array in enumerate(x):
+        rows[<int>k] = numbers(array, (n,), f"x[{k}]")
+    if (0 if inputs is None else len(inputs)) != code.ninput:
+        raise InputError(f"the program has {code.ninput} inputs, and got {0 if inputs is None else len(inputs)}")
+    cdef double *free = numbers(v, (code.nfree,), "v")
+    cdef double *data = numbers(y, (n,), "y")
+    cdef double *factors = numbers(weights, (n,), "weights")
+    cdef double *given = numbers(inputs, (code.ninput,), "inputs")
+    cdef double *out = numbers(covariance, (code.nfree, code.nfree), "covariance")
+    cdef const program *owned = <const program *><uintptr_t>code.address
+    cdef int failed
+    end.settled = end.nfev = 0
+    end.residual = numbers(residual, (n,), "residual")
+    end.chisqr = end.gradient = np.nan
+    with nogil:
+        failed = c_polish(owned, free, given, <const double *const *>rows, data, factors, n, out, &end)
+    if failed:
+        raise MemoryError
+    return bool(end.settled), covariance, end.chisqr, end.gradient, end.nfev

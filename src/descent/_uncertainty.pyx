@@ -1,0 +1,103 @@
+# cython: boundscheck=False, wraparound=False, cdivision=True
+"""Standard errors, correlations and the covariance that a scaled QR decomposition gives, kept where neither overflows."""
+import numpy as np
+
+include "common/vectors.pxi"
+
+
+cdef double NO_NUMBER = float("nan")
+
+
+cdef class Errors:
+    """Standard errors and directions of length one: ``covar_ij = sigma_i sigma_j (unit_i . unit_j)``.
+
+    Parameters
+    ----------
+    factors : ndarray, shape (p, rank)
+        W, the inverse of the scaled R, row by parameter.
+    norms : ndarray, shape (p,)
+        Lengths d of the Jacobian's columns.
+    factor : float
+        What all errors are multiplied with.
+    without : tuple of int
+        Parameters that have no error.
+
+    Attributes
+    ----------
+    sigma : ndarray, shape (p,)
+        Standard errors, ``factor |W_j| / d_j``; NaN for what has none.
+    unit : ndarray, shape (p, rank)
+        The rows of W, of length one.
+    """
+
+    cdef readonly object sigma, unit
+    cdef Py_ssize_t p, rank
+    cdef double *s
+    cdef double *u
+
+    def __init__(self, factors, norms, double factor, tuple without):
+        cdef const double *d
+        cdef double size
+        cdef Py_ssize_t i, j
+        self.unit = np.array(factors, dtype=np.float64, order="C")
+        self.p, self.rank = self.unit.shape
+        self.sigma = new_vector(self.p)
+        self.s, self.u, d = data_of(self.sigma), data_of(self.unit), numbers(norms, self.p)
+        for j in range(self.p):
+            size = norm_of(self.u + j * self.rank, self.rank)
+            self.s[j] = factor * (size / d[j])
+            for i in range(self.rank):
+                self.u[j * self.rank + i] /= size
+        for j in without:
+            self.s[j] = NO_NUMBER
+
+    cdef double correlation(self, Py_ssize_t i, Py_ssize_t j) noexcept:
+        """The correlation of two parameters; NaN where one has no error."""
+        return dot(self.u + i * self.rank, self.u + j * self.rank, self.rank) + 0 * self.s[i] + 0 * self.s[j]
+
+    cdef object matrix(self, bint scaled):
+        cdef Py_ssize_t i, j
+        out = zeros(self.p, self.p, False)
+        for i in range(self.p):
+            for j in range(self.p):
+                data_of(out)[i * self.p + j] = self.correlation(i, j) * (self.s[i] if scaled else 1.) * (self.s[j] if scaled else 1.)
+        return out
+
+    @property
+    def covar(self):
+        """The covariance, ndarray, shape (p, p); NaN in the rows and columns of what has none."""
+        return self.matrix(True)
+
+    @property
+    def correl(self):
+        """The correlations, ndarray, shape (p, p); NaN as in `covar`."""
+        return self.matrix(False)
+
+    @property
+    def complete(self):
+        """Whether every parameter has an error."""
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if self.s[j] != self.s[j]:
+                return False
+        return True
+
+    def of(self, slopes):
+        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none."""
+        cdef cnp.ndarray sum = new_vector(self.rank)
+        cdef const double *row
+        cdef double own
+        cdef Py_ssize_t i, j, m
+        rows = np.ascontiguousarray(slopes, dtype=np.float64)
+        errors = []
+        for m in range(rows.shape[0]):
+            row = data_of(rows) + m * self.p
+            for i in range(self.rank):
+                data_of(sum)[i] = 0
+            for j in range(self.p):
+                if row[j] != 0:
+                    for i in range(self.rank):
+                        data_of(sum)[i] += row[j] * self.s[j] * self.u[j * self.rank + i]
+            own = norm_of(data_of(sum), self.rank)
+            errors.append(own if own == own else None)
+        return errors

@@ -1,0 +1,356 @@
+# The point that a descent has reached: its residual, its Jacobian, what Jacobians have shown of curvature, what is held at a bound.
+#
+# Arithmetic on vectors as short as a fit has parameters, where NumPy's calls would cost more than the caller's own function.
+
+cdef double WIDE_SHARE = transforms.WIDE
+cdef double TELLING = 1e-4      # relative distance from where a forward and a centred Jacobian together tell curvature
+cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
+cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
+
+
+cdef int point_f(const gsl.gsl_vector *v, void *who, gsl.gsl_vector *f) noexcept with gil:
+    return (<Point>who).residual_at(v, f)
+
+
+cdef int point_df(const gsl.gsl_vector *v, void *who, gsl.gsl_matrix *J) noexcept with gil:
+    return (<Point>who).jacobian_at(v, J)
+
+
+cdef bint same(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not a[i] == b[i]:
+            return False
+    return True
+
+
+cdef cnp.ndarray copied(const double *a, Py_ssize_t n):
+    cdef cnp.ndarray out = new_vector(n)
+    cdef Py_ssize_t i
+    for i in range(n):
+        data_of(out)[i] = a[i]
+    return out
+
+
+def room(x, lower, upper):
+    """Return how much room bounds leave parameters at x, ndarray, shape (p,); 0 where there are none.
+
+    It is their width; where they are so wide apart that a value at x is lost in it, and where there is but one, it is the distance from the
+    nearer one, or the parameter's own size, whichever is larger.
+    """
+    cdef Py_ssize_t j, p = len(x)
+    cdef const double *at = numbers(x, p)
+    cdef const double *low = numbers(lower, p)
+    cdef const double *high = numbers(upper, p)
+    cdef cnp.ndarray out = new_vector(p)
+    cdef double width, span, own
+    for j in range(p):
+        width, span = high[j] - low[j], fmin(fabs(at[j] - low[j]), fabs(high[j] - at[j]))
+        own = fmax(span, fabs(at[j]))
+        data_of(out)[j] = 0. if not isfinite(span) else width if own >= WIDE_SHARE * width else own
+    return out
+
+
+cdef class Point:
+    """Where a descent is.
+
+    It is the function of its GSL solver too: `bind` gives what `Function_fdf.bind` gives.
+
+    Parameters
+    ----------
+    problem : Problem
+        As `gslfit.minimizer.least_squares` has it.
+
+    Attributes
+    ----------
+    x, r : ndarray, shapes (p,) and (n,)
+        The point and its residual.
+    J : ndarray, shape (n, p)
+        The Jacobian taken last, columns contiguous.
+    finite : bool
+        Every element of it is.
+    second : ndarray, shape (p, p)
+        What is known of sum_i r_i d2r_i.
+    held : tuple of int
+        Parameters at a bound that chi-square pushes against.
+    room : ndarray, shape (p,)
+        How much room the bounds leave each parameter, see `room`.
+    differences : Differences
+    qr : ScaledQR
+        The decomposition made last.
+    first_norms : ndarray, shape (p,), or None
+        Lengths of the first Jacobian's columns.
+    """
+
+    cdef readonly object problem, first_norms, room
+    cdef readonly Differences differences
+    cdef readonly ScaledQR qr
+    cdef readonly Py_ssize_t n, p
+    cdef readonly bint exact, bounded, finite
+    cdef public object x, r, J, second
+    cdef public tuple held
+    cdef public bint centred_from_now
+    cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
+    cdef cnp.ndarray touches
+    cdef bint before_central
+    cdef gslfit_function c
+
+    def __init__(self, problem):
+        self.problem, self.fun, self.jac, self.free = problem, problem.fun, problem.jac, problem.free
+        self.lower, self.upper = problem.lower, problem.upper
+        self.x, self.r = problem.x0, problem.r0
+        self.p, self.n = len(self.lower), len(self.r)
+        self.exact = self.jac is not None
+        self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
+        self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
+        self.held = ()
+        self.last_x, self.last_r = self.x, self.r
+        self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
+            self.bounded = self.bounded or isfinite(data_of(self.lower)[j]) or isfinite(data_of(self.upper)[j])
+        self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
+
+    def begin(self):
+        """Take the Jacobian at the start, choose the bounds transforms by it, and return the internal start, ndarray, shape (p,)."""
+        cdef cnp.ndarray reach = new_vector(self.p)
+        cdef double norm = norm_of(numbers(self.r, self.n), self.n), own
+        cdef Py_ssize_t j
+        self.go_to(self.x, self.r, False)
+        v = self.x
+        if self.bounded:
+            for j in range(self.p):
+                own = norm / data_of(self.first_norms)[j]
+                data_of(reach)[j] = own if isfinite(own) else 0.
+            v = self.free.fit_bounds(self.x, reach)
+            self.last_x = self.free.external(v)         # the same but for rounding
+        self.taken_at = self.last_x
+        return v
+
+    def leave_bounds(self):
+        """Count nothing as on a bound that isn't exactly there: the residual may not be called any more."""
+        self.touches = zeros(1, self.p, False)
+
+    # what a GSL solver sees
+
+    normalise, centred, h, native = True, False, 0., False      # residuals scaled to about 1; the rest is ours
+
+    def bind(self, n, p):
+        """Return this function as a solver calls it: itself."""
+        return self
+
+    @property
+    def address(self):
+        """Where the C struct with the functions is."""
+        return <size_t>&self.c
+
+    def take(self):
+        """Return the exception that the residual raised, once."""
+        failure, self.failure = self.failure, None
+        return failure
+
+    cdef int _go(self, const gsl.gsl_vector *internal) except -1:
+        """Evaluate the residual at internal values, unless that was done last."""
+        cdef cnp.ndarray v = new_vector(self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(v)[j] = internal.data[j * internal.stride]
+        x = self.free.external(v) if self.bounded else v
+        if not same(numbers(x, self.p), numbers(self.last_x, self.p), self.p):
+            self.last_r = self.fun(x)
+            self.last_x = x
+        return 0
+
+    cdef int residual_at(self, const gsl.gsl_vector *v, gsl.gsl_vector *f):
+        """The residual as a function of the internal variables, a status."""
+        cdef const double *r
+        cdef Py_ssize_t i
+        try:
+            self._go(v)
+            r = numbers(self.last_r, self.n)
+            for i in range(self.n):
+                f.data[i * f.stride] = r[i]
+            return gsl.GSL_SUCCESS
+        except BaseException as error:
+            self.failure = error
+            return gsl.GSL_EBADFUNC
+
+    cdef int jacobian_at(self, const gsl.gsl_vector *v, gsl.gsl_matrix *J):
+        """The Jacobian by the internal variables, a status; the point it is taken at is the one accepted."""
+        cdef const double *column
+        cdef double slope
+        cdef Py_ssize_t i, j
+        try:
+            self._go(v)
+            if self.taken_at is not self.last_x:
+                self.go_to(self.last_x, self.last_r, self.centred_from_now)
+                self.taken_at = self.last_x
+            slopes = self.free.slopes(from_vector(v, 1.)) if self.bounded else None
+            for j in range(self.p):
+                column, slope = data_of(self.J) + j * self.n, 1. if slopes is None else data_of(slopes)[j]
+                for i in range(self.n):
+                    J.data[i * J.tda + j] = slope * column[i]
+            return gsl.GSL_SUCCESS
+        except BaseException as error:
+            self.failure = error
+            return gsl.GSL_EBADFUNC
+
+    cpdef go_to(self, x, r, bint central=True):
+        """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
+        cdef const double *norms
+        cdef Py_ssize_t j
+        self.x, self.r, self.taken_at = x, r, None
+        if self.exact:
+            self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
+        else:
+            self.J = self.differences.central(x, r) if central else self.differences.forward(x, r)
+        cdef cnp.ndarray gradient = self.gradient()
+        cdef cnp.ndarray lengths = self._lengths() if self.exact else self.differences.norms
+        norms = data_of(lengths)
+        self.finite = True
+        for j in range(self.p):
+            self.finite = self.finite and isfinite(norms[j])
+        if self.before_x is None:
+            self.first_norms = copied(norms, self.p)
+        else:
+            self._learn(gradient, norms, central)
+        self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
+
+    cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
+        """Take from two Jacobians what they say of the second derivatives."""
+        cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)
+        cdef const double *r = numbers(self.r, self.n)
+        cdef const double *new
+        cdef const double *old
+        cdef double total
+        cdef Py_ssize_t i, j
+        for j in range(self.p):
+            data_of(step)[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
+            data_of(change)[j] = data_of(gradient)[j] - data_of(self.before_gradient)[j]
+            if central and not self.exact:
+                data_of(self.second)[j * self.p + j] = data_of(self.differences.bends)[j]
+        # over a short way the forward differences' own error would pass for curvature
+        if not (self.exact or (central and self.before_central)
+                or relative_size(data_of(step), data_of(self.x), norms, norm_of(r, self.n), self.p) > TELLING):
+            return 0
+        for j in range(self.p):
+            new, old, total = data_of(self.J) + j * self.n, data_of(self.before_J) + j * self.n, 0
+            for i in range(self.n):
+                total += r[i] * (new[i] - old[i])
+            data_of(y)[j] = total
+        secant(data_of(self.second), data_of(step), data_of(y), data_of(change), self.p)
+        return 0
+
+    cpdef cnp.ndarray gradient(self):
+        """Return J^T r, ndarray, shape (p,)."""
+        cdef cnp.ndarray out = new_vector(self.p)
+        cdef const double *r = numbers(self.r, self.n)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(out)[j] = dot(data_of(self.J) + j * self.n, r, self.n)
+        return out
+
+    cdef cnp.ndarray _lengths(self):
+        """The lengths of the Jacobian's columns."""
+        cdef cnp.ndarray out = new_vector(self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(out)[j] = norm_of(data_of(self.J) + j * self.n, self.n)
+        return out
+
+    # the next step
+
+    cpdef ScaledQR decompose(self):
+        """Return the decomposition of the columns that may move: not those that chi-square holds at a bound."""
+        self.held = ()
+        pushed = self._pushed() if self.bounded else None
+        if self.qr is None or self.J is not self.decomposed or pushed != self.left_out:
+            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, RANK_EXACT if self.exact else RANK_CENTRED, pushed), self.J, pushed
+        return self.qr
+
+    cdef object _pushed(self):
+        """Which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly."""
+        cdef const double *low = numbers(self.lower, self.p)
+        cdef const double *high = numbers(self.upper, self.p)
+        cdef const double *x = numbers(self.x, self.p)
+        cdef const double *touch = data_of(self.touches)
+        cdef Py_ssize_t j
+        cdef double to
+        cdef bint moved = False
+        g, snapped = self.gradient(), copied(x, self.p)
+        found = []
+        for j in range(self.p):
+            if x[j] - low[j] <= touch[j] and data_of(g)[j] >= 0:
+                to = low[j]
+            elif high[j] - x[j] <= touch[j] and data_of(g)[j] <= 0:
+                to = high[j]
+            else:
+                continue
+            found.append(j)
+            moved = moved or to != x[j]
+            data_of(snapped)[j] = to
+        if not found:
+            return None
+        self.held = tuple(found)
+        if moved:
+            r = self.fun(snapped)
+            if isfinite(norm_of(numbers(r, self.n), self.n)):       # on a bound a model may have no value
+                self.x, self.r = snapped, r
+        return [j in self.held for j in range(self.p)]
+
+    cdef double moved(self, object start) except -1:
+        """The relative size of the way from `start` to here."""
+        cdef cnp.ndarray step = self._way(start)
+        cdef double norm = norm_of(numbers(self.r, self.n), self.n)
+        return relative_size(data_of(step), numbers(self.x, self.p), data_of(self.qr.norms), norm, self.p)
+
+    cdef double bent(self, object start) except -1:
+        """The way from `start` to here in units of the lengths on which the columns of the Jacobian change."""
+        cdef cnp.ndarray step = self._way(start)
+        cdef const double *lengths = data_of(self.differences.lengths)
+        cdef double total = 0
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if data_of(step)[j] != 0 and lengths[j] == lengths[j]:      # NaN where it is not known
+                total += fabs(data_of(step)[j]) / lengths[j]
+        return total
+
+    cdef double effect(self, object start) except -1:
+        """By what length the way from `start` to here has changed the residual, as the Jacobian has it."""
+        cdef cnp.ndarray step = self._way(start), change = new_vector(self.n)
+        cdef Py_ssize_t i, j
+        for i in range(self.n):
+            data_of(change)[i] = 0
+        for j in range(self.p):
+            for i in range(self.n):
+                data_of(change)[i] += data_of(self.J)[j * self.n + i] * data_of(step)[j]
+        return norm_of(data_of(change), self.n)
+
+    cdef double size(self) except -1:
+        """The size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""
+        cdef double out = norm_of(numbers(self.r, self.n), self.n)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            out = fmax(out, data_of(self.qr.norms)[j] * fabs(data_of(self.x)[j]))
+        return out
+
+    def weak(self, double share):
+        """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""
+        cdef double least = share * norm_of(numbers(self.r, self.n), self.n), norm
+        cdef Py_ssize_t j
+        found = []
+        for j in range(self.p):
+            norm = data_of(self.qr.norms)[j]
+            if norm > 0 and norm * fabs(data_of(self.x)[j]) < least:
+                found.append(j)
+        return found
+
+    cdef cnp.ndarray _way(self, object start):
+        cdef cnp.ndarray step = new_vector(self.p)
+        cdef const double *x = numbers(self.x, self.p)
+        cdef const double *begin = numbers(start, self.p)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(step)[j] = x[j] - begin[j]
+        return step

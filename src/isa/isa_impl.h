@@ -1,0 +1,11 @@
+/* One instruction set's part of the engine; the source that includes this says WIDTH and ISA. */
+#include "program/kernels.h"
+#include "lanes/lm_step.h"
+#include "program/sums.h"
+
+#define ISA_NAME_(set) isa_##set
+#define ISA_NAME(set) ISA_NAME_(set)
+#define ISA_STRING_(set) #set
+#define ISA_STRING(set) ISA_STRING_(set)
+
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, fit_lanes, outer, angles};

@@ -1,0 +1,76 @@
+/* Levenberg-Marquardt over a program in LANES lanes, each lane a fit of its own.
+ *
+ * A step solves (J^T J + lambda D) dx = -J^T r by a Cholesky factorisation without roots, D the greatest diagonal of J^T J so far (More's
+ * scaling), lambda by Nielsen's rule (Madsen, Nielsen & Tingleff 2004, section 3.2). A finished lane is given the next fit at once.
+ *
+ * When is a fit finished? The step dx from the last point is known before the model is evaluated there, and so is its length in standard
+ * errors, d = sqrt(dx^T J^T J dx / s^2) >= max |dx_i|/stderr_i (Cauchy-Schwarz), s^2 the reduced chi-square. Near the minimum each step is
+ * shorter than the one before by a ratio; so the step that would follow is about ratio*dx. When that is less than xtol of every parameter
+ * and a small part of the standard errors, dx is taken without another evaluation, and chi-square lowered by what dx gains.
+ */
+#ifndef GSLFIT_LANES_H
+#define GSLFIT_LANES_H
+
+#include "program/program.h"
+
+typedef enum {
+    FIT_NOT_RUN, FIT_CONVERGED, FIT_CONVERGED_BY_GSL, FIT_MAX_NFEV, FIT_NO_PROGRESS, FIT_SINGULAR, FIT_AT_BOUND, FIT_BAD_DATA,
+    FIT_TOO_FEW_POINTS
+} fit_status;
+
+static inline int well_ended(fit_status status) { return status == FIT_CONVERGED || status == FIT_AT_BOUND; }  /* in the lanes */
+
+typedef struct {
+    double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
+    int max_nfev;
+    int covariance;  /* whether the whole of it is wanted, not only its diagonal */
+} fit_options;
+
+/* How one fit ended. The covariance is (J^T J)^-1, lower triangle by rows, or its diagonal; not yet times the reduced chi-square. */
+typedef struct {
+    long id;
+    fit_status status;
+    int nfev;
+    int doubtful;  /* ill conditioned: worth a look by QR */
+    double chisqr, gradient, count, square;
+    double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
+    const double *covariance;  /* element k at covariance[k*LANES] */
+} outcome;
+
+/* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start. */
+typedef struct {
+    long id;
+    double count, square;
+    double start[MAX_FREE];  /* where there are bounds, of what the program's variables are functions of */
+} next_fit;
+
+typedef struct worker worker;
+typedef struct lane_state lane_state;
+typedef struct lane_box lane_box;
+
+/* One thread's work: the block of fits under way and where they come from and go to. */
+struct worker {
+    const program *program;
+    const fit_options *options;
+    workspace *space;
+    lane_state *state;
+    int lanes;               /* 8, or 1 when the lanes are points of one fit */
+    long points;
+    const double *x[MAX_VARIABLES], *y, *weights;  /* [point][lane] */
+    void (*evaluate)(worker *);                     /* the sums at the trial values of every lane */
+    next_fit (*next)(worker *, int lane); /* load the next fit into a lane, and its bounds */
+    void (*finish)(worker *, outcome *);
+    int (*check)(worker *);                          /* asked once in a while; not 0 stops the work */
+    void *context;
+};
+
+lane_state *lanes_new(workspace *space, const int *bounds);  /* how many bounds each variable has; NULL where none has any */
+void lanes_free(lane_state *state);
+void lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
+void lanes_run(worker *w);
+
+/* Turn one fit's p variables into the program's, and give the slopes of the latter by the former. */
+void boxes_outer(const lane_box *boxes, int p, double *v, double *slopes);
+lane_box *boxes_new(int p, const int *bounds);  /* NULL without memory; to be freed */
+
+#endif

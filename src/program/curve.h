@@ -1,0 +1,21 @@
+/* One curve and a program, as a residual in GSL's signatures: weights * (model - y) and its Jacobian by the free variables. */
+#ifndef GSLFIT_CURVE_H
+#define GSLFIT_CURVE_H
+
+#include <gsl/gsl_matrix.h>
+#include <gsl/gsl_vector.h>
+#include "lanes/lanes.h"
+
+typedef struct {
+    workspace *space;
+    const double *x[MAX_VARIABLES];  /* each n, contiguous */
+    const double *y, *weights;       /* y NULL: 0; weights NULL: 1 */
+    const double *inputs;
+    const lane_box *boxes;           /* NULL, or the bounds: v is then what the program's variables are functions of */
+    long n;
+} curve;
+
+int curve_f(const gsl_vector *v, void *which, gsl_vector *f);
+int curve_df(const gsl_vector *v, void *which, gsl_matrix *J);
+
+#endif

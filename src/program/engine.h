@@ -1,0 +1,46 @@
+/* What the parts of the C core share that are compiled once for each instruction set (isa_*.c) and those that are compiled once. */
+#ifndef GSLFIT_ENGINE_H
+#define GSLFIT_ENGINE_H
+
+#include "lanes/lanes.h"
+#include "program.h"
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
+#define ENGINE_X86  /* the engine is compiled for AVX-512 and AVX2 too */
+#endif
+
+typedef struct bound bound;
+typedef void (*kernel)(const bound *, long points);
+
+/* An instruction with its operands found: kernels for each kind of operands, bit k of the kind set where operand k is a scalar. */
+struct bound {
+    kernel run;
+    double *out;
+    const double *a, *b, *c;
+};
+
+enum { KINDS = 8 };
+
+/* The columns of a block that sums are taken over: the residual's parts, the Jacobian's columns that vary from point to point. */
+typedef struct {
+    const double *value, *y, *weights;  /* weights may be NULL */
+    const double *const *columns;
+    int count;                          /* of columns */
+    int ones;                           /* whether a column of ones is summed too */
+    double *scratch;                    /* (count + 2) blocks */
+} block_columns;
+
+/* One instruction set's part of the engine. */
+typedef struct {
+    const char *name;
+    const kernel (*kernels)[KINDS];
+    void (*sum)(const block_columns *, long points, double *sums);
+    void (*fit)(worker *);
+    void (*outer)(const lane_box *box, const double *v, double *value, double *slope);  /* of LANES fits */
+    void (*angles)(double *roots, int count);  /* twice their arc sines, in place; rows of LANES, aligned */
+} isa;
+
+extern const isa *const isas[];  /* the best first, NULL at the end: those that were compiled */
+const isa *current_isa(void);
+
+#endif

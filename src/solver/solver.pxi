@@ -1,0 +1,336 @@
+# What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
+include "common/arrays.pxi"
+
+from gslfit.errors import check
+from gslfit.solvers.termination import Ending, Outcome
+
+from cpython.exc cimport PyErr_CheckSignals
+from libc.math cimport isfinite
+from libc.string cimport memcpy
+
+from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
+
+
+MOST_NUMBERS = 2**59              # numbers of a matrix: the bytes of more can't be counted, nor what a method needs beside it
+
+
+def _check_sizes(n, p):
+    """Complain about numbers of residuals and parameters that no fit can have."""
+    for name, size in (("n", n), ("p", p)):
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
+            raise InputTypeError(f"{name} must be an integer, not {type(size).__name__}")
+    if p < 1:
+        raise InputError(f"p is {p}: a fit needs a parameter")
+    if n < p:
+        raise InputError(f"there are {n} residuals for {p} parameters: a fit needs at least as many residuals as parameters")
+    if int(n) * int(p) > MOST_NUMBERS:
+        raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
+
+
+cdef int watch(void *who) noexcept with gil:
+    return (<_Solver>who).tell()
+
+
+cdef int pulse(void *who) noexcept with gil:
+    return (<_Solver>who).listen()
+
+
+cdef object start_of(object x, size_t p):
+    """A first guess as an array of our own; quick where it is an array as it should be, for those who start many fits."""
+    cdef gsl.gsl_vector v
+    cdef size_t j
+    cdef bint good
+    if type(x) is cnp.ndarray and cnp.PyArray_TYPE(x) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY_RO(x) and cnp.PyArray_NDIM(x) == 1:
+        v, good = vector_over(x), cnp.PyArray_SIZE(x) == <cnp.npy_intp>p
+        for j in range(p if good else 0):
+            good = good and isfinite(v.data[j])
+        if good:
+            return from_vector(&v, 1.0)
+    return _finite(_floats(x, "x", (p,)), "x")
+
+
+cdef class _Solver:
+    """What the solvers share: start, one loop, what can be read, and who is to blame."""
+
+    cdef gslfit_guard guard
+    cdef gslfit_loop loop
+    cdef readonly size_t n
+    cdef readonly size_t p
+    cdef object calls, function, callback, failure, root_weights
+    cdef int state                  # 0 not set, 1 ready, 2 a run ended in the middle of a step
+    cdef bint busy
+
+    def _difference(self):
+        """The solver's own wishes for differences: centred, and their step."""
+        return False, None
+
+    cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:
+        """GSL's own set or init."""
+        return gsl.GSL_EUNIMPL
+
+    def __dealloc__(self):
+        gslfit_loop_free(&self.loop)
+        gslfit_guard_free(&self.guard)
+
+    cdef _enter(self):
+        """Claim the solver for one call into GSL."""
+        if self.busy:
+            raise InputError("this solver is in the middle of a step: a callback, or another thread, needs a solver of its own")
+        self.busy = True
+
+    cdef _need(self, int least):
+        if self.state < 1:
+            raise InputError("the solver has no function yet: call set(f, x) first")
+        if least == 2 and self.state == 2:
+            raise InputError("the last run ended in the middle of a step: call set(f, x) again, with x where it got to")
+
+    cdef int tell(self):
+        """Call the callback, which may read everything but not run the solver; true stops."""
+        try:
+            return bool(self.callback(self))
+        except BaseException as error:
+            self.failure = error
+            return 1
+
+    cdef int listen(self):
+        """Let Python see its signals."""
+        try:
+            PyErr_CheckSignals()
+            return 0
+        except BaseException as error:
+            self.failure = error
+            return 1
+
+    cdef _surface(self):
+        """Raise the exception of a callback, if there is one: it wins over any status."""
+        error = self.failure or self.calls.take()
+        self.failure = None
+        if error is not None:
+            self.state = 2
+            raise error
+
+    cdef _blame(self, int status, doing):
+        """Raise what a status of failure stands for."""
+        if self.guard.stop:
+            self.state = 2
+        self._surface()
+        if self.guard.bad >= 0:
+            raise NonFiniteError(self._not_finite())
+        check(status, doing)
+
+    def _not_finite(self):
+        """Say which element of what is not finite, and where."""
+        where = f"x = {np.array2string(from_vector(self.loop.engine.x, 1.0), separator=', ')}"
+        if not self.guard.bad_jacobian:
+            value = self.loop.engine.f.data[self.guard.bad * self.loop.engine.f.stride]
+            return f"the residual at index {self.guard.bad} is {value} at the start, {where}"
+        if self.guard.fn.df == NULL:
+            return f"the residual is not finite on either side of component {self.guard.bad} of {where}"
+        return f"the Jacobian's element {divmod(self.guard.bad, self.p)} is not finite at {where}"
+
+    def set(self, f, x, weights=None):
+        """Start, or start again, with a function and a first guess.
+
+        Parameters
+        ----------
+        f : Function_fdf
+            The residual and its Jacobian.
+        x : array_like, shape (p,)
+            The first guess.
+        weights : array_like, shape (n,), optional
+            Weights of the squared residuals. What is read back from the solver is weighted: f and J times sqrt(weights).
+
+        Raises
+        ------
+        InputError
+            If sizes do not match, or weights are negative.
+        NonFiniteError
+            If a residual or an element of the Jacobian is not finite at the first guess.
+        """
+        if not hasattr(f, "bind"):
+            raise InputTypeError(f"set(f, x) takes a Function_fdf first, not {type(f).__name__}")
+        start = start_of(x, self.p)
+        self._enter()
+        try:
+            self._set(f, start, weights)
+        finally:
+            self.busy = False
+
+    cdef _set(self, f, start, weights):
+        cdef gsl.gsl_vector x = vector_over(start)
+        cdef int status
+        calls = f.bind(self.n, self.p)
+        roots = None
+        if weights is not None:
+            weights = _finite(_floats(weights, "weights", (self.n,)), "weights")
+            if (weights < 0).any():
+                index = int(np.argmax(weights < 0))
+                raise InputError(f"weights[{index}] is {weights[index]}: weights can't be negative")
+            roots = np.sqrt(weights)
+        self.root_weights = roots
+        self.guard.root_weights = NULL if self.root_weights is None else <double *>cnp.PyArray_DATA(self.root_weights)
+        self.function, self.calls, self.failure, self.state = f, calls, None, 0
+        self.guard.fn = (<gslfit_function *><size_t>calls.address)[0]
+        centred, h = self._difference()
+        self.guard.normalise, self.guard.centred, self.guard.h = calls.normalise, calls.centred or centred, calls.h or h or 0.0
+        self.guard.max_nfev = 0
+        self.guard.pulse, self.guard.who = pulse, <void *>self
+        gslfit_guard_start(&self.guard)
+        if calls.native:
+            with nogil:
+                status = self.begin(&x)
+        else:
+            status = self.begin(&x)
+        if status:
+            memcpy(self.loop.engine.x.data, x.data, self.p * sizeof(double))
+            self._blame(status, "set")
+        self.loop.niter = 0
+        self.state = 1
+
+    def iterate(self):
+        """Make one step.
+
+        Returns
+        -------
+        int
+            GSL's status: 0 for a step taken; 29, 30, 31 (ETOLF, ETOLX, ETOLG) where double precision allows no better; 27 (ENOPROG)
+            where no trial step lowered chi-square.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called.
+        GSLError
+            For any other status of failure. An exception of a callback surfaces as itself.
+        """
+        cdef int status
+        self._enter()
+        try:
+            self._need(2)
+            if self.calls.native:
+                with nogil:
+                    status = self.loop.engine.iterate(self.loop.engine.solver)
+            else:
+                status = self.loop.engine.iterate(self.loop.engine.solver)
+            if self.guard.stop or self.failure is not None:
+                self._blame(status, "iterate")
+            if status not in (gsl.GSL_SUCCESS, gsl.GSL_ENOPROG, gsl.GSL_ETOLF, gsl.GSL_ETOLX, gsl.GSL_ETOLG):
+                check(status, "iterate")
+            self.loop.niter += status == gsl.GSL_SUCCESS
+        finally:
+            self.busy = False
+        return status
+
+    def solve(self, double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, size_t max_iter=200, size_t max_nfev=0, callback=None):
+        """Iterate until the fit has converged or can't.
+
+        The test does not depend on the units of residuals or parameters: it compares the residual's angle to the Jacobian's columns
+        with gtol, the step with xtol (relative to each parameter, or its effect relative to the residual) and the decrease of
+        chi-square, made and still promised, with ftol.
+
+        Parameters
+        ----------
+        xtol, ftol, gtol : float
+            Tolerances; 0 never stops by that test.
+        max_iter : int
+            Most steps.
+        max_nfev : int
+            Most evaluations of the residual, those for differences included; 0 for no limit.
+        callback : callable, optional
+            Called with the solver after each step; returning true stops the fit.
+
+        Returns
+        -------
+        Outcome
+            Why it stopped, in a number and in a sentence, and the counts.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called, or a tolerance is negative.
+
+        Any exception of a callback surfaces at once, as itself.
+        """
+        for name, tol in (("xtol", xtol), ("ftol", ftol), ("gtol", gtol)):
+            if not tol >= 0.0:
+                raise InputError(f"{name} is {tol}: a tolerance can't be negative")
+        if callback is not None and not callable(callback):
+            raise InputTypeError(f"callback must be callable, not {type(callback).__name__}")
+        self._enter()
+        try:
+            self._need(2)
+            self.loop.guard, self.guard.max_nfev = &self.guard, max_nfev
+            self.loop.xtol, self.loop.ftol, self.loop.gtol, self.loop.max_iter = xtol, ftol, gtol, max_iter
+            self.callback = callback
+            self.loop.watch, self.loop.who = NULL, <void *>self
+            if callback is not None:
+                self.loop.watch = watch
+            if self.calls.native:
+                with nogil:
+                    gslfit_run(&self.loop)
+            else:
+                gslfit_run(&self.loop)
+            if self.guard.stop:
+                self.state = 2
+            self._surface()
+            return self._outcome(max_iter, max_nfev)
+        finally:
+            self.callback = None
+            self.busy = False
+
+    cdef _outcome(self, max_iter, max_nfev):
+        ending = Ending(self.loop.ending)
+        message = ending.prose
+        if ending == Ending.FAILED:
+            try:
+                check(self.loop.code, "iterate")
+            except Exception as error:
+                message = message.format(detail=error)
+        elif ending == Ending.NONFINITE:
+            message = message.format(detail=self._not_finite())
+        else:
+            message = message.format(limit=max_iter if ending == Ending.MAX_ITER else max_nfev)
+        return Outcome(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
+                       self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
+
+    @property
+    def x(self):
+        """The current parameters, ndarray, shape (p,)."""
+        self._need(1)
+        return from_vector(self.loop.engine.x, 1.0)
+
+    @property
+    def dx(self):
+        """The last step, ndarray, shape (p,); zero before the first."""
+        self._need(1)
+        return from_vector(self.loop.engine.dx, 1.0)
+
+    @property
+    def f(self):
+        """The current residuals (weighted, if weights were given), ndarray, shape (n,)."""
+        self._need(1)
+        return from_vector(self.loop.engine.f, 1.0 / self.guard.scale)
+
+    @property
+    def niter(self):
+        """Steps taken since `set`, or in the last `solve`."""
+        return self.loop.niter
+
+    @property
+    def nfev(self):
+        """Evaluations of the residual since `set`, those for differences included."""
+        return self.guard.nfev
+
+    @property
+    def njev(self):
+        """Evaluations of the Jacobian since `set`."""
+        return self.guard.njev
+
+    @property
+    def rejected(self):
+        """Trial steps refused since `set` because the residual was not finite there."""
+        return self.guard.rejected
+
+    def position(self):
+        """Return the current parameters, ndarray, shape (p,)."""
+        return self.x

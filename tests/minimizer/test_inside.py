@@ -1,0 +1,97 @@
+"""A start on a bound, or next to it, reaches the minimum, whatever the scale of the data."""
+import numpy as np
+import pytest
+
+import gslfit
+from gslfit.minimizer.start_interior import stepped_inside
+
+X = np.linspace(0, 5, 60)
+
+
+@pytest.mark.parametrize("scale", [1, 1e-12, 1e12])
+@pytest.mark.parametrize(("low", "high", "start"), [
+    (0, None, 0), (0, None, 1e-15), (0, None, 1e-300), (0, 5, 0), (0, 5, 1e-15), (0, 5, 5), (0, 5, 5 - 1e-14), (1, None, 1), (1, None,
+    1 + 1e-7),
+    (None, 5, 5), (-1e-3, 5, -1e-3)])
+def test_reaches_the_minimum(low, high, start, scale):
+    """lmfit stays where it starts in most of these."""
+    y = scale*(2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size))
+    free, bounded = gslfit.Parameters(), gslfit.Parameters()
+    free.add_many(("A", 1.5*scale), ("t", 1.), ("c", 0.))
+    bounded.add("A", start*scale, True, None if low is None else low*scale, None if high is None else high*scale)
+    bounded.add_many(("t", 1.), ("c", 0.))
+    for p in (free, bounded):
+        out = gslfit.minimize(lambda p: p["A"]*np.exp(-X/p["t"]) + p["c"] - y, p)
+        assert out.success
+    assert bounded["A"].init_value == start*scale
+    for name in free:
+        assert bounded[name].value == pytest.approx(free[name].value, rel=1e-6)
+        assert bounded[name].stderr == pytest.approx(free[name].stderr, rel=1e-4)
+
+
+def test_only_what_lies_next_to_a_bound_is_looked_at():
+    """No evaluation is spent on starts well inside, or tiny by right."""
+    calls = []
+
+    def fun(x):
+        calls.append(x.copy())
+        return np.array([1e12*x[0] - 2, x[1] - 3, 1.])
+    x = np.array([1e-12, 1.])
+    inf = np.full(2, np.inf)
+    assert not stepped_inside(fun, np.array([.5, 1.]), x, np.zeros(2), inf)
+    assert not calls
+    assert not stepped_inside(fun, x, x, np.zeros(2), inf)
+    assert len(calls) <= 6
+    found = stepped_inside(fun, np.array([0., 1.]), np.array([.01, 1.]), np.zeros(2), inf)
+    assert found.keys() == {0}
+    assert 1e-14 < found[0] < 1e-12
+
+
+def test_where_it_cannot_be_told():
+    """A parameter without effect, or a model that is not finite on the bound, stays where the guess put it."""
+    given, start, low, high = np.zeros(1), np.array([.01]), np.zeros(1), np.array([np.inf])
+    assert not stepped_inside(lambda x: np.ones(3), given, start, low, high)
+    with np.errstate(divide="ignore"):
+        assert not stepped_inside(lambda x: np.log(x)*np.ones(3), given, start, low, high)
+    assert not stepped_inside(lambda x: np.where(x > 0, np.nan, 1.)*np.ones(3), given, start, low, high)
+
+
+@pytest.mark.parametrize("scale", [1, 1e-12, 1e12])
+@pytest.mark.parametrize(("low", "high"), [(-1e4, 1e4), (-1e8, 1e8), (-1e20, 1e20), (-1e300, 1e300), (0, 1e8), (0, 1e20), (0, 1e300), (None,
+    1e20), (-1e20, None)])
+@pytest.mark.parametrize("start", [1.5, 0])
+def test_bounds_far_away(low, high, start, scale):
+    """Bounds that no value comes near change neither the result nor what it costs."""
+    y = scale*(2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size))
+    free, bounded = gslfit.Parameters(), gslfit.Parameters()
+    low, high = (bound and bound*max(scale, 1) for bound in (low, high))
+    free.add_many(("A", start*scale), ("t", 1.), ("c", 0.))
+    bounded.add("A", start*scale, True, low, high)
+    bounded.add("t", 1., True, low and low/max(scale, 1), high and high/max(scale, 1))
+    bounded.add("c", 0., True, low or -high, high)
+    calls = []
+    for p in (free, bounded):
+        out = gslfit.minimize(lambda p: p["A"]*np.exp(-X/p["t"]) + p["c"] - y, p)
+        assert out.success
+        assert out.errorbars
+        calls.append(out.nfev)
+    assert calls[1] <= 2*calls[0]
+    for name in free:
+        assert bounded[name].value == pytest.approx(free[name].value, rel=1e-6)
+        assert bounded[name].stderr == pytest.approx(free[name].stderr, rel=1e-4)
+
+
+@pytest.mark.parametrize("tiny", [1e-6, 1e-12, 1e-20, 1e-100, 1e-300])
+def test_a_start_next_to_zero(tiny):
+    """An offset that starts at nearly nothing is found as from 0: its own size says nothing of its scale."""
+    y = 2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size)
+    found = []
+    for start in (0., tiny):
+        p = gslfit.Parameters()
+        p.add_many(("A", 1.5), ("t", 1.), ("c", start))
+        out = gslfit.minimize(lambda p: p["A"]*np.exp(-X/p["t"]) + p["c"] - y, p)
+        assert out.success
+        assert out.errorbars
+        found.append([p["c"].value, p["c"].stderr, out.nfev])
+    assert found[1][:2] == pytest.approx(found[0][:2], rel=1e-6)
+    assert found[1][2] <= 2*found[0][2]

@@ -1,0 +1,105 @@
+"""What holds for every file: nothing heavy is imported unasked, no state is global, no file names a machine."""
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OPTIONAL = ["asteval", "dask", "lmfit", "matplotlib", "numba", "pandas", "scipy", "tqdm", "uncertainties", "xarray"]
+FOLDERS = ["src", "gslfit", "tests", "examples", "benchmarks", "docs", ".ci"]
+
+
+def loaded(code):
+    """Which of the optional packages are loaded after some code has run in a fresh Python."""
+    report = f"; import sys; print(*[name for name in {OPTIONAL} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, cwd=ROOT / "tests")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_import_is_light():
+    """`import gslfit` loads NumPy at most."""
+    assert loaded("import gslfit") == []
+
+
+def test_names_are_light():
+    """Every public name is there, and touching it loads none of the optional packages."""
+    assert loaded("import gslfit; [getattr(gslfit, name) for name in dir(gslfit)]") == []
+
+
+@pytest.mark.slow
+def test_import_time():
+    """`import gslfit` takes at most 1.6 times as long as `import numpy`."""
+    measure = [sys.executable, ROOT / "benchmarks" / "import_time.py", "--rounds", "7"]
+    done = subprocess.run(measure, capture_output=True, text=True, cwd=ROOT / "tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_fit_is_light():
+    """A fit by the default engine with an expression needs neither SciPy nor asteval."""
+    assert loaded("import gslfit, numpy as np; p = gslfit.Parameters(); p.add('a', 1.0); p.add('b', expr='2*a');"
+                  "gslfit.minimize(lambda p: np.arange(4.0) - p['a'].value - p['b'].value, p)") == []
+
+
+def test_unknown_name():
+    """A name that is not there is an AttributeError with the name."""
+    import gslfit
+    with pytest.raises(AttributeError, match="'gslfit' has no attribute 'minimise'"):
+        gslfit.minimise  # noqa: B018
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("gslfit/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_python_globals(path):
+    """No function of the package rebinds a module's names: threads share modules."""
+    found = [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Global)]
+    assert not found, f"{path.name} has a global statement on line {found[0]}"
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("src/**/*.pyx"), *ROOT.glob("src/**/*.pxi")]), ids=lambda path: path.name)
+def test_no_cython_globals(path):
+    """An extension has no C variable at module level: extensions declare that they run without the GIL."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        variable = re.match(r"cdef\s+(?!extern|class|struct|enum|union|packed|inline|const)[^(:]*$", line.split("#")[0].rstrip())
+        constant = re.match(r"cdef\s+\w+\s+[A-Z_]+\s*=", line)  # capitals are not assigned to again
+        assert constant or not variable, f"{path.name}:{number} declares a global: {line}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("src/**/*.c")), ids=lambda path: path.name)
+def test_no_c_globals(path):
+    """The C core has no variable outside a function but constants."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        variable = re.match(r"(static\s+)?(?!const|typedef|struct \w+ \{|enum|extern)[a-z]\w*\s[^()]*(=|;)", line)
+        assert not variable or "const" in line or "return" in line, f"{path.name}:{number} declares a global: {line}"
+        assert not re.match(r"\s+static\s+(?!const)[^()]*[;=]", line), f"{path.name}:{number} declares a static variable: {line}"
+
+
+def committed():
+    """The project's files: what git tracks where there is git, else everything in its folders."""
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+        if listed.returncode == 0:
+            return [ROOT / name for name in listed.stdout.split("\0") if name]
+    junk = {"__pycache__", ".hypothesis", ".mypy_cache", "output"}
+    return [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix != ".so" and not junk & set(path.parts)]
+
+
+def test_no_machine_paths():
+    """No committed file names a folder of the machine it was written on."""
+    machine = re.compile(r"(?<![\w.~$}<-])/(?:work|root|home|Users|tmp|opt/venvs|var/tmp)/[\w.-]+")
+    for path in committed():
+        if path.is_file() and path.suffix not in (".png", ".npy", ".npz", ".gz"):
+            found = machine.search(path.read_text(encoding="utf-8", errors="replace"))
+            assert not found, f"{path.relative_to(ROOT)} names {found[0]}"
+
+
+def test_static_names_are_the_lazy_ones():
+    """What type checkers and editors are told of the package is what a program finds there."""
+    import gslfit
+    tree = ast.parse((ROOT / "gslfit" / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {(alias.asname, node.module.removeprefix("gslfit").lstrip(".") or alias.name) for node in block.body for alias in node.names}
+    assert told == set(gslfit._HOME.items()), "gslfit/__init__.py: the imports for type checkers are not those of _HOME"
