@@ -1,5 +1,5 @@
 """Cells that are wrong today: each must fail until its line in `parity.known_faults` is deleted, and pass from then on."""
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any
 
 import pytest
@@ -34,3 +34,14 @@ def ids(cells: Iterable[tuple[Any, ...]]) -> list[Any]:
     """Cells as a test's parameters, with readable names."""
     return [pytest.param(*cell, id="-".join(f"{each:g}" if isinstance(each, float) else each for each in cell).replace(" ", "_"))
             for cell in cells]
+
+
+def in_views(faults: Mapping[tuple[str, str, str], str], cell: tuple[str, str], views: Iterable[str]) -> dict[str, str]:
+    """The known faults of a cell by view; a view of "" in the table stands for all of them."""
+    return {view: faults.get((*cell, view)) or faults[(*cell, "")] for view in views if {(*cell, view), (*cell, "")} & set(faults)}
+
+
+def counted(text: str, cells: Sized, views: Sized, faults: Mapping[tuple[str, str, str], str]) -> str:
+    """A module's docstring with the numbers of cells: each cell in each view is one."""
+    total, faulty = len(cells)*len(views), sum(1 if key[-1] else len(views) for key in faults)
+    return text.format(total=total, green=total - faulty, faulty=faulty)

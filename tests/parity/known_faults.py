@@ -338,3 +338,14 @@ MIRROR_FAULTS: dict[tuple[str, str, str], str] = {
     ("fit_batch, long", "narrow, binding", ""): "at the bound, and ends by its limit",
     ("fit_batch, long", "a tenth wide, binding", ""): "at the bound, and ends by its limit",
 }
+
+GUESS_FAULTS: dict[tuple[str, str, str], str] = {
+    ("GaussianModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
+    ("GaussianModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
+    ("LorentzianModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
+    ("LorentzianModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
+    ("VoigtModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
+    ("VoigtModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
+    ("MoffatModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
+    ("MoffatModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
+}

@@ -15,7 +15,7 @@ from scipy.optimize import brentq, least_squares
 from scipy.stats import f
 
 import gslfit
-from parity.cells import ids, settle
+from parity.cells import counted, ids, in_views, settle
 from parity.entries import ENTRIES, Entry, formula_of, of_batch, of_result, parameters, residual_of
 from parity.expected import Right
 from parity.inputs import PARS, Input, X, Y, column, decay
@@ -175,8 +175,7 @@ BESIDE_A_BOUND: dict[str, Callable[[str, str], None]] = {"conf_interval": judge_
 
 
 CELLS = [*product(FITS, BOXES), *product(BESIDE_A_BOUND, BESIDE)]
-FAULTS = {(entry, box, own): why for (entry, box, view), why in MIRROR_FAULTS.items() for own in ([view] if view else VIEWS)}
-__doc__ = __doc__.format(total=len(CELLS)*len(VIEWS), green=len(CELLS)*len(VIEWS) - len(FAULTS), faulty=len(FAULTS))
+__doc__ = counted(__doc__, CELLS, VIEWS, MIRROR_FAULTS)
 
 
 def judge(entry: str, box: str, view: str) -> None:
@@ -193,11 +192,10 @@ def judge(entry: str, box: str, view: str) -> None:
 @pytest.mark.parametrize(("entry", "box"), ids(CELLS))
 def test_cell(entry, box):
     """Whichever end binds, above zero and below, the answer is right; the views that are known to be wrong are."""
-    known = {view: FAULTS[entry, box, view] for view in VIEWS if (entry, box, view) in FAULTS}
-    settle(known, {view: partial(judge, entry, box, view) for view in VIEWS})
+    settle(in_views(MIRROR_FAULTS, (entry, box), VIEWS), {view: partial(judge, entry, box, view) for view in VIEWS})
 
 
 def test_table_names_cells():
     """The table of faults names cells."""
-    assert {key[:2] for key in FAULTS} <= set(CELLS)
-    assert {key[2] for key in FAULTS} <= set(VIEWS)
+    assert {key[:2] for key in MIRROR_FAULTS} <= set(CELLS)
+    assert {key[2] for key in MIRROR_FAULTS} <= {"", *VIEWS}
