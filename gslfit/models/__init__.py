@@ -10,9 +10,8 @@
 """
 from typing import Any
 
-from gslfit.models.composite import CompositeModel
 from gslfit.models.library.classes import CLASSES, ENTRIES
-from gslfit.models.model import Model
+from gslfit.models.model import CompositeModel, Model
 
 LMFIT_NAMES = {
     "Constant": "ConstantModel", "Complex Constant": "ComplexConstantModel", "Linear": "LinearModel", "Quadratic": "QuadraticModel",
@@ -35,8 +34,8 @@ ParabolicModel = CLASSES["QuadraticModel"]
 
 def __getattr__(name: str) -> Any:
     if name in ("save_model", "load_model", "save_modelresult", "load_modelresult"):
-        from gslfit.models import serialization
-        return getattr(serialization, name)
+        from gslfit.models import files
+        return getattr(files, name)
     if name == "sum_of_peaks":
         from gslfit.models.library.sum_of_peaks import sum_of_peaks
         return sum_of_peaks

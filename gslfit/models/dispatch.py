@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,13 +12,37 @@ from gslfit.errors import ExpressionError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import native_residual
 from gslfit.minimizer.minimizer import Minimizer, engine_of
-from gslfit.models.result import ModelResult, engine_options
 from gslfit.parameters.collection import Parameters
 
 LANES = "leastsq"     # the method that the lanes stand for
 
 
-def native_of(result: ModelResult) -> tuple[Formula, dict[str, np.ndarray]] | None:
+class Request(Protocol):
+    """What is asked for: a model, its data, parameters and options; a `ModelResult` has them."""
+
+    model: Any
+    data: Any
+    weights: Any
+    userkws: dict[str, Any]
+    method: str
+    iter_cb: Callable[..., Any] | None
+    scale_covar: bool
+    nan_policy: str
+    calc_covar: bool
+    max_nfev: int | None
+    fit_kws: dict[str, Any]
+    _memory: dict[str, Any]
+
+    @property
+    def params(self) -> Parameters:
+        """The fitted parameters."""
+
+    @property
+    def init_params(self) -> Parameters:
+        """The start."""
+
+
+def native_of(result: Request) -> tuple[Formula, dict[str, np.ndarray]] | None:
     """The formula and the independent variables of a fit that can run compiled, or None."""
     model, data = result.model, result.data
     if not isinstance(data, np.ndarray) or data.dtype != np.float64 or not data.size:
@@ -36,7 +60,7 @@ def native_of(result: ModelResult) -> tuple[Formula, dict[str, np.ndarray]] | No
     return formula, x
 
 
-def run_fit(result: ModelResult) -> Any:
+def run_fit(result: Request) -> Any:
     """Fit, and return a FitResult (or what becomes one when it is asked for)."""
     found = native_of(result)
     plain = result.iter_cb is None and not result.fit_kws and result.calc_covar and result.nan_policy != "propagate"
@@ -61,7 +85,7 @@ def run_fit(result: ModelResult) -> Any:
     return _by_minimizer(result, *_compiled(result, formula, x))
 
 
-def _compiled(result: ModelResult, formula: Formula, x: dict[str, np.ndarray]) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+def _compiled(result: Request, formula: Formula, x: dict[str, np.ndarray]) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
     """The residual (data - model)*weights and its Jacobian, from the program."""
     weights = None if result.weights is None else np.broadcast_to(np.asarray(result.weights, float), result.data.shape).reshape(-1)
     try:
@@ -71,7 +95,7 @@ def _compiled(result: ModelResult, formula: Formula, x: dict[str, np.ndarray]) -
     return lambda params: -residual(params), lambda params: -jacobian(params)
 
 
-def _called(result: ModelResult) -> tuple[Callable[..., Any], None]:
+def _called(result: Request) -> tuple[Callable[..., Any], None]:
     """The residual by calling the model."""
     model, data, weights, values = result.model, result.data, result.weights, result.userkws
     strict = result.nan_policy == "raise"
@@ -93,7 +117,7 @@ def _called(result: ModelResult) -> tuple[Callable[..., Any], None]:
     return residual, None
 
 
-def _by_minimizer(result: ModelResult, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
+def _by_minimizer(result: Request, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
     minimizer = Minimizer(residual, result.init_params.copy())
     options = engine_options(result)
@@ -107,7 +131,7 @@ def _by_minimizer(result: ModelResult, residual: Callable[..., Any], jacobian: C
     return outcome
 
 
-def fitted_minimizer(result: ModelResult) -> Minimizer:
+def fitted_minimizer(result: Request) -> Minimizer:
     """A Minimizer at the minimum that the fit found."""
     found = native_of(result)
     residual, jacobian = _called(result) if found is None else _compiled(result, *found)
@@ -115,3 +139,13 @@ def fitted_minimizer(result: ModelResult) -> Minimizer:
     minimizer = Minimizer(residual, result.params.copy(), scale_covar=result.scale_covar, **options)
     minimizer.leastsq()
     return minimizer
+
+
+def engine_options(result: Request) -> dict[str, Any]:
+    """The options of a Minimizer's engine."""
+    options = {"scale_covar": result.scale_covar, "calc_covar": result.calc_covar, "nan_policy": result.nan_policy, **result.fit_kws}
+    if result.max_nfev is not None:
+        options["maxfev"] = result.max_nfev
+    if result.iter_cb is not None:
+        options["iter_cb"] = result.iter_cb
+    return options

@@ -13,13 +13,13 @@ from gslfit.curves.fit_batch import OPTIONS, fit_batch
 from gslfit.curves.multistart import lowest
 from gslfit.errors import FitWarning, InputError
 from gslfit.models.arrays import prepared
-from gslfit.models.model import Model, check_policy
+from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
 
 
-def fit_model(model: Model, data: Any, params: Parameters | None, weights: Any, yerr: Any, values: Mapping[str, Any], policy: str,
+def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, values: Mapping[str, Any], policy: str,
               coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
     if params is None and yerr is None and not verbose and values:
@@ -56,7 +56,7 @@ SOUGHT_NFEV = 25           # from a start next to the minimum: what takes longer
 POLICIES = ("raise", "omit")
 
 
-def _quickly(model: Model, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
+def _quickly(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
     """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
     if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64 or not (weights is None or _alike(weights, data)):
         return None
@@ -101,7 +101,7 @@ def _alike(value: Any, data: np.ndarray) -> bool:
     return type(value) is np.ndarray and value.dtype == np.float64 and value.shape == data.shape
 
 
-def model_plan(model: Model) -> Plan | None:
+def model_plan(model: ModelFunction) -> Plan | None:
     """The plan of a model's default parameters, made once for each state of its hints; None where it doesn't compile."""
     key = tuple((part._prefix, tuple(part.opts.items()), tuple(part.def_vals.items()),
                  tuple((name, *hint.items()) for name, hint in part.param_hints.items())) for part in (*model.components, model))
@@ -114,7 +114,7 @@ def model_plan(model: Model) -> Plan | None:
     return plan
 
 
-def _starts(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
+def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """Start values by full name; a name that is none is told."""
     known, starts = {*model.param_names, *(model._prefix + hint for hint in model.param_hints)}, {}
     for part in model.components:
@@ -129,7 +129,7 @@ def _starts(model: Model, given: Mapping[str, Any]) -> dict[str, Any]:
     return starts
 
 
-def _made(model: Model, starts: Mapping[str, Any], data: Any, variables: Mapping[str, Any], weights: Any) -> Parameters:
+def _made(model: Any, starts: Mapping[str, Any], data: Any, variables: Mapping[str, Any], weights: Any) -> Parameters:
     """Parameters for a fit without any: guessed where no start was given, or where some have none."""
     params = model.make_params(**starts)
     blank = [name for name in model.param_names if params[name].value is None]
@@ -157,7 +157,7 @@ def _set(params: Parameters, name: str, value: Any) -> None:
         params[name].value = value
 
 
-def _check_params(model: Model, params: Parameters) -> None:
+def _check_params(model: Any, params: Parameters) -> None:
     """Raise InputError for a parameter that is missing or has no value."""
     missing = [name for name in model.param_names if name not in params]
     if missing:
@@ -177,7 +177,7 @@ def _check_lengths(data: Any, variables: Mapping[str, Any]) -> None:
             raise InputError("there are no data: data has length 0")
 
 
-def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
+def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
     """Fit a model to many curves; see `Model.fit_batch`."""
     curves = np.asarray(data)
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
@@ -215,7 +215,7 @@ def fit_curves(model: Model, data: Any, params: Parameters | None, x: Any, optio
     return fit(starts[0] if len(starts) == 1 else lowest(starts, fit))
 
 
-def guessed(model: Model, curves: np.ndarray, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def guessed(model: Any, curves: np.ndarray, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Start values of every curve, the best first; of one curve numbers."""
     found = model._guesses(curves, **variables)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each

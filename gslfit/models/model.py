@@ -1,22 +1,24 @@
-"""`Model`: a formula with named parameters, their hints, and the ways to evaluate, guess, fit and combine it."""
+"""`Model`: a formula with named parameters, to guess, fit and combine; `CompositeModel`: two of them, one formula, one program."""
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gslfit.errors import FitWarning, InputError, InputTypeError
+from gslfit.errors import FitWarning, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
-from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
-from gslfit.models.definition import Definition
-from gslfit.models.texts import is_text, prefixed, renamed
+from gslfit.models.arguments import with_values
+from gslfit.models.fitting import fit_curves, fit_model
+from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
+from gslfit.models.guess.matching_pursuit import guess_sum
+from gslfit.models.model_function import ModelFunction, check_policy
+from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
 from gslfit.parameters.collection import Parameters
-from gslfit.parameters.parameter import Parameter, check_name
 
 
-class Model:
+class Model(ModelFunction):
     """A model function with named parameters, to evaluate, to fit, and to combine with others.
 
     Parameters
@@ -51,257 +53,6 @@ class Model:
     >>> {name: round(value, 6) for name, value in result.best_values.items()}
     {'a': 2.0, 'tau': 1.5, 'c': 1.0}
     """
-
-    valid_forms: tuple[str, ...] = ()
-
-    def __init__(self, func: str | Formula | Callable[..., Any], independent_vars: Sequence[str] | str | None = None,
-                 param_names: Sequence[str] | None = None, nan_policy: str = "raise", prefix: str = "", name: str | None = None,
-                 **options: Any) -> None:
-        self._definition = Definition(func, independent_vars, param_names, options)
-        self.func: Any = self._definition._formulas[()] if isinstance(func, str) else func
-        self._begin(nan_policy, prefix, name or _label(func), options)
-
-    def _begin(self, nan_policy: str, prefix: str | None, name: str, options: Mapping[str, Any]) -> None:
-        """Set what all models have."""
-        check_policy(nan_policy)
-        self.nan_policy, self._name = nan_policy, name
-        self._prefix = check_prefix(prefix)
-        self.param_hints: dict[str, dict[str, Any]] = {}
-        self.opts: dict[str, Any] = dict(self._definition.options)
-        self.def_vals: dict[str, Any] = dict(self._definition.defaults)
-        for key, value in options.items():
-            if key in self._definition.names:
-                self._hint_from(key, value)
-
-    # -- names
-
-    @property
-    def independent_vars(self) -> list[str]:
-        """The independent variables."""
-        return self._definition.independent
-
-    @independent_vars.setter
-    def independent_vars(self, names: Sequence[str]) -> None:
-        self._definition.independent = list(names)
-
-    @property
-    def param_names(self) -> list[str]:
-        """The parameters, with prefix."""
-        return [self._prefix + name for name in self._definition.names]
-
-    @property
-    def prefix(self) -> str:
-        """What is put before every parameter's name."""
-        return self._prefix
-
-    @prefix.setter
-    def prefix(self, prefix: str) -> None:
-        self._prefix = check_prefix(prefix)
-
-    @property
-    def name(self) -> str:
-        """What reports call it."""
-        return self._reprstring()
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self._name = name
-
-    @property
-    def components(self) -> list[Model]:
-        """The models that it is made of."""
-        return [self]
-
-    def _reprstring(self, long: bool = True) -> str:
-        shown = [self._name] + ([f"prefix='{self._prefix}'"] if self._prefix else [])
-        shown += [f"{key}='{value}'" for key, value in self.opts.items()] if long else []
-        return f"Model({', '.join(shown)})"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._reprstring()[6:-1]}: {self.describe()}>"
-
-    def describe(self) -> str:
-        """The formula as text, or why there is none."""
-        found = self.formula
-        if is_text(found):
-            return "; ".join(found.text.splitlines())
-        return f"a function of {', '.join([*found.independent, *found.names])}" + (f", called: {found.reason}" if found.reason else "")
-
-    # -- formulas
-
-    @property
-    def formula(self) -> Formula:
-        """The formula that fits run, its parameters named with their prefix."""
-        return self._formula({})
-
-    def _formula(self, options: Mapping[str, Any]) -> Formula:
-        """The formula with the function's options at these values."""
-        chosen = {**self.opts, **options}
-        base = self._definition.formula(chosen)
-        if not self._prefix:
-            return base
-        key = ("prefix", self._prefix, tuple(sorted((name, repr(value)) for name, value in chosen.items())))
-        found = self._definition._formulas.get(key)
-        if found is None:
-            found = self._definition._formulas[key] = prefix_formula(base, self._prefix)
-        return found
-
-    @property
-    def native(self) -> bool:
-        """Whether fits run the compiled program."""
-        return self.formula.native
-
-    def latex(self) -> str:
-        """The formula in LaTeX."""
-        return self.formula.latex()
-
-    # -- parameters
-
-    def set_param_hint(self, name: str, **hints: Any) -> None:
-        """Set what `make_params` gives a parameter.
-
-        Parameters
-        ----------
-        name : str
-            Of the model, with or without prefix, or of a new parameter.
-        **hints
-            ``value``, ``vary``, ``min``, ``max``, ``expr``.
-        """
-        root = self._root(name)
-        own = self.param_hints.setdefault(root, {})
-        for key, value in hints.items():
-            if key in HINTS:
-                own[key] = value
-            else:
-                warnings.warn(f"{key!r} is no hint for parameter {root!r}; there are {', '.join(HINTS)}", FitWarning, stacklevel=2)
-
-    def _hint_from(self, name: str, given: Any) -> None:
-        """A hint from a Parameter, a dict or a number."""
-        if isinstance(given, Parameter):
-            given = {key: getattr(given, key) for key in HINTS if getattr(given, key) is not None}
-        self.set_param_hint(name, **(given if isinstance(given, dict) else {"value": given}))
-
-    def _root(self, name: str) -> str:
-        """A name without the prefix."""
-        return name[len(self._prefix):] if self._prefix and name.startswith(self._prefix) else name
-
-    def print_param_hints(self, colwidth: int = 8) -> None:
-        """Print the hints as a table."""
-        width = max([4, *map(len, self.param_hints)])
-        print(f"{'Name':{width}}  " + " ".join(f"{head:>{colwidth}}" for head in ("Value", "Min", "Max", "Vary")) + "    Expr")
-        for name, hint in sorted(self.param_hints.items()):
-            numbers = (hint.get("value", np.nan), hint.get("min", -np.inf), hint.get("max", np.inf))
-            cells = [f"{np.nan if number is None else number:>{colwidth}g}" for number in numbers]
-            print(f"{name:{width}}  {' '.join(cells)} {hint.get('vary', True)!s:>{colwidth}}    {hint.get('expr', '')}")
-
-    def _expr(self, text: str) -> str:
-        """A hint's expression with the prefix before the model's own names, where they don't have it yet."""
-        if not self._prefix or not text:
-            return text
-        own = {*self._definition.names, *self.param_hints}
-        try:
-            return renamed(text, {name: self._prefix + name for name in own})
-        except SyntaxError:
-            return text
-
-    def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
-        """Make the model's Parameters.
-
-        Parameters
-        ----------
-        verbose : bool
-            Print each name.
-        **values
-            Start values, or dicts of Parameter's inputs, by names with or without prefix.
-
-        Returns
-        -------
-        Parameters
-            With values from defaults, then hints, then `values`; derived parameters last.
-        """
-        params = Parameters()
-        self._fill(params, values)
-        if verbose:
-            for name in params:
-                print(f" - Adding parameter {name!r}")
-        return params
-
-    def _fill(self, params: Parameters, values: Mapping[str, Any]) -> None:
-        """Add this model's parameters."""
-        for root in dict.fromkeys([*self._definition.names, *self.param_hints]):
-            name = self._prefix + root
-            given = values[name] if name in values else values.get(root)
-            inputs = {"value": self.def_vals.get(root), **self.param_hints.get(root, {})}
-            if inputs.get("expr"):
-                inputs["expr"] = self._expr(inputs["expr"])
-            inputs |= inputs_of(name, given)
-            if given is not None and not isinstance(given, dict) and inputs.get("expr"):
-                inputs["expr"] = None   # a value of its own frees it
-            if inputs.get("expr"):
-                inputs.pop("vary", None)
-                inputs.pop("value", None)
-            params.add(Parameter(name=name, **inputs))
-
-    # -- values
-
-    def eval(self, params: Any = None, **values: Any) -> Any:
-        """Evaluate.
-
-        Parameters
-        ----------
-        params : Parameters, optional
-        **values
-            Independent variables, and values of parameters over those of `params`, with or without prefix.
-
-        Returns
-        -------
-        ndarray or float
-        """
-        return self._eval(with_values(params, values, self), values)
-
-    def _eval(self, params: Any, values: Mapping[str, Any]) -> Any:
-        """Evaluate with parameters by full name."""
-        definition = self._definition
-        options = {**self.opts, **{name: values[name] for name in self.opts if name in values}}
-        given = {name: plain(values[name]) for name in definition.independent if name in values}
-        for root in definition.names:
-            full = self._prefix + root
-            if full in params:
-                given[root] = number(params[full])
-            elif root in self.def_vals:
-                given[root] = self.def_vals[root]
-        if definition.starred:
-            given |= {name: plain(value) for name, value in values.items() if name not in given and self._root(name) not in given}
-        missing = [name for name in (*definition.arrays(options), *definition.names) if name not in given and not definition.starred]
-        if missing:
-            given |= self._missing(missing, given)
-        out = definition.value(given, options)
-        return np.asarray(out)[()] if not isinstance(out, np.ndarray) else out
-
-    def _missing(self, missing: list[str], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of parameters that follow others by a hint, such as a Voigt's gamma."""
-        if all(name in self._definition.names for name in missing):
-            params = self.make_params(**{name: value for name, value in given.items() if name in self._definition.names})
-            found = {name: params[self._prefix + name].value for name in missing}
-            if all(value is not None for value in found.values()):
-                return found
-        raise InputTypeError(f"no value for {', '.join(missing)} of {self._reprstring()}")
-
-    def eval_components(self, params: Any = None, **values: Any) -> dict[str, Any]:
-        """Evaluate each component: by prefix, or by name where there is none."""
-        return {self._prefix or self._name: self.eval(params, **values)}
-
-    def make_funcargs(self, params: Any = None, kwargs: Mapping[str, Any] | None = None, strip: bool = True) -> dict[str, Any]:
-        """Return the arguments that the function is called with."""
-        values = dict(kwargs or {})
-        found = with_values(params, values, self)
-        out = {**self.opts, **{name: values[name] for name in (*self.independent_vars, *self.opts) if name in values}}
-        return out | {(root if strip else self._prefix + root): number(found[self._prefix + root])
-                      for root in self._definition.names if self._prefix + root in found}
-
-    def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
-        """Parameters' values and options by full name."""
-        return {self._prefix + name: value for name, value in self.make_funcargs(params, values).items()}
 
     # -- guesses and fits
 
@@ -383,7 +134,6 @@ class Model:
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        from gslfit.models.fitting import fit_model
         return fit_model(self, data, params, weights, yerr, values, nan_policy or self.nan_policy, coerce_farray, verbose,
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
                           **(fit_kws or {})})
@@ -405,40 +155,46 @@ class Model:
         -------
         BatchResult
         """
-        from gslfit.models.fitting import fit_curves
         return fit_curves(self, data, params, x, options)
 
     # -- combining
 
     def __add__(self, other: Model) -> Model:
-        return _composite(self, other, "+")
+        return self._joined(other, "+")
 
     def __sub__(self, other: Model) -> Model:
-        return _composite(self, other, "-")
+        return self._joined(other, "-")
 
     def __mul__(self, other: Model) -> Model:
-        return _composite(self, other, "*")
+        return self._joined(other, "*")
 
     def __truediv__(self, other: Model) -> Model:
-        return _composite(self, other, "/")
+        return self._joined(other, "/")
 
-    # -- copies and files
+    def _joined(self, other: Any, symbol: str) -> Any:
+        return CompositeModel(self, other, symbol) if isinstance(other, Model) else NotImplemented
 
-    def copy(self, prefix: str | None = None) -> Model:
-        """Return a model of its own, with another prefix if one is given."""
-        from copy import copy, deepcopy
-        new = copy(self)
-        new.param_hints, new.opts, new.def_vals = deepcopy(self.param_hints), dict(self.opts), dict(self.def_vals)
-        if prefix is not None:
-            new.prefix = prefix
-        return new
+    # -- files
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_plan"}
+    def _file_state(self) -> dict[str, Any]:
+        """The model as a dict of plain things.
+
+        Raises
+        ------
+        InputError
+            If it holds what is no plain thing: an operator of the caller's, or an object as an option.
+        """
+        definition = self._definition
+        odd = [name for name, value in self.opts.items() if not isinstance(value, PLAIN)]
+        if odd:
+            raise InputError(f"the option {odd[0]}={self.opts[odd[0]]!r:.60} of {self._reprstring()} can't be written to JSON")
+        state = common_state(self) | {
+            "class": "Model", "param_names": list(definition.names), "options": dict(self.opts),
+            "defaults": {name: float(value) for name, value in self.def_vals.items() if isinstance(value, (int, float))}}
+        return state | ({"formula": definition.text} if definition.text else {"function": getattr(definition.source, "__name__", "")})
 
     def dumps(self, **kws: Any) -> str:
         """Return the model as JSON text; formulas are texts in it, and no code."""
-        from gslfit.models.serialization import model_text
         return model_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -447,7 +203,6 @@ class Model:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:
         """Return the model of a JSON text; functions are looked up in `funcdefs`, and nothing is run."""
-        from gslfit.models.serialization import model_from_text
         return model_from_text(text, funcdefs, **kws)
 
     def load(self, file: Any, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:
@@ -455,49 +210,191 @@ class Model:
         return self.loads(file.read(), funcdefs, **kws)
 
 
-def _composite(left: Model, right: Any, symbol: str) -> Any:
-    if not isinstance(right, Model):
-        return NotImplemented
-    from gslfit.models.composite import CompositeModel
-    return CompositeModel(left, right, symbol)
+class CompositeModel(Model):
+    """Two models joined by an operator.
 
-
-def _label(func: Any) -> str:
-    """A model's name from what it is made of."""
-    if isinstance(func, str):
-        return "_eval"
-    return func.text if isinstance(func, Formula) and func.text else getattr(func, "__name__", type(func).__name__)
-
-
-def check_prefix(prefix: Any) -> str:
-    """Return a prefix that can begin a name.
+    Parameters
+    ----------
+    left, right : Model
+        With different names of parameters.
+    op : {"+", "-", "*", "/"} or callable
+        A function of two arrays, such as a convolution, is called by Python.
+    **options
+        ``nan_policy``, ``name``, ``independent_vars``.
 
     Raises
     ------
-    InputError
-        It can't.
+    ParameterNameError
+        If both have a parameter of one name: give one a prefix.
     """
-    if not isinstance(prefix, str) or not prefix:
+
+    def __init__(self, left: Model, right: Model, op: str | Callable[[Any, Any], Any], **options: Any) -> None:
+        for side in (left, right):
+            if not isinstance(side, Model):
+                raise InputTypeError(f"a composite is made of two models, and {side!r} is none")
+        if not (callable(op) or op in OPERATORS):
+            raise InputTypeError(f"the operator {op!r} is neither one of {', '.join(OPERATORS)} nor callable")
+        if options.get("prefix"):
+            warnings.warn("a composite has no prefix of its own: give it to its parts", FitWarning, stacklevel=3)
+        self.left, self.right = left, right
+        self.symbol = op if isinstance(op, str) else SYMBOLS.get(op, "")
+        self.op = OPERATORS[self.symbol] if self.symbol else op
+        twice = [name for name in left.param_names if name in right.param_names]
+        if twice:
+            raise TwiceNamed(f"both models have a parameter {twice[0]!r}: give one of them a prefix, {type(left).__name__}(prefix='a_')")
+        self.func = None
+        self._name = options.get("name") or ""
+        self._prefix = ""
+        self.nan_policy = options.get("nan_policy", left.nan_policy)
+        check_policy(self.nan_policy)
+        self.param_hints = {}
+        self._independent = list(options.get("independent_vars") or np.unique([*left.independent_vars, *right.independent_vars]).tolist())
+        self._memory: dict[Any, Formula] = {}
+
+    @property  # type: ignore[misc]
+    def independent_vars(self) -> list[str]:
+        """The independent variables of both."""
+        return self._independent
+
+    @property  # type: ignore[misc]
+    def prefix(self) -> str:
+        """Nothing: the parts have prefixes."""
         return ""
-    try:
-        check_name(prefix + "a")
-    except ValueError:
-        raise InputError(f"{prefix!r} can't be a prefix: a name of letters, digits and '_' can't begin with it") from None
-    return prefix
+
+    @property
+    def opts(self) -> dict[str, Any]:  # type: ignore[override]
+        """The options of both."""
+        return {**self.right.opts, **self.left.opts}
+
+    @property
+    def def_vals(self) -> dict[str, Any]:  # type: ignore[override]
+        """The defaults of both."""
+        return {**self.right.def_vals, **self.left.def_vals}
+
+    @property
+    def param_names(self) -> list[str]:
+        """The parameters of both, with prefixes."""
+        return [*self.left.param_names, *self.right.param_names]
+
+    @property
+    def components(self) -> list[Model]:
+        """The models that it is made of, from left to right."""
+        return [*self.left.components, *self.right.components]
+
+    def _reprstring(self, long: bool = True) -> str:
+        symbol = self.symbol or self.op
+        return f"({self.left._reprstring(long)} {symbol} {self.right._reprstring(long)})"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._reprstring()}: {self.describe()}>"
+
+    def _formula(self, options: Mapping[str, Any]) -> Formula:
+        left, right = self.left._formula(options), self.right._formula(options)
+        key = (left, right)
+        found = self._memory.get(key)
+        if found is None:
+            compiles = self.symbol and left.native and right.native
+            found = self._memory[key] = combined(left, self.symbol, right) if compiles else Unjoined(self, left, right)
+        return found
+
+    def _fill(self, params: Parameters, values: Mapping[str, Any]) -> None:
+        self.left._fill(params, values)
+        self.right._fill(params, values)
+        for name, hint in self.param_hints.items():
+            inputs = {key: value for key, value in hint.items() if value is not None}
+            if name in params:
+                if inputs.get("expr"):
+                    inputs = {key: value for key, value in inputs.items() if key in ("expr", "min", "max")}
+                given = values.get(name)
+                if given is not None and not isinstance(given, dict):
+                    inputs.pop("value", None)
+                params[name].set(**inputs)
+            else:
+                params.add(name, **inputs)
+
+    def _eval(self, params: Any, values: Mapping[str, Any]) -> Any:
+        left, right = self.left._eval(params, values), self.right._eval(params, values)
+        return self.op(left, right)  # type: ignore[operator]
+
+    def eval_components(self, params: Any = None, **values: Any) -> dict[str, Any]:
+        """Evaluate each component: by prefix, or by name where there is none."""
+        known = with_values(params, values, self)
+        return {part._prefix or part._name: part._eval(known, values) for part in self.components}
+
+    def make_funcargs(self, params: Any = None, kwargs: Mapping[str, Any] | None = None, strip: bool = True) -> dict[str, Any]:
+        """Return the arguments that both are called with, by full name."""
+        return {**self.right.make_funcargs(params, kwargs, False), **self.left.make_funcargs(params, kwargs, False)}
+
+    def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
+        found = self.right._make_all_args(params, **values)
+        return {**found, **self.left._make_all_args(params, **values)}
+
+    def copy(self, prefix: str | None = None) -> CompositeModel:
+        """Return a model of its own, of copies of its parts."""
+        if prefix:
+            raise InputError("a composite has no prefix of its own: copy its parts with prefixes, and join these")
+        new = CompositeModel(self.left.copy(), self.right.copy(), self.symbol or self.op, nan_policy=self.nan_policy, name=self._name)
+        new.param_hints = {name: dict(hint) for name, hint in self.param_hints.items()}
+        return new
+
+    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+        """Estimate start values of a sum of peaks on constants, lines and parabolas; see `Model.guess`.
+
+        Peaks are numbered from left to right.
+
+        Raises
+        ------
+        NotImplementedError
+            It is no such sum.
+        """
+        if {"+"} != self._symbols():
+            raise NotImplementedError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
+        return guess_sum(self, self.components, data, x, values)
+
+    def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
+        found = [self.guess(data, x, **values)]
+        peaks = [part for part in self.components if getattr(getattr(part, "entry", None), "kind", "") == "peak"]
+        if len(peaks) > 2:      # a broad peak may take the place of several: once more without
+                found += [guess_sum(self, self.components, data, x, values, widest/len(peaks)) for widest in (0.4, 0.15)]
+        return found
+
+    def _file_state(self) -> dict[str, Any]:
+        if not self.symbol:
+            raise InputError(f"{self!r} joins its parts by a function, which a file can't hold")
+        return common_state(self) | {"left": self.left._file_state(), "op": self.symbol, "right": self.right._file_state()}
+
+    def _symbols(self) -> set[str]:
+        """The operators that join it."""
+        found = {self.symbol}
+        for side in (self.left, self.right):
+            found |= side._symbols() if isinstance(side, CompositeModel) else set()
+        return found
+
+    def post_fit(self, result: Any) -> None:
+        """Call that of both."""
+        self.left.post_fit(result)
+        self.right.post_fit(result)
 
 
-def check_policy(policy: str) -> None:
-    """Raise InputError for a nan_policy that is none."""
-    if policy not in ("raise", "omit", "propagate"):
-        raise InputError(f"nan_policy={policy!r} is not one of raise, omit, propagate")
+@reads("Model")
+def _read_model(reading: Reading) -> Model:
+    """A model of a text, or of a function that the reader of the file has."""
+    independent = reading.strings("independent_vars")
+    options: dict[str, Any] = {name: value for name, value in reading.typed("options", dict, {}).items() if isinstance(value, PLAIN)}
+    source = reading.typed("formula", str) if "formula" in reading.state else reading.function()
+    model = Model(source, independent or None, reading.strings("param_names") or None, prefix=reading.prefix, **reading.common, **options)
+    defaults = reading.typed("defaults", dict, {})
+    model.def_vals.update({name: float(value) for name, value in defaults.items() if isinstance(value, (int, float))})
+    return model
 
 
-def prefix_formula(formula: Formula, prefix: str) -> Formula:
-    """Return a formula with a prefix before its parameters' names."""
-    if not formula.native:
-        return formula
-    if is_text(formula):
-        return Formula(prefixed(formula.text, formula.names, prefix), formula.independent)
-    from gslfit.models.composite import renamed_graph
-    names = {name: prefix + name for name in formula.names}
-    return Formula.from_graph(renamed_graph(formula.graph, names), tuple(names.values()), f"graph of {formula!r} with {prefix}")
+@reads("CompositeModel")
+def _read_composite(reading: Reading) -> CompositeModel:
+    symbol = reading.typed("op", str)
+    if symbol not in OPERATORS:
+        raise InputError(f"the operator {symbol!r:.20} is not one of {', '.join(OPERATORS)}")
+    return CompositeModel(reading.part("left"), reading.part("right"), symbol, **reading.common)
+
+
+class TwiceNamed(ParameterNameError, NameError):
+    """Two models of a composite have a parameter of one name."""

@@ -9,7 +9,10 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
-from gslfit.models.model import Model
+from gslfit.models.arrays import prepared
+from gslfit.models.dispatch import fitted_minimizer, run_fit
+from gslfit.models.serialization import result_from_text, result_text
+from gslfit.models.uncertainty import bands, correlated
 from gslfit.parameters.collection import Parameters
 
 TINY = 1e-15
@@ -52,7 +55,7 @@ class ModelResult:
         What `conf_interval` found last.
     """
 
-    def __init__(self, model: Model, params: Parameters, data: Any = None, weights: Any = None, method: str = "leastsq",
+    def __init__(self, model: Any, params: Parameters, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
                  scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
                  **fit_kws: Any) -> None:
@@ -95,7 +98,6 @@ class ModelResult:
         self.nan_policy = nan_policy or self.nan_policy
         self.userkws.update(values)
         if data is not None or weights is not None or values:
-            from gslfit.models.arrays import prepared
             self.data, self.weights, changed = prepared(self.data, self.weights, None, {
                 name: value for name, value in self.userkws.items() if name in self.model.independent_vars}, self.nan_policy, True)
             self.userkws.update(changed)
@@ -108,7 +110,6 @@ class ModelResult:
 
     def _run(self) -> Any:
         """Fit, and return a FitResult, or what becomes one when it is asked for."""
-        from gslfit.models.dispatch import run_fit
         return run_fit(self)
 
     @property
@@ -176,7 +177,7 @@ class ModelResult:
         return self.data, self.weights
 
     @property
-    def components(self) -> list[Model]:
+    def components(self) -> list[Any]:
         """The models that the model is made of."""
         return self.model.components
 
@@ -240,14 +241,12 @@ class ModelResult:
             ``t sqrt(diag(J C J^T))``; also as `dely`, that of a further measurement as `dely_predicted`, of each component as
             `dely_comps`. The factor t is Student's for the fit's degrees of freedom.
         """
-        from gslfit.models.uncertainty import bands
         self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
         return self.dely
 
     @property
     def uvars(self) -> dict[str, Any] | None:
         """Parameters as correlated numbers of the package `uncertainties`, None where it or the errors are missing."""
-        from gslfit.models.uncertainty import correlated
         return self._once("uvars", lambda: correlated(self))
 
     # -- confidence
@@ -255,7 +254,6 @@ class ModelResult:
     @property
     def minimizer(self) -> Minimizer:
         """A fitted `gslfit.Minimizer` of the same residual, for `gslfit.conf_interval` and the like."""
-        from gslfit.models.dispatch import fitted_minimizer
         return self._once("minimizer", lambda: fitted_minimizer(self))
 
     def conf_interval(self, **kws: Any) -> Any:
@@ -302,7 +300,6 @@ class ModelResult:
 
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
-        from gslfit.models.serialization import result_text
         return result_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -311,8 +308,7 @@ class ModelResult:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
-        from gslfit.models.serialization import result_from_text
-        self.__dict__.update(result_from_text(text, funcdefs, **kws).__dict__)
+        self.__dict__.update(result_from_text(ModelResult, text, funcdefs, **kws).__dict__)
         return self
 
     def load(self, file: Any, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
@@ -342,14 +338,3 @@ class ModelResult:
         state["_begun"] = self._start
         state["_memory"] = {}
         return state
-
-
-def engine_options(result: ModelResult) -> dict[str, Any]:
-    """The options of a Minimizer's engine."""
-    options = {"scale_covar": result.scale_covar, "calc_covar": result.calc_covar, "nan_policy": result.nan_policy, **result.fit_kws}
-    if result.max_nfev is not None:
-        options["maxfev"] = result.max_nfev
-    if result.iter_cb is not None:
-        options["iter_cb"] = result.iter_cb
-    return options
-

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.formula.formula import Formula
-from gslfit.models.model import Model
+from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
 
 
@@ -19,7 +19,7 @@ def student(sigma: float, freedom: int) -> float:
     return float(stdtrit(freedom, (chance + 1)/2))
 
 
-def slopes(model: Model, params: Parameters, names: list[str], values: Mapping[str, Any], errors: Mapping[str, float],
+def slopes(model: ModelFunction, params: Parameters, names: list[str], values: Mapping[str, Any], errors: Mapping[str, float],
            dscale: float) -> np.ndarray:
     """Return the derivatives of a model's values by the varying parameters, expressions included: ndarray (p, n)."""
     formula = model._formula({name: value for name, value in values.items() if name in model.opts})
@@ -70,7 +70,7 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
     errors = {name: params[name].stderr or 0.0 for name in names}
     factor = student(sigma, result.ndata - len(names))
 
-    def variance(model: Model) -> np.ndarray:
+    def variance(model: ModelFunction) -> np.ndarray:
         own = slopes(model, params, names, values, errors, dscale)
         found = np.einsum("in,ij,jn->n", own, covar, own)
         whole = np.asarray(model.eval(params, **values))

@@ -40,6 +40,7 @@ referee *referee_new(const program *p, long points, const lane_box *boxes) {
     }
     for (int j = 0; j < p->nx; j++) r->curve.x[j] = referee_x(r, j);
     r->curve.boxes = boxes;
+    r->curve.outer = boxes_outer;
     r->curve.y = referee_y(r);
     r->curve.weights = referee_weights(r);
     return r;

@@ -2,6 +2,7 @@
 #ifndef GSLFIT_LANE_STATE_H
 #define GSLFIT_LANE_STATE_H
 
+#include "lanes.h"
 #include "program/engine.h"
 #include "program/workspace.h"
 

@@ -5,7 +5,7 @@
 /* The program's variables, and where there are bounds their slopes. */
 static void take(const curve *c, const gsl_vector *v, double *free, double *slopes) {
     for (size_t k = 0; k < v->size; k++) free[k] = v->data[k * v->stride];
-    if (c->boxes) boxes_outer(c->boxes, (int)v->size, free, slopes);
+    if (c->boxes) c->outer(c->boxes, (int)v->size, free, slopes);
 }
 
 int curve_f(const gsl_vector *v, void *which, gsl_vector *f) {

@@ -4,14 +4,15 @@
 
 #include <gsl/gsl_matrix.h>
 #include <gsl/gsl_vector.h>
-#include "lanes/lanes.h"
+#include "program.h"
 
 typedef struct {
     workspace *space;
     const double *x[MAX_VARIABLES];  /* each n, contiguous */
     const double *y, *weights;       /* y NULL: 0; weights NULL: 1 */
     const double *inputs;
-    const lane_box *boxes;           /* NULL, or the bounds: v is then what the program's variables are functions of */
+    const struct lane_box *boxes;    /* NULL, or the bounds: v is then what the program's variables are functions of */
+    void (*outer)(const struct lane_box *boxes, int p, double *v, double *slopes);  /* turns v into them, and gives their slopes by v */
     long n;
 } curve;
 

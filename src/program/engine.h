@@ -2,7 +2,6 @@
 #ifndef GSLFIT_ENGINE_H
 #define GSLFIT_ENGINE_H
 
-#include "lanes/lanes.h"
 #include "program.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
@@ -10,6 +9,8 @@
 #endif
 
 typedef struct bound bound;
+typedef struct worker worker;      /* of lanes/lanes.h, which is above this */
+typedef struct lane_box lane_box;
 typedef void (*kernel)(const bound *, long points);
 
 /* An instruction with its operands found: kernels for each kind of operands, bit k of the kind set where operand k is a scalar. */

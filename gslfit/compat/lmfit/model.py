@@ -22,7 +22,7 @@ from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.errors import NonFiniteError
 from gslfit.minimizer.result import FitResult
-from gslfit.models import composite, serialization
+from gslfit.models import files, serialization
 from gslfit.models import model as _model
 from gslfit.models import result as _result
 from gslfit.models.dispatch import _called, _compiled, native_of
@@ -110,7 +110,7 @@ class ModelResult(_result.ModelResult):
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
-        self.__dict__.update(adopt_result(serialization.result_from_text(text, funcdefs, **kws)).__dict__)
+        self.__dict__.update(adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws)).__dict__)
         return self
 
 
@@ -190,19 +190,17 @@ class Model(Manners, _model.Model):
     """A model of a function, a text or a `Formula`; see `gslfit.models.Model`."""
 
 
-class CompositeModel(Manners, composite.CompositeModel):
+class CompositeModel(Manners, _model.CompositeModel):
     """Two models joined by an operator; see `gslfit.models.CompositeModel`."""
 
 
 OURS: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}
-"""The classes in lmfit's manners by their names; `gslfit.compat.lmfit.models` adds the library's."""
+"""The classes in lmfit's manners by their names; `gslfit.compat.lmfit.models`, which the package imports, adds the library's."""
 
 
 def adopt(model: Any) -> Any:
     """Return a model of gslfit's, and the models that it is made of, in lmfit's manners."""
     if isinstance(model, _model.Model):
-        from gslfit.compat.lmfit import models
-        assert models
         if not isinstance(model, Manners):
             model.__class__ = OURS[type(model).__name__]
         for side in ("left", "right"):
@@ -237,19 +235,19 @@ def _again(make: Callable[..., Any], arguments: tuple) -> Any:
 
 def save_model(model: Any, fname: str | Path) -> None:
     """Write a model to a file as JSON; formulas are texts in it, and no code."""
-    serialization.save_model(model, fname)
+    files.save_model(model, fname)
 
 
 def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Any:
     """Return the model of a file that `save_model` wrote; functions are looked up in `funcdefs`."""
-    return adopt(serialization.load_model(fname, funcdefs))
+    return adopt(files.load_model(fname, funcdefs))
 
 
 def save_modelresult(modelresult: Any, fname: str | Path) -> None:
     """Write a result to a file as JSON, with its data."""
-    serialization.save_modelresult(in_gslfits_manner(modelresult), fname)
+    files.save_modelresult(in_gslfits_manner(modelresult), fname)
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:
     """Return the result of a file that `save_modelresult` wrote."""
-    return adopt_result(serialization.load_modelresult(fname, funcdefs))
+    return adopt_result(files.load_modelresult(fname, funcdefs))

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.models.guess.projection_match import Curves, limits, ordered, settled
+from gslfit.models.guess.curves import Curves, ordered
 from gslfit.models.guess.shapes import Axis, places
+from gslfit.models.guess.within_bounds import limits, settled
 
 CHUNK = 100_000        # numbers of a matrix of scores: what a core's own memory holds
 DISTINCT = 0.03        # what a shape is to have of its own beside the others, of 1

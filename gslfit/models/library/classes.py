@@ -11,10 +11,13 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
+from gslfit.models.guess.estimators import candidates, guess_model, plan_for
 from gslfit.models.library.entry import Entry
 from gslfit.models.library.further_entries import LAB
 from gslfit.models.library.lmfit_entries import TABLE
+from gslfit.models.library.special import ComplexConstantModel, ExpressionModel, SplineModel
 from gslfit.models.model import Model
+from gslfit.models.serialization import Reading, common_state, reads
 
 ENTRIES: dict[str, Entry] = {entry.cls: entry for entry in (*TABLE, *LAB)}
 
@@ -102,13 +105,11 @@ class LibraryModel(Model):
 
     def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
         """Estimate start values from data: see `Model.guess`."""
-        from gslfit.models.guess.projection_match import guess_model
         return guess_model(self, data, x, values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         if not self._own_guess:
             return super()._guesses(data, x, **values)
-        from gslfit.models.guess.projection_match import candidates
         return candidates(self, data, x, values)
 
     @property
@@ -118,7 +119,6 @@ class LibraryModel(Model):
 
     @property
     def _searches(self) -> bool:
-        from gslfit.models.guess.projection_match import plan_for
         plan = plan_for(self)
         return self._own_guess and plan is not None and plan.search is not None
 
@@ -126,6 +126,9 @@ class LibraryModel(Model):
     def valid_forms(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names of its forms."""
         return self.entry.forms
+
+    def _file_state(self) -> dict[str, Any]:
+        return common_state(self) | {"form": self.form}
 
     def __reduce__(self) -> tuple:
         return _rebuilt, (type(self).__name__, self._arguments(), self._prefix, self.nan_policy, self._name, self.param_hints)
@@ -184,7 +187,6 @@ def make(entry: Entry, base: type = LibraryModel) -> type[Model]:
 
 
 def _classes() -> dict[str, type[Model]]:
-    from gslfit.models.library.special import ComplexConstantModel, ExpressionModel, SplineModel
     own: dict[str, type] = {"PolynomialModel": PolynomialModel}
     found: dict[str, type[Model]] = {"ComplexConstantModel": ComplexConstantModel, "SplineModel": SplineModel}
     for name, entry in ENTRIES.items():
@@ -196,3 +198,12 @@ def _classes() -> dict[str, type[Model]]:
 
 CLASSES = _classes()
 """Every model of the library by the name of its class."""
+
+
+@reads(*(name for name, cls in CLASSES.items() if issubclass(cls, LibraryModel)))
+def _read_entry(reading: Reading) -> Model:
+    """A model of the library, in one of its forms."""
+    cls, form = CLASSES[reading.typed("class", str)], reading.state.get("form")
+    if issubclass(cls, PolynomialModel):
+        return cls(int(form) if isinstance(form, str) and form.isdigit() else 7, prefix=reading.prefix, **reading.common)
+    return cls(prefix=reading.prefix, **reading.common, **({"form": form} if isinstance(form, str) else {}))  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ import numpy as np
 
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.model import Model
+from gslfit.models.serialization import Reading, common_state, reads
+from gslfit.models.texts import is_text
 
 
 def complex_constant(x: Any, re: float = 0.0, im: float = 0.0) -> np.ndarray:
@@ -32,6 +34,9 @@ class ComplexConstantModel(Model):
         """Estimate both parts by the data's means."""
         mean = np.mean(np.asarray(data))
         return self.make_params(**{"re": float(np.real(mean)), "im": float(np.imag(mean)), **values})
+
+    def _file_state(self) -> dict[str, Any]:
+        return common_state(self)
 
 
 class SplineModel(Model):
@@ -67,6 +72,9 @@ class SplineModel(Model):
         basis = np.column_stack([self.func(x=x, **{f"s{k}": float(k == j) for k in range(self.nknots)}) for j in range(self.nknots)])
         found = np.linalg.lstsq(basis, y, rcond=None)[0]
         return self.make_params(**{f"s{k}": float(value) for k, value in enumerate(found)} | values)
+
+    def _file_state(self) -> dict[str, Any]:
+        return common_state(self) | {"xknots": self.xknots.tolist()}
 
     def __reduce__(self) -> tuple:
         return _spline, (self.xknots, tuple(self.independent_vars), self._prefix, self.nan_policy, self._name, self.param_hints)
@@ -131,6 +139,11 @@ class ExpressionModel(Model):
     def __repr__(self) -> str:
         return f"<ExpressionModel({self.expr!r})>"
 
+    def _file_state(self) -> dict[str, Any]:
+        if not is_text(self.formula):
+            raise InputError(f"{self!r} is run by an interpreter, which a file can't hold")
+        return common_state(self) | {"expr": self.expr}
+
     def __reduce__(self) -> tuple:
         return _expression, (self.expr, self.independent_vars, self.nan_policy, self._name, self.param_hints)
 
@@ -146,3 +159,18 @@ def _expression(expr: str, independent: Sequence[str], policy: str, name: str, h
     model.param_hints = hints
     return model
 
+
+@reads("ComplexConstantModel")
+def _read_constant(reading: Reading) -> ComplexConstantModel:
+    return ComplexConstantModel(prefix=reading.prefix, **reading.common)
+
+
+@reads("SplineModel")
+def _read_spline(reading: Reading) -> SplineModel:
+    knots = [float(each) for each in reading.typed("xknots", list) if isinstance(each, (int, float))]
+    return SplineModel(knots, prefix=reading.prefix, **reading.common)
+
+
+@reads("ExpressionModel")
+def _read_expression(reading: Reading) -> ExpressionModel:
+    return ExpressionModel(reading.typed("expr", str), reading.strings("independent_vars") or None, **reading.common)

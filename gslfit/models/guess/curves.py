@@ -1,0 +1,76 @@
+"""Curves as start values are looked for in them: on shared points in order, not too many, every number finite."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.errors import InputError
+
+
+class Curves(NamedTuple):
+    """Curves on shared points in order: x (n), y (fits, n), and where y is data, (fits, n), if it isn't everywhere."""
+
+    x: np.ndarray
+    y: np.ndarray
+    known: np.ndarray | None = None
+
+
+def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
+    """Bring curves to shared, sorted points, at most so many; a point that is not finite is put between its neighbours.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,) or (..., n)
+    y : ndarray, shape (..., n)
+    most : int
+    """
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    n = y.shape[-1]
+    if x.shape[-1:] != (n,):
+        raise InputError(f"x has the shape {x.shape}, and the data {y.shape}")
+    rows = y.reshape(-1, n)
+    if x.ndim > 1:
+        x = np.broadcast_to(x, y.shape).reshape(-1, n)
+        order = np.argsort(x, axis=1)
+        x, rows = common(np.take_along_axis(x, order, 1), filled(np.take_along_axis(rows, order, 1)))
+    elif np.any(np.diff(x) < 0):
+        order = np.argsort(x, kind="stable")
+        x, rows = x[order], rows[:, order]
+    known = np.isfinite(rows)
+    whole = bool(known.all())
+    rows = rows if whole else filled(rows)
+    if len(x) > most:
+        edges = np.linspace(0, len(x), most + 1).astype(int)[:-1]
+        counts = np.diff([*edges, len(x)])
+        x, rows = np.add.reduceat(x, edges)/counts, np.add.reduceat(rows, edges, axis=1)/counts
+        whole = True
+    return Curves(x, rows, None if whole else known)
+
+
+def filled(rows: np.ndarray) -> np.ndarray:
+    """Rows in which a number that is not finite is the mean of the next ones that are; 0 where none is."""
+    known = np.isfinite(rows)
+    if known.all():
+        return rows
+    n = rows.shape[1]
+    at = np.arange(n)
+    before = np.maximum.accumulate(np.where(known, at, -1), axis=1)
+    after = np.minimum.accumulate(np.where(known, at, n)[:, ::-1], axis=1)[:, ::-1]
+    left = np.take_along_axis(rows, np.where(before >= 0, before, np.minimum(after, n - 1)), 1)
+    right = np.take_along_axis(rows, np.where(after < n, after, np.maximum(before, 0)), 1)
+    return np.where(known, rows, np.where(known.any(axis=1, keepdims=True), 0.5*(left + right), 0.0))
+
+
+def common(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Interpolate curves, each with its own points in order, on points that all of them span."""
+    low, high = float(np.median(x[:, 0])), float(np.median(x[:, -1]))
+    grid = np.linspace(low, high, x.shape[1])
+    whole = float(x.max() - x.min()) + 1.0
+    flat = (x - x.min() + 2*whole*np.arange(len(x))[:, None]).reshape(-1)
+    wanted = (grid - x.min())[None] + 2*whole*np.arange(len(x))[:, None]
+    n = x.shape[1]
+    at = np.clip(np.searchsorted(flat, wanted.reshape(-1)).reshape(wanted.shape) - n*np.arange(len(x))[:, None], 1, n - 1)
+    left, right = np.take_along_axis(x, at - 1, 1), np.take_along_axis(x, at, 1)
+    share = np.clip((grid - left)/np.where(right > left, right - left, 1), 0, 1)
+    return grid, np.take_along_axis(y, at - 1, 1)*(1 - share) + np.take_along_axis(y, at, 1)*share

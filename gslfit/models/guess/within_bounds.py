@@ -1,0 +1,45 @@
+"""Start values that were found, brought inside the bounds that a model's hints have."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.parameters.collection import Parameters
+
+
+def limits(model: Any) -> dict[str, tuple[float, float]]:
+    """The bounds that a model's hints have."""
+    found = {}
+    for name, hint in model.param_hints.items():
+        low, high = hint.get("min"), hint.get("max")
+        if (low is not None and low > -np.inf) or (high is not None and high < np.inf):
+            found[name] = (-np.inf if low is None else low, np.inf if high is None else high)
+    return found
+
+
+def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+    """Return what was found, inside the bounds, as Parameters for one curve, else as arrays by full name."""
+    inside, params = {}, model.make_params()
+    for name, value in found.items():
+        full = model._prefix + name
+        if full not in params or params[full].expr is not None:
+            continue
+        low, high = params[full].min, params[full].max
+        value = np.asarray(value, float)
+        if low is not None or high is not None:
+            low = -np.inf if low is None or np.isinf(low) else low + 1e-6*max(abs(low), 1e-6)
+            value = np.clip(value, low, np.inf if high is None or np.isinf(high) else high - 1e-6*max(abs(high), 1e-6))
+        inside[full] = value
+    if shape:
+        return {**inside, **{name if name in params else model._prefix + name: np.broadcast_to(np.asarray(value, float), shape)
+                             for name, value in values.items()}}
+    made: Parameters = model.make_params(**{name: float(value) for name, value in inside.items()})
+    for name, value in values.items():
+        full = name if name in made else model._prefix + name
+        if isinstance(value, dict):
+            made[full].set(**value)
+        else:
+            made[full].value = getattr(value, "value", value)
+    return made
