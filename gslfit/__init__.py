@@ -5,6 +5,8 @@ Names are imported on first use, so that ``import gslfit`` stays about as quick 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gslfit import _old_paths  # noqa: F401  (modules by the paths that they had before)
+
 __version__ = "0.1.0"
 
 # public name -> the module that has it; a name that is its own module maps to itself
