@@ -34,7 +34,7 @@ def function_of(column: Input) -> Callable[..., Any]:
 
 def formula_of(column: Input) -> Any:
     """A text where there is one."""
-    return TEXTS[column.curve] if column.returns is np.asarray else function_of(column)
+    return TEXTS.get(column.curve, column.curve) if column.returns is np.asarray else function_of(column)
 
 
 def parameters(column: Input, kind: Any = gslfit.Parameters) -> Any:
@@ -64,19 +64,11 @@ def how(column: Input) -> dict[str, Any]:
 def residual_of(column: Input) -> Callable[[Any], Any]:
     """A residual as its caller writes it: computed in NumPy, returned in the column's container."""
     names = list(column.pars)
-    x, y = plain(column.single)
+    x, y = column.numbers
 
     def residual(params):
         return column.residual(column.curve(x, **{name: params[name].value for name in names}) - y)
     return residual
-
-
-def plain(given: Given) -> tuple[np.ndarray, np.ndarray]:
-    """x and y as plain arrays of float64, paired."""
-    x, y = given.x, given.y
-    if hasattr(x, "reindex_like") and hasattr(y, "reindex_like"):       # pandas and xarray pair by labels
-        x = x.transpose(*y.dims) if hasattr(y, "dims") else x.reindex_like(y)
-    return tuple(np.asarray(np.ma.getdata(each), float) for each in (x, y))
 
 
 # -- what comes back

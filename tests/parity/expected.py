@@ -109,11 +109,11 @@ class Right(Expected):
 class Refused(Expected):
     """An error of a class, with words that name the culprit or the remedy."""
 
-    error: type[Exception]
+    error: type[Exception] | tuple[type[Exception], ...]
     words: str = ""
 
     def refused(self, error: Exception) -> None:
-        if type(error) is not self.error:
+        if type(error) not in (self.error if isinstance(self.error, tuple) else (self.error,)):
             raise error
         assert re.search(self.words, str(error)), f"{self.words!r} is not in the message: {error}"
 

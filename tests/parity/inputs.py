@@ -73,6 +73,8 @@ class Input:
     pars : mapping of str to Par
     single, batch : Given
         What is handed in: one curve, and a batch of which the first row is that curve, the second the neighbour.
+    numbers : tuple of ndarray
+        x and y of that curve as plain arrays, paired: what a residual is computed from.
     residual : callable
         What becomes of a residual before it is returned: the container, that of `single`.
     returns : callable
@@ -87,6 +89,7 @@ class Input:
     neighbour: Expected | Mapping[str, Expected] | None
     single: Given
     batch: Given
+    numbers: tuple[np.ndarray, np.ndarray]
     curve: Callable[..., Any] = decay
     pars: Mapping[str, Par] = field(default_factory=lambda: PARS)
     residual: Callable[[np.ndarray], Any] = np.asarray
@@ -189,8 +192,8 @@ def column(name: str, expected: Expected | Mapping[str, Expected] | None = None,
     expected = Right(truth(curve, pars, x, y)) if expected is None else expected
     if next_door is None and neighbour is not None:
         next_door = Right(truth(curve, pars, x, neighbour))
-    return Input(name, expected, next_door, Given(own_x, wrap(y), **given), Given(own_x, wrap(batch), **given), curve, pars,
-                 wrap if residual is None else residual, **further)
+    return Input(name, expected, next_door, Given(own_x, wrap(y), **given), Given(own_x, wrap(batch), **given), (x, y), curve,
+                 pars, wrap if residual is None else residual, **further)
 
 
 def left_out(keep: np.ndarray, y: np.ndarray) -> Right:
@@ -261,7 +264,7 @@ def labelled() -> list[Input]:
                 single=Given(fresh, data), batch=Given(fresh, data)),
         Input("DataArray transposed",
               {"": image, "fit": Right(image.truth, either=(InputError,)), **dict.fromkeys(BATCHES, right)},
-              Right(truth(decay, PARS, X, NEIGHBOUR)), Given(turned, y), Given(cube.x, cube),
+              Right(truth(decay, PARS, X, NEIGHBOUR)), Given(turned, y), Given(cube.x, cube), (grid, np.asarray(y)),
               residual=lambda r: xr.DataArray(r, dims=("row", "column")).T)]
 
 

@@ -7,17 +7,19 @@ import pytest
 
 from parity.cells import ids, settle
 from parity.entries import ENTRIES
+from parity.further_inputs import FURTHER
 from parity.inputs import INPUTS, of_entry
 from parity.known_faults import FAULTS
 from parity.without_meaning import WITHOUT_MEANING
 
-CELLS = [(entry, column) for entry in ENTRIES for column in INPUTS if (entry, column) not in WITHOUT_MEANING]
-__doc__ = __doc__.format(total=len(ENTRIES)*len(INPUTS), green=len(CELLS) - len(FAULTS), faulty=len(FAULTS), empty=len(WITHOUT_MEANING))
+COLUMNS = INPUTS | FURTHER
+CELLS = [(entry, column) for entry in ENTRIES for column in COLUMNS if (entry, column) not in WITHOUT_MEANING]
+__doc__ = __doc__.format(total=len(ENTRIES)*len(COLUMNS), green=len(CELLS) - len(FAULTS), faulty=len(FAULTS), empty=len(WITHOUT_MEANING))
 
 
 def judge(entry, column):
     """Assert what an entry gives for an input."""
-    given = INPUTS[column]
+    given = COLUMNS[column]
     expected, beside = of_entry(given.expected, entry), of_entry(given.neighbour, entry)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -41,7 +43,7 @@ def test_cell(entry, column):
 
 def test_tables_name_cells():
     """The tables of faults and of what has no meaning name cells, and no cell is in both."""
-    every = {(entry, column) for entry in ENTRIES for column in INPUTS}
+    every = {(entry, column) for entry in ENTRIES for column in COLUMNS}
     assert set(FAULTS) <= every, set(FAULTS) - every
     assert set(WITHOUT_MEANING) <= every, set(WITHOUT_MEANING) - every
     assert not set(FAULTS) & set(WITHOUT_MEANING)
