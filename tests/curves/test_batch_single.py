@@ -382,7 +382,7 @@ def test_single_fits_at_a_bound(distance):
             assert one.chisqr == pytest.approx(truth.chisqr, rel=1e-7)
 
 
-@pytest.mark.xfail(reason="fit says that an expression of a parameter at its bound has no error, fit_batch has its error with that one held")
+@pytest.mark.xfail(reason="fit gives an expression of a parameter at its bound no error, fit_batch its error with that one held")
 def test_expressions_of_a_parameter_at_a_bound():
     """Their errors are the same in a batch and in a single fit."""
     x, y, w, _, _ = data(rows=2)
