@@ -10,9 +10,10 @@ from parity.entries import ENTRIES
 from parity.further_inputs import FURTHER
 from parity.inputs import INPUTS, of_entry
 from parity.known_faults import FAULTS
+from parity.point_inputs import POINTS
 from parity.without_meaning import WITHOUT_MEANING
 
-COLUMNS = INPUTS | FURTHER
+COLUMNS = INPUTS | FURTHER | POINTS
 CELLS = [(entry, column) for entry in ENTRIES for column in COLUMNS if (entry, column) not in WITHOUT_MEANING]
 __doc__ = __doc__.format(total=len(ENTRIES)*len(COLUMNS), green=len(CELLS) - len(FAULTS), faulty=len(FAULTS), empty=len(WITHOUT_MEANING))
 
