@@ -127,3 +127,13 @@ for room in range({first}, {last}, 3):
 def test_memory_ends_within_gsl(what):
     """Memory that ends while GSL makes a solver is a MemoryError, and nothing is freed twice."""
     assert run(OUT_OF_MEMORY.format(first=1, last=70, what=what)) == 0
+
+
+@pytest.mark.parametrize("method", ["auto", "lanes", "lmsder", "lmder", "trust"])
+def test_fewer_points_than_parameters(method):
+    """Rows that are too short are said to be, whoever fits: GSL's older solvers would write beyond their memory."""
+    code = "\n".join(["import numpy as np, gslfit", "x = np.arange(3.0)", "for n in (0, 1, 2)*50:",
+                      f"    maps = gslfit.fit_batch('a*exp(-b*x) + c', np.ones((9, n)), x=x[:n], a=1, b=1, c=0, method={method!r})",
+                      "    assert np.all(maps.status == gslfit.FitStatus.TOO_FEW_POINTS), maps.status",
+                      "    assert np.all(np.isnan(maps.values['a'])) and np.all(maps.ndata == n)"])
+    assert run(code) == 0

@@ -154,7 +154,7 @@ static int vague(const batch *b, const outcome *end, int triangle) {
     return 0;
 }
 
-/* Fit a row by GSL. The points that are left out are left out of its arrays. */
+/* Fit a row by GSL. The points that are left out are left out of its arrays. Nonzero, with a status, where it can't be fitted. */
 static int refer(thread *t, long id, outcome *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
@@ -177,6 +177,10 @@ static int refer(thread *t, long id, outcome *end) {
     find_inputs(b, id, inputs);
     end->id = id;
     end->count = (double)used;
+    if (used < b->program->nfree || used < 1) {
+        end->status = FIT_TOO_FEW_POINTS;
+        return -1;
+    }
     if (b->outside) outside_start(b->outside, id, NULL, start, t->boxes, 0);
     else memcpy(start, b->v + id * b->program->nfree, b->program->nfree * sizeof *start);
     referee_fit(t->referee, used, start, inputs, b->method > METHOD_LANES ? b->method : METHOD_LMSDER, &b->options, check_thread, t, end);
@@ -238,8 +242,8 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
 
 /* Fit a row by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id) {
-    outcome end;
-    if (refer(t, id, &end)) put_nothing(t, id, FIT_NO_PROGRESS, 0);
+    outcome end = {.status = FIT_NO_PROGRESS};
+    if (refer(t, id, &end) || end.status == FIT_BAD_DATA) put_nothing(t, id, end.status, end.count);
     else put_referee(t, &end);
 }
 

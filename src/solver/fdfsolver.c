@@ -11,7 +11,7 @@ static void free_vectors(gsl_multifit_fdfsolver *s) {
 }
 
 gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *type, size_t n, size_t p) {
-    gsl_multifit_fdfsolver *s = calloc(1, sizeof *s);
+    gsl_multifit_fdfsolver *s = n < p ? NULL : calloc(1, sizeof *s); /* GSL's methods write beyond their memory where n < p */
     if (!s) return NULL;
     s->type = type;
     s->x = gsl_vector_calloc(p);
