@@ -240,7 +240,7 @@ class Minimizer:
         name, scipy_name = method_of(method)
         if scipy_name:
             kws["method"] = scipy_name
-        return getattr(self, name)(params=params, **({**self.kws, **kws} if name == "brute" else kws))
+        return getattr(self, name)(params=params, **({**self.kws, **kws} if name in ("brute", "emcee") else kws))
 
     # -- errors of what no least-squares solver found
 
