@@ -188,7 +188,7 @@ def held_at(rows: Rows, v: np.ndarray, slope: np.ndarray, s2: np.ndarray, along:
 
 def at_rounding(here: Local) -> np.ndarray:
     """Whether the residual is what rounding leaves."""
-    return here.chi <= AT_ROUNDING**2*here.rounding
+    return np.isfinite(here.chi) & (here.chi <= AT_ROUNDING**2*here.rounding)
 
 
 def newton(here: Local) -> np.ndarray:

@@ -17,6 +17,8 @@ STARTS = {"near": .35, "middle": .20, "far": .15, "cold": .15, "dead": .05, "def
 BOUNDS = {"none": .45, "hints": .15, "one-sided": .12, "wide": .10, "narrow": .08, "beyond": .10}
 WEIGHTS = {"none": .6, "weights": .15, "rows": .15, "yerr": .1}
 
+WORK = 400_000  # of a block: rows times points times parameters squared
+
 PLACES = re.compile(r"center\w*|x0|t0|x1|x2|z0")
 WIDTHS = re.compile(r"sigma\w*|tau\d?|width|irf|decay|radius|w0|zR|half|xhalf|scale|kt")
 OWN_X = {"ArrheniusModel": (250.0, 400.0), "PlanckModel": (0.3, 20.0)}
@@ -276,11 +278,12 @@ def factors(rng, y: np.ndarray) -> tuple[np.ndarray | None, bool]:
     return (None, False) if kind == "none" else (np.exp(rng.normal(0, .5, shape)), kind == "yerr")
 
 
-def draw(seed: int, number: int, rows: int, entry: str) -> Block:
-    """Block `number` of a seed and an entry."""
+def draw(seed: int, number: int, most: int, entry: str) -> Block:
+    """Block `number` of a seed and an entry: `most` rows, fewer where each fit takes long, so that many formulas have their turn."""
     rng = np.random.default_rng([seed, number, *map(ord, entry)])
     subject = draw_subject(rng)
     linear, stretch = linear_of(subject), stretch_of(subject)
+    rows = min(most, max(most//10, WORK//(subject.x[0].size*len(subject.base)**2)))
     kinds, begins, bounds = pick(rng, DATA, rows), pick(rng, STARTS, rows), str(pick(rng, BOUNDS))
     truth = truths(rng, subject, rows)
     low, high = limits(rng, subject, bounds)

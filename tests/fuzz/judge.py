@@ -2,8 +2,9 @@
 
 Three judges, the cheapest first: the certificate (`fuzz.certificate`), a descent of all rows at once (`fuzz.descent`), and SciPy's
 `least_squares` from where the fit ended, in units of the parameters' errors and within the bounds: parameters held at a bound stay, and
-the push towards it is checked where SciPy ends. Where the judges disagree, or what chi-square falls by is near rounding, mpmath computes chi-square
-at both ends in 40 digits. A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped".
+the push towards it is checked where SciPy ends. Where the judges disagree, or what chi-square falls by is near rounding, mpmath computes
+chi-square at both ends in 40 digits. Of a block's rows that fall clearly along a path without a barrier, a proof in itself, SciPy is shown
+the first `ASKED`. A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped".
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from scipy.optimize import least_squares
 from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, jacobian, look
 from fuzz.descent import MOVE, descend, moved, room
 
+ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
 BETWEEN = np.linspace(0, 1, 12)[1:-1]
 CERTIFIED, DESCENDED, FLAT, JUMPED, ROUNDING, FAULT = "certified", "descended", "flat", "jumped", "rounding", "fault"
 UNJUDGED = "derivatives not finite"
@@ -65,7 +67,7 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
     with np.errstate(all="ignore"):
         fall, enough = down.begun - down.chi, room(first)
     shift = moved(first, v, down.values)
-    found = []
+    found, shown = [], 0
     for k in range(len(v)):
         if not np.isfinite(first.chi[k]):
             fits = np.isfinite(chi_square(rows.take([k]), v[k:k + 1])[0])
@@ -73,9 +75,15 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
         elif down.certified[k] and fall[k] <= enough[k] and not (shift[k] > MOVE and fall[k] > 10*first.blur[k]):
             found.append(Verdict(DESCENDED))
         else:
-            count["scipy"] += 1
-            row = rows.take([k])
-            found.append(single(row, v[k], Local(*(field[k:k + 1] for field in first)), down.values[k], count))
+            row, here = rows.take([k]), Local(*(field[k:k + 1] for field in first))
+            clear = fall[k] > 100*max(enough[k], 10*first.blur[k])
+            shown += clear
+            if clear and shown > ASKED:
+                count["descent alone"] += 1
+                found.append(Verdict(FAULT, kind_of(row, v[k], here, True), float(fall[k]/first.s2[k]), tuple(down.values[k].tolist())))
+            else:
+                count["scipy"] += 1
+                found.append(single(row, v[k], here, down.values[k], count))
     return found
 
 
@@ -179,10 +187,12 @@ def kind_of(row: Rows, v: np.ndarray, first: Local, fell: bool) -> str:
         return "flat and off its minimum"
     s2 = first.s2[0]
     steep = float((first.gradient[0]**2).sum()/s2)
+    r, _, _, f = jacobian(row, v[None])
     with np.errstate(all="ignore"):
         lost = np.linalg.norm(first.back[0], axis=1)*np.sqrt(s2) > 1e6*np.maximum(np.abs(v), 1e-300)
         width = row.high - row.low
         near = np.minimum(v - row.low, row.high - v) <= 1e-6*np.where(np.isfinite(width), width, np.abs(v))
-    where = "at a bound" if near.any() else "a parameter without effect" if lost.any() else "free"
+        gone = np.linalg.norm(f) < 1e-3*np.linalg.norm(r)
+    where = "the model gone to zero" if gone else "a parameter without effect" if lost.any() else "at a bound" if near.any() else "free"
     shape = "saddle" if first.values[0, 0] < -1e-9 else "slope"
     return f"{'stationary ' if steep < 1e-6 else ''}{shape}, {where}"

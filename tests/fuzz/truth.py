@@ -35,7 +35,7 @@ from fuzz.entries import ROWS, RUN
 from fuzz.judge import FAULT, Verdict, by_scipy, judge
 from gslfit.curves._batch import instruction_set
 
-ASKED = 10   # failures of a block that SciPy fits again from their start
+ASKED = 5   # failures of a block that SciPy fits again from their start
 
 
 class Fault(NamedTuple):
@@ -72,8 +72,8 @@ class Found(NamedTuple):
 
 
 def run_block(job: tuple) -> Found:
-    """Draw, fit and judge one block; `only` names the rows to fit and judge, or is None for all."""
-    entry, seed, number, failures, only, isa = job
+    """Draw, fit and judge one block."""
+    entry, seed, number, failures, isa = job
     if isa:
         instruction_set(isa)
     times, judges = Counter(), Counter()
@@ -88,7 +88,7 @@ def run_block(job: tuple) -> Found:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         block = draw(seed, number, ROWS[entry], entry)
-        chosen = np.arange(ROWS[entry]) if only is None else np.array(only)
+        chosen = np.arange(len(block.y))
         lap("draw")
         ends = RUN[entry](block, chosen)
         lap("fit")
@@ -96,11 +96,11 @@ def run_block(job: tuple) -> Found:
         good = chosen[ends.success[chosen]]
         verdicts = judge(rows.take(good), ends.values[good], judges)
         lap("judge")
-        faults = [told(block, ends, number, k, verdict) for k, verdict in zip(good, verdicts, strict=True) if verdict.outcome == FAULT]
+        faults = [told(entry, block, ends, number, k, verdict) for k, verdict in zip(good, verdicts, strict=True) if verdict.outcome == FAULT]
         missed = []
         if failures:
             bad = chosen[~ends.success[chosen] & (ends.raised[chosen] == "")]
-            missed = [told(block, ends, number, k, Verdict("", kind)) for k, kind in minima(rows, block, ends, bad, judges)]
+            missed = [told(entry, block, ends, number, k, Verdict("", kind)) for k, kind in minima(rows, block, ends, bad, judges)]
             lap("failures")
     outcomes = Counter(verdict.outcome for verdict in verdicts)
     digest = hashlib.sha256(ends.values.tobytes() + ends.success.tobytes() + repr(verdicts).encode()).digest()
@@ -108,9 +108,9 @@ def run_block(job: tuple) -> Found:
     return Found(number, len(chosen), len(good), outcomes, faults, missed, raised, judges, times, digest)
 
 
-def told(block, ends, number: int, k: int, verdict: Verdict) -> Fault:
+def told(entry: str, block, ends, number: int, k: int, verdict: Verdict) -> Fault:
     """A verdict with what the row was drawn as."""
-    return Fault(number*len(block.y) + int(k), verdict.kind, block.label, str(block.data[k]), str(block.begins[k]), block.bounds,
+    return Fault(number*ROWS[entry] + int(k), verdict.kind, block.label, str(block.data[k]), str(block.begins[k]), block.bounds,
                  int(ends.status[k]), verdict.fall)
 
 
@@ -185,7 +185,7 @@ def fuzz(entry: str, seed: int, successes: int, processes: int = 1, failures: bo
          isa: str = "") -> Tally:
     """Run blocks until there are so many successes; `report` is called with the Tally now and then."""
     tally, told_at = Tally(entry, seed), time.monotonic()
-    jobs = ((entry, seed, number, failures, None, isa) for number in range(10**9))
+    jobs = ((entry, seed, number, failures, isa) for number in range(10**9))
     with get_context("fork").Pool(processes) if processes > 1 else _Here() as pool:
         for found in pool.imap(run_block, jobs) if processes == 1 else _bounded(pool, jobs, 2*processes):
             tally.add(found)
@@ -249,20 +249,20 @@ def compare_sets(entry: str, seed: int, successes: int) -> str:
             names.append(name)
         except ValueError:
             continue
-    total, number = 0, 0
+    total, number, rows = 0, 0, 0
     different: Counter = Counter()
     while total < successes:
         block = draw(seed, number, ROWS[entry], entry)
         for name in names:
             instruction_set(name)
-            good[name] = RUN[entry](block, np.arange(ROWS[entry])).success
+            good[name] = RUN[entry](block, np.arange(len(block.y))).success
+        rows += len(block.y)
         total += int(good[names[0]].sum())
         for k, one in enumerate(names):
             for other in names[k + 1:]:
                 different[f"{one}/{other}"] += int((good[one] != good[other]).sum())
         number += 1
     instruction_set(kept)
-    rows = number*ROWS[entry]
     shares = ", ".join(f"{pair} {count} ({count/rows:.2e})" for pair, count in different.items())
     return f"{entry}, seed {seed}: {rows} rows, {total} successes by {names[0]}; success differs in {shares}"
 
