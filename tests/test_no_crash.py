@@ -104,6 +104,7 @@ def test_sizes_whose_bytes_cannot_be_counted(solver, sizes):
 
 OUT_OF_MEMORY = """
 import resource, numpy as np, gslfit
+gslfit.minimize     # what is imported when it is first asked for must not meet the limit
 from gslfit.multifit import FdfSolver
 x = np.linspace(0, 1, 500000)
 y = 2*np.exp(-3*x) + .1

@@ -9,7 +9,7 @@ from parity.oracle import Truth
 
 SHARE = 1e-5        # of its standard error: how near a value must be
 CLOSE = 1e-6        # how near, relatively, a standard error must be
-DIFFERENCES = 5e-5  # and where derivatives are differences of a residual
+DIFFERENCES = 5e-5  # both, where derivatives are differences of a residual
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ class Right(Expected):
         assert answer.success, f"not a success: {answer.message}"
         assert answer.ndata == truth.ndata
         assert set(answer.values) == set(truth.values)
+        close, share = (max(each, DIFFERENCES) if answer.differences and each else each for each in (self.close, self.share))
         for name, right in truth.values.items():
-            room = max(truth.rounding[name], 0.0 if self.exact else self.share*(truth.stderr[name] or 0.0))
+            room = max(truth.rounding[name], 0.0 if self.exact else share*(truth.stderr[name] or 0.0))
             assert abs(answer.values[name] - right) <= room, f"{name} is {answer.values[name]!r}, right is {right!r} +/- {room:.2g}"
-            close = max(self.close, DIFFERENCES) if answer.differences else self.close
             self._judge_error(name, answer.stderr[name], truth.stderr[name], close)
         if self.exact:
             assert answer.chisqr <= truth.floor

@@ -18,19 +18,19 @@ CELLS = [(entry, column) for entry in ENTRIES for column in COLUMNS if (entry, c
 __doc__ = __doc__.format(total=len(ENTRIES)*len(COLUMNS), green=len(CELLS) - len(FAULTS), faulty=len(FAULTS), empty=len(WITHOUT_MEANING))
 
 
-def judge(entry, column):
-    """Assert what an entry gives for an input."""
-    given = COLUMNS[column]
+def judge(entry, column, way=None):
+    """Assert what an entry gives for an input, or another way into it."""
+    given, way = COLUMNS[column], way or ENTRIES[entry]
     expected, beside = of_entry(given.expected, entry), of_entry(given.neighbour, entry)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            answers = ENTRIES[entry].ask(given)
+            answers = way.ask(given)
         except Exception as error:
             expected.refused(error)
             return
     expected.judge(answers[0])
-    if ENTRIES[entry].batch and beside is not None:
+    if way.batch and beside is not None:
         beside.judge(answers[1])
     assert not (expected.quiet and told), [str(each.message) for each in told]
 
