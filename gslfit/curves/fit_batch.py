@@ -449,11 +449,11 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | Non
                              "'mark' marks the fit")
 
 
-@lru_cache(maxsize=64)
-@lru_cache(maxsize=128)
 def outside_of(folded: Folded) -> Outside:
-    """The bounds and expressions of a program with Parameters folded in, as the engine wants them."""
-    return Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
+    """Return the bounds and expressions of a program with Parameters folded in, as the engine wants them; made once."""
+    if folded.outside is None:
+        folded.outside = Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
+    return folded.outside
 
 
 class _Arrays:

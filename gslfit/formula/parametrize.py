@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,6 +84,8 @@ class Folded:
         For each `expr` parameter (`dependent_names`) its value by the varying ones' own values, then its derivatives by them.
     idle : tuple of str
         The varying parameters on which the formula doesn't depend.
+    outside : Outside, optional
+        Its bounds and expressions as the engine wants them: `gslfit.batch.outside_of` keeps them here, for as long as the program lives.
     """
 
     lowered: Lowered
@@ -93,6 +95,7 @@ class Folded:
     dependents: tuple[Node, ...]
     dependent_names: tuple[str, ...]
     idle: tuple[str, ...] = ()
+    outside: Any = None
 
     @cached_property
     def program(self) -> Program:

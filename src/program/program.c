@@ -1,6 +1,7 @@
 #include "workspace.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,7 @@ int program_check(program *p, char *message, size_t size) {
 
 /* ---- the instruction set ---- */
 
-static const isa *chosen;
+static _Atomic(const isa *) chosen;     /* by whichever thread comes first; all would choose the same */
 
 static int runs_here(const isa *set) {
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -52,8 +52,8 @@ void gslfit_loop_free(gslfit_loop *l)
 
 const char *gslfit_ending_name(int ending)
 {
-    static const char *names[] = {"FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
-                                  "GRADIENT", "STEP", "CHISQUARE", "EXACT", "PRECISION"};
+    static const char *const names[] = {"FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
+                                        "GRADIENT", "STEP", "CHISQUARE", "EXACT", "PRECISION"};
     return names[ending - GSLFIT_FAILED];
 }
 
