@@ -325,7 +325,15 @@ def test_refusals_of_names():
 
 
 def test_few_points_and_none():
-    """Fewer points than parameters is a status; an empty batch is empty."""
-    few = fit_batch(PEAK, Y[:3, :3], x=X[:3], **{name: value[:3] for name, value in START.items()})
-    assert np.all(few.status == FitStatus.TOO_FEW_POINTS)
+    """Fewer points than parameters is a status by every method, with no number anywhere; an empty batch is empty."""
+    start = {name: value[:3] for name, value in START.items()}
+    holes = np.where(np.arange(X.size) < 3, Y[:3], np.nan)
+    for method in ("auto", "lanes", "lmsder", "lmder", "trust"):
+        for few in (fit_batch(PEAK, Y[:3, :3], x=X[:3], method=method, covar=True, **start),
+                    fit_batch(PEAK, holes, x=X, method=method, covar=True, nan_policy="omit", **start)):
+            assert np.all(few.status == FitStatus.TOO_FEW_POINTS)
+            assert np.all(few.ndata == 3)
+            assert np.all(few.nfev == 0)
+            assert np.all(np.isnan([*few.values.values(), *few.stderr.values(), few.chisqr]))
+            assert np.all(np.isnan(few.covar))
     assert fit_batch(PEAK, Y[:0], x=X, y0=1., A=1., x0=0., var=1.).shape == (0,)
