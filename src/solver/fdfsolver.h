@@ -7,7 +7,7 @@
 
 #include <gsl/gsl_multifit_nlin.h>
 
-/* A solver of n residuals and p parameters, for `gsl_multifit_fdfsolver_free`; NULL without memory, or where n < p. */
+/* A solver of n residuals and p parameters, for `gsl_multifit_fdfsolver_free`; NULL without memory. */
 gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *type, size_t n, size_t p);
 
 #endif
