@@ -102,11 +102,11 @@ def extension(name, source, *c_sources):
     It is compiled again when any header changes: C's own includes are not followed.
     """
     headers = [*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)]
-    return Extension(f"gslfit.{name}", [f"src/{path}" for path in (source, "common/gsl_errors.c", *c_sources)],
+    return Extension(f"gslfit.{name}", [f"src/{path}" for path in dict.fromkeys((source, "common/gsl_errors.c", *c_sources))],
                      depends=sorted({*headers, "setup.py"}), define_macros=MACROS)
 
 
-ENGINE = ["program/program.c", "program/special.c", "lanes/lanes.c", "isa/isa_base.c", "isa/isa_v3.c", "isa/isa_v4.c"]
+ENGINE = ["program/program.c", "program/special.c", "lanes/lanes.c", "common/judgement.c", "isa/isa_base.c", "isa/isa_v3.c", "isa/isa_v4.c"]
 SOLVER = ["solver/loop.c", "solver/guard.c", "solver/fdfsolver.c", "common/judgement.c"]
 
 EXTENSIONS = [
@@ -117,9 +117,9 @@ EXTENSIONS = [
     extension("parameters._values", "parameters/_values.pyx"),
     extension("minimizer._descent", "descent/_descent.pyx"),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
-    extension("formula._program", "program/_program.pyx", *ENGINE, "program/curve.c"),
-    extension("curves._batch", "batch/_batch.pyx", *ENGINE, "program/curve.c", *SOLVER, "batch/strided_array.c", "batch/fit_transform.c",
-              "batch/gather_rows.c", "batch/batch.c", "batch/tall_fit.c", "batch/gsl_refit.c"),
+    extension("formula._program", "program/_program.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c"),
+    extension("curves._batch", "batch/_batch.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c", *SOLVER, "batch/strided_array.c",
+              "batch/fit_transform.c", "batch/gather_rows.c", "batch/batch.c", "batch/tall_fit.c", "batch/gsl_refit.c", "descent/polish.c"),
     extension("curves._polish", "descent/_polish.pyx", *ENGINE, "descent/polish.c"),
 ]
 

@@ -3,6 +3,15 @@ from libc.stdint cimport int8_t, int32_t
 
 from program cimport program
 
+cdef extern from "common/status.h" nogil:
+    enum:
+        FIT_STATUS_COUNT
+    ctypedef struct fit_status_fact:
+        const char *name
+        int number, success, ier
+        const char *prose
+    fit_status_fact *fit_status_facts
+
 cdef extern from "batch/batch.h" nogil:
     enum:
         MAX_AXES
@@ -35,11 +44,12 @@ cdef extern from "batch/batch.h" nogil:
         int max_nfev
         int covariance
     ctypedef struct box:
-        double low, high, near, far
+        double low, high
     ctypedef struct outside:
         int p, bounded
-        const int *bounds
         const box *boxes
+        const double *low
+        const double *high
         double wide, out
         const rows_view *starts
         int scaled, tied

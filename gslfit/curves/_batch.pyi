@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 from gslfit.formula._program import Program
 
 METHODS: dict[str, int]
+STATUSES: tuple[tuple[str, int, bool, int, str], ...]
 F8: np.dtype
 I4: np.dtype
 I1: np.dtype
@@ -17,7 +18,7 @@ def instruction_set(name: str | None = None) -> str: ...
 @disjoint_base
 class Outside:
     tied: int
-    def __new__(cls, boxes: Sequence[tuple[int, float, float, float, float]], expressions: Sequence[Program] = (), *, inside: float,
+    def __new__(cls, boxes: Sequence[tuple[float, float]], expressions: Sequence[Program] = (), *, inside: float,
                 beside: float, wide: float, out: float) -> Outside: ...
 
 def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *, chisqr: np.ndarray, nfev: np.ndarray, count: np.ndarray,

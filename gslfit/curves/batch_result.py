@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit._batch import STATUSES
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.result import FitResult
@@ -30,32 +31,36 @@ class FitStatus(IntEnum):
     AT_BOUND = 6
     BAD_DATA = 7
     TOO_FEW_POINTS = 8
+    RANK_DEFICIENT = 9
 
     @property
     def prose(self) -> str:
         """What the status means."""
-        return PROSE[self]
+        return FACTS[self].prose
 
     @property
     def success(self) -> bool:
         """Whether it is a minimum."""
-        return self in SUCCESSES
+        return FACTS[self].success
+
+    @property
+    def ier(self) -> int:
+        """MINPACK's number for it; 0 where nothing was fitted."""
+        return FACTS[self].ier
 
 
-PROSE = {
-    FitStatus.NOT_RUN: "not run: the batch was stopped before",
-    FitStatus.CONVERGED: "converged",
-    FitStatus.CONVERGED_BY_GSL: "converged, by GSL's solver after the lanes were in doubt",
-    FitStatus.MAX_NFEV: "the limit of evaluations (max_nfev) was reached; these are the best values so far",
-    FitStatus.NO_PROGRESS: "no step lowers chi-square any more, and the gradient is not zero",
-    FitStatus.SINGULAR: "the data do not determine every parameter",
-    FitStatus.AT_BOUND: "converged with a parameter at its bound, where it has no standard error",
-    FitStatus.BAD_DATA: "bad data: a NaN or an infinity among the data, or a model that is not finite at the start",
-    FitStatus.TOO_FEW_POINTS: "fewer points than parameters",
-}
-SUCCESSES = (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL, FitStatus.AT_BOUND)
-IER = {FitStatus.CONVERGED: 1, FitStatus.CONVERGED_BY_GSL: 1, FitStatus.AT_BOUND: 2, FitStatus.MAX_NFEV: 5, FitStatus.NO_PROGRESS: 7,
-       FitStatus.SINGULAR: 7}
+class Fact(NamedTuple):
+    """What the engine's table (`src/status.h`) says of a status."""
+
+    name: str
+    number: int
+    success: bool
+    ier: int
+    prose: str
+
+
+FACTS = {FitStatus(fact.number): fact for fact in map(Fact._make, STATUSES)}
+SUCCESSES = tuple(status for status, fact in FACTS.items() if fact.success)
 
 
 class Columns(Mapping):
@@ -302,7 +307,7 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
             residual = residual / weights if batch.data.inverted else residual * weights
         residual = residual[np.isfinite(residual)]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
-                     message=f"{status.prose}.", ier=IER.get(status, 0), lmdif_message=status.prose, nfev=int(batch.nfev[place]),
+                     message=f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),
                      var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])
 
 

@@ -116,14 +116,12 @@ class Folded:
         return tuple(found)
 
     @cached_property
-    def boxes(self) -> tuple[tuple[int, float, float, float, float], ...]:
-        """For each varying parameter how many of its bounds count, both of them, the one that is counted from, and the other."""
+    def boxes(self) -> tuple[tuple[float, float], ...]:
+        """The bounds of each varying parameter, infinite for none."""
         found = []
         for name in self.names:
             role = self.roles[name]
-            low, high = -np.inf if role.low is None else role.low, np.inf if role.high is None else role.high
-            near = role.near[0] if role.bounds != FREE else low
-            found.append((role.bounds, low, high, near, low if near == high else high))
+            found.append((-np.inf if role.low is None else role.low, np.inf if role.high is None else role.high))
         return tuple(found)
 
     @cached_property
@@ -157,7 +155,7 @@ class Folded:
         """Whether one fit's values lie within the bounds, ndarray (p)."""
         if not self.bounded:
             return True
-        return all(low <= value <= high for (_, low, high, *_), value in zip(self.boxes, values.tolist(), strict=True))
+        return all(low <= value <= high for (low, high), value in zip(self.boxes, values.tolist(), strict=True))
 
     def dependent(self, values: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
         """The values of the `expr` parameters, and their derivatives by the varying ones.

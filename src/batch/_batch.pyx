@@ -1,6 +1,6 @@
 # cython: auto_pickle=False
 """Runs a program over many curves: arrays in, arrays out, threads, interrupts."""
-from math import prod
+from math import isfinite, prod
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
-    METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, box_prepare,
+    FIT_STATUS_COUNT, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, box_prepare, fit_status_facts,
     rows_view,
 )
 from batch cimport outside as outside_t
@@ -23,6 +23,10 @@ from program cimport engine_choose, engine_name, program
 
 cnp.import_array()
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
+
+# how a fit ended: (name, number, whether it is a success, MINPACK's ier, prose) for each status
+STATUSES = tuple((fit_status_facts[k].name.decode(), fit_status_facts[k].number, bool(fit_status_facts[k].success), fit_status_facts[k].ier,
+                  fit_status_facts[k].prose.decode()) for k in range(FIT_STATUS_COUNT))
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
 
@@ -116,8 +120,8 @@ cdef class Outside:
 
     Parameters
     ----------
-    boxes : sequence of tuple (bounds, low, high, near, far)
-        For each free variable how many bounds count, both of them (infinite for none), the one that is counted from, and the other.
+    boxes : sequence of tuple (low, high)
+        The bounds of each free variable, infinite for none.
     expressions : sequence of Program
         Programs without independent variables: a value of the free variables, and its derivatives by them.
     inside, beside, wide, out : float
@@ -129,7 +133,7 @@ cdef class Outside:
         How many expressions there are.
     """
 
-    cdef int *bounds
+    cdef double *bounds
     cdef box *boxes
     cdef const program **programs
     cdef outside_t facts
@@ -139,22 +143,22 @@ cdef class Outside:
     def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide, double out):
         cdef int k, p = len(boxes)
         self.tied = len(expressions)
-        self.bounds = <int *>PyMem_Malloc((p + 1)*sizeof(int))
+        self.bounds = <double *>PyMem_Malloc((2*p + 1)*sizeof(double))
         self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
         self.programs = <const program **>PyMem_Malloc((self.tied + 1)*sizeof(void *))
         if self.bounds == NULL or self.boxes == NULL or self.programs == NULL:
             raise MemoryError
         for k in range(p):
-            self.bounds[k], self.boxes[k].low, self.boxes[k].high, self.boxes[k].near, self.boxes[k].far = boxes[k]
+            self.boxes[k].low, self.boxes[k].high = self.bounds[k], self.bounds[p + k] = boxes[k]
             box_prepare(&self.boxes[k], inside, beside)
         for k in range(self.tied):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
             self.programs[k] = <const program *><uintptr_t>expressions[k].address
         self.kept = tuple(expressions)
-        self.facts.p, self.facts.bounds, self.facts.boxes = p, self.bounds, self.boxes
+        self.facts.p, self.facts.boxes, self.facts.low, self.facts.high = p, self.boxes, self.bounds, self.bounds + p
         self.facts.tied, self.facts.expressions = self.tied, self.programs
-        self.facts.bounded = any(each[0] for each in boxes)
+        self.facts.bounded = any(isfinite(bound) for each in boxes for bound in each)
         self.facts.wide, self.facts.out = wide, out
 
     def __dealloc__(self):

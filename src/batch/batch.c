@@ -11,7 +11,7 @@
 #include "gsl_refit.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60 };
 static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
@@ -70,28 +70,45 @@ static void find_inputs(const batch *b, long id, double *inputs) {
     for (int k = 0; k < b->program->ninput; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
 
-/* A fit's errors and expressions. A variable whose slope has become 0 has come to rest on its bound: it has no error. */
+/* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held or without effect. */
+static double deviation(const outcome *end, int i, int whole) {
+    if (end->flags[i]) return NAN;
+    return end->covariance ? sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES]) : end->deviations[i];
+}
+
+/* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
+static double covariance_of(const outcome *end, int i, int j) {
+    if ((end->flags[i] | end->flags[j]) & GSLFIT_SILENT) return NAN;
+    if (end->flags[i] || end->flags[j]) return 0;
+    return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
+}
+
+static double length_of(const outcome *end) { return end->covariance ? sqrt(end->chisqr) : end->length; }
+
+/* A fit's errors and expressions. */
 static void put_outside(thread *t, const outcome *end) {
     const batch *b = t->batch;
     const outside *o = b->outside;
     const int p = b->program->nfree, whole = b->options.covariance;
     const long id = end->id;
-    const double redchi = end->chisqr / (end->count > p + 1 ? end->count - p : 1);
-    const double scale = !o->scaled ? 1 : end->count > p ? redchi : NAN;
-    o->redchi[id] = redchi;
+    const double dof = end->count > p ? end->count - p : 1, sigma = !o->scaled ? 1 : end->count > p ? length_of(end) / sqrt(dof) : NAN;
+    double *errors = b->variance + id * p;
+    o->redchi[id] = end->chisqr / dof;
     for (int i = 0; i < p; i++) {
-        const double variance = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
-        b->variance[id * p + i] = variance == 0 && o->bounds[i] ? NAN : sqrt(variance * scale);
-        for (int j = 0; whole && j <= i; j++) {
-            const double c = end->covariance[ELEMENT(i, j) * LANES] * scale;
-            t->outer[ELEMENT(i, j)] = c;
-            if (b->covariance) b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = c;
-        }
+        errors[i] = deviation(end, i, whole) * sigma;
+        for (int j = 0; b->covariance && j <= i; j++)
+            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j) * sigma * sigma;
     }
     if (!o->tied) return;
     double inputs[MAX_INPUTS];
+    for (int i = 0; i < p; i++) {
+        t->errors[i] = end->flags[i] & GSLFIT_HELD ? 0 : errors[i];
+        for (int j = 0; j < i; j++)
+            t->correlations[ELEMENT(i, j)] = !end->covariance ? end->correlations[ELEMENT(i, j)]
+                                             : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
+    }
     find_inputs(b, id, inputs);
-    outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->outer);
+    outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */
@@ -99,15 +116,36 @@ static void put_inside(const batch *b, const outcome *end) {
     const int p = b->program->nfree, whole = b->options.covariance;
     const long id = end->id;
     for (int i = 0; i < p; i++) {
-        if (b->variance) b->variance[id * p + i] = end->covariance[(whole ? ELEMENT(i, i) : i) * LANES];
+        const double root = deviation(end, i, whole);
+        if (b->variance) b->variance[id * p + i] = root * root;
         for (int j = 0; b->covariance && j <= i; j++)
-            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = end->covariance[ELEMENT(i, j) * LANES];
+            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j);
     }
 }
 
-static void put(thread *t, const outcome *end) {
+/* What a success must be, whatever said that it was one: at a minimum, or exact, and with errors of all that is neither held nor without
+ * effect. What breaks this is none. */
+static void check_end(const batch *b, outcome *end) {
+    const int p = b->program->nfree, whole = b->options.covariance;
+    if (!fit_status_facts[end->status].success) return;
+    if (!(end->gradient <= GSLFIT_CLOSE)) {
+        const fit_options *o = &b->options;
+        const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = length_of(end);
+        const int exact = length <= GSLFIT_ROUNDING * end->scale;
+        if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
+    }
+    for (int i = 0; i < p; i++) {
+        if (!isfinite(end->v[i])) end->status = FIT_NO_PROGRESS;
+        const double root = deviation(end, i, whole);
+        if (end->flags[i] || (root > 0 && root < INFINITY)) continue;
+        if (end->status == FIT_CONVERGED || end->status == FIT_CONVERGED_BY_GSL) end->status = FIT_RANK_DEFICIENT;
+    }
+}
+
+static void put(thread *t, outcome *end) {
     batch *b = t->batch;
     const long id = end->id;
+    check_end(b, end);
     b->status[id] = (int8_t)end->status;
     b->nfev[id] = end->nfev;
     b->count[id] = (int32_t)end->count;
@@ -119,26 +157,29 @@ static void put(thread *t, const outcome *end) {
     count_done(t);
 }
 
-/* A row that can't be fitted at all. */
-static void put_nothing(thread *t, long id, fit_status status, double count) {
-    outcome end = {.id = id, .status = status, .chisqr = NAN, .gradient = NAN, .count = count, .covariance = t->nothing};
-    for (int k = 0; k < t->batch->program->nfree; k++) end.v[k] = NAN;
+/* A row that can't be fitted at all: it has no numbers. */
+static void put_nothing(thread *t, long id, fit_status status, int nfev, double count) {
+    outcome end = {.id = id, .status = status, .nfev = nfev, .chisqr = NAN, .gradient = NAN, .length = NAN, .count = count};
+    end.deviations = end.correlations = t->correlations;
+    for (int k = 0; k < t->batch->program->nfree; k++) {
+        end.v[k] = NAN;
+        end.flags[k] = GSLFIT_SILENT;
+    }
     put(t, &end);
 }
 
 static int referee_fits(const batch *b) {
-    return (double)b->points * (2 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
+    return (double)b->points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
 }
 
-/* Whether a parameter has come to have no effect (the centre of a peak of no height, say): the rounding of the data alone moves it by a good
- * part of itself. Columns of length 1 don't show that. Or the other way round: its own rounding moves the curve (a phase of 1e17). */
-static int flat(const batch *b, const outcome *end, int triangle) {
+/* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
+ * way round its own rounding moves the curve (a phase of 1e17). */
+static int flat(const batch *b, const outcome *end, int whole) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double size = sqrt(end->square / end->count);
+    const double size = end->scale / sqrt(end->count);
     for (int k = 0; k < b->program->nfree; k++) {
-        const double variance = end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES];
-        if (variance == 0) continue;  /* held at a bound */
-        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * sqrt(variance);
+        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k, whole);
+        if (end->flags[k] || isnan(reach)) continue;
         if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
         if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
     }
@@ -146,19 +187,28 @@ static int flat(const batch *b, const outcome *end, int triangle) {
 }
 
 /* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
-static int vague(const batch *b, const outcome *end, int triangle) {
+static int vague(const batch *b, const outcome *end, int whole) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double sigma = sqrt(end->chisqr / fmax(1, end->count - b->program->nfree));
+    const double sigma = length_of(end) / sqrt(fmax(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
-        if (sigma * sqrt(end->covariance[(triangle ? ELEMENT(k, k) : k) * LANES]) > VAGUE * fmax(fabs(end->v[k]), fabs(start[k]))) return 1;
+        if (sigma * deviation(end, k, whole) > VAGUE * fmax(fabs(end->v[k]), fabs(start[k]))) return 1;
     return 0;
 }
 
-/* Fit a row by GSL. The points that are left out are left out of its arrays. Nonzero, with a status, where it can't be fitted. */
-static int refer(thread *t, long id, outcome *end) {
+/* ---- GSL ---- */
+
+/* Where a fit starts, as the caller gave it in place of its result, and as the lanes have it. */
+static void find_start(const thread *t, long id, double *start) {
+    const batch *b = t->batch;
+    double *given = b->v + id * b->program->nfree;
+    if (b->outside) outside_start(b->outside, id, given, start);
+    else memcpy(start, given, b->program->nfree * sizeof *start);
+}
+
+/* A row's points into the referee's arrays, without those that are left out. How many there are; -1 without memory. */
+static long read_row(thread *t, long id) {
     batch *b = t->batch;
-    double inputs[MAX_INPUTS], start[MAX_FREE];
-    if (!t->referee && !(t->referee = referee_new(b->program, b->points, t->boxes))) return -1;
+    if (!t->referee && !(t->referee = referee_new(b->program, b->points, b->outside))) return -1;
     const long n = b->points;
     double *y = referee_y(t->referee), *weights = referee_weights(t->referee);
     rows_read(&b->y, rows_find(&b->y, id), 0, n, y, 1);
@@ -174,56 +224,69 @@ static int refer(thread *t, long id, outcome *end) {
         for (int j = 0; j < b->program->nx; j++) referee_x(t->referee, j)[used] = referee_x(t->referee, j)[i];
         used++;
     }
+    return used;
+}
+
+static int succeeded(const outcome *end) { return fit_status_facts[end->status].success; }
+
+/* Whether the one end is the better: a success rather than none, else the lower. */
+static int better(const outcome *one, const outcome *other) {
+    const double here = length_of(one), there = length_of(other);
+    if (succeeded(one) != succeeded(other)) return succeeded(one);
+    return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
+}
+
+/* Fit a row by GSL, from its start, after so many evaluations in the lanes; an end there that a held parameter silences is looked at first.
+ * Returns whether there is an end. */
+static int refer(thread *t, long id, const outcome *lanes, outcome *end) {
+    batch *b = t->batch;
+    double inputs[MAX_INPUTS], start[MAX_FREE];
+    const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
+    const long n = read_row(t, id);
+    if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
+    find_start(t, id, start);
+    const referee_case now = {n, start, inputs, &b->options, check_thread, t};
+    const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
+    if (!referee_begin(t->referee, &now)) return 0;
+    end->nfev = 0;
+    const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED;
+    if (silenced) referee_settle(t->referee, lanes->v, left, end);
+    else referee_fit(t->referee, method, left, end);
     end->id = id;
-    end->count = (double)used;
-    if (used < b->program->nfree || used < 1) {
-        end->status = FIT_TOO_FEW_POINTS;
-        return -1;
-    }
-    if (b->outside) outside_start(b->outside, id, NULL, start, t->boxes, 0);
-    else memcpy(start, b->v + id * b->program->nfree, b->program->nfree * sizeof *start);
-    referee_fit(t->referee, used, start, inputs, b->method > METHOD_LANES ? b->method : METHOD_LMSDER, &b->options, check_thread, t, end);
-    if (b->method == METHOD_AUTO && (end->status == FIT_NO_PROGRESS || end->status == FIT_SINGULAR)) {
+    end->count = (double)n;
+    if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED && end->nfev < left) {
         outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
-        referee_fit(t->referee, used, start, inputs, METHOD_LMDER, &b->options, check_thread, t, &again);
+        referee_fit(t->referee, METHOD_LMDER, left - end->nfev, &again);
         again.nfev += end->nfev;
-        if (again.status == FIT_CONVERGED_BY_GSL) *end = again;
+        end->nfev = again.nfev;
+        if (better(&again, end)) *end = again;
     }
-    end->square = 0;
-    for (long i = 0; i < used; i++) end->square += weights[i] * weights[i] * y[i] * y[i];
-    if (end->status == FIT_CONVERGED_BY_GSL && end->square > TINY && end->square < HUGE_SUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
-    return 0;
-}
-
-/* The referee's arrays have the covariance's triangle; where only its diagonal is asked for, hand over that. */
-static void put_referee(thread *t, outcome *end) {
-    const int p = t->batch->program->nfree;
-    if (!t->batch->options.covariance)
-        for (int i = 0; i < p; i++) t->diagonal[i * LANES] = end->covariance[ELEMENT(i, i) * LANES];
-    if (!t->batch->options.covariance) end->covariance = t->diagonal;
-    put(t, end);
-}
-
-static int better(const outcome *gsl, const outcome *lanes) {
-    if (gsl->status == FIT_CONVERGED_BY_GSL) return !well_ended(lanes->status) || gsl->chisqr <= lanes->chisqr * (1 + 1e-12);
-    if (well_ended(lanes->status)) return 0;
-    return gsl->chisqr < lanes->chisqr * (1 - 1e-12) || !isfinite(lanes->chisqr);
+    if (end->verdict == GSLFIT_SILENCED) referee_look_again(t->referee, method, left - end->nfev, end);
+    if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
+    end->nfev += used;
+    return 1;
 }
 
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
 static void finish(worker *w, outcome *end) {
     thread *t = w->context;
     batch *b = t->batch;
-    if (well_ended(end->status) && flat(b, end, b->options.covariance)) end->status = FIT_SINGULAR;
-    const int doubtful = !well_ended(end->status) || end->doubtful
-                         || (end->status == FIT_CONVERGED && vague(b, end, b->options.covariance));
-    if (b->method == METHOD_AUTO && doubtful && end->status != FIT_BAD_DATA && referee_fits(b)) {
+    const int whole = b->options.covariance;
+    if (end->status == FIT_BAD_DATA) {
+        put_nothing(t, end->id, FIT_BAD_DATA, end->nfev, end->count);
+        return;
+    }
+    if (end->status == FIT_CONVERGED && flat(b, end, whole)) end->status = FIT_SINGULAR;
+    const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
+    if (b->method == METHOD_AUTO && doubtful && referee_fits(b)) {
         outcome second;
-        if (!refer(t, end->id, &second) && better(&second, end)) {
-            second.nfev += end->nfev;
-            put_referee(t, &second);
-            return;
+        if (refer(t, end->id, end, &second)) {
+            if (better(&second, end)) {
+                put(t, &second);
+                return;
+            }
+            end->nfev = second.nfev;
         }
     }
     put(t, end);
@@ -241,18 +304,10 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
 }
 
 /* Fit a row by GSL from the first, and put it down. */
-static void refer_row(thread *t, long id) {
-    outcome end = {.status = FIT_NO_PROGRESS};
-    if (refer(t, id, &end) || end.status == FIT_BAD_DATA) put_nothing(t, id, end.status, end.count);
-    else put_referee(t, &end);
-}
-
-/* Where a fit starts: as the caller gave it in place of its result, and as the lanes have it. */
-static void find_start(const thread *t, long id, double *start, lane_box *boxes, int lane) {
-    const batch *b = t->batch;
-    double *given = b->v + id * b->program->nfree;
-    if (b->outside) outside_start(b->outside, id, given, start, boxes, lane);
-    else memcpy(start, given, b->program->nfree * sizeof *start);
+static void refer_row(thread *t, long id, double count) {
+    outcome end;
+    if (refer(t, id, NULL, &end)) put(t, &end);
+    else put_nothing(t, id, FIT_BAD_DATA, 0, count);
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -261,15 +316,15 @@ static next_fit next_row(worker *w, int lane) {
     const int p = b->program->nfree;
     next_fit fit;
     while ((fit.id = claim(t)) >= 0) {
-        find_start(t, fit.id, fit.start, w->state->boxes, lane);
+        find_start(t, fit.id, fit.start);
         if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : row_load(t, fit.id, lane, &fit))) {
-            put_nothing(t, fit.id, FIT_BAD_DATA, fit.count);
+            put_nothing(t, fit.id, FIT_BAD_DATA, 0, fit.count);
             continue;
         }
         const fit_status state = row_state(b, &fit);
         if (state == FIT_CONVERGED) break;
-        if (state == FIT_NOT_RUN) refer_row(t, fit.id);
-        else put_nothing(t, fit.id, state, fit.count);
+        if (state == FIT_NOT_RUN) refer_row(t, fit.id, fit.count);
+        else put_nothing(t, fit.id, state, 0, fit.count);
     }
     if (fit.id < 0) return fit;
     double inputs[MAX_INPUTS];
@@ -286,8 +341,7 @@ static void thread_free(thread *t) {
     referee_free(t->referee);
     long_fit_free(t->long_fit);
     if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
-    free(t->boxes);
-    free(t->nothing);
+    free(t->correlations);
     free(t->memory);
 }
 
@@ -322,27 +376,21 @@ static int rows_room(thread *t) {
     return 0;
 }
 
-static int covariances_room(thread *t) {
-    const long p = t->batch->program->nfree, size = TRIANGLE(p) * LANES;
-    t->nothing = malloc((size + p * LANES + TRIANGLE(p) + 1) * sizeof(double));
-    if (!t->nothing) return -1;
-    t->diagonal = t->nothing + size;
-    t->outer = t->diagonal + p * LANES;
-    for (long k = 0; k < size; k++) t->nothing[k] = NAN;
-    return 0;
-}
+/* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most need. */
+static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5 > MOST_IN_LANES ? most / 5 : MOST_IN_LANES; }
 
 /* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */
 static int thread_init(thread *t) {
     worker *w = &t->worker;
     batch *b = t->batch;
     t->patience = b->points < CLOCKED ? (int)(CLOCKED / (b->points + 1)) : 1;
-    if (covariances_room(t)) return -1;
-    *w = (worker){.program = b->program, .options = &b->options, .points = b->points, .finish = finish, .check = check_worker, .context = t};
+    if (!(t->correlations = calloc(TRIANGLE(b->program->nfree) + b->program->nfree + 1, sizeof(double)))) return -1;
+    t->in_lanes = b->options;
+    if (b->method == METHOD_AUTO) t->in_lanes.max_nfev = lanes_share(b->options.max_nfev);
+    *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = workspace_new(b->program);
-    const int *bounds = b->outside && b->outside->bounded ? b->outside->bounds : NULL;
-    if (!w->space || !(w->state = lanes_new(w->space, bounds))) return -1;
-    if (bounds && !(t->boxes = boxes_new(b->program->nfree, bounds))) return -1;
+    const outside *bounds = b->outside && b->outside->bounded ? b->outside : NULL;
+    if (!w->space || !(w->state = lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
     if (b->outside && b->outside->tied && !(t->expressions = outside_spaces(b->outside))) return -1;
     if (b->points > SHORT) return (t->long_fit = long_fit_new(t)) ? 0 : -1;
@@ -353,10 +401,16 @@ static int thread_init(thread *t) {
 
 /* All fits by GSL, where the caller wants it so. */
 static void refer_all(thread *t) {
-    double start[MAX_FREE];
+    const batch *b = t->batch;
+    next_fit fit;
     for (long id; !thread_check(t) && (id = claim(t)) >= 0;) {
-        find_start(t, id, start, t->boxes, 0);
-        refer_row(t, id);
+        find_start(t, id, fit.start);
+        const long n = read_row(t, id);
+        fit.square = 0;
+        fit.count = (double)(n < 0 ? 0 : n);
+        const fit_status state = n < 0 ? FIT_NO_PROGRESS : row_state(b, &fit);
+        if (state == FIT_CONVERGED) refer_row(t, id, fit.count);
+        else put_nothing(t, id, state, 0, fit.count);
     }
 }
 

@@ -1,6 +1,14 @@
 #include "gather_rows.h"
 
+#include <float.h>
 #include <math.h>
+
+/* Where all squares are too small for a number, their sum stands for something that is not zero. */
+static double not_zero(double sum, const double *y, long n) {
+    for (long i = 0; sum == 0 && i < n; i++)
+        if (y[i] != 0) return DBL_MIN;
+    return sum;
+}
 
 /* Sum of squares, in four parts that don't wait for each other; NaN or infinite when any of the numbers is. */
 static double sum_of_squares(const double *y, long n) {
@@ -9,7 +17,7 @@ static double sum_of_squares(const double *y, long n) {
     for (; i + 4 <= n; i += 4)
         for (int k = 0; k < 4; k++) s[k] += y[i + k] * y[i + k];
     for (; i < n; i++) s[0] += y[i] * y[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
+    return not_zero((s[0] + s[1]) + (s[2] + s[3]), y, n);
 }
 
 static int all_finite(const double *y, long n) {

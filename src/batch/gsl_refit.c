@@ -7,40 +7,57 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "descent/polish.h"
 #include "lanes/lane_state.h"
 #include "solver/fdfsolver.h"
 #include "solver/loop.h"
 
+enum { TURNS = 3 };                       /* a solver is started anew so often where it ended above a minimum */
+static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
+static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
+
+/* What an outcome points to. */
+typedef struct {
+    double deviations[MAX_FREE], correlations[TRIANGLE(MAX_FREE)];
+} spread;
+
 struct referee {
     const program *program;
+    const outside *outside;  /* NULL where nothing is bounded */
     curve curve;
-    double *memory;  /* x, y and weights */
+    polisher *polisher;
+    double *memory;          /* x, y and weights */
     long points;
-    double covariances[2][TRIANGLE(MAX_FREE) * LANES];  /* of the last two fits */
-    double *covariance;
+    referee_case now;
+    polish_data data;
+    polished first, last;    /* what is known at the start and at the end */
+    fit_bound bounds[MAX_FREE];
+    spread spreads[2], *spread;  /* of the last two fits */
 };
 
 void referee_free(referee *r) {
     if (!r) return;
     workspace_free(r->curve.space);
+    polisher_free(r->polisher);
     free(r->memory);
     free(r);
 }
 
-referee *referee_new(const program *p, long points, const lane_box *boxes) {
+referee *referee_new(const program *p, long points, const outside *o) {
     referee *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
     r->points = points;
     r->memory = calloc((size_t)points * (p->nx + 2) + 1, sizeof(double));
     r->curve.space = workspace_new(p);
-    if (!r->memory || !r->curve.space) {
+    r->polisher = polisher_new(p, points);
+    r->outside = o && o->bounded ? o : NULL;
+    if (!r->memory || !r->curve.space || !r->polisher) {
         referee_free(r);
         return NULL;
     }
     for (int j = 0; j < p->nx; j++) r->curve.x[j] = referee_x(r, j);
-    r->curve.boxes = boxes;
-    r->curve.outer = boxes_outer;
+    r->curve.bounds = r->outside ? r->bounds : NULL;
     r->curve.y = referee_y(r);
     r->curve.weights = referee_weights(r);
     return r;
@@ -57,7 +74,7 @@ static int jacobian_fdf(void *s, gsl_matrix *J) { return gsl_multifit_fdfsolver_
 static int iterate_nlinear(void *s) { return gsl_multifit_nlinear_iterate(s); }
 static int jacobian_nlinear(void *s, gsl_matrix *J) { return gsl_matrix_memcpy(J, gsl_multifit_nlinear_jac(s)); }
 
-static int run_fdf(const gsl_multifit_fdfsolver_type *type, gslfit_guard *guard, gslfit_loop *loop, const gsl_vector *start) {
+static int run_fdf(const gsl_multifit_fdfsolver_type *type, gslfit_guard *guard, gslfit_loop *loop, gsl_vector *start) {
     gsl_multifit_function_fdf fdf = {.f = gslfit_guard_f, .df = gslfit_guard_df, .n = guard->fn.n, .p = guard->fn.p, .params = guard};
     gsl_multifit_fdfsolver *s = gslfit_fdfsolver_alloc(type, fdf.n, fdf.p);
     if (!s) return GSL_ENOMEM;
@@ -65,14 +82,13 @@ static int run_fdf(const gsl_multifit_fdfsolver_type *type, gslfit_guard *guard,
     if (!status) {
         loop->engine = (gslfit_engine){s, iterate_fdf, jacobian_fdf, s->x, s->dx, s->f, NULL, NULL};
         gslfit_run(loop);
-        gsl_vector_memcpy((gsl_vector *)start, s->x);
-        jacobian_fdf(s, loop->J);
+        gsl_vector_memcpy(start, s->x);
     }
     gsl_multifit_fdfsolver_free(s);
     return status;
 }
 
-static int run_trust(gslfit_guard *guard, gslfit_loop *loop, const gsl_vector *start) {
+static int run_trust(gslfit_guard *guard, gslfit_loop *loop, gsl_vector *start) {
     gsl_multifit_nlinear_parameters how = gsl_multifit_nlinear_default_parameters();
     how.trs = gsl_multifit_nlinear_trs_lm;
     how.scale = gsl_multifit_nlinear_scale_more;
@@ -84,50 +100,13 @@ static int run_trust(gslfit_guard *guard, gslfit_loop *loop, const gsl_vector *s
     if (!status) {
         loop->engine = (gslfit_engine){s, iterate_nlinear, jacobian_nlinear, s->x, s->dx, s->f, NULL, NULL};
         gslfit_run(loop);
-        gsl_vector_memcpy((gsl_vector *)start, s->x);
-        jacobian_nlinear(s, loop->J);
+        gsl_vector_memcpy(start, s->x);
     }
     gsl_multifit_nlinear_free(s);
     return status;
 }
 
-/* ---- what comes out ---- */
-
-/* (J^T J)^-1 by QR on columns of length 1. A column that depends on the others, or is zero, has no variance: NaN. */
-static void covariance(referee *r, gsl_matrix *J, double scale) {
-    const size_t n = J->size1, p = J->size2;
-    double length[MAX_FREE];
-    gsl_matrix *C = gsl_matrix_alloc(p, p);
-    for (size_t j = 0; j < p; j++) {
-        gsl_vector_view column = gsl_matrix_column(J, j);
-        length[j] = 0;
-        for (size_t i = 0; i < n; i++) length[j] = hypot(length[j], gsl_vector_get(&column.vector, i));
-        if (length[j] > 0) gsl_vector_scale(&column.vector, 1 / length[j]);
-    }
-    const int failed = !C || gsl_multifit_covar(J, (double)n * 2.3e-16, C);
-    for (size_t i = 0; i < p; i++)
-        for (size_t j = 0; j <= i; j++) {
-            double c = failed ? NAN : gsl_matrix_get(C, i, j) / length[i] / length[j] * scale * scale;
-            if (i == j && !(c > 0)) c = NAN;
-            r->covariance[ELEMENT(i, j) * LANES] = c;
-        }
-    gsl_matrix_free(C);
-}
-
-/* From the variables of the steps to the program's, within their bounds. */
-static void go_out(referee *r, outcome *end) {
-    const int p = r->program->nfree;
-    double slopes[MAX_FREE];
-    boxes_outer(r->curve.boxes, p, end->v, slopes);
-    for (int i = 0; i < p; i++)
-        for (int j = 0; j <= i; j++) r->covariance[ELEMENT(i, j) * LANES] *= slopes[i] * slopes[j];
-}
-
-static fit_status status_of(const gslfit_loop *l, size_t p, int failed) {
-    if (failed) return FIT_BAD_DATA;
-    if (l->ending > 0) return l->rank < p ? FIT_SINGULAR : FIT_CONVERGED_BY_GSL;
-    return l->ending == GSLFIT_MAX_NFEV || l->ending == GSLFIT_MAX_ITER ? FIT_MAX_NFEV : FIT_NO_PROGRESS;
-}
+/* ---- one run of a solver ---- */
 
 typedef struct {
     int (*check)(void *who);
@@ -139,66 +118,268 @@ static int watch(void *who) {
     return w->check ? w->check(w->who) : 0;
 }
 
-static void judge_curve(referee *r, gslfit_guard *guard, gslfit_loop *loop, gsl_vector *v, fit_method method, outcome *end) {
-    const size_t p = v->size;
-    const int failed = method == METHOD_TRUST ? run_trust(guard, loop, v)
-                       : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, guard, loop, v);
-    end->status = status_of(loop, p, failed);
-    end->nfev = (int)guard->nfev;
-    end->gradient = failed ? NAN : loop->gradient;
-    const double norm = failed ? NAN : loop->fnorm / guard->scale;
-    end->chisqr = norm * norm;
-    for (size_t k = 0; k < p; k++) end->v[k] = gsl_vector_get(v, k);
-    if (failed)
-        for (size_t k = 0; k < TRIANGLE(p); k++) r->covariance[k * LANES] = NAN;
-    else
-        covariance(r, loop->J, guard->scale);
-    end->covariance = r->covariance;
-    if (r->curve.boxes) go_out(r, end);
-}
-
 /* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask for. */
-static double step_share(const referee *r, const double *start) {
-    const int p = r->program->nfree;
-    double share = 1, value[MAX_FREE], slopes[MAX_FREE];
-    if (!r->curve.boxes) return share;
-    memcpy(value, start, p * sizeof *value);
-    boxes_outer(r->curve.boxes, p, value, slopes);
-    for (int k = 0; k < p; k++)
-        if (r->curve.boxes[k].bounds) share = fmin(share, fabs(value[k] / (slopes[k] * start[k])));
+static double step_share(const referee *r, const gsl_vector *v) {
+    double share = 1, slope;
+    for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
+        const double value = bound_external(r->bounds + k, gsl_vector_get(v, k), &slope);
+        if (r->bounds[k].kind != BOUND_FREE) share = fmin(share, fabs(value / (slope * gsl_vector_get(v, k))));
+    }
     return fmax(share, 1e-6);
 }
 
-void referee_fit(referee *r, long n, const double *start, const double *inputs, fit_method method, const fit_options *options,
-                 int (*check)(void *who), void *who, outcome *end) {
+/* The transforms for a fit that begins at x, and x as they have it. */
+static void go_in(referee *r, const double *x, gsl_vector *v) {
+    const outside *o = r->outside;
+    for (size_t k = 0; k < v->size; k++) {
+        if (o) bound_set(r->bounds + k, x[k], o->low[k], o->high[k], o->wide, o->out);
+        gsl_vector_set(v, k, o ? bound_internal(r->bounds + k, x[k]) : x[k]);
+    }
+}
+
+/* One run from x, which is moved to where it ended. Returns the loop's ending; failures to begin are GSLFIT_FAILED. */
+static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
     const size_t p = (size_t)r->program->nfree;
+    const fit_options *options = r->now.options;
     gslfit_guard guard;
     gslfit_loop loop;
-    watcher watched = {check, who};
+    watcher watched = {r->now.check, r->now.who};
     gsl_vector *v = gsl_vector_alloc(p);
+    int ending = GSLFIT_FAILED;
     memset(&guard, 0, sizeof guard);
     memset(&loop, 0, sizeof loop);
-    r->curve.n = n;
-    r->curve.inputs = inputs;
-    r->covariance = r->covariances[r->covariance == r->covariances[0]];
-    end->status = FIT_NO_PROGRESS;
-    end->covariance = r->covariance;
-    if (v && !gslfit_guard_init(&guard, n, p, 0) && !gslfit_loop_init(&loop, n, p, 1)) {
-        for (size_t k = 0; k < p; k++) gsl_vector_set(v, k, start[k]);
-        guard.fn = (gslfit_function){curve_f, curve_df, NULL, NULL, &r->curve, (size_t)n, p};
+    if (v && !gslfit_guard_init(&guard, r->now.n, p, 0) && !gslfit_loop_init(&loop, r->now.n, p, 1)) {
+        double slope;
+        go_in(r, x, v);
+        guard.fn = (gslfit_function){curve_f, curve_df, NULL, NULL, &r->curve, (size_t)r->now.n, p};
         guard.normalise = 1;
-        guard.max_nfev = options->max_nfev;
+        guard.max_nfev = most;
         gslfit_guard_start(&guard);
         loop.guard = &guard;
-        loop.xtol = options->xtol * step_share(r, start);
+        loop.xtol = options->xtol * step_share(r, v);
         loop.ftol = options->ftol * options->ftol;  /* there it is chi-square's relative decrease, here a distance */
         loop.gtol = options->gtol;
-        loop.max_iter = options->max_nfev;
+        loop.max_iter = most;
         loop.watch = watch;
         loop.who = &watched;
-        judge_curve(r, &guard, &loop, v, method, end);
+        const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
+                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, &guard, &loop, v);
+        ending = failed ? GSLFIT_FAILED : loop.ending;
+        for (size_t k = 0; k < p && !failed; k++) {
+            const double value = gsl_vector_get(v, k);
+            x[k] = r->curve.bounds ? bound_external(r->bounds + k, value, &slope) : value;
+        }
+        *nfev += (int)guard.nfev;
     }
     gslfit_loop_free(&loop);
     gslfit_guard_free(&guard);
     gsl_vector_free(v);
+    return ending;
+}
+
+/* ---- judgement ---- */
+
+/* Whether chi-square falls along a direction in which J is deficient. */
+static int falls_beyond(referee *r, const double *x, const double *direction) {
+    const int p = r->program->nfree;
+    const double length = r->last.length, rounding = GSLFIT_ROUNDING * fmax(r->last.data, r->last.model);
+    double at[MAX_FREE];
+    for (int side = -1; side <= 1; side += 2)
+        for (double far = 1; far > 1e-3; far /= 8) {
+            for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
+            for (int k = 0; k < p && r->outside; k++) at[k] = fmin(r->outside->high[k], fmax(r->outside->low[k], at[k]));
+            if (polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
+        }
+    return 0;
+}
+
+static double scale_of(const referee *r) { return r->first.data > 0 ? r->first.data : r->first.model; }
+
+/* The verdict on x, at which r->last is what is known. */
+static void judge(referee *r, const double *x, int looked, outcome *end) {
+    const int p = r->program->nfree;
+    const fit_options *o = r->now.options;
+    double direction[MAX_FREE], size[MAX_FREE];
+    gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r),
+                         .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
+                         .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
+                         .bounds = r->outside ? r->last.bounds : NULL, .looked = looked};
+    gslfit_sort_columns(&e, end->flags);
+    for (int k = 0; k < p; k++)
+        if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */
+            polish_look(r->polisher, &r->data, x, end->flags, &r->last);
+            e.cosine = r->last.cosine;
+            e.rank = r->last.rank;
+            break;
+        }
+    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    if (polish_null(r->polisher, &r->last, size, direction)) e.runs_off = falls_beyond(r, x, direction);
+    end->verdict = gslfit_judge(&e, end->flags);
+    end->status = status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
+}
+
+int referee_begin(referee *r, const referee_case *which) {
+    const outside *o = r->outside;
+    r->now = *which;
+    r->curve.n = which->n;
+    r->curve.inputs = which->inputs;
+    r->data = (polish_data){r->curve.x, r->curve.y, r->curve.weights, which->inputs, o ? o->low : NULL, o ? o->high : NULL, which->n};
+    r->first.residual = r->last.residual = NULL;
+    return polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
+}
+
+/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it, or has no value. */
+static void touch_bounds(referee *r, double *x, outcome *end) {
+    const outside *o = r->outside;
+    const int p = r->program->nfree;
+    double at[MAX_FREE];
+    int near = 0;
+    if (!o) return;
+    memcpy(at, x, p * sizeof *at);
+    for (int k = 0; k < p; k++) {
+        if (isfinite(o->low[k]) && x[k] - o->low[k] <= TOUCHING * (r->now.start[k] - o->low[k])) at[k] = o->low[k];
+        else if (isfinite(o->high[k]) && o->high[k] - x[k] <= TOUCHING * (o->high[k] - r->now.start[k])) at[k] = o->high[k];
+        near |= at[k] != x[k];
+    }
+    if (!near) return;
+    end->nfev += 2;
+    const double length = polish_length(r->polisher, &r->data, x);
+    if (polish_length(r->polisher, &r->data, at) <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
+}
+
+/* Polish x in at most `most` evaluations, judge it, and say so. */
+static void settle(referee *r, double *x, int most, int looked, outcome *end) {
+    const int p = r->program->nfree;
+    r->last.nfev = 0;
+    if (most > 2) touch_bounds(r, x, end);
+    if (most > 0) polish_curve(r->polisher, &r->data, x, most, &r->last);
+    end->nfev += r->last.nfev;
+    if (most <= 0) polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    judge(r, x, looked, end);
+    r->spread = r->spread == r->spreads ? r->spreads + 1 : r->spreads;
+    memcpy(r->spread->deviations, r->last.deviations, p * sizeof(double));
+    polish_correlations(r->polisher, &r->last, r->spread->correlations);
+    memcpy(end->v, x, p * sizeof(double));
+    end->covariance = NULL;
+    end->deviations = r->spread->deviations;
+    end->correlations = r->spread->correlations;
+    end->length = r->last.length;
+    end->chisqr = r->last.chisqr;
+    end->gradient = r->last.gradient;
+    end->scale = scale_of(r);
+    end->doubtful = 0;
+}
+
+void referee_settle(referee *r, const double *v, int most, outcome *end) {
+    double x[MAX_FREE];
+    memcpy(x, v, r->program->nfree * sizeof *x);
+    end->nfev = 0;
+    settle(r, x, most, 0, end);
+}
+
+/* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. */
+static void descend(referee *r, double *x, fit_method method, int most, outcome *end) {
+    double before = INFINITY;
+    for (int turn = 0; turn < TURNS; turn++) {
+        const int ending = run(r, x, method, most - end->nfev, &end->nfev), over = ending == GSLFIT_MAX_NFEV || ending == GSLFIT_MAX_ITER;
+        settle(r, x, most - end->nfev, 0, end);
+        if (fit_status_facts[end->status].success || ending == GSLFIT_STOPPED) return;
+        if (over || end->nfev >= most) {
+            if (end->status == FIT_NO_PROGRESS) end->status = FIT_MAX_NFEV;
+            return;
+        }
+        memcpy(x, end->v, r->program->nfree * sizeof *x);
+        if (end->status != FIT_NO_PROGRESS || !(end->length < 0.999 * before)) return;
+        before = end->length;
+    }
+}
+
+void referee_fit(referee *r, fit_method method, int most, outcome *end) {
+    double x[MAX_FREE];
+    memcpy(x, r->now.start, r->program->nfree * sizeof *x);
+    end->nfev = 0;
+    descend(r, x, method, most, end);
+}
+
+/* ---- the second look ---- */
+
+/* The points where the residual is largest: at its length, its greatest and its least. */
+static void largest(const referee *r, const double *residual, long *where) {
+    where[0] = where[1] = where[2] = 0;
+    for (long i = 1; i < r->now.n; i++) {
+        if (fabs(residual[i]) > fabs(residual[where[0]])) where[0] = i;
+        if (residual[i] > residual[where[1]]) where[1] = i;
+        if (residual[i] < residual[where[2]]) where[2] = i;
+    }
+}
+
+typedef struct {
+    double score, x[MAX_FREE];  /* the cosine by which chi-square falls inwards; where to begin */
+    int nfev;
+} best_start;
+
+static double inside_bounds(const referee *r, int k, double value) {
+    return fmin(r->outside->high[k], fmax(r->outside->low[k], value));
+}
+
+/* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line says. */
+static void try_start(referee *r, const double *x, const unsigned char *flags, best_start *best) {
+    const outside *o = r->outside;
+    polished at;
+    at.residual = NULL;
+    best->nfev++;
+    if (!polish_look(r->polisher, &r->data, x, NULL, &at)) return;
+    for (int k = 0; k < r->program->nfree; k++) {
+        if (!at.bounds[k] || flags[k] & GSLFIT_SILENT) continue;
+        const double inwards = at.bounds[k] < 0 ? -at.slopes[k] : at.slopes[k];
+        if (!(inwards > best->score) || !(at.norms[k] > 0)) continue;
+        const double step = fmin(inwards * at.length / at.norms[k], 0.5 * (o->high[k] - o->low[k]));
+        best->score = inwards;
+        memcpy(best->x, x, r->program->nfree * sizeof *x);
+        best->x[k] = x[k] + (at.bounds[k] < 0 ? step : -step);
+    }
+}
+
+/* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
+static void find_start(referee *r, const double *v, const unsigned char *flags, best_start *best) {
+    const int p = r->program->nfree;
+    double x[MAX_FREE], base[MAX_FREE], *residual = malloc(r->now.n * sizeof *residual);
+    long where[3];
+    polished at;
+    if (!residual) return;
+    at.residual = residual;
+    best->nfev++;
+    if (polish_look(r->polisher, &r->data, v, NULL, &at)) {
+        largest(r, residual, where);
+        for (int k = 0; k < p; k++) base[k] = flags[k] & GSLFIT_SILENT ? r->now.start[k] : v[k];
+        try_start(r, base, flags, best);
+        for (int k = 0; k < p; k++)
+            for (int j = 0; flags[k] & GSLFIT_SILENT && j < r->program->nx; j++)
+                for (int i = 0; i < 3; i++) {
+                    memcpy(x, base, p * sizeof *x);
+                    x[k] = inside_bounds(r, k, r->curve.x[j][where[i]]);
+                    try_start(r, x, flags, best);
+                }
+    }
+    free(residual);
+}
+
+void referee_look_again(referee *r, fit_method method, int most, outcome *end) {
+    best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
+    outcome lower = *end;
+    double x[MAX_FREE];
+    find_start(r, end->v, end->flags, &best);
+    lower.nfev = best.nfev;
+    if (best.score > GSLFIT_CLOSE && best.nfev < most) {
+        descend(r, best.x, method, most, &lower);
+        if (fit_status_facts[lower.status].success && lower.length < end->length * (1 - LOWER)) {
+            lower.nfev += end->nfev;
+            *end = lower;
+            return;
+        }
+    }
+    const int used = end->nfev + lower.nfev;
+    memcpy(x, end->v, r->program->nfree * sizeof *x);
+    settle(r, x, 0, 1, end);
+    end->nfev = used;
 }

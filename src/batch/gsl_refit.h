@@ -1,4 +1,7 @@
-/* One fit by GSL's own solvers, by QR: the referee of fits that the lanes did not bring to an end, or not to a good one. */
+/* One fit by GSL's own solvers, and by QR: the referee of fits that the lanes did not bring to an end, or not to a good one.
+ *
+ * A solver's end is polished (polish.h) and judged (judgement.h); GSL steps in the transforms of bounds.h, the polish in the variables themselves.
+ */
 #ifndef GSLFIT_REFEREE_H
 #define GSLFIT_REFEREE_H
 
@@ -7,8 +10,8 @@
 
 typedef struct referee referee;
 
-/* A referee for fits of up to `points` points, within the bounds that lane 0 of the boxes has by then (NULL for none); NULL without memory. */
-referee *referee_new(const program *p, long points, const lane_box *boxes);
+/* A referee for fits of up to `points` points within the bounds of the outside (NULL for none); NULL without memory. */
+referee *referee_new(const program *p, long points, const outside *o);
 void referee_free(referee *r);
 
 /* The arrays to be filled with a curve's points before it is judged: variable j, data, weights. */
@@ -16,9 +19,26 @@ double *referee_x(referee *r, int j);
 double *referee_y(referee *r);
 double *referee_weights(referee *r);
 
-/* Fit n points from a start (as the lanes have it); fills end but its id and count. The covariance's elements are LANES apart, and last until
- * the second fit after. */
-void referee_fit(referee *r, long n, const double *start, const double *inputs, fit_method method, const fit_options *options,
-                 int (*check)(void *who), void *who, outcome *end);
+/* The fits that follow are of n points and begin at a start strictly inside its bounds; check(who) stops them. */
+typedef struct {
+    long n;
+    const double *start, *inputs;
+    const fit_options *options;
+    int (*check)(void *who);
+    void *who;
+} referee_case;
+
+/* Take up a case. Returns whether residual and Jacobian are finite at the start. */
+int referee_begin(referee *r, const referee_case *which);
+
+/* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next but one. */
+void referee_fit(referee *r, fit_method method, int most, outcome *end);
+
+/* Judge the end that somebody else came to, after a polish. */
+void referee_settle(referee *r, const double *v, int most, outcome *end);
+
+/* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the residual is
+ * largest. The end becomes a lower one, or "at bound" where there is none. */
+void referee_look_again(referee *r, fit_method method, int most, outcome *end);
 
 #endif

@@ -1,5 +1,6 @@
 #include "tall_fit.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +85,7 @@ static void survey_chunk(long_fit *f, member *m, long chunk) {
             const int in = isfinite(sum);
             used += in;
             bad += !in;
-            if (in) square += r * r;
+            if (in) square += r == 0 ? 0 : fmax(r * r, DBL_MIN);
         }
     }
     double *out = f->partial + chunk * f->width;

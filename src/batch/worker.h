@@ -21,15 +21,14 @@ typedef struct {
     double pulsed;                /* when it last asked its caller */
     int patience, asked;          /* it looks at the clock one time in so many */
     workspace **expressions;      /* of what is outside */
-    lane_box *boxes;              /* for the referee */
     referee *referee;             /* made when first needed */
     long_fit *long_fit;
     double *memory;
     double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
     const double *row_x[MAX_VARIABLES];
-    double *nothing, *diagonal;   /* covariances: of a fit that was none, and of GSL's where only the diagonal is wanted */
-    double *outer;                /* one as the caller sees it */
+    fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
+    double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */
 } thread;
 

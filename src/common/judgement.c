@@ -15,7 +15,7 @@ static int silent(const gslfit_evidence *e, int k) {
     const double size = size_of(e, k);
     if (!(e->norms[k] > 0)) return 1;
     if (!e->first_norms || size == 0 || !(e->norms[k] * size <= unseen(e))) return 0;
-    return e->norms[k] / e->residual <= GSLFIT_FALLEN * (e->first_norms[k] / e->first_residual);
+    return e->norms[k] / fmax(e->residual, GSLFIT_ROUNDING * e->scale) <= GSLFIT_FALLEN * (e->first_norms[k] / e->first_residual);
 }
 
 static int had_effect(const gslfit_evidence *e, int k) {
@@ -47,17 +47,18 @@ static double steepest(const gslfit_evidence *e, const unsigned char *flags) {
 
 gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int left = gslfit_sort_columns(e, flags);
-    int lost = 0, holding = 0;
+    int lost = 0, holding = 0, touching = 0;
     for (int k = 0; k < e->p; k++) {
         lost |= flags[k] & GSLFIT_LOST;
         holding |= flags[k] & GSLFIT_HELD;
+        touching |= e->bounds && e->bounds[k];
     }
     if (e->residual <= GSLFIT_ROUNDING * e->scale) return GSLFIT_EXACT_FIT;
     const double bound = gslfit_cosine_bound(e->residual, e->scale, e->tolerance), cosine = e->cosine < 0 ? steepest(e, flags) : e->cosine;
     const int low = cosine <= bound;  /* false for a NaN */
     if (!left && !holding && !lost && e->p) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
-    if (lost && !(holding && e->looked)) return holding ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
+    if (lost && !(holding && e->looked)) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (!low || e->runs_off) return GSLFIT_NOT_MINIMUM;
     if (holding) return GSLFIT_AT_BOUND;
     return left < e->p || e->rank < left ? GSLFIT_RANK_DEFICIENT : GSLFIT_MINIMUM;

@@ -18,8 +18,15 @@ cdef extern from "polish.h" nogil:
         int settled, nfev
         double chisqr, gradient
         double *residual
-    int c_polish "polish"(const program *code, double *v, const double *inputs, const double *const *x, const double *y,
-                          const double *weights, long n, double *covariance, polished *end)
+    ctypedef struct polish_data:
+        const double *const *x
+        const double *y
+        const double *weights
+        const double *inputs
+        const double *low
+        const double *high
+        long n
+    int c_polish "polish"(const program *code, double *v, const polish_data *data, double *covariance, polished *end)
 
 
 cdef double *numbers(object array, tuple shape, str name) except? NULL:
@@ -84,11 +91,14 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     cdef double *out = numbers(covariance, (code.nfree, code.nfree), "covariance")
     cdef const program *owned = <const program *><uintptr_t>code.address
     cdef int failed
+    cdef polish_data curve
+    curve.x, curve.y, curve.weights, curve.inputs, curve.n = <const double *const *>rows, data, factors, given, n
+    curve.low = curve.high = NULL
     end.settled = end.nfev = 0
     end.residual = numbers(residual, (n,), "residual")
     end.chisqr = end.gradient = np.nan
     with nogil:
-        failed = c_polish(owned, free, given, <const double *const *>rows, data, factors, n, out, &end)
+        failed = c_polish(owned, free, &curve, out, &end)
     if failed:
         raise MemoryError
     return bool(end.settled), covariance, end.chisqr, end.gradient, end.nfev

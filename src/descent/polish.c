@@ -1,25 +1,27 @@
 #include "polish.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_TURNS = 40 };
-static const double DEPENDENT = 1e-14; /* a column this far along the others has no step of its own */
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
-typedef struct {
+struct polisher {
     workspace *space;
-    const double *inputs, *y, *weights;
-    const double *const *x;
-    long n;
+    const polish_data *data;
+    double *memory;
+    long n, points;
     int p;
     double *J;       /* columns of n, and the residual as the last */
-    double *length;  /* of the columns before they were scaled */
-    double *R;       /* p x p, upper triangle by rows */
-    double model;    /* the length of the weighted model: what rounding is measured against */
-    double residual;
-} problem;
+    double *step, *trial;
+    double *R;       /* p x p: the triangle of the columns that count, in their order */
+    double *inverse; /* its inverse, below the rank */
+    int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */
+    double lengths[MAX_FREE];         /* of the columns before they were scaled */
+    double model, residual;
+};
 
 /* In eight parts that don't wait for each other. */
 static double dot(const double *a, const double *b, long n) {
@@ -35,142 +37,301 @@ static double norm(const double *a, long n) {
     double sum = dot(a, a, n), big = 0;
     if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
     for (long i = 0; i < n; i++) big = fmax(big, fabs(a[i]));
-    if (big == 0 || !isfinite(big) || !isfinite(sum / big)) return isnan(sum) ? sum : big;
+    if (big == 0 || !isfinite(big) || isnan(sum)) return isnan(sum) ? sum : big;
     sum = 0;
     for (long i = 0; i < n; i++) sum += a[i] / big * (a[i] / big);
     return big * sqrt(sum);
 }
 
-/* Residual and Jacobian at v, weighted, columns scaled to length 1. Returns whether all is finite and no column is zero. */
-static int take(problem *s, const double *v) {
+void polisher_free(polisher *s) {
+    if (!s) return;
+    workspace_free(s->space);
+    free(s->memory);
+    free(s);
+}
+
+polisher *polisher_new(const program *code, long points) {
+    polisher *s = calloc(1, sizeof *s);
+    if (!s) return NULL;
+    const size_t p = code->nfree, n = points;
+    s->p = code->nfree;
+    s->points = points;
+    s->space = workspace_new(code);
+    s->memory = malloc((n * (p + 1) + 2 * p * p + 2 * p + 1) * sizeof(double));
+    if (!s->space || !s->memory) {
+        polisher_free(s);
+        return NULL;
+    }
+    s->J = s->memory;
+    s->R = s->J + n * (p + 1);
+    s->inverse = s->R + p * p;
+    s->step = s->inverse + p * p;
+    s->trial = s->step + p;
+    return s;
+}
+
+/* ---- residual and Jacobian ---- */
+
+static void subtract(const polish_data *d, double *r, long n) {
+    for (long i = 0; d->y && i < n; i++) r[i] -= d->weights ? d->y[i] * d->weights[i] : d->y[i];
+}
+
+/* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
+static int take(polisher *s, const double *v) {
+    const polish_data *d = s->data;
     const long n = s->n;
     double *r = s->J + s->p * n;
-    workspace_evaluate(s->space, v, s->inputs, s->x, n, r, s->J, 1, n);
-    if (s->weights)
+    workspace_evaluate(s->space, v, d->inputs, d->x, n, r, s->J, 1, n);
+    if (d->weights)
         for (int j = 0; j <= s->p; j++)
-            for (long i = 0; i < n; i++) s->J[j * n + i] *= s->weights[i];
+            for (long i = 0; i < n; i++) s->J[j * n + i] *= d->weights[i];
     s->model = norm(r, n);
-    if (s->y)
-        for (long i = 0; i < n; i++) r[i] -= s->weights ? s->y[i] * s->weights[i] : s->y[i];
+    subtract(d, r, n);
     s->residual = norm(r, n);
     for (int j = 0; j < s->p; j++) {
-        s->length[j] = norm(s->J + j * n, n);
-        if (!(s->length[j] > 0) || !isfinite(s->length[j])) return 0;
-        for (long i = 0; i < n; i++) s->J[j * n + i] /= s->length[j];
+        const double length = s->lengths[j] = norm(s->J + j * n, n);
+        if (!isfinite(length)) return 0;
+        for (long i = 0; i < n && length > 0; i++) s->J[j * n + i] /= length;
     }
     return isfinite(s->residual);
 }
 
-static double greatest_cosine(const problem *s) {
+double polish_length(polisher *s, const polish_data *d, const double *v) {
+    double *r = s->J + s->p * d->n;
+    workspace_evaluate(s->space, v, d->inputs, d->x, d->n, r, NULL, 0, 0);
+    for (long i = 0; d->weights && i < d->n; i++) r[i] *= d->weights[i];
+    subtract(d, r, d->n);
+    return norm(r, d->n);
+}
+
+/* Which columns count: neither flagged nor zero nor held at a bound. */
+static void sort_columns(polisher *s, const double *v, const unsigned char *flags, polished *end) {
+    const polish_data *d = s->data;
     const double *r = s->J + s->p * s->n;
-    double most = 0;
-    for (int j = 0; j < s->p && s->residual > 0; j++)
-        most = fmax(most, fabs(dot(s->J + j * s->n, r, s->n)) / s->residual);
+    s->left = 0;
+    end->gradient = 0;
+    for (int j = 0; j < s->p; j++) {
+        const double slope = s->residual > 0 ? dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        end->norms[j] = s->lengths[j];
+        end->slopes[j] = slope;
+        end->bounds[j] = !d->low ? 0 : v[j] <= d->low[j] ? -1 : v[j] >= d->high[j];
+        end->open[j] = !(s->lengths[j] > 0) || (flags && flags[j] & GSLFIT_SILENT);
+        if ((flags && flags[j]) || (end->bounds[j] && !(slope * end->bounds[j] > 0))) continue;
+        end->gradient = fmax(end->gradient, fabs(slope));
+        if (s->lengths[j] > 0) s->order[s->left++] = j;
+    }
+}
+
+/* ---- decomposition ---- */
+
+/* Bring the longest of the columns k and on to place k, as they are below row k. */
+static double bring_longest(polisher *s, int k) {
+    double most = -1;
+    int best = k;
+    for (int j = k; j < s->left; j++) {
+        const double length = norm(s->J + s->order[j] * s->n + k, s->n - k);
+        if (length > most * (1 + 1e-9)) most = length, best = j;
+    }
+    const int chosen = s->order[best];
+    memmove(s->order + k + 1, s->order + k, (best - k) * sizeof(int));
+    s->order[k] = chosen;
     return most;
 }
 
-/* Householder QR of the scaled columns, the residual carried along. Returns whether they are independent. */
-static int decompose(problem *s) {
+/* Householder QR of the scaled columns that count, the longest left first, the residual carried along: R and the rank. */
+static void decompose(polisher *s) {
     const long n = s->n;
     const int p = s->p;
-    double first = 0;
-    for (int k = 0; k < p; k++) {
-        double *u = s->J + k * n, alpha = norm(u + k, n - k);
-        first = fmax(first, alpha);
-        if (!(alpha > DEPENDENT * first)) return 0;
+    double most = 0;
+    s->rank = 0;
+    for (int k = 0; k < s->left && k < n; k++) {
+        double alpha = bring_longest(s, k);
+        most = fmax(most, alpha);
+        if (!(alpha > (double)n * DBL_EPSILON * most)) return;
+        double *u = s->J + s->order[k] * n;
         if (u[k] > 0) alpha = -alpha;
         u[k] -= alpha;
         const double half = -alpha * u[k]; /* |u|^2 / 2 */
-        for (int j = k + 1; j <= p; j++) {
-            double *column = s->J + j * n;
+        for (int j = k + 1; j <= s->left; j++) {
+            double *column = s->J + (j < s->left ? s->order[j] : p) * n;
             const double share = dot(u + k, column + k, n - k) / half;
             for (long i = k; i < n; i++) column[i] -= share * u[i];
         }
-        for (int j = k + 1; j < p; j++) s->R[k * p + j] = s->J[j * n + k];
         s->R[k * p + k] = alpha;
+        s->rank++;
     }
-    return 1;
 }
 
-/* The step -R^-1 Q^T r in scaled variables; returns the length of the change of the residual that it promises. */
-static double solve(const problem *s, double *step) {
-    const int p = s->p;
-    const double *q = s->J + p * s->n;
+/* The elements of R right of its diagonal lie in the columns of J, which may have changed places since. */
+static double R_of(const polisher *s, int k, int j) { return j == k ? s->R[k * s->p + k] : s->J[s->order[j] * s->n + k]; }
+
+/* The step -R^-1 Q^T r in scaled variables, by number of the variable; returns the length of the change of the residual that it promises. */
+static double solve(polisher *s) {
+    const double *q = s->J + s->p * s->n;
     double promised = 0;
-    for (int k = p - 1; k >= 0; k--) {
+    for (int j = 0; j < s->p; j++) s->step[j] = 0;
+    for (int k = s->rank - 1; k >= 0; k--) {
         double sum = -q[k];
-        for (int j = k + 1; j < p; j++) sum -= s->R[k * p + j] * step[j];
-        step[k] = sum / s->R[k * p + k];
+        for (int j = k + 1; j < s->rank; j++) sum -= R_of(s, k, j) * s->step[s->order[j]];
+        s->step[s->order[k]] = sum / R_of(s, k, k);
         promised = hypot(promised, q[k]);
     }
     return promised;
 }
 
-/* (J^T J)^-1 = D^-1 R^-1 R^-T D^-1; R is inverted in place. */
-static void invert(problem *s, double *covariance) {
-    const int p = s->p;
-    double *R = s->R;
-    for (int j = p - 1; j >= 0; j--) {
-        R[j * p + j] = 1 / R[j * p + j];
+/* R^-1 of the independent columns, and which variables the dependent ones leave open. */
+static void invert(polisher *s, polished *end) {
+    const int p = s->p, rank = s->rank;
+    for (int j = 0; j < rank; j++) {
+        s->inverse[j * p + j] = 1 / R_of(s, j, j);
         for (int i = j - 1; i >= 0; i--) {
             double sum = 0;
-            for (int k = i + 1; k <= j; k++) sum += R[i * p + k] * (k == j ? R[j * p + j] : covariance[k * p + j]);
-            covariance[i * p + j] = -sum / R[i * p + i];
+            for (int k = i + 1; k <= j; k++) sum += R_of(s, i, k) * s->inverse[k * p + j];
+            s->inverse[i * p + j] = -sum / R_of(s, i, i);
         }
     }
-    for (int i = 0; i < p; i++)
-        for (int j = i + 1; j < p; j++) R[i * p + j] = covariance[i * p + j];
-    for (int i = 0; i < p; i++)
-        for (int j = 0; j <= i; j++) {
-            double sum = 0;
-            for (int k = i; k < p; k++) sum += R[i * p + k] * R[j * p + k];
-            covariance[i * p + j] = covariance[j * p + i] = sum / s->length[i] / s->length[j];
+    for (int j = rank; j < s->left; j++) {
+        end->open[s->order[j]] = 1;
+        for (int i = 0; i < rank; i++) {
+            double share = 0;
+            for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, j);
+            if (fabs(share) > 1e-6) end->open[s->order[i]] = 1;
         }
+    }
 }
 
-static void descend(problem *s, double *v, double *step, double *trial, double *covariance, polished *end) {
+/* What is known at v, the columns taken and sorted: their decomposition and all that follows from it. */
+static double settle(polisher *s, polished *end) {
+    decompose(s);
+    const double promised = solve(s);
+    end->length = s->residual;
+    end->chisqr = s->residual * s->residual;
+    end->model = s->model;
+    end->rank = s->rank;
+    end->cosine = s->residual > 0 ? promised / s->residual : 0;
+    return promised;
+}
+
+static void find_deviations(polisher *s, polished *end) {
+    invert(s, end);
+    for (int j = 0; j < s->p; j++) end->deviations[j] = end->open[j] ? NAN : 0;
+    for (int i = 0; i < s->rank; i++) {
+        const int j = s->order[i];
+        double sum = 0;
+        for (int k = i; k < s->rank; k++) sum += s->inverse[i * s->p + k] * s->inverse[i * s->p + k];
+        if (!end->open[j]) end->deviations[j] = sqrt(sum) / s->lengths[j];
+    }
+}
+
+static void begin(polisher *s, const polish_data *data, polished *end) {
+    double *r = s->J + s->p * data->n;
+    s->data = data;
+    s->n = data->n;
+    for (long i = 0; i < s->n; i++) r[i] = data->y ? data->y[i] * (data->weights ? data->weights[i] : 1) : 0;
+    end->data = norm(r, s->n);
+    end->settled = end->nfev = end->rank = 0;
+    end->chisqr = end->gradient = end->length = end->cosine = NAN;
+}
+
+int polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {
+    begin(s, data, end);
+    end->nfev = 1;
+    const int finite = take(s, v);
+    sort_columns(s, v, flags, end);
+    end->length = s->residual;
+    end->model = s->model;
+    if (!finite) return 0;
+    if (end->residual) memcpy(end->residual, s->J + s->p * s->n, s->n * sizeof(double));
+    settle(s, end);
+    find_deviations(s, end);
+    return 1;
+}
+
+static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
+
+/* ---- the steps ---- */
+
+void polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end) {
     const int p = s->p;
     double before = INFINITY;
-    end->settled = 0;
-    if (!take(s, v)) return;
-    for (end->nfev = 1; end->nfev < MOST_TURNS; end->nfev++) {
+    begin(s, data, end);
+    if (most < 1 || !take(s, v)) return;
+    for (end->nfev = 1; end->nfev <= MOST_TURNS; end->nfev++) {
         const double residual = s->residual;
-        end->chisqr = residual * residual;
+        int cut = 0;
+        sort_columns(s, v, NULL, end);
         if (end->residual) memcpy(end->residual, s->J + p * s->n, s->n * sizeof(double));
-        end->gradient = greatest_cosine(s);
-        if (!decompose(s)) return;
-        const double promised = solve(s, step), least = ROUNDING * fmax(residual, s->model);
+        const double promised = settle(s, end), least = ROUNDING * fmax(residual, s->model);
         double greatest = 0;
         for (int j = 0; j < p; j++) {
-            trial[j] = v[j] + step[j] / s->length[j];
-            greatest = fmax(greatest, fabs(trial[j] - v[j]) / fmax(fabs(v[j]), 1e-300));
+            const double full = v[j] + (s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0);
+            s->trial[j] = within(data, j, full);
+            cut |= s->trial[j] != full;
+            greatest = fmax(greatest, fabs(s->trial[j] - v[j]) / fmax(fabs(v[j]), 1e-300));
         }
         const int small = promised <= least || greatest <= 1e-15;
         if (small || (promised >= 0.8 * before && before <= 1e-11 * residual + 64 * least)) { /* down to rounding */
-            end->settled = 1;
-            invert(s, covariance);
+            end->settled = s->rank == s->left && s->left > 0;
+            find_deviations(s, end);
             return;
         }
-        if (promised >= 0.9 * before) return;
-        before = promised;
-        if (!take(s, trial) || s->residual > residual * (1 + 1e-10) + 16 * least) return;
-        memcpy(v, trial, p * sizeof *v);
+        if (promised >= 0.9 * before || end->nfev >= most) break;
+        before = cut ? INFINITY : promised;
+        if (!take(s, s->trial) || s->residual > residual * (1 + 1e-10) + 16 * least) break;
+        memcpy(v, s->trial, p * sizeof *v);
     }
+    const int used = end->nfev;
+    polish_look(s, data, v, NULL, end);
+    end->nfev = used + 1;
 }
 
-int polish(const program *code, double *v, const double *inputs, const double *const *x, const double *y, const double *weights, long n,
-           double *covariance, polished *end) {
-    const int p = code->nfree;
-    problem s = {workspace_new(code), inputs, y, weights, x, n, p, NULL, NULL, NULL, 0, 0};
-    double *memory = malloc(((size_t)n * (p + 1) + (size_t)p * p + 3 * (size_t)p + 1) * sizeof *memory);
-    const int failed = !memory || !s.space;
-    if (!failed && n >= p) {
-        s.J = memory;
-        s.R = s.J + n * (p + 1);
-        s.length = s.R + p * p;
-        descend(&s, v, s.length + p, s.length + 2 * p, covariance, end);
+void polish_correlations(const polisher *s, const polished *end, double *correlations) {
+    const int p = s->p;
+    int place[MAX_FREE];
+    for (int j = 0; j < p; j++) place[j] = -1;
+    for (int i = 0; i < s->rank; i++) place[s->order[i]] = i;
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j <= i; j++) {
+            double sum = 0;
+            const int a = place[i], b = place[j];
+            for (int k = a > b ? a : b; a >= 0 && b >= 0 && k < s->rank; k++) sum += s->inverse[a * p + k] * s->inverse[b * p + k];
+            const double scale = end->deviations[i] * s->lengths[i] * (end->deviations[j] * s->lengths[j]);
+            correlations[i * (i + 1) / 2 + j] = isnan(scale) ? NAN : scale > 0 ? sum / scale : 0;
+        }
+}
+
+int polish_null(const polisher *s, const polished *end, const double *size, double *direction) {
+    const int p = s->p, rank = s->rank;
+    (void)end;
+    if (rank >= s->left) return 0;
+    for (int j = 0; j < p; j++) direction[j] = 0;
+    double most = 0;
+    const int extra = s->order[rank];
+    direction[extra] = 1 / s->lengths[extra];
+    for (int i = 0; i < rank; i++) {
+        double share = 0;
+        for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, rank);
+        direction[s->order[i]] = -share / s->lengths[s->order[i]];
     }
-    free(memory);
-    workspace_free(s.space);
-    return failed ? -1 : 0;
+    for (int j = 0; j < p; j++) most = fmax(most, fabs(direction[j]) / (size[j] > 0 ? size[j] : 1));
+    for (int j = 0; j < p; j++) direction[j] /= most;
+    return most > 0 && isfinite(most);
+}
+
+int polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end) {
+    const int p = code->nfree;
+    double correlations[MAX_FREE * (MAX_FREE + 1) / 2];
+    polisher *s = polisher_new(code, data->n);
+    if (!s) return -1;
+    end->settled = end->nfev = 0;
+    if (data->n >= p) polish_curve(s, data, v, MOST_TURNS, end);
+    end->settled &= s->left == p;
+    if (end->settled) {
+        polish_correlations(s, end, correlations);
+        for (int i = 0; i < p; i++)
+            for (int j = 0; j <= i; j++)
+                covariance[i * p + j] = covariance[j * p + i] = correlations[i * (i + 1) / 2 + j] * end->deviations[i] * end->deviations[j];
+    }
+    polisher_free(s);
+    return 0;
 }

@@ -1,23 +1,57 @@
 /* The last digits of one fit: Gauss-Newton steps by QR on columns of length 1, each from a new Jacobian, until they are down to rounding.
  *
  * Normal equations, as the lanes solve them, lose half the digits of an ill-conditioned fit; the steps here lose none, since each begins
- * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends.
+ * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends. A variable that lies on a bound and is
+ * pushed against it is held there; the steps are in the others. What is known at the end is what judgement.h asks for.
  */
 #ifndef GSLFIT_POLISH_H
 #define GSLFIT_POLISH_H
 
+#include "common/judgement.h"
 #include "program/program.h"
 
+/* One curve: each array has n points; y and weights may be NULL (0 and 1), inputs where there are none; low and high (p) where nothing is bounded. */
 typedef struct {
-    int settled;      /* the steps contracted down to rounding, at full rank */
+    const double *const *x, *y, *weights, *inputs, *low, *high;
+    long n;
+} polish_data;
+
+typedef struct {
+    int settled;      /* the steps contracted down to rounding, at full rank of what is not held */
     int nfev;
     double chisqr;
-    double gradient;  /* the greatest cosine between the residual and a column */
+    double gradient;  /* the greatest cosine between the residual and a column that is not held */
     double *residual; /* in: NULL, or where the residuals (n) at the end go */
+    /* evidence at the end; see gslfit_evidence */
+    double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
+    int rank;                            /* of the columns that count */
+    double norms[MAX_FREE], slopes[MAX_FREE];
+    signed char bounds[MAX_FREE];
+    unsigned char open[MAX_FREE];        /* 1 where the columns don't determine a variable */
+    double deviations[MAX_FREE];         /* roots of (J^T J)^-1's diagonal; NaN where open, 0 where held */
 } polished;
 
-/* v (p) is moved to the minimum; covariance (p*p) becomes (J^T J)^-1 there. y and weights may be NULL. Returns 0, or -1 without memory. */
-int polish(const program *code, double *v, const double *inputs, const double *const *x, const double *y, const double *weights, long n,
-           double *covariance, polished *end);
+typedef struct polisher polisher;
+
+polisher *polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
+void polisher_free(polisher *s);
+
+/* Move v (p) to the minimum, in at most `most` evaluations, and say what is known there. */
+void polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end);
+
+/* What is known at v, without the columns that have a flag (NULL for none). Returns whether residual and Jacobian are finite. */
+int polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end);
+
+/* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is open. */
+void polish_correlations(const polisher *s, const polished *end, double *correlations);
+
+/* After either: a direction in which J is deficient, as a change of v of about the variables' own size; 0 where there is none. */
+int polish_null(const polisher *s, const polished *end, const double *size, double *direction);
+
+/* Residual's length at v; NaN or infinite where the model is. */
+double polish_length(polisher *s, const polish_data *data, const double *v);
+
+/* All of it for one curve: v (p) is moved to the minimum; covariance (p*p) becomes (J^T J)^-1 there. Returns 0, or -1 without memory. */
+int polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end);
 
 #endif

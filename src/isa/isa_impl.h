@@ -8,4 +8,4 @@
 #define ISA_STRING_(set) #set
 #define ISA_STRING(set) ISA_STRING_(set)
 
-const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, fit_lanes, outer, angles};
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, fit_lanes};

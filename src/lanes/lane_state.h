@@ -15,30 +15,22 @@ typedef double row[LANES] __attribute__((aligned(64)));
 typedef double row[LANES];
 #endif
 
-/* One element of g or H among the sums of a block: the sum's number and what it is to be multiplied by, constant columns and slopes. */
+/* One element of g or H among the sums of a block: the sum's number and the constant columns that it is to be multiplied by. */
 typedef struct {
     int sum, count;
-    const double *factors[4];
+    const double *factors[2];
 } source;
-
-/* One variable's bounds in the fits of the lanes: gslfit/parameters/bounds.py has the transforms, and src/parameters/bounds.pxi has them for
- * one number. */
-struct lane_box {
-    int bounds;             /* how many: 0, 1 or 2 */
-    int any_wide, any_out;  /* whether a lane ever was wide or out */
-    double near, far;       /* the bound counted from, and the other one */
-    row size;               /* the start's distance from the near one, or the other's (two bounds) */
-    row wide;               /* 1 where of two bounds the far one is out of sight: size is then the start's distance */
-    row out;                /* 1 where no bound is in sight: the variable is v, held between near and far */
-};
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
-    row *v, *H, *g, *covariance, *L, scale[MAX_FREE];
-    lane_box *boxes;   /* NULL where nothing is bounded, as below */
-    row *before;       /* v without the last step, where there are bounds */
-    row chisqr, cosine;
-    row worst, least;  /* the greatest inflation of a variance by the others; the least pivot */
+    row *v, *start, *H, *g, *D, *covariance, *L;
+    row square_of[MAX_FREE], scale[MAX_FREE];  /* a column's length squared, and what it is multiplied by: 0 where held */
+    row held[MAX_FREE];  /* where there are bounds: -1 on the lower one and pushed against it, 1 on the upper one, else 0 */
+    row chisqr, first, square;
+    row decrement;       /* what an undamped Gauss-Newton step from the last point promises to remove of chi-square */
+    row slope;           /* the greatest cosine between the residual and a column that isn't held */
+    row worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
+    row silent;          /* 1 where a parameter may have lost its effect */
     outcome ends[LANES];
     int count;
 } waiting;
@@ -50,13 +42,17 @@ struct lane_state {
     row *sums;
     source *g_from, *H_from;
     row *v, *dx, *g, *H, *D, *L;       /* at the last accepted point; the step from it */
-    row *trial;                        /* of the program's free variables, or where there are bounds, of what they are functions of */
-    lane_box *boxes;                   /* the bounds, and the slopes of the program's variables at the trial; NULL where there are none */
-    row *slope;
+    row *trial, *start;                /* the program's free variables; where the fit began */
+    const double *low, *high;          /* bounds (p); NULL where there are none */
+    row *u;                            /* room for the step that bounds cut short */
     row chisqr, lambda, nu;
     row gain, length, last_length;     /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
     row share, rate;                   /* what part of the Gauss-Newton step dx has; length over last_length, the root */
     row count, square;                 /* points that take part, and the sum of their squares */
+    row first;                         /* chi-square at the start */
+    row spoilt;                        /* 1 where the last trial was not finite: the next stops short of a bound */
+    row wary;                          /* 1 where a step within a standard error of the minimum was refused */
+    row damped;                        /* how many steps were short by their damping alone */
     row over_dof, rounding;            /* 1/(points - p); a variance that is the rounding of the data: a perfect fit has errors too */
     row fresh;                         /* 1 in the first evaluation of a fit */
     row end;                           /* a fit_status once the fit has ended */

@@ -11,14 +11,11 @@
 #ifndef GSLFIT_LANES_H
 #define GSLFIT_LANES_H
 
+#include "common/judgement.h"
 #include "program/program.h"
+#include "common/status.h"
 
-typedef enum {
-    FIT_NOT_RUN, FIT_CONVERGED, FIT_CONVERGED_BY_GSL, FIT_MAX_NFEV, FIT_NO_PROGRESS, FIT_SINGULAR, FIT_AT_BOUND, FIT_BAD_DATA,
-    FIT_TOO_FEW_POINTS
-} fit_status;
-
-static inline int well_ended(fit_status status) { return status == FIT_CONVERGED || status == FIT_AT_BOUND; }  /* in the lanes */
+static inline int well_ended(fit_status status) { return fit_status_facts[status].success; }
 
 typedef struct {
     double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
@@ -32,21 +29,27 @@ typedef struct {
     fit_status status;
     int nfev;
     int doubtful;  /* ill conditioned: worth a look by QR */
-    double chisqr, gradient, count, square;
+    gslfit_verdict verdict;
+    unsigned char flags[MAX_FREE];  /* of judgement.h: held, silent; such parameters have no error */
+    double chisqr, gradient, count, scale;  /* scale: what rounding is measured by, a length; see judgement.h */
     double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
-    const double *covariance;  /* element k at covariance[k*LANES] */
+    const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */
+    const double *deviations, *correlations;  /* roots of its diagonal, NaN for none, and a triangle: they neither over- nor underflow */
+    double length;                            /* the root of chi-square, which may do so itself */
 } outcome;
+
+/* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
+fit_status status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
 /* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start. */
 typedef struct {
     long id;
     double count, square;
-    double start[MAX_FREE];  /* where there are bounds, of what the program's variables are functions of */
+    double start[MAX_FREE];
 } next_fit;
 
 typedef struct worker worker;
 typedef struct lane_state lane_state;
-typedef struct lane_box lane_box;
 
 /* One thread's work: the block of fits under way and where they come from and go to. */
 struct worker {
@@ -58,19 +61,15 @@ struct worker {
     long points;
     const double *x[MAX_VARIABLES], *y, *weights;  /* [point][lane] */
     void (*evaluate)(worker *);                     /* the sums at the trial values of every lane */
-    next_fit (*next)(worker *, int lane); /* load the next fit into a lane, and its bounds */
+    next_fit (*next)(worker *, int lane); /* load the next fit into a lane */
     void (*finish)(worker *, outcome *);
     int (*check)(worker *);                          /* asked once in a while; not 0 stops the work */
     void *context;
 };
 
-lane_state *lanes_new(workspace *space, const int *bounds);  /* how many bounds each variable has; NULL where none has any */
+lane_state *lanes_new(workspace *space, const double *low, const double *high);  /* bounds (p), which must outlive it; NULL for none */
 void lanes_free(lane_state *state);
 void lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
 void lanes_run(worker *w);
-
-/* Turn one fit's p variables into the program's, and give the slopes of the latter by the former. */
-void boxes_outer(const lane_box *boxes, int p, double *v, double *slopes);
-lane_box *boxes_new(int p, const int *bounds);  /* NULL without memory; to be freed */
 
 #endif

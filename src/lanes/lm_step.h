@@ -4,10 +4,16 @@
 
 #include <math.h>
 #include <string.h>
-#include "bounds.h"
+#include "common/judgement.h"
+#include "lanes/lane_state.h"
+#include "program/simd.h"
+
+#define INLINE static inline __attribute__((always_inline))
 
 static const double FIRST_LAMBDA = 1e-3;
+static const double GIVEN_UP = 1e-5;        /* so little damping is none */
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
+static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
 static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
 static const double STEADY = 0.1;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
@@ -15,10 +21,10 @@ static const double SIGMAS = 0.3;           /* times the loosest tolerance: what
 static const double TIGHTEST = 1e-8;        /* but no tolerance counts here as less than this, */
 static const double LOOSEST = 3e-6;         /* nor as more */
 static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
-static const double TOUCHING = 1e-3;        /* of its standard error, beside the others: as far as this from a bound a variable is on it, */
-static const double PUSHED = 1e-4;          /* if the residual and its column have a greater cosine than this */
+static const double SUPPRESSED = 0.1;       /* of a column's own square: a variable that is damped by more hardly moves */
+static const double PATIENCE = 12;          /* steps that are short by their damping alone */
+static const double SHORT_OF = 0.9;         /* of the way to a bound, where the model is not finite on it */
 static const double ABSURD = 1e6;           /* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
-static const double INVISIBLE = 1e-14;      /* relative to the data: a change of the model that is rounding */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
@@ -27,12 +33,33 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
     return sum;
 }
 
+/* ---- bounds ---- */
+
+/* Where variable k lies on a bound and chi-square falls outwards: it does not move. */
+INLINE vm is_held(const lane_state *s, int k, vd v, vd g) {
+    return EITHER(BOTH(v <= SPLAT(s->low[k]), g > 0.0), BOTH(v >= SPLAT(s->high[k]), g < 0.0));
+}
+
+INLINE vd within(const lane_state *s, int k, vd v) { return vmin(SPLAT(s->high[k]), vmax(SPLAT(s->low[k]), v)); }
+
 /* ---- steps ---- */
+
+/* What lambda begins with anew after a step without damping was refused, or where old, longer columns in D damp too much. */
+INLINE vd first_lambda(const lane_state *s, const int p, int h) {
+    vd least = SPLAT(1.0);
+#pragma GCC unroll 8
+    for (int k = 0; k < p; k++) {
+        const vd H = load(s->H[ELEMENT(k, k)] + h), D = load(s->D[k] + h);
+        least = vmin(least, choose(H > 0.0, H / D, SPLAT(1.0)));
+    }
+    return FIRST_LAMBDA * least;
+}
 
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. */
 INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vd chisqr = load(s->chisqr + h), trial = load(s->sums[0] + h), gain = load(s->gain + h);
     vd trace = trial;
+    vm loose = TRUE_MASK;  /* the damping lets every variable move */
 #pragma GCC unroll 40
     for (int k = 0; k < TRIANGLE(p); k++) H[k] = element(s, s->H_from + k, h);
 #pragma GCC unroll 8
@@ -40,24 +67,85 @@ INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vm fresh = load(s->fresh + h) != 0.0, finite = trace < INFINITY;
     const vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
     const vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0, lambda = load(s->lambda + h), nu = load(s->nu + h);
-    /* within a standard error of the minimum the quadratic model is trusted: Gauss-Newton, no damping */
-    const vm near = BOTH(gain <= trial * load(s->over_dof + h), EITHER(rho > 0.5, gain <= 1e-10 * trial));
-    const vd lower = choose(near, SPLAT(0.0), lambda * vmax(SPLAT(0.1), 1.0 - slope * slope * slope));
-    const vd higher = choose(lambda == 0.0, SPLAT(FIRST_LAMBDA), lambda * nu);
-    store(s->lambda + h, choose(fresh, SPLAT(FIRST_LAMBDA), choose(better, lower, higher)));
     store(s->nu + h, choose(EITHER(fresh, better), SPLAT(2.0), 2.0 * nu));
     store(s->last_length + h, choose(BOTH(better, INVERT(fresh)), load(s->length + h), SPLAT(0.0)));
     store(s->chisqr + h, choose(better, trial, chisqr));
+    store(s->first + h, choose(fresh, trial, load(s->first + h)));
+    store(s->spoilt + h, truth(INVERT(finite)));
     store(s->end + h, truth(BOTH(fresh, INVERT(finite))) * (double)FIT_BAD_DATA);
 #pragma GCC unroll 8
     for (int k = 0; k < p; k++) {
         const vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h));
         store(s->v[k] + h, choose(better, load(s->trial[k] + h), load(s->v[k] + h)));
         store(s->g[k] + h, choose(better, element(s, s->g_from + k, h), load(s->g[k] + h)));
-        store(s->D[k] + h, choose(better, vmax(D, H[ELEMENT(k, k)]), D));
+        const vd most = choose(better, vmax(D, H[ELEMENT(k, k)]), D);
+        loose = BOTH(loose, EITHER(lambda * most <= SUPPRESSED * H[ELEMENT(k, k)], H[ELEMENT(k, k)] == 0.0));
+        store(s->D[k] + h, most);
     }
 #pragma GCC unroll 40
     for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, H[k], load(s->H[k] + h)));
+    /* within a standard error of the minimum the quadratic model is trusted: Gauss-Newton, no damping */
+    const vm near = BOTH(gain <= trial * load(s->over_dof + h), EITHER(rho > 0.5, gain <= 1e-10 * trial));
+    const vm anew = EITHER(BOTH(INVERT(better), lambda == 0.0), BOTH(BOTH(better, near), INVERT(loose)));
+    /* where a step there was refused, though, damping is given up slowly: there the residual bends more than J^T J says */
+    const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP), BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
+    store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
+    vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0), lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
+    vd higher = lambda * nu;
+    if (any(anew)) {
+        const vd first = first_lambda(s, p, h);
+        lower = choose(BOTH(BOTH(near, INVERT(loose)), INVERT(refused)), vmin(first, lower), lower);
+        higher = choose(lambda == 0.0, first, higher);
+    }
+    store(s->lambda + h, choose(fresh, SPLAT(FIRST_LAMBDA), choose(better, lower, higher)));
+}
+
+/* Cut a step short where it leads out of bounds: those variables go to their bounds, and the others where they are best for that. */
+static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+    const vd lambda = load(s->lambda + h), reach = choose(load(s->spoilt + h) != 0.0, SPLAT(SHORT_OF), SPLAT(1.0 + 4e-16));
+    vm out = INVERT(TRUE_MASK);
+    for (int k = 0; k < p; k++) {  /* s->u: the way to the bound, 0 for those that stay between them */
+        const vd v = load(s->v[k] + h), low = SPLAT(s->low[k]), high = SPLAT(s->high[k]), to = v + load(s->dx[k] + h);
+        const vd way = choose(to < low, (low - v) * reach, choose(to > high, (high - v) * reach, SPLAT(0.0)));
+        out = EITHER(out, EITHER(to < low, to > high));
+        store(s->u[k] + h, way);
+    }
+    if (!any(out)) return;
+    for (int i = 0; i < p; i++) {
+        const vd g = load(s->g[i] + h), way = load(s->u[i] + h), H = load(s->H[ELEMENT(i, i)] + h);
+        vd pivot = H + lambda * load(s->D[i] + h), whole = pivot, t = -g;
+        const vm fixed = EITHER(way != 0.0, is_held(s, i, load(s->v[i] + h), g));
+        for (int k = 0; k < p; k++)
+            if (k != i) t -= load(s->H[k < i ? ELEMENT(i, k) : ELEMENT(k, i)] + h) * load(s->u[k] + h);
+        for (int j = 0; j < i; j++) {
+            u[j] = load(s->H[ELEMENT(i, j)] + h);
+            for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+            L[ELEMENT(i, j)] = u[j] * inverse[j];
+            pivot -= u[j] * L[ELEMENT(i, j)];
+            t -= L[ELEMENT(i, j)] * z[j];
+        }
+        inverse[i] = choose(fixed, SPLAT(0.0), 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot));
+        z[i] = choose(fixed, SPLAT(0.0), t);
+    }
+    vd gain = SPLAT(0.0), length = gain;
+    for (int i = p - 1; i >= 0; i--) {
+        vd t = z[i] * inverse[i];
+        for (int k = i + 1; k < p; k++) t -= L[ELEMENT(k, i)] * u[k];
+        u[i] = t;
+    }
+    for (int i = 0; i < p; i++) {
+        const vd v = load(s->v[i] + h), way = load(s->u[i] + h), step = choose(way != 0.0, way, within(s, i, v + u[i]) - v);
+        store(s->dx[i] + h, choose(out, step, load(s->dx[i] + h)));
+    }
+    for (int i = 0; i < p; i++) {
+        vd t = SPLAT(0.0);
+        for (int k = 0; k < p; k++) t += load(s->H[k < i ? ELEMENT(i, k) : ELEMENT(k, i)] + h) * load(s->dx[k] + h);
+        length += load(s->dx[i] + h) * t;
+        gain -= load(s->dx[i] + h) * (t + 2.0 * load(s->g[i] + h));
+    }
+    store(s->length + h, choose(out, vmax(SPLAT(0.0), length), load(s->length + h)));
+    store(s->gain + h, choose(out, gain, load(s->gain + h)));
+    store(s->share + h, choose(out, SPLAT(1.0), load(s->share + h)));
 }
 
 /* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
@@ -77,6 +165,7 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
             t -= L[ELEMENT(i, j)] * z[j];
         }
         inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
+        if (s->low) inverse[i] = choose(is_held(s, i, load(s->v[i] + h), load(s->g[i] + h)), SPLAT(0.0), inverse[i]);
         z[i] = t;
     }
 #pragma GCC unroll 8
@@ -85,7 +174,9 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
 #pragma GCC unroll 8
         for (int k = i + 1; k < p; k++) t -= L[ELEMENT(k, i)] * u[k];
         u[i] = t;
-        vd g = load(s->g[i] + h), damped = lambda * load(s->D[i] + h) * t;
+        vd g = load(s->g[i] + h);
+        if (s->low) g = choose(inverse[i] == 0.0, SPLAT(0.0), g);
+        const vd damped = lambda * load(s->D[i] + h) * t;
         length -= t * (g + damped);
         gain += t * (damped - g);
         along -= g * load(s->dx[i] + h);
@@ -103,10 +194,35 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
     store(s->share + h, 1.0 - turn);
     store(s->gain + h, gain);
     store(s->length + h, length);
+    if (!s->low) return;
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(inverse[i] == 0.0, SPLAT(0.0), load(s->dx[i] + h)));
+    cut_short(s, p, h, L, inverse, z, u);
+}
+
+/* What an undamped step from here would have as its length: (J^T r)^T (J^T J)^-1 J^T r. */
+static __attribute__((noinline)) vd undamped_length(const lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+    vd length = SPLAT(0.0);
+    for (int i = 0; i < p; i++) {
+        const vd whole = load(s->H[ELEMENT(i, i)] + h), g = load(s->g[i] + h);
+        vd pivot = whole, t = g;
+        for (int j = 0; j < i; j++) {
+            u[j] = load(s->H[ELEMENT(i, j)] + h);
+            for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+            L[ELEMENT(i, j)] = u[j] * inverse[j];
+            pivot -= u[j] * L[ELEMENT(i, j)];
+            t -= L[ELEMENT(i, j)] * z[j];
+        }
+        inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
+        if (s->low) inverse[i] = choose(is_held(s, i, load(s->v[i] + h), g), SPLAT(0.0), inverse[i]);
+        z[i] = t;
+        length += t * t * inverse[i];
+    }
+    return length;
 }
 
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
-INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
+INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd *inverse, vd *z, vd *u) {
     const fit_options *o = w->options;
     const vd chisqr = load(s->chisqr + h), length = load(s->length + h), last = load(s->last_length + h), lambda = load(s->lambda + h);
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
@@ -122,17 +238,24 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
         flat = BOTH(flat, g * g <= o->gtol * o->gtol * chisqr * load(s->H[ELEMENT(k, k)] + h));
     }
     const vd left = ahead * ahead * length;  /* what chi-square can still fall by after this step */
-    const vm inside = left <= w->state->sigmas * w->state->sigmas * variance;
-    const vm still = length <= INVISIBLE * INVISIBLE * square;
-    const vm done = EITHER(BOTH(inside, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
-    const vm lost = EITHER(lambda > LAST_LAMBDA, chisqr != chisqr);
+    const vd near = w->state->sigmas * w->state->sigmas * variance, rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * square;
+    const vm still = length <= rounding, over = EITHER(BOTH(left <= near, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
+    vm done = BOTH(over, EITHER(lambda == 0.0, chisqr <= rounding));
+    if (any(BOTH(over, INVERT(done))))  /* the length of a damped step is no evidence */
+        done = EITHER(done, BOTH(over, undamped_length(s, p, h, L, inverse, z, u) <= vmax(rounding, near)));
+    const vd damped = load(s->damped + h) + truth(BOTH(over, INVERT(done)));
+    const vm lost = EITHER(EITHER(lambda > LAST_LAMBDA, damped > PATIENCE), chisqr != chisqr);
+    store(s->damped + h, damped);
     vd end = load(s->end + h);
     end = choose(BOTH(end == 0.0, done), SPLAT(FIT_CONVERGED), end);
     end = choose(BOTH(end == 0.0, lost), SPLAT(FIT_NO_PROGRESS), end);
     store(s->end + h, end);
     store(s->noise + h, truth(still));
 #pragma GCC unroll 8
-    for (int k = 0; k < p; k++) store(s->trial[k] + h, load(s->v[k] + h) + load(s->dx[k] + h));
+    for (int k = 0; k < p; k++) {
+        const vd trial = load(s->v[k] + h) + load(s->dx[k] + h);
+        store(s->trial[k] + h, s->low ? within(s, k, trial) : trial);
+    }
 }
 
 #define STEP_OF(p)                                                              \
@@ -141,7 +264,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w) {
         for (int h = 0; h < LANES; h += WIDTH) {                                \
             decide(w->state, p, h, L);                                          \
             solve(w->state, p, h, L, inverse, z, u);                            \
-            judge(w->state, p, h, w);                                           \
+            judge(w->state, p, h, w, L, inverse, z, u);                                           \
         }                                                                       \
     }
 STEP_OF(1) STEP_OF(2) STEP_OF(3) STEP_OF(4) STEP_OF(5) STEP_OF(6) STEP_OF(7) STEP_OF(8)
@@ -152,7 +275,7 @@ static void step_any(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) {
         decide(s, s->p, h, (vd *)s->L);
         solve(s, s->p, h, (vd *)s->L, inverse, z, u);
-        judge(s, s->p, h, w);
+        judge(s, s->p, h, w, (vd *)s->L, inverse, z, u);
     }
 }
 
@@ -163,73 +286,59 @@ static void step(worker *w) {
 
 /* ---- the covariances of LANES ended fits at once ---- */
 
-/* The columns of J brought to length 1, so that pivots say how far a column is from the others. */
-static void scale_waiting(waiting *d, int p, int h) {
+/* The columns of J brought to length 1, so that pivots say how far a column is from the others. One that is held at a bound has no part. */
+static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
+    const vd chisqr = load(d->chisqr + h), rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * load(d->square + h);
+    const vd fallen = GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h));
+    const vd unseen = vmax(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE * chisqr, rounding);
     vd most = SPLAT(0.0);  /* the greatest cosine between the residual and a column: 0 at a minimum, whatever the units */
+    vm silent = INVERT(TRUE_MASK);
     for (int i = 0; i < p; i++) {
-        vd H = load(d->H[ELEMENT(i, i)] + h), scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
+        const vd H = load(d->H[ELEMENT(i, i)] + h), g = load(d->g[i] + h), v = load(d->v[i] + h), size = vmax(vabs(v), vabs(load(d->start[i] + h)));
+        vd scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
+        vm gone = EITHER(INVERT(H > 0.0), BOTH(H * size * size <= unseen, H <= fallen * load(d->D[i] + h)));
+        if (s->low) {
+            const vm low = BOTH(v <= SPLAT(s->low[i]), g > 0.0), held = is_held(s, i, v, g);
+            store(d->held[i] + h, choose(held, choose(low, SPLAT(-1.0), SPLAT(1.0)), SPLAT(0.0)));
+            scale = choose(held, SPLAT(0.0), scale);
+            gone = BOTH(gone, INVERT(held));
+        }
+        silent = EITHER(silent, gone);
+        store(d->square_of[i] + h, H);
         store(d->scale[i] + h, scale);
-        store(d->g[i] + h, load(d->g[i] + h) * scale);
-        most = vmax(most, vabs(load(d->g[i] + h)));
+        store(d->g[i] + h, g * scale);
+        most = vmax(most, vabs(g * scale));
     }
-    vd chisqr = load(d->chisqr + h);
-    store(d->cosine + h, choose(chisqr > 0.0, most / vsqrt(chisqr), SPLAT(0.0)));
+    store(d->silent + h, truth(silent));
+    store(d->slope + h, choose(chisqr > 0.0, most / vsqrt(chisqr), SPLAT(0.0)));
     for (int i = 0; i < p; i++)
         for (int j = 0; j <= i; j++) {
             double *H = d->H[ELEMENT(i, j)] + h;
-            store(H, load(H) * load(d->scale[i] + h) * load(d->scale[j] + h));
+            const vd scale = load(d->scale[i] + h), scaled = load(H) * scale * load(d->scale[j] + h);
+            store(H, i == j ? choose(scale == 0.0, SPLAT(1.0), scaled) : scaled);
         }
-}
-
-/* From here on as the program's variables have it: values within bounds, and what scales their covariance. */
-static void outer_waiting(waiting *d, int p) {
-    row slope;
-    for (int k = 0; k < p; k++) {
-        if (!d->boxes[k].bounds) continue;
-        outer(d->boxes + k, d->v[k], d->v[k], slope);
-        for (int h = 0; h < LANES; h += WIDTH) store(d->scale[k] + h, load(d->scale[k] + h) * load(slope + h));
-    }
-}
-
-/* A variable that has come to rest on a bound, while the residual still has a slope by it: it is held there, has no error of its own, and
- * adds nothing to those of the others. */
-static void hold_waiting(waiting *d, int p) {
-    for (int l = 0; l < d->count; l++) {
-        outcome *end = d->ends + l;
-        if (end->status != FIT_CONVERGED || !(d->cosine[l] > PUSHED)) continue;
-        const double chisqr = d->chisqr[l], dof = end->count > p ? end->count - p : 1;
-        for (int k = 0; k < p; k++) {
-            const lane_box *b = d->boxes + k;
-            if (!b->bounds || !(fabs(d->g[k][l]) > PUSHED * sqrt(chisqr))) continue;
-            const double near = fabs(d->v[k][l] - b->near), far = fabs(d->v[k][l] - b->far);
-            const double least = fmin(near, far);  /* against the error and against the start's distance: an error may be huge */
-            if (!(least <= TOUCHING * fabs(d->scale[k][l]) * sqrt(chisqr / dof) && least <= 1e-6 * fabs(b->size[l]))) continue;
-            const int low = (near <= far) == (b->near < b->far), rising = (d->g[k][l] > 0) != falls(b, l, d->before[k][l]);
-            end->status = low == rising ? FIT_AT_BOUND : FIT_NO_PROGRESS;  /* chi-square falls inwards: stuck where the transform is level */
-            if (end->status == FIT_NO_PROGRESS) break;
-            d->v[k][l] = near <= far ? b->near : b->far;
-            for (int j = 0; j < p; j++) d->H[j < k ? ELEMENT(k, j) : ELEMENT(j, k)][l] = j == k;
-            d->scale[k][l] = 0;
-        }
-    }
 }
 
 /* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. */
 static void invert_waiting(waiting *d, int p, int h, int whole) {
-    vd pivot[MAX_FREE], inverse[MAX_FREE], least = SPLAT(1.0), worst = SPLAT(0.0);
+    vd pivot[MAX_FREE], inverse[MAX_FREE], z[MAX_FREE], least = SPLAT(1.0), worst = SPLAT(0.0), decrement = worst;
     vd *L = (vd *)d->L;
     for (int i = 0; i < p; i++) {
         vd u[MAX_FREE];
+        z[i] = load(d->g[i] + h);
         pivot[i] = load(d->H[ELEMENT(i, i)] + h);
         for (int j = 0; j < i; j++) {
             u[j] = load(d->H[ELEMENT(i, j)] + h);
             for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
             L[ELEMENT(i, j)] = u[j] * inverse[j];
             pivot[i] -= u[j] * L[ELEMENT(i, j)];
+            z[i] -= L[ELEMENT(i, j)] * z[j];
         }
         least = vmin(least, pivot[i]);
         inverse[i] = 1.0 / vmax(SPLAT(1e-30), pivot[i]);
+        decrement += z[i] * z[i] * inverse[i];
     }
+    store(d->decrement + h, decrement);
     for (int i = 0; i < p; i++)   /* L becomes M, in place, row by row: M[i][j] = -L[i][j] - sum over j < k < i of L[i][k] M[k][j] */
         for (int j = 0; j < i; j++) {
             vd t = L[ELEMENT(i, j)];
@@ -247,20 +356,51 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
     store(d->least + h, least);
 }
 
+/* What the table says of an end that is not plainly a minimum. */
+static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome *end) {
+    double x[MAX_FREE], start[MAX_FREE], norms[MAX_FREE], first[MAX_FREE], slopes[MAX_FREE];
+    signed char bounds[MAX_FREE];
+    const double residual = sqrt(d->chisqr[l]);
+    gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]), .scale = end->scale,
+                         .cosine = sqrt(d->decrement[l]) / residual, .x = x, .start = start, .norms = norms, .first_norms = first,
+                         .slopes = slopes, .bounds = s->low ? bounds : NULL};
+    for (int k = 0; k < s->p; k++) {
+        x[k] = d->v[k][l];
+        start[k] = d->start[k][l];
+        norms[k] = sqrt(d->square_of[k][l]);
+        first[k] = sqrt(d->D[k][l]);
+        bounds[k] = s->low ? (signed char)d->held[k][l] : 0;
+        slopes[k] = bounds[k] ? -bounds[k] : d->g[k][l] / residual;
+    }
+    e.rank = gslfit_sort_columns(&e, end->flags) - !(d->least[l] > DEPENDENT);
+    end->verdict = gslfit_judge(&e, end->flags);
+    end->status = status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
+}
+
 static void flush(worker *w) {
+    const lane_state *s = w->state;
     waiting *d = &w->state->done;
-    const int p = w->state->p;
-    for (int h = 0; h < LANES; h += WIDTH) scale_waiting(d, p, h);
-    if (d->boxes) outer_waiting(d, p);
-    if (d->boxes) hold_waiting(d, p);
+    const int p = s->p;
+    for (int h = 0; h < LANES; h += WIDTH) scale_waiting(s, d, p, h);
     for (int h = 0; h < LANES; h += WIDTH) invert_waiting(d, p, h, w->options->covariance);
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
-        for (int k = 0; k < p; k++) end->v[k] = d->v[k][l];
+        int held = 0;
+        for (int k = 0; k < p; k++) {
+            end->v[k] = d->v[k][l];
+            end->flags[k] = s->low && d->held[k][l] != 0 ? GSLFIT_HELD : 0;
+            held |= end->flags[k];
+        }
+        end->verdict = GSLFIT_MINIMUM;
         end->covariance = d->covariance[0] + l;
-        end->gradient = d->cosine[l];
+        end->gradient = d->slope[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
-        if (well_ended(end->status) && !(d->least[l] > 1e-14)) end->status = FIT_SINGULAR;
+        const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
+        const int low = d->decrement[l] <= fmax(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
+        const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
+        if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
+        if (well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
+        if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
         w->finish(w, end);
     }
     d->count = 0;
@@ -277,19 +417,22 @@ static void end_fit(worker *w, int l) {
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];
     end->count = s->count[l];
-    end->square = s->square[l];
+    const double square = s->square[l] > 0 ? s->square[l] : s->first[l];
+    end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
     if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
     for (int k = 0; k < s->p; k++) {
         const double v = s->v[k][l], dx = s->dx[k][l];
         d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
+        if (s->low) d->v[k][at] = fmin(s->high[k], fmax(s->low[k], d->v[k][at]));
+        d->start[k][at] = s->start[k][l];
         d->g[k][at] = s->g[k][l];
-        if (!s->boxes) continue;
-        d->before[k][at] = v;
-        copy_box(d->boxes + k, at, s->boxes + k, l);
+        d->D[k][at] = s->D[k][l];
     }
     d->chisqr[at] = s->chisqr[l];
+    d->first[at] = s->first[l];
+    d->square[at] = square;
     for (int k = 0; k < TRIANGLE(s->p); k++) d->H[k][at] = s->H[k][l];
     if (++d->count == LANES) flush(w);
 }
@@ -299,14 +442,15 @@ static int start_fit(worker *w, int l) {
     const next_fit fit = w->next(w, l);
     s->id[l] = fit.id;
     if (fit.id < 0) return 0;
-    for (int k = 0; k < s->p; k++) s->trial[k][l] = fit.start[k];
+    for (int k = 0; k < s->p; k++) s->trial[k][l] = s->start[k][l] = fit.start[k];
     s->count[l] = fit.count;
     s->square[l] = fit.square;
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->fresh[l] = 1;
     s->share[l] = s->rate[l] = 1;
-    for (int k = 0; k < s->p; k++) s->dx[k][l] = 0;
+    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
+    for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->nfev[l] = 0;
     s->end[l] = FIT_NOT_RUN;
     return 1;
@@ -321,7 +465,6 @@ static void follow(worker *w) {
     for (int l = 0; l < LANES; l++) {
         if (s->id[l] >= 0) continue;
         for (int k = 0; k < s->p; k++) s->trial[k][l] = s->trial[k][busy];
-        for (int k = 0; s->boxes && k < s->p; k++) copy_box(s->boxes + k, l, s->boxes + k, busy);
         for (int k = 0; k < w->program->ninput; k++) inputs[k * LANES + l] = inputs[k * LANES + busy];
     }
 }
@@ -336,7 +479,6 @@ static void fit_lanes(worker *w) {
     while (live) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
-        if (s->boxes) outer_trial(w);
         w->evaluate(w);
         step(w);
         for (int l = 0; l < w->lanes; l++) {

@@ -5,7 +5,7 @@
 /* The program's variables, and where there are bounds their slopes. */
 static void take(const curve *c, const gsl_vector *v, double *free, double *slopes) {
     for (size_t k = 0; k < v->size; k++) free[k] = v->data[k * v->stride];
-    if (c->boxes) c->outer(c->boxes, (int)v->size, free, slopes);
+    for (size_t k = 0; c->bounds && k < v->size; k++) free[k] = bound_external(c->bounds + k, free[k], slopes + k);
 }
 
 int curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
@@ -27,7 +27,7 @@ int curve_df(const gsl_vector *v, void *which, gsl_matrix *J) {
     workspace_evaluate(c->space, free, c->inputs, c->x, c->n, NULL, J->data, (long)J->tda, 1);
     for (long i = 0; c->weights && i < c->n; i++)
         for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= c->weights[i];
-    for (long i = 0; c->boxes && i < c->n; i++)
+    for (long i = 0; c->bounds && i < c->n; i++)
         for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= slopes[k];
     return GSL_SUCCESS;
 }

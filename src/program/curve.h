@@ -4,6 +4,7 @@
 
 #include <gsl/gsl_matrix.h>
 #include <gsl/gsl_vector.h>
+#include "parameters/bounds.h"
 #include "program.h"
 
 typedef struct {
@@ -11,8 +12,7 @@ typedef struct {
     const double *x[MAX_VARIABLES];  /* each n, contiguous */
     const double *y, *weights;       /* y NULL: 0; weights NULL: 1 */
     const double *inputs;
-    const struct lane_box *boxes;    /* NULL, or the bounds: v is then what the program's variables are functions of */
-    void (*outer)(const struct lane_box *boxes, int p, double *v, double *slopes);  /* turns v into them, and gives their slopes by v */
+    const fit_bound *bounds;         /* NULL, or transforms: v is then what the program's variables are functions of */
     long n;
 } curve;
 

@@ -37,8 +37,6 @@ typedef struct {
     const kernel (*kernels)[KINDS];
     void (*sum)(const block_columns *, long points, double *sums);
     void (*fit)(worker *);
-    void (*outer)(const lane_box *box, const double *v, double *value, double *slope);  /* of LANES fits */
-    void (*angles)(double *roots, int count);  /* twice their arc sines, in place; rows of LANES, aligned */
 } isa;
 
 extern const isa *const isas[];  /* the best first, NULL at the end: those that were compiled */

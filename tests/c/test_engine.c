@@ -274,52 +274,45 @@ static void test_weights_and_types(void) {
 }
 
 /* within bounds that are not reached a fit ends where it does without them: in the lanes, by GSL, and whatever the far bound */
-/* Every way out of the bounds, by the formulas of gslfit/parameters/bounds.py: near a bound to its last digits, and many turns away. */
+/* Every way out of the bounds, by the formulas of gslfit/bounds.py: near a bound to its last digits, and many turns away. And back. */
 static void test_transforms(void) {
-    static const int bounds[] = {2, 1, 2, 2};
     static const double at[] = {0, 1e-9, .3, 1.5707963267948966, 1.6, 3.14, 3.1415926, 3.5, 6, 40, 1e4, 1.9e5, 2.1e5, 1e12};
-    lane_box *boxes = boxes_new(4, bounds);
-    for (int k = 0; k < 4; k++) {
-        boxes[k].near = k == 2 ? 7 : -2;
-        boxes[k].far = k == 1 ? INFINITY : k == 2 ? -3 : 5;
-        for (int l = 0; l < LANES; l++) boxes[k].size[l] = k == 0 ? 7 : k == 2 ? -10 : .25;
-        for (int l = 0; l < LANES; l++) boxes[k].wide[l] = k == 3;
-        boxes[k].any_wide = k == 3;
-    }
-    for (int i = 0; i < 2 * LENGTH(at); i++) {
-        const double v = i % 2 ? -at[i / 2] : at[i / 2];
-        double x[4] = {v, v, v, v}, slopes[4];
-        boxes_outer(boxes, 4, x, slopes);
-        const long double s = sinl(v / 2), c = cosl(v / 2), root = sqrtl((long double)v * v + 1), span[] = {7, .25, -10, .25};
+    static const fit_bound bounds[] = {{BOUND_TWO, -2, 7, 5}, {BOUND_ONE, -2, .25, INFINITY}, {BOUND_TWO, 7, -10, -3}, {BOUND_WIDE, -2, .25, 5}};
+    for (int i = 0; i < 2 * LENGTH(at); i++)
         for (int k = 0; k < 4; k++) {
-            const long double away = span[k] * (k % 2 ? (long double)v * v / (root + 1) : s * s);
-            const long double slope = span[k] * (k % 2 ? v / root : s * c), left = span[k] * c * c;
+            const double v = i % 2 ? -at[i / 2] : at[i / 2], near_one = bounds[k].near, far = bounds[k].far;
+            const long double s = sinl(v / 2), c = cosl(v / 2), root = sqrtl((long double)v * v + 1), size = bounds[k].size;
+            const long double away = size * (k % 2 ? (long double)v * v / (root + 1) : s * s);
+            const long double slope = size * (k % 2 ? v / root : s * c), left = size * c * c;
+            double slope_found;
+            const double x = bound_external(bounds + k, v, &slope_found);
             if (k == 3 && away > 7) {
-                check(x[k] == 5, "held at the far bound", x[k], 5);
+                check(x == 5, "held at the far bound", x, 5);
                 continue;
             }
-            check(fabsl(x[k] - (boxes[k].near + away)) <= 1e-15 * fabsl(away) + 3e-16 * fabs(x[k]), "within its bounds", x[k], v);
-            check(k % 2 || (double)fabsl(x[k] - boxes[k].far) <= (double)fabsl(left) * (1 + 1e-15) + 1e-15, "near the far bound", x[k], v);
-            check(k % 2 || (x[k] >= fmin(boxes[k].near, boxes[k].far) && x[k] <= fmax(boxes[k].near, boxes[k].far)), "between", x[k], v);
-            check(fabsl(slopes[k] - slope) <= 2e-15 * fabsl(slope) + 1e-300, "its slope", slopes[k], (double)slope);
+            check(fabsl(x - (near_one + away)) <= 1e-15 * fabsl(away) + 3e-16 * fabs(x), "within its bounds", x, v);
+            check(k % 2 || (double)fabsl(x - far) <= (double)fabsl(left) * (1 + 1e-15) + 1e-15, "near the far bound", x, v);
+            check(k % 2 || (x >= fmin(near_one, far) && x <= fmax(near_one, far)), "between", x, v);
+            check(fabsl(slope_found - slope) <= 2e-15 * fabsl(slope) + 1e-300, "its slope", slope_found, (double)slope);
+            if (v >= 1e-3 && v < 3.14) near(bound_internal(bounds + k, x) / v, 1, 1e-9, "and back");
         }
-    }
-    free(boxes);
 }
 
 static void test_bounds(void) {
-    static const int bounds[] = {2, 1, 0, 2};
-    box boxes[] = {{.low = -9, .high = 9, .near = -9, .far = 9}, {.low = 0, .high = INFINITY, .near = 0, .far = INFINITY},
-                   {.low = -INFINITY, .high = INFINITY}, {.low = .01, .high = 1e9, .near = .01, .far = 1e9}};
+    static const double low[] = {-9, 0, -INFINITY, .01}, high[] = {9, INFINITY, INFINITY, 1e9};
+    box boxes[4];
     program p = checked(peak_program);
     peaks *plain = make_peaks(), *within = make_peaks();
     double redchi[FITS];
     rows_view starts[4];
-    const outside o = {.p = 4, .bounded = 1, .bounds = bounds, .boxes = boxes, .wide = 1e-6, .out = 1e3, .starts = starts,
+    const outside o = {.p = 4, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);
     batch_run(&a);
-    for (int k = 0; k < 4; k++) box_prepare(boxes + k, .01, 1e-9);
+    for (int k = 0; k < 4; k++) {
+        boxes[k] = (box){.low = low[k], .high = high[k]};
+        box_prepare(boxes + k, .01, 1e-9);
+    }
     for (int k = 0; k < 4; k++) starts[k] = doubles(within->start + k, FITS, 4);
     for (int method = METHOD_AUTO; method <= METHOD_TRUST; method++) {
         batch b = batch_of(&p, within, FITS, 2);

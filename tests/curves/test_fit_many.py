@@ -158,11 +158,13 @@ def test_exact_data():
     np.testing.assert_allclose(found["v"], true, rtol=1e-10)
 
 
-def test_no_effect_is_no_success():
-    """A peak of no height has no centre: singular, not converged."""
+def test_exact_without_effect():
+    """A level without a peak is fitted exactly, and the peak of no height has neither centre nor width."""
     x, _, start, _ = peaks(20)
     found = fit_many(program(PEAK), np.ones((20, 50)), (x,), None, start, None)
-    assert set(found["status"]) == {5}
+    assert set(found["status"]) == {9}
+    np.testing.assert_allclose(found["v"][:, :2], np.tile([1, 0], (20, 1)), atol=1e-14)
+    assert np.isnan(found["covariance"][:, 2:]).all() and np.isfinite(found["covariance"][:, :2]).all()
 
 
 def test_limit_of_evaluations():
