@@ -15,7 +15,8 @@ static int silent(const gslfit_evidence *e, int k) {
     const double size = size_of(e, k);
     if (!(e->norms[k] > 0)) return 1;
     if (!e->first_norms || size == 0 || !(e->norms[k] * size <= unseen(e))) return 0;
-    return e->norms[k] / fmax(e->residual, GSLFIT_ROUNDING * e->scale) <= GSLFIT_FALLEN * (e->first_norms[k] / e->first_residual);
+    const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
+    return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;
 }
 
 static int had_effect(const gslfit_evidence *e, int k) {

@@ -26,8 +26,8 @@
  * ROUNDING * scale / |r|, and that much is always allowed.
  *
  * A parameter is without effect (`silent`) where its column is zero, or where its whole size, max(|x|, |start|), changes the residual by less
- * than a share NEGLIGIBLE of it (or by rounding), and its column, relative to the residual, has fallen below FALLEN of the start's. The
- * second condition keeps apart a parameter whose value merely is 0: its column is as long as ever. A parameter that has been tiny all along
+ * than a share NEGLIGIBLE of it (or by rounding), and its column has fallen below FALLEN of the start's, relative to the residual, or below
+ * NEGLIGIBLE of it. The second condition keeps apart a parameter whose value merely is 0: its column is as long as ever. A parameter that has been tiny all along
  * (1e-20, where data of 1 are fitted) is not without effect: its slope says that there is a way down.
  *
  * Plain C, no state; other units and Cython call it without the GIL.

@@ -289,7 +289,7 @@ static void step(worker *w) {
 /* The columns of J brought to length 1, so that pivots say how far a column is from the others. One that is held at a bound has no part. */
 static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
     const vd chisqr = load(d->chisqr + h), rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * load(d->square + h);
-    const vd fallen = GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h));
+    const vd fallen = vmax(SPLAT(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE), GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h)));
     const vd unseen = vmax(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE * chisqr, rounding);
     vd most = SPLAT(0.0);  /* the greatest cosine between the residual and a column: 0 at a minimum, whatever the units */
     vm silent = INVERT(TRUE_MASK);
