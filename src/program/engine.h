@@ -10,7 +10,6 @@
 
 typedef struct bound bound;
 typedef struct worker worker;      /* of lanes/lanes.h, which is above this */
-typedef struct lane_box lane_box;
 typedef void (*kernel)(const bound *, long points);
 
 /* An instruction with its operands found: kernels for each kind of operands, bit k of the kind set where operand k is a scalar. */

@@ -315,16 +315,15 @@ def beyond(distance):
     return cases
 
 
-GIVEN_UP = "GSL's methods call a fit that ends at a bound one without progress"
-PUSHED = "fits that are pushed hard against a bound are given up, or called a success elsewhere"
+PUSHED = "lmder and trust by themselves give up some fits that are pushed hard against a bound, or end elsewhere"
 
 
 def at_bound_cases(methods):
     """Methods and distances, marked where a kind of them goes wrong today."""
     for method in methods:
         for distance in (.3, 3., 30.):
-            reason = GIVEN_UP if method in ("lmsder", "lmder", "trust") else PUSHED if distance > 10 else ""
-            yield pytest.param(method, distance, marks=pytest.mark.xfail(reason=reason) if reason else ())
+            marks = pytest.mark.xfail(reason=PUSHED) if method in ("lmder", "trust") and distance > 10 else ()
+            yield pytest.param(method, distance, marks=marks)
 
 
 @pytest.mark.parametrize(("method", "distance"), [*at_bound_cases(METHODS)])
@@ -356,7 +355,7 @@ def test_at_a_bound(method, distance):
         assert row.residual == pytest.approx(truth.residual, abs=1e-4*np.sqrt(truth.redchi))
 
 
-@pytest.mark.parametrize("distance", [.3, 3., pytest.param(30., marks=pytest.mark.xfail(reason=PUSHED))])
+@pytest.mark.parametrize("distance", [.3, 3., 30.])
 def test_single_fits_at_a_bound(distance):
     """The same by `fit` and `Model.fit`."""
     x, y, w, _, _ = data(rows=2)
@@ -417,16 +416,13 @@ def test_a_bad_row_takes_nothing_from_others():
         assert np.array_equal(mixed.to_dict()[name][good], array), name
 
 
-HAS_NUMBERS = "a row whose start is bad for the model carries numbers: of its lane, of its start, or what they make"
-OF_ITS_START = "by GSL's methods a row of bad data carries the values of its start, and its expressions theirs"
 
 
 def bad_rows():
     """Methods and kinds, marked where rows carry numbers today."""
     for method in METHODS:
         for kind in ("y", "x", "weights", "start", "start without a value"):
-            reason = OF_ITS_START if method in METHODS[2:] else HAS_NUMBERS if kind == "start without a value" else ""
-            yield pytest.param(method, kind, marks=pytest.mark.xfail(reason=reason) if reason else ())
+            yield pytest.param(method, kind)
 
 
 @pytest.mark.parametrize(("method", "kind"), [*bad_rows()])
@@ -484,7 +480,7 @@ def test_rows_refitted_by_gsl_add_their_evaluations():
     refitted = auto.status == FitStatus.CONVERGED_BY_GSL
     assert refitted.tolist() == [False, True]
     assert auto.nfev[0] == lanes.nfev[0]
-    assert auto.nfev[1] >= lanes.nfev[1] + gsl.nfev[1]
+    assert auto.nfev[1] > gsl.nfev[1] and auto.nfev[1] <= lanes.nfev[1] + gsl.nfev[1]
     assert auto.success.all()
 
 
