@@ -115,7 +115,7 @@ EXTENSIONS = [
     extension("solvers._nlinear", "solver/_nlinear.pyx", *SOLVER),
     extension("solvers._siman", "solver/_siman.pyx"),
     extension("parameters._values", "parameters/_values.pyx"),
-    extension("minimizer._descent", "descent/_descent.pyx"),
+    extension("minimizer._descent", "descent/_descent.pyx", "common/judgement.c"),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
     extension("formula._program", "program/_program.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c"),
     extension("curves._batch", "batch/_batch.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c", *SOLVER, "batch/strided_array.c",

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import GSLError, NonFiniteError
-from gslfit.minimizer._descent import Polish, length
+from gslfit.minimizer._descent import Polish, ScaledQR, length
+from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.solvers._multifit import METHODS, FdfSolver
@@ -38,6 +39,15 @@ MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the
 SHARE = 0.5             # of the evaluations left that one way down may use
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
+SETTLED = ("step", "zero")  # endings of a descent that needs no further look
+AFAR = 1e8              # times its start that a parameter gets to where it has run off
+VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
+CLOSER = 4              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
+ESCAPES = 3             # times that a descent goes on from a saddle
+PACE = 40               # steps of a solver, and one for each parameter, ...
+SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
+LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
+FORWARD_RANK, EXACT_RANK = 1e-6, 1e-10      # relative size of a column of R that counts as independent at the start
 
 
 class Problem(NamedTuple):
@@ -96,13 +106,15 @@ class Solution(NamedTuple):
         Those of them that it did determine at the start: the fit ran onto a flat.
     converged : bool
     reason : str
-        "step", "chisqr", "gradient", "no progress", "maxfev" or "aborted".
+        A key of `gslfit.minimizer.uncertainty.ENDINGS`.
     method : str
     factors : ndarray, shape (p, rank)
     norms : ndarray, shape (p,)
         ``(J^T J)^-1_ij = (factors factors^T)_ij / (norms_i norms_j)`` over what is determined.
     polished : bool
-        It ended with Gauss-Newton steps down to rounding.
+        It ended with steps down to rounding.
+    verdict : str
+        The judgement of the point, as `Polish.judge` gives it; "" where the residual could not be called any more.
     """
 
     x: np.ndarray
@@ -118,6 +130,7 @@ class Solution(NamedTuple):
     factors: np.ndarray
     norms: np.ndarray
     polished: bool = False
+    verdict: str = ""
 
     @property
     def norm(self) -> float:
@@ -127,67 +140,196 @@ class Solution(NamedTuple):
     @property
     def doubtful(self) -> bool:
         """Whether another method should be tried."""
-        return bool(self.dead) or not self.converged
+        return not self.converged or (bool(self.dead) and self.verdict != "exact")
 
 
 class Descent(Polish):
-    """One way down from one start by one method."""
+    """One way down from one start by one method.
 
-    def __init__(self, problem: Problem, method: str = "lmsder") -> None:
+    Parameters
+    ----------
+    problem : Problem
+    method : str
+        Of GSL's solvers.
+    direct : bool
+        Let the solver go all the way by itself before the first polish.
+    chief : Descent, optional
+        The one whose residual had shrunk to rounding where this one begins.
+    """
+
+    def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None) -> None:
         super().__init__(problem)
-        self.method = method
-        self._settled = False
+        self.method, self.direct, self.chief = method, direct, chief
+        self._solver: Any = None
+        self._failed: tuple[np.ndarray, str] = problem.x0, ""     # where the last solver failed, and why
+        self.accelerated = False        # it crept, and goes on with geodesic acceleration
+        self.vanishing = False          # the residual goes to zero, for ever
 
     # the way down
 
     def run(self) -> Solution:
-        """Descend; a limit or an abort on the way ends at the best point reached."""
+        """Descend; a limit or an abort on the way ends at the best point seen."""
         try:
-            reason, settled = self._run()
+            return self.finish(*self._run())
         except OutOfCalls:
-            return self.finish(False, "maxfev")
+            return self.stop("maxfev")
         except Aborted:
-            return self.finish(False, "aborted")
-        solution = self.finish(settled, "step" if settled and reason in ("no progress", "limit") else reason)
-        if settled or reason in ("no progress", "limit"):
-            return solution
-        flat = max(STATIONARY * solution.norm, self.rounding())
-        return solution._replace(polished=False, converged=bool(np.max(solution.cosines, initial=0.) * solution.norm <= flat))
+            return self.stop("aborted")
 
-    def _run(self) -> tuple[str, bool]:
+    def _run(self) -> tuple[bool, str]:
+        """Go down until the point reached is settled, or nothing helps; return whether it is, and why the last solver stopped."""
+        start = self.begin()
+        for _ in range(1 + ESCAPES):
+            reason = self._descend(start)
+            if reason == "no effect" or not self.finite:
+                return False, reason
+            settled, found = reason in SETTLED, reason
+            if not settled and self.rounding() < self.norm() <= self.rounding_of(self.first_size):
+                return self._look_closer(reason)
+            if not settled and found != "saddle":
+                found = newton(self)
+                settled = found == "minimum"
+            if settled:
+                found = self._look_around()
+                if found != "down":
+                    return found != "flat", "flat" if found == "flat" else "step" if reason not in SETTLED else reason
+            elif found != "saddle":
+                return False, reason
+            self._solver, start = None, self.problem.free.internal(self.x)
+        return False, reason
+
+    def _look_around(self) -> str:
+        """Where the point reached does not determine all parameters, look whether that is so at a minimum; see `look_around`."""
+        if self.norm() <= self.rounding_of(self.first_size) or self.decompose().rank == self.p - len(self.held):
+            return ""
+        far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)
+        full = (ScaledQR(self.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
+                or bool((far & (self.problem.x0 != 0))[self.qr.undetermined()].any()))
+        return look_around(self, full)
+
+    def _look_closer(self, reason: str) -> tuple[bool, str]:
+        """Descend again from where the residual has shrunk to rounding of what it was at the start, with the eyes of a fit begun here.
+
+        Data of 1e-30 fitted from 1 are found so, and starts from where a model explodes.  What shrinks so time after time is on its way to
+        zero, which it approaches for ever where the root is a double one.
+        """
+        for _ in range(CLOSER if self.chief is None else 0):
+            closer = Descent(self.problem._replace(x0=self.x, r0=self.r), self.method, direct=True, chief=self)
+            settled, why = closer._run()
+            self.go_to(closer.x, closer.r)
+            self.rank_tolerance = closer.rank_tolerance
+            if settled or not closer.rounding() < closer.norm() <= closer.rounding_of(closer.first_size):
+                return settled, why if settled else reason
+        self.vanishing = self.chief is None
+        return self.vanishing, "zero" if self.vanishing else reason
+
+    def _descend(self, start: np.ndarray) -> str:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
         problem = self.problem
-        solver = start_solver(self, self.begin())
+        if self.norm() <= VANISHED:
+            self.go_to(self.x, self.r)
+            return "zero"
+        if not self.norms.any():
+            return "no effect"
+        if not self._start(start):
+            return self._failed[1]
         reason = "limit"
-        for _ in range(FIRST_STEPS):
-            reason = step(solver)
-            if reason != "limit" or self.near():
-                break
-        if self._settle():
-            return "step", True
-        if reason == "limit":
-            reason = march(solver, LOOSE, LOOSE, LOOSE)
+        if not self.direct:
+            for _ in range(FIRST_STEPS):
+                reason = self._step()
+                if reason != "limit" or self.near():
+                    break
             if self._settle():
-                return reason, True
+                return self._how()
+            if reason == "limit":
+                self._march(LOOSE, LOOSE, LOOSE)
+                if self._settle():
+                    return self._how()
         for further in (1., FURTHER):
-            reason = march(solver, problem.xtol * further, problem.ftol * further, problem.gtol * further)
+            reason = self._march(problem.xtol * further, problem.ftol * further, problem.gtol * further)
             if self._settle():
-                return reason, True
+                return self._how()
+            if reason == "faint":
+                return reason
+            found = newton(self)
+            if found:
+                return "step" if found == "minimum" else found
         if not self.exact:
             self.centred_from_now = True
-            solver = start_solver(self, problem.free.internal(self.x))
-            reason = march(solver, problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
-            self._settle()
-        return reason, self._settled
+            self._solver = None
+            reason = self._march(problem.xtol * FURTHER, problem.ftol * FURTHER, problem.gtol * FURTHER)
+            if self._settle():
+                return self._how()
+        return reason
+
+    def _how(self) -> str:
+        return "zero" if self.norm() <= VANISHED else "step"
+
+    def _step(self) -> str:
+        """Let the solver make one step; where it made none, say as `_march` does why."""
+        try:
+            if not self._solver.iterate():
+                return "limit"
+        except (GSLError, NonFiniteError):
+            return self._fail("no progress")
+        return self._march(LOOSE, LOOSE, LOOSE, 1)
+
+    def _march(self, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> str:
+        """Let the solver go on until its stopping test holds, or chi-square hardly falls any more; return why it stopped.
+
+        A solver that failed is not asked to go on: another one starts from where the descent is, if that is elsewhere.
+        """
+        if self._solver is None:
+            if self._failed[1] and np.array_equal(self._failed[0], self.x):
+                return self._failed[1]
+            if not self._start(self.problem.free.internal(self.x)):
+                return self._failed[1]
+        pace = PACE + self.p
+        for done in range(0, max_iter, pace):
+            before = self.norm()
+            try:
+                outcome = self._solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=min(pace, max_iter - done))
+            except (GSLError, NonFiniteError):
+                return self._fail("no progress")
+            if outcome.ending in (Ending.NONFINITE, Ending.FAILED, Ending.EXACT):
+                return self._fail("zero" if outcome.ending == Ending.EXACT else "no progress")
+            if outcome.ending != Ending.MAX_ITER:
+                return REASONS.get(outcome.ending, "no progress")
+            if self.norm() <= self.rounding_of(self.first_size):
+                return "faint"
+            if done + pace < max_iter and not self.norm() < before * (LAZY if self.accelerated else SLOW):
+                if self.accelerated:
+                    return "slow"
+                self.accelerated = True
+                if not self._start(self.problem.free.internal(self.x)):
+                    return self._failed[1]
+        return "limit"
+
+    def _start(self, v: np.ndarray) -> bool:
+        """Set a new solver to start at v; return whether it can."""
+        try:
+            self._solver = start_solver(self, v)
+        except (GSLError, NonFiniteError):
+            if self.x is self.problem.x0 and self.chief is None:       # the caller's own start
+                raise
+            self._fail("no progress")
+        return self._solver is not None
+
+    def _fail(self, reason: str) -> str:
+        """Let go of a solver that can't go on."""
+        self._solver, self._failed = None, (self.x, reason)
+        return reason
 
     def _settle(self) -> bool:
         """Polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
         for _ in range(1 + self.p):
-            self._settled = self.polish()
-            if self._settled or not self._release():
+            if self.norm() <= VANISHED or (self.finite and self.polish()):
+                return True
+            if not self._release():
                 break
-            march(start_solver(self, self.problem.free.internal(self.x)), self.problem.xtol, self.problem.ftol, self.problem.gtol)
-        return self._settled
+            self._solver = None
+            self._march(self.problem.xtol, self.problem.ftol, self.problem.gtol)
+        return False
 
     def _release(self) -> bool:
         """Move parameters inside that lie on a bound against the gradient; return whether there were any."""
@@ -204,16 +346,47 @@ class Descent(Polish):
 
     # the end
 
-    def finish(self, converged: bool, reason: str) -> Solution:
-        """Judge the point reached: what is at a bound, what has no effect, how flat the gradient is."""
-        over = reason in ("maxfev", "aborted")          # the residual may not be called any more
-        if over:
-            self.leave_bounds()
+    def finish(self, settled: bool, reason: str) -> Solution:
+        """Judge the point reached: whether it is a minimum, what is at a bound, what has no effect, how flat the gradient is."""
         qr = self.decompose()
-        dead = set(qr.undetermined()) | (set() if over else self._flat())
-        lost = tuple(sorted(dead & self._lost())) if dead else ()
-        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, tuple(sorted(dead)), lost, converged, reason, self.method,
-                        qr.factors(), qr.norms, converged)
+        undetermined = qr.undetermined()
+        flat = self._flat()
+        verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == "no effect", runs_off=reason == "flat")
+        dead = tuple(sorted({*undetermined, *flat, *silent}))
+        if settled and verdict == "no minimum":          # Newton's steps settled it, or digits beyond what a cosine can tell
+            success = True
+        if not settled and reason in ("slow", "flat") and verdict != "exact":
+            success = False
+        if success and not settled:
+            reason = "zero" if verdict == "exact" else reason if reason not in ("no progress", "limit") else "precision"
+        if self.vanishing:
+            success, verdict, reason = True, "exact", "zero"
+        if flat:
+            lost = tuple(sorted({*lost, *(flat & self._lost())}))
+        if lost and verdict != "exact":
+            success, verdict = False, "silenced" if self.held else "lost"
+        return self._solution(success, reason, dead, lost, settled, verdict)
+
+    def stop(self, reason: str) -> Solution:
+        """Return the best point seen, where the residual may not be called any more."""
+        best = self.problem.fun.best
+        if best is not None and length(best[1]) < self.norm():
+            self.x, self.r = best
+        self.leave_bounds()
+        return self._solution(False, reason, tuple(self.decompose().undetermined()), (), False)
+
+    def _solution(self, converged: bool, reason: str, dead: tuple[int, ...], lost: tuple[int, ...], polished: bool,
+                  verdict: str = "") -> Solution:
+        qr = self.decompose()
+        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
+                        qr.norms, polished and converged, verdict)
+
+    def _scale(self) -> float:
+        """What the residual's rounding is measured by: the size of the model, here, or at the start where nothing but rounding is left."""
+        size, norm = self.size(), self.norm()
+        if self.rounding() < norm <= self.rounding_of(self.first_size) and not self.smooth():
+            return self.first_size
+        return min(size, self.first_size) if size > norm else self.first_size if norm == 0 else 0.
 
     def _lost(self) -> set[int]:
         """Parameters without effect on the residual here that had one at the start."""
@@ -243,28 +416,13 @@ class Descent(Polish):
 def start_solver(descent: Descent, v0: np.ndarray) -> Any:
     """Return a GSL solver of the descent's method, set to start at v0."""
     n, p = descent.problem.r0.size, v0.size
-    if descent.method in METHODS:
+    if descent.method in METHODS and not descent.accelerated:
         solver: Any = FdfSolver(descent.method, n, p)
     else:
         from gslfit.solvers._nlinear import NonlinearSolver
-        solver = NonlinearSolver(n, p, trs=descent.method)
+        solver = NonlinearSolver(n, p, trs="lmaccel" if descent.accelerated else descent.method)
     solver.set(descent, v0)
     return solver
-
-
-def step(solver: Any) -> str:
-    """Let a solver make one step; where it made none, say as `march` does why."""
-    try:
-        if not solver.iterate():
-            return "limit"
-    except (GSLError, NonFiniteError):  # what GSL could not do; a Jacobian that is not finite
-        return "no progress"
-    return march(solver, LOOSE, LOOSE, LOOSE, 1)
-
-
-def march(solver: Any, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> str:
-    """Iterate a solver until its stopping test holds; return which did, "limit" after max_iter steps, or "no progress"."""
-    return REASONS.get(solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=max_iter).ending, "no progress")
 
 
 def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[Solution]]:
@@ -286,8 +444,8 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     try:
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
             calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
-            tried.append(Descent(problem, way).run())
-            if not tried[-1].doubtful or calls.stopped is Aborted or calls.nfev >= allowed:
+            tried.append(Descent(problem, way, direct=bool(tried)).run())
+            if not tried[-1].doubtful or tried[-1].reason == "no effect" or calls.stopped is Aborted or calls.nfev >= allowed:
                 break
         best = best_of(tried)
         if best.reason == "maxfev" and calls.nfev < allowed:
@@ -295,6 +453,8 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             further = Descent(problem._replace(x0=best.x, r0=best.residual), best.method).run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
+        if best.verdict == "silenced" and len(tried) > 1:
+            best = best._replace(converged=True, verdict="at bound")
     finally:
         if calls.stopped is not Aborted:
             calls.limit = allowed

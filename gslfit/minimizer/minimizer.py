@@ -313,7 +313,7 @@ class Minimizer:
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
         self.params.conclude(values, began, Outcome(free, known))
         self._ended = values
-        success = solution.converged and not solution.lost
+        success = solution.converged
         self.result = FitResult(
             params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
             message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],

@@ -147,6 +147,7 @@ class Residual(Evaluation):
         if easy is not None:
             self.full = self.size = easy.size
             self.precision = EPS
+            self._remember(x, easy)
             self._report_first(easy)
             return easy
         r = flatten(out, self.name)
@@ -164,7 +165,9 @@ class Residual(Evaluation):
         largest = float(np.max(np.abs(r), initial=0., where=np.isfinite(r)))
         if largest and not TINY < largest < HUGE:
             self.scale = float(np.ldexp(1., -int(np.frexp(largest)[1])))
-        return r * self.scale
+        scaled = r * self.scale
+        self._remember(x, scaled)
+        return scaled
 
     def _check_finite(self, x: np.ndarray, r: np.ndarray) -> np.ndarray:
         """Leave out, let pass or complain about residuals that are not finite."""

@@ -14,9 +14,14 @@ ENDINGS = {
     "precision": "double precision allows no further decrease of chi-square",
     "maxfev": "the limit of evaluations of the residual was reached",
     "aborted": "the iteration callback stopped it",
+    "no effect": "no parameter has an effect on the residual at the start values; start elsewhere",
+    "flat": "the fit ran off: chi-square stays as it is however far parameters go on",
+    "slow": "chi-square falls too slowly, by less than one per cent in dozens of steps",
+    "saddle": "it is at a saddle, from where chi-square falls to either side",
+    "faint": "the residual has shrunk to the rounding of what it was, and no further step is sure",
     "no progress": "no step lowers chi-square any more, and the gradient is not zero",
 }
-IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "no progress": 7, "aborted": -1}
+IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "no progress": 7, "no effect": 7, "slow": 6, "flat": 7, "saddle": 7, "faint": 7, "aborted": -1}
 
 
 class Uncertainty(Errors):

@@ -13,6 +13,9 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.math cimport NAN, cbrt, fmin, isnan
 from libc.string cimport memcpy, memset
 
+from judgement cimport (
+    GSLFIT_AT_BOUND, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM,
+    GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -33,8 +36,12 @@ cdef double EXACT_DIGITS = 1e-13    # the same for the caller's own Jacobian
 cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, EXACT_ERROR = 1e-15        # relative errors of the Jacobians
 cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
 cdef double BENT = 3e-5             # the same in units of the length on which its columns change
-cdef double ROUNDING = 32           # units of rounding that a residual's length may be off by
+cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
 cdef int TURNS = 30                 # Jacobians that a polish may take
+
+cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost", GSLFIT_SILENCED: "silenced",
+                      GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient", GSLFIT_EXACT_FIT: "exact",
+                      GSLFIT_MINIMUM: "minimum"}
 
 
 def length(a):
@@ -125,4 +132,69 @@ cdef class Polish(Point):
 
     cpdef double rounding(self) except -1:
         """Return what of the residual's length may be rounding."""
-        return ROUNDING * self.differences.precision * self.size()
+        return self.rounding_of(self.size())
+
+    cpdef double rounding_of(self, double size) except -1:
+        """Return what of a residual's length may be rounding, where it is computed from numbers of a size."""
+        return GSLFIT_ROUNDING / EPS * self.differences.precision * size
+
+    def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False):
+        """Ask `src/judgement.h` whether the point is a minimum.
+
+        Parameters
+        ----------
+        scale : float
+            What the residual's rounding is measured by.
+        unmoved : bool
+            No step changed the model.
+        looked : bool
+            Silenced parameters were looked at again, and nothing lower was found.
+        runs_off : bool
+            Chi-square falls along the Jacobian's null space.
+
+        Returns
+        -------
+        verdict : str
+        success : bool
+        silent, lost : tuple of int
+            Parameters without effect, and those of them that had one at the start.
+        """
+        cdef gslfit_evidence e
+        cdef const double *r = numbers(self.r, self.n)
+        cdef const double *d = data_of(self.norms)
+        cdef cnp.ndarray slopes = self.gradient(), along
+        cdef double *slope = data_of(slopes)
+        cdef bytes flags = bytes(self.p), bounds = bytes(self.p)
+        cdef unsigned char *said = <unsigned char *><char *>flags
+        cdef signed char *on = <signed char *><char *>bounds
+        cdef ScaledQR counted = self.decompose()
+        cdef double total
+        cdef Py_ssize_t i, j
+        cdef int verdict
+        cdef bint left_out = False
+        for j in self.held:
+            on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
+        e.p, e.residual, e.first_residual = self.p, norm_of(r, self.n), length(self.problem.r0)
+        for j in range(self.p):
+            slope[j] = slope[j] / d[j] / e.residual if d[j] > 0 and e.residual > 0 else 0.
+        e.scale = scale * self.differences.precision / EPS
+        e.x, e.start = numbers(self.x, self.p), numbers(self.problem.x0, self.p)
+        e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
+        e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
+        gslfit_sort_columns(&e, said)
+        for j in range(self.p):
+            left_out = left_out or (said[j] & GSLFIT_SILENT and d[j] > 0)
+        if left_out:
+            counted = ScaledQR(self.J, self.rank_tolerance, [said[j] != 0 for j in range(self.p)])
+        # an error of J turns the span of columns that are nearly dependent by as much more, and the cosine can't be known better
+        e.tolerance = fmin(LOOSEST, 10 * (EXACT_ERROR if self.exact else CENTRED_ERROR) / counted.least()) if counted.rank else 0.
+        e.rank, e.cosine = counted.rank, 0
+        if e.residual > 0:
+            along = counted.change(counted.step(self.r))
+            e.cosine = norm_of(data_of(along), self.n) / e.residual
+        verdict = gslfit_judge(&e, said)
+        if gslfit_is_success(<gslfit_verdict>verdict) and verdict != GSLFIT_RANK_DEFICIENT and not self.held:
+            return VERDICTS[verdict], True, (), ()
+        silent = tuple([j for j in range(self.p) if said[j] & GSLFIT_SILENT])
+        return (VERDICTS[verdict], bool(gslfit_is_success(<gslfit_verdict>verdict)), silent,
+                tuple([j for j in silent if said[j] & GSLFIT_LOST]))

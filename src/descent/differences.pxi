@@ -13,6 +13,8 @@ cdef double EPS = 2.220446049250313e-16
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
+cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over a wider step and be believed
+cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
 cdef class Differences:
@@ -37,11 +39,22 @@ cdef class Differences:
         On what length of each parameter its column changes by itself, as the last centred differences saw it; NaN where unknown.
     bends : ndarray, shape (p,)
         ``r . d2r/dx_j^2`` as the last centred differences saw it.
+    first : float
+        The size of what the residual was computed from at the first Jacobian, 0 before.
+
+    Notes
+    -----
+    The size seen last says how large the residual's rounding is, unless chi-square goes to zero where parameters are zero: there the data
+    may be what is rounded, and only the first Jacobian knows how large they are. So a change of the residual that is lost in the rounding of
+    its first size is looked at again over a wider step, and believed only where both agree.
     """
 
     cdef readonly object fun, norms, lengths, bends
-    cdef readonly double precision, unit
+    cdef readonly double precision, unit, first
     cdef readonly object lower, upper
+    cdef object scales
+    cdef double *scale              # of each parameter at the first Jacobian
+    cdef double taken               # the step of the last forward difference
     cdef double *low
     cdef double *high
     cdef double *d
@@ -56,9 +69,11 @@ cdef class Differences:
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
         self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
+        self.scales = new_vector(self.p)
+        self.scale = data_of(self.scales)
         cdef Py_ssize_t j
         for j in range(self.p):
-            self.d[j], self.L[j], self.bend[j] = 0, NAN, 0
+            self.d[j], self.L[j], self.bend[j], self.scale[j] = 0, NAN, 0, 0
 
     def forward(self, x, r):
         """Return the Jacobian at x by forward differences, p evaluations.
@@ -81,7 +96,7 @@ cdef class Differences:
         columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
-        self._measure(data_of(columns))
+        self._measure(data_of(columns), at, value)
         return cnp.PyArray_Transpose(columns, NULL)
 
     def central(self, x, r):
@@ -99,9 +114,11 @@ cdef class Differences:
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
             bent = self._central_column(column, j, trial, at, value, step)
+            if self._widen_centred(column, j, trial, at, value, step):
+                continue
             if bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
-        self._measure(data_of(columns))
+        self._measure(data_of(columns), at, value)
         return cnp.PyArray_Transpose(columns, NULL)
 
     cdef const double *_values(self, object r) except NULL:
@@ -143,11 +160,57 @@ cdef class Differences:
         else:
             step = 2 * sqrt(e * size / self.d[j]) * sqrt(far)
         # what is below a parameter's own rounding, or beyond any local picture of it, is no step
-        return fmin(fmax(step, 8 * EPS * fabs(x[j])), 1e-2 * scale)
+        return fmin(fmax(step, 8 * EPS * fabs(x[j])), WIDEST * scale)
+
+    cdef double _wider(self, Py_ssize_t j, const double *x, double step, double change) noexcept:
+        """A wider step for a change that is lost in the rounding of what the residual was computed from at first; 0 where none is needed."""
+        cdef double seen = DULL * self.precision * self.first, widest
+        if not change < seen:
+            return 0
+        widest = fmin(WIDEST * fmax(self.scale[j], fabs(x[j])), 0.25 * (self.high[j] - self.low[j]))
+        step = fabs(step)
+        if not step < 0.5 * widest:
+            return 0
+        return fmin(widest, 10 * step * seen / change) if change > 0 else widest
 
     cdef int _forward_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step,
                              double size) except -1:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
+        cdef double change = self._ahead(column, j, trial, x, r, step, size), wider
+        cdef cnp.ndarray kept
+        wider = self._wider(j, x, self.taken, change)
+        if wider > 0:
+            kept = copied(column, self.n)
+            if not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or self._alike(data_of(kept), column):
+                memcpy(column, data_of(kept), self.n * sizeof(double))
+        return 0
+
+    cdef bint _alike(self, const double *faint, const double *wide) noexcept:
+        """Whether a faint column is what a wider step sees."""
+        cdef double square = 0, norm = norm_of(wide, self.n)
+        cdef Py_ssize_t i
+        if not 0 < norm < INFINITY:
+            return True
+        for i in range(self.n):
+            square += (faint[i] - wide[i]) / norm * ((faint[i] - wide[i]) / norm)
+        return square <= ALIKE * ALIKE
+
+    cdef int _widen_centred(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
+        """Take a centred column again over a wider step where rounding drowns it; return whether it was looked at."""
+        cdef double length = self.L[j], bend = self.bend[j], wider
+        cdef cnp.ndarray kept
+        wider = self._wider(j, x, step, 2 * step * norm_of(column, self.n))
+        if not wider > 0:
+            return 0
+        kept = copied(column, self.n)
+        self._central_column(column, j, trial, x, r, wider)
+        if self._alike(data_of(kept), column):
+            memcpy(column, data_of(kept), self.n * sizeof(double))
+            self.L[j], self.bend[j] = length, bend
+        return 1
+
+    cdef double _ahead(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step, double size) except -1:
+        """Fill a column with a forward difference and return the change of the residual over its step, which is left in `taken`."""
         cdef double *at = data_of(trial)
         cdef const double *value
         cdef double base = x[j], moved = 0, change = INFINITY, own = sqrt(self.precision) * size * self.unit
@@ -175,7 +238,8 @@ cdef class Differences:
                 break
         for i in range(self.n):
             column[i] = column[i] / moved if change < INFINITY else 0.
-        return 0
+        self.taken = moved
+        return change
 
     cdef double _central_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r,
                                 double step) except -1:
@@ -266,8 +330,14 @@ cdef class Differences:
             self.L[j], self.bend[j] = NAN, bend
         return 0
 
-    cdef int _measure(self, const double *columns) noexcept:
+    cdef int _measure(self, const double *columns, const double *x, const double *r) noexcept:
+        """Note the columns' lengths, and at the first Jacobian the size of all."""
+        cdef double norm
         cdef Py_ssize_t j
         for j in range(self.p):
             self.d[j] = norm_of(columns + j * self.n, self.n)
+        if self.first == 0:
+            self.first, norm = self._size(x, r), norm_of(r, self.n)
+            for j in range(self.p):
+                self.scale[j] = fabs(x[j]) if x[j] != 0 or not self.d[j] > 0 else norm / self.d[j]
         return 0

@@ -5,6 +5,7 @@
 cdef double WIDE_SHARE = transforms.WIDE
 cdef double TELLING = 1e-4      # relative distance from where a forward and a centred Jacobian together tell curvature
 cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
+cdef double SHIFT = 1e-2        # share of the residual's length by which it is changed to see whether it is more than rounding
 cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
 
 
@@ -78,11 +79,18 @@ cdef class Point:
     differences : Differences
     qr : ScaledQR
         The decomposition made last.
-    first_norms : ndarray, shape (p,), or None
-        Lengths of the first Jacobian's columns.
+    norms, first_norms : ndarray, shape (p,), or None
+        Lengths of the last and of the first Jacobian's columns.
+    rank_tolerance : float
+        A scaled column of R below this is linearly dependent.
+    first_J : ndarray, shape (n, p), or None
+        The first Jacobian.
+    first_size : float
+        The size of what the residual was computed from at the start, see `size`.
     """
 
-    cdef readonly object problem, first_norms, room
+    cdef readonly object problem, norms, first_norms, first_J, room
+    cdef readonly double first_size
     cdef readonly Differences differences
     cdef readonly ScaledQR qr
     cdef readonly Py_ssize_t n, p
@@ -90,6 +98,8 @@ cdef class Point:
     cdef public object x, r, J, second
     cdef public tuple held
     cdef public bint centred_from_now
+    cdef public double rank_tolerance       # a scaled column of R below this is linearly dependent
+    cdef double decomposed_with
     cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
     cdef cnp.ndarray touches
     cdef bint before_central
@@ -101,9 +111,11 @@ cdef class Point:
         self.x, self.r = problem.x0, problem.r0
         self.p, self.n = len(self.lower), len(self.r)
         self.exact = self.jac is not None
+        self.rank_tolerance = RANK_EXACT if self.exact else RANK_CENTRED
         self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
         self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
         self.held = ()
+        self.norms = zeros(1, self.p, False)[0]
         self.last_x, self.last_r = self.x, self.r
         self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
         cdef Py_ssize_t j
@@ -208,11 +220,12 @@ cdef class Point:
         cdef cnp.ndarray gradient = self.gradient()
         cdef cnp.ndarray lengths = self._lengths() if self.exact else self.differences.norms
         norms = data_of(lengths)
+        self.norms = copied(norms, self.p)
         self.finite = True
         for j in range(self.p):
             self.finite = self.finite and isfinite(norms[j])
         if self.before_x is None:
-            self.first_norms = copied(norms, self.p)
+            self.first_J, self.first_norms, self.first_size = self.J, self.norms, self._size(norms)
         else:
             self._learn(gradient, norms, central)
         self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
@@ -265,8 +278,9 @@ cdef class Point:
         """Return the decomposition of the columns that may move: not those that chi-square holds at a bound."""
         self.held = ()
         pushed = self._pushed() if self.bounded else None
-        if self.qr is None or self.J is not self.decomposed or pushed != self.left_out:
-            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, RANK_EXACT if self.exact else RANK_CENTRED, pushed), self.J, pushed
+        if self.qr is None or self.J is not self.decomposed or pushed != self.left_out or self.decomposed_with != self.rank_tolerance:
+            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, self.rank_tolerance, pushed), self.J, pushed
+            self.decomposed_with = self.rank_tolerance
         return self.qr
 
     cdef object _pushed(self):
@@ -327,13 +341,36 @@ cdef class Point:
                 data_of(change)[i] += data_of(self.J)[j * self.n + i] * data_of(step)[j]
         return norm_of(data_of(change), self.n)
 
-    cdef double size(self) except -1:
+    cpdef double size(self) except -1:
         """The size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""
+        return self._size(data_of(self.norms))
+
+    cdef double _size(self, const double *norms) except -1:
         cdef double out = norm_of(numbers(self.r, self.n), self.n)
         cdef Py_ssize_t j
         for j in range(self.p):
-            out = fmax(out, data_of(self.qr.norms)[j] * fabs(data_of(self.x)[j]))
+            if isfinite(norms[j]):
+                out = fmax(out, norms[j] * fabs(data_of(self.x)[j]))
         return out
+
+    def smooth(self):
+        """Return whether the residual follows its Jacobian over a way that changes it by `SHIFT` of its length, two evaluations.
+
+        Where it is nothing but rounding it does not.
+        """
+        cdef cnp.ndarray near = copied(numbers(self.x, self.p), self.p), far = copied(numbers(self.x, self.p), self.p)
+        cdef double reach = SHIFT * norm_of(numbers(self.r, self.n), self.n), step
+        cdef const double *d = data_of(self.qr.norms)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            step = reach / d[j] if d[j] > 0 else 0.
+            if data_of(self.x)[j] + 2 * step > data_of(self.upper)[j]:
+                step = -step
+            data_of(near)[j] += step
+            data_of(far)[j] += 2 * step
+        first = self.fun(near) - self.r
+        second = self.fun(far) - self.r - 2 * first
+        return bool(np.linalg.norm(second) < 0.3 * np.linalg.norm(first))
 
     def weak(self, double share):
         """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""

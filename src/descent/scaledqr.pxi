@@ -193,6 +193,20 @@ cdef class ScaledQR:
         self._solve(data_of(g), data_of(out), False)
         return out
 
+    cdef cnp.ndarray change(self, object s):
+        """J s, for an s that is zero in columns left out."""
+        cdef cnp.ndarray out = new_vector(self.n)
+        cdef double *sum = data_of(out)
+        cdef const double *step = data_of(s)
+        cdef Py_ssize_t i, j
+        for i in range(self.n):
+            sum[i] = 0
+        for j in range(self.p):
+            if step[j] != 0:
+                for i in range(self.n):
+                    sum[i] += self.columns[j * self.n + i] * step[j]
+        return out
+
     cdef void _gradient(self, const double *r, double *g) noexcept nogil:
         cdef Py_ssize_t j
         for j in range(self.p):
@@ -311,6 +325,10 @@ cdef class ScaledQR:
             for j in range(self.p):
                 moved[j] = at[j] - begin[j]
         return 0
+
+    cpdef double least(self):
+        """Return the size of R's last independent diagonal element: about the smallest singular value of the scaled Jacobian."""
+        return fabs(self.R[(self.rank - 1) * (self.rows + 1)]) if self.rank else 0.
 
     def factors(self):
         """Return ``W``, shape (p, rank), with ``(J^T J)^-1 = W W^T`` over the independent columns, in units of D^-1.

@@ -403,6 +403,8 @@ cdef class Evaluation:
     cdef public object _keep
     cdef public Py_ssize_t nfev, size, full
     cdef public double scale, precision, limit
+    cdef readonly object best       # (values, residuals) of the shortest residual seen, None before the first call
+    cdef double least               # its length
     cdef Values values
     cdef tuple arguments
 
@@ -411,7 +413,7 @@ cdef class Evaluation:
         self.values = free
         self.arguments = (free.params, *args)
         self.name = getattr(function, "__name__", type(function).__name__)
-        self.scale = 1.
+        self.scale, self.least = 1., INFINITY
 
     cdef object evaluate(self, object x):
         cdef cnp.ndarray own
@@ -442,13 +444,20 @@ cdef class Evaluation:
             r = self._flat(out)
         if self._keep is not None:
             r = r[self._keep]
-        if self.iter_cb is not None:
-            self._report(r)
         if self.scale != 1:
             data = <double *>cnp.PyArray_DATA(r)
             for i in range(self.size):
                 data[i] *= self.scale
+        self._remember(x, r)
+        if self.iter_cb is not None:
+            self._report(r if self.scale == 1 else r / self.scale)
         return r
+
+    cpdef _remember(self, x, r):
+        """Keep a residual, and where it was computed, if it is the shortest so far."""
+        cdef double size = norm_of(<double *>cnp.PyArray_DATA(r), cnp.PyArray_DIM(r, 0))
+        if size < self.least:
+            self.least, self.best = size, (cnp.PyArray_NewCopy(self.values.vector(x), cnp.NPY_CORDER), r)
 
     cdef double largest(self, object r):
         """The largest size of a contiguous vector's elements, NaN where one is not finite."""
