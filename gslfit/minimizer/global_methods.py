@@ -57,8 +57,9 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
             if converged or not length(best[1]) < before:
                 break
     except (OutOfCalls, Aborted) as stop:
-        reason = "aborted" if isinstance(stop, Aborted) else "maxfev"
-        descent.x, descent.r = best
+        return descent.stop("aborted" if isinstance(stop, Aborted) else "maxfev")
+    if reason == "maxfev":
+        return descent.stop(reason)
     return descent.finish(converged, reason)
 
 
@@ -119,6 +120,6 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
         siman(cost, problem.x0, reach, problem.lower, problem.upper, seed=seed, max_nfev=max(1, int(WALK * setup.limit)), **schedule)
     except (OutOfCalls, Aborted) as stop:
         descent = Descent(problem._replace(x0=best[1], r0=best[2]), "anneal")
-        return [descent.finish(False, "aborted" if isinstance(stop, Aborted) else "maxfev")]
+        return [descent.stop("aborted" if isinstance(stop, Aborted) else "maxfev")]
     solution, tried = minimise(setup.start_from(best[1], best[2]))
     return [solution, *(other for other in tried if other is not solution)]

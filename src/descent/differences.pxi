@@ -13,7 +13,7 @@ cdef double EPS = 2.220446049250313e-16
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
-cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over a wider step and be believed
+cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
@@ -45,8 +45,8 @@ cdef class Differences:
     Notes
     -----
     The size seen last says how large the residual's rounding is, unless chi-square goes to zero where parameters are zero: there the data
-    may be what is rounded, and only the first Jacobian knows how large they are. So a change of the residual that is lost in the rounding of
-    its first size is looked at again over a wider step, and believed only where both agree.
+    may be what is rounded, and only the first Jacobian knows how large they are. So a change of the residual that may be lost in the rounding of
+    its first size is looked at again over twice the step, believed where both agree, and else taken over a step that is wide enough.
     """
 
     cdef readonly object fun, norms, lengths, bends
@@ -180,17 +180,19 @@ cdef class Differences:
         cdef cnp.ndarray kept
         wider = self._wider(j, x, self.taken, change)
         if wider > 0:
-            kept = copied(column, self.n)
-            if not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or self._alike(data_of(kept), column):
+            kept, step = copied(column, self.n), self.taken
+            if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY or self._alike(data_of(kept), column)):
+                memcpy(column, data_of(kept), self.n * sizeof(double))
+            elif not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or norm_of(column, self.n) == 0:
                 memcpy(column, data_of(kept), self.n * sizeof(double))
         return 0
 
     cdef bint _alike(self, const double *faint, const double *wide) noexcept:
-        """Whether a faint column is what a wider step sees."""
+        """Whether a faint column is what twice the step sees: rounding is not."""
         cdef double square = 0, norm = norm_of(wide, self.n)
         cdef Py_ssize_t i
         if not 0 < norm < INFINITY:
-            return True
+            return False
         for i in range(self.n):
             square += (faint[i] - wide[i]) / norm * ((faint[i] - wide[i]) / norm)
         return square <= ALIKE * ALIKE
@@ -203,10 +205,14 @@ cdef class Differences:
         if not wider > 0:
             return 0
         kept = copied(column, self.n)
-        self._central_column(column, j, trial, x, r, wider)
+        self._central_column(column, j, trial, x, r, 2 * step)
         if self._alike(data_of(kept), column):
             memcpy(column, data_of(kept), self.n * sizeof(double))
             self.L[j], self.bend[j] = length, bend
+            return 1
+        self._central_column(column, j, trial, x, r, wider)
+        if norm_of(column, self.n) == 0:
+            memcpy(column, data_of(kept), self.n * sizeof(double))
         return 1
 
     cdef double _ahead(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step, double size) except -1:

@@ -1,0 +1,161 @@
+"""What counts as a minimum: known minima are reached and said to be, failures are said too, and nothing on the way is an internal error."""
+import numpy as np
+import pytest
+from more_garbow_hillstrom import CASES
+from scipy.optimize import least_squares
+
+from gslfit import Parameters, minimize
+
+CHISQR = 1e-6           # relative: half the digits that the paper gives
+ZERO = 1e-14            # of chi-square at the start
+FINITE = 1e5            # parameters beyond this, where the start is within 1e4, are on their way to infinity
+
+
+def parameters(values):
+    """Parameters x0, x1, ... with start values."""
+    params = Parameters()
+    for k, value in enumerate(values):
+        params.add(f"x{k}", float(value))
+    return params
+
+
+def fitted(residual, start, **options):
+    """The fitted Minimizer of a residual of an array, and the array it ended at."""
+    params = parameters(start)
+    with np.errstate(all="ignore"):
+        out = minimize(lambda p: residual(np.array([par.value for par in p.values()])), params, **options)
+    return out, np.array([par.value for par in params.values()])
+
+
+def reached(case, chisqr, first):
+    """Whether chi-square is that of one of the finite minima."""
+    return any(abs(chisqr - known) <= CHISQR * known + (ZERO * first if known == 0 else 0) for known in case.minima)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_known_minima_from_the_standard_start(case):
+    """All 41 from the standard start, without derivatives, and success said of each."""
+    with np.errstate(all="ignore"):
+        first = float(np.sum(case.residuals(case.start_at(1))**2))
+    out, _ = fitted(case.residuals, case.start_at(1))
+    assert reached(case, out.chisqr, first), (out.chisqr, case.minima)
+    assert out.success, out.message
+
+
+@pytest.mark.parametrize("factor", [10, 100])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_honesty_from_further_starts(case, factor):
+    """From 10 and 100 times the start: no error; a finite minimum that is reached is said to be; one at infinity is no success."""
+    with np.errstate(all="ignore"):
+        first = float(np.sum(case.residuals(case.start_at(factor))**2))
+    out, x = fitted(case.residuals, case.start_at(factor))
+    ran_off = np.abs(x).max() > FINITE * max(1, np.abs(case.start_at(factor)).max() / 1e4) or "has lost its effect" in out.message
+    if not ran_off and reached(case, out.chisqr, min(first, 1e10)):
+        assert out.success, out.message
+    if any(abs(out.chisqr - known) <= 1e-3 * known for known in case.infinite):
+        assert not out.success, out.message
+    if out.success and not reached(case, out.chisqr, first):
+        with np.errstate(all="ignore"):
+            further = least_squares(case.residuals, x, jac="3-point", x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15, max_nfev=200)
+        assert 2 * further.cost >= out.chisqr * (1 - 1e-6), out.message
+
+
+def test_the_list_is_whole():
+    """35 problems in 41 cases, each with a start of its size."""
+    assert len(CASES) == 41
+    assert len({case.name.rstrip("0123456789_") for case in CASES}) in (33, 34, 35)
+    for case in CASES:
+        assert case.residuals(case.start_at(1)).size >= len(case.start)
+
+
+X = np.linspace(0, 10, 40)
+ZEROS = {
+    "proportion": (lambda v: v[0] * X, [[0.]]),
+    "line": (lambda v: v[0] * X + v[1], [[2., 0.], [0., 0.], [0., -3.]]),
+    "decay": (lambda v: v[0] * np.exp(-X / v[1]) + v[2], [[3., 2., 0.], [0., 2., 0.]]),
+    "peak": (lambda v: v[0] * np.exp(-(X - 5 - v[1])**2 / (2 * v[2]**2)) + v[3], [[2., 0., 1., 0.]]),
+    "sine": (lambda v: v[0] * np.sin(v[1] * X + v[2]), [[3., 1., 0.]]),
+    "cubic": (lambda v: v[0] + v[1] * X + v[2] * X**2 + v[3] * X**3, [[0., 0., 1., 0.], [0., 0., 0., 0.]]),
+    "sinh": (lambda v: np.sinh(v[0]) + v[1] * X, [[0., 0.]]),
+    "exp - 1": (lambda v: np.exp(v[0] * X / 10) - 1, [[0.]]),
+    "double root": (lambda v: v[0]**2 * X, [[0.]]),
+    "quotient": (lambda v: v[0] * X / (1 + v[1] * X), [[0., 1.]]),
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_exact_data_with_zeros(name):
+    """Noise-free data, some or all parameters zero: no exception, the curve, success, and no more evaluations than the kind needs."""
+    curve, truths = ZEROS[name]
+    rng = np.random.default_rng(11)
+    for true in truths:
+        y = curve(np.array(true))
+        for _ in range(8):
+            start = np.array(true) + 0.3 * rng.standard_normal(len(true))
+            out, x = fitted(lambda v, y=y: curve(v) - y, start)
+            assert np.abs(curve(x) - y).max() <= 1e-7 * max(1, np.abs(y).max()), (true, start, out.message)
+            assert out.success, (true, start, out.message)
+            assert out.nfev < 500 * (len(true) + 1), (true, start)
+
+
+@pytest.mark.parametrize("n", [3, 6, 17])
+@pytest.mark.parametrize("slope", [0.1, 1., 3.])
+def test_exact_lines(n, slope):
+    """A line through its data, from starts where a step hits them exactly."""
+    x = np.arange(n) * 1.
+    for start in ((1, 1), (0, 1), (1, 0.5), (0.1, 0.9)):
+        out, found = fitted(lambda v: v[0] * x + v[1] - slope * x, start)
+        assert out.success and np.allclose(found, [slope, 0], atol=1e-12)
+
+
+def test_a_start_where_nothing_has_an_effect():
+    """A line of light started far from where it is: nothing moves, and that is no success."""
+    x = np.linspace(390, 396, 61)
+    y = 900 * np.exp(-(x - 393.4)**2 / (2 * 0.21**2)) + np.random.default_rng(7).normal(0, 12, 61)
+    out, found = fitted(lambda v: v[0] * np.exp(-(x - v[1])**2 / (2 * v[2]**2)) - y, [1, 1, 1])
+    assert not out.success and "no parameter has an effect" in out.message
+    assert found.tolist() == [1, 1, 1]
+
+
+def test_a_saddle_is_left():
+    """b*b*x from b = 0 next to a line: the slope by b is zero there, and chi-square falls to either side."""
+    y = 1 + 2 * X + np.random.default_rng(3).normal(0, 0.1, X.size)
+    out, found = fitted(lambda v: v[0] + v[1]**2 * X - y, [1, 0])
+    best = np.linalg.lstsq(np.column_stack([np.ones_like(X), X]), y, rcond=None)[0]
+    assert out.success and np.allclose([found[0], found[1]**2], best, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e12, 1e30, 1e-200, 1e200])
+def test_data_of_another_size_than_the_start(scale):
+    """Data of 1e-30 from an amplitude of 1, and others: a success is at the minimum, which SciPy finds in fitting units."""
+    x = np.linspace(0, 5, 40)
+    y = 2 * np.exp(-x / 1.5) + 0.3 + np.random.default_rng(0).normal(0, 0.01, 40)
+    best = least_squares(lambda v: v[0] * np.exp(-x / v[1]) + v[2] - y, [1, 1, 0], xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    start = [scale, 1, 0] if abs(np.log10(scale)) > 100 else [1, 1, 0]
+    out, found = fitted(lambda v: v[0] * np.exp(-x / v[1]) + v[2] - scale * y, start)
+    if out.success:
+        assert np.allclose(found / [scale, 1, scale], best.x, rtol=1e-6)
+    else:
+        assert start[0] != scale, out.message
+    if scale in (1e-30, 1e-200, 1e200, 1e-12):
+        assert out.success, out.message
+
+
+def test_the_best_point_seen_at_a_limit():
+    """A fit stopped by its limit, or by its callback, returns the best values that the residual was called with."""
+    y = 14 * np.sin(0.123 + X / 1.4) * np.exp(-X * 0.1) + np.random.default_rng(1).normal(scale=0.7, size=X.size)
+    for engine in ("leastsq", "lmder", "lbfgsb", "anneal"):
+        for limit in (5, 9, 17, 40):
+            seen = []
+
+            def residual(v, seen=seen):
+                r = v[0] * np.sin(v[1] + X / v[2]) * np.exp(-X * v[3]) - y
+                seen.append(r @ r)
+                return r
+            out, _ = fitted(residual, [13, 0, 2, 0.02], engine=engine, max_nfev=limit)
+            if "limit" in out.message:
+                assert out.chisqr <= min(seen) * (1 + 1e-12), (engine, limit)
+                assert not out.success and f"limit of {limit} evaluations" in out.message
+            assert len(seen) <= limit
+        stop = fitted(residual, [13, 0, 2, 0.02], engine=engine, iter_cb=lambda params, k, r: k >= 12)[0]
+        assert stop.aborted and stop.chisqr <= min(seen[-12:]) * (1 + 1e-12)
