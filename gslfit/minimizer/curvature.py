@@ -1,9 +1,9 @@
 """Minima that Gauss-Newton steps do not contract to, and ways down that a Jacobian does not show.
 
-With g = J^T r the second derivatives of chi-square/2 are H = J^T J + S, S = sum_i r_i d2r_i.  Gauss-Newton steps, which leave S out, multiply
-the distance from a minimum by the eigenvalues of -(J^T J)^-1 S: where a residual is left and S is large beside J^T J, or J is singular,
-they do not contract.  Then S is measured: from the caller's Jacobian by differences of J^T r, else by second differences of the residual,
-p (p + 1) evaluations.  A minimum is where H is positive definite and Newton's step negligible (Dennis and Schnabel, Numerical
+With g = J^T r the second derivatives of chi-square/2 are H = J^T J + S, S = sum_i r_i d2r_i.  Gauss-Newton steps, which leave S out,
+multiply the distance from a minimum by the eigenvalues of -(J^T J)^-1 S: where a residual is left and S is large beside J^T J, or J is
+singular, they do not contract.  Then S is measured: from the caller's Jacobian by differences of J^T r, else by second differences of the
+residual, p (p + 1) evaluations.  A minimum is where H is positive definite and Newton's step negligible (Dennis and Schnabel, Numerical
 Methods for Unconstrained Optimization, section 10.2); a direction in which H is negative is a way down from a saddle.
 
 All is done in scaled variables, each parameter times the length of its column, so that nothing depends on units.

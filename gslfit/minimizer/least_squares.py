@@ -37,6 +37,7 @@ FURTHER = 1e-6          # how much tighter the solver's tolerances become where 
 MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
 
 SHARE = 0.5             # of the evaluations left that one way down may use
+RESERVE = 0.1           # of the evaluations allowed, kept for going on from the best point
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 SETTLED = ("step", "zero")  # endings of a descent that needs no further look
@@ -115,6 +116,8 @@ class Solution(NamedTuple):
         It ended with steps down to rounding.
     verdict : str
         The judgement of the point, as `Polish.judge` gives it; "" where the residual could not be called any more.
+    size : float
+        The size of what the residual was computed from at the start.
     """
 
     x: np.ndarray
@@ -131,6 +134,7 @@ class Solution(NamedTuple):
     norms: np.ndarray
     polished: bool = False
     verdict: str = ""
+    size: float = 0.
 
     @property
     def norm(self) -> float:
@@ -163,6 +167,7 @@ class Descent(Polish):
         self._solver: Any = None
         self._failed: tuple[np.ndarray, str] = problem.x0, ""     # where the last solver failed, and why
         self.accelerated = False        # it crept, and goes on with geodesic acceleration
+        self.start_size: float | None = None        # the size at the caller's start, where this one begins elsewhere
         self.vanishing = False          # the residual goes to zero, for ever
 
     # the way down
@@ -360,7 +365,9 @@ class Descent(Polish):
         if success and not settled:
             reason = "zero" if verdict == "exact" else reason if reason not in ("no progress", "limit") else "precision"
         if self.vanishing:
-            success, verdict, reason = True, "exact", "zero"
+            success, reason = True, "zero"
+        if success and self.norm() <= self.rounding_of(self.first_size):
+            verdict = "exact"
         if flat:
             lost = tuple(sorted({*lost, *(flat & self._lost())}))
         if lost and verdict != "exact":
@@ -379,14 +386,14 @@ class Descent(Polish):
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict)
+                        qr.norms, polished and converged, verdict, self.start_size or self.first_size)
 
     def _scale(self) -> float:
         """What the residual's rounding is measured by: the size of the model, here, or at the start where nothing but rounding is left."""
         size, norm = self.size(), self.norm()
         if self.rounding() < norm <= self.rounding_of(self.first_size) and not self.smooth():
             return self.first_size
-        return min(size, self.first_size) if size > norm else self.first_size if norm == 0 else 0.
+        return min(size, self.start_size or self.first_size) if size > norm else self.first_size if norm == 0 else 0.
 
     def _lost(self) -> set[int]:
         """Parameters without effect on the residual here that had one at the start."""
@@ -443,14 +450,17 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     tried: list[Solution] = []
     try:
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
-            calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
+            calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             tried.append(Descent(problem, way, direct=bool(tried)).run())
-            if not tried[-1].doubtful or tried[-1].reason == "no effect" or calls.stopped is Aborted or calls.nfev >= allowed:
+            if (not tried[-1].doubtful or tried[-1].reason == "no effect" or calls.stopped is Aborted
+                    or calls.nfev >= allowed - RESERVE * allowed):
                 break
         best = best_of(tried)
-        if best.reason == "maxfev" and calls.nfev < allowed:
+        if best.reason in ("maxfev", "slow") and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
-            further = Descent(problem._replace(x0=best.x, r0=best.residual), best.method).run()
+            descent = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
+            descent.start_size = tried[0].size
+            further = descent.run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
         if best.verdict == "silenced" and len(tried) > 1:

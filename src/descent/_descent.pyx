@@ -15,7 +15,8 @@ from libc.string cimport memcpy, memset
 
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM,
-    GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_sort_columns, gslfit_verdict)
+    GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_evidence, gslfit_is_success, gslfit_judge,
+    gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -39,8 +40,8 @@ cdef double BENT = 3e-5             # the same in units of the length on which i
 cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
-cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost", GSLFIT_SILENCED: "silenced",
-                      GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient", GSLFIT_EXACT_FIT: "exact",
+cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
+                      GSLFIT_SILENCED: "silenced", GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient", GSLFIT_EXACT_FIT: "exact",
                       GSLFIT_MINIMUM: "minimum"}
 
 

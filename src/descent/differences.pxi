@@ -45,8 +45,9 @@ cdef class Differences:
     Notes
     -----
     The size seen last says how large the residual's rounding is, unless chi-square goes to zero where parameters are zero: there the data
-    may be what is rounded, and only the first Jacobian knows how large they are. So a change of the residual that may be lost in the rounding of
-    its first size is looked at again over twice the step, believed where both agree, and else taken over a step that is wide enough.
+    may be what is rounded, and only the first Jacobian knows how large they are. So a change of the residual that may be lost in the
+    rounding of its first size is looked at again over twice the step, believed where both agree, and else taken over a step that is wide
+    enough.
     """
 
     cdef readonly object fun, norms, lengths, bends
@@ -163,7 +164,7 @@ cdef class Differences:
         return fmin(fmax(step, 8 * EPS * fabs(x[j])), WIDEST * scale)
 
     cdef double _wider(self, Py_ssize_t j, const double *x, double step, double change) noexcept:
-        """A wider step for a change that is lost in the rounding of what the residual was computed from at first; 0 where none is needed."""
+        """A wider step for a change that is lost in the rounding of what the residual was computed from at first, 0 for any other."""
         cdef double seen = DULL * self.precision * self.first, widest
         if not change < seen:
             return 0
@@ -240,6 +241,8 @@ cdef class Differences:
                 step = own if 1e-3 * fabs(base) <= fabs(step) < own else 100 * step
             elif self.d[j] == 0 and base == 0 and change > 1e-3 * size and size > 0:
                 step *= sqrt(self.precision) * size / change
+            elif self.d[j] == 0 and fabs(step) > fabs(base) > 0 and change > 1e-3 * size:
+                step, own = 1e-2 * fabs(base), 0        # it is none: so far off the model is another one
             else:
                 break
         for i in range(self.n):
