@@ -96,9 +96,9 @@ class Jet:
         return value_of(self) >= value_of(other)
 
 
-def parameter(value, number: int, order: int) -> Jet:
-    """A parameter's Jet: its value, and the derivative 1 by itself, with an order of derivatives of 0, 1 or 2."""
-    return Jet(value, {number: np.ones_like(value)}, {} if order > 1 else None) if order else Jet(value)
+def parameter(value, number: int, order: int):
+    """A parameter's Jet: its value, and the derivative 1 by itself, with 1 or 2 orders of derivatives; the plain value for 0."""
+    return Jet(value, {number: np.ones_like(value)}, {} if order > 1 else None) if order else value
 
 
 def scaled(parts, factor):
@@ -167,6 +167,11 @@ def as_jet(a) -> Jet:
     return a if isinstance(a, Jet) else Jet(np.asarray(a, float))
 
 
+def plain(*args) -> bool:
+    """Whether no argument is a Jet: the values alone are wanted."""
+    return not any(isinstance(a, Jet) for a in args)
+
+
 def value_of(a):
     """The value of a Jet, number or array."""
     return a.value if isinstance(a, Jet) else a
@@ -232,7 +237,7 @@ def voigt(x, y):
     """Re w(x + iy)."""
     z = value_of(x) + 1j*value_of(y)
     w = special.wofz(z)
-    if not isinstance(x, Jet) and not isinstance(y, Jet):
+    if plain(x, y):
         return w.real
     first, second = derivatives_of_w(z, w)
     return joined(x, y, w.real, lambda: (first.real, -first.imag), lambda: (second.real, -second.imag, -second.real))
@@ -281,6 +286,8 @@ def hypot(a, b):
     """sqrt(a**2 + b**2)."""
     x, y = np.asarray(value_of(a), float), np.asarray(value_of(b), float)
     r = np.hypot(x, y)
+    if plain(a, b):
+        return r
     safe = np.where(r == 0, 1.0, r)
     c, s = x/safe, y/safe
     return joined(a, b, r, lambda: (c, s), lambda: (s*s/safe, -c*s/safe, c*c/safe))
@@ -289,6 +296,8 @@ def hypot(a, b):
 def atan2(a, b):
     """The angle of the point (b, a)."""
     y, x = np.asarray(value_of(a), float), np.asarray(value_of(b), float)
+    if plain(a, b):
+        return np.arctan2(y, x)
     q = x*x + y*y
     return joined(a, b, np.arctan2(y, x), lambda: (x/q, -y/q), lambda: (-2*x*y/q**2, (y*y - x*x)/q**2, 2*x*y/q**2))
 
@@ -296,6 +305,8 @@ def atan2(a, b):
 def where(condition, yes, no):
     """yes where a condition holds, else no; what is not chosen may be NaN."""
     c = np.asarray(value_of(condition)) != 0
+    if plain(yes, no):
+        return np.where(c, yes, no)
     yes, no = as_jet(yes), as_jet(no)
 
     def parts(one, other):
