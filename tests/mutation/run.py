@@ -5,11 +5,12 @@
 The tree (or a revision of it) is copied to a folder of its own with its own build, by ccache where there is one; the tests run against
 that build. A changed .c file compiles in seconds, a changed .py file needs no compiler.
 
-The faults of an area are planted all at once first: the tests of that place that still pass have nothing to say of any of them. The
-others then meet each fault alone, until one fails; a crash and a run beyond the time limit count as noticed. What survives there is
-planted all at once, and the whole quick suite is run: tests that fail then are run again with halves of the faults, and halves of these,
-down to single ones. So the suite, the dear part, runs once. Faults may hide each other: one that makes a test fail which another would
-make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors.
+The faults of areas with the same tests are planted all at once first: the tests of that place that still pass have nothing to say of
+any of them. The others then meet each fault alone, until one fails; a crash and a run beyond the time limit count as noticed. A server
+that has imported what is not under test forks for each run. --killers runs the tests that noticed something without a fault, to see that
+it was the fault. What survives is planted all at once, and the whole quick suite is run: tests that fail then are run again with halves
+of the faults, and halves of these, down to single ones. So the suite, the dear part, runs once. Faults may hide each other: one that
+makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors.
 
 Results are appended to a file, a line of JSON each, so that a run that was broken off goes on where it was; --report prints the score.
 Tests of style and packaging (UNRELATED) take no part: they read the text of the code, and a fault is not to be found by its looks.
@@ -17,6 +18,7 @@ Tests of style and packaging (UNRELATED) take no part: they read the text of the
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import os
@@ -27,6 +29,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,8 +39,32 @@ import tomllib
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples")
+UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples",
+             "test_old_paths", "test_leaks")
 CODE = (".py", ".pyx", ".pxi", ".pxd", ".c", ".h")
+SERVER = """
+import importlib, json, os, sys
+for name in ("numpy", "pytest", "scipy.optimize", "scipy.special", "scipy.stats", "lmfit", "sympy", "mpmath", "pandas", "hypothesis"):
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+for line in sys.stdin:
+    out, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        os.setsid()
+        file = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.argv[:] = ["pytest"]
+        code = sys.modules["pytest"].main(arguments)
+        sys.stdout.flush()
+        os._exit(code)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - .*)?$", re.M)
 
 
@@ -57,8 +84,9 @@ class Fault(NamedTuple):
 
 
 def hastened(name: str, content: bytes) -> bytes:
-    """Have less optimised, and two instruction sets of three compiled: a header of the engine then costs seconds, not a minute."""
-    for end, old, new in (("setup.py", b'"-O3"', b'"-O1"'), ("isa_base.c", b"&isa_v3, ", b""), ("isa_v3.c", b"ENGINE_X86", b"NO_ENGINE")):
+    """Have nothing optimised, and the engine for one instruction set of three: it then compiles in a second, not a minute."""
+    for end, old, new in (("setup.py", b'"-O3"', b'"-O0"'), ("isa_base.c", b"&isa_v4, &isa_v3, ", b""),
+                          ("isa_v3.c", b"ENGINE_X86", b"NO_ENGINE"), ("isa_v4.c", b"ENGINE_X86", b"NO_ENGINE")):
         if name.endswith(end):
             content = content.replace(old, new)
     return content
@@ -87,6 +115,7 @@ class Tree:
     def __init__(self, folder: Path, python: str):
         self.folder, self.python = folder, python
         self.planted: dict[Path, str] = {}
+        self.server: subprocess.Popen[str] | None = None
         self.env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "CCACHE_NOHASHDIR": "1"}
         if shutil.which("ccache"):
             self.env["CC"] = "ccache gcc"
@@ -148,22 +177,25 @@ class Tree:
 
     def test(self, arguments: Sequence[str], limit: float) -> tuple[str, list[str], float]:
         """Run pytest; return "passed", "failed", "crashed" or "too long", the tests that failed, and the seconds that it took."""
-        library = next(self.folder.glob("build/lib*"))
+        if self.server is None:
+            library = next(self.folder.glob("build/lib*"))
+            self.server = subprocess.Popen([self.python, "-c", SERVER], cwd=self.folder / "tests", text=True, stdin=subprocess.PIPE,
+                                           stdout=subprocess.PIPE, env={**self.env, "PYTHONPATH": str(library)})
+        assert self.server.stdin
+        assert self.server.stdout
         began = time.monotonic()
-        process = subprocess.Popen([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", *arguments],
-                                   cwd=self.folder / "tests", env={**self.env, "PYTHONPATH": str(library)}, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        try:
-            out, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return "too long", [], time.monotonic() - began
-        took = time.monotonic() - began
-        self.out = out
-        if process.returncode == 0:
-            return "passed", [], took
-        return "failed" if process.returncode == 1 else "crashed", FAILED.findall(out), took
+        out = self.folder / "pytest.out"
+        print(json.dumps([str(out), ["-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", *arguments]]), file=self.server.stdin, flush=True)
+        group = int(self.server.stdout.readline())
+        late = threading.Timer(limit, os.killpg, (group, signal.SIGKILL))
+        late.start()
+        code = int(self.server.stdout.readline())
+        took, in_time = time.monotonic() - began, late.is_alive()
+        late.cancel()
+        self.out = out.read_text(encoding="utf-8", errors="replace")
+        if not in_time:
+            return "too long", [], took
+        return {0: "passed", 1: "failed"}.get(code, "crashed"), FAILED.findall(self.out) if code else [], took
 
     def tests(self, names: Sequence[str]) -> list[str]:
         """The files of tests of these names, wherever they are."""
@@ -197,36 +229,71 @@ class Results:
         return self.known.get(fault.label, {}).get("result", "")
 
 
-def first_stage(tree: Tree, faults: Sequence[Fault], places: dict[str, list[str]], results: Results) -> None:
-    """Let the faults of each area meet the tests of their place."""
-    for area in dict.fromkeys(fault.area for fault in faults):
-        here = [fault for fault in faults if fault.area == area and not results.of(fault)]
+def first_stage(tree: Tree, faults: Sequence[Fault], places: dict[str, list[str]], old: set[str], results: Results) -> None:
+    """Let faults meet the tests of their place, those of areas that have the same tests together."""
+    for place in dict.fromkeys(tuple(places[fault.area]) for fault in faults):
+        here = [fault for fault in faults if tuple(places[fault.area]) == place and not results.of(fault)]
         for fault in [fault for fault in here if tree.find(fault) is None]:
             results.add(fault, "not found")
             here.remove(fault)
         if not here:
             continue
-        chosen = tree.tests(places[area])
-        tree.plant([])
-        how, failed, usual = tree.test(chosen, 3600)
-        if how != "passed":
-            raise SystemExit(f"the tests of {area} fail without a fault: {how} {failed}\n{tree.out[-2000:]}")
-        telling: list[str] = []
-        if tree.plant(here):            # what passes with all of them passes with each
-            telling = sorted(set(tree.test(chosen, 60 + 4 * usual)[1]))
-        print(f"# {area}: {usual:.0f} s, {len(telling) or 'any number'} of the tests may tell", flush=True)
+        began = time.monotonic()
+        tests = telling(tree, here, tree.tests(place))
+        took = time.monotonic() - began
+        print(f"# {', '.join(dict.fromkeys(fault.area for fault in here))}: {took:.0f} s, {len(tests)} tests may tell", flush=True)
+        earlier = [test for test in tests if named(test) in old] if old else []
+        later = [test for test in tests if test not in earlier]
         for fault in here:
-            alone(tree, fault, telling or chosen, 60 + 4 * usual, results)
+            alone(tree, fault, [earlier, later], 120 + 4 * took, results)
     tree.plant([])
 
 
-def alone(tree: Tree, fault: Fault, tests: Sequence[str], limit: float, results: Results) -> None:
-    """Plant one fault and run tests until one fails."""
-    if not tree.plant([fault]):
+def named(test: str) -> str:
+    """Return the name of a test's function."""
+    return test.split("::")[-1].split("[")[0]
+
+
+def telling(tree: Tree, faults: Sequence[Fault], tests: list[str]) -> list[str]:
+    """Return which tests fail with all of these faults: what passes with all of them passes with each."""
+    how, failed = "crashed", []
+    if tree.plant(faults):
+        how, failed, _ = tree.test(["-n", "2", *tests], 3600)
+    if how in ("passed", "failed"):
+        return list(dict.fromkeys(failed))
+    half = len(faults) // 2
+    if not half:
+        return tests
+    return list(dict.fromkeys(telling(tree, faults[:half], tests) + telling(tree, faults[half:], tests)))
+
+
+def alone(tree: Tree, fault: Fault, tests: Sequence[Sequence[str]], limit: float, results: Results) -> None:
+    """Plant one fault and run tests, one lot after the other, until one fails."""
+    if any(tests) and not tree.plant([fault]):
         results.add(fault, "no build", (tree.log.stderr.strip().splitlines() or [""])[-1][:200])
         return
-    how, failed, took = tree.test(["-x", *tests], limit)
-    results.add(fault, "passed" if how == "passed" else "killed", failed[0] if failed else how if how != "passed" else "", took)
+    seconds = 0.0
+    for lot in tests:
+        if lot:
+            how, failed, took = tree.test(["-x", *lot], limit)
+            seconds += took
+            if how != "passed":
+                results.add(fault, "killed", failed[0] if failed else f"{how} in {lot[0]}", seconds)
+                return
+    results.add(fault, "passed", "", seconds)
+
+
+def check_killers(tree: Tree, faults: Sequence[Fault], results: Results) -> None:
+    """Run each test that noticed a fault without any; what it noticed is open again if it fails."""
+    killers: dict[str, list[Fault]] = {}
+    for fault in faults:
+        if results.of(fault) == "killed" and "::" in results.known[fault.label]["by"]:
+            killers.setdefault(results.known[fault.label]["by"], []).append(fault)
+    tree.plant([])
+    _, failed, took = tree.test(sorted(killers), 3600) if killers else ("passed", [], 0.0)
+    print(f"# {len(killers)} tests that noticed a fault, without one: {took:.0f} s, {len(failed)} fail {failed or ''}", flush=True)
+    for fault in [fault for test in failed for fault in killers.get(test, [])]:
+        results.add(fault, "")
 
 
 def second_stage(tree: Tree, faults: Sequence[Fault], results: Results) -> None:
@@ -265,19 +332,24 @@ def guilty_of(tree: Tree, faults: Sequence[Fault], suspects: Sequence[str], resu
     return [fault for part in (faults[:half], faults[half:]) for fault in guilty_of(tree, part, suspects, results, False)]
 
 
-def report(faults: Sequence[Fault], results: Results, out: Path | None) -> None:
-    """Print the score by area, and the survivors."""
+def report(faults: Sequence[Fault], results: Results, out: Path | None, old: set[str]) -> None:
+    """Print the score by area, that of old tests too, and the survivors."""
     areas = dict.fromkeys(fault.area for fault in faults)
     total = {"killed": 0, "survived": 0, "passed": 0, "not found": 0, "no build": 0}
+    before = 0
     for area in areas:
         own = [results.of(fault) for fault in faults if fault.area == area and results.of(fault)]
         counts = {kind: own.count(kind) for kind in total}
         total = {kind: total[kind] + counts[kind] for kind in total}
+        by_old = sum(results.of(fault) == "killed" and named(results.known[fault.label]["by"]) in old
+                     for fault in faults if fault.area == area)
+        before += by_old
         if own:
-            print(f"{area:<16} {counts['killed']:>3} of {len(own):>3} killed" + "".join(
+            print(f"{area:<16} {counts['killed']:>3} of {len(own):>3} killed" + (f", {by_old} by old tests" if old else "") + "".join(
                 f", {counts[kind]} {kind}" for kind in ("passed", "not found", "no build") if counts[kind]))
     judged = total["killed"] + total["survived"] + total["passed"]
-    print(f"{'all':<16} {total['killed']:>3} of {judged:>3} killed, {100 * total['killed'] / max(judged, 1):.0f} %; "
+    print(f"{'all':<16} {total['killed']:>3} of {judged:>3} killed, {100 * total['killed'] / max(judged, 1):.0f} %"
+          + (f", {before} by old tests, {100 * before / max(judged, 1):.0f} %" if old else "") + "; "
           f"not found {total['not found']}, no build {total['no build']}")
     lines = [f"{fault.label}\n    {fault.old!r}\n    -> {fault.new!r}\n    {fault.seen}" for fault in faults
              if results.of(fault) in ("survived", "passed")]
@@ -296,13 +368,24 @@ def main() -> None:
     parser.add_argument("--python", default=str(ROOT / ".venv" / "bin" / "python"), help="with the project's dependencies")
     parser.add_argument("--areas", default="", help="names, separated by commas; all, if not given")
     parser.add_argument("--stage", type=int, choices=(1, 2), help="only the first or the second")
+    parser.add_argument("--most", type=int, default=1000, help="faults of an area, drawn by their names")
+    parser.add_argument("--killers", action="store_true", help="only run the tests that noticed faults, without faults")
     parser.add_argument("--check", action="store_true", help="only say which faults' texts are not found once")
     parser.add_argument("--report", action="store_true", help="only print what is known")
     parser.add_argument("--survivors", type=Path, help="write the survivors here")
+    parser.add_argument("--old", default="", help="a revision: its tests go first, and the report has their score too")
     given = parser.parse_args()
+    old: set[str] = set()
+    if given.old:
+        listed = subprocess.run(["git", "grep", "-hoE", r"def test_\w+", given.old, "--", "tests"], cwd=ROOT, capture_output=True,
+                                text=True, check=True).stdout
+        old = {line.removeprefix("def ") for line in listed.splitlines()}
     faults, places = read_faults(HERE / "faults.toml")
     wanted = [area for area in given.areas.split(",") if area]
     faults = [fault for fault in faults if not wanted or fault.area in wanted]
+    for area in {fault.area for fault in faults}:
+        drawn = sorted((fault for fault in faults if fault.area == area), key=lambda fault: hashlib.md5(fault.name.encode()).digest())
+        faults = [fault for fault in faults if fault not in drawn[given.most:]]
     results = Results(given.results)
     if not given.report:
         tree = Tree(given.folder, given.python)
@@ -312,11 +395,14 @@ def main() -> None:
             return
         if not tree.build():
             raise SystemExit(tree.log.stdout + tree.log.stderr)
+        if given.killers:
+            check_killers(tree, faults, results)
+            return
         if given.stage != 2:
-            first_stage(tree, faults, places, results)
+            first_stage(tree, faults, places, old, results)
         if given.stage != 1:
             second_stage(tree, faults, results)
-    report(faults, results, given.survivors)
+    report(faults, results, given.survivors, old)
 
 
 if __name__ == "__main__":
