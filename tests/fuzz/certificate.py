@@ -43,7 +43,7 @@ CHUNK = 24_000  # numbers of an array, so that it stays in the processor's cache
 class Rows(NamedTuple):
     """Rows to judge: `x` is a tuple of (n,), `y` and `weights` (rows, n), `low` and `high` (p,), `unit` (rows, 1) that of residuals.
 
-    `floor` (rows, 1) is the rounding of data that are zero: that of the model at the start.
+    `floor` (rows, 1) is the rounding of data that are zero: that of the model at the start. `start` is (rows, p).
     """
 
     text: Text
@@ -54,10 +54,12 @@ class Rows(NamedTuple):
     high: np.ndarray
     unit: np.ndarray
     floor: np.ndarray
+    start: np.ndarray
 
     def take(self, which) -> Rows:
         """Some of the rows."""
-        return self._replace(y=self.y[which], weights=self.weights[which], unit=self.unit[which], floor=self.floor[which])
+        fields = {name: getattr(self, name)[which] for name in ("y", "weights", "unit", "floor", "start")}
+        return self._replace(**fields)
 
 
 class Local(NamedTuple):
@@ -86,7 +88,7 @@ def rows_of(block: Block) -> Rows:
             begun = np.broadcast_to(np.abs(block.text.jet(block.x, block.start, 0).value*weights), block.y.shape).max(axis=1, keepdims=True)
         largest = np.abs(weights).max(axis=1, keepdims=True)
         unit = np.where(zero, np.where(np.isfinite(begun) & (begun > 1e-290*largest), begun, largest), unit)
-    return Rows(block.text, block.x, block.y, weights, block.low, block.high, unit, np.where(zero, EPS, 0.0))
+    return Rows(block.text, block.x, block.y, weights, block.low, block.high, unit, np.where(zero, EPS, 0.0), block.start)
 
 
 def residual(rows: Rows, v: np.ndarray) -> np.ndarray:
@@ -158,9 +160,10 @@ def _look(rows: Rows, v: np.ndarray, held: np.ndarray | None) -> Local:
     scaled = np.where((finite[:, None] & free)[:, None], scaled, 0.0)
     extra = np.zeros((count, p, p))
     extra[:, range(p), range(p)] = held | ~finite[:, None]
-    u, sigma, wt = np.linalg.svd(np.linalg.qr(np.concatenate((scaled, extra), axis=1), mode="r"))
+    _, sigma, wt = np.linalg.svd(np.linalg.qr(np.concatenate((scaled, extra), axis=1), mode="r"))
     bend = np.where((finite[:, None] & free)[:, :, None] & free[:, None], bend, 0.0)
-    raised = np.maximum(sigma, FLOOR*sigma[:, :1])
+    sigma = np.maximum(sigma, 1e-300)
+    raised = np.maximum(sigma, FLOOR*np.maximum(sigma[:, :1], 1.0))      # columns have the length 1, or none has an effect
     back = wt.transpose(0, 2, 1)/raised[:, None]
     with np.errstate(all="ignore"):
         h = back.transpose(0, 2, 1) @ bend @ back

@@ -1,7 +1,6 @@
 """What is fitted: random formulas, data, scales, weights, starts and bounds, a block of rows at a time, the same from the same seed."""
 from __future__ import annotations
 
-import random
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -89,7 +88,8 @@ def from_library(rng: np.random.Generator) -> Subject:
     x = grid(rng, low, high, n, len(entry.independent), positive)
     span = high - low
     base, size, places = np.empty(len(names)), np.empty(len(names)), np.zeros(len(names), bool)
-    hints = np.array([[entry.hints.get(name, {}).get(side, limit) for name in names] for side, limit in (("min", -np.inf), ("max", np.inf))])
+    sides = ("min", -np.inf), ("max", np.inf)
+    hints = np.array([[entry.hints.get(name, {}).get(side, limit) for name in names] for side, limit in sides])
     for k, name in enumerate(names):
         base[k], size[k], places[k] = draw_value(rng, name, entry, low, span, *hints[:, k])
     defaults = np.array([value if isinstance(value := entry.defaults[name], float) else 1.0 for name in names])
@@ -143,7 +143,8 @@ def from_grammar(rng: np.random.Generator) -> Subject:
     x = grid(rng, -2.0, 3.0, n, len(independent), False)
     base = rng.normal(.8, .8, p)
     free = np.full(p, np.inf)
-    return Subject(Text(text, independent, names), "grammar", x, base, np.maximum(np.abs(base), .3), np.zeros(p, bool), (-free, free), np.ones(p))
+    size = np.maximum(np.abs(base), .3)
+    return Subject(Text(text, independent, names), "grammar", x, base, size, np.zeros(p, bool), (-free, free), np.ones(p))
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
@@ -254,7 +255,8 @@ def limits(rng, subject: Subject, kind: str) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def starts(rng, subject: Subject, truth: np.ndarray, kinds: np.ndarray, linear: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+def starts(rng, subject: Subject, truth: np.ndarray, *, kinds: np.ndarray, linear: np.ndarray, low: np.ndarray,
+           high: np.ndarray) -> np.ndarray:
     """The rows' starts (rows, p), of their kinds, within the bounds."""
     rows, p = truth.shape
     noise, size, places = rng.normal(0, 1, (rows, p)), subject.size, subject.places
@@ -300,4 +302,5 @@ def draw(seed: int, number: int, most: int, entry: str) -> Block:
     if stretch is not None and rng.random() < .3:
         factor = 10**rng.uniform(-12, 12)
         x, units = tuple(array*factor for array in x), units*factor**stretch
-    return Block(subject.text, subject.label, x, y*scale, weights, inverted, start*units, low*units, high*units, kinds, begins, bounds, scale)
+    return Block(subject.text, subject.label, x, y*scale, weights, inverted, start*units, low*units, high*units, kinds, begins, bounds,
+                 scale)

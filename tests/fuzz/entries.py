@@ -74,7 +74,7 @@ def run_fit(block: Block, rows) -> Ends:
 
 
 def run_minimize(block: Block, rows) -> Ends:
-    """Fit rows one by one by `minimize`, with this folder's evaluation of the formula as the residual; every other block with its Jacobian."""
+    """Fit rows one by one by `minimize`: its residual is this folder's evaluation of the formula, with the Jacobian where n is even."""
     text, ends = block.text, blank(block)
     exact = len(block.x[0]) % 2 == 0
 

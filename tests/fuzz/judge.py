@@ -4,22 +4,28 @@ Three judges, the cheapest first: the certificate (`fuzz.certificate`), a descen
 `least_squares` from where the fit ended, in units of the parameters' errors and within the bounds: parameters held at a bound stay, and
 the push towards it is checked where SciPy ends. Where the judges disagree, or what chi-square falls by is near rounding, mpmath computes
 chi-square at both ends in 40 digits. Of a block's rows that fall clearly along a path without a barrier, a proof in itself, SciPy is shown
-the first `ASKED`. A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped".
+the first `ASKED`.
+
+A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped". Nor is a fall along parameters that had no effect at
+the start and have none at the end, while others have one: from such a plain there is no way to be found ("no effect"). Nor a valley whose
+floor falls by less than `STIFF` of what a move of its length would cost across it ("flat").
 """
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, jacobian, look
+from fuzz.certificate import STIFF, Local, Rows, at_rounding, certified, chi_square, jacobian, look
 from fuzz.descent import MOVE, descend, moved, room
 
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
 BETWEEN = np.linspace(0, 1, 12)[1:-1]
 CERTIFIED, DESCENDED, FLAT, JUMPED, ROUNDING, FAULT = "certified", "descended", "flat", "jumped", "rounding", "fault"
-UNJUDGED = "derivatives not finite"
+UNJUDGED, NO_EFFECT = "derivatives not finite", "no effect"
+NEGLIGIBLE = 1e-7   # of the residual: what a parameter changes it by, if it has no effect
 
 
 class Verdict(NamedTuple):
@@ -72,19 +78,42 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
         if not np.isfinite(first.chi[k]):
             fits = np.isfinite(chi_square(rows.take([k]), v[k:k + 1])[0])
             found.append(Verdict(UNJUDGED) if fits else Verdict(FAULT, "model not finite"))
-        elif down.certified[k] and fall[k] <= enough[k] and not (shift[k] > MOVE and fall[k] > 10*first.blur[k]):
+            continue
+        if down.certified[k] and fall[k] <= enough[k] and not (shift[k] > MOVE and fall[k] > 10*first.blur[k]):
             found.append(Verdict(DESCENDED))
+            continue
+        row, here = rows.take([k]), Local(*(field[k:k + 1] for field in first))
+        clear = fall[k] > 100*max(enough[k], 10*first.blur[k])
+        shown += clear
+        if clear and shown > ASKED:
+            count["descent alone"] += 1
+            verdict = Verdict(FAULT, kind_of(row, v[k], here, True), float(fall[k]/first.s2[k]), tuple(down.values[k].tolist()))
         else:
-            row, here = rows.take([k]), Local(*(field[k:k + 1] for field in first))
-            clear = fall[k] > 100*max(enough[k], 10*first.blur[k])
-            shown += clear
-            if clear and shown > ASKED:
-                count["descent alone"] += 1
-                found.append(Verdict(FAULT, kind_of(row, v[k], here, True), float(fall[k]/first.s2[k]), tuple(down.values[k].tolist())))
-            else:
-                count["scipy"] += 1
-                found.append(single(row, v[k], here, down.values[k], count))
+            count["scipy"] += 1
+            verdict = single(row, v[k], here, down.values[k], count)
+        idle = without_effect(row, v[k]) if verdict.outcome == FAULT else np.zeros(0, bool)
+        if idle.any() and not idle.all() and not falls_without(row, v[k], idle, count):
+            verdict = Verdict(NO_EFFECT)
+        found.append(verdict)
     return found
+
+
+def without_effect(row: Rows, v: np.ndarray) -> np.ndarray:
+    """Which parameters have no effect, neither at the start nor at the end."""
+    idle = np.ones(len(v), bool)
+    size = np.maximum(np.abs(v), np.abs(row.start[0]))
+    for place in (row.start[0], v):
+        r, slopes, _, _ = jacobian(row, place[None])
+        with np.errstate(all="ignore"):
+            idle &= np.linalg.norm(slopes[0], axis=0)*size <= NEGLIGIBLE*np.linalg.norm(r[0])
+    return idle
+
+
+def falls_without(row: Rows, v: np.ndarray, idle: np.ndarray, count) -> bool:
+    """Whether chi-square falls though some parameters are kept where they are."""
+    kept = row._replace(low=np.where(idle, v, row.low), high=np.where(idle, v, row.high))
+    first = look(kept, v[None], idle[None] | look(kept, v[None]).held)
+    return single(kept, v, first, descend(kept, v[None], first).values[0], count).outcome == FAULT
 
 
 def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count) -> Verdict:
@@ -98,7 +127,8 @@ def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count)
     if not clear and begun - chi[0] > min(enough, blur):
         best, clear = 0, True
     fall = begun - chi[best]
-    far = moved(first, v[None], ends[best][None])[0] > MOVE
+    move = moved(first, v[None], ends[best][None])[0]
+    far = move > MOVE and fall > STIFF*min(move, 1.0)**2*first.s2[0]
     if not (fall > enough or (far and fall > blur)):
         return Verdict(ROUNDING if at_rounding(first)[0] else FLAT)
     if not clear:
@@ -174,7 +204,7 @@ def descended_by_scipy(row: Rows, v: np.ndarray, first: Local, free: np.ndarray)
 
 def no_barrier(row: Rows, path: list[np.ndarray], most: float) -> bool:
     """Whether chi-square stays below a value all along a path."""
-    points = np.array([a + t*(b - a) for a, b in zip(path, path[1:], strict=False) for t in BETWEEN])
+    points = np.array([a + t*(b - a) for a, b in pairwise(path) for t in BETWEEN])
     if not len(points):
         return True
     many = row.take(np.zeros(len(points), int))

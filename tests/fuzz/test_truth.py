@@ -14,8 +14,8 @@ from fuzz.truth import fuzz
 from gslfit.models import ENTRIES
 
 # seed, successes, and how many of them are not at a minimum, as it was when this was written: to become 0
-QUICK = {"fit_batch": (7, 1500, 3), "fit": (3, 100, 0), "minimize": (4, 40, 0)}
-SLOW = {"fit_batch": (1, 20_000, 403)}
+QUICK = {"fit_batch": (7, 1500, 0), "fit": (3, 100, 0), "minimize": (4, 40, 0)}
+SLOW = {"fit_batch": (1, 20_000, 13)}
 
 
 @pytest.mark.parametrize("entry", QUICK)
@@ -89,7 +89,8 @@ def test_jets_against_mpmath(text):
     """Value and first derivatives of random formulas, by mpmath."""
     names = tuple(name for name in "abcd" if name in Counter(text.replace("tan", "").replace("cbrt", "")))
     point = {"x": .71, "y": .37, "a": .83, "b": 1.31, "c": -.47, "d": .59}
-    jet = Text(text, ("x", "y"), names).jet((np.array([point["x"]]), np.array([point["y"]])), np.array([[point[name] for name in names]]), 1)
+    x = tuple(np.array([point[name]]) for name in ("x", "y"))
+    jet = Text(text, ("x", "y"), names).jet(x, np.array([[point[name] for name in names]]), 1)
     value, slopes = exact(text, point, names)
     assert np.broadcast_to(jet.value, (1, 1))[0, 0] == pytest.approx(value, rel=1e-12, abs=1e-14)
     mine = [float(np.broadcast_to(jet.d.get(k, 0.0), (1, 1))[0, 0]) for k in range(len(names))]
@@ -106,7 +107,8 @@ def test_second_derivatives(cls):
         v = 1.1 + np.linspace(0, .5, len(names))[None]
         if "T" in names:
             v[0, names.index("T")] = 5e3
-        text, x = Text(entry.text(form), entry.independent, names), tuple(np.linspace(.31, 4.17, 7)*(k + 1) for k in range(len(entry.independent)))
+        text = Text(entry.text(form), entry.independent, names)
+        x = tuple(np.linspace(.31, 4.17, 7)*(k + 1) for k in range(len(entry.independent)))
         h = text.jet(x, v, 2).h
         for k in range(len(names)):
             step = 1e-5*v[0, k]*(np.arange(len(names)) == k)

@@ -9,11 +9,6 @@ named SEED:ROW.
 """
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")   # before NumPy: many small matrices, one thread
-
 import argparse
 import hashlib
 import sys
@@ -24,10 +19,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
-
-import numpy as np
 
 from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
@@ -96,7 +91,8 @@ def run_block(job: tuple) -> Found:
         good = chosen[ends.success[chosen]]
         verdicts = judge(rows.take(good), ends.values[good], judges)
         lap("judge")
-        faults = [told(entry, block, ends, number, k, verdict) for k, verdict in zip(good, verdicts, strict=True) if verdict.outcome == FAULT]
+        faults = [told(entry, block, ends, number, k, verdict) for k, verdict in zip(good, verdicts, strict=True)
+                  if verdict.outcome == FAULT]
         missed = []
         if failures:
             bad = chosen[~ends.success[chosen] & (ends.raised[chosen] == "")]
@@ -165,10 +161,11 @@ class Tally:
     def report(self, longest: int = 40) -> str:
         """The counts, and the first faults of each kind."""
         share = f"1 in {self.successes/len(self.faults):.0f}" if self.faults else "none"
-        lines = [f"{self.entry}, seed {self.seed}, {instruction_set()}: {self.blocks} blocks, {self.rows} rows, {self.successes} successes: "
-                 f"{len(self.faults)} not at a minimum ({share}), {len(self.missed)} minima called a failure",
-                 f"  outcomes {dict(self.outcomes)}, judged by {dict(self.judges)}, raised {dict(self.raised)}",
-                 f"  processor seconds {({name: round(spent, 1) for name, spent in self.times.items()})}, bits {self.hash.hexdigest()[:16]}"]
+        spent = {name: round(seconds, 1) for name, seconds in self.times.items()}
+        head = (f"{self.entry}, seed {self.seed}, {instruction_set()}: {self.blocks} blocks, {self.rows} rows, "
+                f"{self.successes} successes: {len(self.faults)} not at a minimum ({share}), {len(self.missed)} minima called a failure")
+        lines = [head, f"  outcomes {dict(self.outcomes)}, judged by {dict(self.judges)}, raised {dict(self.raised)}",
+                 f"  processor seconds {spent}, bits {self.hash.hexdigest()[:16]}"]
         for title, faults in (("not at a minimum", self.faults), ("minimum called a failure", self.missed)):
             for field in ("kind", "start", "data", "bounds", "status"):
                 counts = Counter(getattr(fault, field) for fault in faults).most_common(12)
@@ -233,8 +230,9 @@ def replay(entry: str, place: str) -> str:
     if np.isfinite(ends.values[k]).all():
         here = look(rows, ends.values[k][None])
         with np.errstate(all="ignore"):
-            lines += [f"  chi-square {here.chi[0]:.17g} (units), gradient {here.gradient[0]/np.sqrt(here.s2[0])} (of the reduced one's root), "
-                      f"eigenvalues of H {here.values[0]}, held {here.held[0]}"]
+            steep = here.gradient[0]/np.sqrt(here.s2[0])
+            lines += [f"  chi-square {here.chi[0]:.17g} (units), gradient {steep} (of the reduced one's root)",
+                      f"  eigenvalues of H {here.values[0]}, held {here.held[0]}"]
     verdict = judge(rows, ends.values[k][None], Counter())[0]
     return "\n".join([*lines, f"  {verdict}"])
 
