@@ -69,6 +69,7 @@ cdef extern from "solver/loop.h" nogil:
         double ftol
         double gtol
         size_t max_iter
+        int started
         int (*watch)(void *who) noexcept nogil
         void *who
         int ending

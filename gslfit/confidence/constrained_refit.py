@@ -43,6 +43,17 @@ class LowerMinimum(Exception):
         self.point = point
 
 
+def lengths(A: Array) -> Array:
+    """Return the lengths of a matrix's columns, whatever their size."""
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("ij,ij->j", A, A)
+    if ((squares > 1e-280) & (squares < 1e280)).all():
+        return np.sqrt(squares)
+    largest = np.max(np.abs(A), axis=0, initial=0.)
+    unit = np.where(largest > 0, largest, 1.)
+    return unit*np.sqrt(np.sum((A/unit)**2, axis=0))
+
+
 class Valley:
     """Chi-square round a minimum.
 
@@ -115,7 +126,7 @@ class Valley:
     @staticmethod
     def _solve(A: Array, b: Array, damping: float) -> tuple[Array, Array]:
         """Return the step that lowers ``|A s + b|``, damped on scaled columns, and the norms of the columns."""
-        norms = np.sqrt(np.einsum("ij,ij->j", A, A))
+        norms = lengths(A)
         norms[norms == 0] = 1.
         Q, R = np.linalg.qr(A/norms)
         U, S, Vt = np.linalg.svd(R)
@@ -243,8 +254,9 @@ class Valley:
     @staticmethod
     def _update(J: Array, missed: Array, step: Array, norms: Array, free: Array) -> Array:
         """Return the Jacobian that would have foreseen the last step: Broyden's, in units of the columns' own scales."""
-        along = np.where(free, step*norms**2, 0.)
-        return J + np.outer(missed, along/float(along @ step))
+        own = np.where(free, step*norms, 0.)
+        size = float(np.linalg.norm(own))
+        return J + np.outer(missed, own/size*(norms/size))
 
     # -- crossings -------------------------------------------------------------------------------------------------------------
 
@@ -263,7 +275,7 @@ class Valley:
         free = self._free(self.best, (k,))
         column = J[:, k]
         rest = column + J[:, free] @ self._solve(J[:, free], column, 0.)[0] if free.any() else column
-        size = float(np.linalg.norm(rest))
-        if size <= 1e-9*float(np.linalg.norm(column)) or size == 0:
+        size, whole = lengths(np.stack([rest, column], axis=1)).tolist()
+        if size <= 1e-9*whole or size == 0:
             return math.inf
         return math.sqrt(self.best.chi)/size

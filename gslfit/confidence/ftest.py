@@ -107,11 +107,13 @@ class Profiler:
 
     def chisqr(self, chi: float) -> float:
         """Return chi-square in the residual's own units."""
-        return chi/self.residual.scale**2
+        return chi/self.residual.scale/self.residual.scale
 
     def probability(self, chi: float, best: float, nfix: int = 1) -> float:
         """Return the probability of a chi-square with `nfix` parameters held."""
-        return float(self.prob_func(self.ndata, len(self.names) - nfix, self.chisqr(chi), self.chisqr(best), nfix=float(nfix)))
+        if self.prob_func is not f_compare:         # which is one of their ratio, and in the residual's own units they may be out of range
+            chi, best = self.chisqr(chi), self.chisqr(best)
+        return float(self.prob_func(self.ndata, len(self.names) - nfix, chi, best, nfix=float(nfix)))
 
     def level(self, probability: float, best: float, nfix: int = 1) -> float:
         """Return the chi-square that a probability stands for with `nfix` parameters held."""

@@ -93,6 +93,15 @@ class UserJacobian:
                 J += np.outer(partial[name], row)
         return J
 
+    def bad(self, J: np.ndarray) -> str:
+        """Say which element of a Jacobian is not finite, the first by rows; "" where all are."""
+        finite = np.isfinite(J)
+        if finite.all():
+            return ""
+        row, column = np.unravel_index(int(np.argmin(finite)), J.shape)
+        return (f"{self.name} is {J[row, column]} in row {row}, the derivative by {self.free.names[column]!r} "
+                f"({int((~finite).sum())} of {J.size} elements are not finite)")
+
     def check(self, x: np.ndarray, r: np.ndarray, differences: Differences) -> None:
         """Compare with centred differences at the start.
 
@@ -104,9 +113,9 @@ class UserJacobian:
             The Jacobian is not finite.
         """
         J = self(x)
-        if not np.isfinite(J).all():
-            bad = self.free.names[int(np.argmin(np.isfinite(J).all(axis=0)))]
-            raise NonFiniteError(f"{self.name} is not finite at the start values in the derivative by {bad!r}")
+        bad = self.bad(J)
+        if bad:
+            raise NonFiniteError(f"{bad} at the start values")
         if not self._agrees_along(x, r, J, differences):
             self._check_columns(x, r, J, differences)
 

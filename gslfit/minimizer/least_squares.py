@@ -234,7 +234,7 @@ class Descent(Polish):
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
             return "zero"
-        if not self.norms.any():
+        if self.norm() < np.inf and not self.norms.any():
             return "no effect"
         if not self._start(start):
             return self._failed[1]
@@ -371,7 +371,10 @@ class Descent(Polish):
         if flat:
             lost = tuple(sorted({*lost, *(flat & self._lost())}))
         if lost and verdict != "exact":
-            success, verdict = False, "silenced" if self.held else "lost"
+            verdict = "silenced" if self.held else "lost"
+            success, reason = False, verdict
+        if self.exact and not self.finite:
+            success, reason = False, "nonfinite"
         return self._solution(success, reason, dead, lost, settled, verdict)
 
     def stop(self, reason: str) -> Solution:
@@ -464,7 +467,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
         if best.verdict == "silenced" and len(tried) > 1:
-            best = best._replace(converged=True, verdict="at bound")
+            best = best._replace(converged=True, reason="step", verdict="at bound")
     finally:
         if calls.stopped is not Aborted:
             calls.limit = allowed

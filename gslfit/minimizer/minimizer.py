@@ -5,7 +5,7 @@ are the fit's results; each engine is a method that can be called again.
 """
 import contextlib
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeErro
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
-from gslfit.minimizer.least_squares import Problem, Solution, minimise
+from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.start_interior import stepped_inside
@@ -245,7 +245,9 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in global_methods.LBFGSB_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
-        return self._conclude("lbfgsb", setup, [global_methods.lbfgsb(setup, **own)])
+        with self._interruptible("lbfgsb", setup):
+            found = [global_methods.lbfgsb(setup, **own)]
+        return self._conclude("lbfgsb", setup, found)
 
     def anneal(self, **kws: Any) -> bool:
         """Look for the global minimum by simulated annealing, GSL's `gsl_siman`, then descend from the best point found.
@@ -269,7 +271,9 @@ class Minimizer:
         # a walk takes far more calls than a descent; its schedule ends it
         if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:
             setup.limit = setup.residual.limit = global_methods.ANNEAL_CALLS
-        return self._conclude("anneal", setup, global_methods.anneal(setup, **own))
+        with self._interruptible("anneal", setup):
+            found = global_methods.anneal(setup, **own)
+        return self._conclude("anneal", setup, found)
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
         """Run an engine by its name and return the Minimizer."""
@@ -296,17 +300,28 @@ class Minimizer:
 
     def _least_squares(self, engine: str, method: str, kws: Mapping[str, Any]) -> bool:
         setup = self.prepare_fit(**kws)
-        solution, tried = minimise(setup.problem, method)
+        with self._interruptible(engine, setup):
+            solution, tried = minimise(setup.problem, method)
         return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
+
+    @contextlib.contextmanager
+    def _interruptible(self, engine: str, setup: Setup) -> Iterator[None]:
+        """Leave the best point seen as the result where the user interrupts a fit; the KeyboardInterrupt goes on."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._conclude(engine, setup, [Descent(setup.problem, engine).stop("interrupted")])
+            raise
 
     def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
         """Turn the solution kept, the first of those found, into results."""
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
         free.put_external(solution.x)
-        said = doubts(solution, names, setup.problem) if options["calc_covar"] else []
+        told = options["calc_covar"] and solution.reason != "interrupted"       # by then there is no Jacobian
+        said = doubts(solution, names, setup.problem, options["scale_covar"]) if told else []
         known = None
-        if options["calc_covar"] and solution.residual.size > len(names):
+        if told and (solution.residual.size > len(names) or not options["scale_covar"]):
             known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
@@ -320,7 +335,7 @@ class Minimizer:
             lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
             covar=None if known is None else known.covar,
-            init_vals=[start[name] for name in names], aborted=solution.reason == "aborted", call_kws=dict(options))
+            init_vals=[start[name] for name in names], aborted=solution.reason in ("aborted", "interrupted"), call_kws=dict(options))
         return success
 
 

@@ -3,6 +3,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.least_squares import Problem, Solution
 
@@ -13,6 +15,10 @@ ENDINGS = {
     "zero": "the residual is zero",
     "precision": "double precision allows no further decrease of chi-square",
     "maxfev": "the limit of evaluations of the residual was reached",
+    "nonfinite": "the Jacobian that was given is not finite there",
+    "lost": "a parameter that had an effect on the residual at the start has none any more",
+    "silenced": "a parameter at its bound leaves others without effect",
+    "interrupted": "it was interrupted; these are the best values so far",
     "aborted": "the iteration callback stopped it",
     "no effect": "no parameter has an effect on the residual at the start values; start elsewhere",
     "flat": "the fit ran off: chi-square stays as it is however far parameters go on",
@@ -22,7 +28,7 @@ ENDINGS = {
     "no progress": "no step lowers chi-square any more, and the gradient is not zero",
 }
 IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "slow": 6, "no progress": 7, "no effect": 7, "flat": 7,
-       "saddle": 7, "faint": 7, "aborted": -1}
+       "saddle": 7, "faint": 7, "nonfinite": 7, "lost": 7, "silenced": 7, "aborted": -1, "interrupted": -1}
 
 
 class Uncertainty(Errors):
@@ -83,11 +89,14 @@ class Outcome:
         return found
 
 
-def doubts(solution: Solution, names: Sequence[str], problem: Problem) -> list[str]:
+def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_covar: bool = True) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
     said = []
-    if n <= p:
+    if solution.reason == "nonfinite":
+        row, column = np.argwhere(~np.isfinite(solution.jacobian))[0].tolist()
+        said.append(f"The Jacobian is {solution.jacobian[row, column]} in row {row}, the derivative by {names[column]}.")
+    if n <= p and scale_covar:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     for j in solution.held:
         which, bound = ("min", problem.lower[j]) if solution.x[j] <= problem.lower[j] else ("max", problem.upper[j])

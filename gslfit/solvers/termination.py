@@ -23,6 +23,8 @@ class Ending(IntEnum):
     NONFINITE = -4, "not converged: the Jacobian is not finite ({detail})"
     STOPPED = -5, "stopped by the callback"
     FAILED = -6, "failed: {detail}"
+    NO_EFFECT = -7, "not converged: no parameter has an effect on the residual where the fit is. Start elsewhere"
+    LOST_EFFECT = -8, "not converged: a parameter that had an effect on the residual at the start has lost it: the fit ran onto a flat"
 
     def __new__(cls, value: int, prose: str) -> "Ending":
         """Make a member from its number and its prose."""

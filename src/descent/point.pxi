@@ -370,7 +370,7 @@ cdef class Point:
             data_of(far)[j] += 2 * step
         first = self.fun(near) - self.r
         second = self.fun(far) - self.r - 2 * first
-        return bool(np.linalg.norm(second) < 0.3 * np.linalg.norm(first))
+        return bool(length(second) < 0.3 * length(first))
 
     def weak(self, double share):
         """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""

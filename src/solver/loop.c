@@ -9,6 +9,7 @@
 #define GSL_RANGE_CHECK_OFF     /* indices are in range by construction */
 #endif
 #include "loop.h"
+#include "common/judgement.h"
 
 #include <float.h>
 #include <gsl/gsl_blas.h>
@@ -28,13 +29,15 @@
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
 {
     memset(l, 0, sizeof *l);
-    l->column = calloc(5 * p, sizeof(double));
-    if (!l->column)
+    l->column = calloc(6 * p, sizeof(double));
+    l->flags = calloc(p, 1);
+    if (!l->column || !l->flags)
         return GSL_ENOMEM;
     l->slope = l->column + p;
     l->step = l->slope + p;
     l->x_before = l->step + p;
     l->x_start = l->x_before + p;
+    l->column_start = l->x_start + p;
     if (!dense)
         return (l->along = gsl_vector_alloc(n)) ? GSL_SUCCESS : GSL_ENOMEM;
     l->J = gsl_matrix_alloc(n, p);
@@ -45,6 +48,7 @@ int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
 void gslfit_loop_free(gslfit_loop *l)
 {
     free(l->column);
+    free(l->flags);
     gsl_matrix_free(l->J);
     gsl_matrix_free(l->A);
     gsl_vector_free(l->along);
@@ -52,9 +56,9 @@ void gslfit_loop_free(gslfit_loop *l)
 
 const char *gslfit_ending_name(int ending)
 {
-    static const char *const names[] = {"FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
+    static const char *const names[] = {"LOST_EFFECT", "NO_EFFECT", "FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
                                         "GRADIENT", "STEP", "CHISQUARE", "EXACT", "PRECISION"};
-    return names[ending - GSLFIT_FAILED];
+    return names[ending - GSLFIT_END_LOST_EFFECT];
 }
 
 /* Euclidean length without overflow or underflow on the way. */
@@ -152,7 +156,7 @@ static int project_normal(gslfit_loop *l)
     for (size_t i = 0; i < p; i++)
         for (size_t j = 0; j <= i; j++) {
             double scale = l->column[i] * l->column[j];
-            gsl_matrix_set(S, i, j, scale > 0.0 ? gsl_matrix_get(l->engine.JTJ, i, j) / scale : (i == j));
+            gsl_matrix_set(S, i, j, scale > 0.0 ? gsl_matrix_get(l->engine.JTJ, i, j) / scale : 0.0);
         }
     if ((status = gsl_eigen_symmv(S, eigen, V, work)))
         goto done;
@@ -350,17 +354,58 @@ static int advance(gslfit_loop *l)
     return ending;
 }
 
+/* Does J u vanish for a u without zeros, where J is known by its products alone? */
+static int seems_zero(gslfit_loop *l)
+{
+    gsl_vector u = gsl_vector_view_array(l->step, l->engine.x->size).vector;
+    for (size_t j = 0; j < u.size; j++)
+        l->step[j] = 1.0 / (double) (1 + j);
+    return l->engine.product(l->engine.solver, &u, l->along) == GSL_SUCCESS && length(l->along->data, l->along->size, l->along->stride) == 0.0;
+}
+
+/* What the one judgement (common/judgement.h) says of an end that the test above takes for a minimum: that, or why it is none. The caller's
+   tolerances are the caller's: how steep it may be there is not asked again. */
+static int judged(gslfit_loop *l, int ending)
+{
+    size_t p = l->engine.x->size;
+    if (ending <= 0 || ending == GSLFIT_EXACT)
+        return ending;
+    if (!knows_columns(l))
+        return l->gradient == 0.0 && seems_zero(l) ? GSLFIT_END_NO_EFFECT : ending;
+    gslfit_evidence e = {.p = (int) p, .residual = l->fnorm, .first_residual = l->fnorm_start, .tolerance = 1.0, .cosine = 0.0,
+                         .rank = (int) l->rank, .x = l->x_before, .start = l->x_start, .norms = l->column, .first_norms = l->column_start,
+                         .slopes = l->step};
+    for (size_t j = 0; j < p; j++) {
+        l->x_before[j] = gsl_vector_get(l->engine.x, j);
+        l->step[j] = l->column[j] > 0.0 ? l->slope[j] / l->column[j] : 0.0;
+        e.scale = fmax(e.scale, l->column[j] * fabs(l->x_before[j]));
+    }
+    if (e.scale == 0.0)
+        e.scale = l->fnorm_start;
+    switch (gslfit_judge(&e, l->flags)) {
+    case GSLFIT_NO_EFFECT: return GSLFIT_END_NO_EFFECT;
+    case GSLFIT_LOST_EFFECT: return GSLFIT_END_LOST_EFFECT;
+    default: return ending;
+    }
+}
+
 /* Run a solver that has been set to its start until it converges or can't. */
 void gslfit_run(gslfit_loop *l)
 {
     l->niter = l->rank = 0;
     l->code = 0;
-    for (size_t j = 0; j < l->engine.x->size; j++)
-        l->x_start[j] = gsl_vector_get(l->engine.x, j);
     int status = look(l);
+    if (!l->started) {
+        for (size_t j = 0; j < l->engine.x->size; j++)
+            l->x_start[j] = gsl_vector_get(l->engine.x, j);
+        memcpy(l->column_start, l->column, l->engine.x->size * sizeof(double));
+        l->fnorm_start = l->fnorm;
+        l->started = 1;
+    }
     l->ending = status ? ending_of(l, status) : converged(l, -1.0);
     while (l->ending == GSLFIT_RUNNING)
         l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
     if (!l->guard->stop)
         project(l);                                          /* for the rank and the cosine in the outcome */
+    l->ending = judged(l, l->ending);
 }

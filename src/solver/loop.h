@@ -17,7 +17,9 @@ enum {
     GSLFIT_NO_PROGRESS = -3,    /* no step lowers chi-square, and this is no minimum */
     GSLFIT_NONFINITE = -4,      /* the Jacobian is not finite */
     GSLFIT_STOPPED = -5,        /* the watcher asked for it */
-    GSLFIT_FAILED = -6          /* GSL, or the caller's function, returned a status of failure */
+    GSLFIT_FAILED = -6,         /* GSL, or the caller's function, returned a status of failure */
+    GSLFIT_END_NO_EFFECT = -7,      /* no parameter has an effect on the residual */
+    GSLFIT_END_LOST_EFFECT = -8     /* a parameter that had an effect at the start has none any more, and a residual is left */
 };
 
 /* A solver as the loop sees it: one for each of GSL's families. The vectors are GSL's own. */
@@ -36,6 +38,7 @@ typedef struct {
     gslfit_guard *guard;
     double xtol, ftol, gtol;
     size_t max_iter;
+    int started;                    /* 0 until the first run after a set: what is seen then is the start */
     int (*watch)(void *who);        /* called after each step; not 0 stops the fit */
     void *who;
     /* what comes out */
@@ -46,7 +49,9 @@ typedef struct {
     double cosine;                  /* |projection of f on J's columns| / |f|; -1 until it was looked at */
     /* workspace */
     gsl_matrix *J, *A;
-    double *column, *slope, *step, *x_before, *x_start;
+    double *column, *slope, *step, *x_before, *x_start, *column_start;
+    double fnorm_start;
+    unsigned char *flags;
     gsl_vector *along;
 } gslfit_loop;
 

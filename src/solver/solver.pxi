@@ -184,7 +184,7 @@ cdef class _Solver:
         if status:
             memcpy(self.loop.engine.x.data, x.data, self.p * sizeof(double))
             self._blame(status, "set")
-        self.loop.niter = 0
+        self.loop.niter = self.loop.started = 0
         self.state = 1
 
     def iterate(self):

@@ -4,7 +4,11 @@ import pytest
 from more_garbow_hillstrom import CASES
 from scipy.optimize import least_squares
 
-from gslfit import Parameters, minimize
+from gslfit import Minimizer, Parameters, conf_interval, minimize
+from gslfit.compat import lmfit
+from gslfit.errors import NonFiniteError
+from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
+from gslfit.solvers.termination import Ending
 
 CHISQR = 1e-6           # relative: half the digits that the paper gives
 ZERO = 1e-14            # of chi-square at the start
@@ -159,3 +163,100 @@ def test_the_best_point_seen_at_a_limit():
             assert len(seen) <= limit
         stop = fitted(residual, [13, 0, 2, 0.02], engine=engine, iter_cb=lambda params, k, r: k >= 12)[0]
         assert stop.aborted and stop.chisqr <= min(seen[-12:]) * (1 + 1e-12)
+
+
+def test_an_interrupt_leaves_the_best_point_seen():
+    """KeyboardInterrupt reaches the caller, and the Minimizer has the best values that the residual was called with."""
+    y = 2 * np.exp(-X / 1.5)
+    for engine in ("leastsq", "lbfgsb", "anneal"):
+        seen = []
+
+        def residual(params, seen=seen):
+            if len(seen) == 12:
+                raise KeyboardInterrupt
+            r = params["a"].value * np.exp(-X / params["t"].value) - y
+            seen.append(r @ r)
+            return r
+        params = Parameters()
+        params.add_many(("a", 1), ("t", 1))
+        fitter = Minimizer(residual, params)
+        with pytest.raises(KeyboardInterrupt):
+            fitter.minimize(engine)
+        assert fitter.chisqr == min(seen) and fitter.aborted and not fitter.success and "interrupted" in fitter.message
+        assert np.sum((params["a"].value * np.exp(-X / params["t"].value) - y)**2) == pytest.approx(min(seen))
+
+
+def test_a_jacobian_that_is_not_finite():
+    """It is said with its row and its column: at the start by an error, on the way by the message of a fit that is no success."""
+    y = 2 * np.exp(-X / 1.5) + np.random.default_rng(0).normal(0, 0.01, X.size)
+
+    def slopes(params):
+        a, t = params["a"].value, params["t"].value
+        J = np.stack([np.exp(-X / t), a * X / t**2 * np.exp(-X / t)], axis=1)
+        J[7, 1] = np.nan if t > 1.2 else J[7, 1]
+        return J
+
+    def residual(params):
+        return params["a"].value * np.exp(-X / params["t"].value) - y
+    params = Parameters()
+    params.add_many(("a", 1), ("t", 1.))
+    out = minimize(residual, params, Dfun=slopes)
+    assert not out.success and "nan in row 7, the derivative by t" in out.message
+    params["t"].value = 1.3
+    with pytest.raises(NonFiniteError, match="slopes is nan in row 7, the derivative by 't'"):
+        minimize(residual, params, Dfun=slopes)
+
+
+@pytest.mark.parametrize("method", ["nelder", "powell", "bfgs", "lbfgsb", "tnc", "slsqp", "least_squares", "leastsq", "basinhopping", "ampgo",
+                                    "dual_annealing", "brute", "differential_evolution"])
+def test_lmfit_methods_return_the_best_point_seen_at_a_limit(method):
+    """Each method of the compat layer, stopped by max_nfev."""
+    y = 2 * np.exp(-X / 1.5) + np.random.default_rng(0).normal(0, 0.01, X.size)
+    for limit in (7, 20):
+        best = [np.inf]
+
+        def residual(params, best=best):
+            r = params["a"].value * np.exp(-X / params["t"].value) - y
+            best[0] = min(best[0], r @ r)
+            return r
+        params = lmfit.create_params(a={"value": 1, "min": 0, "max": 10}, t={"value": 1, "min": 0.1, "max": 10})
+        out = lmfit.minimize(residual, params, method=method, max_nfev=limit)
+        if out.aborted:
+            assert not out.success and "evaluations" in out.message
+        assert out.chisqr == pytest.approx(best[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("trs", ["lm", "lmaccel", "dogleg", "ddogleg", "subspace2D", "cgst"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_solvers_where_nothing_has_an_effect(trs, exact):
+    """GSL's own objects: a start on a flat, and a fit that runs onto one, are no successes; a zero Jacobian has rank 0."""
+    x = np.linspace(390, 396, 61)
+    y = 900 * np.exp(-(x - 393.4)**2 / (2 * 0.21**2))
+
+    def f(p):
+        with np.errstate(under="ignore"):
+            return p[0] * np.exp(-(x - p[1])**2 / (2 * p[2]**2)) - y
+
+    function = Function_fdf.from_callables(f, (lambda p: np.zeros((61, 3))) if exact else None, 61, 3)
+    solvers = [LargeSolver(61, 3, trs=trs)] if trs == "cgst" else [LargeSolver(61, 3, trs=trs), NonlinearSolver(61, 3, trs=trs)]
+    for solver in [*solvers, FdfSolver("lmsder", 61, 3), FdfSolver("lmniel", 61, 3)]:
+        solver.set(function, [1., 1., 1.])
+        outcome = solver.solve()
+        assert not outcome.success and outcome.ending == Ending.NO_EFFECT, (solver.name, outcome)
+        assert outcome.rank == 0
+
+
+def test_intervals_in_any_unit():
+    """Confidence intervals of data of 1e-200 and 1e200 are those of data of 1."""
+    x = np.linspace(0, 5, 40)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(40)
+    found = []
+    for unit in (1., 1e-160, 1e-200, 1e200):
+        y = (2 * np.exp(-x / 1.5) + noise) * unit
+        params = Parameters()
+        params.add_many(("A", unit), ("tau", 1.))
+        fit = minimize(lambda p, y=y: p["A"].value * np.exp(-x / p["tau"].value) - y, params)
+        intervals = conf_interval(fit, sigmas=[0.683, 0.95])
+        found.append([value / (unit if name == "A" else 1) for name in ("A", "tau") for _, value in intervals[name]])
+    for other in found[1:]:
+        assert np.allclose(other, found[0], rtol=1e-7)

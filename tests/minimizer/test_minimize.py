@@ -495,7 +495,10 @@ def test_exceptions_surface_as_they_are(engine, error, call):
         minimize(f, params, engine=engine)
     assert caught.value is error
     assert count == call
-    assert [p.value for p in params.values()] == [2, 1, 0.2]
+    if isinstance(error, KeyboardInterrupt):            # which leaves the best values seen
+        assert np.sum(residual(params)**2) <= np.sum(residual(start())**2)
+    else:
+        assert [p.value for p in params.values()] == [2, 1, 0.2]
     assert minimize(residual, params).success
 
 

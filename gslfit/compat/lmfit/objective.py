@@ -122,8 +122,8 @@ class Objective:
 
     Attributes
     ----------
-    last : ndarray
-        The variables of the last evaluation.
+    best : ndarray
+        The variables of the lowest evaluation so far.
     """
 
     def __init__(self, minimizer: Any, result: Any, limit: float, internal: bool = True) -> None:
@@ -138,7 +138,7 @@ class Objective:
         self.free = self.result.params.bind()
         self.parameters = [self.result.params[name] for name in self.result.var_names]
         self.reduce = reduction(self.minimizer.reduce_fcn)
-        self.last = np.array([])
+        self.best, self.least = np.array([]), math.inf
 
     def values(self, x: Any) -> list[float]:
         """Return the parameters' values for the variables."""
@@ -155,24 +155,32 @@ class Objective:
         """
         fit, result = self.minimizer, self.result
         self.free.put_external(self.values(x))
-        self.last = np.atleast_1d(np.array(x, float))
         result.nfev += 1
+        if not self.best.size:
+            self.best = np.atleast_1d(np.array(x, float))
         if result.nfev > self.limit:
             result.aborted, result.success = True, False
             result.message = f"Fit aborted: number of function evaluations > {self.limit:.0f}"
             raise AbortFitException(f"fit aborted: too many function evaluations {self.limit:.0f}")
         out = fit.userfcn(self.free.params, *fit.userargs, **fit.userkws)
+        r = coerce_float64(out, "propagate")
+        score = self.score(r) if r.size else math.nan
+        if score < self.least:
+            self.best, self.least = np.atleast_1d(np.array(x, float)), score
         if callable(fit.iter_cb) and fit.iter_cb(self.free.params, result.nfev, out, *fit.userargs, **fit.userkws):
-            result.aborted, result.success, result.residual = True, False, coerce_float64(out, "propagate")
+            result.aborted, result.success, result.residual = True, False, r
             result.message = "Fit aborted by user callback. Could not estimate error-bars."
             raise AbortFitException("fit aborted by user.")
         return coerce_float64(out, fit.nan_policy)
 
-    def penalty(self, x: Any) -> Any:
-        """Evaluate the function and reduce an array to a scalar."""
-        r = self.residual(x)
+    def score(self, r: np.ndarray) -> Any:
+        """Return the scalar that is minimised, for what the function returned."""
         out = self.reduce(r) if r.size > 1 else r[0]
         return np.sum(out) if np.ndim(out) else out
+
+    def penalty(self, x: Any) -> Any:
+        """Evaluate the function and reduce an array to a scalar."""
+        return self.score(self.residual(x))
 
     def derivatives(self, function: Callable[..., Any], col_deriv: bool = False) -> Callable[[Any], np.ndarray]:
         """Return the caller's derivatives as a function of the variables."""

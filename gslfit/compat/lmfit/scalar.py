@@ -34,8 +34,8 @@ def ignored(caller: str, kws: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 def finish(minimizer: Any, result: MinimizerResult, objective: Objective, x: Any) -> MinimizerResult:
-    """Take the variables at the end, with their statistics and errors."""
-    objective.settle(objective.last if result.aborted else x)
+    """Take the variables at the end, the best seen where it is no success, with their statistics and errors."""
+    objective.settle(x if result.success and not result.aborted else objective.best)
     result.measure()
     minimizer.judge(result)
     return result
@@ -82,10 +82,10 @@ def scalar_minimize(minimizer: Any, result: MinimizerResult, method: str, max_nf
             outcome = optimize.minimize(objective.penalty, start, **options)
         nfev = result.nfev
         take(result, outcome)
-        result.nfev = nfev
+        result.nfev = max(nfev, outcome.get("nfev", 0))         # calls in processes of their own are not counted here
         result.x = np.atleast_1d(outcome.x)
     except AbortFitException:
-        result.x = objective.last
+        result.x = objective.best
     return finish(minimizer, result, objective, result.x)
 
 
@@ -103,7 +103,7 @@ def least_squares(minimizer: Any, result: MinimizerResult, max_nfev: int | None,
         outcome = optimize.least_squares(objective.residual, [par.value for par in pars],
                                          bounds=([par.min for par in pars], [par.max for par in pars]), **options)
     except AbortFitException:
-        objective.settle(objective.last)
+        objective.settle(objective.best)
         result.measure()
         return result
     for name, value in outcome.items():

@@ -79,7 +79,7 @@ def brute(minimizer: Any, result: MinimizerResult, max_nfev: int | None, Ns: int
     try:
         best, least, grid, values = optimize.brute(objective.penalty, ranges, **result.call_kws)
     except AbortFitException:
-        objective.settle(objective.last)
+        objective.settle(objective.best)
         result.measure()
         return result
     result.brute_x0, result.brute_fval, result.brute_grid, result.brute_Jout = best, least, grid, values
