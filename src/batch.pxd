@@ -65,8 +65,9 @@ cdef extern from "batch/batch.h" nogil:
         rows_view *x
         rows_view y
         rows_view weights
+        rows_view mask
         rows_view *inputs
-        int weighted, omit, threads
+        int weighted, masked, omit, threads
         const outside *outside
         double *v
         double *variance

@@ -22,7 +22,8 @@ class Outside:
                 beside: float, wide: float, out: float) -> Outside: ...
 
 def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *, chisqr: np.ndarray, nfev: np.ndarray, count: np.ndarray,
-        status: np.ndarray, weights: np.ndarray | None = None, errors: bool = False, inputs: Sequence[np.ndarray] = (),
+        status: np.ndarray, weights: np.ndarray | None = None, errors: bool = False, mask: np.ndarray | None = None,
+        inputs: Sequence[np.ndarray] = (),
         method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int = 1000, omit: bool = False,
         threads: int = 1, variance: np.ndarray | None = None, covariance: np.ndarray | None = None, gradient: np.ndarray | None = None,
         progress: Callable[[int], Any] | None = None, outside: Outside | None = None, start: Sequence[np.ndarray] = (),

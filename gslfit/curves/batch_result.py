@@ -3,14 +3,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit._batch import STATUSES
+from gslfit.curves._batch import STATUSES
+from gslfit.data.labels import Labels, given_back
+from gslfit.data.layout import Layout
+from gslfit.data.points import without_effect
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.result import FitResult
@@ -98,7 +101,8 @@ class Data:
     """What a batch was fitted to: kept by reference, for single results and curves of it.
 
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
-    standard deviations.
+    standard deviations; `mask` is None, (n,) or (..., n), true where a point takes no part. `layout` says where the points lay in the data
+    as they were handed in, `labels` what their container called them.
     """
 
     formula: Formula
@@ -109,6 +113,24 @@ class Data:
     parameters: Parameters | None = None
     start: dict[str, Any] = field(default_factory=dict)
     method: str = "auto"
+    mask: np.ndarray | None = None
+    layout: Layout | None = None
+    labels: Labels | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def __setstate__(self, state: Any) -> None:
+        # a list, in the order of the fields, of those that there were, is what versions before masks wrote
+        given = state if isinstance(state, dict) else dict(zip((each.name for each in fields(self)), state, strict=False))
+        for name, value in {"mask": None, "layout": None, "labels": None, **given}.items():
+            setattr(self, name, value)
+
+    def left_out(self, index: tuple[int, ...]) -> np.ndarray | None:
+        """Points of one fit that take no part by the caller's own words; None where there are none."""
+        factor = None if self.weights is None else without_effect("yerr" if self.inverted else "weights", self.row(self.weights, index))
+        masks = [each for each in (self.row(self.mask, index), factor) if each is not None]
+        return np.logical_or.reduce(masks) if masks else None
 
     def row(self, array: np.ndarray | None, index: tuple[int, ...]) -> Any:
         """One fit's part of an array, whose leading axes may be shared."""
@@ -190,11 +212,32 @@ class BatchResult:
     def __iter__(self) -> Iterator[FitResult]:
         return (self[k] for k in range(self.status.size))
 
-    def best_fit(self, index: Any = 0) -> np.ndarray:
-        """The model's curve of one fit at its points, ndarray (n)."""
-        place = self._index(index) if self.shape else ()
+    def best_fit(self, index: Any = None) -> Any:
+        """Evaluate the model at the points of one fit, or of all.
+
+        Parameters
+        ----------
+        index : int or tuple of int, optional
+            Which fit; all of them, if not given.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of one fit's points, or of the data (and in the data's kind of container). NaN where a fit has no result.
+        """
         if not self.data.x:
             raise InputError("the independent variables are not there: they are saved with a result only where all fits share them")
+        formula, where = self.data.formula, self.data.layout
+        if index is None:
+            x = dict(zip(formula.independent, self.data.x, strict=True))
+            values = np.asarray(formula(**x, **{name: self.values[name][..., None] for name in formula.names}), float)
+            return given_back(spread(values, self.shape, where), self.data.labels)
+        place = self._index(index) if self.shape else ()
+        curve = np.asarray(self._curve(place), float)
+        return curve if where is None or curve.size != where.n else curve.reshape(where.points)
+
+    def _curve(self, place: tuple[int, ...]) -> np.ndarray:
+        """The model's curve of one fit, (n,)."""
         x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
         return self.data.formula(**x, **{name: self.values[name][place] for name in self.data.formula.names})
 
@@ -279,6 +322,14 @@ class BatchResult:
 STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")
 
 
+def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> np.ndarray:
+    """Rows of points, (..., n) or what broadcasts to it, in the shape of the data as they were handed in."""
+    if where is None:
+        return values
+    whole = np.broadcast_to(values, (*shape, where.n)).reshape(*shape, *where.points)
+    return np.moveaxis(whole, range(len(shape), whole.ndim), where.axes)
+
+
 def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
     """One fit of a batch as a result of its own."""
     status = FitStatus(int(batch.status[place]))
@@ -301,11 +352,12 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
                   {name: init.get(name, value) for name, value in values.items()})
     residual = np.array([])
     if batch.data.y is not None:
-        residual = batch.best_fit(place) - np.asarray(batch.data.y[place], float)
+        residual = batch._curve(place) - np.asarray(batch.data.y[place], float)
+        out = batch.data.left_out(place)
         if batch.data.weights is not None:
             weights = np.asarray(batch.data.row(batch.data.weights, place), float)
             residual = residual / weights if batch.data.inverted else residual * weights
-        residual = residual[np.isfinite(residual)]
+        residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
                      message=f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),
                      var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves.fit import fit
-from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.data.numbers import read
+from gslfit.data.points import as_mask, check_factors, finite_points, union
+from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.formula.trace import signature
 from gslfit.parameters.collection import Parameters
@@ -24,7 +26,7 @@ IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_opt
 
 def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None,
               absolute_sigma: bool = False, check_finite: bool | None = None, bounds: Any = (-np.inf, np.inf),
-              method: str | None = None, jac: Any = None, *, full_output: bool = False, nan_policy: str | None = None,
+              method: str | None = None, jac: Any = None, *, full_output: bool = False, nan_policy: str | None = None, mask: Any = None,
               **kwargs: Any) -> tuple:
     """Fit a function to data: the call and the return values of `scipy.optimize.curve_fit`.
 
@@ -39,7 +41,7 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     p0 : array_like, shape (p,), optional
         Start values; 1 for each, or the middle of its bounds, if not given.
     sigma : float or array_like, shape (n,) or (n, n), optional
-        Standard deviations of the data, or their covariance.
+        Standard deviations of the data, or their covariance. A point of infinite sigma counts as data in the degrees of freedom, as in SciPy.
     absolute_sigma : bool
         Whether `sigma` is to be believed; else the covariance of the parameters is scaled by the reduced chi-square.
     check_finite : bool, optional
@@ -54,6 +56,8 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     full_output : bool
         Return ``infodict``, ``mesg`` and ``ier`` too.
     nan_policy : {"raise", "omit"}, optional
+    mask : array_like of bool, shape (n,), optional
+        True where a point takes no part. What numpy.ma masks takes none either.
     **kwargs
         ``maxfev``, ``ftol``, ``xtol``, ``gtol``.
 
@@ -84,33 +88,48 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     array([2. , 1.5])
     """
     options = _options(kwargs)
-    y = np.ravel(np.asarray(ydata, float))
-    x = np.asarray(xdata, float)
-    good = _finite(x, y, check_finite, nan_policy)
+    y, x, keep = _points(xdata, ydata, mask, check_finite, nan_policy)
     formula, variables = _formula(f, x, p0)
     names = formula.names
     low, high = _bounds(bounds, len(names))
     start = _start(p0, low, high, names)
+    deviations, whiten = _sigma(sigma, y.size, keep)
+    y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
     if len(names) > y.size:
-        raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points is to be at least that")
+        raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points must be at least that")
     params = Parameters()
     for name, value, least, most in zip(names, start, low, high, strict=True):
         params.add(name, value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
-    deviations, whiten = _sigma(sigma, y.size)
     given = jac if callable(jac) and not formula.native else None
+    weigh = _weigh(deviations, whiten)
     if whiten is None and given is None:
-        x_parts = {name: part[good] for name, part in zip(formula.independent, variables, strict=True)}
-        yerr = None if deviations is None else np.broadcast_to(deviations, y.shape)[good]
+        points = dict(zip(formula.independent, variables, strict=True))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # SciPy's curve_fit calls the function always, and nobody is told
-            result = fit(formula, y[good], params, x=x_parts, yerr=yerr, nan_policy="raise", scale_covar=not absolute_sigma, **options)
+            result = fit(formula, y, params, x=points, yerr=deviations, scale_covar=False, **options)
     else:
-        if whiten is None:
-            y, x, variables = y[good], x[..., good], [part[good] for part in variables]
-            deviations = None if deviations is None else np.broadcast_to(deviations, good.shape)[good]
-        result = _by_calls(formula, variables, y, params, _weigh(deviations, whiten), None if given is None else partial(given, x),
-                           absolute_sigma, options)
-    return _returned(result, names, full_output)
+        result = _by_calls(formula, variables, y, params, weigh, None if given is None else partial(given, x), options)
+    return _returned(result, names, y.size, absolute_sigma, full_output)
+
+
+def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
+            nan_policy: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The data, the independent variables, and which points take part; NonFiniteError for one that isn't finite, if that is asked for."""
+    if nan_policy not in (None, "raise", "omit"):
+        raise InputError(f"nan_policy={nan_policy!r} is neither 'raise' nor 'omit'")
+    data, variables = read("ydata", ydata), read("xdata", xdata)
+    y, x = np.ravel(data.array).astype(float), variables.array.astype(float)
+    if y.size == 0:
+        raise InputError("ydata is empty")
+    if x.shape[-1:] != y.shape:
+        raise InputError(f"xdata has the shape {x.shape} and ydata {y.shape}: the last axis of both must hold the points")
+    masks = [None if data.mask is None else data.mask.ravel(), None if mask is None else as_mask(mask, data.array.shape).ravel()]
+    masks += [] if variables.mask is None else list(variables.mask.reshape(-1, y.size))
+    out = union(y.shape, masks)
+    named = [("ydata", y), *(("xdata", row) for row in x.reshape(-1, y.size))]
+    looks = check_finite is None or check_finite or nan_policy is not None
+    keep = finite_points(named, nan_policy or "raise", out) if looks else None if out is None else ~out
+    return y, x, np.ones(y.shape, bool) if keep is None else keep
 
 
 def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -127,24 +146,6 @@ def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _finite(x: np.ndarray, y: np.ndarray, check_finite: bool | None, nan_policy: str | None) -> np.ndarray:
-    """Which points take part; NonFiniteError for one that isn't finite, if that is asked for."""
-    if nan_policy not in (None, "raise", "omit"):
-        raise InputError(f"nan_policy={nan_policy!r} is neither 'raise' nor 'omit'")
-    if y.size == 0:
-        raise InputError("ydata is empty")
-    if x.shape[-1:] != y.shape:
-        raise InputError(f"xdata has the shape {x.shape} and ydata {y.shape}: the last axis of both is to hold the points")
-    good = np.isfinite(y) & np.isfinite(x.reshape(-1, y.size)).all(axis=0)
-    if nan_policy == "omit":
-        return good
-    if (check_finite is None or check_finite or nan_policy == "raise") and not good.all():
-        first = int(np.argmin(good))
-        which = "ydata" if not np.isfinite(y[first]) else "xdata"
-        raise NonFiniteError(f"{which} is not finite at point {first}; nan_policy='omit' leaves such points out")
-    return np.ones_like(good)
-
-
 def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> tuple[Formula, list[np.ndarray]]:
     """The formula of a function, and the independent variables that it takes."""
     if isinstance(f, str):
@@ -156,14 +157,30 @@ def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> t
         return f, rows
     if not callable(f):
         raise InputTypeError(f"f is {type(f).__name__}, not a function, Formula or text")
-    names = None
-    if any(argument.kind is argument.VAR_POSITIONAL for argument in inspect.signature(f).parameters.values()):
-        if p0 is None:
-            raise InputError("the number of parameters of a function of *args is not known: give p0")
-        names = tuple(f"p{k}" for k in range(np.size(p0)))
+    names, f = _arguments(f, p0)
     if x.ndim == 1:
         return Formula(f, names=names), [x]
     return _of_rows(f, len(x), names), list(x)
+
+
+def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, Callable[..., Any]]:
+    """Names for the parameters of a function of ``*args``, and the function with its keyword-only arguments as they are.
+
+    As SciPy has it, parameters are what can be given by position, and ``*args`` take what p0 has beyond them.
+    """
+    try:
+        arguments = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return None, f           # the formula says what is wrong
+    fixed = {argument.name: argument.default for argument in arguments
+             if argument.kind is argument.KEYWORD_ONLY and argument.default is not argument.empty}
+    f = partial(f, **fixed) if fixed else f
+    if not any(argument.kind is argument.VAR_POSITIONAL for argument in arguments):
+        return None, f
+    if p0 is None:
+        raise InputError("the number of parameters of a function of *args is not known: give p0")
+    named = sum(argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD) for argument in arguments) - 1
+    return tuple(f"p{k}" for k in range(max(0, np.size(p0) - max(named, 0)))), f
 
 
 def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -> Formula:
@@ -189,9 +206,9 @@ def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
     try:
         low, high = (np.broadcast_to(np.asarray(limit, float), (p,)) for limit in pair)
     except (TypeError, ValueError):
-        raise InputError(f"bounds are to be two of {p} numbers each: (lowest, highest)") from None
+        raise InputError(f"bounds must be two of {p} numbers each: (lowest, highest)") from None
     if np.any(low >= high):
-        raise InputError(f"each lower bound is to be below the upper one: {low} and {high}")
+        raise InputError(f"each lower bound must be below the upper one: {low} and {high}")
     return low, high
 
 
@@ -210,19 +227,21 @@ def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -
                         np.where(np.isfinite(low), low + 1, np.where(np.isfinite(high), high - 1, 1.0)))
 
 
-def _sigma(sigma: Any, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Standard deviations, or the Cholesky factor of a covariance."""
+def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Standard deviations, or the Cholesky factor of a covariance, of the points that take part."""
     if sigma is None:
         return None, None
-    array = np.asarray(sigma, float)
+    array = read("sigma", sigma).array.astype(float)
     if array.shape in ((), (1,), (n,)):
-        return array, None
+        wide = np.broadcast_to(array, (n,))[keep]
+        check_factors("sigma", array if array.size == 1 else np.where(keep, array, 1.0))
+        return wide, None
     if array.shape != (n, n):
         raise InputError(f"sigma has the shape {array.shape}: a number, ({n},) or ({n}, {n}) is needed")
     try:
-        return None, np.linalg.cholesky(array)
+        return None, np.linalg.cholesky(array[np.ix_(keep, keep)])
     except np.linalg.LinAlgError:
-        raise InputError("sigma is to be a covariance, positive definite") from None
+        raise InputError("sigma must be a covariance, positive definite") from None
 
 
 def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
@@ -234,7 +253,7 @@ def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable
 
 
 def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, params: Parameters, weigh: Callable[[np.ndarray], np.ndarray],
-              jac: Callable[..., Any] | None, absolute: bool, options: dict[str, Any]) -> Any:
+              jac: Callable[..., Any] | None, options: dict[str, Any]) -> Any:
     """The fit of a function that is called, with the caller's derivatives, or of one with correlated errors."""
     from gslfit.minimizer.minimizer import Minimizer
 
@@ -257,19 +276,29 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     named = {"maxfev" if name == "max_nfev" else name: value for name, value in options.items()}
     minimizer = Minimizer(residual, params)
     exact = {"Dfun": slopes} if formula.native or jac is not None else {}
-    minimizer.leastsq(scale_covar=not absolute, **named, **exact)
+    minimizer.leastsq(scale_covar=False, **named, **exact)
     return minimizer.result
 
 
-def _returned(result: Any, names: tuple[str, ...], full_output: bool) -> tuple:
-    """What SciPy's curve_fit returns."""
+def _returned(result: Any, names: tuple[str, ...], n: int, absolute: bool, full_output: bool) -> tuple:
+    """What SciPy's curve_fit returns; points of infinite sigma count as data there."""
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
     popt = np.array([result.params[name].value for name in names])
     pcov = result.covar
+    if pcov is not None and not absolute:
+        pcov = pcov*(result.chisqr/(n - len(names))) if n > len(names) else None
     if pcov is None or not np.all(np.isfinite(pcov)):
         warnings.warn(f"Covariance of the parameters could not be estimated: {result.message}", FitWarning, stacklevel=3)
         pcov = np.full((len(names), len(names)), np.inf)
     if not full_output:
         return popt, pcov
-    return popt, pcov, {"nfev": result.nfev, "fvec": result.residual}, result.message, result.ier
+    return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result)}, result.message, result.ier
+
+
+def _whole(result: Any) -> np.ndarray:
+    """The weighted residuals of all points that take part, 0 where sigma is infinite."""
+    keep = getattr(result, "keep", None)
+    if keep is None:
+        return result.residual
+    return np.where(keep, result.residual, 0.0)

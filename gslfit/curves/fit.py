@@ -16,8 +16,11 @@ import numpy as np
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
 from gslfit.curves.batch_result import SUCCESSES, FitStatus
-from gslfit.curves.fit_batch import Job, count_threads, outside_of, prepare, template, weights_of
-from gslfit.errors import FitWarning, InputError, NonFiniteError
+from gslfit.curves.fit_batch import Job, count_threads, outside_of, prepare, template
+from gslfit.data.inputs import Inputs
+from gslfit.data.labels import given_back
+from gslfit.data.points import finite_points
+from gslfit.errors import FitWarning, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded
 from gslfit.formula.program_residual import native_residual
@@ -31,7 +34,7 @@ CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
 
 
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
-        weights: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8,
+        weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8,
         gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
         scale_covar: bool = True, **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
@@ -40,14 +43,16 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     ----------
     formula : Formula, str or callable
         A formula's text, a function of NumPy operations, or a `Formula`.
-    y : array_like, shape (n,)
-        The data.
+    y : array_like
+        The data, all of one fit: (n,), or an image with x of the same shape. What numpy.ma masks takes no part.
     params : Parameters, optional
         Start values, bounds, expressions, and what is fixed; it is left as it is. Without it every parameter varies freely.
     x : array_like, shape (n,), or mapping of str to such
         The independent variable, or several.
     yerr, weights : array_like, shape () or (n,), optional
-        Standard deviations of the data, or what multiplies model - data.
+        Standard deviations of the data, or what multiplies model - data. An infinite error or a weight of 0 leaves its point out.
+    mask : array_like of bool, optional
+        True where a point takes no part, as numpy.ma has it.
     start : mapping of str to float, optional
         Start values, over those of `params`.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
@@ -57,7 +62,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     max_nfev : int, optional
         Most evaluations of the model.
     nan_policy : {"raise", "omit"}
-        What a NaN or an infinity among the data does.
+        What a NaN or an infinity among the points that take part does.
     threads : int, optional
         How many threads a long curve takes; all cores, if not given.
     scale_covar : bool
@@ -83,45 +88,49 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     >>> round(result.params["tau"].value, 12)
     1.5
     """
-    data = np.asarray(y)
-    if data.ndim != 1:
-        raise InputError(f"y has the shape {data.shape}: fit takes one curve (n,), fit_batch many")
-    job, xs, factors, options = prepare(formula, data, params, x, yerr, weights, start, method, xtol, ftol, gtol, max_nfev, nan_policy,
-                                        start_or_independent)
-    curve = _Curve(job, data, xs, weights_of(factors), nan_policy)
+    job, given, options = prepare(formula, y, params, x, yerr, weights, mask, start, None, method, xtol, ftol, gtol, max_nfev, nan_policy,
+                                  start_or_independent, whole=True)
+    curve = _Curve(job, given, nan_policy)
     if job.folded is None:
         warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
-        return _by_minimize(job, curve, options, scale_covar)
+        return curve.given_back(_by_minimize(job, curve, options, scale_covar))
     if method == "auto" and len(curve.y) < len(job.names):
-        raise InputError(f"{len(curve.y)} points can't determine {len(job.names)} parameters ({', '.join(job.names)})")
-    return _by_lanes(job, job.folded, curve, options, threads, scale_covar)
+        left = "" if curve.keep is None else f" of {curve.keep.size} that take part"
+        raise InputError(f"{len(curve.y)} points{left} can't determine {len(job.names)} parameters ({', '.join(job.names)})")
+    return curve.given_back(_by_lanes(job, job.folded, curve, options, threads, scale_covar))
 
 
 class _Curve:
-    """One curve's numbers as the engine wants them, points that are not finite left out or refused."""
+    """One curve's numbers as the engine wants them, without the points that take no part; `keep` says which do, None for all."""
 
-    def __init__(self, job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], weights: np.ndarray | None, nan_policy: str):
-        self.y = np.ascontiguousarray(y, float)
-        self.x = [np.ascontiguousarray(array, float) for array in xs]
+    def __init__(self, job: Job, given: Inputs, nan_policy: str):
+        self.keep: np.ndarray | None = None
+        self.given = given
+        self.y = np.ascontiguousarray(given.y, float)
+        self.x = [np.ascontiguousarray(array, float) for array in given.x]
+        weights = given.weights
         self.weights = None if weights is None else np.ascontiguousarray(weights, float)
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        if all(isfinite(array.dot(array)) for array in (self.y, *self.x, *(() if self.weights is None else (self.weights,)))):
+        if given.mask is None and (weights is None or self.weights.all()) and all(isfinite(array.dot(array)) for array in (self.y, *self.x)):
             return
         named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
-        if self.weights is not None:
-            named.append(("weights", self.weights))
-        good = np.isfinite(self.y)
-        for _, array in named[1:]:
-            good &= np.isfinite(array)
-        if good.all():
-            return
-        if nan_policy != "omit":
-            first = int(np.argmin(good))
-            name, array = next((name, array) for name, array in named if not np.isfinite(array[first]))
-            raise NonFiniteError(f"{name}[{first}] is {array[first]}, and {np.count_nonzero(~good)} of {good.size} points are not finite: "
-                                 "nan_policy='omit' leaves them out")
-        self.y, self.x = self.y[good], [array[good] for array in self.x]
-        self.weights = None if self.weights is None else self.weights[good]
+        keep = self.keep = finite_points(named, "omit" if nan_policy == "omit" else "raise", given.left_out())
+        if keep is not None:
+            self.y, self.x = self.y[keep], [array[keep] for array in self.x]
+            self.weights = None if self.weights is None else self.weights[keep]
+
+    def given_back(self, result: FitResult) -> FitResult:
+        """A result whose residuals have the shape and the labels of the data."""
+        where, labels, keep = self.given.layout, self.given.labels, self.keep
+        if keep is None and labels is None and len(where.whole) == 1:
+            return result
+        whole = result.residual
+        if keep is not None:
+            whole = np.full(where.n, np.nan)
+            whole[keep] = result.residual
+        result.keep = None if keep is None else keep.reshape(where.whole)
+        result.residual = given_back(whole.reshape(where.whole), labels)
+        return result
 
 
 def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:

@@ -19,7 +19,11 @@ import numpy as np
 
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, Outside, run
-from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data
+from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data, FitStatus
+from gslfit.data.inputs import Factors, Inputs, inputs
+from gslfit.data.layout import Axis, Layout, layout
+from gslfit.data.numbers import Reading, read
+from gslfit.data.points import check_factors
 from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold
@@ -34,9 +38,9 @@ FormulaLike = Formula | str | Callable[..., Any]
 
 
 def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None, weights: Any = None,
-              start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
-              max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None, progress: Any = False,
-              covar: bool = False, scale_covar: bool = True, **start_or_independent: Any) -> BatchResult:
+              mask: Any = None, start: Mapping[str, Any] | None = None, axis: Axis | None = None, method: str = "auto", xtol: float = 1e-8,
+              ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
+              progress: Any = False, covar: bool = False, scale_covar: bool = True, **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
     Parameters
@@ -44,17 +48,23 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     formula : Formula, str or callable
         A formula's text, a function of NumPy operations, or a `Formula`.
     y : array_like, shape (..., n)
-        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice.
+        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice. What numpy.ma masks takes no part.
     params : Parameters, optional
         Start values, bounds, expressions, and what is fixed. Without it every parameter of the formula varies freely.
     x : array_like, shape (n,) or (..., n), or mapping of str to such
-        The independent variable, shared or per fit; a mapping for several. Other names than ``x`` may be keywords.
+        The independent variable, shared or per fit; a mapping for several. Other names than ``x`` may be keywords. Where x and y are both
+        labelled (pandas, xarray), their labels must be the same.
     yerr : array_like, shape (), (n,) or (..., n), optional
-        Standard deviations of the data.
+        Standard deviations of the data; an infinite one leaves its point out.
     weights : array_like, shape (), (n,) or (..., n), optional
-        What multiplies model - data; ``1/yerr``.
+        What multiplies model - data; ``1/yerr``. A weight of 0 leaves its point out.
+    mask : array_like of bool, optional
+        True where a point takes no part, as numpy.ma has it; broadcast against y. A mask of whole fits is ``mask[..., None]``.
     start : mapping of str to array_like, shape () or (...), optional
         Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit.
+    axis : int, str or tuple of such, optional
+        Where the points of a fit lie in y: ``(-2, -1)`` for a stack of images; by name for an xarray.DataArray. If not given, the dimensions
+        of x where both are DataArrays, else the last axis.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
         "auto" refits by GSL's lmsder what the lanes leave in doubt; the others are used alone.
     xtol, gtol : float
@@ -68,7 +78,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     max_nfev : int, optional
         Most evaluations of the model for one fit.
     nan_policy : {"mark", "omit", "raise"}
-        A fit with a NaN or an infinity among its data gets the status "bad data"; or is fitted without those points; or is an error.
+        A fit with a NaN or an infinity among its data gets the status "bad data"; or is fitted without those points; or is an error. It speaks
+        of points that take part: what stands under a mask or a weight of 0 is not looked at.
     threads : int, optional
         How many; all cores, if not given (but see OMP_NUM_THREADS and threadpoolctl).
     progress : bool or callable
@@ -97,43 +108,37 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     >>> result.values["A"].round(6)
     array([2., 3.])
     """
-    data = np.asarray(y)
-    job, xs, factors, options = prepare(formula, data, params, x, yerr, weights, start, method, xtol, ftol, gtol, max_nfev, nan_policy,
-                                        start_or_independent)
-    shape = data.shape[:-1]
+    job, found, options = prepare(formula, y, params, x, yerr, weights, mask, start, axis, method, xtol, ftol, gtol, max_nfev, nan_policy,
+                                  start_or_independent)
     options.pop("limited")
-    if job.folded is None:
-        from gslfit.curves.python_fallback import fit_slowly
-        warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
-        blank = template(job)
-        own = {name: value for name, value in job.start.items() if blank[name].expr is None}
-        return fit_slowly(job.formula, data, xs, weights_of(factors), blank, own, covar=covar, scale_covar=scale_covar,
-                          reason=job.reason, **options)
-    with _Progress(progress, int(np.prod(shape))) as report:
-        return _run(job, data, xs, factors, options, count_threads(threads, data.size), report, covar, scale_covar)
+    with _Progress(progress, int(np.prod(found.layout.shape))) as report:
+        if job.folded is None:
+            from gslfit.curves.python_fallback import fit_slowly
+            warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
+            blank = template(job)
+            own = {name: value for name, value in job.start.items() if blank[name].expr is None}
+            return fit_slowly(job.formula, found, blank, own, covar=covar, scale_covar=scale_covar, reason=job.reason,
+                              report=report.beyond(0), **options)
+        return _run(job, found, options, count_threads(threads, found.y.size), report, covar, scale_covar)
 
 
-def prepare(formula: FormulaLike, data: np.ndarray, params: Parameters | None, x: Any, yerr: Any, weights: Any,
-            start: Mapping[str, Any] | None, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None, nan_policy: str,
-            keywords: Mapping[str, Any]) -> tuple[Job, tuple[np.ndarray, ...], tuple[np.ndarray, bool] | None, dict[str, Any]]:
-    """What a call of `fit` or `fit_batch` means: its job, independent variables, factors of the residuals and options."""
+def prepare(formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
+            start: Mapping[str, Any] | None, axis: Axis | None, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None,
+            nan_policy: str, keywords: Mapping[str, Any], whole: bool = False) -> tuple[Job, Inputs, dict[str, Any]]:
+    """What a call of `fit` (all of y is one fit: `whole`) or `fit_batch` means: its job, what is fitted, and options."""
     _check_options(method, nan_policy, max_nfev, xtol, ftol, gtol)
-    if data.ndim == 0:
-        raise InputError("y has no axis: its last one is to hold the points")
-    if data.dtype.kind not in "buif":
-        raise InputTypeError(f"y is an array of {data.dtype}, and real numbers are needed")
-    shape, n = data.shape[:-1], data.shape[-1]
-    found, xs, given = _sort(formula, x, start, keywords, shape, n)
-    factors = _weights(yerr, weights, shape, n)
-    job = _job(found, params, given, shape)
+    data = read("y", y)
+    if data.array.ndim == 0:
+        raise InputError("y has no axis: it must hold the points of a fit")
+    several = {name: value for name, value in x.items()} if isinstance(x, Mapping) else {}
+    where = Layout(data.array.shape, tuple(range(data.array.ndim))) if whole else \
+        layout(data, axis, (*several.values(), *keywords.values(), x))
+    found, variables, given = _sort(formula, x, several, start, keywords, where)
+    points = inputs("y", data, where, variables, yerr, weights, mask)
+    job = _job(found, params, given, where.shape)
     most = max_nfev if max_nfev is not None else 100 * (len(job.names) + 1)
-    return job, xs, factors, {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
-                              "limited": max_nfev is not None}
-
-
-def weights_of(factors: tuple[np.ndarray, bool] | None) -> np.ndarray | None:
-    """What multiplies the residuals, from what was given."""
-    return None if factors is None else 1.0 / factors[0] if factors[1] else factors[0]
+    return job, points, {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
+                         "limited": max_nfev is not None}
 
 
 class Job(NamedTuple):
@@ -181,100 +186,51 @@ def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
     return Formula(text, independent)
 
 
-def _sort(source: FormulaLike, x: Any, start: Mapping[str, Any] | None, keywords: Mapping[str, Any], shape: tuple[int, ...],
-          n: int) -> tuple[Formula, tuple[np.ndarray, ...], dict[str, np.ndarray]]:
+def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
+          where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, np.ndarray]]:
     """The formula, its independent variables in order, and the start values by name."""
-    several = {name: np.asarray(value) for name, value in x.items()} if isinstance(x, Mapping) else {}
-    rest = {name: np.asarray(value) for name, value in keywords.items()}
+    named = {name: read(name, value) for name, value in several.items()}
+    rest = {name: read(name, value) for name, value in keywords.items()}
     if isinstance(source, Formula):
         formula = source
     elif isinstance(source, str):
-        formula = _of_text(source, tuple(several) or (("x",) if x is not None else _variables(rest, shape, n)))
+        formula = _of_text(source, tuple(named) or (("x",) if x is not None else _variables(rest, where)))
     else:
-        formula = _traced(source, tuple(several) or None)
+        formula = _traced(source, tuple(named) or None)
     if x is not None and not isinstance(x, Mapping):
         if len(formula.independent) != 1:
             raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "
                              f"x={{{', '.join(f'{name!r}: ...' for name in formula.independent)}}}")
-        several = {formula.independent[0]: np.asarray(x)}
+        named = {formula.independent[0]: read("x", x)}
     for name in formula.independent:
         if name in rest:
-            if name in several:
+            if name in named:
                 raise InputError(f"{name!r} is given twice, in x and as a keyword")
-            several[name] = rest.pop(name)
-    if several.keys() != set(formula.independent):
-        strange = [name for name in several if name not in formula.independent]
-        absent = [name for name in formula.independent if name not in several]
+            named[name] = rest.pop(name)
+    if named.keys() != set(formula.independent):
+        strange = [name for name in named if name not in formula.independent]
+        absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: np.asarray(value) for name, value in start.items()} if start else {}
+    given = {name: read(name, value) for name, value in start.items()} if start else {}
     twice = sorted(given.keys() & rest)
     if twice:
         raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
-    return formula, tuple(_variable(name, several[name], shape, n) for name in formula.independent), given | rest
+    return formula, {name: named[name] for name in formula.independent}, {name: each.array for name, each in (given | rest).items()}
 
 
-def _variables(keywords: Mapping[str, np.ndarray], shape: tuple[int, ...], n: int) -> tuple[str, ...]:
+def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...]:
     """Which keywords of a text formula are its independent variables: the arrays with an axis of the points."""
     found = []
-    for name, array in keywords.items():
-        if array.ndim and array.shape in ((n,), (*shape, n)):
-            if array.shape == shape:
+    for name, (array, *_) in keywords.items():
+        if array.ndim and array.shape in ((where.n,), where.points, where.whole):
+            if array.shape == where.shape:
                 raise InputError(f"{name} has the shape {array.shape}, that of the points and that of the batch: is it an independent "
                                  f"variable, x={{{name!r}: ...}}, or a start value, start={{{name!r}: ...}}?")
             found.append(name)
     if not found:
         raise InputError("no independent variable is given: x=..., or a keyword with an array of the points")
     return tuple(found)
-
-
-def _real(name: str, array: np.ndarray) -> np.ndarray:
-    """An array of real numbers, or InputTypeError."""
-    if array.dtype.kind not in "buif":
-        raise InputTypeError(f"{name} is an array of {array.dtype}, and real numbers are needed")
-    return array
-
-
-def _variable(name: str, array: np.ndarray, shape: tuple[int, ...], n: int) -> np.ndarray:
-    """An independent variable, (n,) or (..., n)."""
-    _real(name, array)
-    if array.ndim == 0:
-        array = np.full(n, float(array))
-    if array.shape == (n,):
-        return array
-    try:
-        return np.broadcast_to(array, (*shape, n))
-    except ValueError:
-        raise InputError(f"{name} has the shape {array.shape}, and y {(*shape, n)}: ({n},) or {(*shape, n)} is needed") from None
-
-
-def _weights(yerr: Any, weights: Any, shape: tuple[int, ...], n: int) -> tuple[np.ndarray, bool] | None:
-    """What multiplies the residuals, broadcast to the data, and whether it is to be inverted."""
-    if yerr is None and weights is None:
-        return None
-    if yerr is not None and weights is not None:
-        raise InputError("yerr and weights are both given: weights are 1/yerr, give one of them")
-    name, given = ("weights", weights) if yerr is None else ("yerr", yerr)
-    array = _real(name, np.asarray(given))
-    if array.ndim <= 1 and array.shape in ((), (1,), (n,)):
-        array = np.broadcast_to(array, (n,))
-    else:
-        try:
-            array = np.broadcast_to(array, (*shape, n))
-        except ValueError:
-            raise InputError(f"{name} has the shape {array.shape}, and y {(*shape, n)}") from None
-    if yerr is not None and array.size < SLICE:
-        _check_errors(array, 0)
-    return array, yerr is not None
-
-
-def _check_errors(errors: np.ndarray, first: int) -> None:
-    """Raise InputError for a standard deviation that is zero or negative."""
-    bad = errors <= 0
-    if np.any(bad):
-        place = np.argwhere(bad)[0]
-        where = f"yerr[{', '.join(str(int(k) + (first if axis == 0 and errors.ndim > 1 else 0)) for axis, k in enumerate(place))}]"
-        raise InputError(f"{where} is {errors[tuple(place)]!r}: standard deviations are to be above 0")
 
 
 def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.ndarray], shape: tuple[int, ...]) -> Job:
@@ -288,7 +244,6 @@ def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.nd
                          f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *OPTIONS])}")
     starts = dict(given)
     for name, array in starts.items():
-        _real(name, array)
         if array.ndim and array.shape != shape:
             try:
                 starts[name] = np.broadcast_to(array, shape)
@@ -394,36 +349,43 @@ class _Progress:
         return lambda count: function(done + count)
 
 
-def _run(job: Job, y: np.ndarray, xs: tuple[np.ndarray, ...], factors: tuple[np.ndarray, bool] | None, options: dict[str, Any],
-         threads: int, report: _Progress, covar: bool, scale_covar: bool) -> BatchResult:
+def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report: _Progress, covar: bool, scale_covar: bool) -> BatchResult:
     """Fit slice by slice, and gather what comes out."""
-    folded = job.folded
+    folded, y, xs = job.folded, given.y, given.x
     assert folded is not None
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, covar)
     curves = y if y.ndim > 1 else y[None]
-    weights, inverted = (None, False) if factors is None else factors
-    policy = options["nan_policy"]
-    looks = policy == "raise" or (inverted and weights is not None and weights.ndim > 1)
+    weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
+    looks = options["nan_policy"] == "raise"
     row = max(1, int(np.prod(lead[1:])))
     size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
     how = {name: options[name] for name in ("method", "xtol", "ftol", "gtol", "max_nfev")}
-    how |= {"errors": inverted, "omit": policy == "omit", "threads": threads, "scaled": scale_covar}
+    how |= {"errors": inverted, "omit": options["nan_policy"] == "omit", "threads": threads, "scaled": scale_covar}
     for name in folded.names:
         folded.check(name, job.start[name])
     outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
-    given = [_readable(job.start[name]) for name in folded.inputs]
+    own_inputs = [_readable(job.start[name]) for name in folded.inputs]
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
-        if own is not None and own.size and inverted and own.ndim > 1:
-            _check_errors(own, low)
-        if policy == "raise":
-            _look(rows, x, own, job.formula.independent, low)
-        run(folded.program, rows, x, weights=own, outside=outside, start=[array[here] if array.ndim else array for array in starts],
-            inputs=[array[here] if array.ndim else array for array in given], progress=report.beyond(low * row), **out.rows(here), **how)
-    data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"])
+        mask = _slice(given.mask, here)
+        if looks:
+            _look(rows, x, job.formula.independent, given._replace(factors=own if own is None else Factors(given.factors.name, own),
+                                                                   mask=mask).left_out(), low)
+        run(folded.program, rows, x, weights=own, mask=mask, outside=outside, start=[array[here] if array.ndim else array for array in starts],
+            inputs=[array[here] if array.ndim else array for array in own_inputs], progress=report.beyond(low * row), **out.rows(here), **how)
+        if own is not None and own.ndim > 1 and np.any(out.status[here] == FitStatus.BAD_DATA):
+            _blame_factors(given.factors.name, own, mask, out.status[here], low)
+    data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], given.mask, given.layout, given.labels)
     return out.result(y.shape[:-1], data)
+
+
+def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: int) -> None:
+    """Raise InputError where a fit was spoilt by a weight, or a standard deviation, that is none."""
+    bad = np.broadcast_to((status == FitStatus.BAD_DATA)[..., None], array.shape)
+    looked = bad if mask is None else bad & ~np.broadcast_to(mask, array.shape)
+    check_factors(name, np.where(looked, array, 1.0), first)
 
 
 def _readable(array: np.ndarray) -> np.ndarray:
@@ -438,14 +400,20 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
     return _readable(array if array.ndim == 1 else array[here])
 
 
-def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], weights: np.ndarray | None, names: tuple[str, ...], first: int) -> None:
-    """Raise NonFiniteError naming the first number that is none."""
-    for name, array in (("y", rows), *zip(names, x, strict=True), ("weights", weights)):
-        if array is None or array.dtype.kind in "bui" or np.isfinite(array).all():
+def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None, first: int) -> None:
+    """Raise NonFiniteError naming the first number that is none, of a point that takes part."""
+    for name, array in (("y", rows), *zip(names, x, strict=True)):
+        if array.dtype.kind in "bui":
             continue
-        place = np.argwhere(~np.isfinite(array))[0]
-        fit = f"fit {int(place[0]) + first}, " if array.ndim > 1 and len(rows) > 1 else ""
-        raise NonFiniteError(f"{name} is {array[tuple(place)]} at {fit}point {int(place[-1])}; nan_policy='omit' leaves such points out, "
+        bad = ~np.isfinite(array)
+        if out is not None and bad.any():
+            bad = bad & ~out
+        if not bad.any():
+            continue
+        place = np.argwhere(bad)[0]
+        value = np.broadcast_to(array, bad.shape)[tuple(place)]
+        fit = f"fit {int(place[0]) + first}, " if bad.ndim > 1 and len(rows) > 1 else ""
+        raise NonFiniteError(f"{name} is {value} at {fit}point {int(place[-1])}; nan_policy='omit' leaves such points out, "
                              "'mark' marks the fit")
 
 

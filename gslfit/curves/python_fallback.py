@@ -1,12 +1,15 @@
 """The slow way of a batch: a formula without a program, or an expression without a derivative, fit by fit through `minimize`."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gslfit.curves.batch_result import BatchResult, Columns, Data, FitStatus
+from gslfit.data.inputs import Inputs
+from gslfit.data.points import check_factors, finite_points
+from gslfit.errors import NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.parameters.collection import Parameters
@@ -14,29 +17,34 @@ from gslfit.parameters.collection import Parameters
 ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
 
 
-def fit_slowly(formula: Formula, y: np.ndarray, xs: tuple[np.ndarray, ...], weights: np.ndarray | None, params: Parameters,
-               start: Mapping[str, np.ndarray], *, covar: bool, scale_covar: bool, reason: str, method: str, xtol: float, ftol: float,
-               gtol: float, max_nfev: int, nan_policy: str) -> BatchResult:
+def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray], *, covar: bool, scale_covar: bool,
+               reason: str, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int, nan_policy: str,
+               report: Callable[[int], Any] | None = None) -> BatchResult:
     """Fit each curve by `gslfit.minimize`, the model called from Python.
 
     Parameters
     ----------
     formula : Formula
-    y : ndarray, shape (..., n)
-    xs : tuple of ndarray, shape (n,) or (..., n)
-    weights : ndarray, shape (n,) or (..., n), or None
+    given : Inputs
     params : Parameters
         A template.
     start : mapping of str to ndarray, shape () or (...)
         Start values.
     covar, scale_covar, reason, method, xtol, ftol, gtol, max_nfev, nan_policy
         As `fit_batch` has them.
+    report : callable, optional
+        Called with the number of fits done.
 
     Returns
     -------
     BatchResult
+
+    Raises
+    ------
+    InputError
+        If the function is one that no row can be fitted with: None or another shape returned.
     """
-    shape = y.shape[:-1]
+    shape = given.layout.shape
     names = tuple(name for name, parameter in params.items() if parameter.vary)
     p = len(names)
     values = {name: np.full(shape, np.nan) for name in params}
@@ -44,46 +52,79 @@ def fit_slowly(formula: Formula, y: np.ndarray, xs: tuple[np.ndarray, ...], weig
     covariances = np.full((*shape, p, p), np.nan) if covar else None
     found = {name: np.full(shape, np.nan) for name in ("chisqr", "redchi", "gradient")}
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
-    data = Data(formula, xs, y, weights, False, params, dict(start), method)
-    for place in np.ndindex(shape):
-        points = {name: data.row(array, place) for name, array in zip(formula.independent, xs, strict=True)}
-        curve, own = np.asarray(y[place], float), data.row(weights, place)
-        good = np.isfinite(curve)
-        if own is not None:
-            good &= np.isfinite(own)
-        ndata[place] = np.count_nonzero(good)
-        status[place] = _doubt(good, ndata[place], p, nan_policy)
-        if status[place]:
-            continue
-        fitted = params.copy()
-        for name, value in start.items():
-            fitted[name].value = float(value[place] if value.ndim else value)
-        minimizer = Minimizer(_residual(formula, points, curve, own, good), fitted)
-        minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, maxfev=max_nfev, scale_covar=scale_covar)
-        status[place] = _status(minimizer)
-        nfev[place] = minimizer.nfev
-        found["chisqr"][place], found["redchi"][place] = minimizer.chisqr, minimizer.redchi
-        for name, parameter in fitted.items():
-            values[name][place] = parameter.value
-            stderr[name][place] = np.nan if parameter.stderr is None else parameter.stderr
-        if covariances is not None and minimizer.covar is not None:
-            covariances[place] = minimizer.covar
+    weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
+    data = Data(formula, given.x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
+    for done, place in enumerate(np.ndindex(shape)):
+        row = _row(data, place, nan_policy)
+        ndata[place] = row.count
+        status[place] = _doubt(row, p)
+        if not status[place]:
+            fitted = params.copy()
+            for name, value in start.items():
+                fitted[name].value = float(value[place] if value.ndim else value)
+            minimizer = Minimizer(_residual(formula, row), fitted)
+            try:
+                minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, maxfev=max_nfev, scale_covar=scale_covar)
+            except NonFiniteError:          # at the start: a row that can't be fitted doesn't end the batch
+                if nan_policy == "raise":
+                    raise
+                status[place] = FitStatus.BAD_DATA
+            else:
+                status[place] = _status(minimizer)
+                nfev[place] = minimizer.nfev
+                found["chisqr"][place], found["redchi"][place] = minimizer.chisqr, minimizer.redchi
+                for name, parameter in fitted.items():
+                    values[name][place] = parameter.value
+                    stderr[name][place] = np.nan if parameter.stderr is None else parameter.stderr
+                if covariances is not None and minimizer.covar is not None:
+                    covariances[place] = minimizer.covar
+        if report is not None:
+            report(done + 1)
     return BatchResult(Columns(values), Columns(stderr), **found, nfev=nfev, ndata=ndata, status=status, covar=covariances, names=names,
                        data=data, reason=reason)
 
 
-def _doubt(good: np.ndarray, count: int, p: int, nan_policy: str) -> FitStatus:
+class _Row(NamedTuple):
+    """One curve: its points that take part (all, or `keep`), and how many they are; none where there are bad numbers."""
+
+    points: dict[str, np.ndarray]
+    curve: np.ndarray
+    weights: np.ndarray | None
+    keep: np.ndarray | None
+    count: int
+    bad: bool
+
+
+def _row(data: Data, place: tuple[int, ...], policy: str) -> _Row:
+    """One curve of a batch as the policy has it."""
+    assert data.y is not None
+    points = {name: data.row(array, place) for name, array in zip(data.formula.independent, data.x, strict=True)}
+    curve, weights = np.asarray(data.y[place], float), data.row(data.weights, place)
+    out = data.left_out(place)
+    if weights is not None:
+        name = "yerr" if data.inverted else "weights"
+        check_factors(name, weights if out is None else np.where(out, 1.0, weights))
+        weights = 1.0/weights if data.inverted else weights
+    keep = finite_points([("y", curve), *points.items()], "raise" if policy == "raise" else "omit", out)
+    kept = curve.size if keep is None else int(np.count_nonzero(keep))
+    bad = policy == "mark" and kept < (curve.size if out is None else np.count_nonzero(~out))
+    return _Row(points, curve, weights, keep, kept, bad)
+
+
+def _doubt(row: _Row, p: int) -> FitStatus:
     """Why a curve can't be fitted, `FitStatus.NOT_RUN` if it can."""
-    if nan_policy != "omit" and not good.all():
-        return FitStatus.BAD_DATA
-    return FitStatus.TOO_FEW_POINTS if count < p else FitStatus.NOT_RUN
+    return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.count < max(p, 1) else FitStatus.NOT_RUN
 
 
-def _residual(formula: Formula, points: Mapping[str, np.ndarray], curve: np.ndarray, weights: np.ndarray | None, good: np.ndarray) -> Any:
-    """The residual function of one curve."""
+def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]:
+    """The residual function of one curve: the function is called at the points that take part."""
+    keep = slice(None) if row.keep is None else row.keep
+    points, curve = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
+    weights = None if row.weights is None else row.weights[keep]
+
     def residual(params: Parameters) -> np.ndarray:
         own = formula(**points, **{name: params[name].value for name in formula.names}) - curve
-        return (own if weights is None else own * weights)[good]
+        return own if weights is None else own * weights
     return residual
 
 

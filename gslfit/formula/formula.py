@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.model_values import model_values
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import OPCODES, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
@@ -256,7 +257,8 @@ class Formula:
             return self._evaluate(self._graph, given)[0]
         assert self.func
         assert self._signature
-        return np.asarray(self._signature.call(self.func, given), float)[()]
+        name = getattr(self.func, "__name__", type(self.func).__name__)
+        return model_values(name, self._signature.call(self.func, given), _shape(given))[()]
 
     def jacobian(self, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate the exact derivatives by the parameters, in the order of `names`.

@@ -5,6 +5,7 @@ value, at a global that changes or at a random number traces without a complaint
 """
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -49,6 +50,15 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
+def bound_keywords(func: Callable[..., Any]) -> frozenset[str]:
+    """Return the arguments that functools.partial has bound by keyword: they are given, and no parameters."""
+    found: set[str] = set()
+    while isinstance(func, functools.partial):
+        found |= func.keywords.keys()
+        func = func.func
+    return frozenset(found)
+
+
 def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Signature:
     """Which arguments of a function are independent variables and which parameters.
 
@@ -63,7 +73,7 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     Returns
     -------
     Signature
-        Arguments with a default that is no number are options: they keep their default.
+        Arguments with a default that is no number, and keywords bound by functools.partial, are options: they keep their values.
 
     Raises
     ------
@@ -87,10 +97,13 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     if absent:
         raise InputError(f"{label} has no argument {absent[0]!r}; it has {', '.join(argument.name for argument in plain)}")
     defaults, options, found = {}, {}, []
+    given = bound_keywords(func)
     for argument in plain:
         if argument.name in chosen:
             continue
-        if argument.default is argument.empty or is_number(argument.default):
+        if argument.name in given:
+            options[argument.name] = argument.default
+        elif argument.default is argument.empty or is_number(argument.default):
             found.append(argument.name)
             if argument.default is not argument.empty:
                 defaults[argument.name] = float(argument.default)

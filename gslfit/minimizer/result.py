@@ -32,6 +32,7 @@ class FitResult:
     var_names : list of str
         The varying parameters.
     residual : ndarray, shape (ndata,)
+        After `gslfit.fit` in the shape and container of the data, NaN where a point took no part.
     covar : ndarray, shape (nvarys, nvarys), or None
         Covariance of the varying parameters; NaN where one has none, None where none has.
     init_vals : list of float
@@ -40,6 +41,8 @@ class FitResult:
         The iteration callback stopped the fit.
     call_kws : dict
         Options of the call.
+    keep : ndarray of bool, or None
+        Which points took part, in the shape of `residual`; None for all.
     """
 
     params: Any
@@ -56,6 +59,12 @@ class FitResult:
     init_vals: list[float]
     aborted: bool = False
     call_kws: dict[str, Any] = field(default_factory=dict)
+    keep: np.ndarray | None = None
+
+    @property
+    def counted(self) -> np.ndarray:
+        """The residuals of the points that took part, flat."""
+        return np.ravel(self.residual) if self.keep is None else np.asarray(self.residual)[self.keep]
 
     def _repr_html_(self) -> str:
         return fit_html(self)
@@ -68,7 +77,7 @@ class FitResult:
     @property
     def ndata(self) -> int:
         """Number of residuals."""
-        return self.residual.size
+        return self.counted.size
 
     @property
     def nfree(self) -> int:
@@ -78,7 +87,8 @@ class FitResult:
     @property
     def chisqr(self) -> float:
         """Sum of the squared residuals."""
-        return float(self.residual @ self.residual)
+        residual = self.counted
+        return float(residual @ residual)
 
     @property
     def redchi(self) -> float:
@@ -107,7 +117,8 @@ class FitResult:
 
     def _likelihood(self) -> float:
         """n log(chisqr/n), from the residual itself, since its squares may be out of range."""
-        big = float(np.max(np.abs(self.residual), initial=0.))
+        residual = self.counted
+        big = float(np.max(np.abs(residual), initial=0.))
         if not big:
             return -np.inf
-        return 2 * self.ndata * float(np.log(big) + np.log(np.linalg.norm(self.residual / big) / np.sqrt(self.ndata)))
+        return 2 * self.ndata * float(np.log(big) + np.log(np.linalg.norm(residual / big) / np.sqrt(self.ndata)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
+from gslfit.formula.trace import bound_keywords
 from gslfit.models.texts import is_text
 
 FORBIDDEN = ("data", "weights", "params")
@@ -80,6 +81,7 @@ class Definition:
         """Sort a function's arguments: numbers and arguments without default are parameters, the first one the independent variable."""
         label = getattr(func, "__name__", repr(func))
         plain, self.defaults, others, self.starred = [], {}, {}, False
+        given = bound_keywords(func)
         for argument in _arguments(func, label):
             if argument.kind is argument.VAR_KEYWORD:
                 self.starred = True
@@ -87,6 +89,8 @@ class Definition:
                 raise InputError(f"{label} takes *{argument.name}: a model's function names its arguments; put a lambda around it")
             elif argument.kind is argument.POSITIONAL_ONLY:
                 raise InputError(f"{label} takes {argument.name} by position only, and a model calls by name; put a lambda around it")
+            elif argument.name in given:
+                others[argument.name] = argument.default
             elif argument.default is argument.empty:
                 plain.append(argument.name)
             elif isinstance(argument.default, (int, float, complex, np.number)) and not isinstance(argument.default, bool):

@@ -199,7 +199,7 @@ cdef class _View:
         PyMem_Free(self.starts)
 
 
-def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, inputs=(), method="auto", double xtol=1e-8,
+def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto", double xtol=1e-8,
         double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None, covariance=None,
         gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None, tied_errors=None):
     """Fit a program to many curves.
@@ -217,7 +217,9 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     chisqr, nfev, count, status : ndarray of float64, int32, int32 and int8, shape (...)
         Written: chi-square, evaluations, points that took part, `FitStatus`.
     weights : ndarray, shape (n,) or (..., n), optional
-        Factors of the residuals; with `errors` the standard deviations of the data.
+        Factors of the residuals; with `errors` the standard deviations of the data. A point of weight 0 or of infinite error takes no part.
+    mask : ndarray of bool, shape (n,) or (..., n), optional
+        True where a point takes no part.
     inputs : sequence of ndarray, shape (...)
         Per-fit inputs of the program.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
@@ -290,6 +292,9 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         view(&b.x[<int>k], array, curves, points, f"x[{k}]")
     if weights is not None:
         view(&b.weights, weights, curves, points, "yerr" if errors else "weights")
+    b.masked = mask is not None
+    if b.masked:
+        view(&b.mask, mask, curves, points, "mask")
     given = [np.asarray(array)[..., None] for array in inputs]
     for k, array in enumerate(given):
         view(&b.inputs[<int>k], array, curves, 1, f"inputs[{k}]")

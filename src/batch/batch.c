@@ -213,14 +213,15 @@ static long read_row(thread *t, long id) {
     double *y = referee_y(t->referee), *weights = referee_weights(t->referee);
     rows_read(&b->y, rows_find(&b->y, id), 0, n, y, 1);
     for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, rows_find(b->x + j, id), 0, n, referee_x(t->referee, j), 1);
-    if (b->weighted) rows_read(&b->weights, rows_find(&b->weights, id), 0, n, weights, 1);
+    gather_weights(b, b->weighted ? rows_find(&b->weights, id) : NULL, b->masked ? rows_find(&b->mask, id) : NULL, 0, n, weights,
+                   referee_room(t->referee));
     long used = 0;
     for (long i = 0; i < n; i++) {
-        double w = b->weighted == 2 ? 1 / weights[i] : b->weighted ? weights[i] : 1.0, sum = y[i] + w;
+        double sum = y[i];
         for (int j = 0; j < b->program->nx; j++) sum += referee_x(t->referee, j)[i];
-        if (b->omit && !isfinite(sum)) continue;
+        if (!takes_part(b, weights[i], sum)) continue;
         y[used] = y[i];
-        weights[used] = w;
+        weights[used] = weights[i];
         for (int j = 0; j < b->program->nx; j++) referee_x(t->referee, j)[used] = referee_x(t->referee, j)[i];
         used++;
     }
@@ -368,11 +369,11 @@ static int rows_room(thread *t) {
     for (int j = 0; j < nx; j++) {
         t->x[j] = room(&memory, n * LANES);
         t->row_x_room[j] = room(&memory, n);
-        for (int l = 0; l < LANES; l++) rows_read(b->x + j, b->x[j].data, 0, n, t->x[j] + l, LANES);
+        gather_shared(t, j);
         t->worker.x[j] = t->x[j];
     }
     t->worker.y = t->y;
-    t->worker.weights = b->weighted || b->omit ? t->weights : NULL;
+    t->worker.weights = has_weights(b) ? t->weights : NULL;
     return 0;
 }
 

@@ -20,8 +20,9 @@ typedef struct {
     fit_options options;
     fit_method method;
     long fits, points;
-    rows_view x[MAX_VARIABLES], y, weights, inputs[MAX_INPUTS];
+    rows_view x[MAX_VARIABLES], y, weights, mask, inputs[MAX_INPUTS];
     int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
+    int masked;                /* whether there is a mask: not 0 where a point is left out */
     int omit;                  /* points that are not finite are left out; else they spoil their row */
     int threads;
     const outside *outside;    /* what the caller sees in place of free variables and their covariances, or NULL */

@@ -38,23 +38,42 @@ static const double *doubles(const rows_view *v, long id, long n, double *room) 
     return in_place ? in_place : room;
 }
 
-/* Weights of a row into t->row_weights. */
-static void read_weights(thread *t, long id) {
+void gather_shared(thread *t, int j) {
     const batch *b = t->batch;
-    const double *given = b->weighted ? doubles(&b->weights, id, b->points, t->room) : NULL;
-    for (long i = 0; i < b->points; i++) t->row_weights[i] = !given ? 1.0 : b->weighted == 2 ? 1 / given[i] : given[i];
+    const double *x = doubles(b->x + j, 0, b->points, t->row_x_room[j]);
+    t->finite_x[j] = !b->x[j].axes && all_finite(x, b->points);
+    for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, b->points);
 }
 
-/* Give points that are not finite the weight 0, and the numbers of a sound point. How many points take part. */
+void gather_weights(const batch *b, const char *weights, const char *mask, long first, long count, double *out, double *room) {
+    if (b->weighted) rows_read(&b->weights, weights, first, count, out, 1);
+    for (long i = 0; i < count; i++) out[i] = !b->weighted ? 1.0 : b->weighted == 1 ? out[i] : out[i] > 0 ? 1 / out[i] : NAN;
+    if (!b->masked) return;
+    rows_read(&b->mask, mask, first, count, room, 1);
+    for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
+}
+
+/* Weights of a row into t->row_weights. Whether some are 0. */
+static int read_weights(thread *t, long id) {
+    const batch *b = t->batch;
+    double out = 0;
+    gather_weights(b, b->weighted ? rows_find(&b->weights, id) : NULL, b->masked ? rows_find(&b->mask, id) : NULL, 0, b->points,
+                   t->row_weights, t->room);
+    for (long i = 0; i < b->points; i++) out += t->row_weights[i] == 0;
+    return out != 0;
+}
+
+/* Give points that take no part the weight 0, and the numbers of one that does. How many points take part. */
 static long leave_out(thread *t, const double **y) {
     const int nx = t->batch->program->nx;
     const long n = t->batch->points;
     long used = 0, sound = -1;
     for (long i = 0; i < n; i++) {
-        double sum = (*y)[i] + t->row_weights[i];
+        double sum = (*y)[i];
         for (int j = 0; j < nx; j++) sum += t->row_x[j][i];
-        t->room[i] = isfinite(sum) ? 1.0 : 0.0;
-        if (isfinite(sum) && ++used == 1) sound = i;
+        const int in = takes_part(t->batch, t->row_weights[i], sum);
+        t->room[i] = in;
+        if (in && ++used == 1) sound = i;
     }
     if (used == n || sound < 0) return used;
     for (long i = 0; i < n; i++) {
@@ -74,30 +93,51 @@ static double weighted_square(thread *t, const double *y, long n) {
     return sum_of_squares(t->room, n);
 }
 
+/* A row's weights, and its numbers without those of points that take no part. Whether it is to be fitted at all. */
+static int weigh(thread *t, const double **y, int some_out, next_fit *fit) {
+    const batch *b = t->batch;
+    fit->square = 0;
+    if (some_out || b->omit) fit->count = (double)leave_out(t, y);
+    if (fit->count == 0) return !b->omit;  /* too few points, not bad ones */
+    fit->square = weighted_square(t, *y, b->points);
+    return all_finite(t->row_weights, b->points);
+}
+
+/* Of a row that can't be fitted: how many of its points that take part are finite. */
+static int spoilt(const thread *t, const double *y, next_fit *fit) {
+    const batch *b = t->batch;
+    fit->count = 0;
+    for (long i = 0; i < b->points; i++) {
+        const double weight = has_weights(b) ? t->row_weights[i] : 1.0;
+        double sum = y[i] + weight;
+        for (int j = 0; j < b->program->nx; j++) sum += t->finite_x[j] ? 0.0 : t->row_x[j][i];
+        fit->count += weight != 0 && isfinite(sum);
+    }
+    return 0;
+}
+
 int row_load(thread *t, long id, int lane, next_fit *fit) {
     batch *b = t->batch;
     const long n = b->points;
+    const int nx = b->program->nx, weights = has_weights(b), some_out = weights && read_weights(t, id);
+    const int patch = some_out || b->omit;  /* the lane may get other numbers than those of the variables that all fits share */
     const double *y = doubles(&b->y, id, n, t->row_y);
-    int sound = 1;
-    for (int j = 0; j < b->program->nx; j++) {
-        if (!b->x[j].axes && !b->omit) continue;
-        t->row_x[j] = doubles(b->x + j, id, n, t->row_x_room[j]);
-        sound &= b->omit || all_finite(t->row_x[j], n);
-    }
+    int sound = 1, spread_x[MAX_VARIABLES];
+    for (int j = 0; j < nx; j++)
+        if ((spread_x[j] = !t->finite_x[j] || patch || t->patched[lane])) t->row_x[j] = doubles(b->x + j, id, n, t->row_x_room[j]);
+    t->patched[lane] = (char)patch;
     fit->count = (double)n;
-    if (b->weighted || b->omit) {
-        read_weights(t, id);
-        if (b->omit && (fit->count = (double)leave_out(t, &y)) == 0) return 0;
-        sound &= all_finite(t->row_weights, n);
-        fit->square = weighted_square(t, y, n);
+    if (weights) {
+        if (!weigh(t, &y, some_out, fit)) return spoilt(t, y, fit);
         spread(t->weights + lane, t->row_weights, n);
     } else {
         fit->square = sum_of_squares(y, n);
     }
+    for (int j = 0; j < nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);
     if (!isfinite(fit->square) && !all_finite(y, n)) sound = 0;
-    if (!sound) return 0;
+    if (!sound) return spoilt(t, y, fit);
     spread(t->y + lane, y, n);
-    for (int j = 0; j < b->program->nx; j++)
-        if (b->x[j].axes || b->omit) spread(t->x[j] + lane, t->row_x[j], n);
+    for (int j = 0; j < nx; j++)
+        if (spread_x[j]) spread(t->x[j] + lane, t->row_x[j], n);
     return 1;
 }

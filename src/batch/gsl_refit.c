@@ -26,7 +26,7 @@ struct referee {
     const outside *outside;  /* NULL where nothing is bounded */
     curve curve;
     polisher *polisher;
-    double *memory;          /* x, y and weights */
+    double *memory;          /* x, y, weights, and room */
     long points;
     referee_case now;
     polish_data data;
@@ -48,7 +48,7 @@ referee *referee_new(const program *p, long points, const outside *o) {
     if (!r) return NULL;
     r->program = p;
     r->points = points;
-    r->memory = calloc((size_t)points * (p->nx + 2) + 1, sizeof(double));
+    r->memory = calloc((size_t)points * (p->nx + 3) + 1, sizeof(double));
     r->curve.space = workspace_new(p);
     r->polisher = polisher_new(p, points);
     r->outside = o && o->bounded ? o : NULL;
@@ -66,6 +66,7 @@ referee *referee_new(const program *p, long points, const outside *o) {
 double *referee_x(referee *r, int j) { return r->memory + j * r->points; }
 double *referee_y(referee *r) { return r->memory + r->program->nx * r->points; }
 double *referee_weights(referee *r) { return r->memory + (r->program->nx + 1) * r->points; }
+double *referee_room(referee *r) { return r->memory + (r->program->nx + 2) * r->points; }
 
 /* ---- GSL's families, as the loop sees them ---- */
 

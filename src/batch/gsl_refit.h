@@ -18,6 +18,7 @@ void referee_free(referee *r);
 double *referee_x(referee *r, int j);
 double *referee_y(referee *r);
 double *referee_weights(referee *r);
+double *referee_room(referee *r);  /* for one number a point, while the arrays are filled */
 
 /* The fits that follow are of n points and begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "gather_rows.h"
 #include "lanes/lane_state.h"
 
 enum { CHUNK = 4096, MOST_CHUNKS = 1024, SURVEY = 3 };
@@ -12,7 +13,7 @@ static const double SPIN = 5e-5; /* seconds that a thread waits awake: between t
 
 /* What each thread of the crew has to itself. */
 typedef struct {
-    double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK];
+    double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK], room[BLOCK];
     row *sums;
     workspace *space;
     long_fit *fit;
@@ -27,8 +28,9 @@ struct long_fit {
     long chunk, chunks;
     int nsum, width;              /* sums of a chunk; what is kept of each chunk, at least SURVEY */
     double *partial;              /* [chunk][width]: summed in this order whoever filled them */
-    const char *y, *weights, *x[MAX_VARIABLES];  /* the rows of the fit under way */
-    long sound;                   /* a point that takes part */
+    const char *y, *weights, *mask, *x[MAX_VARIABLES];  /* the rows of the fit under way */
+    int some_out;                 /* whether there are points that take no part */
+    long sound;                   /* one that does */
     atomic_long next;
     void (*task)(long_fit *, member *, long chunk);
     pthread_mutex_t lock;         /* held to change what follows */
@@ -47,22 +49,24 @@ static void read_block(const rows_view *v, const char *row, long first, long cou
     for (long i = count; i % LANES; i++) out[i] = out[count - 1];
 }
 
-/* Read weights: factors, or one over standard deviations. */
+/* What multiplies the residuals of a block's points; 0 of those that fill the register. */
 static void read_weights(const long_fit *f, member *m, long first, long count) {
-    const batch *b = f->batch;
-    for (long i = 0; i < count && !b->weighted; i++) m->weights[i] = 1.0;
-    if (b->weighted) read_block(&b->weights, f->weights, first, count, m->weights);
-    for (long i = 0; i < count && b->weighted == 2; i++) m->weights[i] = 1 / m->weights[i];
+    gather_weights(f->batch, f->weights, f->mask, first, count, m->weights, m->room);
     for (long i = count; i % LANES; i++) m->weights[i] = 0;
 }
 
-/* Leave out what is not finite: weight 0, and the numbers of a sound point. */
+/* A sum of a point's numbers, not finite where one of them isn't. */
+static double sum_at(const long_fit *f, const member *m, long i) {
+    double sum = m->y[i];
+    for (int j = 0; j < f->batch->program->nx; j++) sum += m->x[j][i];
+    return sum;
+}
+
+/* Leave out what takes no part: weight 0, and the numbers of a point that does. */
 static void leave_out(const long_fit *f, member *m, long count) {
     const batch *b = f->batch;
     for (long i = 0; i < count; i++) {
-        double sum = m->y[i] + m->weights[i];
-        for (int j = 0; j < b->program->nx; j++) sum += m->x[j][i];
-        if (isfinite(sum)) continue;
+        if (takes_part(b, m->weights[i], sum_at(f, m, i))) continue;
         m->weights[i] = m->y[i] = 0;
         for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
     }
@@ -80,12 +84,11 @@ static void survey_chunk(long_fit *f, member *m, long chunk) {
         read_weights(f, m, first, count);
         for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
         for (long i = 0; i < count; i++) {
-            double r = m->y[i] * m->weights[i], sum = m->y[i] + m->weights[i];
-            for (int j = 0; j < b->program->nx; j++) sum += m->x[j][i];
-            const int in = isfinite(sum);
-            used += in;
-            bad += !in;
-            if (in) square += r == 0 ? 0 : fmax(r * r, DBL_MIN);
+            const double r = m->y[i] * m->weights[i], sum = sum_at(f, m, i);
+            const int in = takes_part(b, m->weights[i], sum), finite = isfinite(sum + m->weights[i]);
+            used += in && finite;
+            bad += in && !finite;
+            if (in && finite) square += r == 0 ? 0 : fmax(r * r, DBL_MIN);
         }
     }
     double *out = f->partial + chunk * f->width;
@@ -101,14 +104,14 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
     const double *x[MAX_VARIABLES];
     for (int j = 0; j < b->program->nx; j++) x[j] = m->x[j];
     memset(m->sums, 0, f->nsum * sizeof(row));
-    const double *y = b->omit ? NULL : rows_in_place(&b->y, f->y);
+    const double *y = f->some_out ? NULL : rows_in_place(&b->y, f->y);
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
-        const int ragged = count % LANES != 0, weighted = b->weighted || b->omit || ragged;
+        const int ragged = count % LANES != 0, weighted = b->weighted || f->some_out || ragged;
         for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
         if (!y || ragged) read_block(&b->y, f->y, first, count, m->y);
         if (weighted) read_weights(f, m, first, count);
-        if (b->omit) leave_out(f, m, count);
+        if (f->some_out) leave_out(f, m, count);
         workspace_block(w, x, 0, points, w->nbody);
         const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, w->columns, w->ncolumn, w->ones,
                                      w->scratch};
@@ -213,19 +216,19 @@ static void evaluate(worker *w) {
         for (int l = 0; l < LANES; l++) w->state->sums[k][l] = sums[k];
 }
 
-/* A point where nothing is left out. */
+/* The first point that takes part. */
 static long find_sound(long_fit *f) {
     const batch *b = f->batch;
     for (long i = 0; i < b->points; i++) {
-        double y, weight = 1, x, sum;
+        double y, weight, x, sum, room;
         rows_read(&b->y, f->y, i, 1, &y, 1);
-        if (b->weighted) rows_read(&b->weights, f->weights, i, 1, &weight, 1);
-        sum = y + (b->weighted == 2 ? 1 / weight : weight);
+        gather_weights(b, f->weights, f->mask, i, 1, &weight, &room);
+        sum = y;
         for (int j = 0; j < b->program->nx; j++) {
             rows_read(b->x + j, f->x[j], i, 1, &x, 1);
             sum += x;
         }
-        if (isfinite(sum)) return i;
+        if (takes_part(b, weight, sum)) return i;
     }
     return 0;
 }
@@ -235,13 +238,15 @@ int long_fit_load(thread *t, long id, next_fit *fit) {
     const batch *b = f->batch;
     f->y = rows_find(&b->y, id);
     if (b->weighted) f->weights = rows_find(&b->weights, id);
+    if (b->masked) f->mask = rows_find(&b->mask, id);
     for (int j = 0; j < b->program->nx; j++) f->x[j] = rows_find(b->x + j, id);
     share(f, survey_chunk);
     const double *sums = total(f, SURVEY);
     fit->count = sums[0];
     fit->square = sums[1];
-    if (sums[2] > 0 && b->omit) f->sound = find_sound(f);
-    return sums[2] == 0 || b->omit;
+    if (sums[2] > 0) return 0;
+    if ((f->some_out = sums[0] < (double)b->points)) f->sound = find_sound(f);
+    return 1;
 }
 
 /* ---- coming and going ---- */

@@ -27,6 +27,8 @@ typedef struct {
     double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
     const double *row_x[MAX_VARIABLES];
+    char finite_x[MAX_VARIABLES]; /* whether a variable that all fits share is finite everywhere */
+    char patched[LANES];          /* lanes whose variables are not, or not all, those that all fits share */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
     double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */

@@ -288,7 +288,7 @@ def test_slow_way():
     ({**START, "weigths": 3.}, InputError, "did you mean 'weights'"),
     ({**START, "A": np.ones(3)}, InputError, r"start of 'A' has the shape \(3,\), and the batch \(60,\)"),
     ({**START, "A": np.nan}, ParameterError, "'A' has the value nan"),
-    ({**START, "A": "ten"}, InputTypeError, "A is an array of"),
+    ({**START, "A": "ten"}, InputTypeError, "A is 'ten': an array of numbers is needed"),
     ({**START, "method": "newton"}, InputError, "method='newton' is not one of auto, lanes"),
     ({**START, "nan_policy": "drop"}, InputError, "nan_policy='drop'"),
     ({**START, "x": X[:7]}, InputError, r"x has the shape \(7,\), and y \(60, 50\)"),
@@ -320,7 +320,7 @@ def test_refusals_of_names():
         fit_batch(PEAK, Y, parameters(), x=X, A=-1.)
     with pytest.raises(InputTypeError, match="not Parameters"):
         fit_batch(PEAK, Y, {"A": 3}, x=X)
-    with pytest.raises(InputError, match="fit takes one curve"):
+    with pytest.raises(InputError, match="all of y is one fit here: fit_batch"):
         fit(PEAK, Y, x=X, **START)
 
 

@@ -152,7 +152,7 @@ def test_curve_fit_full_output_and_refusals():
     assert info["nfev"] > 1
     assert isinstance(message, str)
     assert ier in (1, 2, 3, 4)
-    with pytest.raises(ValueError, match=r"ydata is not finite at point 3"):
+    with pytest.raises(ValueError, match=r"ydata\[3\] is nan, and 1 of 60"):
         curve_fit(peak, X, np.where(np.arange(60) == 3, np.nan, Y), P0)
     assert np.isfinite(curve_fit(peak, X, np.where(np.arange(60) == 3, np.nan, Y), P0, nan_policy="omit")[0]).all()
     with pytest.raises(TypeError, match="3 points can't determine 4 parameters"):

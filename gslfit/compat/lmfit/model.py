@@ -20,6 +20,7 @@ from gslfit.compat.lmfit.confidence import conf_interval
 from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, method_of, without_errors
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
+from gslfit.data.points import without_effect
 from gslfit.errors import NonFiniteError
 from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
@@ -65,7 +66,7 @@ class ModelResult(_result.ModelResult):
                            nan_policy=self.nan_policy, calc_covar=self.calc_covar, max_nfev=self.max_nfev, **self.fit_kws)
         outcome = fitter.minimize(method=self.method)
         self.method = outcome.method
-        given = {"ier": 0, "lmdif_message": "", **vars(outcome)}
+        given = {"ier": 0, "lmdif_message": "", "keep": None, **vars(outcome)}
         self.__dict__.update({key: value for key, value in given.items() if key not in KNOWN})
         return FitResult(**{key: given[key] for key in FIELDS})
 
@@ -151,6 +152,10 @@ class Manners:
         params = self.make_params(bool(values.get("verbose"))) if params is None else copy_of(params)
         return super().fit(data, params, weights, method, *args, **values)    # type: ignore[misc]
 
+    def fit_batch(self, data: Any, params: Any = None, **options: Any) -> Any:
+        """Fit many curves; points of weight 0 count as data, as lmfit counts them. See `gslfit.models.Model.fit_batch`."""
+        return with_weightless_points(super().fit_batch(data, params, **options), options.get("scale_covar", True))    # type: ignore[misc]
+
     def copy(self, prefix: str | None = None) -> Any:
         """Return a model of its own."""
         return adopt(super().copy(prefix))                     # type: ignore[misc]
@@ -175,6 +180,23 @@ class Manners:
 
     def __truediv__(self, other: Any) -> Any:
         return adopt(super().__truediv__(other))              # type: ignore[misc]
+
+
+def with_weightless_points(batch: Any, scaled: bool) -> Any:
+    """Count points of weight 0 of a batch as data: in the degrees of freedom, and so in what is scaled by reduced chi-square."""
+    data = batch.data
+    out = None if data.weights is None else without_effect("yerr" if data.inverted else "weights", data.weights)
+    if out is None:
+        return batch
+    more = np.count_nonzero(out if data.mask is None else out & ~data.mask, axis=-1)
+    p = len(batch.names)
+    with np.errstate(all="ignore"):
+        share = np.where(batch.ndata > p, (batch.ndata - p)/(batch.ndata + more - p), 1.0)
+    batch.ndata, batch.redchi = batch.ndata + more, batch.redchi*share
+    if scaled:
+        batch.stderr = type(batch.stderr)({name: error*np.sqrt(share) for name, error in batch.stderr.items()})
+        batch.covar = None if batch.covar is None else batch.covar*share[..., None, None]
+    return batch
 
 
 def in_order(model: Any, params: Any) -> Parameters:

@@ -1,0 +1,125 @@
+"""What pandas and xarray call the points of an array, and how two labelled arrays are paired.
+
+Where both are labelled and the labels are the same, numbers meet by position. Where they differ, `Model.fit` and its kin pair by label if
+each label of the data is found; `fit` and `fit_batch` never do. All else is an error: no point is dropped, and none paired with another's.
+"""
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.errors import InputError
+
+
+class Labels(NamedTuple):
+    """What a container calls its axes and points.
+
+    Attributes
+    ----------
+    dims : tuple
+        The names of the axes; xarray's, or axis numbers.
+    indexes : dict
+        A pandas Index for each axis that has one.
+    container : object
+        The container itself, after which results are shaped.
+    """
+
+    dims: tuple[Hashable, ...]
+    indexes: dict[Hashable, Any]
+    container: Any
+
+
+def labels_of(value: Any) -> Labels | None:
+    """The labels of a Series, DataFrame or DataArray; None for anything else."""
+    if hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "indexes"):
+        return Labels(tuple(value.dims), {dim: value.indexes[dim] for dim in value.dims if dim in value.indexes}, value)
+    if hasattr(value, "index") and hasattr(value, "reindex") and hasattr(value, "to_numpy"):
+        return Labels(tuple(range(value.ndim)), dict(enumerate(value.axes)), value)
+    return None
+
+
+def is_array_of_dims(labels: Labels | None) -> bool:
+    """Whether axes have names: an xarray.DataArray."""
+    return labels is not None and hasattr(labels.container, "dims")
+
+
+def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference: Labels | None, *, by_label: bool) -> np.ndarray:
+    """Bring an array into the order of the labels of another.
+
+    Parameters
+    ----------
+    name, of : str
+        What the caller calls the array, and the one it is paired with.
+    array : ndarray
+    own, reference : Labels or None
+        Their labels; without either, or between pandas and xarray, numbers meet by position.
+    by_label : bool
+        Whether labels that differ in order, or are more than needed, are looked up.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    InputError
+        If labels differ, and aren't to be looked up or aren't all found.
+    """
+    if own is None or reference is None or is_array_of_dims(own) != is_array_of_dims(reference):
+        return array
+    if is_array_of_dims(own):
+        array, own = _turned(name, array, own, of, reference)
+    for axis, dim in enumerate(own.dims):
+        if dim not in own.indexes or dim not in reference.indexes:
+            continue
+        mine, wanted = own.indexes[dim], reference.indexes[dim]
+        if mine.equals(wanted):
+            continue
+        places = mine.get_indexer(wanted) if by_label and mine.is_unique else np.array([-1])
+        if np.any(places < 0):
+            raise InputError(f"{name} and {of} have different labels{_on(dim)}: {_shown(mine)}, and {_shown(wanted)}; bring them to the "
+                             f"same ones, or hand over plain arrays ({_plain(name, own)}, {_plain(of, reference)}) to pair by position")
+        array = np.take(array, places, axis)
+    return array
+
+
+def _turned(name: str, array: np.ndarray, own: Labels, of: str, reference: Labels) -> tuple[np.ndarray, Labels]:
+    """An array of named axes in the order of another's; where names differ and there is one axis each, by position."""
+    if own.dims == reference.dims or not own.dims:
+        return array, own
+    if set(own.dims) <= set(reference.dims):
+        order = [dim for dim in reference.dims if dim in own.dims]
+        return np.transpose(array, [own.dims.index(dim) for dim in order]), own._replace(dims=tuple(order))
+    if len(own.dims) == len(reference.dims) == 1 and not (own.indexes and reference.indexes):
+        return array, own._replace(indexes={})
+    raise InputError(f"{name} has the dimensions {', '.join(map(str, own.dims))}, and {of} {', '.join(map(str, reference.dims))}: "
+                     f"rename them, or hand over plain arrays ({_plain(name, own)}, {_plain(of, reference)}) to pair by position")
+
+
+def _on(dim: Hashable) -> str:
+    return f" along {dim!r}" if isinstance(dim, str) else ""
+
+
+def _shown(index: Any) -> str:
+    """A few labels."""
+    found = [repr(label) for label in index[:3].tolist()]
+    return f"[{', '.join(found)}{', ...' if len(index) > 3 else ''}] ({len(index)})"
+
+
+def _plain(name: str, labels: Labels) -> str:
+    """How to write the array without its labels."""
+    return f"{name}.values" if is_array_of_dims(labels) else f"{name}.to_numpy()"
+
+
+def given_back(array: np.ndarray, labels: Labels | None) -> Any:
+    """Return an array of the caller's shape in the caller's kind of container."""
+    if labels is None or np.shape(array) != np.shape(labels.container):
+        return array
+    container = labels.container
+    if is_array_of_dims(labels):
+        return container.copy(data=array)
+    if array.ndim == 1:
+        return type(container)(array, index=container.index, name=container.name)
+    return type(container)(array, index=container.index, columns=container.columns)

@@ -1,0 +1,138 @@
+"""Where the points of an array lie, and how what is known of them is brought alongside."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.data.labels import is_array_of_dims, labels_of
+from gslfit.data.numbers import Reading
+from gslfit.errors import InputError
+
+Axis = int | str | tuple[int | str, ...]
+
+
+class Layout(NamedTuple):
+    """The axes of data: those of the fits, and those of one fit's points.
+
+    Attributes
+    ----------
+    whole : tuple of int
+        The shape of the data as they were handed in.
+    axes : tuple of int
+        Which of its axes hold the points, from 0.
+    """
+
+    whole: tuple[int, ...]
+    axes: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the batch; () for one fit."""
+        return tuple(size for axis, size in enumerate(self.whole) if axis not in self.axes)
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """The shape of one fit's points."""
+        return tuple(self.whole[axis] for axis in self.axes)
+
+    @property
+    def n(self) -> int:
+        """How many points a fit has."""
+        return prod(self.points)
+
+    def curves(self, array: np.ndarray) -> np.ndarray:
+        """Turn an array of the data's shape into rows of points, (..., n); a view where that can be."""
+        last = len(self.whole)
+        count = len(self.axes)
+        if self.axes != tuple(range(last - count, last)):
+            array = np.moveaxis(array, self.axes, range(-count, 0))
+        return array if count == 1 else array.reshape(*self.shape, self.n)
+
+    def variable(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Bring an independent variable alongside: (n,) or (..., n).
+
+        Raises
+        ------
+        InputError
+            If its shape is neither that of the data nor that of one fit's points.
+        """
+        if array.ndim == 0:
+            return np.full(self.n, array)
+        if array.shape in ((self.n,), self.points):
+            return array.reshape(-1)
+        if array.ndim == len(self.whole):
+            try:
+                return self.curves(np.broadcast_to(array, self.whole))
+            except ValueError:
+                pass
+        remedy = ""
+        if not self.shape and array.shape in (self.whole[-1:], self.whole[:1]):
+            remedy = "; all of y is one fit here: fit_batch fits many curves"
+        elif array.ndim > 1 and array.shape == self.whole[-array.ndim:]:
+            remedy = f"; axis={tuple(range(-array.ndim, 0))} says that the points of a fit lie along the last {array.ndim} axes of y"
+        elif array.ndim > 1:
+            remedy = "; axis= says which axes of y hold the points of a fit"
+        also = f", or {self.whole}" if self.shape else ""
+        raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{f' with its points along {self._where()}' if self.shape else ''}: "
+                         f"{self.points}{also} is needed{remedy}")
+
+    def factor(self, name: str, array: np.ndarray) -> np.ndarray:
+        """Bring weights, errors or a mask alongside: (n,) or (..., n), whatever broadcasts to the data."""
+        if array.ndim <= 1 and array.shape in ((), (1,), (self.n,)):
+            return np.broadcast_to(array, (self.n,))
+        if array.shape == self.points:
+            return array.reshape(-1)
+        try:
+            return self.curves(np.broadcast_to(array, self.whole))
+        except ValueError:
+            remedy = f": for a value of each fit, {name}[..., None]" if self.shape and array.shape == self.shape else ""
+            raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{remedy}") from None
+
+    def _where(self) -> str:
+        return f"axis {self.axes[0]}" if len(self.axes) == 1 else f"axes {', '.join(map(str, self.axes))}"
+
+
+def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = ()) -> Layout:
+    """Say where the points of a batch lie.
+
+    Parameters
+    ----------
+    y : Reading
+        The data.
+    axis : int, str or tuple of such, optional
+        The axis, or axes, of a fit's points, by number or by an xarray's name. If not given: the dimensions of an independent variable that
+        is a DataArray with fewer dimensions than the data; else the last axis.
+    others : iterable
+        The independent variables as they were handed in.
+
+    Raises
+    ------
+    InputError
+        If there is no such axis, or one is named twice.
+    """
+    ndim = y.array.ndim
+    dims = y.labels.dims if y.labels is not None and is_array_of_dims(y.labels) else ()
+    if axis is None:
+        for other in others if dims else ():
+            own = labels_of(other)
+            if own is not None and is_array_of_dims(own) and own.dims and set(own.dims) < set(dims):
+                axis = tuple(dim for dim in dims if dim in own.dims)  # type: ignore[misc]
+                break
+        else:
+            axis = -1
+    axes = []
+    for one in axis if isinstance(axis, tuple) else (axis,):
+        if isinstance(one, str) or one in dims:
+            if one not in dims:
+                raise InputError(f"axis={axis!r}: y has {f'the dimensions {chr(44).join(map(str, dims))}' if dims else 'no named dimensions'}")
+            axes.append(dims.index(one))
+        elif isinstance(one, (int, np.integer)) and not isinstance(one, bool) and -ndim <= one < ndim:
+            axes.append(int(one) % ndim)
+        else:
+            raise InputError(f"axis={axis!r}: y has {ndim} axes, of shape {y.array.shape}")
+    if not axes or len(set(axes)) < len(axes):
+        raise InputError(f"axis={axis!r} must name at least one axis, and each once")
+    return Layout(y.array.shape, tuple(axes))

@@ -1,0 +1,145 @@
+"""What a container holds: an array of numbers, what it masks, and what it calls its points.
+
+Taken are NumPy's arrays of any real type, byte order and strides, lists and scalars, `numpy.ma`, pandas, polars, xarray, and whatever offers
+itself as an array (h5py, zarr, dask). Not taken, each with a line that says what to write instead: units, dates, text, complex numbers
+where a residual is real, rows of different lengths.
+"""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.data.labels import Labels, labels_of
+from gslfit.errors import InputError, InputTypeError
+
+REAL = "buif"
+
+
+class Reading(NamedTuple):
+    """What a container holds.
+
+    Attributes
+    ----------
+    array : ndarray
+        The numbers, where they lie if they can be read there.
+    mask : ndarray of bool, or None
+        The shape of `array`; true where a number is left out.
+    labels : Labels or None
+        What the container calls its axes and points.
+    """
+
+    array: np.ndarray
+    mask: np.ndarray | None = None
+    labels: Labels | None = None
+
+
+def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
+    """Read what a caller handed in.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls it; errors say so.
+    value : array_like
+    imaginary : bool
+        Whether complex numbers are taken.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InputTypeError
+        If there is a unit, a date, a text, None, or a complex number where real ones are needed.
+    InputError
+        If rows differ in length.
+    """
+    if type(value) is np.ndarray and value.dtype.kind in REAL:
+        return Reading(value)
+    if value is None or isinstance(value, (str, bytes)):
+        raise InputTypeError(f"{name} is {value!r}: an array of numbers is needed")
+    _refuse_unit(name, value)
+    labels = labels_of(value)
+    mask = None
+    if isinstance(value, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(value) if np.ma.is_masked(value) else None
+        value = np.ma.getdata(value)
+    return Reading(_numeric(name, _array(name, value), imaginary), mask, labels)
+
+
+def real(name: str, value: Any) -> np.ndarray:
+    """Read an array of real numbers that has neither mask nor labels of interest."""
+    return read(name, value).array
+
+
+def _refuse_unit(name: str, value: Any) -> None:
+    """Raise InputTypeError for numbers with a unit: astropy's, pint's, unyt's, also within an xarray.DataArray."""
+    inner = getattr(value, "variable", None)
+    inner = value if inner is None else getattr(inner, "_data", value)     # xarray's: looked at without computing it
+    for unit, way in (("units", "magnitude"), ("unit", "value"), ("units", "value")):
+        if hasattr(type(inner), unit) and hasattr(type(inner), way) or unit in getattr(inner, "__dict__", {}) and hasattr(inner, way):
+            raise InputTypeError(f"{name} has a unit ({getattr(inner, unit)}), which a fit would lose: convert it and hand over "
+                                 f"plain numbers, {name}.{way}")
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    """An array of whatever type."""
+    try:
+        if hasattr(value, "to_numpy"):       # pandas, polars, pyarrow: what is missing becomes NaN
+            return _of_frame(value)
+        return np.asarray(value)
+    except ValueError as error:
+        if "inhomogeneous" in str(error) or "sequence" in str(error):
+            raise InputError(f"{name} has rows of different lengths: an array of numbers is needed") from None
+        raise InputTypeError(f"{name} ({type(value).__name__}) can't be read as an array: {error}") from error
+    except TypeError as error:
+        raise InputTypeError(f"{name} ({type(value).__name__}) can't be read as an array: {error}") from error
+
+
+def _of_frame(value: Any) -> np.ndarray:
+    """A Series or a table; nullable integers are floats where something is missing."""
+    array = np.asarray(value.to_numpy())
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return np.asarray(value.to_numpy(dtype=float, na_value=np.nan))
+    except (TypeError, ValueError):
+        return array
+
+
+def _numeric(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
+    """An array of numbers, or an error that says what there is instead."""
+    kind = array.dtype.kind
+    if kind in REAL or (kind == "c" and imaginary):
+        return array
+    if kind == "c":
+        raise InputTypeError(f"{name} is complex ({array.dtype}), and real numbers are needed: minimize and Model.fit take complex data, "
+                             f"or hand over {name}.real")
+    if kind in "mM":
+        origin = f"({name} - {name}[0])" if kind == "M" else name
+        raise InputTypeError(f"{name} holds {'dates' if kind == 'M' else 'times'} ({array.dtype}), and numbers are needed: "
+                             f"{origin}/numpy.timedelta64(1, 's') are seconds")
+    if kind == "O":
+        return _of_objects(name, array, imaginary)
+    raise InputTypeError(f"{name} is an array of {array.dtype}, and numbers are needed")
+
+
+def _of_objects(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
+    """Numbers that are Python objects (integers of any size, fractions, decimals), or an error that shows the first that is none."""
+    for place, item in np.ndenumerate(array):
+        _refuse_unit(name, item)
+        try:
+            (complex if imaginary else float)(item)
+        except (TypeError, ValueError):
+            where = f"{name}[{', '.join(map(str, place))}]" if place else name
+            raise InputTypeError(f"{where} is {item!r} ({type(item).__name__}), and numbers are needed") from None
+        except OverflowError:
+            raise InputError(f"{name}[{', '.join(map(str, place))}] is a number beyond the range of floats") from None
+        if isinstance(item, (str, bytes)):
+            raise InputTypeError(f"{name}[{', '.join(map(str, place))}] is the text {item!r}, and numbers are needed")
+    try:
+        return array.astype(float)
+    except TypeError:
+        return array.astype(complex)

@@ -1,0 +1,148 @@
+"""What a caller hands in is read once: containers, masks, labels, units, and which points count."""
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from gslfit.data.labels import given_back, paired
+from gslfit.data.numbers import read
+from gslfit.data.points import as_mask, check_factors, finite_points, without_effect
+from gslfit.errors import InputError, InputTypeError, NonFiniteError
+
+pd = pytest.importorskip("pandas")
+xr = pytest.importorskip("xarray")
+NUMBERS = [1.0, 2.0, 4.0]
+
+
+class Offers:
+    """What h5py's and zarr's arrays are to NumPy: something with a shape that converts itself."""
+
+    shape = (3,)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(NUMBERS, dtype)
+
+
+@pytest.mark.parametrize("value", [
+    NUMBERS, tuple(NUMBERS), np.array(NUMBERS, np.float32), np.array(NUMBERS, ">f8"), np.array(NUMBERS, np.uint16), np.array(NUMBERS)[::1],
+    np.array(NUMBERS, np.longdouble), np.array(NUMBERS, object), [Fraction(1), Decimal(2), 4], pd.Series(NUMBERS), pd.Index(NUMBERS),
+    pd.Series([1, 2, 4], dtype="Int64"), xr.DataArray(NUMBERS), Offers(), np.ma.array(NUMBERS), range(1, 5, 1) and [1, 2, 4]],
+    ids=lambda value: type(value).__name__)
+def test_containers(value):
+    """Whatever holds three numbers is three numbers."""
+    found = read("y", value)
+    assert found.array.dtype.kind in "buif"
+    np.testing.assert_array_equal(np.asarray(found.array, float), NUMBERS)
+    assert found.mask is None
+
+
+def test_read_where_they_lie():
+    """Nothing is copied that can be read in place."""
+    array = np.arange(12, dtype=">f4").reshape(3, 4)[::2, ::-1]
+    assert read("y", array).array is array
+
+
+def test_masks_are_kept():
+    """The mask of a masked array comes along, and what stands under it."""
+    found = read("y", np.ma.array(NUMBERS, mask=[False, True, False]))
+    np.testing.assert_array_equal(found.mask, [False, True, False])
+
+
+def test_missing_numbers_of_nullable_columns_are_nan():
+    """pandas.NA is a number that isn't there."""
+    found = read("y", pd.Series([1, None, 4], dtype="Int64"))
+    np.testing.assert_array_equal(found.array, [1, np.nan, 4])
+
+
+class Unit(np.ndarray):
+    """An array with a unit, as astropy's."""
+
+    unit = "m"
+
+    @property
+    def value(self):
+        return self.view(np.ndarray)
+
+
+class Pints:
+    """Numbers with a unit, as pint's."""
+
+    units = "metre"
+    magnitude = np.array(NUMBERS)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.magnitude
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    (np.array(NUMBERS).view(Unit), "unit.*m.*y.value"), (Pints(), "unit.*metre.*y.magnitude"), (None, "None"), ("abc", "abc"),
+    (np.array(NUMBERS, complex), "complex.*y.real"), (np.array(["a", "b"]), "numbers are needed"),
+    (np.array(["2020-01-01"], "M8[D]"), "dates.*seconds"), (np.array([1], "m8[s]"), "times.*seconds"), ([1.0, None], r"y\[1\] is None"),
+    ([1.0, {}], r"y\[1\]"), (pd.Series(["1", "x"]), r"y\[0\]"), ({"a": 1}, "dict"), ([[1, 2], [3]], "different lengths"),
+    ([10**400], "range of floats")], ids=lambda value: str(value)[:20])
+def test_what_is_no_number_is_named(value, words):
+    """Units, dates, text, None and ragged rows: one line that says what there is and what to write."""
+    with pytest.raises((InputTypeError, InputError), match=words) as caught:
+        read("y", value)
+    assert "\n" not in str(caught.value)
+
+
+def test_complex_numbers_where_they_are_taken():
+    """A residual may be complex."""
+    assert read("y", [1 + 2j], imaginary=True).array.dtype == complex
+
+
+def test_pairs_by_label_or_refuses():
+    """Labels in another order are looked up where that is asked for, else refused; never is a point dropped or paired with another's."""
+    x, y = pd.Series([3.0, 1.0, 2.0], list("cab")), pd.Series(NUMBERS, list("abc"))
+    mine, theirs = read("x", x), read("y", y)
+    np.testing.assert_array_equal(paired("x", mine.array, mine.labels, "y", theirs.labels, by_label=True), [1, 2, 3])
+    with pytest.raises(InputError, match="different labels.*x.to_numpy"):
+        paired("x", mine.array, mine.labels, "y", theirs.labels, by_label=False)
+    other = read("x", pd.Series(NUMBERS, [7, 8, 9]))
+    with pytest.raises(InputError, match="different labels"):
+        paired("x", other.array, other.labels, "y", theirs.labels, by_label=True)
+
+
+def test_named_axes_are_turned():
+    """A DataArray pairs by its dimensions, whatever their order."""
+    x = xr.DataArray(np.arange(6.0).reshape(3, 2), dims=("b", "a"))
+    y = xr.DataArray(np.zeros((2, 3)), dims=("a", "b"))
+    mine, theirs = read("x", x), read("y", y)
+    np.testing.assert_array_equal(paired("x", mine.array, mine.labels, "y", theirs.labels, by_label=False), x.values.T)
+
+
+def test_results_look_like_the_data():
+    """What comes back has the caller's labels."""
+    series = pd.Series(NUMBERS, list("abc"), name="counts")
+    back = given_back(np.zeros(3), read("y", series).labels)
+    assert back.index.equals(series.index)
+    assert back.name == "counts"
+    cube = xr.DataArray(np.ones((2, 3)), dims=("a", "b"), coords={"b": [5, 6, 7]})
+    assert given_back(np.zeros((2, 3)), read("y", cube).labels).coords["b"].values.tolist() == [5, 6, 7]
+
+
+def test_masks_broadcast_and_nothing_else_is_one():
+    """A mask is of bool, and has a shape that fits; a mask of fits is told how to be one of points."""
+    assert as_mask([True, False, False], (2, 3)).shape == (2, 3)
+    with pytest.raises(InputTypeError, match="bool"):
+        as_mask([1, 0, 0], (2, 3))
+    with pytest.raises(InputError, match=r"mask\[\.\.\., None\]"):
+        as_mask([True, False], (2, 3))
+
+
+@pytest.mark.parametrize(("name", "value"), [("yerr", 0.0), ("yerr", -1.0), ("yerr", np.nan), ("weights", np.nan), ("weights", np.inf)])
+def test_factors_that_are_none(name, value):
+    """A standard deviation that is zero, negative or NaN, and a weight that is infinite or NaN, are named with their index."""
+    with pytest.raises(InputError, match=rf"{name}\[1\] is"):
+        check_factors(name, np.array([1.0, value]))
+
+
+def test_points_of_no_weight():
+    """Weight 0 and an infinite error leave a point out; NaN there is nobody's business."""
+    out = without_effect("weights", np.array([1.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(out, without_effect("yerr", np.array([1.0, np.inf, 1.0])))
+    np.testing.assert_array_equal(finite_points([("y", np.array([1.0, np.nan, 2.0]))], "raise", out), ~out)
+    with pytest.raises(NonFiniteError, match=r"y\[0\] is nan, and 1 of 3"):
+        finite_points([("y", np.array([np.nan, np.nan, 2.0]))], "raise", out)
