@@ -110,13 +110,14 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     """
     job, found, options = prepare(formula, y, params, x, yerr, weights, mask, start, axis, method, xtol, ftol, gtol, max_nfev, nan_policy,
                                   start_or_independent)
-    options.pop("limited")
+    limited = options.pop("limited")
     with _Progress(progress, int(np.prod(found.layout.shape))) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
             warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
             blank = template(job)
             own = {name: value for name, value in job.start.items() if blank[name].expr is None}
+            options["max_nfev"] = options["max_nfev"] if limited else None
             return fit_slowly(job.formula, found, blank, own, covar=covar, scale_covar=scale_covar, reason=job.reason,
                               report=report.beyond(0), **options)
         return _run(job, found, options, count_threads(threads, found.y.size), report, covar, scale_covar)

@@ -18,7 +18,7 @@ ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": 
 
 
 def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray], *, covar: bool, scale_covar: bool,
-               reason: str, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int, nan_policy: str,
+               reason: str, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None, nan_policy: str,
                report: Callable[[int], Any] | None = None) -> BatchResult:
     """Fit each curve by `gslfit.minimize`, the model called from Python.
 
@@ -54,6 +54,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     data = Data(formula, given.x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
+    limit = {} if max_nfev is None else {"maxfev": max_nfev}
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)
         ndata[place] = row.count
@@ -64,7 +65,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 fitted[name].value = float(value[place] if value.ndim else value)
             minimizer = Minimizer(_residual(formula, row), fitted)
             try:
-                minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, maxfev=max_nfev, scale_covar=scale_covar)
+                minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, scale_covar=scale_covar, **limit)
             except NonFiniteError:          # at the start: a row that can't be fitted doesn't end the batch
                 if nan_policy == "raise":
                     raise
@@ -130,6 +131,9 @@ def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]
 
 def _status(minimizer: Any) -> FitStatus:
     """The status of a fit by `minimize`."""
+    if minimizer.success and not minimizer.errorbars:
+        held = any(par.vary and par.stderr is None and par.value in (par.min, par.max) for par in minimizer.params.values())
+        return FitStatus.AT_BOUND if held else FitStatus.RANK_DEFICIENT
     if minimizer.success:
-        return FitStatus.CONVERGED_BY_GSL if minimizer.errorbars else FitStatus.AT_BOUND
+        return FitStatus.CONVERGED_BY_GSL
     return FitStatus.MAX_NFEV if minimizer.ier == 5 else FitStatus.SINGULAR if not minimizer.errorbars else FitStatus.NO_PROGRESS

@@ -304,11 +304,22 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
     return FIT_CONVERGED;
 }
 
+/* Of the first points in the referee's arrays, how many are finite. */
+static double finite_points(thread *t, long count) {
+    double found = 0;
+    for (long i = 0; i < count && t->referee; i++) {
+        double sum = referee_y(t->referee)[i] + referee_weights(t->referee)[i];
+        for (int j = 0; j < t->batch->program->nx; j++) sum += referee_x(t->referee, j)[i];
+        found += isfinite(sum);
+    }
+    return found;
+}
+
 /* Fit a row by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, double count) {
     outcome end;
     if (refer(t, id, NULL, &end)) put(t, &end);
-    else put_nothing(t, id, FIT_BAD_DATA, 0, count);
+    else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, (long)count));
 }
 
 static next_fit next_row(worker *w, int lane) {
