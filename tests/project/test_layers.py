@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 # folders of the package from the ground up; those on one line may not use each other
 LAYERS = [line.split() for line in """
 errors
-constraints report solvers
+constraints data report solvers
 printfuncs parameters multifit
 formula
 minimizer
