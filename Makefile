@@ -34,6 +34,10 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/models.py --write
 	$(PY) benchmarks/minimize_overhead.py
 
+# two revisions against each other, "." being the tree as it is: make ab A=main B=.
+ab: $(VENV)/installed-test
+	$(PY) benchmarks/ab.py $(or $(A),HEAD) $(or $(B),.)
+
 $(VENV)/ready: .ci/setup pyproject.toml
 	bash .ci/setup
 
