@@ -373,7 +373,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
         mask = _slice(given.mask, here)
         if looks:
             _look(rows, x, job.formula.independent, given._replace(factors=own if own is None else Factors(given.factors.name, own),
-                                                                   mask=mask).left_out(), low)
+                                                                   mask=mask).left_out(), low, lead)
         run(folded.program, rows, x, weights=own, mask=mask, outside=outside, start=[array[here] if array.ndim else array for array in starts],
             inputs=[array[here] if array.ndim else array for array in own_inputs], progress=report.beyond(low * row), **out.rows(here), **how)
         if own is not None and own.ndim > 1 and np.any(out.status[here] == FitStatus.BAD_DATA):
@@ -401,8 +401,9 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
     return _readable(array if array.ndim == 1 else array[here])
 
 
-def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None, first: int) -> None:
-    """Raise NonFiniteError naming the first number that is none, of a point that takes part."""
+def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None, first: int,
+          lead: tuple[int, ...]) -> None:
+    """Raise NonFiniteError naming the first number that is none, of a point that takes part, with the place of its fit in the batch."""
     for name, array in (("y", rows), *zip(names, x, strict=True)):
         if array.dtype.kind in "bui":
             continue
@@ -413,7 +414,8 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], o
             continue
         place = np.argwhere(bad)[0]
         value = np.broadcast_to(array, bad.shape)[tuple(place)]
-        fit = f"fit {int(place[0]) + first}, " if bad.ndim > 1 and len(rows) > 1 else ""
+        at = [int(place[0]) + first, *map(int, place[1:-1])]
+        fit = f"fit {at[0] if len(at) == 1 else tuple(at)}, " if bad.ndim > 1 and lead != (1,) else ""
         raise NonFiniteError(f"{name} is {value} at {fit}point {int(place[-1])}; nan_policy='omit' leaves such points out, "
                              "'mark' marks the fit")
 
