@@ -247,10 +247,13 @@ def test_late_interpreter():
     p = Parameters()
     p.add("a", 2.0)
     p.add("b", expr="log(a)")
-    assert p["b"].value == math.log(2)
+    p.add("c", expr="a*pi")
+    assert (p["b"].value, p["c"].value) == (math.log(2), 2 * math.pi)
     interpreter = Interpreter()
+    interpreter.symtable["pi"] = 3.0
     interpreter.symtable["log"] = lambda x: 10 * x
     p.use_interpreter(interpreter)
+    assert p["c"].value == 6.0
     interpreter.symtable["log"] = lambda x: 20 * x
     p._note()
     assert p["b"].value == 40.0

@@ -13,9 +13,8 @@ from gslfit import Formula, fit, fit_batch
 from gslfit.errors import ExpressionError
 from gslfit.formula.function_names import FUNCTIONS
 
-EDGES = np.array([0.0, -0.0, 1.0, -1.0, 0.3, -0.3, 2.5, -2.5, 7.5, -7.5, 30.0, -30.0, 705.0, -705.0, 1e-300, -1e-300, 1e300, -1e300,
-                  5e-324, math.inf,
-                  -math.inf, math.nan])
+EDGES = np.array([0.0, -0.0, 1.0, -1.0, 0.3, -0.3, 2.5, -2.5, 7.5, -7.5, 30.0, -30.0, 705.0, -705.0, 800.0, 1e-300, -1e-300, 1e300, -1e300,
+                  5e-324, math.inf, -math.inf, math.nan])
 SCIPY = {"erfcx": special.erfcx, "dawson": special.dawsn, "expit": special.expit, "j0": special.j0, "j1": special.j1, "y0": special.y0,
          "y1": special.y1, "i0": special.i0, "i1": special.i1, "i0e": special.i0e, "i1e": special.i1e, "k0": special.k0, "k1": special.k1,
          "k0e": special.k0e, "k1e": special.k1e, "gamma": special.gamma, "lgamma": special.gammaln, "erf": special.erf,

@@ -5,12 +5,13 @@
 The tree (or a revision of it) is copied to a folder of its own with its own build, by ccache where there is one; the tests run against
 that build. A changed .c file compiles in seconds, a changed .py file needs no compiler.
 
-The faults of areas with the same tests are planted all at once first: the tests of that place that still pass have nothing to say of
-any of them. The others then meet each fault alone, until one fails; a crash and a run beyond the time limit count as noticed. A server
-that has imported what is not under test forks for each run. --killers runs the tests that noticed something without a fault, to see that
-it was the fault. What survives is planted all at once, and the whole quick suite is run: tests that fail then are run again with halves
-of the faults, and halves of these, down to single ones. So the suite, the dear part, runs once. Faults may hide each other: one that
-makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors.
+The faults of areas with the same tests are planted all at once first: the tests of that place that still pass have nothing to say of any
+of them. The quick ones of the others then meet each fault alone, until one fails; a crash and a run beyond the time limit count as
+noticed. A server that has imported what is not under test forks for each run. --killers runs the tests that noticed something without a
+fault, to see that it was the fault. What survives is planted all at once, and the whole quick suite is run: tests that fail then are run
+again with halves of the faults, and halves of these, down to single ones. So the suite, the dear part, runs once. Faults may hide each
+other: one that makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too
+many survivors.
 
 Results are appended to a file, a line of JSON each, so that a run that was broken off goes on where it was; --report prints the score.
 Tests of style and packaging (UNRELATED) take no part: they read the text of the code, and a fault is not to be found by its looks.
@@ -20,6 +21,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import itertools
 import json
 import os
 import re
@@ -65,6 +67,8 @@ for line in sys.stdin:
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+ENOUGH = 25.0       # seconds of tests that a fault meets before the whole suite
+TOOK = re.compile(r"^(\d+\.\d+)s call +(?:tests/)?(\S.*)$", re.M)
 FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - .*)?$", re.M)
 
 
@@ -255,12 +259,15 @@ def named(test: str) -> str:
 
 
 def telling(tree: Tree, faults: Sequence[Fault], tests: list[str]) -> list[str]:
-    """Return which tests fail with all of these faults: what passes with all of them passes with each."""
+    """Return which tests fail with all of these faults, the quick ones: what passes with all of them passes with each."""
     how, failed = "crashed", []
     if tree.plant(faults):
-        how, failed, _ = tree.test(["-n", "2", *tests], 3600)
+        how, failed, _ = tree.test(["-n", "2", "--durations=0", *tests], 3600)
     if how in ("passed", "failed"):
-        return list(dict.fromkeys(failed))
+        took = {test: float(seconds) for seconds, test in TOOK.findall(tree.out)}
+        failed = sorted(dict.fromkeys(failed), key=lambda test: took.get(test.removeprefix("tests/"), 0.0))
+        total = list(itertools.accumulate(took.get(test.removeprefix("tests/"), 0.0) for test in failed))
+        return [test for test, until in zip(failed, total, strict=True) if until < ENOUGH] or failed
     half = len(faults) // 2
     if not half:
         return tests
