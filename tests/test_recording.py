@@ -301,6 +301,21 @@ def test_edges_of_models(edge, start):
         assert np.sum((problem.model(X, *popt) - problem.y)**2) <= problem.lowest()*(1 + NEAR)
 
 
+@pytest.mark.parametrize(("edge", "start"), [(edge, start) for edge, start in AT_EDGES if start not in EDGES[edge][1]])
+def test_edges_without_bounds(edge, start):
+    """The same models without a bound are NaN beyond their edge: a minimum before it is found, one on it is no success by mistake."""
+    model, _, true, _ = EDGES[edge]
+    least = edged(edge, start).lowest()
+    for engine in ("leastsq", "lmder"):
+        problem = Recording({}, {"s": true, "A": 2.}, {"s": start, "A": 1.}, model)
+        mini = gslfit.minimize(problem, problem.params(), engine=engine, maxfev=500)
+        assert np.isfinite(mini.chisqr)
+        assert mini.chisqr <= least*(1 + NEAR) or not mini.success
+        if model in (left, right) or edge == "root":
+            assert mini.success
+            assert mini.params["s"].stderr > 0
+
+
 @pytest.mark.parametrize("edge", EDGES)
 def test_profiles_at_edges_of_models(edge):
     """A profile and a region that meet the edge stop there."""
