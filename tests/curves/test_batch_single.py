@@ -548,3 +548,23 @@ def test_called_functions(bounds, scaled):
         assert (many.ndata[k], many[k].nfree) == (40, 36)
         assert many.best_fit(k) == pytest.approx(curve(x[k], *truth.v, slope[k]), rel=1e-6)
         same_result(many[k], truth, start[k], near=SINGLE_NEAR, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["y", "weights"])
+def test_called_functions_with_holes(kind):
+    """Rows with a point that is not finite: marked, or fitted without it, as those of a formula."""
+    x, y, w, start, slope, bad = spoilt(kind)
+    for policy in ("mark", "omit"):
+        with pytest.warns(FitWarning, match="can't be traced"):
+            many = fit_batch(stubborn, y[1:3], parameters(), x=x[1:3], weights=w[1:3], nan_policy=policy,
+                             start=starts(start[1:3], slope[1:3]))
+        assert many.success.tolist() == [True, policy == "omit"]
+        assert many.status[1] == (FitStatus.BAD_DATA if policy == "mark" else many.status[0])
+        for k in range(1 + (policy == "omit")):
+            keep = np.isfinite(y[1 + k] + w[1 + k])
+            truth = Truth(x[1 + k, keep], y[1 + k, keep], w[1 + k, keep], start[1 + k], slope[1 + k])
+            assert many.ndata[k] == truth.n == 40 - (1 + k in bad)
+            for name, value in truth.values.items():
+                assert abs(many.values[name][k] - value) <= SINGLE_NEAR*truth.errors[name], name
+        if policy == "mark":
+            assert all(np.isnan(many.values[name][1]) for name in truth.values)

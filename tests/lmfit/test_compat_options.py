@@ -200,7 +200,7 @@ def test_nan_carried_along(method):
         warnings.simplefilter("ignore")
         def run():
             return ours.minimize(residual, made(ours), method=method, nan_policy="propagate", kws={"data": HOLES}).chisqr
-        if method in ("leastsq", "lbfgsb"):
+        if method == "lbfgsb":
             with pytest.raises(ValueError, match=r"(?i)nan"):
                 run()
         elif method == "least_squares":
@@ -242,6 +242,17 @@ def test_options_of_a_call_win_over_those_of_the_minimizer():
         return [[few.aborted, few.success], [more.aborted, [par.value for par in more.params.values()]],
                 [again.aborted, mini.max_nfev], numbers(given)]
     side_by_side(run, rtol=1e-3, atol=1e-3)
+
+
+def test_options_of_a_call_win_in_a_grid():
+    """brute and its options: of the call, of the Minimizer, of both."""
+    def run(M):
+        params = M.create_params(c=dict(value=1., min=0, max=3), A=dict(value=3., min=1, max=8), t=dict(value=1., vary=False))
+        found = [M.Minimizer(residual, params, Ns=3, keep=2).minimize(method="brute"),
+                 M.Minimizer(residual, params, Ns=3, keep=2).minimize(method="brute", Ns=5, keep=4),
+                 M.Minimizer(residual, params, Ns=3).brute(Ns=4), M.minimize(residual, params, method="brute", Ns=6, keep=1)]
+        return [[list(result.brute_grid.shape), len(result.candidates), result.candidates[0].score, result.nfev] for result in found]
+    side_by_side(run)
 
 
 @pytest.mark.parametrize("method", ["leastsq", "least_squares", "nelder", "powell", "lbfgsb", "cg", "bfgs", "cobyla", "slsqp", "tnc"])
