@@ -338,16 +338,28 @@ def test_limits_of_a_region_outside_the_bounds_are_refused(limits, words):
 
 def test_default_range_of_a_region_ends_at_the_bounds():
     """Five standard errors each way, or the bound."""
-    for bounds in ((1.99, INF), (-INF, 2.01), (1.99, 2.01)):
-        problem = Problem(line, {"a": 2., "b": -.5}, {"a": bounds}, seed=6)
-        mini = problem.fit()
-        best, error = mini.params["a"].value, mini.params["a"].stderr
-        if error is None:
-            continue
-        xs, _, grid = conf_interval2d(mini, "a", "b", 5, 4)
-        assert xs[0] == pytest.approx(max(best - 5*error, bounds[0]), rel=1e-5)
-        assert xs[-1] == pytest.approx(min(best + 5*error, bounds[1]), rel=1e-5)
+    free = Problem(line, {"a": 2., "b": -.5}).fit().params["a"]
+    best, error = free.value, free.stderr
+    for low, high in ((-1.5, INF), (-INF, 1.5), (-1., 2.), (-2., 1.), (-9., 9.)):
+        problem = Problem(line, {"a": 2., "b": -.5}, {"a": (best + low*error, best + high*error)})
+        xs, _, grid = conf_interval2d(problem.fit(), "a", "b", 5, 4)
+        assert xs[0] == pytest.approx(best + max(-5, low)*error, rel=1e-5)
+        assert xs[-1] == pytest.approx(best + min(5, high)*error, rel=1e-5)
+        assert xs[0] >= problem.low[0]
+        assert xs[-1] <= problem.high[0]
         assert np.isfinite(grid).all()
+
+
+def test_profiles_stop_at_bounds_to_the_last_bit():
+    """Bounds that no sum of a best value and a distance hits: none is passed by a rounding error."""
+    rng = np.random.default_rng(11)
+    free = Problem(line, {"a": 2., "b": -.5}).fit().params["a"]
+    for low, high in rng.uniform(.2, 2.5, (25, 2)):
+        problem = Problem(line, {"a": 2., "b": -.5}, {"a": (free.value - low*free.stderr, free.value + high*free.stderr)})
+        ci = conf_interval(problem.fit(), p_names=["a"], sigmas=[.999])
+        seen = np.array(problem.seen)[:, 0]
+        assert [limit for _, limit in ci["a"]] == [-INF, pytest.approx(free.value, rel=1e-6), INF]
+        assert (seen.min(), seen.max()) == (problem.low[0], problem.high[0])
 
 
 def test_intervals_of_a_models_fit():

@@ -550,7 +550,7 @@ def test_called_functions(bounds, scaled):
         same_result(many[k], truth, start[k], near=SINGLE_NEAR, rel=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["y", "weights"])
+@pytest.mark.parametrize("kind", ["y", "x"])
 def test_called_functions_with_holes(kind):
     """Rows with a point that is not finite: marked, or fitted without it, as those of a formula."""
     x, y, w, start, slope, bad = spoilt(kind)
@@ -561,7 +561,7 @@ def test_called_functions_with_holes(kind):
         assert many.success.tolist() == [True, policy == "omit"]
         assert many.status[1] == (FitStatus.BAD_DATA if policy == "mark" else many.status[0])
         for k in range(1 + (policy == "omit")):
-            keep = np.isfinite(y[1 + k] + w[1 + k])
+            keep = np.isfinite(y[1 + k] + x[1 + k])
             truth = Truth(x[1 + k, keep], y[1 + k, keep], w[1 + k, keep], start[1 + k], slope[1 + k])
             assert many.ndata[k] == truth.n == 40 - (1 + k in bad)
             for name, value in truth.values.items():

@@ -200,7 +200,7 @@ def test_nan_carried_along(method):
         warnings.simplefilter("ignore")
         def run():
             return ours.minimize(residual, made(ours), method=method, nan_policy="propagate", kws={"data": HOLES}).chisqr
-        if method == "lbfgsb":
+        if method in ("leastsq", "lbfgsb"):
             with pytest.raises(ValueError, match=r"(?i)nan"):
                 run()
         elif method == "least_squares":
@@ -242,6 +242,18 @@ def test_options_of_a_call_win_over_those_of_the_minimizer():
         return [[few.aborted, few.success], [more.aborted, [par.value for par in more.params.values()]],
                 [again.aborted, mini.max_nfev], numbers(given)]
     side_by_side(run, rtol=1e-3, atol=1e-3)
+
+
+def test_options_of_a_call_win_in_scalar_methods():
+    """The same way by SciPy, so as many evaluations: with the tolerance of the Minimizer, of the call, and of both."""
+    def run(M):
+        params = M.create_params(c=1.1, A=3.8, t=1.3)
+        found = [M.Minimizer(residual, params, tol=1e-1).minimize(method="nelder"),
+                 M.Minimizer(residual, params, tol=1e-1).minimize(method="nelder", tol=1e-9),
+                 M.Minimizer(residual, params).minimize(method="nelder", tol=1e-3), M.minimize(residual, params, method="nelder", tol=1e-5)]
+        assert len({result.nfev for result in found}) == 4
+        return [result.nfev for result in found]
+    side_by_side(run)
 
 
 def test_options_of_a_call_win_in_a_grid():
