@@ -121,8 +121,7 @@ class Data:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: Any) -> None:
-        # a list, in the order of the fields, of those that there were, is what versions before masks wrote
-        given = state if isinstance(state, dict) else dict(zip((each.name for each in fields(self)), state, strict=False))
+        given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
         for name, value in {"mask": None, "layout": None, "labels": None, **given}.items():
             setattr(self, name, value)
 

@@ -41,7 +41,7 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     p0 : array_like, shape (p,), optional
         Start values; 1 for each, or the middle of its bounds, if not given.
     sigma : float or array_like, shape (n,) or (n, n), optional
-        Standard deviations of the data, or their covariance. A point of infinite sigma counts as data in the degrees of freedom, as in SciPy.
+        Standard deviations of the data, or their covariance. A point of infinite sigma counts in the degrees of freedom, as in SciPy.
     absolute_sigma : bool
         Whether `sigma` is to be believed; else the covariance of the parameters is scaled by the reduced chi-square.
     check_finite : bool, optional

@@ -34,8 +34,8 @@ CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
 
 
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
-        weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8,
-        gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
+        weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
+        ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
         scale_covar: bool = True, **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
 
@@ -110,8 +110,9 @@ class _Curve:
         self.x = [np.ascontiguousarray(array, float) for array in given.x]
         weights = given.weights
         self.weights = None if weights is None else np.ascontiguousarray(weights, float)
+        counting = given.mask is None and (self.weights is None or bool(self.weights.all()))
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        if given.mask is None and (weights is None or self.weights.all()) and all(isfinite(array.dot(array)) for array in (self.y, *self.x)):
+        if counting and all(isfinite(array.dot(array)) for array in (self.y, *self.x)):
             return
         named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
         keep = self.keep = finite_points(named, "omit" if nan_policy == "omit" else "raise", given.left_out())

@@ -48,7 +48,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     formula : Formula, str or callable
         A formula's text, a function of NumPy operations, or a `Formula`.
     y : array_like, shape (..., n)
-        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice. What numpy.ma masks takes no part.
+        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice. What numpy.ma masks takes no
+        part.
     params : Parameters, optional
         Start values, bounds, expressions, and what is fixed. Without it every parameter of the formula varies freely.
     x : array_like, shape (n,) or (..., n), or mapping of str to such
@@ -63,8 +64,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     start : mapping of str to array_like, shape () or (...), optional
         Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit.
     axis : int, str or tuple of such, optional
-        Where the points of a fit lie in y: ``(-2, -1)`` for a stack of images; by name for an xarray.DataArray. If not given, the dimensions
-        of x where both are DataArrays, else the last axis.
+        Where the points of a fit lie in y: ``(-2, -1)`` for a stack of images; by name for an xarray.DataArray. If not given, the
+        dimensions of x where both are DataArrays, else the last axis.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
         "auto" refits by GSL's lmsder what the lanes leave in doubt; the others are used alone.
     xtol, gtol : float
@@ -78,8 +79,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     max_nfev : int, optional
         Most evaluations of the model for one fit.
     nan_policy : {"mark", "omit", "raise"}
-        A fit with a NaN or an infinity among its data gets the status "bad data"; or is fitted without those points; or is an error. It speaks
-        of points that take part: what stands under a mask or a weight of 0 is not looked at.
+        A fit with a NaN or an infinity among its data gets the status "bad data"; or is fitted without those points; or is an error. It
+        speaks of points that take part: what stands under a mask or a weight of 0 is not looked at.
     threads : int, optional
         How many; all cores, if not given (but see OMP_NUM_THREADS and threadpoolctl).
     progress : bool or callable
@@ -131,7 +132,7 @@ def prepare(formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yer
     data = read("y", y)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
-    several = {name: value for name, value in x.items()} if isinstance(x, Mapping) else {}
+    several = dict(x) if isinstance(x, Mapping) else {}
     where = Layout(data.array.shape, tuple(range(data.array.ndim))) if whole else \
         layout(data, axis, (*several.values(), *keywords.values(), x))
     found, variables, given = _sort(formula, x, several, start, keywords, where)
@@ -357,14 +358,14 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, covar)
     curves = y if y.ndim > 1 else y[None]
-    weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
+    name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
     looks = options["nan_policy"] == "raise"
     row = max(1, int(np.prod(lead[1:])))
     size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
     how = {name: options[name] for name in ("method", "xtol", "ftol", "gtol", "max_nfev")}
     how |= {"errors": inverted, "omit": options["nan_policy"] == "omit", "threads": threads, "scaled": scale_covar}
-    for name in folded.names:
-        folded.check(name, job.start[name])
+    for free in folded.names:
+        folded.check(free, job.start[free])
     outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
     for low in range(0, lead[0], size) if out.status.size else ():
@@ -372,12 +373,13 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
         mask = _slice(given.mask, here)
         if looks:
-            _look(rows, x, job.formula.independent, given._replace(factors=own if own is None else Factors(given.factors.name, own),
-                                                                   mask=mask).left_out(), low, lead)
-        run(folded.program, rows, x, weights=own, mask=mask, outside=outside, start=[array[here] if array.ndim else array for array in starts],
-            inputs=[array[here] if array.ndim else array for array in own_inputs], progress=report.beyond(low * row), **out.rows(here), **how)
+            part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
+            _look(rows, x, job.formula.independent, part.left_out(), low, lead)
+        run(folded.program, rows, x, weights=own, mask=mask, outside=outside, progress=report.beyond(low * row),
+            start=[array[here] if array.ndim else array for array in starts],
+            inputs=[array[here] if array.ndim else array for array in own_inputs], **out.rows(here), **how)
         if own is not None and own.ndim > 1 and np.any(out.status[here] == FitStatus.BAD_DATA):
-            _blame_factors(given.factors.name, own, mask, out.status[here], low)
+            _blame_factors(name, own, mask, out.status[here], low)
     data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], given.mask, given.layout, given.labels)
     return out.result(y.shape[:-1], data)
 

@@ -54,10 +54,10 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     data = Data(formula, given.x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
-    limit = {} if max_nfev is None else {"maxfev": max_nfev}
+    limit: dict[str, Any] = {} if max_nfev is None else {"maxfev": max_nfev}
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)
-        ndata[place] = row.count
+        ndata[place] = row.used
         status[place] = _doubt(row, p)
         if not status[place]:
             fitted = params.copy()
@@ -92,7 +92,7 @@ class _Row(NamedTuple):
     curve: np.ndarray
     weights: np.ndarray | None
     keep: np.ndarray | None
-    count: int
+    used: int
     bad: bool
 
 
@@ -108,13 +108,13 @@ def _row(data: Data, place: tuple[int, ...], policy: str) -> _Row:
         weights = 1.0/weights if data.inverted else weights
     keep = finite_points([("y", curve), *points.items()], "raise" if policy == "raise" else "omit", out)
     kept = curve.size if keep is None else int(np.count_nonzero(keep))
-    bad = policy == "mark" and kept < (curve.size if out is None else np.count_nonzero(~out))
+    bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
     return _Row(points, curve, weights, keep, kept, bad)
 
 
 def _doubt(row: _Row, p: int) -> FitStatus:
     """Why a curve can't be fitted, `FitStatus.NOT_RUN` if it can."""
-    return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.count < max(p, 1) else FitStatus.NOT_RUN
+    return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.used < max(p, 1) else FitStatus.NOT_RUN
 
 
 def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]:

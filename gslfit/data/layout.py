@@ -75,8 +75,8 @@ class Layout(NamedTuple):
             remedy = f"; axis={tuple(range(-array.ndim, 0))} says that the points of a fit lie along the last {array.ndim} axes of y"
         elif array.ndim > 1:
             remedy = "; axis= says which axes of y hold the points of a fit"
-        also = f", or {self.whole}" if self.shape else ""
-        raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{f' with its points along {self._where()}' if self.shape else ''}: "
+        also, along = (f", or {self.whole}", f" with its points along {self._where()}") if self.shape else ("", "")
+        raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{along}: "
                          f"{self.points}{also} is needed{remedy}")
 
     def factor(self, name: str, array: np.ndarray) -> np.ndarray:
@@ -127,7 +127,8 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = ()) -> 
     for one in axis if isinstance(axis, tuple) else (axis,):
         if isinstance(one, str) or one in dims:
             if one not in dims:
-                raise InputError(f"axis={axis!r}: y has {f'the dimensions {chr(44).join(map(str, dims))}' if dims else 'no named dimensions'}")
+                known = f"the dimensions {', '.join(map(str, dims))}" if dims else "no named dimensions"
+                raise InputError(f"axis={axis!r}: y has {known}")
             axes.append(dims.index(one))
         elif isinstance(one, (int, np.integer)) and not isinstance(one, bool) and -ndim <= one < ndim:
             axes.append(int(one) % ndim)

@@ -1,8 +1,8 @@
 """What a container holds: an array of numbers, what it masks, and what it calls its points.
 
-Taken are NumPy's arrays of any real type, byte order and strides, lists and scalars, `numpy.ma`, pandas, polars, xarray, and whatever offers
-itself as an array (h5py, zarr, dask). Not taken, each with a line that says what to write instead: units, dates, text, complex numbers
-where a residual is real, rows of different lengths.
+Taken are NumPy's arrays of any real type, byte order and strides, lists and scalars, `numpy.ma`, pandas, polars, xarray, and whatever
+offers itself as an array (h5py, zarr, dask). Not taken, each with a line that says what to write instead: units, dates, text, complex
+numbers where a residual is real, rows of different lengths.
 """
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _refuse_unit(name: str, value: Any) -> None:
     inner = getattr(value, "variable", None)
     inner = value if inner is None else getattr(inner, "_data", value)     # xarray's: looked at without computing it
     for unit, way in (("units", "magnitude"), ("unit", "value"), ("units", "value")):
-        if hasattr(type(inner), unit) and hasattr(type(inner), way) or unit in getattr(inner, "__dict__", {}) and hasattr(inner, way):
+        if (hasattr(type(inner), unit) and hasattr(type(inner), way)) or (unit in getattr(inner, "__dict__", {}) and hasattr(inner, way)):
             raise InputTypeError(f"{name} has a unit ({getattr(inner, unit)}), which a fit would lose: convert it and hand over "
                                  f"plain numbers, {name}.{way}")
 

@@ -1,9 +1,9 @@
 """Which points take part, and what multiplies their residuals.
 
-A mask, a weight of 0 and an infinite standard deviation are the caller's own words: such a point takes no part under any policy, neither in
-chi-square nor in the degrees of freedom, whatever number stands there. `nan_policy` speaks of what nobody said: NaN and infinity in the data,
-in an independent variable or in the model. A standard deviation that is zero, negative or NaN, and a weight that is infinite or NaN, are
-errors under every policy.
+A mask, a weight of 0 and an infinite standard deviation are the caller's own words: such a point takes no part under any policy, neither
+in chi-square nor in the degrees of freedom, whatever number stands there. `nan_policy` speaks of what nobody said: NaN and infinity in
+the data, in an independent variable or in the model. A standard deviation that is zero, negative or NaN, and a weight that is infinite or
+NaN, are errors under every policy.
 """
 from __future__ import annotations
 
@@ -113,7 +113,8 @@ def finite_points(arrays: Iterable[tuple[str, np.ndarray]], policy: str, out: np
         bad = ~good if out is None else ~good & ~out
         if policy == "raise" and bad.any():
             place = np.argwhere(bad)[0].tolist()
-            raise NonFiniteError(f"{name}[{', '.join(map(str, place))}] is {array[tuple(place)]}, and {np.count_nonzero(bad)} of {bad.size} "
+            where = ", ".join(map(str, place))
+            raise NonFiniteError(f"{name}[{where}] is {array[tuple(place)]}, and {np.count_nonzero(bad)} of {bad.size} "
                                  "points are not finite: nan_policy='omit' leaves them out")
         keep = good if keep is None else keep & good
     return keep

@@ -207,6 +207,7 @@ class Descent(Polish):
         """Where the point reached does not determine all parameters, look whether that is so at a minimum; see `look_around`."""
         if self.norm() <= self.rounding_of(self.first_size) or self.decompose().rank == self.p - len(self.held):
             return ""
+        assert self.first_J is not None
         far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)
         full = (ScaledQR(self.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
                 or bool((far & (self.problem.x0 != 0))[self.qr.undetermined()].any()))

@@ -59,7 +59,7 @@ class FitResult:
     init_vals: list[float]
     aborted: bool = False
     call_kws: dict[str, Any] = field(default_factory=dict)
-    keep: np.ndarray | None = None
+    keep: np.ndarray | None = field(default=None, repr=False)
 
     @property
     def counted(self) -> np.ndarray:

@@ -27,7 +27,8 @@ ENDINGS = {
     "faint": "the residual has shrunk to the rounding of what it was, and no further step is sure",
     "no progress": "no step lowers chi-square any more, and the gradient is not zero",
 }
-IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "slow": 6, "no progress": 7, "no effect": 7, "flat": 7,
+IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "slow": 6, "no progress": 7, "no effect": 7,
+       "flat": 7,
        "saddle": 7, "faint": 7, "nonfinite": 7, "lost": 7, "silenced": 7, "aborted": -1, "interrupted": -1}
 
 

@@ -207,7 +207,8 @@ def test_a_jacobian_that_is_not_finite():
         minimize(residual, params, Dfun=slopes)
 
 
-@pytest.mark.parametrize("method", ["nelder", "powell", "bfgs", "lbfgsb", "tnc", "slsqp", "least_squares", "leastsq", "basinhopping", "ampgo",
+@pytest.mark.parametrize("method", ["nelder", "powell", "bfgs", "lbfgsb", "tnc", "slsqp", "least_squares", "leastsq", "basinhopping",
+                                    "ampgo",
                                     "dual_annealing", "brute", "differential_evolution"])
 def test_lmfit_methods_return_the_best_point_seen_at_a_limit(method):
     """Each method of the compat layer, stopped by max_nfev."""
