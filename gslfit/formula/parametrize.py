@@ -206,7 +206,8 @@ def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] =
 
 def _role(parameter: Parameter, per_fit: bool) -> Role:
     """One parameter's role."""
-    low, high = parameter.min, parameter.max
+    low = None if parameter.min == -np.inf else parameter.min      # lmfit's way to say that there is none
+    high = None if parameter.max == np.inf else parameter.max
     if parameter.expr is not None:
         return Role("expr", low, high, 0.0, parameter.expr)
     if parameter.vary:

@@ -199,9 +199,10 @@ cdef class _View:
         PyMem_Free(self.starts)
 
 
-def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto", double xtol=1e-8,
-        double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None, covariance=None,
-        gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None, tied_errors=None):
+def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
+        double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
+        covariance=None, gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None,
+        tied_errors=None):
     """Fit a program to many curves.
 
     Parameters

@@ -41,8 +41,8 @@ cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
-                      GSLFIT_SILENCED: "silenced", GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient", GSLFIT_EXACT_FIT: "exact",
-                      GSLFIT_MINIMUM: "minimum"}
+                      GSLFIT_SILENCED: "silenced", GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient",
+                      GSLFIT_EXACT_FIT: "exact", GSLFIT_MINIMUM: "minimum"}
 
 
 def length(a):
@@ -169,8 +169,7 @@ cdef class Polish(Point):
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
-        cdef double total
-        cdef Py_ssize_t i, j
+        cdef Py_ssize_t j
         cdef int verdict
         cdef bint left_out = False
         for j in self.held:
