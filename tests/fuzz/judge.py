@@ -7,8 +7,10 @@ chi-square at both ends in 40 digits. Of a block's rows that fall clearly along 
 the first `ASKED`.
 
 A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped". Nor is a fall along parameters that had no effect at
-the start and have none at the end, while others have one: from such a plain there is no way to be found ("no effect"). Nor a valley whose
-floor falls by less than `STIFF` of what a move of its length would cost across it ("flat").
+the start and have none at the end, while others have one ("no effect"), or from a point about which chi-square, to second order, falls by
+no more than its rounding over moves as long as the parameters themselves ("plain"): from there no way down is to be found, and that is
+forgiven where no parameter lost the effect that it had at the start, and some had one. Nor a valley
+whose floor falls by less than `STIFF` of what a move of its length would cost across it ("flat").
 """
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ from fuzz.descent import MOVE, descend, moved, room
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
 BETWEEN = np.linspace(0, 1, 12)[1:-1]
 CERTIFIED, DESCENDED, FLAT, JUMPED, ROUNDING, FAULT = "certified", "descended", "flat", "jumped", "rounding", "fault"
-UNJUDGED, NO_EFFECT = "derivatives not finite", "no effect"
+UNJUDGED, NO_EFFECT, PLAIN = "derivatives not finite", "no effect", "plain"
 NEGLIGIBLE = 1e-7   # of the residual: what a parameter changes it by, if it has no effect
 
 
@@ -91,22 +93,38 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
         else:
             count["scipy"] += 1
             verdict = single(row, v[k], here, down.values[k], count)
-        idle = without_effect(row, v[k]) if verdict.outcome == FAULT else np.zeros(0, bool)
-        if idle.any() and not idle.all() and not falls_without(row, v[k], idle, count):
-            verdict = Verdict(NO_EFFECT)
-        found.append(verdict)
+        found.append(excused(row, v[k], here, verdict, count) if verdict.outcome == FAULT else verdict)
     return found
 
 
-def without_effect(row: Rows, v: np.ndarray) -> np.ndarray:
-    """Which parameters have no effect, neither at the start nor at the end."""
-    idle = np.ones(len(v), bool)
-    size = np.maximum(np.abs(v), np.abs(row.start[0]))
-    for place in (row.start[0], v):
-        r, slopes, _, _ = jacobian(row, place[None])
-        with np.errstate(all="ignore"):
-            idle &= np.linalg.norm(slopes[0], axis=0)*size <= NEGLIGIBLE*np.linalg.norm(r[0])
-    return idle
+def excused(row: Rows, v: np.ndarray, here: Local, verdict: Verdict, count) -> Verdict:
+    """A fault's verdict, or another where no way down is to be found: but never where a parameter lost its effect, or none had one."""
+    begun, ended = (effects(row, v, place) > NEGLIGIBLE for place in (row.start[0], v))
+    if (begun & ~ended).any() or not begun.any():
+        return verdict._replace(kind=f"{verdict.kind}, {'lost' if begun.any() else 'never there'}")
+    if on_a_plain(row, v, here):
+        return Verdict(PLAIN)
+    idle = ~begun & ~ended
+    return Verdict(NO_EFFECT) if idle.any() and not falls_without(row, v, idle, count) else verdict
+
+
+def on_a_plain(row: Rows, v: np.ndarray, here: Local) -> bool:
+    """Whether chi-square falls, to second order, by no more than its rounding along H's eigenvectors, over moves of the size of v."""
+    size = np.maximum(np.abs(v), np.abs(row.start[0]))[:, None]
+    with np.errstate(all="ignore"):
+        moves = np.abs(here.back[0] @ here.vectors[0])
+        length = np.where(moves > 0, size/moves, np.inf).min(axis=0)
+        along, bend = np.abs(here.gradient[0] @ here.vectors[0]), here.values[0]
+        length = np.where(bend > 0, np.minimum(length, along/bend), length)
+        fall = 2*along*length - bend*length**2
+    return bool(np.all(fall <= 10*here.blur[0]))
+
+
+def effects(row: Rows, v: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """What each parameter, by its whole size at the start or the end v, changes the residual by at a place, of the residual's length."""
+    r, slopes, _, _ = jacobian(row, place[None])
+    with np.errstate(all="ignore"):
+        return np.linalg.norm(slopes[0], axis=0)*np.maximum(np.abs(v), np.abs(row.start[0]))/np.linalg.norm(r[0])
 
 
 def falls_without(row: Rows, v: np.ndarray, idle: np.ndarray, count) -> bool:

@@ -27,7 +27,7 @@ if __name__ == "__main__":
 from fuzz.certificate import at_rounding, certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
-from fuzz.judge import FAULT, Verdict, by_scipy, judge
+from fuzz.judge import FAULT, Verdict, by_scipy, effects, judge
 from gslfit.curves._batch import instruction_set
 
 ASKED = 5   # failures of a block that SciPy fits again from their start
@@ -232,7 +232,9 @@ def replay(entry: str, place: str) -> str:
         with np.errstate(all="ignore"):
             steep = here.gradient[0]/np.sqrt(here.s2[0])
             lines += [f"  chi-square {here.chi[0]:.17g} (units), gradient {steep} (of the reduced one's root)",
-                      f"  eigenvalues of H {here.values[0]}, held {here.held[0]}"]
+                      f"  eigenvalues of H {here.values[0]}, held {here.held[0]}",
+                      f"  effects at the start {effects(rows, ends.values[k], block.start[k])}",
+                      f"  effects at the end {effects(rows, ends.values[k], ends.values[k])}"]
     verdict = judge(rows, ends.values[k][None], Counter())[0]
     return "\n".join([*lines, f"  {verdict}"])
 
