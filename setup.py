@@ -107,7 +107,7 @@ def extension(name, source, *c_sources):
 
 
 ENGINE = ["program/program.c", "program/special.c", "lanes/lanes.c", "common/judgement.c", "isa/isa_base.c", "isa/isa_v3.c", "isa/isa_v4.c"]
-SOLVER = ["solver/loop.c", "solver/guard.c", "solver/fdfsolver.c", "common/judgement.c"]
+SOLVER = ["solver/loop.c", "solver/guard.c", "solver/fdfsolver.c", "solver/subspace.c", "common/judgement.c"]
 
 EXTENSIONS = [
     extension("solvers._function", "solver/_function.pyx"),

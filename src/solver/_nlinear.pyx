@@ -6,13 +6,17 @@ from loop cimport (
     gslfit_guard_df, gslfit_guard_f, gslfit_guard_fvv, gslfit_guard_init, gslfit_guard_product, gslfit_loop_init, multifit_mcholesky,
     multilarge_mcholesky)
 
+cdef extern from "solver/subspace.h" nogil:
+    const gsl.gsl_multifit_nlinear_trs gslfit_multifit_subspace2D
+    const gsl.gsl_multilarge_nlinear_trs gslfit_multilarge_subspace2D
+
 # name -> where GSL has it
 _TRS = {
     "lm": <size_t>gsl.gsl_multifit_nlinear_trs_lm,
     "lmaccel": <size_t>gsl.gsl_multifit_nlinear_trs_lmaccel,
     "dogleg": <size_t>gsl.gsl_multifit_nlinear_trs_dogleg,
     "ddogleg": <size_t>gsl.gsl_multifit_nlinear_trs_ddogleg,
-    "subspace2D": <size_t>gsl.gsl_multifit_nlinear_trs_subspace2D,
+    "subspace2D": <size_t>&gslfit_multifit_subspace2D,
 }
 _SCALE = {
     "more": <size_t>gsl.gsl_multifit_nlinear_scale_more,
@@ -30,7 +34,7 @@ _LARGE_TRS = {
     "lmaccel": <size_t>gsl.gsl_multilarge_nlinear_trs_lmaccel,
     "dogleg": <size_t>gsl.gsl_multilarge_nlinear_trs_dogleg,
     "ddogleg": <size_t>gsl.gsl_multilarge_nlinear_trs_ddogleg,
-    "subspace2D": <size_t>gsl.gsl_multilarge_nlinear_trs_subspace2D,
+    "subspace2D": <size_t>&gslfit_multilarge_subspace2D,
     "cgst": <size_t>gsl.gsl_multilarge_nlinear_trs_cgst,
 }
 _LARGE_SCALE = {

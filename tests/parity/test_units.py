@@ -2,9 +2,11 @@
 green and {faulty} are wrong today and strict xfails (`parity.known_faults`).
 
 Standard errors by every entry: scaled by chi-square; of data whose errors are known, in the data's unit; and with `scale_covar=False` of
-residuals that nothing divides. Then confidence intervals, regions and bands. The oracle's numbers are those of unit 1, times the unit.
+residuals that nothing divides. From a start of unit 1 a success is at the minimum, and every fit ends. Then confidence intervals, regions
+and bands. The oracle's numbers are those of unit 1, times the unit.
 """
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from scipy.stats import f, norm
 import gslfit
 from gslfit import models
 from gslfit.compat import lmfit
+from gslfit.errors import ConvergenceError
 from parity.cells import ids, settle
 from parity.entries import ENTRIES, parameters, residual_of
 from parity.expected import SHARE, Right
@@ -24,6 +27,7 @@ from parity.known_faults import UNIT_FAULTS
 from parity.oracle import Par, Truth, everything, interval, jacobian, truth
 
 UNITS = (1e-200, 1e-150, 1.0, 1e150, 1e200)
+FAR_UNITS = (1e-200, 1e-30, 1e-6, 1e6, 1e30, 1e200)
 ERROR = 0.02            # of the data, in their unit
 NAMES = tuple(PARS)
 CHANCE = 0.95
@@ -65,6 +69,18 @@ def judge_errors(entry: str, kind: str, unit: float) -> None:
     given.expected.judge(answers[0])
     if ENTRIES[entry].batch:
         given.neighbour.judge(answers[1])
+
+
+def judge_far_start(entry: str, kind: str, unit: float) -> None:
+    """Assert that from a start of unit 1 a success is at the minimum."""
+    given = replace(standard_errors(entry, kind, unit), pars=PARS)
+    try:
+        answers = ENTRIES[entry].ask(given)
+    except ConvergenceError:
+        return
+    for right, answer in zip((given.expected, given.neighbour), answers, strict=False):
+        if answer.success:
+            right.judge(answer)
 
 
 # -- intervals, regions, bands
@@ -153,6 +169,7 @@ QUESTIONS: dict[str, Callable[[str, float], None]] = {
     "interval, minimize": of_minimize, "interval, Model.fit": of_model, "interval, compat": of_compat, "region": of_region,
     "band, Model.fit": of_band, "band, compat": of_band_in_compat}
 CELLS = [*((f"stderr, {entry}", kind, unit) for entry in ENTRIES for kind in ("scaled", "known", "unscaled") for unit in UNITS),
+         *((f"far start, {entry}", "scaled", unit) for entry in ENTRIES for unit in FAR_UNITS),
          *((question, kind, unit) for question in QUESTIONS for kind in ("scaled", "known") for unit in UNITS)]
 __doc__ = __doc__.format(total=len(CELLS), green=len(CELLS) - len(UNIT_FAULTS), faulty=len(UNIT_FAULTS))
 
@@ -162,7 +179,8 @@ __doc__ = __doc__.format(total=len(CELLS), green=len(CELLS) - len(UNIT_FAULTS), 
 def test_cell(question, kind, unit):
     """An answer of unit 1, in another."""
     cell = question, kind, unit
-    ask = QUESTIONS.get(question) or partial(judge_errors, question.removeprefix("stderr, "))
+    what, _, entry = question.partition(", ")
+    ask = QUESTIONS.get(question) or partial(judge_errors if what == "stderr" else judge_far_start, entry)
     settle({"": UNIT_FAULTS[cell]} if cell in UNIT_FAULTS else {}, {"": lambda: ask(kind, unit)})
 
 
