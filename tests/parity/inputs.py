@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import ConvergenceError, InputError, InputTypeError, NonFiniteError
-from parity.expected import Expected, Marked, NoCurve, Refused, Right, Unmoved
+from parity.expected import DIFFERENCES, Expected, Marked, NoCurve, Refused, Right, Unmoved
 from parity.oracle import Par, Truth, truth
 
 BATCHES = ("fit_batch", "Model.fit_batch", "compat fit_batch")
@@ -274,7 +274,8 @@ def of_no_use() -> list[Input]:
     return [
         *(column(f"Quantity, {whose}", Refused(InputTypeError, word), wrap=wrap, wrap_x=np.asarray)
           for whose, (wrap, word) in unit.items()),
-        column("(n, 1) result", Right(truth(decay, PARS, X, Y), either=(InputError, InputTypeError), quiet=False),
+        column("(n, 1) result", Right(truth(decay, PARS, X, Y), DIFFERENCES, DIFFERENCES, either=(InputError, InputTypeError), quiet=False),
+               next_door=Right(truth(decay, PARS, X, NEIGHBOUR), DIFFERENCES, DIFFERENCES),
                returns=lambda values: np.reshape(values, (-1, 1)), residual=lambda r: np.reshape(r, (-1, 1))),
         column("None result", Refused(InputTypeError, "None"), returns=lambda values: None, residual=lambda r: None)]
 
