@@ -96,32 +96,37 @@ def find_gsl():
     return version, flags
 
 
-def extension(name, source, *c_sources):
-    """An extension of the package: its name below gslfit, its .pyx and C in src/.
-
-    It is compiled again when any header changes: C's own includes are not followed.
-    """
-    headers = [*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)]
-    return Extension(f"gslfit.{name}", [f"src/{path}" for path in dict.fromkeys((source, "common/gsl_errors.c", *c_sources))],
-                     depends=sorted({*headers, "setup.py"}), define_macros=MACROS)
+def headers():
+    """Every header and declaration: what includes them is compiled again when one changes."""
+    return sorted([*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)])
 
 
-ENGINE = ["program/program.c", "program/special.c", "lanes/lanes.c", "common/judgement.c", "isa/isa_base.c", "isa/isa_v3.c", "isa/isa_v4.c"]
-SOLVER = ["solver/loop.c", "solver/guard.c", "solver/fdfsolver.c", "solver/subspace.c", "common/judgement.c"]
+def extension(name, source, core=False):
+    """An extension of the package: its name below gslfit, its .pyx in src/, and whether it calls the C core."""
+    return Extension(f"gslfit.{name}", [f"src/{source}", GSL_ERRORS], depends=[*headers(), "setup.py"], define_macros=MACROS,
+                     libraries=["gslfit"] if core else [])
+
+
+GSL_ERRORS = "src/common/gsl_errors.c"
+# the C core, linked once, as a library inside the package
+CORE = sorted(glob("src/**/*.c", recursive=True))
+CORE_FOLDER = "lib"     # of the package, and no package itself: beside modules the library would be taken for one
 
 EXTENSIONS = [
     extension("solvers._function", "solver/_function.pyx"),
-    extension("solvers._multifit", "solver/_multifit.pyx", *SOLVER),
-    extension("solvers._nlinear", "solver/_nlinear.pyx", *SOLVER),
+    extension("solvers._multifit", "solver/_multifit.pyx", core=True),
+    extension("solvers._nlinear", "solver/_nlinear.pyx", core=True),
     extension("solvers._siman", "solver/_siman.pyx"),
     extension("parameters._values", "parameters/_values.pyx"),
     extension("minimizer._descent", "descent/_descent.pyx", "common/judgement.c"),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
-    extension("formula._program", "program/_program.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c"),
-    extension("curves._batch", "batch/_batch.pyx", *ENGINE, "program/curve.c", "parameters/bounds.c", *SOLVER, "batch/strided_array.c",
-              "batch/fit_transform.c", "batch/gather_rows.c", "batch/batch.c", "batch/tall_fit.c", "batch/gsl_refit.c", "descent/polish.c"),
-    extension("curves._polish", "descent/_polish.pyx", *ENGINE, "descent/polish.c"),
+    extension("formula._program", "program/_program.pyx", core=True),
+    extension("curves._batch", "batch/_batch.pyx", core=True),
+    extension("curves._polish", "descent/_polish.pyx", core=True),
 ]
+
+# what someone else's Cython needs to cimport, and C to include
+INSTALLED = ["gsl.pxd", "loop.pxd", "solver/fdfsolver.h", "solver/guard.h", "solver/loop.h"]
 
 
 def read(path):
@@ -141,23 +146,21 @@ class BuildExt(build_ext):
         from Cython.Build import cythonize
 
         version, gsl = find_gsl()
-        flags = [] if self.compiler.compiler_type == "msvc" else ["-O3", "-fno-math-errno", "-fvisibility=hidden", "-Wno-unused-function"]
-        made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, flags, MACROS, DIRECTIVES,
+        gnu = self.compiler.compiler_type != "msvc"
+        flags = ["-O3", "-fno-math-errno", "-Wno-unused-function"] if gnu else []
+        made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, flags, MACROS, DIRECTIVES, self.debug,
                           getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
         record = os.path.join(self.build_temp, "made-with.txt")
         self.force = self.force or read(record) != made_with
 
-        objects = self.build_objects(["src", *gsl["include_dirs"]], flags)
+        objects = self.build_objects(["src", *gsl["include_dirs"]], [*flags, *(["-fno-semantic-interposition"] if gnu else [])])
+        strip = ["-Wl,-s"] if sys.platform.startswith("linux") and not self.debug else []
+        self.link_core(list(objects.values()), gsl, strip)
         for ext in self.extensions:
-            ext.include_dirs += ["src", numpy.get_include(), *gsl["include_dirs"]]
-            ext.library_dirs += gsl["library_dirs"]
-            ext.libraries += gsl["libraries"]
-            ext.extra_compile_args += flags
-            ext.extra_objects += [objects[source] for source in ext.sources if source in objects]
-            ext.depends += [source for source in ext.sources if source in objects]
-            ext.sources = [source for source in ext.sources if source not in objects]
-            if os.name == "posix":
-                ext.runtime_library_dirs += gsl["library_dirs"]  # a GSL outside the system's folders is found again at import
+            self.set_flags(ext, gsl, numpy.get_include(), [*flags, *(["-fvisibility=hidden"] if gnu else [])], strip)
+            ext.extra_objects += [objects[GSL_ERRORS]]
+            ext.sources.remove(GSL_ERRORS)
+            ext.depends += [GSL_ERRORS]
         compiled = cythonize(self.extensions, build_dir=self.build_temp, include_path=["src"], force=self.force,
                              compiler_directives=DIRECTIVES)
         for ext, new in zip(self.extensions, compiled, strict=True):
@@ -167,16 +170,70 @@ class BuildExt(build_ext):
         with open(record, "w", encoding="utf-8") as file:
             file.write(made_with)
 
+    def set_flags(self, ext, gsl, numpy, compile_args, link_args):
+        """Tell an extension where GSL and the C core are, now and when it is imported."""
+        ext.include_dirs += ["src", numpy, *gsl["include_dirs"]]
+        ext.library_dirs += [os.path.dirname(self.core_path()), *gsl["library_dirs"]]
+        ext.libraries += gsl["libraries"]
+        ext.extra_compile_args += compile_args
+        ext.extra_link_args += link_args
+        if os.name == "posix":
+            here = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
+            ext.runtime_library_dirs += ["/".join([here, *[".."] * (ext.name.count(".") - 1), CORE_FOLDER]), *gsl["library_dirs"]]
+
+    def core_path(self):
+        """Where the C core's library is built: a folder of the package in the build folder."""
+        suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
+        return os.path.join(os.path.dirname(self.get_ext_fullpath("gslfit._")), CORE_FOLDER, f"libgslfit{suffix}")
+
+    def link_core(self, objects, gsl, link_args):
+        """Link the C core, if an object is newer than the library; every name that it exports begins with gslfit_."""
+        path = self.core_path()
+        if not (self.force or newer_group(objects, path)):
+            return
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        command = list(self.compiler.linker_so)
+        if sys.platform == "darwin":
+            self.compiler.linker_so = [{"-bundle": "-dynamiclib"}.get(word, word) for word in command]
+            link_args = [*link_args, "-install_name", f"@rpath/{os.path.basename(path)}"]
+        elif os.name == "posix":
+            link_args = [*link_args, "-Wl,-Bsymbolic", f"-Wl,-soname,{os.path.basename(path)}"]
+        try:
+            self.compiler.link_shared_object(objects, path, libraries=[*gsl["libraries"]], library_dirs=gsl["library_dirs"],
+                                             runtime_library_dirs=gsl["library_dirs"] if os.name == "posix" else None,
+                                             extra_postargs=[*link_args, *(["-lpthread"] if os.name == "posix" else [])])
+        finally:
+            self.compiler.linker_so = command
+
     def build_objects(self, include_dirs, flags):
-        """Compile the plain C of all extensions side by side, each file once and only if it changed; give source -> object."""
-        sources = sorted({source for ext in self.extensions for source in ext.sources if source.endswith(".c")})
-        objects = dict(zip(sources, self.compiler.object_filenames(sources, output_dir=self.build_temp), strict=True))
+        """Compile the plain C side by side, each file once and only if it changed; give source -> object."""
+        objects = dict(zip(CORE, self.compiler.object_filenames(CORE, output_dir=self.build_temp), strict=True))
         others = [*glob("src/**/*.h", recursive=True), "setup.py"]
-        stale = [source for source in sources if self.force or newer_group([source, *others], objects[source])]
+        stale = [source for source in CORE if self.force or newer_group([source, *others], objects[source])]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(lambda source: self.compiler.compile([source], output_dir=self.build_temp, macros=MACROS,
                                                                include_dirs=include_dirs, extra_postargs=flags), stale))
         return objects
+
+    def copy_extensions_to_source(self):
+        """Copy the C core too, where extensions are built in place."""
+        super().copy_extensions_to_source()
+        self.mkpath(os.path.dirname(self.core_in_source()))
+        self.copy_file(self.core_path(), self.core_in_source())
+
+    def core_in_source(self):
+        """Where the C core's library lies when extensions are built in place."""
+        package = self.get_finalized_command("build_py").get_package_dir("gslfit")
+        return os.path.join(package, CORE_FOLDER, os.path.basename(self.core_path()))
+
+    def get_outputs(self):
+        """Name the C core's library among what is built."""
+        return [*super().get_outputs(), self.core_path()]
+
+    def get_output_mapping(self):
+        """Name where the C core's library comes from in a build in place."""
+        mapping = super().get_output_mapping()
+        return {**mapping, self.core_path(): self.core_in_source()} if mapping else mapping
 
 
 class BuildPy(build_py):
@@ -187,10 +244,10 @@ class BuildPy(build_py):
             self.clear()
         super().run()
         if not self.editable_mode:  # an editable install is read where it lies: gslfit.get_include() says src there
-            for source in glob("src/**/*.pxd", recursive=True) + glob("src/**/*.h", recursive=True):
-                copy = os.path.join(self.build_lib, "gslfit", "include", os.path.relpath(source, "src"))
+            for name in INSTALLED:
+                copy = os.path.join(self.build_lib, "gslfit", "include", name)
                 self.mkpath(os.path.dirname(copy))
-                self.copy_file(source, copy)
+                self.copy_file(os.path.join("src", name), copy)
 
     def clear(self):
         """Remove from the build folder what is no extension of today: modules that were renamed would be installed."""

@@ -10,7 +10,7 @@ cdef extern from "common/status.h" nogil:
         const char *name
         int number, success, ier
         const char *prose
-    fit_status_fact *fit_status_facts
+    fit_status_fact *gslfit_fit_status_facts
 
 cdef extern from "batch/batch.h" nogil:
     enum:
@@ -79,5 +79,5 @@ cdef extern from "batch/batch.h" nogil:
         int8_t *status
         int (*pulse)(void *who, long done) noexcept nogil
         void *who
-    void box_prepare(box *b, double inside, double beside)
-    int batch_run(batch *b)
+    void gslfit_box_prepare(box *b, double inside, double beside)
+    int gslfit_batch_run(batch *b)

@@ -8,7 +8,7 @@ cdef extern from "program/program.h" nogil:
         const char *name
         int arity
         const char *meaning
-    const opcode_fact *opcode_facts
+    const opcode_fact *gslfit_opcode_facts
     enum:
         OPCODE_COUNT
         MAX_FREE
@@ -25,13 +25,13 @@ cdef extern from "program/program.h" nogil:
         int nscalar, nregister
     ctypedef struct workspace:
         pass
-    int program_check(program *p, char *message, size_t size)
-    workspace *workspace_new(const program *p)
-    void workspace_free(workspace *w)
-    void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
-                            double *jacobian, long row, long column)
-    const char *engine_name()
-    int engine_choose(const char *name)
+    int gslfit_program_check(program *p, char *message, size_t size)
+    workspace *gslfit_workspace_new(const program *p)
+    void gslfit_workspace_free(workspace *w)
+    void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                                   double *jacobian, long row, long column)
+    const char *gslfit_engine_name()
+    int gslfit_engine_choose(const char *name)
 
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:
@@ -41,5 +41,5 @@ cdef extern from "program/curve.h" nogil:
         const double *weights
         const double *inputs
         long n
-    int curve_f(const gsl_vector *v, void *which, gsl_vector *f) noexcept
-    int curve_df(const gsl_vector *v, void *which, gsl_matrix *J) noexcept
+    int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f) noexcept
+    int gslfit_curve_df(const gsl_vector *v, void *which, gsl_matrix *J) noexcept

@@ -26,7 +26,7 @@ static double *block, *results, *errors;
 static void sums_by_hand(worker *w) {
     lane_state *s = w->state;
     const long size = w->points * LANES;
-    workspace_start(w->space);
+    gslfit_workspace_start(w->space);
     for (int h = 0; h < LANES; h += WIDTH) {
 #define V(k) load(s->trial[k] + h)
 #define PUT(k, sum) store(s->sums[k] + h, sum)
@@ -99,10 +99,10 @@ int run(int which, long fits, long n, const double *x, const double *z, const do
     char message[200];
     double *spread[2] = {NULL, NULL};
     const double *variables[2] = {x, z};
-    if (program_check(&p, message, sizeof message)) return -1;
+    if (gslfit_program_check(&p, message, sizeof message)) return -1;
     worker w = {.program = &p, .options = &options, .lanes = LANES, .points = n, .evaluate = sums_by_hand, .next = next, .finish = finish};
-    w.space = workspace_new(&p);
-    w.state = lanes_new(w.space, NULL);
+    w.space = gslfit_workspace_new(&p);
+    w.state = gslfit_lanes_new(w.space, NULL);
     if (posix_memalign((void **)&block, 64, n * LANES * sizeof *block)) return -1;
     for (int j = 0; j < p.nx; j++) {
         if (posix_memalign((void **)&spread[j], 64, n * LANES * sizeof *block)) return -1;
@@ -112,8 +112,8 @@ int run(int which, long fits, long n, const double *x, const double *z, const do
     w.y = block;
     which_model = which, next_id = 0, all_fits = fits, data = y, starts = start, results = out;
     errors = malloc(fits * p.nfree * sizeof *errors);
-    lanes_run(&w);
+    gslfit_lanes_run(&w);
     free(errors), free(block), free(spread[0]), free(spread[1]);
-    lanes_free(w.state), workspace_free(w.space);
+    gslfit_lanes_free(w.state), gslfit_workspace_free(w.space);
     return 0;
 }

@@ -14,19 +14,25 @@ from libc.stdint cimport int8_t, int32_t, uintptr_t
 from libc.string cimport memset
 
 from batch cimport (
-    KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS, METHOD_AUTO,
-    FIT_STATUS_COUNT, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, batch_run, box, box_prepare, fit_status_facts,
-    rows_view,
+    FIT_STATUS_COUNT, KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
+    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, box, fit_status_fact, gslfit_batch_run,
+    gslfit_box_prepare, gslfit_fit_status_facts, rows_view,
 )
 from batch cimport outside as outside_t
-from program cimport engine_choose, engine_name, program
+from program cimport gslfit_engine_choose, gslfit_engine_name, program
 
 cnp.import_array()
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
+
+cdef tuple told(int k):
+    """How a fit ended, as `STATUSES` has it."""
+    cdef const fit_status_fact *fact = &gslfit_fit_status_facts[k]
+    return fact.name.decode(), fact.number, bool(fact.success), fact.ier, fact.prose.decode()
+
+
 # how a fit ended: (name, number, whether it is a success, MINPACK's ier, prose) for each status
-STATUSES = tuple((fit_status_facts[k].name.decode(), fit_status_facts[k].number, bool(fit_status_facts[k].success), fit_status_facts[k].ier,
-                  fit_status_facts[k].prose.decode()) for k in range(FIT_STATUS_COUNT))
+STATUSES = tuple(told(k) for k in range(FIT_STATUS_COUNT))
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
 
@@ -37,9 +43,9 @@ KINDS = {"f8": KIND_F8, "f4": KIND_F4, "i1": KIND_I1, "i2": KIND_I2, "i4": KIND_
 
 def instruction_set(name=None):
     """Return the instruction set that batches run with, after choosing one by name; as `gslfit.formula._program.instruction_set`."""
-    if name is not None and engine_choose(name.encode()):
+    if name is not None and gslfit_engine_choose(name.encode()):
         raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
-    return engine_name().decode()
+    return gslfit_engine_name().decode()
 
 
 cdef class _Caller:
@@ -150,7 +156,7 @@ cdef class Outside:
             raise MemoryError
         for k in range(p):
             self.boxes[k].low, self.boxes[k].high = self.bounds[k], self.bounds[p + k] = boxes[k]
-            box_prepare(&self.boxes[k], inside, beside)
+            gslfit_box_prepare(&self.boxes[k], inside, beside)
         for k in range(self.tied):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
@@ -306,7 +312,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         return
     cdef int ending
     with nogil:
-        ending = batch_run(&b)
+        ending = gslfit_batch_run(&b)
     if caller.failure is not None:
         raise caller.failure
     if ending < 0:

@@ -44,7 +44,7 @@ static long done(const crew *all) {
 }
 
 /* Whether the work is to stop; the calling thread asks its caller now and then. */
-int thread_check(thread *t) {
+int gslfit_thread_check(thread *t) {
     batch *b = t->batch;
     if (t->number == 0 && b->pulse && ++t->asked >= t->patience) {
         const double now = seconds();
@@ -57,8 +57,8 @@ int thread_check(thread *t) {
     return atomic_load_explicit(&b->stop, memory_order_relaxed);
 }
 
-static int check_worker(worker *w) { return thread_check(w->context); }
-static int check_thread(void *t) { return thread_check(t); }
+static int check_worker(worker *w) { return gslfit_thread_check(w->context); }
+static int check_thread(void *t) { return gslfit_thread_check(t); }
 
 /* ---- results ---- */
 
@@ -67,7 +67,7 @@ static void count_done(thread *t) {
 }
 
 static void find_inputs(const batch *b, long id, double *inputs) {
-    for (int k = 0; k < b->program->ninput; k++) rows_read(b->inputs + k, rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
+    for (int k = 0; k < b->program->ninput; k++) gslfit_rows_read(b->inputs + k, gslfit_rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
 
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held or without effect. */
@@ -108,7 +108,7 @@ static void put_outside(thread *t, const outcome *end) {
                                              : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
     }
     find_inputs(b, id, inputs);
-    outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
+    gslfit_outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */
@@ -127,7 +127,7 @@ static void put_inside(const batch *b, const outcome *end) {
  * effect. What breaks this is none. */
 static void check_end(const batch *b, outcome *end) {
     const int p = b->program->nfree, whole = b->options.covariance;
-    if (!fit_status_facts[end->status].success) return;
+    if (!gslfit_fit_status_facts[end->status].success) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
         const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = length_of(end);
@@ -201,34 +201,34 @@ static int vague(const batch *b, const outcome *end, int whole) {
 static void find_start(const thread *t, long id, double *start) {
     const batch *b = t->batch;
     double *given = b->v + id * b->program->nfree;
-    if (b->outside) outside_start(b->outside, id, given, start);
+    if (b->outside) gslfit_outside_start(b->outside, id, given, start);
     else memcpy(start, given, b->program->nfree * sizeof *start);
 }
 
 /* A row's points into the referee's arrays, without those that are left out. How many there are; -1 without memory. */
 static long read_row(thread *t, long id) {
     batch *b = t->batch;
-    if (!t->referee && !(t->referee = referee_new(b->program, b->points, b->outside))) return -1;
+    if (!t->referee && !(t->referee = gslfit_referee_new(b->program, b->points, b->outside))) return -1;
     const long n = b->points;
-    double *y = referee_y(t->referee), *weights = referee_weights(t->referee);
-    rows_read(&b->y, rows_find(&b->y, id), 0, n, y, 1);
-    for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, rows_find(b->x + j, id), 0, n, referee_x(t->referee, j), 1);
-    gather_weights(b, b->weighted ? rows_find(&b->weights, id) : NULL, b->masked ? rows_find(&b->mask, id) : NULL, 0, n, weights,
-                   referee_room(t->referee));
+    double *y = gslfit_referee_y(t->referee), *weights = gslfit_referee_weights(t->referee);
+    gslfit_rows_read(&b->y, gslfit_rows_find(&b->y, id), 0, n, y, 1);
+    for (int j = 0; j < b->program->nx; j++) gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_referee_x(t->referee, j), 1);
+    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL, b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, n, weights,
+                          gslfit_referee_room(t->referee));
     long used = 0;
     for (long i = 0; i < n; i++) {
         double sum = y[i];
-        for (int j = 0; j < b->program->nx; j++) sum += referee_x(t->referee, j)[i];
+        for (int j = 0; j < b->program->nx; j++) sum += gslfit_referee_x(t->referee, j)[i];
         if (!takes_part(b, weights[i], sum)) continue;
         y[used] = y[i];
         weights[used] = weights[i];
-        for (int j = 0; j < b->program->nx; j++) referee_x(t->referee, j)[used] = referee_x(t->referee, j)[i];
+        for (int j = 0; j < b->program->nx; j++) gslfit_referee_x(t->referee, j)[used] = gslfit_referee_x(t->referee, j)[i];
         used++;
     }
     return used;
 }
 
-static int succeeded(const outcome *end) { return fit_status_facts[end->status].success; }
+static int succeeded(const outcome *end) { return gslfit_fit_status_facts[end->status].success; }
 
 /* Whether the one end is the better: a success rather than none, else the lower. */
 static int better(const outcome *one, const outcome *other) {
@@ -249,21 +249,21 @@ static int refer(thread *t, long id, const outcome *lanes, outcome *end) {
     find_start(t, id, start);
     const referee_case now = {n, start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
-    if (!referee_begin(t->referee, &now)) return 0;
+    if (!gslfit_referee_begin(t->referee, &now)) return 0;
     end->nfev = 0;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED;
-    if (silenced) referee_settle(t->referee, lanes->v, left, end);
-    else referee_fit(t->referee, method, left, end);
+    if (silenced) gslfit_referee_settle(t->referee, lanes->v, left, end);
+    else gslfit_referee_fit(t->referee, method, left, end);
     end->id = id;
     end->count = (double)n;
     if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED && end->nfev < left) {
         outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
-        referee_fit(t->referee, METHOD_LMDER, left - end->nfev, &again);
+        gslfit_referee_fit(t->referee, METHOD_LMDER, left - end->nfev, &again);
         again.nfev += end->nfev;
         end->nfev = again.nfev;
         if (better(&again, end)) *end = again;
     }
-    if (end->verdict == GSLFIT_SILENCED) referee_look_again(t->referee, method, left - end->nfev, end);
+    if (end->verdict == GSLFIT_SILENCED) gslfit_referee_look_again(t->referee, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
@@ -308,8 +308,8 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
 static double finite_points(thread *t, long count) {
     double found = 0;
     for (long i = 0; i < count && t->referee; i++) {
-        double sum = referee_y(t->referee)[i] + referee_weights(t->referee)[i];
-        for (int j = 0; j < t->batch->program->nx; j++) sum += referee_x(t->referee, j)[i];
+        double sum = gslfit_referee_y(t->referee)[i] + gslfit_referee_weights(t->referee)[i];
+        for (int j = 0; j < t->batch->program->nx; j++) sum += gslfit_referee_x(t->referee, j)[i];
         found += isfinite(sum);
     }
     return found;
@@ -329,7 +329,7 @@ static next_fit next_row(worker *w, int lane) {
     next_fit fit;
     while ((fit.id = claim(t)) >= 0) {
         find_start(t, fit.id, fit.start);
-        if (!(t->long_fit ? long_fit_load(t, fit.id, &fit) : row_load(t, fit.id, lane, &fit))) {
+        if (!(t->long_fit ? gslfit_long_fit_load(t, fit.id, &fit) : gslfit_row_load(t, fit.id, lane, &fit))) {
             put_nothing(t, fit.id, FIT_BAD_DATA, 0, fit.count);
             continue;
         }
@@ -348,11 +348,11 @@ static next_fit next_row(worker *w, int lane) {
 /* ---- the threads ---- */
 
 static void thread_free(thread *t) {
-    workspace_free(t->worker.space);
-    lanes_free(t->worker.state);
-    referee_free(t->referee);
-    long_fit_free(t->long_fit);
-    if (t->batch->outside) outside_free(t->batch->outside, t->expressions);
+    gslfit_workspace_free(t->worker.space);
+    gslfit_lanes_free(t->worker.state);
+    gslfit_referee_free(t->referee);
+    gslfit_long_fit_free(t->long_fit);
+    if (t->batch->outside) gslfit_outside_free(t->batch->outside, t->expressions);
     free(t->correlations);
     free(t->memory);
 }
@@ -380,7 +380,7 @@ static int rows_room(thread *t) {
     for (int j = 0; j < nx; j++) {
         t->x[j] = room(&memory, n * LANES);
         t->row_x_room[j] = room(&memory, n);
-        gather_shared(t, j);
+        gslfit_gather_shared(t, j);
         t->worker.x[j] = t->x[j];
     }
     t->worker.y = t->y;
@@ -400,14 +400,14 @@ static int thread_init(thread *t) {
     t->in_lanes = b->options;
     if (b->method == METHOD_AUTO) t->in_lanes.max_nfev = lanes_share(b->options.max_nfev);
     *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker, .context = t};
-    w->space = workspace_new(b->program);
+    w->space = gslfit_workspace_new(b->program);
     const outside *bounds = b->outside && b->outside->bounded ? b->outside : NULL;
-    if (!w->space || !(w->state = lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
+    if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
-    if (b->outside && b->outside->tied && !(t->expressions = outside_spaces(b->outside))) return -1;
-    if (b->points > SHORT) return (t->long_fit = long_fit_new(t)) ? 0 : -1;
+    if (b->outside && b->outside->tied && !(t->expressions = gslfit_outside_spaces(b->outside))) return -1;
+    if (b->points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;
-    w->evaluate = lanes_evaluate;
+    w->evaluate = gslfit_lanes_evaluate;
     return rows_room(t);
 }
 
@@ -415,7 +415,7 @@ static int thread_init(thread *t) {
 static void refer_all(thread *t) {
     const batch *b = t->batch;
     next_fit fit;
-    for (long id; !thread_check(t) && (id = claim(t)) >= 0;) {
+    for (long id; !gslfit_thread_check(t) && (id = claim(t)) >= 0;) {
         find_start(t, id, fit.start);
         const long n = read_row(t, id);
         fit.square = 0;
@@ -431,7 +431,7 @@ static void *thread_main(void *which) {
     crew *all = t->all;
     if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
     else if (t->batch->method > METHOD_LANES) refer_all(t);
-    else lanes_run(&t->worker);
+    else gslfit_lanes_run(&t->worker);
     if (atomic_fetch_sub(&all->running, 1) == 1 && t->number) {
         pthread_mutex_lock(&all->lock);
         pthread_cond_signal(&all->ended);
@@ -452,7 +452,7 @@ static void wait_for(thread *t, crew *all) {
         pthread_cond_timedwait(&all->ended, &all->lock, &until);
         t->asked = t->patience;
         pthread_mutex_unlock(&all->lock);  /* the caller may end this thread */
-        thread_check(t);
+        gslfit_thread_check(t);
         pthread_mutex_lock(&all->lock);
     }
     pthread_mutex_unlock(&all->lock);
@@ -480,7 +480,7 @@ static void end_crew(void *which) {
     pthread_mutex_destroy(&all->lock);
 }
 
-int batch_run(batch *b) {
+int gslfit_batch_run(batch *b) {
     const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
     if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
     crew all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};

@@ -42,6 +42,6 @@ typedef struct {
 } batch;
 
 /* 0, or -1 without memory, or 1 when it was stopped. */
-int batch_run(batch *b);
+int gslfit_batch_run(batch *b);
 
 #endif

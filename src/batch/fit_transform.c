@@ -6,7 +6,7 @@
 
 /* ---- bounds ---- */
 
-void box_prepare(box *b, double inside, double beside) {
+void gslfit_box_prepare(box *b, double inside, double beside) {
     for (int side = 0; side < 2; side++) {
         const double bound = side ? b->high : b->low, step = inside * (bound != 0 ? fabs(bound) : 1);
         b->beside[side] = isfinite(bound) ? beside * fabs(bound) : -1;
@@ -23,15 +23,15 @@ static double step_inside(const box *b, double value) {
 
 static double start_of(const outside *o, int k, long id) {
     const rows_view *v = o->starts + k;
-    const char *row = rows_find(v, id);
-    const double *in_place = rows_in_place(v, row);
+    const char *row = gslfit_rows_find(v, id);
+    const double *in_place = gslfit_rows_in_place(v, row);
     double value;
     if (in_place) return *in_place;
-    rows_read(v, row, 0, 1, &value, 1);
+    gslfit_rows_read(v, row, 0, 1, &value, 1);
     return value;
 }
 
-void outside_start(const outside *o, long id, double *given, double *v) {
+void gslfit_outside_start(const outside *o, long id, double *given, double *v) {
     for (int k = 0; k < o->p; k++) {
         const double value = start_of(o, k, id);
         if (given) given[k] = value;
@@ -41,18 +41,18 @@ void outside_start(const outside *o, long id, double *given, double *v) {
 
 /* ---- expressions ---- */
 
-workspace **outside_spaces(const outside *o) {
+workspace **gslfit_outside_spaces(const outside *o) {
     if (!o->tied) return NULL;
     workspace **spaces = calloc(o->tied, sizeof *spaces);
     int made = 0;
-    while (spaces && made < o->tied && (spaces[made] = workspace_new(o->expressions[made]))) made++;
+    while (spaces && made < o->tied && (spaces[made] = gslfit_workspace_new(o->expressions[made]))) made++;
     if (made == o->tied) return spaces;
-    outside_free(o, spaces);
+    gslfit_outside_free(o, spaces);
     return NULL;
 }
 
-void outside_free(const outside *o, workspace **spaces) {
-    for (int k = 0; spaces && k < o->tied; k++) workspace_free(spaces[k]);
+void gslfit_outside_free(const outside *o, workspace **spaces) {
+    for (int k = 0; spaces && k < o->tied; k++) gslfit_workspace_free(spaces[k]);
     free(spaces);
 }
 
@@ -75,10 +75,10 @@ static double spread_of(const workspace *w, int p, const double *errors, const d
     return most * sqrt(sum < 0 ? 0 : sum);
 }
 
-void outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
-                 const double *correlations) {
+void gslfit_outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
+                        const double *correlations) {
     for (int t = 0; t < o->tied; t++) {
-        workspace_set(spaces[t], values, inputs);
+        gslfit_workspace_set(spaces[t], values, inputs);
         o->tied_values[id * o->tied + t] = output(spaces[t], 0);
         o->tied_errors[id * o->tied + t] = spread_of(spaces[t], o->p, errors, correlations);
     }

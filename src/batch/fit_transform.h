@@ -13,7 +13,7 @@
 /* The bounds of one free variable. */
 typedef struct {
     double low, high;           /* infinite for none */
-    double beside[2], step[2];  /* box_prepare's: how near to low or high is on it, and the step inside */
+    double beside[2], step[2];  /* gslfit_box_prepare's: how near to low or high is on it, and the step inside */
 } box;
 
 typedef struct {
@@ -31,17 +31,17 @@ typedef struct {
 } outside;
 
 /* Work out what is the same for all fits; inside and beside are bounds.py's INSIDE and NEAR. */
-void box_prepare(box *b, double inside, double beside);
+void gslfit_box_prepare(box *b, double inside, double beside);
 
 /* A fit's start as the caller gave it, and moved inside where it lies on a bound. */
-void outside_start(const outside *o, long id, double *given, double *v);
+void gslfit_outside_start(const outside *o, long id, double *given, double *v);
 
 /* Workspaces of the expressions, NULL where there is none or no memory. */
-workspace **outside_spaces(const outside *o);
-void outside_free(const outside *o, workspace **spaces);
+workspace **gslfit_outside_spaces(const outside *o);
+void gslfit_outside_free(const outside *o, workspace **spaces);
 
 /* The expressions of one fit: by its values, inputs, standard errors, and correlations (element (i, j) at correlations[ELEMENT(i, j)]). */
-void outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
-                 const double *correlations);
+void gslfit_outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
+                        const double *correlations);
 
 #endif

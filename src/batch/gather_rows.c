@@ -32,24 +32,24 @@ static void spread(double *lane, const double *from, long n) {
 
 /* A row's doubles, where they are or converted. */
 static const double *doubles(const rows_view *v, long id, long n, double *room) {
-    const char *row = rows_find(v, id);
-    const double *in_place = rows_in_place(v, row);
-    if (!in_place) rows_read(v, row, 0, n, room, 1);
+    const char *row = gslfit_rows_find(v, id);
+    const double *in_place = gslfit_rows_in_place(v, row);
+    if (!in_place) gslfit_rows_read(v, row, 0, n, room, 1);
     return in_place ? in_place : room;
 }
 
-void gather_shared(thread *t, int j) {
+void gslfit_gather_shared(thread *t, int j) {
     const batch *b = t->batch;
     const double *x = doubles(b->x + j, 0, b->points, t->row_x_room[j]);
     t->finite_x[j] = !b->x[j].axes && all_finite(x, b->points);
     for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, b->points);
 }
 
-void gather_weights(const batch *b, const char *weights, const char *mask, long first, long count, double *out, double *room) {
-    if (b->weighted) rows_read(&b->weights, weights, first, count, out, 1);
+void gslfit_gather_weights(const batch *b, const char *weights, const char *mask, long first, long count, double *out, double *room) {
+    if (b->weighted) gslfit_rows_read(&b->weights, weights, first, count, out, 1);
     for (long i = 0; i < count; i++) out[i] = !b->weighted ? 1.0 : b->weighted == 1 ? out[i] : out[i] > 0 ? 1 / out[i] : NAN;
     if (!b->masked) return;
-    rows_read(&b->mask, mask, first, count, room, 1);
+    gslfit_rows_read(&b->mask, mask, first, count, room, 1);
     for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
 }
 
@@ -57,8 +57,8 @@ void gather_weights(const batch *b, const char *weights, const char *mask, long 
 static int read_weights(thread *t, long id) {
     const batch *b = t->batch;
     double out = 0;
-    gather_weights(b, b->weighted ? rows_find(&b->weights, id) : NULL, b->masked ? rows_find(&b->mask, id) : NULL, 0, b->points,
-                   t->row_weights, t->room);
+    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL, b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, b->points,
+                          t->row_weights, t->room);
     for (long i = 0; i < b->points; i++) out += t->row_weights[i] == 0;
     return out != 0;
 }
@@ -116,7 +116,7 @@ static int spoilt(const thread *t, const double *y, next_fit *fit) {
     return 0;
 }
 
-int row_load(thread *t, long id, int lane, next_fit *fit) {
+int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     batch *b = t->batch;
     const long n = b->points;
     const int nx = b->program->nx, weights = has_weights(b), some_out = weights && read_weights(t, id);

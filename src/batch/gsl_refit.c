@@ -35,38 +35,38 @@ struct referee {
     spread spreads[2], *spread;  /* of the last two fits */
 };
 
-void referee_free(referee *r) {
+void gslfit_referee_free(referee *r) {
     if (!r) return;
-    workspace_free(r->curve.space);
-    polisher_free(r->polisher);
+    gslfit_workspace_free(r->curve.space);
+    gslfit_polisher_free(r->polisher);
     free(r->memory);
     free(r);
 }
 
-referee *referee_new(const program *p, long points, const outside *o) {
+referee *gslfit_referee_new(const program *p, long points, const outside *o) {
     referee *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
     r->points = points;
     r->memory = calloc((size_t)points * (p->nx + 3) + 1, sizeof(double));
-    r->curve.space = workspace_new(p);
-    r->polisher = polisher_new(p, points);
+    r->curve.space = gslfit_workspace_new(p);
+    r->polisher = gslfit_polisher_new(p, points);
     r->outside = o && o->bounded ? o : NULL;
     if (!r->memory || !r->curve.space || !r->polisher) {
-        referee_free(r);
+        gslfit_referee_free(r);
         return NULL;
     }
-    for (int j = 0; j < p->nx; j++) r->curve.x[j] = referee_x(r, j);
+    for (int j = 0; j < p->nx; j++) r->curve.x[j] = gslfit_referee_x(r, j);
     r->curve.bounds = r->outside ? r->bounds : NULL;
-    r->curve.y = referee_y(r);
-    r->curve.weights = referee_weights(r);
+    r->curve.y = gslfit_referee_y(r);
+    r->curve.weights = gslfit_referee_weights(r);
     return r;
 }
 
-double *referee_x(referee *r, int j) { return r->memory + j * r->points; }
-double *referee_y(referee *r) { return r->memory + r->program->nx * r->points; }
-double *referee_weights(referee *r) { return r->memory + (r->program->nx + 1) * r->points; }
-double *referee_room(referee *r) { return r->memory + (r->program->nx + 2) * r->points; }
+double *gslfit_referee_x(referee *r, int j) { return r->memory + j * r->points; }
+double *gslfit_referee_y(referee *r) { return r->memory + r->program->nx * r->points; }
+double *gslfit_referee_weights(referee *r) { return r->memory + (r->program->nx + 1) * r->points; }
+double *gslfit_referee_room(referee *r) { return r->memory + (r->program->nx + 2) * r->points; }
 
 /* ---- GSL's families, as the loop sees them ---- */
 
@@ -123,7 +123,7 @@ static int watch(void *who) {
 static double step_share(const referee *r, const gsl_vector *v) {
     double share = 1, slope;
     for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
-        const double value = bound_external(r->bounds + k, gsl_vector_get(v, k), &slope);
+        const double value = gslfit_bound_external(r->bounds + k, gsl_vector_get(v, k), &slope);
         if (r->bounds[k].kind != BOUND_FREE) share = fmin(share, fabs(value / (slope * gsl_vector_get(v, k))));
     }
     return fmax(share, 1e-6);
@@ -133,8 +133,8 @@ static double step_share(const referee *r, const gsl_vector *v) {
 static void go_in(referee *r, const double *x, gsl_vector *v) {
     const outside *o = r->outside;
     for (size_t k = 0; k < v->size; k++) {
-        if (o) bound_set(r->bounds + k, x[k], o->low[k], o->high[k], o->wide, o->out);
-        gsl_vector_set(v, k, o ? bound_internal(r->bounds + k, x[k]) : x[k]);
+        if (o) gslfit_bound_set(r->bounds + k, x[k], o->low[k], o->high[k], o->wide, o->out);
+        gsl_vector_set(v, k, o ? gslfit_bound_internal(r->bounds + k, x[k]) : x[k]);
     }
 }
 
@@ -152,7 +152,7 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
     if (v && !gslfit_guard_init(&guard, r->now.n, p, 0) && !gslfit_loop_init(&loop, r->now.n, p, 1)) {
         double slope;
         go_in(r, x, v);
-        guard.fn = (gslfit_function){curve_f, curve_df, NULL, NULL, &r->curve, (size_t)r->now.n, p};
+        guard.fn = (gslfit_function){gslfit_curve_f, gslfit_curve_df, NULL, NULL, &r->curve, (size_t)r->now.n, p};
         guard.normalise = 1;
         guard.max_nfev = most;
         gslfit_guard_start(&guard);
@@ -168,7 +168,7 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
         ending = failed ? GSLFIT_FAILED : loop.ending;
         for (size_t k = 0; k < p && !failed; k++) {
             const double value = gsl_vector_get(v, k);
-            x[k] = r->curve.bounds ? bound_external(r->bounds + k, value, &slope) : value;
+            x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value, &slope) : value;
         }
         *nfev += (int)guard.nfev;
     }
@@ -189,7 +189,7 @@ static int falls_beyond(referee *r, const double *x, const double *direction) {
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
             for (int k = 0; k < p && r->outside; k++) at[k] = fmin(r->outside->high[k], fmax(r->outside->low[k], at[k]));
-            if (polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
+            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
         }
     return 0;
 }
@@ -208,25 +208,25 @@ static void judge(referee *r, const double *x, int looked, outcome *end) {
     gslfit_sort_columns(&e, end->flags);
     for (int k = 0; k < p; k++)
         if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */
-            polish_look(r->polisher, &r->data, x, end->flags, &r->last);
+            gslfit_polish_look(r->polisher, &r->data, x, end->flags, &r->last);
             e.cosine = r->last.cosine;
             e.rank = r->last.rank;
             break;
         }
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    if (polish_null(r->polisher, &r->last, size, direction)) e.runs_off = falls_beyond(r, x, direction);
+    if (gslfit_polish_null(r->polisher, &r->last, size, direction)) e.runs_off = falls_beyond(r, x, direction);
     end->verdict = gslfit_judge(&e, end->flags);
-    end->status = status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
+    end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
 
-int referee_begin(referee *r, const referee_case *which) {
+int gslfit_referee_begin(referee *r, const referee_case *which) {
     const outside *o = r->outside;
     r->now = *which;
     r->curve.n = which->n;
     r->curve.inputs = which->inputs;
     r->data = (polish_data){r->curve.x, r->curve.y, r->curve.weights, which->inputs, o ? o->low : NULL, o ? o->high : NULL, which->n};
     r->first.residual = r->last.residual = NULL;
-    return polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
+    return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it, or has no value. */
@@ -244,8 +244,8 @@ static void touch_bounds(referee *r, double *x, outcome *end) {
     }
     if (!near) return;
     end->nfev += 2;
-    const double length = polish_length(r->polisher, &r->data, x);
-    if (polish_length(r->polisher, &r->data, at) <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
+    const double length = gslfit_polish_length(r->polisher, &r->data, x);
+    if (gslfit_polish_length(r->polisher, &r->data, at) <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. */
@@ -253,13 +253,13 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     const int p = r->program->nfree;
     r->last.nfev = 0;
     if (most > 2) touch_bounds(r, x, end);
-    if (most > 0) polish_curve(r->polisher, &r->data, x, most, &r->last);
+    if (most > 0) gslfit_polish_curve(r->polisher, &r->data, x, most, &r->last);
     end->nfev += r->last.nfev;
-    if (most <= 0) polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, end);
     r->spread = r->spread == r->spreads ? r->spreads + 1 : r->spreads;
     memcpy(r->spread->deviations, r->last.deviations, p * sizeof(double));
-    polish_correlations(r->polisher, &r->last, r->spread->correlations);
+    gslfit_polish_correlations(r->polisher, &r->last, r->spread->correlations);
     memcpy(end->v, x, p * sizeof(double));
     end->covariance = NULL;
     end->deviations = r->spread->deviations;
@@ -271,7 +271,7 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     end->doubtful = 0;
 }
 
-void referee_settle(referee *r, const double *v, int most, outcome *end) {
+void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end) {
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
@@ -284,7 +284,7 @@ static void descend(referee *r, double *x, fit_method method, int most, outcome 
     for (int turn = 0; turn < TURNS; turn++) {
         const int ending = run(r, x, method, most - end->nfev, &end->nfev), over = ending == GSLFIT_MAX_NFEV || ending == GSLFIT_MAX_ITER;
         settle(r, x, most - end->nfev, 0, end);
-        if (fit_status_facts[end->status].success || ending == GSLFIT_STOPPED) return;
+        if (gslfit_fit_status_facts[end->status].success || ending == GSLFIT_STOPPED) return;
         if (over || end->nfev >= most) {
             if (end->status == FIT_NO_PROGRESS) end->status = FIT_MAX_NFEV;
             return;
@@ -295,7 +295,7 @@ static void descend(referee *r, double *x, fit_method method, int most, outcome 
     }
 }
 
-void referee_fit(referee *r, fit_method method, int most, outcome *end) {
+void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end) {
     double x[MAX_FREE];
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
     end->nfev = 0;
@@ -329,7 +329,7 @@ static void try_start(referee *r, const double *x, const unsigned char *flags, b
     polished at;
     at.residual = NULL;
     best->nfev++;
-    if (!polish_look(r->polisher, &r->data, x, NULL, &at)) return;
+    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return;
     for (int k = 0; k < r->program->nfree; k++) {
         if (!at.bounds[k] || flags[k] & GSLFIT_SILENT) continue;
         const double inwards = at.bounds[k] < 0 ? -at.slopes[k] : at.slopes[k];
@@ -350,7 +350,7 @@ static void find_start(referee *r, const double *v, const unsigned char *flags, 
     if (!residual) return;
     at.residual = residual;
     best->nfev++;
-    if (polish_look(r->polisher, &r->data, v, NULL, &at)) {
+    if (gslfit_polish_look(r->polisher, &r->data, v, NULL, &at)) {
         largest(r, residual, where);
         for (int k = 0; k < p; k++) base[k] = flags[k] & GSLFIT_SILENT ? r->now.start[k] : v[k];
         try_start(r, base, flags, best);
@@ -365,7 +365,7 @@ static void find_start(referee *r, const double *v, const unsigned char *flags, 
     free(residual);
 }
 
-void referee_look_again(referee *r, fit_method method, int most, outcome *end) {
+void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end) {
     best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
     outcome lower = *end;
     double x[MAX_FREE];
@@ -373,7 +373,7 @@ void referee_look_again(referee *r, fit_method method, int most, outcome *end) {
     lower.nfev = best.nfev;
     if (best.score > GSLFIT_CLOSE && best.nfev < most) {
         descend(r, best.x, method, most, &lower);
-        if (fit_status_facts[lower.status].success && lower.length < end->length * (1 - LOWER)) {
+        if (gslfit_fit_status_facts[lower.status].success && lower.length < end->length * (1 - LOWER)) {
             lower.nfev += end->nfev;
             *end = lower;
             return;

@@ -11,14 +11,14 @@
 typedef struct referee referee;
 
 /* A referee for fits of up to `points` points within the bounds of the outside (NULL for none); NULL without memory. */
-referee *referee_new(const program *p, long points, const outside *o);
-void referee_free(referee *r);
+referee *gslfit_referee_new(const program *p, long points, const outside *o);
+void gslfit_referee_free(referee *r);
 
 /* The arrays to be filled with a curve's points before it is judged: variable j, data, weights. */
-double *referee_x(referee *r, int j);
-double *referee_y(referee *r);
-double *referee_weights(referee *r);
-double *referee_room(referee *r);  /* for one number a point, while the arrays are filled */
+double *gslfit_referee_x(referee *r, int j);
+double *gslfit_referee_y(referee *r);
+double *gslfit_referee_weights(referee *r);
+double *gslfit_referee_room(referee *r);  /* for one number a point, while the arrays are filled */
 
 /* The fits that follow are of n points and begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {
@@ -30,16 +30,16 @@ typedef struct {
 } referee_case;
 
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
-int referee_begin(referee *r, const referee_case *which);
+int gslfit_referee_begin(referee *r, const referee_case *which);
 
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next but one. */
-void referee_fit(referee *r, fit_method method, int most, outcome *end);
+void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end);
 
 /* Judge the end that somebody else came to, after a polish. */
-void referee_settle(referee *r, const double *v, int most, outcome *end);
+void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end);
 
 /* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the residual is
  * largest. The end becomes a lower one, or "at bound" where there is none. */
-void referee_look_again(referee *r, fit_method method, int most, outcome *end);
+void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end);
 
 #endif

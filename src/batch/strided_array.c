@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const char *rows_find(const rows_view *v, long row) {
+const char *gslfit_rows_find(const rows_view *v, long row) {
     const char *place = v->data;
     for (int k = v->axes - 1; k > 0; k--) {
         place += row % v->shape[k] * v->strides[k];
@@ -11,7 +11,7 @@ const char *rows_find(const rows_view *v, long row) {
     return v->axes ? place + row * v->strides[0] : place;  /* no division for a plain list of rows */
 }
 
-const double *rows_in_place(const rows_view *v, const char *row) {
+const double *gslfit_rows_in_place(const rows_view *v, const char *row) {
     if (v->kind != KIND_F8 || v->swapped || v->step != sizeof(double) || (uintptr_t)row % sizeof(double)) return 0;
     return (const double *)row;
 }
@@ -36,7 +36,7 @@ const double *rows_in_place(const rows_view *v, const char *row) {
     }
 READ(double) READ(float) READ(int8_t) READ(int16_t) READ(int32_t) READ(int64_t) READ(uint8_t) READ(uint16_t) READ(uint32_t) READ(uint64_t)
 
-void rows_read(const rows_view *v, const char *row, long first, long count, double *out, long stride) {
+void gslfit_rows_read(const rows_view *v, const char *row, long first, long count, double *out, long stride) {
 #define BOTH_ORDERS(kind, type) [kind] = {read_##type, swap_##type}
     static void (*const readers[][2])(const char *, long, long, double *, long) = {
         BOTH_ORDERS(KIND_F8, double), BOTH_ORDERS(KIND_F4, float), BOTH_ORDERS(KIND_I1, int8_t), BOTH_ORDERS(KIND_I2, int16_t),

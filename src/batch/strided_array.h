@@ -18,12 +18,12 @@ typedef struct {
     long step;                 /* bytes from point to point */
 } rows_view;
 
-const char *rows_find(const rows_view *v, long row);
+const char *gslfit_rows_find(const rows_view *v, long row);
 
 /* The row's doubles where they lie, when they are doubles side by side; else NULL. */
-const double *rows_in_place(const rows_view *v, const char *row);
+const double *gslfit_rows_in_place(const rows_view *v, const char *row);
 
 /* Points first to first + count of a row, as doubles, to every stride-th place of out. */
-void rows_read(const rows_view *v, const char *row, long first, long count, double *out, long stride);
+void gslfit_rows_read(const rows_view *v, const char *row, long first, long count, double *out, long stride);
 
 #endif

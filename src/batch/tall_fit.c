@@ -43,15 +43,15 @@ struct long_fit {
 
 /* Points first to first + count of a row, and as many more of the last as fill the register. */
 static void read_block(const rows_view *v, const char *row, long first, long count, double *out) {
-    const double *in_place = rows_in_place(v, row);
+    const double *in_place = gslfit_rows_in_place(v, row);
     if (in_place) memcpy(out, in_place + first, count * sizeof(double));
-    else rows_read(v, row, first, count, out, 1);
+    else gslfit_rows_read(v, row, first, count, out, 1);
     for (long i = count; i % LANES; i++) out[i] = out[count - 1];
 }
 
 /* What multiplies the residuals of a block's points; 0 of those that fill the register. */
 static void read_weights(const long_fit *f, member *m, long first, long count) {
-    gather_weights(f->batch, f->weights, f->mask, first, count, m->weights, m->room);
+    gslfit_gather_weights(f->batch, f->weights, f->mask, first, count, m->weights, m->room);
     for (long i = count; i % LANES; i++) m->weights[i] = 0;
 }
 
@@ -68,7 +68,7 @@ static void leave_out(const long_fit *f, member *m, long count) {
     for (long i = 0; i < count; i++) {
         if (takes_part(b, m->weights[i], sum_at(f, m, i))) continue;
         m->weights[i] = m->y[i] = 0;
-        for (int j = 0; j < b->program->nx; j++) rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
+        for (int j = 0; j < b->program->nx; j++) gslfit_rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
     }
 }
 
@@ -104,7 +104,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
     const double *x[MAX_VARIABLES];
     for (int j = 0; j < b->program->nx; j++) x[j] = m->x[j];
     memset(m->sums, 0, f->nsum * sizeof(row));
-    const double *y = f->some_out ? NULL : rows_in_place(&b->y, f->y);
+    const double *y = f->some_out ? NULL : gslfit_rows_in_place(&b->y, f->y);
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
         const int ragged = count % LANES != 0, weighted = b->weighted || f->some_out || ragged;
@@ -112,7 +112,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
         if (!y || ragged) read_block(&b->y, f->y, first, count, m->y);
         if (weighted) read_weights(f, m, first, count);
         if (f->some_out) leave_out(f, m, count);
-        workspace_block(w, x, 0, points, w->nbody);
+        gslfit_workspace_block(w, x, 0, points, w->nbody);
         const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, w->columns, w->ncolumn, w->ones,
                                      w->scratch};
         w->isa->sum(&block, points, m->sums[0]);
@@ -129,7 +129,7 @@ static void take_chunks(long_fit *f, member *m, int leader) {
     for (;;) {
         const long chunk = atomic_fetch_add(&f->next, 1);
         if (chunk >= f->chunks || atomic_load_explicit(&f->batch->stop, memory_order_relaxed)) return;
-        if (leader && thread_check(f->thread)) return;
+        if (leader && gslfit_thread_check(f->thread)) return;
         f->task(f, m, chunk);
     }
 }
@@ -209,7 +209,7 @@ static void evaluate(worker *w) {
     double v[MAX_FREE], inputs[MAX_INPUTS];
     for (int k = 0; k < p->nfree; k++) v[k] = w->space->scalars[k * LANES];
     for (int k = 0; k < p->ninput; k++) inputs[k] = w->space->scalars[(p->nfree + k) * LANES];
-    for (int k = 0; k < f->crew; k++) workspace_set(f->members[k]->space, v, inputs);
+    for (int k = 0; k < f->crew; k++) gslfit_workspace_set(f->members[k]->space, v, inputs);
     share(f, sum_chunk);
     const double *sums = total(f, f->nsum);
     for (int k = 0; k < f->nsum; k++)
@@ -221,11 +221,11 @@ static long find_sound(long_fit *f) {
     const batch *b = f->batch;
     for (long i = 0; i < b->points; i++) {
         double y, weight, x, sum, room;
-        rows_read(&b->y, f->y, i, 1, &y, 1);
-        gather_weights(b, f->weights, f->mask, i, 1, &weight, &room);
+        gslfit_rows_read(&b->y, f->y, i, 1, &y, 1);
+        gslfit_gather_weights(b, f->weights, f->mask, i, 1, &weight, &room);
         sum = y;
         for (int j = 0; j < b->program->nx; j++) {
-            rows_read(b->x + j, f->x[j], i, 1, &x, 1);
+            gslfit_rows_read(b->x + j, f->x[j], i, 1, &x, 1);
             sum += x;
         }
         if (takes_part(b, weight, sum)) return i;
@@ -233,13 +233,13 @@ static long find_sound(long_fit *f) {
     return 0;
 }
 
-int long_fit_load(thread *t, long id, next_fit *fit) {
+int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     long_fit *f = t->long_fit;
     const batch *b = f->batch;
-    f->y = rows_find(&b->y, id);
-    if (b->weighted) f->weights = rows_find(&b->weights, id);
-    if (b->masked) f->mask = rows_find(&b->mask, id);
-    for (int j = 0; j < b->program->nx; j++) f->x[j] = rows_find(b->x + j, id);
+    f->y = gslfit_rows_find(&b->y, id);
+    if (b->weighted) f->weights = gslfit_rows_find(&b->weights, id);
+    if (b->masked) f->mask = gslfit_rows_find(&b->mask, id);
+    for (int j = 0; j < b->program->nx; j++) f->x[j] = gslfit_rows_find(b->x + j, id);
     share(f, survey_chunk);
     const double *sums = total(f, SURVEY);
     fit->count = sums[0];
@@ -251,7 +251,7 @@ int long_fit_load(thread *t, long id, next_fit *fit) {
 
 /* ---- coming and going ---- */
 
-void long_fit_free(long_fit *f) {
+void gslfit_long_fit_free(long_fit *f) {
     if (!f) return;
     pthread_mutex_lock(&f->lock);
     f->leave = 1;
@@ -260,7 +260,7 @@ void long_fit_free(long_fit *f) {
     for (int k = 1; k <= f->started; k++) pthread_join(f->members[k]->handle, NULL);
     for (int k = 0; k < f->crew && f->members; k++) {
         if (!f->members[k]) continue;
-        workspace_free(f->members[k]->space);
+        gslfit_workspace_free(f->members[k]->space);
         free(f->members[k]->sums);
         free(f->members[k]);
     }
@@ -277,12 +277,12 @@ static member *member_new(long_fit *f) {
     if (posix_memalign((void **)&m, 64, sizeof *m)) return NULL;
     memset(m, 0, sizeof *m);
     m->fit = f;
-    m->space = workspace_new(f->batch->program);
+    m->space = gslfit_workspace_new(f->batch->program);
     if (posix_memalign((void **)&m->sums, 64, f->nsum * sizeof(row))) m->sums = NULL;
     return m;
 }
 
-long_fit *long_fit_new(thread *t) {
+long_fit *gslfit_long_fit_new(thread *t) {
     const batch *b = t->batch;
     long_fit *f = calloc(1, sizeof *f);
     if (!f) return NULL;
@@ -307,7 +307,7 @@ long_fit *long_fit_new(thread *t) {
     for (int k = 1; k < f->crew && sound; k++, f->started++)
         if (pthread_create(&f->members[k]->handle, NULL, member_main, f->members[k])) break;
     if (!sound) {
-        long_fit_free(f);
+        gslfit_long_fit_free(f);
         return NULL;
     }
     t->worker.lanes = 1;

@@ -4,8 +4,8 @@
 
 #include "worker.h"
 
-long_fit *long_fit_new(thread *t);  /* sets up the thread's worker too; NULL without memory */
-void long_fit_free(long_fit *f);
-int long_fit_load(thread *t, long id, next_fit *fit);  /* turn to a row; whether its numbers are finite */
+long_fit *gslfit_long_fit_new(thread *t);  /* sets up the thread's worker too; NULL without memory */
+void gslfit_long_fit_free(long_fit *f);
+int gslfit_long_fit_load(thread *t, long id, next_fit *fit);  /* turn to a row; whether its numbers are finite */
 
 #endif

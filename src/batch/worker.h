@@ -43,6 +43,6 @@ struct crew {
     pthread_cond_t ended;
 };
 
-int thread_check(thread *t);
+int gslfit_thread_check(thread *t);
 
 #endif

@@ -24,6 +24,6 @@ typedef struct {
     const char *prose;
 } fit_status_fact;
 
-extern const fit_status_fact fit_status_facts[FIT_STATUS_COUNT];  /* by number */
+extern const fit_status_fact gslfit_fit_status_facts[FIT_STATUS_COUNT];  /* by number */
 
 #endif

@@ -26,7 +26,7 @@ cdef extern from "polish.h" nogil:
         const double *low
         const double *high
         long n
-    int c_polish "polish"(const program *code, double *v, const polish_data *data, double *covariance, polished *end)
+    int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end)
 
 
 cdef double *numbers(object array, tuple shape, str name) except? NULL:
@@ -98,7 +98,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     end.residual = numbers(residual, (n,), "residual")
     end.chisqr = end.gradient = np.nan
     with nogil:
-        failed = c_polish(owned, free, &curve, out, &end)
+        failed = gslfit_polish(owned, free, &curve, out, &end)
     if failed:
         raise MemoryError
     return bool(end.settled), covariance, end.chisqr, end.gradient, end.nfev

@@ -43,23 +43,23 @@ static double norm(const double *a, long n) {
     return big * sqrt(sum);
 }
 
-void polisher_free(polisher *s) {
+void gslfit_polisher_free(polisher *s) {
     if (!s) return;
-    workspace_free(s->space);
+    gslfit_workspace_free(s->space);
     free(s->memory);
     free(s);
 }
 
-polisher *polisher_new(const program *code, long points) {
+polisher *gslfit_polisher_new(const program *code, long points) {
     polisher *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     const size_t p = code->nfree, n = points;
     s->p = code->nfree;
     s->points = points;
-    s->space = workspace_new(code);
+    s->space = gslfit_workspace_new(code);
     s->memory = malloc((n * (p + 1) + 2 * p * p + 2 * p + 1) * sizeof(double));
     if (!s->space || !s->memory) {
-        polisher_free(s);
+        gslfit_polisher_free(s);
         return NULL;
     }
     s->J = s->memory;
@@ -81,7 +81,7 @@ static int take(polisher *s, const double *v) {
     const polish_data *d = s->data;
     const long n = s->n;
     double *r = s->J + s->p * n;
-    workspace_evaluate(s->space, v, d->inputs, d->x, n, r, s->J, 1, n);
+    gslfit_workspace_evaluate(s->space, v, d->inputs, d->x, n, r, s->J, 1, n);
     if (d->weights)
         for (int j = 0; j <= s->p; j++)
             for (long i = 0; i < n; i++) s->J[j * n + i] *= d->weights[i];
@@ -96,9 +96,9 @@ static int take(polisher *s, const double *v) {
     return isfinite(s->residual);
 }
 
-double polish_length(polisher *s, const polish_data *d, const double *v) {
+double gslfit_polish_length(polisher *s, const polish_data *d, const double *v) {
     double *r = s->J + s->p * d->n;
-    workspace_evaluate(s->space, v, d->inputs, d->x, d->n, r, NULL, 0, 0);
+    gslfit_workspace_evaluate(s->space, v, d->inputs, d->x, d->n, r, NULL, 0, 0);
     for (long i = 0; d->weights && i < d->n; i++) r[i] *= d->weights[i];
     subtract(d, r, d->n);
     return norm(r, d->n);
@@ -233,7 +233,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     end->chisqr = end->gradient = end->length = end->cosine = NAN;
 }
 
-int polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {
+int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {
     begin(s, data, end);
     end->nfev = 1;
     const int finite = take(s, v);
@@ -251,7 +251,7 @@ static double within(const polish_data *d, int j, double v) { return d->low ? fm
 
 /* ---- the steps ---- */
 
-void polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end) {
+void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end) {
     const int p = s->p;
     double before = INFINITY;
     begin(s, data, end);
@@ -281,11 +281,11 @@ void polish_curve(polisher *s, const polish_data *data, double *v, int most, pol
         memcpy(v, s->trial, p * sizeof *v);
     }
     const int used = end->nfev;
-    polish_look(s, data, v, NULL, end);
+    gslfit_polish_look(s, data, v, NULL, end);
     end->nfev = used + 1;
 }
 
-void polish_correlations(const polisher *s, const polished *end, double *correlations) {
+void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations) {
     const int p = s->p;
     int place[MAX_FREE];
     for (int j = 0; j < p; j++) place[j] = -1;
@@ -300,7 +300,7 @@ void polish_correlations(const polisher *s, const polished *end, double *correla
         }
 }
 
-int polish_null(const polisher *s, const polished *end, const double *size, double *direction) {
+int gslfit_polish_null(const polisher *s, const polished *end, const double *size, double *direction) {
     const int p = s->p, rank = s->rank;
     (void)end;
     if (rank >= s->left) return 0;
@@ -318,20 +318,20 @@ int polish_null(const polisher *s, const polished *end, const double *size, doub
     return most > 0 && isfinite(most);
 }
 
-int polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end) {
+int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end) {
     const int p = code->nfree;
     double correlations[MAX_FREE * (MAX_FREE + 1) / 2];
-    polisher *s = polisher_new(code, data->n);
+    polisher *s = gslfit_polisher_new(code, data->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
-    if (data->n >= p) polish_curve(s, data, v, MOST_TURNS, end);
+    if (data->n >= p) gslfit_polish_curve(s, data, v, MOST_TURNS, end);
     end->settled &= s->left == p;
     if (end->settled) {
-        polish_correlations(s, end, correlations);
+        gslfit_polish_correlations(s, end, correlations);
         for (int i = 0; i < p; i++)
             for (int j = 0; j <= i; j++)
                 covariance[i * p + j] = covariance[j * p + i] = correlations[i * (i + 1) / 2 + j] * end->deviations[i] * end->deviations[j];
     }
-    polisher_free(s);
+    gslfit_polisher_free(s);
     return 0;
 }

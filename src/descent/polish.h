@@ -33,25 +33,25 @@ typedef struct {
 
 typedef struct polisher polisher;
 
-polisher *polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
-void polisher_free(polisher *s);
+polisher *gslfit_polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
+void gslfit_polisher_free(polisher *s);
 
 /* Move v (p) to the minimum, in at most `most` evaluations, and say what is known there. */
-void polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end);
+void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end);
 
 /* What is known at v, without the columns that have a flag (NULL for none). Returns whether residual and Jacobian are finite. */
-int polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end);
+int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end);
 
 /* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is open. */
-void polish_correlations(const polisher *s, const polished *end, double *correlations);
+void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations);
 
 /* After either: a direction in which J is deficient, as a change of v of about the variables' own size; 0 where there is none. */
-int polish_null(const polisher *s, const polished *end, const double *size, double *direction);
+int gslfit_polish_null(const polisher *s, const polished *end, const double *size, double *direction);
 
 /* Residual's length at v; NaN or infinite where the model is. */
-double polish_length(polisher *s, const polish_data *data, const double *v);
+double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);
 
 /* All of it for one curve: v (p) is moved to the minimum; covariance (p*p) becomes (J^T J)^-1 there. Returns 0, or -1 without memory. */
-int polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end);
+int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end);
 
 #endif

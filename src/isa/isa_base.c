@@ -10,8 +10,8 @@
 #include "isa_impl.h"
 
 #ifdef ENGINE_X86
-extern const isa isa_v4, isa_v3;
-const isa *const isas[] = {&isa_v4, &isa_v3, &isa_base, NULL};
+extern const isa gslfit_isa_v4, gslfit_isa_v3;
+const isa *const gslfit_isas[] = {&gslfit_isa_v4, &gslfit_isa_v3, &gslfit_isa_base, NULL};
 #else
-const isa *const isas[] = {&isa_base, NULL};
+const isa *const gslfit_isas[] = {&gslfit_isa_base, NULL};
 #endif

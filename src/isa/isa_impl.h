@@ -3,7 +3,7 @@
 #include "lanes/lm_step.h"
 #include "program/sums.h"
 
-#define ISA_NAME_(set) isa_##set
+#define ISA_NAME_(set) gslfit_isa_##set
 #define ISA_NAME(set) ISA_NAME_(set)
 #define ISA_STRING_(set) #set
 #define ISA_STRING(set) ISA_STRING_(set)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #define FIT_STATUS_FACT(name, number, success, ier, prose) [number] = {#name, number, success, ier, prose},
-const fit_status_fact fit_status_facts[FIT_STATUS_COUNT] = {FIT_STATUSES(FIT_STATUS_FACT)};
+const fit_status_fact gslfit_fit_status_facts[FIT_STATUS_COUNT] = {FIT_STATUSES(FIT_STATUS_FACT)};
 
-fit_status status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged) {
+fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged) {
     int held = 0, silent = 0;
     for (int k = 0; k < p; k++) {
         held += (flags[k] & GSLFIT_HELD) != 0;
@@ -28,7 +28,7 @@ static row *rows(size_t count) {
     return memset(memory, 0, (count + 1) * sizeof(row));
 }
 
-void lanes_free(lane_state *s) {
+void gslfit_lanes_free(lane_state *s) {
     if (!s) return;
     row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->u, s->start, s->done.H, s->done.g, s->done.D, s->done.covariance,
                     s->done.L, s->done.v, s->done.start};
@@ -65,7 +65,7 @@ static void find_sources(lane_state *s, const workspace *w) {
     }
 }
 
-lane_state *lanes_new(workspace *w, const double *low, const double *high) {
+lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high) {
     lane_state *s = NULL;
     if (posix_memalign((void **)&s, 64, sizeof *s)) return NULL;
     memset(s, 0, sizeof *s);
@@ -83,18 +83,18 @@ lane_state *lanes_new(workspace *w, const double *low, const double *high) {
     s->high = high;
     if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v
         || !s->done.start || !s->done.H || !s->done.g || !s->done.D || !s->done.L || !s->done.covariance) {
-        lanes_free(s);
+        gslfit_lanes_free(s);
         return NULL;
     }
     find_sources(s, w);
     return s;
 }
 
-void lanes_evaluate(worker *w) {
+void gslfit_lanes_evaluate(worker *w) {
     lane_state *s = w->state;
     memset(s->sums, 0, s->nsum * sizeof(row));
-    workspace_start(w->space);
-    workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
+    gslfit_workspace_start(w->space);
+    gslfit_workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
 }
 
-void lanes_run(worker *w) { current_isa()->fit(w); }
+void gslfit_lanes_run(worker *w) { gslfit_current_isa()->fit(w); }

@@ -15,7 +15,7 @@
 #include "program/program.h"
 #include "common/status.h"
 
-static inline int well_ended(fit_status status) { return fit_status_facts[status].success; }
+static inline int well_ended(fit_status status) { return gslfit_fit_status_facts[status].success; }
 
 typedef struct {
     double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
@@ -39,7 +39,7 @@ typedef struct {
 } outcome;
 
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
-fit_status status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
+fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
 /* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start. */
 typedef struct {
@@ -67,9 +67,10 @@ struct worker {
     void *context;
 };
 
-lane_state *lanes_new(workspace *space, const double *low, const double *high);  /* bounds (p), which must outlive it; NULL for none */
-void lanes_free(lane_state *state);
-void lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
-void lanes_run(worker *w);
+/* The bounds (p) must outlive it; NULL for none. */
+lane_state *gslfit_lanes_new(workspace *space, const double *low, const double *high);
+void gslfit_lanes_free(lane_state *state);
+void gslfit_lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
+void gslfit_lanes_run(worker *w);
 
 #endif

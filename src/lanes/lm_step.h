@@ -374,7 +374,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome 
     }
     e.rank = gslfit_sort_columns(&e, end->flags) - !(d->least[l] > DEPENDENT);
     end->verdict = gslfit_judge(&e, end->flags);
-    end->status = status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
+    end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
 }
 
 static void flush(worker *w) {

@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-void bound_set(fit_bound *b, double start, double low, double high, double wide, double out) {
+void gslfit_bound_set(fit_bound *b, double start, double low, double high, double wide, double out) {
     *b = (fit_bound){BOUND_FREE, 0, 1, 0};
     if (isinf(low) && isinf(high)) return;
     if (fmin(start - low, high - start) > out * (start != 0 ? fabs(start) : 1)) {
@@ -24,7 +24,7 @@ void bound_set(fit_bound *b, double start, double low, double high, double wide,
     b->size = start - b->near;
 }
 
-double bound_internal(const fit_bound *b, double value) {
+double gslfit_bound_internal(const fit_bound *b, double value) {
     const double pi = 3.14159265358979323846, distance = (value - b->near) / b->size;
     if (b->kind == BOUND_FREE || b->kind == BOUND_OUT) return value;
     if (b->kind != BOUND_TWO) return sqrt(distance) * sqrt(distance + 2);
@@ -33,7 +33,7 @@ double bound_internal(const fit_bound *b, double value) {
     return pi - 2 * asin(sqrt(fabs(b->far - value)) / sqrt(fabs(b->size)));
 }
 
-double bound_external(const fit_bound *b, double v, double *slope) {
+double gslfit_bound_external(const fit_bound *b, double v, double *slope) {
     *slope = 1;
     if (b->kind == BOUND_FREE) return v;
     if (b->kind == BOUND_OUT) {

@@ -14,9 +14,9 @@ typedef struct {
 } fit_bound;
 
 /* The transform for a start strictly between its bounds (infinite for none); wide and out are bounds.py's WIDE and FAR. */
-void bound_set(fit_bound *b, double start, double low, double high, double wide, double out);
+void gslfit_bound_set(fit_bound *b, double start, double low, double high, double wide, double out);
 
-double bound_internal(const fit_bound *b, double value);
-double bound_external(const fit_bound *b, double v, double *slope);  /* and its derivative */
+double gslfit_bound_internal(const fit_bound *b, double value);
+double gslfit_bound_external(const fit_bound *b, double v, double *slope);  /* and its derivative */
 
 #endif

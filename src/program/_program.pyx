@@ -9,14 +9,21 @@ from libc.stdint cimport int32_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
-    MAX_VARIABLES, OPCODE_COUNT, curve, curve_df, curve_f, engine_choose, engine_name, instruction, opcode_facts, program,
-    program_check, workspace, workspace_evaluate, workspace_free, workspace_new,
+    MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_engine_choose, gslfit_engine_name,
+    gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction,
+    opcode_fact, program, workspace,
 )
 
 cnp.import_array()
 
-OPCODES = {opcode_facts[number].name.decode(): (number, opcode_facts[number].arity, opcode_facts[number].meaning.decode())
-           for number in range(OPCODE_COUNT)}
+
+cdef tuple described(int number):
+    """An operation's name, and what `OPCODES` says of it."""
+    cdef const opcode_fact *fact = &gslfit_opcode_facts[number]
+    return fact.name.decode(), (number, fact.arity, fact.meaning.decode())
+
+
+OPCODES = dict(described(number) for number in range(OPCODE_COUNT))
 
 
 def instruction_set(name=None):
@@ -32,9 +39,9 @@ def instruction_set(name=None):
     InputError
         If this build or this processor doesn't have it.
     """
-    if name is not None and engine_choose(name.encode()):
+    if name is not None and gslfit_engine_choose(name.encode()):
         raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
-    return engine_name().decode()
+    return gslfit_engine_name().decode()
 
 
 cdef object _numbers(value, dtype, name, ndim):
@@ -93,7 +100,7 @@ cdef class Program:
         self.code.prologue = <const instruction *>cnp.PyArray_DATA(self.prologue)
         self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
         self.code.outputs = <const int32_t *>cnp.PyArray_DATA(self.outputs)
-        if program_check(&self.code, message, sizeof(message)):
+        if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
 
     def __reduce__(self):
@@ -156,12 +163,12 @@ cdef class Program:
         cdef const double *extra = floats(given)
         cdef double *out = <double *>floats(value)
         cdef double *J = <double *>floats(slopes)
-        cdef workspace *space = workspace_new(&self.code)
+        cdef workspace *space = gslfit_workspace_new(&self.code)
         if space == NULL:
             raise MemoryError
         with nogil:
-            workspace_evaluate(space, free, extra, rows, n, out, J, p, 1)
-            workspace_free(space)
+            gslfit_workspace_evaluate(space, free, extra, rows, n, out, J, p, 1)
+            gslfit_workspace_free(space)
         return value, slopes
 
     def _arguments(self, v, x, inputs):
@@ -233,15 +240,15 @@ cdef class Residual:
         self.data.y = floats(kept[2])
         self.data.weights = floats(kept[3])
         self.data.n = n
-        self.data.space = workspace_new(&owner.code)
+        self.data.space = gslfit_workspace_new(&owner.code)
         if self.data.space == NULL:
             raise MemoryError
-        self.function.f, self.function.df, self.function.params = curve_f, curve_df, &self.data
+        self.function.f, self.function.df, self.function.params = gslfit_curve_f, gslfit_curve_df, &self.data
         self.function.n, self.function.p = n, owner.code.nfree
         self.native, self.normalise, self.centred, self.h = True, True, False, 0.0
 
     def __dealloc__(self):
-        workspace_free(self.data.space)
+        gslfit_workspace_free(self.data.space)
 
     @property
     def address(self):

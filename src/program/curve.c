@@ -5,26 +5,26 @@
 /* The program's variables, and where there are bounds their slopes. */
 static void take(const curve *c, const gsl_vector *v, double *free, double *slopes) {
     for (size_t k = 0; k < v->size; k++) free[k] = v->data[k * v->stride];
-    for (size_t k = 0; c->bounds && k < v->size; k++) free[k] = bound_external(c->bounds + k, free[k], slopes + k);
+    for (size_t k = 0; c->bounds && k < v->size; k++) free[k] = gslfit_bound_external(c->bounds + k, free[k], slopes + k);
 }
 
-int curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
+int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
     const curve *c = which;
     double free[MAX_FREE], slopes[MAX_FREE];
     if (v->size > MAX_FREE || f->stride != 1 || f->size != (size_t)c->n) return GSL_EINVAL;
     take(c, v, free, slopes);
-    workspace_evaluate(c->space, free, c->inputs, c->x, c->n, f->data, NULL, 0, 0);
+    gslfit_workspace_evaluate(c->space, free, c->inputs, c->x, c->n, f->data, NULL, 0, 0);
     for (long i = 0; c->y && i < c->n; i++) f->data[i] -= c->y[i];
     for (long i = 0; c->weights && i < c->n; i++) f->data[i] *= c->weights[i];
     return GSL_SUCCESS;
 }
 
-int curve_df(const gsl_vector *v, void *which, gsl_matrix *J) {
+int gslfit_curve_df(const gsl_vector *v, void *which, gsl_matrix *J) {
     const curve *c = which;
     double free[MAX_FREE], slopes[MAX_FREE];
     if (v->size > MAX_FREE || J->size1 != (size_t)c->n) return GSL_EINVAL;
     take(c, v, free, slopes);
-    workspace_evaluate(c->space, free, c->inputs, c->x, c->n, NULL, J->data, (long)J->tda, 1);
+    gslfit_workspace_evaluate(c->space, free, c->inputs, c->x, c->n, NULL, J->data, (long)J->tda, 1);
     for (long i = 0; c->weights && i < c->n; i++)
         for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= c->weights[i];
     for (long i = 0; c->bounds && i < c->n; i++)

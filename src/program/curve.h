@@ -16,7 +16,7 @@ typedef struct {
     long n;
 } curve;
 
-int curve_f(const gsl_vector *v, void *which, gsl_vector *f);
-int curve_df(const gsl_vector *v, void *which, gsl_matrix *J);
+int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f);
+int gslfit_curve_df(const gsl_vector *v, void *which, gsl_matrix *J);
 
 #endif

@@ -38,7 +38,7 @@ typedef struct {
     void (*fit)(worker *);
 } isa;
 
-extern const isa *const isas[];  /* the best first, NULL at the end: those that were compiled */
-const isa *current_isa(void);
+extern const isa *const gslfit_isas[];  /* the best first, NULL at the end: those that were compiled */
+const isa *gslfit_current_isa(void);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const opcode_fact opcode_facts[OPCODE_COUNT] = {
+const opcode_fact gslfit_opcode_facts[OPCODE_COUNT] = {
 #define FACT(NAME, name, arity, meaning) {#name, arity, meaning},
     OPCODES(FACT)
 #undef FACT
@@ -46,7 +46,7 @@ static int check_part(const program *p, int body, char *message, size_t size) {
         const instruction *q = code + k;
         if (q->op < 0 || q->op >= OPCODE_COUNT)
             return snprintf(message, size, "instruction %d of the %s has no opcode %d", k, part, q->op), -1;
-        const opcode_fact *fact = opcode_facts + q->op;
+        const opcode_fact *fact = gslfit_opcode_facts + q->op;
         if (q->out < first || q->out >= MAX_OPERANDS)
             return snprintf(message, size, "instruction %d of the %s (%s) writes to %d; temporaries are %d to %d", k, part, fact->name, q->out,
                             first, MAX_OPERANDS - 1), -1;
@@ -60,7 +60,7 @@ static int check_part(const program *p, int body, char *message, size_t size) {
     return 0;
 }
 
-int program_check(program *p, char *message, size_t size) {
+int gslfit_program_check(program *p, char *message, size_t size) {
     if (p->nx < 0 || p->nx > MAX_VARIABLES)
         return snprintf(message, size, "a program has up to %d independent variables, not %d", MAX_VARIABLES, p->nx), -1;
     if (p->nfree < 0 || p->nfree > MAX_FREE)
@@ -93,8 +93,8 @@ static int runs_here(const isa *set) {
     return !strcmp(set->name, "base");
 }
 
-int engine_choose(const char *name) {
-    for (const isa *const *set = isas; *set; set++)
+int gslfit_engine_choose(const char *name) {
+    for (const isa *const *set = gslfit_isas; *set; set++)
         if ((!name || !strcmp(name, (*set)->name)) && runs_here(*set)) {
             chosen = *set;
             return 0;
@@ -102,12 +102,12 @@ int engine_choose(const char *name) {
     return -1;
 }
 
-const isa *current_isa(void) {
-    if (!chosen) engine_choose(NULL);
+const isa *gslfit_current_isa(void) {
+    if (!chosen) gslfit_engine_choose(NULL);
     return chosen;
 }
 
-const char *engine_name(void) { return current_isa()->name; }
+const char *gslfit_engine_name(void) { return gslfit_current_isa()->name; }
 
 /* ---- binding: operands become pointers ---- */
 
@@ -128,7 +128,7 @@ static void find(workspace *w, const double **slot, int32_t operand) {
 }
 
 static void bind_instruction(workspace *w, const instruction *q) {
-    const int arity = opcode_facts[q->op].arity;
+    const int arity = gslfit_opcode_facts[q->op].arity;
     const kernel *kernels = w->isa->kernels[q->op];
     int32_t operands[3] = {q->a, q->b, q->c};
     int kind = 0;
@@ -156,7 +156,7 @@ static void bind_prologue(workspace *w) {
     const program *p = w->program;
     for (int k = 0; k < p->nprologue; k++) {
         const instruction *q = p->prologue + k;
-        const int arity = opcode_facts[q->op].arity;
+        const int arity = gslfit_opcode_facts[q->op].arity;
         double *s = w->scalars;
         double *out = s + (long)q->out * LANES;
         w->prologue[k] = (bound){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, arity > 1 ? s + (long)q->b * LANES : out,
@@ -189,18 +189,18 @@ static void bind_columns(workspace *w) {
     }
 }
 
-void workspace_free(workspace *w) {
+void gslfit_workspace_free(workspace *w) {
     if (!w) return;
     free(w->scalars); free(w->registers); free(w->spread); free(w->scratch);
     free(w->prologue); free(w->body); free(w->fixes);
     free(w);
 }
 
-workspace *workspace_new(const program *p) {
+workspace *gslfit_workspace_new(const program *p) {
     workspace *w = calloc(1, sizeof *w);
     if (!w) return NULL;
     w->program = p;
-    w->isa = current_isa();
+    w->isa = gslfit_current_isa();
     w->scalars = lines((size_t)p->nscalar * LANES, sizeof(double));
     w->registers = lines((size_t)(p->nregister - p->nx) * BLOCK, sizeof(double));
     w->spread = lines(4 * BLOCK, sizeof(double));
@@ -209,7 +209,7 @@ workspace *workspace_new(const program *p) {
     w->body = calloc(4 * (size_t)p->nbody + 1, sizeof *w->body);
     w->fixes = calloc(3 * (size_t)p->nbody + 1 + p->nfree + 1, sizeof *w->fixes);
     if (!w->scalars || !w->registers || !w->spread || !w->scratch || !w->prologue || !w->body || !w->fixes) {
-        workspace_free(w);
+        gslfit_workspace_free(w);
         return NULL;
     }
     for (int k = 0; k < p->nconstant; k++)
@@ -224,21 +224,21 @@ workspace *workspace_new(const program *p) {
 
 /* ---- evaluation ---- */
 
-void workspace_start(workspace *w) {
+void gslfit_workspace_start(workspace *w) {
     for (int k = 0; k < w->program->nprologue; k++) w->prologue[k].run(w->prologue + k, 1);
 }
 
-void workspace_block(workspace *w, const double *const *x, long offset, long points, int count) {
+void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count) {
     for (int k = 0; k < w->nfix; k++) *w->fixes[k].slot = x[w->fixes[k].variable] + offset;
     const bound *end = w->body + count;
     for (const bound *b = w->body; b < end; b++) b->run(b, points);
 }
 
-void workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
+void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
     const long blocks = (points + POINTS - 1) / POINTS, size = blocks ? (points + blocks - 1) / blocks : 1;
     for (long first = 0; first < points; first += size) {
         const long count = first + size < points ? size : points - first;
-        workspace_block(w, x, first * LANES, count, w->nbody);
+        gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
         const block_columns block = {w->value, y + first * LANES, weights ? weights + first * LANES : NULL, w->columns, w->ncolumn, w->ones,
                                      w->scratch};
         w->isa->sum(&block, count, sums);
@@ -249,11 +249,11 @@ static void set_lanes(double *scalar, double value) {
     for (int l = 0; l < LANES; l++) scalar[l] = value;
 }
 
-void workspace_set(workspace *w, const double *v, const double *inputs) {
+void gslfit_workspace_set(workspace *w, const double *v, const double *inputs) {
     const program *p = w->program;
     for (int k = 0; k < p->nfree; k++) set_lanes(w->scalars + k * LANES, v[k]);
     for (int k = 0; k < p->ninput; k++) set_lanes(w->scalars + (p->nfree + k) * LANES, inputs[k]);
-    workspace_start(w);
+    gslfit_workspace_start(w);
 }
 
 /* Column j of the Jacobian at `count` points of the block, into every stride-th place of `out`. */
@@ -264,12 +264,12 @@ static void put_column(const workspace *w, int j, long count, double *out, long 
         for (long i = 0; i < count; i++) out[i * stride] = w->columns[w->place[j]][i];
 }
 
-void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
-                        double *jacobian, long row, long column) {
+void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                               double *jacobian, long row, long column) {
     const program *p = w->program;
     double tail[MAX_VARIABLES][BLOCK] __attribute__((aligned(64)));
     const double *block[MAX_VARIABLES];
-    workspace_set(w, v, inputs);
+    gslfit_workspace_set(w, v, inputs);
     for (long first = 0; first < n; first += BLOCK) {
         const long count = n - first < BLOCK ? n - first : BLOCK;
         for (int j = 0; j < p->nx; j++) {
@@ -277,7 +277,7 @@ void workspace_evaluate(workspace *w, const double *v, const double *inputs, con
             for (long i = count; i < (count + LANES - 1) / LANES * LANES; i++) tail[j][i] = x[j][n - 1];
             block[j] = tail[j];
         }
-        workspace_block(w, block, 0, (count + LANES - 1) / LANES, jacobian ? w->nbody : w->nvalue);
+        gslfit_workspace_block(w, block, 0, (count + LANES - 1) / LANES, jacobian ? w->nbody : w->nvalue);
         if (value) memcpy(value + first, w->value, count * sizeof(double));
         for (int j = 0; jacobian && j < p->nfree; j++) put_column(w, j, count, jacobian + first * row + j * column, row);
     }

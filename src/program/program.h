@@ -32,7 +32,7 @@ typedef struct {
     const char *meaning;
 } opcode_fact;
 
-extern const opcode_fact opcode_facts[OPCODE_COUNT];
+extern const opcode_fact gslfit_opcode_facts[OPCODE_COUNT];
 
 typedef struct {
     int nx, nfree, ninput, nconstant;
@@ -40,24 +40,24 @@ typedef struct {
     const double *constants;
     const instruction *prologue, *body;
     const int32_t *outputs;   /* 1 + nfree body operands: the value, its derivatives */
-    int nscalar, nregister;   /* filled in by program_check */
+    int nscalar, nregister;   /* filled in by gslfit_program_check */
 } program;
 
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
-int program_check(program *p, char *message, size_t size);
+int gslfit_program_check(program *p, char *message, size_t size);
 
 /* The memory that evaluating a program takes, for one thread. */
 typedef struct workspace workspace;
-workspace *workspace_new(const program *p);
-void workspace_free(workspace *w);
+workspace *gslfit_workspace_new(const program *p);
+void gslfit_workspace_free(workspace *w);
 
 /* Value (n) and Jacobian, either may be NULL, of one fit at n points; x[j] is variable j (n), inputs may be NULL when there are none.
  * jacobian[i*row + j*column] is the derivative of point i by free variable j. */
-void workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
-                        double *jacobian, long row, long column);
+void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
+                               double *jacobian, long row, long column);
 
 /* The instruction set in use; choosing one by name ("v4", "v3", "base", NULL for the best) returns 0, or -1 where there is no such. */
-const char *engine_name(void);
-int engine_choose(const char *name);
+const char *gslfit_engine_name(void);
+int gslfit_engine_choose(const char *name);
 
 #endif

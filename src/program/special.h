@@ -8,7 +8,7 @@
     X(i0) X(i1) X(i2) X(k0) X(k1) X(k2)                           \
     X(i0e) X(i1e) X(i2e) X(k0e) X(k1e) X(k2e)
 
-#define DECLARE_SPECIAL(name) double special_##name(double a);
+#define DECLARE_SPECIAL(name) double gslfit_special_##name(double a);
 SPECIAL_FUNCTIONS(DECLARE_SPECIAL)
 
 #endif

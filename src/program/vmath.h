@@ -133,7 +133,7 @@ static inline vd vpowi(vd a, int b) {
 
 #define SPECIAL1(name)                                                             \
     static inline vd v##name(vd a) {                                               \
-        for (int l = 0; l < WIDTH; l++) LANE(a, l) = special_##name(LANE(a, l));   \
+        for (int l = 0; l < WIDTH; l++) LANE(a, l) = gslfit_special_##name(LANE(a, l));   \
         return a;                                                                  \
     }
 SPECIAL_FUNCTIONS(SPECIAL1)

@@ -27,11 +27,11 @@ struct workspace {
     const double *factor[MAX_FREE];  /* the scalar, where it is one */
 };
 
-void workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
-void workspace_start(workspace *w);                                       /* the prologue */
-void workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
+void gslfit_workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
+void gslfit_workspace_start(workspace *w);                                       /* the prologue */
+void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
 
 /* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
-void workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
+void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
 
 #endif

@@ -13,7 +13,7 @@ static int failures;
 static void check(int passed, const char *what, double got, double wanted) {
     if (passed) return;
     failures++;
-    printf("FAILED on %s: %s: %.17g, wanted %.17g\n", engine_name(), what, got, wanted);
+    printf("FAILED on %s: %s: %.17g, wanted %.17g\n", gslfit_engine_name(), what, got, wanted);
 }
 
 static void near(double got, double wanted, double tolerance, const char *what) {
@@ -28,7 +28,7 @@ static double uniform(double low, double high) {
 
 static program checked(program p) {
     char message[200];
-    if (program_check(&p, message, sizeof message)) check(0, message, 0, 0);
+    if (gslfit_program_check(&p, message, sizeof message)) check(0, message, 0, 0);
     return p;
 }
 
@@ -38,14 +38,14 @@ static double peak(double x, const double *v) { return v[0] + v[1] * exp(-(x - v
 
 static void test_peak_value_and_slopes(void) {
     program p = checked(peak_program);
-    workspace *w = workspace_new(&p);
+    workspace *w = gslfit_workspace_new(&p);
     enum { N = 300 };
     const double v[4] = {1, 10, .3, .8};
     double x[N], value[N], J[N * 4], alone[N];
     const double *columns[1] = {x};
     for (int i = 0; i < N; i++) x[i] = -5 + 10.0 * i / N;
-    workspace_evaluate(w, v, NULL, columns, N, value, J, 4, 1);
-    workspace_evaluate(w, v, NULL, columns, N, alone, NULL, 0, 0);
+    gslfit_workspace_evaluate(w, v, NULL, columns, N, value, J, 4, 1);
+    gslfit_workspace_evaluate(w, v, NULL, columns, N, alone, NULL, 0, 0);
     for (int i = 0; i < N; i++) {
         const double t = x[i] - v[2], e = exp(-t * t / (2 * v[3]));
         near(value[i], peak(x[i], v), 1e-15, "peak");
@@ -56,10 +56,10 @@ static void test_peak_value_and_slopes(void) {
         near(J[4 * i + 3], v[1] * e * t * t / (2 * v[3] * v[3]), 1e-15, "d/dvar");
     }
     for (int n = 1; n < 40; n++) {
-        workspace_evaluate(w, v, NULL, columns, n, alone, J, 4, 1);
+        gslfit_workspace_evaluate(w, v, NULL, columns, n, alone, J, 4, 1);
         check(alone[n - 1] == value[n - 1], "few points", alone[n - 1], value[n - 1]);
     }
-    workspace_free(w);
+    gslfit_workspace_free(w);
 }
 
 /* every operation, with each kind of operands, has the same value */
@@ -67,7 +67,7 @@ static void test_kinds_of_operands(void) {
     const double constants[] = {0.7, 1.9, 2.0};
     for (int op = 0; op < OPCODE_COUNT; op++)
         for (int kind = 0; kind < 8; kind++) {
-            const int arity = opcode_facts[op].arity;
+            const int arity = gslfit_opcode_facts[op].arity;
             if (kind >> arity || (op == OP_POWI && !(kind & 2))) continue;
             const instruction spread[] = {{OP_MOV, 3, S(0), 0, 0}, {OP_MOV, 4, S(1), 0, 0}, {OP_MOV, 5, S(2), 0, 0},
                                           {op, 6, kind & 1 ? S(0) : 3, kind & 2 ? S(op == OP_POWI ? 2 : 1) : 4, kind & 4 ? S(2) : 5}};
@@ -75,14 +75,14 @@ static void test_kinds_of_operands(void) {
             const int32_t body_output[] = {6}, prologue_output[] = {S(3)};
             program body = checked((program){3, 0, 0, 3, 0, 4, 4, constants, NULL, spread, body_output, 0, 0});
             program prologue = checked((program){3, 0, 0, 3, 1, 0, 0, constants, once, NULL, prologue_output, 0, 0});
-            workspace *a = workspace_new(&body), *b = workspace_new(&prologue);
+            workspace *a = gslfit_workspace_new(&body), *b = gslfit_workspace_new(&prologue);
             double zero[3] = {0}, one[3], other[3];
             const double *x[] = {zero, zero, zero};
-            workspace_evaluate(a, NULL, NULL, x, 3, one, NULL, 0, 0);
-            workspace_evaluate(b, NULL, NULL, x, 3, other, NULL, 0, 0);
-            if (!(one[2] != one[2] && other[2] != other[2])) near(one[2], other[2], 1e-15, opcode_facts[op].name);
-            workspace_free(a);
-            workspace_free(b);
+            gslfit_workspace_evaluate(a, NULL, NULL, x, 3, one, NULL, 0, 0);
+            gslfit_workspace_evaluate(b, NULL, NULL, x, 3, other, NULL, 0, 0);
+            if (!(one[2] != one[2] && other[2] != other[2])) near(one[2], other[2], 1e-15, gslfit_opcode_facts[op].name);
+            gslfit_workspace_free(a);
+            gslfit_workspace_free(b);
         }
 }
 
@@ -101,12 +101,12 @@ static void test_faddeeva(void) {
         for (int part = 0; part < 2; part++) {
             const int32_t output[] = {2 + part};
             program p = checked((program){2, 0, 0, 0, 0, 2, 2, NULL, NULL, code, output, 0, 0});
-            workspace *w = workspace_new(&p);
+            workspace *w = gslfit_workspace_new(&p);
             const double *x[] = {&known[k][0], &known[k][1]};
             double value;
-            workspace_evaluate(w, NULL, NULL, x, 1, &value, NULL, 0, 0);
+            gslfit_workspace_evaluate(w, NULL, NULL, x, 1, &value, NULL, 0, 0);
             near(value / known[k][2 + part], 1, 1e-13, "w(z)");
-            workspace_free(w);
+            gslfit_workspace_free(w);
         }
 }
 
@@ -124,7 +124,7 @@ static void test_sums(void) {
             for (int j = 0; j < q; j++) columns[j] = data[3 + j];
             block_columns block = {data[0], data[1], how & 2 ? data[2] : NULL, columns, q, how & 1, scratch};
             memset(sums, 0, sizeof sums);
-            current_isa()->sum(&block, N, sums);
+            gslfit_current_isa()->sum(&block, N, sums);
             long place = 0;
             const int ones = how & 1;
             for (int i = -1 - ones; i < q; i++)
@@ -186,8 +186,8 @@ static void test_lanes_against_gsl(void) {
     batch a = batch_of(&p, lanes, FITS, 1), b = batch_of(&p, gsl, FITS, 1);
     a.method = METHOD_LANES;
     b.method = METHOD_LMSDER;
-    batch_run(&a);
-    batch_run(&b);
+    gslfit_batch_run(&a);
+    gslfit_batch_run(&b);
     for (int k = 0; k < FITS; k++) {
         check(lanes->status[k] == FIT_CONVERGED, "status of lanes", lanes->status[k], FIT_CONVERGED);
         check(gsl->status[k] == FIT_CONVERGED_BY_GSL, "status of GSL", gsl->status[k], FIT_CONVERGED_BY_GSL);
@@ -207,12 +207,12 @@ static void test_independence(void) {
     program p = checked(peak_program);
     peaks *whole = make_peaks(), *part = make_peaks();
     batch a = batch_of(&p, whole, FITS, 1);
-    batch_run(&a);
+    gslfit_batch_run(&a);
     for (int threads = 1; threads <= 3; threads++) {
         batch b = batch_of(&p, part, FITS - 7, threads);
         memmove(part->v, part->start + 7 * 4, (FITS - 7) * 4 * sizeof(double));
         b.y = doubles(part->y + 7 * MANY, FITS - 7, MANY);
-        batch_run(&b);
+        gslfit_batch_run(&b);
         check(!memcmp(whole->v + 28, part->v, (FITS - 7) * 4 * sizeof(double)), "values elsewhere", threads, 0);
         check(!memcmp(whole->chisqr + 7, part->chisqr, (FITS - 7) * sizeof(double)), "chi-squares elsewhere", threads, 0);
         check(!memcmp(whole->variance + 28, part->variance, (FITS - 7) * 4 * sizeof(double)), "variances elsewhere", threads, 0);
@@ -225,14 +225,14 @@ static void test_bad_rows(void) {
     program p = checked(peak_program);
     peaks *good = make_peaks(), *bad = make_peaks();
     batch a = batch_of(&p, good, FITS, 1);
-    batch_run(&a);
+    gslfit_batch_run(&a);
     for (int omit = 0; omit < 2; omit++) {
         batch b = batch_of(&p, bad, FITS, 2);
         bad->y[3 * MANY + 4] = NAN;
         for (int i = 0; i < MANY; i++) bad->y[5 * MANY + i] = INFINITY;
         bad->v[4 * 9] = NAN;
         b.omit = omit;
-        batch_run(&b);
+        gslfit_batch_run(&b);
         check(bad->status[3] == (omit ? FIT_CONVERGED : FIT_BAD_DATA), "one NaN", bad->status[3], omit);
         check(bad->status[5] == FIT_BAD_DATA, "all infinite", bad->status[5], FIT_BAD_DATA);
         check(bad->status[9] == FIT_BAD_DATA && isnan(bad->v[36]), "a start that is NaN", bad->status[9], FIT_BAD_DATA);
@@ -242,7 +242,7 @@ static void test_bad_rows(void) {
     }
     batch few = batch_of(&p, bad, FITS, 1);
     few.points = 3;
-    batch_run(&few);
+    gslfit_batch_run(&few);
     check(few.status[0] == FIT_TOO_FEW_POINTS, "three points", few.status[0], FIT_TOO_FEW_POINTS);
     free(good);
     free(bad);
@@ -262,8 +262,8 @@ static void test_weights_and_types(void) {
     other.y.strides[0] = MANY * sizeof(float);
     other.weights = doubles(half, 0, MANY);
     other.weighted = 2;  /* standard deviations of a half: residuals twice as large, the same minimum to the last bit */
-    batch_run(&plain);
-    batch_run(&other);
+    gslfit_batch_run(&plain);
+    gslfit_batch_run(&other);
     for (int k = 0; k < FITS; k++) {
         check(b->chisqr[k] == 4 * a->chisqr[k], "weighted chi-square", b->chisqr[k], 4 * a->chisqr[k]);
         check(b->v[4 * k + 2] == a->v[4 * k + 2], "weighted", b->v[4 * k + 2], a->v[4 * k + 2]);
@@ -285,7 +285,7 @@ static void test_transforms(void) {
             const long double away = size * (k % 2 ? (long double)v * v / (root + 1) : s * s);
             const long double slope = size * (k % 2 ? v / root : s * c), left = size * c * c;
             double slope_found;
-            const double x = bound_external(bounds + k, v, &slope_found);
+            const double x = gslfit_bound_external(bounds + k, v, &slope_found);
             if (k == 3 && away > 7) {
                 check(x == 5, "held at the far bound", x, 5);
                 continue;
@@ -294,7 +294,7 @@ static void test_transforms(void) {
             check(k % 2 || (double)fabsl(x - far) <= (double)fabsl(left) * (1 + 1e-15) + 1e-15, "near the far bound", x, v);
             check(k % 2 || (x >= fmin(near_one, far) && x <= fmax(near_one, far)), "between", x, v);
             check(fabsl(slope_found - slope) <= 2e-15 * fabsl(slope) + 1e-300, "its slope", slope_found, (double)slope);
-            if (v >= 1e-3 && v < 3.14) near(bound_internal(bounds + k, x) / v, 1, 1e-9, "and back");
+            if (v >= 1e-3 && v < 3.14) near(gslfit_bound_internal(bounds + k, x) / v, 1, 1e-9, "and back");
         }
 }
 
@@ -308,17 +308,17 @@ static void test_bounds(void) {
     const outside o = {.p = 4, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);
-    batch_run(&a);
+    gslfit_batch_run(&a);
     for (int k = 0; k < 4; k++) {
         boxes[k] = (box){.low = low[k], .high = high[k]};
-        box_prepare(boxes + k, .01, 1e-9);
+        gslfit_box_prepare(boxes + k, .01, 1e-9);
     }
     for (int k = 0; k < 4; k++) starts[k] = doubles(within->start + k, FITS, 4);
     for (int method = METHOD_AUTO; method <= METHOD_TRUST; method++) {
         batch b = batch_of(&p, within, FITS, 2);
         b.outside = &o;
         b.method = (fit_method)method;
-        batch_run(&b);
+        gslfit_batch_run(&b);
         for (int k = 0; k < FITS; k++) {
             check(within->status[k] == FIT_CONVERGED || within->status[k] == FIT_CONVERGED_BY_GSL, "status within bounds", within->status[k], 1);
             for (int j = 0; j < 4; j++) {
@@ -347,7 +347,7 @@ static void test_long_fit(void) {
                    .variance = variance, .chisqr = &chisqr, .nfev = &nfev, .count = &count, .status = &status};
         b.x[0] = doubles(x, 0, N);
         b.y = doubles(y, 0, N);
-        batch_run(&b);
+        gslfit_batch_run(&b);
         check(status == FIT_CONVERGED, "a long fit", status, FIT_CONVERGED);
         near(free_values[2], .4, 5e-3, "its decay");
         check(!memcmp(v[0], free_values, sizeof v[0]), "a long fit in threads", threads, 1);
@@ -368,7 +368,7 @@ static void test_stop(void) {
     batch b = batch_of(&p, d, FITS, 1);      /* of two threads the other may be done before this one asks */
     b.pulse = stop_at_once;
     b.who = &asked;
-    check(batch_run(&b) == 1 && asked, "stopped", asked, 1);
+    check(gslfit_batch_run(&b) == 1 && asked, "stopped", asked, 1);
     free(d);
 }
 
@@ -379,14 +379,14 @@ static void test_programs_are_checked(void) {
                                  {OP_POWI, 1, 0, S(0), 0},   {OP_ADD, -1, 0, 0, 0}, {-1, 1, 0, 0, 0}};
     for (int k = 0; k < LENGTH(wrong); k++) {
         program p = {1, 0, 0, 0, 0, 1, 1, NULL, NULL, wrong + k, output, 0, 0};
-        check(program_check(&p, message, sizeof message) == -1, "a wrong program is refused", k, -1);
+        check(gslfit_program_check(&p, message, sizeof message) == -1, "a wrong program is refused", k, -1);
     }
 }
 
 int main(void) {
     static const char *const sets[] = {"v4", "v3", "base"};
     for (int k = 0; k < LENGTH(sets); k++) {
-        if (engine_choose(sets[k])) continue;
+        if (gslfit_engine_choose(sets[k])) continue;
         test_peak_value_and_slopes();
         test_kinds_of_operands();
         test_faddeeva();
@@ -400,7 +400,7 @@ int main(void) {
         test_long_fit();
         test_stop();
         test_programs_are_checked();
-        printf("%s: %d failures\n", engine_name(), failures);
+        printf("%s: %d failures\n", gslfit_engine_name(), failures);
     }
     return failures > 255 ? 255 : failures;
 }

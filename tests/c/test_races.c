@@ -85,8 +85,8 @@ static int run(job *j) {
     rows_view starts[P];
     box boxes[] = {{.low = -INFINITY, .high = INFINITY}, {.low = 0, .high = INFINITY, .near = 0, .far = INFINITY},
                    {.low = -9, .high = 9, .near = -9, .far = 9}, {.low = .01, .high = 1e3, .near = .01, .far = 1e3}};
-    if (program_check(&p, message, sizeof message)) check(0, message, 0, 0);
-    for (int k = 0; k < P; k++) box_prepare(boxes + k, .01, 1e-9);
+    if (gslfit_program_check(&p, message, sizeof message)) check(0, message, 0, 0);
+    for (int k = 0; k < P; k++) gslfit_box_prepare(boxes + k, .01, 1e-9);
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
     const outside o = {.p = P, .bounded = 1, .bounds = bounds, .boxes = boxes, .wide = 1e-6, .out = 1e3, .starts = starts, .scaled = 1,
                        .redchi = r->redchi};
@@ -96,7 +96,7 @@ static int run(job *j) {
     memcpy(r->v, j->data->start, sizeof r->v);
     b.x[0] = doubles(j->data->x, 0, MANY);
     b.y = doubles(j->data->y, FITS, MANY);
-    return batch_run(&b);
+    return gslfit_batch_run(&b);
 }
 
 static int same(const double *one, const double *other, int count) {
@@ -155,7 +155,7 @@ static void test_stops(const curves *c, results *whole, results *part) {
 static void test_tall(void) {
     program p = decay_program;
     char message[200];
-    check(!program_check(&p, message, sizeof message), message, 0, 0);
+    check(!gslfit_program_check(&p, message, sizeof message), message, 0, 0);
     double *x = malloc(TALL * sizeof *x), *y = malloc(3 * TALL * sizeof *y), v[2][9], chisqr[3];
     int32_t nfev[3], count[3];
     int8_t status[3];
@@ -169,7 +169,7 @@ static void test_tall(void) {
                        .chisqr = chisqr, .nfev = nfev, .count = count, .status = status};
             b.x[0] = doubles(x, 0, TALL);
             b.y = doubles(y, fits, TALL);
-            check(batch_run(&b) == 0, "tall", fits, threads);
+            check(gslfit_batch_run(&b) == 0, "tall", fits, threads);
             check(!memcmp(v[0], found, 3 * fits * sizeof(double)), "tall fits in threads", fits, threads);
         }
     free(x);

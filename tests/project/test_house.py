@@ -111,6 +111,28 @@ def test_no_c_globals(path):
         inside = inside and not line.startswith("}")
 
 
+@pytest.mark.skipif(not shutil.which("nm"), reason="needs nm")
+def test_c_names_are_ours():
+    """The C core is one library, and every name that it lends begins with gslfit_."""
+    import gslfit
+    core, = Path(gslfit.__path__[0], "lib").glob("libgslfit.*")
+    listed = subprocess.run(["nm", "-D", "--defined-only", core], check=True, capture_output=True, text=True).stdout.split("\n")
+    names = [line.split()[-1] for line in listed if line]
+    assert {"gslfit_batch_run", "gslfit_program_check", "gslfit_loop_init"} <= set(names)
+    assert [name for name in names if not name.startswith("gslfit_")] == []
+
+
+def test_one_instruction_set():
+    """The instruction set that one extension chooses is that of all."""
+    from gslfit.curves import _batch
+    from gslfit.formula import _program
+    best = _program.instruction_set()
+    try:
+        assert _program.instruction_set("base") == _batch.instruction_set() == "base"
+    finally:
+        assert _batch.instruction_set(best) == _program.instruction_set() == best
+
+
 def committed():
     """The project's files: what git tracks where there is git, else everything in its folders."""
     if (ROOT / ".git").exists() and shutil.which("git"):

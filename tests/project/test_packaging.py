@@ -126,21 +126,42 @@ def wheel_of(tree, out):
         return set(wheel.namelist())
 
 
+def installed(tree):
+    """The declarations and headers that are installed."""
+    code = "import setuptools; setuptools.setup = lambda **_: None; import setup; print(setup.INSTALLED)"
+    return eval(run(sys.executable, "-c", code, cwd=tree))
+
+
+def test_what_is_installed_stands_alone(tree):
+    """What is installed for those who cimport includes and cimports only what is installed too."""
+    names = installed(tree)
+    assert {"gsl.pxd", "loop.pxd"} <= set(names)
+    for name in names:
+        text = (tree / "src" / name).read_text()
+        wanted = re.findall(r'^cdef extern from "(?!gsl/)([^"]+)"', text, re.MULTILINE)
+        wanted += [f"{module}.pxd" for module in re.findall(r"^from (?!libc|cpython)(\w+) cimport", text, re.MULTILINE)]
+        for header in re.findall(r'^#include "([^"]+)"', text, re.MULTILINE):
+            beside = (Path(name).parent / header).as_posix()
+            wanted.append(beside if (tree / "src" / beside).exists() else header)
+        assert set(wanted) <= set(names), f"{name} needs what is not installed"
+
+
 @pytest.mark.slow
 def test_wheel(tree, tmp_path):
-    """A wheel holds the modules, the stubs, the extensions, and the headers for those who cimport; a second one holds no leftovers."""
+    """A wheel holds the modules, the stubs, the extensions, and what a cimport needs, and is small; a second one holds no leftovers."""
     extensions = {path.stem for path in (tree / "src").rglob("*.pyx")}
     modules = {str(path.relative_to(tree)) for path in (tree / "gslfit").rglob("*") if path.is_file()}
-    headers = {f"gslfit/include/{path.relative_to(tree / 'src')}" for path in (tree / "src").rglob("*") if path.suffix in (".pxd", ".h")}
     (tree / "gslfit" / "renamed.py").write_text("")
     assert "gslfit/renamed.py" in wheel_of(tree, tmp_path)
 
     (tree / "gslfit" / "renamed.py").unlink()
     built = {path: path.stat().st_mtime_ns for path in (tree / "build").glob("lib*/gslfit/**/*.so")}
     held = wheel_of(tree, tmp_path)
-    assert modules | headers <= held
+    assert modules <= held
+    assert {name.removeprefix("gslfit/include/") for name in held if "/include/" in name} == set(installed(tree))
+    assert next(tmp_path.glob("*.whl")).stat().st_size < 3_000_000, "extensions and the C core are stripped, and the core is in it once"
     assert "gslfit/renamed.py" not in held
-    assert {Path(name).name.split(".")[0] for name in held if name.endswith((".so", ".pyd"))} == extensions
+    assert {Path(name).name.split(".")[0] for name in held if name.endswith((".so", ".pyd"))} == {*extensions, "libgslfit"}
     assert {path: path.stat().st_mtime_ns for path in built} == built, "nothing had changed, and it was compiled again"
 
     (tree / "src" / "gsl.pxd").touch()
