@@ -46,7 +46,7 @@ static long done(const crew *all) {
 /* Whether the work is to stop; the calling thread asks its caller now and then. */
 int gslfit_thread_check(thread *t) {
     batch *b = t->batch;
-    if (t->number == 0 && b->pulse && ++t->asked >= t->patience) {
+    if (t->number == 0 && b->pulse && !atomic_load_explicit(&b->stop, memory_order_relaxed) && ++t->asked >= t->patience) {
         const double now = seconds();
         t->asked = 0;
         if (now - t->pulsed >= PULSE) {
