@@ -57,7 +57,8 @@ void gslfit_gather_weights(const batch *b, const char *weights, const char *mask
 static int read_weights(thread *t, long id) {
     const batch *b = t->batch;
     double out = 0;
-    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL, b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, b->points,
+    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
+                          b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, b->points,
                           t->row_weights, t->room);
     for (long i = 0; i < b->points; i++) out += t->row_weights[i] == 0;
     return out != 0;
