@@ -212,15 +212,10 @@ static long read_row(thread *t, long id) {
     const long n = b->points;
     double *y = gslfit_referee_y(t->referee), *weights = gslfit_referee_weights(t->referee);
     gslfit_rows_read(&b->y, gslfit_rows_find(&b->y, id), 0, n, y, 1);
-<<<<<<< HEAD
-    for (int j = 0; j < b->program->nx; j++) gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_referee_x(t->referee, j), 1);
-    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL, b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, n, weights,
-=======
     for (int j = 0; j < b->program->nx; j++)
         gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_referee_x(t->referee, j), 1);
     gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
                           b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, n, weights,
->>>>>>> 0598959 (refactor: gslfit_ before the C names that came meanwhile)
                           gslfit_referee_room(t->referee));
     long used = 0;
     for (long i = 0; i < n; i++) {
