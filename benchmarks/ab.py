@@ -1,11 +1,11 @@
 """Time two revisions against each other in one interleaved run: `python benchmarks/ab.py main .`.
 
-A revision is whatever git knows, or `.` for the working tree as it is. Each is built in a folder of its own (by ccache where there is one)
-and runs in a child process with the workloads of this tree, by gslfit's public names alone, so that revisions may differ in where their
-modules are. The children are asked in turn, pinned to one core: in each round every workload runs in short turns in the order A B B A A B
-B A ..., and what counts is the median of A's turns, by processor time, by that of B's. So what slows the machine down for longer than a
-turn slows both, and a turn that was interrupted has no weight. Every few rounds both start anew, since where a process happens to lie in memory
-is worth a few per cent.
+A revision is whatever git knows, or `.` for the working tree as it is. Each is built in a folder of its own (by ccache where there is
+one) and runs in a child process with the workloads of this tree, by gslfit's public names alone, so that revisions may differ in where
+their modules are. The children are asked in turn, pinned to one core: in each round every workload runs in short turns in the order A B B
+A A B B A ..., and what counts is the median of A's turns, by processor time, by that of B's. So what slows the machine down for longer
+than a turn slows both, and a turn that was interrupted has no weight. Every few rounds both start anew, since where a process happens to
+lie in memory is worth a few per cent.
 
 The table has the median times of one call, the median over the rounds of A's time by B's (above 1: B is faster), and the range that holds
 this median with a probability of 95 %, from the order of the rounds.

@@ -175,9 +175,6 @@ MIRROR_FAULTS: dict[tuple[str, str, str], str] = {
     ("curve_fit", "a tenth wide, binding", ""): "no parameter has a variance in pcov where one is at its bound",
     ("curve_fit", "zero, one side, binding", ""): "no parameter has a variance in pcov where one is at its bound",
     ("curve_fit", "zero, both sides, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("compat Model.fit", "one side, binding", ""): "a bound on one side is ignored",
-    ("compat Model.fit", "one side, from the bound, binding", ""): "a bound on one side is ignored",
-    ("compat Model.fit", "zero, one side, binding", ""): "a bound on one side is ignored",
     ("fit_batch, lmsder", "narrow, binding", ""): "at the bound, and ends by its limit",
     ("fit_batch, trust", "narrow, binding", ""): "at the bound, and ends by its limit",
 }
@@ -200,8 +197,6 @@ VARIANT_FAULTS: dict[tuple[str, str], str] = {
     ("fit, called", "data times 1e+200"): "",
     ("Model.fit, called", "data times 1e-200"): "",
     ("Model.fit, called", "data times 1e+200"): "",
-    ("compat Model.fit, called", "lower bound"): "",
-    ("compat Model.fit, called", "upper bound"): "",
     ("compat Model.fit, called", "data times 1e-200"): "",
     ("compat Model.fit, called", "data times 1e+200"): "",
 }
