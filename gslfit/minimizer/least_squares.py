@@ -235,7 +235,7 @@ class Descent(Polish):
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
             return "zero"
-        if self.norm() < np.inf and not self.norms.any():
+        if self.silent() and self.norm() < np.inf:
             return "no effect"
         if not self._start(start):
             return self._failed[1]

@@ -5,7 +5,7 @@ are the fit's results; each engine is a method that can be called again.
 """
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -245,8 +245,11 @@ class Minimizer:
         """
         own = {name: kws.pop(name) for name in global_methods.LBFGSB_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
-        with self._interruptible("lbfgsb", setup):
+        try:
             found = [global_methods.lbfgsb(setup, **own)]
+        except KeyboardInterrupt:
+            self._interrupt("lbfgsb", setup)
+            raise
         return self._conclude("lbfgsb", setup, found)
 
     def anneal(self, **kws: Any) -> bool:
@@ -271,8 +274,11 @@ class Minimizer:
         # a walk takes far more calls than a descent; its schedule ends it
         if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:
             setup.limit = setup.residual.limit = global_methods.ANNEAL_CALLS
-        with self._interruptible("anneal", setup):
+        try:
             found = global_methods.anneal(setup, **own)
+        except KeyboardInterrupt:
+            self._interrupt("anneal", setup)
+            raise
         return self._conclude("anneal", setup, found)
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
@@ -300,18 +306,16 @@ class Minimizer:
 
     def _least_squares(self, engine: str, method: str, kws: Mapping[str, Any]) -> bool:
         setup = self.prepare_fit(**kws)
-        with self._interruptible(engine, setup):
+        try:
             solution, tried = minimise(setup.problem, method)
+        except KeyboardInterrupt:
+            self._interrupt(engine, setup)
+            raise
         return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
 
-    @contextlib.contextmanager
-    def _interruptible(self, engine: str, setup: Setup) -> Iterator[None]:
-        """Leave the best point seen as the result where the user interrupts a fit; the KeyboardInterrupt goes on."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            self._conclude(engine, setup, [Descent(setup.problem, engine).stop("interrupted")])
-            raise
+    def _interrupt(self, engine: str, setup: Setup) -> None:
+        """Leave the best point seen as the result where the user interrupts a fit."""
+        self._conclude(engine, setup, [Descent(setup.problem, engine).stop("interrupted")])
 
     def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
         """Turn the solution kept, the first of those found, into results."""

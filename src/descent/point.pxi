@@ -353,6 +353,14 @@ cdef class Point:
                 out = fmax(out, norms[j] * fabs(data_of(self.x)[j]))
         return out
 
+    def silent(self):
+        """Return whether no column of the Jacobian taken last is other than zero."""
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if data_of(self.norms)[j] != 0:         # NaN is
+                return False
+        return True
+
     def smooth(self):
         """Return whether the residual follows its Jacobian over a way that changes it by `SHIFT` of its length, two evaluations.
 

@@ -455,7 +455,10 @@ cdef class Evaluation:
 
     cpdef _remember(self, x, r):
         """Keep a residual, and where it was computed, if it is the shortest so far."""
-        cdef double size = norm_of(<double *>cnp.PyArray_DATA(r), cnp.PyArray_DIM(r, 0))
+        cdef const double *data = <double *>cnp.PyArray_DATA(r)
+        cdef Py_ssize_t n = cnp.PyArray_DIM(r, 0)
+        cdef double size = dot(data, data, n)
+        size = sqrt(size) if 1e-280 < size < 1e280 else norm_of(data, n)
         if size < self.least:
             self.least, self.best = size, (cnp.PyArray_NewCopy(self.values.vector(x), cnp.NPY_CORDER), r)
 
