@@ -47,7 +47,8 @@ def test_known_minima_from_the_standard_start(case):
 
 
 @pytest.mark.parametrize("factor", [10, 100])
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.slow] if case.name.startswith("chebyquad") else [])
+                                  for case in CASES], ids=[case.name for case in CASES])
 def test_honesty_from_further_starts(case, factor):
     """From 10 and 100 times the start: no error; a finite minimum that is reached is said to be; one at infinity is no success."""
     with np.errstate(all="ignore"):
@@ -256,8 +257,8 @@ def test_intervals_in_any_unit():
         y = (2 * np.exp(-x / 1.5) + noise) * unit
         params = Parameters()
         params.add_many(("A", unit), ("tau", 1.))
-        fit = minimize(lambda p, y=y: p["A"].value * np.exp(-x / p["tau"].value) - y, params)
-        intervals = conf_interval(fit, sigmas=[0.683, 0.95])
+        fitted = minimize(lambda p, y=y: p["A"].value * np.exp(-x / p["tau"].value) - y, params)
+        intervals = conf_interval(fitted, sigmas=[0.683, 0.95])
         found.append([value / (unit if name == "A" else 1) for name in ("A", "tau") for _, value in intervals[name]])
     for other in found[1:]:
         assert np.allclose(other, found[0], rtol=1e-7)
