@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "descent/curvature.h"
 #include "descent/polish.h"
 #include "lanes/lane_state.h"
 #include "solver/fdfsolver.h"
@@ -194,14 +195,18 @@ static int falls_beyond(referee *r, const double *x, const double *direction) {
     return 0;
 }
 
-static double scale_of(const referee *r) { return r->first.data > 0 ? r->first.data : r->first.model; }
+static double scale_of(const referee *r, const double *x) {
+    double within = 0;
+    for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
+    return r->first.data > 0 ? gslfit_scale(r->first.data, within) : r->first.model;
+}
 
 /* The verdict on x, at which r->last is what is known. */
 static void judge(referee *r, const double *x, int looked, outcome *end) {
     const int p = r->program->nfree;
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
-    gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r),
+    gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
                          .bounds = r->outside ? r->last.bounds : NULL, .looked = looked};
@@ -257,6 +262,12 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     end->nfev += r->last.nfev;
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, end);
+    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {  /* a saddle, or slow? */
+        double size[MAX_FREE];
+        for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+        end->nfev += gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
+        judge(r, x, looked, end);
+    }
     r->spread = r->spread == r->spreads ? r->spreads + 1 : r->spreads;
     memcpy(r->spread->deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->spread->correlations);
@@ -267,7 +278,7 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     end->length = r->last.length;
     end->chisqr = r->last.chisqr;
     end->gradient = r->last.gradient;
-    end->scale = scale_of(r);
+    end->scale = scale_of(r, x);
     end->doubtful = 0;
 }
 
@@ -365,7 +376,27 @@ static void find_start(referee *r, const double *v, const unsigned char *flags, 
     free(residual);
 }
 
+/* Whether it is a bound that silences others: with what lies on one back where it began, they have an effect again. */
+static int bounds_silence(referee *r, const outcome *end) {
+    const int p = r->program->nfree;
+    double x[MAX_FREE] = {0};
+    polished at;
+    at.residual = NULL;
+    for (int k = 0; k < p; k++) x[k] = r->last.bounds[k] ? r->now.start[k] : end->v[k];
+    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return 0;
+    for (int k = 0; k < p; k++) {
+        const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
+        if (end->flags[k] & GSLFIT_LOST && !(at.norms[k] * size > GSLFIT_NEGLIGIBLE * end->length)) return 0;
+    }
+    return 1;
+}
+
 void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end) {
+    end->nfev++;
+    if (!bounds_silence(r, end)) {
+        end->verdict = GSLFIT_LOST_EFFECT;
+        return;
+    }
     best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
     outcome lower = *end;
     double x[MAX_FREE];

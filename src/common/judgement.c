@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+double gslfit_scale(double data, double within) { return fmax(data, fmin(within, GSLFIT_CANCELLED * data) / 16); }
+
 double gslfit_cosine_bound(double residual, double scale, double tolerance) {
     return fmax(fmax(GSLFIT_CLOSE, tolerance), residual > 0 ? GSLFIT_ROUNDING * scale / residual : 1);
 }
@@ -11,17 +13,20 @@ static double size_of(const gslfit_evidence *e, int k) { return fmax(fabs(e->x[k
 /* A change of the residual that is none. */
 static double unseen(const gslfit_evidence *e) { return fmax(GSLFIT_NEGLIGIBLE * e->residual, GSLFIT_ROUNDING * e->scale); }
 
-static int silent(const gslfit_evidence *e, int k) {
-    const double size = size_of(e, k);
-    if (!(e->norms[k] > 0)) return 1;
-    if (!e->first_norms || size == 0 || !(e->norms[k] * size <= unseen(e))) return 0;
-    const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
-    return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;
+/* Its own size changes nothing, with a column of this length. Where it began at 0, its size is not known. */
+static int without_effect(const gslfit_evidence *e, int k, double norm) {
+    return !(norm > 0) || (e->start[k] != 0 && norm * size_of(e, k) <= unseen(e));
 }
 
 static int had_effect(const gslfit_evidence *e, int k) {
-    const double size = size_of(e, k);
-    return e->first_norms && e->first_norms[k] > 0 && (size == 0 || e->first_norms[k] * size > unseen(e));
+    return e->first_norms && e->first_norms[k] > 0 && (!(e->norms[k] > 0) || !without_effect(e, k, e->first_norms[k]));
+}
+
+static int silent(const gslfit_evidence *e, int k) {
+    if (!(e->norms[k] > 0)) return 1;
+    if (!without_effect(e, k, e->norms[k]) || !had_effect(e, k)) return 0;
+    const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
+    return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;
 }
 
 /* On a bound, and not pushed away from it. */
@@ -48,16 +53,17 @@ static double steepest(const gslfit_evidence *e, const unsigned char *flags) {
 
 gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int left = gslfit_sort_columns(e, flags);
-    int lost = 0, holding = 0, touching = 0;
+    int lost = 0, holding = 0, touching = 0, none = e->p > 0;
     for (int k = 0; k < e->p; k++) {
         lost |= flags[k] & GSLFIT_LOST;
         holding |= flags[k] & GSLFIT_HELD;
         touching |= e->bounds && e->bounds[k];
+        none &= without_effect(e, k, e->norms[k]) && !had_effect(e, k);
     }
     if (e->residual <= GSLFIT_ROUNDING * e->scale) return GSLFIT_EXACT_FIT;
     const double bound = gslfit_cosine_bound(e->residual, e->scale, e->tolerance), cosine = e->cosine < 0 ? steepest(e, flags) : e->cosine;
     const int low = cosine <= bound;  /* false for a NaN */
-    if (!left && !holding && !lost && e->p) return GSLFIT_NO_EFFECT;
+    if (none) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
     if (lost && !(holding && e->looked)) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (!low || e->runs_off) return GSLFIT_NOT_MINIMUM;

@@ -3,9 +3,10 @@
  * A minimum is a point from which no way down is found, within rounding. The first of these that applies decides:
  *
  *   (a) EXACT           The residual is at rounding: at most ROUNDING times `scale`. Nothing below it can be seen, so it is a success whatever
- *                       the rank of J. (`scale` is the length of the weighted data. Where the data are all zero it is that of the weighted
- *                       model at the start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the start's |r| if that
- *                       is 0. The start does not count otherwise: from 1e20 times too large, any residual would be rounding.)
+ *                       the rank of J. (`scale` is the length of the weighted data, or a sixteenth of the greatest |J_j| |x_j| at the end
+ *                       where terms cancel, up to CANCELLED of the data. Where the data are all zero it is that of the weighted model at the
+ *                       start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the start's |r| if that is 0. The
+ *                       start does not count otherwise: from 1e20 times too large, any residual would be rounding.)
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain.
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
@@ -26,8 +27,8 @@
  * ROUNDING * scale / |r|, and that much is always allowed.
  *
  * A parameter is without effect (`silent`) where its column is zero, or where its whole size, max(|x|, |start|), changes the residual by less
- * than a share NEGLIGIBLE of it (or by rounding), and its column has fallen below FALLEN of the start's, relative to the residual, or below
- * NEGLIGIBLE of it. The second condition keeps apart a parameter whose value merely is 0: its column is as long as ever. A parameter that has been tiny all along
+ * than a share NEGLIGIBLE of it (or by rounding), which it did at the start, and its column has fallen below FALLEN of the start's, relative to the residual, or below
+ * NEGLIGIBLE of it. The last condition keeps apart a parameter whose value merely is 0: its column is as long as ever. A parameter that has been tiny all along
  * (1e-20, where data of 1 are fitted) is not without effect: its slope says that there is a way down.
  *
  * Plain C, no state; other units and Cython call it without the GIL.
@@ -38,6 +39,7 @@
 #define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
 #define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
+#define GSLFIT_CANCELLED 1e6                    /* times the data: terms that cancel may be as large, further ones are nonsense */
 #define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
 
 typedef enum {
@@ -72,6 +74,9 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags);
 
 /* Whether a verdict is a success: (a), (e), (b) and a minimum. */
 static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= GSLFIT_AT_BOUND; }
+
+/* What rounding is measured by, from the length of the data (not zero) and the greatest |J_j| |x_j|. */
+double gslfit_scale(double data, double within);
 
 /* The greatest cosine that a minimum may have here. */
 double gslfit_cosine_bound(double residual, double scale, double tolerance);

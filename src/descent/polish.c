@@ -1,4 +1,4 @@
-#include "polish.h"
+#include "polisher.h"
 
 #include <float.h>
 #include <math.h>
@@ -8,23 +8,8 @@
 enum { MOST_TURNS = 40 };
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
-struct polisher {
-    workspace *space;
-    const polish_data *data;
-    double *memory;
-    long n, points;
-    int p;
-    double *J;       /* columns of n, and the residual as the last */
-    double *step, *trial;
-    double *R;       /* p x p: the triangle of the columns that count, in their order */
-    double *inverse; /* its inverse, below the rank */
-    int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */
-    double lengths[MAX_FREE];         /* of the columns before they were scaled */
-    double model, residual;
-};
-
 /* In eight parts that don't wait for each other. */
-static double dot(const double *a, const double *b, long n) {
+double gslfit_polisher_dot(const double *a, const double *b, long n) {
     double s[8] = {0};
     long i = 0;
     for (; i + 8 <= n; i += 8)
@@ -34,7 +19,7 @@ static double dot(const double *a, const double *b, long n) {
 }
 
 static double norm(const double *a, long n) {
-    double sum = dot(a, a, n), big = 0;
+    double sum = gslfit_polisher_dot(a, a, n), big = 0;
     if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
     for (long i = 0; i < n; i++) big = fmax(big, fabs(a[i]));
     if (big == 0 || !isfinite(big) || isnan(sum)) return isnan(sum) ? sum : big;
@@ -77,7 +62,7 @@ static void subtract(const polish_data *d, double *r, long n) {
 }
 
 /* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
-static int take(polisher *s, const double *v) {
+int gslfit_polisher_take(polisher *s, const double *v) {
     const polish_data *d = s->data;
     const long n = s->n;
     double *r = s->J + s->p * n;
@@ -111,7 +96,7 @@ static void sort_columns(polisher *s, const double *v, const unsigned char *flag
     s->left = 0;
     end->gradient = 0;
     for (int j = 0; j < s->p; j++) {
-        const double slope = s->residual > 0 ? dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        const double slope = s->residual > 0 ? gslfit_polisher_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
         end->norms[j] = s->lengths[j];
         end->slopes[j] = slope;
         end->bounds[j] = !d->low ? 0 : v[j] <= d->low[j] ? -1 : v[j] >= d->high[j];
@@ -154,7 +139,7 @@ static void decompose(polisher *s) {
         const double half = -alpha * u[k]; /* |u|^2 / 2 */
         for (int j = k + 1; j <= s->left; j++) {
             double *column = s->J + (j < s->left ? s->order[j] : p) * n;
-            const double share = dot(u + k, column + k, n - k) / half;
+            const double share = gslfit_polisher_dot(u + k, column + k, n - k) / half;
             for (long i = k; i < n; i++) column[i] -= share * u[i];
         }
         s->R[k * p + k] = alpha;
@@ -236,7 +221,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
 int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end) {
     begin(s, data, end);
     end->nfev = 1;
-    const int finite = take(s, v);
+    const int finite = gslfit_polisher_take(s, v);
     sort_columns(s, v, flags, end);
     end->length = s->residual;
     end->model = s->model;
@@ -255,7 +240,7 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
     const int p = s->p;
     double before = INFINITY;
     begin(s, data, end);
-    if (most < 1 || !take(s, v)) return;
+    if (most < 1 || !gslfit_polisher_take(s, v)) return;
     for (end->nfev = 1; end->nfev <= MOST_TURNS; end->nfev++) {
         const double residual = s->residual;
         int cut = 0;
@@ -277,7 +262,7 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
         }
         if (promised >= 0.9 * before || end->nfev >= most) break;
         before = cut ? INFINITY : promised;
-        if (!take(s, s->trial) || s->residual > residual * (1 + 1e-10) + 16 * least) break;
+        if (!gslfit_polisher_take(s, s->trial) || s->residual > residual * (1 + 1e-10) + 16 * least) break;
         memcpy(v, s->trial, p * sizeof *v);
     }
     const int used = end->nfev;

@@ -221,6 +221,17 @@ static __attribute__((noinline)) vd undamped_length(const lane_state *s, const i
     return length;
 }
 
+/* Keep the trial within bounds. A fit whose last step leads onto a bound has not ended: the model may have no value there. */
+static __attribute__((noinline)) void stay_within(lane_state *s, const int p, int h, vd end) {
+    vm arrives = INVERT(TRUE_MASK);
+    for (int k = 0; k < p; k++) {
+        const vd v = load(s->v[k] + h), low = SPLAT(s->low[k]), high = SPLAT(s->high[k]), trial = within(s, k, load(s->trial[k] + h));
+        arrives = EITHER(arrives, EITHER(BOTH(trial <= low, v > low), BOTH(trial >= high, v < high)));
+        store(s->trial[k] + h, trial);
+    }
+    store(s->end + h, choose(BOTH(arrives, end == (double)FIT_CONVERGED), SPLAT(0.0), end));
+}
+
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
 INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd *inverse, vd *z, vd *u) {
     const fit_options *o = w->options;
@@ -252,10 +263,8 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
     store(s->end + h, end);
     store(s->noise + h, truth(still));
 #pragma GCC unroll 8
-    for (int k = 0; k < p; k++) {
-        const vd trial = load(s->v[k] + h) + load(s->dx[k] + h);
-        store(s->trial[k] + h, s->low ? within(s, k, trial) : trial);
-    }
+    for (int k = 0; k < p; k++) store(s->trial[k] + h, load(s->v[k] + h) + load(s->dx[k] + h));
+    if (s->low) stay_within(s, p, h, end);
 }
 
 #define STEP_OF(p)                                                              \
@@ -361,7 +370,8 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome 
     double x[MAX_FREE], start[MAX_FREE], norms[MAX_FREE], first[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];
     const double residual = sqrt(d->chisqr[l]);
-    gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]), .scale = end->scale,
+    double within = 0;
+    gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]),
                          .cosine = sqrt(d->decrement[l]) / residual, .x = x, .start = start, .norms = norms, .first_norms = first,
                          .slopes = slopes, .bounds = s->low ? bounds : NULL};
     for (int k = 0; k < s->p; k++) {
@@ -371,7 +381,10 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome 
         first[k] = sqrt(d->D[k][l]);
         bounds[k] = s->low ? (signed char)d->held[k][l] : 0;
         slopes[k] = bounds[k] ? -bounds[k] : d->g[k][l] / residual;
+        within = fmax(within, norms[k] * fabs(x[k]));
     }
+    if (d->square[l] != d->first[l]) end->scale = gslfit_scale(end->scale, within);  /* else the data are zero */
+    e.scale = end->scale;
     e.rank = gslfit_sort_columns(&e, end->flags) - !(d->least[l] > DEPENDENT);
     end->verdict = gslfit_judge(&e, end->flags);
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);

@@ -1,0 +1,27 @@
+/* The inside of a polisher. */
+#ifndef GSLFIT_POLISHER_H
+#define GSLFIT_POLISHER_H
+
+#include "polish.h"
+
+struct polisher {
+    workspace *space;
+    const polish_data *data;
+    double *memory;
+    long n, points;
+    int p;
+    double *J;       /* columns of n, and the residual as the last */
+    double *step, *trial;
+    double *R;       /* p x p: the triangle of the columns that count, in their order */
+    double *inverse; /* its inverse, below the rank */
+    int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */
+    double lengths[MAX_FREE];         /* of the columns before they were scaled */
+    double model, residual;
+};
+
+/* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
+int gslfit_polisher_take(polisher *s, const double *v);
+
+double gslfit_polisher_dot(const double *a, const double *b, long n);
+
+#endif
