@@ -55,19 +55,19 @@ class Plan:
 class Quick:
     """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
 
-    __slots__ = ("covariance", "inputs", "nfev", "plan", "residual", "scale_covar", "start", "v", "values")
+    __slots__ = ("inputs", "nfev", "plan", "residual", "scale_covar", "spread", "start", "v", "values")
 
     def __init__(self, plan: Plan, values: Mapping[str, float], start: list[float], v: np.ndarray, residual: np.ndarray,
-                 covariance: np.ndarray, nfev: int, scale_covar: bool):
+                 spread: tuple[np.ndarray, np.ndarray], nfev: int, scale_covar: bool):
         self.plan, self.values, self.start, self.v = plan, values, start, v
-        self.residual, self.covariance, self.nfev, self.scale_covar = residual, covariance, nfev, scale_covar
+        self.residual, self.spread, self.nfev, self.scale_covar = residual, spread, nfev, scale_covar
 
     def result(self, owner: Any) -> FitResult:
         """The FitResult; `owner` is the ModelResult."""
         plan = self.plan
         start = {name: np.asarray(value) for name, value in self.values.items()}
         job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
-        found = _result(job, plan.folded, self.v, self.residual.copy(), self.covariance, self.start,
+        found = _result(job, plan.folded, self.v, self.residual.copy(), *self.spread, self.start,
                         self.nfev, True, CONVERGED, self.scale_covar)
         np.negative(found.residual, out=found.residual)     # lmfit's sign: data - model
         found.method = owner.method
@@ -103,17 +103,16 @@ def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np
     if not folded.holds(v):
         return None
     inputs = np.array([values[name] for name in folded.inputs], float) if folded.inputs else None
-    covariance, numbers, counts, status = np.empty((1, p, p)), np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     run(plan.program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
-        inputs=() if inputs is None else list(inputs), max_nfev=plan.max_nfev, covariance=covariance, gradient=numbers[1],
-        **bounds_of(folded, v))
+        inputs=() if inputs is None else list(inputs), max_nfev=plan.max_nfev, gradient=numbers[1], **bounds_of(folded, v))
     if status.item() not in GOOD:
         return None
     residual = np.empty(n)
-    good, whole, _, _, more = polish(plan.program, v, x, y, weights, inputs, residual)
+    good, deviations, correlations, _, more = polish(plan.program, v, x, y, weights, inputs, residual)
     if not good or not folded.holds(v):
         return None
-    return Quick(plan, values, start, v, residual, whole, counts.item(0) + more, scale_covar)
+    return Quick(plan, values, start, v, residual, (deviations, correlations), counts.item(0) + more, scale_covar)
 
 
 def plan_of(formula: Formula, params: Parameters) -> Plan | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -139,58 +139,75 @@ def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], 
     p, n = len(folded.names), len(curve.y)
     start = [float(job.start[name]) for name in folded.names]
     inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
-    v, covariance, numbers = np.array(start), np.empty((1, p, p)), np.empty((2, 1))
-    counts, status = np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    v, numbers, counts, status = np.array(start), np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     program, method = folded.program, options["method"]
+    alone = method != "auto" or n * p > LONG  # there is no polish, which would know the errors
+    how = checked(folded, v, alone) | ({"covariance": np.empty((1, p, p))} if alone else {})
     run(program, curve.y[None], curve.x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
-        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), covariance=covariance,
-        gradient=numbers[1], **checked(folded, v))
-    evaluations, good, whole = counts.item(0), status.item() in GOOD, covariance[0]
+        gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), gradient=numbers[1], **how)
+    evaluations, good = counts.item(0), status.item() in GOOD
     if method != "auto":
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
         message = FitStatus(int(status[0])).prose
-        return _result(job, folded, v, residual, whole, start, evaluations, good, message, scale_covar)
+        return _result(job, folded, v, residual, *spread_of(how), start, evaluations, good, message, scale_covar)
     if good and n * p > LONG:
         residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
         residual = residual if curve.weights is None else residual * curve.weights
-        return _result(job, folded, v, residual, whole, start, evaluations, True, "lanes: converged.", scale_covar)
+        return _result(job, folded, v, residual, *spread_of(how), start, evaluations, True, "lanes: converged.", scale_covar)
     if good and n > p:
         residual = np.empty_like(curve.y)
-        good, whole, _, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
+        good, deviations, correlations, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
         evaluations += more
     if not good or n <= p or not folded.holds(v):
         return _by_minimize(job, curve, options, scale_covar)
-    return _result(job, folded, v, residual, whole, start, evaluations, True, CONVERGED, scale_covar)
+    return _result(job, folded, v, residual, deviations, correlations, start, evaluations, True, CONVERGED, scale_covar)
 
 
-def checked(folded: Folded, start: np.ndarray) -> dict[str, Any]:
+def checked(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
     """What `bounds_of` gives, for starts that may lie outside their bounds: then they are named."""
     if not folded.holds(start):
         for name, value in zip(folded.names, start, strict=True):
             folded.check(name, value)
-    return bounds_of(folded, start)
+    return bounds_of(folded, start, errors)
 
 
-def bounds_of(folded: Folded, start: np.ndarray) -> dict[str, Any]:
-    """What `run` is to know of the bounds of one fit; nothing where there are none."""
-    if not folded.bounded:
+def bounds_of(folded: Folded, start: np.ndarray, errors: bool = False) -> dict[str, Any]:
+    """What `run` is to know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
+    if not (folded.bounded or errors):
         return {}
     tied = len(folded.dependent_names)
     return {"outside": outside_of(folded), "start": list(start), "scaled": False,
             "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
 
 
-def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, covariance: np.ndarray, start: list[float],
-            evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
-    """The result of a fit by the engine."""
+def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations and correlations of what has a deviation, from what `run` wrote."""
+    deviations = found["variance"][0]
+    with np.errstate(all="ignore"):
+        return deviations, found["covariance"][0] / deviations / deviations[:, None]
+
+
+def length(residual: np.ndarray) -> float:
+    """The root of chi-square, whose squares may be out of range."""
+    square = float(residual @ residual)
+    if 1e-280 < square < 1e280:
+        return sqrt(square)
+    most = float(np.max(np.abs(residual), initial=0.0))
+    return most * float(np.linalg.norm(residual / most)) if 0 < most < inf else most
+
+
+def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, deviations: np.ndarray, correlations: np.ndarray,
+            start: list[float], evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
+    """The result of a fit by the engine, from roots of the diagonal of (J^T J)^-1 and its correlations."""
     names, p = folded.names, len(folded.names)
+    scale, n = 1.0, len(residual)
     if scale_covar:
-        n = len(residual)
-        covariance = covariance * (float(residual @ residual) / (n - p) if n > p else nan)
-    errors = [sqrt(variance) if variance >= 0 else nan for variance in covariance.diagonal().tolist()]
-    params = _with_values(job, folded, values.tolist(), errors, covariance, start)
+        scale = length(residual) / sqrt(n - p) if n > p else nan
+    spread = deviations * scale
+    covariance, errors = correlations * spread * spread[:, None], spread.tolist()
+    params = _with_values(job, folded, values.tolist(), errors, correlations, start)
     return FitResult(params=params, method="fit", success=bool(good), errorbars=all(map(isfinite, errors)), message=message,
                      ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,
                      covar=covariance, init_vals=start)
@@ -199,8 +216,8 @@ def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, 
 class _Spread:
     """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
 
-    def __init__(self, names: tuple[str, ...], errors: list[float], tied: dict[str, float], covariance: np.ndarray):
-        self.errors, self.covariance = dict(zip(names, errors, strict=True)), covariance
+    def __init__(self, names: tuple[str, ...], errors: list[float], tied: dict[str, float], correlations: np.ndarray):
+        self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
         self.tied = tied
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
@@ -208,12 +225,12 @@ class _Spread:
         own = self.errors.get(name)
         if own is None:
             return self.tied.get(name, 0.0), None
-        row = self.covariance[list(self.errors).index(name)].tolist()
-        found = {other: c / own / error for (other, error), c in zip(self.errors.items(), row, strict=True) if error * own != 0}
+        row = self.correlations[list(self.errors).index(name)].tolist()
+        found = dict(zip(self.errors, row, strict=True))
         return (own if own == own else None), {other: r for other, r in found.items() if other != name and r == r}
 
 
-def _with_values(job: Job, folded: Folded, values: list[float], errors: list[float], covariance: np.ndarray,
+def _with_values(job: Job, folded: Folded, values: list[float], errors: list[float], correlations: np.ndarray,
                  start: list[float]) -> Parameters:
     """Parameters with the fit's outcome."""
     names = folded.names
@@ -229,8 +246,11 @@ def _with_values(job: Job, folded: Folded, values: list[float], errors: list[flo
             slope = np.array(row, float)
             used = np.flatnonzero(slope)
             everything[name] = float(value)
-            tied[name] = float(np.sqrt(max(slope[used] @ covariance[np.ix_(used, used)] @ slope[used], 0.0)))
-    params.conclude(everything, everything | dict(zip(names, start, strict=True)), _Spread(names, errors, tied, covariance))
+            parts = slope[used] * np.array(errors)[used]
+            most = float(np.max(np.abs(parts), initial=0.0))
+            share = parts / most if most > 0 else parts
+            tied[name] = most * float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
+    params.conclude(everything, everything | dict(zip(names, start, strict=True)), _Spread(names, errors, tied, correlations))
     return params
 
 

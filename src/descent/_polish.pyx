@@ -16,8 +16,9 @@ cnp.import_array()
 cdef extern from "polish.h" nogil:
     ctypedef struct polished:
         int settled, nfev
-        double chisqr, gradient
+        double chisqr, gradient, length
         double *residual
+        double *deviations
     ctypedef struct polish_data:
         const double *const *x
         const double *y
@@ -26,7 +27,7 @@ cdef extern from "polish.h" nogil:
         const double *low
         const double *high
         long n
-    int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end)
+    int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end)
 
 
 cdef double *numbers(object array, tuple shape, str name) except? NULL:
@@ -60,10 +61,12 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     -------
     settled : bool
         Whether the steps contracted down to rounding, with independent columns.
-    covariance : ndarray, shape (p, p)
-        ``inv(J.T @ J)`` there; NaN if not settled.
-    chisqr, gradient : float
-        Chi-square, and the greatest cosine between the residual and a column of J.
+    deviations : ndarray, shape (p,)
+        Roots of the diagonal of ``inv(J.T @ J)`` there; NaN if not settled. Unlike its elements they neither over- nor underflow.
+    correlations : ndarray, shape (p, p)
+        NaN if not settled.
+    length : float
+        The root of chi-square.
     nfev : int
         How often the model was evaluated.
 
@@ -79,7 +82,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     if len(x) != code.nx or len(x) > MAX_VARIABLES:
         raise InputError(f"the program has {code.nx} independent variables, and got {len(x)}")
     cdef long n = len(x[0]) if len(x) else len(y)
-    covariance = np.full((code.nfree, code.nfree), np.nan)
+    correlations, deviations = np.full((code.nfree, code.nfree), np.nan), np.full(code.nfree, np.nan)
     for k, array in enumerate(x):
         rows[<int>k] = numbers(array, (n,), f"x[{k}]")
     if (0 if inputs is None else len(inputs)) != code.ninput:
@@ -88,7 +91,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     cdef double *data = numbers(y, (n,), "y")
     cdef double *factors = numbers(weights, (n,), "weights")
     cdef double *given = numbers(inputs, (code.ninput,), "inputs")
-    cdef double *out = numbers(covariance, (code.nfree, code.nfree), "covariance")
+    cdef double *out = numbers(correlations, (code.nfree, code.nfree), "correlations")
     cdef const program *owned = <const program *><uintptr_t>code.address
     cdef int failed
     cdef polish_data curve
@@ -96,9 +99,12 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     curve.low = curve.high = NULL
     end.settled = end.nfev = 0
     end.residual = numbers(residual, (n,), "residual")
-    end.chisqr = end.gradient = np.nan
+    end.chisqr = end.gradient = end.length = np.nan
     with nogil:
         failed = gslfit_polish(owned, free, &curve, out, &end)
     if failed:
         raise MemoryError
-    return bool(end.settled), covariance, end.chisqr, end.gradient, end.nfev
+    cdef int j
+    for j in range(code.nfree if end.settled else 0):
+        deviations[j] = end.deviations[j]
+    return bool(end.settled), deviations, correlations, end.length, end.nfev

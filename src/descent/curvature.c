@@ -176,7 +176,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 for (int k = 0; k < c.rank; k++) slope += gsl_matrix_get(c.vectors, k, i) * q[k];
                 gsl_vector_set(c.slopes, i, slope);
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
-                newton += slope * slope / fmax(fabs(gsl_vector_get(c.values, i)), LEAST);
+                newton += slope / end->length * (slope / end->length) / fmax(fabs(gsl_vector_get(c.values, i)), LEAST);
             }
             used += 2 * c.rank;
             lower = step(&c, s, data, v, size, end->length, &used);
@@ -185,7 +185,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (lower) continue;
         used++;
         gslfit_polish_look(s, data, v, NULL, end);
-        if (positive) end->cosine = sqrt(newton) / end->length;
+        if (positive) end->cosine = sqrt(newton);
         return used;
     }
     gslfit_polish_look(s, data, v, NULL, end);

@@ -303,19 +303,18 @@ int gslfit_polish_null(const polisher *s, const polished *end, const double *siz
     return most > 0 && isfinite(most);
 }
 
-int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end) {
+int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end) {
     const int p = code->nfree;
-    double correlations[MAX_FREE * (MAX_FREE + 1) / 2];
+    double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
     polisher *s = gslfit_polisher_new(code, data->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
     if (data->n >= p) gslfit_polish_curve(s, data, v, MOST_TURNS, end);
     end->settled &= s->left == p;
     if (end->settled) {
-        gslfit_polish_correlations(s, end, correlations);
+        gslfit_polish_correlations(s, end, triangle);
         for (int i = 0; i < p; i++)
-            for (int j = 0; j <= i; j++)
-                covariance[i * p + j] = covariance[j * p + i] = correlations[i * (i + 1) / 2 + j] * end->deviations[i] * end->deviations[j];
+            for (int j = 0; j <= i; j++) correlations[i * p + j] = correlations[j * p + i] = triangle[i * (i + 1) / 2 + j];
     }
     gslfit_polisher_free(s);
     return 0;

@@ -51,7 +51,7 @@ int gslfit_polish_null(const polisher *s, const polished *end, const double *siz
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);
 
-/* All of it for one curve: v (p) is moved to the minimum; covariance (p*p) becomes (J^T J)^-1 there. Returns 0, or -1 without memory. */
-int gslfit_polish(const program *code, double *v, const polish_data *data, double *covariance, polished *end);
+/* All of it for one curve: v (p) is moved to the minimum; correlations (p*p) are those there. Returns 0, or -1 without memory. */
+int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end);
 
 #endif
