@@ -172,10 +172,4 @@ GUESS_FAULTS: dict[tuple[str, str, str], str] = {
 # a way into an entry that differs from the entry itself: why it is wrong, or "" where it is right and the entry is not
 VARIANT_FAULTS: dict[tuple[str, str], str] = {
     ("fit_batch, lmsder", "narrow box"): "GSL alone runs out of evaluations in a narrow box",
-    ("fit, called", "data times 1e-200"): "",
-    ("fit, called", "data times 1e+200"): "",
-    ("Model.fit, called", "data times 1e-200"): "",
-    ("Model.fit, called", "data times 1e+200"): "",
-    ("compat Model.fit, called", "data times 1e-200"): "",
-    ("compat Model.fit, called", "data times 1e+200"): "",
 }
