@@ -27,15 +27,13 @@ static inline int delayed(void) {
 
 #define DELAYED(call) (delayed(), (call))
 #undef atomic_load
-#undef atomic_load_explicit
 #undef atomic_store
 #undef atomic_fetch_add
 #undef atomic_fetch_sub
-#define atomic_load(object) DELAYED(__atomic_load_n((object), __ATOMIC_SEQ_CST))
-#define atomic_load_explicit(object, order) DELAYED(__atomic_load_n((object), __ATOMIC_RELAXED))
-#define atomic_store(object, value) DELAYED(__atomic_store_n((object), (value), __ATOMIC_SEQ_CST))
-#define atomic_fetch_add(object, value) DELAYED(__atomic_fetch_add((object), (value), __ATOMIC_SEQ_CST))
-#define atomic_fetch_sub(object, value) DELAYED(__atomic_fetch_sub((object), (value), __ATOMIC_SEQ_CST))
+#define atomic_load(object) DELAYED(atomic_load_explicit((object), memory_order_seq_cst))
+#define atomic_store(object, value) DELAYED(atomic_store_explicit((object), (value), memory_order_seq_cst))
+#define atomic_fetch_add(object, value) DELAYED(atomic_fetch_add_explicit((object), (value), memory_order_seq_cst))
+#define atomic_fetch_sub(object, value) DELAYED(atomic_fetch_sub_explicit((object), (value), memory_order_seq_cst))
 #define pthread_mutex_lock(mutex) DELAYED(pthread_mutex_lock(mutex))
 #define pthread_cond_signal(condition) DELAYED(pthread_cond_signal(condition))
 

@@ -78,18 +78,20 @@ static int pulse(void *who, long done) {
 }
 
 static int run(job *j) {
-    static const int bounds[] = {0, 1, 2, 2};
+    static const double low[] = {-INFINITY, 0, -9, .01}, high[] = {INFINITY, INFINITY, 9, 1e3};
     program p = peak_program;
     char message[200];
     results *r = j->out;
     rows_view starts[P];
-    box boxes[] = {{.low = -INFINITY, .high = INFINITY}, {.low = 0, .high = INFINITY, .near = 0, .far = INFINITY},
-                   {.low = -9, .high = 9, .near = -9, .far = 9}, {.low = .01, .high = 1e3, .near = .01, .far = 1e3}};
+    box boxes[P];
     if (gslfit_program_check(&p, message, sizeof message)) check(0, message, 0, 0);
-    for (int k = 0; k < P; k++) gslfit_box_prepare(boxes + k, .01, 1e-9);
+    for (int k = 0; k < P; k++) {
+        boxes[k] = (box){.low = low[k], .high = high[k]};
+        gslfit_box_prepare(boxes + k, .01, 1e-9);
+    }
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
-    const outside o = {.p = P, .bounded = 1, .bounds = bounds, .boxes = boxes, .wide = 1e-6, .out = 1e3, .starts = starts, .scaled = 1,
-                       .redchi = r->redchi};
+    const outside o = {.p = P, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
+                       .scaled = 1, .redchi = r->redchi};
     batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 200, 0}, .method = j->method, .fits = FITS, .points = MANY, .omit = j->omit,
                .threads = j->threads, .outside = j->bounded ? &o : NULL, .v = r->v, .variance = r->variance, .chisqr = r->chisqr,
                .gradient = r->gradient, .nfev = r->nfev, .count = r->count, .status = r->status, .pulse = pulse, .who = j};
