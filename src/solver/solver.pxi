@@ -11,9 +11,6 @@ from libc.string cimport memcpy
 from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
 
 
-MOST_NUMBERS = 2**59              # numbers of a matrix: the bytes of more can't be counted, nor what a method needs beside it
-
-
 def _check_sizes(n, p):
     """Complain about numbers of residuals and parameters that no fit can have."""
     for name, size in (("n", n), ("p", p)):
@@ -23,7 +20,7 @@ def _check_sizes(n, p):
         raise InputError(f"p is {p}: a fit needs a parameter")
     if n < p:
         raise InputError(f"there are {n} residuals for {p} parameters: a fit needs at least as many residuals as parameters")
-    if int(n) * int(p) > MOST_NUMBERS:
+    if int(n) * int(p) > 2**59:     # the bytes of a matrix of more numbers can't be counted, nor what a method needs beside it
         raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
 
 
