@@ -184,7 +184,7 @@ class BuildExt(build_ext):
     def core_path(self):
         """Where the C core's library is built: a folder of the package in the build folder."""
         suffix = {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-        return os.path.join(os.path.dirname(self.get_ext_fullpath("gslfit._")), CORE_FOLDER, f"libgslfit{suffix}")
+        return os.path.join(self.build_lib, "gslfit", CORE_FOLDER, f"libgslfit{suffix}")
 
     def link_core(self, objects, gsl, link_args):
         """Link the C core, if an object is newer than the library; every name that it exports begins with gslfit_."""

@@ -166,7 +166,8 @@ def test_wheel(tree, tmp_path):
 
     (tree / "src" / "gsl.pxd").touch()
     wheel_of(tree, tmp_path)
-    assert all(path.stat().st_mtime_ns > built[path] for path in built), "a header had changed, and it was not compiled again"
+    anew = [path for path in built if not path.name.startswith("libgslfit")]     # plain C, which reads no .pxd
+    assert all(path.stat().st_mtime_ns > built[path] for path in anew), "a header had changed, and it was not compiled again"
 
 
 @pytest.fixture(scope="module")
