@@ -27,7 +27,7 @@ def test_successes_are_minima(entry):
     assert len(tally.faults) <= most, tally.report()
 
 
-@pytest.mark.xfail(strict=False, reason="33 of 20,198 successes are not at a minimum since slow rows are finished by Newton steps; 9 before")
+@pytest.mark.xfail(strict=False, reason="33 of 20,198 successes are not at a minimum since slow rows end by Newton steps; 9 before")
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", SLOW)
 def test_many_successes_are_minima(entry):
