@@ -146,7 +146,6 @@ def test_what_is_installed_stands_alone(tree):
         assert set(wanted) <= set(names), f"{name} needs what is not installed"
 
 
-@pytest.mark.xfail(strict=False, reason="not run again since the C core became a library of its own")
 @pytest.mark.slow
 def test_wheel(tree, tmp_path):
     """A wheel holds the modules, the stubs, the extensions, and what a cimport needs, and is small; a second one holds no leftovers."""
@@ -179,7 +178,6 @@ def environment(tmp_path_factory):
     return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
 
-@pytest.mark.xfail(strict=False, reason="not run again since the C core became a library of its own")
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["folder", "editable", "sdist"])
 def test_pip_install(tree, tmp_path, environment, kind):
