@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.curves._batch import STATUSES
+from gslfit.data.inputs import Factors
 from gslfit.data.labels import Labels, given_back
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
@@ -125,10 +126,16 @@ class Data:
         for name, value in {"mask": None, "layout": None, "labels": None, **given}.items():
             setattr(self, name, value)
 
+    def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
+        """What multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
+        if self.weights is None:
+            return None
+        return Factors("yerr" if self.inverted else "weights", self.weights if index is None else self.row(self.weights, index))
+
     def left_out(self, index: tuple[int, ...]) -> np.ndarray | None:
         """Points of one fit that take no part by the caller's own words; None where there are none."""
-        factor = None if self.weights is None else without_effect("yerr" if self.inverted else "weights", self.row(self.weights, index))
-        masks = [each for each in (self.row(self.mask, index), factor) if each is not None]
+        own = self.factors(index)
+        masks = [each for each in (self.row(self.mask, index), None if own is None else without_effect(*own)) if each is not None]
         return np.logical_or.reduce(masks) if masks else None
 
     def row(self, array: np.ndarray | None, index: tuple[int, ...]) -> Any:
@@ -353,9 +360,9 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
     if batch.data.y is not None:
         residual = batch._curve(place) - np.asarray(batch.data.y[place], float)
         out = batch.data.left_out(place)
-        if batch.data.weights is not None:
-            weights = np.asarray(batch.data.row(batch.data.weights, place), float)
-            residual = residual / weights if batch.data.inverted else residual * weights
+        own = batch.data.factors(place)
+        if own is not None:
+            residual = residual / own.array if own.inverted else residual * own.array
         residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
                      message=f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),

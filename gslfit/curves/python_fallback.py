@@ -100,16 +100,14 @@ def _row(data: Data, place: tuple[int, ...], policy: str) -> _Row:
     """One curve of a batch as the policy has it."""
     assert data.y is not None
     points = {name: data.row(array, place) for name, array in zip(data.formula.independent, data.x, strict=True)}
-    curve, weights = np.asarray(data.y[place], float), data.row(data.weights, place)
+    curve, own = np.asarray(data.y[place], float), data.factors(place)
     out = data.left_out(place)
-    if weights is not None:
-        name = "yerr" if data.inverted else "weights"
-        check_factors(name, weights if out is None else np.where(out, 1.0, weights))
-        weights = 1.0/weights if data.inverted else weights
+    if own is not None:
+        check_factors(own.name, own.array if out is None else np.where(out, 1.0, own.array))
     keep = finite_points([("y", curve), *points.items()], "raise" if policy == "raise" else "omit", out)
     kept = curve.size if keep is None else int(np.count_nonzero(keep))
     bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
-    return _Row(points, curve, weights, keep, kept, bad)
+    return _Row(points, curve, None if own is None else own.weights(), keep, kept, bad)
 
 
 def _doubt(row: _Row, p: int) -> FitStatus:

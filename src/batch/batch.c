@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "common/clock.h"
 #include "lanes/lane_state.h"
 #include "gather_rows.h"
 #include "tall_fit.h"
@@ -31,12 +32,6 @@ static long claim(thread *t) {
     return t->first < t->last ? t->first++ : -1;
 }
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static long done(const crew *all) {
     long sum = 0;
     for (int k = 0; k < all->count; k++) sum += atomic_load_explicit(&all->threads[k].done, memory_order_relaxed);
@@ -47,7 +42,7 @@ static long done(const crew *all) {
 int gslfit_thread_check(thread *t) {
     batch *b = t->batch;
     if (t->number == 0 && b->pulse && !atomic_load_explicit(&b->stop, memory_order_relaxed) && ++t->asked >= t->patience) {
-        const double now = seconds();
+        const double now = gslfit_seconds();
         t->asked = 0;
         if (now - t->pulsed >= PULSE) {
             t->pulsed = now;
@@ -245,13 +240,12 @@ static int settling(const batch *b, int left) {
     return few < left / 2 ? few : left / 2;
 }
 
-/* Fit a row by GSL, from its start, after so many evaluations in the lanes; an end there that a held parameter silences is looked at first.
- * Returns whether there is an end. */
-static int refer(thread *t, long id, const outcome *lanes, outcome *end) {
+/* Fit a row of n points that is in the referee's arrays by GSL, from its start, after so many evaluations in the lanes; an end there that a
+ * held parameter silences is looked at first. Returns whether there is an end. */
+static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
-    const long n = read_row(t, id);
     if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
     find_start(t, id, start);
@@ -295,7 +289,7 @@ static void finish(worker *w, outcome *end) {
     const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
     if (b->method == METHOD_AUTO && doubtful && referee_fits(b)) {
         outcome second;
-        if (refer(t, end->id, end, &second)) {
+        if (refer(t, end->id, read_row(t, end->id), end, &second)) {
             if (better(&second, end)) {
                 put(t, &second);
                 return;
@@ -328,11 +322,11 @@ static double finite_points(thread *t, long count) {
     return found;
 }
 
-/* Fit a row by GSL from the first, and put it down. */
-static void refer_row(thread *t, long id, double count) {
+/* Fit a row of n points that is in the referee's arrays by GSL from the first, and put it down. */
+static void refer_row(thread *t, long id, long n) {
     outcome end;
-    if (refer(t, id, NULL, &end)) put(t, &end);
-    else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, (long)count));
+    if (refer(t, id, n, NULL, &end)) put(t, &end);
+    else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, n));
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -348,7 +342,7 @@ static next_fit next_row(worker *w, int lane) {
         }
         const fit_status state = row_state(b, &fit);
         if (state == FIT_CONVERGED) break;
-        if (state == FIT_NOT_RUN) refer_row(t, fit.id, fit.count);
+        if (state == FIT_NOT_RUN) refer_row(t, fit.id, read_row(t, fit.id));
         else put_nothing(t, fit.id, state, 0, fit.count);
     }
     if (fit.id < 0) return fit;
@@ -434,7 +428,7 @@ static void refer_all(thread *t) {
         fit.square = 0;
         fit.count = (double)(n < 0 ? 0 : n);
         const fit_status state = n < 0 ? FIT_NO_PROGRESS : row_state(b, &fit);
-        if (state == FIT_CONVERGED) refer_row(t, id, fit.count);
+        if (state == FIT_CONVERGED) refer_row(t, id, n);
         else put_nothing(t, id, state, 0, fit.count);
     }
 }

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include "common/clock.h"
 #include "gather_rows.h"
 #include "lanes/lane_state.h"
 
@@ -134,12 +134,6 @@ static void take_chunks(long_fit *f, member *m, int leader) {
     }
 }
 
-static double seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 static void breathe(void) {
 #if defined(__x86_64__) && defined(__GNUC__)
     for (int k = 0; k < 8; k++) __builtin_ia32_pause();
@@ -148,11 +142,12 @@ static void breathe(void) {
 
 /* Wait a moment for the next round, or for the end of this one. */
 static void await_round(const long_fit *f, long seen) {
-    for (const double begun = seconds(); atomic_load(&f->round) == seen && !atomic_load(&f->leave) && seconds() - begun < SPIN;) breathe();
+    const double begun = gslfit_seconds();
+    while (atomic_load(&f->round) == seen && !atomic_load(&f->leave) && gslfit_seconds() - begun < SPIN) breathe();
 }
 
 static void await_others(const long_fit *f) {
-    for (const double begun = seconds(); atomic_load(&f->busy) && seconds() - begun < SPIN;) breathe();
+    for (const double begun = gslfit_seconds(); atomic_load(&f->busy) && gslfit_seconds() - begun < SPIN;) breathe();
 }
 
 static void *member_main(void *which) {

@@ -18,8 +18,11 @@ static int without_effect(const gslfit_evidence *e, int k, double norm) {
     return !(norm > 0) || (e->start[k] != 0 && norm * size_of(e, k) <= unseen(e));
 }
 
+/* Where the column is zero now, a parameter that began at 0 and stayed next to it had none: differences about such a value see nothing. */
 static int had_effect(const gslfit_evidence *e, int k) {
-    return e->first_norms && e->first_norms[k] > 0 && (!(e->norms[k] > 0) || !without_effect(e, k, e->first_norms[k]));
+    if (!e->first_norms || !(e->first_norms[k] > 0)) return 0;
+    if (e->norms[k] > 0) return !without_effect(e, k, e->first_norms[k]);
+    return e->start[k] != 0 || size_of(e, k) == 0 || e->first_norms[k] * size_of(e, k) > unseen(e);
 }
 
 static int silent(const gslfit_evidence *e, int k) {

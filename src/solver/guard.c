@@ -9,22 +9,12 @@
 #include <gsl/gsl_errno.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
+
+#include "common/clock.h"
 
 #define PULSE_SECONDS 0.05
 #define SMALLEST_STEP 1e-290    /* quotients of smaller ones underflow */
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
-
-static double now(void)
-{
-    struct timespec t;
-#ifdef CLOCK_MONOTONIC
-    clock_gettime(CLOCK_MONOTONIC, &t);
-#else
-    timespec_get(&t, TIME_UTC);
-#endif
-    return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
 
 int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
 {
@@ -58,7 +48,7 @@ void gslfit_guard_start(gslfit_guard *g)
     g->bad = -1;
     if (g->h <= 0.0)
         g->h = g->centred ? cbrt(DBL_EPSILON) : sqrt(DBL_EPSILON);
-    g->beat = now();
+    g->beat = gslfit_seconds();
     gsl_vector_set_all(g->x_seen, NAN);
 }
 
@@ -90,7 +80,7 @@ static long first_bad(const gsl_vector *v)
 static int may_call(gslfit_guard *g)
 {
     if (!g->stop && g->pulse) {
-        double t = now();
+        double t = gslfit_seconds();
         if (t - g->beat > PULSE_SECONDS) {
             g->beat = t;
             if (g->pulse(g->who))

@@ -185,7 +185,8 @@ class Manners:
 def with_weightless_points(batch: Any, scaled: bool) -> Any:
     """Count points of weight 0 of a batch as data: in the degrees of freedom, and so in what is scaled by reduced chi-square."""
     data = batch.data
-    out = None if data.weights is None else without_effect("yerr" if data.inverted else "weights", data.weights)
+    own = data.factors()
+    out = None if own is None else without_effect(*own)
     if out is None:
         return batch
     more = np.count_nonzero(out if data.mask is None else out & ~data.mask, axis=-1)
