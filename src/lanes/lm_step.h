@@ -411,8 +411,7 @@ static void flush(worker *w) {
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
         const int low = d->decrement[l] <= fmax(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
-        const int given_up = end->status == FIT_NO_PROGRESS || end->status == FIT_MAX_NFEV;
-        if (given_up && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
+        if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
         if (well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
         if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
         w->finish(w, end);
