@@ -234,12 +234,6 @@ static int better(const outcome *one, const outcome *other) {
     return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
 }
 
-/* How many evaluations may go into the last steps from where slow lanes left off: a few of Newton's. */
-static int settling(const batch *b, int left) {
-    const int few = 20 + 4 * b->program->nfree;
-    return few < left / 2 ? few : left / 2;
-}
-
 /* Fit a row of n points that is in the referee's arrays by GSL, from its start, after so many evaluations in the lanes; an end there that a
  * held parameter silences is looked at first. Returns whether there is an end. */
 static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end) {
@@ -254,13 +248,8 @@ static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end)
     if (!gslfit_referee_begin(t->referee, &now)) return 0;
     end->nfev = 0;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED;
-    const int slow = lanes && (lanes->status == FIT_NO_PROGRESS || lanes->status == FIT_MAX_NFEV);
-    if (silenced || slow) gslfit_referee_settle(t->referee, lanes->v, slow ? settling(b, left) : left, end);
-    if (!silenced && !(slow && succeeded(end))) {
-        const int before = end->nfev;
-        gslfit_referee_fit(t->referee, method, left - before, end);
-        end->nfev += before;
-    }
+    if (silenced) gslfit_referee_settle(t->referee, lanes->v, left, end);
+    else gslfit_referee_fit(t->referee, method, left, end);
     end->id = id;
     end->count = (double)n;
     if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED && end->nfev < left) {
