@@ -265,6 +265,9 @@ static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end)
     return 1;
 }
 
+/* A refit that was under way when the batch was stopped is none, and the doubt that called for it is not settled. */
+static int stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
+
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
 static void finish(worker *w, outcome *end) {
     thread *t = w->context;
@@ -278,7 +281,12 @@ static void finish(worker *w, outcome *end) {
     const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
     if (b->method == METHOD_AUTO && doubtful && referee_fits(b)) {
         outcome second;
-        if (refer(t, end->id, read_row(t, end->id), end, &second)) {
+        const int found = refer(t, end->id, read_row(t, end->id), end, &second);
+        if (stopped(b)) {
+            put_nothing(t, end->id, FIT_NOT_RUN, end->nfev, end->count);
+            return;
+        }
+        if (found) {
             if (better(&second, end)) {
                 put(t, &second);
                 return;
@@ -313,8 +321,11 @@ static double finite_points(thread *t, long count) {
 
 /* Fit a row of n points that is in the referee's arrays by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, long n) {
+    const batch *b = t->batch;
     outcome end;
-    if (refer(t, id, n, NULL, &end)) put(t, &end);
+    const int found = refer(t, id, n, NULL, &end);
+    if (stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
+    else if (found) put(t, &end);
     else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, n));
 }
 
