@@ -18,6 +18,7 @@ from gslfit.data.points import without_effect
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
 QUANTILES = (.05, .5, .95)
@@ -358,11 +359,9 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
                   {name: init.get(name, value) for name, value in values.items()})
     residual = np.array([])
     if batch.data.y is not None:
-        residual = batch._curve(place) - np.asarray(batch.data.y[place], float)
         out = batch.data.left_out(place)
         own = batch.data.factors(place)
-        if own is not None:
-            residual = residual / own.array if own.inverted else residual * own.array
+        residual = weighted_residual(batch._curve(place), np.asarray(batch.data.y[place], float), None if own is None else own.weights())
         residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
                      message=f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),

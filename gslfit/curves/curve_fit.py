@@ -18,6 +18,7 @@ from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.formula.trace import signature
+from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
 OPTIONS = {"maxfev": "max_nfev", "max_nfev": "max_nfev", "ftol": "ftol", "xtol": "xtol", "gtol": "gtol"}
@@ -262,8 +263,8 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     def values(p: Parameters) -> dict[str, Any]:
         return {**points, **{name: p[name].value for name in formula.names}}
 
-    def residual(p: Parameters) -> np.ndarray:
-        return weigh(formula(**values(p)) - y)
+    def weighed(p: Parameters) -> np.ndarray:
+        return weigh(residual(formula(**values(p)), y))
 
     def slopes(p: Parameters) -> np.ndarray:
         if jac is None:
@@ -274,7 +275,7 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
         return weigh(found)
 
     named = {"maxfev" if name == "max_nfev" else name: value for name, value in options.items()}
-    minimizer = Minimizer(residual, params)
+    minimizer = Minimizer(weighed, params)
     exact = {"Dfun": slopes} if formula.native or jac is not None else {}
     minimizer.leastsq(scale_covar=False, **named, **exact)
     return minimizer.result
@@ -287,7 +288,8 @@ def _returned(result: Any, names: tuple[str, ...], n: int, absolute: bool, full_
     popt = np.array([result.params[name].value for name in names])
     pcov = result.covar
     if pcov is not None and not absolute:
-        pcov = pcov*(result.chisqr/(n - len(names))) if n > len(names) else None
+        freedom = degrees_of_freedom(n, len(names))
+        pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
     if pcov is None or not np.all(np.isfinite(pcov)):
         warnings.warn(f"Covariance of the parameters could not be estimated: {result.message}", FitWarning, stacklevel=3)
         pcov = np.full((len(names), len(names)), np.inf)

@@ -20,6 +20,7 @@ from gslfit.errors import ExpressionError, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.residual import DATA_MINUS_MODEL, in_sign
 from gslfit.parameters.collection import Parameters
 
 GOOD = frozenset(int(status) for status in SUCCESSES)
@@ -67,9 +68,9 @@ class Quick:
         plan = self.plan
         start = {name: np.asarray(value) for name, value in self.values.items()}
         job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
-        found = _result(job, plan.folded, self.v, self.residual.copy(), *self.spread, self.start,
+        found = _result(job, plan.folded, self.v, self.residual, *self.spread, self.start,
                         self.nfev, True, CONVERGED, self.scale_covar)
-        np.negative(found.residual, out=found.residual)     # lmfit's sign: data - model
+        found.residual = in_sign(found.residual, DATA_MINUS_MODEL)
         found.method = owner.method
         return found
 

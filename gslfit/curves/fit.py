@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from math import inf, isfinite, nan, sqrt
+from math import isfinite, nan, sqrt
 from typing import Any
 
 import numpy as np
@@ -16,16 +16,16 @@ import numpy as np
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
 from gslfit.curves.batch_result import SUCCESSES, FitStatus
-from gslfit.curves.fit_batch import Job, count_threads, outside_of, prepare, template
-from gslfit.data.inputs import Inputs
-from gslfit.data.labels import given_back
-from gslfit.data.points import finite_points
+from gslfit.curves.fit_batch import DEFAULTS, Job, count_threads, default_nfev, job_of, outside_of, prepare, template
 from gslfit.errors import FitWarning, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded
 from gslfit.formula.program_residual import native_residual
+from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.objective import Objective
+from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
 GOOD = frozenset(int(status) for status in SUCCESSES)
@@ -90,79 +90,65 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     """
     job, given, options = prepare(formula, y, params, x, yerr, weights, mask, start, None, method, xtol, ftol, gtol, max_nfev, nan_policy,
                                   start_or_independent, whole=True)
-    curve = _Curve(job, given, nan_policy)
+    curve = Objective(given, "omit" if nan_policy == "omit" else "raise")
     if job.folded is None:
         warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
-        return curve.given_back(_by_minimize(job, curve, options, scale_covar))
-    if method == "auto" and len(curve.y) < len(job.names):
+    return curve.concluded(fit_objective(job, curve, options, threads, scale_covar))
+
+
+def fit_objective(job: Job, curve: Objective, options: dict[str, Any], threads: int | None = None, scale_covar: bool = True) -> FitResult:
+    """Fit what is prepared; the residual of the result is that of the points that take part, model - data.
+
+    Raises
+    ------
+    InputError
+        If there are fewer points than parameters.
+    """
+    if job.folded is None:
+        return _by_minimize(job, curve, options, scale_covar)
+    if options["method"] == "auto" and curve.ndata < len(job.names):
         left = "" if curve.keep is None else f" of {curve.keep.size} that take part"
-        raise InputError(f"{len(curve.y)} points{left} can't determine {len(job.names)} parameters ({', '.join(job.names)})")
-    return curve.given_back(_by_lanes(job, job.folded, curve, options, threads, scale_covar))
+        raise InputError(f"{curve.ndata} points{left} can't determine {len(job.names)} parameters ({', '.join(job.names)})")
+    return _by_lanes(job, job.folded, curve, options, threads, scale_covar)
 
 
-class _Curve:
-    """One curve's numbers as the engine wants them, without the points that take no part; `keep` says which do, None for all."""
-
-    def __init__(self, job: Job, given: Inputs, nan_policy: str):
-        self.keep: np.ndarray | None = None
-        self.given = given
-        self.y = np.ascontiguousarray(given.y, float)
-        self.x = [np.ascontiguousarray(array, float) for array in given.x]
-        weights = given.weights
-        self.weights = None if weights is None else np.ascontiguousarray(weights, float)
-        counting = given.mask is None and (self.weights is None or bool(self.weights.all()))
-        # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        if counting and all(isfinite(array.dot(array)) for array in (self.y, *self.x)):
-            return
-        named = [("y", self.y), *zip(job.formula.independent, self.x, strict=True)]
-        keep = self.keep = finite_points(named, "omit" if nan_policy == "omit" else "raise", given.left_out())
-        if keep is not None:
-            self.y, self.x = self.y[keep], [array[keep] for array in self.x]
-            self.weights = None if self.weights is None else self.weights[keep]
-
-    def given_back(self, result: FitResult) -> FitResult:
-        """A result whose residuals have the shape and the labels of the data."""
-        where, labels, keep = self.given.layout, self.given.labels, self.keep
-        if keep is None and labels is None and len(where.whole) == 1:
-            return result
-        whole = result.residual
-        if keep is not None:
-            whole = np.full(where.n, np.nan)
-            whole[keep] = result.residual
-        result.keep = None if keep is None else keep.reshape(where.whole)
-        result.residual = given_back(whole.reshape(where.whole), labels)
-        return result
+def fit_points(formula: Formula, params: Parameters, curve: Objective, x: Mapping[str, np.ndarray], *, max_nfev: int | None = None,
+               scale_covar: bool = True) -> FitResult:
+    """Fit a formula to an objective whose independent variables `x` are; see `fit_objective`."""
+    job = job_of(formula, params, {}, ())
+    if job.folded is None:
+        warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=5)
+    most = max_nfev if max_nfev is not None else default_nfev(job)
+    return fit_objective(job, curve, {**DEFAULTS, "max_nfev": most, "limited": max_nfev is not None}, scale_covar=scale_covar)
 
 
-def _by_lanes(job: Job, folded: Folded, curve: _Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
+def _by_lanes(job: Job, folded: Folded, curve: Objective, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
     """Fit by the engine, polish, and ask `minimize` in doubt."""
-    p, n = len(folded.names), len(curve.y)
+    p, n, x = len(folded.names), curve.ndata, list(curve.x.values())
     start = [float(job.start[name]) for name in folded.names]
     inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
     v, numbers, counts, status = np.array(start), np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     program, method = folded.program, options["method"]
     alone = method != "auto" or n * p > LONG  # there is no polish, which would know the errors
     how = checked(folded, v, alone) | ({"covariance": np.empty((1, p, p))} if alone else {})
-    run(program, curve.y[None], curve.x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
+    run(program, curve.y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), gradient=numbers[1], **how)
     evaluations, good = counts.item(0), status.item() in GOOD
     if method != "auto":
-        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
-        residual = residual if curve.weights is None else residual * curve.weights
+        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
         message = FitStatus(int(status[0])).prose
-        return _result(job, folded, v, residual, *spread_of(how), start, evaluations, good, message, scale_covar)
+        return _result(job, folded, v, found, *spread_of(how), start, evaluations, good, message, scale_covar)
     if good and n * p > LONG:
-        residual = program.evaluate(v, np.array(curve.x), inputs, jacobian=False)[0] - curve.y
-        residual = residual if curve.weights is None else residual * curve.weights
-        return _result(job, folded, v, residual, *spread_of(how), start, evaluations, True, "lanes: converged.", scale_covar)
+        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
+        return _result(job, folded, v, found, *spread_of(how), start, evaluations, True, "lanes: converged.", scale_covar)
     if good and n > p:
-        residual = np.empty_like(curve.y)
-        good, deviations, correlations, _, more = polish(program, v, curve.x, curve.y, curve.weights, inputs, residual)
+        found = np.empty_like(curve.y)
+        good, deviations, correlations, _, more = polish(program, v, x, curve.y, curve.weights, inputs, found)
         evaluations += more
     if not good or n <= p or not folded.holds(v):
         return _by_minimize(job, curve, options, scale_covar)
-    return _result(job, folded, v, residual, deviations, correlations, start, evaluations, True, CONVERGED, scale_covar)
+    return _result(job, folded, v, found, deviations, correlations, start, evaluations, True, CONVERGED, scale_covar)
 
 
 def checked(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
@@ -189,22 +175,14 @@ def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         return deviations, found["covariance"][0] / deviations / deviations[:, None]
 
 
-def length(residual: np.ndarray) -> float:
-    """The root of chi-square, whose squares may be out of range."""
-    square = float(residual @ residual)
-    if 1e-280 < square < 1e280:
-        return sqrt(square)
-    most = float(np.max(np.abs(residual), initial=0.0))
-    return most * float(np.linalg.norm(residual / most)) if 0 < most < inf else most
-
-
 def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, deviations: np.ndarray, correlations: np.ndarray,
             start: list[float], evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
     """The result of a fit by the engine, from roots of the diagonal of (J^T J)^-1 and its correlations."""
     names, p = folded.names, len(folded.names)
     scale, n = 1.0, len(residual)
     if scale_covar:
-        scale = length(residual) / sqrt(n - p) if n > p else nan
+        freedom = degrees_of_freedom(n, p)
+        scale = length(residual) / sqrt(freedom) if freedom > 0 else nan
     spread = deviations * scale
     covariance, errors = correlations * spread * spread[:, None], spread.tolist()
     params = _with_values(job, folded, values.tolist(), errors, correlations, start)
@@ -254,24 +232,23 @@ def _with_values(job: Job, folded: Folded, values: list[float], errors: list[flo
     return params
 
 
-def _by_minimize(job: Job, curve: _Curve, options: dict[str, Any], scale_covar: bool) -> FitResult:
+def _by_minimize(job: Job, curve: Objective, options: dict[str, Any], scale_covar: bool) -> FitResult:
     """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
     params = template(job).copy()
     for name, value in job.start.items():
         if params[name].expr is None:
             params[name].value = float(value)
-    formula = job.formula
+    formula, x = job.formula, list(curve.x.values())
 
-    def residual(p: Parameters) -> np.ndarray:
-        found = formula(*curve.x, **{name: p[name].value for name in formula.names}) - curve.y
-        return found if curve.weights is None else found * curve.weights
+    def called(p: Parameters) -> np.ndarray:
+        return residual(formula(*x, **{name: p[name].value for name in formula.names}), curve.y, curve.weights)
 
     how = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
     if options["limited"]:
         how["maxfev"] = options["max_nfev"]
-    function: Any = residual
+    function: Any = called
     if job.folded is not None:
-        function, how["Dfun"] = native_residual(formula, params, curve.x, curve.y, curve.weights)
+        function, how["Dfun"] = native_residual(formula, params, x, curve.y, curve.weights)
     minimizer = Minimizer(function, params)
     minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how)
     assert minimizer.result is not None

@@ -32,6 +32,7 @@ from gslfit.parameters.collection import Parameters
 
 METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
 NAN_POLICIES = ("mark", "omit", "raise")
+DEFAULTS = {"method": "auto", "xtol": 1e-8, "ftol": 1e-8, "gtol": 1e-8}
 SLICE = 1_000_000  # numbers of a temporary array
 
 FormulaLike = Formula | str | Callable[..., Any]
@@ -111,11 +112,35 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     """
     job, found, options = prepare(formula, y, params, x, yerr, weights, mask, start, axis, method, xtol, ftol, gtol, max_nfev, nan_policy,
                                   start_or_independent)
+    return _fit(job, found, options, threads, progress, covar, scale_covar)
+
+
+def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, method: str = "auto", xtol: float = 1e-8,
+               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
+               progress: Any = False, covar: bool = False, scale_covar: bool = True, **more: Any) -> BatchResult:
+    """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
+    _check_options(method, nan_policy, max_nfev, xtol, ftol, gtol)
+    starts = {name: read(name, value).array for name, value in {**start, **more}.items()}
+    job = job_of(formula, params, starts, given.layout.shape)
+    most = max_nfev if max_nfev is not None else default_nfev(job)
+    options = {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
+               "limited": max_nfev is not None}
+    return _fit(job, given, options, threads, progress, covar, scale_covar, level=5)
+
+
+def default_nfev(job: Job) -> int:
+    """Most evaluations of the model for one fit, if nothing else is said."""
+    return 100 * (len(job.names) + 1)
+
+
+def _fit(job: Job, found: Inputs, options: dict[str, Any], threads: int | None, progress: Any, covar: bool, scale_covar: bool,
+         level: int = 3) -> BatchResult:
+    """Fit by the engine, or row by row where there is no program."""
     limited = options.pop("limited")
     with _Progress(progress, int(np.prod(found.layout.shape))) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
-            warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
+            warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=level)
             blank = template(job)
             own = {name: value for name, value in job.start.items() if blank[name].expr is None}
             options["max_nfev"] = options["max_nfev"] if limited else None
@@ -136,9 +161,9 @@ def prepare(formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yer
     where = Layout(data.array.shape, tuple(range(data.array.ndim))) if whole else \
         layout(data, axis, (*several.values(), *keywords.values(), x))
     found, variables, given = _sort(formula, x, several, start, keywords, where)
-    points = inputs("y", data, where, variables, yerr, weights, mask)
-    job = _job(found, params, given, where.shape)
-    most = max_nfev if max_nfev is not None else 100 * (len(job.names) + 1)
+    points = inputs(data, where, variables, yerr, weights, mask)
+    job = job_of(found, params, given, where.shape)
+    most = max_nfev if max_nfev is not None else default_nfev(job)
     return job, points, {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
                          "limited": max_nfev is not None}
 
@@ -235,7 +260,7 @@ def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...
     return tuple(found)
 
 
-def _job(formula: Formula, parameters: Parameters | None, given: dict[str, np.ndarray], shape: tuple[int, ...]) -> Job:
+def job_of(formula: Formula, parameters: Parameters | None, given: dict[str, np.ndarray], shape: tuple[int, ...]) -> Job:
     """Fold the parameters into the formula, and find the start values."""
     if parameters is not None and not isinstance(parameters, Parameters):
         raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
@@ -353,7 +378,7 @@ class _Progress:
 
 def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report: _Progress, covar: bool, scale_covar: bool) -> BatchResult:
     """Fit slice by slice, and gather what comes out."""
-    folded, y, xs = job.folded, given.y, given.x
+    folded, y, xs = job.folded, given.y, tuple(given.x.values())
     assert folded is not None
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, covar)

@@ -12,6 +12,7 @@ from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.minimizer import Minimizer
+from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
 ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
@@ -53,7 +54,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     found = {name: np.full(shape, np.nan) for name in ("chisqr", "redchi", "gradient")}
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
-    data = Data(formula, given.x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
+    data = Data(formula, tuple(given.x.values()), given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
     limit: dict[str, Any] = {} if max_nfev is None else {"maxfev": max_nfev}
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)
@@ -122,8 +123,7 @@ def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]
     weights = None if row.weights is None else row.weights[keep]
 
     def residual(params: Parameters) -> np.ndarray:
-        own = formula(**points, **{name: params[name].value for name in formula.names}) - curve
-        return own if weights is None else own * weights
+        return weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
     return residual
 
 

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.data.labels import Labels, paired
+from gslfit.data.labels import Labels, is_array_of_dims, paired
 from gslfit.data.layout import Layout
-from gslfit.data.numbers import Reading, read
+from gslfit.data.numbers import Reading, is_array_like, read
 from gslfit.data.points import as_mask, check_factors, factors, union, without_effect
+from gslfit.errors import InputError
 
 
 class Factors(NamedTuple):
@@ -45,18 +46,32 @@ class Inputs(NamedTuple):
     labels : Labels or None
         What the data's container calls them.
     y : ndarray, shape (..., n)
-    x : tuple of ndarray, each of shape (n,) or (..., n)
+    x : dict of str to ndarray, each of shape (n,) or (..., n)
     factors : Factors or None
     mask : ndarray of bool, shape (n,) or (..., n), or None
         True where a point takes no part.
+    weightless : bool
+        Whether a point of weight 0 counts as data, as lmfit counts it.
+    others : dict of str to object
+        Independent variables that have no number at each point, as a function that is called gets them.
+    raw : dict of str to object, or None
+        All independent variables as they were handed in, where such a function is to get them so.
     """
 
     layout: Layout
     labels: Labels | None
     y: np.ndarray
-    x: tuple[np.ndarray, ...]
+    x: dict[str, np.ndarray]
     factors: Factors | None
     mask: np.ndarray | None
+    weightless: bool = False
+    others: Mapping[str, Any] = {}
+    raw: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """What the caller calls the data."""
+        return self.layout.name
 
     @property
     def weights(self) -> np.ndarray | None:
@@ -65,56 +80,166 @@ class Inputs(NamedTuple):
 
     def left_out(self) -> np.ndarray | None:
         """Points that take no part by the caller's own words, shape (n,) or (..., n); None where there are none."""
-        found = [self.mask, None if self.factors is None else without_effect(*self.factors)]
-        arrays = [array for array in found if array is not None]
+        idle = None if self.factors is None or self.weightless else without_effect(*self.factors)
+        arrays = [array for array in (self.mask, idle) if array is not None]
         return union(np.broadcast_shapes(*(array.shape for array in arrays)), arrays) if arrays else None
 
 
-def inputs(name: str, y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: Any, weights: Any, mask: Any, *,
-           error_name: str = "yerr") -> Inputs:
+class _Door:
+    """What comes beside one set of data: arrays in the order of its points, and a mask of those that any of them leaves out."""
+
+    def __init__(self, y: Reading, where: Layout, by_label: bool):
+        self.y, self.where, self.by_label = y, where, by_label
+        self.masks: list[np.ndarray] = [] if y.mask is None else [where.curves(y.mask)]
+
+    def beside(self, name: str, reading: Reading) -> Reading:
+        """An array, and its mask, in the order of the data's labels."""
+        if reading.labels is None or self.y.labels is None:
+            return reading
+
+        def turned(array: np.ndarray) -> np.ndarray:
+            return paired(name, array, reading.labels, self.where.name, self.y.labels, by_label=self.by_label)
+        return Reading(turned(reading.array), None if reading.mask is None else turned(reading.mask))
+
+    def variable(self, name: str, reading: Reading) -> np.ndarray:
+        """An independent variable, (n,) or (..., n)."""
+        found = self.beside(name, reading)
+        if found.mask is not None:
+            self.masks.append(self.where.variable(name, found.mask))
+        return self.where.variable(name, found.array)
+
+    def factors(self, label: str, given: Any, *, labelled: bool = True, weightless: bool = False, imaginary: bool = False) -> Factors:
+        """Weights or standard deviations; those of one fit are looked at."""
+        reading = read(label, given, imaginary=imaginary and label == "weights")
+        found = self.beside(label, reading) if labelled else reading
+        array, hidden = self.where.factor(label, found.array), None
+        if found.mask is not None:
+            hidden = self.where.factor(label, found.mask)
+            self.masks.append(hidden)
+        if array.ndim == 1 and not weightless:
+            check_factors(label, array if hidden is None else array[~hidden])
+        return Factors(label, array)
+
+    def mask(self, given: Any) -> np.ndarray | None:
+        """Where a point takes no part: the caller's mask, and those of masked arrays."""
+        where = self.where
+        if given is not None:
+            flat = np.shape(given) == (where.n,)
+            self.masks.append(as_mask(given, (where.n,)) if flat else where.factor("mask", as_mask(given, where.whole)))
+        return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks) if self.masks else None
+
+
+def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: Any, weights: Any, mask: Any, *,
+           by_label: bool = False, weightless: bool = False) -> Inputs:
     """Bring all that is known of the points side by side.
 
     Parameters
     ----------
-    name : str
-        What the caller calls the data.
     y : Reading
     where : Layout
     variables : mapping of str to Reading
         The independent variables, in order.
     yerr, weights, mask : array_like or None
-    error_name : str
-        What the caller calls `yerr`.
+    by_label : bool
+        Whether labels that differ from those of the data are looked up; else they are an error.
+    weightless : bool
+        Whether a point of weight 0 counts as data.
 
     Raises
     ------
     InputError
         If shapes or labels don't fit, or a standard deviation of one fit is none (those of a batch are looked at where it failed).
     """
-    masks = [] if y.mask is None else [where.curves(y.mask)]
-    x = []
-    for own, reading in variables.items():
-        x.append(where.variable(own, _beside(own, reading, name, y)))
-        if reading.mask is not None:
-            masks.append(where.variable(own, reading.mask))
+    door = _Door(y, where, by_label)
+    x = {name: door.variable(name, reading) for name, reading in variables.items()}
     label, given = factors(yerr, weights)
-    found = None
-    if given is not None:
-        label = error_name if yerr is not None else label
-        reading = read(label, given)
-        found = Factors(label, where.factor(label, _beside(label, reading, name, y)))
-        if reading.mask is not None:
-            masks.append(where.factor(label, reading.mask))
-        if found.array.ndim == 1:
-            check_factors(label, found.array if reading.mask is None else found.array[~masks[-1]])
-    if mask is not None:
-        masks.append(where.factor("mask", as_mask(mask, where.whole)) if np.shape(mask) != (where.n,) else as_mask(mask, (where.n,)))
-    out = union(np.broadcast_shapes(*(array.shape for array in masks)), masks) if masks else None
-    return Inputs(where, y.labels, where.curves(y.array), tuple(x), found, out)
+    found = None if given is None else door.factors(label, given, labelled=not weightless)
+    return Inputs(where, y.labels, where.curves(y.array), x, found, door.mask(mask), weightless)
 
 
-def _beside(name: str, reading: Reading, of: str, y: Reading) -> np.ndarray:
-    """An array in the order of the data's labels, which must be the same."""
-    if reading.labels is None or y.labels is None:
-        return reading.array
-    return paired(name, reading.array, reading.labels, of, y.labels, by_label=False)
+def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr: Any, weights: Any, mask: Any, *,
+                  elementwise: bool, weightless: bool = False) -> Inputs:
+    """Bring all that a model's function is called with for one fit side by side.
+
+    Parameters
+    ----------
+    y : Reading
+        Of real or complex numbers.
+    where : Layout
+        All axes of the data hold points.
+    variables : mapping of str to object
+        The independent variables. Those with a number at each point become `Inputs.x`; all else is handed on.
+    yerr, weights, mask : array_like or None
+    elementwise : bool
+        Whether the function is a formula, a value for each point from the numbers there, so that a variable may be any array that
+        broadcasts to the data; else arrays of other shapes are handed on as they are.
+    weightless : bool
+        Whether a point of weight 0 counts as data; weights are paired by position then, as lmfit does.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If lengths or labels don't fit, or what should be numbers isn't.
+    """
+    door = _Door(y, where, by_label=True)
+    x: dict[str, np.ndarray] = {}
+    others: dict[str, Any] = {}
+    for name, value in variables.items():
+        if not is_array_like(value):
+            others[name] = value
+            continue
+        found = door.beside(name, _with_axes(y, read(name, value, imaginary=True)))
+        array = _as_points(name, found.array, where, elementwise)
+        if array is None:
+            others[name] = value if found.array.ndim == 0 else floats(found.array)
+            if found.mask is not None:
+                door.masks.append(_of_points(name, found.mask, where))
+            continue
+        x[name] = array
+        if found.mask is not None:
+            door.masks.append(np.broadcast_to(found.mask, where.whole).reshape(-1))
+    label, given = factors(yerr, weights)
+    of_all = None if given is None else door.factors(label, given, labelled=not weightless, weightless=weightless, imaginary=True)
+    return Inputs(where, y.labels, where.curves(y.array), x, of_all, door.mask(mask), weightless, others)
+
+
+def floats(array: np.ndarray) -> np.ndarray:
+    """An array as float64 or complex128."""
+    return np.asarray(array, complex if array.dtype.kind == "c" else float)
+
+
+def _with_axes(y: Reading, reading: Reading) -> Reading:
+    """A DataArray that lacks dimensions of the data, with axes of length 1 for these."""
+    own, of_data = reading.labels, y.labels
+    if own is None or of_data is None or not (is_array_of_dims(own) and is_array_of_dims(of_data)) or not set(own.dims) < set(of_data.dims):
+        return reading
+    lacking = tuple(dim for dim in of_data.dims if dim not in own.dims)
+    axes = tuple(range(-len(lacking), 0))
+    wide = [np.expand_dims(each, axes) if each is not None and own.dims else each for each in (reading.array, reading.mask)]
+    return Reading(wide[0], wide[1], own._replace(dims=(*own.dims, *lacking)) if own.dims else None)  # type: ignore[arg-type]
+
+
+def _as_points(name: str, array: np.ndarray, where: Layout, elementwise: bool) -> np.ndarray | None:
+    """A variable with a number at each point, (n,), or None for another kind of variable."""
+    whole = where.whole
+    if array.shape == whole:
+        return array.reshape(-1)
+    if array.ndim == len(whole) == 1:
+        raise InputError(f"{name} has {array.size} points, and the data {where.n}")
+    if not elementwise:
+        return None
+    if array.size == where.n and array.ndim and [size for size in array.shape if size != 1] == [size for size in whole if size != 1]:
+        return array.reshape(-1)
+    try:
+        return np.broadcast_to(array, whole).reshape(-1)
+    except ValueError:
+        raise InputError(f"{name} has the shape {array.shape}, and {where.name} {whole}: a number for each point is needed") from None
+
+
+def _of_points(name: str, mask: np.ndarray, where: Layout) -> np.ndarray:
+    """The mask of an array with a column for each point, or that of points."""
+    count = len(where.whole)
+    if mask.shape[-count:] != where.whole:
+        raise InputError(f"{name} is masked and has the shape {mask.shape}, and {where.name} {where.whole}: mask= says which points of "
+                         f"{where.name} are left out")
+    return mask.reshape(-1, where.n).any(axis=0)

@@ -23,10 +23,13 @@ class Layout(NamedTuple):
         The shape of the data as they were handed in.
     axes : tuple of int
         Which of its axes hold the points, from 0.
+    name : str
+        What the caller calls the data.
     """
 
     whole: tuple[int, ...]
     axes: tuple[int, ...]
+    name: str = "y"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,13 +73,14 @@ class Layout(NamedTuple):
                 pass
         remedy = ""
         if not self.shape and array.shape in (self.whole[-1:], self.whole[:1]):
-            remedy = "; all of y is one fit here: fit_batch fits many curves"
+            remedy = f"; all of {self.name} is one fit here: fit_batch fits many curves"
         elif array.ndim > 1 and array.shape == self.whole[-array.ndim:]:
-            remedy = f"; axis={tuple(range(-array.ndim, 0))} says that the points of a fit lie along the last {array.ndim} axes of y"
+            remedy = (f"; axis={tuple(range(-array.ndim, 0))} says that the points of a fit lie along the last {array.ndim} axes of "
+                      f"{self.name}")
         elif array.ndim > 1:
-            remedy = "; axis= says which axes of y hold the points of a fit"
+            remedy = f"; axis= says which axes of {self.name} hold the points of a fit"
         also, along = (f", or {self.whole}", f" with its points along {self._where()}") if self.shape else ("", "")
-        raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{along}: "
+        raise InputError(f"{name} has the shape {array.shape}, and {self.name} {self.whole}{along}: "
                          f"{self.points}{also} is needed{remedy}")
 
     def factor(self, name: str, array: np.ndarray) -> np.ndarray:
@@ -89,13 +93,13 @@ class Layout(NamedTuple):
             return self.curves(np.broadcast_to(array, self.whole))
         except ValueError:
             remedy = f": for a value of each fit, {name}[..., None]" if self.shape and array.shape == self.shape else ""
-            raise InputError(f"{name} has the shape {array.shape}, and y {self.whole}{remedy}") from None
+            raise InputError(f"{name} has the shape {array.shape}, and {self.name} {self.whole}{remedy}") from None
 
     def _where(self) -> str:
         return f"axis {self.axes[0]}" if len(self.axes) == 1 else f"axes {', '.join(map(str, self.axes))}"
 
 
-def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = ()) -> Layout:
+def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), name: str = "y") -> Layout:
     """Say where the points of a batch lie.
 
     Parameters
@@ -107,6 +111,8 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = ()) -> 
         is a DataArray with fewer dimensions than the data; else the last axis.
     others : iterable
         The independent variables as they were handed in.
+    name : str
+        What the caller calls the data.
 
     Raises
     ------
@@ -128,12 +134,12 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = ()) -> 
         if isinstance(one, str) or one in dims:
             if one not in dims:
                 known = f"the dimensions {', '.join(map(str, dims))}" if dims else "no named dimensions"
-                raise InputError(f"axis={axis!r}: y has {known}")
+                raise InputError(f"axis={axis!r}: {name} has {known}")
             axes.append(dims.index(one))
         elif isinstance(one, (int, np.integer)) and not isinstance(one, bool) and -ndim <= one < ndim:
             axes.append(int(one) % ndim)
         else:
-            raise InputError(f"axis={axis!r}: y has {ndim} axes, of shape {y.array.shape}")
+            raise InputError(f"axis={axis!r}: {name} has {ndim} axes, of shape {y.array.shape}")
     if not axes or len(set(axes)) < len(axes):
         raise InputError(f"axis={axis!r} must name at least one axis, and each once")
-    return Layout(y.array.shape, tuple(axes))
+    return Layout(y.array.shape, tuple(axes), name)

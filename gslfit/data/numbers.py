@@ -6,6 +6,7 @@ numbers where a residual is real, rows of different lengths.
 """
 from __future__ import annotations
 
+from array import array as typed_array
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,9 +70,9 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     return Reading(_numeric(name, _array(name, value), imaginary), mask, labels)
 
 
-def real(name: str, value: Any) -> np.ndarray:
-    """Read an array of real numbers that has neither mask nor labels of interest."""
-    return read(name, value).array
+def is_array_like(value: Any) -> bool:
+    """Whether a value is a sequence or offers itself as an array: what a function that is called gets as an array."""
+    return isinstance(value, (list, tuple, memoryview, typed_array)) or hasattr(value, "__array__") or hasattr(value, "to_numpy")
 
 
 def _refuse_unit(name: str, value: Any) -> None:

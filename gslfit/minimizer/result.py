@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.objective.residual import degrees_of_freedom
 from gslfit.report.html import fit_html
 
 
@@ -82,7 +83,7 @@ class FitResult:
     @property
     def nfree(self) -> int:
         """Degrees of freedom, ndata - nvarys."""
-        return self.ndata - self.nvarys
+        return degrees_of_freedom(self.ndata, self.nvarys)
 
     @property
     def chisqr(self) -> float:

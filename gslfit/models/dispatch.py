@@ -7,11 +7,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from gslfit.curves.fast_path import plan_of, quick_fit
-from gslfit.curves.fit import fit
+from gslfit.curves.fit import fit_points
 from gslfit.errors import ExpressionError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import native_residual
 from gslfit.minimizer.minimizer import Minimizer, engine_of
+from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 LANES = "leastsq"     # the method that the lanes stand for
@@ -21,9 +22,6 @@ class Request(Protocol):
     """What is asked for: a model, its data, parameters and options; a `ModelResult` has them."""
 
     model: Any
-    data: Any
-    weights: Any
-    userkws: dict[str, Any]
     method: str
     iter_cb: Callable[..., Any] | None
     scale_covar: bool
@@ -32,6 +30,13 @@ class Request(Protocol):
     max_nfev: int | None
     fit_kws: dict[str, Any]
     _memory: dict[str, Any]
+
+    @property
+    def objective(self) -> Objective:
+        """What is minimised."""
+
+    def arguments(self) -> dict[str, Any]:
+        """What a function that is called gets besides parameters."""
 
     @property
     def params(self) -> Parameters:
@@ -44,20 +49,13 @@ class Request(Protocol):
 
 def native_of(result: Request) -> tuple[Formula, dict[str, np.ndarray]] | None:
     """The formula and the independent variables of a fit that can run compiled, or None."""
-    model, data = result.model, result.data
-    if not isinstance(data, np.ndarray) or data.dtype != np.float64 or not data.size:
+    model, objective = result.model, result.objective
+    formula = model._formula({name: value for name, value in result.arguments().items() if name in model.opts})
+    if not formula.native or not objective.ndata:
         return None
-    options = {name: value for name, value in result.userkws.items() if name in model.opts}
-    formula = model._formula(options)
-    if not formula.native:
-        return None
-    x = {}
-    for name in formula.independent:
-        value = result.userkws.get(name)
-        if not isinstance(value, np.ndarray) or value.dtype != np.float64 or value.shape != data.shape:
-            return None
-        x[name] = value.reshape(-1)
-    return formula, x
+    x = {name: objective.x[name] for name in formula.independent if name in objective.x}
+    real = all(array.dtype.kind != "c" for array in (objective.y, *x.values(), *([] if objective.weights is None else [objective.weights])))
+    return (formula, x) if real and len(x) == len(formula.independent) else None
 
 
 def run_fit(result: Request) -> Any:
@@ -68,51 +66,41 @@ def run_fit(result: Request) -> Any:
         return _by_minimizer(result, *_called(result))
     formula, x = found
     if result.method == LANES and plain:
-        y = result.data.reshape(-1)
-        weights = result.weights
-        if weights is not None:
-            weights = np.ascontiguousarray(np.broadcast_to(np.asarray(weights, float), result.data.shape).reshape(-1))
+        objective = result.objective
         plan = plan_of(formula, result.init_params) if result.max_nfev is None else None
         if plan is not None:
-            arrays = [np.ascontiguousarray(each) for each in x.values()]
-            quick = quick_fit(plan, plan.values, np.ascontiguousarray(y), arrays, weights, result.scale_covar)
+            quick = quick_fit(plan, plan.values, objective.y, list(x.values()), objective.weights, result.scale_covar)
             if quick is not None:
                 return quick
-        outcome = fit(formula, y, result.init_params, x=x, weights=weights, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
-        np.negative(outcome.residual, out=outcome.residual)
+        outcome = fit_points(formula, result.init_params, objective, x, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
+        outcome.residual = objective.signed(outcome.residual)
         outcome.method = LANES
-        return outcome
+        return objective.concluded(outcome)
     return _by_minimizer(result, *_compiled(result, formula, x))
 
 
 def _compiled(result: Request, formula: Formula, x: dict[str, np.ndarray]) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
     """The residual (data - model)*weights and its Jacobian, from the program."""
-    weights = None if result.weights is None else np.broadcast_to(np.asarray(result.weights, float), result.data.shape).reshape(-1)
+    objective = result.objective
     try:
-        residual, jacobian = native_residual(formula, result.init_params, list(x.values()), result.data.reshape(-1), weights)
+        residual, jacobian = native_residual(formula, result.init_params, list(x.values()), objective.y, objective.weights)
     except ExpressionError:
         return _called(result)
-    return lambda params: -residual(params), lambda params: -jacobian(params)
+    return lambda params: objective.signed(residual(params)), lambda params: objective.signed(jacobian(params))
 
 
 def _called(result: Request) -> tuple[Callable[..., Any], None]:
     """The residual by calling the model."""
-    model, data, weights, values = result.model, result.data, result.weights, result.userkws
+    model, objective, values = result.model, result.objective, result.arguments()
     strict = result.nan_policy == "raise"
 
     def residual(params: Parameters) -> np.ndarray:
-        value = np.asarray(model.eval(params, **values))
+        value = objective.values(model._name or model._reprstring(), model.eval(params, **values))
         if strict and not np.all(np.isfinite(value)):
             shown = ", ".join(f"{name}={par.value!r}" for name, par in params.items() if name in model.param_names)
             raise NonFiniteError(f"the model {model._reprstring()} gave NaN or an infinity at {shown}: look at the function, or set "
                                  "bounds; nan_policy='omit' is about data and does not help")
-        difference = np.asarray(data - value)
-        if difference.dtype.kind == "c":
-            if weights is not None:
-                factors = weights if np.iscomplexobj(weights) else weights + 1j*np.asarray(weights)
-                difference = difference.real*factors.real + 1j*difference.imag*factors.imag
-            return difference
-        return difference if weights is None else difference*weights
+        return objective.residual(value)
 
     return residual, None
 
@@ -128,7 +116,8 @@ def _by_minimizer(result: Request, residual: Callable[..., Any], jacobian: Calla
     outcome = minimizer.result
     assert outcome is not None
     outcome.method = result.method
-    return outcome
+    assert minimizer._setup is not None
+    return result.objective.concluded(outcome, minimizer._setup.residual._keep)
 
 
 def fitted_minimizer(result: Request) -> Minimizer:

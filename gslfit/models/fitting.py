@@ -9,20 +9,25 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves.fast_path import Plan, plan_of, quick_fit
-from gslfit.curves.fit_batch import OPTIONS, fit_batch
+from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
 from gslfit.curves.multistart import lowest
+from gslfit.data.inputs import Inputs, inputs
+from gslfit.data.layout import layout
+from gslfit.data.numbers import read
+from gslfit.data.points import without_effect
 from gslfit.errors import FitWarning, InputError
-from gslfit.models.arrays import prepared
+from gslfit.formula.formula import Formula
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
+from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
 
 
-def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, values: Mapping[str, Any], policy: str,
+def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
               coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
-    if params is None and yerr is None and not verbose and values:
+    if params is None and yerr is None and mask is None and not verbose and values:
         quick = _quickly(model, data, weights, values, policy, options)
         if quick is not None:
             return quick
@@ -34,10 +39,11 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
     absent = [name for name in model.independent_vars if name not in variables and name not in model.opts]
     if absent and not (params is not None and absent[0] in params):
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
-    data, weights, variables = prepared(data, weights, yerr, variables, policy, coerce)
-    _check_lengths(data, variables)
+    kind = getattr(model, "result_class", ModelResult)
+    result = kind(model, Parameters(), data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
+    objective = result.prepare(yerr, mask, coerce)
     if params is None:
-        params = _made(model, starts, data, variables, weights)
+        params = _made(model, starts, objective)
         if verbose:
             print("\n".join(f" - Adding parameter {name!r}" for name in params))
     else:
@@ -45,8 +51,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         for name, value in starts.items():
             _set(params, name, value)
     _check_params(model, params)
-    kind = getattr(model, "result_class", ModelResult)
-    result = kind(model, params, data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
+    result.params = params
     result.fit()
     return result
 
@@ -58,7 +63,9 @@ POLICIES = ("raise", "omit")
 
 def _quickly(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
     """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
-    if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64 or not (weights is None or _alike(weights, data)):
+    if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64:
+        return None
+    if weights is not None and not (_alike(weights, data) and (model.conventions.weightless or weights.all())):
         return None
     if len(options) != 5 or options["method"] != "leastsq" or options["iter_cb"] is not None or options["max_nfev"] is not None:
         return None
@@ -129,19 +136,20 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return starts
 
 
-def _made(model: Any, starts: Mapping[str, Any], data: Any, variables: Mapping[str, Any], weights: Any) -> Parameters:
+def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parameters:
     """Parameters for a fit without any: guessed where no start was given, or where some have none."""
     params = model.make_params(**starts)
     blank = [name for name in model.param_names if params[name].value is None]
     if starts and not blank:
         return params
     try:
-        found = model._guesses(data, **variables, **starts)
+        found = model._guesses(objective.shaped(objective.y), **objective.arguments(), **starts)
     except (NotImplementedError, InputError, TypeError):
         return params
     if len(found) > 1:
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
-        best = lowest(own, lambda start, **how: fit_batch(model.formula, data, found[0], x=variables, weights=weights, start=start, **how))
+        best = lowest(own, lambda start, **how: fit_batch(model.formula, objective.y, found[0], x=objective.x, weights=objective.weights,
+                                                          start=start, **how))
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
@@ -167,33 +175,19 @@ def _check_params(model: Any, params: Parameters) -> None:
         raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: fit(data, {blank[0]}=...), or make_params")
 
 
-def _check_lengths(data: Any, variables: Mapping[str, Any]) -> None:
-    """Raise InputError for a flat independent variable of another length than flat data."""
-    if np.ndim(data) == 1:
-        for name, value in variables.items():
-            if isinstance(value, np.ndarray) and value.ndim == 1 and value.size != np.size(data):
-                raise InputError(f"{name} has {value.size} points, and the data {np.size(data)}")
-        if not np.size(data):
-            raise InputError("there are no data: data has length 0")
-
-
 def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
     """Fit a model to many curves; see `Model.fit_batch`."""
-    curves = np.asarray(data)
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
-    variables = dict(x) if isinstance(x, Mapping) else {} if x is None else {formula.independent[0]: x}
-    variables |= {name: options.pop(name) for name in formula.independent if name in options}
+    variables = _variables_of_batch(formula, x, options)
     start = dict(options.pop("start", None) or {})
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in OPTIONS}
-    absent = [name for name in formula.independent if name not in variables]
-    if absent:
-        raise InputError(f"no values for the independent variable {absent[0]!r}: fit_batch(data, {absent[0]}=...)")
+    given = curves_of(data, variables, options, model.conventions.weightless)
     starts = [start]
     if params is None:
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
-            starts = [{**found, **start} for found in guessed(model, curves, variables)]
+            starts = [{**found, **start} for found in guessed(model, given)]
             if options.get("max_nfev") is None:
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
                 options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))
@@ -211,15 +205,65 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     def fit(start: Mapping[str, Any], max_nfev: int | None = None, **more: Any) -> Any:
         limits = [each for each in (options.get("max_nfev"), max_nfev) if each is not None]
         own = {"max_nfev": min(limits)} if limits else {}
-        return fit_batch(formula, curves, made, x=variables, start=start, **{**options, **more, **own})
+        return fit_inputs(formula, given, made, start, **{**options, **more, **own})
     return fit(starts[0] if len(starts) == 1 else lowest(starts, fit))
 
 
-def guessed(model: Any, curves: np.ndarray, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The independent variables of a batch by name, as they were handed in; a parameter called x may be a keyword too."""
+    variables: dict[str, Any] = {}
+    if isinstance(x, Mapping):
+        variables |= x
+    elif x is not None and "x" in formula.names and all(name in options for name in formula.independent):
+        options["start"] = {**(options.get("start") or {}), "x": x}
+    elif x is not None:
+        variables[formula.independent[0]] = x
+    for name in formula.independent:
+        if name in options:
+            if name in variables:
+                raise InputError(f"{name!r} is given twice, in x and as a keyword")
+            variables[name] = options.pop(name)
+    absent = [name for name in formula.independent if name not in variables]
+    if absent:
+        raise InputError(f"no values for the independent variable {absent[0]!r}: fit_batch(data, {absent[0]}=...)")
+    strange = [name for name in variables if name not in formula.independent]
+    if strange:
+        raise InputError(f"{strange[0]!r} is no independent variable of {formula!r}; it has {', '.join(formula.independent)}")
+    return {name: variables[name] for name in formula.independent}
+
+
+def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], weightless: bool = False) -> Inputs:
+    """Read the data of a batch and all that comes beside them; takes its options out of those of the call."""
+    y = read("data", data)
+    if y.array.ndim == 0:
+        raise InputError("data has no axis: it must hold the points of a fit")
+    where = layout(y, options.pop("axis", None), variables.values(), "data")
+    beside = {name: options.pop(name, None) for name in ("yerr", "weights", "mask")}
+    given = inputs(y, where, {name: read(name, value) for name, value in variables.items()}, **beside, by_label=True, weightless=weightless)
+    return _with_weightless(given) if weightless and given.factors is not None else given
+
+
+def _with_weightless(given: Inputs) -> Inputs:
+    """Inputs in which a point of weight 0 that isn't finite is looked at, as a point that counts: the engine leaves those of weight 0 out."""
+    assert given.factors is not None
+    idle = without_effect(*given.factors)
+    if idle is None:
+        return given
+    bad = ~np.logical_and.reduce(np.broadcast_arrays(np.isfinite(given.y), *map(np.isfinite, given.x.values())))
+    return given._replace(factors=given.factors._replace(array=np.where(idle & bad, 1.0, given.factors.array)))
+
+
+def guessed(model: Any, given: Inputs) -> list[dict[str, Any]]:
     """Start values of every curve, the best first; of one curve numbers."""
-    found = model._guesses(curves, **variables)
+    found = model._guesses(without_left_out(given), **given.x)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
             for each in found]
+
+
+def without_left_out(given: Inputs) -> np.ndarray:
+    """Rows of points, NaN where one takes no part: what a guess looks at."""
+    out = given.left_out()
+    return given.y if out is None else np.where(out, np.nan, given.y)
 
 
 def _within(parameter: Parameter, value: Any) -> np.ndarray:

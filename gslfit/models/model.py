@@ -94,17 +94,19 @@ class Model(ModelFunction):
     def fit(self, data: Any, params: Parameters | None = None, weights: Any = None, method: str = "leastsq",
             iter_cb: Callable[..., Any] | None = None, scale_covar: bool = True, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
-            coerce_farray: bool = True, yerr: Any = None, **values: Any) -> Any:
+            coerce_farray: bool = True, yerr: Any = None, mask: Any = None, **values: Any) -> Any:
         """Fit to data.
 
         Parameters
         ----------
         data : array_like
+            All of one fit. What numpy.ma masks takes no part. Results (`best_fit`, `residual`, bands) have their shape and labels, NaN
+            where a point takes no part. Where an independent variable is labelled too (pandas, xarray), it is paired with them by label.
         params : Parameters, optional
             Left as they are; without them start values come from `values`, hints and defaults, and where these are not enough
             from `guess`.
         weights : array_like, optional
-            Multiply data - model.
+            Multiply data - model; a weight of 0 leaves its point out.
         method : {"leastsq", "lmder", "lbfgsb", "anneal"}
         iter_cb : callable, optional
             ``iter_cb(params, nfev, residual, *args, **kws)``; stops the fit by returning True.
@@ -119,7 +121,9 @@ class Model(ModelFunction):
         coerce_farray : bool
             Turn data and independent variables into arrays of floats; else functions get them as they are.
         yerr : array_like, optional
-            Standard deviations of the data, instead of weights.
+            Standard deviations of the data, instead of weights; an infinite one leaves its point out.
+        mask : array_like of bool, optional
+            True where a point takes no part, as numpy.ma has it.
         **values
             Independent variables; start values of parameters.
 
@@ -134,7 +138,7 @@ class Model(ModelFunction):
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        return fit_model(self, data, params, weights, yerr, values, nan_policy or self.nan_policy, coerce_farray, verbose,
+        return fit_model(self, data, params, weights, yerr, mask, values, nan_policy or self.nan_policy, coerce_farray, verbose,
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
                           **(fit_kws or {})})
 

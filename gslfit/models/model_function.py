@@ -4,7 +4,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,10 +18,26 @@ from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
 
+class Conventions(NamedTuple):
+    """What models of another package do otherwise with data.
+
+    Attributes
+    ----------
+    weightless : bool
+        Whether points of weight 0 count as data.
+    shaped : bool
+        Whether results have the shape and labels of the data; else they are of the points that take part alone.
+    """
+
+    weightless: bool = False
+    shaped: bool = True
+
+
 class ModelFunction:
     """A function of independent variables with named parameters; `gslfit.models.Model`, which fits it too, says how it is made."""
 
     valid_forms: tuple[str, ...] = ()
+    conventions = Conventions()
 
     def __init__(self, func: str | Formula | Callable[..., Any], independent_vars: Sequence[str] | str | None = None,
                  param_names: Sequence[str] | None = None, nan_policy: str = "raise", prefix: str = "", name: str | None = None,

@@ -9,10 +9,11 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
-from gslfit.models.arrays import prepared
 from gslfit.models.dispatch import fitted_minimizer, run_fit
+from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
 from gslfit.models.uncertainty import bands, correlated
+from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 TINY = 1e-15
@@ -68,6 +69,33 @@ class ModelResult:
         self._begun: Any = params
         self._memory: dict[str, Any] = {}
         self._found: Any = None
+        self._prepared: tuple[Objective, Any, Any, str] | None = None
+        self._mask: np.ndarray | None = None
+        self._mask_given: Any = None
+
+    # -- what is fitted
+
+    def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
+        """Read the data and all that comes beside them, and keep them in the shape of the data; return what the fit minimises."""
+        found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask, coerce=coerce,
+                             labels=labels)
+        self.data, self.weights, variables = kept(found, self.weights)
+        self.userkws.update(variables)
+        self._mask_given, self._mask = mask, found.given.mask if found.shaped else None
+        self._prepared = found, self.data, self.weights, self.nan_policy
+        return found
+
+    @property
+    def objective(self) -> Objective:
+        """What the fit minimises: the points that take part, their weights, and the sign of the residual."""
+        found = self._prepared
+        if found is None or found[1] is not self.data or found[2] is not self.weights or found[3] != self.nan_policy:
+            return self.prepare(mask=self._mask, labels=None if found is None else found[0].given.labels)
+        return found[0]
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what the model's function gets besides parameters: independent variables at the points that take part, options."""
+        return {**self.userkws, **self.objective.arguments()}
 
     # -- fitting
 
@@ -92,17 +120,16 @@ class ModelResult:
             self._start = params.copy()
         elif self._found is not None:
             self._start = self.params.copy()
+        mask, labels = (self._mask, self._prepared and self._prepared[0].given.labels) if data is None else (self._mask_given, None)
         self.data = self.data if data is None else data
         self.weights = self.weights if weights is None else weights
         self.method = method or self.method
         self.nan_policy = nan_policy or self.nan_policy
         self.userkws.update(values)
-        if data is not None or weights is not None or values:
-            self.data, self.weights, changed = prepared(self.data, self.weights, None, {
-                name: value for name, value in self.userkws.items() if name in self.model.independent_vars}, self.nan_policy, True)
-            self.userkws.update(changed)
         if self.data is None:
             raise InputError("there are no data to fit: fit(data=...)")
+        if data is not None or weights is not None or values:
+            self.prepare(mask=mask, labels=labels)
         self._memory, self.ci_out = {}, None
         self._found = self._run()
         self.model.post_fit(self)
@@ -134,6 +161,8 @@ class ModelResult:
             raise AttributeError("there is no result before a fit: call fit()")
         if not isinstance(self._found, FitResult):
             self._found = self._found.result(self)
+            if self._prepared is not None:
+                self._found = self._prepared[0].concluded(self._found)
         return self._found
 
     def __getattr__(self, name: str) -> Any:
@@ -198,21 +227,31 @@ class ModelResult:
 
     @property
     def best_fit(self) -> Any:
-        """The fitted model at the data's points."""
-        return self._once("best_fit", lambda: self.eval())
+        """The fitted model at the data's points, NaN where one takes no part."""
+        return self._once("best_fit", lambda: self._curve(self.params))
 
     @property
     def init_fit(self) -> Any:
         """The model with the start values."""
-        return self._once("init_fit", lambda: self.eval(self.init_params))
+        return self._once("init_fit", lambda: self._curve(self.init_params))
+
+    def _curve(self, params: Parameters) -> Any:
+        """The model at the data's points."""
+        if self._prepared is None:
+            return self.eval(params)
+        return self.objective.spread(self._values(params))
+
+    def _values(self, params: Parameters) -> np.ndarray:
+        """The model at the points that take part."""
+        return self.objective.values(self.model._reprstring(), self.model.eval(params, **self.arguments()))
 
     @property
     def rsquared(self) -> float | None:
         """1 - sum((data - best_fit)^2)/sum((data - mean)^2)."""
-        if np.size(self.data) < 2 or np.size(self.best_fit) < 2:
+        data = self.objective.y
+        if data.size < 2:
             return None
-        data = np.asarray(self.data)
-        return 1.0 - ((data - self.best_fit)**2).sum()/max(TINY*TINY, ((data - data.mean())**2).sum())
+        return 1.0 - ((data - self._values(self.params))**2).sum()/max(TINY*TINY, ((data - data.mean())**2).sum())
 
     def eval(self, params: Parameters | None = None, **values: Any) -> Any:
         """Evaluate the model with the fitted parameters, or others; independent variables as in the fit, unless given."""
@@ -242,6 +281,10 @@ class ModelResult:
             `dely_comps`. The factor t is Student's for the fit's degrees of freedom.
         """
         self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
+        if self._prepared is not None and values.keys().isdisjoint(self.model.independent_vars):
+            blanked = self.objective.blanked
+            self.dely, self.dely_predicted = blanked(self.dely), blanked(self.dely_predicted)
+            self.dely_comps = {name: blanked(band) for name, band in self.dely_comps.items()}
         return self.dely
 
     @property

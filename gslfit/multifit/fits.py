@@ -7,6 +7,7 @@ import numpy as np
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
 from gslfit.multifit.guesses import from_data
 from gslfit.multifit.types import TYPES, FitType, Floats
+from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.solvers._function import Function_fdf
 from gslfit.solvers._multifit import FdfSolver, covar
 from gslfit.solvers.termination import Outcome
@@ -99,7 +100,7 @@ def _function(kind: FitType, x: Floats, y: Floats, w: Floats) -> Function_fdf:
     """The residual w (model - y) and its Jacobian."""
     def f(c: Floats) -> Floats:
         with np.errstate(all="ignore"):
-            return w * (kind.value(x, c) - y)
+            return residual(kind.value(x, c), y, w)
 
     def df(c: Floats) -> Floats:
         with np.errstate(all="ignore"):
@@ -212,7 +213,7 @@ def fit(*arguments: Any) -> FitResult:
     """
     x, y, w, kind, guess = _arguments(arguments)
     outcome, solver = _best(kind, _function(kind, x, y, w), x, y, w, guess)
-    length, dof = float(_length(solver.f)), x.size - len(kind.names)
+    length, dof = float(_length(solver.f)), degrees_of_freedom(x.size, len(kind.names))
     err = _errors(solver, length, dof)
     if kind.names[0] == "y0" and np.ptp(y) <= 1e-14 * np.abs(y).max():      # constant: any shape will do if its height is zero
         err[1:] = np.nan

@@ -27,6 +27,9 @@ from gslfit.models import files, serialization
 from gslfit.models import model as _model
 from gslfit.models import result as _result
 from gslfit.models.dispatch import _called, _compiled, native_of
+from gslfit.models.fitting import fit_model
+from gslfit.models.model_function import Conventions
+from gslfit.objective.residual import degrees_of_freedom
 
 __all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
            "save_model", "save_modelresult"]
@@ -131,6 +134,7 @@ class Manners:
     """What lmfit's models do otherwise than gslfit's; to be mixed in before one of these."""
 
     result_class = ModelResult
+    conventions = Conventions(weightless=True, shaped=False)
 
     def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
         """Make the model's Parameters, derived ones last; see `gslfit.models.Model.make_params`."""
@@ -147,10 +151,14 @@ class Manners:
         found = super().guess(data, x, **values)              # type: ignore[misc]
         return in_order(self, found) if hasattr(found, "valuesdict") else found
 
-    def fit(self, data: Any, params: Any = None, weights: Any = None, method: str = "leastsq", *args: Any, **values: Any) -> ModelResult:
+    def fit(self, data: Any, params: Any = None, weights: Any = None, method: str = "leastsq", iter_cb: Callable[..., Any] | None = None,
+            scale_covar: bool = True, verbose: bool = False, fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None,
+            calc_covar: bool = True, max_nfev: int | None = None, coerce_farray: bool = True, **values: Any) -> ModelResult:
         """Fit to data; without parameters it starts from the model's defaults. See `gslfit.models.Model.fit`."""
-        params = self.make_params(bool(values.get("verbose"))) if params is None else copy_of(params)
-        return super().fit(data, params, weights, method, *args, **values)    # type: ignore[misc]
+        params = self.make_params(verbose) if params is None else copy_of(params)
+        options = {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev}
+        return fit_model(self, data, params, weights, None, None, values, nan_policy or self.nan_policy, coerce_farray,  # type: ignore[attr-defined]
+                         verbose, {**options, **(fit_kws or {})})
 
     def fit_batch(self, data: Any, params: Any = None, **options: Any) -> Any:
         """Fit many curves; points of weight 0 count as data, as lmfit counts them. See `gslfit.models.Model.fit_batch`."""
@@ -190,9 +198,9 @@ def with_weightless_points(batch: Any, scaled: bool) -> Any:
     if out is None:
         return batch
     more = np.count_nonzero(out if data.mask is None else out & ~data.mask, axis=-1)
-    p = len(batch.names)
+    freedom = degrees_of_freedom(batch.ndata, len(batch.names))
     with np.errstate(all="ignore"):
-        share = np.where(batch.ndata > p, (batch.ndata - p)/(batch.ndata + more - p), 1.0)
+        share = np.where(freedom > 0, freedom/(freedom + more), 1.0)
     batch.ndata, batch.redchi = batch.ndata + more, batch.redchi*share
     if scaled:
         batch.stderr = type(batch.stderr)({name: error*np.sqrt(share) for name, error in batch.stderr.items()})

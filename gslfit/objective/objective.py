@@ -1,0 +1,167 @@
+"""One fit's data as solvers need them: flat, without the points that take no part; and how results get their shape and labels back."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from gslfit.data.inputs import Inputs, floats
+from gslfit.data.labels import given_back
+from gslfit.data.model_values import model_values
+from gslfit.data.points import finite_points
+from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
+
+
+class Objective:
+    """What one fit minimises.
+
+    Parameters
+    ----------
+    given : Inputs
+        Of one fit: all of the data.
+    policy : {"raise", "omit", "propagate"}
+        What NaN and infinity do in the data, in an independent variable, or in weights that may be left out by it.
+    sign : int
+        Of the residual that results have.
+    shaped : bool
+        Whether results have the shape and labels of the data; else they are of the points that take part alone.
+
+    Attributes
+    ----------
+    y : ndarray, shape (ndata,)
+        The data of the points that take part.
+    x : dict of str to ndarray, shape (ndata,)
+        The independent variables that have a number at each point.
+    weights : ndarray, shape (ndata,), or None
+        What multiplies the residual.
+    keep : ndarray of bool, shape (n,), or None
+        Which points take part; None for all.
+    """
+
+    def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True):
+        self.given, self.sign, self.shaped = given, sign, shaped
+        self.keep: np.ndarray | None = None
+        self.y = contiguous(given.y)
+        self.x = {name: contiguous(array) for name, array in given.x.items()}
+        weights = given.weights
+        self.weights = None if weights is None else contiguous(weights)
+        everything = given.mask is None and (self.weights is None or bool(self.weights.all()))
+        # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
+        if everything and not given.weightless and all(_finite(array) for array in (self.y, *self.x.values())):
+            return
+        out = given.left_out()
+        if policy == "propagate":
+            keep = None if out is None else ~out
+        else:
+            keep = finite_points(self._named(), policy, out)
+        self.keep = None if keep is None or keep.all() else keep
+        if self.keep is not None:
+            self.y, self.x = self.y[self.keep], {name: array[self.keep] for name, array in self.x.items()}
+            self.weights = None if self.weights is None else self.weights[self.keep]
+
+    def _named(self) -> list[tuple[str, np.ndarray]]:
+        """The arrays that a policy speaks of, by the caller's names."""
+        named = [(self.given.name, self.y), *self.x.items()]
+        if self.given.weightless and self.weights is not None and self.given.factors is not None:
+            named.append((self.given.factors.name, self.weights))
+        return named
+
+    @property
+    def ndata(self) -> int:
+        """How many points take part."""
+        return self.y.size
+
+    def residual(self, values: np.ndarray) -> np.ndarray:
+        """Return the weighted residual of a model's values at the points that take part."""
+        return residual(values, self.y, self.weights, self.sign)
+
+    def values(self, name: str, returned: Any) -> np.ndarray:
+        """Return the values of a model's function at the points that take part, from what it returned for `arguments`."""
+        narrow = self.keep is None or not self._needs_all
+        found = model_values(name, returned, self.given.layout.whole if self.keep is None or not narrow else (self.ndata,), imaginary=True)
+        return found.reshape(-1) if narrow else found.reshape(-1)[self.keep]
+
+    def arguments(self, everywhere: bool = False) -> dict[str, Any]:
+        """Return the independent variables as a function that is called gets them: as they were handed in, without left out points.
+
+        Where one of them is an array of another shape than the data, such as a matrix, all points are there.
+
+        Parameters
+        ----------
+        everywhere : bool
+            Whether all points are there anyway.
+        """
+        given = self.given
+        if self.keep is not None and not everywhere and not self._needs_all:
+            return {**given.others, **self.x}
+        if given.raw is not None:
+            return dict(given.raw)
+        return {**given.others, **{name: floats(array).reshape(given.layout.whole) for name, array in given.x.items()}}
+
+    @property
+    def _needs_all(self) -> bool:
+        """Whether a function must be called at all points, since not all of its arrays are known to have an axis of points."""
+        return any(np.ndim(value) for value in self.given.others.values() if isinstance(value, np.ndarray))
+
+    def narrowed(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of all points without those that take no part; in the data's shape where all do."""
+        return array.reshape(self.given.layout.whole) if self.keep is None else array.reshape(-1)[self.keep]
+
+    def signed(self, model_minus_data: np.ndarray) -> np.ndarray:
+        """Return the engine's residual, or Jacobian, in the sign of this one."""
+        return in_sign(model_minus_data, self.sign)
+
+    # -- results
+
+    @property
+    def plain(self) -> bool:
+        """Whether flat arrays of the points that take part are the caller's shape already."""
+        return self.keep is None and len(self.given.layout.whole) == 1 and (self.given.labels is None or not self.shaped)
+
+    def spread(self, flat: np.ndarray) -> Any:
+        """Return an array of the points that take part in the data's shape, with their labels, NaN where a point takes no part."""
+        if not self.shaped:
+            return flat if self.keep is not None else flat.reshape(self.given.layout.whole)
+        whole = flat
+        if self.keep is not None:
+            whole = np.full(self.given.layout.n, np.nan, np.result_type(flat, float))
+            whole[self.keep] = flat
+        return given_back(whole.reshape(self.given.layout.whole), self.given.labels)
+
+    def blanked(self, whole: np.ndarray) -> Any:
+        """Return an array of the data's shape with their labels, NaN where a point takes no part; one of another shape as it is."""
+        shape = self.given.layout.whole
+        if not self.shaped or np.shape(whole) != shape:
+            return whole
+        return given_back(whole if self.keep is None else np.where(self.keep.reshape(shape), whole, np.nan), self.given.labels)
+
+    def concluded(self, result: Any, keep: np.ndarray | None = None) -> Any:
+        """Return a fit's result, its residual (that of the points that take part, in the sign of this objective) in the data's shape.
+
+        Parameters
+        ----------
+        result : FitResult
+        keep : ndarray of bool, shape (ndata,), optional
+            Which of the points the solver left out besides, because the model isn't finite there.
+        """
+        if keep is not None and not keep.all():
+            whole = np.ones(self.given.layout.n, bool) if self.keep is None else self.keep.copy()
+            whole[whole] = keep
+            self.keep, self.y, self.x = whole, self.y[keep], {name: array[keep] for name, array in self.x.items()}
+            self.weights = None if self.weights is None else self.weights[keep]
+        if self.shaped and not self.plain and result.residual.size == self.ndata:      # complex residuals are pairs, and stay flat
+            result.keep = None if self.keep is None else self.keep.reshape(self.given.layout.whole)
+            result.residual = self.spread(result.residual)
+        return result
+
+
+def contiguous(array: np.ndarray) -> np.ndarray:
+    """Return an array as the engine reads it: float64, or complex128, in C order."""
+    return np.ascontiguousarray(floats(array))
+
+
+def _finite(array: np.ndarray) -> bool:
+    """Whether all of a flat array is finite; False also where its squares overflow."""
+    return isfinite(abs(array.dot(array)))
