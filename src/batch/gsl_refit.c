@@ -13,7 +13,8 @@
 #include "solver/fdfsolver.h"
 #include "solver/loop.h"
 
-enum { TURNS = 3 };                       /* a solver is started anew so often where it ended above a minimum */
+enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
+       WAYS_BACK = 4 };                   /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -164,11 +165,12 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
         loop.max_iter = most;
         loop.watch = watch;
         loop.who = &watched;
+        for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
                            : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, &guard, &loop, v);
         ending = failed ? GSLFIT_FAILED : loop.ending;
         for (size_t k = 0; k < p && !failed; k++) {
-            const double value = gsl_vector_get(v, k);
+            const double value = guard.bad_jacobian ? loop.x_before[k] : gsl_vector_get(v, k);  /* the last point with finite derivatives */
             x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value, &slope) : value;
         }
         *nfev += (int)guard.nfev;
@@ -234,7 +236,8 @@ int gslfit_referee_begin(referee *r, const referee_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
-/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it, or has no value. */
+/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it, or has no value or no
+ * derivatives. */
 static void touch_bounds(referee *r, double *x, outcome *end) {
     const outside *o = r->outside;
     const int p = r->program->nfree;
@@ -249,8 +252,10 @@ static void touch_bounds(referee *r, double *x, outcome *end) {
     }
     if (!near) return;
     end->nfev += 2;
+    polished on;
+    on.residual = NULL;
     const double length = gslfit_polish_length(r->polisher, &r->data, x);
-    if (gslfit_polish_length(r->polisher, &r->data, at) <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
+    if (gslfit_polish_look(r->polisher, &r->data, at, NULL, &on) && on.length <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. */
@@ -391,26 +396,47 @@ static int bounds_silence(referee *r, const outcome *end) {
     return 1;
 }
 
+/* Fit from x; where that ends lower, it is the end. */
+static int fit_lower(referee *r, double *x, fit_method method, int most, outcome *end) {
+    outcome lower = *end;
+    if (most < 1) return 0;
+    lower.nfev = 0;
+    descend(r, x, method, most, &lower);
+    end->nfev = lower.nfev += end->nfev;
+    if (!gslfit_fit_status_facts[lower.status].success || !(lower.length < end->length * (1 - LOWER))) return 0;
+    *end = lower;
+    return 1;
+}
+
+/* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted from
+ * there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
+static int fit_way_back(referee *r, fit_method method, int most, outcome *end) {
+    const int p = r->program->nfree, before = end->nfev;
+    double v[MAX_FREE], x[MAX_FREE];
+    signed char on[MAX_FREE];
+    int any = 0, lower = 0;
+    memcpy(v, end->v, p * sizeof *v);
+    for (int k = 0; k < p; k++) any |= on[k] = end->flags[k] & GSLFIT_LOST ? r->last.bounds[k] : 0;
+    for (int turn = 0; any && turn < WAYS_BACK; turn++) {
+        for (int k = 0; k < p; k++) x[k] = on[k] ? v[k] + ldexp(r->now.start[k] - v[k], -2 * turn) : v[k];
+        lower |= fit_lower(r, x, method, most - (end->nfev - before), end);
+    }
+    return lower;
+}
+
 void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end) {
-    end->nfev++;
+    const int before = end->nfev++;
     if (!bounds_silence(r, end)) {
         end->verdict = GSLFIT_LOST_EFFECT;
         return;
     }
     best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
-    outcome lower = *end;
     double x[MAX_FREE];
     find_start(r, end->v, end->flags, &best);
-    lower.nfev = best.nfev;
-    if (best.score > GSLFIT_CLOSE && best.nfev < most) {
-        descend(r, best.x, method, most, &lower);
-        if (gslfit_fit_status_facts[lower.status].success && lower.length < end->length * (1 - LOWER)) {
-            lower.nfev += end->nfev;
-            *end = lower;
-            return;
-        }
-    }
-    const int used = end->nfev + lower.nfev;
+    end->nfev += best.nfev;
+    if (best.score > GSLFIT_CLOSE && fit_lower(r, best.x, method, most - (end->nfev - before), end)) return;
+    if (fit_way_back(r, method, most - (end->nfev - before), end)) return;
+    const int used = end->nfev;
     memcpy(x, end->v, r->program->nfree * sizeof *x);
     settle(r, x, 0, 1, end);
     end->nfev = used;

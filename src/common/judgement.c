@@ -38,12 +38,22 @@ static int held(const gslfit_evidence *e, int k) { return e->bounds && e->bounds
 int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags) {
     int left = 0;
     for (int k = 0; k < e->p; k++) {
-        flags[k] = 0;
-        if (held(e, k)) flags[k] = GSLFIT_HELD;
-        else if (silent(e, k)) flags[k] = had_effect(e, k) ? GSLFIT_SILENT | GSLFIT_LOST : GSLFIT_SILENT;
+        const int quiet = silent(e, k), lost = quiet && had_effect(e, k);
+        flags[k] = lost ? GSLFIT_SILENT | GSLFIT_LOST : held(e, k) ? GSLFIT_HELD : quiet ? GSLFIT_SILENT : 0;
         left += !flags[k];
     }
     return left;
+}
+
+/* A parameter that lost its effect on its bound, and was looked at from inside, is held there. Returns whether there is one. */
+static int hold_lost(const gslfit_evidence *e, unsigned char *flags) {
+    int found = 0;
+    for (int k = 0; k < e->p; k++) {
+        if (!(flags[k] & GSLFIT_LOST) || !held(e, k)) continue;
+        flags[k] = GSLFIT_HELD;
+        found = 1;
+    }
+    return found;
 }
 
 /* The greatest slope of the columns that count: all that is known where nobody has worked out the cosine. */
@@ -68,7 +78,9 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int low = cosine <= bound;  /* false for a NaN */
     if (none) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
-    if (lost && !(holding && e->looked)) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
+    if (lost && !e->looked) return touching ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
+    if (lost) holding |= hold_lost(e, flags);
+    if (lost && !holding) return GSLFIT_LOST_EFFECT;
     if (!low || e->runs_off) return GSLFIT_NOT_MINIMUM;
     if (holding) return GSLFIT_AT_BOUND;
     return left < e->p || e->rank < left ? GSLFIT_RANK_DEFICIENT : GSLFIT_MINIMUM;

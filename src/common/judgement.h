@@ -10,8 +10,9 @@
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain.
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
- *                       width). A doubt: the caller steps inside, where the silenced parameters make the residual's largest part fall, and
- *                       fits again. Only where that finds nothing lower, it sets `looked` and asks again; then it is (e).
+ *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
+ *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
+ *                       where that finds nothing lower, it sets `looked` and asks again; then it is (e).
  *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or
  *                       tolerance, a bound is pushed away from, or J's null space leads further down. A damped step, however short, is no
  *                       evidence: its length says how large the damping is.

@@ -159,13 +159,25 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
     return 0;
 }
 
+/* Look at v; where chi-square is finite there, but derivatives are not, at the point before. Returns whether that was not needed. */
+static int look_or_go_back(polisher *s, const polish_data *data, double *v, const double *last, polished *end) {
+    if (gslfit_polish_look(s, data, v, NULL, end)) return 1;
+    if (last) {
+        memcpy(v, last, s->p * sizeof *v);
+        gslfit_polish_look(s, data, v, NULL, end);
+    }
+    return 0;
+}
+
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
+    double last[MAX_FREE];
     int used = 0;
     for (int turn = 0; turn < TURNS; turn++) {
         local c;
         double q[MAX_FREE], newton = 0;
         used++;
-        if (!gslfit_polish_look(s, data, v, NULL, end) || s->rank < 1 || end->length == 0) return used;
+        if (!look_or_go_back(s, data, v, turn ? last : NULL, end) || s->rank < 1 || end->length == 0) return used;
+        memcpy(last, v, s->p * sizeof *v);
         if (used + 2 * s->rank > most) return used;
         for (int k = 0; k < s->rank; k++) q[k] = s->J[(long)s->p * s->n + k];
         int lower = 0, positive = 0;
@@ -188,6 +200,6 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (positive) end->cosine = sqrt(newton);
         return used;
     }
-    gslfit_polish_look(s, data, v, NULL, end);
+    look_or_go_back(s, data, v, last, end);
     return used + 1;
 }

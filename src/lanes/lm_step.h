@@ -379,8 +379,8 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome 
         start[k] = d->start[k][l];
         norms[k] = sqrt(d->square_of[k][l]);
         first[k] = sqrt(d->D[k][l]);
-        bounds[k] = s->low ? (signed char)d->held[k][l] : 0;
-        slopes[k] = bounds[k] ? -bounds[k] : d->g[k][l] / residual;
+        bounds[k] = !s->low ? 0 : x[k] <= s->low[k] ? -1 : x[k] >= s->high[k];
+        slopes[k] = s->low && d->held[k][l] != 0 ? -d->held[k][l] : d->g[k][l] / residual;
         within = fmax(within, norms[k] * fabs(x[k]));
     }
     if (d->square[l] != d->first[l]) end->scale = gslfit_scale(end->scale, within);  /* else the data are zero */

@@ -91,6 +91,17 @@ static void test_effects(void) {
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "a tiny parameter with a slope is not without effect");
 }
 
+static void test_silent_on_its_bound(void) {
+    end s;
+    plain(&s);
+    s.bounds[1] = -1, s.norms[1] = s.slopes[1] = 0, s.e.rank = 1;
+    expect(judge(&s) == GSLFIT_SILENCED && s.flags[1] == (GSLFIT_SILENT | GSLFIT_LOST), "on its bound without effect: nothing pushes it there");
+    s.e.looked = 1;
+    expect(judge(&s) == GSLFIT_AT_BOUND && s.flags[1] == GSLFIT_HELD, "(e) after a look from inside");
+    s.first[1] = 0, s.e.looked = 0;
+    expect(judge(&s) == GSLFIT_AT_BOUND && s.flags[1] == GSLFIT_HELD, "on its bound, and without effect from the first");
+}
+
 static void test_bounds(void) {
     end s;
     plain(&s);
@@ -124,6 +135,7 @@ int main(void) {
     test_minima();
     test_rounding();
     test_effects();
+    test_silent_on_its_bound();
     test_bounds();
     test_units();
     printf("judgement: %d failures\n", failures);
