@@ -5,6 +5,7 @@ from gsl cimport (
 )
 
 cdef extern from "solver/fdfsolver.h" nogil:
+    int gslfit_covar(const gsl_matrix *J, double epsrel, gsl_matrix *covar)
     gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type *type, size_t n, size_t p)
 
 cdef extern from "solver/guard.h" nogil:

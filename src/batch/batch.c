@@ -225,6 +225,14 @@ static long read_row(thread *t, long id) {
     return used;
 }
 
+/* Whether memory ended while a fit was looked at: what came of it means nothing, and the batch goes no further. */
+static int memory_ended(thread *t, long points) {
+    if (points >= 0 && !(t->referee && gslfit_referee_out_of_memory(t->referee))) return 0;
+    atomic_store(&t->batch->out_of_memory, 1);
+    atomic_store(&t->batch->stop, 1);
+    return 1;
+}
+
 static int succeeded(const outcome *end) { return gslfit_fit_status_facts[end->status].success; }
 
 /* Whether the one end is the better: a success rather than none, else the lower. */
@@ -281,8 +289,9 @@ static void finish(worker *w, outcome *end) {
     const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
     if (b->method == METHOD_AUTO && doubtful && referee_fits(b)) {
         outcome second;
-        const int found = refer(t, end->id, read_row(t, end->id), end, &second);
-        if (stopped(b)) {
+        const long n = read_row(t, end->id);
+        const int found = refer(t, end->id, n, end, &second);
+        if (memory_ended(t, n) || stopped(b)) {
             put_nothing(t, end->id, FIT_NOT_RUN, end->nfev, end->count);
             return;
         }
@@ -324,7 +333,7 @@ static void refer_row(thread *t, long id, long n) {
     const batch *b = t->batch;
     outcome end;
     const int found = refer(t, id, n, NULL, &end);
-    if (stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
+    if (memory_ended(t, n) || stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
     else if (found) put(t, &end);
     else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, n));
 }
@@ -427,7 +436,7 @@ static void refer_all(thread *t) {
         const long n = read_row(t, id);
         fit.square = 0;
         fit.count = (double)(n < 0 ? 0 : n);
-        const fit_status state = n < 0 ? FIT_NO_PROGRESS : row_state(b, &fit);
+        const fit_status state = memory_ended(t, n) ? FIT_NOT_RUN : row_state(b, &fit);
         if (state == FIT_CONVERGED) refer_row(t, id, n);
         else put_nothing(t, id, state, 0, fit.count);
     }
@@ -496,6 +505,7 @@ int gslfit_batch_run(batch *b) {
     pthread_cond_init(&all.ended, NULL);
     atomic_store(&b->next, 0);
     atomic_store(&b->stop, 0);
+    atomic_store(&b->out_of_memory, 0);
     for (int k = 0; k < all.count; k++) {
         all.threads[k].batch = b;
         all.threads[k].number = k;
@@ -505,5 +515,5 @@ int gslfit_batch_run(batch *b) {
     pthread_cleanup_push(end_crew, &all);
     run_crew(&all);
     pthread_cleanup_pop(1);
-    return atomic_load(&all.failed) == all.started ? -1 : atomic_load(&b->stop);
+    return atomic_load(&all.failed) == all.started || atomic_load(&b->out_of_memory) ? -1 : atomic_load(&b->stop);
 }

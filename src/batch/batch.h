@@ -39,9 +39,10 @@ typedef struct {
     /* what all threads write or read while they work, on lines of the cache of their own */
     _Alignas(64) atomic_long next;
     _Alignas(64) atomic_int stop;
+    atomic_int out_of_memory;
 } batch;
 
-/* 0, or -1 without memory, or 1 when it was stopped. */
+/* 0, or -1 where memory ended, or 1 when it was stopped; rows that were not fitted say so. */
 int gslfit_batch_run(batch *b);
 
 #endif

@@ -34,6 +34,7 @@ struct referee {
     polish_data data;
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
+    int out_of_memory;
     spread spreads[2], *spread;  /* of the last two fits */
 };
 
@@ -64,6 +65,8 @@ referee *gslfit_referee_new(const program *p, long points, const outside *o) {
     r->curve.weights = gslfit_referee_weights(r);
     return r;
 }
+
+int gslfit_referee_out_of_memory(const referee *r) { return r->out_of_memory; }
 
 double *gslfit_referee_x(referee *r, int j) { return r->memory + j * r->points; }
 double *gslfit_referee_y(referee *r) { return r->memory + r->program->nx * r->points; }
@@ -169,12 +172,14 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
                            : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, &guard, &loop, v);
         ending = failed ? GSLFIT_FAILED : loop.ending;
+        r->out_of_memory |= failed == GSL_ENOMEM || (ending == GSLFIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
             const double value = guard.bad_jacobian ? loop.x_before[k] : gsl_vector_get(v, k);  /* the last point with finite derivatives */
             x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value, &slope) : value;
         }
         *nfev += (int)guard.nfev;
-    }
+    } else
+        r->out_of_memory = 1;
     gslfit_loop_free(&loop);
     gslfit_guard_free(&guard);
     gsl_vector_free(v);
@@ -270,7 +275,9 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {  /* a saddle, or slow? */
         double size[MAX_FREE];
         for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-        end->nfev += gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
+        const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
+        if (used < 0) r->out_of_memory = 1;
+        else end->nfev += used;
         judge(r, x, looked, end);
     }
     r->spread = r->spread == r->spreads ? r->spreads + 1 : r->spreads;
@@ -300,7 +307,7 @@ static void descend(referee *r, double *x, fit_method method, int most, outcome 
     for (int turn = 0; turn < TURNS; turn++) {
         const int ending = run(r, x, method, most - end->nfev, &end->nfev), over = ending == GSLFIT_MAX_NFEV || ending == GSLFIT_MAX_ITER;
         settle(r, x, most - end->nfev, 0, end);
-        if (gslfit_fit_status_facts[end->status].success || ending == GSLFIT_STOPPED) return;
+        if (gslfit_fit_status_facts[end->status].success || ending == GSLFIT_STOPPED || r->out_of_memory) return;
         if (over || end->nfev >= most) {
             if (end->status == FIT_NO_PROGRESS) end->status = FIT_MAX_NFEV;
             return;
@@ -360,10 +367,9 @@ static void try_start(referee *r, const double *x, const unsigned char *flags, b
 /* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
 static void find_start(referee *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
-    double x[MAX_FREE], base[MAX_FREE], *residual = malloc(r->now.n * sizeof *residual);
+    double x[MAX_FREE], base[MAX_FREE], *residual = gslfit_referee_room(r);
     long where[3];
     polished at;
-    if (!residual) return;
     at.residual = residual;
     best->nfev++;
     if (gslfit_polish_look(r->polisher, &r->data, v, NULL, &at)) {
@@ -378,7 +384,6 @@ static void find_start(referee *r, const double *v, const unsigned char *flags, 
                     try_start(r, x, flags, best);
                 }
     }
-    free(residual);
 }
 
 /* Whether it is a bound that silences others: with what lies on one back where it began, they have an effect again. */

@@ -29,6 +29,9 @@ typedef struct {
     void *who;
 } referee_case;
 
+/* Whether memory ended during a fit: then what came of it means nothing. */
+int gslfit_referee_out_of_memory(const referee *r);
+
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
 int gslfit_referee_begin(referee *r, const referee_case *which);
 

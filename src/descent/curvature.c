@@ -181,7 +181,11 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (used + 2 * s->rank > most) return used;
         for (int k = 0; k < s->rank; k++) q[k] = s->J[(long)s->p * s->n + k];
         int lower = 0, positive = 0;
-        if (local_new(&c, s, end) && measure(&c, s, v, size)) {
+        if (!local_new(&c, s, end)) {
+            local_free(&c);
+            return -1;
+        }
+        if (measure(&c, s, v, size)) {
             positive = 1;
             for (int i = 0; i < c.rank; i++) {
                 double slope = 0;

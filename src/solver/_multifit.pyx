@@ -4,7 +4,7 @@ include "solver.pxi"
 
 from gslfit.solvers._function import Function_fdf  # no-cython-lint: for those who look for it beside the solver
 
-from loop cimport gslfit_fdfsolver_alloc, gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
+from loop cimport gslfit_covar, gslfit_fdfsolver_alloc, gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
 
 
 def version():
@@ -269,5 +269,5 @@ def covar(jac, double epsrel, covar=None):
         raise InputError(f"epsrel is {epsrel}: a tolerance can't be negative")
     result = _output(covar, "covar", (p, p))
     J, out = matrix_over(_finite(matrix, "jac")), matrix_over(result)
-    check(gsl.gsl_multifit_covar(&J, epsrel, &out), "covar")
+    check(gslfit_covar(&J, epsrel, &out), "covar")
     return result

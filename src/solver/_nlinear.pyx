@@ -3,8 +3,11 @@
 include "solver.pxi"
 
 from loop cimport (
-    gslfit_guard_df, gslfit_guard_f, gslfit_guard_fvv, gslfit_guard_init, gslfit_guard_product, gslfit_loop_init, multifit_mcholesky,
-    multilarge_mcholesky)
+    gslfit_covar, gslfit_guard_df, gslfit_guard_f, gslfit_guard_fvv, gslfit_guard_init, gslfit_guard_product, gslfit_loop_init,
+    multifit_mcholesky, multilarge_mcholesky)
+
+cdef extern from "solver/svd.h" nogil:
+    const gsl.gsl_multifit_nlinear_solver gslfit_multifit_svd
 
 cdef extern from "solver/subspace.h" nogil:
     const gsl.gsl_multifit_nlinear_trs gslfit_multifit_subspace2D
@@ -27,7 +30,7 @@ _SOLVER = {
     "qr": <size_t>gsl.gsl_multifit_nlinear_solver_qr,
     "cholesky": <size_t>gsl.gsl_multifit_nlinear_solver_cholesky,
     "mcholesky": <size_t>multifit_mcholesky,
-    "svd": <size_t>gsl.gsl_multifit_nlinear_solver_svd,
+    "svd": <size_t>&gslfit_multifit_svd,
 }
 _LARGE_TRS = {
     "lm": <size_t>gsl.gsl_multilarge_nlinear_trs_lm,
@@ -185,7 +188,7 @@ cdef class NonlinearSolver(_Solver):
             raise InputError(f"epsrel is {epsrel}: a tolerance can't be negative")
         jac, result = self.J, np.zeros((self.p, self.p))
         J, out = matrix_over(jac), matrix_over(result)
-        check(gsl.gsl_multifit_nlinear_covar(&J, epsrel, &out), "covar")
+        check(gslfit_covar(&J, epsrel, &out), "covar")
         return result
 
     def rcond(self):

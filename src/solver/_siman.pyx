@@ -47,9 +47,21 @@ class AnnealResult(NamedTuple):
     nfev: int
 
 
+cdef enum:
+    COPIES = 3                      # the walk's place, the trial and the best
+
+
+# Room for the start and for the configurations that GSL works with: it makes them by malloc, and doesn't look whether it got any.
+cdef struct pool:
+    char *memory
+    size_t size
+    int handed
+
+
 # GSL's callbacks have no argument for the caller's own data, so each configuration carries a pointer to the walk before its parameters.
 cdef struct configuration:
     void *walk
+    pool *room
     double x[1]
 
 
@@ -63,16 +75,20 @@ cdef class Walk:
     cdef const double *upper
     cdef double best
     cdef double *best_x
+    cdef pool room
 
     def __cinit__(self, size_t p):
         self.p = p
         self.best = INFINITY
         self.best_x = <double *>calloc(p, sizeof(double))
-        if self.best_x == NULL:
+        self.room.size = sizeof(configuration) + p * sizeof(double)
+        self.room.memory = <char *>calloc(1 + COPIES, self.room.size)
+        if self.best_x == NULL or self.room.memory == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         free(self.best_x)
+        free(self.room.memory)
 
     cdef double energy(self, const double *x):
         """The cost at x, infinite where it is not a number or nothing is to be called any more."""
@@ -128,6 +144,23 @@ cdef double energy(void *xp) noexcept with gil:
 cdef void take_step(const gsl.gsl_rng *r, void *xp, double step_size) noexcept with gil:
     cdef configuration *c = <configuration *>xp
     (<Walk>c.walk).step(r, c.x, step_size)
+
+
+cdef void *copy(void *xp) noexcept nogil:
+    cdef pool *room = (<configuration *>xp).room
+    cdef void *made
+    room.handed += 1
+    made = room.memory + room.handed * room.size
+    assign(xp, made)
+    return made
+
+
+cdef void assign(void *source, void *target) noexcept nogil:
+    memcpy(target, source, (<configuration *>source).room.size)
+
+
+cdef void leave(void *xp) noexcept nogil:
+    pass                            # the pool goes with the walk
 
 
 cdef double distance(void *xp, void *yp) noexcept nogil:
@@ -250,21 +283,19 @@ def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, doubl
     if not isfinite(first):
         raise NonFiniteError(f"the cost is not finite at the start, x = {np.array2string(start, separator=', ')}")
     cdef gsl.gsl_rng *r = gsl.gsl_rng_alloc(gsl.gsl_rng_mt19937)
-    cdef configuration *c = <configuration *>calloc(1, sizeof(configuration) + p * sizeof(double))
+    cdef configuration *c = <configuration *>walk.room.memory
     try:
-        if r == NULL or c == NULL:
+        if r == NULL:
             raise MemoryError
         gsl.gsl_rng_set(r, operator.index(seed) & 0xFFFFFFFF)
         if t_initial is None:
             t_initial = roughness(walk, r, <double *>cnp.PyArray_DATA(start), first, step_size) / k
         params = _schedule(p, iters_fixed_T, step_size, k, t_initial, mu_t, 1e-6 * t_initial if t_min is None else t_min)
-        c.walk = <void *>walk
+        c.walk, c.room = <void *>walk, &walk.room
         memcpy(c.x, cnp.PyArray_DATA(start), p * sizeof(double))
         if walk.failure is None:
-            gsl.gsl_siman_solve(r, c, energy, take_step, distance, NULL, NULL, NULL, NULL, sizeof(configuration) + p * sizeof(double),
-                                params)
+            gsl.gsl_siman_solve(r, c, energy, take_step, distance, NULL, assign, copy, leave, 0, params)
     finally:
-        free(c)
         if r != NULL:
             gsl.gsl_rng_free(r)
     if walk.failure is not None:

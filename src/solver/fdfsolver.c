@@ -1,5 +1,7 @@
 #include "fdfsolver.h"
 
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_linalg.h>
 #include <stdlib.h>
 
 static void free_vectors(gsl_multifit_fdfsolver *s) {
@@ -25,4 +27,22 @@ gsl_multifit_fdfsolver *gslfit_fdfsolver_alloc(const gsl_multifit_fdfsolver_type
     free(s->state); /* what a method had before its allocation failed, it has freed itself */
     free(s);
     return NULL;
+}
+
+int gslfit_covar(const gsl_matrix *J, double epsrel, gsl_matrix *covar) {
+    const size_t p = J->size2;
+    gsl_matrix *R = gsl_matrix_alloc(J->size1, p);
+    gsl_vector *tau = gsl_vector_alloc(p), *work = gsl_vector_alloc(p);
+    gsl_permutation *order = gsl_permutation_alloc(p);
+    int status = GSL_ENOMEM, sign;
+    if (R && tau && work && order) {
+        gsl_matrix_memcpy(R, J);
+        status = gsl_linalg_QRPT_decomp(R, tau, order, &sign, work);
+        if (!status) status = gsl_multifit_covar_QRPT(R, order, epsrel, covar);
+    }
+    gsl_matrix_free(R);
+    gsl_vector_free(tau);
+    gsl_vector_free(work);
+    gsl_permutation_free(order);
+    return status;
 }

@@ -38,11 +38,15 @@ int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
     l->x_before = l->step + p;
     l->x_start = l->x_before + p;
     l->column_start = l->x_start + p;
+    l->along = gsl_vector_alloc(n);
     if (!dense)
-        return (l->along = gsl_vector_alloc(n)) ? GSL_SUCCESS : GSL_ENOMEM;
+        return l->along ? GSL_SUCCESS : GSL_ENOMEM;
     l->J = gsl_matrix_alloc(n, p);
     l->A = gsl_matrix_alloc(n, p);
-    return l->J && l->A ? GSL_SUCCESS : GSL_ENOMEM;
+    l->tau = gsl_vector_alloc(p);
+    l->work = gsl_vector_alloc(p);
+    l->order = gsl_permutation_alloc(p);
+    return l->along && l->J && l->A && l->tau && l->work && l->order ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
 void gslfit_loop_free(gslfit_loop *l)
@@ -52,6 +56,9 @@ void gslfit_loop_free(gslfit_loop *l)
     gsl_matrix_free(l->J);
     gsl_matrix_free(l->A);
     gsl_vector_free(l->along);
+    gsl_vector_free(l->tau);
+    gsl_vector_free(l->work);
+    gsl_permutation_free(l->order);
 }
 
 const char *gslfit_ending_name(int ending)
@@ -112,18 +119,16 @@ static void products(gslfit_loop *l)
 static int project_qr(gslfit_loop *l)
 {
     size_t n = l->J->size1, p = l->J->size2;
-    int status = GSL_ENOMEM, sign;
-    gsl_vector *tau = gsl_vector_alloc(p), *work = gsl_vector_alloc(p), *q = gsl_vector_alloc(n);
-    gsl_permutation *order = gsl_permutation_alloc(p);
-    if (!tau || !work || !q || !order)
-        goto done;
+    int status, sign;
+    gsl_vector *q = l->along;
+    const gsl_permutation *order = l->order;
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < p; j++)
             gsl_matrix_set(l->A, i, j, l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0);
         gsl_vector_set(q, i, l->fnorm > 0.0 ? gsl_vector_get(l->engine.f, i) / l->fnorm : 0.0);
     }
-    if ((status = gsl_linalg_QRPT_decomp(l->A, tau, order, &sign, work)) || (status = gsl_linalg_QR_QTvec(l->A, tau, q)))
-        goto done;
+    if ((status = gsl_linalg_QRPT_decomp(l->A, l->tau, l->order, &sign, l->work)) || (status = gsl_linalg_QR_QTvec(l->A, l->tau, q)))
+        return status;
     double largest = fabs(gsl_matrix_get(l->A, 0, 0));
     for (l->rank = 0; l->rank < p && fabs(gsl_matrix_get(l->A, l->rank, l->rank)) > (double) n * DBL_EPSILON * largest;)
         l->rank++;
@@ -135,15 +140,10 @@ static int project_qr(gslfit_loop *l)
             sum -= gsl_matrix_get(l->A, k, m) * l->step[gsl_permutation_get(order, m)];
         l->step[gsl_permutation_get(order, k)] = sum / gsl_matrix_get(l->A, k, k);
     }
-done:
-    gsl_vector_free(tau);
-    gsl_vector_free(work);
-    gsl_vector_free(q);
-    gsl_permutation_free(order);
     return status;
 }
 
-/* The same by the eigenvalues of scaled J^T J. */
+/* The same by the eigenvalues of scaled J^T J. Without the memory for that the fit can't go on. */
 static int project_normal(gslfit_loop *l)
 {
     size_t p = l->engine.x->size;
@@ -151,8 +151,10 @@ static int project_normal(gslfit_loop *l)
     gsl_matrix *S = gsl_matrix_alloc(p, p), *V = gsl_matrix_alloc(p, p);
     gsl_vector *eigen = gsl_vector_alloc(p);
     gsl_eigen_symmv_workspace *work = gsl_eigen_symmv_alloc(p);
-    if (!S || !V || !eigen || !work)
+    if (!S || !V || !eigen || !work) {
+        l->guard->stop = GSL_ENOMEM;
         goto done;
+    }
     for (size_t i = 0; i < p; i++)
         for (size_t j = 0; j <= i; j++) {
             double scale = l->column[i] * l->column[j];
@@ -407,5 +409,9 @@ void gslfit_run(gslfit_loop *l)
         l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
     if (!l->guard->stop)
         project(l);                                          /* for the rank and the cosine in the outcome */
+    if (l->guard->stop == GSL_ENOMEM) {                      /* whatever was asked when the memory ended has no answer */
+        l->ending = GSLFIT_FAILED;
+        l->code = GSL_ENOMEM;
+    }
     l->ending = judged(l, l->ending);
 }

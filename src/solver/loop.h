@@ -4,6 +4,8 @@
 
 #include "guard.h"
 
+#include <gsl/gsl_permutation.h>
+
 /* How a fit ended. Positive: at a minimum. */
 enum {
     GSLFIT_RUNNING = 0,
@@ -52,7 +54,8 @@ typedef struct {
     double *column, *slope, *step, *x_before, *x_start, *column_start;
     double fnorm_start;
     unsigned char *flags;
-    gsl_vector *along;
+    gsl_vector *along, *tau, *work; /* a direction or a residual (n); of QR (p) */
+    gsl_permutation *order;
 } gslfit_loop;
 
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense);

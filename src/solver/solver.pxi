@@ -1,7 +1,7 @@
 # What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
 include "common/arrays.pxi"
 
-from gslfit.errors import check
+from gslfit.errors import check as checked
 from gslfit.solvers.termination import Ending, Outcome
 
 from cpython.exc cimport PyErr_CheckSignals
@@ -22,6 +22,13 @@ def _check_sizes(n, p):
         raise InputError(f"there are {n} residuals for {p} parameters: a fit needs at least as many residuals as parameters")
     if int(n) * int(p) > 2**59:     # the bytes of a matrix of more numbers can't be counted, nor what a method needs beside it
         raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
+
+
+def check(int status, doing):
+    """Raise what a status of failure stands for; MemoryError itself for memory, which no caller takes for a fit that failed."""
+    if status == gsl.GSL_ENOMEM:
+        raise MemoryError(f"{doing}: there is not enough memory")
+    return checked(status, doing)
 
 
 cdef int watch(void *who) noexcept with gil:
@@ -279,6 +286,8 @@ cdef class _Solver:
         ending = Ending(self.loop.ending)
         message = ending.prose
         if ending == Ending.FAILED:
+            if self.loop.code == gsl.GSL_ENOMEM:
+                check(self.loop.code, "solve")
             try:
                 check(self.loop.code, "iterate")
             except Exception as error:
