@@ -151,11 +151,18 @@ def test_a_square_image_is_not():
 
 @pytest.mark.parametrize(("value", "says"), [
     (None, "returned None.*return statement"), ("abc", "returned 'abc'"), (1.5, r"scalar 1\.5.*not their sum"), (np.float64(2), "scalar"),
-    (np.array([object()]), "array of object"), (["a", "b"], "array of <U1"), ([[1, 2], [3]], "no array of numbers"),
-], ids=["None", "string", "float", "numpy float", "objects", "strings", "ragged"])
+    (np.array([object()]), r"returned\[0\] is <object.*numbers are needed"), (["a", "b"], "array of <U1"), ({"a": 1.0}, "dict"),
+    (np.datetime64("2026-01-01") + np.arange(4), "returned holds dates"),
+], ids=["None", "string", "float", "numpy float", "objects", "strings", "dict", "dates"])
 def test_what_is_no_residual_array(value, says):
     with pytest.raises(InputTypeError, match=says):
         minimize(lambda p: value, start())
+
+
+def test_a_ragged_residual():
+    """Rows of different lengths are an InputError, as they are in data."""
+    with pytest.raises(InputError, match="returned has rows of different lengths"):
+        minimize(lambda p: [[1, 2], [3]], start())
 
 
 # a wrong Jacobian

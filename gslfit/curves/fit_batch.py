@@ -218,6 +218,8 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
     """The formula, its independent variables in order, and the start values by name."""
     named = {name: read(name, value) for name, value in several.items()}
     rest = {name: read(name, value) for name, value in keywords.items()}
+    if _is_start(source, x, rest, where):
+        x, rest = None, rest | {"x": read("x", x)}
     if isinstance(source, Formula):
         formula = source
     elif isinstance(source, str):
@@ -244,6 +246,16 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
     if twice:
         raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
     return formula, {name: named[name] for name in formula.independent}, {name: each.array for name, each in (given | rest).items()}
+
+
+def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:
+    """Whether x is the start of a parameter of that name: the independent variables are keywords."""
+    if x is None or isinstance(x, Mapping):
+        return False
+    if isinstance(source, Formula):
+        return "x" in source.names and all(name in keywords for name in source.independent)
+    shapes = (where.n,), where.points, where.whole
+    return np.shape(x) not in shapes and any(array.ndim and array.shape in shapes for array, *_ in keywords.values())
 
 
 def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...]:
@@ -323,7 +335,7 @@ def _start(name: str, formula: Formula, parameters: Parameters | None, known: tu
         return float(value)
     if name in formula.defaults:
         return formula.defaults[name]
-    if name in OPTIONS:
+    if name in (*OPTIONS, "formula", "y", "params"):
         raise InputError(f"{name!r} is a parameter of {formula!r} and an option of this call: its start goes into start={{{name!r}: ...}}")
     missing = [other for other in known if other not in formula.defaults]
     raise InputError(f"no start value for {name!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(missing)})")

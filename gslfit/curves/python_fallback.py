@@ -54,7 +54,8 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     found = {name: np.full(shape, np.nan) for name in ("chisqr", "redchi", "gradient")}
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
-    data = Data(formula, tuple(given.x.values()), given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
+    x = tuple(given.x.values())
+    data = Data(formula, x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
     limit: dict[str, Any] = {} if max_nfev is None else {"maxfev": max_nfev}
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)

@@ -242,4 +242,4 @@ def _of_points(name: str, mask: np.ndarray, where: Layout) -> np.ndarray:
     if mask.shape[-count:] != where.whole:
         raise InputError(f"{name} is masked and has the shape {mask.shape}, and {where.name} {where.whole}: mask= says which points of "
                          f"{where.name} are left out")
-    return mask.reshape(-1, where.n).any(axis=0)
+    return np.asarray(mask.reshape(-1, where.n).any(axis=0))

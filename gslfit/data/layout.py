@@ -139,7 +139,8 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), nam
         elif isinstance(one, (int, np.integer)) and not isinstance(one, bool) and -ndim <= one < ndim:
             axes.append(int(one) % ndim)
         else:
-            raise InputError(f"axis={axis!r}: {name} has {ndim} axes, of shape {y.array.shape}")
+            other = "; the start of a parameter called axis goes into start={'axis': ...}" if isinstance(one, float) else ""
+            raise InputError(f"axis={axis!r}: {name} has {ndim} axes, of shape {y.array.shape}{other}")
     if not axes or len(set(axes)) < len(axes):
         raise InputError(f"axis={axis!r} must name at least one axis, and each once")
     return Layout(y.array.shape, tuple(axes), name)

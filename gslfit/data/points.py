@@ -58,7 +58,8 @@ def as_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     """
     array = np.asarray(mask)
     if array.dtype != np.bool_:
-        raise InputTypeError(f"mask is an array of {array.dtype}, and bool is needed: True where a point is left out")
+        other = "; the start of a parameter called mask goes into start={'mask': ...} or Parameters" if array.ndim == 0 else ""
+        raise InputTypeError(f"mask is an array of {array.dtype}, and bool is needed: True where a point is left out{other}")
     try:
         return np.broadcast_to(array, shape)
     except ValueError:

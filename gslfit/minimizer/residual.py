@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from gslfit.data.numbers import read
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
 from gslfit.minimizer.precision import EPS, precision_of
 from gslfit.parameters._values import Evaluation
@@ -41,19 +42,14 @@ def flatten(out: Any, name: str) -> np.ndarray:
         raise InputTypeError(f"{name} returned None: it must return the residual array (is a return statement missing?)")
     if isinstance(out, (str, bytes)):
         raise InputTypeError(f"{name} returned {out!r}: it must return the residual array")
-    if isinstance(out, np.ma.MaskedArray):
-        out = out.compressed()
-    try:
-        array = np.asarray(out)
-    except ValueError as error:
-        raise InputTypeError(f"{name} returned a {type(out).__name__} that is no array of numbers: {error}") from error
-    if array.ndim == 0 and array.dtype.kind in "biufc":
+    found = read(f"what {name} returned", out, imaginary=True)
+    array = found.array
+    if array.ndim == 0:
         raise InputTypeError(f"{name} returned the scalar {array.item()!r}: it must return the array of residuals, not their sum")
+    array = array.ravel() if found.mask is None else array[~found.mask]
     if array.dtype.kind == "c":
-        return np.ascontiguousarray(array, dtype=np.complex128).ravel().view(np.float64).copy()
-    if array.dtype.kind not in "biuf":
-        raise InputTypeError(f"{name} returned an array of {array.dtype} ({type(out).__name__}): it must return an array of numbers")
-    return array.astype(np.float64).ravel()
+        return np.ascontiguousarray(array, dtype=np.complex128).view(np.float64).copy()
+    return array.astype(np.float64)
 
 
 class Residual(Evaluation):

@@ -1,6 +1,7 @@
 """How a model and data become a fit: which arguments are what, where start values come from, who fits."""
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
 from gslfit.errors import FitWarning, InputError
 from gslfit.formula.formula import Formula
+from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
 from gslfit.objective.objective import Objective
@@ -38,6 +40,8 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
     starts = _starts(model, given)
     absent = [name for name in model.independent_vars if name not in variables and name not in model.opts]
     if absent and not (params is not None and absent[0] in params):
+        if absent[0] in inspect.signature(model.fit).parameters:
+            raise InputError(f"the independent variable {absent[0]!r} has the name of an argument of fit: give it another name")
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
     kind = getattr(model, "result_class", ModelResult)
     result = kind(model, Parameters(), data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
@@ -143,7 +147,7 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     if starts and not blank:
         return params
     try:
-        found = model._guesses(objective.shaped(objective.y), **objective.arguments(), **starts)
+        found = model._guesses(objective.narrowed(objective.given.y), **objective.arguments(), **starts)
     except (NotImplementedError, InputError, TypeError):
         return params
     if len(found) > 1:
@@ -172,7 +176,8 @@ def _check_params(model: Any, params: Parameters) -> None:
         raise InputError(f"the parameters lack {', '.join(missing)} of {model._reprstring()}; there are {', '.join(params) or 'none'}")
     blank = [name for name, par in params.items() if par.expr is None and par.value is None]
     if blank:
-        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: fit(data, {blank[0]}=...), or make_params")
+        ways = "" if blank[0] in inspect.signature(model.fit).parameters else f"fit(data, {blank[0]}=...), or "
+        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)")
 
 
 def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
@@ -244,7 +249,7 @@ def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], 
 
 
 def _with_weightless(given: Inputs) -> Inputs:
-    """Inputs in which a point of weight 0 that isn't finite is looked at, as a point that counts: the engine leaves those of weight 0 out."""
+    """Inputs in which points of weight 0 that aren't finite have the weight 1, since the engine doesn't look at those of weight 0."""
     assert given.factors is not None
     idle = without_effect(*given.factors)
     if idle is None:
@@ -258,12 +263,6 @@ def guessed(model: Any, given: Inputs) -> list[dict[str, Any]]:
     found = model._guesses(without_left_out(given), **given.x)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
             for each in found]
-
-
-def without_left_out(given: Inputs) -> np.ndarray:
-    """Rows of points, NaN where one takes no part: what a guess looks at."""
-    out = given.left_out()
-    return given.y if out is None else np.where(out, np.nan, given.y)
 
 
 def _within(parameter: Parameter, value: Any) -> np.ndarray:

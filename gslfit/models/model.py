@@ -13,6 +13,7 @@ from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.matching_pursuit import guess_sum
+from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
 from gslfit.parameters.collection import Parameters
@@ -56,14 +57,16 @@ class Model(ModelFunction):
 
     # -- guesses and fits
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate start values from data.
 
         Parameters
         ----------
         data : array_like, shape (..., n)
-            One curve, or many.
+            One curve, or many. What numpy.ma masks, and NaN, isn't looked at.
         x : array_like, shape (n,) or (..., n)
+        mask : array_like of bool, optional
+            True where a point isn't looked at; broadcast against the data.
         **values
             Start values that are known; other independent variables.
 
@@ -341,7 +344,7 @@ class CompositeModel(Model):
         new.param_hints = {name: dict(hint) for name, hint in self.param_hints.items()}
         return new
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate start values of a sum of peaks on constants, lines and parabolas; see `Model.guess`.
 
         Peaks are numbered from left to right.
@@ -353,7 +356,8 @@ class CompositeModel(Model):
         """
         if {"+"} != self._symbols():
             raise NotImplementedError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
-        return guess_sum(self, self.components, data, x, values)
+        y, variables = points_of(self, data, x, mask, values)
+        return guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         found = [self.guess(data, x, **values)]

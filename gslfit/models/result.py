@@ -77,11 +77,11 @@ class ModelResult:
 
     def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
         """Read the data and all that comes beside them, and keep them in the shape of the data; return what the fit minimises."""
-        found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask, coerce=coerce,
-                             labels=labels)
+        found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
+                             coerce=coerce, labels=labels)
         self.data, self.weights, variables = kept(found, self.weights)
         self.userkws.update(variables)
-        self._mask_given, self._mask = mask, found.given.mask if found.shaped else None
+        self._mask_given, self._mask = mask, found.mask
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
 

@@ -64,7 +64,8 @@ def result_text(result: Any, **kws: Any) -> str:
              "init_params": json.loads(result.init_params.dumps()), "data": _packed(np.asarray(result.data)),
              "weights": None if result.weights is None else _packed(np.asarray(result.weights)),
              "variables": {name: _packed(value) for name, value in result.userkws.items()},
-             "residual": _packed(outcome.residual), "covar": None if outcome.covar is None else _packed(outcome.covar),
+             "residual": _packed(np.asarray(outcome.residual)), "covar": None if outcome.covar is None else _packed(outcome.covar),
+             "keep": _packed(outcome.keep), "mask": _packed(result._mask),
              "outcome": {name: getattr(outcome, name) for name in STATISTICS},
              "settings": {"method": result.method, "scale_covar": bool(result.scale_covar), "nan_policy": result.nan_policy,
                           "calc_covar": bool(result.calc_covar), "max_nfev": result.max_nfev}}
@@ -234,6 +235,8 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
     if absent:
         raise InputError(f"the result lacks {', '.join(absent)}")
     covar = _unpacked(state.get("covar"))
-    result._found = FitResult(params=params, residual=_unpacked(state.get("residual")), covar=covar,
+    masks = map(_unpacked, (state.get("keep"), state.get("mask")))
+    keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
+    result._found = FitResult(params=params, residual=_unpacked(state.get("residual")), covar=covar, keep=keep,
                               **{name: outcome[name] for name in STATISTICS})
     return result

@@ -1,7 +1,6 @@
 """One fit's data as solvers need them: flat, without the points that take no part; and how results get their shape and labels back."""
 from __future__ import annotations
 
-from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
@@ -52,10 +51,8 @@ class Objective:
         if everything and not given.weightless and all(_finite(array) for array in (self.y, *self.x.values())):
             return
         out = given.left_out()
-        if policy == "propagate":
-            keep = None if out is None else ~out
-        else:
-            keep = finite_points(self._named(), policy, out)
+        given_out = None if out is None else ~out
+        keep = given_out if policy == "propagate" else finite_points(self._named(), policy, out)
         self.keep = None if keep is None or keep.all() else keep
         if self.keep is not None:
             self.y, self.x = self.y[self.keep], {name: array[self.keep] for name, array in self.x.items()}
@@ -119,6 +116,12 @@ class Objective:
     def plain(self) -> bool:
         """Whether flat arrays of the points that take part are the caller's shape already."""
         return self.keep is None and len(self.given.layout.whole) == 1 and (self.given.labels is None or not self.shaped)
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """The caller's masks together, in the shape of the data; None where results have no such shape."""
+        mask = self.given.mask
+        return None if mask is None or not self.shaped else mask.reshape(self.given.layout.whole)
 
     def spread(self, flat: np.ndarray) -> Any:
         """Return an array of the points that take part in the data's shape, with their labels, NaN where a point takes no part."""

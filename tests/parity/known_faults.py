@@ -1,10 +1,6 @@
 """What is wrong today, cell by cell, with the reason: each is a strict xfail, so whoever mends a kind deletes its lines here."""
 
 FAULTS: dict[tuple[str, str], str] = {
-    ("minimize", "Quantity, pint's"): "the unit is stripped",
-    ("compat.minimize", "Quantity, pint's"): "the unit is stripped",
-    ("minimize", "Quantity, astropy's"): "the unit is stripped",
-    ("compat.minimize", "Quantity, astropy's"): "the unit is stripped",
     ("curve_fit", "lower bound"): "no parameter has a variance in pcov where one is at its bound",
     ("curve_fit", "upper bound"): "no parameter has a variance in pcov where one is at its bound",
     ("curve_fit", "narrow box"): "no parameter has a variance in pcov where one is at its bound",

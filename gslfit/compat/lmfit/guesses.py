@@ -3,6 +3,15 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.numbers import read
+
+
+def taking_part(**arrays: Any) -> list[np.ndarray]:
+    """Return arrays of one shape without the points that one of them masks."""
+    found = [read(name, value) for name, value in arrays.items()]
+    masks = [each.mask for each in found if each.mask is not None]
+    return [each.array[~np.logical_or.reduce(masks)] if masks else each.array for each in found]
+
 
 def guess_from_peak(model: Any, y: Any, x: Any, negative: bool, ampscale: float = 1., sigscale: float = 1.) -> Any:
     """Return a peak's parameters, by lmfit's rule.
@@ -25,7 +34,7 @@ def guess_from_peak(model: Any, y: Any, x: Any, negative: bool, ampscale: float 
     Parameters
         With a width of at least 0.
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = taking_part(x=x, y=y)
     order = np.argsort(x)
     x, y = x[order], y[order]
     high, low = y.max(), y.min()
@@ -55,7 +64,7 @@ def guess_from_peak2d(model: Any, z: Any, x: Any, y: Any, negative: bool) -> Any
     Parameters
         With widths of at least 0.
     """
-    x, y, z = np.asarray(x), np.asarray(y), np.asarray(z)
+    x, y, z = taking_part(x=x, y=y, z=z)
     at = np.argmin(z) if negative else np.argmax(z)
     sigmax, sigmay = np.ptp(x)/6, np.ptp(y)/6
     height = np.ptp(z)*(-1 if negative else 1)
@@ -78,6 +87,6 @@ def guess_thermal(model: Any, y: Any, x: Any) -> Any:
     -------
     Parameters
     """
-    x, y = np.asarray(x), np.asarray(y)
+    x, y = taking_part(x=x, y=y)
     center, kt = x.mean(), np.ptp(x)/10
     return model.make_params(amplitude=y.max()*np.exp((x.min() - center)/max(1e-15, kt)), center=center, kt=kt)

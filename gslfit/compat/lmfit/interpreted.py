@@ -61,7 +61,7 @@ class Interpreted:
         return type(self), (self.text, self.script, self.independent)
 
 
-class ExpressionModel(Manners, special.ExpressionModel):
+class ExpressionModel(Manners, special.ExpressionModel):  # type: ignore[misc]
     """A model made of a text.
 
     Parameters

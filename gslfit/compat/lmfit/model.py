@@ -156,9 +156,12 @@ class Manners:
             calc_covar: bool = True, max_nfev: int | None = None, coerce_farray: bool = True, **values: Any) -> ModelResult:
         """Fit to data; without parameters it starts from the model's defaults. See `gslfit.models.Model.fit`."""
         params = self.make_params(verbose) if params is None else copy_of(params)
-        options = {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev}
-        return fit_model(self, data, params, weights, None, None, values, nan_policy or self.nan_policy, coerce_farray,  # type: ignore[attr-defined]
-                         verbose, {**options, **(fit_kws or {})})
+        options: dict[str, Any] = {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar,
+                                   "max_nfev": max_nfev}
+        policy = nan_policy or self.nan_policy               # type: ignore[attr-defined]
+        options |= fit_kws or {}
+        found: Any = fit_model(self, data, params, weights, None, None, values, policy, coerce_farray, verbose, options)
+        return found
 
     def fit_batch(self, data: Any, params: Any = None, **options: Any) -> Any:
         """Fit many curves; points of weight 0 count as data, as lmfit counts them. See `gslfit.models.Model.fit_batch`."""
@@ -217,11 +220,11 @@ def in_order(model: Any, params: Any) -> Parameters:
     return out
 
 
-class Model(Manners, _model.Model):
+class Model(Manners, _model.Model):  # type: ignore[misc]
     """A model of a function, a text or a `Formula`; see `gslfit.models.Model`."""
 
 
-class CompositeModel(Manners, _model.CompositeModel):
+class CompositeModel(Manners, _model.CompositeModel):  # type: ignore[misc]
     """Two models joined by an operator; see `gslfit.models.CompositeModel`."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.numbers import read
 from gslfit.errors import InputError, NonFiniteError
 
 NAN_POLICIES = ("raise", "propagate", "omit")
@@ -92,7 +93,8 @@ def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True,
         raise InputError(f"nan_policy={nan_policy!r} is not one of {', '.join(map(repr, NAN_POLICIES))}")
     if hasattr(arr, "toarray"):                               # SciPy's sparse arrays
         arr = arr.toarray()
-    out = np.asarray(arr)
+    found = read("what the function returned", arr, imaginary=True)
+    out = found.array if found.mask is None else found.array[~found.mask]
     out = np.ascontiguousarray(out, complex).view(float) if np.iscomplexobj(out) else np.asarray(out, float)
     if ravel:
         out = out.ravel(order=ravel_order)                    # type: ignore[arg-type]

@@ -24,15 +24,18 @@ def moments(z: np.ndarray, x: np.ndarray, y: np.ndarray, level: bool) -> dict[st
     Parameters
     ----------
     z : ndarray, shape (fits, n)
+        NaN where nothing is known.
     x, y : ndarray, shape (n,) or (fits, n)
     level : bool
         Whether there is an offset; else it is 0.
     """
-    offset = np.quantile(z, 0.25, axis=1) if level else np.zeros(len(z))
-    above = z - offset[:, None]
+    known = np.isfinite(z)
+    quantile = np.quantile if known.all() else np.nanquantile
+    offset = quantile(z, 0.25, axis=1) if level else np.zeros(len(z))
+    above = np.where(known, z - offset[:, None], 0.0)
     sign = np.where(above.max(axis=1) >= -above.min(axis=1), 1.0, -1.0)
     above = above*sign[:, None]
-    height = np.quantile(above, 1 - 2/z.shape[1], axis=1)
+    height = quantile(np.where(known, above, np.nan), 1 - 2/z.shape[1], axis=1)
     weights = np.maximum(above - SHARE*height[:, None], 0)
     total = np.maximum(weights.sum(axis=1), 1e-300)
     x0, y0 = (weights*x).sum(axis=1)/total, (weights*y).sum(axis=1)/total

@@ -12,6 +12,7 @@ from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
 from gslfit.models.guess.estimators import candidates, guess_model, plan_for
+from gslfit.models.guess.points import points_of
 from gslfit.models.library.entry import Entry
 from gslfit.models.library.further_entries import LAB
 from gslfit.models.library.lmfit_entries import TABLE
@@ -103,9 +104,11 @@ class LibraryModel(Model):
             return type(self)(prefix=self._prefix, form=form)._eval(params, {key: each for key, each in values.items() if key != "form"})
         return super()._eval(params, values)
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate start values from data: see `Model.guess`."""
-        return guess_model(self, data, x, values)
+        y, variables = points_of(self, data, x, mask, values)
+        x = variables.pop(self.independent_vars[0], None)
+        return guess_model(self, y, x, variables | values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         if not self._own_guess:

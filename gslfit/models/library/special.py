@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError, InputTypeError
+from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
 from gslfit.models.serialization import Reading, common_state, reads
 from gslfit.models.texts import is_text
@@ -30,9 +31,10 @@ class ComplexConstantModel(Model):
                  **options: Any) -> None:
         super().__init__(complex_constant, list(independent_vars), None, nan_policy, prefix, name or "constant", **options)
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate both parts by the data's means."""
-        mean = np.mean(np.asarray(data))
+        y, _ = points_of(self, data, x, mask, values)
+        mean = np.nanmean(y)
         return self.make_params(**{"re": float(np.real(mean)), "im": float(np.imag(mean)), **values})
 
     def _file_state(self) -> dict[str, Any]:
@@ -66,9 +68,14 @@ class SplineModel(Model):
         super().__init__(_Spline(self.knots, self.order, self.nknots), list(independent_vars), names, nan_policy, prefix,
                          name or "spline_model", **options)
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate by a linear least-squares fit, which is the answer already."""
-        x, y = np.asarray(x, float), np.asarray(data, float)
+        y, variables = points_of(self, data, x, mask, values)
+        name, = self.independent_vars
+        if name not in variables:
+            raise InputError(f"no values for the independent variable {name!r}: guess(data, {name}=...)")
+        known = np.isfinite(y) & np.isfinite(variables[name])
+        x, y = variables[name][known], y[known]
         basis = np.column_stack([self.func(x=x, **{f"s{k}": float(k == j) for k in range(self.nknots)}) for j in range(self.nknots)])
         found = np.linalg.lstsq(basis, y, rcond=None)[0]
         return self.make_params(**{f"s{k}": float(value) for k, value in enumerate(found)} | values)
