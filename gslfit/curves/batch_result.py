@@ -18,6 +18,7 @@ from gslfit.data.points import without_effect
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
@@ -357,6 +358,7 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
     init = {name: float(value[place] if np.ndim(value) else value) for name, value in start.items()}
     params.settle(values, {name: error if error == error else None for name, error in errors.items()}, correlations,
                   {name: init.get(name, value) for name, value in values.items()})
+    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
     residual = np.array([])
     if batch.data.y is not None:
         out = batch.data.left_out(place)
@@ -364,7 +366,7 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
         residual = weighted_residual(batch._curve(place), np.asarray(batch.data.y[place], float), None if own is None else own.weights())
         residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
-                     message=f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),
+                     message=" ".join(["converged.", *held]) if held else f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),
                      var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])
 
 

@@ -12,6 +12,7 @@ from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.minimizer import Minimizer
+from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
@@ -131,8 +132,7 @@ def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]
 def _status(minimizer: Any) -> FitStatus:
     """The status of a fit by `minimize`."""
     if minimizer.success and not minimizer.errorbars:
-        held = any(par.vary and par.stderr is None and par.value in (par.min, par.max) for par in minimizer.params.values())
-        return FitStatus.AT_BOUND if held else FitStatus.RANK_DEFICIENT
+        return FitStatus.AT_BOUND if any(bound_of(par) for par in minimizer.params.values()) else FitStatus.RANK_DEFICIENT
     if minimizer.success:
         return FitStatus.CONVERGED_BY_GSL
     return FitStatus.MAX_NFEV if minimizer.ier == 5 else FitStatus.SINGULAR if not minimizer.errorbars else FitStatus.NO_PROGRESS

@@ -365,7 +365,7 @@ class Descent(Polish):
             success = False
         if success and not settled:
             reason = "zero" if verdict == "exact" else reason if reason not in ("no progress", "limit") else "precision"
-        if self.vanishing:
+        if self.vanishing or self.norm() <= VANISHED:
             success, reason = True, "zero"
         if success and self.norm() <= self.rounding_of(self.first_size):
             verdict = "exact"

@@ -27,6 +27,7 @@ ENDINGS = {
     "faint": "the residual has shrunk to the rounding of what it was, and no further step is sure",
     "no progress": "no step lowers chi-square any more, and the gradient is not zero",
 }
+TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
 IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "slow": 6, "no progress": 7, "no effect": 7,
        "flat": 7,
        "saddle": 7, "faint": 7, "nonfinite": 7, "lost": 7, "silenced": 7, "aborted": -1, "interrupted": -1}
@@ -90,6 +91,23 @@ class Outcome:
         return found
 
 
+def at_bound(name: str, value: float, lower: float, upper: float) -> str:
+    """Return a sentence that names the bound at which a parameter is held: the nearer one, as the model may have no value on the bound itself."""
+    which, bound = ("min", lower) if value - lower <= upper - value else ("max", upper)
+    return f"{name} is at its bound ({which} = {bound:g}), where it has no standard error."
+
+
+def bound_of(par: Any) -> str:
+    """Return the sentence of `at_bound` for a fitted parameter that has no error and lies on its bound or next to it, else nothing."""
+    if not par.vary or par.expr is not None or par.stderr is not None or not math.isfinite(par.value):
+        return ""
+    lower, upper = (-math.inf if par.min is None else par.min), (math.inf if par.max is None else par.max)
+    bound = lower if par.value - lower <= upper - par.value else upper
+    start = par.value if par.init_value is None else par.init_value
+    near = math.isfinite(bound) and abs(par.value - bound) <= TOUCHING * abs(start - bound)
+    return at_bound(par.name, par.value, lower, upper) if near else ""
+
+
 def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_covar: bool = True) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
@@ -99,9 +117,7 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
         said.append(f"The Jacobian is {solution.jacobian[row, column]} in row {row}, the derivative by {names[column]}.")
     if n <= p and scale_covar:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
-    for j in solution.held:
-        which, bound = ("min", problem.lower[j]) if solution.x[j] <= problem.lower[j] else ("max", problem.upper[j])
-        said.append(f"{names[j]} is at its bound ({which} = {bound:g}), where it has no standard error.")
+    said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
     none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
     together = [j for j in solution.dead if j not in none]
     for j in none:

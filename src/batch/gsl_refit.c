@@ -35,6 +35,7 @@ struct referee {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
+    double low[MAX_FREE], high[MAX_FREE];  /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     spread spreads[2], *spread;  /* of the last two fits */
 };
 
@@ -188,6 +189,8 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
 
 /* ---- judgement ---- */
 
+static double inside_bounds(const referee *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
+
 /* Whether chi-square falls along a direction in which J is deficient. */
 static int falls_beyond(referee *r, const double *x, const double *direction) {
     const int p = r->program->nfree;
@@ -196,7 +199,7 @@ static int falls_beyond(referee *r, const double *x, const double *direction) {
     for (int side = -1; side <= 1; side += 2)
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
-            for (int k = 0; k < p && r->outside; k++) at[k] = fmin(r->outside->high[k], fmax(r->outside->low[k], at[k]));
+            for (int k = 0; k < p && r->outside; k++) at[k] = inside_bounds(r, k, at[k]);
             if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
         }
     return 0;
@@ -236,31 +239,38 @@ int gslfit_referee_begin(referee *r, const referee_case *which) {
     r->now = *which;
     r->curve.n = which->n;
     r->curve.inputs = which->inputs;
-    r->data = (polish_data){r->curve.x, r->curve.y, r->curve.weights, which->inputs, o ? o->low : NULL, o ? o->high : NULL, which->n};
+    for (int k = 0; o && k < r->program->nfree; k++) r->low[k] = o->low[k], r->high[k] = o->high[k];
+    r->data = (polish_data){r->curve.x, r->curve.y, r->curve.weights, which->inputs, o ? r->low : NULL, o ? r->high : NULL, which->n};
     r->first.residual = r->last.residual = NULL;
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
-/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it, or has no value or no
- * derivatives. */
+/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no value
+ * or no derivatives there, the bound is taken to lie where the fit got to. */
 static void touch_bounds(referee *r, double *x, outcome *end) {
     const outside *o = r->outside;
-    const int p = r->program->nfree;
-    double at[MAX_FREE];
-    int near = 0;
-    if (!o) return;
-    memcpy(at, x, p * sizeof *at);
-    for (int k = 0; k < p; k++) {
-        if (isfinite(o->low[k]) && x[k] - o->low[k] <= TOUCHING * (r->now.start[k] - o->low[k])) at[k] = o->low[k];
-        else if (isfinite(o->high[k]) && o->high[k] - x[k] <= TOUCHING * (o->high[k] - r->now.start[k])) at[k] = o->high[k];
-        near |= at[k] != x[k];
-    }
-    if (!near) return;
-    end->nfev += 2;
+    double length = -1;
     polished on;
     on.residual = NULL;
-    const double length = gslfit_polish_length(r->polisher, &r->data, x);
-    if (gslfit_polish_look(r->polisher, &r->data, at, NULL, &on) && on.length <= length * (1 + 1e-9)) memcpy(x, at, p * sizeof *at);
+    for (int k = 0; o && k < r->program->nfree; k++) {
+        const double low = o->low[k], high = o->high[k], value = x[k], start = r->now.start[k];
+        const int side = isfinite(low) && value - low <= TOUCHING * (start - low) ? -1 : isfinite(high) && high - value <= TOUCHING * (high - start);
+        r->low[k] = low, r->high[k] = high;
+        x[k] = side < 0 ? low : side > 0 ? high : value;
+        if (x[k] == value) continue;
+        if (length < 0) {
+            double at[MAX_FREE];
+            memcpy(at, x, r->program->nfree * sizeof *at);
+            at[k] = value;
+            length = gslfit_polish_length(r->polisher, &r->data, at);
+            end->nfev++;
+        }
+        end->nfev++;
+        const int known = gslfit_polish_look(r->polisher, &r->data, x, NULL, &on);
+        if (known && on.length <= length * (1 + 1e-9)) continue;
+        x[k] = value;
+        if (!known) *(side < 0 ? r->low + k : r->high + k) = value;
+    }
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. */
@@ -341,10 +351,6 @@ typedef struct {
     double score, x[MAX_FREE];  /* the cosine by which chi-square falls inwards; where to begin */
     int nfev;
 } best_start;
-
-static double inside_bounds(const referee *r, int k, double value) {
-    return fmin(r->outside->high[k], fmax(r->outside->low[k], value));
-}
 
 /* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line says. */
 static void try_start(referee *r, const double *x, const unsigned char *flags, best_start *best) {

@@ -103,6 +103,16 @@ def test_exact_data_with_zeros(name):
             assert out.nfev < 500 * (len(true) + 1), (true, start)
 
 
+@pytest.mark.parametrize("start", [
+    (0.33607910710410654, 2.380978024196376, -0.5853077341563768), (-0.16977759810370993, 2.5231263829549055, 0.06251163484747393),
+    (0.186358911964925, 1.6470071124740786, 0.5304338085321573)])
+def test_zeros_down_to_the_least_numbers(start):
+    """Data of zeros, where the amplitude ends among the subnormal numbers, whose products are zero: it fits exactly, and no parameter is missed."""
+    out, _ = fitted(lambda v: v[0] * np.exp(-X / v[1]) + v[2], start)
+    assert out.chisqr == 0
+    assert out.success, out.message
+
+
 @pytest.mark.parametrize("n", [3, 6, 17])
 @pytest.mark.parametrize("slope", [0.1, 1., 3.])
 def test_exact_lines(n, slope):
