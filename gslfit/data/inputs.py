@@ -237,8 +237,10 @@ def _as_points(name: str, array: np.ndarray, where: Layout, elementwise: bool) -
 
 
 def _of_points(name: str, mask: np.ndarray, where: Layout) -> np.ndarray:
-    """The mask of an array with a column for each point, or that of points."""
+    """The mask of an array that has a column, or a row, for each point, as that of points."""
     count = len(where.whole)
+    if mask.shape[-count:] != where.whole and mask.shape[:count] == where.whole:
+        return np.asarray(mask.reshape(where.n, -1).any(axis=1))
     if mask.shape[-count:] != where.whole:
         raise InputError(f"{name} is masked and has the shape {mask.shape}, and {where.name} {where.whole}: mask= says which points of "
                          f"{where.name} are left out")

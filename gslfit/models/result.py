@@ -75,13 +75,18 @@ class ModelResult:
 
     # -- what is fitted
 
-    def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
+    def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True) -> Objective:
         """Read the data and all that comes beside them, and keep them in the shape of the data; return what the fit minimises."""
+        self._mask_given = mask
+        return self._prepare(mask, yerr, coerce)
+
+    def _prepare(self, mask: Any, yerr: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
+        """The same, of data that may have been read before: `labels` are theirs, and `mask` may be more than the caller's."""
         found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
                              coerce=coerce, labels=labels)
         self.data, self.weights, variables = kept(found, self.weights)
         self.userkws.update(variables)
-        self._mask_given, self._mask = mask, found.mask
+        self._mask = found.mask
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
 
@@ -90,7 +95,7 @@ class ModelResult:
         """What the fit minimises: the points that take part, their weights, and the sign of the residual."""
         found = self._prepared
         if found is None or found[1] is not self.data or found[2] is not self.weights or found[3] != self.nan_policy:
-            return self.prepare(mask=self._mask, labels=None if found is None else found[0].given.labels)
+            return self._prepare(self._mask, labels=None if found is None else found[0].given.labels)
         return found[0]
 
     def arguments(self) -> dict[str, Any]:
@@ -129,7 +134,7 @@ class ModelResult:
         if self.data is None:
             raise InputError("there are no data to fit: fit(data=...)")
         if data is not None or weights is not None or values:
-            self.prepare(mask=mask, labels=labels)
+            self._prepare(mask, labels=labels)
         self._memory, self.ci_out = {}, None
         self._found = self._run()
         self.model.post_fit(self)
@@ -237,9 +242,14 @@ class ModelResult:
 
     def _curve(self, params: Parameters) -> Any:
         """The model at the data's points."""
-        if self._prepared is None:
+        if self._all_plain:
             return self.eval(params)
         return self.objective.spread(self._values(params))
+
+    @property
+    def _all_plain(self) -> bool:
+        """Whether the fit took all points of a flat array, and nothing is known of labels."""
+        return self._prepared is None and getattr(self._found, "keep", None) is None
 
     def _values(self, params: Parameters) -> np.ndarray:
         """The model at the points that take part."""
@@ -281,7 +291,7 @@ class ModelResult:
             `dely_comps`. The factor t is Student's for the fit's degrees of freedom.
         """
         self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
-        if self._prepared is not None and values.keys().isdisjoint(self.model.independent_vars):
+        if not self._all_plain and values.keys().isdisjoint(self.model.independent_vars):
             blanked = self.objective.blanked
             self.dely, self.dely_predicted = blanked(self.dely), blanked(self.dely_predicted)
             self.dely_comps = {name: blanked(band) for name, band in self.dely_comps.items()}

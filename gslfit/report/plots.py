@@ -26,6 +26,12 @@ def _points(result: Any) -> tuple[str, np.ndarray]:
     return names[0], np.asarray(result.userkws[names[0]])
 
 
+def _data(result: Any) -> np.ndarray:
+    """The data, NaN where a point took no part: nothing is drawn there."""
+    data, keep = np.asarray(result.data), getattr(result, "keep", None)
+    return data if keep is None or keep.shape != data.shape else np.where(keep, data, np.nan)
+
+
 def _spread(result: Any, yerr: Any) -> Any:
     """Error bars: those given, or 1/weights."""
     if yerr is not None or result.weights is None:
@@ -68,10 +74,10 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     part = _part(parse_complex)
     name, x = _points(result)
     ax = plt.axes(**(ax_kws or {})) if ax is None else ax
-    fine = np.linspace(x.min(), x.max(), numpoints) if numpoints is not None and numpoints > x.size else x
+    fine = np.linspace(np.nanmin(x), np.nanmax(x), numpoints) if numpoints is not None and numpoints > x.size else x
     if show_init:
         ax.plot(fine, part(result.eval(result.init_params, **{name: fine})), initfmt, label="initial fit", **(init_kws or {}))
-    _draw(ax, x, part(result.data), _spread(result, yerr), datafmt, "data", data_kws)
+    _draw(ax, x, part(_data(result)), _spread(result, yerr), datafmt, "data", data_kws)
     ax.plot(fine, part(result.eval(**{name: fine})), fitfmt, label="best fit", **(fit_kws or {}))
     if title or not ax.get_title():
         ax.set_title(title or result.model.name)
@@ -90,7 +96,7 @@ def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = 
     _, x = _points(result)
     ax = plt.axes(**(ax_kws or {})) if ax is None else ax
     ax.axhline(0, color="k", **(fit_kws or {}))
-    _draw(ax, x, part(np.asarray(result.data)) - part(result.best_fit), _spread(result, yerr), datafmt, "residuals", data_kws)
+    _draw(ax, x, part(_data(result)) - part(np.asarray(result.best_fit)), _spread(result, yerr), datafmt, "residuals", data_kws)
     if title or not ax.get_title():
         ax.set_title(title or result.model.name)
     ax.set_ylabel("residuals")

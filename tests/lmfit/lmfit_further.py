@@ -153,6 +153,40 @@ def nan_carried_along(M):
     return fit_with(M, "propagate", HOLES).chisqr
 
 
+@behaviour(atol=1e-6, rtol=1e-4)
+def points_of_weight_0(M):
+    result = fit_with(M, "raise", weights=np.where(np.arange(x.size) % 25 == 7, 0.0, 3.0))
+    return numbers(result), result.redchi, [par.stderr for par in result.params.values()], result.residual.shape
+
+
+@behaviour(differs="masked points")
+def masked_points(M):
+    return numbers(fit_with(M, "raise", np.ma.masked_greater(PEAK, 2)))
+
+
+@behaviour(differs="dates and spans of time")
+def spans_of_time(M):
+    result = fit_with(M, "raise", points=np.arange(x.size).astype("timedelta64[D]"))
+    return bool(result.ndata)
+
+
+class Metres(np.ndarray):
+    """Numbers with a unit, as astropy has them."""
+
+    unit = "m"
+    value = property(lambda self: self.view(np.ndarray))
+
+
+@behaviour(differs="units")
+def numbers_with_a_unit(M):
+    return fit_with(M, "raise", PEAK.view(Metres)).ndata
+
+
+@behaviour(differs="functions that return columns")
+def a_function_that_returns_a_column(M):
+    return M.Model(lambda x, a, b: (a*x + b)[:, None]).fit(PEAK, x=x, a=1, b=1).ndata
+
+
 # -- too few data
 
 
@@ -258,6 +292,11 @@ if importlib.util.find_spec("pandas") is not None:
         import pandas
         result = fit_with(M, "omit", pandas.Series(HOLES, index=x), pandas.Series(x, index=x))
         return numbers(result), type(result.best_fit).__name__, result.best_fit.shape
+
+    @behaviour()
+    def labels_that_differ(M):
+        import pandas
+        return fit_with(M, "omit", pandas.Series(PEAK), pandas.Series(x, index=np.arange(x.size) + 5)).ndata
 
 if importlib.util.find_spec("xarray") is not None:
     @behaviour(atol=1e-6)
