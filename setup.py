@@ -113,12 +113,13 @@ CORE = sorted(glob("src/**/*.c", recursive=True))
 CORE_FOLDER = "lib"     # of the package, and no package itself: beside modules the library would be taken for one
 
 EXTENSIONS = [
+    extension("_status", "common/_status.pyx"),
     extension("solvers._function", "solver/_function.pyx"),
     extension("solvers._multifit", "solver/_multifit.pyx", core=True),
     extension("solvers._nlinear", "solver/_nlinear.pyx", core=True),
     extension("solvers._siman", "solver/_siman.pyx"),
     extension("parameters._values", "parameters/_values.pyx"),
-    extension("minimizer._descent", "descent/_descent.pyx", "common/judgement.c"),
+    extension("minimizer._descent", "descent/_descent.pyx", core=True),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
     extension("formula._program", "program/_program.pyx", core=True),
     extension("curves._batch", "batch/_batch.pyx", core=True),
@@ -126,7 +127,7 @@ EXTENSIONS = [
 ]
 
 # what someone else's Cython needs to cimport, and C to include
-INSTALLED = ["gsl.pxd", "loop.pxd", "solver/fdfsolver.h", "solver/guard.h", "solver/loop.h"]
+INSTALLED = ["gsl.pxd", "loop.pxd", "solver/fdfsolver.h", "solver/guard.h", "solver/loop.h", "common/status.h"]
 
 
 def read(path):

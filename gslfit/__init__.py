@@ -22,7 +22,7 @@ _HOME: dict[str, str] = {
     "report_fit": "report.text",
     "printfuncs": "printfuncs",
     "BatchResult": "curves.batch_result",
-    "FitStatus": "curves.batch_result",
+    "FitStatus": "errors",
     "Formula": "formula.formula",
     "curve_fit": "curves.curve_fit",
     "fit": "curves.fit",
@@ -56,11 +56,11 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.confidence.interval import conf_interval as conf_interval
     from gslfit.confidence.region import conf_interval2d as conf_interval2d
     from gslfit.curves.batch_result import BatchResult as BatchResult
-    from gslfit.curves.batch_result import FitStatus as FitStatus
     from gslfit.curves.curve_fit import curve_fit as curve_fit
     from gslfit.curves.fit import fit as fit
     from gslfit.curves.fit_batch import fit_batch as fit_batch
     from gslfit.errors import FitError as FitError
+    from gslfit.errors import FitStatus as FitStatus
     from gslfit.errors import FitWarning as FitWarning
     from gslfit.formula.formula import Formula as Formula
     from gslfit.minimizer.minimizer import Minimizer as Minimizer

@@ -1,10 +1,13 @@
-"""What can go wrong, by name: the exceptions of gslfit, and one table of GSL's status codes.
+"""What can go wrong, by name: the exceptions of gslfit, how a fit ended, and one table of GSL's status codes.
 
-Above, a `FitError` says what is wrong with what the caller handed in, naming the culprit and the remedy. Below, a status code of
-GSL becomes the class that `STATUSES` has for it. A code that says how an iteration ended (`SUCCESS`, `CONTINUE`, the three
-"cannot reach the specified tolerance") is no failure in itself; whoever runs the iteration judges it.
+Above, a `FitError` says what is wrong with what the caller handed in, naming the culprit and the remedy. Below, a status code of GSL
+becomes the class that `STATUSES` has for it. A code that says how an iteration ended (`SUCCESS`, `CONTINUE`, the three "cannot reach the
+specified tolerance") is no failure in itself; whoever runs the iteration judges it: how a fit ended is a `FitStatus`, made from the table
+that C has too, `src/common/status.h`.
 """
 from typing import NamedTuple
+
+from gslfit._status import FitStatus
 
 
 class FitWarning(UserWarning):
@@ -149,9 +152,31 @@ def _status(line: str) -> Status:
 STATUSES: dict[int, Status] = {status.code: status for status in map(_status, _TABLE.strip().splitlines())}
 """GSL code -> its name, class and prose."""
 
-__all__ = ["STATUSES", "ExpressionError", "FitError", "FitWarning", "GSLError", "InputError", "InputTypeError", "NonFiniteError",
-           "ParameterError", "ParameterNameError", "Status", "check", "error", "prose",
+__all__ = ["STATUSES", "ExpressionError", "FitError", "FitStatus", "FitWarning", "GSLError", "InputError", "InputTypeError",
+           "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error", "prose",
            *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
+
+
+def ending(ier: int, words: str, success: bool) -> FitStatus:
+    """Return the status of a fit that is known by MINPACK's `ier` and its words alone, as in files of gslfit 0.1.
+
+    Parameters
+    ----------
+    ier : int
+        MINPACK's number.
+    words : str
+        The prose of the status, as far as it is known.
+    success : bool
+        Whether the fit ended at a minimum.
+
+    Returns
+    -------
+    FitStatus
+        The one with these words, else the first with that `ier`, else the plainest.
+    """
+    alike = [status for status in FitStatus if status.ier == ier and status.success == success]
+    plain = FitStatus.CONVERGED if success else FitStatus.NO_PROGRESS
+    return next((status for status in alike if status.prose == words.rstrip(".")), alike[0] if alike else plain)
 
 
 def prose(code: int) -> str:

@@ -3,15 +3,6 @@ from libc.stdint cimport int8_t, int32_t
 
 from program cimport program
 
-cdef extern from "common/status.h" nogil:
-    enum:
-        FIT_STATUS_COUNT
-    ctypedef struct fit_status_fact:
-        const char *name
-        int number, success, ier
-        const char *prose
-    fit_status_fact *gslfit_fit_status_facts
-
 cdef extern from "batch/batch.h" nogil:
     enum:
         MAX_AXES

@@ -1,4 +1,4 @@
-# src/solver/fdfsolver.h, guard.h and loop.h as Cython sees them.
+# src/solver/fdfsolver.h, guard.h and loop.h, and src/common/status.h, as Cython sees them.
 from gsl cimport (
     CBLAS_TRANSPOSE_t, gsl_matrix, gsl_multifit_fdfsolver, gsl_multifit_fdfsolver_type, gsl_multifit_nlinear_solver,
     gsl_multilarge_nlinear_solver, gsl_vector,
@@ -51,6 +51,14 @@ cdef extern from "solver/guard.h" nogil:
     const gsl_multifit_nlinear_solver *multifit_mcholesky "GSLFIT_MCHOLESKY(multifit)"
     const gsl_multilarge_nlinear_solver *multilarge_mcholesky "GSLFIT_MCHOLESKY(multilarge)"
 
+cdef extern from "common/status.h" nogil:
+    ctypedef enum fit_status:
+        FIT_FAILED
+        FIT_MAX_ITER
+        FIT_MAX_NFEV
+        FIT_NONFINITE
+    bint gslfit_well_ended(fit_status status)
+
 cdef extern from "solver/loop.h" nogil:
     ctypedef struct gslfit_engine:
         void *solver
@@ -73,7 +81,7 @@ cdef extern from "solver/loop.h" nogil:
         int started
         int (*watch)(void *who) noexcept nogil
         void *who
-        int ending
+        fit_status ending
         int code
         size_t niter
         size_t rank

@@ -8,7 +8,6 @@ from typing_extensions import disjoint_base
 from gslfit.formula._program import Program
 
 METHODS: dict[str, int]
-STATUSES: tuple[tuple[str, int, bool, int, str], ...]
 F8: np.dtype
 I4: np.dtype
 I1: np.dtype

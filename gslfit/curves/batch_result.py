@@ -4,18 +4,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from enum import IntEnum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from gslfit.curves._batch import STATUSES
 from gslfit.data.inputs import Factors
 from gslfit.data.labels import Labels, given_back
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
-from gslfit.errors import InputError
+from gslfit.errors import FitStatus, InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import bound_of
@@ -25,48 +23,7 @@ from gslfit.parameters.collection import Parameters
 QUANTILES = (.05, .5, .95)
 
 
-class FitStatus(IntEnum):
-    """How one fit of a batch ended; `prose` says it in words."""
-
-    NOT_RUN = 0
-    CONVERGED = 1
-    CONVERGED_BY_GSL = 2
-    MAX_NFEV = 3
-    NO_PROGRESS = 4
-    SINGULAR = 5
-    AT_BOUND = 6
-    BAD_DATA = 7
-    TOO_FEW_POINTS = 8
-    RANK_DEFICIENT = 9
-
-    @property
-    def prose(self) -> str:
-        """What the status means."""
-        return FACTS[self].prose
-
-    @property
-    def success(self) -> bool:
-        """Whether it is a minimum."""
-        return FACTS[self].success
-
-    @property
-    def ier(self) -> int:
-        """MINPACK's number for it; 0 where nothing was fitted."""
-        return FACTS[self].ier
-
-
-class Fact(NamedTuple):
-    """What the engine's table (`src/status.h`) says of a status."""
-
-    name: str
-    number: int
-    success: bool
-    ier: int
-    prose: str
-
-
-FACTS = {FitStatus(fact.number): fact for fact in map(Fact._make, STATUSES)}
-SUCCESSES = tuple(status for status, fact in FACTS.items() if fact.success)
+SUCCESSES = tuple(status for status in FitStatus if status.success)
 
 
 class Columns(Mapping):
@@ -366,7 +323,7 @@ def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
         residual = weighted_residual(batch._curve(place), np.asarray(batch.data.y[place], float), None if own is None else own.weights())
         residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
     return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
-                     message=" ".join(["converged.", *held]) if held else f"{status.prose}.", ier=status.ier, lmdif_message=status.prose, nfev=int(batch.nfev[place]),
+                     message=" ".join(["converged.", *held]) if held else f"{status.prose}.", status=status, nfev=int(batch.nfev[place]),
                      var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])
 
 

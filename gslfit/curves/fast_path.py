@@ -13,17 +13,15 @@ import numpy as np
 
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
-from gslfit.curves.batch_result import SUCCESSES
 from gslfit.curves.fit import CONVERGED, _result, bounds_of
 from gslfit.curves.fit_batch import Job
-from gslfit.errors import ExpressionError, InputError
+from gslfit.errors import ExpressionError, FitStatus, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.residual import DATA_MINUS_MODEL, in_sign
 from gslfit.parameters.collection import Parameters
 
-GOOD = frozenset(int(status) for status in SUCCESSES)
 MOST = 20_000          # numbers of a Jacobian; larger fits have other needs
 
 
@@ -56,12 +54,12 @@ class Plan:
 class Quick:
     """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
 
-    __slots__ = ("inputs", "nfev", "plan", "residual", "scale_covar", "spread", "start", "v", "values")
+    __slots__ = ("inputs", "nfev", "plan", "residual", "scale_covar", "spread", "start", "status", "v", "values")
 
     def __init__(self, plan: Plan, values: Mapping[str, float], start: list[float], v: np.ndarray, residual: np.ndarray,
-                 spread: tuple[np.ndarray, np.ndarray], nfev: int, scale_covar: bool):
+                 spread: tuple[np.ndarray, np.ndarray], nfev: int, scale_covar: bool, status: FitStatus):
         self.plan, self.values, self.start, self.v = plan, values, start, v
-        self.residual, self.spread, self.nfev, self.scale_covar = residual, spread, nfev, scale_covar
+        self.residual, self.spread, self.nfev, self.scale_covar, self.status = residual, spread, nfev, scale_covar, status
 
     def result(self, owner: Any) -> FitResult:
         """The FitResult; `owner` is the ModelResult."""
@@ -69,7 +67,7 @@ class Quick:
         start = {name: np.asarray(value) for name, value in self.values.items()}
         job = Job(plan.formula, plan.params, plan.folded, "", plan.names, start)
         found = _result(job, plan.folded, self.v, self.residual, *self.spread, self.start,
-                        self.nfev, True, CONVERGED, self.scale_covar)
+                        self.nfev, self.status, CONVERGED, self.scale_covar)
         found.residual = in_sign(found.residual, DATA_MINUS_MODEL)
         found.method = owner.method
         return found
@@ -107,13 +105,14 @@ def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np
     numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     run(plan.program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), max_nfev=plan.max_nfev, gradient=numbers[1], **bounds_of(folded, v))
-    if status.item() not in GOOD:
+    ended = FitStatus(status.item())
+    if not ended.success:
         return None
     residual = np.empty(n)
     good, deviations, correlations, _, more = polish(plan.program, v, x, y, weights, inputs, residual)
     if not good or not folded.holds(v):
         return None
-    return Quick(plan, values, start, v, residual, (deviations, correlations), counts.item(0) + more, scale_covar)
+    return Quick(plan, values, start, v, residual, (deviations, correlations), counts.item(0) + more, scale_covar, ended)
 
 
 def plan_of(formula: Formula, params: Parameters) -> Plan | None:

@@ -15,9 +15,8 @@ import numpy as np
 
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
-from gslfit.curves.batch_result import SUCCESSES, FitStatus
 from gslfit.curves.fit_batch import DEFAULTS, Job, count_threads, default_nfev, job_of, outside_of, prepare, template
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import FitStatus, FitWarning, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded
 from gslfit.formula.program_residual import native_residual
@@ -28,7 +27,6 @@ from gslfit.objective.objective import Objective
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
-GOOD = frozenset(int(status) for status in SUCCESSES)
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
 CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
 
@@ -134,21 +132,21 @@ def _by_lanes(job: Job, folded: Folded, curve: Objective, options: dict[str, Any
     run(program, curve.y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), gradient=numbers[1], **how)
-    evaluations, good = counts.item(0), status.item() in GOOD
+    evaluations, ended = counts.item(0), FitStatus(status.item())
+    good = ended.success
     if method != "auto":
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
-        message = FitStatus(int(status[0])).prose
-        return _result(job, folded, v, found, *spread_of(how), start, evaluations, good, message, scale_covar)
+        return _result(job, folded, v, found, *spread_of(how), start, evaluations, ended, ended.prose, scale_covar)
     if good and n * p > LONG:
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
-        return _result(job, folded, v, found, *spread_of(how), start, evaluations, True, "lanes: converged.", scale_covar)
+        return _result(job, folded, v, found, *spread_of(how), start, evaluations, ended, "lanes: converged.", scale_covar)
     if good and n > p:
         found = np.empty_like(curve.y)
         good, deviations, correlations, _, more = polish(program, v, x, curve.y, curve.weights, inputs, found)
         evaluations += more
     if not good or n <= p or not folded.holds(v):
         return _by_minimize(job, curve, options, scale_covar)
-    return _result(job, folded, v, found, deviations, correlations, start, evaluations, True, CONVERGED, scale_covar)
+    return _result(job, folded, v, found, deviations, correlations, start, evaluations, ended, CONVERGED, scale_covar)
 
 
 def checked(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
@@ -176,7 +174,7 @@ def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, deviations: np.ndarray, correlations: np.ndarray,
-            start: list[float], evaluations: int, good: bool, message: str, scale_covar: bool) -> FitResult:
+            start: list[float], evaluations: int, status: FitStatus, message: str, scale_covar: bool) -> FitResult:
     """The result of a fit by the engine, from roots of the diagonal of (J^T J)^-1 and its correlations."""
     names, p = folded.names, len(folded.names)
     scale, n = 1.0, len(residual)
@@ -186,8 +184,8 @@ def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, 
     spread = deviations * scale
     covariance, errors = correlations * spread * spread[:, None], spread.tolist()
     params = _with_values(job, folded, values.tolist(), errors, correlations, start)
-    return FitResult(params=params, method="fit", success=bool(good), errorbars=all(map(isfinite, errors)), message=message,
-                     ier=1 if good else 5, lmdif_message=message, nfev=evaluations, var_names=list(names), residual=residual,
+    return FitResult(params=params, method="fit", success=status.success, errorbars=all(map(isfinite, errors)), message=message,
+                     status=status, nfev=evaluations, var_names=list(names), residual=residual,
                      covar=covariance, init_vals=start)
 
 

@@ -19,12 +19,12 @@ import numpy as np
 
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, Outside, run
-from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data, FitStatus
+from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import check_factors
-from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE

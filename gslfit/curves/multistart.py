@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import FitStatus
+from gslfit.errors import FitStatus
 
 WITHOUT = (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS)     # endings without a result
 TRIAL: dict[str, Any] = {"method": "lanes", "max_nfev": 400, "covar": False, "progress": False}

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.curves.batch_result import BatchResult, Columns, Data, FitStatus
+from gslfit.curves.batch_result import BatchResult, Columns, Data
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import check_factors, finite_points
-from gslfit.errors import NonFiniteError
+from gslfit.errors import FitStatus, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.uncertainty import bound_of
@@ -135,4 +135,6 @@ def _status(minimizer: Any) -> FitStatus:
         return FitStatus.AT_BOUND if any(bound_of(par) for par in minimizer.params.values()) else FitStatus.RANK_DEFICIENT
     if minimizer.success:
         return FitStatus.CONVERGED_BY_GSL
-    return FitStatus.MAX_NFEV if minimizer.ier == 5 else FitStatus.SINGULAR if not minimizer.errorbars else FitStatus.NO_PROGRESS
+    if minimizer.status == FitStatus.MAX_NFEV:
+        return FitStatus.MAX_NFEV
+    return FitStatus.SINGULAR if not minimizer.errorbars else FitStatus.NO_PROGRESS

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import FitStatus
 from gslfit.minimizer._descent import length, room
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls
@@ -40,7 +41,7 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
     problem = setup.problem
     descent = Descent(problem, "lbfgsb")
     best = [problem.x0, problem.r0]
-    reason, converged = "no progress", False
+    reason, converged = FitStatus.NO_PROGRESS, False
     try:
         descent.go_to(*best)
         for _ in range(RUNS):
@@ -49,16 +50,16 @@ def lbfgsb(setup: Any, **options: Any) -> Solution:
             descent.go_to(*best)
             promised = descent.J @ descent.decompose().step(descent.r)
             if status == LIMIT:
-                reason = "maxfev"
+                reason = FitStatus.MAX_NFEV
                 break
             converged = length(promised) <= max(SETTLED * length(descent.r), descent.rounding())
             if converged:
-                reason = "chisqr"
+                reason = FitStatus.CHISQUARE
             if converged or not length(best[1]) < before:
                 break
     except (OutOfCalls, Aborted) as stop:
-        return descent.stop("aborted" if isinstance(stop, Aborted) else "maxfev")
-    if reason == "maxfev":
+        return descent.stop(FitStatus.STOPPED if isinstance(stop, Aborted) else FitStatus.MAX_NFEV)
+    if reason == FitStatus.MAX_NFEV:
         return descent.stop(reason)
     return descent.finish(converged, reason)
 
@@ -120,6 +121,6 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
         siman(cost, problem.x0, reach, problem.lower, problem.upper, seed=seed, max_nfev=max(1, int(WALK * setup.limit)), **schedule)
     except (OutOfCalls, Aborted) as stop:
         descent = Descent(problem._replace(x0=best[1], r0=best[2]), "anneal")
-        return [descent.stop("aborted" if isinstance(stop, Aborted) else "maxfev")]
+        return [descent.stop(FitStatus.STOPPED if isinstance(stop, Aborted) else FitStatus.MAX_NFEV)]
     solution, tried = minimise(setup.start_from(best[1], best[2]))
     return [solution, *(other for other in tried if other is not solution)]

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.errors import GSLError, NonFiniteError
+from gslfit.errors import FitStatus, GSLError, NonFiniteError
 from gslfit.minimizer._descent import Polish, ScaledQR, length
 from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.solvers._multifit import METHODS, FdfSolver
-from gslfit.solvers.termination import Ending
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
@@ -31,8 +30,6 @@ FLAT = 1e-7             # a parameter whose own size changes the residual by les
 STATIONARY = 1e-6       # a scale-free gradient below this is that of a minimum found by a solver's own test
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
-REASONS = {Ending.GRADIENT: "gradient", Ending.STEP: "step", Ending.CHISQUARE: "chisqr", Ending.EXACT: "zero",
-           Ending.PRECISION: "precision", Ending.MAX_ITER: "limit"}
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
 MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
 
@@ -40,7 +37,7 @@ SHARE = 0.5             # of the evaluations left that one way down may use
 RESERVE = 0.1           # of the evaluations allowed, kept for going on from the best point
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
-SETTLED = ("step", "zero")  # endings of a descent that needs no further look
+SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSER = 4              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
@@ -106,8 +103,8 @@ class Solution(NamedTuple):
     lost : tuple of int
         Those of them that it did determine at the start: the fit ran onto a flat.
     converged : bool
-    reason : str
-        A key of `gslfit.minimizer.uncertainty.ENDINGS`.
+    reason : FitStatus
+        Why it stopped.
     method : str
     factors : ndarray, shape (p, rank)
     norms : ndarray, shape (p,)
@@ -128,7 +125,7 @@ class Solution(NamedTuple):
     dead: tuple[int, ...]
     lost: tuple[int, ...]
     converged: bool
-    reason: str
+    reason: FitStatus
     method: str
     factors: np.ndarray
     norms: np.ndarray
@@ -140,6 +137,17 @@ class Solution(NamedTuple):
     def norm(self) -> float:
         """The length of the residual."""
         return length(self.residual)
+
+    @property
+    def status(self) -> FitStatus:
+        """How the fit ended, as every entry says it: what the point is comes before why the descent stopped there."""
+        if not self.converged:
+            return self.reason if not self.reason.success else FitStatus.NO_EFFECT if self.verdict == "no effect" else FitStatus.NO_PROGRESS
+        if self.held and (self.verdict != "exact" or not self.dead):
+            return FitStatus.AT_BOUND
+        if self.dead:
+            return FitStatus.RANK_DEFICIENT
+        return FitStatus.POLISHED if self.polished and self.reason != FitStatus.EXACT else self.reason
 
     @property
     def doubtful(self) -> bool:
@@ -165,7 +173,7 @@ class Descent(Polish):
         super().__init__(problem)
         self.method, self.direct, self.chief = method, direct, chief
         self._solver: Any = None
-        self._failed: tuple[np.ndarray, str] = problem.x0, ""     # where the last solver failed, and why
+        self._failed = problem.x0, FitStatus.NOT_RUN       # where the last solver failed, and why
         self.accelerated = False        # it crept, and goes on with geodesic acceleration
         self.start_size: float | None = None        # the size at the caller's start, where this one begins elsewhere
         self.vanishing = False          # the residual goes to zero, for ever
@@ -177,28 +185,30 @@ class Descent(Polish):
         try:
             return self.finish(*self._run())
         except OutOfCalls:
-            return self.stop("maxfev")
+            return self.stop(FitStatus.MAX_NFEV)
         except Aborted:
-            return self.stop("aborted")
+            return self.stop(FitStatus.STOPPED)
 
-    def _run(self) -> tuple[bool, str]:
+    def _run(self) -> tuple[bool, FitStatus]:
         """Go down until the point reached is settled, or nothing helps; return whether it is, and why the last solver stopped."""
         start = self.begin()
         for _ in range(1 + ESCAPES):
             reason = self._descend(start)
-            if reason == "no effect" or not self.finite:
+            if reason == FitStatus.NO_EFFECT or not self.finite:
                 return False, reason
-            settled, found = reason in SETTLED, reason
+            settled, saddle = reason in SETTLED, reason == FitStatus.SADDLE
             if not settled and self.rounding() < self.norm() <= self.rounding_of(self.first_size):
                 return self._look_closer(reason)
-            if not settled and found != "saddle":
+            if not settled and not saddle:
                 found = newton(self)
-                settled = found == "minimum"
+                settled, saddle = found == "minimum", found == "saddle"
             if settled:
                 found = self._look_around()
                 if found != "down":
-                    return found != "flat", "flat" if found == "flat" else "step" if reason not in SETTLED else reason
-            elif found != "saddle":
+                    if found == "flat":
+                        return False, FitStatus.FLAT
+                    return True, reason if reason in SETTLED else FitStatus.STEP
+            elif not saddle:
                 return False, reason
             self._solver, start = None, self.problem.free.internal(self.x)
         return False, reason
@@ -213,7 +223,7 @@ class Descent(Polish):
                 or bool((far & (self.problem.x0 != 0))[self.qr.undetermined()].any()))
         return look_around(self, full)
 
-    def _look_closer(self, reason: str) -> tuple[bool, str]:
+    def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to rounding of what it was at the start, with the eyes of a fit begun here.
 
         Data of 1e-30 fitted from 1 are found so, and starts from where a model explodes.  What shrinks so time after time is on its way to
@@ -227,27 +237,27 @@ class Descent(Polish):
             if settled or not closer.rounding() < closer.norm() <= closer.rounding_of(closer.first_size):
                 return settled, why if settled else reason
         self.vanishing = self.chief is None
-        return self.vanishing, "zero" if self.vanishing else reason
+        return self.vanishing, FitStatus.EXACT if self.vanishing else reason
 
-    def _descend(self, start: np.ndarray) -> str:
+    def _descend(self, start: np.ndarray) -> FitStatus:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
         problem = self.problem
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
-            return "zero"
+            return FitStatus.EXACT
         if self.silent() and self.norm() < np.inf:
-            return "no effect"
+            return FitStatus.NO_EFFECT
         if not self._start(start):
             return self._failed[1]
-        reason = "limit"
+        reason = FitStatus.MAX_ITER
         if not self.direct:
             for _ in range(FIRST_STEPS):
                 reason = self._step()
-                if reason != "limit" or self.near():
+                if reason != FitStatus.MAX_ITER or self.near():
                     break
             if self._settle():
                 return self._how()
-            if reason == "limit":
+            if reason == FitStatus.MAX_ITER:
                 self._march(LOOSE, LOOSE, LOOSE)
                 if self._settle():
                     return self._how()
@@ -255,11 +265,11 @@ class Descent(Polish):
             reason = self._march(problem.xtol * further, problem.ftol * further, problem.gtol * further)
             if self._settle():
                 return self._how()
-            if reason == "faint":
+            if reason == FitStatus.FAINT:
                 return reason
             found = newton(self)
             if found:
-                return "step" if found == "minimum" else found
+                return FitStatus.STEP if found == "minimum" else FitStatus.SADDLE
         if not self.exact:
             self.centred_from_now = True
             self._solver = None
@@ -268,19 +278,19 @@ class Descent(Polish):
                 return self._how()
         return reason
 
-    def _how(self) -> str:
-        return "zero" if self.norm() <= VANISHED else "step"
+    def _how(self) -> FitStatus:
+        return FitStatus.EXACT if self.norm() <= VANISHED else FitStatus.STEP
 
-    def _step(self) -> str:
+    def _step(self) -> FitStatus:
         """Let the solver make one step; where it made none, say as `_march` does why."""
         try:
             if not self._solver.iterate():
-                return "limit"
+                return FitStatus.MAX_ITER
         except (GSLError, NonFiniteError):
-            return self._fail("no progress")
+            return self._fail(FitStatus.NO_PROGRESS)
         return self._march(LOOSE, LOOSE, LOOSE, 1)
 
-    def _march(self, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> str:
+    def _march(self, xtol: float, ftol: float, gtol: float, max_iter: int = MAX_ITER) -> FitStatus:
         """Let the solver go on until its stopping test holds, or chi-square hardly falls any more; return why it stopped.
 
         A solver that failed is not asked to go on: another one starts from where the descent is, if that is elsewhere.
@@ -296,20 +306,20 @@ class Descent(Polish):
             try:
                 outcome = self._solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=min(pace, max_iter - done))
             except (GSLError, NonFiniteError):
-                return self._fail("no progress")
-            if outcome.ending in (Ending.NONFINITE, Ending.FAILED, Ending.EXACT):
-                return self._fail("zero" if outcome.ending == Ending.EXACT else "no progress")
-            if outcome.ending != Ending.MAX_ITER:
-                return REASONS.get(outcome.ending, "no progress")
+                return self._fail(FitStatus.NO_PROGRESS)
+            if outcome.ending in (FitStatus.NONFINITE, FitStatus.FAILED, FitStatus.EXACT):
+                return self._fail(FitStatus.EXACT if outcome.ending == FitStatus.EXACT else FitStatus.NO_PROGRESS)
+            if outcome.ending != FitStatus.MAX_ITER:
+                return outcome.ending if outcome.success else FitStatus.NO_PROGRESS
             if self.norm() <= self.rounding_of(self.first_size):
-                return "faint"
+                return FitStatus.FAINT
             if done + pace < max_iter and not self.norm() < before * (LAZY if self.accelerated else SLOW):
                 if self.accelerated:
-                    return "slow"
+                    return FitStatus.SLOW
                 self.accelerated = True
                 if not self._start(self.problem.free.internal(self.x)):
                     return self._failed[1]
-        return "limit"
+        return FitStatus.MAX_ITER
 
     def _start(self, v: np.ndarray) -> bool:
         """Set a new solver to start at v; return whether it can."""
@@ -318,10 +328,10 @@ class Descent(Polish):
         except (GSLError, NonFiniteError):
             if self.x is self.problem.x0 and self.chief is None:       # the caller's own start
                 raise
-            self._fail("no progress")
+            self._fail(FitStatus.NO_PROGRESS)
         return self._solver is not None
 
-    def _fail(self, reason: str) -> str:
+    def _fail(self, reason: FitStatus) -> FitStatus:
         """Let go of a solver that can't go on."""
         self._solver, self._failed = None, (self.x, reason)
         return reason
@@ -352,33 +362,35 @@ class Descent(Polish):
 
     # the end
 
-    def finish(self, settled: bool, reason: str) -> Solution:
+    def finish(self, settled: bool, reason: FitStatus) -> Solution:
         """Judge the point reached: whether it is a minimum, what is at a bound, what has no effect, how flat the gradient is."""
         qr = self.decompose()
         undetermined = qr.undetermined()
         flat = self._flat()
-        verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == "no effect", runs_off=reason == "flat")
+        verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
+                                                    runs_off=reason == FitStatus.FLAT)
         dead = tuple(sorted({*undetermined, *flat, *silent}))
         if settled and verdict == "no minimum":          # Newton's steps settled it, or digits beyond what a cosine can tell
             success = True
-        if not settled and reason in ("slow", "flat") and verdict != "exact":
+        if not settled and reason in (FitStatus.SLOW, FitStatus.FLAT) and verdict != "exact":
             success = False
         if success and not settled:
-            reason = "zero" if verdict == "exact" else reason if reason not in ("no progress", "limit") else "precision"
+            vague = reason in (FitStatus.NO_PROGRESS, FitStatus.MAX_ITER)
+            reason = FitStatus.EXACT if verdict == "exact" else FitStatus.PRECISION if vague else reason
         if self.vanishing or self.norm() <= VANISHED:
-            success, reason = True, "zero"
+            success, reason = True, FitStatus.EXACT
         if success and self.norm() <= self.rounding_of(self.first_size):
             verdict = "exact"
         if flat:
             lost = tuple(sorted({*lost, *(flat & self._lost())}))
         if lost and verdict != "exact":
             verdict = "silenced" if self.held else "lost"
-            success, reason = False, verdict
+            success, reason = False, FitStatus.SILENCED if self.held else FitStatus.LOST_EFFECT
         if self.exact and not self.finite:
-            success, reason = False, "nonfinite"
+            success, reason = False, FitStatus.NONFINITE
         return self._solution(success, reason, dead, lost, settled, verdict)
 
-    def stop(self, reason: str) -> Solution:
+    def stop(self, reason: FitStatus) -> Solution:
         """Return the best point seen, where the residual may not be called any more."""
         best = self.problem.fun.best
         if best is not None and length(best[1]) < self.norm():
@@ -386,7 +398,7 @@ class Descent(Polish):
         self.leave_bounds()
         return self._solution(False, reason, tuple(self.decompose().undetermined()), (), False)
 
-    def _solution(self, converged: bool, reason: str, dead: tuple[int, ...], lost: tuple[int, ...], polished: bool,
+    def _solution(self, converged: bool, reason: FitStatus, dead: tuple[int, ...], lost: tuple[int, ...], polished: bool,
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
@@ -456,11 +468,11 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             tried.append(Descent(problem, way, direct=bool(tried)).run())
-            if (not tried[-1].doubtful or tried[-1].reason == "no effect" or calls.stopped is Aborted
+            if (not tried[-1].doubtful or tried[-1].reason == FitStatus.NO_EFFECT or calls.stopped is Aborted
                     or calls.nfev >= allowed - RESERVE * allowed):
                 break
         best = best_of(tried)
-        if best.reason in ("maxfev", "slow") and calls.nfev < allowed and calls.stopped is not Aborted:
+        if best.reason in (FitStatus.MAX_NFEV, FitStatus.SLOW) and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
             descent = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
             descent.start_size = tried[0].size
@@ -468,7 +480,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
         if best.verdict == "silenced" and len(tried) > 1:
-            best = best._replace(converged=True, reason="step", verdict="at bound")
+            best = best._replace(converged=True, reason=FitStatus.STEP, verdict="at bound")
     finally:
         if calls.stopped is not Aborted:
             calls.limit = allowed

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.errors import ExpressionError, FitWarning, InputError, InputTypeError
+from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
@@ -18,7 +18,7 @@ from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.start_interior import stepped_inside
-from gslfit.minimizer.uncertainty import ENDINGS, IER, Outcome, Uncertainty, doubts, message
+from gslfit.minimizer.uncertainty import Outcome, Uncertainty, doubts, message
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
@@ -315,14 +315,14 @@ class Minimizer:
 
     def _interrupt(self, engine: str, setup: Setup) -> None:
         """Leave the best point seen as the result where the user interrupts a fit."""
-        self._conclude(engine, setup, [Descent(setup.problem, engine).stop("interrupted")])
+        self._conclude(engine, setup, [Descent(setup.problem, engine).stop(FitStatus.INTERRUPTED)])
 
     def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
         """Turn the solution kept, the first of those found, into results."""
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
         free.put_external(solution.x)
-        told = options["calc_covar"] and solution.reason != "interrupted"       # by then there is no Jacobian
+        told = options["calc_covar"] and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
         said = doubts(solution, names, setup.problem, options["scale_covar"]) if told else []
         known = None
         if told and (solution.residual.size > len(names) or not options["scale_covar"]):
@@ -335,11 +335,12 @@ class Minimizer:
         success = solution.converged
         self.result = FitResult(
             params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
-            message=message(engine, solution, tried or found, setup.limit, said), ier=3 if solution.polished else IER[solution.reason],
-            lmdif_message=ENDINGS[solution.reason], nfev=setup.residual.nfev, var_names=names,
+            message=message(engine, solution, tried or found, setup.limit, said), status=solution.status,
+            nfev=setup.residual.nfev, var_names=names,
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
             covar=None if known is None else known.covar,
-            init_vals=[start[name] for name in names], aborted=solution.reason in ("aborted", "interrupted"), call_kws=dict(options))
+            init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
+            call_kws=dict(options))
         return success
 
 

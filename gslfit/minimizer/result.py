@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import FitStatus, ending
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.report.html import fit_html
 
@@ -24,10 +25,8 @@ class FitResult:
         Every varying parameter has a standard error.
     message : str
         How the fit ended, and every doubt about it.
-    ier : int
-        MINPACK's code: 1 to 4 converged, 5 too many evaluations, 6 to 8 no further progress, -1 stopped by the caller.
-    lmdif_message : str
-        What `ier` stands for.
+    status : FitStatus
+        The same as a number with a name; `status.prose` says it in words.
     nfev : int
         Evaluations of the residual, those for derivatives included.
     var_names : list of str
@@ -51,8 +50,7 @@ class FitResult:
     success: bool
     errorbars: bool
     message: str
-    ier: int
-    lmdif_message: str
+    status: FitStatus
     nfev: int
     var_names: list[str]
     residual: np.ndarray
@@ -112,9 +110,21 @@ class FitResult:
         return dict(zip(self.var_names, self.init_vals, strict=True))
 
     @property
-    def status(self) -> int:
-        """The same as `ier`."""
-        return self.ier
+    def ier(self) -> int:
+        """MINPACK's code: 1 to 4 converged, 5 too many evaluations, 6 and 7 no further progress, -1 stopped by the caller, 0 not fitted."""
+        return self.status.ier
+
+    @property
+    def lmdif_message(self) -> str:
+        """What `status` stands for."""
+        return self.status.prose
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take up a pickle's state; those of gslfit 0.1 had `ier` and its words in place of the status."""
+        self.__dict__.update(state)
+        if "status" not in state:
+            del self.__dict__["ier"], self.__dict__["lmdif_message"]
+            self.status = ending(state["ier"], state["lmdif_message"], state["success"])
 
     def _likelihood(self) -> float:
         """n log(chisqr/n), from the residual itself, since its squares may be out of range."""

@@ -5,32 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import FitStatus
 from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.least_squares import Problem, Solution
+from gslfit.solvers.termination import within
 
-ENDINGS = {
-    "step": "the parameters no longer change",
-    "chisqr": "chi-square no longer decreases",
-    "gradient": "the gradient is zero",
-    "zero": "the residual is zero",
-    "precision": "double precision allows no further decrease of chi-square",
-    "maxfev": "the limit of evaluations of the residual was reached",
-    "nonfinite": "the Jacobian that was given is not finite there",
-    "lost": "a parameter that had an effect on the residual at the start has none any more",
-    "silenced": "a parameter at its bound leaves others without effect",
-    "interrupted": "it was interrupted; these are the best values so far",
-    "aborted": "the iteration callback stopped it",
-    "no effect": "no parameter has an effect on the residual at the start values; start elsewhere",
-    "flat": "the fit ran off: chi-square stays as it is however far parameters go on",
-    "slow": "chi-square falls too slowly, by less than one per cent in dozens of steps",
-    "saddle": "it is at a saddle, from where chi-square falls to either side",
-    "faint": "the residual has shrunk to the rounding of what it was, and no further step is sure",
-    "no progress": "no step lowers chi-square any more, and the gradient is not zero",
-}
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
-IER = {"chisqr": 1, "step": 2, "zero": 2, "gradient": 4, "precision": 4, "maxfev": 5, "slow": 6, "no progress": 7, "no effect": 7,
-       "flat": 7,
-       "saddle": 7, "faint": 7, "nonfinite": 7, "lost": 7, "silenced": 7, "aborted": -1, "interrupted": -1}
 
 
 class Uncertainty(Errors):
@@ -112,7 +92,7 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape
     said = []
-    if solution.reason == "nonfinite":
+    if solution.reason == FitStatus.NONFINITE:
         row, column = np.argwhere(~np.isfinite(solution.jacobian))[0].tolist()
         said.append(f"The Jacobian is {solution.jacobian[row, column]} in row {row}, the derivative by {names[column]}.")
     if n <= p and scale_covar:
@@ -132,9 +112,7 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
 
 def message(engine: str, solution: Solution, tried: Sequence[Solution], limit: float, said: Sequence[str]) -> str:
     """Return in words how a fit ended."""
-    why = ENDINGS[solution.reason]
-    if solution.reason == "maxfev":
-        why = f"the limit of {limit:.0f} evaluations of the residual (maxfev) was reached; these are the best values so far"
+    why = within(solution.reason if solution.converged else solution.status, limit)
     parts = [f"{engine}: converged, {why}." if solution.converged else f"{engine}: not converged, {why}."]
     if len(tried) > 1:
         others = ", ".join(other.method for other in tried[1:])

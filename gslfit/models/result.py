@@ -56,6 +56,11 @@ class ModelResult:
         What `conf_interval` found last.
     """
 
+    # what a pickle of gslfit 0.1 lacks
+    _prepared: tuple[Objective, Any, Any, str] | None = None
+    _mask: np.ndarray | None = None
+    _mask_given: Any = None
+
     def __init__(self, model: Any, params: Parameters, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
                  scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
@@ -69,9 +74,6 @@ class ModelResult:
         self._begun: Any = params
         self._memory: dict[str, Any] = {}
         self._found: Any = None
-        self._prepared: tuple[Objective, Any, Any, str] | None = None
-        self._mask: np.ndarray | None = None
-        self._mask_given: Any = None
 
     # -- what is fitted
 

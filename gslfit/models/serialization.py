@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.errors import InputError
+from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
 from gslfit.models.arguments import HINTS
 from gslfit.models.model_function import ModelFunction
@@ -21,7 +21,7 @@ FORMAT = "gslfit model 1"
 RESULT = "gslfit result 1"
 MAX_DEPTH = 64         # of composites in composites
 PLAIN = (str, int, float, bool, type(None))
-STATISTICS = ("method", "success", "errorbars", "message", "ier", "lmdif_message", "nfev", "var_names", "init_vals", "aborted")
+STATISTICS = ("method", "success", "errorbars", "message", "nfev", "var_names", "init_vals", "aborted")
 
 
 # -- writing
@@ -66,7 +66,7 @@ def result_text(result: Any, **kws: Any) -> str:
              "variables": {name: _packed(value) for name, value in result.userkws.items()},
              "residual": _packed(np.asarray(outcome.residual)), "covar": None if outcome.covar is None else _packed(outcome.covar),
              "keep": _packed(outcome.keep), "mask": _packed(result._mask),
-             "outcome": {name: getattr(outcome, name) for name in STATISTICS},
+             "outcome": {name: getattr(outcome, name) for name in STATISTICS} | {"status": outcome.status.name},
              "settings": {"method": result.method, "scale_covar": bool(result.scale_covar), "nan_policy": result.nan_policy,
                           "calc_covar": bool(result.calc_covar), "max_nfev": result.max_nfev}}
     return json.dumps(state, default=_plain, **kws)
@@ -238,5 +238,15 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
     masks = map(_unpacked, (state.get("keep"), state.get("mask")))
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
     result._found = FitResult(params=params, residual=_unpacked(state.get("residual")), covar=covar, keep=keep,
-                              **{name: outcome[name] for name in STATISTICS})
+                              status=_status(outcome), **{name: outcome[name] for name in STATISTICS})
     return result
+
+
+def _status(outcome: Mapping[str, Any]) -> FitStatus:
+    """How the fit of a file ended; files of gslfit 0.1 have MINPACK's number and words in its place."""
+    if "status" not in outcome:
+        return ending(outcome.get("ier", 0), str(outcome.get("lmdif_message", "")), bool(outcome["success"]))
+    try:
+        return FitStatus[outcome["status"]]
+    except KeyError:
+        raise InputError(f"the result's status is {outcome['status']!r:.60}; there are {', '.join(FitStatus.__members__)}") from None

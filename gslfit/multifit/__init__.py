@@ -27,18 +27,19 @@ Examples
 >>> solver.position().round(6).tolist()
 [5.0, 0.1, 1.0]
 """
+from gslfit.errors import FitStatus
 from gslfit.multifit.fits import FitResult, fit
 from gslfit.multifit.types import TYPES
 from gslfit.solvers._function import Function_fdf
 from gslfit.solvers._multifit import FdfSolver as _FdfSolver
 from gslfit.solvers._multifit import covar, gradient, test_delta, test_gradient
 from gslfit.solvers._nlinear import LargeSolver, NonlinearSolver
-from gslfit.solvers.termination import Ending, Outcome
+from gslfit.solvers.termination import Outcome
 
-__all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "Function_fdf", "LargeSolver",
-           "NonlinearSolver", "Outcome",
-           "covar", "gradient", "test_delta", "test_gradient"]
+__all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "FitStatus", "Function_fdf",
+           "LargeSolver", "NonlinearSolver", "Outcome", "covar", "gradient", "test_delta", "test_gradient"]
 
+Ending = FitStatus      # how an iteration ended, by the name that it had before
 SUCCESS = 0
 CONTINUE = -2
 LMSDER, LMDER, LMNIEL = "lmsder", "lmder", "lmniel"

@@ -1,37 +1,44 @@
-"""How an iteration ended: one table of endings with their prose, and what a solver's `solve()` returns."""
-from enum import IntEnum
-from typing import NamedTuple
+"""How an iteration ended: what a solver's `solve()` returns, and the sentence that says it."""
+from typing import Any, ClassVar, NamedTuple
+
+from gslfit.errors import FitStatus
 
 
-class Ending(IntEnum):
-    """Why an iteration stopped; positive at a minimum.
+class Ending:
+    """The endings of an iteration by the numbers that pickles of gslfit 0.1 have; each is a `FitStatus`."""
 
-    `src/solver/loop.h` has the same numbers; ``Ending(k).prose`` says each in a sentence.
+    NUMBERS: ClassVar[dict[int, str]] = {
+        1: "GRADIENT", 2: "STEP", 3: "CHISQUARE", 4: "EXACT", 5: "PRECISION", -1: "MAX_ITER", -2: "MAX_NFEV", -3: "NO_PROGRESS",
+        -4: "NONFINITE", -5: "STOPPED", -6: "FAILED", -7: "NO_EFFECT", -8: "LOST_EFFECT"}
+
+    def __new__(cls, number: int) -> Any:
+        """Return the status that an ending of that number is."""
+        return FitStatus[cls.NUMBERS[number]]
+
+
+for _name in Ending.NUMBERS.values():
+    setattr(Ending, _name, FitStatus[_name])
+
+
+def sentence(status: FitStatus, limit: float = 0, detail: str = "") -> str:
+    """Return in a sentence how an iteration ended.
+
+    Parameters
+    ----------
+    status : FitStatus
+    limit : float
+        Of iterations or evaluations, where that was reached.
+    detail : str
+        What is known beyond the status.
     """
+    said = "converged" if status.success else "not converged"
+    more = f" ({detail})" if detail else ""
+    return f"{said}: {within(status, limit)}{more}"
 
-    prose: str
 
-    GRADIENT = 1, "converged: the residual is at right angles to every column of the Jacobian (gtol)"
-    STEP = 2, "converged: the step is negligible, and so would be the next (xtol)"
-    CHISQUARE = 3, "converged: chi-square can't fall by more than ftol"
-    EXACT = 4, "converged: the residual is zero"
-    PRECISION = 5, "converged: at a minimum, to what double precision can tell"
-    MAX_ITER = -1, "not converged: the limit of {limit} iterations was reached (max_iter)"
-    MAX_NFEV = -2, "not converged: the limit of {limit} function evaluations was reached (max_nfev)"
-    NO_PROGRESS = -3, ("not converged: no step lowers chi-square, yet this is no minimum. Look for a wrong Jacobian, a function that "
-                       "is noisy or jumps, or one that is not finite beyond here")
-    NONFINITE = -4, "not converged: the Jacobian is not finite ({detail})"
-    STOPPED = -5, "stopped by the callback"
-    FAILED = -6, "failed: {detail}"
-    NO_EFFECT = -7, "not converged: no parameter has an effect on the residual where the fit is. Start elsewhere"
-    LOST_EFFECT = -8, "not converged: a parameter that had an effect on the residual at the start has lost it: the fit ran onto a flat"
-
-    def __new__(cls, value: int, prose: str) -> "Ending":
-        """Make a member from its number and its prose."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.prose = prose
-        return member
+def within(status: FitStatus, limit: float) -> str:
+    """Return the prose of a status with its limit, where one was reached."""
+    return status.prose.replace("the limit of", f"the limit of {limit:.0f}", 1)
 
 
 class Outcome(NamedTuple):
@@ -39,7 +46,7 @@ class Outcome(NamedTuple):
 
     Attributes
     ----------
-    ending : Ending
+    ending : FitStatus
         Why the iteration stopped.
     message : str
         The same in a sentence.
@@ -58,7 +65,7 @@ class Outcome(NamedTuple):
         GSL's own status, where one ended the iteration; else 0.
     """
 
-    ending: Ending
+    ending: FitStatus
     message: str
     niter: int
     nfev: int
@@ -70,6 +77,11 @@ class Outcome(NamedTuple):
     code: int
 
     @property
+    def status(self) -> FitStatus:
+        """The same as `ending`, by the name that results of fits have for it."""
+        return self.ending
+
+    @property
     def success(self) -> bool:
         """Whether the iteration ended at a minimum."""
-        return self.ending > 0
+        return self.ending.success

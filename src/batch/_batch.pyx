@@ -14,9 +14,8 @@ from libc.stdint cimport int8_t, int32_t, uintptr_t
 from libc.string cimport memset
 
 from batch cimport (
-    FIT_STATUS_COUNT, KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
-    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, box, fit_status_fact, gslfit_batch_run,
-    gslfit_box_prepare, gslfit_fit_status_facts, rows_view,
+    KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
+    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, box, gslfit_batch_run, gslfit_box_prepare, rows_view,
 )
 from batch cimport outside as outside_t
 from program cimport gslfit_engine_choose, gslfit_engine_name, program
@@ -24,15 +23,6 @@ from program cimport gslfit_engine_choose, gslfit_engine_name, program
 cnp.import_array()
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
-
-cdef tuple told(int k):
-    """How a fit ended, as `STATUSES` has it."""
-    cdef const fit_status_fact *fact = &gslfit_fit_status_facts[k]
-    return fact.name.decode(), fact.number, bool(fact.success), fact.ier, fact.prose.decode()
-
-
-# how a fit ended: (name, number, whether it is a success, MINPACK's ier, prose) for each status
-STATUSES = tuple(told(k) for k in range(FIT_STATUS_COUNT))
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
 

@@ -122,7 +122,7 @@ static void put_inside(const batch *b, const outcome *end) {
  * effect. What breaks this is none. */
 static void check_end(const batch *b, outcome *end) {
     const int p = b->program->nfree, whole = b->options.covariance;
-    if (!gslfit_fit_status_facts[end->status].success) return;
+    if (!gslfit_well_ended(end->status)) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
         const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = length_of(end);
@@ -233,7 +233,7 @@ static int memory_ended(thread *t, long points) {
     return 1;
 }
 
-static int succeeded(const outcome *end) { return gslfit_fit_status_facts[end->status].success; }
+static int succeeded(const outcome *end) { return gslfit_well_ended(end->status); }
 
 /* Whether the one end is the better: a success rather than none, else the lower. */
 static int better(const outcome *one, const outcome *other) {

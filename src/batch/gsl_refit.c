@@ -144,15 +144,15 @@ static void go_in(referee *r, const double *x, gsl_vector *v) {
     }
 }
 
-/* One run from x, which is moved to where it ended. Returns the loop's ending; failures to begin are GSLFIT_FAILED. */
-static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
+/* One run from x, which is moved to where it ended. Returns the loop's ending; failures to begin are FIT_FAILED. */
+static fit_status run(referee *r, double *x, fit_method method, int most, int *nfev) {
     const size_t p = (size_t)r->program->nfree;
     const fit_options *options = r->now.options;
     gslfit_guard guard;
     gslfit_loop loop;
     watcher watched = {r->now.check, r->now.who};
     gsl_vector *v = gsl_vector_alloc(p);
-    int ending = GSLFIT_FAILED;
+    fit_status ending = FIT_FAILED;
     memset(&guard, 0, sizeof guard);
     memset(&loop, 0, sizeof loop);
     if (v && !gslfit_guard_init(&guard, r->now.n, p, 0) && !gslfit_loop_init(&loop, r->now.n, p, 1)) {
@@ -172,8 +172,8 @@ static int run(referee *r, double *x, fit_method method, int most, int *nfev) {
         for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
                            : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, &guard, &loop, v);
-        ending = failed ? GSLFIT_FAILED : loop.ending;
-        r->out_of_memory |= failed == GSL_ENOMEM || (ending == GSLFIT_FAILED && loop.code == GSL_ENOMEM);
+        ending = failed ? FIT_FAILED : loop.ending;
+        r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
             const double value = guard.bad_jacobian ? loop.x_before[k] : gsl_vector_get(v, k);  /* the last point with finite derivatives */
             x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value, &slope) : value;
@@ -315,9 +315,10 @@ void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end) 
 static void descend(referee *r, double *x, fit_method method, int most, outcome *end) {
     double before = INFINITY;
     for (int turn = 0; turn < TURNS; turn++) {
-        const int ending = run(r, x, method, most - end->nfev, &end->nfev), over = ending == GSLFIT_MAX_NFEV || ending == GSLFIT_MAX_ITER;
+        const fit_status ending = run(r, x, method, most - end->nfev, &end->nfev);
+        const int over = ending == FIT_MAX_NFEV || ending == FIT_MAX_ITER;
         settle(r, x, most - end->nfev, 0, end);
-        if (gslfit_fit_status_facts[end->status].success || ending == GSLFIT_STOPPED || r->out_of_memory) return;
+        if (gslfit_well_ended(end->status) || ending == FIT_STOPPED || r->out_of_memory) return;
         if (over || end->nfev >= most) {
             if (end->status == FIT_NO_PROGRESS) end->status = FIT_MAX_NFEV;
             return;
@@ -414,7 +415,7 @@ static int fit_lower(referee *r, double *x, fit_method method, int most, outcome
     lower.nfev = 0;
     descend(r, x, method, most, &lower);
     end->nfev = lower.nfev += end->nfev;
-    if (!gslfit_fit_status_facts[lower.status].success || !(lower.length < end->length * (1 - LOWER))) return 0;
+    if (!gslfit_well_ended(lower.status) || !(lower.length < end->length * (1 - LOWER))) return 0;
     *end = lower;
     return 1;
 }

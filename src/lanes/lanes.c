@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIT_STATUS_FACT(name, number, success, ier, prose) [number] = {#name, number, success, ier, prose},
-const fit_status_fact gslfit_fit_status_facts[FIT_STATUS_COUNT] = {FIT_STATUSES(FIT_STATUS_FACT)};
-
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged) {
     int held = 0, silent = 0;
     for (int k = 0; k < p; k++) {

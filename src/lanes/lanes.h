@@ -15,8 +15,6 @@
 #include "program/program.h"
 #include "common/status.h"
 
-static inline int well_ended(fit_status status) { return gslfit_fit_status_facts[status].success; }
-
 typedef struct {
     double xtol, ftol, gtol;  /* relative step; distance from the minimum in standard errors; cosine of the gradient */
     int max_nfev;

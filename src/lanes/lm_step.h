@@ -412,7 +412,7 @@ static void flush(worker *w) {
         const int low = d->decrement[l] <= fmax(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
         if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
-        if (well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
+        if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
         if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
         w->finish(w, end);
     }

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RUNNING FIT_NOT_RUN     /* no ending yet */
 #define RETRIES 8               /* further attempts after "no progress": each of GSL's makes 10 to 15 trial steps, ever shorter */
 #define CLOSE_ANGLE 1e-5        /* a minimum for all purposes: the parameters are within about 1e-5 sqrt(n) standard errors of it */
 #define CLOSE_STEP 1e-7
@@ -59,13 +60,6 @@ void gslfit_loop_free(gslfit_loop *l)
     gsl_vector_free(l->tau);
     gsl_vector_free(l->work);
     gsl_permutation_free(l->order);
-}
-
-const char *gslfit_ending_name(int ending)
-{
-    static const char *const names[] = {"LOST_EFFECT", "NO_EFFECT", "FAILED", "STOPPED", "NONFINITE", "NO_PROGRESS", "MAX_NFEV", "MAX_ITER", "RUNNING",
-                                        "GRADIENT", "STEP", "CHISQUARE", "EXACT", "PRECISION"};
-    return names[ending - GSLFIT_END_LOST_EFFECT];
 }
 
 /* Euclidean length without overflow or underflow on the way. */
@@ -272,20 +266,20 @@ static int small_next(const gslfit_loop *l, double tol)
 }
 
 /* The stopping test after a step that took |f| from `before` to l->fnorm; before < 0 at the start. */
-static int converged(gslfit_loop *l, double before)
+static fit_status converged(gslfit_loop *l, double before)
 {
     if (l->fnorm == 0.0)
-        return GSLFIT_EXACT;
+        return FIT_EXACT;
     if (l->gradient <= l->gtol && project(l) && l->cosine <= l->gtol)
-        return GSLFIT_GRADIENT;
+        return FIT_GRADIENT;
     if (before < 0.0)
-        return GSLFIT_RUNNING;
+        return RUNNING;
     if (small_step(l, l->xtol) && project(l) && small_next(l, l->xtol))
-        return GSLFIT_STEP;
+        return FIT_STEP;
     double decrease = 1.0 - (l->fnorm / before) * (l->fnorm / before);
     if (decrease <= l->ftol && l->gradient * l->gradient <= l->ftol && project(l) && l->cosine * l->cosine <= l->ftol)
-        return GSLFIT_CHISQUARE;
-    return GSLFIT_RUNNING;
+        return FIT_CHISQUARE;
+    return RUNNING;
 }
 
 /* GSL can't go on. Is this a minimum, to what double precision can tell? */
@@ -310,26 +304,27 @@ static int moved(const gslfit_loop *l)
 }
 
 /* What a status other than success means for the fit. */
-static int ending_of(gslfit_loop *l, int status)
+static fit_status ending_of(gslfit_loop *l, int status)
 {
     const gslfit_guard *g = l->guard;
     l->code = status;
     if (g->stop == GSL_EMAXITER)
-        return GSLFIT_MAX_NFEV;
+        return FIT_MAX_NFEV;
     if (g->stop && g->bad_jacobian)
-        return length(l->engine.f->data, l->engine.f->size, l->engine.f->stride) == 0.0 ? GSLFIT_EXACT : GSLFIT_NONFINITE;
+        return length(l->engine.f->data, l->engine.f->size, l->engine.f->stride) == 0.0 ? FIT_EXACT : FIT_NONFINITE;
     if (g->stop)
-        return GSLFIT_FAILED;
+        return FIT_FAILED;
     if (status != GSL_ENOPROG && status != GSL_ETOLF && status != GSL_ETOLX && status != GSL_ETOLG)
-        return GSLFIT_FAILED;
-    return at_minimum(l) ? GSLFIT_PRECISION : GSLFIT_NO_PROGRESS;
+        return FIT_FAILED;
+    return at_minimum(l) ? FIT_PRECISION : FIT_NO_PROGRESS;
 }
 
 /* One step that lowers chi-square, or the ending. */
-static int advance(gslfit_loop *l)
+static fit_status advance(gslfit_loop *l)
 {
     gslfit_engine *e = &l->engine;
-    int status = GSL_SUCCESS, ending = GSLFIT_RUNNING;
+    int status = GSL_SUCCESS;
+    fit_status ending = RUNNING;
     double before = l->fnorm;
     for (size_t j = 0; j < e->x->size; j++)
         l->x_before[j] = gsl_vector_get(e->x, j);
@@ -342,7 +337,7 @@ static int advance(gslfit_loop *l)
         if (status == GSL_SUCCESS)
             break;
         ending = ending_of(l, status);
-        if (ending != GSLFIT_NO_PROGRESS || status != GSL_ENOPROG)
+        if (ending != FIT_NO_PROGRESS || status != GSL_ENOPROG)
             return ending;
     }
     if (status)
@@ -351,8 +346,8 @@ static int advance(gslfit_loop *l)
     if ((status = look(l)))
         return ending_of(l, status);
     ending = converged(l, before);
-    if (l->watch && l->watch(l->who) && ending <= 0)
-        return GSLFIT_STOPPED;
+    if (l->watch && l->watch(l->who) && !gslfit_well_ended(ending))
+        return FIT_STOPPED;
     return ending;
 }
 
@@ -367,13 +362,13 @@ static int seems_zero(gslfit_loop *l)
 
 /* What the one judgement (common/judgement.h) says of an end that the test above takes for a minimum: that, or why it is none. The caller's
    tolerances are the caller's: how steep it may be there is not asked again. */
-static int judged(gslfit_loop *l, int ending)
+static fit_status judged(gslfit_loop *l, fit_status ending)
 {
     size_t p = l->engine.x->size;
-    if (ending <= 0 || ending == GSLFIT_EXACT)
+    if (!gslfit_well_ended(ending) || ending == FIT_EXACT)
         return ending;
     if (!knows_columns(l))
-        return l->gradient == 0.0 && seems_zero(l) ? GSLFIT_END_NO_EFFECT : ending;
+        return l->gradient == 0.0 && seems_zero(l) ? FIT_NO_EFFECT : ending;
     gslfit_evidence e = {.p = (int) p, .residual = l->fnorm, .first_residual = l->fnorm_start, .tolerance = 1.0, .cosine = 0.0,
                          .rank = (int) l->rank, .x = l->x_before, .start = l->x_start, .norms = l->column, .first_norms = l->column_start,
                          .slopes = l->step};
@@ -385,8 +380,8 @@ static int judged(gslfit_loop *l, int ending)
     if (e.scale == 0.0)
         e.scale = l->fnorm_start;
     switch (gslfit_judge(&e, l->flags)) {
-    case GSLFIT_NO_EFFECT: return GSLFIT_END_NO_EFFECT;
-    case GSLFIT_LOST_EFFECT: return GSLFIT_END_LOST_EFFECT;
+    case GSLFIT_NO_EFFECT: return FIT_NO_EFFECT;
+    case GSLFIT_LOST_EFFECT: return FIT_LOST_EFFECT;
     default: return ending;
     }
 }
@@ -405,12 +400,12 @@ void gslfit_run(gslfit_loop *l)
         l->started = 1;
     }
     l->ending = status ? ending_of(l, status) : converged(l, -1.0);
-    while (l->ending == GSLFIT_RUNNING)
-        l->ending = l->niter >= l->max_iter ? GSLFIT_MAX_ITER : advance(l);
+    while (l->ending == RUNNING)
+        l->ending = l->niter >= l->max_iter ? FIT_MAX_ITER : advance(l);
     if (!l->guard->stop)
         project(l);                                          /* for the rank and the cosine in the outcome */
     if (l->guard->stop == GSL_ENOMEM) {                      /* whatever was asked when the memory ended has no answer */
-        l->ending = GSLFIT_FAILED;
+        l->ending = FIT_FAILED;
         l->code = GSL_ENOMEM;
     }
     l->ending = judged(l, l->ending);

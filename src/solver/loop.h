@@ -3,26 +3,9 @@
 #define GSLFIT_LOOP_H
 
 #include "guard.h"
+#include "common/status.h"
 
 #include <gsl/gsl_permutation.h>
-
-/* How a fit ended. Positive: at a minimum. */
-enum {
-    GSLFIT_RUNNING = 0,
-    GSLFIT_GRADIENT = 1,        /* the residual is at right angles to every column of J, to gtol */
-    GSLFIT_STEP = 2,            /* the step is negligible, to xtol, and so would be the next */
-    GSLFIT_CHISQUARE = 3,       /* chi-square did not fall, and won't, by more than ftol */
-    GSLFIT_EXACT = 4,           /* the residual is zero */
-    GSLFIT_PRECISION = 5,       /* at a minimum, to what double precision can tell */
-    GSLFIT_MAX_ITER = -1,
-    GSLFIT_MAX_NFEV = -2,
-    GSLFIT_NO_PROGRESS = -3,    /* no step lowers chi-square, and this is no minimum */
-    GSLFIT_NONFINITE = -4,      /* the Jacobian is not finite */
-    GSLFIT_STOPPED = -5,        /* the watcher asked for it */
-    GSLFIT_FAILED = -6,         /* GSL, or the caller's function, returned a status of failure */
-    GSLFIT_END_NO_EFFECT = -7,      /* no parameter has an effect on the residual */
-    GSLFIT_END_LOST_EFFECT = -8     /* a parameter that had an effect at the start has none any more, and a residual is left */
-};
 
 /* A solver as the loop sees it: one for each of GSL's families. The vectors are GSL's own. */
 typedef struct {
@@ -44,7 +27,8 @@ typedef struct {
     int (*watch)(void *who);        /* called after each step; not 0 stops the fit */
     void *who;
     /* what comes out */
-    int ending, code;               /* one of the enum; GSL's status, where one mattered */
+    fit_status ending;              /* how the iteration ended: a line of common/status.h */
+    int code;                       /* GSL's status, where one mattered */
     size_t niter, rank;
     double fnorm;                   /* |f| as GSL sees it */
     double gradient;                /* max_j |J_j.f| / (|J_j| |f|) */
@@ -61,6 +45,5 @@ typedef struct {
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense);
 void gslfit_loop_free(gslfit_loop *l);
 void gslfit_run(gslfit_loop *l);
-const char *gslfit_ending_name(int ending);
 
 #endif

@@ -1,8 +1,9 @@
 # What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
 include "common/arrays.pxi"
 
+from gslfit.errors import FitStatus
 from gslfit.errors import check as checked
-from gslfit.solvers.termination import Ending, Outcome
+from gslfit.solvers.termination import Outcome, sentence
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
@@ -283,19 +284,19 @@ cdef class _Solver:
             self.busy = False
 
     cdef _outcome(self, max_iter, max_nfev):
-        ending = Ending(self.loop.ending)
-        message = ending.prose
-        if ending == Ending.FAILED:
+        ending, detail = FitStatus(self.loop.ending), ""
+        if ending == FitStatus.FAILED:
             if self.loop.code == gsl.GSL_ENOMEM:
                 check(self.loop.code, "solve")
             try:
                 check(self.loop.code, "iterate")
             except Exception as error:
-                message = message.format(detail=error)
-        elif ending == Ending.NONFINITE:
-            message = message.format(detail=self._not_finite())
-        else:
-            message = message.format(limit=max_iter if ending == Ending.MAX_ITER else max_nfev)
+                detail = str(error)
+        elif ending == FitStatus.NONFINITE:
+            detail = self._not_finite()
+        elif ending == FitStatus.NO_PROGRESS:
+            detail = "look for a wrong Jacobian, or for a function that is noisy, jumps, or is not finite beyond here"
+        message = sentence(ending, max_iter if ending == FitStatus.MAX_ITER else max_nfev, detail)
         return Outcome(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
                        self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
 

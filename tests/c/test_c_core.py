@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CORE = ["program/program", "program/special", "program/curve", "lanes/lanes", "isa/isa_v4", "isa/isa_v3", "isa/isa_base",
-        "batch/strided_array", "batch/fit_transform", "batch/gather_rows", "batch/batch", "batch/tall_fit", "batch/gsl_refit",
-        "solver/loop", "solver/guard", "solver/fdfsolver", "solver/subspace", "common/gsl_errors", "common/judgement", "descent/polish",
-        "descent/curvature", "parameters/bounds"]
+CORE = sorted(str(path.relative_to(ROOT / "src").with_suffix("")) for path in ROOT.glob("src/**/*.c"))
 SANITIZERS = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 BUILDS = {
     "plain C": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM -O1",

@@ -123,7 +123,7 @@ static int run(const method *m, gslfit_guard *g, gslfit_loop *l, const gsl_vecto
     if (!status)
         gslfit_run(l);
     else
-        l->ending = GSLFIT_FAILED;
+        l->ending = FIT_FAILED;
     memcpy(x, l->engine.x->data, P * sizeof(double));
     if (s)
         gsl_multifit_fdfsolver_free(s);
@@ -159,7 +159,7 @@ static void try_method(const method *m)
             g.accelerated = 1;
             g.root_weights = k == 0 ? roots : NULL;
             expect(!run(m, &g, &l, &start.vector, x), "starts", m->name);
-            expect(l.ending > 0, gslfit_ending_name(l.ending), m->name);
+            expect(gslfit_well_ended(l.ending), gslfit_fit_status_facts[l.ending].name, m->name);
             if (derivatives == 0 && k == 0)
                 memcpy(best, x, sizeof best);
             for (size_t j = 0; j < P; j++)
@@ -169,22 +169,22 @@ static void try_method(const method *m)
 
     facts wall = {1.0, 3.5, 0, 0, 0};
     g.fn = (gslfit_function) {.f = f, .df = df, .params = &wall, .n = N, .p = P};
-    expect(!run(m, &g, &l, &start.vector, x) && l.ending > 0 && fabs(x[0] - best[0]) < 1e-4, "a wall of NaN", m->name);
+    expect(!run(m, &g, &l, &start.vector, x) && gslfit_well_ended(l.ending) && fabs(x[0] - best[0]) < 1e-4, "a wall of NaN", m->name);
     wall.wall = 0.5;
     expect(run(m, &g, &l, &start.vector, x) == GSL_EBADFUNC && g.bad == 0, "NaN at the start", m->name);
 
     facts fail = {1.0, INFINITY, 4, 0, 0};
     g.fn.params = &fail;
-    expect((run(m, &g, &l, &start.vector, x) || l.ending == GSLFIT_FAILED) && g.stop == GSL_EDOM, "a status of the caller's", m->name);
+    expect((run(m, &g, &l, &start.vector, x) || l.ending == FIT_FAILED) && g.stop == GSL_EDOM, "a status of the caller's", m->name);
     expect(fail.after == 0, "no call after a failure", m->name);
 
     facts plain = {1.0, INFINITY, 0, 0, 0};
     g.fn.params = &plain;
     g.max_nfev = 3;
-    expect(!run(m, &g, &l, &start.vector, x) && l.ending == GSLFIT_MAX_NFEV && g.nfev == 3, "max_nfev", m->name);
+    expect(!run(m, &g, &l, &start.vector, x) && l.ending == FIT_MAX_NFEV && g.nfev == 3, "max_nfev", m->name);
     g.max_nfev = 0;
     l.max_iter = 1;
-    expect(!run(m, &g, &l, &start.vector, x) && l.ending == GSLFIT_MAX_ITER && l.niter == 1, "max_iter", m->name);
+    expect(!run(m, &g, &l, &start.vector, x) && l.ending == FIT_MAX_ITER && l.niter == 1, "max_iter", m->name);
     gslfit_loop_free(&l);
     gslfit_guard_free(&g);
 }

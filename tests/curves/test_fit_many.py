@@ -4,7 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from gslfit import fit_batch
+from gslfit import FitStatus, fit_batch
 from gslfit.curves._batch import fit_many, instruction_set
 from gslfit.errors import InputError
 from gslfit.formula._program import OPCODES, Program
@@ -52,7 +52,7 @@ def test_lanes_agree_with_gsl(engine):
     tight = fit_many(code, y, (x,), None, start, None, xtol=1e-13, ftol=1e-13, gtol=1e-13)
     for method in ("auto", "lanes", "lmsder", "lmder", "trust"):
         found = fit_many(code, y, (x,), None, start, None, method=method)
-        assert set(found["status"]) == ({1} if method in ("auto", "lanes") else {2})
+        assert set(found["status"]) == ({FitStatus.CONVERGED} if method in ("auto", "lanes") else {FitStatus.CONVERGED_BY_GSL})
         assert np.max(np.abs(found["v"] - tight["v"]) / errors(tight, 50)) < 1e-6
         np.testing.assert_allclose(found["covariance"], tight["covariance"], rtol=1e-5)
         np.testing.assert_allclose(found["chisqr"], tight["chisqr"], rtol=1e-12)
@@ -120,8 +120,8 @@ def test_bad_data():
     y[7] = np.nan
     start[11, 0] = np.nan
     marked, omitted = (fit_many(code, y, (x,), None, start, None, nan_policy=policy) for policy in ("mark", "omit"))
-    assert marked["status"][[3, 7, 11]].tolist() == [7, 7, 7]
-    assert omitted["status"][[3, 7, 11]].tolist() == [1, 7, 7]
+    assert marked["status"][[3, 7, 11]].tolist() == [FitStatus.BAD_DATA]*3
+    assert omitted["status"][[3, 7, 11]].tolist() == [FitStatus.CONVERGED, FitStatus.BAD_DATA, FitStatus.BAD_DATA]
     others = np.setdiff1d(np.arange(40), [3, 7, 11])
     for found in (marked, omitted):
         np.testing.assert_array_equal(found["v"][others], clean["v"][others])
@@ -135,7 +135,7 @@ def test_bad_data():
 def test_few_points():
     """Fewer points than parameters: no fit, and it says so."""
     x, y, start, _ = peaks(3)
-    assert set(fit_many(program(PEAK), y[:, :3], (x[:3],), None, start, None)["status"]) == {8}
+    assert set(fit_many(program(PEAK), y[:, :3], (x[:3],), None, start, None)["status"]) == {FitStatus.TOO_FEW_POINTS}
 
 
 @pytest.mark.parametrize("scale", [1e-250, 1e-12, 1e12, 1e250])
@@ -145,7 +145,7 @@ def test_scale(scale):
     code = program(PEAK)
     wanted = fit_many(code, y, (x,), None, start, None)
     found = fit_many(code, y * scale, (x,), None, start * [scale, scale, 1, 1], None)
-    assert set(found["status"]) <= {1, 2}
+    assert set(found["status"]) <= {FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL}
     np.testing.assert_allclose(found["v"][:, 2:], wanted["v"][:, 2:], rtol=1e-5)
 
 
@@ -154,7 +154,7 @@ def test_exact_data():
     x, _, start, true = peaks(100)
     y = PEAK(x=x, **dict(zip(PEAK.names, true.T[:, :, None], strict=True)))
     found = fit_many(program(PEAK), y, (x,), None, start, None)
-    assert set(found["status"]) == {1}
+    assert set(found["status"]) == {FitStatus.CONVERGED}
     np.testing.assert_allclose(found["v"], true, rtol=1e-10)
 
 
@@ -162,7 +162,7 @@ def test_exact_without_effect():
     """A level without a peak is fitted exactly, and the peak of no height has neither centre nor width."""
     x, _, start, _ = peaks(20)
     found = fit_many(program(PEAK), np.ones((20, 50)), (x,), None, start, None)
-    assert set(found["status"]) == {9}
+    assert set(found["status"]) == {FitStatus.RANK_DEFICIENT}
     np.testing.assert_allclose(found["v"][:, :2], np.tile([1, 0], (20, 1)), atol=1e-14)
     assert np.isnan(found["covariance"][:, 2:]).all() and np.isfinite(found["covariance"][:, :2]).all()
 
@@ -171,7 +171,7 @@ def test_limit_of_evaluations():
     """A fit that isn't finished says so."""
     x, y, start, _ = peaks(20)
     found = fit_many(program(PEAK), y, (x,), None, start, None, max_nfev=2, method="lanes")
-    assert set(found["status"]) == {3}
+    assert set(found["status"]) == {FitStatus.MAX_NFEV}
     assert found["nfev"].max() == 2
 
 
@@ -185,7 +185,7 @@ def test_nist():
         x = tuple(np.asarray(column, float) for column in data.columns().values())
         for start in data.starts:
             found = fit_many(code, np.asarray(data.y, float)[None], x, None, start, None)
-            assert found["status"][0] in (1, 2), name
+            assert found["status"][0] in (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL), name
             worst.append(float(np.min(nist.digits(found["v"][0], data.certified))))
     assert min(worst) > 6
     assert np.mean(worst) > 8.5
@@ -197,7 +197,7 @@ def test_weights_and_inputs():
     weights = np.random.default_rng(2).uniform(.5, 2, y.shape)
     code = program(PEAK, ("y0", "A", "x0"), ("var",))
     found = fit_many(code, y, (x,), weights, start[:, :3], true[:, 3:])
-    assert set(found["status"]) == {1}
+    assert set(found["status"]) == {FitStatus.CONVERGED}
     for k in range(3):
         values = dict(zip(PEAK.names, [*found["v"][k], true[k, 3]], strict=True))
         residual = weights[k] * (PEAK(x=x, **values) - y[k])
@@ -217,7 +217,7 @@ def test_many_parameters(p):
     y = rng.normal(size=(20, 80))
     found = fit_many(program(formula, names), y, (x,), None, np.ones(p), None, covariance=True)
     A = np.cos(np.arange(p) * x[:, None])
-    assert set(found["status"]) <= {1, 2}
+    assert set(found["status"]) <= {FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL}
     np.testing.assert_allclose(found["v"], np.linalg.lstsq(A, y.T, rcond=None)[0].T, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(found["covariance"][3], np.linalg.inv(A.T @ A), rtol=1e-5, atol=1e-7)
 
@@ -230,7 +230,7 @@ def test_long_fit():
     y[1, 77] = np.nan
     code = program(PEAK)
     wanted = fit_many(code, y, (x,), None, [1.2, 8, 0, 1], None, nan_policy="omit")
-    assert wanted["status"].tolist() == [1, 1]
+    assert wanted["status"].tolist() == [FitStatus.CONVERGED]*2
     assert wanted["count"].tolist() == [40_003, 40_002]
     for threads in (2, 3, 8):
         found = fit_many(code, y, (x,), None, [1.2, 8, 0, 1], None, nan_policy="omit", threads=threads)

@@ -10,7 +10,7 @@ import pytest
 from random_formulas import formulas
 
 import gslfit
-from gslfit import Formula, Parameters, fit_batch
+from gslfit import FitStatus, Formula, Parameters, fit_batch
 from gslfit.curves._batch import fit_many, instruction_set
 from gslfit.errors import InputError
 from gslfit.formula._program import OPCODES, Program
@@ -85,7 +85,7 @@ class Cosines:
 def check(found, wanted, n, p, whole):
     """Compare a batch with the algebra, row by row."""
     v, covariance, chisqr = wanted
-    assert set(found["status"].tolist()) <= {1, 2}
+    assert set(found["status"].tolist()) <= {FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL}
     assert (found["count"] == n).all()
     assert (found["nfev"] >= 2).all()
     errors = np.sqrt(np.einsum("kii->ki", covariance)*(chisqr/(n - p))[:, None])
@@ -122,7 +122,7 @@ def test_blocks_that_end_anywhere(engine, n):
         model = Cosines(p, True)
         x, y = model.points(n, rng), rng.normal(3, 1, (11, n))
         few = fit_many(model.program, y[:, :p - 1], (x[:p - 1],), None, np.ones(p), None) if p > 1 else None
-        assert few is None or set(few["status"].tolist()) == {8}
+        assert few is None or set(few["status"].tolist()) == {FitStatus.TOO_FEW_POINTS}
         if n == p:
             continue
         whole, diagonal = (fit_many(model.program, y, (x,), None, np.ones(p), None, covariance=each) for each in (True, False))
@@ -152,7 +152,7 @@ def test_every_lane_and_number_of_rows(engine):
     code = compiled(PEAK, ("base", "A", "x0", "s"), ("shift",))
     x, y, w, start, shift = peaks(150, 45)
     whole = fit_many(code, y, (x,), w, start, shift[:, None], covariance=True)
-    assert set(whole["status"].tolist()) == {1}
+    assert set(whole["status"].tolist()) == {FitStatus.CONVERGED}
     assert np.ptp(whole["nfev"]) >= 3
     for rows in (*range(1, 18), 65, 129):
         for first in (0, 3):
@@ -315,7 +315,7 @@ def test_numbers_of_every_type(kind, points):
 
     for name in ("weights", "yerr"):
         wanted = run(plain, **{name: plain["w"]})
-        assert set(wanted["status"].tolist()) <= {1, 2}
+        assert set(wanted["status"].tolist()) <= {FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL}
         for how in ("backwards", "every third", "packed", "columns"):
             laid = {key: spread(array, how) for key, array in kept.items()}
             assert np.array_equal(laid["y"], kept["y"])

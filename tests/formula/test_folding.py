@@ -3,7 +3,7 @@ import interpreter
 import numpy as np
 import pytest
 
-from gslfit.curves.batch_result import FitStatus
+from gslfit import FitStatus
 from gslfit.curves.fit_batch import fit_batch
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.formula.formula import Formula

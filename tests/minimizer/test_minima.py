@@ -4,11 +4,10 @@ import pytest
 from more_garbow_hillstrom import CASES
 from scipy.optimize import least_squares
 
-from gslfit import Minimizer, Parameters, conf_interval, minimize
+from gslfit import FitStatus, Minimizer, Parameters, conf_interval, minimize
 from gslfit.compat import lmfit
 from gslfit.errors import NonFiniteError
 from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
-from gslfit.solvers.termination import Ending
 
 CHISQR = 1e-6           # relative: half the digits that the paper gives
 ZERO = 1e-14            # of chi-square at the start
@@ -254,7 +253,7 @@ def test_solvers_where_nothing_has_an_effect(trs, exact):
     for solver in [*solvers, FdfSolver("lmsder", 61, 3), FdfSolver("lmniel", 61, 3)]:
         solver.set(function, [1., 1., 1.])
         outcome = solver.solve()
-        assert not outcome.success and outcome.ending == Ending.NO_EFFECT, (solver.name, outcome)
+        assert not outcome.success and outcome.ending == FitStatus.NO_EFFECT, (solver.name, outcome)
         assert outcome.rank == 0
 
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from classic import CASES, PROBLEMS
 
+from gslfit import FitStatus
 from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
-from gslfit.solvers.termination import Ending
 
 TIGHT = np.finfo(float).eps ** 0.9                      # GSL's tests use this for xtol and gtol, and no ftol
 FDF = ("lmsder", "lmder", "lmniel")
@@ -38,7 +38,7 @@ def test_known_solutions(name, method, exact, request):
     epsrel = problem.facts["epsrel_multifit" if method in FDF else "epsrel_multifit_nlinear"]
     slack = 1 if exact else SLACK["fdf" if method in FDF else "trust"]
     assert not problem.check(solver.x, float((solver.f**2).sum()), slack * epsrel)
-    assert outcome.success or (problem.name in ENDLESS and outcome.ending == Ending.MAX_ITER)
+    assert outcome.success or (problem.name in ENDLESS and outcome.ending == FitStatus.MAX_ITER)
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e12])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import gslfit.solvers._nlinear as nlinear
+from gslfit import FitStatus
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
 from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
-from gslfit.solvers.termination import Ending
 
 T = np.linspace(0, 10, 60)
 Y = 1 + 5 * np.exp(-0.4 * T) + 0.1 * np.random.default_rng(4).normal(size=60)
@@ -242,7 +242,7 @@ def test_not_finite(make, value):
     np.testing.assert_allclose(solver.x, BEST.x, rtol=1e-5)
     assert outcome.success
     solver.set(function(df=lambda x: jacobian(x) if x[0] == 3 else np.full((60, 3), value)), START)
-    assert solver.solve().ending == Ending.NONFINITE
+    assert solver.solve().ending == FitStatus.NONFINITE
     assert np.isfinite(solver.x).all()
 
 
@@ -251,13 +251,13 @@ def test_limits_and_watching():
     for make in MAKERS:
         solver = make()
         solver.set(function(), START)
-        assert solver.solve(max_iter=1).ending == Ending.MAX_ITER
+        assert solver.solve(max_iter=1).ending == FitStatus.MAX_ITER
         assert solver.iterate() == 0
-        assert solver.solve(callback=lambda s: True).ending in (Ending.STOPPED, Ending.GRADIENT)
+        assert solver.solve(callback=lambda s: True).ending in (FitStatus.STOPPED, FitStatus.GRADIENT)
         assert solver.solve().success
         solver.set(function(df=None), START)
         outcome = solver.solve(max_nfev=7)
-        assert (outcome.ending, outcome.nfev) == (Ending.MAX_NFEV, 7)
+        assert (outcome.ending, outcome.nfev) == (FitStatus.MAX_NFEV, 7)
 
 
 @pytest.mark.parametrize("trs", ["lm", "cgst"])

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from gslfit import FitStatus
 from gslfit.errors import FitError, InputError, InputTypeError, NonFiniteError
 from gslfit.solvers._multifit import METHODS, FdfSolver, Function_fdf
-from gslfit.solvers.termination import Ending
 
 T = np.arange(40.0)
 Y = 1 + 5 * np.exp(-0.1 * T) + 0.1 * np.random.default_rng(1).normal(size=40)
@@ -70,20 +70,20 @@ def test_zero_residual(method):
     assert outcome.success
     np.testing.assert_allclose(solver.x, [1, 2], rtol=1e-10)
     outcome, solver = fit(lambda x: np.zeros(3), lambda x: np.ones((3, 2)), 3, [1, 1], method)
-    assert (outcome.ending, outcome.niter) == (Ending.EXACT, 0)
+    assert (outcome.ending, outcome.niter) == (FitStatus.EXACT, 0)
 
 
 def test_start_at_the_minimum():
     """Nothing to do is success without a step."""
     outcome, _ = fit(residual, jacobian, 40, BEST, gtol=1e-7)
-    assert (outcome.ending, outcome.niter) == (Ending.GRADIENT, 0)
+    assert (outcome.ending, outcome.niter) == (FitStatus.GRADIENT, 0)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_tolerances_of_zero_end_at_machine_precision(method):
     """ETOLF, ETOLX and ENOPROG at the minimum are success."""
     outcome, solver = fit(residual, jacobian, 40, [1, 0, 0], method, xtol=0, ftol=0, gtol=0)
-    assert outcome.ending == Ending.PRECISION
+    assert outcome.ending == FitStatus.PRECISION
     np.testing.assert_allclose(solver.x, BEST, rtol=1e-7)
 
 
@@ -91,7 +91,7 @@ def test_tolerances_of_zero_end_at_machine_precision(method):
 def test_wrong_sign_of_the_jacobian_is_no_success(method):
     """No progress away from a minimum is told from none at one."""
     outcome, _ = fit(residual, lambda x: -jacobian(x), 40, [1, 0.05, 0], method)
-    assert outcome.ending == Ending.NO_PROGRESS
+    assert outcome.ending == FitStatus.NO_PROGRESS
     assert not outcome.success
     assert "wrong Jacobian" in outcome.message
 
@@ -144,7 +144,7 @@ def test_not_finite_at_the_start(value):
 def test_jacobian_not_finite_on_the_way():
     """No success and no NaN: the outcome says which element."""
     outcome, solver = fit(residual, lambda x: jacobian(x) if x[0] == 1 else np.full((40, 3), np.nan), 40, [1, 0, 0])
-    assert outcome.ending == Ending.NONFINITE
+    assert outcome.ending == FitStatus.NONFINITE
     assert "element (0, 0)" in outcome.message
     assert np.isfinite(solver.x).all()
 
@@ -152,11 +152,11 @@ def test_jacobian_not_finite_on_the_way():
 def test_limits():
     """Both limits end the fit, and the message names them; what was found is there."""
     outcome, solver = fit(residual, jacobian, 40, [1, 0, 0], max_iter=2)
-    assert (outcome.ending, outcome.niter) == (Ending.MAX_ITER, 2)
+    assert (outcome.ending, outcome.niter) == (FitStatus.MAX_ITER, 2)
     assert "2 iterations" in outcome.message
     outcome, solver = fit(residual, None, 40, [1, 0, 0], max_nfev=9)
-    assert (outcome.ending, outcome.nfev) == (Ending.MAX_NFEV, 9)
-    assert "9 function evaluations" in outcome.message
+    assert (outcome.ending, outcome.nfev) == (FitStatus.MAX_NFEV, 9)
+    assert "9 evaluations" in outcome.message
     assert np.isfinite(solver.x).all()
     with pytest.raises(InputError, match="call set"):
         solver.iterate()
@@ -169,7 +169,7 @@ def test_watching():
     assert [niter for niter, _ in seen] == list(range(1, outcome.niter + 1))
     assert all(a > b for (_, a), (_, b) in pairwise(seen))
     outcome, _ = fit(residual, jacobian, 40, [1, 0, 0], callback=lambda s: s.niter == 3)
-    assert (outcome.ending, outcome.niter) == (Ending.STOPPED, 3)
+    assert (outcome.ending, outcome.niter) == (FitStatus.STOPPED, 3)
 
 
 class Boom(Exception):

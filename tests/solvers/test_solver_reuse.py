@@ -3,10 +3,9 @@ import numpy as np
 import pytest
 
 import gslfit.solvers._nlinear as nlinear
-from gslfit import multifit
+from gslfit import FitStatus, multifit
 from gslfit.errors import BadToleranceError, InputError, NonFiniteError
 from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver, covar
-from gslfit.solvers.termination import Ending
 
 T = np.linspace(0.2, 6, 40)
 START = np.array([2.0, -0.5, 0.3])
@@ -102,13 +101,13 @@ def test_limits_to_the_number(name, form):
         if len(calls) <= limit:
             outcome = solver.solve(max_nfev=limit, xtol=0, ftol=0, gtol=0)
             assert len(calls) == outcome.nfev == limit
-            assert outcome.ending == Ending.MAX_NFEV
+            assert outcome.ending == FitStatus.MAX_NFEV
         calls.clear()
         solver.set(forms(name)[form](decay, decay_slopes), START)
         outcome = solver.solve(max_iter=limit, xtol=0, ftol=0, gtol=0)
         assert outcome.niter <= limit
-        assert (outcome.niter == limit) == (outcome.ending == Ending.MAX_ITER) or limit > 3
-        assert outcome.ending == Ending.MAX_ITER or limit > 3
+        assert (outcome.niter == limit) == (outcome.ending == FitStatus.MAX_ITER) or limit > 3
+        assert outcome.ending == FitStatus.MAX_ITER or limit > 3
 
 
 @pytest.mark.parametrize(("name", "form"), CASES)
@@ -117,7 +116,7 @@ def test_no_going_on_from_the_middle(name, form):
     solver = SOLVERS[name]()
     solver.set(forms(name)[form](decay, decay_slopes), START)
     if solver.nfev < 6:
-        assert solver.solve(max_nfev=6, xtol=0, ftol=0, gtol=0).ending == Ending.MAX_NFEV
+        assert solver.solve(max_nfev=6, xtol=0, ftol=0, gtol=0).ending == FitStatus.MAX_NFEV
         with pytest.raises(InputError, match="middle of a step"):
             solver.iterate()
         with pytest.raises(InputError, match="middle of a step"):
@@ -133,7 +132,7 @@ def test_a_stop_at_the_end_is_no_stop(name, form):
     solver.set(make(wave, wave_slopes), START)
     assert solver.solve(callback=lambda solver: solver.niter == steps).success
     solver.set(make(wave, wave_slopes), START)
-    assert solver.solve(callback=lambda solver: True).ending == (Ending.STOPPED if steps > 1 else solver.solve().ending)
+    assert solver.solve(callback=lambda solver: True).ending == (FitStatus.STOPPED if steps > 1 else solver.solve().ending)
 
 
 @pytest.mark.parametrize("scale", [1e-140, 3e-5, 1.0, 7e6, 1e140])
@@ -196,7 +195,7 @@ def test_no_success_on_the_way(name, form):
             outcome = solver.solve(gtol=tol, ftol=tol * tol, xtol=0)
             r, J = f(solver.x), df(solver.x)
             share = np.linalg.norm(np.linalg.qr(J / np.linalg.norm(J, axis=0))[0].T @ r) / np.linalg.norm(r)
-            if outcome.ending in (Ending.GRADIENT, Ending.CHISQUARE) and name != "large cgst":
+            if outcome.ending in (FitStatus.GRADIENT, FitStatus.CHISQUARE) and name != "large cgst":
                 assert share <= 1.01 * tol + (1e-4 if form == "differences" else 1e-9)
 
 
@@ -224,7 +223,7 @@ def test_exact_and_not_finite():
         solver = make()
         solver.set(Function_fdf.from_callables(g, dg, 2, 2), [0, 0])
         outcome = solver.solve()
-        assert outcome.ending == Ending.EXACT if not solver.f.any() else outcome.success
+        assert outcome.ending == FitStatus.EXACT if not solver.f.any() else outcome.success
 
 
 def test_a_parameter_that_is_best_at_zero():
@@ -244,7 +243,7 @@ def test_a_parameter_that_is_best_at_zero():
         solver = FdfSolver(method, 80, 2)
         solver.set(Function_fdf.from_callables(f, df, 80, 2), [1, 0.5])
         outcome = solver.solve(xtol=1e-5, ftol=0, gtol=0)
-        assert outcome.ending == Ending.STEP
+        assert outcome.ending == FitStatus.STEP
         assert abs(solver.x[0]) < 1e-4
 
 

@@ -22,7 +22,7 @@ from gslfit.compat.lmfit.objective import (
 from gslfit.compat.lmfit.parameter import Parameters, adopt
 from gslfit.compat.lmfit.result import Candidate, MinimizerResult
 from gslfit.compat.lmfit.scalar import SCALAR_METHODS, ignored, least_squares, scalar_minimize
-from gslfit.errors import InputError
+from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer.least_squares import Descent
 from gslfit.parameters.parameter import Parameter as _Parameter
 
@@ -159,9 +159,9 @@ class Minimizer:
         result.residual, result.nfev, result.ier, result.lmdif_message = outcome.residual, outcome.nfev, outcome.ier, outcome.message
         result.success, result.aborted, result.errorbars, result.covar = outcome.success, outcome.aborted, outcome.errorbars, outcome.covar
         result.message = "Fit succeeded." if outcome.success else outcome.message
-        if outcome.ier in STOPPED:
+        if outcome.status in STOPPED:
             result.aborted, result.errorbars = True, False
-            result.message = STOPPED[outcome.ier].format(outcome.nfev if self.max_nfev is None else self.max_nfev)
+            result.message = STOPPED[outcome.status].format(outcome.nfev if self.max_nfev is None else self.max_nfev)
         without_errors(result, stopped=result.aborted)
         if not result.errorbars and not result.aborted:
             result.message = f"{result.message} Could not estimate error-bars. {outcome.message if outcome.success else ''}".rstrip()
@@ -255,7 +255,7 @@ class Minimizer:
         x = np.array([result.params[name].value for name in result.var_names])
         descent = Descent(setup.start_from(x, setup.residual(x)), "scalar")
         descent.go_to(descent.x, descent.r)
-        inner._conclude("scalar", setup, [descent.finish(True, "chisqr")])
+        inner._conclude("scalar", setup, [descent.finish(True, FitStatus.CHISQUARE)])
         outcome: Any = inner.result
         result.errorbars, result.covar = outcome.errorbars, outcome.covar
         for name, par in result.params.items():
@@ -263,8 +263,9 @@ class Minimizer:
         without_errors(result)
 
 
-STOPPED = {-1: "Fit aborted by user callback. Could not estimate error-bars.", 5: "Fit aborted: number of function evaluations > {}"}
-"""gslfit's `ier` of a fit that was stopped -> lmfit's message."""
+STOPPED = {FitStatus.STOPPED: "Fit aborted by user callback. Could not estimate error-bars.",
+           FitStatus.MAX_NFEV: "Fit aborted: number of function evaluations > {}"}
+"""The status of a fit that was stopped -> lmfit's message."""
 
 
 def without_errors(result: Any, stopped: bool = False) -> None:

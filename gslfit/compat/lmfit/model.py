@@ -21,7 +21,7 @@ from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, 
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.data.points import without_effect
-from gslfit.errors import NonFiniteError
+from gslfit.errors import NonFiniteError, ending
 from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
 from gslfit.models import model as _model
@@ -34,7 +34,7 @@ from gslfit.objective.residual import degrees_of_freedom
 __all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
            "save_model", "save_modelresult"]
 
-FIELDS = tuple(FitResult.__dataclass_fields__)
+FIELDS = tuple(name for name in FitResult.__dataclass_fields__ if name != "status")      # an attribute of lmfit's own in some results
 
 
 class ModelResult(_result.ModelResult):
@@ -42,6 +42,8 @@ class ModelResult(_result.ModelResult):
 
     def _run(self) -> Any:
         name, _ = method_of(self.method)
+        for old in OWN:
+            self.__dict__.pop(old, None)
         user = self.iter_cb
         if callable(user):
             self.iter_cb = lambda params, count, residual: user(params, count, residual, *self.userargs, **self.userkws)
@@ -71,7 +73,8 @@ class ModelResult(_result.ModelResult):
         self.method = outcome.method
         given = {"ier": 0, "lmdif_message": "", "keep": None, **vars(outcome)}
         self.__dict__.update({key: value for key, value in given.items() if key not in KNOWN})
-        return FitResult(**{key: given[key] for key in FIELDS})
+        status = ending(given["ier"], given["lmdif_message"], given["success"])
+        return FitResult(status=status, **{key: given[key] for key in FIELDS})
 
     def _residual(self) -> Callable[..., np.ndarray]:
         """The residual as a function of parameters."""
@@ -120,11 +123,13 @@ class ModelResult(_result.ModelResult):
 
 KNOWN = frozenset({*FIELDS, "init_values", "nvarys", "ndata", "nfree", "chisqr", "redchi", "aic", "bic", "_uvars", "uvars"})
 
+OWN = ("ier", "lmdif_message", "status")      # what a fit by one of lmfit's other methods says in its own words
+
 
 def _in_manner(found: Any, limit: Any) -> None:
     """Bring messages and missing errors of a least-squares fit to lmfit's manner."""
-    if found.ier in STOPPED:
-        found.aborted, found.errorbars, found.message = True, False, STOPPED[found.ier].format(found.nfev if limit is None else limit)
+    if found.status in STOPPED:
+        found.aborted, found.errorbars, found.message = True, False, STOPPED[found.status].format(found.nfev if limit is None else limit)
     elif found.success:
         found.message = "Fit succeeded." if found.errorbars else f"Fit succeeded. Could not estimate error-bars. {found.message}"
     without_errors(found, stopped=found.aborted)
