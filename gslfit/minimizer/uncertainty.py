@@ -72,7 +72,7 @@ class Outcome:
 
 
 def at_bound(name: str, value: float, lower: float, upper: float) -> str:
-    """Return a sentence that names the bound at which a parameter is held: the nearer one, as the model may have no value on the bound itself."""
+    """Return a sentence that names the bound at which a parameter is held: the nearer one, for the model may have no value on it."""
     which, bound = ("min", lower) if value - lower <= upper - value else ("max", upper)
     return f"{name} is at its bound ({which} = {bound:g}), where it has no standard error."
 

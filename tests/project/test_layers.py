@@ -187,6 +187,6 @@ def test_the_house_is_described():
     for name in STUBS:
         assert f"`{name}.pyx`" in text, f"docs/development.md does not say what {name} is"
     tables = text[:text.index("\nErrors:")]
-    for name in re.findall(r"`([\w/]+\.(?:pyx?|pxi|pxd|h|c))", tables):
+    for name in re.findall(r"`([\w/]+\.(?:py[xi]?|pxi|pxd|h|c)\b)", tables):
         assert any(path.match(name) for folder in ("src", "gslfit", "tests") for path in [*(ROOT / folder).rglob("*"), ROOT / name]
                    if path.exists()), f"docs/development.md speaks of {name}, which is not there"
