@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 # public name -> the module that has it; a name that is its own module maps to itself
 _HOME: dict[str, str] = {
     "conf_interval": "confidence.interval",
+    "ConfidenceIntervals": "confidence.interval",
     "confidence": "confidence",
     "conf_interval2d": "confidence.region",
     "f_compare": "confidence.ftest",
@@ -26,6 +27,7 @@ _HOME: dict[str, str] = {
     "Formula": "formula.formula",
     "curve_fit": "curves.curve_fit",
     "fit": "curves.fit",
+    "FitResult": "minimizer.result",
     "fit_batch": "curves.fit_batch",
     "Model": "models",
     "CompositeModel": "models",
@@ -53,6 +55,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit import multifit as multifit
     from gslfit import printfuncs as printfuncs
     from gslfit.confidence.ftest import f_compare as f_compare
+    from gslfit.confidence.interval import ConfidenceIntervals as ConfidenceIntervals
     from gslfit.confidence.interval import conf_interval as conf_interval
     from gslfit.confidence.region import conf_interval2d as conf_interval2d
     from gslfit.curves.batch_result import BatchResult as BatchResult
@@ -65,6 +68,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.formula.formula import Formula as Formula
     from gslfit.minimizer.minimizer import Minimizer as Minimizer
     from gslfit.minimizer.minimizer import minimize as minimize
+    from gslfit.minimizer.result import FitResult as FitResult
     from gslfit.models import CompositeModel as CompositeModel
     from gslfit.models import Model as Model
     from gslfit.models import ModelResult as ModelResult

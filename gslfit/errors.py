@@ -66,6 +66,10 @@ class ConvergenceError(FitError, RuntimeError):
     """A fit that was to give a minimum, or raise, found none."""
 
 
+class NoModelError(FitError, AttributeError):
+    """A result is asked for what only a model can answer, and only a residual function was fitted."""
+
+
 class GSLError(FitError):
     """A status of GSL that means failure.
 
@@ -153,7 +157,7 @@ STATUSES: dict[int, Status] = {status.code: status for status in map(_status, _T
 """GSL code -> its name, class and prose."""
 
 __all__ = ["STATUSES", "ExpressionError", "FitError", "FitStatus", "FitWarning", "GSLError", "InputError", "InputTypeError",
-           "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error", "prose",
+           "NoModelError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error", "prose",
            *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
 
 

@@ -1,11 +1,11 @@
-"""A fitted Minimizer as a valley of chi-square, with the test that turns chi-square into probabilities.
+"""Whatever was fitted as a valley of chi-square, with the test that turns chi-square into probabilities.
 
 The F-test says with what probability the rise of chi-square from chi2_0 to chi2_f, with some parameters held and the others refitted, isn't
 chance (lmfit 0.5 manual, section 4.1):
 
     F(P_fix, N - P) = (chi2_f/chi2_0 - 1) (N - P)/P_fix.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,28 +51,47 @@ def f_compare(ndata: int, nparas: int, new_chi: float, best_chi: float, nfix: fl
     return float(fdtr(nfix, nfree, max(new_chi/best_chi - 1, 0)*nfree/nfix))
 
 
+def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str, Any]]:
+    """Return what has the residual function of anything that was fitted, what has the best parameters, and the options of the fit.
+
+    Raises
+    ------
+    InputError
+        If it isn't fitted yet, or no longer has what was fitted.
+    InputTypeError
+        If it is no result of one fit.
+    """
+    if hasattr(fitted, "fcn_args"):                           # a Minimizer
+        result = fitted if result is None else result
+        if getattr(fitted, "result", result) is None:
+            raise InputError("the Minimizer must be fitted first: call its leastsq()")
+        return fitted, result, getattr(result, "call_kws", None) or {}
+    if not hasattr(fitted, "params"):
+        remedy = ": ask for one of its fits, such as result[0]" if hasattr(fitted, "ndata") and hasattr(fitted, "shape") else ""
+        raise InputTypeError(f"intervals are those of a fit's result (FitResult, ModelResult or Minimizer), "
+                             f"not of {type(fitted).__name__}{remedy}")
+    minimizer = fitted.minimizer
+    return minimizer, fitted if result is None else result, minimizer.kws
+
+
 class Profiler:
-    """A fitted Minimizer as a valley of chi-square, apart from the Minimizer itself.
+    """Whatever was fitted as a valley of chi-square, apart from the fit itself.
 
     Parameters
     ----------
-    minimizer : Minimizer
-        Fitted.
+    fitted : Minimizer, FitResult or ModelResult
     result : object, optional
-        Whose ``params`` are the best fit; the Minimizer's own otherwise.
+        Whose ``params`` are the best fit; those of `fitted` otherwise.
     prob_func : callable, optional
         As `f_compare`.
     """
 
-    def __init__(self, minimizer: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
-        result = minimizer if result is None else result
-        if getattr(minimizer, "result", result) is None:
-            raise InputError("the Minimizer is to be fitted first: call its leastsq()")
+    def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
+        minimizer, result, options = residual_of(fitted, result)
         self.prob_func = prob_func or f_compare
         if not hasattr(result.params, "bind"):
             raise InputTypeError(f"a fit's params are Parameters, not {type(result.params).__name__}")
         self.free = result.params.bind()                      # a copy; only external values are used
-        options = getattr(result, "call_kws", None) or {}
         self.residual = Residual(minimizer.function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.get("nan_policy", "raise"))
         self.names = self.free.names
         varying = [self.free.params[name] for name in self.names]

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.data.inputs import Factors
-from gslfit.data.labels import Labels, given_back
+from gslfit.curves.curve import Curve
+from gslfit.curves.row_result import RowResult, single
+from gslfit.data.inputs import Factors, Inputs
+from gslfit.data.labels import Labels, given_back, is_array_of_dims, labels_of
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.formula import Formula
-from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import bound_of
-from gslfit.objective.residual import residual as weighted_residual
+from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 QUANTILES = (.05, .5, .95)
@@ -97,6 +97,28 @@ class Data:
         masks = [each for each in (self.row(self.mask, index), None if own is None else without_effect(*own)) if each is not None]
         return np.logical_or.reduce(masks) if masks else None
 
+    def curve(self, index: tuple[int, ...]) -> Curve:
+        """What one fit was made to."""
+        x = {name: self.row(array, index) for name, array in zip(self.formula.independent, self.x, strict=False)}
+        if self.y is None:
+            return Curve(self.formula, None, x)
+        y, mask, own = self.y[index], self.row(self.mask, index), self.factors(index)
+        points = y.shape if self.layout is None else self.layout.points
+        where = Layout(points, tuple(range(len(points))))
+        own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
+        return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit"))
+
+    def _labels(self, index: tuple[int, ...]) -> Labels | None:
+        """What the data's container calls the points of one fit."""
+        if self.labels is None or self.layout is None:
+            return None
+        axes, whole = self.layout.axes, self.labels.container
+        batch = dict(zip((axis for axis in range(len(self.layout.whole)) if axis not in axes), index, strict=True))
+        if not is_array_of_dims(self.labels):
+            return labels_of(whole.iloc[tuple(batch.get(axis, slice(None)) for axis in range(whole.ndim))] if batch else whole)
+        dims = self.labels.dims
+        return labels_of(whole.isel({dims[axis]: place for axis, place in batch.items()}).transpose(*(dims[axis] for axis in axes)))
+
     def row(self, array: np.ndarray | None, index: tuple[int, ...]) -> Any:
         """One fit's part of an array, whose leading axes may be shared."""
         if array is None or array.ndim <= 1:
@@ -170,11 +192,11 @@ class BatchResult:
                 raise IndexError(f"the batch has the shape {self.shape}, and no fit {index}")
         return tuple(int(k) % size for k, size in zip(full, self.shape, strict=True))
 
-    def __getitem__(self, index: Any) -> FitResult:
+    def __getitem__(self, index: int | tuple[int, ...]) -> RowResult:
         """One fit as a result of its own, by its number (in C order) or its place."""
         return single(self, self._index(index))
 
-    def __iter__(self) -> Iterator[FitResult]:
+    def __iter__(self) -> Iterator[RowResult]:
         return (self[k] for k in range(self.status.size))
 
     def best_fit(self, index: Any = None) -> Any:
@@ -293,45 +315,3 @@ def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> 
         return values
     whole = np.broadcast_to(values, (*shape, where.n)).reshape(*shape, *where.points)
     return np.moveaxis(whole, range(len(shape), whole.ndim), where.axes)
-
-
-def single(batch: BatchResult, place: tuple[int, ...]) -> FitResult:
-    """One fit of a batch as a result of its own."""
-    status = FitStatus(int(batch.status[place]))
-    errors = {name: float(error[place]) for name, error in batch.stderr.items()}
-    values = {name: float(value[place]) for name, value in batch.values.items()}
-    params = _parameters(batch, values)
-    covar = None if batch.covar is None else batch.covar[place]
-    deviations = np.array([errors[name] for name in batch.names])
-    correlations: dict[str, dict[str, float]] = {}
-    if covar is not None:
-        with np.errstate(all="ignore"):
-            rows = (covar / deviations[:, None] / deviations).tolist()
-        for name, row in zip(batch.names, rows, strict=True):
-            found = {other: r for other, r in zip(batch.names, row, strict=True) if other != name and r == r}
-            if found or len(rows) == 1:
-                correlations[name] = found
-    start = {name: batch.data.start.get(name, np.nan) for name in batch.names}
-    init = {name: float(value[place] if np.ndim(value) else value) for name, value in start.items()}
-    params.settle(values, {name: error if error == error else None for name, error in errors.items()}, correlations,
-                  {name: init.get(name, value) for name, value in values.items()})
-    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
-    residual = np.array([])
-    if batch.data.y is not None:
-        out = batch.data.left_out(place)
-        own = batch.data.factors(place)
-        residual = weighted_residual(batch._curve(place), np.asarray(batch.data.y[place], float), None if own is None else own.weights())
-        residual = residual[np.isfinite(residual) if out is None else np.isfinite(residual) & ~out]
-    return FitResult(params=params, method=batch.data.method, success=status.success, errorbars=bool(np.all(np.isfinite(deviations))),
-                     message=" ".join(["converged.", *held]) if held else f"{status.prose}.", status=status, nfev=int(batch.nfev[place]),
-                     var_names=list(batch.names), residual=residual, covar=covar, init_vals=[init[name] for name in batch.names])
-
-
-def _parameters(batch: BatchResult, values: dict[str, float]) -> Parameters:
-    """The Parameters of one fit: those of the call copied, or plain ones."""
-    if batch.data.parameters is not None:
-        return batch.data.parameters.copy()
-    params = Parameters()
-    for name, value in values.items():
-        params.add(name, value, name in batch.names)
-    return params

@@ -15,20 +15,21 @@ import numpy as np
 
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
+from gslfit.curves.curve import Curve
 from gslfit.curves.fit_batch import DEFAULTS, Job, count_threads, default_nfev, job_of, outside_of, prepare, template
 from gslfit.errors import FitStatus, FitWarning, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded
-from gslfit.formula.program_residual import native_residual
 from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.objective import Objective
-from gslfit.objective.residual import degrees_of_freedom, residual
+from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
-CONVERGED = "lanes: converged; Gauss-Newton steps by QR went down to rounding."
+ROUGHLY = "Converged: chi-square is at its minimum."
+CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
 
 
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
@@ -88,14 +89,14 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     """
     job, given, options = prepare(formula, y, params, x, yerr, weights, mask, start, None, method, xtol, ftol, gtol, max_nfev, nan_policy,
                                   start_or_independent, whole=True)
-    curve = Objective(given, "omit" if nan_policy == "omit" else "raise")
+    curve = Curve(job.formula, Objective(given, "omit" if nan_policy == "omit" else "raise"))
     if job.folded is None:
         warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
-    return curve.concluded(fit_objective(job, curve, options, threads, scale_covar))
+    return curve.conclude(fit_curve(job, curve, options, threads, scale_covar))
 
 
-def fit_objective(job: Job, curve: Objective, options: dict[str, Any], threads: int | None = None, scale_covar: bool = True) -> FitResult:
-    """Fit what is prepared; the residual of the result is that of the points that take part, model - data.
+def fit_curve(job: Job, curve: Curve, options: dict[str, Any], threads: int | None = None, scale_covar: bool = True) -> FitResult:
+    """Fit what is prepared; the residual of the result is that of the points that take part, in the sign of the objective.
 
     Raises
     ------
@@ -104,46 +105,49 @@ def fit_objective(job: Job, curve: Objective, options: dict[str, Any], threads: 
     """
     if job.folded is None:
         return _by_minimize(job, curve, options, scale_covar)
-    if options["method"] == "auto" and curve.ndata < len(job.names):
-        left = "" if curve.keep is None else f" of {curve.keep.size} that take part"
-        raise InputError(f"{curve.ndata} points{left} can't determine {len(job.names)} parameters ({', '.join(job.names)})")
+    objective = curve.objective
+    assert objective is not None
+    if options["method"] == "auto" and objective.ndata < len(job.names):
+        left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
+        raise InputError(f"{objective.ndata} points{left} can't determine {len(job.names)} parameters ({', '.join(job.names)})")
     return _by_lanes(job, job.folded, curve, options, threads, scale_covar)
 
 
-def fit_points(formula: Formula, params: Parameters, curve: Objective, x: Mapping[str, np.ndarray], *, max_nfev: int | None = None,
-               scale_covar: bool = True) -> FitResult:
-    """Fit a formula to an objective whose independent variables `x` are; see `fit_objective`."""
-    job = job_of(formula, params, {}, ())
+def fit_points(curve: Curve, params: Parameters, *, max_nfev: int | None = None, scale_covar: bool = True) -> FitResult:
+    """Fit a curve from parameters; see `fit_curve`."""
+    job = job_of(curve.formula, params, {}, ())
     if job.folded is None:
         warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=5)
     most = max_nfev if max_nfev is not None else default_nfev(job)
-    return fit_objective(job, curve, {**DEFAULTS, "max_nfev": most, "limited": max_nfev is not None}, scale_covar=scale_covar)
+    return fit_curve(job, curve, {**DEFAULTS, "max_nfev": most, "limited": max_nfev is not None}, scale_covar=scale_covar)
 
 
-def _by_lanes(job: Job, folded: Folded, curve: Objective, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
+def _by_lanes(job: Job, folded: Folded, curve: Curve, options: dict[str, Any], threads: int | None, scale_covar: bool) -> FitResult:
     """Fit by the engine, polish, and ask `minimize` in doubt."""
-    p, n, x = len(folded.names), curve.ndata, list(curve.x.values())
+    objective, x = curve.objective, curve.points
+    assert objective is not None
+    p, n, y, weights = len(folded.names), objective.ndata, objective.y, objective.weights
     start = [float(job.start[name]) for name in folded.names]
     inputs = np.array([job.start[name] for name in folded.inputs], float) if folded.inputs else None
     v, numbers, counts, status = np.array(start), np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     program, method = folded.program, options["method"]
     alone = method != "auto" or n * p > LONG  # there is no polish, which would know the errors
     how = checked(folded, v, alone) | ({"covariance": np.empty((1, p, p))} if alone else {})
-    run(program, curve.y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=curve.weights,
+    run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options["xtol"], ftol=options["ftol"],
         gtol=options["gtol"], max_nfev=options["max_nfev"], threads=threads or count_threads(None, n * p), gradient=numbers[1], **how)
     evaluations, ended = counts.item(0), FitStatus(status.item())
     good = ended.success
     if method != "auto":
-        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
+        found = objective.residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0])
         return _result(job, folded, v, found, *spread_of(how), start, evaluations, ended, ended.prose, scale_covar)
     if good and n * p > LONG:
-        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], curve.y, curve.weights)
-        return _result(job, folded, v, found, *spread_of(how), start, evaluations, ended, "lanes: converged.", scale_covar)
+        found = objective.residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0])
+        return _result(job, folded, v, found, *spread_of(how), start, evaluations, ended, ROUGHLY, scale_covar)
     if good and n > p:
-        found = np.empty_like(curve.y)
-        good, deviations, correlations, _, more = polish(program, v, x, curve.y, curve.weights, inputs, found)
-        evaluations += more
+        found = np.empty_like(y)
+        good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found)
+        found, evaluations = objective.signed(found), evaluations + more
     if not good or n <= p or not folded.holds(v):
         return _by_minimize(job, curve, options, scale_covar)
     return _result(job, folded, v, found, deviations, correlations, start, evaluations, ended, CONVERGED, scale_covar)
@@ -226,28 +230,29 @@ def _with_values(job: Job, folded: Folded, values: list[float], errors: list[flo
             most = float(np.max(np.abs(parts), initial=0.0))
             share = parts / most if most > 0 else parts
             tied[name] = most * float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
-    params.conclude(everything, everything | dict(zip(names, start, strict=True)), _Spread(names, errors, tied, correlations))
+    began = everything | dict(zip(names, start, strict=True))
+    if folded.dependent_names:
+        began |= zip(folded.dependent_names, map(float, folded.dependent(began)[0]), strict=True)
+    params.conclude(everything, began, _Spread(names, errors, tied, correlations))
     return params
 
 
-def _by_minimize(job: Job, curve: Objective, options: dict[str, Any], scale_covar: bool) -> FitResult:
+def _by_minimize(job: Job, curve: Curve, options: dict[str, Any], scale_covar: bool) -> FitResult:
     """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
     params = template(job).copy()
     for name, value in job.start.items():
         if params[name].expr is None:
             params[name].value = float(value)
-    formula, x = job.formula, list(curve.x.values())
-
-    def called(p: Parameters) -> np.ndarray:
-        return residual(formula(*x, **{name: p[name].value for name in formula.names}), curve.y, curve.weights)
-
     how = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
     if options["limited"]:
         how["maxfev"] = options["max_nfev"]
-    function: Any = called
-    if job.folded is not None:
-        function, how["Dfun"] = native_residual(formula, params, x, curve.y, curve.weights)
+    function, exact = curve.residual(params, MODEL_MINUS_DATA)
     minimizer = Minimizer(function, params)
-    minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how)
-    assert minimizer.result is not None
-    return minimizer.result
+    minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how, **exact)
+    result, objective = minimizer.result, curve.objective
+    assert result is not None
+    assert objective is not None
+    if objective.sign != MODEL_MINUS_DATA:
+        result.residual = objective.signed(result.residual)
+        result.call_kws |= curve.residual(params)[1]
+    return result

@@ -5,9 +5,11 @@ through the passes, and lowered to the program that `gslfit.formula._program` ev
 """
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -343,11 +345,28 @@ class Formula:
     def __hash__(self) -> int:
         return hash((self.text, self.func, self.independent))
 
+    def __copy__(self) -> Formula:
+        return self         # nothing of it changes but what it remembers
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Formula:
+        return self
+
     def __reduce__(self) -> tuple:
         if self._rows:
             return _from_rows, (self._rows, self.independent, self.names, self.text)
+        if self.native and isinstance(self.func, FunctionType) and not _is_found(self.func):
+            label = getattr(self.func, "__qualname__", "a function")
+            return _from_rows, (rows_of(self._graph), self.independent, self.names, label)
         starred = self._signature is not None and self._signature.starred
         return Formula, (self.func or self.text, self.independent, self.names if starred else None)
+
+
+def _is_found(func: FunctionType) -> bool:
+    """Whether pickle finds a function by its name: it doesn't find a lambda, nor what is defined in a function."""
+    found: Any = sys.modules.get(func.__module__)
+    for name in func.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is func
 
 
 def _from_rows(rows: Rows, independent: tuple[str, ...], names: tuple[str, ...], label: str) -> Formula:

@@ -13,6 +13,7 @@ from gslfit.errors import ExpressionError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.formula.trace_residual import trace_residual
+from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 from gslfit.parameters.collection import Parameters
 
 Function = Callable[[Any], np.ndarray]
@@ -45,32 +46,53 @@ def native_residual(formula: Formula, params: Parameters, x: Sequence[np.ndarray
     ExpressionError
         If an expression has no exact derivative.
     """
-    bare = params.copy()
-    for parameter in bare.values():
-        if parameter.expr is None and parameter.vary:
-            parameter.set(min=-np.inf, max=np.inf)      # lmfit's Parameter leaves a bound that is None as it is
-    folded = fold(formula, bare, idle=True)
-    program, names = folded.program, folded.names
-    points = np.array([np.asarray(row, float) for row in x])
+    found = ProgramResidual(formula, params, x, y, weights)
+    return found, found.jacobian
 
-    def values(p: Any) -> list[float]:
-        return [p[name].value for name in names]
 
-    def residual(p: Any) -> np.ndarray:
-        value = program.evaluate(values(p), points, jacobian=False)[0]
-        if y is not None:
-            value -= y
-        if weights is not None:
-            value *= weights
-        return value
+class ProgramResidual:
+    """A formula's weighted residual, run by its program; it can be pickled where the formula can.
 
-    def jacobian(p: Any) -> np.ndarray:
-        slopes = program.evaluate(values(p), points)[1]
-        if weights is not None:
-            slopes *= weights[:, None]
-        return slopes
+    Parameters
+    ----------
+    formula, params, x, y, weights
+        As `native_residual` takes them; `params` are copied.
+    sign : int
+        `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
 
-    return residual, jacobian
+    Raises
+    ------
+    ExpressionError
+        If an expression has no exact derivative.
+    """
+
+    __name__ = "residual"
+
+    def __init__(self, formula: Formula, params: Parameters, x: Sequence[np.ndarray], y: np.ndarray | None = None,
+                 weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA) -> None:
+        bare = self._params = params.copy()
+        for parameter in bare.values():
+            if parameter.expr is None and parameter.vary:
+                parameter.set(min=-np.inf, max=np.inf)      # lmfit's Parameter leaves a bound that is None as it is
+        folded = fold(formula, bare, idle=True)
+        self._formula, self._program, self._names = formula, folded.program, folded.names
+        self._x = np.array([np.asarray(row, float) for row in x])
+        self._y, self._weights, self._sign = y, weights, sign
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign)
+
+    def __call__(self, params: Any) -> np.ndarray:
+        """Return the residuals, ndarray (n)."""
+        value = self._program.evaluate([params[name].value for name in self._names], self._x, jacobian=False)[0]
+        return residual(value, 0.0 if self._y is None else self._y, self._weights, self._sign)
+
+    def jacobian(self, params: Any) -> np.ndarray:
+        """Return the derivatives of the residuals by the varying parameters, ndarray (n, p)."""
+        slopes = self._program.evaluate([params[name].value for name in self._names], self._x)[1]
+        if self._weights is not None:
+            slopes *= self._weights[:, None]
+        return in_sign(slopes, self._sign)
 
 
 def compiled_residual(function: Callable[..., Any], params: Parameters, args: Sequence[Any] = (),

@@ -13,10 +13,11 @@ import numpy as np
 from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
+from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
-from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.result import FitResult, pickles
 from gslfit.minimizer.start_interior import stepped_inside
 from gslfit.minimizer.uncertainty import Outcome, Uncertainty, doubts, message
 from gslfit.parameters.collection import Parameters
@@ -91,7 +92,7 @@ class Setup:
                        1 / self.residual.scale, o["xtol"], o["ftol"], o["gtol"])
 
 
-class Minimizer:
+class Minimizer(Answers):
     """A residual function with its parameters, and the engines that minimise its sum of squares.
 
     Parameters
@@ -165,6 +166,9 @@ class Minimizer:
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *RESULTS})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_setup": None}        # what a fit was prepared with is of no use after it
 
     def __bool__(self) -> bool:
         return True
@@ -341,7 +345,45 @@ class Minimizer:
             covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
             call_kws=dict(options))
+        self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)
         return success
+
+
+class ResidualSource:
+    """A residual function with its arguments, as a result keeps it.
+
+    Parameters
+    ----------
+    function : callable
+    args : tuple
+    kws : dict
+    """
+
+    def __init__(self, function: Callable, args: tuple, kws: Mapping[str, Any]) -> None:
+        self.function, self.args, self.kws = function, args, kws
+
+    def minimizer(self, result: FitResult) -> Minimizer:
+        """Return a Minimizer that has `result` for its result."""
+        return fitted_as(result, self.function, self.args, self.kws, **result.call_kws)
+
+    def keeps(self) -> bool:
+        """Return whether the function can be pickled."""
+        return pickles(self.function)
+
+
+def fitted_as(result: FitResult, function: Callable, args: tuple = (), kws: Mapping[str, Any] | None = None, **options: Any) -> Minimizer:
+    """Return a Minimizer of a residual function that has a fit's result for its own.
+
+    Parameters
+    ----------
+    result : FitResult
+        Its parameters become the Minimizer's.
+    function, args, kws, **options
+        As `Minimizer` takes them.
+    """
+    made = Minimizer(function, result.params, args, kws, **options)
+    made.result = result
+    return made
 
 
 RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})

@@ -1,24 +1,75 @@
 """What a fit leaves behind."""
+from __future__ import annotations
+
+import pickle
+from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from gslfit.errors import FitStatus, ending
+from gslfit.errors import FitStatus, InputError, ending
+from gslfit.minimizer.answers import Answers, refuse
+from gslfit.minimizer.bands import student, variances
 from gslfit.objective.residual import degrees_of_freedom
+from gslfit.parameters.collection import Parameters
 from gslfit.report.html import fit_html
+
+SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
+
+
+class Source(Protocol):
+    """What was fitted: kept by a result, by reference and unchanged, for what the result is asked later."""
+
+    def minimizer(self, result: Any) -> Any:
+        """Return a Minimizer of the same residual that has `result` for its result."""
+
+    def keeps(self) -> bool:
+        """Return whether it can be pickled."""
+
+
+class ModelledSource(Source, Protocol):
+    """A source with a model."""
+
+    title: str
+
+    @property
+    def data(self) -> Any:
+        """The data as they were handed in."""
+
+    @property
+    def factors(self) -> Any:
+        """What multiplies the residuals, None where nothing does."""
+
+    @property
+    def independent(self) -> dict[str, Any]:
+        """The independent variables by name."""
+
+    def eval(self, params: Any, values: dict[str, Any]) -> Any:
+        """Evaluate with parameters; `values` are other points, or other values of parameters."""
+
+    def best_fit(self, params: Any) -> Any:
+        """Evaluate at the points that took part, NaN at the others."""
+
+    def slopes(self, params: Parameters, names: list[str], values: dict[str, Any], dscale: float) -> np.ndarray:
+        """Return the derivatives by varying parameters at the points that take part, or at those of `values`: ndarray (p, n)."""
+
+    def shaped(self, flat: np.ndarray, values: dict[str, Any]) -> Any:
+        """Return numbers of the points that `slopes` was asked for in the shape that `eval` returns."""
 
 
 @dataclass(eq=False)
-class FitResult:
+class FitResult(Answers):
     """One fit's outcome.
+
+    What is not listed as an attribute is computed when it is asked for.
 
     Attributes
     ----------
     params : Parameters
         With the fitted values, errors and correlations.
     method : str
-        The engine: "leastsq", "lmder", "lbfgsb" or "anneal".
+        What fitted: "fit", or the engine: "leastsq", "lmder", "lbfgsb" or "anneal".
     success : bool
         A minimum was found, and no parameter lost its effect on the way.
     errorbars : bool
@@ -43,9 +94,19 @@ class FitResult:
         Options of the call.
     keep : ndarray of bool, or None
         Which points took part, in the shape of `residual`; None for all.
+
+    Examples
+    --------
+    >>> import gslfit
+    >>> x = np.linspace(0, 5, 40)
+    >>> result = gslfit.fit("A*exp(-x/tau)", 2*np.exp(-x/1.5), x=x, A=1.0, tau=1.0)
+    >>> {name: round(value, 9) for name, value in result.values.items()}
+    {'A': 2.0, 'tau': 1.5}
+    >>> result.eval(x=[0, 1.5]).round(6)
+    array([2.      , 0.735759])
     """
 
-    params: Any
+    params: Parameters
     method: str
     success: bool
     errorbars: bool
@@ -60,6 +121,8 @@ class FitResult:
     call_kws: dict[str, Any] = field(default_factory=dict)
     keep: np.ndarray | None = field(default=None, repr=False)
 
+    _source = None  # type: Source | ModelledSource | None
+
     @property
     def counted(self) -> np.ndarray:
         """The residuals of the points that took part, flat."""
@@ -67,6 +130,18 @@ class FitResult:
 
     def _repr_html_(self) -> str:
         return fit_html(self)
+
+    # -- numbers
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Every parameter's value by name."""
+        return self.params.valuesdict()
+
+    @property
+    def stderr(self) -> dict[str, float | None]:
+        """Every parameter's standard error by name: 0 of a fixed one, None where it can't be had."""
+        return {name: par.stderr for name, par in self.params.items()}
 
     @property
     def nvarys(self) -> int:
@@ -119,6 +194,15 @@ class FitResult:
         """What `status` stands for."""
         return self.status.prose
 
+    @property
+    def init_params(self) -> Parameters:
+        """The parameters with the values that the fit began at."""
+        params = self.params.copy()
+        for name, par in self.params.items():
+            if par.expr is None and par.init_value is not None:
+                params[name].value = par.init_value
+        return params
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take up a pickle's state; those of gslfit 0.1 had `ier` and its words in place of the status."""
         self.__dict__.update(state)
@@ -133,3 +217,122 @@ class FitResult:
         if not big:
             return -np.inf
         return 2 * self.ndata * float(np.log(big) + np.log(np.linalg.norm(residual / big) / np.sqrt(self.ndata)))
+
+    # -- what was fitted
+
+    @property
+    def minimizer(self) -> Any:
+        """A fitted `gslfit.Minimizer` of the same residual; its parameters are the result's own."""
+        if self._source is None:
+            raise InputError("this result does not have what was fitted: it was read from a file, or pickled with a function that can't "
+                             "be; fit again")
+        return self._source.minimizer(self)
+
+    def _modelled(self, name: str) -> Any:
+        """The source, if it has a model; `name` is what was asked for."""
+        if not hasattr(self._source, "eval"):
+            refuse(name)
+        return self._source
+
+    def _needs_model(self, name: str) -> None:
+        self._modelled(name)
+
+    @property
+    def _title(self) -> str:
+        return self._modelled("title").title
+
+    @property
+    def data(self) -> Any:
+        """The data that were fitted."""
+        return self._modelled("data").data
+
+    @property
+    def weights(self) -> Any:
+        """What multiplied the residuals, None where nothing did."""
+        return self._modelled("weights").factors
+
+    @property
+    def independent(self) -> dict[str, Any]:
+        """The independent variables by name."""
+        return self._modelled("independent").independent
+
+    @property
+    def best_fit(self) -> Any:
+        """The fitted model at the data's points, NaN where a point took no part."""
+        return self._modelled("best_fit").best_fit(self.params)
+
+    def eval(self, params: Any = None, **values: Any) -> Any:
+        """Evaluate the model.
+
+        Parameters
+        ----------
+        params : Parameters, optional
+            The fitted ones, if not given.
+        **values
+            Independent variables, those of the fit if not given; values of parameters over those of `params`.
+
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        """
+        return self._modelled("eval").eval(self.params if params is None else params, values)
+
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> Any:
+        """Return the standard error of the model's value at each point, `sigma` of them.
+
+        Parameters
+        ----------
+        params : Parameters, optional
+        sigma : float
+            Number of standard deviations; below 1 a probability.
+        dscale : float
+            Step of the differences, in standard errors, where the model has no exact derivatives.
+        **values
+            Independent variables.
+
+        Returns
+        -------
+        ndarray
+            ``t sqrt(diag(J C J^T))``; also as `dely`, that of a further measurement as `dely_predicted`. The factor t is Student's for
+            the fit's degrees of freedom. A parameter without an error adds nothing; NaN where none has one.
+
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        """
+        source = self._modelled("eval_uncertainty")
+        variance = variances(source.slopes(self.params if params is None else params, self.var_names, values, dscale), self.covar)
+        factor = student(sigma, self.nfree)
+        self.dely = source.shaped(factor*np.sqrt(variance), values)
+        self.dely_predicted = source.shaped(factor*np.sqrt(variance + self.redchi), values)
+        return self.dely
+
+    # -- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        if self._source is not None and not self._source.keeps():
+            del state["_source"]
+        return state
+
+    def __copy__(self) -> FitResult:
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        return new
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FitResult:
+        new = memo[id(self)] = type(self).__new__(type(self))
+        for name, value in self.__dict__.items():
+            new.__dict__[name] = value if name in SHARED else deepcopy(value, memo)
+        return new
+
+
+def pickles(function: Any) -> bool:
+    """Return whether a function can be pickled: a lambda and what is defined in a function can't."""
+    try:
+        pickle.dumps(function)
+    except Exception:       # whatever an object's own pickling raises
+        return False
+    return True

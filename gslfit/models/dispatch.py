@@ -6,30 +6,27 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gslfit.curves.curve import Curve
 from gslfit.curves.fast_path import plan_of, quick_fit
 from gslfit.curves.fit import fit_points
 from gslfit.errors import ExpressionError, NonFiniteError
 from gslfit.formula.formula import Formula
-from gslfit.formula.program_residual import native_residual
-from gslfit.minimizer.minimizer import Minimizer, engine_of
+from gslfit.formula.program_residual import ProgramResidual
+from gslfit.minimizer.minimizer import Minimizer, engine_of, fitted_as
+from gslfit.minimizer.result import pickles
+from gslfit.models.preparation import objective_of
+from gslfit.models.uncertainty import slopes
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 LANES = "leastsq"     # the method that the lanes stand for
 
 
-class Request(Protocol):
-    """What is asked for: a model, its data, parameters and options; a `ModelResult` has them."""
+class Fitted(Protocol):
+    """A model, and what it is fitted to."""
 
     model: Any
-    method: str
-    iter_cb: Callable[..., Any] | None
-    scale_covar: bool
     nan_policy: str
-    calc_covar: bool
-    max_nfev: int | None
-    fit_kws: dict[str, Any]
-    _memory: dict[str, Any]
 
     @property
     def objective(self) -> Objective:
@@ -37,6 +34,23 @@ class Request(Protocol):
 
     def arguments(self) -> dict[str, Any]:
         """What a function that is called gets besides parameters."""
+
+
+class Request(Fitted, Protocol):
+    """What is asked for: a model, its data, parameters and options; a `ModelResult` has them."""
+
+    data: Any
+    weights: Any
+    userkws: dict[str, Any]
+    method: str
+    iter_cb: Callable[..., Any] | None
+    scale_covar: bool
+    calc_covar: bool
+    max_nfev: int | None
+    fit_kws: dict[str, Any]
+    _memory: dict[str, Any]
+    _prepared: tuple[Objective, Any, Any, str] | None
+    _mask: np.ndarray | None
 
     @property
     def params(self) -> Parameters:
@@ -47,7 +61,7 @@ class Request(Protocol):
         """The start."""
 
 
-def native_of(result: Request) -> tuple[Formula, dict[str, np.ndarray]] | None:
+def native_of(result: Fitted) -> tuple[Formula, dict[str, np.ndarray]] | None:
     """The formula and the independent variables of a fit that can run compiled, or None."""
     model, objective = result.model, result.objective
     formula = model._formula({name: value for name, value in result.arguments().items() if name in model.opts})
@@ -72,24 +86,24 @@ def run_fit(result: Request) -> Any:
             quick = quick_fit(plan, plan.values, objective.y, list(x.values()), objective.weights, result.scale_covar)
             if quick is not None:
                 return quick
-        outcome = fit_points(formula, result.init_params, objective, x, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
-        outcome.residual = objective.signed(outcome.residual)
+        outcome = fit_points(Curve(formula, objective), result.init_params, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
         outcome.method = LANES
         return objective.concluded(outcome)
-    return _by_minimizer(result, *_compiled(result, formula, x))
+    return _by_minimizer(result, *_compiled(result, formula, x, result.init_params))
 
 
-def _compiled(result: Request, formula: Formula, x: dict[str, np.ndarray]) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
-    """The residual (data - model)*weights and its Jacobian, from the program."""
+def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
+              params: Parameters) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    """The residual (data - model)*weights and its Jacobian, from the program; `params` say which vary."""
     objective = result.objective
     try:
-        residual, jacobian = native_residual(formula, result.init_params, list(x.values()), objective.y, objective.weights)
+        residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign)
     except ExpressionError:
         return _called(result)
-    return lambda params: objective.signed(residual(params)), lambda params: objective.signed(jacobian(params))
+    return residual, residual.jacobian
 
 
-def _called(result: Request) -> tuple[Callable[..., Any], None]:
+def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
     """The residual by calling the model."""
     model, objective, values = result.model, result.objective, result.arguments()
     strict = result.nan_policy == "raise"
@@ -120,14 +134,74 @@ def _by_minimizer(result: Request, residual: Callable[..., Any], jacobian: Calla
     return result.objective.concluded(outcome, minimizer._setup.residual._keep)
 
 
-def fitted_minimizer(result: Request) -> Minimizer:
-    """A Minimizer at the minimum that the fit found."""
-    found = native_of(result)
-    residual, jacobian = _called(result) if found is None else _compiled(result, *found)
-    options: dict[str, Any] = {} if jacobian is None else {"Dfun": jacobian}
-    minimizer = Minimizer(residual, result.params.copy(), scale_covar=result.scale_covar, **options)
-    minimizer.leastsq()
-    return minimizer
+class ModelSource:
+    """A model and what it was fitted to, as a result keeps them.
+
+    Parameters
+    ----------
+    result : Request
+        Whose they are.
+    """
+
+    def __init__(self, result: Request) -> None:
+        self.model, self.nan_policy, self.userkws = result.model, result.nan_policy, dict(result.userkws)
+        self.data, self.factors = result.data, result.weights
+        self._objective, self._mask = None if result._prepared is None else result._prepared[0], result._mask
+
+    @property
+    def objective(self) -> Objective:
+        """What was minimised; that of a fit by the fast path is made when it is asked for."""
+        if self._objective is None:
+            self._objective = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.factors, mask=self._mask)
+        return self._objective
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what a function that is called gets besides parameters."""
+        return {**self.userkws, **self.objective.arguments()}
+
+    @property
+    def title(self) -> str:
+        """What pictures call it."""
+        return self.model.name
+
+    @property
+    def independent(self) -> dict[str, Any]:
+        """The independent variables by name."""
+        return independent_of(self)
+
+    def eval(self, params: Any, values: dict[str, Any]) -> Any:
+        """Evaluate the model."""
+        return self.model.eval(params, **{**self.userkws, **values})
+
+    def best_fit(self, params: Any) -> Any:
+        """Evaluate at the points that take part, NaN at the others."""
+        return self.objective.spread(self.objective.values(self.model._reprstring(), self.model.eval(params, **self.arguments())))
+
+    def slopes(self, params: Parameters, names: list[str], values: dict[str, Any], dscale: float) -> np.ndarray:
+        """Return the derivatives by varying parameters at all points, or at those of `values`: ndarray (p, n)."""
+        return slopes(self.model, params, names, {**self.userkws, **values}, dscale)
+
+    def shaped(self, flat: np.ndarray, values: dict[str, Any]) -> Any:
+        """Return numbers of the data's points in the data's shape, NaN where a point takes no part; of other points as they are."""
+        whole = np.shape(self.data)
+        return flat if values or flat.size != np.size(self.data) else self.objective.blanked(flat.reshape(whole))
+
+    def minimizer(self, result: Any) -> Minimizer:
+        """Return a Minimizer that has `result` for its result."""
+        found = native_of(self)
+        residual, jacobian = _called(self) if found is None else _compiled(self, *found, result.params)
+        exact: dict[str, Any] = {} if jacobian is None else {"Dfun": jacobian}
+        return fitted_as(result, residual, nan_policy=self.nan_policy, **exact)
+
+    def keeps(self) -> bool:
+        """Return whether the model can be pickled."""
+        return pickles(self.model)
+
+
+def independent_of(fitted: Any) -> dict[str, Any]:
+    """The independent variables of a model's fit by name."""
+    return {name: fitted.userkws[name] for name in fitted.model.independent_vars
+            if name not in fitted.model.opts and name in fitted.userkws}
 
 
 def engine_options(result: Request) -> dict[str, Any]:

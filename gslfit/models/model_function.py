@@ -303,7 +303,7 @@ class ModelFunction:
 def _label(func: Any) -> str:
     """A model's name from what it is made of."""
     if isinstance(func, str):
-        return "_eval"
+        return "; ".join(line.strip() for line in func.strip().splitlines())
     return func.text if isinstance(func, Formula) and func.text else getattr(func, "__name__", type(func).__name__)
 
 

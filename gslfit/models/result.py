@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError
+from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
-from gslfit.models.dispatch import fitted_minimizer, run_fit
+from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
 from gslfit.models.uncertainty import bands, correlated
@@ -22,7 +23,7 @@ SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquar
            "var_names", "user_options", "kws", "init_values", "best_values")
 
 
-class ModelResult:
+class ModelResult(Answers):
     """The outcome of a model's fit.
 
     Parameters
@@ -74,6 +75,9 @@ class ModelResult:
         self._begun: Any = params
         self._memory: dict[str, Any] = {}
         self._found: Any = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"_prepared": None, "_mask": None, "_mask_given": None, **state})     # versions before masks had none
 
     # -- what is fitted
 
@@ -170,6 +174,8 @@ class ModelResult:
             self._found = self._found.result(self)
             if self._prepared is not None:
                 self._found = self._prepared[0].concluded(self._found)
+        if not isinstance(self._found._source, ModelSource):
+            self._found._source = ModelSource(self)
         return self._found
 
     def __getattr__(self, name: str) -> Any:
@@ -308,19 +314,15 @@ class ModelResult:
 
     @property
     def minimizer(self) -> Minimizer:
-        """A fitted `gslfit.Minimizer` of the same residual, for `gslfit.conf_interval` and the like."""
-        return self._once("minimizer", lambda: fitted_minimizer(self))
+        """A fitted `gslfit.Minimizer` of the same residual; its parameters are the result's own."""
+        return self._once("minimizer", lambda: self.result.minimizer)
 
-    def conf_interval(self, **kws: Any) -> Any:
+    def conf_interval(self, p_names: Any = None, sigmas: Any = None, trace: bool = False, maxiter: int = 200, verbose: bool = False,
+                      prob_func: Any = None) -> Any:
         """Return confidence intervals from profiles, kept as `ci_out`; see `gslfit.conf_interval`."""
-        from gslfit.confidence.interval import conf_interval
-        self.ci_out = conf_interval(self.minimizer, **kws)
-        return self.ci_out
-
-    def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
-        """Return confidence intervals as text."""
-        from gslfit.report.text import ci_report
-        return ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
+        found: Any = super().conf_interval(p_names, sigmas, trace, maxiter, verbose, prob_func)  # type: ignore[call-overload]
+        self.ci_out = found
+        return found
 
     # -- reports
 
@@ -372,20 +374,17 @@ class ModelResult:
 
     # -- pictures
 
-    def plot_fit(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data and fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot_fit
-        return plot_fit(self, ax, **kws)
+    @property
+    def independent(self) -> dict[str, Any]:
+        """The independent variables by name."""
+        return independent_of(self)
 
-    def plot_residuals(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data - fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot_residuals
-        return plot_residuals(self, ax, **kws)
+    @property
+    def _title(self) -> str:
+        return self.model.name
 
-    def plot(self, **kws: Any) -> Any:
-        """Plot residuals above data and fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot
-        return plot(self, **kws)
+    def _needs_model(self, name: str) -> None:
+        """Do nothing: there is a model."""
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)

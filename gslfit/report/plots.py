@@ -20,10 +20,11 @@ def _part(option: str) -> Callable[[Any], Any]:
 
 def _points(result: Any) -> tuple[str, np.ndarray]:
     """The name and the values of the one independent variable."""
-    names = [name for name in result.model.independent_vars if name not in result.model.opts]
-    if len(names) != 1:
-        raise InputError(f"a curve is drawn over one independent variable, and {result.model._reprstring()} has {', '.join(names)}")
-    return names[0], np.asarray(result.userkws[names[0]])
+    known = result.independent
+    if len(known) != 1:
+        raise InputError(f"a curve is drawn over one independent variable, and {result._title} has {', '.join(known)}")
+    (name, values), = known.items()
+    return name, np.asarray(values)
 
 
 def _data(result: Any) -> np.ndarray:
@@ -56,7 +57,7 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
 
     Parameters
     ----------
-    result : ModelResult
+    result : FitResult or ModelResult
     ax : matplotlib Axes, optional
     datafmt, fitfmt, initfmt : str
         Styles.
@@ -80,7 +81,7 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     _draw(ax, x, part(_data(result)), _spread(result, yerr), datafmt, "data", data_kws)
     ax.plot(fine, part(result.eval(**{name: fine})), fitfmt, label="best fit", **(fit_kws or {}))
     if title or not ax.get_title():
-        ax.set_title(title or result.model.name)
+        ax.set_title(title or result._title)
     ax.set_xlabel(name if xlabel is None else xlabel)
     ax.set_ylabel("y" if ylabel is None else ylabel)
     ax.legend()
@@ -98,7 +99,7 @@ def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = 
     ax.axhline(0, color="k", **(fit_kws or {}))
     _draw(ax, x, part(_data(result)) - part(np.asarray(result.best_fit)), _spread(result, yerr), datafmt, "residuals", data_kws)
     if title or not ax.get_title():
-        ax.set_title(title or result.model.name)
+        ax.set_title(title or result._title)
     ax.set_ylabel("residuals")
     return ax
 

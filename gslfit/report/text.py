@@ -299,13 +299,18 @@ def correlation_table(params: Mapping[str, Any]) -> str:
 # -- confidence intervals --------------------------------------------------------------------------------------------------------
 
 
-def ci_report(ci: Mapping[str, Any], with_offset: bool = False, ndigits: int = 5) -> str:
+def intervals_of(ci: Any) -> Mapping[str, Any]:
+    """Return confidence intervals: those handed in, or those of a fit's result."""
+    return ci.conf_interval() if hasattr(ci, "conf_interval") else ci
+
+
+def ci_report(ci: Any, with_offset: bool = False, ndigits: int = 5) -> str:
     """Return confidence intervals in the layout of the lmfit 0.5 manual.
 
     Parameters
     ----------
-    ci : dict of str to list of (float, float)
-        What `conf_interval` returns: for each parameter pairs of a probability and a limit.
+    ci : dict of str to list of (float, float), or result of a fit
+        What `conf_interval` returns: for each parameter pairs of a probability and a limit; of a result they are found first.
     with_offset : bool
         Whether limits are shown as differences from the best value, in lmfit 1.3's layout.
     ndigits : int
@@ -316,6 +321,7 @@ def ci_report(ci: Mapping[str, Any], with_offset: bool = False, ndigits: int = 5
     str
         A line of probabilities, a line for each parameter, and a note for each limit that wasn't reached.
     """
+    ci = intervals_of(ci)
     width = max((len(name) for name in ci), default=0)
     lines, titled = [], None
     for name, row in ci.items():
@@ -353,12 +359,12 @@ def ci_notes(ci: Mapping[str, Any]) -> list[str]:
             for name, row in ci.items() for p, limit in row if math.isinf(limit)]
 
 
-def report_ci(ci: Mapping[str, Any]) -> None:
+def report_ci(ci: Any) -> None:
     """Print confidence intervals in the layout of the lmfit 0.5 manual; see `ci_report`.
 
     Parameters
     ----------
-    ci : dict of str to list of (float, float)
+    ci : dict of str to list of (float, float), or result of a fit
         What `conf_interval` returns.
     """
     print(ci_report(ci))

@@ -17,7 +17,8 @@ objective
 printfuncs parameters multifit
 formula
 minimizer
-confidence curves
+confidence
+curves
 models
 compat
 """.strip().splitlines()]

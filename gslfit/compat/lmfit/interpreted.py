@@ -91,7 +91,7 @@ class ExpressionModel(Manners, special.ExpressionModel):  # type: ignore[misc]
         variables = ["x"] if independent_vars is None else list(independent_vars)
         if not self.script.strip():
             try:
-                super().__init__(expr, variables, None, nan_policy, name, **options)
+                super().__init__(expr, variables, None, nan_policy, name or "_eval", **options)     # lmfit's name for it
                 return
             except ExpressionError:
                 if not any(f"{shape}(" in expr for shape in lineshapes.functions):

@@ -79,7 +79,7 @@ class ModelResult(_result.ModelResult):
     def _residual(self) -> Callable[..., np.ndarray]:
         """The residual as a function of parameters."""
         found = native_of(self)
-        return (_called(self) if found is None else _compiled(self, *found))[0]
+        return (_called(self) if found is None else _compiled(self, *found, self.init_params))[0]
 
     @property
     def result(self) -> FitResult:
@@ -102,7 +102,7 @@ class ModelResult(_result.ModelResult):
         residual = self._residual()
         return lambda params, *args, **kws: residual(params)
 
-    def conf_interval(self, **kws: Any) -> Any:
+    def conf_interval(self, **kws: Any) -> Any:  # type: ignore[override]
         """Return confidence intervals, kept as `ci_out`; see `gslfit.compat.lmfit.conf_interval`."""
         self.ci_out = conf_interval(self, self, **kws)
         return self.ci_out

@@ -1,0 +1,206 @@
+"""One curve and its formula: what the engine is given, and what a result needs to evaluate, to draw and to profile its model."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.data.labels import given_back
+from gslfit.errors import ExpressionError, InputError, ParameterNameError
+from gslfit.formula.formula import Formula
+from gslfit.formula.program_residual import ProgramResidual
+from gslfit.minimizer.bands import difference_slopes, exact_slopes
+from gslfit.minimizer.minimizer import Minimizer, fitted_as
+from gslfit.minimizer.result import FitResult, pickles
+from gslfit.objective.objective import Objective
+from gslfit.objective.residual import residual
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter
+
+
+class Curve:
+    """A formula, and the data that it is fitted to.
+
+    Parameters
+    ----------
+    formula : Formula
+    objective : Objective or None
+        What the fit minimises; None where the data were not saved.
+    x : dict of str to ndarray, optional
+        The independent variables then.
+    """
+
+    __slots__ = ("_x", "formula", "objective")
+
+    def __init__(self, formula: Formula, objective: Objective | None, x: Mapping[str, np.ndarray] | None = None):
+        self.formula, self.objective = formula, objective
+        self._x = x
+
+    # -- what was handed in
+
+    @property
+    def title(self) -> str:
+        """What pictures call it."""
+        return self.formula.text or getattr(self.formula.func, "__name__", "fit")
+
+    def _points(self, everywhere: bool = False) -> dict[str, Any]:
+        """The independent variables in the formula's order, flat: of the points that take part, or of all."""
+        known = self._x or {} if self.objective is None else self.objective.given.x if everywhere else self.objective.x
+        return {name: known[name] for name in self.formula.independent if name in known}
+
+    @property
+    def points(self) -> list[np.ndarray]:
+        """The independent variables of the points that take part, in the formula's order."""
+        return list(self._points().values())
+
+    @property
+    def independent(self) -> dict[str, Any]:
+        """The independent variables by name, in the shape of the data."""
+        found = self._points(everywhere=True)
+        if self.objective is None:
+            return found
+        whole = self.objective.given.layout.whole
+        return {name: array.reshape(whole) for name, array in found.items()}
+
+    @property
+    def data(self) -> Any:
+        """The data, in their container; None where they were not saved."""
+        return None if self.objective is None else self._labelled(self.objective.given.y)
+
+    @property
+    def factors(self) -> Any:
+        """What multiplies the residuals, in the shape of the data."""
+        if self.objective is None or self.objective.given.weights is None:
+            return None
+        where = self.objective.given.layout
+        return np.broadcast_to(self.objective.given.weights, (where.n,)).reshape(where.whole)
+
+    def _labelled(self, flat: np.ndarray) -> Any:
+        """Return numbers of all points in the shape and the container of the data."""
+        if self.objective is None:
+            return flat
+        given = self.objective.given
+        return given_back(np.reshape(flat, given.layout.whole), given.labels)
+
+    def _spread(self, flat: np.ndarray) -> Any:
+        """Return numbers of the points that take part in the shape and the container of the data, NaN at the others."""
+        return flat if self.objective is None else self.objective.spread(flat)
+
+    def conclude(self, result: FitResult) -> FitResult:
+        """Give a result what it was fitted to, and its residuals the shape and the labels of the data."""
+        result._source = self
+        return result if self.objective is None else self.objective.concluded(result)
+
+    # -- the model
+
+    def eval(self, params: Any, values: Mapping[str, Any]) -> Any:
+        """Evaluate at all points, or at those of `values`, which may also hold values of parameters."""
+        independent = self.formula.independent
+        strange = [name for name in values if name not in independent and name not in params and name not in self.formula.names]
+        if strange:
+            raise ParameterNameError(f"{strange[0]!r} is neither a parameter nor an independent variable of {self.formula!r}; it has "
+                                     f"{', '.join([*self.formula.names, *independent])}")
+        points = self._points(everywhere=True) | {name: values[name] for name in independent if name in values}
+        found = self.formula(**points, **self._numbers(params, values))
+        return self.shaped(found, values, everywhere=True)
+
+    def _numbers(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values of the formula's parameters; expressions follow numbers that are put in the place of others."""
+        own = {name: value for name, value in values.items() if name not in self.formula.independent}
+        if isinstance(params, Parameters) and own and not any(map(np.ndim, own.values())):
+            params = params.copy()
+            for name, value in own.items():
+                params[name].value = value
+            own = {}
+        return {name: own[name] if name in own else number(params[name]) for name in self.formula.names}
+
+    def best_fit(self, params: Any) -> Any:
+        """Evaluate at the points that take part, NaN at the others, in the shape and the container of the data."""
+        return self._spread(self.formula(**self._points(), **self._numbers(params, {})))
+
+    def slopes(self, params: Parameters, names: list[str], values: Mapping[str, Any], dscale: float) -> np.ndarray:
+        """Return the derivatives by varying parameters at the points that take part, or at those of `values`: ndarray (p, n)."""
+        independent = self.formula.independent
+        points = self._points(everywhere=bool(values)) | {name: values[name] for name in independent if name in values}
+        if any(name not in independent for name in values):
+            params = params.copy()
+            for name, value in values.items():
+                if name not in independent:
+                    params[name].value = value
+        if self.formula.native:
+            return exact_slopes(self.formula, params, names, points)
+        return difference_slopes(lambda moved: self.formula(**points, **self._numbers(moved, {})), params, names, dscale)
+
+    def shaped(self, flat: Any, values: Mapping[str, Any], everywhere: bool = False) -> Any:
+        """Return numbers in the shape that `eval` with `values` returns; `everywhere` says that they are of all points, not of those
+        alone that take part.
+        """
+        given = [np.shape(values[name]) for name in self.formula.independent if name in values]
+        if given:
+            return np.reshape(flat, np.broadcast_shapes(*given)) if len(given) == len(self.formula.independent) else flat
+        return self._labelled(flat) if everywhere or values else self._spread(flat)
+
+    # -- the residual
+
+    def residual(self, params: Parameters, sign: int | None = None) -> tuple[Any, dict[str, Any]]:
+        """Return the weighted residual as a function of parameters, and options for a Minimizer: the Jacobian, where there is one.
+
+        Parameters
+        ----------
+        params : Parameters
+            Which vary, their expressions, and the values of the fixed ones.
+        sign : int, optional
+            `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`; that of the objective, if not given.
+        """
+        if self.objective is None:
+            raise InputError("the data are not there: a batch is saved without them; fit again for intervals")
+        if self.formula.native:
+            try:
+                compiled = ProgramResidual(self.formula, params, self.points, self.objective.y, self.objective.weights,
+                                           self.objective.sign if sign is None else sign)
+            except ExpressionError:
+                pass
+            else:
+                return compiled, {"Dfun": compiled.jacobian}
+        return CalledResidual(self, self.objective.sign if sign is None else sign), {}
+
+    def minimizer(self, result: FitResult) -> Minimizer:
+        """Return a Minimizer that has `result` for its result."""
+        function, options = self.residual(result.params)
+        return fitted_as(result, function, **options)
+
+    def keeps(self) -> bool:
+        """Return whether its formula can be pickled."""
+        return self.formula.native or pickles(self.formula.func)
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.formula, self.objective, self._x)
+
+
+class CalledResidual:
+    """The weighted residual of a curve whose formula is called.
+
+    Parameters
+    ----------
+    curve : Curve
+    sign : int
+        `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
+    """
+
+    __name__ = "residual"
+
+    def __init__(self, curve: Curve, sign: int):
+        self.curve, self.sign = curve, sign
+
+    def __call__(self, params: Parameters) -> np.ndarray:
+        """Return the residuals of the points that take part."""
+        curve = self.curve
+        assert curve.objective is not None
+        values = curve.formula(**curve._points(), **{name: params[name].value for name in curve.formula.names})
+        return residual(values, curve.objective.y, curve.objective.weights, self.sign)
+
+
+def number(value: Any) -> Any:
+    """A parameter's value, or a number as it is."""
+    return value.value if isinstance(value, Parameter) else value

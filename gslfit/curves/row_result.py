@@ -1,0 +1,169 @@
+"""One fit of a batch as a result of its own, `batch[k]`: what arrays don't hold is worked out when it is asked for."""
+from __future__ import annotations
+
+from functools import cached_property
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.curves.curve import Curve
+from gslfit.errors import FitStatus
+from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.uncertainty import bound_of
+from gslfit.parameters.collection import Parameters
+
+
+def single(batch: Any, place: tuple[int, ...]) -> RowResult:
+    """Return one fit of a batch as a result of its own.
+
+    Parameters
+    ----------
+    batch : BatchResult
+    place : tuple of int
+    """
+    data, status = batch.data, FitStatus(int(batch.status[place]))
+    values = {name: float(value[place]) for name, value in batch.values.items()}
+    errors = {name: float(error[place]) for name, error in batch.stderr.items()}
+    params = _parameters(batch, values)
+    start = {name: float(value[place] if np.ndim(value) else value) for name, value in data.start.items() if name in values}
+    began = values | dict.fromkeys(batch.names, np.nan) | start
+    if any(par.expr is not None for par in params.values()):
+        for name, value in start.items():
+            if params[name].expr is None:
+                params[name].value = value
+        began |= {name: float(par.value) for name, par in params.items() if par.expr is not None}
+    row = _Row(batch, place)
+    params.conclude(values, began, _RowErrors(row, errors))
+    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
+    return RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
+                         message=" ".join(["converged.", *held]) if held else f"{status.prose}.",
+                         errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
+                         var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
+
+
+class _Row(NamedTuple):
+    """A fit of a batch, where it stands in it."""
+
+    batch: Any
+    place: tuple[int, ...]
+
+
+class _RowErrors:
+    """Standard errors and correlations of a fit of a batch, by name; correlations are worked out when somebody asks."""
+
+    def __init__(self, row: _Row, errors: dict[str, float]):
+        self.row, self.errors = row, errors
+        self._correlations: np.ndarray | None = None
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """The standard error of a parameter (None where it has none) and its correlations (None where it has none)."""
+        error, names = self.errors[name], self.row.batch.names
+        if name not in names:
+            return (error if error == error else None), None
+        if self._correlations is None:
+            self._correlations = self._worked_out()
+        row = self._correlations[names.index(name)].tolist()
+        found = {other: r for other, r in zip(names, row, strict=True) if other != name and r == r}
+        return (error if error == error else None), found if found or (len(names) == 1 and error == error) else None
+
+    def _worked_out(self) -> np.ndarray:
+        """The correlations of the varying parameters, NaN where one has no error."""
+        batch, place = self.row
+        deviations = np.array([self.errors[name] for name in batch.names])
+        if batch.covar is not None:
+            with np.errstate(all="ignore"):
+                return batch.covar[place]/deviations[:, None]/deviations
+        known = np.flatnonzero(np.isfinite(deviations))
+        found = np.full((deviations.size, deviations.size), np.nan)
+        curve = batch.data.curve(place)
+        if not known.size or curve.objective is None:
+            return found
+        params = _parameters(batch, dict.fromkeys(batch.values, 0.0))
+        for name, par in params.items():
+            if par.expr is None:
+                par.set(float(batch.values[name][place]), min=-np.inf, max=np.inf)
+        slopes = curve.slopes(params, [batch.names[k] for k in known], {}, 1e-2)
+        weights = curve.objective.weights
+        slopes = slopes if weights is None else slopes*weights
+        found[np.ix_(known, known)] = correlations(slopes.T)
+        return found
+
+
+def correlations(jacobian: np.ndarray) -> np.ndarray:
+    """Return the correlations that a Jacobian of full rank means, (p, p); NaN where it is not of full rank."""
+    p = jacobian.shape[1]
+    with np.errstate(all="ignore"):
+        largest = np.max(np.abs(jacobian), axis=0)
+        r = np.linalg.qr(jacobian/np.where(largest > 0, largest, 1.0), mode="r")
+        try:
+            directions = np.linalg.solve(r, np.eye(p))
+        except np.linalg.LinAlgError:
+            return np.full((p, p), np.nan)
+        directions /= np.linalg.norm(directions, axis=1)[:, None]
+        return directions @ directions.T
+
+
+class RowResult(FitResult):
+    """One fit of a batch, `batch[k]`: a `FitResult` whose residual and covariance are worked out when they are asked for."""
+
+    _row: _Row | None = None
+
+    @classmethod
+    def _of(cls, row: _Row, **known: Any) -> RowResult:
+        self = cls.__new__(cls)
+        self.__dict__.update(known, _row=row, aborted=False, call_kws={})
+        return self
+
+    @cached_property
+    def _source(self) -> Curve | None:  # type: ignore[override]
+        if self._row is None:
+            return None
+        curve = self._row.batch.data.curve(self._row.place)
+        return curve if curve.points else None
+
+    @cached_property
+    def keep(self) -> np.ndarray | None:  # type: ignore[override]
+        """Which points took part, in the shape of `residual`; None for all."""
+        objective = None if self._source is None else self._source.objective
+        return None if objective is None or objective.keep is None else objective.keep.reshape(objective.given.layout.whole)
+
+    @cached_property
+    def residual(self) -> Any:  # type: ignore[override]
+        """The weighted residuals in the shape and container of the data, NaN where a point took no part; empty without the data."""
+        curve = self._source
+        if curve is None or curve.objective is None:
+            return np.array([])
+        values = curve.formula(*curve.points, **{name: self.params[name].value for name in curve.formula.names})
+        return curve.objective.spread(curve.objective.residual(values))
+
+    @cached_property
+    def covar(self) -> np.ndarray | None:  # type: ignore[override]
+        """Covariance of the varying parameters; NaN where one has none, None where none has."""
+        names = self.var_names
+        errors = np.array([np.nan if self.params[name].stderr is None else self.params[name].stderr for name in names])
+        known = np.isfinite(errors)
+        if not known.any():
+            return None
+        if self._row is not None and self._row.batch.covar is not None:
+            found = self._row.batch.covar[self._row.place]
+        else:
+            correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names]
+                          for name in names]
+            found = np.array(correlated)*errors*errors[:, None]
+        return np.where(known & known[:, None], found, np.nan)
+
+    def __getstate__(self) -> dict[str, Any]:
+        for name in ("_source", "keep", "residual", "covar"):
+            getattr(self, name)
+        return {name: value for name, value in super().__getstate__().items() if name != "_row"}
+
+
+def _parameters(batch: Any, values: dict[str, float]) -> Parameters:
+    """The Parameters of one fit: those of the call copied, or plain ones."""
+    if batch.data.parameters is not None:
+        return batch.data.parameters.copy()
+    params = Parameters()
+    for name, value in values.items():
+        params.add(name, value, name in batch.names)
+    return params

@@ -1,0 +1,98 @@
+"""What everything that was fitted can be asked, by one name each.
+
+`FitResult`, `ModelResult` and a fitted `Minimizer` share these methods. Nothing is computed before it is asked for. The public functions
+(`gslfit.conf_interval`, `gslfit.fit_report`, ...) do the work, and take any of the three.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NoReturn, overload
+
+import numpy as np
+
+import gslfit
+from gslfit.errors import NoModelError
+
+Trace = dict[str, dict[str, np.ndarray]]
+Limits = tuple[tuple[float, float], tuple[float, float]]
+
+
+def refuse(name: str) -> NoReturn:
+    """Raise NoModelError: what was asked for needs a model, and a residual function has none."""
+    raise NoModelError(f"{name} needs a model, and only a residual function was fitted: fit with gslfit.fit(formula, y, x=...) or "
+                       f"Model.fit, whose results have it")
+
+
+class Answers:
+    """The methods that every fitted thing has."""
+
+    @overload
+    def conf_interval(self, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., trace: Literal[False] = ...,
+                      maxiter: int = ..., verbose: bool = ...,
+                      prob_func: Callable[..., float] | None = ...) -> gslfit.ConfidenceIntervals: ...
+    @overload
+    def conf_interval(self, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., *, trace: Literal[True],
+                      maxiter: int = ..., verbose: bool = ...,
+                      prob_func: Callable[..., float] | None = ...) -> tuple[gslfit.ConfidenceIntervals, Trace]: ...
+
+    def conf_interval(self, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = None, trace: bool = False,
+                      maxiter: int = 200, verbose: bool = False, prob_func: Callable[..., float] | None = None) -> Any:
+        """Return confidence intervals from profiles of chi-square; see `gslfit.conf_interval`."""
+        return gslfit.conf_interval(self, p_names=p_names, sigmas=sigmas, trace=trace, maxiter=maxiter, verbose=verbose,
+                                    prob_func=prob_func)
+
+    def conf_interval2d(self, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Limits | None = None,
+                        prob_func: Callable[..., float] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the confidence region of two parameters; see `gslfit.conf_interval2d`."""
+        return gslfit.conf_interval2d(self, x_name, y_name, nx, ny, limits, prob_func)
+
+    def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
+        """Return confidence intervals as text; further arguments are those of `conf_interval`."""
+        return gslfit.ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
+
+    def fit_report(self, modelpars: Mapping[str, Any] | None = None, show_correl: bool = True, min_correl: float = 0.1,
+                   sort_pars: bool | Callable[[str], Any] = False, correl_mode: str = "list") -> str:
+        """Return statistics, values, errors and correlations as text; see `gslfit.fit_report`."""
+        return gslfit.fit_report(self, modelpars, show_correl, min_correl, sort_pars, correl_mode)
+
+    def eval(self, params: Any = None, **values: Any) -> Any:
+        """Evaluate the model; a residual function has none.
+
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        """
+        refuse("eval")
+
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> Any:
+        """Return the standard error of the model's values; a residual function has no model.
+
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        """
+        refuse("eval_uncertainty")
+
+    def plot_fit(self, ax: Any = None, **kws: Any) -> Any:
+        """Plot data and fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot_fit
+        self._needs_model("plot_fit")
+        return plot_fit(self, ax, **kws)
+
+    def plot_residuals(self, ax: Any = None, **kws: Any) -> Any:
+        """Plot data - fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot_residuals
+        self._needs_model("plot_residuals")
+        return plot_residuals(self, ax, **kws)
+
+    def plot(self, **kws: Any) -> Any:
+        """Plot residuals above data and fit; see `gslfit.report.plots`."""
+        from gslfit.report.plots import plot
+        self._needs_model("plot")
+        return plot(self, **kws)
+
+    def _needs_model(self, name: str) -> None:
+        """Raise NoModelError if there is no model; `name` is what was asked for."""
+        refuse(name)
