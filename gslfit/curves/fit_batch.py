@@ -250,7 +250,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
 
 def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:
     """Whether x is the start of a parameter of that name: the independent variables are keywords."""
-    if x is None or isinstance(x, Mapping):
+    if x is None or isinstance(x, Mapping) or (type(x) is np.ndarray and x.shape[-1:] == where.whole[-1:]):
         return False
     if isinstance(source, Formula):
         return "x" in source.names and all(name in keywords for name in source.independent)

@@ -64,7 +64,8 @@ class Request(Fitted, Protocol):
 def native_of(result: Fitted) -> tuple[Formula, dict[str, np.ndarray]] | None:
     """The formula and the independent variables of a fit that can run compiled, or None."""
     model, objective = result.model, result.objective
-    formula = model._formula({name: value for name, value in result.arguments().items() if name in model.opts})
+    opts = model.opts
+    formula = model._formula({name: value for name, value in result.arguments().items() if name in opts} if opts else {})
     if not formula.native or not objective.ndata:
         return None
     x = {name: objective.x[name] for name in formula.independent if name in objective.x}

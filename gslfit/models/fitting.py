@@ -69,7 +69,7 @@ def _quickly(model: Any, data: Any, weights: Any, values: Mapping[str, Any], pol
     """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
     if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64:
         return None
-    if weights is not None and not (_alike(weights, data) and (model.conventions.weightless or weights.all())):
+    if weights is not None and not (_alike(weights, data) and (model.conventions.weightless or np.count_nonzero(weights) == weights.size)):
         return None
     if len(options) != 5 or options["method"] != "leastsq" or options["iter_cb"] is not None or options["max_nfev"] is not None:
         return None

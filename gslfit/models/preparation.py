@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.data.inputs import floats, inputs_of_one
+from gslfit.data.inputs import Factors, Inputs, floats, inputs_of_one
 from gslfit.data.labels import Labels
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
+from gslfit.data.points import check_factors
 from gslfit.errors import InputError
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import DATA_MINUS_MODEL
@@ -37,6 +38,15 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
     InputError, InputTypeError, NonFiniteError
         If these can't be data, or don't fit one another.
     """
+    conventions = model.conventions
+    variables = {name: values[name] for name in model.independent_vars if name in values}
+    if mask is None and yerr is None and coerce and all(_plain(each, data) for each in (data, *variables.values())) and (
+            weights is None or _plain(weights, data)):
+        factors = None if weights is None else Factors("weights", weights)
+        if factors is not None and not conventions.weightless:
+            check_factors(*factors)
+        given = Inputs(Layout(data.shape, (0,), "data"), labels, data, variables, factors, None, conventions.weightless)
+        return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped)
     y = read("data", data, imaginary=True)
     if y.array.ndim == 0:
         raise InputError(f"data is the number {y.array[()]!r}, and has no axis: it must hold the points of the fit")
@@ -44,13 +54,16 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
         raise InputError("there are no data: data has length 0")
     y = y._replace(array=floats(y.array), labels=y.labels or labels)
     where = Layout(y.array.shape, tuple(range(y.array.ndim)), "data")
-    variables = {name: values[name] for name in model.independent_vars if name in values}
     elementwise = model.opts.keys().isdisjoint(variables) and model._formula({}).native
-    conventions = model.conventions
     given = inputs_of_one(y, where, variables, yerr, weights, mask, elementwise=elementwise, weightless=conventions.weightless)
     if not coerce:
         given = given._replace(raw=variables)
     return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped)
+
+
+def _plain(value: Any, data: Any) -> bool:
+    """Whether a value is a flat array of float64, of the shape of the data, which is there."""
+    return type(value) is np.ndarray and value.dtype == np.float64 and value.ndim == 1 and value.size > 0 and value.shape == data.shape
 
 
 def kept(objective: Objective, weights: Any) -> tuple[np.ndarray, Any, dict[str, Any]]:
@@ -69,4 +82,4 @@ def kept(objective: Objective, weights: Any) -> tuple[np.ndarray, Any, dict[str,
         return objective.narrowed(given.y), narrow, objective.arguments()
     if own is not None and np.ndim(own):
         own = np.reshape(own, whole)
-    return given.y.reshape(whole), own, objective.arguments(everywhere=True)
+    return given.y if given.y.shape == whole else given.y.reshape(whole), own, objective.arguments(everywhere=True)

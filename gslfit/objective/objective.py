@@ -46,9 +46,10 @@ class Objective:
         self.x = {name: contiguous(array) for name, array in given.x.items()}
         weights = given.weights
         self.weights = None if weights is None else contiguous(weights)
-        everything = given.mask is None and (self.weights is None or bool(self.weights.all()))
+        everything = given.mask is None and (self.weights is None or np.count_nonzero(self.weights) == self.weights.size)
+        arrays = (self.y, *self.x.values()) if self.weights is None or not given.weightless else (self.y, *self.x.values(), self.weights)
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        if everything and not given.weightless and all(_finite(array) for array in (self.y, *self.x.values())):
+        if everything and all(isfinite(abs(array.dot(array))) for array in arrays):
             return
         out = given.left_out()
         given_out = None if out is None else ~out
@@ -95,7 +96,9 @@ class Objective:
             return {**given.others, **self.x}
         if given.raw is not None:
             return dict(given.raw)
-        return {**given.others, **{name: floats(array).reshape(given.layout.whole) for name, array in given.x.items()}}
+        whole = given.layout.whole
+        return {**given.others, **{name: array if array.shape == whole and array.dtype == np.float64 else floats(array).reshape(whole)
+                                   for name, array in given.x.items()}}
 
     @property
     def _needs_all(self) -> bool:
@@ -104,7 +107,9 @@ class Objective:
 
     def narrowed(self, array: np.ndarray) -> np.ndarray:
         """Return an array of all points without those that take no part; in the data's shape where all do."""
-        return array.reshape(self.given.layout.whole) if self.keep is None else array.reshape(-1)[self.keep]
+        if self.keep is not None:
+            return array.reshape(-1)[self.keep]
+        return array if array.shape == self.given.layout.whole else array.reshape(self.given.layout.whole)
 
     def signed(self, model_minus_data: np.ndarray) -> np.ndarray:
         """Return the engine's residual, or Jacobian, in the sign of this one."""
@@ -162,9 +167,4 @@ class Objective:
 
 def contiguous(array: np.ndarray) -> np.ndarray:
     """Return an array as the engine reads it: float64, or complex128, in C order."""
-    return np.ascontiguousarray(floats(array))
-
-
-def _finite(array: np.ndarray) -> bool:
-    """Whether all of a flat array is finite; False also where its squares overflow."""
-    return isfinite(abs(array.dot(array)))
+    return np.ascontiguousarray(array, complex if array.dtype.kind == "c" else float)
