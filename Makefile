@@ -25,6 +25,7 @@ mutants: $(VENV)/installed-test
 lint: $(VENV)/installed-lint
 	ruff check .
 	cython-lint src
+	$(PY) .ci/duplicates.py
 	mypy
 	cd tests && ../$(PY) -m mypy.stubtest $(EXTENSIONS)
 
