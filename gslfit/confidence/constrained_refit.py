@@ -26,7 +26,7 @@ PROBE = .1                # share of a step at which the residual's second deriv
 BEND = .4                 # a correction longer than this share of the step is none
 
 
-class Point(NamedTuple):
+class ProfilePoint(NamedTuple):
     """A point of a profile: the parameters, the residual, chi-square, and the Jacobian (as good as the refit needed it)."""
 
     x: Array
@@ -38,7 +38,7 @@ class Point(NamedTuple):
 class LowerMinimum(Exception):
     """A refit came below the minimum that the profile is about; `point` is where."""
 
-    def __init__(self, point: Point) -> None:
+    def __init__(self, point: ProfilePoint) -> None:
         super().__init__()
         self.point = point
 
@@ -54,7 +54,7 @@ def lengths(A: Array) -> Array:
     return unit*np.sqrt(np.sum((A/unit)**2, axis=0))
 
 
-class Valley:
+class ConstrainedRefit:
     """Chi-square round a minimum.
 
     Parameters
@@ -73,10 +73,10 @@ class Valley:
         self.fun, self.jac, self.lower, self.upper = fun, jac, lower, upper
         self.gain = self.settled = 0.
         self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
-        self.best: Any = None                                 # Point, once it is found
+        self.best: Any = None                                 # ProfilePoint, once it is found
         self.floor = math.inf                                 # a chi-square below this is another minimum
         r = fun(x)
-        start = Point(x, r, float(r @ r), jac(x, r))
+        start = ProfilePoint(x, r, float(r @ r), jac(x, r))
         self.unit = max(start.chi, 1e-300)/max(r.size - x.size, 1)       # what one standard error adds to chi-square
         self.aim(1e-6*self.unit)
         self.best = self.relax(start, ())
@@ -90,7 +90,7 @@ class Valley:
 
     # -- refits --------------------------------------------------------------------------------------------------------------
 
-    def at(self, near: Point, held: tuple[int, ...], values: Array) -> Point | None:
+    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array) -> ProfilePoint | None:
         """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite."""
         x = near.x.copy()
         move = values - x[[*held]]
@@ -99,12 +99,12 @@ class Valley:
         if free.any():                                        # where the others are heading, as the Jacobian has it
             pull = near.J[:, [*held]] @ move
             x[free] += self._solve(near.J[:, free], pull, 0.)[0]
-        found: list[Point] = []
+        found: list[ProfilePoint] = []
         for guess in (np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
             r = self.fun(guess)
             chi = float(r @ r)
             if math.isfinite(chi):
-                found.append(Point(guess, r, chi, near.J))
+                found.append(ProfilePoint(guess, r, chi, near.J))
             if chi <= FAR*near.chi:                           # False for NaN
                 break
         return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
@@ -116,7 +116,7 @@ class Valley:
         x[[*held]] = values
         return x
 
-    def _free(self, point: Point, held: tuple[int, ...]) -> Array:
+    def _free(self, point: ProfilePoint, held: tuple[int, ...]) -> Array:
         """Return which parameters may move: neither held nor pushed against a bound."""
         push = point.r @ point.J
         free = ~(((point.x <= self.lower) & (push > 0)) | ((point.x >= self.upper) & (push < 0)))
@@ -134,12 +134,12 @@ class Valley:
         weight = np.where(keep, S/np.where(keep, S*S + damping, 1.), 0.)
         return -(Vt.T @ (weight*(U.T @ (Q.T @ b))))/norms, norms
 
-    def relax(self, point: Point, held: tuple[int, ...], fresh: bool = True) -> Point:
+    def relax(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool = True) -> ProfilePoint:
         """Minimise chi-square over the parameters not held.
 
         Parameters
         ----------
-        point : Point
+        point : ProfilePoint
             Where to start; its Jacobian may be that of a point near by.
         held : tuple of int
             Parameters that stay.
@@ -158,7 +158,7 @@ class Valley:
             raise LowerMinimum(point)
         return point
 
-    def _descend(self, point: Point, held: tuple[int, ...], fresh: bool) -> tuple[Point, bool]:
+    def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> tuple[ProfilePoint, bool]:
         """Take Gauss-Newton steps with one Jacobian kept up to date; return where they led, and whether that is the minimum."""
         J = point.J
         for _ in range(STEPS):
@@ -181,14 +181,14 @@ class Valley:
             if share >= POOR:
                 J = self._update(J, r - point.r - pull, step, norms, free)
                 fresh = fresh and expected <= self.settled and share >= GOOD
-                point = Point(x, r, chi, J)
+                point = ProfilePoint(x, r, chi, J)
             elif fresh:
                 return point, False
             else:
                 J, fresh = self.jac(point.x, point.r), True
         return point, False
 
-    def _follow(self, point: Point, held: tuple[int, ...]) -> Point:
+    def _follow(self, point: ProfilePoint, held: tuple[int, ...]) -> ProfilePoint:
         """Go down a bent and narrow valley: damped steps from fresh Jacobians, each bent as the residual's second derivative says."""
         damping, stale = DAMPING, False
         for _ in range(BENDS):
@@ -211,7 +211,7 @@ class Valley:
                 r = self.fun(x)
                 chi = float(r @ r)
                 if chi < point.chi - POOR*promised*.01:       # False for NaN
-                    trial = Point(x, r, chi, point.J)
+                    trial = ProfilePoint(x, r, chi, point.J)
                     break
             if trial is None:
                 damping *= 4
@@ -221,12 +221,12 @@ class Valley:
         return point._replace(J=self.jac(point.x, point.r)) if stale else point
 
     @staticmethod
-    def _expected(point: Point, step: Array) -> float:
+    def _expected(point: ProfilePoint, step: Array) -> float:
         """Return the decrease of chi-square that the Jacobian promises for a step."""
         new = point.r + point.J @ step
         return point.chi - float(new @ new)
 
-    def _bent(self, point: Point, free: Array, step: Array, norms: Array, damping: float) -> Array | None:
+    def _bent(self, point: ProfilePoint, free: Array, step: Array, norms: Array, damping: float) -> Array | None:
         """Return a step with its second-order correction, None where that is too large to be one."""
         ahead = self.fun(np.clip(point.x + PROBE*step, self.lower, self.upper))
         curve = 2/PROBE*((ahead - point.r)/PROBE - point.J @ step)
@@ -242,7 +242,7 @@ class Valley:
         rise = chi - self.floor
         return max(self.gain, PRECISION*rise) if rise < self.ceiling else ROUGH*rise
 
-    def _step(self, point: Point, free: Array, damping: float) -> tuple[Array, Array]:
+    def _step(self, point: ProfilePoint, free: Array, damping: float) -> tuple[Array, Array]:
         """Return a step over the free parameters that ends at a bound at the latest, and the norms of all columns."""
         step = np.zeros_like(point.x)
         scale = np.ones_like(point.x)
@@ -264,7 +264,7 @@ class Valley:
         """Return the square root of ``chi2/chi2_0 - 1``, the measure in which profiles are nearly straight."""
         return math.sqrt(max(chi - self.best.chi, 0.)/max(self.best.chi, 1e-300))
 
-    def slope(self, point: Point, k: int) -> float:
+    def slope(self, point: ProfilePoint, k: int) -> float:
         """Return the derivative of a profile's root by the parameter held; what the others do doesn't matter at their best."""
         root = self.root(point.chi)
         return float(point.r @ point.J[:, k])/(root*max(self.best.chi, 1e-300)) if root > 0 else 0.

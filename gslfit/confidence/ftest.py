@@ -1,4 +1,4 @@
-"""Whatever was fitted as a valley of chi-square, with the test that turns chi-square into probabilities.
+"""The F-test on a fit: which chi-square a probability stands for, and the fit's residual, Jacobian and bounds for refits.
 
 The F-test says with what probability the rise of chi-square from chi2_0 to chi2_f, with some parameters held and the others refitted, isn't
 chance (lmfit 0.5 manual, section 4.1):
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.confidence.constrained_refit import Valley
+from gslfit.confidence.constrained_refit import ConstrainedRefit
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, InputTypeError, ParameterNameError
 from gslfit.minimizer._descent import Differences
@@ -74,8 +74,8 @@ def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str,
     return minimizer, fitted if result is None else result, minimizer.kws
 
 
-class Profiler:
-    """Whatever was fitted as a valley of chi-square, apart from the fit itself.
+class FTest:
+    """A fit's residual, Jacobian and bounds for refits, apart from the fit itself, and the test of their chi-square.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class Profiler:
         """Return the Jacobian by forward differences."""
         return Differences(self.residual, self.lower, self.upper, self.residual.precision).forward(x, r)
 
-    def valley(self, x: np.ndarray) -> Valley:
+    def refit(self, x: np.ndarray) -> ConstrainedRefit:
         """Return chi-square round a point."""
-        return Valley(self.residual, self.jac, x, self.lower, self.upper)
+        return ConstrainedRefit(self.residual, self.jac, x, self.lower, self.upper)
 
     def index(self, name: str) -> int:
         """Return a varying parameter's place."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.confidence.constrained_refit import LowerMinimum, Point, Valley
-from gslfit.confidence.ftest import RESTARTS, ProbFunc, Profiler, as_called, f_compare, listed
-from gslfit.confidence.profile import Side
+from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
+from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
+from gslfit.confidence.profile import ProfileSide
 from gslfit.confidence.region import conf_interval2d
 from gslfit.errors import FitWarning, InputError
 from gslfit.report.html import ci_html
@@ -131,39 +131,39 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
                    trace: bool = False, maxiter: int = 200, verbose: bool = False, prob_func: ProbFunc | None = None) -> Any:
     """Do the work of `conf_interval`, beginning anew from each lower minimum that turns up."""
     chances = _probabilities(SIGMAS if sigmas is None else sigmas)
-    profiler = Profiler(minimizer, result, prob_func)
-    wanted = list(profiler.names) if p_names is None else [p_names] if isinstance(p_names, str) else list(p_names)
-    indices = [profiler.index(name) for name in wanted]
-    x, lowered = profiler.x, ""
+    ftest = FTest(minimizer, result, prob_func)
+    wanted = list(ftest.names) if p_names is None else [p_names] if isinstance(p_names, str) else list(p_names)
+    indices = [ftest.index(name) for name in wanted]
+    x, lowered = ftest.x, ""
     for attempt in range(RESTARTS + 1):
-        valley = profiler.valley(x)
-        if valley.improved and not lowered:
+        refit = ftest.refit(x)
+        if refit.improved and not lowered:
             lowered = "the fit was not at its minimum"
         intervals = ConfidenceIntervals()
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
             for name, k in zip(wanted, indices, strict=True):
-                sides = [Side(valley, k, sign, maxiter) for sign in (-1, 1)]
-                intervals[name] = _interval(profiler, intervals, name, sides, chances, verbose)
+                sides = [ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1)]
+                intervals[name] = _interval(ftest, intervals, name, sides, chances, verbose)
                 if trace:
-                    traces[name] = _trace(profiler, k, [*sides[0].points, *sides[1].points[1:]])
+                    traces[name] = _trace(ftest, k, [*sides[0].points, *sides[1].points[1:]])
             break
         except LowerMinimum as found:
             x, lowered = found.point.x, f"the profile of {name!r} found a lower minimum"
             if attempt == RESTARTS:
-                raise InputError(f"{lowered}, again and again: {listed(profiler.values(x))}; fit from there first") from None
-    _conclude(profiler, intervals, valley, lowered)
+                raise InputError(f"{lowered}, again and again: {listed(ftest.values(x))}; fit from there first") from None
+    _conclude(ftest, intervals, refit, lowered)
     return (intervals, traces) if trace else intervals
 
 
-def _interval(profiler: Profiler, intervals: ConfidenceIntervals, name: str, sides: list[Side], chances: list[float],
+def _interval(ftest: FTest, intervals: ConfidenceIntervals, name: str, sides: list[ProfileSide], chances: list[float],
               verbose: bool) -> list[tuple[float, float]]:
     """Return one parameter's limits, taking down notes."""
-    best = sides[0].valley.best.chi
-    levels = [profiler.level(chance, best) for chance in chances]
+    best = sides[0].refit.best.chi
+    levels = [ftest.level(chance, best) for chance in chances]
     rises = [level - best for level in levels if level > best]
     if rises:
-        sides[0].valley.aim(min(rises))
+        sides[0].refit.aim(min(rises))
     rows: list[list[tuple[float, float]]] = []
     for side, which in zip(sides, ("lower", "upper"), strict=True):
         rows.append([])
@@ -176,22 +176,22 @@ def _interval(profiler: Profiler, intervals: ConfidenceIntervals, name: str, sid
     return [*rows[0][::-1], (0., sides[0].origin), *rows[1]]
 
 
-def _trace(profiler: Profiler, k: int, points: list[Point]) -> dict[str, np.ndarray]:
+def _trace(ftest: FTest, k: int, points: list[ProfilePoint]) -> dict[str, np.ndarray]:
     """Return the points of a profile as arrays by name, in order of the parameter held, with their probabilities."""
     best = points[0].chi
     points = sorted(points, key=lambda point: point.x[k])
-    rows = [profiler.values(point.x) for point in points]
+    rows = [ftest.values(point.x) for point in points]
     columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    return columns | {"prob": np.array([profiler.probability(point.chi, best) for point in points])}
+    return columns | {"prob": np.array([ftest.probability(point.chi, best) for point in points])}
 
 
-def _conclude(profiler: Profiler, intervals: ConfidenceIntervals, valley: Valley, lowered: str) -> None:
+def _conclude(ftest: FTest, intervals: ConfidenceIntervals, refit: ConstrainedRefit, lowered: str) -> None:
     """Fill in what goes for all intervals; say so if the minimum is another."""
-    intervals.nfev, intervals.chisqr = profiler.residual.nfev, profiler.chisqr(valley.best.chi)
+    intervals.nfev, intervals.chisqr = ftest.residual.nfev, ftest.chisqr(refit.best.chi)
     if lowered:
-        intervals.better = profiler.values(valley.best.x)
-        before = float(np.sum(profiler.residual(profiler.x)**2))
-        note = (f"{lowered}: chi-square {intervals.chisqr:.8g}, below {profiler.chisqr(before):.8g}, at {listed(intervals.better)}; "
-                "the intervals are around it, and the fit is to be repeated from there")
+        intervals.better = ftest.values(refit.best.x)
+        before = float(np.sum(ftest.residual(ftest.x)**2))
+        note = (f"{lowered}: chi-square {intervals.chisqr:.8g}, below {ftest.chisqr(before):.8g}, at {listed(intervals.better)}; "
+                "the intervals are around it, and repeat the fit from there")
         intervals.notes.insert(0, note)
         warnings.warn(note, FitWarning, stacklevel=4)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gslfit.confidence.constrained_refit import Point, Valley
+from gslfit.confidence.constrained_refit import ConstrainedRefit, ProfilePoint
 
 CORRECTION = 1e-3         # of a limit's distance: a last Newton step below this is not checked by another refit
 GAP = .05                 # a profile that falls is followed more closely, until its points are this near to each other
@@ -25,12 +25,12 @@ class Limit(NamedTuple):
     note: str = ""
 
 
-class Side:
+class ProfileSide:
     """One side of one parameter's profile.
 
     Parameters
     ----------
-    valley : Valley
+    refit : ConstrainedRefit
         Where.
     k : int
         The parameter held.
@@ -41,20 +41,20 @@ class Side:
 
     Attributes
     ----------
-    points : list of Point
+    points : list of ProfilePoint
         All points found, the minimum first.
     """
 
-    def __init__(self, valley: Valley, k: int, sign: int, maxiter: int = 200) -> None:
-        self.valley, self.k, self.sign, self.maxiter = valley, k, sign, maxiter
-        self.origin = float(valley.best.x[k])
-        self.bound = float(valley.upper[k] if sign > 0 else valley.lower[k])
+    def __init__(self, refit: ConstrainedRefit, k: int, sign: int, maxiter: int = 200) -> None:
+        self.refit, self.k, self.sign, self.maxiter = refit, k, sign, maxiter
+        self.origin = float(refit.best.x[k])
+        self.bound = float(refit.upper[k] if sign > 0 else refit.lower[k])
         self.room = abs(self.bound - self.origin)
-        self.points = [valley.best]
-        spread = valley.spread(k)
+        self.points = [refit.best]
+        spread = refit.spread(k)
         # a parameter without effect has no scale but its own size
         self.scale = spread if 0 < spread < math.inf else abs(self.origin) or 1.
-        self._known: list[tuple[float, float, float, Point]] = [(0., 0., 1/spread if spread else math.inf, valley.best)]
+        self._known: list[tuple[float, float, float, ProfilePoint]] = [(0., 0., 1/spread if spread else math.inf, refit.best)]
         # distance, root, slope, point
         self._edge = math.inf                                 # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
@@ -62,7 +62,7 @@ class Side:
     def limits(self, levels: list[float]) -> Iterator[Limit]:
         """Yield where the profile crosses each level of chi-square; levels are to rise."""
         for level in levels:
-            yield self._limit(self.valley.root(level))
+            yield self._limit(self.refit.root(level))
 
     def _limit(self, target: float) -> Limit:
         """Return where the profile's root crosses a target."""
@@ -117,7 +117,7 @@ class Side:
         return min(max(guess, d0 + .02*dd), d1 - .02*dd)      # a share of the bracket is always gained
 
     def _between(self) -> float | None:
-        """Return a distance before the last point, if that came out lower than the one before: it may lie in another valley."""
+        """Return a distance before the last point, if that came out lower than the one before: it may belong to another minimum."""
         if len(self._known) < 2:
             return None
         (d0, z0, *_), (d1, z1, *_) = self._known[-2:]
@@ -153,7 +153,7 @@ class Side:
         if distance > 4*self.scale and half:
             doublings = math.log2(distance/max(half[-1][0], .1*self.scale))
             if root - half[-1][1] <= LEVEL*root*doublings:
-                self._end = f"chi-square levels off at {self.valley.best.chi*(1 + root**2):.6g}, already at {here}"
+                self._end = f"chi-square levels off at {self.refit.best.chi*(1 + root**2):.6g}, already at {here}"
         if distance > 1e9*max(self.scale, abs(self.origin)):
             self._end = f"not even at {here}"
         return bool(self._end)
@@ -162,11 +162,11 @@ class Side:
         """Add the profile's point at a distance."""
         value = self.bound if distance >= self.room else self.origin + self.sign*distance
         inner = [known for known in self._known if known[0] <= distance]
-        near = inner[-1][3]                                   # from within, so as to stay in the valley of the minimum
-        point = self.valley.at(near, (self.k,), np.array([value]))
+        near = inner[-1][3]                                   # from within, so as to stay with this minimum
+        point = self.refit.at(near, (self.k,), np.array([value]))
         if point is None:
             self._edge = min(self._edge, distance)
             return
         self.points.append(point)
-        self._known.append((distance, self.valley.root(point.chi), self.sign*self.valley.slope(point, self.k), point))
+        self._known.append((distance, self.refit.root(point.chi), self.sign*self.refit.slope(point, self.k), point))
         self._known.sort(key=lambda known: known[0])

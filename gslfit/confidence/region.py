@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.confidence.constrained_refit import LowerMinimum, Point, Valley
-from gslfit.confidence.ftest import RESTARTS, ProbFunc, Profiler, as_called, listed
+from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
+from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
 from gslfit.errors import FitWarning, InputError
 
 CERTAIN = .9999           # probabilities above this need not be exact
@@ -61,38 +61,38 @@ def conf_interval2d(minimizer: Any, *args: Any, **kws: Any) -> tuple[np.ndarray,
 def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Any = None,
                      prob_func: ProbFunc | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Do the work of `conf_interval2d`, beginning anew from each lower minimum that turns up."""
-    profiler = Profiler(minimizer, result, prob_func)
-    held = profiler.index(x_name), profiler.index(y_name)
+    ftest = FTest(minimizer, result, prob_func)
+    held = ftest.index(x_name), ftest.index(y_name)
     if held[0] == held[1]:
         raise InputError(f"a region takes two different parameters, not {x_name!r} twice")
     if nx < 1 or ny < 1:
         raise InputError(f"nx and ny are at least 1, not {nx} and {ny}")
-    start, lowered = profiler.x, False
+    start, lowered = ftest.x, False
     for attempt in range(RESTARTS + 1):
-        valley = profiler.valley(start)
-        xs, ys = (_range(valley, k, count, None if limits is None else limits[i], profiler.names[k])
+        refit = ftest.refit(start)
+        xs, ys = (_range(refit, k, count, None if limits is None else limits[i], ftest.names[k])
                   for i, (k, count) in enumerate(zip(held, (nx, ny), strict=True)))
         try:
-            valley.aim(valley.unit, profiler.level(CERTAIN, valley.best.chi, 2) - valley.best.chi)
-            chis = _region(valley, held, xs, ys)
+            refit.aim(refit.unit, ftest.level(CERTAIN, refit.best.chi, 2) - refit.best.chi)
+            chis = _region(refit, held, xs, ys)
             break
         except LowerMinimum as found:
             start, lowered = found.point.x, True
             if attempt == RESTARTS:
-                raise InputError(f"the region held lower and lower minima, at last {listed(profiler.values(start))}; "
+                raise InputError(f"the region held lower and lower minima, at last {listed(ftest.values(start))}; "
                                  "fit from there first") from None
     if lowered:
-        warnings.warn(f"the region of {x_name!r} and {y_name!r} held a lower minimum: chi-square {profiler.chisqr(valley.best.chi):.8g} at "
-                      f"{listed(profiler.values(valley.best.x))}; the fit is to be repeated from there", FitWarning, stacklevel=3)
-    best = valley.best.chi
-    return xs, ys, np.array([[profiler.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
+        warnings.warn(f"the region of {x_name!r} and {y_name!r} held a lower minimum: chi-square {ftest.chisqr(refit.best.chi):.8g} at "
+                      f"{listed(ftest.values(refit.best.x))}; repeat the fit from there", FitWarning, stacklevel=3)
+    best = refit.best.chi
+    return xs, ys, np.array([[ftest.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
 
 
-def _range(valley: Valley, k: int, count: int, limits: Any, name: str) -> np.ndarray:
+def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) -> np.ndarray:
     """Return the values of one parameter in a region."""
-    best, low, high = float(valley.best.x[k]), float(valley.lower[k]), float(valley.upper[k])
+    best, low, high = float(refit.best.x[k]), float(refit.lower[k]), float(refit.upper[k])
     if limits is None:
-        spread = valley.spread(k)/math.sqrt(valley.best.r.size - valley.best.x.size)
+        spread = refit.spread(k)/math.sqrt(refit.best.r.size - refit.best.x.size)
         if not math.isfinite(spread):
             raise InputError(f"parameter {name!r} has no standard error here, so give limits=((x_low, x_high), (y_low, y_high))")
         return np.linspace(max(best - STDERRS*spread, low), min(best + STDERRS*spread, high), count)
@@ -104,15 +104,15 @@ def _range(valley: Valley, k: int, count: int, limits: Any, name: str) -> np.nda
     return np.linspace(ends[0], ends[1], count)
 
 
-def _region(valley: Valley, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+def _region(refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
     """Return chi-square on the grid, refits spreading outward from the minimum: each starts at a neighbour already known."""
     chis = np.full((ys.size, xs.size), np.inf)
-    known: dict[tuple[int, int], Point] = {}
-    for j, i in _outward(np.abs(ys - valley.best.x[held[1]]), np.abs(xs - valley.best.x[held[0]])):
+    known: dict[tuple[int, int], ProfilePoint] = {}
+    for j, i in _outward(np.abs(ys - refit.best.x[held[1]]), np.abs(xs - refit.best.x[held[0]])):
         near = [known[at] for at in ((j, i - 1), (j, i + 1), (j - 1, i), (j + 1, i), (j - 1, i - 1), (j + 1, i + 1), (j - 1, i + 1),
                                      (j + 1, i - 1)) if at in known]
-        start = min(near, key=lambda point: point.chi, default=valley.best)
-        point = valley.at(start, held, np.array([xs[i], ys[j]]))
+        start = min(near, key=lambda point: point.chi, default=refit.best)
+        point = refit.at(start, held, np.array([xs[i], ys[j]]))
         if point is not None:
             known[j, i] = point
             chis[j, i] = point.chi

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.constraints.functions import FUNCTIONS, OPERATORS, TABLE, Function
+from gslfit.constraints.functions import FUNCTIONS, OPERATORS, TABLE, ConstraintFunction
 from gslfit.constraints.ridders import derivative
 
 
@@ -44,7 +44,7 @@ def plain(value: Any) -> Any:
     return type(value)(plain(item) for item in value) if isinstance(value, (tuple, list)) else value
 
 
-def lift(function: Function) -> Callable[..., Any]:
+def lift(function: ConstraintFunction) -> Callable[..., Any]:
     """Return a function of the table for dual numbers."""
     call, partials = function.call, function.partials or (lambda value, *args: _differences(function.call, args, {}))
 

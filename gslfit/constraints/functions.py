@@ -18,7 +18,7 @@ MAX_FACTORIAL = 170       # 171! is no float any more
 MAX_POWER_BITS = 2048     # of an integer power; a larger one is computed in floats, and overflows there
 
 
-class Function(NamedTuple):
+class ConstraintFunction(NamedTuple):
     """A function of the grammar.
 
     `partials(value, *arguments)` gives the partial derivatives; None where the function has none in closed form. `real` says that the
@@ -114,75 +114,75 @@ _SQRT_PI = math.sqrt(math.pi)
 
 # name: call, fewest and most arguments, partial derivatives, whether a float comes out. `max`, `min`, `fsum`, `frexp` and `modf`
 # take or give tuples, and so have their derivatives in gslfit.constraints.dual.
-FUNCTIONS: dict[str, Function] = {
-    "abs": Function(abs, 1, 1, lambda v, x: (sign(x),), False),
-    "acos": Function(math.acos, 1, 1, lambda v, x: (-1/math.sqrt((1 - x)*(1 + x)),)),
-    "acosh": Function(math.acosh, 1, 1, lambda v, x: (1/math.sqrt((x - 1)*(x + 1)),)),
-    "asin": Function(math.asin, 1, 1, lambda v, x: (1/math.sqrt((1 - x)*(1 + x)),)),
-    "asinh": Function(math.asinh, 1, 1, lambda v, x: (1/math.hypot(x, 1),)),
-    "atan": Function(math.atan, 1, 1, lambda v, x: (1/(1 + x*x),)),
-    "atan2": Function(math.atan2, 2, 2, _atan2_partials),
-    "atanh": Function(math.atanh, 1, 1, lambda v, x: (1/((1 - x)*(1 + x)),)),
-    "ceil": Function(math.ceil, 1, 1, _nothing, False),
-    "copysign": Function(math.copysign, 2, 2, lambda v, x, y: (math.copysign(1, x)*math.copysign(1, y), 0.)),
-    "cos": Function(math.cos, 1, 1, lambda v, x: (-math.sin(x),)),
-    "cosh": Function(math.cosh, 1, 1, lambda v, x: (math.sinh(x),)),
-    "degrees": Function(math.degrees, 1, 1, lambda v, x: (180/math.pi,)),
-    "exp": Function(math.exp, 1, 1, lambda v, x: (v,)),
-    "fabs": Function(math.fabs, 1, 1, lambda v, x: (sign(x),)),
-    "factorial": Function(factorial, 1, 1, _nothing, False),
-    "floor": Function(math.floor, 1, 1, _nothing, False),
-    "fmod": Function(math.fmod, 2, 2, lambda v, x, y: (1., -float(math.trunc(x/y)))),
-    "frexp": Function(math.frexp, 1, 1, None, False),
-    "fsum": Function(math.fsum, 1, 1, None),
-    "hypot": Function(math.hypot, 1, None, lambda v, *xs: tuple(x/v for x in xs)),
-    "isinf": Function(math.isinf, 1, 1, _nothing, False),
-    "isnan": Function(math.isnan, 1, 1, _nothing, False),
-    "ldexp": Function(lambda x, i: math.ldexp(x, whole(i, "ldexp()")), 2, 2, lambda v, x, i: (math.ldexp(1., int(i)), 0.)),
-    "log": Function(math.log, 1, 2, _log_partials),
-    "log10": Function(math.log10, 1, 1, lambda v, x: (1/(x*math.log(10)),)),
-    "log1p": Function(math.log1p, 1, 1, lambda v, x: (1/(1 + x),)),
-    "max": Function(max, 1, None, None, False),
-    "min": Function(min, 1, None, None, False),
-    "modf": Function(math.modf, 1, 1, None, False),
-    "pow": Function(power, 2, 2, _pow_partials, False),
-    "radians": Function(math.radians, 1, 1, lambda v, x: (math.pi/180,)),
-    "sin": Function(math.sin, 1, 1, lambda v, x: (math.cos(x),)),
-    "sinh": Function(math.sinh, 1, 1, lambda v, x: (math.cosh(x),)),
-    "sqrt": Function(math.sqrt, 1, 1, lambda v, x: (.5/v,)),
-    "tan": Function(math.tan, 1, 1, lambda v, x: (1 + v*v,)),
-    "tanh": Function(math.tanh, 1, 1, lambda v, x: (1 - v*v,)),
-    "trunc": Function(math.trunc, 1, 1, _nothing, False),
+FUNCTIONS: dict[str, ConstraintFunction] = {
+    "abs": ConstraintFunction(abs, 1, 1, lambda v, x: (sign(x),), False),
+    "acos": ConstraintFunction(math.acos, 1, 1, lambda v, x: (-1/math.sqrt((1 - x)*(1 + x)),)),
+    "acosh": ConstraintFunction(math.acosh, 1, 1, lambda v, x: (1/math.sqrt((x - 1)*(x + 1)),)),
+    "asin": ConstraintFunction(math.asin, 1, 1, lambda v, x: (1/math.sqrt((1 - x)*(1 + x)),)),
+    "asinh": ConstraintFunction(math.asinh, 1, 1, lambda v, x: (1/math.hypot(x, 1),)),
+    "atan": ConstraintFunction(math.atan, 1, 1, lambda v, x: (1/(1 + x*x),)),
+    "atan2": ConstraintFunction(math.atan2, 2, 2, _atan2_partials),
+    "atanh": ConstraintFunction(math.atanh, 1, 1, lambda v, x: (1/((1 - x)*(1 + x)),)),
+    "ceil": ConstraintFunction(math.ceil, 1, 1, _nothing, False),
+    "copysign": ConstraintFunction(math.copysign, 2, 2, lambda v, x, y: (math.copysign(1, x)*math.copysign(1, y), 0.)),
+    "cos": ConstraintFunction(math.cos, 1, 1, lambda v, x: (-math.sin(x),)),
+    "cosh": ConstraintFunction(math.cosh, 1, 1, lambda v, x: (math.sinh(x),)),
+    "degrees": ConstraintFunction(math.degrees, 1, 1, lambda v, x: (180/math.pi,)),
+    "exp": ConstraintFunction(math.exp, 1, 1, lambda v, x: (v,)),
+    "fabs": ConstraintFunction(math.fabs, 1, 1, lambda v, x: (sign(x),)),
+    "factorial": ConstraintFunction(factorial, 1, 1, _nothing, False),
+    "floor": ConstraintFunction(math.floor, 1, 1, _nothing, False),
+    "fmod": ConstraintFunction(math.fmod, 2, 2, lambda v, x, y: (1., -float(math.trunc(x/y)))),
+    "frexp": ConstraintFunction(math.frexp, 1, 1, None, False),
+    "fsum": ConstraintFunction(math.fsum, 1, 1, None),
+    "hypot": ConstraintFunction(math.hypot, 1, None, lambda v, *xs: tuple(x/v for x in xs)),
+    "isinf": ConstraintFunction(math.isinf, 1, 1, _nothing, False),
+    "isnan": ConstraintFunction(math.isnan, 1, 1, _nothing, False),
+    "ldexp": ConstraintFunction(lambda x, i: math.ldexp(x, whole(i, "ldexp()")), 2, 2, lambda v, x, i: (math.ldexp(1., int(i)), 0.)),
+    "log": ConstraintFunction(math.log, 1, 2, _log_partials),
+    "log10": ConstraintFunction(math.log10, 1, 1, lambda v, x: (1/(x*math.log(10)),)),
+    "log1p": ConstraintFunction(math.log1p, 1, 1, lambda v, x: (1/(1 + x),)),
+    "max": ConstraintFunction(max, 1, None, None, False),
+    "min": ConstraintFunction(min, 1, None, None, False),
+    "modf": ConstraintFunction(math.modf, 1, 1, None, False),
+    "pow": ConstraintFunction(power, 2, 2, _pow_partials, False),
+    "radians": ConstraintFunction(math.radians, 1, 1, lambda v, x: (math.pi/180,)),
+    "sin": ConstraintFunction(math.sin, 1, 1, lambda v, x: (math.cos(x),)),
+    "sinh": ConstraintFunction(math.sinh, 1, 1, lambda v, x: (math.cosh(x),)),
+    "sqrt": ConstraintFunction(math.sqrt, 1, 1, lambda v, x: (.5/v,)),
+    "tan": ConstraintFunction(math.tan, 1, 1, lambda v, x: (1 + v*v,)),
+    "tanh": ConstraintFunction(math.tanh, 1, 1, lambda v, x: (1 - v*v,)),
+    "trunc": ConstraintFunction(math.trunc, 1, 1, _nothing, False),
 }
 
 # beyond the manual's, what scripts for lmfit 1.3 write (its expressions know NumPy's names)
-MORE: dict[str, Function] = {
-    "cbrt": Function(lambda x: math.copysign(abs(x)**(1/3), x), 1, 1, lambda v, x: (1/(3*v*v),)),
-    "erf": Function(math.erf, 1, 1, lambda v, x: (2/_SQRT_PI*math.exp(-x*x),)),
-    "erfc": Function(math.erfc, 1, 1, lambda v, x: (-2/_SQRT_PI*math.exp(-x*x),)),
-    "erfcx": Function(erfcx, 1, 1, lambda v, x: (2*x*v - 2/_SQRT_PI,)),
-    "exp2": Function(lambda x: power(2., x), 1, 1, lambda v, x: (v*math.log(2),)),
-    "expm1": Function(math.expm1, 1, 1, lambda v, x: (v + 1,)),
-    "gamma": Function(math.gamma),
-    "lgamma": Function(math.lgamma),
-    "log2": Function(math.log2, 1, 1, lambda v, x: (1/(x*math.log(2)),)),
-    "sign": Function(sign, 1, 1, _nothing),
+MORE: dict[str, ConstraintFunction] = {
+    "cbrt": ConstraintFunction(lambda x: math.copysign(abs(x)**(1/3), x), 1, 1, lambda v, x: (1/(3*v*v),)),
+    "erf": ConstraintFunction(math.erf, 1, 1, lambda v, x: (2/_SQRT_PI*math.exp(-x*x),)),
+    "erfc": ConstraintFunction(math.erfc, 1, 1, lambda v, x: (-2/_SQRT_PI*math.exp(-x*x),)),
+    "erfcx": ConstraintFunction(erfcx, 1, 1, lambda v, x: (2*x*v - 2/_SQRT_PI,)),
+    "exp2": ConstraintFunction(lambda x: power(2., x), 1, 1, lambda v, x: (v*math.log(2),)),
+    "expm1": ConstraintFunction(math.expm1, 1, 1, lambda v, x: (v + 1,)),
+    "gamma": ConstraintFunction(math.gamma),
+    "lgamma": ConstraintFunction(math.lgamma),
+    "log2": ConstraintFunction(math.log2, 1, 1, lambda v, x: (1/(x*math.log(2)),)),
+    "sign": ConstraintFunction(sign, 1, 1, _nothing),
 }
 MORE |= {new: FUNCTIONS[old] for new, old in (("arccos", "acos"), ("arccosh", "acosh"), ("arcsin", "asin"), ("arcsinh", "asinh"),
                                               ("arctan", "atan"), ("arctan2", "atan2"), ("arctanh", "atanh"))}
 
-TABLE: dict[str, Function] = FUNCTIONS | MORE
+TABLE: dict[str, ConstraintFunction] = FUNCTIONS | MORE
 
 # what operators on floats become where Python's own would refuse, run away or turn complex
-OPERATORS: dict[str, Function] = {
-    "&": Function(lambda a, b: whole(a, "'&'") & whole(b, "'&'"), 2, 2, _nothing, False),
-    "|": Function(lambda a, b: whole(a, "'|'") | whole(b, "'|'"), 2, 2, _nothing, False),
-    "^": Function(lambda a, b: whole(a, "'^'") ^ whole(b, "'^'"), 2, 2, _nothing, False),
-    "<<": Function(shift_left, 2, 2, _nothing, False),
-    ">>": Function(lambda a, b: whole(a, "'>>'") >> whole(b, "'>>'"), 2, 2, _nothing, False),
-    "~": Function(lambda a: ~whole(a, "'~'"), 1, 1, _nothing, False),
-    "*": Function(product, 2, 2, lambda v, x, y: (y, x), False),
-    "**": Function(power, 2, 2, _pow_partials, False),
-    "is": Function(same, 2, 2, _nothing, False),
-    "is not": Function(lambda a, b: not same(a, b), 2, 2, _nothing, False),
+OPERATORS: dict[str, ConstraintFunction] = {
+    "&": ConstraintFunction(lambda a, b: whole(a, "'&'") & whole(b, "'&'"), 2, 2, _nothing, False),
+    "|": ConstraintFunction(lambda a, b: whole(a, "'|'") | whole(b, "'|'"), 2, 2, _nothing, False),
+    "^": ConstraintFunction(lambda a, b: whole(a, "'^'") ^ whole(b, "'^'"), 2, 2, _nothing, False),
+    "<<": ConstraintFunction(shift_left, 2, 2, _nothing, False),
+    ">>": ConstraintFunction(lambda a, b: whole(a, "'>>'") >> whole(b, "'>>'"), 2, 2, _nothing, False),
+    "~": ConstraintFunction(lambda a: ~whole(a, "'~'"), 1, 1, _nothing, False),
+    "*": ConstraintFunction(product, 2, 2, lambda v, x, y: (y, x), False),
+    "**": ConstraintFunction(power, 2, 2, _pow_partials, False),
+    "is": ConstraintFunction(same, 2, 2, _nothing, False),
+    "is not": ConstraintFunction(lambda a, b: not same(a, b), 2, 2, _nothing, False),
 }

@@ -189,10 +189,10 @@ def _lines(body: ast.Module | ast.Expression, source: str) -> Iterator[tuple[str
         return
     last = body.body[-1] if body.body else None
     if not isinstance(last, ast.Expr):
-        raise refuse("the last line is to be an expression, the value", source, 1, getattr(last, "lineno", 1))
+        raise refuse("the last line must be an expression, the value", source, 1, getattr(last, "lineno", 1))
     for statement in body.body[:-1]:
         if not (isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)):
-            raise refuse("a line before the last is to be 'name = expression'", source, *_place(statement, source))
+            raise refuse("a line before the last must be 'name = expression'", source, *_place(statement, source))
         yield statement.targets[0].id, statement.value
     yield None, last.value
 

@@ -57,7 +57,7 @@ class Columns(Mapping):
 
 
 @dataclass(eq=False, slots=True)
-class Data:
+class BatchInputs:
     """What a batch was fitted to: kept by reference, for single results and curves of it.
 
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
@@ -126,6 +126,9 @@ class Data:
         return array[tuple(k if size > 1 else 0 for k, size in zip(index, array.shape[:-1], strict=True))]
 
 
+Data = BatchInputs      # by its name in pickles of gslfit 0.1
+
+
 @dataclass(eq=False)
 class BatchResult:
     """The outcome of many fits.
@@ -162,7 +165,7 @@ class BatchResult:
     gradient: np.ndarray
     covar: np.ndarray | None
     names: tuple[str, ...]
-    data: Data
+    data: BatchInputs
     reason: str = ""
 
     @property
@@ -299,7 +302,7 @@ class BatchResult:
             if not head["text"]:
                 raise InputError(f"{file} was saved from a Python function: give it again, BatchResult.load(file, formula=Formula(func))")
             formula = Formula(head["text"], independent)
-        data = Data(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"])
+        data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"])
         return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,

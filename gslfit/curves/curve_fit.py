@@ -44,7 +44,7 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     sigma : float or array_like, shape (n,) or (n, n), optional
         Standard deviations of the data, or their covariance. A point of infinite sigma counts in the degrees of freedom, as in SciPy.
     absolute_sigma : bool
-        Whether `sigma` is to be believed; else the covariance of the parameters is scaled by the reduced chi-square.
+        Whether `sigma` holds standard deviations as they are; else the covariance of the parameters is scaled by the reduced chi-square.
     check_finite : bool, optional
         Raise for a NaN or an infinity in the data; True unless `nan_policy` is given.
     bounds : tuple of array_like, or scipy.optimize.Bounds

@@ -1,6 +1,6 @@
 """A fit of one small curve without objects: what depends on the model alone is prepared once, what is asked of a result is made then.
 
-A `Plan` holds the program with the parameters' expressions and fixed values folded in, and their bounds. `run` hands arrays to the lanes
+A `FitPlan` holds the program with the parameters' expressions and fixed values folded in, and their bounds. `run` hands arrays to the lanes
 and to their polish; in any doubt it says so, and the caller takes the long way.
 """
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gslfit.parameters.collection import Parameters
 MOST = 20_000          # numbers of a Jacobian; larger fits have other needs
 
 
-class Plan:
+class FitPlan:
     """A formula with the parameters' roles folded in, and their start values.
 
     Parameters
@@ -51,12 +51,12 @@ class Plan:
         self.max_nfev = 100*(len(self.names) + 1)
 
 
-class Quick:
+class LazyResult:
     """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
 
     __slots__ = ("inputs", "nfev", "plan", "residual", "scale_covar", "spread", "start", "status", "v", "values")
 
-    def __init__(self, plan: Plan, values: Mapping[str, float], start: list[float], v: np.ndarray, residual: np.ndarray,
+    def __init__(self, plan: FitPlan, values: Mapping[str, float], start: list[float], v: np.ndarray, residual: np.ndarray,
                  spread: tuple[np.ndarray, np.ndarray], nfev: int, scale_covar: bool, status: FitStatus):
         self.plan, self.values, self.start, self.v = plan, values, start, v
         self.residual, self.spread, self.nfev, self.scale_covar, self.status = residual, spread, nfev, scale_covar, status
@@ -73,13 +73,13 @@ class Quick:
         return found
 
 
-def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
-              scale_covar: bool) -> Quick | None:
+def fast_fit(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
+              scale_covar: bool) -> LazyResult | None:
     """Fit one curve.
 
     Parameters
     ----------
-    plan : Plan
+    plan : FitPlan
     values : mapping of str to float
         Start values of all parameters without expression.
     y : ndarray of float64, shape (n,)
@@ -89,7 +89,7 @@ def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np
 
     Returns
     -------
-    Quick, or None
+    LazyResult, or None
         None in any doubt: a start outside its bounds, no convergence, a flat.
     """
     names = plan.names
@@ -112,12 +112,12 @@ def quick_fit(plan: Plan, values: Mapping[str, float], y: np.ndarray, x: list[np
     good, deviations, correlations, _, more = polish(plan.program, v, x, y, weights, inputs, residual)
     if not good or not folded.holds(v):
         return None
-    return Quick(plan, values, start, v, residual, (deviations, correlations), counts.item(0) + more, scale_covar, ended)
+    return LazyResult(plan, values, start, v, residual, (deviations, correlations), counts.item(0) + more, scale_covar, ended)
 
 
-def plan_of(formula: Formula, params: Parameters) -> Plan | None:
+def plan_of(formula: Formula, params: Parameters) -> FitPlan | None:
     """A plan, or None where an expression can't be part of a program."""
     try:
-        return Plan(formula, params)
+        return FitPlan(formula, params)
     except (ExpressionError, InputError):
         return None

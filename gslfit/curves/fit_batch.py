@@ -19,7 +19,7 @@ import numpy as np
 
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, Outside, run
-from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns, Data
+from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
@@ -183,7 +183,7 @@ OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).paramet
 
 
 def _check_options(method: str, nan_policy: str, max_nfev: int | None, xtol: float, ftol: float, gtol: float) -> None:
-    """Raise InputError for an option that is none."""
+    """Raise InputError for an unknown option."""
     for name, value, known in (("method", method, METHODS), ("nan_policy", nan_policy, NAN_POLICIES)):
         if value not in known:
             raise InputError(f"{name}={value!r} is not one of {', '.join(known)}"
@@ -417,12 +417,13 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
             inputs=[array[here] if array.ndim else array for array in own_inputs], **out.rows(here), **how)
         if own is not None and own.ndim > 1 and np.any(out.status[here] == FitStatus.BAD_DATA):
             _blame_factors(name, own, mask, out.status[here], low)
-    data = Data(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], given.mask, given.layout, given.labels)
+    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], given.mask,
+                       given.layout, given.labels)
     return out.result(y.shape[:-1], data)
 
 
 def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: int) -> None:
-    """Raise InputError where a fit was spoilt by a weight, or a standard deviation, that is none."""
+    """Raise InputError where a fit was spoilt by an invalid weight or standard deviation."""
     bad = np.broadcast_to((status == FitStatus.BAD_DATA)[..., None], array.shape)
     looked = bad if mask is None else bad & ~np.broadcast_to(mask, array.shape)
     check_factors(name, np.where(looked, array, 1.0), first)
@@ -442,7 +443,7 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
 
 def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None, first: int,
           lead: tuple[int, ...]) -> None:
-    """Raise NonFiniteError naming the first number that is none, of a point that takes part, with the place of its fit in the batch."""
+    """Raise NonFiniteError naming the first number that is not finite at a point that takes part, and its fit's place."""
     for name, array in (("y", rows), *zip(names, x, strict=True)):
         if array.dtype.kind in "bui":
             continue
@@ -485,7 +486,7 @@ class _Arrays:
                   "tied_errors": self.tied_stderr}
         return {name: None if array is None else array[here] for name, array in arrays.items()}
 
-    def result(self, shape: tuple[int, ...], data: Data) -> BatchResult:
+    def result(self, shape: tuple[int, ...], data: BatchInputs) -> BatchResult:
         """The result of the whole batch."""
         folded, job = self.folded, self.job
         values, stderr = {}, {}

@@ -1,8 +1,8 @@
 """Which of several starts leads lowest: each is fitted in the lanes, and that whose fit ended lowest is the start of the real one.
 
 For models whose chi-square has several minima, or a valley without end, a guess is not one start but the best of each family of shapes
-(`families` of `gslfit.models.guess.shapes.Plan`). This costs as many fits as there are families, without errors and without a second look
-by GSL.
+(`families` of `gslfit.models.guess.shapes.GuessRecipe`). This costs as many fits as there are families, without errors and without a
+second look by GSL.
 """
 from __future__ import annotations
 

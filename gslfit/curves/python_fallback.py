@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.curves.batch_result import BatchResult, Columns, Data
+from gslfit.curves.batch_result import BatchInputs, BatchResult, Columns
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import FitStatus, NonFiniteError
@@ -56,7 +56,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     x = tuple(given.x.values())
-    data = Data(formula, x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
+    data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
     limit: dict[str, Any] = {} if max_nfev is None else {"maxfev": max_nfev}
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)
@@ -99,7 +99,7 @@ class _Row(NamedTuple):
     bad: bool
 
 
-def _row(data: Data, place: tuple[int, ...], policy: str) -> _Row:
+def _row(data: BatchInputs, place: tuple[int, ...], policy: str) -> _Row:
     """One curve of a batch as the policy has it."""
     assert data.y is not None
     points = {name: data.row(array, place) for name, array in zip(data.formula.independent, data.x, strict=True)}

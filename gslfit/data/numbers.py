@@ -128,7 +128,7 @@ def _numeric(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
 
 
 def _of_objects(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
-    """Numbers that are Python objects (integers of any size, fractions, decimals), or an error that shows the first that is none."""
+    """Numbers that are Python objects (integers of any size, fractions, decimals), or an error that shows the first that is no number."""
     for place, item in np.ndenumerate(array):
         _refuse_unit(name, item)
         try:

@@ -78,7 +78,7 @@ def monomial(node: Node, views: dict[Node, Monomial]) -> Monomial | None:
             return times(one, a, 3)
 
 
-class Plan:
+class ProductCover:
     """The products of one graph: what there is, and what has been made of it."""
 
     def __init__(self, graph: Graph):
@@ -224,7 +224,7 @@ def scalar(pool: Pool, part: Monomial, final: dict[Node, Node]) -> Node | None:
     return above if under is None else pool.make("div", above, under)
 
 
-def realise(plan: Plan, atom: Atom) -> Node:
+def realise(plan: ProductCover, atom: Atom) -> Node:
     """The node of a factor."""
     if isinstance(atom, Node):
         return plan.final[atom]
@@ -243,7 +243,7 @@ def realise(plan: Plan, atom: Atom) -> Node:
     return node
 
 
-def cover(plan: Plan, atoms: Counter, part: Monomial) -> tuple[list[Node], Monomial]:
+def cover(plan: ProductCover, atoms: Counter, part: Monomial) -> tuple[list[Node], Monomial]:
     """Nodes whose product is that of the factors, products made before among them, and the scalar part left over."""
     factors: list[Node] = []
     left = Counter(atoms)
@@ -266,7 +266,7 @@ def cover(plan: Plan, atoms: Counter, part: Monomial) -> tuple[list[Node], Monom
     return factors, part
 
 
-def build(plan: Plan, node: Node, atoms: Counter, part: Monomial) -> Node:
+def build(plan: ProductCover, node: Node, atoms: Counter, part: Monomial) -> Node:
     """The node of a product."""
     pool = plan.pool
     if not atoms:
@@ -301,7 +301,7 @@ def work(graph: Graph) -> int:
 
 def multiply_out(graph: Graph, pairs: bool) -> Graph:
     """The graph with its products made anew, with or without common pairs of factors made first."""
-    plan = Plan(graph)
+    plan = ProductCover(graph)
     wanted = plan.wanted()
     parts = [split(plan.views[node]) for node in wanted]
     gated = [(gate_overflow(atoms), bool(part.powers) or abs(part.coefficient) != 1) for atoms, part in parts]
@@ -322,7 +322,7 @@ def multiply_out(graph: Graph, pairs: bool) -> Graph:
     return graph.replace(plan.final)
 
 
-def rebuild(plan: Plan, node: Node) -> Node:
+def rebuild(plan: ProductCover, node: Node) -> Node:
     """A node that is no product, of what its arguments have become."""
     if not node.args:
         return node

@@ -329,7 +329,7 @@ class Formula:
             listed = list(names)
             odd = [name for name in known if listed.count(name) != 1]
             if odd:
-                raise InputError(f"{odd[0]!r} is to be either free or an input, and named once")
+                raise InputError(f"{odd[0]!r} must be either free or an input, and named once")
 
     def __repr__(self) -> str:
         shown = self.independent[0] if len(self.independent) == 1 else self.independent

@@ -15,7 +15,7 @@ CONSTANTS = {"pi": math.pi, "e": math.e}
 """Names that stand for numbers, unless they are an independent variable's."""
 
 
-class Function(NamedTuple):
+class FormulaFunction(NamedTuple):
     """A function of formulas: fewest and most arguments, and what makes its node."""
 
     least: int
@@ -142,38 +142,38 @@ multiply | mul
 divide true_divide | div
 """
 
-_OTHERS: dict[str, Function] = {
-    "log": Function(1, 2, log),
-    "clip": Function(3, 3, clip),
-    "heaviside": Function(1, 2, heaviside),
-    "min": Function(2, None, chain("min")),
-    "max": Function(2, None, chain("max")),
-    "minimum": Function(2, 2, op("min")),
-    "maximum": Function(2, 2, op("max")),
-    "fmin": Function(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("min")(a, b)))),
-    "fmax": Function(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("max")(a, b)))),
-    "logical_and": Function(2, 2, op("and")),
-    "logical_or": Function(2, 2, op("or")),
-    "degrees": Function(1, 1, lambda a: a * (180 / math.pi)),
-    "radians": Function(1, 1, lambda a: a * (math.pi / 180)),
-    "rad2deg": Function(1, 1, lambda a: a * (180 / math.pi)),
-    "deg2rad": Function(1, 1, lambda a: a * (math.pi / 180)),
-    "factorial": Function(1, 1, lambda a: op("gamma")(a + 1.0)),
-    "ldexp": Function(2, 2, lambda a, b: a * op("exp2")(b)),
-    "floor_divide": Function(2, 2, lambda a, b: op("floor")(a / b)),
-    "logaddexp": Function(2, 2, lambda a, b: op("max")(a, b) + op("log1p")(op("exp")(-op("abs")(a - b)))),
-    "logit": Function(1, 1, lambda a: op("log")(a / (1.0 - a))),
-    "ndtr": Function(1, 1, lambda a: 0.5 * op("erfc")(-a * math.sqrt(0.5))),
-    "exp10": Function(1, 1, lambda a: op("pow")(a.pool.const(10.0), a)),
-    "sech": Function(1, 1, lambda a: 1.0 / op("cosh")(a)),
-    "xlogy": Function(2, 2, xlogy),
-    "voigt_profile": Function(3, 3, voigt_profile),
-    "voigt_dy": Function(2, 2, lambda a, b: -op("wofz_d_im")(a, b)),
-    "signbit": Function(1, 1, lambda a: op("lt")(op("copysign")(a.pool.const(1.0), a), 0.0)),
+_OTHERS: dict[str, FormulaFunction] = {
+    "log": FormulaFunction(1, 2, log),
+    "clip": FormulaFunction(3, 3, clip),
+    "heaviside": FormulaFunction(1, 2, heaviside),
+    "min": FormulaFunction(2, None, chain("min")),
+    "max": FormulaFunction(2, None, chain("max")),
+    "minimum": FormulaFunction(2, 2, op("min")),
+    "maximum": FormulaFunction(2, 2, op("max")),
+    "fmin": FormulaFunction(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("min")(a, b)))),
+    "fmax": FormulaFunction(2, 2, lambda a, b: op("select")(op("isnan")(a), b, op("select")(op("isnan")(b), a, op("max")(a, b)))),
+    "logical_and": FormulaFunction(2, 2, op("and")),
+    "logical_or": FormulaFunction(2, 2, op("or")),
+    "degrees": FormulaFunction(1, 1, lambda a: a * (180 / math.pi)),
+    "radians": FormulaFunction(1, 1, lambda a: a * (math.pi / 180)),
+    "rad2deg": FormulaFunction(1, 1, lambda a: a * (180 / math.pi)),
+    "deg2rad": FormulaFunction(1, 1, lambda a: a * (math.pi / 180)),
+    "factorial": FormulaFunction(1, 1, lambda a: op("gamma")(a + 1.0)),
+    "ldexp": FormulaFunction(2, 2, lambda a, b: a * op("exp2")(b)),
+    "floor_divide": FormulaFunction(2, 2, lambda a, b: op("floor")(a / b)),
+    "logaddexp": FormulaFunction(2, 2, lambda a, b: op("max")(a, b) + op("log1p")(op("exp")(-op("abs")(a - b)))),
+    "logit": FormulaFunction(1, 1, lambda a: op("log")(a / (1.0 - a))),
+    "ndtr": FormulaFunction(1, 1, lambda a: 0.5 * op("erfc")(-a * math.sqrt(0.5))),
+    "exp10": FormulaFunction(1, 1, lambda a: op("pow")(a.pool.const(10.0), a)),
+    "sech": FormulaFunction(1, 1, lambda a: 1.0 / op("cosh")(a)),
+    "xlogy": FormulaFunction(2, 2, xlogy),
+    "voigt_profile": FormulaFunction(3, 3, voigt_profile),
+    "voigt_dy": FormulaFunction(2, 2, lambda a, b: -op("wofz_d_im")(a, b)),
+    "signbit": FormulaFunction(1, 1, lambda a: op("lt")(op("copysign")(a.pool.const(1.0), a), 0.0)),
 }
 
 
-def _table() -> dict[str, Function]:
+def _table() -> dict[str, FormulaFunction]:
     """Every name of every function."""
     table = dict(_OTHERS)
     for line in _NAMES.strip().splitlines():
@@ -181,10 +181,10 @@ def _table() -> dict[str, Function]:
         operation = operation or names.split()[0]
         arity = OPERATIONS[operation].arity
         for name in names.split():
-            table[name] = Function(arity, arity, op(operation))
+            table[name] = FormulaFunction(arity, arity, op(operation))
     return table
 
 
-FUNCTIONS: dict[str, Function] = _table()
+FUNCTIONS: dict[str, FormulaFunction] = _table()
 ARITIES: dict[str, tuple[int, int | None]] = {name: (function.least, function.most) for name, function in FUNCTIONS.items()}
 """What the grammar needs to know of the functions."""

@@ -136,7 +136,7 @@ class Folded:
         ----------
         name : str
         values : ndarray
-            Its starts, one for each fit; a NaN is none of this method's business.
+            Its starts, one for each fit; NaN is not checked here.
         """
         role = self.roles[name]
         if role.bounds == FREE:

@@ -113,7 +113,7 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
         found += names or ()
     positional = starred or any(argument.kind is argument.POSITIONAL_ONLY for argument in plain)
     if positional and [argument.name for argument in plain[:len(chosen)]] != list(chosen):
-        raise InputError(f"the independent variables of {label} are to be its first arguments")
+        raise InputError(f"the independent variables of {label} must be its first arguments")
     return Signature(tuple(chosen), tuple(found), defaults, options, positional)
 
 

@@ -18,8 +18,8 @@ from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult, pickles
-from gslfit.minimizer.start_interior import stepped_inside
-from gslfit.minimizer.uncertainty import Outcome, Uncertainty, doubts, message
+from gslfit.minimizer.start_interior import strictly_interior
+from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
@@ -75,7 +75,7 @@ class Setup:
         """Begin further inside where a start lies on its bound or next to it."""
         params = minimizer.params
         try:
-            better = stepped_inside(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
+            better = strictly_interior(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
         except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
             return
         if better:
@@ -334,7 +334,7 @@ class Minimizer(Answers):
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
-        self.params.conclude(values, began, Outcome(free, known))
+        self.params.conclude(values, began, ParameterUncertainties(free, known))
         self._ended = values
         success = solution.converged
         self.result = FitResult(

@@ -18,7 +18,7 @@ WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
 
 
-def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
+def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
                    upper: np.ndarray) -> Mapping[int, float]:
     """Return better starts for the parameters that lie on a bound or next to it.
 
@@ -29,7 +29,7 @@ def stepped_inside(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[floa
     given : list of float
         Start values as the caller gave them.
     start : ndarray, shape (p,)
-        The same, stepped inside by guess.
+        The same, moved strictly inside by guess.
     lower, upper : ndarray, shape (p,)
         Bounds, infinite where there are none.
 

@@ -35,7 +35,7 @@ class Uncertainty(Errors):
         super().__init__(solution.factors, solution.norms, factor, solution.dead + solution.held)
 
 
-class Outcome:
+class ParameterUncertainties:
     """Standard errors and correlations of all parameters of a fit, worked out when somebody asks.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gslfit.curves.curve import Curve
-from gslfit.curves.fast_path import plan_of, quick_fit
+from gslfit.curves.fast_path import fast_fit, plan_of
 from gslfit.curves.fit import fit_points
 from gslfit.errors import ExpressionError, NonFiniteError
 from gslfit.formula.formula import Formula
@@ -84,9 +84,9 @@ def run_fit(result: Request) -> Any:
         objective = result.objective
         plan = plan_of(formula, result.init_params) if result.max_nfev is None else None
         if plan is not None:
-            quick = quick_fit(plan, plan.values, objective.y, list(x.values()), objective.weights, result.scale_covar)
-            if quick is not None:
-                return quick
+            fast = fast_fit(plan, plan.values, objective.y, list(x.values()), objective.weights, result.scale_covar)
+            if fast is not None:
+                return fast
         outcome = fit_points(Curve(formula, objective), result.init_params, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
         outcome.method = LANES
         return objective.concluded(outcome)

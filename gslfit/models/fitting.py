@@ -1,4 +1,4 @@
-"""How a model and data become a fit: which arguments are what, where start values come from, who fits."""
+"""How a model and data become a fit: which arguments are what, where start values come from, which solver fits."""
 from __future__ import annotations
 
 import inspect
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.fast_path import Plan, plan_of, quick_fit
+from gslfit.curves.fast_path import FitPlan, fast_fit, plan_of
 from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
 from gslfit.curves.multistart import lowest
 from gslfit.data.inputs import Inputs, inputs
@@ -30,9 +30,9 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
               coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
     if params is None and yerr is None and mask is None and not verbose and values:
-        quick = _quickly(model, data, weights, values, policy, options)
-        if quick is not None:
-            return quick
+        fast = _fast(model, data, weights, values, policy, options)
+        if fast is not None:
+            return fast
     check_policy(policy)
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -65,7 +65,7 @@ SOUGHT_NFEV = 25           # from a start next to the minimum: what takes longer
 POLICIES = ("raise", "omit")
 
 
-def _quickly(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
+def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
     """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
     if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64:
         return None
@@ -93,12 +93,12 @@ def _quickly(model: Any, data: Any, weights: Any, values: Mapping[str, Any], pol
     if len(values) == len(variables):
         return None
     if not math.isfinite(sums if weights is None else sums + weights.dot(weights)):
-        return None         # a number that is none, or an enormous one
+        return None         # not finite, or enormous
     x, y, factors = list(variables.values()), data, weights
     if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):
         x, y = [np.ascontiguousarray(value) for value in x], np.ascontiguousarray(data)
         factors = None if weights is None else np.ascontiguousarray(weights)
-    found = quick_fit(plan, starts, y, x, factors, options["scale_covar"])
+    found = fast_fit(plan, starts, y, x, factors, options["scale_covar"])
     if found is None:
         return None
     result = ModelResult(model, (plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def _alike(value: Any, data: np.ndarray) -> bool:
     return type(value) is np.ndarray and value.dtype == np.float64 and value.shape == data.shape
 
 
-def model_plan(model: ModelFunction) -> Plan | None:
+def model_plan(model: ModelFunction) -> FitPlan | None:
     """The plan of a model's default parameters, made once for each state of its hints; None where it doesn't compile."""
     key = tuple((part._prefix, tuple(part.opts.items()), tuple(part.def_vals.items()),
                  tuple((name, *hint.items()) for name, hint in part.param_hints.items())) for part in (*model.components, model))
@@ -126,7 +126,7 @@ def model_plan(model: ModelFunction) -> Plan | None:
 
 
 def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Start values by full name; a name that is none is told."""
+    """Return start values by full name; an unknown name is an error."""
     known, starts = {*model.param_names, *(model._prefix + hint for hint in model.param_hints)}, {}
     for part in model.components:
         known |= {part._prefix + hint for hint in part.param_hints}

@@ -325,6 +325,6 @@ def check_prefix(prefix: Any) -> str:
 
 
 def check_policy(policy: str) -> None:
-    """Raise InputError for a nan_policy that is none."""
+    """Raise InputError for an unknown nan_policy."""
     if policy not in ("raise", "omit", "propagate"):
         raise InputError(f"nan_policy={policy!r} is not one of raise, omit, propagate")

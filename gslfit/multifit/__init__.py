@@ -34,10 +34,10 @@ from gslfit.solvers._function import Function_fdf
 from gslfit.solvers._multifit import FdfSolver as _FdfSolver
 from gslfit.solvers._multifit import covar, gradient, test_delta, test_gradient
 from gslfit.solvers._nlinear import LargeSolver, NonlinearSolver
-from gslfit.solvers.termination import Outcome
+from gslfit.solvers.termination import Outcome, Termination
 
 __all__ = ["CONTINUE", "LMDER", "LMNIEL", "LMSDER", "SUCCESS", "TYPES", "Ending", "FdfSolver", "FitResult", "FitStatus", "Function_fdf",
-           "LargeSolver", "NonlinearSolver", "Outcome", "covar", "gradient", "test_delta", "test_gradient"]
+           "LargeSolver", "NonlinearSolver", "Outcome", "Termination", "covar", "gradient", "test_delta", "test_gradient"]
 
 Ending = FitStatus      # how an iteration ended, by the name that it had before
 SUCCESS = 0

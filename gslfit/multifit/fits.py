@@ -10,7 +10,7 @@ from gslfit.multifit.types import TYPES, FitType, Floats
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.solvers._function import Function_fdf
 from gslfit.solvers._multifit import FdfSolver, covar
-from gslfit.solvers.termination import Outcome
+from gslfit.solvers.termination import Termination
 
 MAX_ITER = 500
 TOLERANCE = 1e-10
@@ -29,11 +29,11 @@ class FitResult(list):
         Number of data minus number of coefficients.
     names : tuple of str
         Of the coefficients.
-    outcome : Outcome
+    outcome : Termination
         How the iteration ended.
     """
 
-    def __init__(self, coef: Floats, err: Floats, chisq: float, dof: int, names: tuple[str, ...], outcome: Outcome) -> None:
+    def __init__(self, coef: Floats, err: Floats, chisq: float, dof: int, names: tuple[str, ...], outcome: Termination) -> None:
         super().__init__([coef, err, chisq, dof])
         self.coef, self.err, self.chisq, self.dof, self.names, self.outcome = coef, err, chisq, dof, names, outcome
 
@@ -109,13 +109,13 @@ def _function(kind: FitType, x: Floats, y: Floats, w: Floats) -> Function_fdf:
     return Function_fdf.from_callables(f, df, x.size, len(kind.names))
 
 
-def _run(function: Function_fdf, n: int, start: Floats) -> tuple[Outcome, FdfSolver]:
+def _run(function: Function_fdf, n: int, start: Floats) -> tuple[Termination, FdfSolver]:
     solver = FdfSolver("lmsder", n, len(start))
     solver.set(function, start)
     return solver.solve(xtol=TOLERANCE, ftol=TOLERANCE**2, gtol=TOLERANCE, max_iter=MAX_ITER), solver
 
 
-def _best(kind: FitType, function: Function_fdf, x: Floats, y: Floats, w: Floats, guess: Floats | None) -> tuple[Outcome, FdfSolver]:
+def _best(kind: FitType, function: Function_fdf, x: Floats, y: Floats, w: Floats, guess: Floats | None) -> tuple[Termination, FdfSolver]:
     """Fit from the caller's guess; without one from the data's, and from the table's where those lead nowhere."""
     if guess is not None:
         return _run(function, x.size, guess)

@@ -6,7 +6,7 @@ from weakref import ref
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.parameters._values import twins
-from gslfit.parameters.dependencies import chain
+from gslfit.parameters.dependencies import derived_parameters
 from gslfit.parameters.free_variables import Binding
 from gslfit.parameters.namespace import Symbols
 from gslfit.parameters.parameter import FIELDS_NAME_FIRST, Parameter, _blank, _copy, _peek, check_name
@@ -64,13 +64,13 @@ class Parameters(dict):
 
     def _constraints(self, space: dict[str, Any]) -> list[Any]:
         """Return the links of all expressions in the order of evaluation, to be evaluated over `space`."""
-        return chain(self, self, self._symbols, space) if self._tied else []
+        return derived_parameters(self, self, self._symbols, space) if self._tied else []
 
     def _evaluate(self, name: str) -> None:
         """Evaluate the expression of one parameter, and those it needs, into their slots."""
         space: dict[str, Any] = {key: value for key, par in self.items()
                                  if (value := _peek(par)) is not None or par._expr is None}
-        for link in chain(self, [name], self._symbols, space):
+        for link in derived_parameters(self, [name], self._symbols, space):
             for used in link.names:
                 if space.get(used) is None:
                     raise ParameterError(f"parameter {used!r} has no value, and {link.name!r} = {link.text!r} needs it")
@@ -136,7 +136,7 @@ class Parameters(dict):
     def __setitem__(self, name: str, parameter: Parameter) -> None:
         check_name(name)
         if not isinstance(parameter, Parameter):
-            raise ParameterError(f"params[{name!r}] is to be a Parameter, not {type(parameter).__name__}; "
+            raise ParameterError(f"params[{name!r}] must be a Parameter, not {type(parameter).__name__}; "
                                  f"for its value write params[{name!r}].value = ...")
         owner = parameter._owner()
         if owner is not None and not (owner is self and self.get(name) is parameter):

@@ -1,4 +1,4 @@
-"""The expressions of some parameters as a chain of links, each evaluated after those it depends on."""
+"""Derived parameters: the expressions of some parameters, each evaluated after those it depends on."""
 import math
 from collections.abc import Callable, Iterable, Mapping
 from types import CodeType
@@ -18,7 +18,7 @@ from gslfit.parameters.parameter import Parameter
 _RUN = compile("run()", FILE, "eval")
 
 
-class Link:
+class DerivedParameter:
     """One parameter's expression, ready to be evaluated: ``eval(link.code, link.scope, space)``."""
 
     __slots__ = ("clips", "code", "constants", "name", "names", "own", "parameter", "scope", "text")
@@ -111,7 +111,7 @@ def partial_of(call: Callable[[Mapping[str, float]], Any], at: dict[str, float],
     return lambda x: float(call(at | {name: x}))
 
 
-class InterpretedLink(Link):
+class InterpretedLink(DerivedParameter):
     """One parameter's expression that the interpreter evaluates."""
 
     __slots__ = ("_expression", "_symbols")
@@ -138,8 +138,9 @@ class InterpretedLink(Link):
         return self.by_differences(space)
 
 
-def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbols, space: Mapping[str, Any]) -> list[Link]:
-    """Return the links that give the wanted parameters' values, in the order of evaluation.
+def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbols,
+                       space: Mapping[str, Any]) -> list[DerivedParameter]:
+    """Return what gives the wanted parameters' values, in the order of evaluation.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbo
         If an expression isn't of the grammar, names a parameter or a function that isn't there, or needs itself.
     """
     tied = [name for name in wanted if params[name]._expr is not None]
-    links: dict[str, Link] = {}
+    links: dict[str, DerivedParameter] = {}
     if len(tied) == 1:                                        # the most frequent case has no order
         only = _link(params[tied[0]], params, symbols, space)
         if all(used in space for used in only.names):
@@ -171,7 +172,7 @@ def chain(params: Mapping[str, Parameter], wanted: Iterable[str], symbols: Symbo
     return [links[name] for name in order(tied, needs)]
 
 
-def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> Link:
+def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> DerivedParameter:
     """Compile one parameter's expression and look up what it names."""
     text = parameter._expr or ""
     try:
@@ -190,6 +191,6 @@ def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbol
                     return InterpretedLink(parameter, symbols._interpret(text), used, symbols, space)
                 raise symbols.missing_name(name, text, params)
         own_constants = {name: value for name, value in constants.items() if value is not None} if symbols else {}
-        return Link(parameter, compiled.code, text, used, own, own_constants)
+        return DerivedParameter(parameter, compiled.code, text, used, own, own_constants)
     except ExpressionError as error:
         raise ExpressionError(f"parameter {parameter.name!r}: {error}", text, error.column) from None

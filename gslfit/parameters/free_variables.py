@@ -26,7 +26,7 @@ class Binding(Values):
     params : Parameters
         What the residual function is called with; `put` writes into it.
     start : ndarray, shape (p,)
-        Internal start values, stepped inside a bound where the start lies on one.
+        Internal start values, strictly interior: moved inside where the start lies on a bound.
     origin : ndarray, shape (p,)
         The same, the parameters' own.
     doubtful : bool

@@ -59,7 +59,7 @@ class Symbols:
         elif isinstance(symbol, Real):
             self.constants[name] = float(symbol)
         else:
-            raise InputTypeError(f"{name!r} is to be a function or a number, not {type(symbol).__name__}")
+            raise InputTypeError(f"{name!r} must be a function or a number, not {type(symbol).__name__}")
 
     def use(self, interpreter: Any) -> None:
         """Take an asteval interpreter for what the grammar doesn't know."""
@@ -131,7 +131,7 @@ class Symbols:
     def missing_name(self, name: str, text: str, known: Iterable[str]) -> ExpressionError:
         """Return the error for a name that is neither a parameter nor a constant."""
         if name in TABLE or name in self.functions:
-            return ExpressionError(f"{name!r} is a function, and is to be called: {name}(...), in {text!r}", text)
+            return ExpressionError(f"{name!r} is a function, and must be called: {name}(...), in {text!r}", text)
         return ExpressionError(f"there is no parameter {name!r}, named by {text!r}{close(name, [*known, *CONSTANTS])}", text)
 
     def missing_call(self, name: str, text: str) -> ExpressionError:

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from typing_extensions import Self, disjoint_base
 
 from gslfit.solvers._function import Function_fdf as Function_fdf
-from gslfit.solvers.termination import Outcome
+from gslfit.solvers.termination import Termination
 
 _Floats = NDArray[float64]
 
@@ -41,7 +41,7 @@ class _Solver:
     def set(self, f: Function_fdf, x: ArrayLike, weights: ArrayLike | None = None) -> None: ...
     def iterate(self) -> int: ...
     def solve(self, xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_iter: int = 200, max_nfev: int = 0,
-              callback: Callable[[Any], object] | None = None) -> Outcome: ...
+              callback: Callable[[Any], object] | None = None) -> Termination: ...
     def position(self) -> _Floats: ...
 
 @disjoint_base

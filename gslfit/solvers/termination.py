@@ -41,7 +41,7 @@ def within(status: FitStatus, limit: float) -> str:
     return status.prose.replace("the limit of", f"the limit of {limit:.0f}", 1)
 
 
-class Outcome(NamedTuple):
+class Termination(NamedTuple):
     """What a solver's `solve()` returns.
 
     Attributes
@@ -85,3 +85,6 @@ class Outcome(NamedTuple):
     def success(self) -> bool:
         """Whether the iteration ended at a minimum."""
         return self.ending.success
+
+
+Outcome = Termination       # by its name in pickles of gslfit 0.1

@@ -149,7 +149,7 @@ cdef class Outside:
             gslfit_box_prepare(&self.boxes[k], inside, beside)
         for k in range(self.tied):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
-                raise InputError(f"expression {k} is to be a Program of {p} free variables and no independent one")
+                raise InputError(f"expression {k} must be a Program of {p} free variables and no independent one")
             self.programs[k] = <const program *><uintptr_t>expressions[k].address
         self.kept = tuple(expressions)
         self.facts.p, self.facts.boxes, self.facts.low, self.facts.high = p, self.boxes, self.bounds, self.bounds + p

@@ -143,7 +143,7 @@ cdef class ScaledQR:
         return 0
 
     cdef int curve(self, const double *S) except -1:
-        """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then they are hearsay."""
+        """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then S is ignored."""
         cdef Py_ssize_t a, b, c, k = self.rank
         cdef double total
         cdef double *H = self.H

@@ -3,7 +3,7 @@ include "common/arrays.pxi"
 
 from gslfit.errors import FitStatus
 from gslfit.errors import check as checked
-from gslfit.solvers.termination import Outcome, sentence
+from gslfit.solvers.termination import Termination, sentence
 
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
@@ -246,7 +246,7 @@ cdef class _Solver:
 
         Returns
         -------
-        Outcome
+        Termination
             Why it stopped, in a number and in a sentence, and the counts.
 
         Raises
@@ -297,7 +297,7 @@ cdef class _Solver:
         elif ending == FitStatus.NO_PROGRESS:
             detail = "look for a wrong Jacobian, or for a function that is noisy, jumps, or is not finite beyond here"
         message = sentence(ending, max_iter if ending == FitStatus.MAX_ITER else max_nfev, detail)
-        return Outcome(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
+        return Termination(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
                        self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
 
     @property

@@ -236,7 +236,7 @@ def test_a_lower_minimum_on_the_way_is_said(turn):
     assert ci.chisqr == pytest.approx(chi, rel=1e-8)
     assert chi < before - .5
     assert mini.chisqr == before
-    assert "the fit is to be repeated from there" in ci.notes[0]
+    assert "repeat the fit from there" in ci.notes[0]
     assert f"chi-square {chi:.8g}" in ci.notes[0]
     again = conf_interval(problem.fit((1.1*turn, .3)), sigmas=[.95])
     for name, rows in again.items():

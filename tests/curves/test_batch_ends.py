@@ -12,7 +12,7 @@ BY_CLASS = {case.cls: case for case in CASES}
 
 
 def test_silent_on_its_own_bound():
-    """Where a parameter has no effect on its bound, the row is fitted again from inside, and is at the bound only if nothing lower is there.
+    """Where a parameter has no effect on its bound, the row is fitted again from inside, and is at the bound if nothing lower is there.
 
     The oracle for "nothing lower" is the fit with the parameter fixed, at 30 values between its bound and beyond where rows end.
     """
@@ -46,7 +46,7 @@ def test_no_derivatives_on_the_bound():
 @pytest.mark.parametrize("high", [None, 10.0])
 @pytest.mark.parametrize("traced", [True, False])
 def test_bound_that_holds(text, high, traced):
-    """The bound that holds is named, also where the model has no value on it, so that the fit ends next to it; the other error is that of a constant."""
+    """The bound that holds is named, also where the model has no value on it and a fit ends next to it; the other is a constant's."""
     x = np.linspace(0.1, 5, 40)
     y = -0.2*x + 0.01*np.random.default_rng(0).standard_normal(40)
     params = gslfit.Parameters()

@@ -67,10 +67,10 @@ def test_python_forms():
     ("a*(x & b)", 4, "join conditions"),
     ("a*~x", 3, "turns a condition round"),
     ("x = a; x*b", None, "independent variable and can't be assigned"),
-    ("b*t; t", None, "is to be 'name = expression'"),
+    ("b*t; t", None, "must be 'name = expression'"),
     ("a*t + x; t = 2; t*x", None, "name = expression"),
     ("y = a*t; t = 2*x; y", None, "used before the line that assigns it"),
-    ("a = 3", None, "last line is to be an expression"),
+    ("a = 3", None, "last line must be an expression"),
     ("import os; x", None, "name = expression"),
     ("1e999*x", 1, "too large"),
     ("", 1, "empty"),
@@ -194,7 +194,7 @@ def test_what_is_free_and_what_an_input():
     lowered = Formula(PEAK).lowered(free=("A",), inputs=("y0", "x0", "var"))
     assert lowered.free == ("A",)
     assert len(lowered.outputs) == 2
-    with pytest.raises(InputError, match="'x0' is to be either free or an input"):
+    with pytest.raises(InputError, match="'x0' must be either free or an input"):
         Formula(PEAK).lowered(free=("A", "y0"), inputs=("var",))
 
 

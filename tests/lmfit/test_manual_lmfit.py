@@ -87,7 +87,7 @@ def test_section_2_3():
     assert (p['myvar'].value, p['myvar'].vary) == (1, True)
     with pytest.raises(KeyError):
         p.add('lambda', value=1)
-    with pytest.raises(ValueError, match="is to be a Parameter"):
+    with pytest.raises(ValueError, match="must be a Parameter"):
         p['other'] = 1
 
     p = Parameters()

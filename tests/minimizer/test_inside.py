@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 import gslfit
-from gslfit.minimizer.start_interior import stepped_inside
+from gslfit.minimizer.start_interior import strictly_interior
 
 X = np.linspace(0, 5, 60)
 
@@ -38,11 +38,11 @@ def test_only_what_lies_next_to_a_bound_is_looked_at():
         return np.array([1e12*x[0] - 2, x[1] - 3, 1.])
     x = np.array([1e-12, 1.])
     inf = np.full(2, np.inf)
-    assert not stepped_inside(fun, np.array([.5, 1.]), x, np.zeros(2), inf)
+    assert not strictly_interior(fun, np.array([.5, 1.]), x, np.zeros(2), inf)
     assert not calls
-    assert not stepped_inside(fun, x, x, np.zeros(2), inf)
+    assert not strictly_interior(fun, x, x, np.zeros(2), inf)
     assert len(calls) <= 6
-    found = stepped_inside(fun, np.array([0., 1.]), np.array([.01, 1.]), np.zeros(2), inf)
+    found = strictly_interior(fun, np.array([0., 1.]), np.array([.01, 1.]), np.zeros(2), inf)
     assert found.keys() == {0}
     assert 1e-14 < found[0] < 1e-12
 
@@ -50,10 +50,10 @@ def test_only_what_lies_next_to_a_bound_is_looked_at():
 def test_where_it_cannot_be_told():
     """A parameter without effect, or a model that is not finite on the bound, stays where the guess put it."""
     given, start, low, high = np.zeros(1), np.array([.01]), np.zeros(1), np.array([np.inf])
-    assert not stepped_inside(lambda x: np.ones(3), given, start, low, high)
+    assert not strictly_interior(lambda x: np.ones(3), given, start, low, high)
     with np.errstate(divide="ignore"):
-        assert not stepped_inside(lambda x: np.log(x)*np.ones(3), given, start, low, high)
-    assert not stepped_inside(lambda x: np.where(x > 0, np.nan, 1.)*np.ones(3), given, start, low, high)
+        assert not strictly_interior(lambda x: np.log(x)*np.ones(3), given, start, low, high)
+    assert not strictly_interior(lambda x: np.where(x > 0, np.nan, 1.)*np.ones(3), given, start, low, high)
 
 
 @pytest.mark.parametrize("scale", [1, 1e-12, 1e12])

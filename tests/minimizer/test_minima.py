@@ -106,7 +106,7 @@ def test_exact_data_with_zeros(name):
     (0.33607910710410654, 2.380978024196376, -0.5853077341563768), (-0.16977759810370993, 2.5231263829549055, 0.06251163484747393),
     (0.186358911964925, 1.6470071124740786, 0.5304338085321573)])
 def test_zeros_down_to_the_least_numbers(start):
-    """Data of zeros, where the amplitude ends among the subnormal numbers, whose products are zero: it fits exactly, and no parameter is missed."""
+    """Data of zeros, where the amplitude ends among the subnormal numbers, whose products are zero: an exact fit without misses."""
     out, _ = fitted(lambda v: v[0] * np.exp(-X / v[1]) + v[2], start)
     assert out.chisqr == 0
     assert out.success, out.message

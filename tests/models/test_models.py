@@ -407,7 +407,7 @@ def test_quick_as_slow():
         start = {"y0": .8, "A": 6., "x0": 0., "var": 1.5}
         quick = model.fit(y, x=x, **start)
         slow = model.fit(y, model.make_params(**start), x=x, method="lmder")
-        assert type(quick._found).__name__ == "Quick"
+        assert type(quick._found).__name__ == "LazyResult"
         for name, par in slow.params.items():
             assert quick.params[name].value == pytest.approx(par.value, rel=1e-8, abs=1e-10)
             assert quick.params[name].stderr == pytest.approx(par.stderr, rel=1e-5)

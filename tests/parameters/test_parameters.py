@@ -204,9 +204,9 @@ def test_values_are_parameters():
     """Anything else as a value is refused."""
     p = Parameters()
     for thing in (3, None, "1"):
-        with pytest.raises((TypeError, ValueError), match="is to be a Parameter"):
+        with pytest.raises((TypeError, ValueError), match="must be a Parameter"):
             p["a"] = thing
-    with pytest.raises(ValueError, match="is to be a Parameter"):
+    with pytest.raises(ValueError, match="must be a Parameter"):
         p["a"] = 3
 
 

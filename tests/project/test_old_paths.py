@@ -40,6 +40,8 @@ PICKLED = {
     "result": ["FitResult"],
 }
 
+RENAMED = {"Data": "BatchInputs", "Manners": "LmfitConventions", "Outcome": "Termination"}     # kept under these names too
+
 
 @pytest.mark.parametrize("old", sorted(MOVED))
 def test_one_module_by_either_path(old):
@@ -62,7 +64,7 @@ def test_what_pickles_name(path):
     """Every name that a pickle of 0.1.0 has is found where it says, and is what it was."""
     for name in PICKLED[path]:
         found = pickle.loads(f"cgslfit.{path}\n{name}\n.".encode())
-        assert found.__name__ == name
+        assert found.__name__ == RENAMED.get(name, name)
 
 
 @pytest.mark.parametrize("first", ["gslfit.batch", "gslfit.expression.graph", "gslfit._program", "gslfit.models.special"])

@@ -1,4 +1,4 @@
-"""The routes of the leak tests, and what else asks for memory: each solver of GSL's, each method of a batch, threads, tall data, annealing."""
+"""The routes of the leak tests, and others that ask for memory: each solver, each method of a batch, threads, tall data, annealing."""
 import numpy as np
 from routes import ROUTES, ROWS, START, TEXT, Y, parameters, residual, solver, tied
 from routes import X as x
@@ -43,7 +43,8 @@ METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
 WAYS = {
     **{f"fit_batch, {method}, plain": (lambda method=method: batch(method=method)) for method in METHODS},
     **{f"fit_batch, {method}, bounded": (lambda method=method: bounded(method=method, covar=True)) for method in METHODS},
-    **{f"fit_batch, {method}, in doubt, omit": (lambda method=method: batch(method=method, nan_policy="omit", **FAR)) for method in METHODS},
+    **{f"fit_batch, {method}, in doubt, omit": (lambda method=method: batch(method=method, nan_policy="omit", **FAR))
+       for method in METHODS},
     **{f"fit, {method}, alone": (lambda method=method: gslfit.fit(TEXT, Y, x=x, method=method, **START)) for method in METHODS},
     "fit_batch, two threads": lambda: batch(np.tile(ROWS, (60, 1)), threads=2),
     "fit_batch, tiny": lambda: batch(TINY),
@@ -53,7 +54,8 @@ WAYS = {
     "fit_batch, saddle": lambda: gslfit.fit_batch("a*exp(-b*x) + a*exp(-c*x)", Y[None], x=x, **SADDLE),
     "minimize, annealing": lambda: anneal(lambda v: float(np.sum((v - 3)**2)), [-8.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3),
     "minimize, bounds": lambda: gslfit.minimize(residual, parameters(a={"min": 0, "max": 2.5})),
-    **{f"FdfSolver, {method}": (lambda method=method: one(multifit.FdfSolver, method, x.size, 3)) for method in ("lmsder", "lmder", "lmniel")},
+    **{f"FdfSolver, {method}": (lambda method=method: one(multifit.FdfSolver, method, x.size, 3))
+       for method in ("lmsder", "lmder", "lmniel")},
     **{f"NonlinearSolver, {trs}, {way}": (lambda trs=trs, way=way: one(multifit.NonlinearSolver, x.size, 3, trs=trs, solver=way))
        for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D") for way in ("qr", "cholesky", "mcholesky", "svd")},
     **{f"LargeSolver, {trs}": (lambda trs=trs: large(trs=trs)) for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")},

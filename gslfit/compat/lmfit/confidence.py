@@ -7,7 +7,7 @@ import numpy as np
 
 from gslfit.compat.lmfit.objective import MinimizerException
 from gslfit.compat.lmfit.result import MinimizerResult
-from gslfit.confidence.ftest import Profiler
+from gslfit.confidence.ftest import FTest
 from gslfit.confidence.ftest import f_compare as _f_compare
 from gslfit.confidence.interval import conf_interval as _conf_interval
 from gslfit.confidence.region import conf_interval2d as _conf_interval2d
@@ -149,8 +149,8 @@ def conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: i
     fitter, fit = _fitted(minimizer, result)
     if limits is None:
         limits = [_range(result.params, name, nsigma) for name in (x_name, y_name)]
-    profiler = Profiler(fitter, fit)
-    limits = [np.clip(ends, profiler.lower[profiler.index(name)], profiler.upper[profiler.index(name)])
+    ftest = FTest(fitter, fit)
+    limits = [np.clip(ends, ftest.lower[ftest.index(name)], ftest.upper[ftest.index(name)])
               for name, ends in zip((x_name, y_name), limits, strict=True)]
     # the probability handed in is chi-square itself, as 1 - 1/(1 + chi2/chi2_best), which increases and stays below 1
     x, y, grid = _conf_interval2d(fitter, fit, x_name, y_name, nx, ny, limits, prob_func=_share)

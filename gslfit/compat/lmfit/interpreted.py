@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gslfit.compat.lmfit import lineshapes
-from gslfit.compat.lmfit.model import Manners, adopt
+from gslfit.compat.lmfit.model import LmfitConventions, adopt
 from gslfit.errors import ExpressionError, InputError
 from gslfit.models import model as _model
 from gslfit.models.library import special
@@ -61,7 +61,7 @@ class Interpreted:
         return type(self), (self.text, self.script, self.independent)
 
 
-class ExpressionModel(Manners, special.ExpressionModel):  # type: ignore[misc]
+class ExpressionModel(LmfitConventions, special.ExpressionModel):  # type: ignore[misc]
     """A model made of a text.
 
     Parameters

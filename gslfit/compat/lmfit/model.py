@@ -135,7 +135,7 @@ def _in_manner(found: Any, limit: Any) -> None:
     without_errors(found, stopped=found.aborted)
 
 
-class Manners:
+class LmfitConventions:
     """What lmfit's models do otherwise than gslfit's; to be mixed in before one of these."""
 
     result_class = ModelResult
@@ -198,6 +198,9 @@ class Manners:
         return adopt(super().__truediv__(other))              # type: ignore[misc]
 
 
+Manners = LmfitConventions       # by its name in gslfit 0.1
+
+
 def with_weightless_points(batch: Any, scaled: bool) -> Any:
     """Count points of weight 0 of a batch as data: in the degrees of freedom, and so in what is scaled by reduced chi-square."""
     data = batch.data
@@ -225,23 +228,23 @@ def in_order(model: Any, params: Any) -> Parameters:
     return out
 
 
-class Model(Manners, _model.Model):  # type: ignore[misc]
+class Model(LmfitConventions, _model.Model):  # type: ignore[misc]
     """A model of a function, a text or a `Formula`; see `gslfit.models.Model`."""
 
 
-class CompositeModel(Manners, _model.CompositeModel):  # type: ignore[misc]
+class CompositeModel(LmfitConventions, _model.CompositeModel):  # type: ignore[misc]
     """Two models joined by an operator; see `gslfit.models.CompositeModel`."""
 
 
-OURS: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}
+LMFIT_CLASSES: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}
 """The classes in lmfit's manners by their names; `gslfit.compat.lmfit.models`, which the package imports, adds the library's."""
 
 
 def adopt(model: Any) -> Any:
     """Return a model of gslfit's, and the models that it is made of, in lmfit's manners."""
     if isinstance(model, _model.Model):
-        if not isinstance(model, Manners):
-            model.__class__ = OURS[type(model).__name__]
+        if not isinstance(model, LmfitConventions):
+            model.__class__ = LMFIT_CLASSES[type(model).__name__]
         for side in ("left", "right"):
             if side in model.__dict__:
                 adopt(model.__dict__[side])

@@ -6,17 +6,17 @@ from gslfit.compat.lmfit import lineshapes
 from gslfit.compat.lmfit.guesses import guess_from_peak, guess_from_peak2d, guess_thermal
 from gslfit.compat.lmfit.interpreted import ExpressionModel
 from gslfit.compat.lmfit.lineshapes import tiny
-from gslfit.compat.lmfit.model import OURS, CompositeModel, Manners, Model
+from gslfit.compat.lmfit.model import LMFIT_CLASSES, CompositeModel, LmfitConventions, Model
 from gslfit.models.library.classes import CLASSES
 
 for _name, _base in CLASSES.items():
     if _name != "ExpressionModel":
-        OURS[_name] = globals()[_name] = type(_name, (Manners, _base), {"__doc__": _base.__doc__, "__module__": __name__})
+        LMFIT_CLASSES[_name] = globals()[_name] = type(_name, (LmfitConventions, _base), {"__doc__": _base.__doc__, "__module__": __name__})
 
-OURS["ExpressionModel"] = ExpressionModel
+LMFIT_CLASSES["ExpressionModel"] = ExpressionModel
 globals().update({name: getattr(lineshapes, name) for name in lineshapes.functions})    # lmfit's module has them too
-ParabolicModel = OURS["QuadraticModel"]
-lmfit_models = {title: OURS[name] for title, name in _models.LMFIT_NAMES.items()}
+ParabolicModel = LMFIT_CLASSES["QuadraticModel"]
+lmfit_models = {title: LMFIT_CLASSES[name] for title, name in _models.LMFIT_NAMES.items()}
 """lmfit's models by its titles."""
 
 __all__ = ["CompositeModel", "DimensionalError", "Model", "ParabolicModel", "fwhm_expr", "guess_from_peak", "guess_from_peak2d",
@@ -54,6 +54,6 @@ def _derived(model: Any, name: str) -> str:
 
 
 def __getattr__(name: str) -> Any:
-    if name in OURS:
-        return OURS[name]
+    if name in LMFIT_CLASSES:
+        return LMFIT_CLASSES[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

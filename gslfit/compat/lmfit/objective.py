@@ -105,7 +105,7 @@ def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True,
         return out[~bad]
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     raise NonFiniteError(f"of the function's {bad.size} values {np.count_nonzero(bad)} are not finite, the first at index {first}; "
-                         "NaN values in the data or the model are to be left out, as nan_policy='omit' does")
+                         "NaN values in the data or the model must be left out, as nan_policy='omit' does")
 
 
 class Objective:

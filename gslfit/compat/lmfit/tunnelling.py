@@ -67,7 +67,7 @@ def search(fun: Callable[[np.ndarray], float], x0: Sequence[float], local: str =
         If `local` or `tabustrategy` isn't known.
     """
     if local not in LOCAL or tabustrategy not in STRATEGIES:
-        raise InputError(f"local={local!r} is to be one of {', '.join(LOCAL)}, and tabustrategy={tabustrategy!r} one of "
+        raise InputError(f"local={local!r} must be one of {', '.join(LOCAL)}, and tabustrategy={tabustrategy!r} one of "
                          f"{', '.join(STRATEGIES)}")
     rng = np.random.default_rng(seed)
     options = dict(local_opts or {})

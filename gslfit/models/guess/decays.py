@@ -208,7 +208,7 @@ class Scaled(NamedTuple):
 
 
 class Decays:
-    """The search for a model's start, as `gslfit.models.guess.shapes.Plan` wants it.
+    """The search for a model's start, as `gslfit.models.guess.shapes.GuessRecipe` wants it.
 
     Parameters
     ----------

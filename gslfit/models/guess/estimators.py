@@ -10,7 +10,7 @@ from gslfit.models.guess.curves import ordered
 from gslfit.models.guess.images import guess_image
 from gslfit.models.guess.matching_pursuit import guess_gaussians
 from gslfit.models.guess.projection_match import estimate
-from gslfit.models.guess.shapes import Plan
+from gslfit.models.guess.shapes import GuessRecipe
 from gslfit.models.guess.shapes_further import PLANS
 from gslfit.models.guess.within_bounds import limits, settled
 
@@ -48,6 +48,6 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
             for found in estimate(plan, model._definition._formulas[()], curves, bounds)]
 
 
-def plan_for(model: Any) -> Plan | None:
+def plan_for(model: Any) -> GuessRecipe | None:
     """The plan of a library model, or None."""
     return PLANS.get(f"{model.entry.guess}:{model.form}") or PLANS.get(model.entry.guess)

@@ -16,7 +16,7 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.guess.curves import Curves
-from gslfit.models.guess.shapes import Axis, Plan
+from gslfit.models.guess.shapes import Axis, GuessRecipe
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
 
@@ -138,7 +138,7 @@ def _of_text(text: str) -> Formula:
     return Formula(text)
 
 
-def estimate(plan: Plan, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
+def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
     """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes."""
     if plan.search:
         return plan.search(curves, bounds)

@@ -1,4 +1,4 @@
-"""Which shapes are worth trying when start values are looked for: one `Plan` for each estimator that the tables name.
+"""Which shapes are worth trying when start values are looked for: one `GuessRecipe` for each estimator that the tables name.
 
 A model is linear in some of its parameters once the others, its shape, are known. So a guess needs shapes only: centres as near to each
 other as a width demands and widths from a point's distance to the whole range (each 1.5 times the last), rates by the octave,
@@ -37,7 +37,7 @@ class Axis(NamedTuple):
         return self.high - self.low
 
 
-class Plan(NamedTuple):
+class GuessRecipe(NamedTuple):
     """How a model's start is found.
 
     Attributes
@@ -246,38 +246,38 @@ def two_rates(axis: Axis) -> Shapes:
     return {"slow": rate[first], "fast": rate[second]}
 
 
-PLANS: dict[str, Plan] = {
-    "constant": Plan(lambda axis: {}, ("c",)),
-    "line": Plan(lambda axis: {}, ("slope", "intercept")),
-    "parabola": Plan(lambda axis: {}, ("a", "b", "c")),
-    "polynomial": Plan(lambda axis: {}, tuple(f"c{k}" for k in range(8))),
-    "gaussian": Plan(peaks(1/1.1774)),
-    "lorentzian": Plan(peaks(1.0)),
-    "split": Plan(split),
-    "voigt": Plan(voigt),
-    "pseudo_voigt": Plan(pseudo_voigt),
-    "moffat": Plan(moffat),
-    "pearson4": Plan(pearson4),
-    "pearson7": Plan(pearson7),
-    "students_t": Plan(students_t),
-    "breit_wigner": Plan(breit_wigner),
-    "lognormal": Plan(lognormal),
-    "damped_oscillator": Plan(damped),
-    "dho": Plan(dho, families={"gamma": 7}),
-    "exp_gaussian": Plan(exp_gaussian),
-    "skewed_gaussian": Plan(skewed(1/1.1774, "gamma")),
-    "skewed_voigt": Plan(skewed(1/1.8006, "skew", "gamma")),
-    "doniach": Plan(doniach),
-    "power": Plan(lambda axis: {"exponent": np.linspace(-6, 6, 49)}),
-    "exponential": Plan(lambda axis: {"decay": 1/rates(axis)}),
-    "step": Plan(steps()),
-    "step:linear": Plan(steps(), settle=settle_step),
-    "rectangle:linear": Plan(rectangle, settle=settle_rectangle),
-    "fermi": Plan(steps(("center", "kt"))),
-    "thermal": Plan(thermal, ()),
-    "bose": Plan(bose),
-    "rectangle": Plan(rectangle),
-    "sine": Plan(lambda axis: {"frequency": frequencies(axis)}, ("p", "q"), "p*sin(frequency*x) + q*cos(frequency*x)",
+PLANS: dict[str, GuessRecipe] = {
+    "constant": GuessRecipe(lambda axis: {}, ("c",)),
+    "line": GuessRecipe(lambda axis: {}, ("slope", "intercept")),
+    "parabola": GuessRecipe(lambda axis: {}, ("a", "b", "c")),
+    "polynomial": GuessRecipe(lambda axis: {}, tuple(f"c{k}" for k in range(8))),
+    "gaussian": GuessRecipe(peaks(1/1.1774)),
+    "lorentzian": GuessRecipe(peaks(1.0)),
+    "split": GuessRecipe(split),
+    "voigt": GuessRecipe(voigt),
+    "pseudo_voigt": GuessRecipe(pseudo_voigt),
+    "moffat": GuessRecipe(moffat),
+    "pearson4": GuessRecipe(pearson4),
+    "pearson7": GuessRecipe(pearson7),
+    "students_t": GuessRecipe(students_t),
+    "breit_wigner": GuessRecipe(breit_wigner),
+    "lognormal": GuessRecipe(lognormal),
+    "damped_oscillator": GuessRecipe(damped),
+    "dho": GuessRecipe(dho, families={"gamma": 7}),
+    "exp_gaussian": GuessRecipe(exp_gaussian),
+    "skewed_gaussian": GuessRecipe(skewed(1/1.1774, "gamma")),
+    "skewed_voigt": GuessRecipe(skewed(1/1.8006, "skew", "gamma")),
+    "doniach": GuessRecipe(doniach),
+    "power": GuessRecipe(lambda axis: {"exponent": np.linspace(-6, 6, 49)}),
+    "exponential": GuessRecipe(lambda axis: {"decay": 1/rates(axis)}),
+    "step": GuessRecipe(steps()),
+    "step:linear": GuessRecipe(steps(), settle=settle_step),
+    "rectangle:linear": GuessRecipe(rectangle, settle=settle_rectangle),
+    "fermi": GuessRecipe(steps(("center", "kt"))),
+    "thermal": GuessRecipe(thermal, ()),
+    "bose": GuessRecipe(bose),
+    "rectangle": GuessRecipe(rectangle),
+    "sine": GuessRecipe(lambda axis: {"frequency": frequencies(axis)}, ("p", "q"), "p*sin(frequency*x) + q*cos(frequency*x)",
                  lambda found: {"amplitude": np.hypot(found["p"], found["q"]), "frequency": found["frequency"],
                                 "shift": np.arctan2(found["q"], found["p"])}),
 }

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gslfit.models.guess.decays import Decays, Names
-from gslfit.models.guess.shapes import PLANS, Axis, Plan, Shapes, crossed, frequencies, places, positive, product, rates, steps
+from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed, frequencies, places, positive, product, rates, steps
 
 
 def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
@@ -100,39 +100,40 @@ def weibull(axis: Axis) -> Shapes:
 
 
 PLANS.update({
-    "gsl_gaussian": Plan(squared("x0", "var", 1/1.1774), ("y0", "A")),
-    "gsl_exp": Plan(lambda axis: {"b": rates(axis)}, ("y0", "A")),
-    "gsl_dblexp": Plan(search=Decays(Names(("A1", "A2"), ("b1", "b2"), "y0", rates=True))),
-    "gsl_sin": Plan(lambda axis: {"f": frequencies(axis)}, ("y0", "p", "q"), "y0 + p*sin(f*x) + q*cos(f*x)", gsl_sine),
-    "gsl_lor": Plan(squared("x0", "B", 1.0), ("y0", "A")),
-    "gsl_hill": Plan(doses("xhalf", "r"), ("y0", "m")),
-    "gsl_sigmoid": Plan(steps(("x0", "r"), (1.0,)), ("y0", "m")),
-    "gsl_power": Plan(lambda axis: {"r": np.array([r for r in np.linspace(-6, 6, 49) if r])}, ("y0", "A")),
-    "gsl_lognormal": Plan(gsl_lognormal, ("y0", "A")),
-    "gsl_rayleigh": Plan(lambda axis: {"var": np.geomspace(positive(axis)[0], axis.high, 64)**2}, ("A",)),
-    "hill": Plan(doses("half", "slope"), ("bottom", "top")),
-    "logistic4": Plan(doses("c", "b"), ("a", "d")),
-    "logistic5": Plan(lopsided, ("a", "d"), families={"g": 8}),
-    "michaelis_menten": Plan(scales("km"), ("vmax",)),
-    "langmuir": Plan(scales("K", -1), ("qmax",)),
-    "arrhenius": Plan(lambda axis: {"Ea": 8.314*axis.high*np.concatenate([-np.geomspace(0.1, 60, 40), np.geomspace(0.1, 60, 80)])}, ("A",)),
-    "weibull": Plan(weibull),
-    "gompertz": Plan(lambda axis: product(b=np.geomspace(0.2, 2000, 40), c=rates(axis, 24, (1,))), ("a",)),
-    "logistic_growth": Plan(lambda axis: product(r=rates(axis, 20), x0=axis.low + axis.span*np.linspace(-0.3, 1.3, 40)), ("K",)),
-    "stretched": Plan(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
+    "gsl_gaussian": GuessRecipe(squared("x0", "var", 1/1.1774), ("y0", "A")),
+    "gsl_exp": GuessRecipe(lambda axis: {"b": rates(axis)}, ("y0", "A")),
+    "gsl_dblexp": GuessRecipe(search=Decays(Names(("A1", "A2"), ("b1", "b2"), "y0", rates=True))),
+    "gsl_sin": GuessRecipe(lambda axis: {"f": frequencies(axis)}, ("y0", "p", "q"), "y0 + p*sin(f*x) + q*cos(f*x)", gsl_sine),
+    "gsl_lor": GuessRecipe(squared("x0", "B", 1.0), ("y0", "A")),
+    "gsl_hill": GuessRecipe(doses("xhalf", "r"), ("y0", "m")),
+    "gsl_sigmoid": GuessRecipe(steps(("x0", "r"), (1.0,)), ("y0", "m")),
+    "gsl_power": GuessRecipe(lambda axis: {"r": np.array([r for r in np.linspace(-6, 6, 49) if r])}, ("y0", "A")),
+    "gsl_lognormal": GuessRecipe(gsl_lognormal, ("y0", "A")),
+    "gsl_rayleigh": GuessRecipe(lambda axis: {"var": np.geomspace(positive(axis)[0], axis.high, 64)**2}, ("A",)),
+    "hill": GuessRecipe(doses("half", "slope"), ("bottom", "top")),
+    "logistic4": GuessRecipe(doses("c", "b"), ("a", "d")),
+    "logistic5": GuessRecipe(lopsided, ("a", "d"), families={"g": 8}),
+    "michaelis_menten": GuessRecipe(scales("km"), ("vmax",)),
+    "langmuir": GuessRecipe(scales("K", -1), ("qmax",)),
+    "arrhenius": GuessRecipe(
+        lambda axis: {"Ea": 8.314*axis.high*np.concatenate([-np.geomspace(0.1, 60, 40), np.geomspace(0.1, 60, 80)])}, ("A",)),
+    "weibull": GuessRecipe(weibull),
+    "gompertz": GuessRecipe(lambda axis: product(b=np.geomspace(0.2, 2000, 40), c=rates(axis, 24, (1,))), ("a",)),
+    "logistic_growth": GuessRecipe(lambda axis: product(r=rates(axis, 20), x0=axis.low + axis.span*np.linspace(-0.3, 1.3, 40)), ("K",)),
+    "stretched": GuessRecipe(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
                       ("amplitude", "offset")),
-    "biexponential": Plan(search=Decays(numbered(2))),
-    "triexponential": Plan(search=Decays(numbered(3))),
-    "exponential_response": Plan(response, ("amplitude", "offset")),
-    "biexponential_response": Plan(search=Decays(numbered(2, ("t0", "irf")))),
-    "triexponential_response": Plan(search=Decays(numbered(3, ("t0", "irf")))),
-    "damped_sine": Plan(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
-    "damped_chirp": Plan(waves(9), ("p", "q", "offset"), "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))",
-                         phased),
-    "debye": Plan(scales("tau", -1), ("eps_inf", "delta")),
-    "debye_loss": Plan(scales("tau", -1), ("delta",)),
-    "planck": Plan(planck),
-    "gaussian_beam": Plan(beam, ("w0",)),
-    "airy": Plan(airy, ("height", "offset")),
+    "biexponential": GuessRecipe(search=Decays(numbered(2))),
+    "triexponential": GuessRecipe(search=Decays(numbered(3))),
+    "exponential_response": GuessRecipe(response, ("amplitude", "offset")),
+    "biexponential_response": GuessRecipe(search=Decays(numbered(2, ("t0", "irf")))),
+    "triexponential_response": GuessRecipe(search=Decays(numbered(3, ("t0", "irf")))),
+    "damped_sine": GuessRecipe(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
+    "damped_chirp": GuessRecipe(waves(9), ("p", "q", "offset"),
+                                "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))", phased),
+    "debye": GuessRecipe(scales("tau", -1), ("eps_inf", "delta")),
+    "debye_loss": GuessRecipe(scales("tau", -1), ("delta",)),
+    "planck": GuessRecipe(planck),
+    "gaussian_beam": GuessRecipe(beam, ("w0",)),
+    "airy": GuessRecipe(airy, ("height", "offset")),
 })
 

@@ -163,7 +163,7 @@ class PolynomialModel(LibraryModel):
 
 
 class PolynomialDegree(InputError, TypeError):
-    """A polynomial of a degree that is none."""
+    """Refuse a polynomial of an invalid degree."""
 
 
 def _docstring(entry: Entry) -> str:
