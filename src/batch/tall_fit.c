@@ -41,12 +41,17 @@ struct long_fit {
 
 /* ---- a block of points ---- */
 
+/* As many more of the last of `count` points as fill the register. */
+static void fill_register(double *points, long count) {
+    for (long i = count; i % LANES; i++) points[i] = points[count - 1];
+}
+
 /* Points first to first + count of a row, and as many more of the last as fill the register. */
 static void read_block(const rows_view *v, const char *row, long first, long count, double *out) {
     const double *in_place = gslfit_rows_in_place(v, row);
     if (in_place) memcpy(out, in_place + first, count * sizeof(double));
     else gslfit_rows_read(v, row, first, count, out, 1);
-    for (long i = count; i % LANES; i++) out[i] = out[count - 1];
+    fill_register(out, count);
 }
 
 /* What multiplies the residuals of a block's points; 0 of those that fill the register. */
@@ -62,7 +67,7 @@ static double sum_at(const long_fit *f, const member *m, long i) {
     return sum;
 }
 
-/* Leave out what takes no part: weight 0, and the numbers of a point that does. */
+/* Leave out what takes no part: weight 0, and the numbers of a point that does, also where the last one fills the register. */
 static void leave_out(const long_fit *f, member *m, long count) {
     const batch *b = f->batch;
     for (long i = 0; i < count; i++) {
@@ -70,6 +75,8 @@ static void leave_out(const long_fit *f, member *m, long count) {
         m->weights[i] = m->y[i] = 0;
         for (int j = 0; j < b->program->nx; j++) gslfit_rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
     }
+    fill_register(m->y, count);
+    for (int j = 0; j < b->program->nx; j++) fill_register(m->x[j], count);
 }
 
 /* ---- the two tasks: a look at the data, and the sums of a step ---- */

@@ -1,0 +1,87 @@
+"""Batches at their edges: missing numbers in x, many axes, limits, exceptions of the progress function, parameters that act together."""
+import numpy as np
+import pytest
+
+from gslfit import FitStatus, fit_batch
+
+X = np.linspace(0, 3, 40)
+DECAY = "A*exp(-k*x)"
+
+
+def test_nan_in_the_x_of_one_row():
+    """A row whose own x has a NaN is marked at once, without an evaluation, or fitted without that point."""
+    rng = np.random.default_rng(0)
+    x = np.tile(X, (6, 1))
+    y = 2*np.exp(-x) + .01*rng.normal(size=x.shape)
+    x[2, 5] = np.nan
+    marked = fit_batch(DECAY, y, x=x, A=1., k=.5, nan_policy="mark")
+    assert marked.status[2] == FitStatus.BAD_DATA and marked.nfev[2] == 0
+    assert np.delete(marked.success, 2).all()
+    omitted = fit_batch(DECAY, y, x=x, A=1., k=.5, nan_policy="omit")
+    alone = fit_batch(DECAY, np.delete(y[2], 5), x=np.delete(X, 5), A=1., k=.5)
+    assert omitted.success.all() and omitted.ndata[2] == 39
+    assert omitted.values["k"][2] == pytest.approx(alone.values["k"], rel=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("n", [4096, 4097, 20_003])
+@pytest.mark.parametrize("missing", ["x", "y", "xy"])
+def test_long_rows_with_holes(missing, n, threads):
+    """Points without an x or a y are left out of long rows, the first and the last ones too."""
+    rng = np.random.default_rng(n)
+    x, at = np.linspace(0, 3, n), [0, 700, n - 3, n - 1]
+    y = 2*np.exp(-x) + .01*rng.normal(size=n)
+    alone = fit_batch(DECAY, np.delete(y, at), x=np.delete(x, at), A=1., k=.5, threads=threads)
+    for name, array in (("x", x), ("y", y)):
+        if name in missing:
+            array[at] = np.nan
+    found = fit_batch(DECAY, y, x=x, A=1., k=.5, nan_policy="omit", threads=threads)
+    assert found.success and found.ndata == n - 4
+    assert found.values["k"] == pytest.approx(float(alone.values["k"]), rel=1e-9)
+    assert found.stderr["k"] == pytest.approx(float(alone.stderr["k"]), rel=1e-9)
+
+
+@pytest.mark.parametrize("order", [np.ascontiguousarray, np.asfortranarray], ids=["C", "Fortran"])
+@pytest.mark.parametrize("shape", [(4, 3, 2, 2), (3, 1, 2), (2, 3, 5), (5, 2, 3)])
+def test_batches_of_many_axes(shape, order):
+    """Each fit of a batch of three and four axes gets its own data, weights, mask and start, however they lie in memory."""
+    rng = np.random.default_rng(5)
+    amplitude = rng.uniform(1, 3, shape)
+    y, weights, mask = amplitude[..., None]*np.exp(-X), rng.uniform(.5, 2, (*shape, 40)), rng.random((*shape, 40)) < .1
+    found = fit_batch(DECAY, order(np.where(mask, 99, y)), x=X, weights=order(weights), mask=order(mask), A=order(amplitude*1.1), k=1.)
+    assert found.success.all()
+    assert np.allclose(found.values["A"], amplitude, rtol=1e-12)
+    assert np.array_equal(found.ndata, (~mask).sum(axis=-1))
+
+
+def test_an_exception_of_the_progress_function():
+    """It ends the batch and reaches the caller."""
+    def fail(*done):
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        fit_batch(DECAY, np.tile(2*np.exp(-X), (200_000, 1)), x=X, A=1., k=.5, progress=fail)
+
+
+@pytest.mark.parametrize("method", ["auto", "lanes", "lmsder", "lmder", "trust"])
+def test_a_limit_is_said_to_be_one(method):
+    """Too few evaluations: the status is that of the limit by every method, and no more were made."""
+    y = np.array([1., 1.5, 2., 2.5, 3.])[:, None]*np.exp(-X)
+    found = fit_batch(DECAY, y, x=X, A=100., k=30., method=method, max_nfev=3)
+    assert (found.status == FitStatus.MAX_NFEV).all()
+    assert not found.success.any() and (found.nfev <= 3).all()
+
+
+@pytest.mark.parametrize("method", ["auto", "lmsder", "lmder", "trust"])
+def test_parameters_that_act_together(method):
+    """Their sum alone is determined: a status of its own, no errors for them, the others' errors as those with one of them held."""
+    rng = np.random.default_rng(7)
+    y = rng.uniform(1, 3, (20, 1))*np.exp(-X) + .01*rng.normal(size=(20, 40))
+    found = fit_batch("(A + B)*exp(-k*x) + c", y, x=X, A=1., B=1., k=.9, c=0., method=method)
+    one = fit_batch("A*exp(-k*x) + c", y, x=X, A=2., k=.9, c=0., method=method)
+    assert (found.status == FitStatus.RANK_DEFICIENT).all() and found.success.all()
+    assert np.isnan(found.stderr["A"]).all() and np.isnan(found.stderr["B"]).all()
+    assert np.allclose(found.values["A"] + found.values["B"], one.values["A"], rtol=1e-5)
+    degrees = np.sqrt(37/36)                                # one parameter more is counted
+    assert np.allclose(found.stderr["k"], one.stderr["k"]*degrees, rtol=1e-4)
+    assert np.allclose(found.stderr["c"], one.stderr["c"]*degrees, rtol=1e-4)
