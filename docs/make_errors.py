@@ -29,13 +29,13 @@ SingularError 21 covar: a matrix is singular (GSL_ESING)
 ```
 """
 SECTIONS = """
-## What you handed in
+## Invalid input
 
 | class | also a | means |
 |---|---|---|
 {inputs}
 
-## What GSL reported
+## Failures reported by GSL
 
 `GSLError.code` has GSL's number. The codes that tell how an iteration ended (`CONTINUE`, `ENOPROG`, `ETOLF`, `ETOLX`, `ETOLG`) are
 judged by the gradient and the step, so a fit that ends with one of them at the minimum is a success.

@@ -14,7 +14,7 @@ sys.path[:0] = [str(HERE.parent / "tests")]
 import numpy as np  # noqa: E402
 from guess_accuracy import CASES, draw, reached  # noqa: E402
 
-HEAD = """# How good guesses are
+HEAD = """# Accuracy of guesses
 
 For each peak, decay, step and oscillation of the library, {count} curves of 100 points with parameters drawn at random from the ranges
 below (a decade, drawn by its logarithm, for scales) and normal noise of a tenth of the curve's greatest value. Each is fitted from its

@@ -111,6 +111,13 @@ def test_links_and_commands(page):
         assert target in targets, f"{page.name} says make {target}"
 
 
+def test_layers_are_drawn():
+    """The pictures in docs/development.md are those of today's imports and includes."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "make_layers.py"))["page"]()
+    assert (ROOT / "docs" / "development.md").read_text(encoding="utf-8") == drawn, "run python docs/make_layers.py"
+    assert drawn.count("```mermaid") == 2
+
+
 def test_errors_page():
     """docs/errors.md is what the tables of errors say."""
     make_errors = runpy.run_path(str(ROOT / "docs" / "make_errors.py"))
