@@ -242,8 +242,20 @@ static int better(const outcome *one, const outcome *other) {
     return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
 }
 
-/* Fit a row of n points that is in the referee's arrays by GSL, from its start, after so many evaluations in the lanes; an end there that a
- * held parameter silences is looked at first. Returns whether there is an end. */
+/* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. */
+static void refit(thread *t, fit_method method, int most, outcome *end) {
+    if (end->nfev >= most) return;
+    gslfit_referee_keep(t->referee, end);
+    outcome again = *end;
+    gslfit_referee_fit(t->referee, method, most - end->nfev, &again);
+    again.nfev += end->nfev;
+    end->nfev = again.nfev;
+    if (better(&again, end)) *end = again;
+}
+
+/* Look at a row of n points that is in the referee's arrays, after so many evaluations in the lanes. What the lanes call a success is looked at
+ * where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start. Returns whether
+ * there is an end. */
 static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
@@ -255,18 +267,14 @@ static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end)
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_referee_begin(t->referee, &now)) return 0;
     end->nfev = 0;
-    const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED;
-    if (silenced) gslfit_referee_settle(t->referee, lanes->v, left, end);
+    const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
+    if (there) gslfit_referee_settle(t->referee, lanes->v, left, end);
     else gslfit_referee_fit(t->referee, method, left, end);
     end->id = id;
     end->count = (double)n;
-    if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED && end->nfev < left) {
-        outcome again = *end;  /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
-        gslfit_referee_fit(t->referee, METHOD_LMDER, left - end->nfev, &again);
-        again.nfev += end->nfev;
-        end->nfev = again.nfev;
-        if (better(&again, end)) *end = again;
-    }
+    if (there && !silenced && (!succeeded(end) || vague(b, end, 1)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
+    /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
+    if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_referee_look_again(t->referee, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
     end->nfev += used;
@@ -296,7 +304,7 @@ static void finish(worker *w, outcome *end) {
             return;
         }
         if (found) {
-            if (better(&second, end)) {
+            if (succeeded(end) || better(&second, end)) {  /* the lanes' success is a claim that was looked at */
                 put(t, &second);
                 return;
             }

@@ -36,7 +36,7 @@ struct referee {
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
     double low[MAX_FREE], high[MAX_FREE];  /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
-    spread spreads[2], *spread;  /* of the last two fits */
+    spread last_spread, kept_spread;  /* of the last fit, and of the one that is kept beside it */
 };
 
 void gslfit_referee_free(referee *r) {
@@ -229,7 +229,7 @@ static void judge(referee *r, const double *x, int looked, outcome *end) {
             break;
         }
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    if (gslfit_polish_null(r->polisher, &r->last, size, direction)) e.runs_off = falls_beyond(r, x, direction);
+    for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++) e.runs_off = falls_beyond(r, x, direction);
     end->verdict = gslfit_judge(&e, end->flags);
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
@@ -290,18 +290,26 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
         else end->nfev += used;
         judge(r, x, looked, end);
     }
-    r->spread = r->spread == r->spreads ? r->spreads + 1 : r->spreads;
-    memcpy(r->spread->deviations, r->last.deviations, p * sizeof(double));
-    gslfit_polish_correlations(r->polisher, &r->last, r->spread->correlations);
+    memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
+    gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
     memcpy(end->v, x, p * sizeof(double));
     end->covariance = NULL;
-    end->deviations = r->spread->deviations;
-    end->correlations = r->spread->correlations;
+    end->deviations = r->last_spread.deviations;
+    end->correlations = r->last_spread.correlations;
     end->length = r->last.length;
     end->chisqr = r->last.chisqr;
     end->gradient = r->last.gradient;
     end->scale = scale_of(r, x);
     end->doubtful = 0;
+}
+
+void gslfit_referee_keep(referee *r, outcome *end) {
+    const int p = r->program->nfree;
+    if (end->deviations != r->last_spread.deviations) return;
+    memcpy(r->kept_spread.deviations, r->last_spread.deviations, p * sizeof(double));
+    memcpy(r->kept_spread.correlations, r->last_spread.correlations, TRIANGLE(p) * sizeof(double));
+    end->deviations = r->kept_spread.deviations;
+    end->correlations = r->kept_spread.correlations;
 }
 
 void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end) {
@@ -417,6 +425,7 @@ static int fit_lower(referee *r, double *x, fit_method method, int most, outcome
     end->nfev = lower.nfev += end->nfev;
     if (!gslfit_well_ended(lower.status) || !(lower.length < end->length * (1 - LOWER))) return 0;
     *end = lower;
+    gslfit_referee_keep(r, end);
     return 1;
 }
 

@@ -35,8 +35,11 @@ int gslfit_referee_out_of_memory(const referee *r);
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
 int gslfit_referee_begin(referee *r, const referee_case *which);
 
-/* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next but one. */
+/* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or look,
+ * or, if it is kept, until another one is. */
 void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end);
+
+void gslfit_referee_keep(referee *r, outcome *end);
 
 /* Judge the end that somebody else came to, after a polish. */
 void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end);

@@ -148,7 +148,8 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
         double most = c->sigma;
         for (int k = 0; k < c->rank; k++) z[k] = gsl_matrix_get(c->vectors, k, i);
         outwards(c, z, 1, dx);
-        for (int j = 0; j < c->p; j++)
+        /* where chi-square bends down for sure, a standard error is not too far, whatever that is beside the variables */
+        for (int j = 0; j < c->p && gsl_vector_get(c->values, i) > -STIFF; j++)
             if (dx[j] != 0 && size[j] > 0) most = fmin(most, 0.3 * size[j] / fabs(dx[j]));
         for (int side = -1; side <= 1; side += 2) {
             double far[MAX_FREE];

@@ -285,17 +285,16 @@ void gslfit_polish_correlations(const polisher *s, const polished *end, double *
         }
 }
 
-int gslfit_polish_null(const polisher *s, const polished *end, const double *size, double *direction) {
-    const int p = s->p, rank = s->rank;
-    (void)end;
-    if (rank >= s->left) return 0;
+int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction) {
+    const int p = s->p, rank = s->rank, place = rank + which;
+    if (place >= s->left) return 0;
     for (int j = 0; j < p; j++) direction[j] = 0;
     double most = 0;
-    const int extra = s->order[rank];
+    const int extra = s->order[place];
     direction[extra] = 1 / s->lengths[extra];
     for (int i = 0; i < rank; i++) {
         double share = 0;
-        for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, rank);
+        for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, place);
         direction[s->order[i]] = -share / s->lengths[s->order[i]];
     }
     for (int j = 0; j < p; j++) most = fmax(most, fabs(direction[j]) / (size[j] > 0 ? size[j] : 1));

@@ -45,8 +45,8 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
 /* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is open. */
 void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations);
 
-/* After either: a direction in which J is deficient, as a change of v of about the variables' own size; 0 where there is none. */
-int gslfit_polish_null(const polisher *s, const polished *end, const double *size, double *direction);
+/* After either: the directions in which J is deficient (`which` from 0), as changes of v of about the variables' own size; 0 past the last. */
+int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);

@@ -24,6 +24,8 @@ typedef struct {
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
     row *v, *start, *H, *g, *D, *covariance, *L;
+    row *last;           /* the last point that was evaluated: v has the step from it, which is not checked any more */
+    row gain;            /* what that step was counted to take off chi-square */
     row square_of[MAX_FREE], scale[MAX_FREE];  /* a column's length squared, and what it is multiplied by: 0 where held */
     row held[MAX_FREE];  /* where there are bounds: -1 on the lower one and pushed against it, 1 on the upper one, else 0 */
     row chisqr, first, square;

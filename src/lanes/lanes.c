@@ -28,7 +28,7 @@ static row *rows(size_t count) {
 void gslfit_lanes_free(lane_state *s) {
     if (!s) return;
     row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->u, s->start, s->done.H, s->done.g, s->done.D, s->done.covariance,
-                    s->done.L, s->done.v, s->done.start};
+                    s->done.L, s->done.v, s->done.start, s->done.last};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     free(s->g_from);
     free(s->H_from);
@@ -73,12 +73,12 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     s->sums = rows(s->nsum);
     s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p); s->u = rows(p); s->start = rows(p);
     s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p));
-    s->done.v = rows(p); s->done.start = rows(p); s->done.g = rows(p); s->done.D = rows(p);
+    s->done.v = rows(p); s->done.last = rows(p); s->done.start = rows(p); s->done.g = rows(p); s->done.D = rows(p);
     s->done.H = rows(TRIANGLE(p)); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
     s->trial = (row *)w->scalars;
     s->low = low;
     s->high = high;
-    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v
+    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v || !s->done.last
         || !s->done.start || !s->done.H || !s->done.g || !s->done.D || !s->done.L || !s->done.covariance) {
         gslfit_lanes_free(s);
         return NULL;

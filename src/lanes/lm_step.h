@@ -399,6 +399,10 @@ static void flush(worker *w) {
     for (int l = 0; l < d->count; l++) {
         outcome *end = d->ends + l;
         int held = 0;
+        if (!(d->least[l] > DEPENDENT)) {  /* J does not tell where the last step leads */
+            for (int k = 0; k < p; k++) d->v[k][l] = d->last[k][l];
+            end->chisqr += d->gain[l];
+        }
         for (int k = 0; k < p; k++) {
             end->v[k] = d->v[k][l];
             end->flags[k] = s->low && d->held[k][l] != 0 ? GSLFIT_HELD : 0;
@@ -434,9 +438,10 @@ static void end_fit(worker *w, int l) {
     end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
-    if (taken && s->gain[l] < 1e-3 * s->chisqr[l]) end->chisqr -= s->gain[l];
+    d->gain[at] = taken && s->gain[l] < 1e-3 * s->chisqr[l] ? s->gain[l] : 0;
+    end->chisqr -= d->gain[at];
     for (int k = 0; k < s->p; k++) {
-        const double v = s->v[k][l], dx = s->dx[k][l];
+        const double v = d->last[k][at] = s->v[k][l], dx = s->dx[k][l];
         d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
         if (s->low) d->v[k][at] = fmin(s->high[k], fmax(s->low[k], d->v[k][at]));
         d->start[k][at] = s->start[k][l];
