@@ -107,10 +107,14 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
         points = dict(zip(formula.independent, variables, strict=True))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # SciPy's curve_fit calls the function always, and nobody is told
-            result = fit(formula, y, params, x=points, yerr=deviations, scale_covar=False, **options)
+            result = fit(formula, y, params, x=points, yerr=deviations, scale_covar=False,
+                         nan_policy="omit" if nan_policy == "omit" else "raise", **options)
     else:
+        if nan_policy == "omit" and whiten is None:
+            options["nan_policy"] = "omit"
         result = _by_calls(formula, variables, y, params, weigh, None if given is None else partial(given, x), options)
-    return _returned(result, names, y.size, absolute_sigma, full_output)
+    idle = np.zeros(y.shape, bool) if deviations is None or given is not None else np.isinf(deviations)
+    return _returned(result, names, idle, absolute_sigma, full_output)
 
 
 def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
@@ -281,26 +285,26 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     return minimizer.result
 
 
-def _returned(result: Any, names: tuple[str, ...], n: int, absolute: bool, full_output: bool) -> tuple:
-    """What SciPy's curve_fit returns; points of infinite sigma count as data there."""
+def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: bool, full_output: bool) -> tuple:
+    """What SciPy's curve_fit returns; points of infinite sigma, which the fit left out (`idle`), count as data there."""
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
     popt = np.array([result.params[name].value for name in names])
     pcov = result.covar
     if pcov is not None and not absolute:
-        freedom = degrees_of_freedom(n, len(names))
+        freedom = degrees_of_freedom(result.ndata + int(np.count_nonzero(idle)), len(names))
         pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
     if pcov is None or not np.all(np.isfinite(pcov)):
         warnings.warn(f"Covariance of the parameters could not be estimated: {result.message}", FitWarning, stacklevel=3)
         pcov = np.full((len(names), len(names)), np.inf)
     if not full_output:
         return popt, pcov
-    return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result)}, result.message, result.ier
+    return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier
 
 
-def _whole(result: Any) -> np.ndarray:
+def _whole(result: Any, idle: np.ndarray) -> np.ndarray:
     """The weighted residuals of all points that take part, 0 where sigma is infinite."""
     keep = getattr(result, "keep", None)
     if keep is None:
         return result.residual
-    return np.where(keep, result.residual, 0.0)
+    return np.where(keep, result.residual, 0.0)[keep | idle]

@@ -243,15 +243,18 @@ def _by_minimize(job: Job, curve: Curve, options: dict[str, Any], scale_covar: b
     for name, value in job.start.items():
         if params[name].expr is None:
             params[name].value = float(value)
-    how = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
+    how: dict[str, Any] = {"xtol": options["xtol"], "ftol": options["ftol"], "gtol": options["gtol"], "scale_covar": scale_covar}
     if options["limited"]:
         how["maxfev"] = options["max_nfev"]
+    if curve.objective is not None and curve.objective.policy == "omit":
+        how["nan_policy"] = "omit"
     function, exact = curve.residual(params, MODEL_MINUS_DATA)
     minimizer = Minimizer(function, params)
     minimizer.minimize("lmder" if options["method"] == "lmder" else "leastsq", **how, **exact)
     result, objective = minimizer.result, curve.objective
     assert result is not None
     assert objective is not None
+    objective.leave_out(minimizer.left_in)
     if objective.sign != MODEL_MINUS_DATA:
         result.residual = objective.signed(result.residual)
         result.call_kws |= curve.residual(params)[1]

@@ -11,7 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ import numpy as np
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, Outside, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
+from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
@@ -405,6 +406,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
         folded.check(free, job.start[free])
     outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
+    whole = given.mask
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
@@ -412,13 +414,24 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
         if looks:
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
             _look(rows, x, job.formula.independent, part.left_out(), low, lead)
+        own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
         run(folded.program, rows, x, weights=own, mask=mask, outside=outside, progress=report.beyond(low * row),
-            start=[array[here] if array.ndim else array for array in starts],
-            inputs=[array[here] if array.ndim else array for array in own_inputs], **out.rows(here), **how)
-        if own is not None and own.ndim > 1 and np.any(out.status[here] == FitStatus.BAD_DATA):
-            _blame_factors(name, own, mask, out.status[here], low)
-    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], given.mask,
-                       given.layout, given.labels)
+            start=own_starts, inputs=own_values, **out.rows(here), **how)
+        if np.any(out.status[here] == FitStatus.BAD_DATA):
+            if own is not None and own.ndim > 1:
+                _blame_factors(name, own, mask, out.status[here], low)
+            if options["nan_policy"] != "mark":
+                places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
+                if looks:
+                    refuse(places, points, rows.shape[:-1], low)
+                wider = fit_without(partial(run, folded.program, outside=outside, **how), out.rows(here), rows, x, own, mask, own_starts,
+                                    own_values, places, points)
+                if wider is not None:
+                    whole = whole if whole is not given.mask else np.array(np.broadcast_to(False if whole is None else whole, curves.shape), bool)
+                    whole[here] = wider
+    whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
+    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], whole, given.layout,
+                       given.labels)
     return out.result(y.shape[:-1], data)
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,15 +58,19 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     x = tuple(given.x.values())
     data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
-    limit: dict[str, Any] = {} if max_nfev is None else {"maxfev": max_nfev}
+    limit: dict[str, Any] = {"nan_policy": "omit" if nan_policy == "omit" else "raise"} | ({} if max_nfev is None else {"maxfev": max_nfev})
+    mask: np.ndarray | None = None
     for done, place in enumerate(np.ndindex(shape)):
         row = _row(data, place, nan_policy)
         ndata[place] = row.used
         status[place] = _doubt(row, p)
+        starts = {name: float(value[place] if value.ndim else value) for name, value in start.items()}
+        if nan_policy != "raise" and not all(map(isfinite, starts.values())):
+            status[place] = FitStatus.BAD_DATA
         if not status[place]:
             fitted = params.copy()
-            for name, value in start.items():
-                fitted[name].value = float(value[place] if value.ndim else value)
+            for name, value in starts.items():
+                fitted[name].value = value
             minimizer = Minimizer(_residual(formula, row), fitted)
             try:
                 minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, scale_covar=scale_covar, **limit)
@@ -75,6 +80,10 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 status[place] = FitStatus.BAD_DATA
             else:
                 status[place] = _status(minimizer)
+                if minimizer.left_in is not None:
+                    ndata[place] = np.count_nonzero(minimizer.left_in)
+                    mask = _mask_of(data) if mask is None else mask
+                    mask[place][np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]] = True
                 nfev[place] = minimizer.nfev
                 found["chisqr"][place], found["redchi"][place] = minimizer.chisqr, minimizer.redchi
                 for name, parameter in fitted.items():
@@ -84,6 +93,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                     covariances[place] = minimizer.covar
         if report is not None:
             report(done + 1)
+    data.mask = data.mask if mask is None else mask
     return BatchResult(Columns(values), Columns(stderr), **found, nfev=nfev, ndata=ndata, status=status, covar=covariances, names=names,
                        data=data, reason=reason)
 
@@ -111,6 +121,12 @@ def _row(data: BatchInputs, place: tuple[int, ...], policy: str) -> _Row:
     kept = curve.size if keep is None else int(np.count_nonzero(keep))
     bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
     return _Row(points, curve, None if own is None else own.weights(), keep, kept, bad)
+
+
+def _mask_of(data: BatchInputs) -> np.ndarray:
+    """A mask of a batch's shape, the caller's in it, to which points are added at which the model isn't finite."""
+    assert data.y is not None
+    return np.array(np.broadcast_to(False if data.mask is None else data.mask, data.y.shape), bool)
 
 
 def _doubt(row: _Row, p: int) -> FitStatus:

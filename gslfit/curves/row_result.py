@@ -28,7 +28,7 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
     params = _parameters(batch, values)
     start = {name: float(value[place] if np.ndim(value) else value) for name, value in data.start.items() if name in values}
     began = values | dict.fromkeys(batch.names, np.nan) | start
-    if any(par.expr is not None for par in params.values()):
+    if any(par.expr is not None for par in params.values()) and all(map(isfinite, start.values())):
         for name, value in start.items():
             if params[name].expr is None:
                 params[name].value = value

@@ -317,6 +317,11 @@ class Minimizer(Answers):
             raise
         return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
 
+    @property
+    def left_in(self) -> np.ndarray | None:
+        """Which of the residuals that the function returns the last fit was made to, by `nan_policy`; None for all."""
+        return None if self._setup is None else self._setup.residual._keep
+
     def _interrupt(self, engine: str, setup: Setup) -> None:
         """Leave the best point seen as the result where the user interrupts a fit."""
         self._conclude(engine, setup, [Descent(setup.problem, engine).stop(FitStatus.INTERRUPTED)])

@@ -131,8 +131,8 @@ def _by_minimizer(result: Request, residual: Callable[..., Any], jacobian: Calla
     outcome = minimizer.result
     assert outcome is not None
     outcome.method = result.method
-    assert minimizer._setup is not None
-    return result.objective.concluded(outcome, minimizer._setup.residual._keep)
+    result.objective.leave_out(minimizer.left_in)
+    return result.objective.concluded(outcome)
 
 
 class ModelSource:

@@ -37,10 +37,12 @@ class Objective:
         What multiplies the residual.
     keep : ndarray of bool, shape (n,), or None
         Which points take part; None for all.
+    policy : str
+        As it was given; by "omit" a solver leaves out points where the model isn't finite at the start, and says so by `leave_out`.
     """
 
     def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True):
-        self.given, self.sign, self.shaped = given, sign, shaped
+        self.given, self.policy, self.sign, self.shaped = given, policy, sign, shaped
         self.keep: np.ndarray | None = None
         self.y = contiguous(given.y)
         self.x = {name: contiguous(array) for name, array in given.x.items()}
@@ -145,20 +147,23 @@ class Objective:
             return whole
         return given_back(whole if self.keep is None else np.where(self.keep.reshape(shape), whole, np.nan), self.given.labels)
 
-    def concluded(self, result: Any, keep: np.ndarray | None = None) -> Any:
-        """Return a fit's result, its residual (that of the points that take part, in the sign of this objective) in the data's shape.
+    def leave_out(self, keep: np.ndarray | None) -> None:
+        """Leave out points at which the model isn't finite.
 
         Parameters
         ----------
-        result : FitResult
-        keep : ndarray of bool, shape (ndata,), optional
-            Which of the points the solver left out besides, because the model isn't finite there.
+        keep : ndarray of bool, shape (ndata,), or None
+            Which of the points go on taking part; None for all. One of another size, that of pairs of complex numbers, is of no use.
         """
-        if keep is not None and not keep.all():
-            whole = np.ones(self.given.layout.n, bool) if self.keep is None else self.keep.copy()
-            whole[whole] = keep
-            self.keep, self.y, self.x = whole, self.y[keep], {name: array[keep] for name, array in self.x.items()}
-            self.weights = None if self.weights is None else self.weights[keep]
+        if keep is None or keep.size != self.ndata or keep.all():
+            return
+        whole = np.ones(self.given.layout.n, bool) if self.keep is None else self.keep.copy()
+        whole[whole] = keep
+        self.keep, self.y, self.x = whole, self.y[keep], {name: array[keep] for name, array in self.x.items()}
+        self.weights = None if self.weights is None else self.weights[keep]
+
+    def concluded(self, result: Any) -> Any:
+        """Return a fit's result, its residual (that of the points that take part, in the sign of this objective) in the data's shape."""
         if self.shaped and not self.plain and result.residual.size == self.ndata:      # complex residuals are pairs, and stay flat
             result.keep = None if self.keep is None else self.keep.reshape(self.given.layout.whole)
             result.residual = self.spread(result.residual)

@@ -10,31 +10,6 @@ FAULTS: dict[tuple[str, str], str] = {
 }
 
 NAN_FAULTS: dict[tuple[str, str, str, str], str] = {
-    ("fit", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("fit", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch", "model", "NaN", "raise"): "'raise' raises nothing, and the row's numbers are zeros",
-    ("fit_batch", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch", "model", "infinity", "raise"): "'raise' raises nothing, and the row's numbers are zeros",
-    ("fit_batch, long", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, long", "model", "NaN", "raise"): "'raise' raises nothing, and the row's numbers are zeros",
-    ("fit_batch, long", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, long", "model", "infinity", "raise"): "'raise' raises nothing, and the row's numbers are zeros",
-    ("fit_batch, called", "start", "NaN", "mark"): "a start that is not finite in one row ends the whole batch",
-    ("fit_batch, called", "start", "NaN", "omit"): "a start that is not finite in one row ends the whole batch",
-    ("fit_batch, called", "start", "infinity", "mark"): "a start that is not finite in one row ends the whole batch",
-    ("fit_batch, called", "start", "infinity", "omit"): "a start that is not finite in one row ends the whole batch",
-    ("fit_batch, called", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, called", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, GSL", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, GSL", "model", "NaN", "raise"): "'raise' raises nothing",
-    ("fit_batch, GSL", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("fit_batch, GSL", "model", "infinity", "raise"): "'raise' raises nothing",
-    ("curve_fit", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("curve_fit", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("curve_fit with jac", "model", "NaN", "omit"): "points where the model is not finite are not left out",
-    ("curve_fit with jac", "model", "infinity", "omit"): "points where the model is not finite are not left out",
-    ("compat Model.fit", "model", "infinity", "omit"): "points where the model is not finite are not left out",
 }
 
 UNIT_FAULTS: dict[tuple[str, str, float], str] = {
