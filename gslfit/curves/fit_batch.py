@@ -20,7 +20,7 @@ import numpy as np
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, Outside, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
-from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model
+from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
@@ -427,7 +427,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
                 wider = fit_without(partial(run, folded.program, outside=outside, **how), out.rows(here), rows, x, own, mask, own_starts,
                                     own_values, places, points)
                 if wider is not None:
-                    whole = whole if whole is not given.mask else np.array(np.broadcast_to(False if whole is None else whole, curves.shape), bool)
+                    whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider
     whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
     data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], whole, given.layout,

@@ -101,11 +101,13 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
     n = rows.shape[-1]
 
     def part(array: np.ndarray | None) -> Any:
-        return array if array is None or array.ndim <= 1 else np.ascontiguousarray(np.broadcast_to(array, rows.shape).reshape(-1, n)[places])
+        if array is None or array.ndim <= 1:
+            return array
+        return np.ascontiguousarray(np.broadcast_to(array, rows.shape).reshape(-1, n)[places])
 
     def values(array: np.ndarray) -> np.ndarray:
         return array if array.ndim == 0 else np.ascontiguousarray(array.reshape(-1)[places])
-    whole = np.zeros(rows.shape, bool) if mask is None else np.array(np.broadcast_to(mask, rows.shape), bool)
+    whole = wide(mask, rows.shape)
     flat = whole.reshape(-1, n)
     flat[places] |= points
     lead = len(rows.shape) - 1
@@ -116,3 +118,8 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
         if array is not None:
             array[np.unravel_index(places, rows.shape[:-1])] = new[name]
     return whole
+
+
+def wide(mask: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a mask of its own, of all points of a batch, to which points can be added."""
+    return np.array(np.broadcast_to(False if mask is None else mask, shape), bool)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs, BatchResult, Columns
+from gslfit.curves.not_finite import wide
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import FitStatus, NonFiniteError
@@ -82,7 +83,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 status[place] = _status(minimizer)
                 if minimizer.left_in is not None:
                     ndata[place] = np.count_nonzero(minimizer.left_in)
-                    mask = _mask_of(data) if mask is None else mask
+                    mask = wide(data.mask, given.y.shape) if mask is None else mask
                     mask[place][np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]] = True
                 nfev[place] = minimizer.nfev
                 found["chisqr"][place], found["redchi"][place] = minimizer.chisqr, minimizer.redchi
@@ -121,12 +122,6 @@ def _row(data: BatchInputs, place: tuple[int, ...], policy: str) -> _Row:
     kept = curve.size if keep is None else int(np.count_nonzero(keep))
     bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
     return _Row(points, curve, None if own is None else own.weights(), keep, kept, bad)
-
-
-def _mask_of(data: BatchInputs) -> np.ndarray:
-    """A mask of a batch's shape, the caller's in it, to which points are added at which the model isn't finite."""
-    assert data.y is not None
-    return np.array(np.broadcast_to(False if data.mask is None else data.mask, data.y.shape), bool)
 
 
 def _doubt(row: _Row, p: int) -> FitStatus:
