@@ -3,7 +3,6 @@
 A box is a folder with all below it, a row a layer: it uses only rows below its own. An arrow leads to what a folder uses; arrows that
 follow from others are left out. The pictures are Mermaid's, which GitHub and editors draw. A test holds the page to them.
 """
-import re
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -62,8 +61,8 @@ def page():
     text = PAGE.read_text(encoding="utf-8")
     for name, uses in (("gslfit", package()), ("src", core())):
         start, end = f"<!-- layers of {name}/, by docs/make_layers.py -->\n", f"<!-- end of layers of {name}/ -->"
-        text = re.sub(rf"{re.escape(start)}.*?{re.escape(end)}", lambda _, start=start, end=end, uses=uses: f"{start}{picture(uses)}\n{end}",
-                      text, flags=re.DOTALL)
+        before, _, after = text.partition(start)
+        text = f"{before}{start}{picture(uses)}\n{end}{after.partition(end)[2]}"
     return text
 
 
