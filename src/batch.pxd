@@ -36,18 +36,18 @@ cdef extern from "batch/batch.h" nogil:
         int covariance
     ctypedef struct box:
         double low, high
-    ctypedef struct outside:
+    ctypedef struct fit_transform:
         int p, bounded
         const box *boxes
         const double *low
         const double *high
         double wide, out
         const rows_view *starts
-        int scaled, tied
+        int scaled, derived
         const program *const *expressions
         double *redchi
-        double *tied_values
-        double *tied_errors
+        double *derived_values
+        double *derived_errors
     ctypedef struct batch:
         const program *program
         fit_options options
@@ -59,7 +59,7 @@ cdef extern from "batch/batch.h" nogil:
         rows_view mask
         rows_view *inputs
         int weighted, masked, omit, threads
-        const outside *outside
+        const fit_transform *transform
         double *v
         double *variance
         double *covariance

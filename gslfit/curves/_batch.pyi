@@ -15,19 +15,19 @@ KINDS: dict[str, int]
 
 def instruction_set(name: str | None = None) -> str: ...
 @disjoint_base
-class Outside:
-    tied: int
+class FitTransform:
+    derived: int
     def __new__(cls, boxes: Sequence[tuple[float, float]], expressions: Sequence[Program] = (), *, inside: float,
-                beside: float, wide: float, out: float) -> Outside: ...
+                beside: float, wide: float, out: float) -> FitTransform: ...
 
 def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *, chisqr: np.ndarray, nfev: np.ndarray, count: np.ndarray,
         status: np.ndarray, weights: np.ndarray | None = None, errors: bool = False, mask: np.ndarray | None = None,
         inputs: Sequence[np.ndarray] = (),
         method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int = 1000, omit: bool = False,
         threads: int = 1, variance: np.ndarray | None = None, covariance: np.ndarray | None = None, gradient: np.ndarray | None = None,
-        progress: Callable[[int], Any] | None = None, outside: Outside | None = None, start: Sequence[np.ndarray] = (),
-        scaled: bool = True, redchi: np.ndarray | None = None, tied: np.ndarray | None = None,
-        tied_errors: np.ndarray | None = None) -> None: ...
+        progress: Callable[[int], Any] | None = None, transform: FitTransform | None = None, start: Sequence[np.ndarray] = (),
+        scaled: bool = True, redchi: np.ndarray | None = None, derived: np.ndarray | None = None,
+        derived_errors: np.ndarray | None = None) -> None: ...
 def fit_many(code: Program, y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None, start: ArrayLike,
              inputs: ArrayLike | None, *, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
              max_nfev: int = 1000, covariance: bool = False, nan_policy: str = "mark", threads: int = 1,

@@ -16,7 +16,7 @@ import numpy as np
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_batch import DEFAULTS, Job, count_threads, default_nfev, job_of, outside_of, prepare, template
+from gslfit.curves.fit_batch import DEFAULTS, Job, count_threads, default_nfev, job_of, prepare, template, transform_of
 from gslfit.errors import FitStatus, FitWarning, InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded
@@ -165,9 +165,10 @@ def bounds_of(folded: Folded, start: np.ndarray, errors: bool = False) -> dict[s
     """What `run` is to know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
     if not (folded.bounded or errors):
         return {}
-    tied = len(folded.dependent_names)
-    return {"outside": outside_of(folded), "start": list(start), "scaled": False,
-            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "tied": np.empty((1, tied)), "tied_errors": np.empty((1, tied))}
+    derived = len(folded.dependent_names)
+    return {"transform": transform_of(folded), "start": list(start), "scaled": False,
+            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "derived": np.empty((1, derived)),
+            "derived_errors": np.empty((1, derived))}
 
 
 def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -196,15 +197,15 @@ def _result(job: Job, folded: Folded, values: np.ndarray, residual: np.ndarray, 
 class _Spread:
     """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
 
-    def __init__(self, names: tuple[str, ...], errors: list[float], tied: dict[str, float], correlations: np.ndarray):
+    def __init__(self, names: tuple[str, ...], errors: list[float], derived: dict[str, float], correlations: np.ndarray):
         self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
-        self.tied = tied
+        self.derived = derived
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
         """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
         own = self.errors.get(name)
         if own is None:
-            return self.tied.get(name, 0.0), None
+            return self.derived.get(name, 0.0), None
         row = self.correlations[list(self.errors).index(name)].tolist()
         found = dict(zip(self.errors, row, strict=True))
         return (own if own == own else None), {other: r for other, r in found.items() if other != name and r == r}
@@ -217,7 +218,7 @@ def _with_values(job: Job, folded: Folded, values: list[float], errors: list[flo
     params = template(job).copy()
     found = dict(zip(names, values, strict=True))
     everything: dict[str, Any] = found
-    tied: dict[str, float] = {}
+    derived: dict[str, float] = {}
     if len(params) > len(names):
         known = {*names, *folded.dependent_names}
         everything = {name: float(job.start[name]) for name in params if name not in known} | found
@@ -229,11 +230,11 @@ def _with_values(job: Job, folded: Folded, values: list[float], errors: list[flo
             parts = slope[used] * np.array(errors)[used]
             most = float(np.max(np.abs(parts), initial=0.0))
             share = parts / most if most > 0 else parts
-            tied[name] = most * float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
+            derived[name] = most * float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
     began = everything | dict(zip(names, start, strict=True))
     if folded.dependent_names:
         began |= zip(folded.dependent_names, map(float, folded.dependent(began)[0]), strict=True)
-    params.conclude(everything, began, _Spread(names, errors, tied, correlations))
+    params.conclude(everything, began, _Spread(names, errors, derived, correlations))
     return params
 
 

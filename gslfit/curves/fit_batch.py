@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.constraints.grammar import close
-from gslfit.curves._batch import KINDS, Outside, run
+from gslfit.curves._batch import KINDS, FitTransform, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
 from gslfit.data.inputs import Factors, Inputs, inputs
@@ -404,7 +404,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
     how |= {"errors": inverted, "omit": options["nan_policy"] == "omit", "threads": threads, "scaled": scale_covar}
     for free in folded.names:
         folded.check(free, job.start[free])
-    outside, starts = outside_of(folded), [_readable(job.start[name]) for name in folded.names]
+    transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
     whole = given.mask
     for low in range(0, lead[0], size) if out.status.size else ():
@@ -415,7 +415,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
             _look(rows, x, job.formula.independent, part.left_out(), low, lead)
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
-        run(folded.program, rows, x, weights=own, mask=mask, outside=outside, progress=report.beyond(low * row),
+        run(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report.beyond(low * row),
             start=own_starts, inputs=own_values, **out.rows(here), **how)
         if np.any(out.status[here] == FitStatus.BAD_DATA):
             if own is not None and own.ndim > 1:
@@ -424,7 +424,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], low)
-                wider = fit_without(partial(run, folded.program, outside=outside, **how), out.rows(here), rows, x, own, mask, own_starts,
+                wider = fit_without(partial(run, folded.program, transform=transform, **how), out.rows(here), rows, x, own, mask, own_starts,
                                     own_values, places, points)
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
@@ -473,11 +473,11 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], o
                              "'mark' marks the fit")
 
 
-def outside_of(folded: Folded) -> Outside:
+def transform_of(folded: Folded) -> FitTransform:
     """Return the bounds and expressions of a program with Parameters folded in, as the engine wants them; made once."""
-    if folded.outside is None:
-        folded.outside = Outside(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
-    return folded.outside
+    if folded.transform is None:
+        folded.transform = FitTransform(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
+    return folded.transform
 
 
 class _Arrays:
@@ -485,9 +485,9 @@ class _Arrays:
 
     def __init__(self, job: Job, folded: Folded, lead: tuple[int, ...], covar: bool):
         self.job, self.folded = job, folded
-        p, tied = len(folded.names), len(folded.dependent_names)
+        p, derived = len(folded.names), len(folded.dependent_names)
         self.v, self.stderr = np.empty((*lead, p)), np.empty((*lead, p))
-        self.tied, self.tied_stderr = np.empty((*lead, tied)), np.empty((*lead, tied))
+        self.derived, self.derived_stderr = np.empty((*lead, derived)), np.empty((*lead, derived))
         self.covar = np.empty((*lead, p, p)) if covar else None
         self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
         self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.empty(lead, np.int8)
@@ -495,8 +495,8 @@ class _Arrays:
     def rows(self, here: slice) -> dict[str, Any]:
         """Where `run` writes a slice's outcome."""
         arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
-                  "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "tied": self.tied,
-                  "tied_errors": self.tied_stderr}
+                  "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "derived": self.derived,
+                  "derived_errors": self.derived_stderr}
         return {name: None if array is None else array[here] for name, array in arrays.items()}
 
     def result(self, shape: tuple[int, ...], data: BatchInputs) -> BatchResult:
@@ -504,13 +504,13 @@ class _Arrays:
         folded, job = self.folded, self.job
         values, stderr = {}, {}
         free = {name: k for k, name in enumerate(folded.names)}
-        tied = {name: k for k, name in enumerate(folded.dependent_names)}
+        derived = {name: k for k, name in enumerate(folded.dependent_names)}
         for name in folded.roles:
             if name in free:
                 values[name], stderr[name] = self.v[..., free[name]].reshape(shape), self.stderr[..., free[name]].reshape(shape)
-            elif name in tied:
-                values[name] = self.tied[..., tied[name]].reshape(shape)
-                stderr[name] = self.tied_stderr[..., tied[name]].reshape(shape)
+            elif name in derived:
+                values[name] = self.derived[..., derived[name]].reshape(shape)
+                stderr[name] = self.derived_stderr[..., derived[name]].reshape(shape)
             else:
                 values[name] = np.broadcast_to(np.asarray(job.start[name], float), shape)
                 stderr[name] = np.broadcast_to(0.0, shape)

@@ -84,8 +84,9 @@ class Folded:
         For each `expr` parameter (`dependent_names`) its value by the varying ones' own values, then its derivatives by them.
     idle : tuple of str
         The varying parameters on which the formula doesn't depend.
-    outside : Outside, optional
-        Its bounds and expressions as the engine wants them: `gslfit.batch.outside_of` keeps them here, for as long as the program lives.
+    transform : FitTransform, optional
+        Its bounds and expressions as the lanes take them: `gslfit.curves.fit_batch.transform_of` keeps them here, as long as the
+        program lives.
     """
 
     lowered: Lowered
@@ -95,7 +96,7 @@ class Folded:
     dependents: tuple[Node, ...]
     dependent_names: tuple[str, ...]
     idle: tuple[str, ...] = ()
-    outside: Any = None
+    transform: Any = None
 
     @cached_property
     def program(self) -> Program:

@@ -17,7 +17,7 @@ from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
     METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, box, gslfit_batch_run, gslfit_box_prepare, rows_view,
 )
-from batch cimport outside as outside_t
+from batch cimport fit_transform as transform_t
 from program cimport gslfit_engine_choose, gslfit_engine_name, program
 
 cnp.import_array()
@@ -111,7 +111,7 @@ cdef void *out(object given, dtype, cnp.ndarray y, str name, int p=-1, int q=-1)
     return cnp.PyArray_DATA(array)
 
 
-cdef class Outside:
+cdef class FitTransform:
     """What a program's free variables look like to the caller: bounds, and expressions of them.
 
     Parameters
@@ -125,35 +125,35 @@ cdef class Outside:
 
     Attributes
     ----------
-    tied : int
+    derived : int
         How many expressions there are.
     """
 
     cdef double *bounds
     cdef box *boxes
     cdef const program **programs
-    cdef outside_t facts
+    cdef transform_t facts
     cdef object kept
-    cdef readonly int tied
+    cdef readonly int derived
 
     def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide, double out):
         cdef int k, p = len(boxes)
-        self.tied = len(expressions)
+        self.derived = len(expressions)
         self.bounds = <double *>PyMem_Malloc((2*p + 1)*sizeof(double))
         self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
-        self.programs = <const program **>PyMem_Malloc((self.tied + 1)*sizeof(void *))
+        self.programs = <const program **>PyMem_Malloc((self.derived + 1)*sizeof(void *))
         if self.bounds == NULL or self.boxes == NULL or self.programs == NULL:
             raise MemoryError
         for k in range(p):
             self.boxes[k].low, self.boxes[k].high = self.bounds[k], self.bounds[p + k] = boxes[k]
             gslfit_box_prepare(&self.boxes[k], inside, beside)
-        for k in range(self.tied):
+        for k in range(self.derived):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} must be a Program of {p} free variables and no independent one")
             self.programs[k] = <const program *><uintptr_t>expressions[k].address
         self.kept = tuple(expressions)
         self.facts.p, self.facts.boxes, self.facts.low, self.facts.high = p, self.boxes, self.bounds, self.bounds + p
-        self.facts.tied, self.facts.expressions = self.tied, self.programs
+        self.facts.derived, self.facts.expressions = self.derived, self.programs
         self.facts.bounded = any(isfinite(bound) for each in boxes for bound in each)
         self.facts.wide, self.facts.out = wide, out
 
@@ -163,17 +163,17 @@ cdef class Outside:
         PyMem_Free(self.programs)
 
     def __reduce__(self):
-        raise TypeError("an Outside can't be pickled: make it anew")
+        raise TypeError("an FitTransform can't be pickled: make it anew")
 
 
 cdef class _View:
-    """The outside of one run: an `Outside` with that run's arrays."""
+    """The transform of one run: an `FitTransform` with that run's arrays."""
 
-    cdef outside_t facts
+    cdef transform_t facts
     cdef rows_view *starts
     cdef object kept
 
-    def __cinit__(self, Outside owner, start, bint scaled, redchi, tied, tied_errors, cnp.ndarray y):
+    def __cinit__(self, FitTransform owner, start, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
         cdef int k
         self.facts = owner.facts
         if len(start) != self.facts.p:
@@ -186,10 +186,10 @@ cdef class _View:
             view(&self.starts[k], self.kept[k], y, 1, f"start[{k}]")
         self.facts.starts, self.facts.scaled = self.starts, scaled
         self.facts.redchi = <double *>out(redchi, F8, y, "redchi")
-        self.facts.tied_values = <double *>out(tied, F8, y, "tied", owner.tied)
-        self.facts.tied_errors = <double *>out(tied_errors, F8, y, "tied_errors", owner.tied)
-        if redchi is None or (owner.tied and (tied is None or tied_errors is None)):
-            raise InputError("redchi, and with expressions tied and tied_errors, are needed with an outside")
+        self.facts.derived_values = <double *>out(derived, F8, y, "derived", owner.derived)
+        self.facts.derived_errors = <double *>out(derived_errors, F8, y, "derived_errors", owner.derived)
+        if redchi is None or (owner.derived and (derived is None or derived_errors is None)):
+            raise InputError("redchi, and with expressions derived and derived_errors, are needed with a transform")
 
     def __dealloc__(self):
         PyMem_Free(self.starts)
@@ -197,8 +197,8 @@ cdef class _View:
 
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
-        covariance=None, gradient=None, progress=None, Outside outside=None, start=(), bint scaled=True, redchi=None, tied=None,
-        tied_errors=None):
+        covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
+        derived_errors=None):
     """Fit a program to many curves.
 
     Parameters
@@ -210,7 +210,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     x : sequence of ndarray, each of shape (n,) or (..., n)
         The independent variables.
     v : ndarray of float64, shape (..., p)
-        The starts; the results are written over them. With `outside` the results alone, as the caller sees them.
+        The starts; the results are written over them. With `transform` the results alone, as the caller sees them.
     chisqr, nfev, count, status : ndarray of float64, int32, int32 and int8, shape (...)
         Written: chi-square, evaluations, points that took part, `FitStatus`.
     weights : ndarray, shape (n,) or (..., n), optional
@@ -231,17 +231,17 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         How many threads to use.
     variance, covariance, gradient : ndarray of float64, shapes (..., p), (..., p, p) and (...), optional
         Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J. With
-        `outside` the standard errors and the covariances, as the caller sees them.
+        `transform` the standard errors and the covariances, as the caller sees them.
     progress : callable, optional
         Called with the count of fits done, about twenty times a second.
-    outside : Outside, optional
+    transform : FitTransform, optional
         The bounds of the free variables, and expressions of them.
     start : sequence of ndarray, shape () or (...)
-        With `outside`: where each free variable starts, inside its bounds.
+        With `transform`: where each free variable starts, inside its bounds.
     scaled : bool
-        With `outside`: whether to multiply covariances by the reduced chi-square.
-    redchi, tied, tied_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
-        With `outside`, written: reduced chi-square; the expressions' values and standard errors.
+        With `transform`: whether to multiply covariances by the reduced chi-square.
+    redchi, derived, derived_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
+        With `transform`, written: reduced chi-square; the expressions' values and standard errors.
 
     Raises
     ------
@@ -263,16 +263,16 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     cdef int p = code.nfree
     cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
     cdef _View outer = None
-    b.outside = NULL
-    if outside is not None:
-        if variance is None or outside.facts.p != p:
-            raise InputError(f"an outside of {outside.facts.p} free variables for a program of {p}, "
+    b.transform = NULL
+    if transform is not None:
+        if variance is None or transform.facts.p != p:
+            raise InputError(f"a transform of {transform.facts.p} free variables for a program of {p}, "
                              f"{'without' if variance is None else 'with'} room for their errors")
-        outer = _View(outside, start, scaled, redchi, tied, tied_errors, curves)
-        b.outside = &outer.facts
+        outer = _View(transform, start, scaled, redchi, derived, derived_errors, curves)
+        b.transform = &outer.facts
     b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
-    b.options.covariance = covariance is not None or (outside is not None and outside.tied > 0)
+    b.options.covariance = covariance is not None or (transform is not None and transform.derived > 0)
     b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
     b.fits, b.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
     b.weighted = 0 if weights is None else 2 if errors else 1

@@ -19,8 +19,8 @@ static const double PULSE = 0.05;
 
 /* ---- one thread ---- */
 
-/* The next fit to do, claimed in runs so that threads seldom meet; -1 when there are none. */
-static long claim(thread *t) {
+/* The next fit to do, taken in runs so that threads seldom meet; -1 when there are none. */
+static long next_job(thread *t) {
     batch *b = t->batch;
     if (t->first == t->last) {
         const long run = b->points > SHORT ? 1 : CLAIM;
@@ -32,7 +32,7 @@ static long claim(thread *t) {
     return t->first < t->last ? t->first++ : -1;
 }
 
-static long done(const crew *all) {
+static long done(const thread_pool *all) {
     long sum = 0;
     for (int k = 0; k < all->count; k++) sum += atomic_load_explicit(&all->threads[k].done, memory_order_relaxed);
     return sum;
@@ -66,24 +66,24 @@ static void find_inputs(const batch *b, long id, double *inputs) {
 }
 
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held or without effect. */
-static double deviation(const outcome *end, int i, int whole) {
+static double deviation(const fit_result *end, int i, int whole) {
     if (end->flags[i]) return NAN;
     return end->covariance ? sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES]) : end->deviations[i];
 }
 
 /* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
-static double covariance_of(const outcome *end, int i, int j) {
+static double covariance_of(const fit_result *end, int i, int j) {
     if ((end->flags[i] | end->flags[j]) & GSLFIT_SILENT) return NAN;
     if (end->flags[i] || end->flags[j]) return 0;
     return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
-static double length_of(const outcome *end) { return end->covariance ? sqrt(end->chisqr) : end->length; }
+static double length_of(const fit_result *end) { return end->covariance ? sqrt(end->chisqr) : end->length; }
 
 /* A fit's errors and expressions. */
-static void put_outside(thread *t, const outcome *end) {
+static void put_transformed(thread *t, const fit_result *end) {
     const batch *b = t->batch;
-    const outside *o = b->outside;
+    const fit_transform *o = b->transform;
     const int p = b->program->nfree, whole = b->options.covariance;
     const long id = end->id;
     const double dof = end->count > p ? end->count - p : 1, sigma = !o->scaled ? 1 : end->count > p ? length_of(end) / sqrt(dof) : NAN;
@@ -94,7 +94,7 @@ static void put_outside(thread *t, const outcome *end) {
         for (int j = 0; b->covariance && j <= i; j++)
             b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j) * sigma * sigma;
     }
-    if (!o->tied) return;
+    if (!o->derived) return;
     double inputs[MAX_INPUTS];
     for (int i = 0; i < p; i++) {
         t->errors[i] = end->flags[i] & GSLFIT_HELD ? 0 : errors[i];
@@ -103,11 +103,11 @@ static void put_outside(thread *t, const outcome *end) {
                                              : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
     }
     find_inputs(b, id, inputs);
-    gslfit_outside_tie(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
+    gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */
-static void put_inside(const batch *b, const outcome *end) {
+static void put_inside(const batch *b, const fit_result *end) {
     const int p = b->program->nfree, whole = b->options.covariance;
     const long id = end->id;
     for (int i = 0; i < p; i++) {
@@ -120,7 +120,7 @@ static void put_inside(const batch *b, const outcome *end) {
 
 /* What a success must be, whatever said that it was one: at a minimum, or exact, and with errors of all that is neither held nor without
  * effect. What breaks this is none. */
-static void check_end(const batch *b, outcome *end) {
+static void check_end(const batch *b, fit_result *end) {
     const int p = b->program->nfree, whole = b->options.covariance;
     if (!gslfit_well_ended(end->status)) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
@@ -137,7 +137,7 @@ static void check_end(const batch *b, outcome *end) {
     }
 }
 
-static void put(thread *t, outcome *end) {
+static void put(thread *t, fit_result *end) {
     batch *b = t->batch;
     const long id = end->id;
     check_end(b, end);
@@ -147,14 +147,14 @@ static void put(thread *t, outcome *end) {
     b->chisqr[id] = end->chisqr;
     if (b->gradient) b->gradient[id] = end->gradient;
     memcpy(b->v + id * b->program->nfree, end->v, b->program->nfree * sizeof(double));
-    if (b->outside) put_outside(t, end);
+    if (b->transform) put_transformed(t, end);
     else put_inside(b, end);
     count_done(t);
 }
 
 /* A row that can't be fitted at all: it has no numbers. */
 static void put_nothing(thread *t, long id, fit_status status, int nfev, double count) {
-    outcome end = {.id = id, .status = status, .nfev = nfev, .chisqr = NAN, .gradient = NAN, .length = NAN, .count = count};
+    fit_result end = {.id = id, .status = status, .nfev = nfev, .chisqr = NAN, .gradient = NAN, .length = NAN, .count = count};
     end.deviations = end.correlations = t->correlations;
     for (int k = 0; k < t->batch->program->nfree; k++) {
         end.v[k] = NAN;
@@ -163,13 +163,13 @@ static void put_nothing(thread *t, long id, fit_status status, int nfev, double 
     put(t, &end);
 }
 
-static int referee_fits(const batch *b) {
+static int refit_fits(const batch *b) {
     return (double)b->points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
 }
 
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
  * way round its own rounding moves the curve (a phase of 1e17). */
-static int flat(const batch *b, const outcome *end, int whole) {
+static int flat(const batch *b, const fit_result *end, int whole) {
     const double *start = b->v + end->id * b->program->nfree;
     const double size = end->scale / sqrt(end->count);
     for (int k = 0; k < b->program->nfree; k++) {
@@ -182,7 +182,7 @@ static int flat(const batch *b, const outcome *end, int whole) {
 }
 
 /* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
-static int vague(const batch *b, const outcome *end, int whole) {
+static int vague(const batch *b, const fit_result *end, int whole) {
     const double *start = b->v + end->id * b->program->nfree;
     const double sigma = length_of(end) / sqrt(fmax(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
@@ -196,30 +196,30 @@ static int vague(const batch *b, const outcome *end, int whole) {
 static void find_start(const thread *t, long id, double *start) {
     const batch *b = t->batch;
     double *given = b->v + id * b->program->nfree;
-    if (b->outside) gslfit_outside_start(b->outside, id, given, start);
+    if (b->transform) gslfit_transform_start(b->transform, id, given, start);
     else memcpy(start, given, b->program->nfree * sizeof *start);
 }
 
-/* A row's points into the referee's arrays, without those that are left out. How many there are; -1 without memory. */
+/* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
 static long read_row(thread *t, long id) {
     batch *b = t->batch;
-    if (!t->referee && !(t->referee = gslfit_referee_new(b->program, b->points, b->outside))) return -1;
+    if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->points, b->transform))) return -1;
     const long n = b->points;
-    double *y = gslfit_referee_y(t->referee), *weights = gslfit_referee_weights(t->referee);
+    double *y = gslfit_refit_y(t->refit), *weights = gslfit_refit_weights(t->refit);
     gslfit_rows_read(&b->y, gslfit_rows_find(&b->y, id), 0, n, y, 1);
     for (int j = 0; j < b->program->nx; j++)
-        gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_referee_x(t->referee, j), 1);
+        gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_refit_x(t->refit, j), 1);
     gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
                           b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, n, weights,
-                          gslfit_referee_room(t->referee));
+                          gslfit_refit_room(t->refit));
     long used = 0;
     for (long i = 0; i < n; i++) {
         double sum = y[i];
-        for (int j = 0; j < b->program->nx; j++) sum += gslfit_referee_x(t->referee, j)[i];
+        for (int j = 0; j < b->program->nx; j++) sum += gslfit_refit_x(t->refit, j)[i];
         if (!takes_part(b, weights[i], sum)) continue;
         y[used] = y[i];
         weights[used] = weights[i];
-        for (int j = 0; j < b->program->nx; j++) gslfit_referee_x(t->referee, j)[used] = gslfit_referee_x(t->referee, j)[i];
+        for (int j = 0; j < b->program->nx; j++) gslfit_refit_x(t->refit, j)[used] = gslfit_refit_x(t->refit, j)[i];
         used++;
     }
     return used;
@@ -227,55 +227,55 @@ static long read_row(thread *t, long id) {
 
 /* Whether memory ended while a fit was looked at: what came of it means nothing, and the batch goes no further. */
 static int memory_ended(thread *t, long points) {
-    if (points >= 0 && !(t->referee && gslfit_referee_out_of_memory(t->referee))) return 0;
+    if (points >= 0 && !(t->refit && gslfit_refit_out_of_memory(t->refit))) return 0;
     atomic_store(&t->batch->out_of_memory, 1);
     atomic_store(&t->batch->stop, 1);
     return 1;
 }
 
-static int succeeded(const outcome *end) { return gslfit_well_ended(end->status); }
+static int succeeded(const fit_result *end) { return gslfit_well_ended(end->status); }
 
 /* Whether the one end is the better: a success rather than none, else the lower. */
-static int better(const outcome *one, const outcome *other) {
+static int better(const fit_result *one, const fit_result *other) {
     const double here = length_of(one), there = length_of(other);
     if (succeeded(one) != succeeded(other)) return succeeded(one);
     return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
 }
 
 /* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. */
-static void refit(thread *t, fit_method method, int most, outcome *end) {
+static void refit(thread *t, fit_method method, int most, fit_result *end) {
     if (end->nfev >= most) return;
-    gslfit_referee_keep(t->referee, end);
-    outcome again = *end;
-    gslfit_referee_fit(t->referee, method, most - end->nfev, &again);
+    gslfit_refit_keep(t->refit, end);
+    fit_result again = *end;
+    gslfit_refit_fit(t->refit, method, most - end->nfev, &again);
     again.nfev += end->nfev;
     end->nfev = again.nfev;
     if (better(&again, end)) *end = again;
 }
 
-/* Look at a row of n points that is in the referee's arrays, after so many evaluations in the lanes. What the lanes call a success is looked at
+/* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is looked at
  * where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start. Returns whether
  * there is an end. */
-static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end) {
+static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
     if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
     find_start(t, id, start);
-    const referee_case now = {n, start, inputs, &b->options, check_thread, t};
+    const refit_case now = {n, start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
-    if (!gslfit_referee_begin(t->referee, &now)) return 0;
+    if (!gslfit_refit_begin(t->refit, &now)) return 0;
     end->nfev = 0;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    if (there) gslfit_referee_settle(t->referee, lanes->v, left, end);
-    else gslfit_referee_fit(t->referee, method, left, end);
+    if (there) gslfit_refit_settle(t->refit, lanes->v, left, end);
+    else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
     end->count = (double)n;
     if (there && !silenced && (!succeeded(end) || vague(b, end, 1)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
-    if (end->verdict == GSLFIT_SILENCED) gslfit_referee_look_again(t->referee, method, left - end->nfev, end);
+    if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
@@ -285,7 +285,7 @@ static int refer(thread *t, long id, long n, const outcome *lanes, outcome *end)
 static int stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
 
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
-static void finish(worker *w, outcome *end) {
+static void finish(worker *w, fit_result *end) {
     thread *t = w->context;
     batch *b = t->batch;
     const int whole = b->options.covariance;
@@ -295,8 +295,8 @@ static void finish(worker *w, outcome *end) {
     }
     if (end->status == FIT_CONVERGED && flat(b, end, whole)) end->status = FIT_SINGULAR;
     const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
-    if (b->method == METHOD_AUTO && doubtful && referee_fits(b)) {
-        outcome second;
+    if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
+        fit_result second;
         const long n = read_row(t, end->id);
         const int found = refer(t, end->id, n, end, &second);
         if (memory_ended(t, n) || stopped(b)) {
@@ -325,21 +325,21 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
     return FIT_CONVERGED;
 }
 
-/* Of the first points in the referee's arrays, how many are finite. */
+/* Of the first points in GSL's refit's arrays, how many are finite. */
 static double finite_points(thread *t, long count) {
     double found = 0;
-    for (long i = 0; i < count && t->referee; i++) {
-        double sum = gslfit_referee_y(t->referee)[i] + gslfit_referee_weights(t->referee)[i];
-        for (int j = 0; j < t->batch->program->nx; j++) sum += gslfit_referee_x(t->referee, j)[i];
+    for (long i = 0; i < count && t->refit; i++) {
+        double sum = gslfit_refit_y(t->refit)[i] + gslfit_refit_weights(t->refit)[i];
+        for (int j = 0; j < t->batch->program->nx; j++) sum += gslfit_refit_x(t->refit, j)[i];
         found += isfinite(sum);
     }
     return found;
 }
 
-/* Fit a row of n points that is in the referee's arrays by GSL from the first, and put it down. */
+/* Fit a row of n points that is in GSL's refit's arrays by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, long n) {
     const batch *b = t->batch;
-    outcome end;
+    fit_result end;
     const int found = refer(t, id, n, NULL, &end);
     if (memory_ended(t, n) || stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
     else if (found) put(t, &end);
@@ -351,7 +351,7 @@ static next_fit next_row(worker *w, int lane) {
     batch *b = t->batch;
     const int p = b->program->nfree;
     next_fit fit;
-    while ((fit.id = claim(t)) >= 0) {
+    while ((fit.id = next_job(t)) >= 0) {
         find_start(t, fit.id, fit.start);
         if (!(t->long_fit ? gslfit_long_fit_load(t, fit.id, &fit) : gslfit_row_load(t, fit.id, lane, &fit))) {
             put_nothing(t, fit.id, FIT_BAD_DATA, 0, fit.count);
@@ -374,9 +374,9 @@ static next_fit next_row(worker *w, int lane) {
 static void thread_free(thread *t) {
     gslfit_workspace_free(t->worker.space);
     gslfit_lanes_free(t->worker.state);
-    gslfit_referee_free(t->referee);
+    gslfit_refit_free(t->refit);
     gslfit_long_fit_free(t->long_fit);
-    if (t->batch->outside) gslfit_outside_free(t->batch->outside, t->expressions);
+    if (t->batch->transform) gslfit_transform_free(t->batch->transform, t->expressions);
     free(t->correlations);
     free(t->memory);
 }
@@ -425,10 +425,10 @@ static int thread_init(thread *t) {
     if (b->method == METHOD_AUTO) t->in_lanes.max_nfev = lanes_share(b->options.max_nfev);
     *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker, .context = t};
     w->space = gslfit_workspace_new(b->program);
-    const outside *bounds = b->outside && b->outside->bounded ? b->outside : NULL;
+    const fit_transform *bounds = b->transform && b->transform->bounded ? b->transform : NULL;
     if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
-    if (b->outside && b->outside->tied && !(t->expressions = gslfit_outside_spaces(b->outside))) return -1;
+    if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
     if (b->points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;
     w->evaluate = gslfit_lanes_evaluate;
@@ -439,7 +439,7 @@ static int thread_init(thread *t) {
 static void refer_all(thread *t) {
     const batch *b = t->batch;
     next_fit fit;
-    for (long id; !gslfit_thread_check(t) && (id = claim(t)) >= 0;) {
+    for (long id; !gslfit_thread_check(t) && (id = next_job(t)) >= 0;) {
         find_start(t, id, fit.start);
         const long n = read_row(t, id);
         fit.square = 0;
@@ -452,7 +452,7 @@ static void refer_all(thread *t) {
 
 static void *thread_main(void *which) {
     thread *t = which;
-    crew *all = t->all;
+    thread_pool *all = t->all;
     if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
     else if (t->batch->method > METHOD_LANES) refer_all(t);
     else gslfit_lanes_run(&t->worker);
@@ -465,7 +465,7 @@ static void *thread_main(void *which) {
 }
 
 /* Wait for the others, and go on asking the caller. */
-static void wait_for(thread *t, crew *all) {
+static void wait_for(thread *t, thread_pool *all) {
     pthread_mutex_lock(&all->lock);
     while (atomic_load(&all->running) > 0) {
         struct timespec until;
@@ -482,7 +482,7 @@ static void wait_for(thread *t, crew *all) {
     pthread_mutex_unlock(&all->lock);
 }
 
-static void run_crew(crew *all) {
+static void run_pool(thread_pool *all) {
     all->started = 1;
     atomic_store(&all->running, all->count);
     for (; all->started < all->count; all->started++)
@@ -494,8 +494,8 @@ static void run_crew(crew *all) {
 
 /* Also where the calling thread is ended amid its work: Python does so to a daemon thread that asks for the interpreter's lock when the
  * interpreter has gone. The others work on what lies on that thread's stack: they are stopped and waited for. */
-static void end_crew(void *which) {
-    crew *all = which;
+static void end_pool(void *which) {
+    thread_pool *all = which;
     if (atomic_load(&all->running) > 0) atomic_store(&all->threads->batch->stop, 1);
     for (int k = 1; k < all->started; k++) pthread_join(all->threads[k].handle, NULL);
     for (int k = 0; k < all->count; k++) thread_free(all->threads + k);
@@ -507,7 +507,7 @@ static void end_crew(void *which) {
 int gslfit_batch_run(batch *b) {
     const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
     if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
-    crew all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
+    thread_pool all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
     if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;
     pthread_mutex_init(&all.lock, NULL);
     pthread_cond_init(&all.ended, NULL);
@@ -518,10 +518,10 @@ int gslfit_batch_run(batch *b) {
         all.threads[k].batch = b;
         all.threads[k].number = k;
         all.threads[k].all = &all;
-        all.threads[k].crew = b->threads / all.count;
+        all.threads[k].sharing = b->threads / all.count;
     }
-    pthread_cleanup_push(end_crew, &all);
-    run_crew(&all);
+    pthread_cleanup_push(end_pool, &all);
+    run_pool(&all);
     pthread_cleanup_pop(1);
     return atomic_load(&all.failed) == all.started || atomic_load(&b->out_of_memory) ? -1 : atomic_load(&b->stop);
 }

@@ -1,4 +1,4 @@
-/* Many fits of one program, or a few long ones: rows in, results out, threads, and GSL as the referee.
+/* Many fits of one program, or a few long ones: rows in, results out, threads, and GSL as GSL's refit.
  *
  * Short fits (up to SHORT points) go side by side through the lanes of each thread. The points of a long one are dealt to the lanes of one
  * register instead, and when there are fewer long fits than threads to the threads, in chunks whose size and order of summing depend on
@@ -25,10 +25,10 @@ typedef struct {
     int masked;                /* whether there is a mask: not 0 where a point is left out */
     int omit;                  /* points that are not finite are left out; else they spoil their row */
     int threads;
-    const outside *outside;    /* what the caller sees in place of free variables and their covariances, or NULL */
+    const fit_transform *transform;    /* what the caller sees in place of free variables and their covariances, or NULL */
     /* out, each may be NULL but v, status, chisqr, nfev and count */
-    double *v;                 /* (fits, p): the starts (where there is no outside), then the results */
-    double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with an outside the standard errors */
+    double *v;                 /* (fits, p): the starts (where there is no transform), then the results */
+    double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with a transform the standard errors */
     double *covariance;        /* (fits, p, p): all of it */
     double *chisqr, *gradient; /* (fits) */
     int32_t *nfev, *count;     /* (fits) */

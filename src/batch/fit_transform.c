@@ -21,7 +21,7 @@ static double step_inside(const box *b, double value) {
     return value;
 }
 
-static double start_of(const outside *o, int k, long id) {
+static double start_of(const fit_transform *o, int k, long id) {
     const rows_view *v = o->starts + k;
     const char *row = gslfit_rows_find(v, id);
     const double *in_place = gslfit_rows_in_place(v, row);
@@ -31,7 +31,7 @@ static double start_of(const outside *o, int k, long id) {
     return value;
 }
 
-void gslfit_outside_start(const outside *o, long id, double *given, double *v) {
+void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v) {
     for (int k = 0; k < o->p; k++) {
         const double value = start_of(o, k, id);
         if (given) given[k] = value;
@@ -41,18 +41,18 @@ void gslfit_outside_start(const outside *o, long id, double *given, double *v) {
 
 /* ---- expressions ---- */
 
-workspace **gslfit_outside_spaces(const outside *o) {
-    if (!o->tied) return NULL;
-    workspace **spaces = calloc(o->tied, sizeof *spaces);
+workspace **gslfit_transform_spaces(const fit_transform *o) {
+    if (!o->derived) return NULL;
+    workspace **spaces = calloc(o->derived, sizeof *spaces);
     int made = 0;
-    while (spaces && made < o->tied && (spaces[made] = gslfit_workspace_new(o->expressions[made]))) made++;
-    if (made == o->tied) return spaces;
-    gslfit_outside_free(o, spaces);
+    while (spaces && made < o->derived && (spaces[made] = gslfit_workspace_new(o->expressions[made]))) made++;
+    if (made == o->derived) return spaces;
+    gslfit_transform_free(o, spaces);
     return NULL;
 }
 
-void gslfit_outside_free(const outside *o, workspace **spaces) {
-    for (int k = 0; spaces && k < o->tied; k++) gslfit_workspace_free(spaces[k]);
+void gslfit_transform_free(const fit_transform *o, workspace **spaces) {
+    for (int k = 0; spaces && k < o->derived; k++) gslfit_workspace_free(spaces[k]);
     free(spaces);
 }
 
@@ -75,11 +75,11 @@ static double spread_of(const workspace *w, int p, const double *errors, const d
     return most * sqrt(sum < 0 ? 0 : sum);
 }
 
-void gslfit_outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
+void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
                         const double *correlations) {
-    for (int t = 0; t < o->tied; t++) {
+    for (int t = 0; t < o->derived; t++) {
         gslfit_workspace_set(spaces[t], values, inputs);
-        o->tied_values[id * o->tied + t] = output(spaces[t], 0);
-        o->tied_errors[id * o->tied + t] = spread_of(spaces[t], o->p, errors, correlations);
+        o->derived_values[id * o->derived + t] = output(spaces[t], 0);
+        o->derived_errors[id * o->derived + t] = spread_of(spaces[t], o->p, errors, correlations);
     }
 }

@@ -24,24 +24,24 @@ typedef struct {
     double wide, out;          /* bounds.py's WIDE and FAR */
     const rows_view *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are to be multiplied by the reduced chi-square */
-    int tied;              /* expressions: programs without independent variables, of the free variables */
+    int derived;              /* expressions: programs without independent variables, of the free variables */
     const program *const *expressions;
     double *redchi;                     /* (fits) */
-    double *tied_values, *tied_errors;  /* (fits, tied) */
-} outside;
+    double *derived_values, *derived_errors;  /* (fits, derived) */
+} fit_transform;
 
 /* Work out what is the same for all fits; inside and beside are bounds.py's INSIDE and NEAR. */
 void gslfit_box_prepare(box *b, double inside, double beside);
 
 /* A fit's start as the caller gave it, and moved inside where it lies on a bound. */
-void gslfit_outside_start(const outside *o, long id, double *given, double *v);
+void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v);
 
 /* Workspaces of the expressions, NULL where there is none or no memory. */
-workspace **gslfit_outside_spaces(const outside *o);
-void gslfit_outside_free(const outside *o, workspace **spaces);
+workspace **gslfit_transform_spaces(const fit_transform *o);
+void gslfit_transform_free(const fit_transform *o, workspace **spaces);
 
 /* The expressions of one fit: by its values, inputs, standard errors, and correlations (element (i, j) at correlations[ELEMENT(i, j)]). */
-void gslfit_outside_tie(const outside *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
+void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
                         const double *correlations);
 
 #endif

@@ -18,19 +18,19 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
-/* What an outcome points to. */
+/* What a fit's result points to. */
 typedef struct {
     double deviations[MAX_FREE], correlations[TRIANGLE(MAX_FREE)];
 } spread;
 
-struct referee {
+struct gsl_refit {
     const program *program;
-    const outside *outside;  /* NULL where nothing is bounded */
+    const fit_transform *transform;  /* NULL where nothing is bounded */
     curve curve;
     polisher *polisher;
     double *memory;          /* x, y, weights, and room */
     long points;
-    referee_case now;
+    refit_case now;
     polish_data data;
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
@@ -39,7 +39,7 @@ struct referee {
     spread last_spread, kept_spread;  /* of the last fit, and of the one that is kept beside it */
 };
 
-void gslfit_referee_free(referee *r) {
+void gslfit_refit_free(gsl_refit *r) {
     if (!r) return;
     gslfit_workspace_free(r->curve.space);
     gslfit_polisher_free(r->polisher);
@@ -47,32 +47,32 @@ void gslfit_referee_free(referee *r) {
     free(r);
 }
 
-referee *gslfit_referee_new(const program *p, long points, const outside *o) {
-    referee *r = calloc(1, sizeof *r);
+gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o) {
+    gsl_refit *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
     r->points = points;
     r->memory = calloc((size_t)points * (p->nx + 3) + 1, sizeof(double));
     r->curve.space = gslfit_workspace_new(p);
     r->polisher = gslfit_polisher_new(p, points);
-    r->outside = o && o->bounded ? o : NULL;
+    r->transform = o && o->bounded ? o : NULL;
     if (!r->memory || !r->curve.space || !r->polisher) {
-        gslfit_referee_free(r);
+        gslfit_refit_free(r);
         return NULL;
     }
-    for (int j = 0; j < p->nx; j++) r->curve.x[j] = gslfit_referee_x(r, j);
-    r->curve.bounds = r->outside ? r->bounds : NULL;
-    r->curve.y = gslfit_referee_y(r);
-    r->curve.weights = gslfit_referee_weights(r);
+    for (int j = 0; j < p->nx; j++) r->curve.x[j] = gslfit_refit_x(r, j);
+    r->curve.bounds = r->transform ? r->bounds : NULL;
+    r->curve.y = gslfit_refit_y(r);
+    r->curve.weights = gslfit_refit_weights(r);
     return r;
 }
 
-int gslfit_referee_out_of_memory(const referee *r) { return r->out_of_memory; }
+int gslfit_refit_out_of_memory(const gsl_refit *r) { return r->out_of_memory; }
 
-double *gslfit_referee_x(referee *r, int j) { return r->memory + j * r->points; }
-double *gslfit_referee_y(referee *r) { return r->memory + r->program->nx * r->points; }
-double *gslfit_referee_weights(referee *r) { return r->memory + (r->program->nx + 1) * r->points; }
-double *gslfit_referee_room(referee *r) { return r->memory + (r->program->nx + 2) * r->points; }
+double *gslfit_refit_x(gsl_refit *r, int j) { return r->memory + j * r->points; }
+double *gslfit_refit_y(gsl_refit *r) { return r->memory + r->program->nx * r->points; }
+double *gslfit_refit_weights(gsl_refit *r) { return r->memory + (r->program->nx + 1) * r->points; }
+double *gslfit_refit_room(gsl_refit *r) { return r->memory + (r->program->nx + 2) * r->points; }
 
 /* ---- GSL's families, as the loop sees them ---- */
 
@@ -126,7 +126,7 @@ static int watch(void *who) {
 }
 
 /* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask for. */
-static double step_share(const referee *r, const gsl_vector *v) {
+static double step_share(const gsl_refit *r, const gsl_vector *v) {
     double share = 1, slope;
     for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
         const double value = gslfit_bound_external(r->bounds + k, gsl_vector_get(v, k), &slope);
@@ -136,8 +136,8 @@ static double step_share(const referee *r, const gsl_vector *v) {
 }
 
 /* The transforms for a fit that begins at x, and x as they have it. */
-static void go_in(referee *r, const double *x, gsl_vector *v) {
-    const outside *o = r->outside;
+static void go_in(gsl_refit *r, const double *x, gsl_vector *v) {
+    const fit_transform *o = r->transform;
     for (size_t k = 0; k < v->size; k++) {
         if (o) gslfit_bound_set(r->bounds + k, x[k], o->low[k], o->high[k], o->wide, o->out);
         gsl_vector_set(v, k, o ? gslfit_bound_internal(r->bounds + k, x[k]) : x[k]);
@@ -145,7 +145,7 @@ static void go_in(referee *r, const double *x, gsl_vector *v) {
 }
 
 /* One run from x, which is moved to where it ended. Returns the loop's ending; failures to begin are FIT_FAILED. */
-static fit_status run(referee *r, double *x, fit_method method, int most, int *nfev) {
+static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int *nfev) {
     const size_t p = (size_t)r->program->nfree;
     const fit_options *options = r->now.options;
     gslfit_guard guard;
@@ -189,37 +189,37 @@ static fit_status run(referee *r, double *x, fit_method method, int most, int *n
 
 /* ---- judgement ---- */
 
-static double inside_bounds(const referee *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
+static double inside_bounds(const gsl_refit *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
 
 /* Whether chi-square falls along a direction in which J is deficient. */
-static int falls_beyond(referee *r, const double *x, const double *direction) {
+static int falls_beyond(gsl_refit *r, const double *x, const double *direction) {
     const int p = r->program->nfree;
     const double length = r->last.length, rounding = GSLFIT_ROUNDING * fmax(r->last.data, r->last.model);
     double at[MAX_FREE];
     for (int side = -1; side <= 1; side += 2)
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
-            for (int k = 0; k < p && r->outside; k++) at[k] = inside_bounds(r, k, at[k]);
+            for (int k = 0; k < p && r->transform; k++) at[k] = inside_bounds(r, k, at[k]);
             if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
         }
     return 0;
 }
 
-static double scale_of(const referee *r, const double *x) {
+static double scale_of(const gsl_refit *r, const double *x) {
     double within = 0;
     for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : r->first.model;
 }
 
 /* The verdict on x, at which r->last is what is known. */
-static void judge(referee *r, const double *x, int looked, outcome *end) {
+static void judge(gsl_refit *r, const double *x, int looked, fit_result *end) {
     const int p = r->program->nfree;
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
     gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
-                         .bounds = r->outside ? r->last.bounds : NULL, .looked = looked};
+                         .bounds = r->transform ? r->last.bounds : NULL, .looked = looked};
     gslfit_sort_columns(&e, end->flags);
     for (int k = 0; k < p; k++)
         if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */
@@ -234,8 +234,8 @@ static void judge(referee *r, const double *x, int looked, outcome *end) {
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
 
-int gslfit_referee_begin(referee *r, const referee_case *which) {
-    const outside *o = r->outside;
+int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
+    const fit_transform *o = r->transform;
     r->now = *which;
     r->curve.n = which->n;
     r->curve.inputs = which->inputs;
@@ -247,8 +247,8 @@ int gslfit_referee_begin(referee *r, const referee_case *which) {
 
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no value
  * or no derivatives there, the bound is taken to lie where the fit got to. */
-static void touch_bounds(referee *r, double *x, outcome *end) {
-    const outside *o = r->outside;
+static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
+    const fit_transform *o = r->transform;
     double length = -1;
     polished on;
     on.residual = NULL;
@@ -274,7 +274,7 @@ static void touch_bounds(referee *r, double *x, outcome *end) {
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. */
-static void settle(referee *r, double *x, int most, int looked, outcome *end) {
+static void settle(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
     const int p = r->program->nfree;
     r->last.nfev = 0;
     if (most > 2) touch_bounds(r, x, end);
@@ -303,7 +303,7 @@ static void settle(referee *r, double *x, int most, int looked, outcome *end) {
     end->doubtful = 0;
 }
 
-void gslfit_referee_keep(referee *r, outcome *end) {
+void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
     const int p = r->program->nfree;
     if (end->deviations != r->last_spread.deviations) return;
     memcpy(r->kept_spread.deviations, r->last_spread.deviations, p * sizeof(double));
@@ -312,7 +312,7 @@ void gslfit_referee_keep(referee *r, outcome *end) {
     end->correlations = r->kept_spread.correlations;
 }
 
-void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end) {
+void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
@@ -320,7 +320,7 @@ void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end) 
 }
 
 /* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. */
-static void descend(referee *r, double *x, fit_method method, int most, outcome *end) {
+static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     double before = INFINITY;
     for (int turn = 0; turn < TURNS; turn++) {
         const fit_status ending = run(r, x, method, most - end->nfev, &end->nfev);
@@ -337,7 +337,7 @@ static void descend(referee *r, double *x, fit_method method, int most, outcome 
     }
 }
 
-void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end) {
+void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {
     double x[MAX_FREE];
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
     end->nfev = 0;
@@ -347,7 +347,7 @@ void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end) {
 /* ---- the second look ---- */
 
 /* The points where the residual is largest: at its length, its greatest and its least. */
-static void largest(const referee *r, const double *residual, long *where) {
+static void largest(const gsl_refit *r, const double *residual, long *where) {
     where[0] = where[1] = where[2] = 0;
     for (long i = 1; i < r->now.n; i++) {
         if (fabs(residual[i]) > fabs(residual[where[0]])) where[0] = i;
@@ -362,8 +362,8 @@ typedef struct {
 } best_start;
 
 /* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line says. */
-static void try_start(referee *r, const double *x, const unsigned char *flags, best_start *best) {
-    const outside *o = r->outside;
+static void try_start(gsl_refit *r, const double *x, const unsigned char *flags, best_start *best) {
+    const fit_transform *o = r->transform;
     polished at;
     at.residual = NULL;
     best->nfev++;
@@ -380,9 +380,9 @@ static void try_start(referee *r, const double *x, const unsigned char *flags, b
 }
 
 /* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
-static void find_start(referee *r, const double *v, const unsigned char *flags, best_start *best) {
+static void find_start(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
-    double x[MAX_FREE], base[MAX_FREE], *residual = gslfit_referee_room(r);
+    double x[MAX_FREE], base[MAX_FREE], *residual = gslfit_refit_room(r);
     long where[3];
     polished at;
     at.residual = residual;
@@ -402,7 +402,7 @@ static void find_start(referee *r, const double *v, const unsigned char *flags, 
 }
 
 /* Whether it is a bound that silences others: with what lies on one back where it began, they have an effect again. */
-static int bounds_silence(referee *r, const outcome *end) {
+static int bounds_silence(gsl_refit *r, const fit_result *end) {
     const int p = r->program->nfree;
     double x[MAX_FREE] = {0};
     polished at;
@@ -417,21 +417,21 @@ static int bounds_silence(referee *r, const outcome *end) {
 }
 
 /* Fit from x; where that ends lower, it is the end. */
-static int fit_lower(referee *r, double *x, fit_method method, int most, outcome *end) {
-    outcome lower = *end;
+static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
+    fit_result lower = *end;
     if (most < 1) return 0;
     lower.nfev = 0;
     descend(r, x, method, most, &lower);
     end->nfev = lower.nfev += end->nfev;
     if (!gslfit_well_ended(lower.status) || !(lower.length < end->length * (1 - LOWER))) return 0;
     *end = lower;
-    gslfit_referee_keep(r, end);
+    gslfit_refit_keep(r, end);
     return 1;
 }
 
 /* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted from
  * there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
-static int fit_way_back(referee *r, fit_method method, int most, outcome *end) {
+static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *end) {
     const int p = r->program->nfree, before = end->nfev;
     double v[MAX_FREE], x[MAX_FREE];
     signed char on[MAX_FREE];
@@ -445,7 +445,7 @@ static int fit_way_back(referee *r, fit_method method, int most, outcome *end) {
     return lower;
 }
 
-void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end) {
+void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end) {
     const int before = end->nfev++;
     if (!bounds_silence(r, end)) {
         end->verdict = GSLFIT_LOST_EFFECT;

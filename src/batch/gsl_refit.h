@@ -1,4 +1,4 @@
-/* One fit by GSL's own solvers, and by QR: the referee of fits that the lanes did not bring to an end, or not to a good one.
+/* One fit by GSL's own solvers, and by QR: GSL's refit of fits that the lanes did not bring to an end, or not to a good one.
  *
  * A solver's end is polished (polish.h) and judged (judgement.h); GSL steps in the transforms of bounds.h, the polish in the variables themselves.
  */
@@ -8,17 +8,17 @@
 #include "batch.h"
 #include "program/curve.h"
 
-typedef struct referee referee;
+typedef struct gsl_refit gsl_refit;
 
-/* A referee for fits of up to `points` points within the bounds of the outside (NULL for none); NULL without memory. */
-referee *gslfit_referee_new(const program *p, long points, const outside *o);
-void gslfit_referee_free(referee *r);
+/* A refit by GSL for fits of up to `points` points within the bounds of the transform (NULL for none); NULL without memory. */
+gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o);
+void gslfit_refit_free(gsl_refit *r);
 
 /* The arrays to be filled with a curve's points before it is judged: variable j, data, weights. */
-double *gslfit_referee_x(referee *r, int j);
-double *gslfit_referee_y(referee *r);
-double *gslfit_referee_weights(referee *r);
-double *gslfit_referee_room(referee *r);  /* for one number a point, while the arrays are filled */
+double *gslfit_refit_x(gsl_refit *r, int j);
+double *gslfit_refit_y(gsl_refit *r);
+double *gslfit_refit_weights(gsl_refit *r);
+double *gslfit_refit_room(gsl_refit *r);  /* for one number a point, while the arrays are filled */
 
 /* The fits that follow are of n points and begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {
@@ -27,25 +27,25 @@ typedef struct {
     const fit_options *options;
     int (*check)(void *who);
     void *who;
-} referee_case;
+} refit_case;
 
 /* Whether memory ended during a fit: then what came of it means nothing. */
-int gslfit_referee_out_of_memory(const referee *r);
+int gslfit_refit_out_of_memory(const gsl_refit *r);
 
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
-int gslfit_referee_begin(referee *r, const referee_case *which);
+int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or look,
  * or, if it is kept, until another one is. */
-void gslfit_referee_fit(referee *r, fit_method method, int most, outcome *end);
+void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end);
 
-void gslfit_referee_keep(referee *r, outcome *end);
+void gslfit_refit_keep(gsl_refit *r, fit_result *end);
 
 /* Judge the end that somebody else came to, after a polish. */
-void gslfit_referee_settle(referee *r, const double *v, int most, outcome *end);
+void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end);
 
 /* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the residual is
  * largest. The end becomes a lower one, or "at bound" where there is none. */
-void gslfit_referee_look_again(referee *r, fit_method method, int most, outcome *end);
+void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end);
 
 #endif

@@ -11,7 +11,7 @@
 enum { CHUNK = 4096, MOST_CHUNKS = 1024, SURVEY = 3 };
 static const double SPIN = 5e-5; /* seconds that a thread waits awake: between two steps it would hardly fall asleep before it is woken */
 
-/* What each thread of the crew has to itself. */
+/* What each thread of the pool has to itself. */
 typedef struct {
     double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK], room[BLOCK];
     row *sums;
@@ -23,7 +23,7 @@ typedef struct {
 struct long_fit {
     thread *thread;
     batch *batch;
-    int crew, started;
+    int sharing, started;
     member **members;
     long chunk, chunks;
     int nsum, width;              /* sums of a chunk; what is kept of each chunk, at least SURVEY */
@@ -130,7 +130,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
     }
 }
 
-/* ---- the crew ---- */
+/* ---- the thread pool ---- */
 
 static void take_chunks(long_fit *f, member *m, int leader) {
     for (;;) {
@@ -211,7 +211,7 @@ static void evaluate(worker *w) {
     double v[MAX_FREE], inputs[MAX_INPUTS];
     for (int k = 0; k < p->nfree; k++) v[k] = w->space->scalars[k * LANES];
     for (int k = 0; k < p->ninput; k++) inputs[k] = w->space->scalars[(p->nfree + k) * LANES];
-    for (int k = 0; k < f->crew; k++) gslfit_workspace_set(f->members[k]->space, v, inputs);
+    for (int k = 0; k < f->sharing; k++) gslfit_workspace_set(f->members[k]->space, v, inputs);
     share(f, sum_chunk);
     const double *sums = total(f, f->nsum);
     for (int k = 0; k < f->nsum; k++)
@@ -260,7 +260,7 @@ void gslfit_long_fit_free(long_fit *f) {
     pthread_cond_broadcast(&f->begin);
     pthread_mutex_unlock(&f->lock);
     for (int k = 1; k <= f->started; k++) pthread_join(f->members[k]->handle, NULL);
-    for (int k = 0; k < f->crew && f->members; k++) {
+    for (int k = 0; k < f->sharing && f->members; k++) {
         if (!f->members[k]) continue;
         gslfit_workspace_free(f->members[k]->space);
         free(f->members[k]->sums);
@@ -290,7 +290,7 @@ long_fit *gslfit_long_fit_new(thread *t) {
     if (!f) return NULL;
     f->thread = t;
     f->batch = t->batch;
-    f->crew = t->crew > 1 ? t->crew : 1;
+    f->sharing = t->sharing > 1 ? t->sharing : 1;
     f->nsum = t->worker.state->nsum;
     f->width = f->nsum > SURVEY ? f->nsum : SURVEY;
     f->chunk = (b->points / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
@@ -300,13 +300,13 @@ long_fit *gslfit_long_fit_new(thread *t) {
     pthread_cond_init(&f->begin, NULL);
     pthread_cond_init(&f->end, NULL);
     f->partial = calloc((size_t)f->chunks * f->width, sizeof(double));
-    f->members = calloc(f->crew, sizeof *f->members);
+    f->members = calloc(f->sharing, sizeof *f->members);
     int sound = f->partial && f->members;
-    for (int k = 0; k < f->crew && sound; k++) {
+    for (int k = 0; k < f->sharing && sound; k++) {
         f->members[k] = member_new(f);
         sound = f->members[k] && f->members[k]->space && f->members[k]->sums;
     }
-    for (int k = 1; k < f->crew && sound; k++, f->started++)
+    for (int k = 1; k < f->sharing && sound; k++, f->started++)
         if (pthread_create(&f->members[k]->handle, NULL, member_main, f->members[k])) break;
     if (!sound) {
         gslfit_long_fit_free(f);

@@ -1,4 +1,4 @@
-/* A fit over many points: the points dealt to the lanes, and in chunks to a crew of threads. */
+/* A fit over many points: the points dealt to the lanes, and in chunks to a thread pool. */
 #ifndef GSLFIT_LONG_FIT_H
 #define GSLFIT_LONG_FIT_H
 

@@ -7,21 +7,21 @@
 
 typedef struct long_fit long_fit;
 
-typedef struct crew crew;
+typedef struct thread_pool thread_pool;
 
 typedef struct {
     batch *batch;
     worker worker;
     int number;                   /* 0 is the thread that called */
-    int crew;                     /* threads that a long fit's points may be shared among, this one included */
+    int sharing;                     /* threads that a long fit's points may be shared among, this one included */
     pthread_t handle;
-    crew *all;
-    long first, last;             /* the run of fits that it has claimed */
+    thread_pool *all;
+    long first, last;             /* the run of fits that it has taken */
     atomic_long done;             /* fits; only this thread adds to it */
     double pulsed;                /* when it last asked its caller */
     int patience, asked;          /* it looks at the clock one time in so many */
-    workspace **expressions;      /* of what is outside */
-    referee *referee;             /* made when first needed */
+    workspace **expressions;      /* of the derived parameters */
+    gsl_refit *refit;               /* made when first needed */
     long_fit *long_fit;
     double *memory;
     double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
@@ -35,7 +35,7 @@ typedef struct {
 } thread;
 
 /* The threads of a batch. */
-struct crew {
+struct thread_pool {
     thread *threads;
     int count, started;           /* as many as are wanted; as many as could be had */
     atomic_int running, failed;   /* those at work; those that had no memory */

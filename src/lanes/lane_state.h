@@ -33,7 +33,7 @@ typedef struct {
     row slope;           /* the greatest cosine between the residual and a column that isn't held */
     row worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
     row silent;          /* 1 where a parameter may have lost its effect */
-    outcome ends[LANES];
+    fit_result ends[LANES];
     int count;
 } waiting;
 

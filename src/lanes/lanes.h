@@ -34,7 +34,7 @@ typedef struct {
     const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */
     const double *deviations, *correlations;  /* roots of its diagonal, NaN for none, and a triangle: they neither over- nor underflow */
     double length;                            /* the root of chi-square, which may do so itself */
-} outcome;
+} fit_result;
 
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
@@ -60,7 +60,7 @@ struct worker {
     const double *x[MAX_VARIABLES], *y, *weights;  /* [point][lane] */
     void (*evaluate)(worker *);                     /* the sums at the trial values of every lane */
     next_fit (*next)(worker *, int lane); /* load the next fit into a lane */
-    void (*finish)(worker *, outcome *);
+    void (*finish)(worker *, fit_result *);
     int (*check)(worker *);                          /* asked once in a while; not 0 stops the work */
     void *context;
 };

@@ -366,7 +366,7 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
 }
 
 /* What the table says of an end that is not plainly a minimum. */
-static void judge_waiting(const lane_state *s, const waiting *d, int l, outcome *end) {
+static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_result *end) {
     double x[MAX_FREE], start[MAX_FREE], norms[MAX_FREE], first[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];
     const double residual = sqrt(d->chisqr[l]);
@@ -397,7 +397,7 @@ static void flush(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) scale_waiting(s, d, p, h);
     for (int h = 0; h < LANES; h += WIDTH) invert_waiting(d, p, h, w->options->covariance);
     for (int l = 0; l < d->count; l++) {
-        outcome *end = d->ends + l;
+        fit_result *end = d->ends + l;
         int held = 0;
         if (!(d->least[l] > DEPENDENT)) {  /* J does not tell where the last step leads */
             for (int k = 0; k < p; k++) d->v[k][l] = d->last[k][l];
@@ -429,7 +429,7 @@ static void end_fit(worker *w, int l) {
     lane_state *s = w->state;
     waiting *d = &s->done;
     const int at = d->count;
-    outcome *end = d->ends + at;
+    fit_result *end = d->ends + at;
     end->id = s->id[l];
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];

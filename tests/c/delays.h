@@ -1,6 +1,6 @@
 /* Delays at every atomic operation and every lock, at random, so that threads meet where they seldom do; for `gcc -include`.
  *
- * The next fit, the stop, the counts, the start and the end of a crew all go by these. */
+ * The next fit, the stop, the counts, the start and the end of a thread pool all go by these. */
 #ifndef GSLFIT_DELAYS_H
 #define GSLFIT_DELAYS_H
 

@@ -305,7 +305,7 @@ static void test_bounds(void) {
     peaks *plain = make_peaks(), *within = make_peaks();
     double redchi[FITS];
     rows_view starts[4];
-    const outside o = {.p = 4, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
+    const fit_transform o = {.p = 4, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);
     gslfit_batch_run(&a);
@@ -316,7 +316,7 @@ static void test_bounds(void) {
     for (int k = 0; k < 4; k++) starts[k] = doubles(within->start + k, FITS, 4);
     for (int method = METHOD_AUTO; method <= METHOD_TRUST; method++) {
         batch b = batch_of(&p, within, FITS, 2);
-        b.outside = &o;
+        b.transform = &o;
         b.method = (fit_method)method;
         gslfit_batch_run(&b);
         for (int k = 0; k < FITS; k++) {

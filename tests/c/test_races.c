@@ -44,7 +44,7 @@ static curves *make_curves(void) {
 }
 
 typedef struct {
-    double v[FITS * P], variance[FITS * P], chisqr[FITS], gradient[FITS], redchi[FITS], tied[FITS], tied_errors[FITS];
+    double v[FITS * P], variance[FITS * P], chisqr[FITS], gradient[FITS], redchi[FITS], derived[FITS], derived_errors[FITS];
     int32_t nfev[FITS], count[FITS];
     int8_t status[FITS];
 } results;
@@ -90,10 +90,10 @@ static int run(job *j) {
         gslfit_box_prepare(boxes + k, .01, 1e-9);
     }
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
-    const outside o = {.p = P, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
+    const fit_transform o = {.p = P, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = r->redchi};
     batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 200, 0}, .method = j->method, .fits = FITS, .points = MANY, .omit = j->omit,
-               .threads = j->threads, .outside = j->bounded ? &o : NULL, .v = r->v, .variance = r->variance, .chisqr = r->chisqr,
+               .threads = j->threads, .transform = j->bounded ? &o : NULL, .v = r->v, .variance = r->variance, .chisqr = r->chisqr,
                .gradient = r->gradient, .nfev = r->nfev, .count = r->count, .status = r->status, .pulse = pulse, .who = j};
     memcpy(r->v, j->data->start, sizeof r->v);
     b.x[0] = doubles(j->data->x, 0, MANY);
@@ -120,7 +120,7 @@ static void *in_thread(void *which) {
     return NULL;
 }
 
-/* Two batches at once, each with a crew, in the process's first use of the engine: nothing has chosen an instruction set yet. */
+/* Two batches at once, each with a thread pool, in the process's first use of the engine: nothing has chosen an instruction set yet. */
 static void test_two_at_once(const curves *c, results *one, results *other) {
     pthread_t handles[2];
     job jobs[2] = {{.data = c, .threads = CREW, .out = one}, {.data = c, .threads = CREW, .out = other, .bounded = 1}};

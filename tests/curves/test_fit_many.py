@@ -1,4 +1,4 @@
-"""fit_many: the lanes, threads, rows of any kind, and GSL as the referee."""
+"""fit_many: the lanes, threads, rows of any kind, and refits by GSL."""
 import threading
 
 import numpy as np

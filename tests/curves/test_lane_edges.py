@@ -1,4 +1,4 @@
-"""Fits in the lanes alone, without GSL's second look, at the edges: starts on a bound, narrow boxes, bounds far away, columns that depend."""
+"""Fits in the lanes alone, without refits by GSL, at the edges: starts on a bound, narrow boxes, bounds far away, dependent columns."""
 import numpy as np
 import pytest
 

@@ -88,11 +88,11 @@ def variable(line):
 
 CHANGE = ("static int count;", "static const char *name;", "const isa *chosen = 0;", "int x = 3; /* const */", "static int (*hook)(int);",
           "static const int (*hook)(int) = f;", "    static double last;", "    static const isa *set = NULL;",
-          "double table[3] = {1, 2, 3};", "struct crew crew;")
+          "double table[3] = {1, 2, 3};", "struct pool pool;")
 STAY = ("static const double E = 2.7;", "const isa *const isas[] = {&one, NULL};", "static int (*const hook)(int) = f;",
         "static void share(int n, void (*task)(int)) {", "static _Atomic(const isa *) chosen;", "static atomic_int seen;",
         "int largest(int a, int b) {", "const isa *current(void);", "    int count = 3;", "    static const int few[] = {1};",
-        "struct crew {", "typedef struct crew crew;", "extern const isa isa_v4;", "enum { CLAIM = 64 };", "    return x;")
+        "struct pool {", "typedef struct pool pool;", "extern const isa isa_v4;", "enum { CLAIM = 64 };", "    return x;")
 
 
 @pytest.mark.parametrize("line", [*CHANGE, *STAY])
