@@ -15,6 +15,7 @@ from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, InputTypeError, ParameterNameError
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
+from gslfit.minimizer.options import named
 from gslfit.minimizer.residual import Residual
 
 RESTARTS = 5              # how often a lower minimum, found on the way, makes everything begin anew
@@ -65,7 +66,7 @@ def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str,
         result = fitted if result is None else result
         if getattr(fitted, "result", result) is None:
             raise InputError("the Minimizer must be fitted first: call its leastsq()")
-        return fitted, result, getattr(result, "call_kws", None) or {}
+        return fitted, result, named(getattr(result, "call_kws", None) or {})
     if not hasattr(fitted, "params"):
         remedy = ": ask for one of its fits, such as result[0]" if hasattr(fitted, "ndata") and hasattr(fitted, "shape") else ""
         raise InputTypeError(f"intervals are those of a fit's result (FitResult, ModelResult or Minimizer), "
@@ -103,8 +104,8 @@ class FTest:
             raise InputError(f"there are {n} residuals for {p} varying parameters: no degree of freedom is left to tell errors by")
         self.ndata = n
         self.jac: Callable[[np.ndarray, np.ndarray], np.ndarray] = self._differences
-        if options.get("Dfun") is not None:
-            exact = UserJacobian(options["Dfun"], self.residual, options.get("col_deriv", False))
+        if options.get("jac") is not None:
+            exact = UserJacobian(options["jac"], self.residual, options.get("col_deriv", False))
             self.jac = lambda x, r: exact(x)
 
     def _differences(self, x: np.ndarray, r: np.ndarray) -> np.ndarray:

@@ -162,7 +162,7 @@ class Curve:
             except ExpressionError:
                 pass
             else:
-                return compiled, {"Dfun": compiled.jacobian}
+                return compiled, {"jac": compiled.jacobian}
         return CalledResidual(self, self.objective.sign if sign is None else sign), {}
 
     def minimizer(self, result: FitResult) -> Minimizer:

@@ -16,6 +16,7 @@ from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
+from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.minimizer.start_interior import strictly_interior
@@ -23,32 +24,21 @@ from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, do
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
-OPTIONS: dict[str, Any] = {
-    "xtol": 1e-7, "ftol": 1e-7, "gtol": 0., "maxfev": None, "Dfun": None, "col_deriv": False, "scale_covar": True, "iter_cb": None,
-    "nan_policy": "raise", "epsfcn": None, "calc_covar": True,
-}
-SYNONYMS = {"max_nfev": "maxfev", "jac": "Dfun"}
-UNSUPPORTED = {
-    "diag": "GSL's lmsder chooses the scaling of the variables itself, lmder uses none",
-    "factor": "GSL fixes the first step bound at 100 times the scaled start",
-    "full_output": "all results are attributes of the Minimizer",
-}
-
 
 class Setup:
     """One fit, prepared: its free variables, its residual, its problem."""
 
-    def __init__(self, minimizer: "Minimizer", options: Mapping[str, Any]) -> None:
+    def __init__(self, minimizer: "Minimizer", options: FitOptions) -> None:
         self.options = options
         self.starts: dict[str, float] = {}
         self._bind(minimizer, minimizer.params)
         if self.free.doubtful:
             self._step_inside(minimizer)
-        if options["epsfcn"]:
-            self.residual.precision = max(self.residual.precision, float(options["epsfcn"]))
+        if options.epsfcn:
+            self.residual.precision = max(self.residual.precision, float(options.epsfcn))
         self.jac: UserJacobian | None = None
-        if options["Dfun"] is not None:
-            self.jac = UserJacobian(options["Dfun"], self.residual, options["col_deriv"])
+        if options.jac is not None:
+            self.jac = UserJacobian(options.jac, self.residual, options.col_deriv)
             differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
             # where no calls are left for it, none are left for the fit, which will say so
             with contextlib.suppress(OutOfCalls, Aborted):
@@ -63,10 +53,10 @@ class Setup:
         if not p:
             raise InputError("no parameter varies: set vary=True on at least one that has no expression")
         self.lower, self.upper = self.free.bounds()
-        limit = options["maxfev"]
+        limit = options.max_nfev
         self.limit = 1000 * (p + 1) if limit is None else limit
-        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options["nan_policy"],
-                                 options["iter_cb"], self.limit)
+        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.nan_policy,
+                                 options.iter_cb, self.limit)
         self.starts = self.starts or self.free.starts()         # as the caller gave them
         self.x0 = self.free.origin
         self.r0 = self.residual.first(self.x0)
@@ -89,7 +79,7 @@ class Setup:
         """The problem started from values x of the varying parameters and the residual there."""
         o = self.options
         return Problem(self.residual, self.jac, self.free, self.lower, self.upper, x, r, self.residual.precision,
-                       1 / self.residual.scale, o["xtol"], o["ftol"], o["gtol"])
+                       1 / self.residual.scale, o.xtol, o.ftol, o.gtol)
 
 
 class Minimizer(Answers):
@@ -140,7 +130,7 @@ class Minimizer(Answers):
         self.params = Parameters() if params is None else as_parameters(params)
         self.fcn_args = as_arguments(fcn_args)
         self.fcn_kws = dict(fcn_kws or {})
-        self.kws = check_options(kws)
+        self.kws = MINIMIZE.checked(kws)
         self.result: FitResult | None = None
         self._interpreter: Any = None
         self._setup: Setup | None = None
@@ -200,12 +190,12 @@ class Minimizer(Answers):
             further, so that they matter only where it finds no hold.
         gtol : float, optional
             Tolerance of the scale-free gradient, 0.
-        maxfev : int, optional
-            Largest number of evaluations of the residual, 1000 (p + 1) for p varying parameters. Also `max_nfev`.
-        Dfun : callable, optional
-            ``Dfun(params, *args, **kws)``: derivatives of the residual, see `UserJacobian`. Also `jac`. Without it differences serve.
+        max_nfev : int, optional
+            Largest number of evaluations of the residual, 1000 (p + 1) for p varying parameters. Also `maxfev`.
+        jac : callable, optional
+            ``jac(params, *args, **kws)``: derivatives of the residual, see `UserJacobian`. Also `Dfun`. Without it differences serve.
         col_deriv : bool, optional
-            `Dfun` returns the transpose.
+            `jac` returns the transpose.
         scale_covar : bool, optional
             Scale errors by the reduced chi-square, True.
         iter_cb : callable, optional
@@ -213,8 +203,8 @@ class Minimizer(Answers):
         nan_policy : {"raise", "omit", "propagate"}, optional
         epsfcn : float, optional
             Relative precision of the residual, if it is less precise than its type.
-        calc_covar : bool, optional
-            False leaves the errors out.
+        covar : bool, optional
+            False leaves the errors out. Also `calc_covar`.
 
         Returns
         -------
@@ -266,7 +256,7 @@ class Minimizer(Answers):
         iters_fixed_T, step_size, k, t_initial, mu_t, t_min
             GSL's schedule; temperatures are in units of chi-square at the start.
         **kws
-            Options of `leastsq`; `maxfev` is by default 500,000 here.
+            Options of `leastsq`; `max_nfev` is by default 500,000 here.
 
         Returns
         -------
@@ -276,7 +266,7 @@ class Minimizer(Answers):
         own = {name: kws.pop(name) for name in global_methods.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
         # a walk takes far more calls than a descent; its schedule ends it
-        if setup.options["maxfev"] is None and setup.residual.stopped is OutOfCalls:
+        if setup.options.max_nfev is None and setup.residual.stopped is OutOfCalls:
             setup.limit = setup.residual.limit = global_methods.ANNEAL_CALLS
         try:
             found = global_methods.anneal(setup, **own)
@@ -304,7 +294,7 @@ class Minimizer(Answers):
         """
         if self._interpreter is not None:       # params may be others than when it was made
             self.params.use_interpreter(self._interpreter)
-        setup = Setup(self, OPTIONS | self.kws | check_options(kws))
+        setup = Setup(self, MINIMIZE.defaults._replace(**self.kws | MINIMIZE.checked(kws)))
         self._setup = setup
         return setup
 
@@ -331,11 +321,11 @@ class Minimizer(Answers):
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
         free.put_external(solution.x)
-        told = options["calc_covar"] and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
-        said = doubts(solution, names, setup.problem, options["scale_covar"]) if told else []
+        told = options.covar and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
+        said = doubts(solution, names, setup.problem, options.scale_covar) if told else []
         known = None
-        if told and (solution.residual.size > len(names) or not options["scale_covar"]):
-            known = Uncertainty(solution, setup.residual.scale, options["scale_covar"])
+        if told and (solution.residual.size > len(names) or not options.scale_covar):
+            known = Uncertainty(solution, setup.residual.scale, options.scale_covar)
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
@@ -349,7 +339,7 @@ class Minimizer(Answers):
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
             covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
-            call_kws=dict(options))
+            call_kws={name: getattr(options, name) for name in MINIMIZE.takes})
         self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)
         return success
 
@@ -369,7 +359,8 @@ class ResidualSource:
 
     def minimizer(self, result: FitResult) -> Minimizer:
         """Return a Minimizer that has `result` for its result."""
-        return fitted_as(result, self.function, self.args, self.kws, **result.call_kws)
+        options = {name: value for name, value in named(result.call_kws).items() if name in MINIMIZE.takes}
+        return fitted_as(result, self.function, self.args, self.kws, **options)
 
     def keeps(self) -> bool:
         """Return whether the function can be pickled."""
@@ -432,32 +423,6 @@ def as_arguments(args: Any) -> tuple:
     if isinstance(args, (tuple, list)):
         return tuple(args)
     raise InputTypeError(f"args must be a tuple of arguments, not {type(args).__name__}: for a single one write (x,)")
-
-
-def check_options(kws: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options under their own names.
-
-    Raises
-    ------
-    InputTypeError
-        An option does not exist, or is not available with GSL.
-    InputError
-        A tolerance is negative or not a number.
-    """
-    out = {}
-    for given, value in kws.items():
-        name = SYNONYMS.get(given, given)
-        if given in UNSUPPORTED and value:
-            raise InputTypeError(f"the option {given!r} is not available: {UNSUPPORTED[given]}")
-        if name not in OPTIONS and given not in UNSUPPORTED:
-            raise InputTypeError(f"there is no option {given!r}; there are {', '.join([*OPTIONS, *SYNONYMS])}")
-        if name in ("xtol", "ftol", "gtol") and not (value is not None and 0 <= value < np.inf):
-            raise InputError(f"{name}={value!r} must be a number that is not negative")
-        if name == "maxfev" and value is not None and not value >= 1:
-            raise InputError(f"{given}={value!r} must be at least 1")
-        if name in OPTIONS:
-            out[name] = value
-    return out
 
 
 def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str, Any] | None = None, engine: str = "leastsq", *,
@@ -524,5 +489,4 @@ def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, di
     except ExpressionError as error:
         warnings.warn(f"compiled=True: {error}", FitWarning, stacklevel=3)
         return fitter, options
-    named = {} if any(SYNONYMS.get(name, name) == "Dfun" for name in options) else {"Dfun": jacobian}
-    return Minimizer(residual, fitter.params), {**named, **options}
+    return Minimizer(residual, fitter.params), {"jac": jacobian, **named(options)}

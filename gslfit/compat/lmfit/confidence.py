@@ -11,6 +11,7 @@ from gslfit.confidence.ftest import FTest
 from gslfit.confidence.ftest import f_compare as _f_compare
 from gslfit.confidence.interval import conf_interval as _conf_interval
 from gslfit.confidence.region import conf_interval2d as _conf_interval2d
+from gslfit.minimizer.options import named
 
 __all__ = ["conf_interval", "conf_interval2d", "copy_vals", "f_compare", "map_trace_to_names", "restore_vals"]
 
@@ -47,7 +48,7 @@ def f_compare(best_fit: Any, new_fit: Any) -> float:
 
 def _fitted(minimizer: Any, result: Any) -> tuple[Any, Any]:
     """Return a minimizer and its result as gslfit's profiles need them."""
-    options = {name: value for name, value in (getattr(result, "call_kws", None) or {}).items() if name in ("Dfun", "col_deriv")}
+    options = {name: value for name, value in named(getattr(result, "call_kws", None) or {}).items() if name in ("jac", "col_deriv")}
     fitter = SimpleNamespace(function=minimizer.userfcn, fcn_args=minimizer.userargs, fcn_kws=minimizer.userkws)
     return fitter, SimpleNamespace(params=result.params, call_kws=options | {"nan_policy": minimizer.nan_policy})
 

@@ -1,0 +1,152 @@
+"""What a fit may be told besides its data: one record of options, whose names, defaults, checks and synonyms are known here alone.
+
+An `Entry` is one way into a fit: which options it takes, and what they are if nothing is said. Other packages' names for them
+(`SYNONYMS`) are understood wherever an option is read; inside they have one name each.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any, NamedTuple
+
+from gslfit.errors import InputError, InputTypeError
+
+
+class FitOptions(NamedTuple):
+    """The options of a fit.
+
+    Attributes
+    ----------
+    method : str
+        Who fits.
+    xtol, ftol, gtol : float
+        Tolerances of the parameters, of chi-square and of the gradient.
+    max_nfev : int or None
+        Most evaluations of the model.
+    nan_policy : str
+        What a NaN or an infinity does.
+    scale_covar, covar : bool
+        Scale errors by the reduced chi-square; work them out, or keep them, at all.
+    threads : int or None
+    jac : callable or None
+        The caller's derivatives.
+    col_deriv : bool
+        Whether these are transposed.
+    iter_cb : callable or None
+        Called after each evaluation.
+    epsfcn : float or None
+        Relative precision of the residual.
+    """
+
+    method: str = "auto"
+    xtol: float = 1e-8
+    ftol: float = 1e-8
+    gtol: float = 1e-8
+    max_nfev: int | None = None
+    nan_policy: str = "raise"
+    scale_covar: bool = True
+    covar: bool = True
+    threads: int | None = None
+    jac: Callable[..., Any] | None = None
+    col_deriv: bool = False
+    iter_cb: Callable[..., Any] | None = None
+    epsfcn: float | None = None
+
+
+SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
+UNSUPPORTED = {
+    "diag": "GSL's lmsder chooses the scaling of the variables itself, lmder uses none",
+    "factor": "GSL fixes the first step bound at 100 times the scaled start",
+    "full_output": "all results are attributes of the Minimizer",
+}
+ENGINE = ("auto", "lanes", "lmsder", "lmder", "trust")
+MINIMIZERS = ("leastsq", "lmder", "lbfgsb", "anneal")
+TOLERANCES = ("xtol", "ftol", "gtol")
+
+
+def named(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options by the names that they have inside; one that is given by two names is an InputTypeError."""
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        own = SYNONYMS.get(name, name)
+        if own in found:
+            raise InputTypeError(f"{own} is given twice, as {' and '.join(each for each in given if SYNONYMS.get(each, each) == own)}")
+        found[own] = value
+    return found
+
+
+class Entry(NamedTuple):
+    """One way into a fit.
+
+    Attributes
+    ----------
+    defaults : FitOptions
+    takes : tuple of str
+        The options that it has.
+    methods, policies : tuple of str
+        What `method` and `nan_policy` may be; `methods` is empty where they are looked up elsewhere.
+    """
+
+    defaults: FitOptions
+    takes: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ("raise", "omit", "propagate")
+
+    def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return options by the names that they have inside.
+
+        Raises
+        ------
+        InputTypeError
+            If there is no such option here.
+        InputError
+            If an option can't have that value.
+        """
+        found = {}
+        for name, value in given.items():
+            own = SYNONYMS.get(name, name)
+            if name in UNSUPPORTED:
+                if value:
+                    raise InputTypeError(f"the option {name!r} is not available: {UNSUPPORTED[name]}")
+                continue
+            if own not in self.takes:
+                known = [*self.takes, *(each for each, inside in SYNONYMS.items() if inside in self.takes)]
+                raise InputTypeError(f"there is no option {name!r}; there are {', '.join(known)}")
+            self._check(name, own, value)
+            found[name] = value
+        return named(found)
+
+    def read(self, given: Mapping[str, Any]) -> FitOptions:
+        """Return the options of a call: those given, checked, over the defaults."""
+        return self.defaults._replace(**self.checked(given))
+
+    def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that aren't what they are by default, by the names that they have inside; nothing is checked."""
+        found = {}
+        for name, value in given.items():
+            own = SYNONYMS.get(name, name)
+            default = getattr(self.defaults, own, ...)
+            if value is not default and value != default:
+                found[own] = value
+        return found
+
+    def _check(self, name: str, own: str, value: Any) -> None:
+        """Raise InputError for a value that an option can't have; `name` is what the caller calls it."""
+        if own in TOLERANCES and not (value is not None and 0 <= value < inf):
+            raise InputError(f"{name}={value!r} must be a number of at least 0, not negative")
+        if own in ("max_nfev", "threads") and value is not None and not value >= 1:
+            raise InputError(f"{name}={value!r} is not at least 1")
+        known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
+        if known and value not in known:
+            raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+
+
+ENGINE_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar")
+"""What the lanes and their polish understand."""
+
+FIT = Entry(FitOptions(), ENGINE_OPTIONS, ENGINE, ("mark", "omit", "raise"))
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*ENGINE_OPTIONS, "covar"), ENGINE, ("mark", "omit", "raise"))
+MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
+                 ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
+MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes))
+CURVE_FIT = Entry(FitOptions(), ("max_nfev", "ftol", "xtol", "gtol"))
