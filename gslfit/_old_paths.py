@@ -29,7 +29,7 @@ MOVED = {
     "models.decays": "models.guess.decays", "models.engine": "models.dispatch", "models.entry": "models.library.entry",
     "models.guessing": "models.guess.estimators", "models.images": "models.guess.images", "models.lab": "models.library.further_entries",
     "models.load": "models.files", "models.plotting": "report.plots", "models.projection": "models.guess.variable_projection",
-    "models.pursuit": "models.guess.matching_pursuit", "models.quick": "curves.fast_path",
+    "models.pursuit": "models.guess.matching_pursuit", "models.quick": "curves.pipeline",
     "models.ramps": "models.guess.piecewise_linear", "models.shapes": "models.guess.shapes",
     "models.shapes_lab": "models.guess.shapes_further", "models.special": "models.library.special", "models.starts": "curves.multistart",
     "models.sums": "models.library.sum_of_peaks", "models.table": "models.library.lmfit_entries", "models.values": "models.arguments",

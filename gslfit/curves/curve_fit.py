@@ -18,10 +18,10 @@ from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.formula.trace import signature
+from gslfit.minimizer.options import CURVE_FIT, SYNONYMS
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
-OPTIONS = {"maxfev": "max_nfev", "max_nfev": "max_nfev", "ftol": "ftol", "xtol": "xtol", "gtol": "gtol"}
 IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_options", "diff_step", "verbose", "col_deriv", "jac_sparsity"))
 
 
@@ -141,9 +141,10 @@ def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
     """SciPy's options by gslfit's names."""
     found = {}
     for name, value in kwargs.items():
-        if name in OPTIONS:
-            if value is not None and (value or name not in ("maxfev", "max_nfev")):
-                found[OPTIONS[name]] = value
+        own = SYNONYMS.get(name, name)
+        if own in CURVE_FIT.takes:
+            if value is not None and (value or own != "max_nfev"):      # SciPy's 0 evaluations are as many as it likes
+                found[own] = value
         elif name == "loss" and value != "linear":
             raise InputError(f"loss={value!r}: only least squares are here, loss='linear'")
         elif name not in IGNORED and name not in ("loss", "args"):
@@ -278,10 +279,9 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
             raise InputError(f"jac returned the shape {found.shape}, and {(y.size, len(formula.names))} is needed: a row for each point")
         return weigh(found)
 
-    named = {"maxfev" if name == "max_nfev" else name: value for name, value in options.items()}
     minimizer = Minimizer(weighed, params)
-    exact = {"Dfun": slopes} if formula.native or jac is not None else {}
-    minimizer.leastsq(scale_covar=False, **named, **exact)
+    exact = {"jac": slopes} if formula.native or jac is not None else {}
+    minimizer.leastsq(scale_covar=False, **options, **exact)
     return minimizer.result
 
 

@@ -28,12 +28,10 @@ from gslfit.data.points import check_factors
 from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold
+from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 
-METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
-NAN_POLICIES = ("mark", "omit", "raise")
-DEFAULTS = {"method": "auto", "xtol": 1e-8, "ftol": 1e-8, "gtol": 1e-8}
 SLICE = 1_000_000  # numbers of a temporary array
 
 FormulaLike = Formula | str | Callable[..., Any]
@@ -111,62 +109,59 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     >>> result.values["A"].round(6)
     array([2., 3.])
     """
-    job, found, options = prepare(formula, y, params, x, yerr, weights, mask, start, axis, method, xtol, ftol, gtol, max_nfev, nan_policy,
-                                  start_or_independent)
-    return _fit(job, found, options, threads, progress, covar, scale_covar)
+    options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
+                          "threads": threads, "covar": covar, "scale_covar": scale_covar})
+    job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
+    return _fit(job, found, options, progress)
 
 
-def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, method: str = "auto", xtol: float = 1e-8,
-               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
-               progress: Any = False, covar: bool = False, scale_covar: bool = True, **more: Any) -> BatchResult:
+def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, progress: Any = False,
+               **more: Any) -> BatchResult:
     """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
-    _check_options(method, nan_policy, max_nfev, xtol, ftol, gtol)
-    starts = {name: read(name, value).array for name, value in {**start, **more}.items()}
-    job = job_of(formula, params, starts, given.layout.shape)
-    most = max_nfev if max_nfev is not None else default_nfev(job)
-    options = {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
-               "limited": max_nfev is not None}
-    return _fit(job, given, options, threads, progress, covar, scale_covar, level=5)
+    known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
+    starts = {name: read(name, value).array for name, value in {**start, **more}.items() if name not in known}
+    return _fit(job_of(formula, params, starts, given.layout.shape), given, BATCH.read(known), progress, level=5)
 
 
-def default_nfev(job: Job) -> int:
-    """Most evaluations of the model for one fit, if nothing else is said."""
-    return 100 * (len(job.names) + 1)
+def default_nfev(names: tuple[str, ...]) -> int:
+    """Most evaluations of the model for one fit of these parameters, if nothing else is said."""
+    return 100*(len(names) + 1)
 
 
-def _fit(job: Job, found: Inputs, options: dict[str, Any], threads: int | None, progress: Any, covar: bool, scale_covar: bool,
-         level: int = 3) -> BatchResult:
+def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any, level: int = 3) -> BatchResult:
     """Fit by the engine, or row by row where there is no program."""
-    limited = options.pop("limited")
     with _Progress(progress, int(np.prod(found.layout.shape))) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
             warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=level)
             blank = template(job)
             own = {name: value for name, value in job.start.items() if blank[name].expr is None}
-            options["max_nfev"] = options["max_nfev"] if limited else None
-            return fit_slowly(job.formula, found, blank, own, covar=covar, scale_covar=scale_covar, reason=job.reason,
-                              report=report.beyond(0), **options)
-        return _run(job, found, options, count_threads(threads, found.y.size), report, covar, scale_covar)
+            return fit_slowly(job.formula, found, blank, own, options, reason=job.reason, report=report.beyond(0))
+        return _run(job, found, options, count_threads(options.threads, found.y.size), report)
 
 
-def prepare(formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
-            start: Mapping[str, Any] | None, axis: Axis | None, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None,
-            nan_policy: str, keywords: Mapping[str, Any], whole: bool = False) -> tuple[Job, Inputs, dict[str, Any]]:
-    """What a call of `fit` (all of y is one fit: `whole`) or `fit_batch` means: its job, what is fitted, and options."""
-    _check_options(method, nan_policy, max_nfev, xtol, ftol, gtol)
+def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
+            mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
+            whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
+    """What a call of `fit` (all of y is one fit: `whole`) or `fit_batch` means: its job, what is fitted, and options by other names."""
     data = read("y", y)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several = dict(x) if isinstance(x, Mapping) else {}
     where = Layout(data.array.shape, tuple(range(data.array.ndim))) if whole else \
         layout(data, axis, (*several.values(), *keywords.values(), x))
-    found, variables, given = _sort(formula, x, several, start, keywords, where)
+    foreign = {name: value for name, value in keywords.items() if name in SYNONYMS}
+    found, variables, given = _sort(formula, x, several, start, {name: keywords[name] for name in keywords if name not in foreign}, where)
+    if foreign:
+        own = {name: value for name, value in foreign.items() if name in (found.names if params is None else params)}
+        given |= {name: read(name, value).array for name, value in own.items()}
+        options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
+    for name in found.names:
+        if name in NAMES and name not in given and params is None and name not in found.defaults:
+            raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
+                             f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
-    job = job_of(found, params, given, where.shape)
-    most = max_nfev if max_nfev is not None else default_nfev(job)
-    return job, points, {"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": most, "nan_policy": nan_policy,
-                         "limited": max_nfev is not None}
+    return job_of(found, params, given, where.shape), points, options
 
 
 class Job(NamedTuple):
@@ -181,19 +176,7 @@ class Job(NamedTuple):
 
 
 OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY)
-
-
-def _check_options(method: str, nan_policy: str, max_nfev: int | None, xtol: float, ftol: float, gtol: float) -> None:
-    """Raise InputError for an unknown option."""
-    for name, value, known in (("method", method, METHODS), ("nan_policy", nan_policy, NAN_POLICIES)):
-        if value not in known:
-            raise InputError(f"{name}={value!r} is not one of {', '.join(known)}"
-                             f"; if {name!r} is a parameter of the formula, its start goes into start={{{name!r}: ...}}")
-    for name, number in (("xtol", xtol), ("ftol", ftol), ("gtol", gtol)):
-        if not number >= 0:
-            raise InputError(f"{name}={number!r} is not a number of at least 0")
-    if max_nfev is not None and max_nfev < 1:
-        raise InputError(f"max_nfev={max_nfev!r} is not at least 1")
+NAMES = frozenset((*OPTIONS, "formula", "y", "params"))
 
 
 _first_trace = lru_cache(maxsize=128)(Formula)
@@ -336,8 +319,6 @@ def _start(name: str, formula: Formula, parameters: Parameters | None, known: tu
         return float(value)
     if name in formula.defaults:
         return formula.defaults[name]
-    if name in (*OPTIONS, "formula", "y", "params"):
-        raise InputError(f"{name!r} is a parameter of {formula!r} and an option of this call: its start goes into start={{{name!r}: ...}}")
     missing = [other for other in known if other not in formula.defaults]
     raise InputError(f"no start value for {name!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(missing)})")
 
@@ -389,19 +370,20 @@ class _Progress:
         return lambda count: function(done + count)
 
 
-def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report: _Progress, covar: bool, scale_covar: bool) -> BatchResult:
+def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Progress) -> BatchResult:
     """Fit slice by slice, and gather what comes out."""
     folded, y, xs = job.folded, given.y, tuple(given.x.values())
     assert folded is not None
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
-    out = _Arrays(job, folded, lead, covar)
+    out = _Arrays(job, folded, lead, options.covar)
     curves = y if y.ndim > 1 else y[None]
     name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
-    looks = options["nan_policy"] == "raise"
+    looks = options.nan_policy == "raise"
     row = max(1, int(np.prod(lead[1:])))
     size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
-    how = {name: options[name] for name in ("method", "xtol", "ftol", "gtol", "max_nfev")}
-    how |= {"errors": inverted, "omit": options["nan_policy"] == "omit", "threads": threads, "scaled": scale_covar}
+    how: dict[str, Any] = {name: getattr(options, name) for name in ("method", "xtol", "ftol", "gtol")}
+    how |= {"errors": inverted, "omit": options.nan_policy == "omit", "threads": threads, "scaled": options.scale_covar,
+            "max_nfev": options.max_nfev or default_nfev(job.names)}
     for free in folded.names:
         folded.check(free, job.start[free])
     transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
@@ -420,7 +402,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
         if np.any(out.status[here] == FitStatus.BAD_DATA):
             if own is not None and own.ndim > 1:
                 _blame_factors(name, own, mask, out.status[here], low)
-            if options["nan_policy"] != "mark":
+            if options.nan_policy != "mark":
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], low)
@@ -430,7 +412,7 @@ def _run(job: Job, given: Inputs, options: dict[str, Any], threads: int, report:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider
     whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
-    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options["method"], whole, given.layout,
+    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options.method, whole, given.layout,
                        given.labels)
     return out.result(y.shape[:-1], data)
 

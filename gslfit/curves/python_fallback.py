@@ -14,6 +14,7 @@ from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import FitStatus, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.minimizer import Minimizer
+from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
@@ -21,9 +22,8 @@ from gslfit.parameters.collection import Parameters
 ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
 
 
-def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray], *, covar: bool, scale_covar: bool,
-               reason: str, method: str, xtol: float, ftol: float, gtol: float, max_nfev: int | None, nan_policy: str,
-               report: Callable[[int], Any] | None = None) -> BatchResult:
+def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray], options: FitOptions, *,
+               reason: str, report: Callable[[int], Any] | None = None) -> BatchResult:
     """Fit each curve by `gslfit.minimize`, the model called from Python.
 
     Parameters
@@ -34,8 +34,9 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
         A template.
     start : mapping of str to ndarray, shape () or (...)
         Start values.
-    covar, scale_covar, reason, method, xtol, ftol, gtol, max_nfev, nan_policy
-        As `fit_batch` has them.
+    options : FitOptions
+    reason : str
+        Why there is no program.
     report : callable, optional
         Called with the number of fits done.
 
@@ -53,20 +54,20 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     p = len(names)
     values = {name: np.full(shape, np.nan) for name in params}
     stderr = {name: np.full(shape, np.nan) for name in params}
-    covariances = np.full((*shape, p, p), np.nan) if covar else None
+    covariances = np.full((*shape, p, p), np.nan) if options.covar else None
     found = {name: np.full(shape, np.nan) for name in ("chisqr", "redchi", "gradient")}
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     x = tuple(given.x.values())
-    data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), method, given.mask, given.layout, given.labels)
-    limit: dict[str, Any] = {"nan_policy": "omit" if nan_policy == "omit" else "raise"} | ({} if max_nfev is None else {"maxfev": max_nfev})
+    data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), options.method, given.mask, given.layout, given.labels)
+    policy = "omit" if options.nan_policy == "omit" else "raise"
     mask: np.ndarray | None = None
     for done, place in enumerate(np.ndindex(shape)):
-        row = _row(data, place, nan_policy)
+        row = _row(data, place, options.nan_policy)
         ndata[place] = row.used
         status[place] = _doubt(row, p)
         starts = {name: float(value[place] if value.ndim else value) for name, value in start.items()}
-        if nan_policy != "raise" and not all(map(isfinite, starts.values())):
+        if options.nan_policy != "raise" and not all(map(isfinite, starts.values())):
             status[place] = FitStatus.BAD_DATA
         if not status[place]:
             fitted = params.copy()
@@ -74,9 +75,10 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 fitted[name].value = value
             minimizer = Minimizer(_residual(formula, row), fitted)
             try:
-                minimizer.minimize(ENGINES[method], xtol=xtol, ftol=ftol, gtol=gtol, scale_covar=scale_covar, **limit)
+                minimizer.minimize(ENGINES[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
+                                   scale_covar=options.scale_covar, max_nfev=options.max_nfev, nan_policy=policy)
             except NonFiniteError:          # at the start: a row that can't be fitted doesn't end the batch
-                if nan_policy == "raise":
+                if options.nan_policy == "raise":
                     raise
                 status[place] = FitStatus.BAD_DATA
             else:

@@ -85,12 +85,15 @@ class Entry(NamedTuple):
         The options that it has.
     methods, policies : tuple of str
         What `method` and `nan_policy` may be; `methods` is empty where they are looked up elsewhere.
+    starts : str
+        Where the start of a parameter goes that has an option's name, `{name}`.
     """
 
     defaults: FitOptions
     takes: tuple[str, ...]
     methods: tuple[str, ...] = ()
     policies: tuple[str, ...] = ("raise", "omit", "propagate")
+    starts: str = ""
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by the names that they have inside.
@@ -118,35 +121,49 @@ class Entry(NamedTuple):
 
     def read(self, given: Mapping[str, Any]) -> FitOptions:
         """Return the options of a call: those given, checked, over the defaults."""
-        return self.defaults._replace(**self.checked(given))
+        changed = self.changed(given)
+        return self.defaults._replace(**self.checked(changed)) if changed else self.defaults
 
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that aren't what they are by default, by the names that they have inside; nothing is checked."""
-        found = {}
+        found, defaults = {}, self.defaults
         for name, value in given.items():
-            own = SYNONYMS.get(name, name)
-            default = getattr(self.defaults, own, ...)
+            default = getattr(defaults, SYNONYMS.get(name, name), ...)
             if value is not default and value != default:
-                found[own] = value
-        return found
+                found[name] = value
+        return named(found) if found else found
 
     def _check(self, name: str, own: str, value: Any) -> None:
         """Raise InputError for a value that an option can't have; `name` is what the caller calls it."""
-        if own in TOLERANCES and not (value is not None and 0 <= value < inf):
-            raise InputError(f"{name}={value!r} must be a number of at least 0, not negative")
-        if own in ("max_nfev", "threads") and value is not None and not value >= 1:
-            raise InputError(f"{name}={value!r} is not at least 1")
+        wrong = ""
         known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
-        if known and value not in known:
-            raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}")
+        if own in TOLERANCES and not _at_least(value, 0):
+            wrong = "must be a number of at least 0"
+        elif own in ("max_nfev", "threads") and value is not None and not _at_least(value, 1):
+            wrong = "is not at least 1"
+        elif known and not (isinstance(value, str) and value in known):
+            wrong = f"is not one of {', '.join(map(repr, known))}"
+        if wrong:
+            remedy = f"; if {name!r} is a parameter, its start goes into {self.starts.format(name=name)}" if self.starts else ""
+            raise InputError(f"{name}={value!r} {wrong}{remedy}")
+
+
+def _at_least(value: Any, least: float) -> bool:
+    """Whether a value is a finite number, and large enough."""
+    try:
+        return bool(least <= value < inf)
+    except (TypeError, ValueError):
+        return False
 
 
 ENGINE_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar")
 """What the lanes and their polish understand."""
 
-FIT = Entry(FitOptions(), ENGINE_OPTIONS, ENGINE, ("mark", "omit", "raise"))
-BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*ENGINE_OPTIONS, "covar"), ENGINE, ("mark", "omit", "raise"))
+STARTS = "start={{{name!r}: ...}} or Parameters"
+FIT = Entry(FitOptions(), ENGINE_OPTIONS, ENGINE, ("mark", "omit", "raise"), STARTS)
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*ENGINE_OPTIONS, "covar"), ENGINE, ("mark", "omit", "raise"), STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
-MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes))
+MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),
+              starts="make_params({name}=...), and these into fit(data, params)")
 CURVE_FIT = Entry(FitOptions(), ("max_nfev", "ftol", "xtol", "gtol"))

@@ -1,25 +1,27 @@
 """Who fits a model: the lanes and their polish where there is a program, `Minimizer` where there is none or more is asked for."""
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 
 from gslfit.curves.curve import Curve
-from gslfit.curves.fast_path import fast_fit, plan_of
-from gslfit.curves.fit import fit_points
-from gslfit.errors import ExpressionError, NonFiniteError
+from gslfit.curves.pipeline import FitPlan, fit_curve
+from gslfit.errors import ExpressionError, FitWarning, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer, engine_of, fitted_as
-from gslfit.minimizer.result import pickles
+from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
+from gslfit.minimizer.result import FitResult, pickles
 from gslfit.models.preparation import objective_of
 from gslfit.models.uncertainty import slopes
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 LANES = "leastsq"     # the method that the lanes stand for
+PLAIN = tuple(getattr(MODEL.defaults, name) for name in ("method", "iter_cb", "scale_covar", "covar", "max_nfev", "nan_policy"))
 
 
 class Fitted(Protocol):
@@ -75,22 +77,49 @@ def native_of(result: Fitted) -> tuple[Formula, dict[str, np.ndarray]] | None:
 
 def run_fit(result: Request) -> Any:
     """Fit, and return a FitResult (or what becomes one when it is asked for)."""
-    found = native_of(result)
-    plain = result.iter_cb is None and not result.fit_kws and result.calc_covar and result.nan_policy != "propagate"
+    found, options = native_of(result), options_of(result)
     if found is None:
-        return _by_minimizer(result, *_called(result))
+        return _by_minimizer(result, options, *_called(result))
     formula, x = found
-    if result.method == LANES and plain:
-        objective = result.objective
-        plan = plan_of(formula, result.init_params) if result.max_nfev is None else None
-        if plan is not None:
-            fast = fast_fit(plan, plan.values, objective.y, list(x.values()), objective.weights, result.scale_covar)
-            if fast is not None:
-                return fast
-        outcome = fit_points(Curve(formula, objective), result.init_params, max_nfev=result.max_nfev, scale_covar=result.scale_covar)
-        outcome.method = LANES
-        return objective.concluded(outcome)
-    return _by_minimizer(result, *_compiled(result, formula, x, result.init_params))
+    lanes = None if engine_options(result) else for_lanes(options)
+    if lanes is None:
+        return _by_minimizer(result, options, *_compiled(result, formula, x, result.init_params))
+    objective = result.objective
+    plan = FitPlan.of(formula, result.init_params)
+    if plan.folded is None:
+        warnings.warn(f"the fit calls Python for each evaluation: {plan.reason}", FitWarning, stacklevel=5)
+    outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
+    return objective.concluded(outcome) if isinstance(outcome, FitResult) else outcome
+
+
+def options_of(result: Request) -> FitOptions:
+    """The options of a model's fit."""
+    call = (result.method, result.iter_cb, result.scale_covar, result.calc_covar, result.max_nfev, result.nan_policy)
+    if call == PLAIN and not result.fit_kws:
+        return MODEL.defaults
+    given = {"method": result.method, "iter_cb": result.iter_cb, "scale_covar": result.scale_covar, "covar": result.calc_covar,
+             "max_nfev": result.max_nfev, "nan_policy": result.nan_policy}
+    if result.fit_kws:
+        own = engine_options(result)
+        given |= named({name: value for name, value in result.fit_kws.items() if name not in own})
+    return MODEL.read(given)
+
+
+def engine_options(result: Request) -> dict[str, Any]:
+    """Options that only one engine of `Minimizer` has."""
+    if not result.fit_kws:
+        return {}
+    return {name: value for name, value in result.fit_kws.items() if SYNONYMS.get(name, name) not in MODEL.takes}
+
+
+def for_lanes(options: FitOptions) -> FitOptions | None:
+    """What the lanes and their polish are told for a model's fit; None where it asks for what they don't have."""
+    if options == MODEL.defaults:
+        return FIT.defaults
+    if options.method != LANES or options.nan_policy == "propagate":
+        return None
+    known = {name: getattr(options, name) for name in ("xtol", "ftol", "gtol", "max_nfev", "nan_policy", "scale_covar", "covar")}
+    return FIT.defaults._replace(**known) if options == MODEL.defaults._replace(**known) else None
 
 
 def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
@@ -120,13 +149,13 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
     return residual, None
 
 
-def _by_minimizer(result: Request, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
+def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
     minimizer = Minimizer(residual, result.init_params.copy())
-    options = engine_options(result)
+    told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
     if jacobian is not None:
-        options.setdefault("Dfun", jacobian)
-    engine_of(result.method)(minimizer, **options)
+        told.setdefault("jac", jacobian)
+    engine_of(options.method)(minimizer, **told, **engine_options(result))
     result._memory["minimizer"] = minimizer
     outcome = minimizer.result
     assert outcome is not None
@@ -191,7 +220,7 @@ class ModelSource:
         """Return a Minimizer that has `result` for its result."""
         found = native_of(self)
         residual, jacobian = _called(self) if found is None else _compiled(self, *found, result.params)
-        exact: dict[str, Any] = {} if jacobian is None else {"Dfun": jacobian}
+        exact: dict[str, Any] = {} if jacobian is None else {"jac": jacobian}
         return fitted_as(result, residual, nan_policy=self.nan_policy, **exact)
 
     def keeps(self) -> bool:
@@ -203,13 +232,3 @@ def independent_of(fitted: Any) -> dict[str, Any]:
     """The independent variables of a model's fit by name."""
     return {name: fitted.userkws[name] for name in fitted.model.independent_vars
             if name not in fitted.model.opts and name in fitted.userkws}
-
-
-def engine_options(result: Request) -> dict[str, Any]:
-    """The options of a Minimizer's engine."""
-    options = {"scale_covar": result.scale_covar, "calc_covar": result.calc_covar, "nan_policy": result.nan_policy, **result.fit_kws}
-    if result.max_nfev is not None:
-        options["maxfev"] = result.max_nfev
-    if result.iter_cb is not None:
-        options["iter_cb"] = result.iter_cb
-    return options

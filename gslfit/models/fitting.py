@@ -9,19 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.fast_path import FitPlan, fast_fit, plan_of
 from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
 from gslfit.curves.multistart import lowest
+from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
 from gslfit.errors import FitWarning, InputError
 from gslfit.formula.formula import Formula
+from gslfit.minimizer.options import FIT, MODEL, SYNONYMS
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
 from gslfit.objective.objective import Objective
+from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
 
@@ -34,6 +36,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         if fast is not None:
             return fast
     check_policy(policy)
+    _check_names(model, params, {"yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
     given = {name: value for name, value in values.items() if name not in variables and name not in further}
@@ -63,6 +66,8 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
 GUESSED_NFEV = 200         # evaluations by parameters and one more: twice those of `fit_batch`, for starts that are further away
 SOUGHT_NFEV = 25           # from a start next to the minimum: what takes longer walks along a valley that has no end
 POLICIES = ("raise", "omit")
+PLAIN = {name: getattr(MODEL.defaults, SYNONYMS.get(name, name)) for name in ("method", "iter_cb", "scale_covar", "calc_covar", "max_nfev")}
+FAST = {"xtol", "ftol", "gtol", "max_nfev", "scale_covar"}        # options that the fast path understands
 
 
 def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
@@ -71,9 +76,8 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
         return None
     if weights is not None and not (_alike(weights, data) and (model.conventions.weightless or np.count_nonzero(weights) == weights.size)):
         return None
-    if len(options) != 5 or options["method"] != "leastsq" or options["iter_cb"] is not None or options["max_nfev"] is not None:
-        return None
-    if not options["calc_covar"] or policy not in POLICIES:
+    changed = {} if options == PLAIN else MODEL.changed(options)
+    if policy not in POLICIES or not changed.keys() <= FAST:
         return None
     plan = model_plan(model)
     if plan is None:
@@ -98,7 +102,7 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
     if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):
         x, y = [np.ascontiguousarray(value) for value in x], np.ascontiguousarray(data)
         factors = None if weights is None else np.ascontiguousarray(weights)
-    found = fast_fit(plan, starts, y, x, factors, options["scale_covar"])
+    found = by_lanes(plan, starts, y, x, factors, FIT.read(changed) if changed else FIT.defaults, MODEL.defaults.method, DATA_MINUS_MODEL)
     if found is None:
         return None
     result = ModelResult(model, (plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)  # type: ignore[arg-type]
@@ -120,7 +124,11 @@ def model_plan(model: ModelFunction) -> FitPlan | None:
     if known is not None and known[0] == key:
         return known[1]
     formula = model.formula
-    plan = plan_of(formula, model.make_params()) if formula.native else None
+    try:
+        plan = FitPlan.of(formula, model.make_params()) if formula.native else None
+    except InputError:
+        plan = None
+    plan = None if plan is None or plan.folded is None else plan
     model.__dict__["_plan"] = key, plan
     return plan
 
@@ -157,6 +165,14 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
+
+
+def _check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
+    """Raise InputError for a parameter that has the name of an argument of the call, which was given in its place."""
+    for name, value in given.items():
+        if value is not None and name in model.param_names and (params is None or name not in params):
+            raise InputError(f"{name!r} is a parameter of {model._reprstring()} and an argument of fit: its start goes into "
+                             f"make_params({name}=...), and these into fit(data, params)")
 
 
 def _set(params: Parameters, name: str, value: Any) -> None:

@@ -171,7 +171,7 @@ class ModelResult(Answers):
         if self._found is None:
             raise AttributeError("there is no result before a fit: call fit()")
         if not isinstance(self._found, FitResult):
-            self._found = self._found.result(self)
+            self._found = self._found.result()
             if self._prepared is not None:
                 self._found = self._prepared[0].concluded(self._found)
         if not isinstance(self._found._source, ModelSource):

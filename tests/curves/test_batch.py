@@ -289,7 +289,7 @@ def test_slow_way():
     ({**START, "A": np.ones(3)}, InputError, r"start of 'A' has the shape \(3,\), and the batch \(60,\)"),
     ({**START, "A": np.nan}, ParameterError, "'A' has the value nan"),
     ({**START, "A": "ten"}, InputTypeError, "A is 'ten': an array of numbers is needed"),
-    ({**START, "method": "newton"}, InputError, "method='newton' is not one of auto, lanes"),
+    ({**START, "method": "newton"}, InputError, "method='newton' is not one of 'auto', 'lanes'"),
     ({**START, "nan_policy": "drop"}, InputError, "nan_policy='drop'"),
     ({**START, "x": X[:7]}, InputError, r"x has the shape \(7,\), and y \(60, 50\)"),
     ({**START, "threads": 0}, InputError, "threads=0"),

@@ -147,7 +147,7 @@ def test_dict_of_parameters():
 def test_manual_names_of_leastsq_options():
     out = minimize(residual, start(), xtol=1e-9, ftol=1e-9, gtol=1e-9, maxfev=500)
     assert out.success
-    assert out.call_kws["maxfev"] == 500
+    assert out.call_kws["max_nfev"] == 500
 
 
 @pytest.mark.parametrize("shape", [(50,), (5, 10), (50, 1)])

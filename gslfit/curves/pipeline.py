@@ -1,0 +1,292 @@
+"""How one curve is fitted, by whatever entry: lanes, polish, and in doubt `minimize`.
+
+The lanes fit it in microseconds. Then Gauss-Newton steps by QR (`gslfit.curves._polish`) take it down to rounding, and say whether the
+lanes' answer was a minimum. Where it was not, `minimize` fits it again from the start, by GSL's solvers with the program's exact
+derivatives, and has the last word: it looks for a parameter that lost its effect, tries other methods, and says in words what it found.
+
+A `FitPlan` is what is prepared once for a model; `by_lanes` turns arrays into a `LazyResult`, numbers which become a `FitResult` when it
+is asked for.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import inf, isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves._batch import run
+from gslfit.curves._polish import polish
+from gslfit.curves.curve import Curve
+from gslfit.curves.fit_batch import count_threads, default_nfev, transform_of
+from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
+from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import Folded, fold
+from gslfit.minimizer._descent import length
+from gslfit.minimizer.minimizer import Minimizer
+from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.result import FitResult
+from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
+from gslfit.parameters.collection import Parameters
+
+SMALL = 10_000  # elements of a Jacobian below which one thread does it
+LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
+ROUGHLY = "Converged: chi-square is at its minimum."
+CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
+
+
+class FitPlan:
+    """A formula with the parameters' roles folded in, and their start values.
+
+    Parameters
+    ----------
+    formula : Formula
+    params : Parameters
+        Kept, and not to be changed afterwards.
+    folded : Folded or None
+        None where there is no program.
+    values : mapping of str to float
+        Start values of the parameters without expression.
+    reason : str
+        Why there is no program.
+    """
+
+    def __init__(self, formula: Formula, params: Parameters, folded: Folded | None, values: Mapping[str, Any], reason: str = ""):
+        self.formula, self.params, self.folded, self.values, self.reason = formula, params, folded, values, reason
+        self.names = folded.names if folded is not None else tuple(name for name, par in params.items() if par.vary)
+
+    @cached_property
+    def fixed(self) -> frozenset[str]:
+        """The parameters that don't vary and have no expression."""
+        return frozenset(name for name, par in self.params.items() if par.expr is None and not par.vary)
+
+    @classmethod
+    def of(cls, formula: Formula, params: Parameters) -> FitPlan:
+        """Return the plan of a formula and its parameters.
+
+        Raises
+        ------
+        InputError
+            As `gslfit.formula.parametrize.fold`.
+        """
+        folded, reason = None, formula.reason
+        try:
+            folded = fold(formula, params) if formula.native else None
+        except ExpressionError as error:
+            reason = str(error)
+        return cls(formula, params, folded, {name: par.value for name, par in params.items() if par.expr is None}, reason)
+
+
+class LazyResult:
+    """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
+
+    __slots__ = ("deviations", "message", "method", "nfev", "options", "plan", "residual", "rows", "sign", "start", "status", "v", "values")
+
+    def __init__(self, plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray,
+                 residual: np.ndarray, spread: tuple[np.ndarray, np.ndarray], nfev: int, status: FitStatus, message: str, method: str,
+                 sign: int):
+        self.plan, self.values, self.options, self.start, self.v, self.residual = plan, values, options, start, v, residual
+        self.deviations, self.rows = spread
+        self.nfev, self.status, self.message, self.method, self.sign = nfev, status, message, method, sign
+
+    def result(self) -> FitResult:
+        """Return the FitResult; its residual is that of the points that take part."""
+        options, names = self.options, self.plan.names
+        scale = 1.0
+        if options.scale_covar:
+            freedom = degrees_of_freedom(len(self.residual), len(names))
+            scale = length(self.residual)/sqrt(freedom) if freedom > 0 else nan
+        spread = self.deviations*scale if options.covar else np.full(len(names), nan)
+        errors = spread.tolist()
+        params = self._params(errors)
+        return FitResult(params=params, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)),
+                         message=self.message, status=self.status, nfev=self.nfev, var_names=list(names),
+                         residual=in_sign(self.residual, self.sign), init_vals=self.start,
+                         covar=self.rows*spread*spread[:, None] if options.covar else None)
+
+    def _params(self, errors: list[float]) -> Parameters:
+        """Parameters with the fit's outcome."""
+        plan, folded = self.plan, self.plan.folded
+        assert folded is not None
+        names = folded.names
+        params = plan.params.copy()
+        found = dict(zip(names, self.v.tolist(), strict=True))
+        everything: dict[str, Any] = found
+        derived: dict[str, float] = {}
+        if len(params) > len(names):
+            known = {*names, *folded.dependent_names}
+            everything = {name: float(self.values[name]) for name in params if name not in known} | found
+        began = everything | dict(zip(names, self.start, strict=True))
+        if folded.dependent_names:
+            began |= zip(folded.dependent_names, map(float, folded.dependent(began)[0]), strict=True)
+            for name, value, row in zip(folded.dependent_names, *folded.dependent(everything), strict=True):
+                everything[name] = float(value)
+                derived[name] = _propagated(np.array(row, float), np.array(errors), self.rows)
+        params.conclude(everything, began, _Errors(names, errors, derived, self.rows))
+        return params
+
+
+def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray) -> float:
+    """The standard error of an expression."""
+    used = np.flatnonzero(slope)
+    parts = slope[used]*errors[used]
+    most = float(np.max(np.abs(parts), initial=0.0))
+    share = parts/most if most > 0 else parts
+    return most*float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
+
+
+class _Errors:
+    """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
+
+    def __init__(self, names: tuple[str, ...], errors: list[float], derived: dict[str, float], correlations: np.ndarray):
+        self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
+        self.derived = derived
+
+    def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
+        """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
+        own = self.errors.get(name)
+        if own is None:
+            error = self.derived.get(name, 0.0)
+            return (error if error == error else None), None
+        if own != own:
+            return None, None
+        row = self.correlations[list(self.errors).index(name)].tolist()
+        found = dict(zip(self.errors, row, strict=True))
+        return own, {other: r for other, r in found.items() if other != name and r == r}
+
+
+def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "fit") -> LazyResult | FitResult:
+    """Fit what is prepared; the residual of the result is that of the points that take part, in the sign of the objective.
+
+    Parameters
+    ----------
+    plan : FitPlan
+    curve : Curve
+    options : FitOptions
+    method : str
+        What a result calls the lanes and their polish.
+
+    Raises
+    ------
+    InputError
+        If there are fewer points than parameters.
+    ParameterError
+        If a start is not finite, or outside its bounds.
+    """
+    objective = curve.objective
+    assert objective is not None
+    if plan.folded is None:
+        return by_minimize(plan, curve, options)
+    if options.method == "auto" and objective.ndata < len(plan.names):
+        left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
+        raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
+    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign)
+    if found is not None:
+        return found
+    for name in plan.names:
+        if not isfinite(plan.values[name]):
+            raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
+        plan.folded.check(name, np.asarray(plan.values[name], float))
+    return by_minimize(plan, curve, options)
+
+
+def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
+             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA) -> LazyResult | None:
+    """Fit one curve by the engine, and polish.
+
+    Parameters
+    ----------
+    plan : FitPlan
+        With a program.
+    values : mapping of str to float
+        Start values of all parameters without expression.
+    y : ndarray of float64, shape (n,)
+    x : list of ndarray of float64, shape (n,)
+    weights : ndarray of float64, shape (n,), or None
+    options : FitOptions
+    label : str
+        What the result calls its method.
+    sign : int
+        Of the result's residual: `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
+
+    Returns
+    -------
+    LazyResult, or None
+        None in any doubt: a start outside its bounds, no convergence, a flat. With a method other than "auto" there is no doubt.
+    """
+    folded = plan.folded
+    assert folded is not None
+    names, program, method = folded.names, folded.program, options.method
+    p, n = len(names), len(y)
+    start = [values[name] for name in names]
+    alone = method != "auto" or n*p > LONG          # there is no polish, which would know the errors
+    if not alone and n <= p:
+        return None
+    if not all(value is not None and -inf < value < inf for value in start):
+        return None
+    v = np.array(start)
+    if not folded.holds(v):
+        return None
+    inputs = np.array([values[name] for name in folded.inputs], float) if folded.inputs else None
+    numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
+    how = _bounds_of(folded, v, alone)
+    if alone:
+        how["covariance"] = np.empty((1, p, p))
+    run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
+        inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
+        max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
+        gradient=numbers[1], **how)
+    ended = FitStatus(status.item())
+    if alone:
+        if method == "auto" and not ended.success:
+            return None
+        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
+        message = ROUGHLY if method == "auto" else ended.prose
+        return LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
+    if not ended.success:
+        return None
+    found = np.empty(n)
+    good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found)
+    if not good or not folded.holds(v):
+        return None
+    return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
+                   sign)
+
+
+def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
+    """What `run` is to know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
+    if not (folded.bounded or errors):
+        return {}
+    derived = len(folded.dependent_names)
+    return {"transform": transform_of(folded), "start": list(start), "scaled": False,
+            "redchi": np.empty(1), "variance": np.empty((1, len(start))), "derived": np.empty((1, derived)),
+            "derived_errors": np.empty((1, derived))}
+
+
+def _spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Standard deviations and correlations of what has a deviation, from what `run` wrote."""
+    deviations = found["variance"][0]
+    with np.errstate(all="ignore"):
+        return deviations, found["covariance"][0]/deviations/deviations[:, None]
+
+
+def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions) -> FitResult:
+    """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
+    params, objective = plan.params.copy(), curve.objective
+    assert objective is not None
+    for name, value in plan.values.items():
+        if params[name].expr is None:
+            params[name].value = float(value)
+    function, exact = curve.residual(params, MODEL_MINUS_DATA)
+    minimizer = Minimizer(function, params)
+    minimizer.minimize("lmder" if options.method == "lmder" else "leastsq", xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
+                       scale_covar=options.scale_covar, covar=options.covar, max_nfev=options.max_nfev, **exact,
+                       nan_policy="omit" if objective.policy == "omit" else "raise")
+    result = minimizer.result
+    assert result is not None
+    objective.leave_out(minimizer.left_in)
+    if objective.sign != MODEL_MINUS_DATA:
+        result.residual = objective.signed(result.residual)
+        result.call_kws |= curve.residual(params)[1]
+    return result
