@@ -406,8 +406,8 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], low)
-                wider = fit_without(partial(run, folded.program, transform=transform, **how), out.rows(here), rows, x, own, mask, own_starts,
-                                    own_values, places, points)
+                again = partial(run, folded.program, transform=transform, **how)
+                wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points)
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider

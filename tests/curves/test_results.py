@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 import gslfit
 from gslfit import FitResult, Minimizer, ModelResult, Parameters, fit, fit_batch, minimize
-from gslfit.errors import FitError, InputTypeError, NoModelError
+from gslfit.errors import FitError, InputError, InputTypeError, NoModelError
 from gslfit.models import ExpressionModel, Model
 
 mpl.use("agg")
@@ -292,3 +292,59 @@ def test_messages_of_good_fits():
         assert "onverged" in found.message
         for word in ("lanes", "QR", "Gauss-Newton"):
             assert word not in found.message
+
+
+def test_fast_path_by_comparing_options():
+    """Options that are spelt out don't change who fits: one spelt as it is by default, and one that the lanes have, go the fast way."""
+    model = Model(TEXT)
+    plain = model.fit(Y, x=X, **START)
+    for how in ({}, {"max_nfev": 500}, {"fit_kws": {"xtol": 1e-8}}, {"fit_kws": {"maxfev": 500, "ftol": 1e-10}}, {"scale_covar": False},
+                {"calc_covar": True, "iter_cb": None}):
+        found = model.fit(Y, x=X, **START, **how)
+        assert type(found._found).__name__ == "LazyResult", how
+        assert found.values == pytest.approx(plain.values, rel=1e-9) and found.message == plain.message
+    params = parameters()
+    for how in ({}, {"fit_kws": {"gtol": 1e-9}}, {"max_nfev": 500}):
+        assert type(model.fit(Y, params, x=X, **how)._found).__name__ == "LazyResult"
+    without = model.fit(Y, params, x=X, calc_covar=False)
+    assert without.covar is None and without.params["a"].stderr is None and without.values == pytest.approx(plain.values, rel=1e-9)
+    seen = []
+    called = model.fit(Y, x=X, **START, iter_cb=lambda *args, **kws: seen.append(1))
+    assert seen and called.values == pytest.approx(plain.values, rel=1e-6)
+    with pytest.raises(InputTypeError, match="no option 'nonsense'"):
+        model.fit(Y, x=X, **START, fit_kws={"nonsense": 1})
+    with pytest.raises(InputError, match="at least 1"):
+        model.fit(Y, x=X, **START, max_nfev=0)
+
+
+def test_synonyms_by_every_entry():
+    """The names that options have elsewhere are understood by every entry, if no parameter has them."""
+    few = {"fit": lambda **how: fit(TEXT, Y, x=X, **START, **how), "Model.fit": lambda **how: Model(TEXT).fit(Y, x=X, **START, **how),
+           "batch": lambda **how: fit_batch(TEXT, Y[None], x=X, **START, **how)[0],
+           "minimize": lambda **how: by_minimize(parameters(), **how)}
+    for name, call in few.items():
+        for limit in ("max_nfev", "maxfev"):
+            how = {limit: 2} if name != "Model.fit" or limit == "max_nfev" else {"fit_kws": {limit: 2}}
+            assert not call(**how).success, name
+    with pytest.raises(InputTypeError, match="twice"):
+        by_minimize(parameters(), max_nfev=3, maxfev=4)
+    assert fit("maxfev*x", 2*X, x=X, maxfev=1.0).values == pytest.approx({"maxfev": 2.0})
+
+
+@pytest.mark.parametrize("name", ["mask", "yerr", "weights", "method", "xtol", "threads", "nan_policy"])
+def test_parameters_named_as_arguments(name):
+    """A parameter that has an argument's name starts from start= or Parameters; given as a keyword, the error says so."""
+    text, y = f"{name}*x + b", 2*X + 1
+    params = Parameters()
+    params.add_many((name, 1.0), ("b", 0.0))
+    for call in (lambda **how: fit(text, y, x=X, b=0.0, **how), lambda **how: fit_batch(text, y[None], x=X, b=0.0, **how)[0]):
+        with pytest.raises(InputError, match=rf"'{name}'.*start=\{{'{name}': ...\}} or Parameters"):
+            call(**{name: 3.0})
+        assert call(start={name: 1.0}).values == pytest.approx({name: 2.0, "b": 1.0}, abs=1e-9)
+    if name != "weights":       # no model's parameter can have that one
+        model = Model(text)
+        assert model.fit(y, model.make_params(**{name: 1.0, "b": 0.0}), x=X).values == pytest.approx({name: 2.0, "b": 1.0}, abs=1e-9)
+        if name in ("mask", "yerr", "method"):
+            with pytest.raises(InputError, match=rf"'{name}'.*make_params\({name}=...\)"):
+                model.fit(y, x=X, b=0.0, **{name: 3.0})
+    assert fit(text, y, params, x=X).values == pytest.approx({name: 2.0, "b": 1.0}, abs=1e-9)
