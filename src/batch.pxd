@@ -34,14 +34,11 @@ cdef extern from "batch/batch.h" nogil:
         double xtol, ftol, gtol
         int max_nfev
         int covariance
-    ctypedef struct box:
-        double low, high
     ctypedef struct fit_transform:
         int p, bounded
-        const box *boxes
         const double *low
         const double *high
-        double wide, out
+        double inside, beside, wide, out
         const rows_view *starts
         int scaled, derived
         const program *const *expressions
@@ -70,5 +67,4 @@ cdef extern from "batch/batch.h" nogil:
         int8_t *status
         int (*pulse)(void *who, long done) noexcept nogil
         void *who
-    void gslfit_box_prepare(box *b, double inside, double beside)
     int gslfit_batch_run(batch *b)

@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
-    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, box, gslfit_batch_run, gslfit_box_prepare, rows_view,
+    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, gslfit_batch_run, rows_view,
 )
 from batch cimport fit_transform as transform_t
 from program cimport gslfit_engine_choose, gslfit_engine_name, program
@@ -130,7 +130,6 @@ cdef class FitTransform:
     """
 
     cdef double *bounds
-    cdef box *boxes
     cdef const program **programs
     cdef transform_t facts
     cdef object kept
@@ -140,34 +139,31 @@ cdef class FitTransform:
         cdef int k, p = len(boxes)
         self.derived = len(expressions)
         self.bounds = <double *>PyMem_Malloc((2*p + 1)*sizeof(double))
-        self.boxes = <box *>PyMem_Malloc((p + 1)*sizeof(box))
         self.programs = <const program **>PyMem_Malloc((self.derived + 1)*sizeof(void *))
-        if self.bounds == NULL or self.boxes == NULL or self.programs == NULL:
+        if self.bounds == NULL or self.programs == NULL:
             raise MemoryError
         for k in range(p):
-            self.boxes[k].low, self.boxes[k].high = self.bounds[k], self.bounds[p + k] = boxes[k]
-            gslfit_box_prepare(&self.boxes[k], inside, beside)
+            self.bounds[k], self.bounds[p + k] = boxes[k]
         for k in range(self.derived):
             if not isinstance(expressions[k], Program) or expressions[k].nx or expressions[k].nfree != p:
                 raise InputError(f"expression {k} must be a Program of {p} free variables and no independent one")
             self.programs[k] = <const program *><uintptr_t>expressions[k].address
         self.kept = tuple(expressions)
-        self.facts.p, self.facts.boxes, self.facts.low, self.facts.high = p, self.boxes, self.bounds, self.bounds + p
+        self.facts.p, self.facts.low, self.facts.high = p, self.bounds, self.bounds + p
         self.facts.derived, self.facts.expressions = self.derived, self.programs
         self.facts.bounded = any(isfinite(bound) for each in boxes for bound in each)
-        self.facts.wide, self.facts.out = wide, out
+        self.facts.inside, self.facts.beside, self.facts.wide, self.facts.out = inside, beside, wide, out
 
     def __dealloc__(self):
         PyMem_Free(self.bounds)
-        PyMem_Free(self.boxes)
         PyMem_Free(self.programs)
 
     def __reduce__(self):
-        raise TypeError("an FitTransform can't be pickled: make it anew")
+        raise TypeError("a FitTransform can't be pickled: make it anew")
 
 
 cdef class _View:
-    """The transform of one run: an `FitTransform` with that run's arrays."""
+    """The transform of one run: a `FitTransform` with that run's arrays."""
 
     cdef transform_t facts
     cdef rows_view *starts

@@ -4,22 +4,7 @@
 #include <stdlib.h>
 #include "lanes/lane_state.h"
 
-/* ---- bounds ---- */
-
-void gslfit_box_prepare(box *b, double inside, double beside) {
-    for (int side = 0; side < 2; side++) {
-        const double bound = side ? b->high : b->low, step = inside * (bound != 0 ? fabs(bound) : 1);
-        b->beside[side] = isfinite(bound) ? beside * fabs(bound) : -1;
-        b->step[side] = fmin(step, inside * fabs(b->high - b->low));
-    }
-}
-
-/* A start that lies on a bound or next to it, moved inside. */
-static double step_inside(const box *b, double value) {
-    if (fabs(value - b->low) <= b->beside[0]) value = b->low + b->step[0];
-    if (fabs(value - b->high) <= b->beside[1]) value = b->high - b->step[1];
-    return value;
-}
+/* ---- starts ---- */
 
 static double start_of(const fit_transform *o, int k, long id) {
     const rows_view *v = o->starts + k;
@@ -35,7 +20,7 @@ void gslfit_transform_start(const fit_transform *o, long id, double *given, doub
     for (int k = 0; k < o->p; k++) {
         const double value = start_of(o, k, id);
         if (given) given[k] = value;
-        v[k] = o->bounded ? step_inside(o->boxes + k, value) : value;
+        v[k] = o->bounded ? gslfit_bound_interior(value, o->low[k], o->high[k], o->inside, o->beside) : value;
     }
 }
 

@@ -3,25 +3,18 @@
  * The lanes step in the variables themselves and stop at bounds; GSL's solvers, which know of none, step in what the transforms of bounds.h
  * make of them.
  */
-#ifndef GSLFIT_OUTSIDE_H
-#define GSLFIT_OUTSIDE_H
+#ifndef GSLFIT_FIT_TRANSFORM_H
+#define GSLFIT_FIT_TRANSFORM_H
 
 #include "parameters/bounds.h"
 #include "lanes/lanes.h"
 #include "strided_array.h"
 
-/* The bounds of one free variable. */
-typedef struct {
-    double low, high;           /* infinite for none */
-    double beside[2], step[2];  /* gslfit_box_prepare's: how near to low or high is on it, and the step inside */
-} box;
-
 typedef struct {
     int p;                 /* free variables */
     int bounded;           /* whether any has bounds */
-    const box *boxes;
-    const double *low, *high;  /* the same bounds, side by side */
-    double wide, out;          /* bounds.py's WIDE and FAR */
+    const double *low, *high;            /* their bounds, infinite for none */
+    double inside, beside, wide, out;    /* bounds.py's INSIDE, NEAR, WIDE and FAR */
     const rows_view *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are to be multiplied by the reduced chi-square */
     int derived;              /* expressions: programs without independent variables, of the free variables */
@@ -30,10 +23,7 @@ typedef struct {
     double *derived_values, *derived_errors;  /* (fits, derived) */
 } fit_transform;
 
-/* Work out what is the same for all fits; inside and beside are bounds.py's INSIDE and NEAR. */
-void gslfit_box_prepare(box *b, double inside, double beside);
-
-/* A fit's start as the caller gave it, and moved inside where it lies on a bound. */
+/* A fit's start as the caller gave it, and strictly interior where it lies on a bound. */
 void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v);
 
 /* Workspaces of the expressions, NULL where there is none or no memory. */

@@ -129,7 +129,7 @@ static int watch(void *who) {
 static double step_share(const gsl_refit *r, const gsl_vector *v) {
     double share = 1, slope;
     for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
-        const double value = gslfit_bound_external(r->bounds + k, gsl_vector_get(v, k), &slope);
+        const double value = gslfit_bound_external(r->bounds + k, gsl_vector_get(v, k));
         if (r->bounds[k].kind != BOUND_FREE) share = fmin(share, fabs(value / (slope * gsl_vector_get(v, k))));
     }
     return fmax(share, 1e-6);
@@ -139,7 +139,7 @@ static double step_share(const gsl_refit *r, const gsl_vector *v) {
 static void go_in(gsl_refit *r, const double *x, gsl_vector *v) {
     const fit_transform *o = r->transform;
     for (size_t k = 0; k < v->size; k++) {
-        if (o) gslfit_bound_set(r->bounds + k, x[k], o->low[k], o->high[k], o->wide, o->out);
+        if (o) gslfit_bound_set(r->bounds + k, x[k], o->low[k], o->high[k], 0, o->wide, o->out);
         gsl_vector_set(v, k, o ? gslfit_bound_internal(r->bounds + k, x[k]) : x[k]);
     }
 }
@@ -156,7 +156,6 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
     memset(&guard, 0, sizeof guard);
     memset(&loop, 0, sizeof loop);
     if (v && !gslfit_guard_init(&guard, r->now.n, p, 0) && !gslfit_loop_init(&loop, r->now.n, p, 1)) {
-        double slope;
         go_in(r, x, v);
         guard.fn = (gslfit_function){gslfit_curve_f, gslfit_curve_df, NULL, NULL, &r->curve, (size_t)r->now.n, p};
         guard.normalise = 1;
@@ -176,7 +175,7 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
         r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
             const double value = guard.bad_jacobian ? loop.x_before[k] : gsl_vector_get(v, k);  /* the last point with finite derivatives */
-            x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value, &slope) : value;
+            x[k] = r->curve.bounds ? gslfit_bound_external(r->bounds + k, value) : value;
         }
         *nfev += (int)guard.nfev;
     } else

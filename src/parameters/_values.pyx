@@ -11,7 +11,7 @@ from gslfit.errors import NonFiniteError
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
-from libc.math cimport M_PI, asin, cos, fmin, hypot, isinf, sin
+from libc.math cimport fmin
 from libc.stdint cimport uint64_t
 from libc.string cimport memcmp
 
@@ -203,10 +203,11 @@ cdef class Values:
         for j in range(self.p):
             par = self._free[j]
             low, high = limit_of(par._min, -INFINITY), limit_of(par._max, INFINITY)
-            value = inside(par.number, low, high)
-            set_box(&self.box[j], value, low, high, 0.)
+            value = gslfit_bound_interior(par.number, low, high, INSIDE_SHARE, NEAR_SHARE)
+            gslfit_bound_set(&self.box[j].bound, value, low, high, 0., WIDE_SHARE, FAR_TIMES)
+            self.box[j].put = value
             self.doubtful = self.doubtful or doubtful(par.number, low, high)
-            data_of(start)[j], data_of(origin)[j] = to_internal(&self.box[j], value), value
+            data_of(start)[j], data_of(origin)[j] = gslfit_bound_internal(&self.box[j].bound, value), value
         self.start, self.origin = start, origin
         self.names = tuple([par.name for par in self._free])
 
@@ -327,7 +328,7 @@ cdef class Values:
         cdef double *x = <double *>cnp.PyArray_DATA(values)
         cdef Py_ssize_t j
         for j in range(self.p):
-            x[j] = to_external(&self.box[j], (<double *>cnp.PyArray_DATA(internal))[j])
+            x[j] = gslfit_bound_external(&self.box[j].bound, (<double *>cnp.PyArray_DATA(internal))[j])
         self.write(x)
 
     def put_external(self, values):
@@ -346,7 +347,7 @@ cdef class Values:
         cdef cnp.ndarray internal = self.vector(v), out = new_vector(self.p)
         cdef Py_ssize_t j
         for j in range(self.p):
-            (<double *>cnp.PyArray_DATA(out))[j] = to_external(&self.box[j], (<double *>cnp.PyArray_DATA(internal))[j])
+            (<double *>cnp.PyArray_DATA(out))[j] = gslfit_bound_external(&self.box[j].bound, (<double *>cnp.PyArray_DATA(internal))[j])
         return out
 
     def internal(self, values):
@@ -354,7 +355,7 @@ cdef class Values:
         cdef cnp.ndarray own = self.vector(values), out = new_vector(self.p)
         cdef Py_ssize_t j
         for j in range(self.p):
-            (<double *>cnp.PyArray_DATA(out))[j] = to_internal(&self.box[j], (<double *>cnp.PyArray_DATA(own))[j])
+            (<double *>cnp.PyArray_DATA(out))[j] = gslfit_bound_internal(&self.box[j].bound, (<double *>cnp.PyArray_DATA(own))[j])
         return out
 
     def slopes(self, v):
@@ -362,7 +363,7 @@ cdef class Values:
         cdef cnp.ndarray internal = self.vector(v), out = new_vector(self.p)
         cdef Py_ssize_t j
         for j in range(self.p):
-            (<double *>cnp.PyArray_DATA(out))[j] = slope(&self.box[j], (<double *>cnp.PyArray_DATA(internal))[j])
+            (<double *>cnp.PyArray_DATA(out))[j] = gslfit_bound_slope(&self.box[j].bound, (<double *>cnp.PyArray_DATA(internal))[j])
         return out
 
     def fit_bounds(self, x, reach):
@@ -377,11 +378,10 @@ cdef class Values:
         cdef const double *counts = numbers(reach, self.p)
         cdef Slots par
         cdef Py_ssize_t j
-        cdef double put
         for j in range(self.p):
-            par, put = self._free[j], self.box[j].put
-            set_box(&self.box[j], at[j], limit_of(par._min, -INFINITY), limit_of(par._max, INFINITY), counts[j])
-            self.box[j].put = put
+            par = self._free[j]
+            gslfit_bound_set(&self.box[j].bound, at[j], limit_of(par._min, -INFINITY), limit_of(par._max, INFINITY), counts[j],
+                             WIDE_SHARE, FAR_TIMES)
         return self.internal(x)
 
     def bounds(self):

@@ -1,6 +1,11 @@
-/* The transform that keeps one parameter within its bounds while a solver moves freely: gslfit/bounds.py has its mathematics. */
+/* Bounds of one parameter: where a start lies, and the transform that keeps it within them while a solver moves freely.
+ *
+ * gslfit/parameters/bounds.py has the mathematics. Inline, as it runs at every evaluation: the C core and the extensions include it.
+ */
 #ifndef GSLFIT_BOUNDS_H
 #define GSLFIT_BOUNDS_H
+
+#include <math.h>
 
 typedef enum {
     BOUND_FREE, BOUND_ONE, BOUND_TWO,
@@ -13,10 +18,75 @@ typedef struct {
     double near, size, far;  /* the bound counted from (OUT: the lower one); ONE and WIDE: the start's distance from it, TWO: the far one's */
 } fit_bound;
 
-/* The transform for a start strictly between its bounds (infinite for none); wide and out are bounds.py's WIDE and FAR. */
-void gslfit_bound_set(fit_bound *b, double start, double low, double high, double wide, double out);
+/* ---- starts ---- */
 
-double gslfit_bound_internal(const fit_bound *b, double value);
-double gslfit_bound_external(const fit_bound *b, double v, double *slope);  /* and its derivative */
+/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, moved strictly inside by `inside` of it, or of 1. */
+static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
+    const double share = inside * fabs(high - low);
+    if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + fmin(inside * (low != 0 ? fabs(low) : 1), share);
+    if (isfinite(high) && fabs(start - high) <= beside * fabs(high)) return high - fmin(inside * (high != 0 ? fabs(high) : 1), share);
+    return start;
+}
+
+/* The start's distance from a bound, with its sign; for one on the bound, what counts as a change of the parameter. */
+static inline double gslfit_bound_beside(double near, double start, int below, double reach) {
+    const double size = reach > 0 ? reach : near != 0 ? fabs(near) : 1;
+    return start != near ? start - near : below ? -size : size;
+}
+
+/* The transform for a start within its bounds (infinite for none); `reach` is what counts as a change of the parameter, 0 where that is not
+ * known and the start's own size has to do; `wide` and `out` are bounds.py's WIDE and FAR. */
+static inline void gslfit_bound_set(fit_bound *b, double start, double low, double high, double reach, double wide, double out) {
+    const double size = fmax(fabs(start), reach);
+    b->kind = BOUND_FREE, b->near = 0, b->size = 1, b->far = 0;
+    if (isinf(low) && isinf(high)) return;
+    if (fmin(start - low, high - start) > out * (size > 0 ? size : 1)) {
+        b->kind = BOUND_OUT, b->near = low, b->far = high;
+        return;
+    }
+    if (isinf(low) || isinf(high)) {
+        b->kind = BOUND_ONE, b->near = isinf(low) ? high : low;
+        b->size = gslfit_bound_beside(b->near, start, isinf(low), reach);
+        return;
+    }
+    b->kind = BOUND_TWO;
+    b->near = fabs(low) <= fabs(high) ? low : high;
+    b->far = fabs(low) <= fabs(high) ? high : low;
+    b->size = b->far - b->near;
+    if (fabs(start - b->near) >= wide * fabs(b->size)) return;
+    b->kind = BOUND_WIDE, b->size = gslfit_bound_beside(b->near, start, b->near == high, reach);
+}
+
+/* ---- the transform ---- */
+
+/* The internal value for a value within the bounds. */
+static inline double gslfit_bound_internal(const fit_bound *b, double value) {
+    const double pi = 3.14159265358979323846, distance = (value - b->near) / b->size;
+    if (b->kind == BOUND_FREE || b->kind == BOUND_OUT) return value;
+    if (b->kind != BOUND_TWO) return sqrt(distance) * sqrt(distance + 2);
+    /* a quotient of roots: 1e-200 below a bound of 1e300 is not 0 */
+    if (distance <= 0.5) return 2 * asin(sqrt(fabs(value - b->near)) / sqrt(fabs(b->size)));
+    return pi - 2 * asin(sqrt(fabs(b->far - value)) / sqrt(fabs(b->size)));
+}
+
+/* The value for an internal one. */
+static inline double gslfit_bound_external(const fit_bound *b, double v) {
+    if (b->kind == BOUND_FREE) return v;
+    if (b->kind == BOUND_OUT) return v != v ? v : fmin(fmax(v, b->near), b->far);
+    if (b->kind != BOUND_TWO) {
+        const double x = b->near + b->size * v * (v / (hypot(v, 1) + 1));
+        return b->kind == BOUND_WIDE && fabs(x - b->near) > fabs(b->far - b->near) ? b->far : x;
+    }
+    /* beyond the middle it counts from the far bound: it can't pass it, and keeps its digits there */
+    const double s = sin(0.5 * v), c = cos(0.5 * v);
+    return cos(v) >= 0 ? b->near + s * (b->size * s) : b->far - c * (b->size * c);
+}
+
+/* The derivative of the value by the internal one. */
+static inline double gslfit_bound_slope(const fit_bound *b, double v) {
+    if (b->kind == BOUND_FREE) return 1;
+    if (b->kind == BOUND_OUT) return v >= b->near && v <= b->far;
+    return b->kind == BOUND_TWO ? 0.5 * b->size * sin(v) : b->size * (v / hypot(v, 1));
+}
 
 #endif

@@ -5,7 +5,10 @@
 /* The program's variables, and where there are bounds their slopes. */
 static void take(const curve *c, const gsl_vector *v, double *free, double *slopes) {
     for (size_t k = 0; k < v->size; k++) free[k] = v->data[k * v->stride];
-    for (size_t k = 0; c->bounds && k < v->size; k++) free[k] = gslfit_bound_external(c->bounds + k, free[k], slopes + k);
+    for (size_t k = 0; c->bounds && k < v->size; k++) {
+        slopes[k] = gslfit_bound_slope(c->bounds + k, free[k]);
+        free[k] = gslfit_bound_external(c->bounds + k, free[k]);
+    }
 }
 
 int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f) {

@@ -298,7 +298,7 @@ cdef class _Solver:
             detail = "look for a wrong Jacobian, or for a function that is noisy, jumps, or is not finite beyond here"
         message = sentence(ending, max_iter if ending == FitStatus.MAX_ITER else max_nfev, detail)
         return Termination(ending, message, self.loop.niter, self.guard.nfev, self.guard.njev, self.guard.rejected,
-                       self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
+                           self.loop.gradient, self.loop.cosine, self.loop.rank, self.loop.code)
 
     @property
     def x(self):

@@ -83,14 +83,9 @@ static int run(job *j) {
     char message[200];
     results *r = j->out;
     rows_view starts[P];
-    box boxes[P];
     if (gslfit_program_check(&p, message, sizeof message)) check(0, message, 0, 0);
-    for (int k = 0; k < P; k++) {
-        boxes[k] = (box){.low = low[k], .high = high[k]};
-        gslfit_box_prepare(boxes + k, .01, 1e-9);
-    }
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
-    const fit_transform o = {.p = P, .bounded = 1, .boxes = boxes, .low = low, .high = high, .wide = 1e-6, .out = 1e3, .starts = starts,
+    const fit_transform o = {.p = P, .bounded = 1, .low = low, .high = high, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = r->redchi};
     batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 200, 0}, .method = j->method, .fits = FITS, .points = MANY, .omit = j->omit,
                .threads = j->threads, .transform = j->bounded ? &o : NULL, .v = r->v, .variance = r->variance, .chisqr = r->chisqr,
