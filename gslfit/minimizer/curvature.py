@@ -54,7 +54,7 @@ def newton(descent: Any) -> str:
         A = descent.J[:, free] / d[free]
         g, N = A.T @ descent.r, A.T @ A
         w, V = np.linalg.eigh(N + S)
-        doubt = free.size * 8 * descent.problem.precision ** 0.5 * norm / max(descent.size(), norm)
+        doubt = free.size * 8 * descent.differences.precision ** 0.5 * norm / max(descent.size(), norm)
         if w[0] < -max(doubt, SINGULAR * w[-1]):
             return "saddle" if _go_down(descent, [_widened(descent, free, V[:, 0] / d[free])]) else ""
         if not w[0] > SINGULAR * w[-1]:
@@ -117,7 +117,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> np.ndarray | Non
     """The scaled S at the point; None where there is no room for differences, or not the evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     norm, size = length(r), max(descent.size(), length(r))
-    step = np.minimum(problem.precision ** 0.25 * size, 1e-2 * np.maximum(np.abs(x[free]) * d[free], norm)) / d[free]
+    step = np.minimum(descent.differences.precision ** 0.25 * size, 1e-2 * np.maximum(np.abs(x[free]) * d[free], norm)) / d[free]
     room = np.minimum(problem.upper - x, x - problem.lower)[free]
     if (room < 1e-2 * step).any():
         return None

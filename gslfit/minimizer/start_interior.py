@@ -4,6 +4,7 @@ On a bound the slope of the transform is 0, and next to it nearly so: the solver
 steps inside by a share of the bound's magnitude, which is a guess where the bound is 0 or stands for nothing. Here the residual is asked:
 the step that counts is the one that changes it by `SHARE` of its length.
 """
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -44,15 +45,16 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
         if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
             continue
         guess = abs(float(start[j]) - bound)
-        step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)))
+        step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
         if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
             continue
         found[j] = bound + side*min(abs(step), WIDEST*(high - low))
     return found
 
 
-def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float) -> float | None:
-    """Return the step from a bound that changes the residual by its share, None where it can't be told."""
+def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
+                  widest: float) -> float | None:
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told."""
     x = start.copy()
     x[j] = bound
     r = fun(x)
@@ -61,6 +63,9 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         return None
     told = False
     for _ in range(PROBES - 1):
+        short = not abs(step) < widest
+        if short:
+            step = math.copysign(widest, step)
         x[j] = bound + step
         change = float(np.linalg.norm(fun(x) - r))
         if not change < np.inf:
@@ -68,6 +73,8 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             continue
         if change == 0:
             return None
+        if short and change < aim:
+            return step
         if .1*aim <= change <= 10*aim:
             return step*aim/change
         step *= aim/change

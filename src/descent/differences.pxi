@@ -10,11 +10,26 @@
 # Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
 # comes with the two values of the first.
 cdef double EPS = 2.220446049250313e-16
+cdef double SINGLE = 2.0 ** -23              # that of float32
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
+
+
+cdef double quantum(const double *r, Py_ssize_t n) noexcept:
+    """What all numbers are whole multiples of, the greatest power of 2."""
+    cdef double least = INFINITY, share
+    cdef long long whole
+    cdef Py_ssize_t i
+    cdef int order = 0
+    for i in range(n):
+        share = frexp(fabs(r[i]), &order)
+        if 0 < share < INFINITY:
+            whole = <long long>ldexp(share, 53)
+            least = fmin(least, ldexp(<double>(whole & -whole), order - 53))
+    return least
 
 
 cdef class Differences:
@@ -75,6 +90,16 @@ cdef class Differences:
         cdef Py_ssize_t j
         for j in range(self.p):
             self.d[j], self.L[j], self.bend[j], self.scale[j] = 0, NAN, 0, 0
+
+    cpdef int find_precision(self, r, double size) except -1:
+        """Take a residual for one in double precision where its last digits are those of double numbers of the model's size.
+
+        The difference of two numbers of 1e9 has as few digits as one in single precision, and looks like it.
+        """
+        cdef Py_ssize_t n = len(r)
+        if self.precision == SINGLE and quantum(numbers(r, n), n) <= 4 * EPS * size / sqrt(n):
+            self.precision = EPS
+        return 0
 
     def forward(self, x, r):
         """Return the Jacobian at x by forward differences, p evaluations.
@@ -216,15 +241,25 @@ cdef class Differences:
             memcpy(column, data_of(kept), self.n * sizeof(double))
         return 1
 
+    cdef double _inside(self, Py_ssize_t j, double base, double step) noexcept:
+        """A step that stays within bounds: the other way where there is no room, and shorter where there is none there either."""
+        cdef double above = self.high[j] - base, below = base - self.low[j], length = fabs(step)
+        if (step > 0 and base + step <= self.high[j]) or (step < 0 and base + step >= self.low[j]):
+            return step
+        if (step > 0 and base - step >= self.low[j]) or (step < 0 and base - step <= self.high[j]):
+            return -step
+        return fmin(length, 0.5 * above) if above >= below else -fmin(length, 0.5 * below)
+
     cdef double _ahead(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step, double size) except -1:
         """Fill a column with a forward difference and return the change of the residual over its step, which is left in `taken`."""
         cdef double *at = data_of(trial)
         cdef const double *value
-        cdef double base = x[j], moved = 0, change = INFINITY, own = sqrt(self.precision) * size * self.unit
+        cdef double base = x[j], moved = 0, wanted, change = INFINITY, own = sqrt(self.precision) * size * self.unit
         cdef Py_ssize_t i, _
+        if base < 0 and base - step >= self.low[j]:
+            step = -step                        # away from zero
         for _ in range(6):
-            if base + step > self.high[j] or (base < 0 and base - step >= self.low[j]) or base + step < self.low[j]:
-                step = -step
+            wanted, step = step, self._inside(j, base, step)
             at[j] = base + step
             moved = at[j] - base
             out = self.fun(trial)
@@ -233,6 +268,8 @@ cdef class Differences:
             for i in range(self.n):
                 column[i] = value[i] - r[i]
             change = norm_of(column, self.n)
+            if change < INFINITY and fabs(step) < fabs(wanted):
+                break                           # as far as the bounds let it
             if not change < INFINITY:           # not finite there: look closer, on the other side
                 step = -step / 8
             elif (self.d[j] == 0 and change < DULL * self.precision * size
@@ -246,7 +283,7 @@ cdef class Differences:
             else:
                 break
         for i in range(self.n):
-            column[i] = column[i] / moved if change < INFINITY else 0.
+            column[i] = column[i] / moved if change < INFINITY and moved != 0 else 0.
         self.taken = moved
         return change
 

@@ -226,6 +226,7 @@ cdef class Point:
             self.finite = self.finite and isfinite(norms[j])
         if self.before_x is None:
             self.first_J, self.first_norms, self.first_size = self.J, self.norms, self._size(norms)
+            self.differences.find_precision(self.r, self.first_size)
         else:
             self._learn(gradient, norms, central)
         self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
@@ -284,13 +285,16 @@ cdef class Point:
         return self.qr
 
     cdef object _pushed(self):
-        """Which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly."""
+        """Which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly.
+
+        What is near a bound, but where chi-square is higher on it, is at a minimum beside it: near is a share of values that may be 1e9.
+        """
         cdef const double *low = numbers(self.lower, self.p)
         cdef const double *high = numbers(self.upper, self.p)
         cdef const double *x = numbers(self.x, self.p)
         cdef const double *touch = data_of(self.touches)
         cdef Py_ssize_t j
-        cdef double to
+        cdef double to, norm, before
         cdef bint moved = False
         g, snapped = self.gradient(), copied(x, self.p)
         found = []
@@ -304,13 +308,16 @@ cdef class Point:
             found.append(j)
             moved = moved or to != x[j]
             data_of(snapped)[j] = to
+        if moved:
+            r = self.fun(snapped)
+            norm, before = norm_of(numbers(r, self.n), self.n), norm_of(numbers(self.r, self.n), self.n)
+            if norm <= before * (1 + 1e-9) + self.rounding():
+                self.x, self.r = snapped, r
+            elif isfinite(norm):                    # where it is not, the model has no value on the bound
+                found = [j for j in found if data_of(snapped)[j] == x[j]]
         if not found:
             return None
         self.held = tuple(found)
-        if moved:
-            r = self.fun(snapped)
-            if isfinite(norm_of(numbers(r, self.n), self.n)):       # on a bound a model may have no value
-                self.x, self.r = snapped, r
         return [j in self.held for j in range(self.p)]
 
     cdef double moved(self, object start) except -1:
