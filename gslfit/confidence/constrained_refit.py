@@ -36,11 +36,11 @@ class ProfilePoint(NamedTuple):
 
 
 class LowerMinimum(Exception):
-    """A refit came below the minimum that the profile is about; `point` is where."""
+    """A refit, with parameter `k` held, came below the minimum that the profile is about; `point` is where."""
 
-    def __init__(self, point: ProfilePoint) -> None:
+    def __init__(self, point: ProfilePoint, k: int) -> None:
         super().__init__()
-        self.point = point
+        self.point, self.k = point, k
 
 
 def lengths(A: Array) -> Array:
@@ -67,9 +67,20 @@ class ConstrainedRefit:
         The minimum, or a point near it.
     lower, upper : ndarray, shape (p,)
         Bounds, infinite where there are none.
+    unit : float, optional
+        What one standard error adds to chi-square, where that is known; the reduced chi-square otherwise.
+
+    Attributes
+    ----------
+    unit : float
+    best : ProfilePoint
+        The minimum.
+    improved : bool
+        It lies below `x`.
     """
 
-    def __init__(self, fun: Callable[[Array], Array], jac: Callable[[Array, Array], Array], x: Array, lower: Array, upper: Array) -> None:
+    def __init__(self, fun: Callable[[Array], Array], jac: Callable[[Array, Array], Array], x: Array, lower: Array, upper: Array,
+                 unit: float | None = None) -> None:
         self.fun, self.jac, self.lower, self.upper = fun, jac, lower, upper
         self.gain = self.settled = 0.
         self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
@@ -77,11 +88,11 @@ class ConstrainedRefit:
         self.floor = math.inf                                 # a chi-square below this is another minimum
         r = fun(x)
         start = ProfilePoint(x, r, float(r @ r), jac(x, r))
-        self.unit = max(start.chi, 1e-300)/max(r.size - x.size, 1)       # what one standard error adds to chi-square
+        self.unit = unit or max(start.chi, 1e-300)/max(r.size - x.size, 1)
         self.aim(1e-6*self.unit)
         self.best = self.relax(start, ())
         self.improved = start.chi - self.best.chi > MINIMUM*self.unit
-        self.unit = max(self.best.chi, 1e-300)/max(r.size - x.size, 1)
+        self.unit = unit or max(self.best.chi, 1e-300)/max(r.size - x.size, 1)
         self.floor = self.best.chi - MINIMUM*self.unit
 
     def aim(self, rise: float, ceiling: float = math.inf) -> None:
@@ -108,6 +119,17 @@ class ConstrainedRefit:
             if chi <= FAR*near.chi:                           # False for NaN
                 break
         return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
+
+    def glance(self, near: ProfilePoint, k: int, value: float) -> ProfilePoint | None:
+        """Return where one step leads with parameter k held, from a point near by; None where the model isn't finite."""
+        x = self._moved(near.x, (k,), np.array([value]))
+        r = self.fun(x)
+        if not math.isfinite(float(r @ r)):
+            return None
+        point = ProfilePoint(x, r, float(r @ r), self.jac(x, r))
+        x = np.clip(x + self._step(point, self._free(point, (k,)), 0.)[0], self.lower, self.upper)
+        r = self.fun(x)
+        return ProfilePoint(x, r, float(r @ r), point.J) if float(r @ r) < point.chi else point
 
     @staticmethod
     def _moved(x: Array, held: tuple[int, ...], values: Array) -> Array:
@@ -155,7 +177,7 @@ class ConstrainedRefit:
         if not settled:
             point = self._follow(point, held)
         if point.chi < self.floor and self.best is not None:
-            raise LowerMinimum(point)
+            raise LowerMinimum(point, held[0])
         return point
 
     def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> tuple[ProfilePoint, bool]:
@@ -261,16 +283,16 @@ class ConstrainedRefit:
     # -- crossings -------------------------------------------------------------------------------------------------------------
 
     def root(self, chi: float) -> float:
-        """Return the square root of ``chi2/chi2_0 - 1``, the measure in which profiles are nearly straight."""
-        return math.sqrt(max(chi - self.best.chi, 0.)/max(self.best.chi, 1e-300))
+        """Return the square root of chi-square's rise in units of what one standard error adds: a profile is nearly straight in it."""
+        return math.sqrt(max(chi - self.best.chi, 0.)/self.unit)
 
     def slope(self, point: ProfilePoint, k: int) -> float:
         """Return the derivative of a profile's root by the parameter held; what the others do doesn't matter at their best."""
         root = self.root(point.chi)
-        return float(point.r @ point.J[:, k])/(root*max(self.best.chi, 1e-300)) if root > 0 else 0.
+        return float(point.r @ point.J[:, k])/(root*self.unit) if root > 0 else 0.
 
     def spread(self, k: int) -> float:
-        """Return how far the root at the minimum lets parameter k go for each unit: a standard error by ``sqrt(n - p)``."""
+        """Return the standard error of parameter k: how far the root at the minimum lets it go for each unit."""
         J = self.best.J
         free = self._free(self.best, (k,))
         column = J[:, k]
@@ -278,4 +300,4 @@ class ConstrainedRefit:
         size, whole = lengths(np.stack([rest, column], axis=1)).tolist()
         if size <= 1e-9*whole or size == 0:
             return math.inf
-        return math.sqrt(self.best.chi)/size
+        return math.sqrt(self.unit)/size

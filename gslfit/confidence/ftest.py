@@ -4,6 +4,9 @@ The F-test says with what probability the rise of chi-square from chi2_0 to chi2
 chance (lmfit 0.5 manual, section 4.1):
 
     F(P_fix, N - P) = (chi2_f/chi2_0 - 1) (N - P)/P_fix.
+
+Where the errors of the data are known (``scale_covar=False``) the rise itself follows chi-square's distribution with P_fix degrees of
+freedom, and no degrees of freedom need be left.
 """
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -75,6 +78,12 @@ def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str,
     return minimizer, fitted if result is None else result, minimizer.kws
 
 
+def _scaled(result: Any, options: Mapping[str, Any]) -> bool:
+    """Return whether a fit's errors are scaled by the reduced chi-square: whether those of the data are estimated."""
+    own = getattr(result, "scale_covar", None)                # a model's result has it
+    return bool({**options, **(getattr(result, "call_kws", None) or {})}.get("scale_covar", True) if own is None else own)
+
+
 class FTest:
     """A fit's residual, Jacobian and bounds for refits, apart from the fit itself, and the test of their chi-square.
 
@@ -89,6 +98,7 @@ class FTest:
 
     def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
         minimizer, result, options = residual_of(fitted, result)
+        self.known = prob_func is None and not _scaled(result, options)
         self.prob_func = prob_func or f_compare
         if not hasattr(result.params, "bind"):
             raise InputTypeError(f"a fit's params are Parameters, not {type(result.params).__name__}")
@@ -100,8 +110,9 @@ class FTest:
         self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         self.x = np.array([float(par.value) for par in varying])
         n, p = self.residual.first(self.x).size, self.x.size
-        if n <= p:
-            raise InputError(f"there are {n} residuals for {p} varying parameters: no degree of freedom is left to tell errors by")
+        if n < p or (n == p and not self.known):
+            hint = "" if n < p else "; with known errors, scale_covar=False, none is needed"
+            raise InputError(f"there are {n} residuals for {p} varying parameters: no degree of freedom is left to tell errors by{hint}")
         self.ndata = n
         self.jac: Callable[[np.ndarray, np.ndarray], np.ndarray] = self._differences
         if options.get("jac") is not None:
@@ -114,7 +125,7 @@ class FTest:
 
     def refit(self, x: np.ndarray) -> ConstrainedRefit:
         """Return chi-square round a point."""
-        return ConstrainedRefit(self.residual, self.jac, x, self.lower, self.upper)
+        return ConstrainedRefit(self.residual, self.jac, x, self.lower, self.upper, self.residual.scale**2 if self.known else None)
 
     def index(self, name: str) -> int:
         """Return a varying parameter's place."""
@@ -131,6 +142,9 @@ class FTest:
 
     def probability(self, chi: float, best: float, nfix: int = 1) -> float:
         """Return the probability of a chi-square with `nfix` parameters held."""
+        if self.known:
+            from scipy.special import gammainc
+            return float(gammainc(.5*nfix, .5*max(chi - best, 0.)/self.residual.scale**2))
         if self.prob_func is not f_compare:         # which is one of their ratio, and in the residual's own units they may be out of range
             chi, best = self.chisqr(chi), self.chisqr(best)
         return float(self.prob_func(self.ndata, len(self.names) - nfix, chi, best, nfix=float(nfix)))
@@ -139,6 +153,9 @@ class FTest:
         """Return the chi-square that a probability stands for with `nfix` parameters held."""
         if probability <= 0:
             return best
+        if self.known:
+            from scipy.special import gammaincinv
+            return best + 2*float(gammaincinv(.5*nfix, probability))*self.residual.scale**2
         if self.prob_func is f_compare:
             from scipy.special import fdtri
             nfree = self.ndata - len(self.names)

@@ -1,8 +1,9 @@
 """Confidence intervals from profiles of chi-square.
 
 A parameter is held at a value and the others are refitted. For each probability asked for, the level of chi-square that it stands for is
-found first, without the residual; then where the profile crosses that level (`gslfit.confidence.profile`). The fit's parameters are not
-touched: everything happens in copies.
+found first, without the residual; then where the profile crosses that level (`gslfit.confidence.profile`), on the branch that leads out
+from the minimum and, once other ones have been looked for (`gslfit.confidence.branches`), on the lowest of them. The fit's parameters are
+not touched: everything happens in copies.
 """
 import math
 import warnings
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
+from gslfit.confidence.branches import exchanged, exchanges, explore
+from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
 from gslfit.confidence.profile import ProfileSide
 from gslfit.confidence.region import conf_interval2d
@@ -29,7 +31,10 @@ class ConfidenceIntervals(dict):
     Attributes
     ----------
     notes : list of str
-        What there is to be said: limits not reached and why, a lower minimum.
+        What there is to be said: limits not reached and why, limits on another branch, further ranges, a lower minimum.
+    ranges : dict of str to dict of float to list of (float, float)
+        By parameter and probability, for those of which there is more than one: all ranges in which the profile lies below the level. The
+        limits are those of the range with the minimum. They are looked for up to three times as far as the outermost limit.
     better : dict of str to float, or None
         The values at a lower minimum that a profile found; the intervals are then around it.
     chisqr : float
@@ -41,6 +46,7 @@ class ConfidenceIntervals(dict):
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
+        self.ranges: dict[str, dict[float, list[tuple[float, float]]]] = {}
         self.better: dict[str, float] | None = None
         self.chisqr = math.nan
         self.nfev = 0
@@ -85,20 +91,24 @@ def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
     verbose : bool
         Whether to print each limit as it is found.
     prob_func : callable, optional
-        Probability of a chi-square, called as `f_compare`, which is the default.
+        Probability of a chi-square, called as `f_compare`. By default the F-test decides, and chi-square's own distribution where the
+        errors of the data are known (``scale_covar=False``).
 
     Returns
     -------
     intervals : ConfidenceIntervals
         ``{name: [(p_max, lowest), ..., (0., best), ..., (p_max, highest)]}``. A limit that is never reached is infinite, and `notes`
         says why.
+        A limit is where the lowest chi-square over the other parameters crosses its level; where that is on another branch than the
+        minimum's, `notes` says so, and `ranges` has all ranges where there are several.
     trace : dict
         With `trace` only: ``{fixed: {name: ndarray, ..., "prob": ndarray}}``, the points in order of the parameter held.
 
     Raises
     ------
     InputError
-        If the Minimizer isn't fitted, a parameter doesn't vary, a probability can't be, or no degree of freedom is left.
+        If the Minimizer isn't fitted, a parameter doesn't vary, a probability can't be, or no degree of freedom is left and errors aren't
+        known.
 
     Warns
     -----
@@ -142,42 +152,81 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
         intervals = ConfidenceIntervals()
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
+            sides = {name: [ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1)] for name, k in zip(wanted, indices, strict=True)}
+            _find(ftest, sides, chances)
             for name, k in zip(wanted, indices, strict=True):
-                sides = [ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1)]
-                intervals[name] = _interval(ftest, intervals, name, sides, chances, verbose)
+                intervals[name] = _interval(ftest, intervals, name, sides[name], chances, verbose)
                 if trace:
-                    traces[name] = _trace(ftest, k, [*sides[0].points, *sides[1].points[1:]])
+                    traces[name] = _trace(ftest, k, sides[name], chances)
             break
         except LowerMinimum as found:
-            x, lowered = found.point.x, f"the profile of {name!r} found a lower minimum"
+            x, lowered = found.point.x, f"the profile of {ftest.names[found.k]!r} found a lower minimum"
             if attempt == RESTARTS:
                 raise InputError(f"{lowered}, again and again: {listed(ftest.values(x))}; fit from there first") from None
     _conclude(ftest, intervals, refit, lowered)
     return (intervals, traces) if trace else intervals
 
 
+def _levels(ftest: FTest, refit: ConstrainedRefit, chances: list[float]) -> list[float]:
+    """Return the levels of chi-square that probabilities stand for."""
+    return [ftest.level(chance, refit.best.chi) for chance in chances]
+
+
+def _find(ftest: FTest, sides: dict[str, list[ProfileSide]], chances: list[float]) -> None:
+    """Find the limits on the branch of the minimum, then the other branches that lie lower."""
+    refit = next(iter(sides.values()))[0].refit
+    levels = _levels(ftest, refit, chances)
+    rises = [level - refit.best.chi for level in levels if level > refit.best.chi]
+    if not rises:
+        return
+    refit.aim(min(rises))
+    every = [side for pair in sides.values() for side in pair]
+    for side in every:
+        for _ in side.limits(levels):
+            pass
+    orders = exchanges(refit, ftest.names)
+    found = {side: side.points for side in every}
+    for side in every:
+        images = [[exchanged(point, order) for other in every if other.k == order[side.k] for point in list(found[other])]
+                  for order in orders if order[side.k] != side.k]
+        explore(side, levels, images, [point for other in every if other.k != side.k for point in list(found[other][1:])])
+
+
 def _interval(ftest: FTest, intervals: ConfidenceIntervals, name: str, sides: list[ProfileSide], chances: list[float],
               verbose: bool) -> list[tuple[float, float]]:
     """Return one parameter's limits, taking down notes."""
-    best = sides[0].refit.best.chi
-    levels = [ftest.level(chance, best) for chance in chances]
-    rises = [level - best for level in levels if level > best]
-    if rises:
-        sides[0].refit.aim(min(rises))
+    levels = _levels(ftest, sides[0].refit, chances)
     rows: list[list[tuple[float, float]]] = []
     for side, which in zip(sides, ("lower", "upper"), strict=True):
         rows.append([])
         for chance, limit in zip(chances, side.limits(levels), strict=True):
             rows[-1].append((chance, limit.value))
+            what = f"{name}: the {which} limit of {100*chance:.2f}%"
             if limit.note:
-                intervals.notes.append(f"{name}: the {which} limit of {100*chance:.2f}% is not reached: {limit.note}")
+                intervals.notes.append(f"{what} is not reached: {limit.note}")
+            if limit.other is not None:
+                intervals.notes.append(f"{what} lies on another branch of the profile, next to {listed(ftest.values(limit.other.x))}")
             if verbose:
-                print(f"{name}: {which} limit of {100*chance:.2f}% = {limit.value:.8g} {limit.note}".rstrip())
+                print(f"{what} = {limit.value:.8g} {limit.note}".rstrip())
+    _note_ranges(intervals, name, sides, chances, levels, rows)
     return [*rows[0][::-1], (0., sides[0].origin), *rows[1]]
 
 
-def _trace(ftest: FTest, k: int, points: list[ProfilePoint]) -> dict[str, np.ndarray]:
-    """Return the points of a profile as arrays by name, in order of the parameter held, with their probabilities."""
+def _note_ranges(intervals: ConfidenceIntervals, name: str, sides: list[ProfileSide], chances: list[float], levels: list[float],
+                 rows: list[list[tuple[float, float]]]) -> None:
+    """Take down the probabilities whose values lie in more than one range."""
+    for chance, level, (_, low), (_, high) in zip(chances, levels, *rows, strict=True):
+        more = [each for side in sides for each in side.further(level)] if level > sides[0].refit.best.chi else []
+        if more:
+            intervals.ranges.setdefault(name, {})[chance] = sorted([(low, high), *more])
+            intervals.notes.append(f"{name}: {100*chance:.2f}% lie in more than one range: "
+                                   + ", ".join(f"{a:.6g} to {b:.6g}" for a, b in intervals.ranges[name][chance]))
+
+
+def _trace(ftest: FTest, k: int, sides: list[ProfileSide], chances: list[float]) -> dict[str, np.ndarray]:
+    """Return the points of a profile up to its outermost limits, in order of the parameter held, as arrays by name, with their chances."""
+    top = _levels(ftest, sides[0].refit, chances)[-1]
+    points = [sides[0].refit.best, *(point for side in sides for point in side.up_to(top))]
     best = points[0].chi
     points = sorted(points, key=lambda point: point.x[k])
     rows = [ftest.values(point.x) for point in points]

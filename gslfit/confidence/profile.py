@@ -1,9 +1,9 @@
 """Profiles of chi-square: one parameter held, the others at their best, and where the profile crosses given levels.
 
-Near the minimum the square root of ``chi2/chi2_0 - 1`` is a straight line in the parameter held (D. M. Bates, D. G. Watts, Nonlinear
-Regression Analysis and Its Applications, 1988, chapter 6). So a crossing is looked for in that root,
-    from the slopes that the Jacobians give:
-one or two refits a limit.
+Near the minimum the square root of chi-square's rise is a straight line in the parameter held (D. M. Bates, D. G. Watts, Nonlinear
+Regression Analysis and Its Applications, 1988, chapter 6). So a crossing is looked for in that root, from the slopes that the Jacobians
+give: one or two refits a limit. A refit starts from a point that is known already, so that it stays on the branch of the minimum;
+`gslfit.confidence.branches` looks for lower ones.
 """
 import math
 from collections.abc import Iterator
@@ -16,13 +16,27 @@ from gslfit.confidence.constrained_refit import ConstrainedRefit, ProfilePoint
 CORRECTION = 1e-3         # of a limit's distance: a last Newton step below this is not checked by another refit
 GAP = .05                 # a profile that falls is followed more closely, until its points are this near to each other
 LEVEL = 1e-3              # relative growth of the root of chi-square, as the distance doubles, below which a profile has levelled off
+CLOSE = 1e-6              # relative width of a bracket in which a profile steps over a level
 
 
 class Limit(NamedTuple):
-    """A crossing of a profile: the parameter's value, infinite where there is none, and why."""
+    """A crossing of a profile: the parameter's value, infinite where there is none, and why; and the point next to it on another branch."""
 
     value: float
     note: str = ""
+    other: ProfilePoint | None = None
+
+
+class Known(NamedTuple):
+    """A point of a profile: its distance from the minimum, the root of chi-square's rise, the root's slope, and whether it lies on another
+    branch than the minimum.
+    """
+
+    distance: float
+    root: float
+    slope: float
+    point: ProfilePoint
+    other: bool = False
 
 
 class ProfileSide:
@@ -43,6 +57,10 @@ class ProfileSide:
     ----------
     points : list of ProfilePoint
         All points found, the minimum first.
+    known : list of Known
+        The lowest of them, by distance.
+    branched : bool
+        Whether some lie on another branch: refits then start from both sides.
     """
 
     def __init__(self, refit: ConstrainedRefit, k: int, sign: int, maxiter: int = 200) -> None:
@@ -51,21 +69,22 @@ class ProfileSide:
         self.bound = float(refit.upper[k] if sign > 0 else refit.lower[k])
         self.room = abs(self.bound - self.origin)
         self.points = [refit.best]
-        spread = refit.spread(k)
+        self.branched = False
+        n, p = refit.best.J.shape
+        self.spread = refit.spread(k)
         # a parameter without effect has no scale but its own size
-        self.scale = spread if 0 < spread < math.inf else abs(self.origin) or 1.
-        self._known: list[tuple[float, float, float, ProfilePoint]] = [(0., 0., 1/spread if spread else math.inf, refit.best)]
-        # distance, root, slope, point
-        self._edge = math.inf                                 # from here on the model isn't finite
+        self.scale = self.spread*math.sqrt(max(n - p, 1)) if 0 < self.spread < math.inf else abs(self.origin) or 1.
+        self.known = [Known(0., 0., 1/self.spread if self.spread else math.inf, refit.best)]
+        self.edge = math.inf                                  # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
 
     def limits(self, levels: list[float]) -> Iterator[Limit]:
-        """Yield where the profile crosses each level of chi-square; levels are to rise."""
+        """Yield where the profile crosses each level of chi-square for the first time; levels are to rise."""
         for level in levels:
             yield self._limit(self.refit.root(level))
 
     def _limit(self, target: float) -> Limit:
-        """Return where the profile's root crosses a target."""
+        """Return where the profile's root first crosses a target."""
         if target <= 0:
             return Limit(self.origin)
         for turn in range(self.maxiter):
@@ -74,39 +93,82 @@ class ProfileSide:
                 return Limit(self.sign*math.inf, self._end)
             found = self._settled(target, below, above)
             if found is not None:
-                return Limit(self.origin + self.sign*min(found, self.room))
+                return self._at(found)
             if above is None:
                 distance = self._between() or self._outside(target, below)
             else:                                             # at a jump the interpolation creeps; halving doesn't
-                distance = .5*(below[0] + above[0]) if turn % 3 == 2 else self._inside(target, below, above)
+                distance = .5*(below.distance + above.distance) if turn % 3 == 2 else self._inside(target, below, above)
             if distance is not None:
-                self._visit(distance)
+                self.visit(distance)
         below, above = self._bracket(target)
         if above is not None:
-            return Limit(self.origin + self.sign*self._inside(target, below, above))
+            return self._at(self._inside(target, below, above))
         return Limit(self.sign*math.inf, f"it was not reached in {self.maxiter} refits")
 
-    def _bracket(self, target: float) -> tuple[tuple, tuple | None]:
-        """Return the known points on either side of a crossing."""
-        above = next((known for known in self._known if known[1] >= target), None)
-        below = self._known[-1] if above is None else self._known[max(self._known.index(above) - 1, 0)]
+    def _at(self, distance: float) -> Limit:
+        """Return the limit at a distance."""
+        nearest = min(self.known, key=lambda known: abs(known.distance - distance))
+        return Limit(self.origin + self.sign*min(distance, self.room), "", nearest.point if nearest.other else None)
+
+    def further(self, level: float) -> list[tuple[float, float]]:
+        """Return the ranges, (low, high), in which the profile lies below a level again, beyond its first crossing."""
+        target = self.refit.root(level)
+        while sum((a.root < target) != (b.root < target) for a, b in zip(self.known, self.known[1:], strict=False)) % 2 == 0:
+            if len(self.known) > self.maxiter or (distance := self._outside(target, self.known[-1])) is None:
+                break                                         # the last range has no end
+            self.visit(distance)
+        turns = [pair for pair in zip(self.known, self.known[1:], strict=False) if (pair[0].root < target) != (pair[1].root < target)]
+        crossings = [self._cross(target, *pair) for pair in turns[1:]]       # the first is the limit
+        if len(crossings) % 2:
+            crossings.append(math.inf if self.known[-1].distance < self.room else self.room)
+        ranges = zip(crossings[::2], crossings[1::2], strict=True)
+        ends = [(self.origin + self.sign*near, self.origin + self.sign*far) for near, far in ranges]
+        return [(min(pair), max(pair)) for pair in ends]
+
+    def up_to(self, level: float) -> list[ProfilePoint]:
+        """Return the profile's points from the minimum on, up to the first one above a level."""
+        target, found = self.refit.root(level), []
+        for known in self.known[1:]:
+            found.append(known.point)
+            if known.root >= target:
+                break
+        return found
+
+    def _cross(self, target: float, inner: Known, outer: Known) -> float:
+        """Return the distance at which the profile's root crosses a target, upward or downward, between two points."""
+        for turn in range(self.maxiter):
+            width = outer.distance - inner.distance
+            share = (target - inner.root)/(outer.root - inner.root)
+            if width <= CORRECTION*outer.distance:
+                return inner.distance + share*width
+            share = .5 if turn % 3 == 2 else min(max(share, .1), .9)
+            found = self.visit(inner.distance + share*width)
+            if found is None:
+                break
+            inner, outer = (found, outer) if (found.root < target) == (inner.root < target) else (inner, found)
+        return .5*(inner.distance + outer.distance)
+
+    def _bracket(self, target: float) -> tuple[Known, Known | None]:
+        """Return the known points on either side of the first crossing."""
+        above = next((known for known in self.known if known.root >= target), None)
+        below = self.known[-1] if above is None else self.known[max(self.known.index(above) - 1, 0)]
         return below, above
 
-    def _settled(self, target: float, below: tuple, above: tuple | None) -> float | None:
+    def _settled(self, target: float, below: Known, above: Known | None) -> float | None:
         """Return the crossing's distance where a Newton step from a point known already is short enough to be believed."""
-        for distance, root, slope, _ in (point for point in (below, above) if point is not None and point[0] > 0):
+        for distance, root, slope, *_ in (known for known in (below, above) if known is not None and known.distance > 0):
             if slope > 0:
                 step = (target - root)/slope
-                if abs(step) <= CORRECTION*distance and (above is None or below[0] <= distance + step <= above[0]):
+                if abs(step) <= CORRECTION*distance and (above is None or below.distance <= distance + step <= above.distance):
                     return distance + step
-        if above is not None and above[0] - below[0] <= 1e-6*above[0]:
-            return above[0]                                   # a jump: the profile steps over the level here
+        if above is not None and above.distance - below.distance <= CLOSE*above.distance:
+            return above.distance                             # a jump: the profile steps over the level here
         return None
 
     @staticmethod
-    def _inside(target: float, below: tuple, above: tuple) -> float:
+    def _inside(target: float, below: Known, above: Known) -> float:
         """Return the crossing's distance between two points: cubic in the root through both values and slopes, held within."""
-        (d0, z0, s0, _), (d1, z1, s1, _) = below, above
+        (d0, z0, s0, *_), (d1, z1, s1, *_) = below, above
         u, dz, dd = (target - z0)/(z1 - z0), z1 - z0, d1 - d0
         guess = d0 + u*dd
         if s0 > 0 and s1 > 0:
@@ -118,25 +180,25 @@ class ProfileSide:
 
     def _between(self) -> float | None:
         """Return a distance before the last point, if that came out lower than the one before: it may belong to another minimum."""
-        if len(self._known) < 2:
+        if len(self.known) < 2:
             return None
-        (d0, z0, *_), (d1, z1, *_) = self._known[-2:]
+        (d0, z0, *_), (d1, z1, *_) = self.known[-2:]
         return .5*(d0 + d1) if z1 < z0 and d1 - d0 > GAP*d1 else None
 
-    def _outside(self, target: float, below: tuple) -> float | None:
+    def _outside(self, target: float, below: Known) -> float | None:
         """Return the next distance beyond all points known; None, with the reason kept, where there is no going on."""
-        distance, root, slope, _ = below
+        distance, root, slope, *_ = below
         step = (target - root)/slope if slope > 0 else math.inf
         if distance == 0:
             reach = min(step, 10*self.scale) if math.isfinite(step) else self.scale
         else:
             # at least a little further than Newton's step, so that a bracket closes; at most three times as far as so far
             reach = distance + min(max(1.02*step, .05*distance), 2*distance)
-        if math.isfinite(self._edge):
-            if self._edge - distance <= 1e-3*distance:
-                self._end = f"the model is not finite beyond {self.origin + self.sign*self._edge:.6g}"
+        if math.isfinite(self.edge):
+            if self.edge - distance <= 1e-3*distance:
+                self._end = f"the model is not finite beyond {self.origin + self.sign*self.edge:.6g}"
                 return None
-            reach = min(reach, .5*(distance + self._edge))
+            reach = min(reach, .5*(distance + self.edge))
         if reach >= self.room:
             if distance >= self.room:
                 self._end = f"it would lie beyond the bound {self.bound:.6g}"
@@ -148,25 +210,44 @@ class ProfileSide:
 
     def _levelled(self, distance: float, root: float) -> bool:
         """Return whether the profile has stopped rising, keeping the reason."""
-        half = [known for known in self._known if known[0] <= .5*distance]
+        half = [known for known in self.known if known.distance <= .5*distance]
         here = f"{self.origin + self.sign*distance:.6g}"
         if distance > 4*self.scale and half:
-            doublings = math.log2(distance/max(half[-1][0], .1*self.scale))
-            if root - half[-1][1] <= LEVEL*root*doublings:
-                self._end = f"chi-square levels off at {self.refit.best.chi*(1 + root**2):.6g}, already at {here}"
+            doublings = math.log2(distance/max(half[-1].distance, .1*self.scale))
+            if root - half[-1].root <= LEVEL*root*doublings:
+                self._end = f"chi-square levels off at {self.refit.best.chi + self.refit.unit*root**2:.6g}, already at {here}"
         if distance > 1e9*max(self.scale, abs(self.origin)):
             self._end = f"not even at {here}"
         return bool(self._end)
 
-    def _visit(self, distance: float) -> None:
-        """Add the profile's point at a distance."""
-        value = self.bound if distance >= self.room else self.origin + self.sign*distance
-        inner = [known for known in self._known if known[0] <= distance]
-        near = inner[-1][3]                                   # from within, so as to stay with this minimum
-        point = self.refit.at(near, (self.k,), np.array([value]))
-        if point is None:
-            self._edge = min(self._edge, distance)
-            return
+    def visit(self, distance: float) -> Known | None:
+        """Add the profile's point at a distance, and return it; None where the model isn't finite."""
+        inner = [known for known in self.known if known.distance <= distance]
+        starts = [inner[-1]]                                  # from within, so as to stay on the branch of the minimum
+        if self.branched:
+            starts += [known for known in self.known if known.distance > distance][:1]
+        found = [(point, start.other) for start in starts if (point := self.refitted(start.point, distance)) is not None]
+        if not found:
+            self.edge = min(self.edge, distance)
+            return None
+        return self.add(distance, *min(found, key=lambda each: each[0].chi))
+
+    def known_at(self, distance: float) -> Known | None:
+        """Return the profile's point at a distance, if there is one."""
+        return next((known for known in self.known if known.distance == distance), None)
+
+    def refitted(self, start: ProfilePoint, distance: float) -> ProfilePoint | None:
+        """Return the others' best from a start, with the parameter held at a distance."""
+        return self.refit.at(start, (self.k,), np.array([self.value(distance)]))
+
+    def value(self, distance: float) -> float:
+        """Return the parameter's value at a distance."""
+        return self.bound if distance >= self.room else self.origin + self.sign*distance
+
+    def add(self, distance: float, point: ProfilePoint, other: bool = False) -> Known:
+        """Make a point one of the profile's, in place of any at the same distance."""
         self.points.append(point)
-        self._known.append((distance, self.refit.root(point.chi), self.sign*self.refit.slope(point, self.k), point))
-        self._known.sort(key=lambda known: known[0])
+        new = Known(distance, self.refit.root(point.chi), self.sign*self.refit.slope(point, self.k), point, other)
+        self.known = sorted([*(known for known in self.known if known.distance != distance), new], key=lambda known: known.distance)
+        self.branched = self.branched or other
+        return new

@@ -92,7 +92,7 @@ def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) 
     """Return the values of one parameter in a region."""
     best, low, high = float(refit.best.x[k]), float(refit.lower[k]), float(refit.upper[k])
     if limits is None:
-        spread = refit.spread(k)/math.sqrt(refit.best.r.size - refit.best.x.size)
+        spread = refit.spread(k)
         if not math.isfinite(spread):
             raise InputError(f"parameter {name!r} has no standard error here, so give limits=((x_low, x_high), (y_low, y_high))")
         return np.linspace(max(best - STDERRS*spread, low), min(best + STDERRS*spread, high), count)

@@ -66,7 +66,8 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     -------
     popt : ndarray, shape (p,)
     pcov : ndarray, shape (p, p)
-        Infinite where it can't be had, with a warning.
+        Infinite, with a warning, in the row and the column of a parameter that has no error, since it ended at its bound or the data don't
+        determine it; the others have theirs as with that one held.
     infodict : dict
         ``nfev`` and ``fvec``, if `full_output`.
     mesg : str
@@ -294,9 +295,11 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
     if pcov is not None and not absolute:
         freedom = degrees_of_freedom(result.ndata + int(np.count_nonzero(idle)), len(names))
         pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
-    if pcov is None or not np.all(np.isfinite(pcov)):
-        warnings.warn(f"Covariance of the parameters could not be estimated: {result.message}", FitWarning, stacklevel=3)
-        pcov = np.full((len(names), len(names)), np.inf)
+    pcov = np.full((len(names), len(names)), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
+    without = [name for name, variance in zip(names, np.diag(pcov), strict=True) if variance == np.inf]
+    if without:
+        which = "the parameters" if len(without) == len(names) else ", ".join(without)
+        warnings.warn(f"Covariance of {which} could not be estimated: {result.message}", FitWarning, stacklevel=3)
     if not full_output:
         return popt, pcov
     return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier

@@ -102,7 +102,7 @@ class LazyResult:
         params = self._params(errors)
         return FitResult(params=params, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)),
                          message=self.message, status=self.status, nfev=self.nfev, var_names=list(names),
-                         residual=in_sign(self.residual, self.sign), init_vals=self.start,
+                         residual=in_sign(self.residual, self.sign), init_vals=self.start, call_kws={"scale_covar": options.scale_covar},
                          covar=self.rows*spread*spread[:, None] if options.covar else None)
 
     def _params(self, errors: list[float]) -> Parameters:

@@ -59,7 +59,8 @@ class ParameterUncertainties:
     def _find(self) -> dict[str, tuple[float | None, dict[str, float] | None]]:
         free, known = self.free, self.known
         found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(free._space, (0., None))
-        names, slopes = free.dependents(self.space)
+        # an expression that its own bound holds is as uncertain as the expression
+        names, slopes = free.dependents(self.space, clip=False)
         if known is None:
             found.update(dict.fromkeys(free.names, (None, None)))
             found.update({name: (None if row.any() else 0., None) for name, row in zip(names, slopes, strict=True)})

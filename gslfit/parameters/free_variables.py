@@ -44,13 +44,15 @@ class Binding(Values):
         """Say what is wrong with a start value."""
         _check_start(par)
 
-    def dependents(self, at: Mapping[str, float] | None = None) -> tuple[tuple[str, ...], np.ndarray]:
+    def dependents(self, at: Mapping[str, float] | None = None, clip: bool = True) -> tuple[tuple[str, ...], np.ndarray]:
         """Return the `expr` parameters and their derivatives.
 
         Parameters
         ----------
         at : mapping of str to float, optional
             Every parameter's value; those last put, if it is left out.
+        clip : bool
+            Whether an expression that its own bound holds has no derivatives; without, it has those of the expression.
 
         Returns
         -------
@@ -70,7 +72,7 @@ class Binding(Values):
         slopes = np.zeros((len(self._chain), p))
         for i, link in enumerate(self._chain):
             value = link.differentiate(space)
-            if isinstance(value, Dual) and not link.clipped(plain(value)):
+            if isinstance(value, Dual) and not (clip and link.clipped(plain(value))):
                 slopes[i] = value.slope
             space[link.name] = Dual(values[link.name], slopes[i])
         return tuple(link.name for link in self._chain), slopes

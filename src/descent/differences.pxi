@@ -15,6 +15,8 @@ cdef double CURVED = 2e-5    # a centred difference whose halves differ by more 
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
+cdef double NOISY = 1e-4     # such a difference that matters
+cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
@@ -207,34 +209,39 @@ cdef class Differences:
         wider = self._wider(j, x, self.taken, change)
         if wider > 0:
             kept, step = copied(column, self.n), self.taken
-            if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY or self._alike(data_of(kept), column)):
+            if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY
+                               or self._unlike(data_of(kept), column) <= ALIKE):
                 memcpy(column, data_of(kept), self.n * sizeof(double))
             elif not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or norm_of(column, self.n) == 0:
                 memcpy(column, data_of(kept), self.n * sizeof(double))
         return 0
 
-    cdef bint _alike(self, const double *faint, const double *wide) noexcept:
-        """Whether a faint column is what twice the step sees: rounding is not."""
+    cdef double _unlike(self, const double *faint, const double *wide) noexcept:
+        """By what share of its length a faint column differs from what a wider step sees: rounding differs by all of it."""
         cdef double square = 0, norm = norm_of(wide, self.n)
         cdef Py_ssize_t i
         if not 0 < norm < INFINITY:
-            return False
+            return INFINITY
         for i in range(self.n):
             square += (faint[i] - wide[i]) / norm * ((faint[i] - wide[i]) / norm)
-        return square <= ALIKE * ALIKE
+        return sqrt(square)
 
     cdef int _widen_centred(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
         """Take a centred column again over a wider step where rounding drowns it; return whether it was looked at."""
-        cdef double length = self.L[j], bend = self.bend[j], wider
+        cdef double length = self.L[j], bend = self.bend[j], noise, wider
         cdef cnp.ndarray kept
         wider = self._wider(j, x, step, 2 * step * norm_of(column, self.n))
         if not wider > 0:
             return 0
         kept = copied(column, self.n)
         self._central_column(column, j, trial, x, r, 2 * step)
-        if self._alike(data_of(kept), column):
-            memcpy(column, data_of(kept), self.n * sizeof(double))
-            self.L[j], self.bend[j] = length, bend
+        noise = self._unlike(data_of(kept), column)
+        if noise <= ALIKE:
+            if noise > NOISY:
+                self._central_column(column, j, trial, x, r, wider)
+            if not noise > NOISY or self._unlike(data_of(kept), column) > NOISE * noise:
+                memcpy(column, data_of(kept), self.n * sizeof(double))
+                self.L[j], self.bend[j] = length, bend
             return 1
         self._central_column(column, j, trial, x, r, wider)
         if norm_of(column, self.n) == 0:

@@ -1,10 +1,6 @@
 """What is wrong today, cell by cell, with the reason: each is a strict xfail, so whoever mends a kind deletes its lines here."""
 
 FAULTS: dict[tuple[str, str], str] = {
-    ("curve_fit", "lower bound"): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "upper bound"): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "narrow box"): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "dead parameter"): "no parameter has a variance in pcov where one has no effect",
     ("curve_fit", "data times 1e-200"): "no standard errors: their squares are out of range",
     ("curve_fit", "data times 1e+200"): "no standard errors: their squares are out of range",
 }
@@ -22,21 +18,6 @@ UNIT_FAULTS: dict[tuple[str, str, float], str] = {
     ("stderr, curve_fit", "unscaled", 1e+200): "a standard error of 0: its square is out of range",
     ("stderr, Model.fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("stderr, compat fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
-    ("interval, minimize", "known", 1e-200): "raises NumPy's LinAlgError",
-    ("interval, minimize", "known", 1e-150): "an F-test, though the errors of the data are known",
-    ("interval, minimize", "known", 1.0): "an F-test, though the errors of the data are known",
-    ("interval, minimize", "known", 1e+150): "an F-test, though the errors of the data are known",
-    ("interval, minimize", "known", 1e+200): "an F-test, though the errors are known, and limits that depend on the unit",
-    ("interval, Model.fit", "known", 1e-200): "an F-test, though the errors are known, and limits that depend on the unit",
-    ("interval, Model.fit", "known", 1e-150): "an F-test, though the errors of the data are known",
-    ("interval, Model.fit", "known", 1.0): "an F-test, though the errors of the data are known",
-    ("interval, Model.fit", "known", 1e+150): "an F-test, though the errors of the data are known",
-    ("interval, Model.fit", "known", 1e+200): "an F-test, though the errors are known, and limits that depend on the unit",
-    ("region", "known", 1e-200): "raises NumPy's LinAlgError",
-    ("region", "known", 1e-150): "an F-test, though the errors of the data are known",
-    ("region", "known", 1.0): "an F-test, though the errors of the data are known",
-    ("region", "known", 1e+150): "an F-test, though the errors of the data are known",
-    ("region", "known", 1e+200): "an F-test, though the errors are known, and limits that depend on the unit",
     ("band, Model.fit", "scaled", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
     ("band, Model.fit", "scaled", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
     ("band, Model.fit", "known", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
@@ -45,8 +26,6 @@ UNIT_FAULTS: dict[tuple[str, str, float], str] = {
     ("band, compat", "scaled", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
     ("band, compat", "known", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
     ("band, compat", "known", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("far start, minimize", "scaled", 1e-200): "standard errors off by half a per cent",
-    ("far start, compat.minimize", "scaled", 1e-200): "standard errors off by half a per cent",
     ("far start, curve_fit", "scaled", 1e-200): "no standard errors: their squares are out of range",
 }
 

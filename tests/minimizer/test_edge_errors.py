@@ -1,0 +1,67 @@
+"""Standard errors at the edge: chi-square at rounding, beside a bound, of an expression that its own bound holds."""
+import numpy as np
+import pytest
+
+import gslfit
+from gslfit import Parameters
+from gslfit.errors import FitWarning
+
+X = np.arange(20.)
+
+
+@pytest.mark.parametrize("noise", [0, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10, 1e-8, 1e-6, 1e-2])
+@pytest.mark.parametrize("model", ["line", "line through zero slope", "parabola"])
+def test_errors_where_chi_square_is_rounding(model, noise):
+    """With known errors they follow from the Jacobian, by differences too, however small the residual is."""
+    columns = {"line": [X**0, X], "line through zero slope": [X**0, X], "parabola": [X**0, X, X**2]}[model]
+    truth = {"line": [0, 1], "line through zero slope": [3, 0], "parabola": [1, 0, .1]}[model]
+    A = np.stack(columns, axis=1)
+    y = A @ truth + noise*np.cos(2.1*X)
+    params = Parameters()
+    for name in "abc"[:len(truth)]:
+        params.add(name, 1.)
+    gslfit.minimize(lambda p: y - A @ [par.value for par in p.values()], params, scale_covar=False)
+    expected = np.sqrt(np.diag(np.linalg.inv(A.T @ A)))
+    assert [par.stderr for par in params.values()] == pytest.approx(expected, rel=1e-3)
+
+
+def beside_a_bound():
+    """Data of a line whose slope the bounds don't let be; the error of the constant with the slope held."""
+    x = np.linspace(0, 5, 40)
+    y = 2*x + 1 + .1*np.sin(9*x)
+    r = y - 1.5*x
+    return x, y, np.sqrt(np.sum((r - r.mean())**2)/38/40)
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_curve_fit_beside_a_bound(called):
+    """The parameter at its bound has an infinite variance, the others theirs as with it held; the warning names it."""
+    x, y, expected = beside_a_bound()
+    model = (lambda x, a, b: np.array([float(a*each + b) for each in x])) if called else (lambda x, a, b: a*x + b)
+    with pytest.warns(FitWarning, match="Covariance of a "):
+        popt, pcov = gslfit.curve_fit(model, x, y, [1, 1], bounds=([0, -9], [1.5, 9]))
+    assert popt[0] == 1.5
+    assert pcov[1, 1]**.5 == pytest.approx(expected, rel=1e-6)
+    assert np.isinf(pcov[0]).all() and np.isinf(pcov[:, 0]).all()
+
+
+@pytest.mark.parametrize("entry", ["minimize", "fit", "Model"])
+def test_an_expression_held_by_its_own_bound(entry):
+    """It is as uncertain as the expression, and so is what depends on it."""
+    x = np.linspace(0, 10, 50)
+    y = 3*x + 2 + .1*np.random.default_rng(0).normal(size=50)
+    params = Parameters()
+    params.add("a", 1)
+    params.add("b", 1)
+    params.add("c", expr="a + b", min=0, max=4)
+    params.add("d", expr="a + b")
+    params.add("e", expr="2*c")
+    if entry == "minimize":
+        gslfit.minimize(lambda p: p["a"].value*x + p["b"].value - y, params)
+    elif entry == "fit":
+        params = gslfit.fit("a*x + b", y, params, x=x).params
+    else:
+        params = gslfit.Model("a*x + b").fit(y, params, x=x).params
+    assert params["c"].value == 4 and params["e"].value == 8
+    assert params["c"].stderr == pytest.approx(params["d"].stderr) and params["d"].stderr > 0
+    assert params["e"].stderr == pytest.approx(2*params["d"].stderr)
