@@ -31,15 +31,6 @@ UNIT_FAULTS: dict[tuple[str, str, float], str] = {
 
 # a view of "" stands for all of them
 MIRROR_FAULTS: dict[tuple[str, str, str], str] = {
-    ("curve_fit", "one side, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "both sides, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "one side, from the bound, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "both sides, from the bound, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "both sides, from the other bound, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "narrow, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "a tenth wide, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "zero, one side, binding", ""): "no parameter has a variance in pcov where one is at its bound",
-    ("curve_fit", "zero, both sides, binding", ""): "no parameter has a variance in pcov where one is at its bound",
     ("fit_batch, lmsder", "narrow, binding", ""): "at the bound, and ends by its limit",
     ("fit_batch, trust", "narrow, binding", ""): "at the bound, and ends by its limit",
 }
