@@ -15,6 +15,7 @@ from gslfit.data.labels import Labels, labels_of
 from gslfit.errors import InputError, InputTypeError
 
 REAL = "buif"
+NO_UNIT = ("", "dimensionless")     # how units without one are written
 
 
 class Reading(NamedTuple):
@@ -62,12 +63,14 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     if value is None or isinstance(value, (str, bytes)):
         raise InputTypeError(f"{name} is {value!r}: an array of numbers is needed")
     _refuse_unit(name, value)
-    labels = labels_of(value)
-    mask = None
-    if isinstance(value, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(value) if np.ma.is_masked(value) else None
-        value = np.ma.getdata(value)
-    return Reading(_numeric(name, _array(name, value), imaginary), mask, labels)
+    labels, mask = labels_of(value), None
+    if hasattr(value, "unmasked") and hasattr(value, "mask"):       # astropy's Masked
+        value, mask = value.unmasked, np.asarray(value.mask)
+    array = _array(name, value)
+    if isinstance(array, np.ma.MaskedArray):
+        array, mask = np.ma.getdata(array), np.ma.getmaskarray(array)
+    mask = mask if mask is not None and mask.any() else None
+    return Reading(_numeric(name, np.asarray(array), imaginary), mask, labels)
 
 
 def is_array_like(value: Any) -> bool:
@@ -79,18 +82,27 @@ def _refuse_unit(name: str, value: Any) -> None:
     """Raise InputTypeError for numbers with a unit: astropy's, pint's, unyt's, also within an xarray.DataArray."""
     inner = getattr(value, "variable", None)
     inner = value if inner is None else getattr(inner, "_data", value)     # xarray's: looked at without computing it
+    if isinstance(inner, (list, tuple)) and inner:
+        inner = inner[0]
     for unit, way in (("units", "magnitude"), ("unit", "value"), ("units", "value")):
-        if (hasattr(type(inner), unit) and hasattr(type(inner), way)) or (unit in getattr(inner, "__dict__", {}) and hasattr(inner, way)):
+        own = (hasattr(type(inner), unit) and hasattr(type(inner), way)) or (unit in getattr(inner, "__dict__", {}) and hasattr(inner, way))
+        if own and getattr(inner, unit) is not None and str(getattr(inner, unit)) not in NO_UNIT:
             raise InputTypeError(f"{name} has a unit ({getattr(inner, unit)}), which a fit would lose: convert it and hand over "
                                  f"plain numbers, {name}.{way}")
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    """An array of whatever type."""
+    """An array of whatever type, a masked one where the value is, or has rows that are."""
     try:
         if hasattr(value, "to_numpy"):       # pandas, polars, pyarrow: what is missing becomes NaN
             return _of_frame(value)
-        return np.asarray(value)
+        if isinstance(value, (list, tuple)) and any(isinstance(item, np.ma.MaskedArray) for item in value):
+            hidden = [item is np.ma.masked for item in value]
+            rows = np.ma.array([0.0 if out else item for item, out in zip(value, hidden, strict=True)])
+            if any(hidden):
+                rows[hidden] = np.ma.masked
+            return rows
+        return np.asanyarray(value)
     except ValueError as error:
         if "inhomogeneous" in str(error) or "sequence" in str(error):
             raise InputError(f"{name} has rows of different lengths: an array of numbers is needed") from None

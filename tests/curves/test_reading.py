@@ -146,3 +146,70 @@ def test_points_of_no_weight():
     np.testing.assert_array_equal(finite_points([("y", np.array([1.0, np.nan, 2.0]))], "raise", out), ~out)
     with pytest.raises(NonFiniteError, match=r"y\[0\] is nan, and 1 of 3"):
         finite_points([("y", np.array([np.nan, np.nan, 2.0]))], "raise", out)
+
+
+class Metres:
+    """A number with a unit, as pint has them."""
+
+    def __init__(self, magnitude, units="metre"):
+        self.magnitude, self.units = magnitude, units
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.magnitude, dtype)
+
+    def __float__(self):
+        return float(self.magnitude)
+
+
+class Column(np.ndarray):
+    """A table's column, as astropy has them: with a unit or without."""
+
+    unit = None
+    value = property(lambda self: self.view(np.ndarray))
+
+
+class Hiding:
+    """Numbers and a mask, as astropy's Masked has them: its array is that of the numbers."""
+
+    def __init__(self, numbers, mask):
+        self.unmasked, self.mask = np.asarray(numbers), np.asarray(mask)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.unmasked, dtype)
+
+
+class Lazy:
+    """What becomes a masked array when it is computed, as dask's do."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ma.array(NUMBERS, mask=[False, True, False])
+
+
+def test_units_that_are_none():
+    """A column without a unit, and numbers of dimension 1, are numbers; a list of numbers with a unit isn't."""
+    for value in (np.array(NUMBERS).view(Column), Metres(np.array(NUMBERS), "dimensionless"), Metres(np.array(NUMBERS), "")):
+        assert read("y", value).array.tolist() == NUMBERS
+    with_unit = np.array(NUMBERS).view(Column)
+    with_unit.unit = "m"
+    for value in (with_unit, [Metres(1.0), Metres(2.0)], (Metres(1.0),)):
+        with pytest.raises(InputTypeError, match="y has a unit"):
+            read("y", value)
+
+
+@pytest.mark.parametrize("value", [
+    Hiding(NUMBERS, [False, True, False]), Lazy(), [1.0, np.ma.masked, 4.0], (np.ma.array(NUMBERS, mask=[False, True, False])[:1], [2.0])],
+    ids=["Masked", "lazy", "a list with a masked number", "rows of which one is masked"])
+def test_masks_of_other_kinds(value):
+    """Masks come along from wherever they are."""
+    found = read("y", value)
+    if isinstance(value, tuple):
+        assert found.mask is None           # nothing of it is masked
+    else:
+        assert found.mask.tolist() == [False, True, False]
+        assert found.array[[0, 2]].tolist() == [NUMBERS[0], NUMBERS[2]]
+
+
+def test_rows_of_masked_arrays():
+    """A list of masked arrays keeps their masks."""
+    rows = [np.ma.array(NUMBERS, mask=[False, True, False]), np.ma.array(NUMBERS)]
+    assert read("y", rows).mask.tolist() == [[False, True, False], [False]*3]
