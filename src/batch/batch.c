@@ -253,8 +253,10 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
     if (better(&again, end)) *end = again;
 }
 
-/* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is looked at
- * where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start. Returns whether
+/* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is
+ * looked at
+ * where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start. Returns
+ * whether
  * there is an end. */
 static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
@@ -412,7 +414,8 @@ static int rows_room(thread *t) {
     return 0;
 }
 
-/* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most need. */
+/* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most
+ * need. */
 static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5 > MOST_IN_LANES ? most / 5 : MOST_IN_LANES; }
 
 /* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */

@@ -44,7 +44,8 @@ void gslfit_transform_free(const fit_transform *o, workspace **spaces) {
 /* An output of a program without independent variables: a scalar. */
 static double output(const workspace *w, int k) { return w->scalars[(long)~w->program->outputs[k] * LANES]; }
 
-/* The length of sum over i of slope_i error_i e_i, where e_i.e_j is the correlation. A parameter without an error spoils what depends on it. */
+/* The length of sum over i of slope_i error_i e_i, where e_i.e_j is the correlation. A parameter without an error spoils what depends
+ * on it. */
 static double spread_of(const workspace *w, int p, const double *errors, const double *correlations) {
     double parts[MAX_FREE], most = 0, sum = 0;
     for (int i = 0; i < p; i++) {

@@ -14,7 +14,8 @@
 #include "solver/loop.h"
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
-       WAYS_BACK = 4 };                   /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
+       /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
+       WAYS_BACK = 4 };
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -35,7 +36,8 @@ struct gsl_refit {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
-    double low[MAX_FREE], high[MAX_FREE];  /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
+    /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
+    double low[MAX_FREE], high[MAX_FREE];
     spread last_spread, kept_spread;  /* of the last fit, and of the one that is kept beside it */
 };
 
@@ -125,7 +127,8 @@ static int watch(void *who) {
     return w->check ? w->check(w->who) : 0;
 }
 
-/* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask for. */
+/* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask
+ * for. */
 static double step_share(const gsl_refit *r, const gsl_vector *v) {
     double share = 1, slope;
     for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
@@ -244,7 +247,8 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
-/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no value
+/* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no
+ * value
  * or no derivatives there, the bound is taken to lie where the fit got to. */
 static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     const fit_transform *o = r->transform;
@@ -281,7 +285,8 @@ static void settle(gsl_refit *r, double *x, int most, int looked, fit_result *en
     end->nfev += r->last.nfev;
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, end);
-    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {  /* a saddle, or slow? */
+    /* a saddle, or slow? */
+    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {
         double size[MAX_FREE];
         for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
         const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
@@ -360,7 +365,8 @@ typedef struct {
     int nfev;
 } best_start;
 
-/* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line says. */
+/* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line
+ * says. */
 static void try_start(gsl_refit *r, const double *x, const unsigned char *flags, best_start *best) {
     const fit_transform *o = r->transform;
     polished at;
@@ -428,7 +434,8 @@ static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_r
     return 1;
 }
 
-/* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted from
+/* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted
+ * from
  * there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
 static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *end) {
     const int p = r->program->nfree, before = end->nfev;

@@ -1,6 +1,7 @@
 /* One fit by GSL's own solvers, and by QR: GSL's refit of fits that the lanes did not bring to an end, or not to a good one.
  *
- * A solver's end is polished (polish.h) and judged (judgement.h); GSL steps in the transforms of bounds.h, the polish in the variables themselves.
+ * A solver's end is polished (polish.h) and judged (judgement.h); GSL steps in the transforms of bounds.h, the polish in the variables
+ * themselves.
  */
 #ifndef GSLFIT_REFEREE_H
 #define GSLFIT_REFEREE_H
@@ -35,7 +36,8 @@ int gslfit_refit_out_of_memory(const gsl_refit *r);
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
 int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
-/* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or look,
+/* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or
+ * look,
  * or, if it is kept, until another one is. */
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end);
 
@@ -44,7 +46,8 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end);
 /* Judge the end that somebody else came to, after a polish. */
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end);
 
-/* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the residual is
+/* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the
+ * residual is
  * largest. The end becomes a lower one, or "at bound" where there is none. */
 void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end);
 

@@ -3,6 +3,9 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY, fabs, fmax, isfinite, sqrt
 
+cdef extern from "common/linalg.h" nogil:
+    double gslfit_norm(double sum, const double *a, size_t n, size_t stride)
+
 cnp.import_array()
 
 cdef double SMALL = 1e-2        # share of its uncertainty that a value near zero is measured against
@@ -58,19 +61,7 @@ cdef double dot(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
 
 cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:
     """The Euclidean norm, safe from overflow and underflow; NaN or infinite where an element is."""
-    cdef double total = dot(a, a, n), big = 0, scaled
-    cdef Py_ssize_t i
-    if 1e-280 < total < 1e280 or total != total:
-        return sqrt(total)
-    for i in range(n):
-        big = fmax(big, fabs(a[i]))
-    if big == 0 or not isfinite(big):
-        return big
-    total = 0
-    for i in range(n):
-        scaled = a[i] / big
-        total += scaled * scaled
-    return big * sqrt(total)
+    return gslfit_norm(dot(a, a, n), a, n, 1)
 
 
 cdef double relative_size(const double *step, const double *x, const double *d, double norm, Py_ssize_t p) noexcept nogil:

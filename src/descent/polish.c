@@ -1,4 +1,5 @@
 #include "polisher.h"
+#include "common/linalg.h"
 
 #include <float.h>
 #include <math.h>
@@ -18,15 +19,7 @@ double gslfit_polisher_dot(const double *a, const double *b, long n) {
     return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
 }
 
-static double norm(const double *a, long n) {
-    double sum = gslfit_polisher_dot(a, a, n), big = 0;
-    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
-    for (long i = 0; i < n; i++) big = fmax(big, fabs(a[i]));
-    if (big == 0 || !isfinite(big) || isnan(sum)) return isnan(sum) ? sum : big;
-    sum = 0;
-    for (long i = 0; i < n; i++) sum += a[i] / big * (a[i] / big);
-    return big * sqrt(sum);
-}
+static double norm(const double *a, long n) { return gslfit_norm(gslfit_polisher_dot(a, a, n), a, n, 1); }
 
 void gslfit_polisher_free(polisher *s) {
     if (!s) return;
@@ -150,7 +143,8 @@ static void decompose(polisher *s) {
 /* The elements of R right of its diagonal lie in the columns of J, which may have changed places since. */
 static double R_of(const polisher *s, int k, int j) { return j == k ? s->R[k * s->p + k] : s->J[s->order[j] * s->n + k]; }
 
-/* The step -R^-1 Q^T r in scaled variables, by number of the variable; returns the length of the change of the residual that it promises. */
+/* The step -R^-1 Q^T r in scaled variables, by number of the variable; returns the length of the change of the residual that it
+ * promises. */
 static double solve(polisher *s) {
     const double *q = s->J + s->p * s->n;
     double promised = 0;

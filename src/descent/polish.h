@@ -1,7 +1,8 @@
 /* The last digits of one fit: Gauss-Newton steps by QR on columns of length 1, each from a new Jacobian, until they are down to rounding.
  *
  * Normal equations, as the lanes solve them, lose half the digits of an ill-conditioned fit; the steps here lose none, since each begins
- * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends. A variable that lies on a bound and is
+ * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends. A variable that lies on a bound
+ * and is
  * pushed against it is held there; the steps are in the others. What is known at the end is what judgement.h asks for.
  */
 #ifndef GSLFIT_POLISH_H
@@ -10,7 +11,8 @@
 #include "common/judgement.h"
 #include "program/program.h"
 
-/* One curve: each array has n points; y and weights may be NULL (0 and 1), inputs where there are none; low and high (p) where nothing is bounded. */
+/* One curve: each array has n points; y and weights may be NULL (0 and 1), inputs where there are none; low and high (p) where nothing
+ * is bounded. */
 typedef struct {
     const double *const *x, *y, *weights, *inputs, *low, *high;
     long n;
@@ -42,10 +44,12 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
 /* What is known at v, without the columns that have a flag (NULL for none). Returns whether residual and Jacobian are finite. */
 int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end);
 
-/* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is open. */
+/* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is
+ * open. */
 void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations);
 
-/* After either: the directions in which J is deficient (`which` from 0), as changes of v of about the variables' own size; 0 past the last. */
+/* After either: the directions in which J is deficient (`which` from 0), as changes of v of about the variables' own size; 0 past the
+ * last. */
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
 /* Residual's length at v; NaN or infinite where the model is. */

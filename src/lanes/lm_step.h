@@ -24,7 +24,8 @@ static const double SAME = 1e-13;           /* chi-squares that differ by less a
 static const double SUPPRESSED = 0.1;       /* of a column's own square: a variable that is damped by more hardly moves */
 static const double PATIENCE = 12;          /* steps that are short by their damping alone */
 static const double SHORT_OF = 0.9;         /* of the way to a bound, where the model is not finite on it */
-static const double ABSURD = 1e6;           /* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
+/* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
+static const double ABSURD = 1e6;
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {

@@ -458,7 +458,7 @@ cdef class Evaluation:
         cdef const double *data = <double *>cnp.PyArray_DATA(r)
         cdef Py_ssize_t n = cnp.PyArray_DIM(r, 0)
         cdef double size = dot(data, data, n)
-        size = sqrt(size) if 1e-280 < size < 1e280 else norm_of(data, n)
+        size = gslfit_norm(size, data, n, 1)
         if size < self.least:
             self.least, self.best = size, (cnp.PyArray_NewCopy(self.values.vector(x), cnp.NPY_CORDER), r)
 

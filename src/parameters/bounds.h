@@ -15,12 +15,14 @@ typedef enum {
 
 typedef struct {
     bound_kind kind;
-    double near, size, far;  /* the bound counted from (OUT: the lower one); ONE and WIDE: the start's distance from it, TWO: the far one's */
+    /* the bound counted from (OUT: the lower one); ONE and WIDE: the start's distance from it, TWO: the far one's */
+    double near, size, far;
 } fit_bound;
 
 /* ---- starts ---- */
 
-/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, moved strictly inside by `inside` of it, or of 1. */
+/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, moved strictly inside by `inside` of it, or of
+ * 1. */
 static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
     const double share = inside * fabs(high - low);
     if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + fmin(inside * (low != 0 ? fabs(low) : 1), share);

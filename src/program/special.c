@@ -22,7 +22,8 @@ static double settled(int status, gsl_sf_result r) {
         return settled(status, r);      \
     }
 
-/* Functions of the second kind have a pole at 0, and no value below. Next to it they are the pole's first term, which GSL gives up too soon. */
+/* Functions of the second kind have a pole at 0, and no value below. Next to it they are the pole's first term, which GSL gives up too
+ * soon. */
 #define FROM_GSL_POSITIVE(name, pole, call)       \
     double gslfit_special_##name(double a) {             \
         gsl_sf_result r;                          \

@@ -1,7 +1,8 @@
 /* The sums over a block that a least-squares step needs: chi-square, J^T r and J^T J, lane by lane, J never stored.
  *
  * The columns are those that vary from point to point; constant ones (derivatives by an offset, say) share one column of ones, or of
- * weights, and are multiplied out at the end (find_sources in lanes.c). Order of the sums, each of LANES values: r.r; r.1; 1.1 (when `ones`);
+ * weights, and are multiplied out at the end (find_sources in lanes.c). Order of the sums, each of LANES values: r.r; r.1; 1.1 (when
+ * `ones`);
  * then for each column j: r.J[j], 1.J[j] (when `ones`), J[0].J[j], ..., J[j].J[j].
  *
  * Up to SMALL columns every sum stays in a register of the machine all through a block: a function for each number of columns. More

@@ -10,6 +10,7 @@
 #endif
 #include "loop.h"
 #include "common/judgement.h"
+#include "common/linalg.h"
 
 #include <float.h>
 #include <gsl/gsl_blas.h>
@@ -62,22 +63,12 @@ void gslfit_loop_free(gslfit_loop *l)
     gsl_permutation_free(l->order);
 }
 
-/* Euclidean length without overflow or underflow on the way. */
 static double length(const double *v, size_t n, size_t stride)
 {
-    double sum = 0.0, largest = 0.0;
+    double sum = 0.0;
     for (size_t i = 0; i < n; i++)
         sum += v[i * stride] * v[i * stride];
-    if (sum > 1e-280 && sum < 1e280)
-        return sqrt(sum);
-    for (size_t i = 0; i < n; i++)
-        largest = fmax(largest, fabs(v[i * stride]));
-    if (largest == 0.0 || !isfinite(largest))
-        return largest;
-    sum = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += (v[i * stride] / largest) * (v[i * stride] / largest);
-    return largest * sqrt(sum);
+    return gslfit_norm(sum, v, n, stride);
 }
 
 /* Lengths of J's columns and their scalar products with f/|f|. */
@@ -97,7 +88,7 @@ static void columns(gslfit_loop *l)
         }
     }
     for (size_t j = 0; j < p; j++)
-        l->column[j] = l->column[j] > 1e-280 && l->column[j] < 1e280 ? sqrt(l->column[j]) : length(J->data + j, J->size1, J->tda);
+        l->column[j] = gslfit_norm(l->column[j], J->data + j, J->size1, J->tda);
 }
 
 /* The same from J^T J and J^T f; without J^T J the columns' lengths are unknown and left 0. */
