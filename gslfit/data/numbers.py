@@ -60,6 +60,8 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     """
     if type(value) is np.ndarray and value.dtype.kind in REAL:
         return Reading(value)
+    if type(value) is float:
+        return Reading(np.array(value))
     if value is None or isinstance(value, (str, bytes)):
         raise InputTypeError(f"{name} is {value!r}: an array of numbers is needed")
     _refuse_unit(name, value)

@@ -323,7 +323,7 @@ def test_names_of_arguments():
         with pytest.raises((InputError, InputTypeError), match=f"{name}.*start"):
             gslfit.fit_batch(text, y[None], x=X, **{name: 1.0})
         assert gslfit.fit_batch(text, 2*X[None], x=X, start={name: 1.0}).values[name][0] == pytest.approx(2)
-    with pytest.raises(InputTypeError, match="mask.*start"):
+    with pytest.raises(InputError, match="'mask' is a parameter.*start"):
         gslfit.Model("mask*x").fit(y, x=X, mask=1.0)
     with pytest.raises(InputError, match=r"make_params\(mask=...\)"):
         gslfit.Model("mask*x").fit(y, x=X)
