@@ -254,10 +254,8 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
 }
 
 /* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is
- * looked at
- * where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start. Returns
- * whether
- * there is an end. */
+ * looked at where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start.
+ * Returns whether there is an end. */
 static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
@@ -426,7 +424,8 @@ static int thread_init(thread *t) {
     if (!(t->correlations = calloc(TRIANGLE(b->program->nfree) + b->program->nfree + 1, sizeof(double)))) return -1;
     t->in_lanes = b->options;
     if (b->method == METHOD_AUTO) t->in_lanes.max_nfev = lanes_share(b->options.max_nfev);
-    *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker, .context = t};
+    *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker,
+                  .context = t};
     w->space = gslfit_workspace_new(b->program);
     const fit_transform *bounds = b->transform && b->transform->bounded ? b->transform : NULL;
     if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;

@@ -248,8 +248,7 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
 }
 
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no
- * value
- * or no derivatives there, the bound is taken to lie where the fit got to. */
+ * value or no derivatives there, the bound is taken to lie where the fit got to. */
 static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     const fit_transform *o = r->transform;
     double length = -1;
@@ -435,8 +434,7 @@ static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_r
 }
 
 /* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted
- * from
- * there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
+ * from there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
 static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *end) {
     const int p = r->program->nfree, before = end->nfev;
     double v[MAX_FREE], x[MAX_FREE];

@@ -37,8 +37,7 @@ int gslfit_refit_out_of_memory(const gsl_refit *r);
 int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or
- * look,
- * or, if it is kept, until another one is. */
+ * look, or, if it is kept, until another one is. */
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end);
 
 void gslfit_refit_keep(gsl_refit *r, fit_result *end);
@@ -47,8 +46,7 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end);
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end);
 
 /* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the
- * residual is
- * largest. The end becomes a lower one, or "at bound" where there is none. */
+ * residual is largest. The end becomes a lower one, or "at bound" where there is none. */
 void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end);
 
 #endif

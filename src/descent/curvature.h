@@ -1,12 +1,9 @@
 /* Chi-square to second order about a point where Gauss-Newton steps do not contract, or may have led to a saddle: Newton's steps there.
  *
  * With J = Q R over the columns that count, scaled to length 1, the coordinates z = R D (x - x0) measure moves by what they do to the
- * residual.
- * In them half the Hessian of chi-square is I + R^-T D^-1 T D^-1 R^-1, T the sum of r_i times its second derivatives; it is measured by
- * central
- * differences of the gradient, two evaluations for each coordinate. A direction in which it is not clearly positive is tried, to both
- * sides:
- * whether chi-square falls there decides, not the measured number.
+ * residual. In them half the Hessian of chi-square is I + R^-T D^-1 T D^-1 R^-1, T the sum of r_i times its second derivatives; it is
+ * measured by central differences of the gradient, two evaluations for each coordinate. A direction in which it is not clearly positive is
+ * tried, to both sides: whether chi-square falls there decides, not the measured number.
  */
 #ifndef GSLFIT_CURVATURE_H
 #define GSLFIT_CURVATURE_H

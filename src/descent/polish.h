@@ -1,9 +1,8 @@
 /* The last digits of one fit: Gauss-Newton steps by QR on columns of length 1, each from a new Jacobian, until they are down to rounding.
  *
  * Normal equations, as the lanes solve them, lose half the digits of an ill-conditioned fit; the steps here lose none, since each begins
- * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends. A variable that lies on a bound
- * and is
- * pushed against it is held there; the steps are in the others. What is known at the end is what judgement.h asks for.
+ * from a residual that is exact. Near a minimum they contract at the rate at which the residual bends. A variable that lies on a bound and
+ * is pushed against it is held there; the steps are in the others. What is known at the end is what judgement.h asks for.
  */
 #ifndef GSLFIT_POLISH_H
 #define GSLFIT_POLISH_H

@@ -2,8 +2,7 @@
  *
  * The columns are those that vary from point to point; constant ones (derivatives by an offset, say) share one column of ones, or of
  * weights, and are multiplied out at the end (find_sources in lanes.c). Order of the sums, each of LANES values: r.r; r.1; 1.1 (when
- * `ones`);
- * then for each column j: r.J[j], 1.J[j] (when `ones`), J[0].J[j], ..., J[j].J[j].
+ * `ones`); then for each column j: r.J[j], 1.J[j] (when `ones`), J[0].J[j], ..., J[j].J[j].
  *
  * Up to SMALL columns every sum stays in a register of the machine all through a block: a function for each number of columns. More
  * columns are taken in tiles.

@@ -80,10 +80,9 @@ static inline vd vmod(vd a, vd b) {
     return choose(wrong, m + b, m);
 }
 
-/* Sine and cosine of a's distance from the nearest multiple k*pi/2, which is at most pi/4, and whether k is odd: pi/2 in three parts, whose
- * products with k are exact but the last's, and minimax polynomials in the square (Remez; relative errors 1.1e-17 and 1.1e-18), so that
- * both
- * are good to about one unit in the last place. Where k is odd, sin(a)^2 is cosine^2, and sin(a)*cos(a) is -sine*cosine. */
+/* Sine and cosine of a's distance from the nearest multiple k*pi/2, which is at most pi/4, and whether k is odd: pi/2 in three parts,
+ * whose products with k are exact but the last's, and minimax polynomials in the square (Remez; relative errors 1.1e-17 and 1.1e-18), so
+ * that both are good to about one unit in the last place. Where k is odd, sin(a)^2 is cosine^2, and sin(a)*cos(a) is -sine*cosine. */
 static inline vm vturn(vd a, vd *sine, vd *cosine) {
     const vd shifted = a * 0.63661977236758134308 + MAGIC, k = shifted - MAGIC;
     vm odd = (BITS(shifted) & 1) != 0;
