@@ -181,18 +181,19 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     if options.method == "auto" and objective.ndata < len(plan.names):
         left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
         raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
-    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign)
+    spent: list[int] = []
+    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, spent)
     if found is not None:
         return found
     for name in plan.names:
         if not isfinite(plan.values[name]):
             raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
         plan.folded.check(name, np.asarray(plan.values[name], float))
-    return by_minimize(plan, curve, options)
+    return by_minimize(plan, curve, options, sum(spent) if options.max_nfev is not None else 0)
 
 
 def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
-             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA) -> LazyResult | None:
+             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, spent: list[int] | None = None) -> LazyResult | None:
     """Fit one curve by the engine, and polish.
 
     Parameters
@@ -209,6 +210,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         What the result calls its method.
     sign : int
         Of the result's residual: `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
+    spent : list of int, optional
+        The evaluations used are appended.
 
     Returns
     -------
@@ -244,14 +247,31 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
         message = ROUGHLY if method == "auto" else ended.prose
         return LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
-    if not ended.success:
-        return None
-    found = np.empty(n)
-    good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found)
-    if not good or not folded.holds(v):
-        return None
+    found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
+    if ended.success and left > 0:
+        limit = {} if left == inf else {"most": int(left)}
+        good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, **limit)
+    if spent is not None:
+        spent.append(counts.item(0) + more)
+    if not (good and folded.holds(v)):
+        return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if more >= left else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
+
+
+def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,
+             data: tuple[np.ndarray, list[np.ndarray], np.ndarray | None], nfev: int, label: str, sign: int) -> LazyResult | None:
+    """A fit that has used up the caller's limit of evaluations: the best values so far, without errors; None where there are none."""
+    assert plan.folded is not None
+    y, x, weights = data
+    p = len(v)
+    if not plan.folded.holds(v):
+        return None
+    found = residual(plan.folded.program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
+    if not np.all(np.isfinite(found)):
+        return None
+    return LazyResult(plan, values, options, start, v, found, (np.full(p, nan), np.full((p, p), nan)), nfev, FitStatus.MAX_NFEV,
+                      f"{FitStatus.MAX_NFEV.prose}.", label, sign)
 
 
 def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
@@ -271,8 +291,11 @@ def _spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
         return deviations, found["covariance"][0]/deviations/deviations[:, None]
 
 
-def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions) -> FitResult:
-    """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself."""
+def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions, spent: int = 0) -> FitResult:
+    """Fit by `minimize` from the start: a compiled residual where there is a program, else the formula itself.
+
+    What others have spent of the caller's limit of evaluations counts.
+    """
     params, objective = plan.params.copy(), curve.objective
     assert objective is not None
     for name, value in plan.values.items():
@@ -281,10 +304,12 @@ def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions) -> FitResult:
     function, exact = curve.residual(params, MODEL_MINUS_DATA)
     minimizer = Minimizer(function, params)
     minimizer.minimize("lmder" if options.method == "lmder" else "leastsq", xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
-                       scale_covar=options.scale_covar, covar=options.covar, max_nfev=options.max_nfev, **exact,
+                       scale_covar=options.scale_covar, covar=options.covar, **exact,
+                       max_nfev=max(1, options.max_nfev - spent) if spent and options.max_nfev else options.max_nfev,
                        nan_policy="omit" if objective.policy == "omit" else "raise")
     result = minimizer.result
     assert result is not None
+    result.nfev += spent
     objective.leave_out(minimizer.left_in)
     if objective.sign != MODEL_MINUS_DATA:
         result.residual = objective.signed(result.residual)

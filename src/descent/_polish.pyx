@@ -27,7 +27,7 @@ cdef extern from "polish.h" nogil:
         const double *low
         const double *high
         long n
-    int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end)
+    int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end)
 
 
 cdef double *numbers(object array, tuple shape, str name) except? NULL:
@@ -39,7 +39,7 @@ cdef double *numbers(object array, tuple shape, str name) except? NULL:
     return <double *>cnp.PyArray_DATA(array)
 
 
-def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
+def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000):
     """Take Gauss-Newton steps from near a minimum until they are down to rounding.
 
     Parameters
@@ -56,6 +56,8 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
         Per-fit inputs.
     residual : ndarray of float64, shape (n,), optional
         Written: the residuals at the end, if the steps settled.
+    most : int, optional
+        Of evaluations; there is a limit of its own too.
 
     Returns
     -------
@@ -101,7 +103,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None):
     end.residual = numbers(residual, (n,), "residual")
     end.chisqr = end.gradient = end.length = np.nan
     with nogil:
-        failed = gslfit_polish(owned, free, &curve, out, &end)
+        failed = gslfit_polish(owned, free, &curve, most, out, &end)
     if failed:
         raise MemoryError
     cdef int j

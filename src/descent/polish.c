@@ -254,7 +254,10 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
             find_deviations(s, end);
             return;
         }
-        if (promised >= 0.9 * before || end->nfev >= most) break;
+        if (promised >= 0.9 * before || end->nfev >= most) {
+            find_deviations(s, end);
+            return;
+        }
         before = cut ? INFINITY : promised;
         if (!gslfit_polisher_take(s, s->trial) || s->residual > residual * (1 + 1e-10) + 16 * least) break;
         memcpy(v, s->trial, p * sizeof *v);
@@ -296,13 +299,13 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
     return most > 0 && isfinite(most);
 }
 
-int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end) {
+int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end) {
     const int p = code->nfree;
     double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
     polisher *s = gslfit_polisher_new(code, data->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
-    if (data->n >= p) gslfit_polish_curve(s, data, v, MOST_TURNS, end);
+    if (data->n >= p) gslfit_polish_curve(s, data, v, most, end);
     end->settled &= s->left == p;
     if (end->settled) {
         gslfit_polish_correlations(s, end, triangle);

@@ -55,6 +55,6 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);
 
 /* All of it for one curve: v (p) is moved to the minimum; correlations (p*p) are those there. Returns 0, or -1 without memory. */
-int gslfit_polish(const program *code, double *v, const polish_data *data, double *correlations, polished *end);
+int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end);
 
 #endif

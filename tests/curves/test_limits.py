@@ -1,0 +1,31 @@
+"""A limit of evaluations counts all of them, whoever makes them."""
+import numpy as np
+import pytest
+
+import gslfit
+
+X = np.linspace(0, 10, 50)
+Y = 3*np.exp(-(X - 5)**2/2) + 0.5 + 0.05*np.random.default_rng(1).standard_normal(50)
+TEXT = "A*exp(-(x - c)**2/(2*s**2)) + b"
+STARTS = {"near": {"A": 2.0, "c": 4.5, "s": 1.5, "b": 0.0}, "far": {"A": 2.0, "c": 2.0, "s": 0.5, "b": 0.0}}
+
+
+@pytest.mark.parametrize("where", STARTS)
+@pytest.mark.parametrize("limit", [1, 2, 4, 8, 9, 10, 12, 13, 20, 40, 200])
+def test_fit(where, limit):
+    """The lanes, the polish and `minimize` together keep to it; a fit that is stopped says so, and is no worse than its start."""
+    params = gslfit.Parameters()
+    for name, value in STARTS[where].items():
+        params.add(name, value)
+    result = gslfit.fit(TEXT, Y, params, x=X, max_nfev=limit)
+    whole = gslfit.fit(TEXT, Y, params, x=X)
+    assert result.nfev <= limit
+    if result.success:
+        assert result.chisqr == pytest.approx(whole.chisqr, rel=1e-9)
+        assert result.errorbars
+    else:
+        assert "limit of" in result.message
+        begun = np.sum((gslfit.Formula(TEXT)(x=X, **STARTS[where]) - Y)**2)
+        assert whole.chisqr*(1 - 1e-9) <= result.chisqr <= begun
+    if where == "near":
+        assert result.success == (limit >= 12)      # where it is so easy
