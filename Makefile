@@ -27,6 +27,7 @@ lint: $(VENV)/installed-lint
 	cython-lint src
 	$(PY) .ci/duplicates.py
 	mypy
+	cd tests && ../$(PY) -m mypy --strict typing/user_script.py
 	cd tests && ../$(PY) -m mypy.stubtest $(EXTENSIONS)
 
 bench: $(VENV)/installed-bench

@@ -8,7 +8,7 @@ not touched: everything happens in copies.
 import math
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -25,7 +25,7 @@ SIGMAS = (.674, .95, .997)
 __all__ = ["ConfidenceIntervals", "conf_interval", "conf_interval2d", "f_compare"]
 
 
-class ConfidenceIntervals(dict):
+class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
     """Confidence intervals by parameter: lists of ``(probability, limit)`` from the lowest limit to the highest, the best value amid them.
 
     Attributes
@@ -66,6 +66,20 @@ def _probabilities(sigmas: Iterable[float]) -> list[float]:
             raise InputError(f"{sigma:g} standard deviations have a probability of 1 to machine precision; ask for 8 at most")
         chances.append(chance)
     return sorted(chances)
+
+
+@overload
+def conf_interval(minimizer: Any, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., trace: Literal[False] = ...,
+                  maxiter: int = ..., verbose: bool = ..., prob_func: ProbFunc | None = ..., *,
+                  result: Any = ...) -> ConfidenceIntervals: ...
+@overload
+def conf_interval(minimizer: Any, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., *, trace: Literal[True],
+                  maxiter: int = ..., verbose: bool = ..., prob_func: ProbFunc | None = ...,
+                  result: Any = ...) -> tuple[ConfidenceIntervals, dict[str, dict[str, np.ndarray]]]: ...
+@overload
+def conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ...,
+                  trace: Literal[False] = ..., maxiter: int = ..., verbose: bool = ...,
+                  prob_func: ProbFunc | None = ...) -> ConfidenceIntervals: ...
 
 
 def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import numpy as np
 
 import gslfit
-from gslfit.errors import NoModelError
+from gslfit.errors import FitStatus, NoModelError
 
 Trace = dict[str, dict[str, np.ndarray]]
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -21,6 +21,58 @@ def refuse(name: str) -> NoReturn:
     """Raise NoModelError: what was asked for needs a model, and a residual function has none."""
     raise NoModelError(f"{name} needs a model, and only a residual function was fitted: fit with gslfit.fit(formula, y, x=...) or "
                        f"Model.fit, whose results have it")
+
+
+class Passes:
+    """The attributes of a `FitResult`, where something passes them on by ``__getattr__``; for type checkers and editors."""
+
+    if TYPE_CHECKING:
+        @property
+        def success(self) -> bool: ...
+        @property
+        def errorbars(self) -> bool: ...
+        @property
+        def message(self) -> str: ...
+        @property
+        def status(self) -> FitStatus: ...
+        @property
+        def ier(self) -> int: ...
+        @property
+        def lmdif_message(self) -> str: ...
+        @property
+        def nfev(self) -> int: ...
+        @property
+        def nvarys(self) -> int: ...
+        @property
+        def ndata(self) -> int: ...
+        @property
+        def nfree(self) -> int: ...
+        @property
+        def chisqr(self) -> float: ...
+        @property
+        def redchi(self) -> float: ...
+        @property
+        def aic(self) -> float: ...
+        @property
+        def bic(self) -> float: ...
+        @property
+        def var_names(self) -> list[str]: ...
+        @property
+        def init_vals(self) -> list[float]: ...
+        @property
+        def values(self) -> dict[str, float]: ...
+        @property
+        def stderr(self) -> dict[str, float | None]: ...
+        @property
+        def covar(self) -> np.ndarray | None: ...
+        @property
+        def residual(self) -> np.ndarray: ...
+        @property
+        def keep(self) -> np.ndarray | None: ...
+        @property
+        def aborted(self) -> bool: ...
+        @property
+        def call_kws(self) -> dict[str, Any]: ...
 
 
 class Answers:
@@ -38,8 +90,8 @@ class Answers:
     def conf_interval(self, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = None, trace: bool = False,
                       maxiter: int = 200, verbose: bool = False, prob_func: Callable[..., float] | None = None) -> Any:
         """Return confidence intervals from profiles of chi-square; see `gslfit.conf_interval`."""
-        return gslfit.conf_interval(self, p_names=p_names, sigmas=sigmas, trace=trace, maxiter=maxiter, verbose=verbose,
-                                    prob_func=prob_func)
+        how: dict[str, Any] = {"trace": trace, "maxiter": maxiter, "verbose": verbose, "prob_func": prob_func}
+        return gslfit.conf_interval(self, p_names=p_names, sigmas=sigmas, **how)
 
     def conf_interval2d(self, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Limits | None = None,
                         prob_func: Callable[..., float] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

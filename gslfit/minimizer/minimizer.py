@@ -13,7 +13,7 @@ import numpy as np
 from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
-from gslfit.minimizer.answers import Answers
+from gslfit.minimizer.answers import Answers, Passes
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.options import MINIMIZE, FitOptions, named
@@ -82,7 +82,7 @@ class Setup:
                        1 / self.residual.scale, o.xtol, o.ftol, o.gtol)
 
 
-class Minimizer(Answers):
+class Minimizer(Answers, Passes):
     """A residual function with its parameters, and the engines that minimise its sum of squares.
 
     Parameters

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
@@ -196,7 +197,7 @@ def _check_params(model: Any, params: Parameters) -> None:
         raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)")
 
 
-def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> Any:
+def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> BatchResult:
     """Fit a model to many curves; see `Model.fit_batch`."""
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = _variables_of_batch(formula, x, options)

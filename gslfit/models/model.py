@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.curves.batch_result import BatchResult
 from gslfit.errors import FitWarning, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import with_values
@@ -15,6 +16,7 @@ from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.matching_pursuit import guess_sum
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
+from gslfit.models.result import ModelResult
 from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
 from gslfit.parameters.collection import Parameters
 
@@ -97,7 +99,7 @@ class Model(ModelFunction):
     def fit(self, data: Any, params: Parameters | None = None, weights: Any = None, method: str = "leastsq",
             iter_cb: Callable[..., Any] | None = None, scale_covar: bool = True, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
-            coerce_farray: bool = True, yerr: Any = None, mask: Any = None, **values: Any) -> Any:
+            coerce_farray: bool = True, yerr: Any = None, mask: Any = None, **values: Any) -> ModelResult:
         """Fit to data.
 
         Parameters
@@ -145,7 +147,7 @@ class Model(ModelFunction):
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
                           **(fit_kws or {})})
 
-    def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> Any:
+    def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> BatchResult:
         """Fit to many curves at once; see `gslfit.fit_batch`.
 
         Parameters

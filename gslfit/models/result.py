@@ -1,13 +1,14 @@
 """`ModelResult`: what a model's fit leaves behind, with the names of lmfit 1.3; most of it is computed when it is asked for."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 
+from gslfit.confidence.interval import ConfidenceIntervals
 from gslfit.errors import InputError
-from gslfit.minimizer.answers import Answers
+from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
@@ -23,7 +24,7 @@ SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquar
            "var_names", "user_options", "kws", "init_values", "best_values")
 
 
-class ModelResult(Answers):
+class ModelResult(Answers, Passes):
     """The outcome of a model's fit.
 
     Parameters
@@ -229,7 +230,7 @@ class ModelResult(Answers):
         return self._once("best_values", lambda: self.model._make_all_args(self.params))
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, float]:
         """Fitted values by name, derived parameters included."""
         return self.params.valuesdict()
 
@@ -317,12 +318,19 @@ class ModelResult(Answers):
         """A fitted `gslfit.Minimizer` of the same residual; its parameters are the result's own."""
         return self._once("minimizer", lambda: self.result.minimizer)
 
-    def conf_interval(self, p_names: Any = None, sigmas: Any = None, trace: bool = False, maxiter: int = 200, verbose: bool = False,
-                      prob_func: Any = None) -> Any:
+    @overload
+    def conf_interval(self, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., trace: Literal[False] = ...,
+                      maxiter: int = ..., verbose: bool = ...,
+                      prob_func: Callable[..., float] | None = ...) -> ConfidenceIntervals: ...
+    @overload
+    def conf_interval(self, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., *, trace: Literal[True],
+                      maxiter: int = ..., verbose: bool = ...,
+                      prob_func: Callable[..., float] | None = ...) -> tuple[ConfidenceIntervals, Trace]: ...
+
+    def conf_interval(self, *args: Any, **kws: Any) -> Any:
         """Return confidence intervals from profiles, kept as `ci_out`; see `gslfit.conf_interval`."""
-        found: Any = super().conf_interval(p_names, sigmas, trace, maxiter, verbose, prob_func)  # type: ignore[call-overload]
-        self.ci_out = found
-        return found
+        self.ci_out = super().conf_interval(*args, **kws)
+        return self.ci_out
 
     # -- reports
 

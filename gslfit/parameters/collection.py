@@ -13,7 +13,7 @@ from gslfit.parameters.parameter import FIELDS_NAME_FIRST, Parameter, _blank, _c
 from gslfit.parameters.serialization import read, write
 
 
-class Parameters(dict):
+class Parameters(dict[str, Parameter]):
     """An ordered dictionary of the parameters of a fit.
 
     Keys are names that match ``[a-zA-Z_][a-zA-Z0-9_]*`` and aren't reserved words; values are `Parameter`. One that already belongs

@@ -4,13 +4,17 @@ import math
 import operator
 import re
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 import numpy as np
 
 from gslfit.constraints.compiler import constraint
 from gslfit.errors import InputTypeError, ParameterError, ParameterNameError
 from gslfit.parameters._values import Slots
+
+if TYPE_CHECKING:
+    Real: TypeAlias = "float | Parameter"
+    Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
 
 NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
@@ -315,6 +319,22 @@ class Parameter(Slots):
         return text + (f", expr={self._expr!r}>" if self._expr is not None else ">")
 
     # -- a parameter acts as its value -------------------------------------------------------------------------------------
+
+    if TYPE_CHECKING:       # what is set below for all operators
+        @overload
+        def __add__(self, other: Real) -> float: ...
+        @overload
+        def __add__(self, other: Array) -> Array: ...
+        def __add__(self, other: Any) -> Any: ...
+        __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __add__
+        def __neg__(self) -> float: ...
+        def __pos__(self) -> float: ...
+        def __abs__(self) -> float: ...
+        def __lt__(self, other: Real) -> bool: ...
+        def __le__(self, other: Real) -> bool: ...
+        def __gt__(self, other: Real) -> bool: ...
+        def __ge__(self, other: Real) -> bool: ...
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(_value_of(self), dtype=dtype)

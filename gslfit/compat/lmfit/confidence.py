@@ -107,8 +107,9 @@ def conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = N
         par = params[name]
         if par.vary and (par.stderr is None or np.isnan(par.stderr)):
             raise MinimizerException(f"{CANNOT} without sensible uncertainty estimates: {name!r} has none")
-    return _conf_interval(*_fitted(minimizer, result), p_names=p_names, sigmas=(1, 2, 3) if sigmas is None else sigmas, trace=trace,
-                          maxiter=maxiter, verbose=verbose, prob_func=_compared(prob_func) if prob_func else _f_compare)
+    how: dict[str, Any] = {"trace": trace, "maxiter": maxiter, "verbose": verbose,
+                           "prob_func": _compared(prob_func) if prob_func else _f_compare}
+    return _conf_interval(*_fitted(minimizer, result), p_names=p_names, sigmas=(1, 2, 3) if sigmas is None else sigmas, **how)
 
 
 def conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Any = None,

@@ -112,7 +112,7 @@ class Parameters(_Parameters):
     def within(self) -> "Parameters":
         """Put all bounds in order and all values between them; return these Parameters."""
         for parameter in self.values():
-            parameter._within()
+            parameter._within()  # type: ignore[attr-defined]
         self._note()
         return self
 
@@ -216,7 +216,8 @@ class Parameters(_Parameters):
             For `json.dumps`.
         """
         symbols = dict(self._symbols.constants) | dict.fromkeys(self._symbols.functions)
-        return json.dumps({"unique_symbols": symbols, "params": [states(parameter) for parameter in self.values()]}, **kws)
+        return json.dumps({"unique_symbols": symbols, "params": [states(parameter) for parameter in self.values()]},  # type: ignore[arg-type]
+                          **kws)
 
     def loads(self, text: str, **kws: Any) -> "Parameters":
         """Take the parameters out of JSON text that `dumps` or lmfit wrote, in place of those here.

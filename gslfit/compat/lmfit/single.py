@@ -149,7 +149,7 @@ class Parameter(_Parameter):
         if low is None and high is None:
             inner = value
         elif high is None:
-            inner = math.sqrt(max(0., (value - low + 1)**2 - 1))
+            inner = math.sqrt(max(0., (value - low + 1)**2 - 1))  # type: ignore[operator]
         elif low is None:
             inner = math.sqrt(max(0., (high - value + 1)**2 - 1))
         else:
