@@ -156,8 +156,12 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     if starts and not blank:
         return params
     try:
-        found = model._guesses(objective.narrowed(objective.given.y), **objective.arguments(), **starts)
-    except (NotImplementedError, InputError, TypeError):
+        found = model._guesses(objective.narrowed(objective.given.y), **objective.arguments(), **{**hinted(model), **starts})
+    except NotImplementedError as error:
+        if starts or blank or model.conventions.defaults or not _from_table(model):
+            return params
+        raise InputError(f"{error}; for instance fit(data, {next(iter(params))}=...)") from None
+    except (InputError, TypeError):
         return params
     if len(found) > 1:
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
@@ -166,6 +170,24 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
+
+
+def hinted(model: Any) -> dict[str, float]:
+    """Return the start values that hints of the caller's give, by full name: a guess leaves them as they are."""
+    found = {}
+    for part in (*model.components, model):
+        table = getattr(getattr(part, "entry", None), "hints", {})
+        for root, hint in part.param_hints.items():
+            value = hint.get("value")
+            if value is not None and not hint.get("expr") and value != table.get(root, {}).get("value"):
+                found[part._prefix + root] = value
+    return {name: value for name, value in found.items() if name in model.param_names}
+
+
+def _from_table(model: Any) -> bool:
+    """Return whether parameters would start from the library's own defaults, which are nobody's start values."""
+    known = hinted(model)
+    return any(part._prefix + name not in known for part in model.components if hasattr(part, "entry") for name in part._definition.names)
 
 
 def _check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
@@ -209,7 +231,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     if params is None:
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
-            starts = [{**found, **start} for found in guessed(model, given)]
+            starts = [{**found, **hinted(model), **start} for found in guessed(model, given)]
             if options.get("max_nfev") is None:
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
                 options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))

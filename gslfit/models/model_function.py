@@ -27,10 +27,13 @@ class Conventions(NamedTuple):
         Whether points of weight 0 count as data.
     shaped : bool
         Whether results have the shape and labels of the data; else they are of the points that take part alone.
+    defaults : bool
+        Whether a model without a guess starts from its defaults.
     """
 
     weightless: bool = False
     shaped: bool = True
+    defaults: bool = False
 
 
 class ModelFunction:

@@ -139,7 +139,7 @@ class LmfitConventions:
     """What lmfit's models do otherwise than gslfit's; to be mixed in before one of these."""
 
     result_class = ModelResult
-    conventions = Conventions(weightless=True, shaped=False)
+    conventions = Conventions(weightless=True, shaped=False, defaults=True)
 
     def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
         """Make the model's Parameters, derived ones last; see `gslfit.models.Model.make_params`."""
