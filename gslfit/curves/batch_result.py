@@ -76,13 +76,14 @@ class BatchInputs:
     mask: np.ndarray | None = None
     layout: Layout | None = None
     labels: Labels | None = None
+    scale_covar: bool = True
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
-        for name, value in {"mask": None, "layout": None, "labels": None, **given}.items():
+        for name, value in {"mask": None, "layout": None, "labels": None, "scale_covar": True, **given}.items():
             setattr(self, name, value)
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:

@@ -168,7 +168,7 @@ class Curve:
     def minimizer(self, result: FitResult) -> Minimizer:
         """Return a Minimizer that has `result` for its result."""
         function, options = self.residual(result.params)
-        return fitted_as(result, function, **options)
+        return fitted_as(result, function, scale_covar=result.call_kws.get("scale_covar", True), **options)
 
     def keeps(self) -> bool:
         """Return whether its formula can be pickled."""

@@ -413,7 +413,7 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
                     whole[here] = wider
     whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
     data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options.method, whole, given.layout,
-                       given.labels)
+                       given.labels, options.scale_covar)
     return out.result(y.shape[:-1], data)
 
 

@@ -254,7 +254,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     if spent is not None:
         spent.append(counts.item(0) + more)
     if not (good and folded.holds(v)):
-        return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if more >= left else None
+        stopped = more >= left
+        return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
 

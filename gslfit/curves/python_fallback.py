@@ -59,7 +59,8 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     nfev, ndata, status = np.zeros(shape, np.int32), np.zeros(shape, np.int64), np.zeros(shape, np.int8)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     x = tuple(given.x.values())
-    data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), options.method, given.mask, given.layout, given.labels)
+    data = BatchInputs(formula, x, given.y, weights, inverted, params, dict(start), options.method, given.mask, given.layout, given.labels,
+                       options.scale_covar)
     policy = "omit" if options.nan_policy == "omit" else "raise"
     mask: np.ndarray | None = None
     for done, place in enumerate(np.ndindex(shape)):

@@ -112,7 +112,7 @@ class RowResult(FitResult):
     @classmethod
     def _of(cls, row: _Row, **known: Any) -> RowResult:
         self = cls.__new__(cls)
-        self.__dict__.update(known, _row=row, aborted=False, call_kws={})
+        self.__dict__.update(known, _row=row, aborted=False, call_kws={"scale_covar": row.batch.data.scale_covar})
         return self
 
     @cached_property

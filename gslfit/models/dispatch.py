@@ -221,7 +221,7 @@ class ModelSource:
         found = native_of(self)
         residual, jacobian = _called(self) if found is None else _compiled(self, *found, result.params)
         exact: dict[str, Any] = {} if jacobian is None else {"jac": jacobian}
-        return fitted_as(result, residual, nan_policy=self.nan_policy, **exact)
+        return fitted_as(result, residual, nan_policy=self.nan_policy, scale_covar=result.call_kws.get("scale_covar", True), **exact)
 
     def keeps(self) -> bool:
         """Return whether the model can be pickled."""
