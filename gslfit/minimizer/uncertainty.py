@@ -13,6 +13,9 @@ from gslfit.solvers.termination import within
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
 
 
+PARALLEL = 1e-10        # columns whose cosine differs from 1 by less than this are parallel
+
+
 class Uncertainty(Errors):
     """What a solution says of the errors of its varying parameters.
 
@@ -108,6 +111,26 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
     if together:
         listed = ", ".join(names[j] for j in together)
         said.append(f"{listed}: the data do not tell {'them apart; fix one of them' if len(together) > 1 else 'its value; fix it'}.")
+        said += combinations(solution.jacobian[:, together], [names[j] for j in together])
+    return said
+
+
+def combinations(columns: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Return which sums are determined of parameters whose columns of the Jacobian are parallel, a sentence each."""
+    with np.errstate(all="ignore"):
+        units = columns/np.linalg.norm(columns, axis=0)
+    said, left = [], list(range(len(names)))
+    while left:
+        first = left.pop(0)
+        others = [j for j in left if abs(abs(float(units[:, first] @ units[:, j])) - 1) < PARALLEL]
+        left = [j for j in left if j not in others]
+        if others:
+            terms = [names[first]]
+            for j in others:
+                share = float(columns[:, first] @ columns[:, j]/(columns[:, first] @ columns[:, first]))
+                factor = "" if abs(abs(share) - 1) < 1e-4 else f"{abs(share):.4g}*"
+                terms.append(f"{'-' if share < 0 else '+'} {factor}{names[j]}")
+            said.append(f"{', '.join([names[first], *(names[j] for j in others[:-1])])} and {names[others[-1]]} only as {' '.join(terms)}.")
     return said
 
 

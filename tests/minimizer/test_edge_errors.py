@@ -65,3 +65,24 @@ def test_an_expression_held_by_its_own_bound(entry):
     assert params["c"].value == 4 and params["e"].value == 8
     assert params["c"].stderr == pytest.approx(params["d"].stderr) and params["d"].stderr > 0
     assert params["e"].stderr == pytest.approx(2*params["d"].stderr)
+
+
+@pytest.mark.parametrize(("model", "said"), [
+    (lambda p, x: (p["a"].value + p["b"].value)*np.exp(-x/p["t"].value), "a and b only as a + b."),
+    (lambda p, x: (p["a"].value - 2.5*p["b"].value)*np.exp(-x/p["t"].value), "a and b only as a - 2.5*b.")])
+def test_combinations_are_named(model, said):
+    """Where two parameters act as one, the message names the combination that is determined; the third has its error."""
+    x = np.linspace(0, 3, 30)
+    y = 3*np.exp(-x) + .01*np.cos(9*x)
+    params = Parameters()
+    for name, value in (("a", 2.), ("b", .5), ("t", .8)):
+        params.add(name, value)
+    out = gslfit.minimize(lambda p: model(p, x) - y, params)
+    alone = Parameters()
+    alone.add("a", 2.)
+    alone.add("t", .8)
+    right = gslfit.minimize(lambda p: p["a"].value*np.exp(-x/p["t"].value) - y, alone)
+    assert out.success and not out.errorbars and said in out.message
+    assert params["a"].stderr is None and params["b"].stderr is None
+    scale = ((x.size - 2)/(x.size - 3))**.5
+    assert params["t"].stderr == pytest.approx(right.params["t"].stderr*scale, rel=1e-3)
