@@ -67,6 +67,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     Examples
     --------
     >>> import numpy as np
+    >>> import numpy as np
     >>> t = np.linspace(0, 5, 40)
     >>> result = fit("A*exp(-t/tau)", 2*np.exp(-t/1.5), t=t, A=1.0, tau=1.0)
     >>> round(result.params["tau"].value, 12)
