@@ -434,8 +434,9 @@ static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_r
 }
 
 /* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted
- * from there. Chi-square may have several minima on that way: the lowest end is taken, if it is lower than the present one. */
-static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *end) {
+ * from there; or where they have none at their start either, beyond it. Chi-square may have several minima on that way: the lowest end is
+ * taken, if it is lower than the present one. */
+static int fit_way_back(gsl_refit *r, int beyond, fit_method method, int most, fit_result *end) {
     const int p = r->program->nfree, before = end->nfev;
     double v[MAX_FREE], x[MAX_FREE];
     signed char on[MAX_FREE];
@@ -443,7 +444,7 @@ static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *e
     memcpy(v, end->v, p * sizeof *v);
     for (int k = 0; k < p; k++) any |= on[k] = end->flags[k] & GSLFIT_LOST ? r->last.bounds[k] : 0;
     for (int turn = 0; any && turn < WAYS_BACK; turn++) {
-        for (int k = 0; k < p; k++) x[k] = on[k] ? v[k] + ldexp(r->now.start[k] - v[k], -2 * turn) : v[k];
+        for (int k = 0; k < p; k++) x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(r->now.start[k] - v[k], beyond ? 2 * turn : -2 * turn)) : v[k];
         lower |= fit_lower(r, x, method, most - (end->nfev - before), end);
     }
     return lower;
@@ -452,7 +453,7 @@ static int fit_way_back(gsl_refit *r, fit_method method, int most, fit_result *e
 void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end) {
     const int before = end->nfev++;
     if (!bounds_silence(r, end)) {
-        end->verdict = GSLFIT_LOST_EFFECT;
+        if (!fit_way_back(r, 1, method, most - 1, end)) end->verdict = GSLFIT_LOST_EFFECT;
         return;
     }
     best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
@@ -460,7 +461,7 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
     find_start(r, end->v, end->flags, &best);
     end->nfev += best.nfev;
     if (best.score > GSLFIT_CLOSE && fit_lower(r, best.x, method, most - (end->nfev - before), end)) return;
-    if (fit_way_back(r, method, most - (end->nfev - before), end)) return;
+    if (fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
     const int used = end->nfev;
     memcpy(x, end->v, r->program->nfree * sizeof *x);
     settle(r, x, 0, 1, end);
