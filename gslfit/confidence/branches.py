@@ -150,12 +150,12 @@ def _meetings(a: np.ndarray, b: np.ndarray) -> list[float]:
 def _bent(side: ProfileSide, target: float) -> bool:
     """Return whether the profile is far from straight up to a level."""
     inner = [known for known in side.known if 0 < known.distance and known.root <= HIGH*target]
-    return any(abs(known.root*side.spread/known.distance - 1) > STRAIGHT for known in inner)
+    return any(STRAIGHT < abs(known.root*side.spread/known.distance - 1) for known in inner)
 
 
 def _below(side: ProfileSide, pool: Iterable[ProfilePoint]) -> list[ProfilePoint]:
     """Return the point that lies farthest below the profile as it is known, if there is one."""
-    found = []
+    found: list[tuple[float, int, ProfilePoint]] = []
     for point in pool:
         if 0 < _distance(side, point) <= side.known[-1].distance:
             known = math.sqrt(max(_at(side, point) - side.refit.best.chi, 0.)/side.refit.unit)
@@ -192,7 +192,7 @@ def _look_beyond(side: ProfileSide, outermost: Known, reach: float, target: floa
             side.visit(distance)
         last = point
     seen.sort()
-    for (inner, fall), (outer, rise) in zip(seen, seen[1:], strict=False):
+    for (inner, fall), (outer, rise) in itertools.pairwise(seen):
         if fall < 0 < rise:
             _visit_dip(side, target, inner, fall, outer, rise)
 

@@ -25,7 +25,7 @@ def _check_sizes(n, p):
         raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
 
 
-def check(int status, doing):
+cdef check(int status, doing):
     """Raise what a status of failure stands for; MemoryError itself for memory, which no caller takes for a fit that failed."""
     if status == gsl.GSL_ENOMEM:
         raise MemoryError(f"{doing}: there is not enough memory")

@@ -178,7 +178,8 @@ def test_minimize(box, where):
             assert problem.reached(mini.chisqr)
 
 
-@pytest.mark.parametrize("box", ["inside", "from 0, ends below", "one bound above, ends there", "narrow at 1e9", "narrow at -1e9, ends below"])
+@pytest.mark.parametrize("box", ["inside", "from 0, ends below", "one bound above, ends there", "narrow at 1e9",
+                                 "narrow at -1e9, ends below"])
 def test_annealing(box):
     """The walk stays inside, and so does the descent after it."""
     problem = boxed(box, "between")
