@@ -149,8 +149,8 @@ def _meetings(a: np.ndarray, b: np.ndarray) -> list[float]:
 
 def _bent(side: ProfileSide, target: float) -> bool:
     """Return whether the profile is far from straight up to a level."""
-    inner = [known for known in side.known if 0 < known.distance and known.root <= HIGH*target]
-    return any(STRAIGHT < abs(known.root*side.spread/known.distance - 1) for known in inner)
+    inner = [known for known in side.known if known.distance > 0 and known.root <= HIGH*target]
+    return any(abs(known.root*side.spread/known.distance - 1) > STRAIGHT for known in inner)
 
 
 def _below(side: ProfileSide, pool: Iterable[ProfilePoint]) -> list[ProfilePoint]:
