@@ -62,6 +62,10 @@ class ExpressionError(InputError):
         return type(self), (str(self), self.text, self.column)
 
 
+class NoGuessError(InputError, NotImplementedError):
+    """A model whose start values can't be guessed."""
+
+
 class ConvergenceError(FitError, RuntimeError):
     """A fit that was to give a minimum, or raise, found none."""
 
@@ -157,7 +161,8 @@ STATUSES: dict[int, Status] = {status.code: status for status in map(_status, _T
 """GSL code -> its name, class and prose."""
 
 __all__ = ["STATUSES", "ExpressionError", "FitError", "FitStatus", "FitWarning", "GSLError", "InputError", "InputTypeError",
-           "NoModelError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error", "prose",
+           "NoGuessError", "NoModelError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error",
+           "prose",
            *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import real
 from gslfit.confidence.constrained_refit import ConstrainedRefit
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, InputTypeError, ParameterNameError
@@ -51,7 +52,11 @@ def f_compare(ndata: int, nparas: int, new_chi: float, best_chi: float, nfix: fl
     0.953
     """
     from scipy.special import fdtr
+    ndata, nparas, nfix = real("ndata", ndata), real("nparas", nparas), real("nfix", nfix)
+    new_chi, best_chi = real("new_chi", new_chi), real("best_chi", best_chi)
     nfree = ndata - nparas - nfix
+    if not (nfix > 0 and nfree > 0 and best_chi > 0):
+        raise InputError(f"nfix={nfix:g}, ndata - nparas - nfix={nfree:g} and best_chi={best_chi:g} must be positive")
     return float(fdtr(nfix, nfree, max(new_chi/best_chi - 1, 0)*nfree/nfix))
 
 

@@ -12,11 +12,13 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from gslfit.checks import truth, whole, words
 from gslfit.confidence.branches import exchanged, exchanges, explore
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
 from gslfit.confidence.profile import ProfileSide
 from gslfit.confidence.region import conf_interval2d
+from gslfit.data.numbers import floats
 from gslfit.errors import FitWarning, InputError
 from gslfit.report.html import ci_html
 
@@ -58,7 +60,7 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
 def _probabilities(sigmas: Iterable[float]) -> list[float]:
     """Return sorted probabilities for probabilities (below 1) or numbers of standard deviations."""
     chances = []
-    for sigma in np.atleast_1d(np.asarray(sigmas, float)):
+    for sigma in np.atleast_1d(floats("sigmas", sigmas)).ravel():
         if not 0 <= sigma < 38:
             raise InputError(f"sigmas are probabilities below 1, or standard deviations from 1 to 8; not {sigma:g}")
         chance = float(sigma) if sigma < 1 else math.erf(sigma/math.sqrt(2))
@@ -156,7 +158,8 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
     """Do the work of `conf_interval`, beginning anew from each lower minimum that turns up."""
     chances = _probabilities(SIGMAS if sigmas is None else sigmas)
     ftest = FTest(minimizer, result, prob_func)
-    wanted = list(ftest.names) if p_names is None else [p_names] if isinstance(p_names, str) else list(p_names)
+    wanted = list(ftest.names) if p_names is None else words("p_names", p_names)
+    trace, verbose, maxiter = truth("trace", trace), truth("verbose", verbose), whole("maxiter", maxiter, 1)
     indices = [ftest.index(name) for name in wanted]
     x, lowered = ftest.x, ""
     for attempt in range(RESTARTS + 1):

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import shown, whole
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
+from gslfit.data.numbers import floats
 from gslfit.errors import FitWarning, InputError
 
 CERTAIN = .9999           # probabilities above this need not be exact
@@ -65,8 +67,8 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
     held = ftest.index(x_name), ftest.index(y_name)
     if held[0] == held[1]:
         raise InputError(f"a region takes two different parameters, not {x_name!r} twice")
-    if nx < 1 or ny < 1:
-        raise InputError(f"nx and ny are at least 1, not {nx} and {ny}")
+    nx, ny = whole("nx", nx, 1), whole("ny", ny, 1)
+    limits = None if limits is None else _limits(limits)
     start, lowered = ftest.x, False
     for attempt in range(RESTARTS + 1):
         refit = ftest.refit(start)
@@ -88,6 +90,17 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
     return xs, ys, np.array([[ftest.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
 
 
+def _limits(limits: Any) -> np.ndarray:
+    """Return limits as an array (2, 2)."""
+    try:
+        found = floats("limits", limits)
+    except InputError:
+        found = np.empty(0)
+    if found.shape != (2, 2):
+        raise InputError(f"limits are ((x_low, x_high), (y_low, y_high)), not {shown(limits)}")
+    return found
+
+
 def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) -> np.ndarray:
     """Return the values of one parameter in a region."""
     best, low, high = float(refit.best.x[k]), float(refit.lower[k]), float(refit.upper[k])
@@ -96,8 +109,8 @@ def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) 
         if not math.isfinite(spread):
             raise InputError(f"parameter {name!r} has no standard error here, so give limits=((x_low, x_high), (y_low, y_high))")
         return np.linspace(max(best - STDERRS*spread, low), min(best + STDERRS*spread, high), count)
-    ends = np.sort(np.asarray(limits, float))
-    if ends.shape != (2,) or not np.isfinite(ends).all():
+    ends = np.sort(limits)
+    if not np.isfinite(ends).all():
         raise InputError(f"limits are ((x_low, x_high), (y_low, y_high)), finite; for {name!r} they are {limits!r}")
     if ends[0] < low or ends[1] > high:
         raise InputError(f"limits of {name!r}, {ends[0]:g} to {ends[1]:g}, reach beyond its bounds {low:g} to {high:g}")

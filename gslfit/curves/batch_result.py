@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from gslfit.checks import path
 from gslfit.curves.curve import Curve
 from gslfit.curves.row_result import RowResult, single
 from gslfit.data.inputs import Factors, Inputs
@@ -278,7 +280,8 @@ class BatchResult:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
             arrays["covar"] = self.covar
-        np.savez(file, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
+        where = file if hasattr(file, "write") else path("file", file)
+        np.savez(where, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, file: str | Path, formula: Formula | None = None) -> BatchResult:
@@ -295,9 +298,7 @@ class BatchResult:
         BatchResult
             Without the data that were fitted; `best_fit` works where all fits share the independent variables.
         """
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        head = json.loads(str(arrays["head"]))
+        arrays, head = _stored(file)
         independent = tuple(head["independent"])
         if formula is None:
             if not head["text"]:
@@ -308,6 +309,21 @@ class BatchResult:
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,
                    reason=head["reason"])
+
+
+def _stored(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        head = json.loads(str(arrays["head"]))
+        wanted = {"head", *STATISTICS, *(f"{part}:{name}" for part in ("value", "stderr") for name in head["parameters"]),
+                  *(f"x:{name}" for name in head["independent"] if head["shared"])}
+        if wanted <= arrays.keys() and {"text", "method", "names", "reason"} <= head.keys():
+            return arrays, head
+    except (TypeError, ValueError, KeyError, AttributeError, EOFError, BadZipFile) as error:
+        raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {error}") from None
+    raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: a part of it is missing")
 
 
 STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import shown, truth
 from gslfit.curves.fit import fit
-from gslfit.data.numbers import read
+from gslfit.data.numbers import floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
@@ -121,8 +122,8 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
 def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
             nan_policy: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The data, the independent variables, and which points take part; NonFiniteError for one that isn't finite, if that is asked for."""
-    if nan_policy not in (None, "raise", "omit"):
-        raise InputError(f"nan_policy={nan_policy!r} is neither 'raise' nor 'omit'")
+    if nan_policy is not None and (not isinstance(nan_policy, str) or nan_policy not in ("raise", "omit")):
+        raise InputError(f"nan_policy={shown(nan_policy)} is neither 'raise' nor 'omit'")
     data, variables = read("ydata", ydata), read("xdata", xdata)
     y, x = np.ravel(data.array).astype(float), variables.array.astype(float)
     if y.size == 0:
@@ -133,7 +134,7 @@ def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
     masks += [] if variables.mask is None else list(variables.mask.reshape(-1, y.size))
     out = union(y.shape, masks)
     named = [("ydata", y), *(("xdata", row) for row in x.reshape(-1, y.size))]
-    looks = check_finite is None or check_finite or nan_policy is not None
+    looks = check_finite is None or truth("check_finite", check_finite) or nan_policy is not None
     keep = finite_points(named, nan_policy or "raise", out) if looks else None if out is None else ~out
     return y, x, np.ones(y.shape, bool) if keep is None else keep
 
@@ -144,10 +145,10 @@ def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
     for name, value in kwargs.items():
         own = SYNONYMS.get(name, name)
         if own in CURVE_FIT.takes:
-            if value is not None and (value or own != "max_nfev"):      # SciPy's 0 evaluations are as many as it likes
+            if value is not None and (own != "max_nfev" or truth(name, value)):      # SciPy's 0 evaluations are as many as it likes
                 found[own] = value
-        elif name == "loss" and value != "linear":
-            raise InputError(f"loss={value!r}: only least squares are here, loss='linear'")
+        elif name == "loss" and not (isinstance(value, str) and value == "linear"):
+            raise InputError(f"loss={shown(value)}: only least squares are here, loss='linear'")
         elif name not in IGNORED and name not in ("loss", "args"):
             raise InputTypeError(f"curve_fit has no option {name!r}")
     return found
@@ -211,7 +212,7 @@ def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest values, each (p)."""
     pair = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
     try:
-        low, high = (np.broadcast_to(np.asarray(limit, float), (p,)) for limit in pair)
+        low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in pair)
     except (TypeError, ValueError):
         raise InputError(f"bounds must be two of {p} numbers each: (lowest, highest)") from None
     if np.any(low >= high):
@@ -222,7 +223,7 @@ def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
 def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """Start values: those given, or SciPy's."""
     if p0 is not None:
-        start = np.atleast_1d(np.asarray(p0, float))
+        start = np.atleast_1d(floats("p0", p0))
         if start.shape != (len(names),):
             raise InputError(f"p0 has the shape {start.shape}, and the function {len(names)} parameters: {', '.join(names)}")
         outside = np.flatnonzero((start < low) | (start > high))
@@ -292,7 +293,7 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
     popt = np.array([result.params[name].value for name in names])
     pcov = result.covar
-    if pcov is not None and not absolute:
+    if pcov is not None and not truth("absolute_sigma", absolute):
         freedom = degrees_of_freedom(result.ndata + int(np.count_nonzero(idle)), len(names))
         pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
     pcov = np.full((len(names), len(names)), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
@@ -300,7 +301,7 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
     if without:
         which = "the parameters" if len(without) == len(names) else ", ".join(without)
         warnings.warn(f"Covariance of {which} could not be estimated: {result.message}", FitWarning, stacklevel=3)
-    if not full_output:
+    if not truth("full_output", full_output):
         return popt, pcov
     return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier
 

@@ -326,9 +326,7 @@ def _start(name: str, formula: Formula, parameters: Parameters | None, known: tu
 def count_threads(threads: int | None, numbers: int) -> int:
     """How many threads to run."""
     if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads={threads!r} is not at least 1")
-        return int(threads)
+        return threads
     if numbers < 10_000:
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -75,6 +75,14 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     return Reading(_numeric(name, np.asarray(array), imaginary), mask, labels)
 
 
+def floats(name: str, value: Any) -> np.ndarray:
+    """Return numbers as an array of floats; what can't be read raises as `read` does."""
+    try:
+        return np.asarray(value, float)
+    except (TypeError, ValueError, OverflowError):
+        return np.asarray(read(name, value).array, float)
+
+
 def is_array_like(value: Any) -> bool:
     """Whether a value is a sequence or offers itself as an array: what a function that is called gets as an array."""
     return isinstance(value, (list, tuple, memoryview, typed_array)) or hasattr(value, "__array__") or hasattr(value, "to_numpy")

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import words
 from gslfit.data.model_values import model_values
+from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import OPCODES, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
@@ -119,7 +121,7 @@ class Formula:
 
     def __init__(self, source: str | Callable[..., Any], independent: str | Iterable[str] | None = None,
                  names: Iterable[str] | None = None):
-        wanted = None if independent is None else (independent,) if isinstance(independent, str) else tuple(independent)
+        wanted = None if independent is None else tuple(words("independent", independent))
         self.func: Callable[..., Any] | None = None
         self._signature: Signature | None = None
         memory: Memory = ({}, {}, {})
@@ -299,7 +301,7 @@ class Formula:
         missing = [name for name in (*self.independent, *self.names) if name not in given]
         if missing:
             raise InputError(f"no value for {', '.join(missing)} of {self!r}")
-        return {name: np.asarray(value, float) for name, value in given.items()}
+        return {name: floats(name, value) for name, value in given.items()}
 
     def holds(self) -> bool:
         """Compare the trace with its function once more, at one random point: a global that the function reads may have changed."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import mapping, shown, truth
 from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
@@ -129,7 +130,7 @@ class Minimizer(Answers, Passes):
         self._function = function
         self.params = Parameters() if params is None else as_parameters(params)
         self.fcn_args = as_arguments(fcn_args)
-        self.fcn_kws = dict(fcn_kws or {})
+        self.fcn_kws = mapping("kws", fcn_kws)
         self.kws = MINIMIZE.checked(kws)
         self.result: FitResult | None = None
         self._interpreter: Any = None
@@ -396,8 +397,8 @@ def engine_of(name: str) -> Callable[..., bool]:
     InputError
         There is none.
     """
-    if name not in ENGINES:
-        raise InputError(f"there is no engine {name!r}; there are {', '.join(ENGINES)}")
+    if not isinstance(name, str) or name not in ENGINES:
+        raise InputError(f"there is no engine {shown(name)}; there are {', '.join(ENGINES)}")
     return ENGINES[name]
 
 
@@ -473,9 +474,9 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         # lmfit 1.3's order: minimize(fcn, params, method, args, kws)
         method, args, kws = args, kws, None if isinstance(engine, str) else engine
         engine = method
-    run = engine_of(method or engine)
+    run = engine_of(engine if method is None else method)
     fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
-    if compiled:
+    if truth("compiled", compiled):
         fitter, options = _compiled(fitter, options)
     run(fitter, **options)
     return fitter

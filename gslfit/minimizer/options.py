@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any, NamedTuple
 
+from gslfit.checks import real, shown, truth, whole
 from gslfit.errors import InputError, InputTypeError
 
 
@@ -62,6 +63,7 @@ UNSUPPORTED = {
 ENGINE = ("auto", "lanes", "lmsder", "lmder", "trust")
 MINIMIZERS = ("leastsq", "lmder", "lbfgsb", "anneal")
 TOLERANCES = ("xtol", "ftol", "gtol")
+FLAGS = ("scale_covar", "covar", "col_deriv")
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,14 +111,13 @@ class Entry(NamedTuple):
         for name, value in given.items():
             own = SYNONYMS.get(name, name)
             if name in UNSUPPORTED:
-                if value:
+                if truth(name, value):
                     raise InputTypeError(f"the option {name!r} is not available: {UNSUPPORTED[name]}")
                 continue
             if own not in self.takes:
                 known = [*self.takes, *(each for each, inside in SYNONYMS.items() if inside in self.takes)]
                 raise InputTypeError(f"there is no option {name!r}; there are {', '.join(known)}")
-            self._check(name, own, value)
-            found[name] = value
+            found[name] = self._checked(name, own, value)
         return named(found)
 
     def read(self, given: Mapping[str, Any]) -> FitOptions:
@@ -129,12 +130,12 @@ class Entry(NamedTuple):
         found, defaults = {}, self.defaults
         for name, value in given.items():
             default = getattr(defaults, SYNONYMS.get(name, name), ...)
-            if value is not default and value != default:
+            if value is not default and not _same(value, default):
                 found[name] = value
         return named(found) if found else found
 
-    def _check(self, name: str, own: str, value: Any) -> None:
-        """Raise InputError for a value that an option can't have; `name` is what the caller calls it."""
+    def _checked(self, name: str, own: str, value: Any) -> Any:
+        """Return an option as what it is meant to be, or raise InputError for what it can't be; `name` is what the caller calls it."""
         wrong = ""
         known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
         if own in TOLERANCES and not _at_least(value, 0):
@@ -145,7 +146,22 @@ class Entry(NamedTuple):
             wrong = f"is not one of {', '.join(map(repr, known))}"
         if wrong:
             remedy = f"; if {name!r} is a parameter, its start goes into {self.starts.format(name=name)}" if self.starts else ""
-            raise InputError(f"{name}={value!r} {wrong}{remedy}")
+            raise InputError(f"{name}={shown(value)} {wrong}{remedy}")
+        if value is None:
+            return None
+        if own in TOLERANCES:
+            return real(name, value)
+        if own in ("max_nfev", "threads"):
+            return whole(name, value, 1)
+        return truth(name, value) if own in FLAGS else value
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether an option has its default; what has no answer to that, as an array, hasn't."""
+    try:
+        return bool(value == default)
+    except (TypeError, ValueError):
+        return False
 
 
 def _at_least(value: Any, least: float) -> bool:

@@ -39,9 +39,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def as_mapping(params: Any) -> Mapping[str, Any]:
+    """Parameters as they are, empty for None; InputTypeError for what holds none."""
+    if params is not None and not isinstance(params, Mapping):
+        raise InputTypeError(f"params must be Parameters or a dict, not {type(params).__name__}; start values go in by name, a=...")
+    return {} if params is None else params
+
+
 def with_values(params: Any, values: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
     """Parameters by full name, with the values given over them; expressions follow."""
-    known = {} if params is None else params
+    known = as_mapping(params)
     if not values:
         return known
     own: dict[str, Any] = {}

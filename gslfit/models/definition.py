@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.formula.trace import bound_keywords
@@ -60,7 +61,8 @@ class Definition:
         self.source = source
         self._formulas: dict[Any, Formula] = {}
         self.text = ""
-        given = None if independent is None else [independent] if isinstance(independent, str) else list(independent)
+        given = None if independent is None else words("independent_vars", independent)
+        names = None if names is None else words("param_names", names)
         if isinstance(source, (str, Formula)):
             formula = source if isinstance(source, Formula) else Formula(source, given)
             self._formulas[()] = formula

@@ -5,26 +5,43 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gslfit.checks import path
+from gslfit.errors import InputError, InputTypeError
 from gslfit.models.model import Model
 from gslfit.models.result import ModelResult
 from gslfit.models.serialization import model_from_text, result_from_text
 
 
+def _text(fname: str | Path) -> str:
+    """What a file holds."""
+    try:
+        return path("fname", fname).read_text(encoding="utf-8")
+    except ValueError as error:         # of bytes that are no text, or a null in the name
+        raise InputError(f"{fname} can't be read: {error}") from None
+
+
+def _dumped(name: str, subject: Any, kind: type) -> str:
+    """A model or result as JSON."""
+    if not isinstance(subject, kind):
+        raise InputTypeError(f"{name} must be a {kind.__name__}, not {type(subject).__name__}")
+    return str(subject.dumps())
+
+
 def save_model(model: Model, fname: str | Path) -> None:
     """Write a model to a JSON file."""
-    Path(fname).write_text(model.dumps(), encoding="utf-8")
+    path("fname", fname).write_text(_dumped("model", model, Model), encoding="utf-8")
 
 
 def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Model:
     """Read a model from a JSON file; functions are looked up in `funcdefs`, and nothing in the file is run."""
-    return model_from_text(Path(fname).read_text(encoding="utf-8"), funcdefs)
+    return model_from_text(_text(fname), funcdefs)
 
 
 def save_modelresult(modelresult: ModelResult, fname: str | Path) -> None:
     """Write a result to a JSON file, its data included."""
-    Path(fname).write_text(modelresult.dumps(), encoding="utf-8")
+    path("fname", fname).write_text(_dumped("modelresult", modelresult, ModelResult), encoding="utf-8")
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:
     """Read a result from a JSON file; functions are looked up in `funcdefs`, and nothing in the file is run."""
-    return result_from_text(ModelResult, Path(fname).read_text(encoding="utf-8"), funcdefs)
+    return result_from_text(ModelResult, _text(fname), funcdefs)

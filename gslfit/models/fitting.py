@@ -17,9 +17,10 @@ from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FIT, MODEL, SYNONYMS
+from gslfit.models.arguments import as_mapping
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
@@ -37,6 +38,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         if fast is not None:
             return fast
     check_policy(policy)
+    as_mapping(params)
     _check_names(model, params, {"yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -236,6 +238,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
                 options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))
     else:
+        if not isinstance(params, Parameters):
+            raise InputTypeError(f"params is {type(params).__name__}, not Parameters; plain start values go in by name")
         made = params.copy()
     for name, value in starts[0].items():
         if made[name].expr is not None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import mapping, shown, truth
 from gslfit.curves.batch_result import BatchResult
-from gslfit.errors import FitWarning, InputError, InputTypeError, ParameterNameError
+from gslfit.errors import FitWarning, InputError, InputTypeError, NoGuessError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
@@ -79,10 +80,10 @@ class Model(ModelFunction):
 
         Raises
         ------
-        NotImplementedError
+        NoGuessError
             This model has no estimator.
         """
-        raise NotImplementedError(f"guess() is not implemented for {type(self).__name__}: give start values to make_params or fit")
+        raise NoGuessError(f"guess() is not implemented for {type(self).__name__}: give start values to make_params or fit")
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         """What `guess` finds, and further starts that may lead lower."""
@@ -143,9 +144,10 @@ class Model(ModelFunction):
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        return fit_model(self, data, params, weights, yerr, mask, values, nan_policy or self.nan_policy, coerce_farray, verbose,
+        return fit_model(self, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
+                         truth("coerce_farray", coerce_farray), truth("verbose", verbose),
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
-                          **(fit_kws or {})})
+                          **mapping("fit_kws", fit_kws)})
 
     def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> BatchResult:
         """Fit to many curves at once; see `gslfit.fit_batch`.
@@ -241,9 +243,9 @@ class CompositeModel(Model):
         for side in (left, right):
             if not isinstance(side, Model):
                 raise InputTypeError(f"a composite is made of two models, and {side!r} is none")
-        if not (callable(op) or op in OPERATORS):
-            raise InputTypeError(f"the operator {op!r} is neither one of {', '.join(OPERATORS)} nor callable")
-        if options.get("prefix"):
+        if not (callable(op) or (isinstance(op, str) and op in OPERATORS)):
+            raise InputTypeError(f"the operator {shown(op)} is neither one of {', '.join(OPERATORS)} nor callable")
+        if truth("prefix", options.get("prefix")):
             warnings.warn("a composite has no prefix of its own: give it to its parts", FitWarning, stacklevel=3)
         self.left, self.right = left, right
         self.symbol = op if isinstance(op, str) else SYMBOLS.get(op, "")
@@ -353,11 +355,11 @@ class CompositeModel(Model):
 
         Raises
         ------
-        NotImplementedError
+        NoGuessError
             It is no such sum.
         """
         if {"+"} != self._symbols():
-            raise NotImplementedError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
+            raise NoGuessError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
         y, variables = points_of(self, data, x, mask, values)
         return guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.checks import mapping, shown, text, truth, width
 from gslfit.errors import FitWarning, InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
@@ -155,7 +156,7 @@ class ModelFunction:
         **hints
             ``value``, ``vary``, ``min``, ``max``, ``expr``.
         """
-        root = self._root(name)
+        root = self._root(text("name", name))
         own = self.param_hints.setdefault(root, {})
         for key, value in hints.items():
             if key in HINTS:
@@ -175,12 +176,12 @@ class ModelFunction:
 
     def print_param_hints(self, colwidth: int = 8) -> None:
         """Print the hints as a table."""
-        width = max([4, *map(len, self.param_hints)])
-        print(f"{'Name':{width}}  " + " ".join(f"{head:>{colwidth}}" for head in ("Value", "Min", "Max", "Vary")) + "    Expr")
+        names, colwidth = max([4, *map(len, self.param_hints)]), width("colwidth", colwidth)
+        print(f"{'Name':{names}}  " + " ".join(f"{head:>{colwidth}}" for head in ("Value", "Min", "Max", "Vary")) + "    Expr")
         for name, hint in sorted(self.param_hints.items()):
             numbers = (hint.get("value", np.nan), hint.get("min", -np.inf), hint.get("max", np.inf))
             cells = [f"{np.nan if number is None else number:>{colwidth}g}" for number in numbers]
-            print(f"{name:{width}}  {' '.join(cells)} {hint.get('vary', True)!s:>{colwidth}}    {hint.get('expr', '')}")
+            print(f"{name:{names}}  {' '.join(cells)} {hint.get('vary', True)!s:>{colwidth}}    {hint.get('expr', '')}")
 
     def _expr(self, text: str) -> str:
         """A hint's expression with the prefix before the model's own names, where they don't have it yet."""
@@ -209,7 +210,7 @@ class ModelFunction:
         """
         params = Parameters()
         self._fill(params, values)
-        if verbose:
+        if truth("verbose", verbose):
             for name in params:
                 print(f" - Adding parameter {name!r}")
         return params
@@ -281,7 +282,7 @@ class ModelFunction:
 
     def make_funcargs(self, params: Any = None, kwargs: Mapping[str, Any] | None = None, strip: bool = True) -> dict[str, Any]:
         """Return the arguments that the function is called with."""
-        values = dict(kwargs or {})
+        values = mapping("kwargs", kwargs)
         found = with_values(params, values, self)
         out = {**self.opts, **{name: values[name] for name in (*self.independent_vars, *self.opts) if name in values}}
         return out | {(root if strip else self._prefix + root): number(found[self._prefix + root])
@@ -329,5 +330,5 @@ def check_prefix(prefix: Any) -> str:
 
 def check_policy(policy: str) -> None:
     """Raise InputError for an unknown nan_policy."""
-    if policy not in ("raise", "omit", "propagate"):
-        raise InputError(f"nan_policy={policy!r} is not one of raise, omit, propagate")
+    if not isinstance(policy, str) or policy not in ("raise", "omit", "propagate"):
+        raise InputError(f"nan_policy={shown(policy)} is not one of raise, omit, propagate")

@@ -6,6 +6,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from gslfit.checks import mapping
 from gslfit.confidence.interval import ConfidenceIntervals
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
@@ -68,7 +69,7 @@ class ModelResult(Answers, Passes):
                  scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
                  **fit_kws: Any) -> None:
         self.model, self.data, self.weights, self.method = model, data, weights, method
-        self.userkws: dict[str, Any] = dict(fcn_kws or {})
+        self.userkws: dict[str, Any] = mapping("fcn_kws", fcn_kws)
         self.iter_cb, self.scale_covar, self.nan_policy, self.calc_covar = iter_cb, scale_covar, nan_policy, calc_covar
         self.max_nfev, self.fit_kws = max_nfev, fit_kws
         self.ci_out: Any = None

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import mapping
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
 from gslfit.models.arguments import HINTS
@@ -88,7 +89,7 @@ def _read(text: str, wanted: str, **kws: Any) -> dict[str, Any]:
     """The dict that a text holds, or InputError."""
     try:
         state = json.loads(text, **kws)
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"this is no JSON text: {error}") from None
     if not isinstance(state, dict) or state.get("format") != wanted:
         found = state.get("format") or state.get("__class__") if isinstance(state, dict) else type(state).__name__
@@ -202,7 +203,7 @@ def _read_hints(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
     """Return the model of a JSON text; its functions are looked up in `funcdefs`."""
-    return build(Reading(_read(text, FORMAT, **kws).get("model"), funcdefs or {}))
+    return build(Reading(_read(text, FORMAT, **kws).get("model"), mapping("funcdefs", funcdefs)))
 
 
 def _unpacked(value: Any) -> Any:
@@ -224,7 +225,7 @@ def _unpacked(value: Any) -> Any:
 def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
     """Return the result of a JSON text, made by its class, `gslfit.models.ModelResult`."""
     state = _read(text, RESULT, **kws)
-    model = build(Reading(state.get("model"), funcdefs or {}))
+    model = build(Reading(state.get("model"), mapping("funcdefs", funcdefs)))
     params, start = (Parameters().loads(json.dumps(state.get(name))) for name in ("params", "init_params"))
     settings, outcome = _typed(state, "settings", dict), _typed(state, "outcome", dict)
     known = ("method", "scale_covar", "nan_policy", "calc_covar", "max_nfev")

@@ -3,6 +3,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from weakref import ref
 
+from gslfit.checks import truth
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.parameters._values import twins
@@ -288,7 +289,7 @@ class Parameters(dict[str, Parameter]):
             self[name.name] = name
             return
         parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)
-        if expr:
+        if truth("expr", expr):
             self._check_expression(expr)
             parameter._tie(expr)
         self[name] = parameter
@@ -307,6 +308,8 @@ class Parameters(dict[str, Parameter]):
             if isinstance(item, (Parameter, str)):
                 self.add(item)
                 continue
+            if not isinstance(item, Iterable):
+                raise InputError(f"add_many takes Parameters, names and tuples ({', '.join(FIELDS_NAME_FIRST)}), not {item!r:.60}")
             fields = tuple(item)
             if len(fields) > len(FIELDS_NAME_FIRST):
                 raise InputError(f"add_many takes tuples ({', '.join(FIELDS_NAME_FIRST)}), cut short at will; "
@@ -380,7 +383,7 @@ class Parameters(dict[str, Parameter]):
             Attributes to show.
         """
         from gslfit.report.text import params_table
-        print(repr(self) if oneline else params_table(self, colwidth, precision, fmt, columns))
+        print(repr(self) if truth("oneline", oneline) else params_table(self, colwidth, precision, fmt, columns))
 
     def __repr__(self) -> str:
         return f"Parameters([{', '.join(f'({name!r}, {parameter!r})' for name, parameter in self.items())}])"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
+from gslfit.checks import mapping
 from gslfit.constraints.compiler import Constraint, constraint
 from gslfit.constraints.functions import CONSTANTS, TABLE
 from gslfit.constraints.grammar import close
@@ -38,7 +39,7 @@ class Symbols:
         self.constants: dict[str, float] = {}
         self.interpreter: Any = None
         self._shipped: dict[str, Any] = {}
-        for name, symbol in (symbols or {}).items():
+        for name, symbol in mapping("symbols", symbols).items():
             self.add(name, symbol)
 
     def __bool__(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 import numpy as np
 
+from gslfit.checks import truth
 from gslfit.constraints.compiler import constraint
 from gslfit.errors import InputTypeError, ParameterError, ParameterNameError
 from gslfit.parameters._values import Slots
@@ -110,7 +111,7 @@ class Parameter(Slots):
         self._owner = _nobody
         self.name = None if given.get("name") is None else check_name(given["name"])
         self._value = None
-        self._vary = bool(given.get("vary", True))
+        self._vary = truth("vary", given.get("vary", True))
         self._expr = None
         self._min = None
         self._max = None
@@ -187,10 +188,11 @@ class Parameter(Slots):
 
     @vary.setter
     def vary(self, vary: bool) -> None:
-        if vary and self._expr is not None:
+        varies = truth("vary", vary)
+        if varies and self._expr is not None:
             self._value = self._known_value()
             self._expr = None
-        self._vary = bool(vary)
+        self._vary = varies
         self._changed()
 
     @property

@@ -3,7 +3,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from gslfit.report.text import STATISTICS, at_bound, attribute, ci_notes, correlations, doubts, statistic
+from gslfit.report.text import STATISTICS, at_bound, attribute, ci_notes, correlations, doubts, pairs_of, statistic
 
 
 def table(head: Iterable[Any], rows: Iterable[Iterable[Any]], caption: str = "") -> str:
@@ -65,9 +65,9 @@ def ci_html(ci: Mapping[str, Any]) -> str:
     ci : dict of str to list of (float, float)
         What `conf_interval` returns.
     """
-    rows = {name: [*pairs] for name, pairs in ci.items()}
+    rows = pairs_of(ci)
     chances = next(iter(rows.values()), [])
     head = ["", *(f"{100*p:.2f}%" for p, _ in chances)]
-    notes = "".join(f"<p>{escape(note.strip())}</p>" for note in ci_notes(ci))
+    notes = "".join(f"<p>{escape(note.strip())}</p>" for note in ci_notes(ci, rows))
     body = ([name, *(_number(float(limit)) for _, limit in pairs)] for name, pairs in rows.items())
     return table(head, body, "Confidence intervals") + notes

@@ -1,4 +1,4 @@
-"""Text of parameters, fits and confidence intervals, by their attributes: nothing of the package is imported.
+"""Text of parameters, fits and confidence intervals, by their attributes.
 
 `error_report` and `ci_report` have the layout of the lmfit 0.5 manual, `fit_report` that of lmfit 1.3. All say what is doubtful: a fit
 that did not succeed, errors that could not be had, a value at its bound, a limit that was not reached.
@@ -8,6 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
+
+from gslfit.checks import choice, real, text, truth, width, words
+from gslfit.errors import InputTypeError
 
 COLUMNS = ("value", "min", "max", "stderr", "vary", "expr", "brute_step")
 AT_BOUND = 1e-7           # of the value or the width: nearer than this is at the bound
@@ -19,6 +22,29 @@ def attribute(par: Any, name: str) -> Any:
         return getattr(par, name, None)
     except ValueError:
         return None
+
+
+def fitted(name: str, params: Any) -> Mapping[str, Any]:
+    """Return parameters by name, or raise InputTypeError for what holds none."""
+    if not isinstance(params, Mapping) or not all(isinstance(key, str) and hasattr(par, "vary") for key, par in params.items()):
+        raise InputTypeError(f"{name} must be what a fit returned, or Parameters, not {type(params).__name__}")
+    return params
+
+
+def known_values(modelpars: Any) -> dict[str, Any] | None:
+    """Return those of the known parameters that have a value."""
+    if modelpars is None:
+        return None
+    return {name: par for name, par in fitted("modelpars", modelpars).items() if attribute(par, "value") is not None}
+
+
+def pairs_of(ci: Any) -> dict[str, list[tuple[float, float]]]:
+    """Return the pairs of a probability and a limit by name, as floats."""
+    try:
+        return {text("a name in ci", name): [(real("a probability", p, -math.inf), float(limit)) for p, limit in row]
+                for name, row in ci.items()}
+    except (TypeError, ValueError, AttributeError):
+        raise InputTypeError("ci must be what conf_interval returns: pairs of a probability and a limit by parameter") from None
 
 
 def fixed_width(value: Any, width: int = 11) -> str:
@@ -73,8 +99,9 @@ def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 
     gap : str
         What stands behind names, which then are as wide as the longest of them, as lmfit has it.
     """
-    columns = [*columns]
-    width = max(len(name) for name in (params if gap else [*params, "Name"]))
+    columns, colwidth, precision = words("columns", columns), width("colwidth", colwidth), width("precision", precision)
+    fmt = choice("fmt", fmt, "efgEFGn%")
+    names = max(len(name) for name in (params if gap else [*params, "Name"]))
     open_ended = {"min": -math.inf, "max": math.inf}
 
     def cell(par: Any, column: str) -> str:
@@ -83,8 +110,8 @@ def params_table(params: Mapping[str, Any], colwidth: int = 8, precision: int = 
             value = open_ended.get(column)
         return f"{value:>{colwidth}.{precision}{fmt}}" if isinstance(value, float) else f"{value!s:>{colwidth}}"
 
-    head = " ".join([f"{'Name':{width}}{gap}", *(f"{column.title():>{colwidth}}" for column in columns)])
-    lines = (" ".join([f"{name:{width}}{gap}", *(cell(par, column) for column in columns)]) for name, par in params.items())
+    head = " ".join([f"{'Name':{names}}{gap}", *(f"{column.title():>{colwidth}}" for column in columns)])
+    lines = (" ".join([f"{name:{names}}{gap}", *(cell(par, column) for column in columns)]) for name, par in params.items())
     return "\n".join([head, *lines])
 
 
@@ -108,9 +135,10 @@ def error_report(params: Mapping[str, Any], modelpars: Mapping[str, Any] | None 
     str
         A line for each parameter, then for each correlation.
     """
+    params, modelpars = fitted("params", params), known_values(modelpars)
     width = max((len(name) for name in params), default=0)
     lines = [f"  {name + ':':{width + 1}}     {_value_and_error(par)} {_origin(name, par, modelpars)}" for name, par in params.items()]
-    if show_correl:
+    if truth("show_correl", show_correl):
         lines.append("Correlations:")
         lines += [f"  {f'C({pair})':39}= {value:.3f}" for pair, value in correlations(params)]
     return "\n".join(lines)
@@ -204,12 +232,14 @@ def fit_report(inpars: Any, modelpars: Mapping[str, Any] | None = None, show_cor
         Statistics, doubts, parameters, correlations.
     """
     result = inpars if hasattr(inpars, "params") else None
-    params = inpars.params if result is not None else inpars
-    names = sorted(params, key=sort_pars if callable(sort_pars) else natural) if sort_pars else [*params]
+    params, modelpars = fitted("inpars", inpars.params if result is not None else inpars), known_values(modelpars)
+    min_correl, correl_mode = real("min_correl", min_correl), text("correl_mode", correl_mode)
+    names = sorted(params, key=sort_pars if callable(sort_pars) else natural) if truth("sort_pars", sort_pars) else [*params]
     width = max((len(name) for name in names), default=0)
     lines = [*_statistics(result, width)] if result is not None else []
     lines.append("[[Variables]]")
     lines += [f"    {name + ':':{width + 1}} {_variable(name, params[name], modelpars)}" for name in names]
+    show_correl = truth("show_correl", show_correl)
     if show_correl and correl_mode.startswith("tab"):
         lines += ["[[Correlations]] ", *("  " + line for line in correlation_table(params).split("\n"))]
     elif show_correl:
@@ -321,21 +351,22 @@ def ci_report(ci: Any, with_offset: bool = False, ndigits: int = 5) -> str:
     str
         A line of probabilities, a line for each parameter, and a note for each limit that wasn't reached.
     """
-    ci = intervals_of(ci)
-    width = max((len(name) for name in ci), default=0)
+    given = intervals_of(ci)
+    ci, ndigits, with_offset = pairs_of(given), width("ndigits", ndigits), truth("with_offset", with_offset)
+    names = max((len(name) for name in ci), default=0)
     lines, titled = [], None
     for name, row in ci.items():
         decimals = _decimals([limit for _, limit in row], ndigits)
         space = 1 if decimals == ndigits else 2
-        cell = max(ndigits + 5, *(len(f"{limit:.{decimals}f}") + space for _, limit in row))
+        cell = max([ndigits + 5, *(len(f"{limit:.{decimals}f}") + space for _, limit in row)])
         chances = [probability for probability, _ in row]
         if titled != (chances, cell):                         # once, while the probabilities stay the same
             titled = (chances, cell)
-            lines.append(" "*(width + with_offset) + "".join(_chance(p, with_offset).rjust(cell) for p in chances))
+            lines.append(" "*(names + with_offset) + "".join(_chance(p, with_offset).rjust(cell) for p in chances))
         best = next((limit for p, limit in row if abs(p) < .01), 0.)
         texts = [f"{limit - best:+.{decimals}f}" if with_offset and abs(p) >= .01 else f"{limit:.{decimals}f}" for p, limit in row]
-        lines.append((f" {name:{width}}:" if with_offset else f"{name:{width}}") + "".join(text.rjust(cell) for text in texts))
-    return "\n".join([*lines, *ci_notes(ci)])
+        lines.append((f" {name:{names}}:" if with_offset else f"{name:{names}}") + "".join(text.rjust(cell) for text in texts))
+    return "\n".join([*lines, *ci_notes(given, ci)])
 
 
 def _chance(probability: float, with_offset: bool) -> str:
@@ -350,9 +381,9 @@ def _decimals(limits: Iterable[float], ndigits: int) -> int:
     return ndigits if gap >= 2*10.**-ndigits else min(3 - math.floor(math.log10(gap)), 300)
 
 
-def ci_notes(ci: Mapping[str, Any]) -> list[str]:
-    """Return the notes of confidence intervals: `ci.notes`, or one for each limit that is infinite."""
-    notes = getattr(ci, "notes", None)
+def ci_notes(given: Any, ci: Mapping[str, Any]) -> list[str]:
+    """Return the notes of confidence intervals: those that came with them, or one for each limit that is infinite."""
+    notes = getattr(given, "notes", None)
     if notes is not None:
         return [f"  {note}" for note in notes]
     return [f"  {name}: the {'lower' if limit < 0 else 'upper'} limit of {100*p:.2f}% was not reached"

@@ -296,6 +296,7 @@ long_fit *gslfit_long_fit_new(thread *t) {
     f->chunk = (b->points / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
     if (f->chunk < CHUNK) f->chunk = CHUNK;
     f->chunks = (b->points + f->chunk - 1) / f->chunk;
+    if (f->sharing > f->chunks) f->sharing = (int)f->chunks; /* nothing to do for more */
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->begin, NULL);
     pthread_cond_init(&f->end, NULL);

@@ -37,7 +37,7 @@ def _floats(value, name, shape=None):
         if np.iscomplexobj(value):
             raise TypeError("complex numbers")
         array = np.array(value, dtype=np.float64, order="C", ndmin=1 if shape is None else len(shape))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputTypeError(f"{name} must be real numbers in an array, not {type(value).__name__}: {error}") from None
     if shape is not None and array.shape != shape:
         raise InputError(f"{name} has shape {array.shape}, and {shape} is needed")

@@ -2,6 +2,7 @@
 """The caller's residual function, its Jacobian and their data, as GSL's solvers call them."""
 include "common/arrays.pxi"
 
+from gslfit.checks import real, truth, whole
 from gslfit.solvers.pointers import address_of, memory_of
 
 from libc.math cimport NAN
@@ -219,8 +220,8 @@ cdef class Function_fdf:
 
     def __init__(self, *procs, p=None, centred=False, h=None, fvv=None):
         self.data = ()
-        self.centred, self.h, self.fvv = centred, h, _callable(fvv, "fvv")
-        if h is not None and not 0 < h < 1:
+        self.centred, self.h, self.fvv = truth("centred", centred), None if h is None else real("h", h), _callable(fvv, "fvv")
+        if h is not None and not 0 < self.h < 1:
             raise InputError(f"h is {h}: a relative step lies between 0 and 1")
         if procs or p is not None:
             self.set_procs(*procs, **({} if p is None else {"p": p}))
@@ -235,7 +236,7 @@ cdef class Function_fdf:
         if p is None and procs and not callable(procs[-1]) and procs[-1] is not None:
             p = procs[-1]
             procs = procs[:-1]
-        if not isinstance(p, (int, np.integer)) or p < 1 or not 1 <= len(procs) <= 3:
+        if not isinstance(p, (int, np.integer)) or not 1 <= p <= 2**62 or not 1 <= len(procs) <= 3:
             raise InputTypeError("Function_fdf takes (f, df, p) or (f, df, fdf, p), with p the number of parameters")
         f, df, fdf = (list(procs) + [None, None])[:3]
         self.f, self.df, self.fdf = _callable(f, "f"), _callable(df, "df"), _callable(fdf, "fdf")
@@ -320,7 +321,7 @@ cdef class Function_fdf:
         if not callable(f):
             raise InputTypeError(f"f must be callable, not {type(f).__name__}")
         self.f, self.df, self.product = f, _callable(df, "df"), _callable(product, "product")
-        self.n, self.p, self.lean = int(n), int(p), True
+        self.n, self.p, self.lean = whole("n", n, 1, 2**62), whole("p", p, 1, 2**62), True
         return self
 
     @classmethod
@@ -366,7 +367,7 @@ cdef class Function_fdf:
         memory, alive = (own, None) if params is None else memory_of(params)
         self.c.params = <void *><size_t>memory
         self.kept = (f, df, fvv, product, params, alive)
-        self.n, self.p, self.native = int(n), int(p), True
+        self.n, self.p, self.native = whole("n", n, 1, 2**62), whole("p", p, 1, 2**62), True
         return self
 
     def bind(self, n, p):

@@ -2,6 +2,7 @@
 """GSL's `gsl_multifit_fdfsolver` (lmsder, lmder, lmniel) and the functions it fits, as Python classes."""
 include "solver.pxi"
 
+from gslfit.checks import real
 from gslfit.solvers._function import Function_fdf  # no-cython-lint: for those who look for it beside the solver
 
 from loop cimport gslfit_covar, gslfit_fdfsolver_alloc, gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
@@ -121,7 +122,7 @@ cdef class FdfSolver(_Solver):
         """Return J^T f, the gradient of |f|^2/2, ndarray, shape (p,)."""
         return gradient(self.J, self.f)
 
-    def test_delta(self, double epsabs, double epsrel):
+    def test_delta(self, epsabs, epsrel):
         """Return SUCCESS if |dx_i| < epsabs + epsrel |x_i| for each i, else CONTINUE.
 
         Before the first `iterate` dx is zero, and the answer is SUCCESS unless epsabs is 0 where an x_i is 0.
@@ -136,7 +137,7 @@ cdef class FdfSolver(_Solver):
             return test_gradient(*arguments)
         raise InputTypeError("test_gradient takes (epsabs) or (g, epsabs)")
 
-    def covar(self, double epsrel=0.0, out=None):
+    def covar(self, epsrel=0.0, out=None):
         """Return (J^T J)^-1 at the current parameters, ndarray, shape (p, p): see `covar`."""
         return covar(self.J, epsrel, out)
 
@@ -154,7 +155,7 @@ def _output(out, name, shape):
     return out
 
 
-def test_delta(dx, x, double epsabs, double epsrel):
+def test_delta(dx, x, epsabs, epsrel):
     """Return SUCCESS if |dx_i| < epsabs + epsrel |x_i| for each i, else CONTINUE.
 
     The comparison is strict: dx_i = 0 with epsabs = 0 at x_i = 0 is CONTINUE.
@@ -175,13 +176,14 @@ def test_delta(dx, x, double epsabs, double epsrel):
     step = _floats(dx, "dx")
     position = _floats(x, "x", step.shape)
     a, b = vector_over(step), vector_over(position)
+    epsabs, epsrel = real("epsabs", epsabs), real("epsrel", epsrel)
     if not epsabs >= 0.0:           # GSL looks at epsrel only
         check(gsl.GSL_EBADTOL, "test_delta")
     cdef int status = gsl.gsl_multifit_test_delta(&a, &b, epsabs, epsrel)
     return status if status == gsl.GSL_CONTINUE else check(status, "test_delta")
 
 
-def test_gradient(g, double epsabs):
+def test_gradient(g, epsabs):
     """Return SUCCESS if sum_i |g_i| < epsabs, strictly, else CONTINUE.
 
     Parameters
@@ -199,7 +201,7 @@ def test_gradient(g, double epsabs):
     cdef gsl.gsl_vector v
     slope = _floats(g, "g")
     v = vector_over(slope)
-    cdef int status = gsl.gsl_multifit_test_gradient(&v, epsabs)
+    cdef int status = gsl.gsl_multifit_test_gradient(&v, real("epsabs", epsabs))
     return status if status == gsl.GSL_CONTINUE else check(status, "test_gradient")
 
 
@@ -232,7 +234,7 @@ def gradient(jac, f, g=None):
     return result
 
 
-def covar(jac, double epsrel, covar=None):
+def covar(jac, epsrel, covar=None):
     """Return the covariance matrix (J^T J)^-1 of the parameters.
 
     Computed from the QR decomposition of J with column pivoting. Columns with |R_kk| <= epsrel |R_11| are taken for linearly
@@ -265,8 +267,7 @@ def covar(jac, double epsrel, covar=None):
     n, p = matrix.shape
     if n < p:
         raise InputError(f"jac has {n} rows and {p} columns: at least as many rows as columns are needed")
-    if not epsrel >= 0.0:
-        raise InputError(f"epsrel is {epsrel}: a tolerance can't be negative")
+    epsrel = tolerance("epsrel", epsrel)
     result = _output(covar, "covar", (p, p))
     J, out = matrix_over(_finite(matrix, "jac")), matrix_over(result)
     check(gslfit_covar(&J, epsrel, &out), "covar")

@@ -2,6 +2,8 @@
 """GSL's trust-region solvers, `gsl_multifit_nlinear` and `gsl_multilarge_nlinear`, as Python classes."""
 include "solver.pxi"
 
+from gslfit.checks import positive
+
 from loop cimport (
     gslfit_covar, gslfit_guard_df, gslfit_guard_f, gslfit_guard_fvv, gslfit_guard_init, gslfit_guard_product, gslfit_loop_init,
     multifit_mcholesky, multilarge_mcholesky)
@@ -69,8 +71,7 @@ def _choose(table, name, what):
 def _positive(**values):
     """Complain about a number that must be positive and isn't."""
     for name, value in values.items():
-        if not (value > 0 and np.isfinite(value)):
-            raise InputError(f"{name} is {value}: a positive number is needed")
+        positive(name, value)
 
 
 cdef int nlinear_step(void *w) noexcept nogil:
@@ -181,11 +182,10 @@ cdef class NonlinearSolver(_Solver):
         """Return J^T f, ndarray, shape (p,)."""
         return self.J.T @ self.f
 
-    def covar(self, double epsrel=0.0):
+    def covar(self, epsrel=0.0):
         """Return (J^T J)^-1 at the current parameters, ndarray, shape (p, p): GSL's covar, with the rank's tolerance epsrel."""
         cdef gsl.gsl_matrix J, out
-        if not epsrel >= 0.0:
-            raise InputError(f"epsrel is {epsrel}: a tolerance can't be negative")
+        epsrel = tolerance("epsrel", epsrel)
         jac, result = self.J, np.zeros((self.p, self.p))
         J, out = matrix_over(jac), matrix_over(result)
         check(gslfit_covar(&J, epsrel, &out), "covar")
@@ -261,7 +261,7 @@ cdef class LargeSolver(_Solver):
             raise InputError(f"solver is {solver!r} and trs is {trs!r}: 'none' and 'cgst' go together only")
         _choose(_FDTYPE, fdtype, "fdtype")
         params.factor_up, params.factor_down, params.avmax = factor_up, factor_down, avmax
-        params.max_iter, params.tol = max_iter, tol
+        params.max_iter, params.tol = whole("max_iter", max_iter, 0), tol
         self.n, self.p = n, p
         self.options = {"trs": trs, "scale": scale, "solver": solver, "fdtype": fdtype, "factor_up": factor_up,
                         "factor_down": factor_down, "avmax": avmax, "h_df": h_df, "h_fvv": h_fvv, "max_iter": max_iter, "tol": tol}

@@ -6,11 +6,11 @@ time, with iters_fixed_T steps at each. A trial step moves one parameter, or all
 10^-u, u uniform in 0..3: long moves find the valley and short ones its floor at any temperature.
 """
 import math
-import operator
 from typing import NamedTuple
 
 import numpy as np
 
+from gslfit.checks import positive, real, whole
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
 
 cimport numpy as cnp
@@ -103,7 +103,7 @@ cdef class Walk:
             returned = self.cost(argument)
             try:
                 value = returned
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise InputTypeError(f"the cost returned {returned!r}, and one number is needed") from None
         except BaseException as error:
             self.failure = error
@@ -175,7 +175,7 @@ def _vector(value, name, p=None):
         array = np.array(value, dtype=np.float64, ndmin=1)
         if p is not None and array.size == 1:
             array = np.full(p, array.reshape(-1)[0])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputTypeError(f"{name} must be real numbers in an array: {error}") from None
     if array.ndim != 1 or (p is not None and array.size != p) or not array.size:
         raise InputError(f"{name} has shape {array.shape}, and {'one dimension, not empty,' if p is None else (p,)} is needed")
@@ -210,8 +210,8 @@ cdef double roughness(Walk walk, gsl.gsl_rng *r, const double *start, double fir
     return float(np.median(changes)) if changes else 1.0
 
 
-def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, double step_size=1.0, double k=1.0, t_initial=None,
-           double mu_t=1.1, t_min=None, seed=0, size_t max_nfev=0):
+def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, step_size=1.0, k=1.0, t_initial=None,
+           mu_t=1.1, t_min=None, seed=0, max_nfev=0):
     """Search the global minimum of a function by GSL's simulated annealing.
 
     Parameters
@@ -263,6 +263,10 @@ def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, doubl
     """
     if not callable(cost):
         raise InputTypeError(f"cost must be callable, not {type(cost).__name__}")
+    step_size, k, mu_t = positive("step_size", step_size), positive("k", k), real("mu_t", mu_t)
+    t_initial = None if t_initial is None else positive("t_initial", t_initial)
+    t_min = None if t_min is None else positive("t_min", t_min)
+    max_nfev, seed = whole("max_nfev", max_nfev, 0), whole("seed", seed, -2**63, 2**64)
     start = _vector(x0, "x0")
     if not np.isfinite(start).all():
         raise NonFiniteError(f"x0[{int(np.argmin(np.isfinite(start)))}] is not finite")
@@ -287,7 +291,7 @@ def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, doubl
     try:
         if r == NULL:
             raise MemoryError
-        gsl.gsl_rng_set(r, operator.index(seed) & 0xFFFFFFFF)
+        gsl.gsl_rng_set(r, seed & 0xFFFFFFFF)
         if t_initial is None:
             t_initial = roughness(walk, r, <double *>cnp.PyArray_DATA(start), first, step_size) / k
         params = _schedule(p, iters_fixed_T, step_size, k, t_initial, mu_t, 1e-6 * t_initial if t_min is None else t_min)
@@ -308,10 +312,9 @@ def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, doubl
 cdef gsl.gsl_siman_params_t _schedule(p, iters, step_size, k, t_initial, mu_t, t_min) except *:
     """GSL's parameters, checked; the number of steps that they mean is bounded."""
     cdef gsl.gsl_siman_params_t params
-    iters = 30 * p if iters is None else operator.index(iters)
-    for name, value in (("iters_fixed_T", iters), ("step_size", step_size), ("k", k), ("t_initial", t_initial), ("t_min", t_min)):
-        if not (value > 0 and math.isfinite(value)):
-            raise InputError(f"{name} is {value}: a positive number is needed")
+    iters = 30 * p if iters is None else whole("iters_fixed_T", iters, 1)
+    positive("t_initial", t_initial)                        # one that was measured may have overflowed
+    positive("t_min", t_min)
     if not mu_t > 1:
         raise InputError(f"mu_t is {mu_t}: temperatures are divided by it, so it must be greater than 1")
     if t_min >= t_initial:

@@ -1,6 +1,7 @@
 # What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
 include "common/arrays.pxi"
 
+from gslfit.checks import tolerance, truth, whole
 from gslfit.errors import FitStatus
 from gslfit.errors import check as checked
 from gslfit.solvers.termination import Termination, sentence
@@ -226,7 +227,7 @@ cdef class _Solver:
             self.busy = False
         return status
 
-    def solve(self, double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, size_t max_iter=200, size_t max_nfev=0, callback=None):
+    def solve(self, xtol=1e-8, ftol=1e-8, gtol=1e-8, max_iter=200, max_nfev=0, callback=None):
         """Iterate until the fit has converged or can't.
 
         The test does not depend on the units of residuals or parameters: it compares the residual's angle to the Jacobian's columns
@@ -256,9 +257,8 @@ cdef class _Solver:
 
         Any exception of a callback surfaces at once, as itself.
         """
-        for name, tol in (("xtol", xtol), ("ftol", ftol), ("gtol", gtol)):
-            if not tol >= 0.0:
-                raise InputError(f"{name} is {tol}: a tolerance can't be negative")
+        xtol, ftol, gtol = tolerance("xtol", xtol), tolerance("ftol", ftol), tolerance("gtol", gtol)
+        max_iter, max_nfev = whole("max_iter", max_iter, 0), whole("max_nfev", max_nfev, 0)
         if callback is not None and not callable(callback):
             raise InputTypeError(f"callback must be callable, not {type(callback).__name__}")
         self._enter()

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [line.split() for line in """
 _status
 errors
+checks
 constraints data report solvers
 objective
 printfuncs parameters multifit

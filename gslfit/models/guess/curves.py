@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.data.numbers import floats
 from gslfit.errors import InputError
 
 
@@ -25,7 +26,7 @@ def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
     y : ndarray, shape (..., n)
     most : int
     """
-    x, y = np.asarray(x, float), np.asarray(y, float)
+    x, y = floats("x", x), floats("data", y)
     n = y.shape[-1]
     if x.shape[-1:] != (n,):
         raise InputError(f"x has the shape {x.shape}, and the data {y.shape}")

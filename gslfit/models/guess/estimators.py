@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import InputError, NoGuessError
 from gslfit.models.guess.curves import ordered
 from gslfit.models.guess.images import guess_image
 from gslfit.models.guess.matching_pursuit import guess_gaussians
@@ -37,7 +38,9 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
         return [guess_gaussians(model, SUMS[entry.guess], y, x, values)]
     plan = plan_for(model)
     if plan is None:
-        raise NotImplementedError(f"guess() is not implemented for {entry.cls}: give start values to make_params or fit")
+        raise NoGuessError(f"guess() is not implemented for {entry.cls}: give start values to make_params or fit")
+    if not y.ndim or not y.shape[-1]:
+        raise InputError("there are no data to guess from")
     x = np.arange(y.shape[-1], dtype=float) if x is None else x
     shape = y.shape[:-1]
     curves = ordered(x, y, WAVE_POINTS if entry.kind == "oscillation" else MOST_POINTS)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import NoGuessError
 from gslfit.models.guess.curves import Curves, ordered
 from gslfit.models.guess.shapes import Axis, places
 from gslfit.models.guess.within_bounds import limits, settled
@@ -180,7 +181,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
 
     Raises
     ------
-    NotImplementedError
+    NoGuessError
         If a part is neither.
     """
     y = np.asarray(data)
@@ -191,7 +192,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     others = [part for part in parts if part not in peaks and part not in grounds]
     if others or not peaks:
         what = others[0]._reprstring() if others else "no peak"
-        raise NotImplementedError(f"a sum is guessed of peaks on constants, lines and parabolas, and there is {what}: give start values")
+        raise NoGuessError(f"a sum is guessed of peaks on constants, lines and parabolas, and there is {what}: give start values")
     columns, owners = _columns(grounds, curves.x)
     family = FAMILIES[peaks[0].entry.guess]
     unit = _unit(peaks[0])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.errors import NoGuessError
 from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
 
 Shapes = dict[str, np.ndarray]
@@ -208,7 +209,7 @@ def doniach(axis: Axis) -> Shapes:
 
 
 def gaussian2d(axis: Axis) -> Shapes:
-    raise NotImplementedError("images have an estimator of their own")
+    raise NoGuessError("images have an estimator of their own")
 
 
 # -- steps, decays, waves

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.numbers import floats
+from gslfit.errors import InputError
 from gslfit.parameters.collection import Parameters
 
 
@@ -17,6 +19,15 @@ def limits(model: Any) -> dict[str, tuple[float, float]]:
         if (low is not None and low > -np.inf) or (high is not None and high < np.inf):
             found[name] = (-np.inf if low is None else low, np.inf if high is None else high)
     return found
+
+
+def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a start value for each curve."""
+    array = floats(name, value)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        raise InputError(f"the start of {name!r} has the shape {array.shape}, and there are curves of {shape}") from None
 
 
 def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
@@ -33,7 +44,7 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
             value = np.clip(value, low, np.inf if high is None or np.isinf(high) else high - 1e-6*max(abs(high), 1e-6))
         inside[full] = value
     if shape:
-        return {**inside, **{name if name in params else model._prefix + name: np.broadcast_to(np.asarray(value, float), shape)
+        return {**inside, **{name if name in params else model._prefix + name: spread(name, value, shape)
                              for name, value in values.items()}}
     made: Parameters = model.make_params(**{name: float(value) for name, value in inside.items()})
     for name, value in values.items():

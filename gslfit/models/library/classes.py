@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import shown, text, whole, words
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
@@ -57,14 +58,14 @@ class LibraryModel(Model):
                  name: str | None = None, form: str | None = None, **hints: Any) -> None:
         entry = self.entry
         if entry.forms:
-            form = str(form if form is not None else entry.forms[0])
-            if form not in entry.forms:
-                raise InputError(f"{entry.cls} has no form {form!r}; it has {', '.join(entry.forms)}")
+            form = form if form is not None else entry.forms[0]
+            if not isinstance(form, str) or form not in entry.forms:
+                raise InputError(f"{entry.cls} has no form {shown(form)}; it has {', '.join(entry.forms)}")
         elif form is not None:
             raise InputError(f"{entry.cls} has one form only, and form={form!r} was given")
         self.form = form
         self._definition = definition(entry.cls, form)
-        given = [independent_vars] if isinstance(independent_vars, str) else list(independent_vars or entry.independent)
+        given = words("independent_vars", entry.independent if independent_vars is None else independent_vars) or list(entry.independent)
         given = [each for each in given if each != "form"]
         if tuple(given) != entry.independent:
             if len(given) != len(entry.independent):
@@ -75,7 +76,7 @@ class LibraryModel(Model):
         unknown = [key for key in hints if key not in self._definition.names]
         if unknown:
             raise InputError(f"{unknown[0]!r} is no parameter of {entry.cls}; it has {', '.join(self._definition.names)}")
-        self._begin(nan_policy, prefix, name or entry.name, {})
+        self._begin(nan_policy, prefix, (name if name is None else text("name", name)) or entry.name, {})
         self._hint_entry()
         for key, value in hints.items():
             self._hint_from(key, value)
@@ -154,7 +155,7 @@ class PolynomialModel(LibraryModel):
 
     def __init__(self, degree: int = 7, independent_vars: Sequence[str] | None = None, prefix: str = "", nan_policy: str = "raise",
                  name: str | None = None, form: Any = None, **hints: Any) -> None:
-        degree = degree if form is None else int(form)
+        degree = degree if form is None else whole("form", int(form) if isinstance(form, str) and form.isdigit() else form, 0)
         if not isinstance(degree, (int, np.integer)) or isinstance(degree, bool) or not 0 <= degree <= self.MAX_DEGREE:
             raise PolynomialDegree(f"degree={degree!r} is not a whole number from 0 to {self.MAX_DEGREE}")
         self.poly_degree = int(degree)

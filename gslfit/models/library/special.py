@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import text, truth, words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
@@ -126,14 +127,14 @@ class ExpressionModel(Model):
 
     def __init__(self, expr: str, independent_vars: Sequence[str] | None = None, init_script: str | None = None,
                  nan_policy: str = "raise", name: str | None = None, prefix: str = "", **options: Any) -> None:
-        if init_script is not None and init_script.strip():
+        if init_script is not None and text("init_script", init_script).strip():
             raise InputError("init_script runs code, and a text here is arithmetic only: put its lines before the expression, or make a "
                              "Model of a Python function")
-        if prefix:
+        if truth("prefix", prefix):
             raise InputError("an ExpressionModel has no prefix: name its parameters as they are to be called, or use "
                              "Model(text, prefix=...)")
-        self.expr = expr.strip()
-        variables = ["x"] if independent_vars is None else list(independent_vars)
+        self.expr = text("expr", expr).strip()
+        variables = ["x"] if independent_vars is None else words("independent_vars", independent_vars)
         super().__init__(self.expr, variables, nan_policy=nan_policy, name=name, **options)
         leaves = {str(node.value) for node in self.formula.graph.nodes() if node.op == "x"}
         lost = [each for each in variables if each not in leaves]

@@ -1,0 +1,145 @@
+"""What an option may be: a number, a whole number, one of several names, a path. Each answer is given here, for every entry.
+
+A check returns the value as its kind, or raises an error that names the option. What a caller's own object raises while it is asked surfaces
+as itself.
+"""
+from __future__ import annotations
+
+import operator
+from collections.abc import Collection, Iterable, Mapping
+from math import inf, isnan
+from pathlib import Path
+from typing import Any
+
+from gslfit.errors import InputError, InputTypeError
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut short."""
+    try:
+        text = repr(value)
+    except ValueError:              # an integer of thousands of digits
+        text = f"an integer of {value.bit_length()} bits"
+    return text if len(text) <= 60 else f"{text[:50]}... ({type(value).__name__})"
+
+
+def as_float(name: str, value: Any) -> float:
+    """Return a number, which may be NaN or infinite."""
+    try:
+        if isinstance(value, (str, bytes, bytearray)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputTypeError(f"{name} is {shown(value)}, which is not a number") from None
+    except OverflowError:
+        raise InputError(f"{name} is a number beyond the range of floats") from None
+
+
+def real(name: str, value: Any, least: float = -inf, most: float = inf) -> float:
+    """Return a number between `least` and `most`, both included.
+
+    Raises
+    ------
+    InputTypeError
+        The value is no number.
+    InputError
+        It is NaN or outside.
+    """
+    found = as_float(name, value)
+    if isnan(found) or not least <= found <= most:
+        limits = f"at least {least:g}" if most == inf else f"at most {most:g}" if least == -inf else f"between {least:g} and {most:g}"
+        raise InputError(f"{name} is {shown(value)}: it must be {'a number' if least == -inf and most == inf else limits}")
+    return found
+
+
+def tolerance(name: str, value: Any) -> float:
+    """Return a tolerance: finite and not negative."""
+    found = None if value is None else as_float(name, value)
+    if found is None or not 0 <= found < inf:
+        raise InputError(f"{name} is {shown(value)}: a tolerance must be a number that is not negative")
+    return found
+
+
+def positive(name: str, value: Any) -> float:
+    """Return a number that is finite and greater than 0."""
+    found = as_float(name, value)
+    if not 0 < found < inf:
+        raise InputError(f"{name} is {shown(value)}: a positive number is needed")
+    return found
+
+
+def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
+    """Return a whole number of at least `least`; one above `most` becomes `most`.
+
+    Raises
+    ------
+    InputTypeError
+        The value is no whole number.
+    InputError
+        It is below `least`.
+    """
+    try:
+        found = operator.index(value)
+    except (TypeError, ValueError):
+        number = real(name, value, -inf, inf)
+        if number not in (inf, -inf) and number != int(number):
+            raise InputError(f"{name} is {shown(value)}: it must be a whole number") from None
+        found = most if number > most else int(max(number, least - 1))
+    if found < least:
+        raise InputError(f"{name} is {shown(value)}: it must be at least {least}")
+    return min(found, most)
+
+
+def choice(name: str, value: Any, known: Collection[str]) -> str:
+    """Return one of the names that are known, or raise InputError that lists them."""
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name}={shown(value)} is not one of {', '.join(known)}")
+    return value
+
+
+def truth(name: str, value: Any) -> bool:
+    """Return whether a value is true, or raise InputTypeError for one that doesn't say."""
+    try:
+        return bool(value)
+    except (TypeError, ValueError):
+        raise InputTypeError(f"{name} must be True or False, not {shown(value)}") from None
+
+
+def text(name: str, value: Any) -> str:
+    """Return a text, or raise InputTypeError."""
+    if not isinstance(value, str):
+        raise InputTypeError(f"{name} must be a text, not {shown(value)}")
+    return value
+
+
+def words(name: str, value: Any) -> list[str]:
+    """Return names: those of a sequence, or a single one."""
+    if isinstance(value, str):
+        return [value]
+    readable = isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)) and getattr(value, "shape", None) != ()
+    found = list(value) if readable else None
+    if found is None or not all(isinstance(each, str) for each in found):
+        raise InputTypeError(f"{name} must be a name or a sequence of names, not {shown(value)}")
+    return found
+
+
+def mapping(name: str, value: Any) -> dict[Any, Any]:
+    """Return a dict of its own, empty for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise InputTypeError(f"{name} must be a dict, not {shown(value)}")
+    return dict(value)
+
+
+def path(name: str, value: Any) -> Path:
+    """Return a path of the file system."""
+    try:
+        return Path(value)
+    except TypeError:
+        raise InputTypeError(f"{name} must be a path, not {shown(value)}") from None
+
+
+def width(name: str, value: Any) -> int:
+    """Return a number of characters or digits, of at most 300."""
+    return whole(name, value, 0, 300)

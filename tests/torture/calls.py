@@ -1,0 +1,229 @@
+"""Make random public calls, and see that each returns or raises what it may.
+
+    python tests/torture/calls.py --calls 100000 --seed 1 [--only WORD] [--replay SEED:NUMBER]
+
+Allowed are FitError, MemoryError, KeyboardInterrupt, what the caller's own functions raise, IndexError of [], AttributeError, TypeError of Python's
+own argument binding, OSError, and ImportError of an extra. Call number n of a seed is the same whatever came before it. Prints a line for each
+kind of fault; exits with 1 if there were any.
+"""
+import argparse
+import contextlib
+import faulthandler
+import inspect
+import io
+import os
+import random
+import re
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
+
+from torture.junk import Own, junk
+from torture.subjects import GOOD, subjects
+
+LONGEST = 30        # seconds that a call may take
+MEMORY = 6 << 30    # bytes of address space
+
+BINDING = re.compile(r"unexpected keyword argument|required (positional|keyword-only) argument|positional arguments? (but|\()|multiple values for|"
+                     r"takes (no|exactly|at most|at least) |needs keyword-only argument|keywords must be strings|is an invalid keyword argument|"
+                     r"got some positional-only arguments")
+
+
+class TooLong(BaseException):
+    """A call that does not end."""
+
+
+def binding(error):
+    """Whether an error is one of Python's own argument binding: it says so, or nothing of gslfit's ran before it."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "torture" not in frame.filename]
+    return not frames or bool(BINDING.search(str(error)))
+
+
+def is_allowed(error, name, way):
+    """Whether a call may raise this."""
+    from gslfit import FitError
+    if name.startswith("private") and isinstance(error, Exception) and not isinstance(error, SystemError):
+        return True
+    if isinstance(error, (FitError, MemoryError, Own, AttributeError, OSError)):
+        return True
+    if name.split(".")[-1] in DICT and isinstance(error, (TypeError, ValueError, KeyError)):
+        return True
+    if isinstance(error, ImportError):
+        return "gslfit" not in str(error)
+    if isinstance(error, IndexError) and way == "[]":
+        return True
+    if isinstance(error, TypeError) and binding(error):
+        return True
+    return False
+
+
+def arguments(rng, target):
+    """Arguments for a callable: most of them good ones of their name, some junk, some left out, some that it hasn't."""
+    try:
+        parameters = list(inspect.signature(target).parameters.values())
+    except (ValueError, TypeError):
+        return [junk(rng) for _ in range(rng.randrange(3))], {}
+    wild = rng.choice([0.05, 0.15, 0.15, 0.4, 1.0])
+
+    def value(name):
+        return junk(rng) if rng.random() < wild or name not in GOOD else rng.choice(GOOD[name])()
+    args, kws = [], {}
+    for parameter in parameters:
+        needed = parameter.default is parameter.empty
+        if parameter.kind == parameter.VAR_POSITIONAL:
+            args += [value("") for _ in range(rng.randrange(3))] if rng.random() < 0.3 and not kws else []
+        elif parameter.kind == parameter.VAR_KEYWORD:
+            for _ in range(rng.choice([0, 1, 1, 3, 4])):
+                name = rng.choice(["a", "tau", "c", "x", "k", "start", "method", "params", "nothing", "maxfev", "xtol", "prefix", "data", "y"])
+                kws[name] = value(name)
+        elif rng.random() < (0.97 if needed else 0.25):
+            if parameter.kind == parameter.POSITIONAL_ONLY or (parameter.kind != parameter.KEYWORD_ONLY and not kws and rng.random() < 0.6):
+                args.append(value(parameter.name))
+            else:
+                kws[parameter.name] = value(parameter.name)
+    return args, kws
+
+
+OPERATIONS = {
+    "[]": lambda rng, it: it[junk(rng)], "in": lambda rng, it: junk(rng) in it, "len": lambda rng, it: len(it), "repr": lambda rng, it: (repr(it), str(it)),
+    "==": lambda rng, it: it == junk(rng), "set": lambda rng, it: setattr(it, rng.choice(sorted(set(dir(it)) - DUNDER) or ["a"]), junk(rng)),
+    "html": lambda rng, it: it._repr_html_(), "+": lambda rng, it: it + junk(rng), "float": lambda rng, it: float(it), "iter": lambda rng, it: list(it),
+}
+DICT = {"setdefault", "update", "pop", "popitem", "get", "fromkeys", "__getitem__", "__setitem__", "__delitem__"}     # a dict's own
+DUNDER = {name for name in dir(object)} | {"__slots__", "__dict__"}
+BUILTIN = {"==": (TypeError, ValueError), "+": (TypeError, OverflowError), "len": (TypeError,), "float": (TypeError,), "in": (TypeError, ValueError), "iter": (TypeError,), "[]": (TypeError, KeyError),
+           "set": (TypeError,)}
+INTERNAL = {"conclude", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}    # for gslfit itself
+
+
+def draw(rng, only=""):
+    """A call: what it is called, and a function that makes it."""
+    name, make = rng.choice([pair for pair in subjects() if only in pair[0]])
+    subject = make()
+    if callable(subject) and not inspect.isclass(subject) and not hasattr(type(subject), "fit") or inspect.isclass(subject):
+        args, kws = arguments(rng, subject)
+        return name, "()", (args, kws), lambda: subject(*args, **kws)
+    if rng.random() < 0.15:
+        what = rng.choice(list(OPERATIONS))
+        return f"{name} {what}", what, (), lambda: OPERATIONS[what](rng, subject)
+    member = rng.choice([each for each in dir(subject) if (not each.startswith("_") and each not in INTERNAL) or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")])
+    asked = rng.random()
+    if asked < 0.1:
+        return f"{name}.{member}", ".", (), lambda: getattr(subject, member)
+    try:
+        target = inspect.getattr_static(type(subject), member, None)
+        if target is None or isinstance(target, property) or not callable(getattr(type(subject), member, None)):
+            return f"{name}.{member}", ".", (), lambda: getattr(subject, member)
+        bound = getattr(subject, member)
+    except Exception:
+        return f"{name}.{member}", ".", (), lambda: getattr(subject, member)
+    args, kws = arguments(rng, bound)
+    return f"{name}.{member}", "[]" if member in ("__getitem__", "__delitem__", "pop") else "()", (args, kws), lambda: bound(*args, **kws)
+
+
+def shown(given):
+    """What was handed over, in short."""
+    with contextlib.suppress(BaseException):
+        return ascii(given)[:300]
+    return "?"
+
+
+def one(seed, number, only=""):
+    """Make call number n of a seed; returns its name and None, or (name, kind of fault, text)."""
+    rng = random.Random(f"{seed}:{number}")
+    name, way, given, call = draw(rng, only)
+    inputs = shown(given)
+    try:
+        signal.alarm(LONGEST)
+        try:
+            call()
+        finally:
+            signal.alarm(0)
+    except TooLong:
+        return name, "does not end", inputs
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if is_allowed(error, name, way) or isinstance(error, BUILTIN.get(way, ())):
+            return name, None, type(error).__name__
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "torture" not in frame.filename]
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+        inner = next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames) if "gslfit" in frame.filename or ".p" in frame.filename[-4:]
+                      and "site-packages" not in frame.filename), where)
+        return name, f"{type(error).__name__} at {inner}", f"{str(error)[:200]!a} {inputs}"
+    return name, None, "returned"
+
+
+def expire(*_):
+    """The alarm's handler."""
+    raise TooLong
+
+
+def run(seed, first, calls, only="", seconds=None, verbose=False):
+    """Make calls; returns the counts of outcomes, and of each kind of fault an example."""
+    outcomes, faults, names = Counter(), {}, Counter()
+    signal.signal(signal.SIGALRM, expire)
+    warnings.simplefilter("ignore")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
+        os.chdir(folder)
+        for number in range(first, first + calls):
+            if seconds is not None and time.monotonic() - began > seconds:
+                break
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                name, kind, text = one(seed, number, only)
+            names[name] += 1
+            for left in os.listdir(folder):     # what a call finds does not depend on those before it
+                Path(folder, left).unlink()
+            if kind is None:
+                outcomes[text] += 1
+                continue
+            outcomes["fault"] += 1
+            if (name.split(".")[0], kind) not in faults:
+                faults[name.split(".")[0], kind] = (name, f"{seed}:{number}", text)
+                if verbose:
+                    print(f"{name}: {kind}  [{seed}:{number}]\n    {text}", flush=True)
+    return outcomes, faults, names
+
+
+def main():
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=10_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="of the entries only those with this in their name")
+    parser.add_argument("--seconds", type=float, help="stop after so many")
+    parser.add_argument("--replay", help="SEED:NUMBER of one call")
+    parser.add_argument("--no-limit", action="store_true", help="no limit of memory, for sanitizers")
+    given = parser.parse_args()
+    faulthandler.enable()
+    if not given.no_limit:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
+    if given.replay:
+        seed, number = given.replay.split(":")
+        signal.signal(signal.SIGALRM, expire)
+        rng = random.Random(f"{seed}:{number}")
+        name, _, inputs, call = draw(rng, given.only)
+        print(name, shown(inputs))
+        call()
+        return
+    outcomes, faults, names = run(given.seed, given.first, given.calls, given.only, given.seconds, verbose=True)
+    print(f"{sum(outcomes.values())} calls of {len(names)} entries: " + ", ".join(f"{count} {what}" for what, count in outcomes.most_common()))
+    print(f"{len(faults)} kinds of faults")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
