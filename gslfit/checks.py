@@ -1,7 +1,6 @@
 """What an option may be: a number, a whole number, one of several names, a path. Each answer is given here, for every entry.
 
-A check returns the value as its kind, or raises an error that names the option. What a caller's own object raises while it is asked surfaces
-as itself.
+A check returns the value as its kind, or raises an error that names the option. What a caller's own object raises meanwhile is not caught.
 """
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ RESTARTS = 5              # how often a lower minimum, found on the way, makes e
 ProbFunc = Callable[..., float]
 
 
-def f_compare(ndata: int, nparas: int, new_chi: float, best_chi: float, nfix: float = 1.) -> float:
+def f_compare(ndata: float, nparas: float, new_chi: float, best_chi: float, nfix: float = 1.) -> float:
     """Return the probability that a rise of chi-square isn't chance, by the F-test.
 
     Parameters
@@ -145,7 +145,7 @@ class FTest:
         """Return chi-square in the residual's own units."""
         return chi/self.residual.scale/self.residual.scale
 
-    def probability(self, chi: float, best: float, nfix: int = 1) -> float:
+    def probability(self, chi: float, best: float, nfix: float = 1) -> float:
         """Return the probability of a chi-square with `nfix` parameters held."""
         if self.known:
             from scipy.special import gammainc
@@ -154,7 +154,7 @@ class FTest:
             chi, best = self.chisqr(chi), self.chisqr(best)
         return float(self.prob_func(self.ndata, len(self.names) - nfix, chi, best, nfix=float(nfix)))
 
-    def level(self, probability: float, best: float, nfix: int = 1) -> float:
+    def level(self, probability: float, best: float, nfix: float = 1) -> float:
         """Return the chi-square that a probability stands for with `nfix` parameters held."""
         if probability <= 0:
             return best

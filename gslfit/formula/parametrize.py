@@ -17,7 +17,7 @@ import numpy as np
 from gslfit.constraints.topological import order
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.formula._program import OPCODES, Program
-from gslfit.formula.derivative import derivatives
+from gslfit.formula.derivative import derivatives, differentiate
 from gslfit.formula.formula import Formula
 from gslfit.formula.function_names import FUNCTIONS
 from gslfit.formula.graph import Graph, Node, Pool, transplant
@@ -107,12 +107,14 @@ class Folded:
     def expressions(self) -> tuple[Program, ...]:
         """For each `expr` parameter a program of the varying ones and the inputs: its value and its derivatives."""
         found = []
-        for node in self.dependents[::len(self.names) + 1]:
+        p = len(self.names) + 1
+        for first in range(0, len(self.dependents), p):
             pool = Pool()
-            value, = transplant(pool, [node])
-            graph = Graph(pool, value, (), self.names, ())
+            value, *columns = transplant(pool, self.dependents[first:first + p])
+            graph = Graph(pool, value, tuple(columns), self.names, ())
             for step in PASSES:
-                graph = step(graph)
+                if step is not differentiate:       # one that its own bound holds has the derivatives of the expression itself
+                    graph = step(graph)
             found.append(Program(**lower(graph, self.inputs).encoded(OPCODES)))
         return tuple(found)
 

@@ -20,7 +20,7 @@ def _text(fname: str | Path) -> str:
         raise InputError(f"{fname} can't be read: {error}") from None
 
 
-def _dumped(name: str, subject: Any, kind: type) -> str:
+def _dumped(name: str, subject: Any, kind: type[Model | ModelResult]) -> str:
     """A model or result as JSON."""
     if not isinstance(subject, kind):
         raise InputTypeError(f"{name} must be a {kind.__name__}, not {type(subject).__name__}")

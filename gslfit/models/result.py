@@ -254,16 +254,18 @@ class ModelResult(Answers, Passes):
         """The model at the data's points."""
         if self._all_plain:
             return self.eval(params)
-        return self.objective.spread(self._values(params))
+        points = self.objective.of_curves
+        return points.spread(self._values(params, points))
 
     @property
     def _all_plain(self) -> bool:
         """Whether the fit took all points of a flat array, and nothing is known of labels."""
         return self._prepared is None and getattr(self._found, "keep", None) is None
 
-    def _values(self, params: Parameters) -> np.ndarray:
-        """The model at the points that take part."""
-        return self.objective.values(self.model._reprstring(), self.model.eval(params, **self.arguments()))
+    def _values(self, params: Parameters, points: Objective | None = None) -> np.ndarray:
+        """The model at the points that take part, or at others."""
+        objective = self.objective if points is None else points
+        return objective.values(self.model._reprstring(), self.model.eval(params, **{**self.userkws, **objective.arguments()}))
 
     @property
     def rsquared(self) -> float | None:

@@ -1,6 +1,7 @@
 """One fit's data as solvers need them: flat, without the points that take no part; and how results get their shape and labels back."""
 from __future__ import annotations
 
+from copy import copy
 from math import isfinite
 from typing import Any
 
@@ -44,6 +45,7 @@ class Objective:
     def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True):
         self.given, self.policy, self.sign, self.shaped = given, policy, sign, shaped
         self.keep: np.ndarray | None = None
+        self._of_data: Objective | None = None
         self.y = contiguous(given.y)
         self.x = {name: contiguous(array) for name, array in given.x.items()}
         weights = given.weights
@@ -157,10 +159,17 @@ class Objective:
         """
         if keep is None or keep.size != self.ndata or keep.all():
             return
+        if not self.shaped and self._of_data is None:
+            self._of_data = copy(self)
         whole = np.ones(self.given.layout.n, bool) if self.keep is None else self.keep.copy()
         whole[whole] = keep
         self.keep, self.y, self.x = whole, self.y[keep], {name: array[keep] for name, array in self.x.items()}
         self.weights = None if self.weights is None else self.weights[keep]
+
+    @property
+    def of_curves(self) -> Objective:
+        """What has the points of a curve: where results have no shape of the data, those that their data let take part, as in lmfit."""
+        return self if self._of_data is None else self._of_data
 
     def concluded(self, result: Any) -> Any:
         """Return a fit's result, its residual (that of the points that take part, in the sign of this objective) in the data's shape."""

@@ -289,7 +289,7 @@ class Parameters(dict[str, Parameter]):
             self[name.name] = name
             return
         parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)
-        if truth("expr", expr):
+        if expr is not None and truth("expr", expr):
             self._check_expression(expr)
             parameter._tie(expr)
         self[name] = parameter

@@ -93,7 +93,7 @@ cdef class Differences:
         for j in range(self.p):
             self.d[j], self.L[j], self.bend[j], self.scale[j] = 0, NAN, 0, 0
 
-    cpdef int find_precision(self, r, double size) except -1:
+    cdef int find_precision(self, r, double size) except -1:
         """Take a residual for one in double precision where its last digits are those of double numbers of the model's size.
 
         The difference of two numbers of 1e9 has as few digits as one in single precision, and looks like it.

@@ -2,7 +2,7 @@
 """GSL's `gsl_multifit_fdfsolver` (lmsder, lmder, lmniel) and the functions it fits, as Python classes."""
 include "solver.pxi"
 
-from gslfit.checks import real
+from gslfit.checks import as_float
 from gslfit.solvers._function import Function_fdf  # no-cython-lint: for those who look for it beside the solver
 
 from loop cimport gslfit_covar, gslfit_fdfsolver_alloc, gslfit_guard_df, gslfit_guard_f, gslfit_guard_init, gslfit_loop_init
@@ -176,8 +176,8 @@ def test_delta(dx, x, epsabs, epsrel):
     step = _floats(dx, "dx")
     position = _floats(x, "x", step.shape)
     a, b = vector_over(step), vector_over(position)
-    epsabs, epsrel = real("epsabs", epsabs), real("epsrel", epsrel)
-    if not epsabs >= 0.0:           # GSL looks at epsrel only
+    epsabs, epsrel = as_float("epsabs", epsabs), as_float("epsrel", epsrel)
+    if not (epsabs >= 0.0 and epsrel >= 0.0):           # GSL looks at epsrel only, and not for NaN
         check(gsl.GSL_EBADTOL, "test_delta")
     cdef int status = gsl.gsl_multifit_test_delta(&a, &b, epsabs, epsrel)
     return status if status == gsl.GSL_CONTINUE else check(status, "test_delta")
@@ -201,7 +201,10 @@ def test_gradient(g, epsabs):
     cdef gsl.gsl_vector v
     slope = _floats(g, "g")
     v = vector_over(slope)
-    cdef int status = gsl.gsl_multifit_test_gradient(&v, real("epsabs", epsabs))
+    epsabs = as_float("epsabs", epsabs)
+    if not epsabs >= 0.0:           # NaN too
+        check(gsl.GSL_EBADTOL, "test_gradient")
+    cdef int status = gsl.gsl_multifit_test_gradient(&v, epsabs)
     return status if status == gsl.GSL_CONTINUE else check(status, "test_gradient")
 
 

@@ -2,10 +2,11 @@
 
     python tests/torture/calls.py --calls 100000 --seed 1 [--only WORD] [--replay SEED:NUMBER]
 
-Allowed are FitError, MemoryError, KeyboardInterrupt, what the caller's own functions raise, IndexError of [], AttributeError, TypeError of Python's
-own argument binding, OSError, and ImportError of an extra. Call number n of a seed is the same whatever came before it. Prints a line for each
-kind of fault; exits with 1 if there were any.
+Allowed are FitError, MemoryError, KeyboardInterrupt, what the caller's own functions raise, IndexError of [], AttributeError, TypeError of
+Python's own argument binding, OSError, and ImportError of an extra. Call number n of a seed is the same whatever came before it. Prints a
+line for each kind of fault; exits with 1 if there were any.
 """
+
 import argparse
 import contextlib
 import faulthandler
@@ -32,12 +33,14 @@ if __name__ == "__main__":
 from torture.junk import Own, junk
 from torture.subjects import GOOD, subjects
 
-LONGEST = 30        # seconds that a call may take
-MEMORY = 6 << 30    # bytes of address space
+LONGEST = 30  # seconds that a call may take
+MEMORY = 6 << 30  # bytes of address space
 
-BINDING = re.compile(r"unexpected keyword argument|required (positional|keyword-only) argument|positional arguments? (but|\()|multiple values for|"
-                     r"takes (no|exactly|at most|at least) |needs keyword-only argument|keywords must be strings|is an invalid keyword argument|"
-                     r"got some positional-only arguments")
+BINDING = re.compile(
+    r"unexpected keyword argument|required (positional|keyword-only) argument|positional arguments? (but|\()|multiple values for|"
+    r"takes (no|exactly|at most|at least) |needs keyword-only argument|keywords must be strings|is an invalid keyword argument|"
+    r"got some positional-only arguments"
+)
 
 
 class TooLong(BaseException):
@@ -53,6 +56,7 @@ def binding(error):
 def is_allowed(error, name, way):
     """Whether a call may raise this."""
     from gslfit import FitError
+
     if name.startswith("private") and isinstance(error, Exception) and not isinstance(error, SystemError):
         return True
     if isinstance(error, (FitError, MemoryError, Own, AttributeError, OSError)):
@@ -63,9 +67,7 @@ def is_allowed(error, name, way):
         return "gslfit" not in str(error)
     if isinstance(error, IndexError) and way == "[]":
         return True
-    if isinstance(error, TypeError) and binding(error):
-        return True
-    return False
+    return bool(isinstance(error, TypeError) and binding(error))
 
 
 def arguments(rng, target):
@@ -78,6 +80,7 @@ def arguments(rng, target):
 
     def value(name):
         return junk(rng) if rng.random() < wild or name not in GOOD else rng.choice(GOOD[name])()
+
     args, kws = [], {}
     for parameter in parameters:
         needed = parameter.default is parameter.empty
@@ -85,7 +88,9 @@ def arguments(rng, target):
             args += [value("") for _ in range(rng.randrange(3))] if rng.random() < 0.3 and not kws else []
         elif parameter.kind == parameter.VAR_KEYWORD:
             for _ in range(rng.choice([0, 1, 1, 3, 4])):
-                name = rng.choice(["a", "tau", "c", "x", "k", "start", "method", "params", "nothing", "maxfev", "xtol", "prefix", "data", "y"])
+                name = rng.choice(
+                    ["a", "tau", "c", "x", "k", "start", "method", "params", "nothing", "maxfev", "xtol", "prefix", "data", "y"]
+                )
                 kws[name] = value(name)
         elif rng.random() < (0.97 if needed else 0.25):
             if parameter.kind == parameter.POSITIONAL_ONLY or (parameter.kind != parameter.KEYWORD_ONLY and not kws and rng.random() < 0.6):
@@ -96,28 +101,49 @@ def arguments(rng, target):
 
 
 OPERATIONS = {
-    "[]": lambda rng, it: it[junk(rng)], "in": lambda rng, it: junk(rng) in it, "len": lambda rng, it: len(it), "repr": lambda rng, it: (repr(it), str(it)),
-    "==": lambda rng, it: it == junk(rng), "set": lambda rng, it: setattr(it, rng.choice(sorted(set(dir(it)) - DUNDER) or ["a"]), junk(rng)),
-    "html": lambda rng, it: it._repr_html_(), "+": lambda rng, it: it + junk(rng), "float": lambda rng, it: float(it), "iter": lambda rng, it: list(it),
+    "[]": lambda rng, it: it[junk(rng)],
+    "in": lambda rng, it: junk(rng) in it,
+    "len": lambda rng, it: len(it),
+    "repr": lambda rng, it: (repr(it), str(it)),
+    "==": lambda rng, it: it == junk(rng),
+    "set": lambda rng, it: setattr(it, rng.choice(sorted(set(dir(it)) - DUNDER) or ["a"]), junk(rng)),
+    "html": lambda rng, it: it._repr_html_(),
+    "+": lambda rng, it: it + junk(rng),
+    "float": lambda rng, it: float(it),
+    "iter": lambda rng, it: list(it),
 }
-DICT = {"setdefault", "update", "pop", "popitem", "get", "fromkeys", "__getitem__", "__setitem__", "__delitem__"}     # a dict's own
-DUNDER = {name for name in dir(object)} | {"__slots__", "__dict__"}
-BUILTIN = {"==": (TypeError, ValueError), "+": (TypeError, OverflowError), "len": (TypeError,), "float": (TypeError,), "in": (TypeError, ValueError), "iter": (TypeError,), "[]": (TypeError, KeyError),
-           "set": (TypeError,)}
-INTERNAL = {"conclude", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}    # for gslfit itself
+DICT = {"setdefault", "update", "pop", "popitem", "get", "fromkeys", "__getitem__", "__setitem__", "__delitem__"}  # a dict's own
+DUNDER = set(dir(object)) | {"__slots__", "__dict__"}
+BUILTIN = {
+    "==": (TypeError, ValueError),
+    "+": (TypeError, OverflowError),
+    "len": (TypeError,),
+    "float": (TypeError,),
+    "in": (TypeError, ValueError),
+    "iter": (TypeError,),
+    "[]": (TypeError, KeyError),
+    "set": (TypeError,),
+}
+INTERNAL = {"conclude", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}  # for gslfit itself
 
 
 def draw(rng, only=""):
     """A call: what it is called, and a function that makes it."""
     name, make = rng.choice([pair for pair in subjects() if only in pair[0]])
     subject = make()
-    if callable(subject) and not inspect.isclass(subject) and not hasattr(type(subject), "fit") or inspect.isclass(subject):
+    if (callable(subject) and not inspect.isclass(subject) and not hasattr(type(subject), "fit")) or inspect.isclass(subject):
         args, kws = arguments(rng, subject)
         return name, "()", (args, kws), lambda: subject(*args, **kws)
     if rng.random() < 0.15:
         what = rng.choice(list(OPERATIONS))
         return f"{name} {what}", what, (), lambda: OPERATIONS[what](rng, subject)
-    member = rng.choice([each for each in dir(subject) if (not each.startswith("_") and each not in INTERNAL) or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")])
+    member = rng.choice(
+        [
+            each
+            for each in dir(subject)
+            if (not each.startswith("_") and each not in INTERNAL) or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")
+        ]
+    )
     asked = rng.random()
     if asked < 0.1:
         return f"{name}.{member}", ".", (), lambda: getattr(subject, member)
@@ -159,8 +185,14 @@ def one(seed, number, only=""):
             return name, None, type(error).__name__
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "torture" not in frame.filename]
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
-        inner = next((f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames) if "gslfit" in frame.filename or ".p" in frame.filename[-4:]
-                      and "site-packages" not in frame.filename), where)
+        inner = next(
+            (
+                f"{Path(frame.filename).name}:{frame.lineno}"
+                for frame in reversed(frames)
+                if "gslfit" in frame.filename or (".p" in frame.filename[-4:] and "site-packages" not in frame.filename)
+            ),
+            where,
+        )
         return name, f"{type(error).__name__} at {inner}", f"{str(error)[:200]!a} {inputs}"
     return name, None, "returned"
 
@@ -184,7 +216,7 @@ def run(seed, first, calls, only="", seconds=None, verbose=False):
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 name, kind, text = one(seed, number, only)
             names[name] += 1
-            for left in os.listdir(folder):     # what a call finds does not depend on those before it
+            for left in os.listdir(folder):  # what a call finds does not depend on those before it
                 Path(folder, left).unlink()
             if kind is None:
                 outcomes[text] += 1
@@ -220,7 +252,9 @@ def main():
         call()
         return
     outcomes, faults, names = run(given.seed, given.first, given.calls, given.only, given.seconds, verbose=True)
-    print(f"{sum(outcomes.values())} calls of {len(names)} entries: " + ", ".join(f"{count} {what}" for what, count in outcomes.most_common()))
+    print(
+        f"{sum(outcomes.values())} calls of {len(names)} entries: " + ", ".join(f"{count} {what}" for what, count in outcomes.most_common())
+    )
     print(f"{len(faults)} kinds of faults")
     sys.exit(bool(faults))
 

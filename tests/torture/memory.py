@@ -5,6 +5,7 @@
 A failed allocation may be got round (a thread less), but then the result has every bit that it has with the memory. Nothing may be left
 allocated. Prints a line for each route, and faults; exits with 1 if there were any.
 """
+
 import argparse
 import ctypes
 import gc
@@ -21,7 +22,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 OURS = "/gslfit/:libgsl."
 NEVER = 2**40
-GROWS = 48      # bytes a call that count as a leak
+GROWS = 48  # bytes a call that count as a leak
 
 
 def build(folder):
@@ -69,6 +70,7 @@ def digest(result):
     import numpy as np
 
     import gslfit
+
     if isinstance(result, gslfit.BatchResult):
         names = ("status", "nfev", "ndata", "chisqr", "gradient")
         return [digest(dict(result.values)), digest(dict(result.stderr)), *(digest(getattr(result, name)) for name in names)]
@@ -101,13 +103,14 @@ def leak(shim, call, number, words, heap):
         for _ in range(times):
             with shim.failing(number, number, words):
                 end_of(call)
-        growths.append((heap() - before)/times)
+        growths.append((heap() - before) / times)
     return min(growths[1:])
 
 
 def heap():
     """Bytes allocated in C."""
     from project.test_leaks import heap as allocated
+
     gc.collect()
     return allocated()
 
@@ -115,7 +118,7 @@ def heap():
 def route(shim, call, words, look_for_leaks=False, last_too=False, stride=1):
     """Fail each allocation of a call in turn; with `last_too` a second time with all that follow it."""
     for _ in range(3):
-        reference = end_of(call)        # caches filled, modules imported
+        reference = end_of(call)  # caches filled, modules imported
     with shim.failing(NEVER, NEVER, words):
         same = end_of(call)
     total, got_round, faults = shim.count, 0, []
@@ -140,12 +143,13 @@ def route(shim, call, words, look_for_leaks=False, last_too=False, stride=1):
 def run(names, words=OURS, **options):
     """All routes; prints a line for each, and returns how many allocations failed and the faults."""
     from torture.ways import WAYS
+
     shim, total, all_faults = Shim(), 0, []
     warnings.simplefilter("ignore")
     for name, call in WAYS.items():
         if names and not any(word in name for word in names):
             continue
-        print(f"{name}: ", end="", flush=True)      # a crash is this route's
+        print(f"{name}: ", end="", flush=True)  # a crash is this route's
         found = route(shim, call, words, **options)
         total += found.allocations
         all_faults += [(name, *fault) for fault in found.faults]
@@ -160,8 +164,13 @@ def preloaded(arguments):
     """Run this file with the allocator preloaded; give the finished process."""
     with tempfile.TemporaryDirectory() as folder:
         library = build(folder)
-        return subprocess.run([sys.executable, "-X", "faulthandler", __file__, *arguments], capture_output=True, text=True, cwd=HERE.parent,
-                              env={**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"})
+        return subprocess.run(
+            [sys.executable, "-X", "faulthandler", __file__, *arguments],
+            capture_output=True,
+            text=True,
+            cwd=HERE.parent,
+            env={**os.environ, "LD_PRELOAD": str(library), "OMP_NUM_THREADS": "1"},
+        )
 
 
 def main():

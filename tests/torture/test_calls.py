@@ -1,4 +1,5 @@
 """Public calls with arguments of every wrong kind raise what they may, and nothing ends the process: tried in processes of their own."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Memory that ends at any allocation of gslfit's or GSL's is a MemoryError, and never another result."""
+
 import shutil
 import sys
 
@@ -7,8 +8,20 @@ import pytest
 from torture.memory import preloaded
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("gcc"), reason="needs glibc and a compiler")
-SOME = ("fit_batch, auto, in doubt", "fit_batch, trust, bounded", "fit_batch, two threads", "fit_batch, tall", "FdfSolver, lmsder",
-        "NonlinearSolver, subspace2D, svd", "LargeSolver, cgst", "annealing", "minimize, lmder", "curve_fit", "Model.fit", "fit, GSL")
+SOME = (
+    "fit_batch, auto, in doubt",
+    "fit_batch, trust, bounded",
+    "fit_batch, two threads",
+    "fit_batch, tall",
+    "FdfSolver, lmsder",
+    "NonlinearSolver, subspace2D, svd",
+    "LargeSolver, cgst",
+    "annealing",
+    "minimize, lmder",
+    "curve_fit",
+    "Model.fit",
+    "fit, GSL",
+)
 
 
 def failed(arguments):

@@ -1,4 +1,5 @@
 """The routes of the leak tests, and others that ask for memory: each solver, each method of a batch, threads, tall data, annealing."""
+
 import numpy as np
 from routes import ROUTES, ROWS, START, TEXT, Y, parameters, residual, solver, tied
 from routes import X as x
@@ -8,11 +9,11 @@ from gslfit import multifit
 from gslfit.solvers._siman import anneal
 
 TALL = np.linspace(0, 8, 6000)
-TALL_Y = 3*np.exp(-TALL/2.2) + .4 + .05*np.cos(11*TALL)
-FAR = {"a": -5.0, "tau": .01, "c": 9.0}
-TINY = np.array([Y, Y*1e-150])
+TALL_Y = 3 * np.exp(-TALL / 2.2) + 0.4 + 0.05 * np.cos(11 * TALL)
+FAR = {"a": -5.0, "tau": 0.01, "c": 9.0}
+TINY = np.array([Y, Y * 1e-150])
 SADDLE = {"a": 1.0, "b": 1.0, "c": 1.0}
-SILENT = np.exp(-x/2.2)*0 + .01*np.cos(9*x)
+SILENT = np.exp(-x / 2.2) * 0 + 0.01 * np.cos(9 * x)
 
 
 def batch(rows=ROWS, **options):
@@ -22,14 +23,14 @@ def batch(rows=ROWS, **options):
 
 def bounded(**options):
     """A batch with bounds, whose rows press against them."""
-    params = parameters(a={"min": 0, "max": 2.5}, tau={"min": .01, "max": 50})
+    params = parameters(a={"min": 0, "max": 2.5}, tau={"min": 0.01, "max": 50})
     return gslfit.fit_batch(TEXT, np.array([Y, SILENT, -Y]), params, x=x, **options)
 
 
 def large(**options):
     """GSL's solver for many residuals, with all that can be asked of it."""
     found = multifit.LargeSolver(x.size, 3, **options)
-    found.set(multifit.Function_fdf.from_callables(lambda v: v[0]*np.exp(-x/v[1]) + v[2] - Y, None, x.size, 3), list(START.values()))
+    found.set(multifit.Function_fdf.from_callables(lambda v: v[0] * np.exp(-x / v[1]) + v[2] - Y, None, x.size, 3), list(START.values()))
     found.solve()
     return found.x, found.nfev, found.gradient(), found.covar() if options.get("trs") != "cgst" else None
 
@@ -43,8 +44,9 @@ METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
 WAYS = {
     **{f"fit_batch, {method}, plain": (lambda method=method: batch(method=method)) for method in METHODS},
     **{f"fit_batch, {method}, bounded": (lambda method=method: bounded(method=method, covar=True)) for method in METHODS},
-    **{f"fit_batch, {method}, in doubt, omit": (lambda method=method: batch(method=method, nan_policy="omit", **FAR))
-       for method in METHODS},
+    **{
+        f"fit_batch, {method}, in doubt, omit": (lambda method=method: batch(method=method, nan_policy="omit", **FAR)) for method in METHODS
+    },
     **{f"fit, {method}, alone": (lambda method=method: gslfit.fit(TEXT, Y, x=x, method=method, **START)) for method in METHODS},
     "fit_batch, two threads": lambda: batch(np.tile(ROWS, (60, 1)), threads=2),
     "fit_batch, tiny": lambda: batch(TINY),
@@ -52,12 +54,19 @@ WAYS = {
     "fit_batch, tall": lambda: gslfit.fit_batch(TEXT, TALL_Y[None], x=TALL, threads=3, **START),
     "fit_batch, tall, in doubt": lambda: gslfit.fit_batch(TEXT, TALL_Y[None], x=TALL, threads=2, max_nfev=60, **FAR),
     "fit_batch, saddle": lambda: gslfit.fit_batch("a*exp(-b*x) + a*exp(-c*x)", Y[None], x=x, **SADDLE),
-    "minimize, annealing": lambda: anneal(lambda v: float(np.sum((v - 3)**2)), [-8.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3),
+    "minimize, annealing": lambda: anneal(
+        lambda v: float(np.sum((v - 3) ** 2)), [-8.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3
+    ),
     "minimize, bounds": lambda: gslfit.minimize(residual, parameters(a={"min": 0, "max": 2.5})),
-    **{f"FdfSolver, {method}": (lambda method=method: one(multifit.FdfSolver, method, x.size, 3))
-       for method in ("lmsder", "lmder", "lmniel")},
-    **{f"NonlinearSolver, {trs}, {way}": (lambda trs=trs, way=way: one(multifit.NonlinearSolver, x.size, 3, trs=trs, solver=way))
-       for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D") for way in ("qr", "cholesky", "mcholesky", "svd")},
+    **{
+        f"FdfSolver, {method}": (lambda method=method: one(multifit.FdfSolver, method, x.size, 3))
+        for method in ("lmsder", "lmder", "lmniel")
+    },
+    **{
+        f"NonlinearSolver, {trs}, {way}": (lambda trs=trs, way=way: one(multifit.NonlinearSolver, x.size, 3, trs=trs, solver=way))
+        for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")
+        for way in ("qr", "cholesky", "mcholesky", "svd")
+    },
     **{f"LargeSolver, {trs}": (lambda trs=trs: large(trs=trs)) for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")},
     "LargeSolver, cgst": lambda: large(trs="cgst", solver="none"),
     **{f"routes: {name}": call for name, call in ROUTES.items()},

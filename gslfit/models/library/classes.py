@@ -90,8 +90,8 @@ class LibraryModel(Model):
         for key, value in entry.defaults.items():
             if isinstance(value, str):
                 self.param_hints.setdefault(key, {})["expr"] = value
-        for key, text in entry.derived.items():
-            self.param_hints[key] = {"expr": text}
+        for key, expression in entry.derived.items():
+            self.param_hints[key] = {"expr": expression}
 
     def _formula(self, options: Mapping[str, Any]) -> Formula:
         form = options.get("form")
