@@ -98,8 +98,9 @@ def global_searches(M):
         ("shgo", {"sampling_method": "sobol", "n": 64}))]
 
 
-@behaviour(rtol=1e-3)         # the last digits are of random draws, without a seed in lmfit
+@behaviour(rtol=1e-3)         # the last digits are of random draws
 def tunnelling(M):
+    np.random.seed(1)  # noqa: NPY002 (lmfit draws from the global generator, and goes elsewhere in one of hundreds of runs)
     params = wave_params(M)
     params["decay"].set(min=0, max=1)
     return M.minimize(wave, params, method="ampgo", totaliter=1, maxiter=1).params
