@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 
-.PHONY: demo test slow mutants lint bench clean
+.PHONY: demo test slow torture mutants lint bench clean
 demo: $(VENV)/installed
 	$(PY) examples/demo.py
 
@@ -17,6 +17,10 @@ test: $(VENV)/installed-test
 
 slow: $(VENV)/installed-test
 	cd tests && ../$(PY) -m pytest -n 2 -m slow
+
+# interrupts, exceptions, memory that ends, random calls, for so many minutes: make torture MINUTES=60
+torture: $(VENV)/installed-test
+	$(PY) tests/torture/run.py --minutes $(or $(MINUTES),8)
 
 # plants faults one at a time and lists those that no test notices: hours
 mutants: $(VENV)/installed-test

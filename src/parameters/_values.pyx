@@ -6,7 +6,7 @@ So the parameters' slots, the writing into them and the call are here; their man
 """
 import numpy as np
 
-from gslfit.errors import NonFiniteError
+from gslfit.errors import InputTypeError, NonFiniteError
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -169,7 +169,10 @@ cdef class Values:
         self.params = params
         self.items = list(params.items())
         self._space, self._free, self.state = {}, [], []
-        for name, par in self.items:
+        for name, item in self.items:
+            if not isinstance(item, Slots):
+                raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(item).__name__}")
+            par = item
             if par._expr is None:
                 value = par.number
                 if not (PyFloat_CheckExact(value) and limit_of(par._min, -INFINITY) <= <double>value <= limit_of(par._max, INFINITY)

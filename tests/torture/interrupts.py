@@ -1,0 +1,107 @@
+"""Interrupt each way into a fit by SIGINT at a random moment, hundreds of times: KeyboardInterrupt or the result; the next fit is right.
+
+    python tests/torture/interrupts.py [--times N] [--seconds S] [--seed N]
+
+An interrupt that comes while an object is let go, or in a weak reference's callback, is shown by Python and not raised: then the fit goes
+on. Prints the counts, and each fault.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
+
+from routes import Stop
+
+from gslfit.errors import FitError
+from torture.memory import digest
+from torture.ways import WAYS
+
+
+def outcome(call):
+    """What a call ends in."""
+    try:
+        return digest(call())
+    except (FitError, Stop) as error:
+        return type(error).__name__
+    except MemoryError:
+        return "MemoryError"
+
+
+def interrupted(call, after):
+    """Call, and let SIGINT come so many seconds later; returns what came of it."""
+    try:
+        signal.setitimer(signal.ITIMER_REAL, after)
+        try:
+            return outcome(call)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except KeyboardInterrupt:
+        return KeyboardInterrupt
+
+
+def one(name, call, rng, times, until):
+    """Interrupt one way again and again. Returns counts, and the faults."""
+    counts, faults = Counter(), []
+    for _ in range(2):
+        reference = outcome(call)
+    began = time.perf_counter()
+    if outcome(call) != reference:
+        return counts, []  # differs from call to call: nothing to compare with
+    took = time.perf_counter() - began
+    for _ in range(times):
+        if time.monotonic() > until:
+            break
+        try:
+            found = interrupted(call, max(1e-6, rng.random() * took * 1.2))
+        except KeyboardInterrupt:
+            found = KeyboardInterrupt
+        except BaseException as error:
+            found = f"{type(error).__name__}: {error}"
+        kind = "interrupted" if found is KeyboardInterrupt else "finished" if found == reference else "fault"
+        counts[kind] += 1
+        if kind == "fault":
+            faults.append((name, str(found)[:200]))
+        elif kind == "interrupted" and outcome(call) != reference:
+            faults.append((name, "the next fit has another result"))
+    return counts, faults
+
+
+def run(times=20, seconds=None, seed=1):
+    """All ways."""
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    rng, counts, faults = random.Random(seed), Counter(), []
+    until = time.monotonic() + (seconds or 1e9)
+    for name, call in WAYS.items():
+        found, wrong = one(name, call, rng, times, until)
+        counts += found
+        faults += wrong
+    return counts, faults
+
+
+def main():
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--seconds", type=float)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    counts, faults = run(given.times, given.seconds, given.seed)
+    for fault in faults[:40]:
+        print(*fault)
+    made = f"{counts['interrupted']} interrupted, {counts['finished']} finished"
+    print(f"{sum(counts.values())} SIGINTs in {len(WAYS)} ways: {made}, {len(faults)} faults")
+    sys.exit(bool(faults))
+
+
+if __name__ == "__main__":
+    main()
