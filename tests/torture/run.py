@@ -2,8 +2,9 @@
 
     python tests/torture/run.py [--minutes M]        (make torture, make torture MINUTES=60)
 
-Each part is a program of its own, so that one that dies is seen by its exit status: memory that ends at each allocation in turn, random
-calls, SIGINT at random moments, exceptions of every kind in each call of the caller's functions, calls by the ten thousand with memory flat.
+Each part is a program of its own, so that one that dies is seen by its exit status: memory that ends at each allocation in turn,
+random calls, SIGINT at random moments, exceptions of every kind in each call of the caller's functions, calls by the ten thousand
+with memory flat.
 """
 
 import argparse
