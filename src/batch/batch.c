@@ -24,7 +24,7 @@ static long next_job(thread *t) {
     batch *b = t->batch;
     if (t->first == t->last) {
         const long run = b->points > SHORT ? 1 : CLAIM;
-        if (atomic_load_explicit(&b->stop, memory_order_relaxed)) return -1;
+        if (gslfit_stopped(b)) return -1;
         t->first = atomic_fetch_add(&b->next, run);
         if (t->first >= b->fits) t->first = t->last = b->fits;
         else t->last = t->first + run < b->fits ? t->first + run : b->fits;
@@ -41,7 +41,7 @@ static long done(const thread_pool *all) {
 /* Whether the work is to stop; the calling thread asks its caller now and then. */
 int gslfit_thread_check(thread *t) {
     batch *b = t->batch;
-    if (t->number == 0 && b->pulse && !atomic_load_explicit(&b->stop, memory_order_relaxed) && ++t->asked >= t->patience) {
+    if (t->number == 0 && b->pulse && !gslfit_stopped(b) && ++t->asked >= t->patience) {
         const double now = gslfit_seconds();
         t->asked = 0;
         if (now - t->pulsed >= PULSE) {
@@ -49,7 +49,7 @@ int gslfit_thread_check(thread *t) {
             if (b->pulse(b->who, done(t->all))) atomic_store(&b->stop, 1);
         }
     }
-    return atomic_load_explicit(&b->stop, memory_order_relaxed);
+    return gslfit_stopped(b);
 }
 
 static int check_worker(worker *w) { return gslfit_thread_check(w->context); }
@@ -281,9 +281,6 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     return 1;
 }
 
-/* A refit that was under way when the batch was stopped is none, and the doubt that called for it is not settled. */
-static int stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
-
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
 static void finish(worker *w, fit_result *end) {
     thread *t = w->context;
@@ -299,7 +296,7 @@ static void finish(worker *w, fit_result *end) {
         fit_result second;
         const long n = read_row(t, end->id);
         const int found = refer(t, end->id, n, end, &second);
-        if (memory_ended(t, n) || stopped(b)) {
+        if (memory_ended(t, n) || gslfit_stopped(b)) {  /* a refit that was under way is none, and the doubt is not settled */
             put_nothing(t, end->id, FIT_NOT_RUN, end->nfev, end->count);
             return;
         }
@@ -341,7 +338,7 @@ static void refer_row(thread *t, long id, long n) {
     const batch *b = t->batch;
     fit_result end;
     const int found = refer(t, id, n, NULL, &end);
-    if (memory_ended(t, n) || stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
+    if (memory_ended(t, n) || gslfit_stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
     else if (found) put(t, &end);
     else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, n));
 }

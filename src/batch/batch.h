@@ -42,6 +42,9 @@ typedef struct {
     atomic_int out_of_memory;
 } batch;
 
+/* Whether the work is to end early: the caller asked for it, or memory ended. */
+static inline int gslfit_stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
+
 /* 0, or -1 where memory ended, or 1 when it was stopped; rows that were not fitted say so. */
 int gslfit_batch_run(batch *b);
 

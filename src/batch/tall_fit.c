@@ -135,7 +135,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
 static void take_chunks(long_fit *f, member *m, int leader) {
     for (;;) {
         const long chunk = atomic_fetch_add(&f->next, 1);
-        if (chunk >= f->chunks || atomic_load_explicit(&f->batch->stop, memory_order_relaxed)) return;
+        if (chunk >= f->chunks || gslfit_stopped(f->batch)) return;
         if (leader && gslfit_thread_check(f->thread)) return;
         f->task(f, m, chunk);
     }
