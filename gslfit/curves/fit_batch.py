@@ -252,7 +252,9 @@ def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...
                                  f"variable, x={{{name!r}: ...}}, or a start value, start={{{name!r}: ...}}?")
             found.append(name)
     if not found:
-        raise InputError("no independent variable is given: x=..., or a keyword with an array of the points")
+        others = [f"{name} has the shape {array.shape}" for name, (array, *_) in keywords.items() if array.ndim]
+        shapes = f"; {', '.join(others)}, and the data {where.points}" if others else ""
+        raise InputError(f"no independent variable is given: x=..., or a keyword with an array of the points{shapes}")
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from gslfit import fit
 from gslfit.data.labels import given_back, paired
 from gslfit.data.numbers import read
 from gslfit.data.points import as_mask, check_factors, finite_points, without_effect
@@ -213,3 +214,9 @@ def test_rows_of_masked_arrays():
     """A list of masked arrays keeps their masks."""
     rows = [np.ma.array(NUMBERS, mask=[False, True, False]), np.ma.array(NUMBERS)]
     assert read("y", rows).mask.tolist() == [[False, True, False], [False]*3]
+
+
+def test_an_independent_variable_of_another_length():
+    """An array that is as long as neither the points nor the batch is named with its shape, beside that of the data."""
+    with pytest.raises(InputError, match=r"no independent variable .*; t has the shape \(8,\), and the data \(7,\)"):
+        fit("A*exp(-t/tau)", np.ones(7), t=np.arange(8.), A=1., tau=2., nan_policy="omit")
