@@ -5,6 +5,16 @@
 #include <math.h>
 #include <stddef.h>
 
+/* The scalar product, in eight sums that don't wait for each other. */
+static inline double gslfit_dot(const double *a, const double *b, long n) {
+    double s[8] = {0};
+    long i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++) s[k] += a[i + k] * b[i + k];
+    for (; i < n; i++) s[0] += a[i] * b[i];
+    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+}
+
 /* The Euclidean norm of n numbers from the sum of their squares, summed as the caller likes; where that over- or underflows it is summed
  * again from the scaled numbers. NaN where a number is NaN, else infinite where one is. */
 static inline double gslfit_norm(double sum, const double *a, size_t n, size_t stride) {

@@ -4,6 +4,7 @@ cimport numpy as cnp
 from libc.math cimport INFINITY, fabs, fmax, isfinite, sqrt
 
 cdef extern from "common/linalg.h" nogil:
+    double dot "gslfit_dot"(const double *a, const double *b, long n)
     double gslfit_norm(double sum, const double *a, size_t n, size_t stride)
 
 cnp.import_array()
@@ -41,22 +42,6 @@ cdef double *numbers(object array, Py_ssize_t n) except NULL:
     if not (is_plain(array) and cnp.PyArray_DIM(array, 0) == n):
         raise ValueError(f"a contiguous float64 vector of {n} numbers is needed, not {array!r:.60}")
     return <double *>cnp.PyArray_DATA(array)
-
-
-cdef double dot(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
-    """The scalar product, in four sums at once, which a compiler may put side by side."""
-    cdef double s0 = 0, s1 = 0, s2 = 0, s3 = 0
-    cdef Py_ssize_t i = 0
-    while i + 4 <= n:
-        s0 += a[i] * b[i]
-        s1 += a[i + 1] * b[i + 1]
-        s2 += a[i + 2] * b[i + 2]
-        s3 += a[i + 3] * b[i + 3]
-        i += 4
-    while i < n:
-        s0 += a[i] * b[i]
-        i += 1
-    return (s0 + s1) + (s2 + s3)
 
 
 cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/linalg.h"
 #include "polisher.h"
 
 enum { TURNS = 12, HALVINGS = 10 };
@@ -68,7 +69,7 @@ static void gradient(const local *c, const polisher *s, double *g) {
     double own[MAX_FREE];
     for (int i = 0; i < c->rank; i++) {
         const int j = c->order[i];
-        own[i] = gslfit_polisher_dot(s->J + (long)j * s->n, r, s->n) * (s->lengths[j] / c->lengths[j]);
+        own[i] = gslfit_dot(s->J + (long)j * s->n, r, s->n) * (s->lengths[j] / c->lengths[j]);
     }
     for (int k = 0; k < c->rank; k++) {
         g[k] = 0;

@@ -1,5 +1,6 @@
 #include "polisher.h"
 #include "common/linalg.h"
+#include "common/qr.h"
 
 #include <float.h>
 #include <math.h>
@@ -9,17 +10,7 @@
 enum { MOST_TURNS = 40 };
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
-/* In eight parts that don't wait for each other. */
-double gslfit_polisher_dot(const double *a, const double *b, long n) {
-    double s[8] = {0};
-    long i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++) s[k] += a[i + k] * b[i + k];
-    for (; i < n; i++) s[0] += a[i] * b[i];
-    return ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
-}
-
-static double norm(const double *a, long n) { return gslfit_norm(gslfit_polisher_dot(a, a, n), a, n, 1); }
+static double norm(const double *a, long n) { return gslfit_norm(gslfit_dot(a, a, n), a, n, 1); }
 
 void gslfit_polisher_free(polisher *s) {
     if (!s) return;
@@ -35,14 +26,13 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->p = code->nfree;
     s->points = points;
     s->space = gslfit_workspace_new(code);
-    s->memory = malloc((n * (p + 1) + 2 * p * p + 2 * p + 1) * sizeof(double));
+    s->memory = malloc((n * (p + 1) + p * p + 2 * p + 1) * sizeof(double));
     if (!s->space || !s->memory) {
         gslfit_polisher_free(s);
         return NULL;
     }
     s->J = s->memory;
-    s->R = s->J + n * (p + 1);
-    s->inverse = s->R + p * p;
+    s->inverse = s->J + n * (p + 1);
     s->step = s->inverse + p * p;
     s->trial = s->step + p;
     return s;
@@ -89,7 +79,7 @@ static void sort_columns(polisher *s, const double *v, const unsigned char *flag
     s->left = 0;
     end->gradient = 0;
     for (int j = 0; j < s->p; j++) {
-        const double slope = s->residual > 0 ? gslfit_polisher_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        const double slope = s->residual > 0 ? gslfit_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
         end->norms[j] = s->lengths[j];
         end->slopes[j] = slope;
         end->bounds[j] = !d->low ? 0 : v[j] <= d->low[j] ? -1 : v[j] >= d->high[j];
@@ -102,80 +92,36 @@ static void sort_columns(polisher *s, const double *v, const unsigned char *flag
 
 /* ---- decomposition ---- */
 
-/* Bring the longest of the columns k and on to place k, as they are below row k. */
-static double bring_longest(polisher *s, int k) {
-    double most = -1;
-    int best = k;
-    for (int j = k; j < s->left; j++) {
-        const double length = norm(s->J + s->order[j] * s->n + k, s->n - k);
-        if (length > most * (1 + 1e-9)) most = length, best = j;
-    }
-    const int chosen = s->order[best];
-    memmove(s->order + k + 1, s->order + k, (best - k) * sizeof(int));
-    s->order[k] = chosen;
-    return most;
-}
-
-/* Householder QR of the scaled columns that count, the longest left first, the residual carried along: R and the rank. */
+/* QR of the scaled columns that count, the residual carried along: R and the rank. */
 static void decompose(polisher *s) {
-    const long n = s->n;
-    const int p = s->p;
-    double most = 0;
-    s->rank = 0;
-    for (int k = 0; k < s->left && k < n; k++) {
-        double alpha = bring_longest(s, k);
-        most = fmax(most, alpha);
-        if (!(alpha > (double)n * DBL_EPSILON * most)) return;
-        double *u = s->J + s->order[k] * n;
-        if (u[k] > 0) alpha = -alpha;
-        u[k] -= alpha;
-        const double half = -alpha * u[k]; /* |u|^2 / 2 */
-        for (int j = k + 1; j <= s->left; j++) {
-            double *column = s->J + (j < s->left ? s->order[j] : p) * n;
-            const double share = gslfit_polisher_dot(u + k, column + k, n - k) / half;
-            for (long i = k; i < n; i++) column[i] -= share * u[i];
-        }
-        s->R[k * p + k] = alpha;
-        s->rank++;
-    }
+    for (int k = 0; k < s->left; k++) s->R[k] = s->J + s->order[k] * s->n;
+    s->rank = gslfit_qr(s->R, s->order, s->left, s->n, (double)s->n * DBL_EPSILON, s->J + s->p * s->n);
 }
-
-/* The elements of R right of its diagonal lie in the columns of J, which may have changed places since. */
-static double R_of(const polisher *s, int k, int j) { return j == k ? s->R[k * s->p + k] : s->J[s->order[j] * s->n + k]; }
 
 /* The step -R^-1 Q^T r in scaled variables, by number of the variable; returns the length of the change of the residual that it
  * promises. */
 static double solve(polisher *s) {
     const double *q = s->J + s->p * s->n;
-    double promised = 0;
-    for (int j = 0; j < s->p; j++) s->step[j] = 0;
+    double step[MAX_FREE], promised = 0;
     for (int k = s->rank - 1; k >= 0; k--) {
-        double sum = -q[k];
-        for (int j = k + 1; j < s->rank; j++) sum -= R_of(s, k, j) * s->step[s->order[j]];
-        s->step[s->order[k]] = sum / R_of(s, k, k);
+        step[k] = -q[k];
         promised = hypot(promised, q[k]);
     }
+    gslfit_solve_upper(s->R, s->rank, step);
+    for (int j = 0; j < s->p; j++) s->step[j] = 0;
+    for (int k = 0; k < s->rank; k++) s->step[s->order[k]] = step[k];
     return promised;
 }
 
 /* R^-1 of the independent columns, and which variables the dependent ones leave open. */
 static void invert(polisher *s, polished *end) {
-    const int p = s->p, rank = s->rank;
-    for (int j = 0; j < rank; j++) {
-        s->inverse[j * p + j] = 1 / R_of(s, j, j);
-        for (int i = j - 1; i >= 0; i--) {
-            double sum = 0;
-            for (int k = i + 1; k <= j; k++) sum += R_of(s, i, k) * s->inverse[k * p + j];
-            s->inverse[i * p + j] = -sum / R_of(s, i, i);
-        }
-    }
-    for (int j = rank; j < s->left; j++) {
+    double share[MAX_FREE];
+    gslfit_invert_upper(s->R, s->rank, s->inverse, s->p);
+    for (int j = s->rank; j < s->left; j++) {
         end->open[s->order[j]] = 1;
-        for (int i = 0; i < rank; i++) {
-            double share = 0;
-            for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, j);
-            if (fabs(share) > 1e-6) end->open[s->order[i]] = 1;
-        }
+        gslfit_dependence(s->R, s->rank, j, share);
+        for (int i = 0; i < s->rank; i++)
+            if (fabs(share[i]) > 1e-6) end->open[s->order[i]] = 1;
     }
 }
 
@@ -286,14 +232,11 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
     const int p = s->p, rank = s->rank, place = rank + which;
     if (place >= s->left) return 0;
     for (int j = 0; j < p; j++) direction[j] = 0;
-    double most = 0;
+    double most = 0, share[MAX_FREE];
     const int extra = s->order[place];
     direction[extra] = 1 / s->lengths[extra];
-    for (int i = 0; i < rank; i++) {
-        double share = 0;
-        for (int k = i; k < rank; k++) share += s->inverse[i * p + k] * R_of(s, k, place);
-        direction[s->order[i]] = -share / s->lengths[s->order[i]];
-    }
+    gslfit_dependence(s->R, rank, place, share);
+    for (int i = 0; i < rank; i++) direction[s->order[i]] = -share[i] / s->lengths[s->order[i]];
     for (int j = 0; j < p; j++) most = fmax(most, fabs(direction[j]) / (size[j] > 0 ? size[j] : 1));
     for (int j = 0; j < p; j++) direction[j] /= most;
     return most > 0 && isfinite(most);

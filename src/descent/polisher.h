@@ -12,8 +12,8 @@ struct polisher {
     int p;
     double *J;       /* columns of n, and the residual as the last */
     double *step, *trial;
-    double *R;       /* p x p: the triangle of the columns that count, in their order */
-    double *inverse; /* its inverse, below the rank */
+    double *R[MAX_FREE]; /* columns of J that count, in their order: the triangle after a decomposition */
+    double *inverse;     /* its inverse, below the rank: p x p */
     int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */
     double lengths[MAX_FREE];         /* of the columns before they were scaled */
     double model, residual;
@@ -21,7 +21,5 @@ struct polisher {
 
 /* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
 int gslfit_polisher_take(polisher *s, const double *v);
-
-double gslfit_polisher_dot(const double *a, const double *b, long n);
 
 #endif

@@ -1,9 +1,9 @@
 # The last digits of a fit: QR of a column-scaled Jacobian, its rank, and Gauss-Newton steps repeated while they contract.
 #
 # The scaled matrix is A = J D^-1 with D = diag(|J_1|, ..., |J_p|), so that neither rank nor steps depend on the units of the parameters.
-# Householder QR with column pivoting: Golub and Van Loan, Matrix Computations, section 5.4.2.  Steps solve (R^T R + S) s = -g
-# with g = J^T r; S is the part of chi-square's second derivative that J^T J leaves out, sum_i r_i d2r_i, as far as it is known
-# (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J costs nothing here: the iteration corrects itself.
+# The decomposition is that of common/qr.h. Steps solve (R^T R + S) s = -g with g = J^T r; S is the part of chi-square's second derivative
+# that J^T J leaves out, sum_i r_i d2r_i, as far as it is known (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J
+# costs nothing here: the iteration corrects itself.
 cdef enum:
     SETTLED = 1
     CROSSED = 2
@@ -11,42 +11,12 @@ cdef enum:
 cdef Py_ssize_t TALL = 20000    # elements above which LAPACK's blocked QR reduces the matrix first
 
 
-cdef Py_ssize_t householder(double *a, Py_ssize_t n, Py_ssize_t q, Py_ssize_t *pivot, double tol) noexcept nogil:
-    """Reduce the column-major n x q matrix to R in place, columns swapped as pivot says; return the rank."""
-    cdef Py_ssize_t i, j, k, best, rank = 0
-    cdef double norm, top, half, alpha, swap, first = 0
-    cdef double *u
-    cdef double *v
-    for k in range(min(n, q)):
-        best, top = k, -1
-        for j in range(k, q):
-            norm = dot(a + j * n + k, a + j * n + k, n - k)
-            if norm > top:
-                best, top = j, norm
-        if best != k:
-            for i in range(n):
-                swap = a[k * n + i]
-                a[k * n + i] = a[best * n + i]
-                a[best * n + i] = swap
-            pivot[k], pivot[best] = pivot[best], pivot[k]
-        alpha = sqrt(top)
-        if k == 0:
-            first = alpha
-        if not alpha > tol * first:
-            break
-        rank += 1
-        u = a + k * n
-        if u[k] > 0:
-            alpha = -alpha
-        u[k] -= alpha
-        half = alpha * u[k]             # = -|u|^2 / 2
-        for j in range(k + 1, q):
-            v = a + j * n
-            norm = dot(u + k, v + k, n - k) / half
-            for i in range(k, n):
-                v[i] += norm * u[i]
-        u[k] = alpha
-    return rank
+cdef extern from "common/qr.h" nogil:
+    int gslfit_qr(double **columns, int *order, int count, long n, double tol, double *carried)
+    void gslfit_solve_upper(double **R, int rank, double *x)
+    void gslfit_solve_transposed(double **R, int rank, double *x)
+    void gslfit_invert_upper(double **R, int rank, double *inverse, long stride)
+    void gslfit_dependence(double **R, int rank, int c, double *z)
 
 
 cdef class ScaledQR:
@@ -68,21 +38,23 @@ cdef class ScaledQR:
         Lengths of the columns of J, 0 for those left out.
     """
 
-    cdef readonly Py_ssize_t n, p, rank
+    cdef readonly Py_ssize_t n, p
+    cdef readonly int rank
     cdef readonly object norms, J
     cdef object x, r                # where `contract` ended, and the residual there
-    cdef Py_ssize_t count           # columns that take part
+    cdef int count                  # columns that take part
     cdef Py_ssize_t rows            # of R: n, or fewer where LAPACK has been there before
     cdef const double *columns
     cdef double *d
-    cdef Py_ssize_t *order
-    cdef double *memory             # R, column by column, then H, which is a Cholesky factor of R^T R + S, scaled and pivoted
-    cdef double *R
-    cdef double *H
+    cdef int *order                 # the columns that take part, by number, the independent ones first
+    cdef double *memory             # R, column by column, then H
+    cdef double *work               # p numbers
+    cdef double **R                 # where columns begin, in their order
+    cdef double **H                 # the same of a Cholesky factor of R^T R + S, scaled and pivoted
     cdef bint newton
 
     def __init__(self, J, double tol=1e-14, held=None):
-        cdef Py_ssize_t j, q = 0
+        cdef Py_ssize_t j, c
         if not (type(J) is cnp.ndarray and cnp.PyArray_TYPE(J) == cnp.NPY_DOUBLE and cnp.PyArray_ISFARRAY_RO(J)):
             J = np.asfortranarray(J, dtype=np.float64)
         self.J = J
@@ -90,28 +62,36 @@ cdef class ScaledQR:
         self.columns = data_of(J)
         self.norms = new_vector(self.p)
         self.d = data_of(self.norms)
-        PyMem_Free(self.memory)
-        PyMem_Free(self.order)
-        self.memory = <double *>PyMem_Malloc((self.n * self.p + self.p * self.p + 1) * sizeof(double))
-        self.order = <Py_ssize_t *>PyMem_Malloc((self.p + 1) * sizeof(Py_ssize_t))
-        if self.memory == NULL or self.order == NULL:
+        self._free()
+        self.memory = <double *>PyMem_Malloc((self.n * self.p + self.p * self.p + self.p + 1) * sizeof(double))
+        self.order = <int *>PyMem_Malloc((self.p + 1) * sizeof(int))
+        self.R = <double **>PyMem_Malloc((2 * self.p + 1) * sizeof(double *))
+        if self.memory == NULL or self.order == NULL or self.R == NULL:
             raise MemoryError
+        self.count, self.rows = 0, self.n
         for j in range(self.p):
             self.d[j] = 0
             if held is None or not held[j]:
-                self.order[q] = j
-                q += 1
-        self.count, self.rows, self.R = q, self.n, self.memory
+                self.order[self.count] = j
+                self.count += 1
         self._scale()
-        if self.n * q > TALL and self.n > 2 * q:
+        if self.n * self.count > TALL and self.n > 2 * self.count:
             self._reduce()
-        self.H = self.R + self.rows * self.count
+        self.H, self.work = self.R + self.p, self.memory + self.n * self.p + self.p * self.p
+        for c in range(self.count):
+            self.R[c] = self.memory + c * self.rows
         with nogil:
-            self.rank = householder(self.R, self.rows, q, self.order, tol) if q else 0
+            self.rank = gslfit_qr(self.R, self.order, self.count, self.rows, tol, NULL)
+        for c in range(self.rank):
+            self.H[c] = self.memory + self.n * self.p + c * self.rank
 
     def __dealloc__(self):
+        self._free()
+
+    cdef void _free(self) noexcept:
         PyMem_Free(self.memory)
         PyMem_Free(self.order)
+        PyMem_Free(self.R)
 
     cdef void _scale(self) noexcept:
         """Fill R with the columns that take part, scaled to length one."""
@@ -121,7 +101,7 @@ cdef class ScaledQR:
         cdef double own
         for c in range(self.count):
             j = self.order[c]
-            column, to = self.columns + j * self.n, self.R + c * self.n
+            column, to = self.columns + j * self.n, self.memory + c * self.n
             own = norm_of(column, self.n)
             if not isfinite(own):
                 own = 0
@@ -135,56 +115,49 @@ cdef class ScaledQR:
         cdef cnp.npy_intp[2] shape
         cdef const double[:, :] square
         shape[0], shape[1] = self.count, self.n
-        square = np.linalg.qr(cnp.PyArray_SimpleNewFromData(2, shape, cnp.NPY_DOUBLE, self.R).T, mode="r")
+        square = np.linalg.qr(cnp.PyArray_SimpleNewFromData(2, shape, cnp.NPY_DOUBLE, self.memory).T, mode="r")
         self.rows = square.shape[0]
         for c in range(self.count):
             for i in range(self.rows):
-                self.R[c * self.rows + i] = square[i, c]
+                self.memory[c * self.rows + i] = square[i, c]
         return 0
 
     cdef int curve(self, const double *S) except -1:
         """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then S is ignored."""
-        cdef Py_ssize_t a, b, c, k = self.rank
+        cdef Py_ssize_t a, b, k = self.rank
         cdef double total
-        cdef double *H = self.H
         self.newton = False
         for b in range(k):
             for a in range(b + 1):
-                total = S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
-                for c in range(a + 1):
-                    total += self.R[a * self.rows + c] * self.R[b * self.rows + c]
-                for c in range(a):
-                    total -= H[a * k + c] * H[b * k + c]
+                total = self._scaled(S, a, b) + dot(self.R[a], self.R[b], a + 1) - dot(self.H[a], self.H[b], a)
                 if a < b:
-                    H[b * k + a] = total / H[a * k + a]
-                elif 0.1 < total / (self.R[a * self.rows + a] * self.R[a * self.rows + a]) < 10:
-                    H[b * k + b] = sqrt(total)
+                    self.H[b][a] = total / self.H[a][a]
+                elif 0.1 < total / (self.R[a][a] * self.R[a][a]) < 10:
+                    self.H[b][b] = sqrt(total)
                 else:
                     return 0
         self.newton = True
         return 0
 
+    cdef double _scaled(self, const double *S, Py_ssize_t a, Py_ssize_t b) noexcept:
+        """An element of S in scaled parameters, by places."""
+        return S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
+
     cdef double bend(self, const double *S) except -1:
         """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
-        cdef Py_ssize_t a, b, c, k = self.rank
-        cdef double total = 0
-        cdef cnp.ndarray work = new_vector(k * k)
-        cdef double *M = data_of(work)
+        cdef Py_ssize_t a, b, k = self.rank
+        cdef cnp.ndarray work = new_vector(2 * k * k)
+        cdef double *M = data_of(work)              # R^-T S, by columns
+        cdef double *N = M + k * k                  # its transpose, then R^-T of that
+        for b in range(k):
+            for a in range(k):
+                M[b * k + a] = self._scaled(S, a, b)
+            gslfit_solve_transposed(self.R, self.rank, M + b * k)
         for a in range(k):
             for b in range(k):
-                M[b * k + a] = S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
-        for b in range(k):              # R^-T from the left
-            for a in range(k):
-                for c in range(a):
-                    M[b * k + a] -= self.R[a * self.rows + c] * M[b * k + c]
-                M[b * k + a] /= self.R[a * self.rows + a]
-        for a in range(k):              # R^-1 from the right
-            for b in range(k):
-                for c in range(b):
-                    M[b * k + a] -= M[c * k + a] * self.R[b * self.rows + c]
-                M[b * k + a] /= self.R[b * self.rows + b]
-                total += M[b * k + a] * M[b * k + a]
-        return sqrt(total)
+                N[a * k + b] = M[b * k + a]
+            gslfit_solve_transposed(self.R, self.rank, N + a * k)
+        return sqrt(dot(N, N, k * k))
 
     def step(self, r):
         """Return the s that minimises ``|J s + r|``, zero in columns left out or linearly dependent."""
@@ -214,24 +187,16 @@ cdef class ScaledQR:
 
     cdef void _solve(self, const double *g, double *s, bint newton) noexcept nogil:
         """Solve for a step by the pivoted triangle, or by that of R^T R + S."""
-        cdef const double *T = self.H if newton and self.newton else self.R
-        cdef Py_ssize_t ld = self.rank if newton and self.newton else self.rows
-        cdef Py_ssize_t i, j, a, b
-        for i in range(self.p):
-            s[i] = 0
+        cdef double **T = self.H if newton and self.newton else self.R
+        cdef Py_ssize_t i, j
         for i in range(self.rank):
-            a = self.order[i]
-            s[a] = -g[a] / self.d[a]
-            for j in range(i):
-                s[a] -= T[i * ld + j] * s[self.order[j]]
-            s[a] /= T[i * ld + i]
-        for i in range(self.rank - 1, -1, -1):
-            a = self.order[i]
-            for j in range(i + 1, self.rank):
-                b = self.order[j]
-                s[a] -= T[j * ld + i] * s[b] * self.d[b]      # s[b] is in its own units already
-            s[a] /= T[i * ld + i]
-            s[a] /= self.d[a]
+            self.work[i] = -g[self.order[i]] / self.d[self.order[i]]
+        gslfit_solve_transposed(T, self.rank, self.work)
+        gslfit_solve_upper(T, self.rank, self.work)
+        for j in range(self.p):
+            s[j] = 0
+        for i in range(self.rank):
+            s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
     cdef int contract(self, fun, x0, r0, const double *S, const double *low, const double *high, double digits, double share,
                       double error, double precision, double ratio) except -1:
@@ -328,7 +293,7 @@ cdef class ScaledQR:
 
     cpdef double least(self):
         """Return the size of R's last independent diagonal element: about the smallest singular value of the scaled Jacobian."""
-        return fabs(self.R[(self.rank - 1) * (self.rows + 1)]) if self.rank else 0.
+        return fabs(self.R[self.rank - 1][self.rank - 1]) if self.rank else 0.
 
     def factors(self):
         """Return ``W``, shape (p, rank), with ``(J^T J)^-1 = W W^T`` over the independent columns, in units of D^-1.
@@ -336,15 +301,12 @@ cdef class ScaledQR:
         In the parameters' own units it is ``(W W^T)_ij / (norms_i norms_j)``; that is left to the caller so that neither very large nor
         very small units overflow.
         """
-        cdef Py_ssize_t i, j, c, k = self.rank
-        out = zeros(self.p, k, False)
-        cdef double *W = data_of(out)
-        for c in range(k):              # column c of R^-1
-            for i in range(c, -1, -1):
-                W[self.order[i] * k + c] = 1. if i == c else 0.
-                for j in range(i + 1, c + 1):
-                    W[self.order[i] * k + c] -= self.R[j * self.rows + i] * W[self.order[j] * k + c]
-                W[self.order[i] * k + c] /= self.R[i * self.rows + i]
+        cdef Py_ssize_t i, c, k = self.rank
+        inverse, out = zeros(k, k, False), zeros(self.p, k, False)
+        gslfit_invert_upper(self.R, self.rank, data_of(inverse), k)
+        for i in range(k):
+            for c in range(i, k):
+                data_of(out)[self.order[i] * k + c] = data_of(inverse)[i * k + c]
         return out
 
     def undetermined(self, double share=1e-3):
@@ -352,21 +314,14 @@ cdef class ScaledQR:
 
         A column without effect stands alone; of columns that only act together all are named.
         """
-        cdef Py_ssize_t i, j, c, k = self.rank
-        if k == self.count:
-            return []
-        work = np.zeros(self.p)
-        cdef double *z = data_of(work)
+        cdef Py_ssize_t i, c
         found = set()
-        for c in range(k, self.count):         # the null vector of dependent column c: R11 z = R12_c
-            found.add(int(self.order[c]))
-            for i in range(k - 1, -1, -1):
-                z[i] = self.R[c * self.rows + i]
-                for j in range(i + 1, k):
-                    z[i] -= self.R[j * self.rows + i] * z[j]
-                z[i] /= self.R[i * self.rows + i]
-                if fabs(z[i]) > share:
-                    found.add(int(self.order[i]))
+        for c in range(self.rank, self.count):
+            found.add(self.order[c])
+            gslfit_dependence(self.R, self.rank, c, self.work)
+            for i in range(self.rank):
+                if fabs(self.work[i]) > share:
+                    found.add(self.order[i])
         return sorted(found)
 
     def cosines(self, r):

@@ -11,13 +11,12 @@
 #include "loop.h"
 #include "common/judgement.h"
 #include "common/linalg.h"
+#include "common/qr.h"
 
 #include <float.h>
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_eigen.h>
 #include <gsl/gsl_errno.h>
-#include <gsl/gsl_linalg.h>
-#include <gsl/gsl_permutation.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +43,10 @@ int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
     if (!dense)
         return l->along ? GSL_SUCCESS : GSL_ENOMEM;
     l->J = gsl_matrix_alloc(n, p);
-    l->A = gsl_matrix_alloc(n, p);
-    l->tau = gsl_vector_alloc(p);
-    l->work = gsl_vector_alloc(p);
-    l->order = gsl_permutation_alloc(p);
-    return l->along && l->J && l->A && l->tau && l->work && l->order ? GSL_SUCCESS : GSL_ENOMEM;
+    l->A = gsl_matrix_alloc(p, n);
+    l->R = calloc(p, sizeof *l->R);
+    l->order = calloc(p, sizeof *l->order);
+    return l->along && l->J && l->A && l->R && l->order ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
 void gslfit_loop_free(gslfit_loop *l)
@@ -58,9 +56,8 @@ void gslfit_loop_free(gslfit_loop *l)
     gsl_matrix_free(l->J);
     gsl_matrix_free(l->A);
     gsl_vector_free(l->along);
-    gsl_vector_free(l->tau);
-    gsl_vector_free(l->work);
-    gsl_permutation_free(l->order);
+    free(l->R);
+    free(l->order);
 }
 
 static double length(const double *v, size_t n, size_t stride)
@@ -101,31 +98,25 @@ static void products(gslfit_loop *l)
 }
 
 /* QR on scaled columns: the cosine, the rank and the Gauss-Newton step. */
-static int project_qr(gslfit_loop *l)
+static void project_qr(gslfit_loop *l)
 {
     size_t n = l->J->size1, p = l->J->size2;
-    int status, sign;
-    gsl_vector *q = l->along;
-    const gsl_permutation *order = l->order;
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < p; j++)
-            gsl_matrix_set(l->A, i, j, l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0);
-        gsl_vector_set(q, i, l->fnorm > 0.0 ? gsl_vector_get(l->engine.f, i) / l->fnorm : 0.0);
+    double *q = l->along->data;
+    for (size_t j = 0; j < p; j++) {
+        l->R[j] = l->A->data + j * l->A->tda;
+        l->order[j] = (int) j;
+        for (size_t i = 0; i < n; i++)
+            l->R[j][i] = l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0;
     }
-    if ((status = gsl_linalg_QRPT_decomp(l->A, l->tau, l->order, &sign, l->work)) || (status = gsl_linalg_QR_QTvec(l->A, l->tau, q)))
-        return status;
-    double largest = fabs(gsl_matrix_get(l->A, 0, 0));
-    for (l->rank = 0; l->rank < p && fabs(gsl_matrix_get(l->A, l->rank, l->rank)) > (double) n * DBL_EPSILON * largest;)
-        l->rank++;
-    l->cosine = length(q->data, l->rank, 1);
+    for (size_t i = 0; i < n; i++)
+        q[i] = l->fnorm > 0.0 ? gsl_vector_get(l->engine.f, i) / l->fnorm : 0.0;
+    int rank = gslfit_qr(l->R, l->order, (int) p, (long) n, (double) n * DBL_EPSILON, q);
+    l->rank = (size_t) rank;
+    l->cosine = length(q, l->rank, 1);
+    gslfit_solve_upper(l->R, rank, q);
     memset(l->step, 0, p * sizeof(double));
-    for (size_t k = l->rank; k-- > 0;) {
-        double sum = gsl_vector_get(q, k);
-        for (size_t m = k + 1; m < l->rank; m++)
-            sum -= gsl_matrix_get(l->A, k, m) * l->step[gsl_permutation_get(order, m)];
-        l->step[gsl_permutation_get(order, k)] = sum / gsl_matrix_get(l->A, k, k);
-    }
-    return status;
+    for (int k = 0; k < rank; k++)
+        l->step[l->order[k]] = q[k];
 }
 
 /* The same by the eigenvalues of scaled J^T J. Without the memory for that the fit can't go on. */
@@ -197,8 +188,10 @@ static int project(gslfit_loop *l)
 {
     if (l->cosine >= 0.0)
         return 1;
-    if (l->engine.jacobian)
-        return project_qr(l) == GSL_SUCCESS;
+    if (l->engine.jacobian) {
+        project_qr(l);
+        return 1;
+    }
     return (l->engine.JTJ ? project_normal(l) : project_gradient(l)) == GSL_SUCCESS;
 }
 

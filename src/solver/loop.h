@@ -5,8 +5,6 @@
 #include "guard.h"
 #include "common/status.h"
 
-#include <gsl/gsl_permutation.h>
-
 /* A solver as the loop sees it: one for each of GSL's families. The vectors are GSL's own. */
 typedef struct {
     void *solver;
@@ -34,12 +32,13 @@ typedef struct {
     double gradient;                /* max_j |J_j.f| / (|J_j| |f|) */
     double cosine;                  /* |projection of f on J's columns| / |f|; -1 until it was looked at */
     /* workspace */
-    gsl_matrix *J, *A;
+    gsl_matrix *J, *A;              /* the Jacobian; its scaled columns, a row each */
+    double **R;                     /* those in the order of the QR decomposition's pivots, and their numbers */
+    int *order;
     double *column, *slope, *step, *x_before, *x_start, *column_start;
     double fnorm_start;
     unsigned char *flags;
-    gsl_vector *along, *tau, *work; /* a direction or a residual (n); of QR (p) */
-    gsl_permutation *order;
+    gsl_vector *along;              /* a direction or a residual (n) */
 } gslfit_loop;
 
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense);

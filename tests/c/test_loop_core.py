@@ -16,7 +16,7 @@ def test_guard_and_loop(flags, tmp_path):
     program = tmp_path / "test_loop"
     flags = [*shlex.split(flags), *shlex.split(gsl("--cflags"))]
     sources = [ROOT / "tests" / "c" / "test_loop.c", ROOT / "src" / "solver" / "loop.c", ROOT / "src" / "solver" / "guard.c",
-               ROOT / "src" / "common" / "judgement.c", ROOT / "src" / "common" / "status.c"]
+               *(ROOT / "src" / "common" / name for name in ("judgement.c", "qr.c", "status.c"))]
     subprocess.run(["gcc", *flags, "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'src'}", *map(str, sources), "-o", str(program),
                     *shlex.split(gsl("--libs"))], check=True)
     run = subprocess.run([str(program)], capture_output=True, text=True)
