@@ -30,8 +30,8 @@ cdef extern from "program/program.h" nogil:
     void gslfit_workspace_free(workspace *w)
     void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
                                    double *jacobian, long row, long column)
-    const char *gslfit_engine_name()
-    int gslfit_engine_choose(const char *name)
+    const char *gslfit_isa_name()
+    int gslfit_isa_choose(const char *name)
 
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:

@@ -18,7 +18,7 @@ from batch cimport (
     METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, gslfit_batch_run, rows_view,
 )
 from batch cimport fit_transform as transform_t
-from program cimport gslfit_engine_choose, gslfit_engine_name, program
+from program cimport gslfit_isa_choose, gslfit_isa_name, program
 
 cnp.import_array()
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
@@ -33,9 +33,9 @@ KINDS = {"f8": KIND_F8, "f4": KIND_F4, "i1": KIND_I1, "i2": KIND_I2, "i4": KIND_
 
 def instruction_set(name=None):
     """Return the instruction set that batches run with, after choosing one by name; as `gslfit.formula._program.instruction_set`."""
-    if name is not None and gslfit_engine_choose(name.encode()):
+    if name is not None and gslfit_isa_choose(name.encode()):
         raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
-    return gslfit_engine_name().decode()
+    return gslfit_isa_name().decode()
 
 
 cdef class _Caller:

@@ -14,7 +14,7 @@ static const double SPIN = 5e-5; /* seconds that a thread waits awake: between t
 /* What each thread of the pool has to itself. */
 typedef struct {
     double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK], room[BLOCK];
-    row *sums;
+    lane_vector *sums;
     workspace *space;
     long_fit *fit;
     pthread_t handle;
@@ -110,7 +110,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
     const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
     const double *x[MAX_VARIABLES];
     for (int j = 0; j < b->program->nx; j++) x[j] = m->x[j];
-    memset(m->sums, 0, f->nsum * sizeof(row));
+    memset(m->sums, 0, f->nsum * sizeof(lane_vector));
     const double *y = f->some_out ? NULL : gslfit_rows_in_place(&b->y, f->y);
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
@@ -120,8 +120,8 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
         if (weighted) read_weights(f, m, first, count);
         if (f->some_out) leave_out(f, m, count);
         gslfit_workspace_block(w, x, 0, points, w->nbody);
-        const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, w->columns, w->ncolumn, w->ones,
-                                     w->scratch};
+        const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL,
+                                     w->columns, w->ncolumn, w->ones, w->scratch};
         w->isa->sum(&block, points, m->sums[0]);
     }
     for (int k = 0; k < f->nsum; k++) {
@@ -280,7 +280,7 @@ static member *member_new(long_fit *f) {
     memset(m, 0, sizeof *m);
     m->fit = f;
     m->space = gslfit_workspace_new(f->batch->program);
-    if (posix_memalign((void **)&m->sums, 64, f->nsum * sizeof(row))) m->sums = NULL;
+    if (posix_memalign((void **)&m->sums, 64, f->nsum * sizeof(lane_vector))) m->sums = NULL;
     return m;
 }
 

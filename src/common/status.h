@@ -12,7 +12,7 @@
     X(CONVERGED_BY_GSL, 2, 1, 1, "converged, by GSL's solver after the lanes were in doubt")                                              \
     X(MAX_NFEV, 3, 0, 5, "the limit of evaluations (max_nfev) was reached; these are the best values so far")                             \
     X(NO_PROGRESS, 4, 0, 7, "no step lowers chi-square any more, and the gradient is not zero")                                           \
-    X(SINGULAR, 5, 0, 7, "a parameter has no effect on the residual that is left: it never had one, or the fit ran off to where it lost it") \
+    X(SINGULAR, 5, 0, 7, "a parameter has no effect on the residual that is left: it never had one, or lost it where the fit ran off to") \
     X(AT_BOUND, 6, 1, 2, "converged with a parameter at its bound, where it has no standard error")                                       \
     X(BAD_DATA, 7, 0, 0, "bad data: a NaN or an infinity among the data, or a model that is not finite at the start")                     \
     X(TOO_FEW_POINTS, 8, 0, 0, "fewer points than parameters")                                                                            \

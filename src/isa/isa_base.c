@@ -1,5 +1,5 @@
-/* The engine for any processor, and the list of those that were compiled. */
-#include "program/engine.h"
+/* Programs and lanes for any processor, and the list of those that were compiled. */
+#include "program/isa.h"
 
 #if defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
 #define WIDTH 2
@@ -9,7 +9,7 @@
 #define ISA base
 #include "isa_impl.h"
 
-#ifdef ENGINE_X86
+#ifdef ISA_X86
 extern const isa gslfit_isa_v4, gslfit_isa_v3;
 const isa *const gslfit_isas[] = {&gslfit_isa_v4, &gslfit_isa_v3, &gslfit_isa_base, NULL};
 #else

@@ -1,4 +1,4 @@
-/* One instruction set's part of the engine; the source that includes this says WIDTH and ISA. */
+/* Programs and lanes for one instruction set; the source that includes this says WIDTH and ISA. */
 #include "program/kernels.h"
 #include "lanes/lm_step.h"
 #include "program/sums.h"

@@ -1,7 +1,7 @@
-/* The engine for x86-64-v3, whatever the rest is compiled for; chosen where the processor has it. */
-#include "program/engine.h"
+/* Programs and lanes for x86-64-v3, whatever the rest is compiled for; chosen where the processor has it. */
+#include "program/isa.h"
 
-#ifdef ENGINE_X86
+#ifdef ISA_X86
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("arch=x86-64-v3"))), apply_to = function)
 #else

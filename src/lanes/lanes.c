@@ -19,16 +19,16 @@ fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char 
     }
 }
 
-static row *rows(size_t count) {
+static lane_vector *vectors(size_t count) {
     void *memory = NULL;
-    if (posix_memalign(&memory, 64, (count + 1) * sizeof(row))) return NULL;
-    return memset(memory, 0, (count + 1) * sizeof(row));
+    if (posix_memalign(&memory, 64, (count + 1) * sizeof(lane_vector))) return NULL;
+    return memset(memory, 0, (count + 1) * sizeof(lane_vector));
 }
 
 void gslfit_lanes_free(lane_state *s) {
     if (!s) return;
-    row *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->u, s->start, s->done.H, s->done.g, s->done.D, s->done.covariance,
-                    s->done.L, s->done.v, s->done.start, s->done.last};
+    lane_vector *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->u, s->start, s->done.H, s->done.g, s->done.D,
+                            s->done.covariance, s->done.L, s->done.v, s->done.start, s->done.last};
     for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
     free(s->g_from);
     free(s->H_from);
@@ -70,16 +70,16 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     s->nsum = 1 + 2 * w->ones + w->ncolumn * extra + TRIANGLE(w->ncolumn);
     s->g_from = calloc(p + 1, sizeof(source));
     s->H_from = calloc(TRIANGLE(p) + 1, sizeof(source));
-    s->sums = rows(s->nsum);
-    s->v = rows(p); s->dx = rows(p); s->g = rows(p); s->D = rows(p); s->u = rows(p); s->start = rows(p);
-    s->H = rows(TRIANGLE(p)); s->L = rows(TRIANGLE(p));
-    s->done.v = rows(p); s->done.last = rows(p); s->done.start = rows(p); s->done.g = rows(p); s->done.D = rows(p);
-    s->done.H = rows(TRIANGLE(p)); s->done.L = rows(TRIANGLE(p)); s->done.covariance = rows(TRIANGLE(p));
-    s->trial = (row *)w->scalars;
+    s->sums = vectors(s->nsum);
+    s->v = vectors(p); s->dx = vectors(p); s->g = vectors(p); s->D = vectors(p); s->u = vectors(p); s->start = vectors(p);
+    s->H = vectors(TRIANGLE(p)); s->L = vectors(TRIANGLE(p));
+    s->done.v = vectors(p); s->done.last = vectors(p); s->done.start = vectors(p); s->done.g = vectors(p); s->done.D = vectors(p);
+    s->done.H = vectors(TRIANGLE(p)); s->done.L = vectors(TRIANGLE(p)); s->done.covariance = vectors(TRIANGLE(p));
+    s->trial = (lane_vector *)w->scalars;
     s->low = low;
     s->high = high;
-    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v || !s->done.last
-        || !s->done.start || !s->done.H || !s->done.g || !s->done.D || !s->done.L || !s->done.covariance) {
+    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v
+        || !s->done.last || !s->done.start || !s->done.H || !s->done.g || !s->done.D || !s->done.L || !s->done.covariance) {
         gslfit_lanes_free(s);
         return NULL;
     }
@@ -89,7 +89,7 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
 
 void gslfit_lanes_evaluate(worker *w) {
     lane_state *s = w->state;
-    memset(s->sums, 0, s->nsum * sizeof(row));
+    memset(s->sums, 0, s->nsum * sizeof(lane_vector));
     gslfit_workspace_start(w->space);
     gslfit_workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
 }

@@ -89,9 +89,11 @@ INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vm near = BOTH(gain <= trial * load(s->over_dof + h), EITHER(rho > 0.5, gain <= 1e-10 * trial));
     const vm anew = EITHER(BOTH(INVERT(better), lambda == 0.0), BOTH(BOTH(better, near), INVERT(loose)));
     /* where a step there was refused, though, damping is given up slowly: there the residual bends more than J^T J says */
-    const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP), BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
+    const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
+                              BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
-    vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0), lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
+    vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
+                      lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
     vd higher = lambda * nu;
     if (any(anew)) {
         const vd first = first_lambda(s, p, h);
@@ -251,7 +253,8 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
     }
     const vd left = ahead * ahead * length;  /* what chi-square can still fall by after this step */
     const vd near = w->state->sigmas * w->state->sigmas * variance, rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * square;
-    const vm still = length <= rounding, over = EITHER(BOTH(left <= near, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
+    const vm still = length <= rounding;
+    const vm over = EITHER(BOTH(left <= near, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
     vm done = BOTH(over, EITHER(lambda == 0.0, chisqr <= rounding));
     if (any(BOTH(over, INVERT(done))))  /* the length of a damped step is no evidence */
         done = EITHER(done, BOTH(over, undamped_length(s, p, h, L, inverse, z, u) <= vmax(rounding, near)));
@@ -299,12 +302,14 @@ static void step(worker *w) {
 /* The columns of J brought to length 1, so that pivots say how far a column is from the others. One that is held at a bound has no part. */
 static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
     const vd chisqr = load(d->chisqr + h), rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * load(d->square + h);
-    const vd fallen = vmax(SPLAT(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE), GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h)));
+    const vd fallen = vmax(SPLAT(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE),
+                           GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h)));
     const vd unseen = vmax(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE * chisqr, rounding);
     vd most = SPLAT(0.0);  /* the greatest cosine between the residual and a column: 0 at a minimum, whatever the units */
     vm silent = INVERT(TRUE_MASK);
     for (int i = 0; i < p; i++) {
-        const vd H = load(d->H[ELEMENT(i, i)] + h), g = load(d->g[i] + h), v = load(d->v[i] + h), size = vmax(vabs(v), vabs(load(d->start[i] + h)));
+        const vd H = load(d->H[ELEMENT(i, i)] + h), g = load(d->g[i] + h), v = load(d->v[i] + h);
+        const vd size = vmax(vabs(v), vabs(load(d->start[i] + h)));
         vd scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
         vm gone = EITHER(INVERT(H > 0.0), BOTH(H * size * size <= unseen, H <= fallen * load(d->D[i] + h)));
         if (s->low) {

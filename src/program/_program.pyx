@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
-    MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_engine_choose, gslfit_engine_name,
+    MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction,
     opcode_fact, program, workspace,
 )
@@ -39,9 +39,9 @@ def instruction_set(name=None):
     InputError
         If this build or this processor doesn't have it.
     """
-    if name is not None and gslfit_engine_choose(name.encode()):
+    if name is not None and gslfit_isa_choose(name.encode()):
         raise InputError(f"there is no instruction set {name!r} here; choose 'v4', 'v3' or 'base', as far as the processor has them")
-    return gslfit_engine_name().decode()
+    return gslfit_isa_name().decode()
 
 
 cdef object _numbers(value, dtype, name, ndim):

@@ -5,11 +5,11 @@
 #ifndef GSLFIT_KERNELS_H
 #define GSLFIT_KERNELS_H
 
-#include "engine.h"
+#include "isa.h"
 #include "vmath.h"
 
 #define KERNEL(name, SA, SB, SC, expression)                              \
-    static void name(const bound *q, long points) {                       \
+    static void name(const bound_instruction *q, long points) {                       \
         for (int h = 0; h < LANES; h += WIDTH) {                          \
             const double *pa = q->a + h, *pb = q->b + h, *pc = q->c + h;   \
             double *out = q->out + h;                                     \

@@ -48,14 +48,16 @@ static int check_part(const program *p, int body, char *message, size_t size) {
             return snprintf(message, size, "instruction %d of the %s has no opcode %d", k, part, q->op), -1;
         const opcode_fact *fact = gslfit_opcode_facts + q->op;
         if (q->out < first || q->out >= MAX_OPERANDS)
-            return snprintf(message, size, "instruction %d of the %s (%s) writes to %d; temporaries are %d to %d", k, part, fact->name, q->out,
-                            first, MAX_OPERANDS - 1), -1;
+            return snprintf(message, size, "instruction %d of the %s (%s) writes to %d; temporaries are %d to %d", k, part, fact->name,
+                            q->out, first, MAX_OPERANDS - 1), -1;
         const int32_t operands[3] = {q->a, q->b, q->c};
         for (int j = 0; j < fact->arity; j++)
             if (!is_operand(p, operands[j], body))
-                return snprintf(message, size, "instruction %d of the %s (%s) reads %d, which nothing writes", k, part, fact->name, operands[j]), -1;
+                return snprintf(message, size, "instruction %d of the %s (%s) reads %d, which nothing writes", k, part, fact->name,
+                                operands[j]), -1;
         if (q->op == OP_POWI && !is_power(p, q->b, body))
-            return snprintf(message, size, "instruction %d of the %s: the exponent of powi must be a whole constant, at most 1024", k, part), -1;
+            return snprintf(message, size, "instruction %d of the %s: the exponent of powi must be a whole constant, at most 1024", k,
+                            part), -1;
     }
     return 0;
 }
@@ -93,7 +95,7 @@ static int runs_here(const isa *set) {
     return !strcmp(set->name, "base");
 }
 
-int gslfit_engine_choose(const char *name) {
+int gslfit_isa_choose(const char *name) {
     for (const isa *const *set = gslfit_isas; *set; set++)
         if ((!name || !strcmp(name, (*set)->name)) && runs_here(*set)) {
             chosen = *set;
@@ -103,11 +105,11 @@ int gslfit_engine_choose(const char *name) {
 }
 
 const isa *gslfit_current_isa(void) {
-    if (!chosen) gslfit_engine_choose(NULL);
+    if (!chosen) gslfit_isa_choose(NULL);
     return chosen;
 }
 
-const char *gslfit_engine_name(void) { return gslfit_current_isa()->name; }
+const char *gslfit_isa_name(void) { return gslfit_current_isa()->name; }
 
 /* ---- binding: operands become pointers ---- */
 
@@ -137,13 +139,14 @@ static void bind_instruction(workspace *w, const instruction *q) {
     if (!kernels[kind])  /* no kernel for these scalars: spread each over a register of its own first */
         for (int k = 0; k < arity; k++)
             if (operands[k] < 0) {
-                bound *spread = w->body + w->nbody++;
-                *spread = (bound){w->isa->kernels[OP_MOV][1], w->spread + k * BLOCK, w->scalars + (long)~operands[k] * LANES, 0, 0};
+                bound_instruction *spread = w->body + w->nbody++;
+                const double *scalar = w->scalars + (long)~operands[k] * LANES;
+                *spread = (bound_instruction){w->isa->kernels[OP_MOV][1], w->spread + k * BLOCK, scalar, 0, 0};
                 sources[k] = spread->out;
                 kind &= ~(1 << k);
             }
-    bound *b = w->body + w->nbody++;
-    *b = (bound){kernels[kind], w->registers + (long)(q->out - w->program->nx) * BLOCK, 0, 0, 0};
+    bound_instruction *b = w->body + w->nbody++;
+    *b = (bound_instruction){kernels[kind], w->registers + (long)(q->out - w->program->nx) * BLOCK, 0, 0, 0};
     const double **slots[3] = {&b->a, &b->b, &b->c};
     for (int k = 0; k < 3; k++) {
         if (k >= arity) *slots[k] = b->out;
@@ -159,8 +162,8 @@ static void bind_prologue(workspace *w) {
         const int arity = gslfit_opcode_facts[q->op].arity;
         double *s = w->scalars;
         double *out = s + (long)q->out * LANES;
-        w->prologue[k] = (bound){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, arity > 1 ? s + (long)q->b * LANES : out,
-                                 arity > 2 ? s + (long)q->c * LANES : out};
+        const double *b = arity > 1 ? s + (long)q->b * LANES : out, *c = arity > 2 ? s + (long)q->c * LANES : out;
+        w->prologue[k] = (bound_instruction){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, b, c};
     }
 }
 
@@ -171,7 +174,8 @@ static void bind_value(workspace *w) {
         find(w, &w->value, operand);
     } else {
         w->value = w->spread + 3 * BLOCK;
-        w->body[w->nbody++] = (bound){w->isa->kernels[OP_MOV][1], w->spread + 3 * BLOCK, w->scalars + (long)~operand * LANES, w->value, w->value};
+        const double *scalar = w->scalars + (long)~operand * LANES;
+        w->body[w->nbody++] = (bound_instruction){w->isa->kernels[OP_MOV][1], w->spread + 3 * BLOCK, scalar, w->value, w->value};
     }
     w->nvalue = w->nbody;
 }
@@ -230,8 +234,8 @@ void gslfit_workspace_start(workspace *w) {
 
 void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count) {
     for (int k = 0; k < w->nfix; k++) *w->fixes[k].slot = x[w->fixes[k].variable] + offset;
-    const bound *end = w->body + count;
-    for (const bound *b = w->body; b < end; b++) b->run(b, points);
+    const bound_instruction *end = w->body + count;
+    for (const bound_instruction *b = w->body; b < end; b++) b->run(b, points);
 }
 
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {

@@ -57,7 +57,7 @@ void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inpu
                                double *jacobian, long row, long column);
 
 /* The instruction set in use; choosing one by name ("v4", "v3", "base", NULL for the best) returns 0, or -1 where there is no such. */
-const char *gslfit_engine_name(void);
-int gslfit_engine_choose(const char *name);
+const char *gslfit_isa_name(void);
+int gslfit_isa_choose(const char *name);
 
 #endif

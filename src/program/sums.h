@@ -10,7 +10,7 @@
 #ifndef GSLFIT_SUMS_H
 #define GSLFIT_SUMS_H
 
-#include "engine.h"
+#include "isa.h"
 #include "simd.h"
 
 enum { SMALL = 6, TILE = 4 };
@@ -135,7 +135,8 @@ static void sum_many(const block_columns *block, long points, double *sums) {
 
 static void sum_block(const block_columns *block, long points, double *sums) {
 #define ROW(q) {sum_##q##_00, sum_##q##_10, sum_##q##_01, sum_##q##_11}
-    static void (*const small[SMALL + 1][4])(const block_columns *, long, double *) = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6)};
+    static void (*const small[SMALL + 1][4])(const block_columns *, long, double *) = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5),
+                                                                                       ROW(6)};
 #undef ROW
     if (block->count <= SMALL)
         small[block->count][block->ones + 2 * (block->weights != NULL)](block, points, sums);

@@ -2,7 +2,7 @@
 #ifndef GSLFIT_WORKSPACE_H
 #define GSLFIT_WORKSPACE_H
 
-#include "engine.h"
+#include "isa.h"
 
 /* An operand that is an independent variable: its pointer moves with the block. */
 typedef struct {
@@ -17,7 +17,7 @@ struct workspace {
     double *registers;  /* [register][point][lane], the independent variables left out */
     double *spread;     /* registers for scalars that an operation wants point by point: operands a, b, c, and the value */
     double *scratch;    /* for the sums */
-    bound *prologue, *body;
+    bound_instruction *prologue, *body;
     int nbody, nvalue;  /* instructions bound, and those among them that the value needs */
     fix *fixes;
     int nfix;

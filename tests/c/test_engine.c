@@ -13,7 +13,7 @@ static int failures;
 static void check(int passed, const char *what, double got, double wanted) {
     if (passed) return;
     failures++;
-    printf("FAILED on %s: %s: %.17g, wanted %.17g\n", gslfit_engine_name(), what, got, wanted);
+    printf("FAILED on %s: %s: %.17g, wanted %.17g\n", gslfit_isa_name(), what, got, wanted);
 }
 
 static void near(double got, double wanted, double tolerance, const char *what) {
@@ -380,7 +380,7 @@ static void test_programs_are_checked(void) {
 int main(void) {
     static const char *const sets[] = {"v4", "v3", "base"};
     for (int k = 0; k < LENGTH(sets); k++) {
-        if (gslfit_engine_choose(sets[k])) continue;
+        if (gslfit_isa_choose(sets[k])) continue;
         test_peak_value_and_slopes();
         test_kinds_of_operands();
         test_faddeeva();
@@ -394,7 +394,7 @@ int main(void) {
         test_long_fit();
         test_stop();
         test_programs_are_checked();
-        printf("%s: %d failures\n", gslfit_engine_name(), failures);
+        printf("%s: %d failures\n", gslfit_isa_name(), failures);
     }
     return failures > 255 ? 255 : failures;
 }

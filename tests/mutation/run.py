@@ -90,7 +90,7 @@ class Fault(NamedTuple):
 def hastened(name: str, content: bytes) -> bytes:
     """Have nothing optimised, and the engine for one instruction set of three: it then compiles in a second, not a minute."""
     for end, old, new in (("setup.py", b'"-O3"', b'"-O0"'), ("isa_base.c", b"&gslfit_isa_v4, &gslfit_isa_v3, ", b""),
-                          ("isa_v3.c", b"ENGINE_X86", b"NO_ENGINE"), ("isa_v4.c", b"ENGINE_X86", b"NO_ENGINE")):
+                          ("isa_v3.c", b"ISA_X86", b"NO_ISA"), ("isa_v4.c", b"ISA_X86", b"NO_ISA")):
         if name.endswith(end):
             content = content.replace(old, new)
     return content

@@ -1,19 +1,19 @@
 /* What the parts of the C core share that are compiled once for each instruction set (isa_*.c) and those that are compiled once. */
-#ifndef GSLFIT_ENGINE_H
-#define GSLFIT_ENGINE_H
+#ifndef GSLFIT_ISA_H
+#define GSLFIT_ISA_H
 
 #include "program.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
-#define ENGINE_X86  /* the engine is compiled for AVX-512 and AVX2 too */
+#define ISA_X86  /* programs and lanes are compiled for AVX-512 and AVX2 too */
 #endif
 
-typedef struct bound bound;
+typedef struct bound_instruction bound_instruction;
 typedef struct worker worker;      /* of lanes/lanes.h, which is above this */
-typedef void (*kernel)(const bound *, long points);
+typedef void (*kernel)(const bound_instruction *, long points);
 
 /* An instruction with its operands found: kernels for each kind of operands, bit k of the kind set where operand k is a scalar. */
-struct bound {
+struct bound_instruction {
     kernel run;
     double *out;
     const double *a, *b, *c;
@@ -30,7 +30,7 @@ typedef struct {
     double *scratch;                    /* (count + 2) blocks */
 } block_columns;
 
-/* One instruction set's part of the engine. */
+/* What is compiled for one instruction set. */
 typedef struct {
     const char *name;
     const kernel (*kernels)[KINDS];
