@@ -320,11 +320,11 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     outer = Pool()
     own = {name: outer.leaf("par", name) for name in (*free, *inputs)}
     own |= {name: outer.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
-    tied = constraint_nodes(outer, parts, own, parameters)
+    derived = constraint_nodes(outer, parts, own, parameters)
     # one that its own bound holds is as uncertain as the expression itself
     loose = {name: role._replace(low=None, high=None) if role.kind == "expr" else role for name, role in parts.items()}
-    unheld = constraint_nodes(outer, loose, own, parameters) if loose != parts else tied
+    unheld = constraint_nodes(outer, loose, own, parameters) if loose != parts else derived
     names = tuple(name for name, role in parts.items() if role.kind == "expr")
     leaves = [own[name] for name in free]
-    dependents = tuple(node for name in names for node in (tied[name], *derivatives(unheld[name], leaves)))
+    dependents = tuple(node for name in names for node in (derived[name], *derivatives(unheld[name], leaves)))
     return Folded(lower(graph, inputs), free, inputs, parts, dependents, names, idle)

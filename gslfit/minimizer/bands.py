@@ -51,15 +51,15 @@ def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], poi
     own = own.reshape(-1, len(formula.names)).T
     free = params.bind()
     free.put_external(np.array([params[name].value for name in free.names]))
-    tied, by = free.dependents()
+    derived, by = free.dependents()
     out = np.zeros((len(names), own.shape[1]))
     for k, name in enumerate(formula.names):
         if name in names:
             out[names.index(name)] += own[k]
-        elif name in tied:
+        elif name in derived:
             for j, other in enumerate(free.names):
                 if other in names:
-                    out[names.index(other)] += own[k]*by[list(tied).index(name)][j]
+                    out[names.index(other)] += own[k]*by[list(derived).index(name)][j]
     return out
 
 

@@ -54,8 +54,8 @@ def correlated(result: Any) -> dict[str, Any] | None:
     found = dict(zip(names, correlated_values([params[name].value for name in names], covar), strict=True))
     free = params.bind()
     free.put_external(np.array([params[name].value for name in free.names]))
-    tied, by = free.dependents()
-    rows = {name: by[k] for k, name in enumerate(tied)}
+    derived, by = free.dependents()
+    rows = {name: by[k] for k, name in enumerate(derived)}
     out = {}
     for name, par in params.items():
         if name in found:

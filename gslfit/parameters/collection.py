@@ -41,7 +41,7 @@ class Parameters(dict[str, Parameter]):
         self._ref = ref(self)
         self._symbols = Symbols(usersyms)
         self._touched = True                                  # written to since a Binding last put its values
-        self._tied = False                                    # whether there may be expressions
+        self._has_derived = False                             # whether there may be expressions
         if asteval is not None:
             self._symbols.use(asteval)
 
@@ -54,28 +54,28 @@ class Parameters(dict[str, Parameter]):
     def _note(self) -> None:
         """Take note of a change: the values of expressions wait to be evaluated anew."""
         self._touched = True
-        if self._tied:
+        if self._has_derived:
             for par in self.values():
                 if par._expr is not None:
                     par._forget()
 
     def _check_expression(self, text: str) -> None:
         self._symbols.check(text)
-        self._tied = True
+        self._has_derived = True
 
     def _constraints(self, space: dict[str, Any]) -> list[Any]:
         """Return the links of all expressions in the order of evaluation, to be evaluated over `space`."""
-        return derived_parameters(self, self, self._symbols, space) if self._tied else []
+        return derived_parameters(self, self, self._symbols, space) if self._has_derived else []
 
     def _evaluate(self, name: str) -> None:
         """Evaluate the expression of one parameter, and those it needs, into their slots."""
         space: dict[str, Any] = {key: value for key, par in self.items()
                                  if (value := _peek(par)) is not None or par._expr is None}
-        for link in derived_parameters(self, [name], self._symbols, space):
-            for used in link.names:
+        for derived in derived_parameters(self, [name], self._symbols, space):
+            for used in derived.names:
                 if space.get(used) is None:
-                    raise ParameterError(f"parameter {used!r} has no value, and {link.name!r} = {link.text!r} needs it")
-            link.parameter._value = space[link.name] = link.value(space)
+                    raise ParameterError(f"parameter {used!r} has no value, and {derived.name!r} = {derived.text!r} needs it")
+            derived.parameter._value = space[derived.name] = derived.value(space)
 
     def eval(self, text: str) -> float:
         """Evaluate an expression of the parameters.
@@ -245,7 +245,7 @@ class Parameters(dict[str, Parameter]):
         new = type(self)()
         if self._symbols:
             new._symbols = self._symbols.copy()
-        new._tied = self._tied
+        new._has_derived = self._has_derived
         return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameters":
@@ -291,7 +291,7 @@ class Parameters(dict[str, Parameter]):
         parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)
         if expr is not None and truth("expr", expr):
             self._check_expression(expr)
-            parameter._tie(expr)
+            parameter._take_expression(expr)
         self[name] = parameter
 
     def add_many(self, *parameters: Parameter | Iterable[Any]) -> None:

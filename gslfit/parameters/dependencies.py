@@ -19,7 +19,7 @@ _RUN = compile("run()", FILE, "eval")
 
 
 class DerivedParameter:
-    """One parameter's expression, ready to be evaluated: ``eval(link.code, link.scope, space)``."""
+    """One parameter's expression, ready to be evaluated: ``eval(self.code, self.scope, space)``."""
 
     __slots__ = ("clips", "code", "constants", "name", "names", "own", "parameter", "scope", "text")
 
@@ -111,7 +111,7 @@ def partial_of(call: Callable[[Mapping[str, float]], Any], at: dict[str, float],
     return lambda x: float(call(at | {name: x}))
 
 
-class InterpretedLink(DerivedParameter):
+class InterpretedParameter(DerivedParameter):
     """One parameter's expression that the interpreter evaluates."""
 
     __slots__ = ("_expression", "_symbols")
@@ -158,28 +158,28 @@ def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], s
     ExpressionError
         If an expression isn't of the grammar, names a parameter or a function that isn't there, or needs itself.
     """
-    tied = [name for name in wanted if params[name]._expr is not None]
-    links: dict[str, DerivedParameter] = {}
-    if len(tied) == 1:                                        # the most frequent case has no order
-        only = _link(params[tied[0]], params, symbols, space)
+    with_expression = [name for name in wanted if params[name]._expr is not None]
+    found: dict[str, DerivedParameter] = {}
+    if len(with_expression) == 1:                                        # the most frequent case has no order
+        only = _derived(params[with_expression[0]], params, symbols, space)
         if all(used in space for used in only.names):
             return [only]
 
     def needs(name: str) -> list[str]:
         parameter = params[name]
-        link = links[name] = _link(parameter, params, symbols, space)
-        return [used for used in link.names if used not in space]
-    return [links[name] for name in order(tied, needs)]
+        derived = found[name] = _derived(parameter, params, symbols, space)
+        return [used for used in derived.names if used not in space]
+    return [found[name] for name in order(with_expression, needs)]
 
 
-def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> DerivedParameter:
+def _derived(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> DerivedParameter:
     """Compile one parameter's expression and look up what it names."""
     text = parameter._expr or ""
     try:
         compiled = symbols.compile(text)
         used = tuple(name for name in compiled.names if name in params)
         if isinstance(compiled, Interpreted):
-            return InterpretedLink(parameter, compiled, used, symbols, space)
+            return InterpretedParameter(parameter, compiled, used, symbols, space)
         own = {name: function for name in compiled.calls if (function := symbols.function(name)) is not None} if symbols else {}
         for name in compiled.unknown_calls(own):
             raise symbols.missing_call(name, text)
@@ -188,7 +188,7 @@ def _link(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbol
         for name, value in constants.items():
             if value is None:
                 if symbols.interpreter is not None and name in symbols.interpreter.symtable:
-                    return InterpretedLink(parameter, symbols._interpret(text), used, symbols, space)
+                    return InterpretedParameter(parameter, symbols._interpret(text), used, symbols, space)
                 raise symbols.missing_name(name, text, params)
         own_constants = {name: value for name, value in constants.items() if value is not None} if symbols else {}
         return DerivedParameter(parameter, compiled.code, text, used, own, own_constants)

@@ -63,19 +63,19 @@ class Binding(Values):
             and expressions that need the interpreter.
         """
         p = len(self.names)
-        if not self._chain:
+        if not self._derived:
             return (), np.zeros((0, p))
         values = self._space if at is None else at
         space: dict[str, Any] = dict(values)
         for row, name in zip(np.eye(p), self.names, strict=True):
             space[name] = Dual(space[name], row)
-        slopes = np.zeros((len(self._chain), p))
-        for i, link in enumerate(self._chain):
-            value = link.differentiate(space)
-            if isinstance(value, Dual) and not (clip and link.clipped(plain(value))):
+        slopes = np.zeros((len(self._derived), p))
+        for i, derived in enumerate(self._derived):
+            value = derived.differentiate(space)
+            if isinstance(value, Dual) and not (clip and derived.clipped(plain(value))):
                 slopes[i] = value.slope
-            space[link.name] = Dual(values[link.name], slopes[i])
-        return tuple(link.name for link in self._chain), slopes
+            space[derived.name] = Dual(values[derived.name], slopes[i])
+        return tuple(derived.name for derived in self._derived), slopes
 
 
 def _check_start(par: Parameter) -> None:

@@ -230,12 +230,12 @@ class Parameter(Slots):
             constraint(text)                                  # refused now rather than at the fit
         else:
             owner._check_expression(text)
-        self._tie(text)
+        self._take_expression(text)
         if owner is not None:
             owner._own(self)
             self._changed()
 
-    def _tie(self, text: str) -> None:
+    def _take_expression(self, text: str) -> None:
         """Take an expression that was checked."""
         self._expr = text.strip()
         self._vary = False

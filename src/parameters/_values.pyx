@@ -122,13 +122,13 @@ cdef class Slots:
         return 0
 
 
-def twins(params, owner, tied):
-    """Return a dict of parameters of the same contents, those with an expression owned by `tied`, their values waiting to be evaluated."""
+def twins(params, owner, derived):
+    """Return a dict of parameters of the same contents, those with an expression owned by `derived`, their values waiting to be evaluated."""
     cdef Slots par, new
     cdef dict out = {}
     for name, parameter in params.items():
         par = parameter
-        new = par.twin(owner if par._expr is None else tied)
+        new = par.twin(owner if par._expr is None else derived)
         if par._expr is not None:
             new.number = WAITING
         out[name] = new
@@ -154,10 +154,10 @@ cdef class Values:
     cdef readonly object start, origin
     cdef readonly bint doubtful     # a start lies on a bound or next to it
     cdef readonly dict _space       # name -> value, what expressions are evaluated over
-    cdef readonly list _chain       # links, in the order of evaluation
+    cdef readonly list _derived       # derived parameters, in the order of evaluation
     cdef readonly list _free        # the varying Parameter objects
-    cdef list steps                 # (code, scope, parameter, name, clips) for each link
-    cdef uint64_t *needs  # for each link, a bit for each varying parameter it depends on
+    cdef list steps                 # (code, scope, parameter, name, clips) for each of them
+    cdef uint64_t *needs  # for each of them, a bit for each varying parameter it depends on
     cdef list state                 # what the residual function may have overwritten, and must find restored
     cdef list items
     cdef Box *box
@@ -184,7 +184,7 @@ cdef class Values:
             self.state.append((par, par._vary, par._expr, par._min, par._max, self._space.get(name)))
         self.p = len(self._free)
         self._lay_out()
-        self._chain = params._constraints(self._space)
+        self._derived = params._constraints(self._space)
         self._plan()
         self.stale = True
         params._touched = False
@@ -218,23 +218,23 @@ cdef class Values:
         """Note which varying parameters each expression depends on; one that may depend on more is evaluated every time."""
         cdef Py_ssize_t i = 0
         self.steps = []
-        if not self._chain:
+        if not self._derived:
             return
         PyMem_Free(self.needs)
-        self.needs = <uint64_t *>PyMem_Malloc(len(self._chain) * sizeof(uint64_t))
+        self.needs = <uint64_t *>PyMem_Malloc(len(self._derived) * sizeof(uint64_t))
         if self.needs == NULL:
             raise MemoryError
         known = {name: 1 << (j & 63) for j, name in enumerate(self.names)}
-        for link in self._chain:
+        for derived in self._derived:
             mask = 0
-            for name in link.names:
+            for name in derived.names:
                 mask |= known.get(name, 0)
-            if not link.pure:
+            if not derived.pure:
                 mask = ALWAYS
-            known[link.name] = mask
+            known[derived.name] = mask
             self.needs[i] = mask
             i += 1
-            self.steps.append((link.code, link.scope, link.parameter, link.name, link.clips))
+            self.steps.append((derived.code, derived.scope, derived.parameter, derived.name, derived.clips))
 
     cdef int write(self, const double *values) except -1:
         """Write the varying parameters' values, restore the rest, evaluate the expressions that this changes."""
@@ -271,9 +271,9 @@ cdef class Values:
             try:
                 x = PyEval_EvalCode(code, scope, space)
             except Exception as error:
-                self._chain[i].fail(error, space)
+                self._derived[i].fail(error, space)
             if not PyFloat_CheckExact(x) or PyFloat_AS_DOUBLE(x) != PyFloat_AS_DOUBLE(x) or clips:
-                x = self._chain[i].settle(x, space)
+                x = self._derived[i].settle(x, space)
             (<Slots>parameter).number = x
             space[name] = x
         return 0

@@ -101,7 +101,7 @@ class Parameter(_Parameter):
     @expr.setter
     def expr(self, text: str | None) -> None:
         if text and text.strip() and self._owner() is None:
-            self._tie(text)                                   # checked when the parameter joins others
+            self._take_expression(text)                                   # checked when the parameter joins others
         else:
             _Parameter.expr.fset(self, text)                  # type: ignore[attr-defined]
 
