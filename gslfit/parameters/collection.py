@@ -64,7 +64,7 @@ class Parameters(dict[str, Parameter]):
         self._has_derived = True
 
     def _constraints(self, space: dict[str, Any]) -> list[Any]:
-        """Return the links of all expressions in the order of evaluation, to be evaluated over `space`."""
+        """Return all derived parameters in the order of evaluation, to be evaluated over `space`."""
         return derived_parameters(self, self, self._symbols, space) if self._has_derived else []
 
     def _evaluate(self, name: str) -> None:

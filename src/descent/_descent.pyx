@@ -52,8 +52,8 @@ def length(a):
     return norm_of(data_of(a), cnp.PyArray_DIM(a, 0))
 
 
-cdef class Polish(Point):
-    """Gauss-Newton steps in the parameters themselves, from a `Point` near a minimum to its last digits."""
+cdef class Polish(DescentState):
+    """Gauss-Newton steps in the parameters themselves, from a `DescentState` near a minimum to its last digits."""
 
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
 

@@ -10,11 +10,11 @@ cdef double TOUCH = 1e-7        # share of a parameter's room within which it is
 
 
 cdef int point_f(const gsl.gsl_vector *v, void *who, gsl.gsl_vector *f) noexcept with gil:
-    return (<Point>who).residual_at(v, f)
+    return (<DescentState>who).residual_at(v, f)
 
 
 cdef int point_df(const gsl.gsl_vector *v, void *who, gsl.gsl_matrix *J) noexcept with gil:
-    return (<Point>who).jacobian_at(v, J)
+    return (<DescentState>who).jacobian_at(v, J)
 
 
 cdef bint same(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
@@ -52,7 +52,7 @@ def room(x, lower, upper):
     return out
 
 
-cdef class Point:
+cdef class DescentState:
     """Where a descent is.
 
     It is the function of its GSL solver too: `bind` gives what `Function_fdf.bind` gives.
