@@ -196,15 +196,6 @@ def rewrite(graph: Graph, rule: Callable[[Pool, Node, tuple[Node, ...]], Node]) 
     return graph.replace(change)
 
 
-def substitute(pool: Pool, roots: Sequence[Node], change: dict[Node, Node]) -> list[Node]:
-    """The roots with some leaves replaced by nodes."""
-    change = dict(change)
-    for node in below(roots):
-        if node not in change:
-            change[node] = pool.make(node.op, *[change[arg] for arg in node.args]) if node.args else node
-    return [change[root] for root in roots]
-
-
 def transplant(pool: Pool, roots: Sequence[Node], change: dict[Node, Node] | None = None) -> list[Node]:
     """The roots of another pool, made anew in this one, with some leaves replaced."""
     change = dict(change or {})

@@ -2,8 +2,8 @@
 #
 # The scaled matrix is A = J D^-1 with D = diag(|J_1|, ..., |J_p|), so that neither rank nor steps depend on the units of the parameters.
 # The decomposition is that of common/qr.h. Steps solve (R^T R + S) s = -g with g = J^T r; S is the part of chi-square's second derivative
-# that J^T J leaves out, sum_i r_i d2r_i, as far as it is known (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed from J
-# costs nothing here: the iteration corrects itself.
+# that J^T J leaves out, sum_i r_i d2r_i, as far as it is known (Dennis, Gay, Welsch, ACM TOMS 7, 348, 1981), or zero. That g is formed
+# from J costs nothing here: the iteration corrects itself.
 cdef enum:
     SETTLED = 1
     CROSSED = 2

@@ -123,7 +123,7 @@ cdef class Slots:
 
 
 def twins(params, owner, derived):
-    """Return a dict of parameters of the same contents, those with an expression owned by `derived`, their values waiting to be evaluated."""
+    """Return a dict of parameters of the same contents, those with an expression owned by `derived` and waiting to be evaluated."""
     cdef Slots par, new
     cdef dict out = {}
     for name, parameter in params.items():

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.errors import NoGuessError
 from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
 
 Shapes = dict[str, np.ndarray]
@@ -208,10 +207,6 @@ def doniach(axis: Axis) -> Shapes:
     return crossed({"center": c, "sigma": w}, gamma=(0.0, 0.15, 0.4))
 
 
-def gaussian2d(axis: Axis) -> Shapes:
-    raise NoGuessError("images have an estimator of their own")
-
-
 # -- steps, decays, waves
 
 
@@ -239,12 +234,6 @@ def thermal(axis: Axis) -> Shapes:
 
 def bose(axis: Axis) -> Shapes:
     return product(center=axis.low - axis.span*np.geomspace(0.003, 3, 18), kt=axis.span*np.geomspace(0.02, 5, 16))
-
-
-def two_rates(axis: Axis) -> Shapes:
-    rate = np.geomspace(0.1/axis.span, 1.0/axis.step, 20)
-    first, second = np.triu_indices(len(rate), 1)
-    return {"slow": rate[first], "fast": rate[second]}
 
 
 PLANS: dict[str, GuessRecipe] = {
