@@ -40,7 +40,7 @@ LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's 
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
-CLOSER = 4              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
+CLOSER = 3              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
 ESCAPES = 3             # times that a descent goes on from a saddle
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
@@ -352,7 +352,7 @@ class Descent(Polish):
         if not self.bounded:
             return False
         lower, upper = self.problem.lower, self.problem.upper
-        g = self.gradient()
+        g = self.slopes()
         near_lower = (self.x - lower <= 1e-6 * self.room) & (g < 0)
         near_upper = (upper - self.x <= 1e-6 * self.room) & (g > 0)
         if not (near_lower.any() or near_upper.any()):

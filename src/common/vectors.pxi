@@ -49,6 +49,19 @@ cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:
     return gslfit_norm(dot(a, a, n), a, n, 1)
 
 
+cdef double slope_of(const double *column, double length, const double *r, Py_ssize_t n) noexcept nogil:
+    """Return the scalar product of a residual with a column of the Jacobian scaled to length one; 0 for a column without effect."""
+    cdef double sum = 0, own = dot(column, r, n)
+    cdef Py_ssize_t i
+    if not length > 0:
+        return 0
+    if not 1e-280 < fabs(own) < 1e280:      # 0, or out of range on the way
+        for i in range(n):
+            sum += column[i] / length * r[i]
+        return sum
+    return own / length
+
+
 cdef double relative_size(const double *step, const double *x, const double *d, double norm, Py_ssize_t p) noexcept nogil:
     """The largest size of a step: relative to the value, and, less strictly, by what it changes the residual.
 

@@ -163,7 +163,7 @@ cdef class Polish(DescentState):
         cdef gslfit_evidence e
         cdef const double *r = numbers(self.r, self.n)
         cdef const double *d = data_of(self.norms)
-        cdef cnp.ndarray slopes = self.gradient(), along
+        cdef cnp.ndarray slopes = self.slopes(), along
         cdef double *slope = data_of(slopes)
         cdef bytes flags = bytes(self.p), bounds = bytes(self.p)
         cdef unsigned char *said = <unsigned char *><char *>flags
@@ -176,7 +176,7 @@ cdef class Polish(DescentState):
             on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
         e.p, e.residual, e.first_residual = self.p, norm_of(r, self.n), length(self.problem.r0)
         for j in range(self.p):
-            slope[j] = slope[j] / d[j] / e.residual if d[j] > 0 and e.residual > 0 else 0.
+            slope[j] = slope[j] / e.residual if e.residual > 0 else 0.
         e.scale = scale * self.differences.precision / EPS
         e.x, e.start = numbers(self.x, self.p), numbers(self.problem.x0, self.p)
         e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
@@ -190,7 +190,8 @@ cdef class Polish(DescentState):
         e.tolerance = fmin(LOOSEST, 10 * (EXACT_ERROR if self.exact else CENTRED_ERROR) / counted.least()) if counted.rank else 0.
         e.rank, e.cosine = counted.rank, 0
         if e.residual > 0:
-            along = counted.change(counted.step(self.r))
+            along = counted.step(self.r)
+            along = counted.change(data_of(along))
             e.cosine = norm_of(data_of(along), self.n) / e.residual
         verdict = gslfit_judge(&e, said)
         if gslfit_is_success(<gslfit_verdict>verdict) and verdict != GSLFIT_RANK_DEFICIENT and not self.held:

@@ -265,6 +265,15 @@ cdef class DescentState:
             data_of(out)[j] = dot(data_of(self.J) + j * self.n, r, self.n)
         return out
 
+    cpdef cnp.ndarray slopes(self):
+        """Return J^T r with the columns of J scaled to length one, ndarray, shape (p,): the gradient, never out of range."""
+        cdef cnp.ndarray out = new_vector(self.p)
+        cdef const double *r = numbers(self.r, self.n)
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            data_of(out)[j] = slope_of(data_of(self.J) + j * self.n, data_of(self.norms)[j], r, self.n)
+        return out
+
     cdef cnp.ndarray _lengths(self):
         """The lengths of the Jacobian's columns."""
         cdef cnp.ndarray out = new_vector(self.p)
@@ -296,7 +305,7 @@ cdef class DescentState:
         cdef Py_ssize_t j
         cdef double to, norm, before
         cdef bint moved = False
-        g, snapped = self.gradient(), copied(x, self.p)
+        g, snapped = self.slopes(), copied(x, self.p)
         found = []
         for j in range(self.p):
             if x[j] - low[j] <= touch[j] and data_of(g)[j] >= 0:

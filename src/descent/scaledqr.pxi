@@ -141,7 +141,7 @@ cdef class ScaledQR:
 
     cdef double _scaled(self, const double *S, Py_ssize_t a, Py_ssize_t b) noexcept:
         """An element of S in scaled parameters, by places."""
-        return S[self.order[a] * self.p + self.order[b]] / (self.d[self.order[a]] * self.d[self.order[b]])
+        return S[self.order[a] * self.p + self.order[b]] / self.d[self.order[a]] / self.d[self.order[b]]
 
     cdef double bend(self, const double *S) except -1:
         """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
@@ -162,35 +162,35 @@ cdef class ScaledQR:
     def step(self, r):
         """Return the s that minimises ``|J s + r|``, zero in columns left out or linearly dependent."""
         cdef cnp.ndarray out = new_vector(self.p), g = new_vector(self.p)
-        self._gradient(numbers(r, self.n), data_of(g))
+        self._slopes(numbers(r, self.n), data_of(g))
         self._solve(data_of(g), data_of(out), False)
         return out
 
-    cdef cnp.ndarray change(self, object s):
-        """J s, for an s that is zero in columns left out."""
+    cdef cnp.ndarray change(self, const double *s):
+        """Return J s, for an s that is zero in columns left out."""
         cdef cnp.ndarray out = new_vector(self.n)
         cdef double *sum = data_of(out)
-        cdef const double *step = data_of(s)
         cdef Py_ssize_t i, j
         for i in range(self.n):
             sum[i] = 0
         for j in range(self.p):
-            if step[j] != 0:
+            if s[j] != 0:
                 for i in range(self.n):
-                    sum[i] += self.columns[j * self.n + i] * step[j]
+                    sum[i] += self.columns[j * self.n + i] * s[j]
         return out
 
-    cdef void _gradient(self, const double *r, double *g) noexcept nogil:
+    cdef void _slopes(self, const double *r, double *g) noexcept nogil:
+        """Write the gradient J^T r in scaled parameters."""
         cdef Py_ssize_t j
         for j in range(self.p):
-            g[j] = dot(self.columns + j * self.n, r, self.n)
+            g[j] = slope_of(self.columns + j * self.n, self.d[j], r, self.n)
 
     cdef void _solve(self, const double *g, double *s, bint newton) noexcept nogil:
-        """Solve for a step by the pivoted triangle, or by that of R^T R + S."""
+        """Solve for a step by the pivoted triangle, or by that of R^T R + S; g is in scaled parameters."""
         cdef double **T = self.H if newton and self.newton else self.R
         cdef Py_ssize_t i, j
         for i in range(self.rank):
-            self.work[i] = -g[self.order[i]] / self.d[self.order[i]]
+            self.work[i] = -g[self.order[i]]
         gslfit_solve_transposed(T, self.rank, self.work)
         gslfit_solve_upper(T, self.rank, self.work)
         for j in range(self.p):
@@ -239,17 +239,18 @@ cdef class ScaledQR:
         cdef double *s = g + self.p
         cdef double *moved = s + self.p
         cdef double *new
-        cdef double norm = norm_of(value, self.n), before = INFINITY, size, noise, drop, model, change, trial_norm
+        cdef double norm = norm_of(value, self.n), before = INFINITY, size, noise, model, trial_norm
         cdef Py_ssize_t i, j, _
         cdef bint crossed
         memset(moved, 0, self.p * sizeof(double))
         self.x, self.r = x0, r0
         for _ in range(60):
-            self._gradient(value, g)
+            self._slopes(value, g)
             if self.newton:
                 for i in range(self.p):
                     for j in range(self.p):
-                        g[i] += S[i * self.p + j] * moved[j]
+                        if self.d[i] > 0:
+                            g[i] += S[i * self.p + j] / self.d[i] * moved[j]
             self._solve(g, s, True)
             size = relative_size(s, at, self.d, norm, self.p)
             if size <= fmax(digits, share * relative_size(moved, at, self.d, norm, self.p)):
@@ -258,15 +259,9 @@ cdef class ScaledQR:
             for j in range(self.p):
                 model = fmax(model, self.d[j] * fabs(at[j]))
             noise = 32 * precision * model + error * norm
-            drop = 0
-            for i in range(self.n):
-                change = 0
-                for j in range(self.p):
-                    change += self.columns[j * self.n + i] * s[j]
-                drop += change * change
-            drop = sqrt(drop)
             if size > ratio * before:
-                return SETTLED if drop <= noise else 0
+                change = self.change(s)
+                return SETTLED if norm_of(data_of(change), self.n) <= noise else 0
             trial = new_vector(self.p)
             new = data_of(trial)
             crossed = False
@@ -331,9 +326,9 @@ cdef class ScaledQR:
         cdef double *g = data_of(out)
         cdef double norm = norm_of(value, self.n)
         cdef Py_ssize_t j
-        self._gradient(value, g)
+        self._slopes(value, g)
         for j in range(self.p):
-            g[j] = fabs(g[j]) / self.d[j] / norm if self.d[j] > 0 and norm > 0 else 0.
+            g[j] = fabs(g[j]) / norm if norm > 0 else 0.
         return out
 
 

@@ -155,6 +155,18 @@ def test_data_of_another_size_than_the_start(scale):
         assert out.success, out.message
 
 
+def test_products_of_tiny_residuals():
+    """Where the products of the Jacobian's columns with the residual vanish, a point with a slope is no minimum, from any start."""
+    x = np.linspace(0, 5, 40)
+    y = 2 * np.exp(-x) + 0.5 + np.random.default_rng(8).normal(scale=0.02, size=x.size)
+    best = least_squares(lambda v: v[0] * np.exp(-v[1] * x) + v[2] - y, [2, 1, 0.5], xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    for k in range(16):
+        out, found = fitted(lambda v: v[0] * np.exp(-v[1] * x) + v[2] - 1e-200 * y, [1 + 0.03 * k, 0.7, 0.2])
+        assert out.success, (k, out.message)
+        assert np.allclose(found / [1e-200, 1, 1e-200], best.x, rtol=1e-5), (k, found)
+
+
+
 def test_the_best_point_seen_at_a_limit():
     """A fit stopped by its limit, or by its callback, returns the best values that the residual was called with."""
     y = 14 * np.sin(0.123 + X / 1.4) * np.exp(-X * 0.1) + np.random.default_rng(1).normal(scale=0.7, size=X.size)

@@ -77,3 +77,12 @@ def test_equal_columns_by_number():
     step = qr.step(J[:, 0].copy())
     assert step[0] == pytest.approx(-1, rel=1e-14)
     np.testing.assert_array_equal(step[1:3], 0)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1e150])
+def test_products_out_of_range(scale):
+    """The products of columns and residual vanish or overflow; steps and cosines are those of the same numbers in range."""
+    J, r = jacobian(30, 3, 0)
+    qr, small = ScaledQR(J), ScaledQR(scale*J)
+    np.testing.assert_allclose(small.step(scale*r), qr.step(r), rtol=1e-12)
+    np.testing.assert_allclose(small.cosines(scale*r), qr.cosines(r), rtol=1e-12)
