@@ -4,18 +4,20 @@ Forward: the derivative of every node that depends on a name, from the derivativ
 (the partial derivatives, the value's own nodes) is shared since equal nodes are one; products are put in order afterwards by the pass
 `share_products`, which makes the result as short as the reverse mode's where that would be the shorter one (a product of partial
 derivatives that several names have in common is multiplied out once). Unlike reverse mode, forward mode can gate a branch: the
-derivative of ``where(c, a, b)`` is ``where(c, da, db)``, and no NaN of the branch not taken gets into a sum.
+derivative of ``where(c, a, b)`` is ``where(c, da, db)``, and no NaN of the branch not taken gets into a sum. Either mode guards what may be
+infinite where the formula is not (`gslfit.formula.guards`).
 """
 from __future__ import annotations
 
-from gslfit.formula.graph import Graph, Node, below
+from gslfit.formula.graph import Graph, Node, below, is_const, transplant
+from gslfit.formula.guards import ends, guarded, inherits, may_be_zero
 from gslfit.formula.operations import OPERATIONS, Tangents, product
 
 MANY = 6     # names from which reverse mode is tried
 SHORTER = 3  # how many times shorter it has to be: forward mode leaves more for the passes to share
 
 
-def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | None:
+def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: frozenset[Node] = frozenset()) -> Node | None:
     """The derivative of a node from those of its arguments; None for zero.
 
     Parameters
@@ -25,10 +27,19 @@ def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | 
         The arguments' derivatives.
     partials : dict
         Partial derivatives of nodes met before, by node; added to.
+    guards : frozenset of Node
+        The nodes whose derivatives are zero where they are infinite.
     """
+    found = _chained(node, inner, partials, guards)
+    return node.pool.make("iffinite", node, found) if found and node in guards and not inherits(node, guards) else found
+
+
+def _chained(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: frozenset[Node]) -> Node | None:
+    """The derivative of a node by the chain rule."""
     operation = OPERATIONS[node.op]
+    infinite = [arg in guards for arg in node.args]
     if operation.tangent:
-        return operation.tangent(node, inner)
+        return operation.tangent(node, inner, any(infinite))
     found = partials.get(node)
     if found is None:
         if operation.partials is None:
@@ -36,21 +47,30 @@ def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple]) -> Node | 
         found = partials[node] = operation.partials(node, *node.args)
     singular = operation.singular(node)
     total: Node | None = None
-    for partial, own in zip(found, inner, strict=True):
+    for k, (partial, own) in enumerate(zip(found, inner, strict=True)):
         if own is None or partial is None:
             continue
         if isinstance(partial, float):  # plus or minus one: a sum
             term, minus = own, partial < 0
+        elif infinite[k] and ends(node, k) and not is_const(own, 1.0):
+            term, minus = node.pool.make("mulz", partial, own), False
         else:
-            term, minus = product(node, own, partial, singular), False
+            term, minus = product(node, own, partial, singular or infinite[k]), False
         signed = -term if minus else term
         total = signed if total is None else total + signed
     return total
 
 
+def angles(root: Node) -> Node:
+    """A node that has the same derivatives, with the arcs of quotients as angles: these have derivatives where the divisor is zero."""
+    quotients = [node for node in below([root]) if node.op == "atan" and node.args[0].op == "div" and may_be_zero(node.args[0].args[1])]
+    return transplant(root.pool, [root], {node: root.pool.make("atan2", *node.args[0].args) for node in quotients})[0] if quotients else root
+
+
 def derivatives(root: Node, leaves: list[Node]) -> list[Node]:
     """The derivatives of a node by leaves, zero constants among them."""
-    pool, order = root.pool, below([root])
+    root = angles(root)
+    pool, order, guards = root.pool, below([root]), guarded(root)
     partials: dict[Node, tuple] = {}
     found = []
     for leaf in leaves:
@@ -58,7 +78,7 @@ def derivatives(root: Node, leaves: list[Node]) -> list[Node]:
         bit = leaf.mask
         for node in order:
             if node.mask & bit and node is not leaf:
-                own[node] = tangent(node, [own.get(arg) for arg in node.args], partials)
+                own[node] = tangent(node, [own.get(arg) for arg in node.args], partials, guards)
         found.append(own.get(root) or pool.const(0.0))
     return found
 
@@ -76,8 +96,10 @@ def differentiate(graph: Graph) -> Graph:
 
 def adjoints(root: Node, leaves: list[Node]) -> list[Node] | None:
     """The derivatives of a node by leaves in reverse mode; None where a branch or an infinite partial derivative needs the forward one."""
+    root = angles(root)
     pool = root.pool
     order = [node for node in below([root]) if node.mask]
+    guards = guarded(root)
     if any(node.args and (OPERATIONS[node.op].tangent or OPERATIONS[node.op].singular(node)) for node in order):
         return None
     adjoint: dict[Node, Node] = {root: pool.const(1.0)}
@@ -85,11 +107,12 @@ def adjoints(root: Node, leaves: list[Node]) -> list[Node] | None:
         own, operation = adjoint.get(node), OPERATIONS[node.op] if node.args else None
         if own is None or operation is None or operation.partials is None:
             continue
+        own = pool.make("iffinite", node, own) if node in guards else own
         for arg, partial in zip(node.args, operation.partials(node, *node.args), strict=True):
             if partial is None or not arg.mask:
                 continue
             unit = isinstance(partial, float)
-            term = own if unit else product(node, own, partial, False)
+            term = own if unit else product(node, own, partial, node in guards)
             before = adjoint.get(arg)
             if unit and partial < 0:
                 adjoint[arg] = -term if before is None else before - term

@@ -249,7 +249,7 @@ def positive(node: Node, depth: int = 8) -> bool:
         return (positive(a, depth - 1) and nonnegative(b, depth - 1)) or (nonnegative(a, depth - 1) and positive(b, depth - 1))
     if node.op in ("mul", "div", "sqrt", "recip", "hypot"):
         return all(positive(arg, depth - 1) for arg in node.args)
-    return False
+    return node.op == "max" and any(positive(arg, depth - 1) for arg in node.args)
 
 
 def nonnegative(node: Node, depth: int = 8) -> bool:

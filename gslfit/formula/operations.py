@@ -6,8 +6,8 @@ An operation has the name of its opcode in the program, so lowering needs no sec
 rule multiplies and adds. Where ``singular`` says that a partial derivative can be infinite, the product takes "zero times infinity" for
 zero: d sqrt(a*x)/d a at x = 0 is zero, since sqrt(a*0) doesn't depend on a.
 
-``tangent``: a function of the node and its arguments' derivatives that gives the whole derivative; for branches, where the branch not
-taken must not leak a NaN through a product with zero.
+``tangent``: a function of the node, its arguments' derivatives and whether an argument may be infinite, that gives the whole derivative;
+for branches, where the branch not taken must not leak a NaN through a product with zero.
 """
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Operation(NamedTuple):
     arity: int
     value: Callable[..., Any]
     partials: Partials | None = None
-    tangent: Callable[[Node, Tangents], Node | None] | None = None
+    tangent: Callable[[Node, Tangents, bool], Node | None] | None = None
     singular: Callable[[Node], bool] = lambda node: False
     latex: str = ""
 
@@ -99,9 +99,9 @@ def gate(node: Node, condition: Node, yes: Node | None, no: Node | None) -> Node
     return make(node, "select", condition, 0.0 if yes is None else yes, 0.0 if no is None else no)
 
 
-def choice(comparison: str) -> Callable[[Node, Tangents], Node | None]:
+def choice(comparison: str) -> Callable[[Node, Tangents, bool], Node | None]:
     """The derivative of min or max: that of the argument chosen."""
-    return lambda f, t: gate(f, make(f, comparison, *f.args), *t)
+    return lambda f, t, infinite: gate(f, make(f, comparison, *f.args), *t)
 
 
 def pow_by_base(f: Node, a: Node, b: Node) -> Node:
@@ -112,15 +112,18 @@ def pow_by_base(f: Node, a: Node, b: Node) -> Node:
     return b * (slope if positive(a) else make(f, "select", make(f, "eq", a, 0.0), make(f, "pow", 0.0, b - 1.0), slope))
 
 
-def pow_tangent(f: Node, t: Tangents) -> Node | None:
+def pow_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
     """The derivative of a power; a**b*log(a) is taken for zero where a**b is."""
     a, b = f.args
     total = None
     if t[0] is not None:
-        total = product(f, t[0], pow_by_base(f, a, b), not positive(a) and not (is_const(b) and float(b.value) >= 1))  # type: ignore[arg-type]
+        steep = infinite or (not positive(a) and not (is_const(b) and float(b.value) >= 1))  # type: ignore[arg-type]
+        total = product(f, t[0], pow_by_base(f, a, b), steep)
     if t[1] is not None:
-        grown = f * make(f, "log", a) if positive(a) else make(f, "mulz", f, make(f, "log", a))
-        total = grown * t[1] if total is None else total + grown * t[1]
+        sure = positive(a) and not infinite
+        grown = f * make(f, "log", a) if sure else make(f, "mulz", f, make(f, "log", a))
+        term = product(f, t[1], grown, not sure)
+        total = term if total is None else total + term
     return total
 
 
@@ -136,7 +139,7 @@ def product(f: Node, tangent: Node, partial: Node, singular: bool) -> Node:
     return make(f, "mulz", tangent, partial) if singular and not nonzero(tangent) else partial * tangent
 
 
-def step_tangent(f: Node, t: Tangents) -> Node | None:
+def step_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
     """heaviside(a, b) moves with b where a is zero."""
     return gate(f, make(f, "eq", f.args[0], 0.0), t[1], None)
 
@@ -145,6 +148,19 @@ def mulz(a: Any, b: Any) -> Any:
     """a*b, and zero where a is zero, whatever b."""
     with np.errstate(all="ignore"):
         return np.where(np.equal(a, 0), 0.0, np.multiply(a, b))
+
+
+def mulz_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
+    """The derivative of a product that is zero where its first factor is: there each term is zero whose own first factor is."""
+    a, b = f.args
+    first = None if t[0] is None else product(f, t[0], b, True)
+    second = None if t[1] is None else make(f, "mulz", a, t[1])
+    return first if second is None else second if first is None else first + second
+
+
+def iffinite(a: Any, b: Any) -> Any:
+    """b where a is finite, and zero elsewhere."""
+    return np.where(np.isfinite(a), b, 0.0)
 
 
 def curve(f: Node, a: Node, b: Node, part: str) -> Node:
@@ -201,7 +217,8 @@ OPERATIONS: dict[str, Operation] = {
     "cbrt": O(1, np.cbrt, lambda f, a: (1.0 / (3.0 * square(f)),), singular=_not_positive, latex=r"\sqrt[3]{{{0}}}"),
     "pow": O(2, lambda a, b: np.power(np.asarray(a, float), b), tangent=pow_tangent),
     "powi": O(2, lambda a, b: np.power(np.asarray(a, float), b), powi_partials),
-    "mulz": O(2, mulz, lambda f, a, b: (b, a)),
+    "mulz": O(2, mulz, tangent=mulz_tangent),
+    "iffinite": O(2, iffinite),
     "hypot": O(2, np.hypot, lambda f, a, b: (a / f, b / f), singular=lambda f: not any(map(positive, f.args))),
     # parts
     "min": O(2, np.minimum, tangent=choice("le"), latex=r"\min\left({0}, {1}\right)"),
@@ -226,7 +243,7 @@ OPERATIONS: dict[str, Operation] = {
     "or": O(2, truth(np.logical_or), lambda f, a, b: (None, None), latex=r"{0} \vee {1}"),
     "xor": O(2, truth(np.logical_xor), lambda f, a, b: (None, None), latex=r"{0} \oplus {1}"),
     "not": O(1, truth(np.logical_not), lambda f, a: (None,), latex=r"\neg {0}"),
-    "select": O(3, choose, tangent=lambda f, t: gate(f, f.args[0], t[1], t[2]),
+    "select": O(3, choose, tangent=lambda f, t, infinite: gate(f, f.args[0], t[1], t[2]),
                 latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}"),
     "isnan": O(1, truth(np.isnan), lambda f, a: (None,)),
     "isinf": O(1, truth(np.isinf), lambda f, a: (None,)),

@@ -50,6 +50,7 @@
     FORM1(RECIP, 1.0 / a) FORM1(SQRT, vsqrt(a)) FORM1(RSQRT, 1.0 / vsqrt(a))          \
     FORM3(FMA, a *b + c) FORM3(FMS, a *b - c) FORM3(FNMA, c - a * b)                  \
     FORM2(MULZ, choose(a == 0.0, SPLAT(0.0), a *b))                                   \
+    FORM2(IFFINITE, choose(vabs(a) < INFINITY, b, SPLAT(0.0)))                        \
     FORM3(MULMUL, a *b *c) FORM3(ADDMUL, (a + b) * c) FORM3(SUBMUL, (a - b) * c)      \
     FORM2(SUBSQUARE, (a - b) * (a - b)) FORM2(SQUAREADD, a *a + b)                    \
     FORM2(MULEXP, vexp(a *b)) FORM2(SQUAREEXP, vexp(a *a *b))                         \

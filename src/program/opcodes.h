@@ -29,6 +29,7 @@
     X(FNMA, fnma, 3, "c - a*b")                                                                     \
     X(MULMUL, mulmul, 3, "a*b*c")                                                                   \
     X(MULZ, mulz, 2, "a*b, and 0 where a is 0, whatever b")                                         \
+    X(IFFINITE, iffinite, 2, "b where a is finite, else 0")                                         \
     X(ADDMUL, addmul, 3, "(a + b)*c")                                                               \
     X(SUBMUL, submul, 3, "(a - b)*c")                                                               \
     X(SUBSQUARE, subsquare, 2, "(a - b)*(a - b)")                                                   \

@@ -1,0 +1,138 @@
+"""Derivatives at points where a part of a formula is infinite and the formula is not, and next to them: against mpmath, in both modes."""
+import mpmath as mp
+import numpy as np
+import pytest
+from interpreter import run, run_native
+from random_formulas import exact
+
+from gslfit import FitStatus, Formula, Model, Parameters, curve_fit, fit, fit_batch, minimize, models
+from gslfit.formula.derivative import adjoints
+from gslfit.formula.guards import guarded
+from gslfit.formula.operations import evaluate
+from gslfit.formula.passes import fold_constants, simplify
+
+RTOL = 1e-11
+TINY = 1e-290       # below this a derivative may have been lost by underflow,
+SQUARED = 1e-150    # or below this, where it has a denominator's square
+AT_ZERO = [     # text, parameters: finite at x = 0, and with derivatives there that are limits
+    ("b + (t - b)/(1 + (h/x)**s)", {"b": 8., "t": .5, "h": 3., "s": 3.}),
+    ("b + (t - b)/(1 + (h/x)**s)", {"b": 8., "t": .5, "h": 3., "s": 1.}),
+    ("d + (a - d)/(1 + (x/c)**b)", {"a": 1., "b": -2., "c": 3., "d": 4.}),
+    ("d + (a - d)/(1 + (x/c)**b)", {"a": 1., "b": 1.5, "c": 3., "d": 4.}),
+    ("a*x**p", {"a": 2., "p": .5}),
+    ("y0 + A*exp(-(log(x/c)/w)**2)", {"y0": 1., "A": 2., "c": 3., "w": .7}),
+    ("A*exp(-E/x)", {"A": 2., "E": 3.}),
+    ("A*x**n*exp(-E/x)", {"A": 2., "E": 3., "n": .5}),
+    ("V/(1 + k/x + x/i)", {"V": 2., "k": 3., "i": 4.}),
+    ("1/(1/a + 1/(b*x))", {"a": 2., "b": 3.}),
+    ("b + (t - b)/(1 + 10**((c - log10(x))*h))", {"b": 1., "t": 2., "c": .5, "h": 1.3}),
+    ("b + (t - b)/(1 + 10**((log10(x) - c)*h))", {"b": 1., "t": 2., "c": .5, "h": 1.3}),
+    ("b + (t - b)*expit((log(x) - c)*h)", {"b": 1., "t": 2., "c": .5, "h": 1.3}),
+    ("a*atan(b/x)", {"a": 2., "b": 3.}),
+    ("a*tanh(b*log(x) + c)", {"a": 2., "b": 3., "c": .1}),
+    ("a*erf(b*log(x/c))", {"a": 2., "b": 3., "c": .1}),
+    ("a*ndtr((log(x) - m)/s)", {"a": 2., "m": .3, "s": .5}),
+    ("xlogy(a*x, b*x)", {"a": 2., "b": 3.}),
+    ("a*exp(-(x/t)**b)", {"a": 2., "t": 3., "b": .6}),
+    ("a*exp(-(t/x)**b)", {"a": 2., "t": 3., "b": 1.6}),
+    ("a/sqrt(1 + (b/x)**2)", {"a": 2., "b": 3.}),
+    ("a/(1 + (b/x)**2)**c", {"a": 2., "b": 3., "c": 1.5}),
+    ("a*(1 - exp(-b/x))", {"a": 2., "b": 3.}),
+    ("a/(exp(b/x) - 1)", {"a": 2., "b": 3.}),
+]
+NEAR_ONE = [("(a*x)**(b*x)", {"a": 2., "b": 3.}, x, repr(x)) for x in (1e-12, 1e-6, .5, 3.)]      # 1 and a difference that digits end
+NEAR_ONE += [("(a*x)**(b*x)", {"a": 2., "b": 3.}, 0., "1e-4000")]
+FAR = [         # text, parameters: an exponential overflows where the formula vanishes
+    ("A/(exp((c - x)/w) + 2 + exp((x - c)/w))", {"A": 2., "c": 1., "w": .01}),
+    ("A/(exp((c - x)/w) + exp((x - c)/v))", {"A": 2., "c": 1., "w": .01, "v": .02}),
+    ("a*exp(-b*exp(-c*x))", {"a": 2., "b": 1., "c": -90.}),
+    ("a/(1 + exp(b*x) + exp(c*x))", {"a": 1., "b": 90., "c": 80.}),
+    ("a*exp(-exp(b*x) - exp(c*x))", {"a": 1., "b": 90., "c": 80.}),
+]
+DIGITS = 60         # of the oracle's differences
+CASES = [(text, values, x, "1e-4000" if x == 0 else repr(x)) for text, values in AT_ZERO for x in (0., 1e-300, 1e-6, 3.)]
+CASES += [(text, values, x, repr(x)) for text, values in FAR for x in (-30., -5., .5, 8., 30.)]
+CASES += NEAR_ONE
+
+
+def oracle(text, values, there, names):
+    """Value and derivatives by mpmath; a point of 0 is as near to it as makes no difference."""
+    with mp.workdps(DIGITS):
+        return exact(text, {**values, "x": mp.mpf(there)}, names, digits=DIGITS)
+
+
+def lost(text, wanted):
+    """How large a derivative may be that is lost by underflow, or by rounding beside the others."""
+    return max(SQUARED if text in dict(FAR) else TINY, 1e-16*np.max(np.abs(wanted)))
+
+
+@pytest.mark.parametrize(("text", "values", "x", "there"), CASES, ids=lambda part: part if isinstance(part, str) else "")
+def test_limits(text, values, x, there):
+    """At a singular point the limit, next to it the derivative, by the program and its contract."""
+    lowered = Formula(text).lowered()
+    value, wanted = oracle(text, values, there, lowered.free)
+    for evaluate_program in (run, run_native):
+        got, columns = evaluate_program(lowered, {**values, "x": np.array([x])})
+        assert got[0] == pytest.approx(value, rel=1e-12, abs=TINY)
+        np.testing.assert_allclose(columns[0], wanted, rtol=RTOL, atol=lost(text, wanted))
+
+
+@pytest.mark.parametrize(("text", "values", "x", "there"), [case for case in CASES if "**" not in case[0] and "xlogy" not in case[0]],
+                         ids=lambda part: part if isinstance(part, str) else "")
+def test_reverse_mode(text, values, x, there):
+    """The adjoints are guarded as the tangents are."""
+    graph = simplify(fold_constants(Formula(text).graph))
+    names = Formula(text).names
+    found = adjoints(graph.value, [graph.pool.leaf("par", name) for name in names])
+    if found is None:
+        assert "atan" in text       # an angle's partial derivatives are infinite at the origin
+        return
+    _, wanted = oracle(text, values, there, names)
+    columns = [float(each) for each in evaluate(tuple(found), {**values, "x": x})]
+    np.testing.assert_allclose(columns, wanted, rtol=RTOL, atol=lost(text, wanted))
+
+
+def test_angle_where_its_divisor_is_zero():
+    """The phase of an oscillator at its resonance, which a start often is: atan(n/d) has a derivative where d is zero."""
+    formula = Formula("atan(2*z*x*w/(w**2 - x**2))")
+    slopes = formula.jacobian(np.array([1., 2., 3.]), z=.1, w=2.)
+    near = formula.jacobian(np.array([2.])*(1 + 1e-9), z=.1, w=2.)
+    np.testing.assert_allclose(slopes[1], near[0], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("text", ["A*exp(-((x - c)/s)**2/2) + b", "A/(1 + ((x - c)/s)**2)", "a*exp(-x/t) + b*exp(-x/u) + c", "A*voigt((x - c)/s, g/s)",
+                                  "A*exp(-((x - c)**2 + (y - d)**2)/(2*s**2)) + b", "a/(1 + exp((c - x)/w))", "A*exp(-(x/t)**b) + c",
+                                  "A*(1 + ((x - c)/s)**2)**-m", "a*sin(w*x + p)", "a/x + b", "a*log(x) + b", "a*x**b + c", "a*tanh((x - c)/w)"])
+def test_programs_without_guards(text):
+    """Peaks, decays, spots and sigmoids have nothing to be guarded: their programs are as short as ever."""
+    formula = Formula(text, independent=("x", "y") if "y" in text else "x")
+    assert not guarded(simplify(fold_constants(formula.graph)).value)
+
+
+DOSE = np.repeat([0, .94, 1.88, 3.75, 7.5, 15, 30], 3)
+HILL = "bottom + (top - bottom)/(1 + (half/x)**slope)"
+START = {"bottom": 8., "top": .5, "half": 3., "slope": 3.}
+
+
+def test_every_entry_fits_a_dose_of_zero():
+    """A formula that is finite at every point fits by every entry, as the four-parameter logistic does, which is the same curve."""
+    y = .5 + 7.3/(1 + (DOSE/3)**3) + np.random.default_rng(5).normal(0, .3, DOSE.size)
+    wanted = models.FourParameterLogisticModel().fit(y, x=DOSE).chisqr
+    params = Parameters()
+    for name, value in START.items():
+        params.add(name, value)
+
+    def hill(x, bottom, top, half, slope):
+        with np.errstate(divide="ignore"):
+            return bottom + (top - bottom)/(1 + (half/x)**slope)
+
+    found = [fit(HILL, y, x=DOSE, **START), Model(HILL).fit(y, x=DOSE, **START), models.HillModel().fit(y, x=DOSE), fit(hill, y, x=DOSE, **START),
+             minimize(lambda p: hill(DOSE, *p.valuesdict().values()) - y, params)]
+    found += [fit_batch(HILL, y[None], x=DOSE, **START, method=method)[0] for method in ("auto", "lanes", "lmsder", "trust")]
+    found += [Model(HILL).fit_batch(y[None], x=DOSE, **START)[0], models.HillModel().fit_batch(y[None], x=DOSE)[0]]
+    for result in found:
+        assert result.success and result.status != FitStatus.RANK_DEFICIENT
+        assert result.chisqr == pytest.approx(wanted, rel=1e-8)
+    popt, pcov = curve_fit(HILL, DOSE, y, p0=list(START.values()))
+    assert np.sum((hill(DOSE, *popt) - y)**2) == pytest.approx(wanted, rel=1e-8)
+    assert np.isfinite(pcov).all()
