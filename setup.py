@@ -83,7 +83,7 @@ def from_gsl_dir():
 
 
 def find_gsl():
-    """The version of GSL, and its include folders, library folders and libraries."""
+    """Return the version of GSL, and its include folders, library folders and libraries."""
     for look in (from_pkg_config, from_gsl_config, from_gsl_dir):
         found = look()
         if found:
@@ -102,7 +102,7 @@ def headers():
 
 
 def extension(name, source, core=False):
-    """An extension of the package: its name below gslfit, its .pyx in src/, and whether it calls the C core."""
+    """Return an extension of the package: its name below gslfit, its .pyx in src/, and whether it calls the C core."""
     return Extension(f"gslfit.{name}", [f"src/{source}", GSL_ERRORS], depends=[*headers(), "setup.py"], define_macros=MACROS,
                      libraries=["gslfit"] if core else [])
 
@@ -131,7 +131,7 @@ INSTALLED = ["gsl.pxd", "loop.pxd", "solver/fdfsolver.h", "solver/guard.h", "sol
 
 
 def read(path):
-    """The text of a file, empty where there is none."""
+    """Return the text of a file, empty where there is none."""
     if not os.path.exists(path):
         return ""
     with open(path, encoding="utf-8") as file:

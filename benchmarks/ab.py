@@ -33,7 +33,7 @@ IMPORT = ("import numpy, time; begun = time.process_time(); import gslfit; "
 # -- what is timed, in the child
 
 def batch_of(name, fits, **options):
-    """A batch workload with one thread."""
+    """Return a batch workload with one thread."""
     import workloads
 
     import gslfit
@@ -60,7 +60,7 @@ def bounded():
 
 
 def one_fit():
-    """The latency of `fit`."""
+    """Return the latency of `fit`."""
     import workloads
 
     import gslfit
@@ -160,7 +160,7 @@ class Side:
         self.core, self.process = core, None
 
     def command(self, *arguments):
-        """A command of Python's with this revision, kept to the core."""
+        """Return a command of Python's with this revision, kept to the core."""
         return {"args": [sys.executable, *arguments], "env": self.environment, "cwd": tempfile.gettempdir(), "text": True,
                 "stdout": subprocess.PIPE, "preexec_fn": self.pin}
 
@@ -180,7 +180,7 @@ class Side:
         self.process.wait()
 
     def answer(self):
-        """What the child says."""
+        """Return what the child says."""
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit("a revision can't run this: see its error above")
@@ -211,7 +211,7 @@ def installed(revision, folder):
 
 
 def commit_of(revision):
-    """The commit that a revision is now; `.` for the working tree."""
+    """Return the commit that a revision is now; `.` for the working tree."""
     if revision == ".":
         return revision
     return subprocess.run(["git", "rev-parse", "--verify", f"{revision}^{{commit}}"], cwd=ROOT, check=True, capture_output=True,
@@ -262,7 +262,7 @@ def measure(sides, names, rounds):
 
 
 def between(values):
-    """The range that holds the median of what the values are drawn from with a probability of 95 % (order statistics)."""
+    """Return the range that holds the median of what the values are drawn from with a probability of 95 % (order statistics)."""
     ordered, n = sorted(values), len(values)
     below, k = 0.0, 0
     while below + comb(n, k)/2**n < .025:

@@ -27,13 +27,13 @@ X, Y, START = WORK["x"], WORK["y"][0], WORK["start"][0]
 
 
 def plain(v, x, y):
-    """The residual of an array of four values, the second peak tied to the first by hand."""
+    """Return the residual of an array of four values, the second peak tied to the first by hand."""
     y0, a, x0, var = v
     return y0 + a * np.exp(-(x - x0)**2 / (2 * var)) + a / 2 * np.exp(-(x - x0 - 3)**2 / (2 * var)) - y
 
 
 def named(params, x, y):
-    """The same residual of named parameters, the second peak tied by an expression."""
+    """Return the same residual of named parameters, the second peak tied by an expression."""
     y0, a, x0 = params["y0"].value, params["A"].value, params["x0"].value
     var, a2 = params["var"].value, params["A2"].value
     return y0 + a * np.exp(-(x - x0)**2 / (2 * var)) + a2 * np.exp(-(x - x0 - 3)**2 / (2 * var)) - y

@@ -28,7 +28,7 @@ def starts(work, count):
 
 
 def hinted(model):
-    """The model with bounds."""
+    """Return the model with bounds."""
     for name, hint in HINTS.items():
         model.set_param_hint(name, **hint)
     return model

@@ -3,13 +3,13 @@ import numpy as np
 
 
 def points(work):
-    """The independent variables, a list of arrays."""
+    """Return the independent variables, a list of arrays."""
     return [*work["x"].values()] if isinstance(work["x"], dict) else [work["x"]]
 
 
 # the workloads' formulas in NumPy with their derivatives, parameters first, broadcasting over fits
 def peaks(v, x):
-    """A peak: value and derivatives."""
+    """Return a peak: value and derivatives."""
     y0, a, x0, var = v
     t = x - x0
     e = np.exp(-t**2 / (2 * var))
@@ -17,14 +17,14 @@ def peaks(v, x):
 
 
 def decays(v, x):
-    """A decay: value and derivatives."""
+    """Return a decay: value and derivatives."""
     y0, a, b = v
     e = np.exp(-b * x)
     return y0 + a * e, [np.ones_like(e), e, -a * x * e]
 
 
 def spots(v, x, y):
-    """A spot: value and derivatives."""
+    """Return a spot: value and derivatives."""
     a, x0, y0, s, b = v
     t, u = x - x0, y - y0
     d = t**2 + u**2
@@ -127,7 +127,7 @@ COMPILED = {}
 
 
 def lumafit_models():
-    """The workloads' formulas for numba."""
+    """Return the workloads' formulas for numba."""
     if "models" in COMPILED:
         return COMPILED["models"]
     from numba import njit

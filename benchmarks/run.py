@@ -101,7 +101,7 @@ def measure(name, work, found, repeats):
 
 
 def table(name, work, speeds, ends):
-    """A workload's rows as Markdown."""
+    """Return a workload's rows as Markdown."""
     rate = {each: statistics.median(found) for each, found in speeds.items()}
     lines = [f"## {name}: {len(work['y'])} fits, {work['y'].shape[1]} points, {work['start'].shape[1]} parameters", "",
              f"`{work['formula']}`", "",
@@ -155,7 +155,7 @@ def threads_table(cores, repeats):
 
 
 def processor():
-    """The processor's name."""
+    """Return the processor's name."""
     try:
         return next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
     except (OSError, StopIteration):

@@ -1,4 +1,4 @@
-"""The same fits asked for in other ways, bounds and an expression among them, and one small fit from end to end."""
+"""The same fits by other calls, bounds and an expression among them, and one small fit from end to end."""
 import statistics
 import time
 from functools import partial
@@ -15,12 +15,12 @@ SAMPLE = 20   # fits that lmfit does too
 
 
 def peak(x, y0, A, x0, var):
-    """The formula of `workloads.peaks` as a function of NumPy operations."""
+    """Return the formula of `workloads.peaks` as a function of NumPy operations."""
     return y0 + A * np.exp(-(x - x0)**2 / (2 * var))
 
 
 def parameters(work, bounds, exprs=(), module=gslfit):
-    """The workload's parameters with bounds by name, and expressions by name."""
+    """Return the workload's parameters with bounds by name, and expressions by name."""
     params = module.Parameters()
     for name in work["names"]:
         if name not in dict(exprs):
@@ -55,7 +55,7 @@ def ways(work):
 
 
 def against_lmfit(work, found):
-    """The worst difference from lmfit of a sample of fits with bounds and an expression, relative as in the table; None without lmfit."""
+    """Return the worst difference from lmfit of a sample of fits with bounds and an expression, relative; None without lmfit."""
     try:
         import lmfit
     except ImportError:
@@ -77,7 +77,7 @@ def against_lmfit(work, found):
 
 
 def small_fit(repeats):
-    """Microseconds of one fit of 100 points and 4 parameters: all of it, and what passes inside the engine."""
+    """Microseconds of one fit of 100 points and 4 parameters: all of it, and what passes inside the C core."""
     rng = np.random.default_rng(0)
     x = np.linspace(-5, 5, 100)
     y = peak(x, 1, 8, .3, .8) + rng.normal(0, .3, x.size)
@@ -123,7 +123,7 @@ def table(repeats):
             begun = time.process_time()
             results[name] = call()
             times[name].append(time.process_time() - begun)
-    lines = ["## The same fits asked for in other ways", "",
+    lines = ["## The same fits by other calls", "",
              "peaks, one thread. Differences are relative to the value or, if larger, its standard error.", "",
              "| how | fits/s | part of the speed of the text | greatest difference from it |", "|---|---:|---:|---:|"]
     plain = results["text"]
@@ -137,7 +137,7 @@ def table(repeats):
         lines += ["", f"The last of these against lmfit on {SAMPLE} fits: {worst:.0e} apart at most."]
     whole, inside = small_fit(repeats)
     said = "One fit of 100 points and 4 parameters by `gslfit.fit`, the least of many: "
-    return [*lines, "", f"{said}{inside:.0f} microseconds inside the engine, {whole:.0f} from the call to the result's Parameters.", ""]
+    return [*lines, "", f"{said}{inside:.0f} microseconds inside the C core, {whole:.0f} from the call to the result's Parameters.", ""]
 
 
 if __name__ == "__main__":

@@ -47,18 +47,18 @@ judged by the gradient and the step, so a fit that ends with one of them at the 
 
 
 def also(kind):
-    """The built-in exceptions that a class is besides being gslfit's."""
+    """Return the built-in exceptions that a class is besides being gslfit's."""
     return ", ".join(f"`{base.__name__}`" for base in kind.__mro__
                      if base.__module__ == "builtins" and base in (ValueError, TypeError, KeyError, *extra()))
 
 
 def extra():
-    """The built-in exceptions that the table of statuses mixes in."""
+    """Return the built-in exceptions that the table of statuses mixes in."""
     return {base for status in errors.STATUSES.values() for base in status.error.__bases__ if base.__module__ == "builtins"}
 
 
 def descendants(kind):
-    """A class and everything derived from it, depth first."""
+    """Yield a class and everything derived from it, depth first."""
     yield kind
     for child in kind.__subclasses__():
         yield from descendants(child)

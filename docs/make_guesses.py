@@ -41,7 +41,7 @@ TITLE = ["| model | parameters | reached | converged | converged from the truth 
 
 
 def label(case):
-    """A case's first column."""
+    """Return a case's first column."""
     return case.cls + (f" ({case.form})" if case.form else "")
 
 

@@ -17,7 +17,7 @@ ASIDE = ("__init__", "_old_paths")      # they lead to all the others
 
 
 def package():
-    """The folders of gslfit/ and what each uses."""
+    """Return the folders of gslfit/ and what each uses."""
     uses = {layer(path): set() for path in MODULES.values()}
     for path in MODULES.values():
         uses[layer(path)] |= {layer(MODULES[name]) for name in imports(path)} - {layer(path)}
@@ -25,13 +25,13 @@ def package():
 
 
 def core():
-    """The folders of src/ and what each includes."""
+    """Return the folders of src/ and what each includes."""
     folders = [path for path in (ROOT / "src").iterdir() if path.is_dir()]
     return {folder.name: set().union(*map(libraries, folder.iterdir())) - {folder.name, "src"} for folder in folders}
 
 
 def rows(uses):
-    """The rooms by layer, the lowest first: a room is one above the highest that it uses."""
+    """Return the rooms by layer, the lowest first: a room is one above the highest that it uses."""
     height = {}
     for room in TopologicalSorter(uses).static_order():
         height[room] = 1 + max((height[used] for used in uses[room]), default=-1)
@@ -39,7 +39,7 @@ def rows(uses):
 
 
 def needed(uses):
-    """What each room uses and does not also reach by way of others."""
+    """Return what each room uses and does not also reach by way of others."""
     beyond = {}
     for room in TopologicalSorter(uses).static_order():
         beyond[room] = set().union(uses[room], *(beyond[used] for used in uses[room]))
@@ -47,7 +47,7 @@ def needed(uses):
 
 
 def picture(uses):
-    """A flowchart, the highest layer on top."""
+    """Return a flowchart, the highest layer on top."""
     lines = ["```mermaid", "flowchart TB"]
     for number, rooms in reversed(list(enumerate(rows(uses)))):
         members = "; ".join(rooms)
@@ -57,7 +57,7 @@ def picture(uses):
 
 
 def page():
-    """The page with the pictures of today."""
+    """Return the page with the pictures of today."""
     text = PAGE.read_text(encoding="utf-8")
     for name, uses in (("gslfit", package()), ("src", core())):
         start, end = f"<!-- layers of {name}/, by docs/make_layers.py -->\n", f"<!-- end of layers of {name}/ -->"

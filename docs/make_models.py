@@ -83,13 +83,13 @@ def described(entry):
 
 
 def inline(text):
-    """A formula on one line; a very long one is cut."""
+    """Return a formula on one line; a very long one is cut."""
     text = "; ".join(line.strip() for line in text.splitlines())
     return text if len(text) <= 400 else text[:380] + " ..."
 
 
 def page():
-    """The whole page."""
+    """Return the whole page."""
     parts = [HEAD]
     for title, entries in sections():
         parts.append(f"## {title}\n")

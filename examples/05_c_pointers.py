@@ -18,7 +18,7 @@ SOURCE = Path(__file__).with_name("05_exponential.c")
 
 
 def compiled(source, folder):
-    """A shared library of one C file."""
+    """Return a shared library of one C file."""
     def gsl(what):
         return subprocess.run(["gsl-config", what], check=True, capture_output=True, text=True).stdout.split()
 

@@ -12,7 +12,7 @@ data = 7*sin(2.9*x + 0.4)*exp(-0.007*x*x) + 0.2*np.random.default_rng(7).normal(
 
 
 def residual(params, x, data=None):
-    """Data minus model."""
+    """Return data minus model."""
     amp = params["amp"].value
     shift = params["phase_shift"].value
     omega = params["omega"].value

@@ -73,7 +73,7 @@ def wave(params):
 
 
 def far_away():
-    """A frequency far off, within generous bounds."""
+    """Return a frequency far off, within generous bounds."""
     params = Parameters()
     params.add("omega", value=3.1, min=0.5, max=10)
     params.add("phase", value=0.0, min=-pi, max=pi)

@@ -1,6 +1,6 @@
 /* gslfit's own lanes with the formula and its sums written by hand in vectors of eight: what the interpreter is measured against.
  *
- * Everything but the evaluation is the engine's: steps, tests, covariance. Built with -march=native from the engine's sources.
+ * Everything but the evaluation is gslfit's: steps, tests, covariance. Built with -march=native from the C core's sources.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static long next_id, all_fits;
 static const double *data, *starts;
 static double *block, *results, *errors;
 
-/* ---- the sums of a step, in the engine's order (sums.h), constant column first ---- */
+/* ---- the sums of a step, in the order of sums.h, constant column first ---- */
 
 static void sums_by_hand(worker *w) {
     lane_state *s = w->state;

@@ -1,1 +1,1 @@
-"""The manners of other packages on gslfit's engine, one package each: ``from gslfit.compat import lmfit``."""
+"""The names and conventions of other packages on gslfit's solvers, one package each: ``from gslfit.compat import lmfit``."""

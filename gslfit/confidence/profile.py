@@ -79,7 +79,7 @@ class ProfileSide:
         self._end = ""                                        # why there is no going further
 
     def limits(self, levels: list[float]) -> Iterator[Limit]:
-        """Yield where the profile crosses each level of chi-square for the first time; levels are to rise."""
+        """Yield where the profile crosses each level of chi-square for the first time; levels must rise."""
         for level in levels:
             yield self._limit(self.refit.root(level))
 

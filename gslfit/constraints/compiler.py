@@ -109,7 +109,7 @@ class _Lower(ast.NodeTransformer):
         return ast.Call(ast.Name(hidden(name), ast.Load()), list(arguments), [])
 
     def is_float(self, node: ast.expr) -> bool:
-        """Return whether a lowered tree's value is surely a float: parameters and constants are."""
+        """Return whether a lowered tree's value is known to be a float: parameters and constants are."""
         if isinstance(node, ast.Constant):
             return isinstance(node.value, float)
         if isinstance(node, ast.UnaryOp):
@@ -174,7 +174,7 @@ def scope(own: Mapping[str, Callable[..., Any]], dual: bool = False) -> dict[str
     own : mapping of str to callable
         Functions of the user's own.
     dual : bool
-        Whether they are to take dual numbers.
+        Whether they take dual numbers.
     """
     standard = _DUALS if dual else _FLOATS
     if not own:

@@ -57,7 +57,7 @@ def find_type(name: Any) -> FitType:
 
 
 def _column(values: Any, name: str) -> Floats:
-    """One column of data: finite numbers in one dimension."""
+    """Return one column of data: finite numbers in one dimension."""
     try:
         if np.iscomplexobj(values):
             raise TypeError("complex numbers")
@@ -97,7 +97,7 @@ def _arguments(arguments: tuple[Any, ...]) -> tuple[Floats, Floats, Floats, FitT
 
 
 def _function(kind: FitType, x: Floats, y: Floats, w: Floats) -> Function_fdf:
-    """The residual w (model - y) and its Jacobian."""
+    """Return the residual w (model - y) and its Jacobian."""
     def f(c: Floats) -> Floats:
         with np.errstate(all="ignore"):
             return residual(kind.value(x, c), y, w)
@@ -134,14 +134,14 @@ def _best(kind: FitType, function: Function_fdf, x: Floats, y: Floats, w: Floats
 
 
 def _length(columns: Floats) -> Any:
-    """Euclidean length of a column, or of each, without overflow on the way."""
+    """Return the Euclidean length of a column, or of each, without overflow on the way."""
     largest = np.abs(columns).max(axis=0)
     unit = np.where(largest > 0, largest, 1.0)
     return largest * np.linalg.norm(columns / unit, axis=0)
 
 
 def _errors(solver: FdfSolver, length: float, dof: int) -> Floats:
-    """Standard errors; NaN for coefficients that the data do not determine. Rank is decided on columns of length 1."""
+    """Return standard errors; NaN for coefficients that the data do not determine. Rank is decided on columns of length 1."""
     J = solver.J
     size = _length(J)
     live = size > 0

@@ -11,7 +11,7 @@ BLOCK = 2_000_000           # elements of a block of columns
 
 
 def _thin(x: Floats, y: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
-    """At most MOST_POINTS of the data, spread evenly over the order of x."""
+    """Return at most MOST_POINTS of the data, spread evenly over the order of x."""
     if len(x) <= MOST_POINTS:
         return x, y, w
     pick = np.argsort(x, kind="stable")[np.linspace(0, len(x) - 1, MOST_POINTS).astype(int)]
@@ -19,7 +19,7 @@ def _thin(x: Floats, y: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _project(kind: FitType, x: Floats, y: Floats, w: Floats, unit: float, shapes: Floats) -> tuple[Floats, Floats]:
-    """The chi-square of each shape (m,), and its coefficients for y in that unit (m, p)."""
+    """Return the chi-square of each shape (m,), and its coefficients for y in that unit (m, p)."""
     q = shapes.T[:, :, None]
     columns = np.stack([w * column for column in kind.columns(x, q)], axis=1)           # (m, c, n)
     size = np.linalg.norm(columns, axis=2, keepdims=True)

@@ -39,7 +39,7 @@ def _span(x: Floats) -> float:
 
 
 def _peaks(x: Floats, places: int = 25, widths: int = 7) -> Floats:
-    """Places over the range of x, and squared widths from a point's distance to the whole range."""
+    """Return places over the range of x, and squared widths from a point's distance to the whole range."""
     return _product(np.linspace(x.min(), x.max(), places), (_span(x) * np.geomspace(1 / max(10, min(len(x), 100)), 1, widths)) ** 2)
 
 
@@ -62,7 +62,7 @@ def _two_rates(x: Floats) -> Floats:
 
 
 def _frequencies(x: Floats) -> Floats:
-    """Angular frequencies from half a period in the range to one in two points, four to each resolvable step."""
+    """Return angular frequencies from half a period in the range to one in two points, four to each resolvable step."""
     step = np.pi / (2 * _span(x))
     return step * np.arange(2.0, min(2 * len(x), 4000) + 1.0)[:, None]
 

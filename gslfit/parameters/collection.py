@@ -285,7 +285,7 @@ class Parameters(dict[str, Parameter]):
         """
         if isinstance(name, Parameter):
             if name.name is None:
-                raise ParameterNameError("a Parameter that is added is to have a name: Parameter(..., name='a')")
+                raise ParameterNameError("a Parameter that is added must have a name: Parameter(..., name='a')")
             self[name.name] = name
             return
         parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)

@@ -147,7 +147,7 @@ def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], s
     params : mapping of str to Parameter
         All parameters.
     wanted : iterable of str
-        Those whose expressions are to be evaluated, with what they need.
+        Those whose expressions must be evaluated, with what they need.
     symbols : Symbols
         The user's functions and constants.
     space : dict of str to float

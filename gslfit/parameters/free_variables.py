@@ -30,7 +30,7 @@ class Binding(Values):
     origin : ndarray, shape (p,)
         The same, the parameters' own.
     doubtful : bool
-        A start lies on a bound or next to it, and how far inside the fit is to begin was guessed.
+        A start lies on a bound or next to it, and how far inside the fit begins was guessed.
 
     Raises
     ------

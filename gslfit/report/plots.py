@@ -12,14 +12,14 @@ PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs
 
 
 def _part(option: str) -> Callable[[Any], Any]:
-    """What of complex values is drawn; real ones are drawn as they are."""
+    """Return what of complex values is drawn; real ones are drawn as they are."""
     if option not in PARTS:
         raise InputError(f"parse_complex={option!r} is not one of {', '.join(PARTS)}")
     return lambda values: PARTS[option](values) if np.iscomplexobj(values) else values
 
 
 def _points(result: Any) -> tuple[str, np.ndarray]:
-    """The name and the values of the one independent variable."""
+    """Return the name and the values of the one independent variable."""
     known = result.independent
     if len(known) != 1:
         raise InputError(f"a curve is drawn over one independent variable, and {result._title} has {', '.join(known)}")
@@ -28,13 +28,13 @@ def _points(result: Any) -> tuple[str, np.ndarray]:
 
 
 def _data(result: Any) -> np.ndarray:
-    """The data, NaN where a point took no part: nothing is drawn there."""
+    """Return the data, NaN where a point took no part: nothing is drawn there."""
     data, keep = np.asarray(result.data), getattr(result, "keep", None)
     return data if keep is None or keep.shape != data.shape else np.where(keep, data, np.nan)
 
 
 def _spread(result: Any, yerr: Any) -> Any:
-    """Error bars: those given, or 1/weights."""
+    """Return error bars: those given, or 1/weights."""
     if yerr is not None or result.weights is None:
         return yerr
     with np.errstate(divide="ignore"):
@@ -42,7 +42,7 @@ def _spread(result: Any, yerr: Any) -> Any:
 
 
 def _draw(ax: Any, x: np.ndarray, y: Any, yerr: Any, style: str, label: str, kws: dict[str, Any] | None) -> None:
-    """Points, with error bars where there are any."""
+    """Draw points, with error bars where there are any."""
     if yerr is None:
         ax.plot(x, y, style, label=label, **(kws or {}))
     else:

@@ -44,7 +44,7 @@ _QUALIFIERS = re.compile(r"\b(const|volatile|struct|enum|restrict|extern|static)
 
 
 def _bare(declaration: str) -> str:
-    """One argument's C type without qualifiers, name and spaces: 'const gsl_vector * x' -> 'gsl_vector*'."""
+    """Return one argument's C type without qualifiers, name and spaces: 'const gsl_vector * x' -> 'gsl_vector*'."""
     words = _QUALIFIERS.sub(" ", declaration)
     match = re.match(r"\s*([\w.]+)\s*((?:\*\s*)*)", words)
     return match[1].split(".")[-1] + match[2].replace(" ", "") if match else words.strip()
@@ -79,7 +79,7 @@ def _is_cffi(value: Any) -> bool:
 
 
 def _cffi_address(value: Any) -> int:
-    """Where cffi data points to."""
+    """Return where cffi data points to."""
     _cffi_backend: Any = importlib.import_module("_cffi_backend")
     return int(_cffi_backend.FFI().cast("uintptr_t", value))
 
@@ -93,7 +93,7 @@ def _from_capsule(capsule: Any, role: str) -> tuple[int, int]:
 
 
 def _from_low_level(callable_: Any, role: str) -> tuple[int, int]:
-    """A scipy.LowLevelCallable: a tuple whose first element is a capsule named by the signature, its context the user data."""
+    """Read a scipy.LowLevelCallable: a tuple whose first element is a capsule named by the signature, its context the user data."""
     return _from_capsule(tuple.__getitem__(callable_, 0), role)
 
 

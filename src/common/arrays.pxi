@@ -11,7 +11,7 @@ cnp.import_array()
 
 
 cdef object from_vector(const gsl.gsl_vector *v, double scale):
-    """A new array with a GSL vector's elements times scale."""
+    """Return a new array with a GSL vector's elements times scale."""
     cdef cnp.npy_intp size = v.size
     cdef cnp.ndarray out = cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
     cdef double *to = <double *>cnp.PyArray_DATA(out)
@@ -22,12 +22,12 @@ cdef object from_vector(const gsl.gsl_vector *v, double scale):
 
 
 cdef gsl.gsl_vector vector_over(object array) except *:
-    """A GSL vector over the memory of a contiguous float64 array."""
+    """Return a GSL vector over the memory of a contiguous float64 array."""
     return gsl.gsl_vector_view_array(<double *>cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array)).vector
 
 
 cdef gsl.gsl_matrix matrix_over(object array) except *:
-    """A GSL matrix over the memory of a contiguous float64 array."""
+    """Return a GSL matrix over the memory of a contiguous float64 array."""
     return gsl.gsl_matrix_view_array(<double *>cnp.PyArray_DATA(array), cnp.PyArray_DIM(array, 0), cnp.PyArray_DIM(array, 1)).matrix
 
 

@@ -10,42 +10,42 @@ cdef extern from "common/linalg.h" nogil:
 cnp.import_array()
 
 cdef double SMALL = 1e-2        # share of its uncertainty that a value near zero is measured against
-cdef double FELT = 1e-4         # what a change of the residual by its own length counts: chi-square is to be settled too
+cdef double FELT = 1e-4         # what a change of the residual by its own length counts: chi-square must be settled too
 
 
 cdef inline bint is_plain(object array) noexcept:
-    """Whether it is a contiguous float64 vector."""
+    """Return whether it is a contiguous float64 vector."""
     return (type(array) is cnp.ndarray and cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_NDIM(array) == 1
             and cnp.PyArray_ISCARRAY_RO(array))
 
 
 cdef inline cnp.ndarray new_vector(Py_ssize_t n):
-    """An array for n numbers, not set."""
+    """Return an array for n numbers, not set."""
     cdef cnp.npy_intp size = n
     return cnp.PyArray_EMPTY(1, &size, cnp.NPY_DOUBLE, 0)
 
 
 cdef inline cnp.ndarray zeros(Py_ssize_t n, Py_ssize_t p, bint columns):
-    """An n x p array of zeros, row by row or column by column."""
+    """Return an n x p array of zeros, row by row or column by column."""
     cdef cnp.npy_intp[2] shape
     shape[0], shape[1] = n, p
     return cnp.PyArray_ZEROS(2, shape, cnp.NPY_DOUBLE, columns)
 
 
 cdef inline double *data_of(object array) noexcept:
-    """Where an array's numbers are."""
+    """Return where an array's numbers are."""
     return <double *>cnp.PyArray_DATA(array)
 
 
 cdef double *numbers(object array, Py_ssize_t n) except NULL:
-    """Where the n numbers of a contiguous float64 vector are; anything else is an error."""
+    """Return where the n numbers of a contiguous float64 vector are; anything else is an error."""
     if not (is_plain(array) and cnp.PyArray_DIM(array, 0) == n):
         raise ValueError(f"a contiguous float64 vector of {n} numbers is needed, not {array!r:.60}")
     return <double *>cnp.PyArray_DATA(array)
 
 
 cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:
-    """The Euclidean norm, safe from overflow and underflow; NaN or infinite where an element is."""
+    """Return the Euclidean norm, safe from overflow and underflow; NaN or infinite where an element is."""
     return gslfit_norm(dot(a, a, n), a, n, 1)
 
 
@@ -63,7 +63,7 @@ cdef double slope_of(const double *column, double length, const double *r, Py_ss
 
 
 cdef double relative_size(const double *step, const double *x, const double *d, double norm, Py_ssize_t p) noexcept nogil:
-    """The largest size of a step: relative to the value, and, less strictly, by what it changes the residual.
+    """Return the largest size of a step: relative to the value, and, less strictly, by what it changes the residual.
 
     A value that is small beside what changes the residual by its own length, about its uncertainty, is measured against a share of that.
     """

@@ -104,7 +104,7 @@ cdef class Polish(DescentState):
         return False
 
     cdef bint _contract(self, double digits, double error) except -1:
-        """Repeat steps with the present Jacobian while they contract; whether they ended at a minimum."""
+        """Repeat steps with the present Jacobian while they contract; return whether they ended at a minimum."""
         cdef const double *low = numbers(self.lower, self.p)
         cdef const double *high = numbers(self.upper, self.p)
         cdef double *second = data_of(self.second)
@@ -124,7 +124,7 @@ cdef class Polish(DescentState):
         return False
 
     cdef bint _close(self, object start, double move) except -1:
-        """Whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
+        """Return whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
         return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
 
     cpdef double norm(self) except -1:

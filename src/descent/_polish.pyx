@@ -31,7 +31,7 @@ cdef extern from "polish.h" nogil:
 
 
 cdef double *numbers(object array, tuple shape, str name) except? NULL:
-    """Where a contiguous float64 array begins; NULL for None."""
+    """Return where a contiguous float64 array begins; NULL for None."""
     if array is None:
         return NULL
     if array.dtype != np.float64 or array.shape != shape or not array.flags.c_contiguous:

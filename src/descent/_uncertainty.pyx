@@ -52,7 +52,7 @@ cdef class Errors:
             self.s[j] = NO_NUMBER
 
     cdef double correlation(self, Py_ssize_t i, Py_ssize_t j) noexcept:
-        """The correlation of two parameters; NaN where one has no error."""
+        """Return the correlation of two parameters; NaN where one has no error."""
         return dot(self.u + i * self.rank, self.u + j * self.rank, self.rank) + 0 * self.s[i] + 0 * self.s[j]
 
     cdef object matrix(self, bint scaled):

@@ -21,7 +21,7 @@ cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
 cdef double quantum(const double *r, Py_ssize_t n) noexcept:
-    """What all numbers are whole multiples of, the greatest power of 2."""
+    """Return what all numbers are whole multiples of, the greatest power of 2."""
     cdef double least = INFINITY, share
     cdef long long whole
     cdef Py_ssize_t i
@@ -150,18 +150,18 @@ cdef class Differences:
         return cnp.PyArray_Transpose(columns, NULL)
 
     cdef const double *_values(self, object r) except NULL:
-        """Where the residuals are, and how many."""
+        """Take the number of residuals, and return where they are."""
         self.n = len(r)
         return numbers(r, self.n)
 
     cdef cnp.ndarray _columns(self):
-        """Room for the Jacobian's columns, one after the other."""
+        """Return room for the Jacobian's columns, one after the other."""
         cdef cnp.npy_intp[2] shape
         shape[0], shape[1] = self.p, self.n
         return cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
 
     cdef double _size(self, const double *x, const double *r) noexcept:
-        """The size Y of what the residual is computed from."""
+        """Return the size Y of what the residual is computed from."""
         cdef double size = norm_of(r, self.n)
         cdef Py_ssize_t j
         for j in range(self.p):
@@ -169,7 +169,7 @@ cdef class Differences:
         return size
 
     cdef double _step(self, Py_ssize_t j, const double *x, double norm, double size, bint central) noexcept:
-        """The step that balances truncation and rounding."""
+        """Return the step that balances truncation and rounding."""
         cdef double e = self.precision, scale = fabs(x[j]), reach, far, width, step
         reach = norm / self.d[j] if self.d[j] > 0 else 1.
         if not 0 < reach < INFINITY:
@@ -191,7 +191,7 @@ cdef class Differences:
         return fmin(fmax(step, 8 * EPS * fabs(x[j])), WIDEST * scale)
 
     cdef double _wider(self, Py_ssize_t j, const double *x, double step, double change) noexcept:
-        """A wider step for a change that is lost in the rounding of what the residual was computed from at first, 0 for any other."""
+        """Return a wider step for a change that is lost in the rounding of what the residual was computed from first, 0 for others."""
         cdef double seen = DULL * self.precision * self.first, widest
         if not change < seen:
             return 0
@@ -217,7 +217,7 @@ cdef class Differences:
         return 0
 
     cdef double _unlike(self, const double *faint, const double *wide) noexcept:
-        """By what share of its length a faint column differs from what a wider step sees: rounding differs by all of it."""
+        """Return by what share of its length a faint column differs from what a wider step sees: rounding differs by all of it."""
         cdef double square = 0, norm = norm_of(wide, self.n)
         cdef Py_ssize_t i
         if not 0 < norm < INFINITY:
@@ -249,7 +249,7 @@ cdef class Differences:
         return 1
 
     cdef double _inside(self, Py_ssize_t j, double base, double step) noexcept:
-        """A step that stays within bounds: the other way where there is no room, and shorter where there is none there either."""
+        """Return a step that stays within bounds: the other way where there is no room, and shorter where there is none there either."""
         cdef double above = self.high[j] - base, below = base - self.low[j], length = fabs(step)
         if (step > 0 and base + step <= self.high[j]) or (step < 0 and base + step >= self.low[j]):
             return step

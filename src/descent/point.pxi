@@ -175,7 +175,7 @@ cdef class DescentState:
         return 0
 
     cdef int residual_at(self, const gsl.gsl_vector *v, gsl.gsl_vector *f):
-        """The residual as a function of the internal variables, a status."""
+        """Evaluate the residual as a function of the internal variables; return a status."""
         cdef const double *r
         cdef Py_ssize_t i
         try:
@@ -189,7 +189,7 @@ cdef class DescentState:
             return gsl.GSL_EBADFUNC
 
     cdef int jacobian_at(self, const gsl.gsl_vector *v, gsl.gsl_matrix *J):
-        """The Jacobian by the internal variables, a status; the point it is taken at is the one accepted."""
+        """Evaluate the Jacobian by the internal variables; return a status. The point it is taken at is the one accepted."""
         cdef const double *column
         cdef double slope
         cdef Py_ssize_t i, j
@@ -275,7 +275,7 @@ cdef class DescentState:
         return out
 
     cdef cnp.ndarray _lengths(self):
-        """The lengths of the Jacobian's columns."""
+        """Return the lengths of the Jacobian's columns."""
         cdef cnp.ndarray out = new_vector(self.p)
         cdef Py_ssize_t j
         for j in range(self.p):
@@ -294,7 +294,7 @@ cdef class DescentState:
         return self.qr
 
     cdef object _pushed(self):
-        """Which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly.
+        """Return which parameters chi-square holds at a bound, None where it holds none; they are put on it exactly.
 
         What is near a bound, but where chi-square is higher on it, is at a minimum beside it: near is a share of values that may be 1e9.
         """
@@ -330,13 +330,13 @@ cdef class DescentState:
         return [j in self.held for j in range(self.p)]
 
     cdef double moved(self, object start) except -1:
-        """The relative size of the way from `start` to here."""
+        """Return the relative size of the way from `start` to here."""
         cdef cnp.ndarray step = self._way(start)
         cdef double norm = norm_of(numbers(self.r, self.n), self.n)
         return relative_size(data_of(step), numbers(self.x, self.p), data_of(self.qr.norms), norm, self.p)
 
     cdef double bent(self, object start) except -1:
-        """The way from `start` to here in units of the lengths on which the columns of the Jacobian change."""
+        """Return the way from `start` to here in units of the lengths on which the columns of the Jacobian change."""
         cdef cnp.ndarray step = self._way(start)
         cdef const double *lengths = data_of(self.differences.lengths)
         cdef double total = 0
@@ -347,7 +347,7 @@ cdef class DescentState:
         return total
 
     cdef double effect(self, object start) except -1:
-        """By what length the way from `start` to here has changed the residual, as the Jacobian has it."""
+        """Return by what length the way from `start` to here has changed the residual, as the Jacobian has it."""
         cdef cnp.ndarray step = self._way(start), change = new_vector(self.n)
         cdef Py_ssize_t i, j
         for i in range(self.n):
@@ -358,7 +358,7 @@ cdef class DescentState:
         return norm_of(data_of(change), self.n)
 
     cpdef double size(self) except -1:
-        """The size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""
+        """Return the size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""
         return self._size(data_of(self.norms))
 
     cdef double _size(self, const double *norms) except -1:

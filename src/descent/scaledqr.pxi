@@ -140,7 +140,7 @@ cdef class ScaledQR:
         return 0
 
     cdef double _scaled(self, const double *S, Py_ssize_t a, Py_ssize_t b) noexcept:
-        """An element of S in scaled parameters, by places."""
+        """Return an element of S in scaled parameters, by places."""
         return S[self.order[a] * self.p + self.order[b]] / self.d[self.order[a]] / self.d[self.order[b]]
 
     cdef double bend(self, const double *S) except -1:

@@ -15,7 +15,7 @@ typedef double lane_vector[LANES] __attribute__((aligned(64)));
 typedef double lane_vector[LANES];
 #endif
 
-/* One element of g or H among the sums of a block: the sum's number and the constant columns that it is to be multiplied by. */
+/* One element of g or H among the sums of a block: the sum's number and the constant columns that it is multiplied by. */
 typedef struct {
     int sum, count;
     const double *factors[2];

@@ -24,7 +24,7 @@ include "common/vectors.pxi"
 include "bounds.pxi"
 
 cdef uint64_t ALWAYS = 0xFFFFFFFFFFFFFFFFULL       # what may depend on anything
-cdef object WAITING = object()      # in a parameter's slot: an expression that is to be evaluated when somebody asks
+cdef object WAITING = object()      # in a parameter's slot: an expression that is evaluated when it is read
 
 
 cdef class Slots:
@@ -104,7 +104,7 @@ cdef class Slots:
         return self.number is WAITING
 
     cdef Slots twin(self, object owner):
-        """A parameter of the same contents, with another owner."""
+        """Return a parameter of the same contents, with another owner."""
         cdef Slots new = type(self).__new__(type(self))
         new.take(self)
         new._owner = owner
@@ -136,7 +136,7 @@ def twins(params, owner, derived):
 
 
 cdef double limit_of(object bound, double none) except? -1:
-    """A bound as a number."""
+    """Return a bound as a number."""
     return none if bound is None else bound
 
 
@@ -293,7 +293,7 @@ cdef class Values:
         params._touched = False
 
     cdef cnp.ndarray vector(self, object values):
-        """Numbers for the varying parameters, as a contiguous vector."""
+        """Return numbers for the varying parameters, as a contiguous vector."""
         if not is_plain(values):
             values = np.array(values, dtype=np.float64, ndmin=1)
         if cnp.PyArray_NDIM(values) != 1 or cnp.PyArray_DIM(values, 0) != self.p:
@@ -466,7 +466,7 @@ cdef class Evaluation:
             self.least, self.best = size, (cnp.PyArray_NewCopy(self.values.vector(x), cnp.NPY_CORDER), r)
 
     cdef double largest(self, object r):
-        """The largest size of a contiguous vector's elements, NaN where one is not finite."""
+        """Return the largest size of a contiguous vector's elements, NaN where one is not finite."""
         cdef double *data = <double *>cnp.PyArray_DATA(r)
         cdef double out = 0, sum = 0
         cdef Py_ssize_t i

@@ -23,6 +23,6 @@ ctypedef struct Box:
 
 
 cdef bint doubtful(double value, double low, double high) noexcept nogil:
-    """Whether a start is so near to a bound that the residual decides how far inside the fit begins."""
+    """Return whether a start is so near to a bound that the residual decides how far inside the fit begins."""
     cdef double distance = fmin(value - low, high - value), bound = low if value - low <= high - value else high
     return distance <= (DOUBT_AT_ZERO if bound == 0 else DOUBT_SHARE * fabs(bound)) if isfinite(distance) else False

@@ -18,7 +18,7 @@ cnp.import_array()
 
 
 cdef tuple described(int number):
-    """An operation's name, and what `OPCODES` says of it."""
+    """Return an operation's name, and what `OPCODES` says of it."""
     cdef const opcode_fact *fact = &gslfit_opcode_facts[number]
     return fact.name.decode(), (number, fact.arity, fact.meaning.decode())
 
@@ -45,7 +45,7 @@ def instruction_set(name=None):
 
 
 cdef object _numbers(value, dtype, name, ndim):
-    """A contiguous array that the program keeps, read-only."""
+    """Return a contiguous array that the program keeps, read-only."""
     array = np.array(value, dtype=dtype, order="C")
     if array.ndim != ndim:
         raise InputError(f"{name} has {array.ndim} dimensions, and {ndim} are needed")
@@ -54,7 +54,7 @@ cdef object _numbers(value, dtype, name, ndim):
 
 
 cdef const double *floats(object array) except? NULL:
-    """Where a contiguous float64 array begins; NULL for None."""
+    """Return where a contiguous float64 array begins; NULL for None."""
     return NULL if array is None else <const double *>cnp.PyArray_DATA(array)
 
 
@@ -172,7 +172,7 @@ cdef class Program:
         return value, slopes
 
     def _arguments(self, v, x, inputs):
-        """The arguments of `evaluate` as contiguous float64 arrays of the right shapes."""
+        """Return the arguments of `evaluate` as contiguous float64 arrays of the right shapes."""
         values = np.ascontiguousarray(v, np.float64)
         given = np.ascontiguousarray(() if inputs is None else inputs, np.float64)
         points = np.ascontiguousarray(x, np.float64)

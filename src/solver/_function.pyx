@@ -29,7 +29,7 @@ cdef int calls_product(gsl.CBLAS_TRANSPOSE_t transpose, const gsl.gsl_vector *x,
 
 
 cdef object _as_result(object value, what, tuple shape):
-    """What a callback returned, as a contiguous float64 array; complain where it is no such thing."""
+    """Return what a callback returned as a contiguous float64 array; raise where it is no such thing."""
     if value is None or isinstance(value, (str, bytes)) or (isinstance(value, (int, float, complex)) and shape != (1,)):
         raise InputTypeError(f"{what} returned {value!r}, and an array of shape {shape} is needed")
     array = np.asarray(value)
@@ -97,7 +97,7 @@ cdef class Calls:
         return 0
 
     cdef object blank(self, tuple shape):
-        """An array for a callback to fill; NaN until it does, so that what it leaves out is noticed."""
+        """Return an array for a callback to fill; NaN until it does, so that what it leaves out is noticed."""
         return np.full(shape, NAN)
 
     cdef int residual(self, const gsl.gsl_vector *x, gsl.gsl_vector *f):

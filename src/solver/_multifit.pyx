@@ -35,7 +35,7 @@ cdef int copy_jacobian(void *solver, gsl.gsl_matrix *J) noexcept nogil:
 
 
 def _sizes(arguments):
-    """The method's name, n and p of alloc(T, n, p) or alloc(n, p)."""
+    """Return the method's name, n and p of alloc(T, n, p) or alloc(n, p)."""
     if len(arguments) == 2:
         arguments = ("lmsder", *arguments)
     if len(arguments) != 3:
@@ -145,7 +145,7 @@ cdef class FdfSolver(_Solver):
 # --- GSL's functions ----------------------------------------------------------------------------------------------------------
 
 def _output(out, name, shape):
-    """An array to write into: the caller's, which must fit, or a new one."""
+    """Return an array to write into: the caller's, which must fit, or a new one."""
     if out is None:
         return np.zeros(shape)
     if not (isinstance(out, np.ndarray) and out.dtype == np.float64 and out.flags.c_contiguous and out.flags.writeable):

@@ -61,7 +61,7 @@ LARGE_TRS, LARGE_SOLVER = tuple(_LARGE_TRS), tuple(_LARGE_SOLVER)
 
 
 def _choose(table, name, what):
-    """The table's entry of that name; complain with all there are."""
+    """Return the table's entry of that name, or raise an error that lists them."""
     try:
         return table[name]
     except (KeyError, TypeError):
@@ -155,7 +155,7 @@ cdef class NonlinearSolver(_Solver):
             gsl.gsl_multifit_nlinear_free(self.w)
 
     def _difference(self):
-        """The solver's own choice of differences, over the function's."""
+        """Return the solver's own choice of differences, over the function's."""
         return self.options["fdtype"] != "forward", self.options["h_df"]
 
     cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:
@@ -280,7 +280,7 @@ cdef class LargeSolver(_Solver):
             gsl.gsl_multilarge_nlinear_free(self.w)
 
     def _difference(self):
-        """The solver's own choice of differences, over the function's."""
+        """Return the solver's own choice of differences, over the function's."""
         return self.options["fdtype"] != "forward", self.options["h_df"]
 
     cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:

@@ -91,7 +91,7 @@ cdef class Walk:
         free(self.room.memory)
 
     cdef double energy(self, const double *x):
-        """The cost at x, infinite where it is not a number or nothing is to be called any more."""
+        """Return the cost at x, infinite where it is not a number or nothing is to be called any more."""
         cdef double value
         cdef cnp.npy_intp p = self.p
         if self.failure is not None or (self.max_nfev and self.nfev >= self.max_nfev):
@@ -116,7 +116,7 @@ cdef class Walk:
         return value
 
     cdef void step(self, const gsl.gsl_rng *r, double *x, double step_size) noexcept:
-        """A trial step, thrown back where it crosses a bound."""
+        """Make a trial step, reflected where it crosses a bound."""
         cdef size_t j, only
         cdef double size, width
         if self.failure is not None:
@@ -168,7 +168,7 @@ cdef double distance(void *xp, void *yp) noexcept nogil:
 
 
 def _vector(value, name, p=None):
-    """A fresh float64 vector; complain by name."""
+    """Return a new float64 vector; errors have its name."""
     try:
         if np.iscomplexobj(value):
             raise TypeError("complex numbers")
@@ -183,7 +183,7 @@ def _vector(value, name, p=None):
 
 
 def _bounds(x0, lower, upper):
-    """The bounds as vectors, checked."""
+    """Return the bounds as vectors, checked."""
     low = _vector(-np.inf if lower is None else lower, "lower", x0.size)
     high = _vector(np.inf if upper is None else upper, "upper", x0.size)
     for name, wrong in (("lower is not below upper", ~(low < high)), ("x0 is outside its bounds", ~((low <= x0) & (x0 <= high)))):
@@ -194,7 +194,7 @@ def _bounds(x0, lower, upper):
 
 
 cdef double roughness(Walk walk, gsl.gsl_rng *r, const double *start, double first, double step_size):
-    """Typical change of the cost over a long step: a temperature at which most steps are taken."""
+    """Return the typical change of the cost over a long step: a temperature at which most steps are taken."""
     cdef double *x = <double *>calloc(walk.p, sizeof(double))
     cdef double value
     if x == NULL:
@@ -310,7 +310,7 @@ def anneal(cost, x0, scale, lower=None, upper=None, *, iters_fixed_T=None, step_
 
 
 cdef gsl.gsl_siman_params_t _schedule(p, iters, step_size, k, t_initial, mu_t, t_min) except *:
-    """GSL's parameters, checked; the number of steps that they mean is bounded."""
+    """Return GSL's parameters, checked; the number of steps that they mean is bounded."""
     cdef gsl.gsl_siman_params_t params
     iters = 30 * p if iters is None else whole("iters_fixed_T", iters, 1)
     positive("t_initial", t_initial)                        # one that was measured may have overflowed

@@ -126,7 +126,7 @@ static void choose_scale(gslfit_guard *g, const gsl_vector *f)
         g->scale = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
 }
 
-/* Multiply row i of what the caller gave by what GSL is to see of it. */
+/* Multiply row i of what the caller gave by the factor that GSL sees. */
 static double factor(const gslfit_guard *g, size_t i)
 {
     return g->root_weights ? g->scale * g->root_weights[i] : g->scale;

@@ -42,7 +42,7 @@ cdef int pulse(void *who) noexcept with gil:
 
 
 cdef object start_of(object x, size_t p):
-    """A first guess as an array of our own; quick where it is an array as it should be, for those who start many fits."""
+    """Return a first guess as an array of our own; fast where it is a float64 array already, for those who start many fits."""
     cdef gsl.gsl_vector v
     cdef size_t j
     cdef bint good
@@ -67,11 +67,11 @@ cdef class _Solver:
     cdef bint busy
 
     def _difference(self):
-        """The solver's own wishes for differences: centred, and their step."""
+        """Return the solver's own choice of differences: centred, and their step."""
         return False, None
 
     cdef int begin(self, const gsl.gsl_vector *x) noexcept nogil:
-        """GSL's own set or init."""
+        """Call GSL's own set or init."""
         return gsl.GSL_EUNIMPL
 
     def __dealloc__(self):
@@ -79,7 +79,7 @@ cdef class _Solver:
         gslfit_guard_free(&self.guard)
 
     cdef _enter(self):
-        """Claim the solver for one call into GSL."""
+        """Reserve the solver for one call into GSL."""
         if self.busy:
             raise InputError("this solver is in the middle of a step: a callback, or another thread, needs a solver of its own")
         self.busy = True

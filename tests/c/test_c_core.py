@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
 
 
 def gsl(option):
-    """What pkg-config or gsl-config says about GSL."""
+    """Return what pkg-config or gsl-config says about GSL."""
     for command in (["pkg-config", option, "gsl"], ["gsl-config", option]):
         if shutil.which(command[0]):
             found = subprocess.run(command, capture_output=True, text=True)

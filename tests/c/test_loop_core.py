@@ -25,5 +25,5 @@ def test_guard_and_loop(flags, tmp_path):
 
 
 def gsl(option):
-    """What gsl-config says."""
+    """Return what gsl-config says."""
     return subprocess.run(["gsl-config", option], check=True, capture_output=True, text=True).stdout

@@ -115,7 +115,7 @@ static void *in_thread(void *which) {
     return NULL;
 }
 
-/* Two batches at once, each with a thread pool, in the process's first use of the engine: nothing has chosen an instruction set yet. */
+/* Two batches at once, each with a thread pool, in the process's first use of the C core: nothing has chosen an instruction set yet. */
 static void test_two_at_once(const curves *c, results *one, results *other) {
     pthread_t handles[2];
     job jobs[2] = {{.data = c, .threads = CREW, .out = one}, {.data = c, .threads = CREW, .out = other, .bounded = 1}};

@@ -24,7 +24,7 @@ class Case:
         return (self.model(self.x, *v) - self.y)/self.noise
 
     def fit(self):
-        """The fitted Minimizer."""
+        """Return the fitted Minimizer."""
         params = Parameters()
         for name, value in self.truth.items():
             low, high = self.bounds.get(name, (None, None))

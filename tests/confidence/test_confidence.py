@@ -34,7 +34,7 @@ class Problem:
         return p
 
     def fit(self):
-        """The fitted Minimizer."""
+        """Return the fitted Minimizer."""
         return gslfit.minimize(self, self.params())
 
     def profile(self, best, k, value, near):
@@ -51,7 +51,7 @@ class Problem:
         return float(info["fvec"] @ info["fvec"]), at
 
     def scipy_limit(self, best, k, side, chance):
-        """A limit by SciPy: outward in small steps, each refit from the last, then brentq."""
+        """Return a limit by SciPy: outward in small steps, each refit from the last, then brentq."""
         n, p, chi0 = X.size, best.size, float(np.sum((self.model(X, *best) - self.y)**2))
 
         def excess(value, near):

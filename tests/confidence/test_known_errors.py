@@ -15,7 +15,7 @@ Y = 2 + .7*X + .5*SIGMA*np.random.default_rng(3).normal(size=X.size)       # so 
 
 
 def straight(x=X, y=Y, sigma=SIGMA, make=Parameters, start=1.):
-    """A fitted straight line, and the covariance that algebra gives."""
+    """Return a fitted straight line, and the covariance that algebra gives."""
     params = make()
     params.add("a", start)
     params.add("b", start)

@@ -45,7 +45,7 @@ class Problem:
         return self.model(X, *values) - self.y
 
     def fit(self, start=None):
-        """The fitted Minimizer."""
+        """Return the fitted Minimizer."""
         params = Parameters()
         for name, value, low, high in zip(self.names, self.truth if start is None else start, self.low, self.high, strict=True):
             inner = min(max(value, low + .02*min(high - low, 1.)), high - .02*min(high - low, 1.))
@@ -77,11 +77,11 @@ class Problem:
         return 2*found.cost, put(found.x)
 
     def best(self):
-        """The minimum."""
+        """Return the minimum."""
         return self.refit({}, np.clip(self.truth, self.low, self.high))
 
     def level(self, chance, nfix=1):
-        """The chi-square of a probability."""
+        """Return the chi-square of a probability."""
         n, p = X.size, self.truth.size
         return self.best()[0]*(1 + nfix*f_distribution.ppf(chance, nfix, n - p)/(n - p))
 
@@ -105,12 +105,12 @@ class Problem:
 
 
 def line(x, a, b):
-    """A straight line."""
+    """Return a straight line."""
     return a + b*x
 
 
 def decay(x, c, A, t):
-    """A decay to an offset."""
+    """Return a decay to an offset."""
     return c + A*np.exp(-x/t)
 
 
@@ -184,7 +184,7 @@ def test_the_best_value_on_its_bound():
 
 
 def saturating(x, rate, c):
-    """A decay so fast that its rate no longer matters, from somewhere on."""
+    """Return a decay so fast that its rate no longer matters, from somewhere on."""
     return np.exp(-rate*x) + c
 
 
@@ -206,7 +206,7 @@ def test_limits_that_are_never_reached(model, truth, name, side):
 
 
 def two_valleys(depth):
-    """A residual of two minima in w, at -1 and 1, that of 1 deeper by depth; c is a second parameter."""
+    """Return a residual of two minima in w, at -1 and 1, that of 1 deeper by depth; c is a second parameter."""
     rows = np.zeros(X.size)
 
     def model(x, w, c):

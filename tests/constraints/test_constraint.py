@@ -21,7 +21,7 @@ MANUAL = LISTED.replace(",", " ").split()
 
 
 def value(text, **values):
-    """The value of an expression with these parameters."""
+    """Return the value of an expression with these parameters."""
     p = Parameters()
     for name, number in values.items():
         p.add(name, number)
@@ -30,7 +30,7 @@ def value(text, **values):
 
 
 def slopes(text, **values):
-    """The value's derivatives by these parameters."""
+    """Return the value's derivatives by these parameters."""
     p = Parameters()
     for name, number in values.items():
         p.add(name, number)

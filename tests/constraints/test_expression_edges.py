@@ -20,7 +20,7 @@ Y = 2 * X + 1 + 0.1 * np.cos(11 * X)
 
 
 def bound(text, **values):
-    """A binding of parameters with one expression, evaluated at the start."""
+    """Return a binding of parameters with one expression, evaluated at the start."""
     p = Parameters()
     for name, number in values.items():
         p.add(name, number)
@@ -64,7 +64,7 @@ def exact_line(scaled=True):
 
 
 def ways(params, names=("tied",), **options):
-    """The same line fitted by every entry: values and errors of some parameters."""
+    """Yield the same line fitted by every entry: values and errors of some parameters."""
     def residual(p):
         return p["a"].value * X + p["b"].value - Y
 

@@ -12,7 +12,7 @@ FUNCTIONS = {"exp": (1, 1), "max": (1, None), "log": (1, 2), "own": ANY_CALL}
 
 
 def column(text, **kws):
-    """The column of the error that a text gives."""
+    """Return the column of the error that a text gives."""
     with pytest.raises(ExpressionError) as caught:
         parse(text, functions=FUNCTIONS, **kws)
     return caught.value.column

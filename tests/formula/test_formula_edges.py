@@ -37,7 +37,7 @@ NUMPY2 = {"minimum": np.minimum, "maximum": np.maximum, "fmin": np.fmin, "fmax":
 
 
 def compiled(text, **values):
-    """A formula's value by its program."""
+    """Return a formula's value by its program."""
     formula = Formula(text, independent=("x", "y") if "y" in values else "x")
     return run_native(formula.lowered(), values)[0]
 
@@ -242,7 +242,7 @@ SCALE = 2.0
 
 
 def scaled_by_a_global(x, a, b):
-    """A model that reads a global."""
+    """Return a model that reads a global."""
     return SCALE * a * x + b
 
 

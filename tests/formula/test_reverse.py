@@ -35,7 +35,7 @@ EACH = [*STEPS.values()]
 
 
 def chain(rng, length):
-    """A random chain of steps, as a function of a module of functions, x and the parameters."""
+    """Return a random chain of steps, as a function of a module of functions, x and the parameters."""
     steps = [rng.choice(EACH) for _ in range(length)]
 
     def model(M, x, a):
@@ -59,12 +59,12 @@ def tree(rng, length):
 
 
 def traced(model, count):
-    """The formula of a function (M, x, a), its parameters a0, a1, ..."""
+    """Return the formula of a function (M, x, a), its parameters a0, a1, ..."""
     return Formula(lambda x, *a: model(np, x, a), names=tuple(f"a{k}" for k in range(count)))
 
 
 def before_differentiation(formula):
-    """The graph as it is when its derivatives are taken."""
+    """Return the graph as it is when its derivatives are taken."""
     graph = fresh(formula.graph, formula.names)
     for each in PASSES[:PASSES.index(differentiate)]:
         graph = each(graph)
@@ -81,7 +81,7 @@ def ran_backward(formula):
 
 
 def exact(model, x, a, digits=40):
-    """A model's value and derivatives at a point by mpmath: differences with so many digits that their error is below 1e-24."""
+    """Return a model's value and derivatives at a point by mpmath: differences with so many digits that their error is below 1e-24."""
     with mp.workdps(digits):
         at, h = [mp.mpf(float(each)) for each in a], mp.mpf(10)**(-digits//3)
 
@@ -103,7 +103,7 @@ def compare(evaluate, model, a, seed=0, points=2):
 
 
 def of_program(formula):
-    """What the formula's program gives for values (p) and x (n)."""
+    """Return what the formula's program gives for values (p) and x (n)."""
     program = Program(**formula.lowered().encoded(OPCODES))
     return lambda a, x: program.evaluate(np.asarray(a, float), x[None])
 

@@ -32,7 +32,7 @@ TRACEABLE = {
 
 
 def in_place(x, a, b):
-    """A function that adds into an array of its own."""
+    """Return a function that adds into an array of its own."""
     y = a*x
     y += b
     y **= 2
@@ -58,7 +58,7 @@ def test_traces(name):
 
 
 def branches(x, a):
-    """A function that asks for a value."""
+    """Return a function that asks for a value."""
     return x if a > 0 else -x
 
 
@@ -154,7 +154,7 @@ PARAMS = dict(amp=2., phase=.1, omega=1., decay=.06, unused=1.)
 
 
 def residual(params, x, data, eps=None):
-    """The lmfit manual's residual, as it is written there."""
+    """Return the lmfit manual's residual, as it is written there."""
     amp = params["amp"].value
     pshift = params["phase"].value
     freq = params["omega"].value

@@ -46,17 +46,17 @@ def single():
 
 
 def x_of(name):
-    """The points of a form."""
+    """Return the points of a form."""
     return data(name, 3)[0]
 
 
 def name_of(text):
-    """The name of a form."""
+    """Return the name of a form."""
     return next(name for name, form in FORMS.items() if form.text == text)
 
 
 def called(name):
-    """A form as a function that can't be compiled: it looks at the type of its argument."""
+    """Return a form as a function that can't be compiled: it looks at the type of its argument."""
     form, formula = FORMS[name], gslfit.Formula(FORMS[name].text)
 
     def function(x, *args):
@@ -169,7 +169,7 @@ def random_many():
 
 
 def wild_bounds(name):
-    """A parameter with its bounds, and Parameters that have them."""
+    """Return a parameter with its bounds, and Parameters that have them."""
     one = list(FORMS[name].true)[-1]
     value = FORMS[name].true[one]
     return one, parameters(name, FORMS[name].true, **{one: {"min": .3*value, "max": 3*value}})

@@ -36,7 +36,7 @@ def write(folder, patterns=(), one_of=1):
 
 
 def kept(group, folder):
-    """The records of a group's file by name."""
+    """Return the records of a group's file by name."""
     return dict(map(records.parsed, (folder/f"{group}.txt").read_text().splitlines()))
 
 

@@ -77,7 +77,7 @@ IMAGES = [
 
 
 def made(name):
-    """A model of the library, with its form after a colon."""
+    """Return a model of the library, with its form after a colon."""
     cls, _, form = name.partition(":")
     if cls == "PolynomialModel":
         return models.PolynomialModel(degree=int(form))
@@ -121,7 +121,7 @@ def by_model():
 
 
 def bands(result):
-    """The uncertainty of a fitted curve."""
+    """Return the uncertainty of a fitted curve."""
     return [result.eval_uncertainty()[::9], result.dely_predicted[::9], result.best_fit[::9], result.rsquared]
 
 
@@ -175,7 +175,7 @@ def others():
 
 
 def opaque(x, k, d):
-    """A line that can't be compiled."""
+    """Return a line that can't be compiled."""
     return k*np.asarray(x, float) + d if float(k) == k else x
 
 
@@ -236,7 +236,7 @@ def grid(start):
 
 
 def box():
-    """A line's parameters within bounds."""
+    """Return a line's parameters within bounds."""
     made = lmfit.Parameters()
     for key, value in FORMS["line"].true.items():
         made.add(key, .5*value, min=value - 2, max=value + 2)

@@ -36,7 +36,7 @@ MAIN = ("peak", "decay", "two")
 
 
 def name_seed(name):
-    """A seed of a name that is the same in every run."""
+    """Return a seed of a name that is the same in every run."""
     return sum((k + 1)*ord(letter) for k, letter in enumerate(name))
 
 
@@ -71,7 +71,7 @@ def parameters(name, start, **changes):
 
 
 def first(name):
-    """The parameter of a form that is bounded, fixed or tied in conditions, and the one after it."""
+    """Return the parameter of a form that is bounded, fixed or tied in conditions, and the one after it."""
     names = list(FORMS[name].true)
     return names[1], names[2 % len(names)], names[0]
 

@@ -19,7 +19,7 @@ WORDS = ("message", "lmdif_message")
 
 
 def digest(thing):
-    """A few characters that stand for a text, an array, or a nest of them."""
+    """Return a few characters that stand for a text, an array, or a nest of them."""
     found = hashlib.sha1()
     _feed(found, thing)
     return "#" + base64.urlsafe_b64encode(found.digest()[:3]).decode()
@@ -42,12 +42,12 @@ def _feed(found, thing):
 
 
 def numbers(values):
-    """A float64 array; None is NaN."""
+    """Return a float64 array; None is NaN."""
     return np.array([np.nan if value is None else value for value in values], float)
 
 
 def of_fit(fit):
-    """A single fit with parameters: `FitResult`, a fitted `Minimizer`, `ModelResult`, `MinimizerResult`."""
+    """Return a single fit with parameters: `FitResult`, a fitted `Minimizer`, `ModelResult`, `MinimizerResult`."""
     params = fit.params
     correlations = {name: dict(par.correl or {}) for name, par in params.items()}
     names = [(name, par.vary, par.expr) for name, par in params.items()]
@@ -59,12 +59,12 @@ def of_fit(fit):
 
 
 def whole(value):
-    """A whole number; -9 where there is none."""
+    """Return a whole number; -9 where there is none."""
     return -9 if value is None else int(value)
 
 
 def of_batch(batch):
-    """A `BatchResult`: arrays of every fit."""
+    """Return a `BatchResult`: arrays of every fit."""
     return {"values": np.array([batch.values[name] for name in batch.values]),
             "stderr": np.array([batch.stderr[name] for name in batch.stderr]), "chisqr": np.atleast_1d(np.array(batch.chisqr, float)),
             "ended": np.asarray(batch.status).tolist(), "nfev": np.asarray(batch.nfev).tolist(), "counts": np.asarray(batch.ndata).tolist(),
@@ -96,7 +96,7 @@ def of_numbers(thing):
 
 
 def describe(result):
-    """The record of what a call returned."""
+    """Return the record of what a call returned."""
     if isinstance(result, dict) and result.get("record"):
         return {name: value for name, value in result.items() if name != "record"}
     if hasattr(result, "gradient") and hasattr(result, "status") and hasattr(result, "shape"):
@@ -107,7 +107,7 @@ def describe(result):
 
 
 def run(call):
-    """The record of a call: of its result or of its error, with the warnings of gslfit's own on the way."""
+    """Return the record of a call: of its result or of its error, with the warnings of gslfit's own on the way."""
     from gslfit import FitWarning
     with warnings.catch_warnings(record=True) as heard, np.errstate(all="ignore"):
         warnings.simplefilter("always")
@@ -122,20 +122,20 @@ def run(call):
 # -- lines of a file
 
 def coded(key, array, mark):
-    """An array as text: its shape, where that is no plain row, and its bytes; those of `HALF` at half the length, with their digest."""
+    """Write an array as text: its shape, where that is no plain row, and its bytes; those of `HALF` at half length, with their digest."""
     shape = "x".join(map(str, array.shape)) if array.ndim != 1 else ""
     data = base64.urlsafe_b64encode((halved(array) if key in HALF else array.astype("<f8")).tobytes()).decode()
     return f"={shape}:{data.rstrip('=')}{(mark or digest(array)) if key in HALF else ''}"
 
 
 def halved(array):
-    """An array to half its digits."""
+    """Return an array to half its digits."""
     with np.errstate(over="ignore"):
         return array.astype("<f4")
 
 
 def line(name, record):
-    """A record as a line of text."""
+    """Return a record as a line of text."""
     plain = {key: coded(key, value, record.get(f"{key} mark")) if isinstance(value, np.ndarray) else value
              for key, value in record.items() if not key.endswith(" mark")}
     return f"{name}\t{json.dumps(plain, separators=(',', ':'))}\n"
@@ -183,7 +183,7 @@ def differences(old, new, exact=True):
 
 
 def marked(record):
-    """A record with the digests of what is kept to half its digits."""
+    """Return a record with the digests of what is kept to half its digits."""
     found = dict(record)
     for key in HALF:
         if key in record and f"{key} mark" not in record:

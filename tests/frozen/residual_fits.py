@@ -14,7 +14,7 @@ NAMES = ("peak", "decay", "two", "hill", "line")
 
 
 def residual_of(name, y=None, scale=1.0, weights=None, **more):
-    """The residual function of a form, evaluated by NumPy."""
+    """Return the residual function of a form, evaluated by NumPy."""
     form, formula = FORMS[name], gslfit.Formula(FORMS[name].text)
     x, rows, _ = data(name, 3, 20)
     target = (rows[0] if y is None else y)*scale
@@ -96,13 +96,13 @@ def by_minimize():
 
 
 def walled(function, start):
-    """A residual that is NaN beyond twice the start of the last parameter."""
+    """Return a residual that is NaN beyond twice the start of the last parameter."""
     name, value = list(start.items())[-1]
     return lambda params: function(params)*(np.nan if params[name].value > 2*abs(value) else 1)
 
 
 def again(function, engine, name, start):
-    """A fit taken up again, with a parameter held, then freed."""
+    """Return a fit taken up again, with a parameter held, then freed."""
     fitter = gslfit.Minimizer(function, parameters(name, start))
     fitter.minimize(engine)
     held = next(iter(start))
@@ -208,7 +208,7 @@ def steps(solver, function, start):
 
 
 def solved(solver, function, start, weights=None, **options):
-    """What a solver ends with."""
+    """Return what a solver ends with."""
     solver.set(function, start, weights)
     outcome = solver.solve(**options)
     found = [solver.x, float(np.linalg.norm(solver.f)), outcome.niter, outcome.nfev, outcome.njev, int(outcome.ending), outcome.success,
@@ -220,7 +220,7 @@ def solved(solver, function, start, weights=None, **options):
 
 
 def types():
-    """The fit types of `FdfSolver.fit`, from the data and from a guess."""
+    """Yield the fit types of `FdfSolver.fit`, from the data and from a guess."""
     x = np.linspace(.2, 8, 50)
     rng = np.random.default_rng(40)
     w = np.round(.5 + rng.random(x.size), 6)
@@ -233,7 +233,7 @@ def types():
 
 
 def of_type(*args):
-    """A fit of a type."""
+    """Return a fit of a type."""
     found = multifit.FdfSolver.fit(*args)
     return [found.coef, found.err, found.chisq, found.dof, found.success, found.outcome.niter, found.outcome.nfev]
 

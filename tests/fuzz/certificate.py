@@ -57,7 +57,7 @@ class Rows(NamedTuple):
     start: np.ndarray
 
     def take(self, which) -> Rows:
-        """Some of the rows."""
+        """Return some of the rows."""
         fields = {name: getattr(self, name)[which] for name in ("y", "weights", "unit", "floor", "start")}
         return self._replace(**fields)
 
@@ -79,7 +79,7 @@ class Local(NamedTuple):
 
 
 def rows_of(block: Block) -> Rows:
-    """The rows of a block. A row's unit is its largest weighted datum; where all are zero, the model's largest value at the start."""
+    """Return a block's rows. A row's unit is its largest weighted datum; where all are zero, the model's largest value at the start."""
     weights = np.broadcast_to(1.0 if block.weights is None else block.weights, block.y.shape)
     unit = np.abs(block.y*weights).max(axis=1, keepdims=True)
     zero = unit == 0
@@ -92,7 +92,7 @@ def rows_of(block: Block) -> Rows:
 
 
 def residual(rows: Rows, v: np.ndarray) -> np.ndarray:
-    """The residuals (rows, n) in units."""
+    """Return the residuals (rows, n) in units."""
     with np.errstate(all="ignore"):
         return (rows.text.jet(rows.x, v, 0).value - rows.y)*(rows.weights/rows.unit)
 
@@ -106,12 +106,12 @@ def chi_square(rows: Rows, v: np.ndarray) -> np.ndarray:
 
 
 def stacked(parts: dict, key, shape) -> np.ndarray:
-    """A derivative as an array (rows, n); absent ones are zero."""
+    """Return a derivative as an array (rows, n); absent ones are zero."""
     return np.broadcast_to(parts[key], shape) if key in parts else np.zeros(shape)
 
 
 def jacobian(rows: Rows, v: np.ndarray, order: int = 1):
-    """The residuals, the Jacobian (rows, n, p), the second-order part (rows, p, p), None in order 1, and the model's values; in units."""
+    """Return residuals, Jacobian (rows, n, p), second-order part (rows, p, p), None in order 1, and the model's values; in units."""
     shape, p = rows.y.shape, v.shape[1]
     factor = rows.weights/rows.unit
     with np.errstate(all="ignore"):
@@ -195,7 +195,7 @@ def at_rounding(here: Local) -> np.ndarray:
 
 
 def newton(here: Local) -> np.ndarray:
-    """The Newton step in the coordinates z, where H is positive definite."""
+    """Return the Newton step in the coordinates z, where H is positive definite."""
     with np.errstate(all="ignore"):
         return -np.einsum("bij,bj->bi", here.vectors, np.einsum("bij,bi->bj", here.vectors, here.gradient)/here.values)
 

@@ -65,7 +65,7 @@ def descend(rows: Rows, v: np.ndarray, first: Local, steps: int = STEPS) -> Desc
 
 
 def tried(rows: Rows, v: np.ndarray, here: Local, radius: np.ndarray, side: np.ndarray, chi: np.ndarray):
-    """A step of each row, and chi-square at its end, infinite where it is refused."""
+    """Return a step of each row, and chi-square at its end, infinite where it is refused."""
     s = np.sqrt(here.s2)[:, None]
     with np.errstate(all="ignore"):
         along = np.einsum("bij,bi->bj", here.vectors, here.gradient)
@@ -89,12 +89,12 @@ def tried(rows: Rows, v: np.ndarray, here: Local, radius: np.ndarray, side: np.n
 
 
 def moved(first: Local, v: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """The largest move of a free parameter in units of its error at the start."""
+    """Return the largest move of a free parameter in units of its error at the start."""
     with np.errstate(all="ignore"):
         ratio = np.abs(there - v)/first.errors
     return np.where(first.held | ~np.isfinite(ratio), 0.0, ratio).max(axis=1)
 
 
 def room(first: Local) -> np.ndarray:
-    """The fall of chi-square that counts as one: 1e-6 of the reduced chi-square, and beyond the rounding that the gradient has."""
+    """Return the fall of chi-square that counts as one: 1e-6 of the reduced chi-square, and beyond the rounding that the gradient has."""
     return np.where(at_rounding(first), np.inf, np.maximum(FALL*first.s2, 16*first.rounding))

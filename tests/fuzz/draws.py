@@ -76,7 +76,7 @@ def library() -> tuple[tuple[str, str | None], ...]:
 
 
 def from_library(rng: np.random.Generator) -> Subject:
-    """A model of the library, its points and one truth."""
+    """Return a model of the library, its points and one truth."""
     cls, form = library()[rng.integers(len(library()))]
     entry = ENTRIES[cls]
     text = entry.text(form)
@@ -98,7 +98,7 @@ def from_library(rng: np.random.Generator) -> Subject:
 
 
 def draw_value(rng, name, entry, low, span, least, most) -> tuple[float, float, bool]:
-    """A parameter's value, its size, and whether it is a place on the axis."""
+    """Return a parameter's value, its size, and whether it is a place on the axis."""
     if name in OWN_VALUES:
         value = rng.uniform(*OWN_VALUES[name])
         return value, max(abs(value), .1), False
@@ -131,7 +131,7 @@ def grid(rng, low, high, n, axes, positive) -> tuple[np.ndarray, ...]:
 
 
 def from_grammar(rng: np.random.Generator) -> Subject:
-    """A random formula of the grammar, often with an amplitude and a baseline."""
+    """Return a random formula of the grammar, often with an amplitude and a baseline."""
     one, two = formulas(2, int(rng.integers(2**40)))
     if len(one) > 120:
         one = formulas(1, int(rng.integers(2**40)))[0]
@@ -148,7 +148,7 @@ def from_grammar(rng: np.random.Generator) -> Subject:
 
 
 def draw_subject(rng: np.random.Generator) -> Subject:
-    """A formula; one whose parameters can't all be told from data comes but rarely, as all its fits are long and fail."""
+    """Return a formula; one whose parameters can't all be told from data comes but rarely, as all its fits are long and fail."""
     for _ in range(20):
         subject = from_library(rng) if rng.random() < .7 else from_grammar(rng)
         if told_apart(subject) or rng.random() < .05:
@@ -179,7 +179,7 @@ def linear_of(subject: Subject) -> np.ndarray:
 
 
 def stretch_of(subject: Subject) -> np.ndarray | None:
-    """The powers of a factor of x that the parameters take with them, so that the values stay the same but for a factor; None: no such."""
+    """Return the powers of a factor of x that the parameters take with them so that the values keep but for a factor; None if none do."""
     p, x = len(subject.base), subject.x
     if len(x) > 1 or np.any(subject.base == 0):
         return None
@@ -201,14 +201,14 @@ def stretch_of(subject: Subject) -> np.ndarray | None:
 
 
 def truths(rng, subject: Subject, rows: int) -> np.ndarray:
-    """The rows' true parameters (rows, p), spread about the subject's."""
+    """Return the rows' true parameters (rows, p), spread about the subject's."""
     spread = 10**rng.uniform(-2, -.3)
     noise = rng.normal(0, spread, (rows, len(subject.base)))
     return np.where(subject.places, subject.base + subject.size*noise, subject.base*np.exp(noise))
 
 
 def curves(rng, subject: Subject, truth: np.ndarray, kinds: np.ndarray) -> np.ndarray:
-    """The rows' data (rows, n), of their kinds."""
+    """Return the rows' data (rows, n), of their kinds."""
     rows, n = len(truth), subject.x[0].size
     f = np.array(np.broadcast_to(subject.text.jet(subject.x, truth, 0).value, (rows, n)))
     lost = ~np.isfinite(f).all(axis=1) | (np.abs(f).max(axis=1) > 1e30)
@@ -257,7 +257,7 @@ def limits(rng, subject: Subject, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 def starts(rng, subject: Subject, truth: np.ndarray, *, kinds: np.ndarray, linear: np.ndarray, low: np.ndarray,
            high: np.ndarray) -> np.ndarray:
-    """The rows' starts (rows, p), of their kinds, within the bounds."""
+    """Return the rows' starts (rows, p), of their kinds, within the bounds."""
     rows, p = truth.shape
     noise, size, places = rng.normal(0, 1, (rows, p)), subject.size, subject.places
     moved = {kind: np.where(places, truth + size*factor*noise, truth*np.exp(factor*noise) + np.where(truth == 0, size*factor*noise, 0))
@@ -274,7 +274,7 @@ def starts(rng, subject: Subject, truth: np.ndarray, *, kinds: np.ndarray, linea
 
 
 def factors(rng, y: np.ndarray) -> tuple[np.ndarray | None, bool]:
-    """What multiplies the residuals, and whether it goes as standard deviations."""
+    """Return what multiplies the residuals, and whether it goes as standard deviations."""
     kind = pick(rng, WEIGHTS)
     shape = y.shape if kind == "rows" or (kind == "yerr" and rng.random() < .5) else y.shape[1:]
     return (None, False) if kind == "none" else (np.exp(rng.normal(0, .5, shape)), kind == "yerr")

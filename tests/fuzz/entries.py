@@ -26,7 +26,7 @@ class Ends(NamedTuple):
 
 
 def parameters(block: Block) -> gslfit.Parameters:
-    """The block's bounds as Parameters, with the first row's start."""
+    """Return the block's bounds as Parameters, with the first row's start."""
     made = gslfit.Parameters()
     for name, value, low, high in zip(block.text.names, block.start[0], block.low, block.high, strict=True):
         made.add(name, float(value), min=float(low), max=float(high))
@@ -34,7 +34,7 @@ def parameters(block: Block) -> gslfit.Parameters:
 
 
 def factor(block: Block, row: int | None = None) -> dict[str, np.ndarray]:
-    """The keyword of a call that hands over the weights: of all rows, or of one."""
+    """Return the keyword of a call that hands over the weights: of all rows, or of one."""
     if block.weights is None:
         return {}
     chosen = block.weights if row is None or block.weights.ndim == 1 else block.weights[row]
@@ -55,7 +55,7 @@ def run_batch(block: Block, rows) -> Ends:
 
 
 def blank(block: Block, raised: str = "") -> Ends:
-    """Ends without results."""
+    """Return ends without results."""
     rows = len(block.y)
     return Ends(np.full(block.start.shape, np.nan), np.zeros(rows, bool), np.zeros(rows, int), np.full(rows, raised, object))
 
@@ -100,7 +100,7 @@ def run_minimize(block: Block, rows) -> Ends:
 
 
 def gathered(block: Block, rows, ends: Ends, one) -> Ends:
-    """The ends of rows that are fitted one by one; an error is a row's own."""
+    """Return the ends of rows that are fitted one by one; an error is a row's own."""
     for row in rows:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):

@@ -97,7 +97,7 @@ class Jet:
 
 
 def parameter(value, number: int, order: int):
-    """A parameter's Jet: its value, and the derivative 1 by itself, with 1 or 2 orders of derivatives; the plain value for 0."""
+    """Return a parameter's Jet: its value, and the derivative 1 by itself, with 1 or 2 orders of derivatives; the plain value for 0."""
     return Jet(value, {number: np.ones_like(value)}, {} if order > 1 else None) if order else value
 
 
@@ -107,7 +107,7 @@ def scaled(parts, factor):
 
 
 def merged(one, other):
-    """The sums of derivatives."""
+    """Return the sums of derivatives."""
     if one is None or other is None:
         return None
     if not one or not other:
@@ -119,7 +119,7 @@ def merged(one, other):
 
 
 def crossed(one: dict, other: dict, factor) -> dict:
-    """The second derivatives factor*(one_i other_j + other_i one_j) of a product of first ones."""
+    """Return the second derivatives factor*(one_i other_j + other_i one_j) of a product of first ones."""
     found: dict = {}
     for i, a in one.items():
         for j, b in other.items():
@@ -130,18 +130,18 @@ def crossed(one: dict, other: dict, factor) -> dict:
 
 
 def squared(d: dict, factor) -> dict:
-    """The second derivatives factor*d_i d_j."""
+    """Return the second derivatives factor*d_i d_j."""
     keys = sorted(d)
     return {(i, j): factor*(d[i]*d[j]) for k, i in enumerate(keys) for j in keys[k:]}
 
 
 def linear(value, jet: Jet, slope) -> Jet:
-    """A function whose second derivative is zero."""
+    """Return a function whose second derivative is zero."""
     return Jet(value, scaled(jet.d, slope), scaled(jet.h, slope))
 
 
 def chained(a: Jet, value, slope, bend) -> Jet:
-    """A function of one Jet: its value, and callables for its first and second derivative."""
+    """Return a function of one Jet: its value, and callables for its first and second derivative."""
     if not a.d:
         return Jet(value)
     first = slope()
@@ -149,7 +149,7 @@ def chained(a: Jet, value, slope, bend) -> Jet:
 
 
 def joined(a, b, value, first, second) -> Jet:
-    """A function of two: its value, callables for (f_a, f_b) and (f_aa, f_ab, f_bb)."""
+    """Return a function of two: its value, callables for (f_a, f_b) and (f_aa, f_ab, f_bb)."""
     a, b = as_jet(a), as_jet(b)
     if not a.d and not b.d:
         return Jet(value)
@@ -163,7 +163,7 @@ def joined(a, b, value, first, second) -> Jet:
 
 
 def as_jet(a) -> Jet:
-    """A number or array as a Jet without derivatives."""
+    """Return a number or array as a Jet without derivatives."""
     return a if isinstance(a, Jet) else Jet(np.asarray(a, float))
 
 
@@ -173,7 +173,7 @@ def plain(*args) -> bool:
 
 
 def value_of(a):
-    """The value of a Jet, number or array."""
+    """Return the value of a Jet, number or array."""
     return a.value if isinstance(a, Jet) else a
 
 
@@ -196,7 +196,7 @@ def power(a, b) -> Jet:
 
 
 def unary(function, slope, bend):
-    """A function of one argument from callables of its argument and value: value, first and second derivative."""
+    """Return a function of one argument from callables of its argument and value: value, first and second derivative."""
     def apply(a):
         if not isinstance(a, Jet):
             return function(a)
@@ -207,12 +207,12 @@ def unary(function, slope, bend):
 
 
 def flat(function):
-    """A function that is constant but for jumps."""
+    """Return a function that is constant but for jumps."""
     return lambda a: function(value_of(a))
 
 
 def series_of_w(z, k: int):
-    """The k-th derivative of w(z) for large |z|, from w ~ i/sqrt(pi) sum (2m-1)!!/(2^m z^(2m+1))."""
+    """Return the k-th derivative of w(z) for large |z|, from w ~ i/sqrt(pi) sum (2m-1)!!/(2^m z^(2m+1))."""
     total, factor = 0.0, 1.0
     for m in range(8):
         power_ = 2*m + 1
@@ -223,7 +223,7 @@ def series_of_w(z, k: int):
 
 
 def derivatives_of_w(z, w):
-    """The first and second derivative of Faddeeva's w."""
+    """Return the first and second derivative of Faddeeva's w."""
     far = np.abs(z) > FAR
     first = -2.0*z*w + 2j/SQRT_PI
     second = -2.0*w - 2.0*z*first
@@ -244,19 +244,19 @@ def voigt(x, y):
 
 
 def erfcx_parts(x):
-    """The derivatives of erfcx(x) = w(ix)."""
+    """Return the derivatives of erfcx(x) = w(ix)."""
     first, second = derivatives_of_w(1j*x, special.erfcx(x))
     return (1j*first).real, -second.real
 
 
 def dawson_parts(x):
-    """The derivatives of Dawson's integral, sqrt(pi)/2 Im w(x)."""
+    """Return the derivatives of Dawson's integral, sqrt(pi)/2 Im w(x)."""
     first, second = derivatives_of_w(x + 0j, special.wofz(x + 0j))
     return SQRT_PI/2*first.imag, SQRT_PI/2*second.imag
 
 
 def sinc_parts(x):
-    """The derivatives of sin(pi x)/(pi x)."""
+    """Return the derivatives of sin(pi x)/(pi x)."""
     u = np.pi*np.asarray(x, float)
     near = np.abs(u) < 0.1
     v = np.where(near, 1.0, u)
@@ -275,7 +275,7 @@ def over(x, k: int):
 
 
 def i0e_parts(x):
-    """The derivatives of exp(-|x|) I0(x)."""
+    """Return the derivatives of exp(-|x|) I0(x)."""
     a = np.abs(x)
     f, g = special.i0e(a), special.i1e(a)
     ratio = np.where(a == 0, 0.5, g/np.where(a == 0, 1.0, a))
@@ -294,7 +294,7 @@ def hypot(a, b):
 
 
 def atan2(a, b):
-    """The angle of the point (b, a)."""
+    """Return the angle of the point (b, a)."""
     y, x = np.asarray(value_of(a), float), np.asarray(value_of(b), float)
     if plain(a, b):
         return np.arctan2(y, x)
@@ -317,7 +317,7 @@ def where(condition, yes, no):
 
 
 def smallest(*args):
-    """The least of its arguments."""
+    """Return the least of its arguments."""
     found = args[0]
     for other in args[1:]:
         found = where(value_of(found) <= value_of(other), found, other)
@@ -325,7 +325,7 @@ def smallest(*args):
 
 
 def greatest(*args):
-    """The greatest of its arguments."""
+    """Return the greatest of its arguments."""
     found = args[0]
     for other in args[1:]:
         found = where(value_of(found) >= value_of(other), found, other)
@@ -333,7 +333,7 @@ def greatest(*args):
 
 
 def paired(function, parts):
-    """A function whose derivatives come as a pair."""
+    """Return a function whose derivatives come as a pair."""
     return unary(function, lambda x, f: parts(x)[0], lambda x, f: parts(x)[1])
 
 

@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 
 def judge(rows: Rows, v: np.ndarray, count) -> list[Verdict]:
-    """A verdict for each row.
+    """Return a verdict for each row.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
 
 
 def excused(row: Rows, v: np.ndarray, here: Local, verdict: Verdict, count) -> Verdict:
-    """A fault's verdict, or another where no way down is to be found: but never where a parameter lost its effect, or none had one."""
+    """Return a fault's verdict, or another where no way down is found: but never where a parameter lost its effect, or none had one."""
     begun, ended = (effects(row, v, place) > NEGLIGIBLE for place in (row.start[0], v))
     if (begun & ~ended).any() or not begun.any():
         return verdict._replace(kind=f"{verdict.kind}, {'lost' if begun.any() else 'never there'}")
@@ -121,7 +121,7 @@ def on_a_plain(row: Rows, v: np.ndarray, here: Local) -> bool:
 
 
 def effects(row: Rows, v: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """What each parameter, by its whole size at the start or the end v, changes the residual by at a place, of the residual's length."""
+    """Return what each parameter, by its whole size at the start or the end v, changes the residual by, of the residual's length."""
     r, slopes, _, _ = jacobian(row, place[None])
     with np.errstate(all="ignore"):
         return np.linalg.norm(slopes[0], axis=0)*np.maximum(np.abs(v), np.abs(row.start[0]))/np.linalg.norm(r[0])
@@ -135,7 +135,7 @@ def falls_without(row: Rows, v: np.ndarray, idle: np.ndarray, count) -> bool:
 
 
 def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count) -> Verdict:
-    """The verdict on one row that the descent has left at a point, by SciPy and, in doubt, by mpmath."""
+    """Return the verdict on one row that the descent has left at a point, by SciPy and, in doubt, by mpmath."""
     path = by_scipy(row, v, first)
     ends = [descended, path[-1]]
     chi = [chi_square(row, end[None])[0] for end in ends]
@@ -161,13 +161,13 @@ def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count)
 
 
 def exact_fall(row: Rows, v: np.ndarray, lower: np.ndarray) -> float:
-    """What chi-square falls by from v to a lower point, in 40 digits, in the row's units."""
+    """Return what chi-square falls by from v to a lower point, in 40 digits, in the row's units."""
     weights = row.weights[0]/row.unit[0]
     return float(row.text.exact(row.x, v, row.y[0], weights) - row.text.exact(row.x, lower, row.y[0], weights))
 
 
 def by_scipy(row: Rows, v: np.ndarray, first: Local) -> list[np.ndarray]:
-    """The path of `least_squares` from v: where it took Jacobians, and its end. Held parameters stay, until the push turns round."""
+    """Return the path of `least_squares` from v: where it took Jacobians, and its end. Held parameters stay, until the push turns round."""
     path, held = [v], first.held[0]
     for _ in range(3):
         path += descended_by_scipy(row, path[-1], first, ~held)
@@ -183,7 +183,7 @@ def by_scipy(row: Rows, v: np.ndarray, first: Local) -> list[np.ndarray]:
 
 
 def descended_by_scipy(row: Rows, v: np.ndarray, first: Local, free: np.ndarray) -> list[np.ndarray]:
-    """The path of one call of `least_squares` by the free parameters."""
+    """Return the path of one call of `least_squares` by the free parameters."""
     if not free.any():
         return [v]
     with np.errstate(all="ignore"):
@@ -230,7 +230,7 @@ def no_barrier(row: Rows, path: list[np.ndarray], most: float) -> bool:
 
 
 def kind_of(row: Rows, v: np.ndarray, first: Local, fell: bool) -> str:
-    """The kind of a fault: what the point is, if no minimum."""
+    """Return the kind of a fault: what the point is, if no minimum."""
     if not fell:
         return "flat and off its minimum"
     s2 = first.s2[0]

@@ -38,7 +38,7 @@ def test_many_successes_are_minima(entry):
 
 
 def fitted(number):
-    """A block's successes with a certificate: rows, ends and their neighbourhood."""
+    """Return a block's successes with a certificate: rows, ends and their neighbourhood."""
     block = draw(7, number, 120, "fit_batch")
     ends = RUN["fit_batch"](block, np.arange(120))
     good = np.flatnonzero(ends.success)

@@ -51,7 +51,7 @@ class Text:
         return compile(ast.fix_missing_locations(_Conditional().visit(tree)), self.text, "exec")
 
     def jet(self, x, v: np.ndarray, order: int = 2) -> Jet:
-        """The value with derivatives at parameters v (rows, p) and points x, a tuple of arrays (n,) or (rows, n)."""
+        """Return the value with derivatives at parameters v (rows, p) and points x, a tuple of arrays (n,) or (rows, n)."""
         space = {**FUNCTIONS, **dict(zip(self.independent, x, strict=True))}
         for k, name in enumerate(self.names):
             space[name] = parameter(v[:, k:k + 1], k, order)

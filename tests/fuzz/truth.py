@@ -105,7 +105,7 @@ def run_block(job: tuple) -> Found:
 
 
 def told(entry: str, block, ends, number: int, k: int, verdict: Verdict) -> Fault:
-    """A verdict with what the row was drawn as."""
+    """Return a verdict with what the row was drawn as."""
     return Fault(number*ROWS[entry] + int(k), verdict.kind, block.label, str(block.data[k]), str(block.begins[k]), block.bounds,
                  int(ends.status[k]), verdict.fall)
 
@@ -159,7 +159,7 @@ class Tally:
         self.hash.update(found.digest)
 
     def report(self, longest: int = 40) -> str:
-        """The counts, and the first faults of each kind."""
+        """Return the counts, and the first faults of each kind."""
         share = f"1 in {self.successes/len(self.faults):.0f}" if self.faults else "none"
         spent = {name: round(seconds, 1) for name, seconds in self.times.items()}
         head = (f"{self.entry}, seed {self.seed}, {instruction_set()}: {self.blocks} blocks, {self.rows} rows, "
@@ -240,7 +240,7 @@ def replay(entry: str, place: str) -> str:
 
 
 def compare_sets(entry: str, seed: int, successes: int) -> str:
-    """The share of rows whose success differs between instruction sets."""
+    """Return the share of rows whose success differs between instruction sets."""
     kept = instruction_set()
     names, good = [], {}
     for name in ("v4", "v3", "base"):

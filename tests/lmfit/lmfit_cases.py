@@ -38,7 +38,7 @@ def behaviour(rtol=1e-5, atol=1e-12, differs=""):
 
 
 def outcome(case, module):
-    """What a behaviour gives with a module: its value, or its error."""
+    """Return what a behaviour gives with a module: its value, or its error."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
@@ -82,7 +82,7 @@ def plain(value):
 
 
 def unlike(one, other, rtol, atol, at=""):
-    """The first place where two outcomes differ, "" if they don't."""
+    """Return the first place where two outcomes differ, "" if they don't."""
     if isinstance(one, Raised) and isinstance(other, Raised):     # what catches the other's error catches this one
         return "" if other.names[0] in one.names else f"{at}: {one} and {other}"
     if isinstance(one, dict) and isinstance(other, dict):
@@ -100,7 +100,7 @@ def unlike(one, other, rtol, atol, at=""):
 
 
 def printed(function, *args, **kws):
-    """What a call prints."""
+    """Return what a call prints."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         function(*args, **kws)
     return out.getvalue()
@@ -113,7 +113,7 @@ WAVE = 5*np.sin(2*X - .1)*np.exp(-X*X*.025) + np.random.default_rng(0).normal(si
 
 
 def wave(params, x=X, data=WAVE):
-    """A decaying sine wave less its data."""
+    """Return a decaying sine wave less its data."""
     v = params.valuesdict()
     return v["amp"]*np.sin(x*v["omega"] + v["shift"])*np.exp(-x*x*v["decay"]) - data
 
@@ -124,7 +124,7 @@ def wave_params(M, **more):
 
 
 def summary(result, errors=True):
-    """What there is to compare of a fit."""
+    """Return what there is to compare of a fit."""
     params = result.params
     out = {"values": params.valuesdict(), "vary": [par.vary for par in params.values()], "var_names": result.var_names,
            "init": result.init_values, "success": result.success, "aborted": result.aborted, "ndata": result.ndata,

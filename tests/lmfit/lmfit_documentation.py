@@ -19,7 +19,7 @@ def example(function):
 
 
 def noise(size, scale, seed):
-    """Normal noise."""
+    """Return normal noise."""
     return np.random.default_rng(seed).normal(0, scale, size)
 
 
@@ -37,7 +37,7 @@ EDGE = 90/(1 + np.exp(-(V - 8)/.7)) + 5 + noise(V.size, 1., 6)
 
 
 def ringing(params, t, data):
-    """A ringing that dies out."""
+    """Return a ringing that dies out."""
     v = params.valuesdict()
     return v["amp"]*np.sin(v["omega"]*t + v["shift"])*np.exp(-v["decay"]*t*t) - data
 
@@ -53,7 +53,7 @@ def ring_params(M):
 
 
 def bell(x, amp, cen, wid):
-    """A Gaussian by its area."""
+    """Return a Gaussian by its area."""
     return amp/(np.sqrt(2*np.pi)*wid)*np.exp(-(x - cen)**2/(2*wid**2))
 
 
@@ -96,7 +96,7 @@ def parameters(M):
 
 @example
 def difference_of_two_with_an_order(M):
-    """A parameter that may not exceed another, by a difference that is positive."""
+    """Return a parameter that may not exceed another, by a difference that is positive."""
     params = M.Parameters()
     params.add("left", value=5.5, min=0)
     params.add("gap", value=6.5, min=0)
@@ -124,7 +124,7 @@ def model_gaussian_with_params(M):
 
 @example
 def model_composite(M):
-    """A bell on a line, by functions and by the library."""
+    """Return a bell on a line, by functions and by the library."""
     def line(x, slope, intercept):
         return slope*x + intercept
     own = M.Model(bell) + M.Model(line)
@@ -137,7 +137,7 @@ def model_composite(M):
 
 @example
 def model_folded(M):
-    """A step folded with a Gaussian: an operator of one's own."""
+    """Return a step folded with a Gaussian: an operator of one's own."""
     def jump(x, mid):
         return np.where(x <= mid, 0., 10.)
 
@@ -158,7 +158,7 @@ def model_folded(M):
 
 @example
 def two_peaks(M):
-    """A Gaussian and a Lorentzian on a line."""
+    """Return a Gaussian and a Lorentzian on a line."""
     model = M.models.GaussianModel(prefix="g_") + M.models.LorentzianModel(prefix="l_") + M.models.LinearModel(prefix="base_")
     params = model.make_params(g_amplitude=15, g_center=5.5, g_sigma=1, l_amplitude=20, l_center=13, l_sigma=1, base_slope=0,
                                base_intercept=2)
@@ -170,7 +170,7 @@ def two_peaks(M):
 
 @example
 def peaks_of_many_kinds(M):
-    """The same hump by a Gaussian, a Lorentzian and a Voigt profile, from guesses."""
+    """Return the same hump by a Gaussian, a Lorentzian and a Voigt profile, from guesses."""
     fits = []
     for kind in (M.models.GaussianModel, M.models.LorentzianModel, M.models.VoigtModel):
         model = kind()
@@ -265,7 +265,7 @@ def confidence_advanced(M):
 
 @example
 def save_and_load(M):
-    """A model and a result, written to files and read."""
+    """Return a model and a result, written to files and read."""
     model = M.Model(bell)
     fit = model.fit(BELL, x=S, amp=5, cen=5, wid=1)
     with tempfile.TemporaryDirectory() as folder:

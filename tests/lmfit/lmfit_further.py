@@ -12,7 +12,7 @@ STARTS = {"a": 6, "c": 4.1, "w": 1, "m": .2}
 
 
 def numbers(result):
-    """What there is to compare of a fit."""
+    """Return what there is to compare of a fit."""
     return [result.ndata, result.nfree, result.chisqr, result.params.valuesdict(), [par.stderr is None for par in result.params.values()]]
 
 
@@ -242,7 +242,7 @@ def grid_by_a_map(M):
 
 
 def drawn(axes):
-    """What an axis shows."""
+    """Return what an axis shows."""
     legend = axes.get_legend()
     return [axes.get_xlabel(), axes.get_ylabel(), [[line.get_xdata(), line.get_ydata()] for line in axes.lines], len(axes.collections),
             [text.get_text() for text in legend.get_texts()] if legend else []]

@@ -12,12 +12,12 @@ PEAK = 7*np.exp(-(x - 4.2)**2/2/.8**2) + .3*x + np.random.default_rng(5).normal(
 
 
 def peak(x, height, center=4., width=1.):
-    """A Gaussian by its height."""
+    """Return a Gaussian by its height."""
     return height*np.exp(-(x - center)**2/(2*width**2))
 
 
 def switched(x, slope=1., offset=0., kind="up"):
-    """A line, with an option."""
+    """Return a line, with an option."""
     return offset + slope*x if kind == "up" else offset - slope*x
 
 
@@ -27,7 +27,7 @@ def two(x, y, a, b):
 
 
 def made(M):
-    """A peak on a line, ready to be fitted."""
+    """Return a peak on a line, ready to be fitted."""
     model = M.models.GaussianModel(prefix="g_") + M.models.LinearModel(prefix="l_")
     return model, model.make_params(g_amplitude=10, g_center=4, g_sigma=1, l_slope=0, l_intercept=0)
 
@@ -70,7 +70,7 @@ def hints_in_the_call(M):
 
 
 def library(name):
-    """A class of the library: names, defaults, bounds, derived parameters, values."""
+    """Return a class of the library: names, defaults, bounds, derived parameters, values."""
     def case(M):
         model = getattr(M.models, name)(prefix="p_")
         params = model.make_params()

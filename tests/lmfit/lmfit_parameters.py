@@ -9,14 +9,14 @@ from lmfit_cases import behaviour, printed
 
 
 def inputs(par):
-    """What there is to see of a parameter."""
+    """Return what there is to see of a parameter."""
     return {"name": par.name, "value": None if par.value is None else float(par.value), "vary": par.vary, "min": float(par.min),
             "max": float(par.max), "expr": par.expr, "brute_step": par.brute_step, "stderr": par.stderr, "user_data": par.user_data,
             "init_value": None if par.init_value is None else float(par.init_value)}
 
 
 def many(params):
-    """The same of all parameters."""
+    """Return the same of all parameters."""
     return {name: inputs(par) for name, par in params.items()}
 
 

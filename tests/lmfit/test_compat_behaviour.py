@@ -111,7 +111,7 @@ def test_json_of_lmfit_is_read_and_the_other_way():
 
 @pytest.mark.parametrize("last", range(2, 8))
 def test_stop_at_any_evaluation(last):
-    """This used to let an exception of the engine's own escape while the Jacobian was checked."""
+    """This used to let an exception of gslfit's own escape while the Jacobian was checked."""
     model, params = lmfit_models.made(ours)
     for options in ({"iter_cb": lambda params, count, *args, **kws: count >= last}, {"max_nfev": last}):
         result = model.fit(lmfit_models.PEAK, params, x=lmfit_models.x, **options)

@@ -19,7 +19,7 @@ HOLES = np.where(np.arange(60) % 20 == 7, np.nan, DATA)
 
 
 def decay(x, c, A, t):
-    """The model."""
+    """Return the model."""
     return c + A*np.exp(-x/t)
 
 
@@ -35,7 +35,7 @@ def made(M):
 
 
 def model(M):
-    """The model's own class, with parameters."""
+    """Return the model's own class, with parameters."""
     return M.Model(decay, independent_vars=["x"])
 
 

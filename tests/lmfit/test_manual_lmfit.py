@@ -16,7 +16,7 @@ X = np.linspace(0, 20, 201)
 
 
 def decaying_wave(amp=7., shift=.4, omega=2.9, decay=.008):
-    """Data for the examples of chapter 2."""
+    """Return data for the examples of chapter 2."""
     return amp*np.sin(X*omega + shift)*np.exp(-X*X*decay) + .2*np.random.default_rng(7).normal(size=X.size)
 
 
@@ -144,7 +144,7 @@ def test_section_2_4(capsys):
 
 
 def section_3_2(pars, x, data=None):
-    """The residual function of section 3.2, as printed."""
+    """Return the residual function of section 3.2, as printed."""
     # unpack parameters:
     # extract .value attribute for each parameter
     amp = pars['amp'].value
@@ -176,7 +176,7 @@ def section_3_2_params():
 
 
 def section_3_2_data(x):
-    """Data for it."""
+    """Return data for it."""
     truth = Parameters()
     truth.add_many(('amp', 14), ('period', 2.2), ('shift', .123), ('decay', .032))
     return truth, section_3_2(truth, x) + .3*np.random.default_rng(2).normal(size=x.size)

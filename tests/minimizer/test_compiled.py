@@ -11,7 +11,7 @@ CALLS = []
 
 
 def residual(params, x, data, eps_data=None):
-    """The residual of the lmfit manual."""
+    """Return the residual of the lmfit manual."""
     CALLS.append(1)
     amp = params["amp"].value
     pshift = params["phase"].value

@@ -26,7 +26,7 @@ def test_errors_where_chi_square_is_rounding(model, noise):
 
 
 def beside_a_bound():
-    """Data of a line whose slope the bounds don't let be; the error of the constant with the slope held."""
+    """Return data of a line whose slope the bounds don't let be; the error of the constant with the slope held."""
     x = np.linspace(0, 5, 40)
     y = 2*x + 1 + .1*np.sin(9*x)
     r = y - 1.5*x

@@ -23,7 +23,7 @@ def parameters(values):
 
 
 def fitted(residual, start, **options):
-    """The fitted Minimizer of a residual of an array, and the array it ended at."""
+    """Return the fitted Minimizer of a residual of an array, and the array it ended at."""
     params = parameters(start)
     with np.errstate(all="ignore"):
         out = minimize(lambda p: residual(np.array([par.value for par in p.values()])), params, **options)

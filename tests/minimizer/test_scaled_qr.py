@@ -9,7 +9,7 @@ SHAPES = [(1, 1, 0), (3, 3, 0), (20, 4, 0), (20, 4, 100), (9, 8, 3), (400, 60, 2
 
 
 def jacobian(n, p, decades, seed=0):
-    """A Jacobian whose columns have lengths over so many decades, and a residual."""
+    """Return a Jacobian whose columns have lengths over so many decades, and a residual."""
     rng = np.random.default_rng([n, p, seed])
     return rng.normal(size=(n, p))*10.0**np.linspace(-decades, decades, p), rng.normal(size=n)
 

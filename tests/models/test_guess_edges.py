@@ -13,7 +13,7 @@ ANGLES = np.deg2rad([-85, -60, -45, -20, -5, 0, 5, 20, 45, 60, 85])
 
 
 def values_of(params):
-    """The values of free parameters by name."""
+    """Return the values of free parameters by name."""
     return {name: par.value for name, par in params.items() if par.expr is None}
 
 

@@ -14,7 +14,7 @@ X = np.linspace(-5, 5, 81)
 
 
 def curve(noise=.02, seed=0):
-    """A noisy Gaussian on a line."""
+    """Return a noisy Gaussian on a line."""
     clean = 3*np.exp(-(X - .4)**2/2/1.1**2) + .2*X + 1
     return clean + noise*np.random.default_rng(seed).standard_normal(X.size)
 
@@ -25,7 +25,7 @@ def peak_on_line():
 
 
 def gauss(x, height, center=0., width=1., form="plain"):
-    """A function with an option."""
+    """Return a function with an option."""
     return height*np.exp(-((x - center)/width)**2/2)*(2 if form == "double" else 1)
 
 

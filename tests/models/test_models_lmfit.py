@@ -18,7 +18,7 @@ LOSES = {"SkewedGaussianModel": 1e-12, "SkewedVoigtModel": 1e-12, "StepModel": 1
 
 
 def pair(name, form, **options):
-    """The model here and there."""
+    """Return the model here and there."""
     if name == "PolynomialModel":
         return models.PolynomialModel(form, **options), lmfit.models.PolynomialModel(form, **options)
     if form:

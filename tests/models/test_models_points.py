@@ -50,7 +50,7 @@ def fitted(module, function, data, **options):
 
 
 def same(found, wanted, rtol=1e-6):
-    """The numbers of two fits are the same; values within a share of their errors."""
+    """Assert that the numbers of two fits are the same; values within a share of their errors."""
     assert found.success
     assert found.ndata == wanted.ndata
     assert found.chisqr == pytest.approx(wanted.chisqr, rel=1e-8)

@@ -18,7 +18,7 @@ GOLDEN = [5.045358, 0.104049, 1.019249], [0.053949, 0.002826, 0.033849]
 
 
 def data(case, weighted):
-    """The arguments of fit before the type."""
+    """Return the arguments of fit before the type."""
     return [np.array(case[name]) for name in (("x", "w", "y") if weighted else ("x", "y"))]
 
 

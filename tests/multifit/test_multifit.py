@@ -53,7 +53,7 @@ def fdf(x, t, y, sigma, out, jac):
 
 
 def fitted(function, T=LMSDER, data=(T, Y, SIGMA)):
-    """A solver run on the function."""
+    """Return a solver run on the function."""
     function.set_data(*data)
     solver = FdfSolver.alloc(T, 10, 3)
     solver.set(function, [1, 0.1, 0])

@@ -88,7 +88,7 @@ class Fault(NamedTuple):
 
 
 def hastened(name: str, content: bytes) -> bytes:
-    """Have nothing optimised, and the engine for one instruction set of three: it then compiles in a second, not a minute."""
+    """Have nothing optimised, and the C core for one instruction set of three: it then compiles in a second, not a minute."""
     for end, old, new in (("setup.py", b'"-O3"', b'"-O0"'), ("isa_base.c", b"&gslfit_isa_v4, &gslfit_isa_v3, ", b""),
                           ("isa_v3.c", b"ISA_X86", b"NO_ISA"), ("isa_v4.c", b"ISA_X86", b"NO_ISA")):
         if name.endswith(end):
@@ -144,7 +144,7 @@ class Tree:
                 target.write_bytes(content)
 
     def files(self) -> Iterator[Path]:
-        """The files that faults are looked for in."""
+        """Yield the files that faults are looked for in."""
         for top in ("gslfit", "src"):
             yield from (path for path in sorted((self.folder / top).rglob("*")) if path.suffix in CODE)
 
@@ -229,7 +229,7 @@ class Results:
         print(f"{fault.label:<48} {result:<12} {seconds:6.1f} s  {by}", flush=True)
 
     def of(self, fault: Fault) -> str:
-        """What is known of a fault, "" for nothing."""
+        """Return what is known of a fault, "" for nothing."""
         return self.known.get(fault.label, {}).get("result", "")
 
 

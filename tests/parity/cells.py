@@ -37,11 +37,11 @@ def ids(cells: Iterable[tuple[Any, ...]]) -> list[Any]:
 
 
 def in_views(faults: Mapping[tuple[str, str, str], str], cell: tuple[str, str], views: Iterable[str]) -> dict[str, str]:
-    """The known faults of a cell by view; a view of "" in the table stands for all of them."""
+    """Return the known faults of a cell by view; a view of "" in the table stands for all of them."""
     return {view: faults.get((*cell, view)) or faults[(*cell, "")] for view in views if {(*cell, view), (*cell, "")} & set(faults)}
 
 
 def counted(text: str, cells: Sized, views: Sized, faults: Mapping[tuple[str, str, str], str]) -> str:
-    """A module's docstring with the numbers of cells: each cell in each view is one."""
+    """Return a module's docstring with the numbers of cells: each cell in each view is one."""
     total, faulty = len(cells)*len(views), sum(1 if key[-1] else len(views) for key in faults)
     return text.format(total=total, green=total - faulty, faulty=faulty)

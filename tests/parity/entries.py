@@ -22,7 +22,7 @@ class Entry(NamedTuple):
 
 
 def function_of(column: Input) -> Callable[..., Any]:
-    """The model's function, with what the column makes of its result."""
+    """Return the model's function, with what the column makes of its result."""
     curve, returns = column.curve, column.returns
     if returns is np.asarray:
         return curve
@@ -33,7 +33,7 @@ def function_of(column: Input) -> Callable[..., Any]:
 
 
 def formula_of(column: Input) -> Any:
-    """A text where there is one."""
+    """Return a text where there is one."""
     return TEXTS.get(column.curve, column.curve) if column.returns is np.asarray else function_of(column)
 
 
@@ -50,19 +50,19 @@ def parameters(column: Input, kind: Any = gslfit.Parameters) -> Any:
 
 
 def options(column: Input, given: Given) -> dict[str, Any]:
-    """What is said besides x and y, by the keywords of all entries but `curve_fit` and `minimize`."""
+    """Return what is said besides x and y, by the keywords of all entries but `curve_fit` and `minimize`."""
     said = {name: getattr(given, name) for name in ("weights", "yerr", "mask") if getattr(given, name) is not None}
     return said | how(column)
 
 
 def how(column: Input) -> dict[str, Any]:
-    """The options of every entry but `curve_fit`."""
+    """Return the options of every entry but `curve_fit`."""
     policy = {} if column.nan_policy is None else {"nan_policy": column.nan_policy}
     return policy | ({"scale_covar": False} if column.known else {})
 
 
 def residual_of(column: Input) -> Callable[[Any], Any]:
-    """A residual as its caller writes it: computed in NumPy, returned in the column's container."""
+    """Return a residual as its caller writes it: computed in NumPy, returned in the column's container."""
     names = list(column.pars)
     x, y = column.numbers
 
@@ -75,12 +75,12 @@ def residual_of(column: Input) -> Callable[[Any], Any]:
 
 
 def number(value: Any) -> float | None:
-    """A standard error as a float, or None for what is none."""
+    """Return a standard error as a float, or None for what is none."""
     return None if value is None or not np.isfinite(value) else float(value)
 
 
 def of_result(result: Any, differences: bool = False) -> list[Answer]:
-    """The answer of a result with parameters."""
+    """Return the answer of a result with parameters."""
     params = result.params
     return [Answer({name: float(par.value) for name, par in params.items()}, {name: number(par.stderr) for name, par in params.items()},
                    int(result.ndata), float(result.chisqr), bool(result.success), result.message, result.errorbars,
@@ -88,7 +88,7 @@ def of_result(result: Any, differences: bool = False) -> list[Answer]:
 
 
 def of_batch(maps: Any, rows: int, differences: bool = False) -> list[Answer]:
-    """The answers of a batch's first rows."""
+    """Return the answers of a batch's first rows."""
     def row(array: Any, k: int) -> Any:
         return np.asarray(array).reshape(-1)[k]
 

@@ -19,7 +19,7 @@ WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64
 
 
 def of_types() -> list[Input]:
-    """Number types: those that hold all of float64's numbers of the data, and those that round them."""
+    """Return number types: those that hold all of float64's numbers of the data, and those that round them."""
     def rounded(name: str, times: float) -> Input:
         y, neighbour = (np.asarray(each*times, name).astype(float) for each in (Y, NEIGHBOUR))
         pars = {key: Par(par.value*(1.0 if key == "b" else times)) for key, par in PARS.items()}
@@ -136,7 +136,7 @@ def of_missing() -> list[Input]:
 
 
 def spiral(x, a, b, c):
-    """A complex curve."""
+    """Return a complex curve."""
     return a*np.exp(-b*x)*np.exp(3j*x) + c
 
 
@@ -176,7 +176,7 @@ class NoPoints(Expected):
 
 
 def of_no_data() -> list[Input]:
-    """What can't be data: an error of gslfit's own that says so."""
+    """Return what can't be data: an error of gslfit's own that says so."""
     def refused(name: str, y: Any, words: str = "", x: Any = X, **by_entry: Expected) -> Input:
         expected = {"": Refused(WRONG_KIND, words)} | by_entry
         return replace(column(name, expected, neighbour=None, residual=lambda r: y), single=Given(x, y), batch=Given(x, y))

@@ -19,17 +19,17 @@ COMPAT = ("compat.minimize", "compat Model.fit", "compat fit_batch")
 
 
 def decay(x, a, b, c):
-    """The curve of most columns."""
+    """Return the curve of most columns."""
     return a*np.exp(-b*x) + c
 
 
 def decay_and_dead(x, a, b, c, d):
-    """The same, and a parameter that would have an effect beyond the data only."""
+    """Return the same, and a parameter that would have an effect beyond the data only."""
     return a*np.exp(-b*x) + c + d*np.where(x > 100, 1.0, 0.0)
 
 
 def peak(x, a, c, w):
-    """A peak."""
+    """Return a peak."""
     return a*np.exp(-(x - c)**2/(2*w**2))
 
 
@@ -99,7 +99,7 @@ class Input:
 
 
 def of_entry(expected: Expected | Mapping[str, Expected] | None, entry: str) -> Expected | None:
-    """What must come back from an entry."""
+    """Return what must come back from an entry."""
     return expected.get(entry, expected[""]) if isinstance(expected, Mapping) else expected
 
 
@@ -107,7 +107,7 @@ def of_entry(expected: Expected | Mapping[str, Expected] | None, entry: str) -> 
 
 
 def of_list(array: np.ndarray) -> Any:
-    """A list, of lists for a batch."""
+    """Return a list, of lists for a batch."""
     return array.tolist()
 
 
@@ -117,7 +117,7 @@ def of_floats(array: np.ndarray) -> Any:
 
 
 def big_endian(array: np.ndarray) -> Any:
-    """The byte order of FITS files and of the net."""
+    """Return the byte order of FITS files and of the net."""
     return array.astype(">f8")
 
 
@@ -129,7 +129,7 @@ def strided(array: np.ndarray) -> Any:
 
 
 def masked(array: np.ndarray) -> Any:
-    """A masked array; what stands under the mask would spoil the fit."""
+    """Return a masked array; what stands under the mask would spoil the fit."""
     return np.ma.array(array, mask=np.broadcast_to(OUT, array.shape))
 
 
@@ -152,7 +152,7 @@ class Quantity:
         raise AttributeError(name)
 
     def to(self, units: str) -> "Quantity":
-        """The same in another unit."""
+        """Return the same in another unit."""
         return Quantity(self.magnitude, units)
 
 
@@ -167,7 +167,7 @@ class ArrayQuantity(np.ndarray):
         return self.view(np.ndarray)
 
     def to_value(self, unit: str) -> np.ndarray:
-        """The numbers in a unit."""
+        """Return the numbers in a unit."""
         return self.value
 
 
@@ -175,7 +175,7 @@ class ArrayQuantity(np.ndarray):
 
 
 def stacked(y: np.ndarray, neighbour: np.ndarray | None) -> np.ndarray:
-    """A batch of a curve and its neighbour."""
+    """Return a batch of a curve and its neighbour."""
     return y[None] if neighbour is None else np.stack([y, neighbour])
 
 
@@ -184,7 +184,7 @@ def column(name: str, expected: Expected | Mapping[str, Expected] | None = None,
            neighbour: np.ndarray | None = NEIGHBOUR,
            next_door: Expected | Mapping[str, Expected] | None = None, curve: Callable[..., Any] = decay, pars: Mapping[str, Par] = PARS,
            residual: Callable[[np.ndarray], Any] | None = None, **further: Any) -> Input:
-    """A column of data in a container; what must come back is the oracle's answer for them where nothing else is said."""
+    """Return a column of data in a container; what must come back is the oracle's answer for them where nothing else is said."""
     wrap = np.asarray if wrap is None else wrap
     batch = stacked(y, neighbour)
     given = {key: further.pop(key) for key in ("weights", "yerr", "mask") if key in further}
@@ -197,12 +197,12 @@ def column(name: str, expected: Expected | Mapping[str, Expected] | None = None,
 
 
 def left_out(keep: np.ndarray, y: np.ndarray) -> Right:
-    """The answer for the points kept."""
+    """Return the answer for the points kept."""
     return Right(truth(decay, PARS, X[keep], y[keep]))
 
 
 def counted(y: np.ndarray) -> Right:
-    """The answer where points of weight 0 count as data: lmfit's and SciPy's."""
+    """Return the answer where points of weight 0 count as data: lmfit's and SciPy's."""
     return Right(truth(decay, PARS, X[KEPT], y[KEPT], counted=y.size))
 
 
@@ -269,7 +269,7 @@ def labelled() -> list[Input]:
 
 
 def of_no_use() -> list[Input]:
-    """What can't be taken as it is."""
+    """Return what can't be taken as it is."""
     unit = {"pint's": (Quantity, "magnitude"), "astropy's": (lambda array: array.view(ArrayQuantity), "value")}
     return [
         *(column(f"Quantity, {whose}", Refused(InputTypeError, word), wrap=wrap, wrap_x=np.asarray)
@@ -302,7 +302,7 @@ def of_parameters() -> list[Input]:
 
 
 def exact() -> list[Input]:
-    """Data without noise."""
+    """Return data without noise."""
     zero = decay(X, 2.0, 1.0, 0.0)
     other, other_zero = decay(X, 2.5, 0.8, 0.4), decay(X, 2.5, 0.8, 0.0)
     three, y, beside = X[[0, 9, 25]], Y[[0, 9, 25]], NEIGHBOUR[[0, 9, 25]]
@@ -322,7 +322,7 @@ def exact() -> list[Input]:
 
 
 def of_doubt() -> list[Input]:
-    """What has no effect."""
+    """Return what has no effect."""
     dead = PARS | {"d": Par(1.0)}
     far = {"a": Par(1.0), "c": Par(1.0), "w": Par(1.0)}
     x = np.linspace(390, 396, 61)
@@ -343,7 +343,7 @@ LEAST = 1e-250*X.size      # lmfit's smallest chi-square
 
 
 def scaled(unit: float) -> Input:
-    """Data of another unit: the same fit, in that unit."""
+    """Return data of another unit: the same fit, in that unit."""
     units = {"a": unit, "b": 1.0, "c": unit}
     pars = {name: Par(par.value*units[name]) for name, par in PARS.items()}
 

@@ -45,7 +45,7 @@ def everything(pars: Mapping[str, Par], free: list[str], v: np.ndarray) -> dict[
 
 
 def jacobian(function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.ndarray:
-    """Derivatives of a function of a vector, shape (n, p), by complex steps."""
+    """Return derivatives of a function of a vector, shape (n, p), by complex steps."""
     columns = []
     for k, value in enumerate(v):
         h = STEP * (abs(value) or 1.0)
@@ -57,7 +57,7 @@ def jacobian(function: Callable[[np.ndarray], np.ndarray], v: np.ndarray) -> np.
 
 def truth(curve: Callable[..., np.ndarray], pars: Mapping[str, Par], x: np.ndarray, y: np.ndarray, *, weights: np.ndarray | None = None,
           counted: int | None = None, known: bool = False, held: Mapping[str, float] | None = None, dead: tuple[str, ...] = ()) -> Truth:
-    """The minimum, and what is known of it.
+    """Return the minimum, and what is known of it.
 
     Parameters
     ----------

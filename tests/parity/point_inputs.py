@@ -29,13 +29,13 @@ class NothingLeft(Expected):
 
 
 def with_root(x, a, b, c):
-    """A curve that is NaN at its first points."""
+    """Return a curve that is NaN at its first points."""
     with np.errstate(invalid="ignore"):
         return decay(x, a, b, c) + 0.1*np.sqrt(x - 0.2)
 
 
 def hidden(numbers: np.ndarray, mask: np.ndarray = OUT) -> Any:
-    """A masked array."""
+    """Return a masked array."""
     return np.ma.array(numbers, mask=np.broadcast_to(mask, numbers.shape))
 
 

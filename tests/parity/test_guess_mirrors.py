@@ -30,7 +30,7 @@ __doc__ = counted(__doc__, CELLS, VIEWS, GUESS_FAULTS)
 
 
 def lump(center: float) -> np.ndarray:
-    """A peak, not quite of any model's shape."""
+    """Return a peak, not quite of any model's shape."""
     return 5/(1 + ((X - center)/0.7)**2)**3
 
 
@@ -38,7 +38,7 @@ Y = lump(PEAK) - 0.9*lump(DIP) + NOISE
 
 
 def box_in(box: str, view: str) -> tuple[str, float | None, float | None]:
-    """A box in a view: where the sign turns, (low, high) is (-high, -low)."""
+    """Return a box in a view: where the sign turns, (low, high) is (-high, -low)."""
     name, low, high, _ = BOXES[box]
     if VIEWS[view][name != "amplitude"] > 0:
         return name, low, high
@@ -46,7 +46,7 @@ def box_in(box: str, view: str) -> tuple[str, float | None, float | None]:
 
 
 def guessed(shape: str, box: str, view: str, many: bool) -> dict[str, float]:
-    """What is guessed in a view, of one curve or of many, and turned back to the upright view."""
+    """Return what is guessed in a view, of one curve or of many, and turned back to the upright view."""
     name, low, high = box_in(box, view)
     model = models.CLASSES[shape]()
     model.set_param_hint(name, **{key: end for key, end in (("min", low), ("max", high)) if end is not None})

@@ -53,7 +53,7 @@ VIEWS = {"upright": (1, False), "upside down": (-1, False), "other end": (1, Tru
 
 
 def seen(box: Box, view: str) -> tuple[np.ndarray, dict[str, Par], float | None]:
-    """Data, parameters and the bound that holds, in a view.
+    """Return data, parameters and the bound that holds, in a view.
 
     The other end: y -> 1 - y, a -> -a, c -> 1 - c. Upside down: y -> -y, a -> -a, c -> -c.
     """
@@ -71,7 +71,7 @@ def seen(box: Box, view: str) -> tuple[np.ndarray, dict[str, Par], float | None]
 
 @lru_cache
 def mirrored(name: str, view: str) -> Input:
-    """A box in a view, as every entry is asked for it."""
+    """Return a box in a view, as every entry is asked for it."""
     y, pars, held = seen(BOXES[name], view)
     right = Right(truth(decay, pars, X, y, held={} if held is None else {"c": held}), quiet=False)
     if held is not None:
@@ -88,7 +88,7 @@ def by_method(method: str) -> Entry:
 
 
 def ask_long(given: Input) -> list[Any]:
-    """A curve too long to go through a lane: the same points many times over, whose standard errors are brought back to those of one."""
+    """Return a curve too long to go through a lane: the same points many times over, standard errors brought back to those of one."""
     times = 4200 // X.size + 1
     answer, = of_batch(gslfit.fit_batch(formula_of(given), np.tile(given.batch.y, times), parameters(given), x=np.tile(X, times)), 1)
     n, p = X.size, len(given.pars)
@@ -124,21 +124,21 @@ BESIDE = {"one side": Box(0.485, None, 0.5, None), "both sides": Box(0.485, 0.56
 
 
 def best(view: str, box: Box) -> tuple[np.ndarray, dict[str, Par], Any]:
-    """Data, parameters that start at the minimum, and the minimum."""
+    """Return data, parameters that start at the minimum, and the minimum."""
     y, pars, _ = seen(box, view)
     right = truth(decay, pars, X, y)
     return y, {name: replace(par, value=right.values[name]) for name, par in pars.items()}, right
 
 
 def fitted(name: str, view: str) -> Any:
-    """A fit by `minimize` in a box that the profiles of others meet."""
+    """Return a fit by `minimize` in a box that the profiles of others meet."""
     y, pars, _ = seen(BESIDE[name], view)
     given = column(name, y=y, neighbour=None, pars=pars)
     return gslfit.minimize(residual_of(given), parameters(given))
 
 
 def judge_interval(name: str, view: str) -> None:
-    """The limits of a and b are those of profiles within the bounds; a limit of c beyond its bound is infinite."""
+    """Assert that the limits of a and b are those of profiles within the bounds; a limit of c beyond its bound is infinite."""
     y, pars, right = best(view, BESIDE[name])
     freedom = X.size - len(pars)
     level = right.chisqr*(1 + f.ppf(0.95, 1, freedom)/freedom)
@@ -156,7 +156,7 @@ def judge_interval(name: str, view: str) -> None:
 
 
 def judge_region(name: str, view: str) -> None:
-    """The region of a and b is that of refits within the bounds; that of b and c ends at the bounds."""
+    """Assert that the region of a and b is that of refits within the bounds; that of b and c ends at the bounds."""
     y, pars, right = best(view, BESIDE[name])
     freedom = X.size - len(pars)
     fit = fitted(name, view)

@@ -31,12 +31,12 @@ SHORT, LONG = 40, 5000
 
 
 def with_root(x, a, b, c):
-    """A curve that is NaN at its first points."""
+    """Return a curve that is NaN at its first points."""
     return decay(x, a, b, c) + 0.1*np.sqrt(x - 0.2)
 
 
 def with_pole(x, a, b, c):
-    """A curve that is infinite at its first point, where x is 0."""
+    """Return a curve that is infinite at its first point, where x is 0."""
     return decay(x, a, b, c) + 0.1/x
 
 
@@ -66,7 +66,7 @@ class Case:
 
 @lru_cache
 def case(place: str, value: str, n: int = SHORT) -> Case:
-    """The case of a value in a place."""
+    """Return the case of a value in a place."""
     x = np.linspace(0, 5, n)
     curve = decay if place != "model" else with_root if value == "NaN" else with_pole
     with np.errstate(all="ignore"):
@@ -96,7 +96,7 @@ def parameters(kind: Any, start: dict[str, float]) -> Any:
 
 
 def by_calls(curve: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function so that it can't be traced."""
+    """Return the same function so that it can't be traced."""
     def called(x, a, b, c):
         return curve(x, float(a), float(b), float(c))
     return called
@@ -111,7 +111,7 @@ def by_fit(given: Case, policy: str) -> list[Answer]:
 
 
 def by_batch(n: int = SHORT, called: bool = False, **how: Any) -> Callable[[Case, str], list[Answer]]:
-    """A batch of the curve and its neighbour."""
+    """Return a batch of the curve and its neighbour."""
     def ask(given: Case, policy: str) -> list[Answer]:
         formula = by_calls(given.curve) if called else TEXTS[given.curve]
         start = {name: np.array([value, START[name]]) for name, value in given.start.items()}
@@ -188,12 +188,12 @@ NAMES = {"y": r"\b(y|ydata|data)\b", "x": r"\b(x|xdata)\b", "model": "", "weight
 
 
 def right(given: Case, row: int, keep: np.ndarray) -> Right:
-    """The oracle's answer for the points kept of a row."""
+    """Return the oracle's answer for the points kept of a row."""
     return Right(truth(given.curve, PARS, given.x[keep], given.y[row, keep]), quiet=False)
 
 
 def expected(route: str, place: str, value: str, policy: str) -> list[Expected]:
-    """What must come back of the curve and, in a batch, of its neighbour."""
+    """Return what must come back of the curve and, in a batch, of its neighbour."""
     given = case(place, value, getattr(ROUTES[route], "n", SHORT))
     keep = given.kept
     every = keep if place == "model" else np.ones_like(keep)

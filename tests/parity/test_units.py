@@ -37,7 +37,7 @@ CHANCE = 0.95
 
 
 def in_unit(y: np.ndarray, kind: str, unit: float) -> Truth:
-    """The truth of data of unit 1 in another; values are right to a share of the error that chi-square gives."""
+    """Return the truth of data of unit 1 in another; values are right to a share of the error that chi-square gives."""
     known, divided = kind != "scaled", kind == "known"
     one = truth(decay, PARS, X, y, known=known, weights=np.full(X.size, 1/ERROR) if divided else None)
     units = {"a": unit, "b": 1.0, "c": unit}
@@ -52,7 +52,7 @@ def in_unit(y: np.ndarray, kind: str, unit: float) -> Truth:
 
 @lru_cache
 def standard_errors(entry: str, kind: str, unit: float) -> Input:
-    """A fit in a unit: its errors scaled by chi-square, known in that unit, or neither."""
+    """Return a fit in a unit: its errors scaled by chi-square, known in that unit, or neither."""
     divided = kind == "known"
     yerr = np.full(X.size, ERROR*unit)
     pars = {name: Par(par.value*(1.0 if name == "b" else unit)) for name, par in PARS.items()}
@@ -93,13 +93,13 @@ def near(found: Any, right: Any, error: float) -> None:
 
 @lru_cache
 def limits(known: bool) -> tuple[tuple[float, float], float]:
-    """The limits of b, and its error."""
+    """Return the limits of b, and its error."""
     weights = {"weights": np.full(X.size, 1/ERROR)} if known else {}
     return interval(decay, PARS, X, Y, "b", CHANCE, known=known, **weights), truth(decay, PARS, X, Y, known=known, **weights).stderr["b"]
 
 
 def ends(intervals: Any) -> list[float]:
-    """The lower and the upper limit of b."""
+    """Return the lower and the upper limit of b."""
     return [limit for _, limit in intervals["b"]][::2]
 
 

@@ -18,7 +18,7 @@ from parity.inputs import Input
 
 
 def uncompiled(column: Input) -> Input:
-    """The column with a function that can't be traced: it wants numbers for its parameters."""
+    """Return the column with a function that can't be traced: it wants numbers for its parameters."""
     curve = column.curve
     if column.returns is not np.asarray:        # what it returns can't be traced anyway
         return column
@@ -33,7 +33,7 @@ def uncompiled(column: Input) -> Input:
 
 
 def by_calls(entry: str) -> Entry:
-    """An entry with a function that can't be traced, whose derivatives are differences; it may warn of that."""
+    """Return an entry with a function that can't be traced, whose derivatives are differences; it may warn of that."""
     def ask(column: Input) -> list[Answer]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "the fits? calls? Python", FitWarning)
@@ -42,7 +42,7 @@ def by_calls(entry: str) -> Entry:
 
 
 def by_method(method: str) -> Entry:
-    """A batch by one solver alone."""
+    """Return a batch by one solver alone."""
     def ask(column: Input) -> list[Answer]:
         given = column.batch
         maps = gslfit.fit_batch(formula_of(column), given.y, parameters(column), x=given.x, method=method, **options(column, given))
@@ -51,7 +51,7 @@ def by_method(method: str) -> Entry:
 
 
 def by_keywords(module: Any, **further: Any) -> Entry:
-    """A model's fit from start values by keyword, as most scripts write it: the quick way."""
+    """Return a model's fit from start values by keyword, as most scripts write it: the quick way."""
     def ask(column: Input) -> list[Answer]:
         given, start = column.single, {name: par.value for name, par in column.pars.items()}
         return of_result(module.Model(function_of(column)).fit(given.y, x=given.x, **start, **options(column, given), **further))

@@ -45,7 +45,7 @@ def check(page, line, expected, printed):
 
 
 def ids(page):
-    """A page's name."""
+    """Return a page's name."""
     return page.name
 
 

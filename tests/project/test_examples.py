@@ -61,7 +61,7 @@ ARGUMENTS = {"21_cube_of_voigts.py": ["48"]}      # a smaller cube
 
 
 def output(name):
-    """What an example prints; it has to end well."""
+    """Return what an example prints; it has to end well."""
     command = [sys.executable, EXAMPLES / name, *ARGUMENTS.get(name, [])]
     done = subprocess.run(command, text=True, capture_output=True, stdin=subprocess.DEVNULL,
                           env={**os.environ, "MPLBACKEND": "Agg"})

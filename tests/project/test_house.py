@@ -40,7 +40,7 @@ def test_import_time():
 
 
 def test_a_fit_is_light():
-    """A fit by the default engine with an expression needs neither SciPy nor asteval."""
+    """A fit by the default method with an expression needs neither SciPy nor asteval."""
     assert loaded("import gslfit, numpy as np; p = gslfit.Parameters(); p.add('a', 1.0); p.add('b', expr='2*a');"
                   "gslfit.minimize(lambda p: np.arange(4.0) - p['a'].value - p['b'].value, p)") == []
 
@@ -69,7 +69,7 @@ def test_no_cython_globals(path):
 
 
 def variable(line):
-    """The variable that a line of C declares at file level or as static and that may change, "" if there is none.
+    """Return the variable that a line of C declares at file level or as static and that may change, "" if there is none.
 
     What may not change: a constant, which is a `const` without a pointer or a `*const`. An atomic variable may be seen by all threads.
     """
@@ -141,7 +141,7 @@ def test_one_instruction_set():
 
 
 def committed():
-    """The project's files: what git tracks where there is git, else everything in its folders."""
+    """Return the project's files: what git tracks where there is git, else everything in its folders."""
     if (ROOT / ".git").exists() and shutil.which("git"):
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
         if listed.returncode == 0:

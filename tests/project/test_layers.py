@@ -31,13 +31,13 @@ CYTHON_INCLUDE = re.compile(r'^\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 def layer(path):
-    """The layer that a file belongs to: its top folder, or its name; an extension's is that of its stub."""
+    """Return the layer that a file belongs to: its top folder, or its name; an extension's is that of its stub."""
     part = (STUBS[path.stem] if path.suffix == ".pyx" else path).relative_to(ROOT).parts[1]
     return part.split(".")[0]
 
 
 def dotted(path):
-    """A file's name as a module."""
+    """Return a file's name as a module."""
     parts = (STUBS[path.stem] if path.suffix == ".pyx" else path).relative_to(ROOT).with_suffix("").parts
     return ".".join(parts).removesuffix(".__init__")
 
@@ -46,13 +46,13 @@ MODULES = {dotted(path): path for path in SOURCES}
 
 
 def meant(source, names):
-    """The modules that names imported from a module are, and the module itself where one of them is no module."""
+    """Return the modules that names imported from a module are, and the module itself where one of them is no module."""
     submodules = [f"{source}.{name}" for name in names if f"{source}.{name}" in MODULES]
     return submodules if len(submodules) == len(names) else [*submodules, source]
 
 
 def imports(path):
-    """The modules of the package that a file imports, wherever in the file it does."""
+    """Return the modules of the package that a file imports, wherever in the file it does."""
     names = []
     if path.suffix == ".pyx":
         texts = [path.read_text(), *(found(name, path).read_text() for name in CYTHON_INCLUDE.findall(path.read_text()))]
@@ -81,7 +81,7 @@ def test_uses_only_lower_layers(path):
 
 
 def circle(graph):
-    """A circle of a graph as text, or nothing."""
+    """Return a circle of a graph as text, or nothing."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -113,14 +113,14 @@ PLAIN_C = sorted([*ROOT.glob("src/**/*.c"), *ROOT.glob("src/**/*.h")])
 
 
 def found(header, path):
-    """The file that an include of a file means: beside it, or by its folder in src/."""
+    """Return the file that an include of a file means: beside it, or by its folder in src/."""
     places = [path.parent / header, ROOT / "src" / header]
     assert any(place.exists() for place in places), f"{path.name} includes {header}, which is not in src/"
     return next(place for place in places if place.exists())
 
 
 def included(path):
-    """The files of src/ that a file of src/ includes, directly or not, in the order of first sight."""
+    """Return the files of src/ that a file of src/ includes, directly or not, in the order of first sight."""
     seen, waiting = [], [path]
     while waiting:
         own = waiting.pop()
@@ -141,7 +141,7 @@ def test_core_is_plain_c(path):
 
 
 def libraries(path):
-    """The folders of src/ whose files a file includes."""
+    """Return the folders of src/ whose files a file includes."""
     text = path.read_text()
     names = [name for quote, name in INCLUDE.findall(text) if quote == '"'] + CYTHON_INCLUDE.findall(text)
     names += [name for name in re.findall(r'^cdef extern from "([^"]+)"', text, re.MULTILINE) if not name.startswith(("gsl/", "Python.h"))]

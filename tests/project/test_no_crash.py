@@ -26,7 +26,7 @@ AT_INFINITY = {"i0": np.inf, "i1": np.inf}      # SciPy gives NaN there
 
 
 def run(code):
-    """The exit status of a Python program; negative for a signal."""
+    """Return the exit status of a Python program; negative for a signal."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode
 
 

@@ -26,13 +26,13 @@ def run(*command, cwd, ok=True, **environment):
 
 @pytest.fixture
 def tree(tmp_path):
-    """A copy of the project as a fresh clone has it."""
+    """Return a copy of the project as a fresh clone has it."""
     return shutil.copytree(ROOT, tmp_path / "tree", ignore=LEAVE)
 
 
 @pytest.fixture
 def without_gsl(tmp_path):
-    """The environment of a machine that has no GSL: pkg-config finds nothing, gsl-config is not on the PATH."""
+    """Return the environment of a machine that has no GSL: pkg-config finds nothing, gsl-config is not on the PATH."""
     (tmp_path / "none").mkdir()
     return {"PATH": str(tmp_path / "none"), "PKG_CONFIG_LIBDIR": str(tmp_path / "none"), "PKG_CONFIG": "no-such-pkg-config"}
 
@@ -43,7 +43,7 @@ def build_ext(tree, ok=True, **environment):
 
 
 def fake_gsl(folder, version):
-    """A folder with the one header of GSL that tells its version."""
+    """Return a folder with the one header of GSL that tells its version."""
     (folder / "include" / "gsl").mkdir(parents=True)
     (folder / "include" / "gsl" / "gsl_version.h").write_text(f'#define GSL_VERSION "{version}"\n')
     return str(folder)
@@ -73,7 +73,7 @@ def test_wrong_gsl_dir_is_named(tree, without_gsl, tmp_path):
 
 
 def find_gsl(tree, **environment):
-    """What setup.py finds, without building anything."""
+    """Return what setup.py finds, without building anything."""
     code = "import setuptools; setuptools.setup = lambda **_: None; import setup; print(setup.find_gsl())"
     return eval(run(sys.executable, "-c", code, cwd=tree, **environment))
 
@@ -127,7 +127,7 @@ def wheel_of(tree, out):
 
 
 def installed(tree):
-    """The declarations and headers that are installed."""
+    """Return the declarations and headers that are installed."""
     code = "import setuptools; setuptools.setup = lambda **_: None; import setup; print(setup.INSTALLED)"
     return eval(run(sys.executable, "-c", code, cwd=tree))
 
@@ -172,7 +172,7 @@ def test_wheel(tree, tmp_path):
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The Python of a fresh virtual environment."""
+    """Return the Python of a fresh virtual environment."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder, cwd=ROOT)
     return folder / ("Scripts" if os.name == "nt" else "bin") / "python"

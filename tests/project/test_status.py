@@ -71,7 +71,7 @@ def test_known_by_minpacks_number():
 
 
 def results():
-    """A result of every entry, by name."""
+    """Return a result of every entry, by name."""
     params = Parameters()
     params.add("A", 1.0)
     params.add("tau", 1.0)
@@ -150,14 +150,14 @@ def numbers(node):
 
 
 def pairs(one, other):
-    """What is compared with what: tuples of one length element by element."""
+    """Return what is compared with what: tuples of one length element by element."""
     if isinstance(one, ast.Tuple) and isinstance(other, ast.Tuple) and len(one.elts) == len(other.elts):
         return list(zip(one.elts, other.elts, strict=True))
     return [(one, other)]
 
 
 def bare(text):
-    """The lines of a program on which a status is compared with a number."""
+    """Return the lines of a program on which a status is compared with a number."""
     found = set()
     for node in ast.walk(ast.parse(text)):
         sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else node.args if isinstance(node, ast.Call) else []

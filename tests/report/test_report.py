@@ -116,7 +116,7 @@ def test_intervals_of_tiny_parameters():
 
 @pytest.fixture(scope="module")
 def theirs():
-    """A fit of lmfit's with every role in it."""
+    """Return a fit of lmfit's with every role in it."""
     x = np.linspace(.3, 10, 100)
     y = 1/(.1*x) + 2 + .1*np.random.default_rng(0).normal(size=x.size)
     p = lmfit.Parameters()

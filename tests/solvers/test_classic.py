@@ -19,7 +19,7 @@ ENDLESS = {"powell1"}
 
 
 def solver_of(method, n, p):
-    """A solver by the name of its method."""
+    """Return a solver by the name of its method."""
     return FdfSolver(method, n, p) if method in FDF else NonlinearSolver(n, p, trs=method)
 
 

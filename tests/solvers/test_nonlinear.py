@@ -16,7 +16,7 @@ START = [3.0, 0.3, 0.5]
 
 
 def residual(x):
-    """A decay with background."""
+    """Return a decay with background."""
     return x[0] * np.exp(-x[1] * T) + x[2] - Y
 
 
@@ -39,12 +39,12 @@ def product(x, u, transpose):
 
 
 def function(f=residual, df=jacobian, **options):
-    """The function as lean callables."""
+    """Return the function as lean callables."""
     return Function_fdf.from_callables(f, df, 60, 3, **options)
 
 
 def solved(solver, fun=None, weights=None, **options):
-    """The solver, run to the end with success."""
+    """Return the solver, run to the end with success."""
     solver.set(fun or function(), START, weights)
     outcome = solver.solve(**options)
     assert outcome.success, outcome
@@ -182,7 +182,7 @@ def test_differences():
 
 
 def started(solver):
-    """The solver at its start, Jacobian by differences."""
+    """Return the solver at its start, Jacobian by differences."""
     solver.set(function(df=None), START)
     return solver
 

@@ -111,19 +111,19 @@ def compile_c(folder, code, name):
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory):
-    """The functions above, compiled."""
+    """Return the functions above, compiled."""
     return ctypes.CDLL(str(compile_c(tmp_path_factory.mktemp("pointers"), CODE.format(), "decay")))
 
 
 @pytest.fixture
 def data():
-    """What the functions get as params."""
+    """Return what the functions get as params."""
     return Data(40, Y.ctypes.data, 0.1, 0)
 
 
 @pytest.fixture(scope="module")
 def best():
-    """The minimum, by Python callables."""
+    """Return the minimum, by Python callables."""
     t = np.arange(40.0)
     solver = FdfSolver(40, 3)
     solver.set(Function_fdf.from_callables(lambda x: (x[0] * np.exp(-x[1] * t) + x[2] - Y) / 0.1, None, 40, 3), [1, 0, 0])
@@ -132,7 +132,7 @@ def best():
 
 
 def solved(function, start=(1, 0, 0)):
-    """The parameters that a fit of the function ends at."""
+    """Return the parameters that a fit of the function ends at."""
     solver = FdfSolver(40, 3)
     solver.set(function, start)
     assert solver.solve().success
@@ -145,7 +145,7 @@ def address(library, name):
 
 
 def capsule(library, name, signature=None):
-    """A PyCapsule named by the C signature (the name must outlive it: it is kept in the table)."""
+    """Return a PyCapsule named by the C signature (the name must outlive it: it is kept in the table)."""
     new = ctypes.pythonapi.PyCapsule_New
     new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     text = (signature or SIGNATURES[name]).encode()
@@ -157,14 +157,14 @@ KEPT: list = []
 
 
 def by_ctypes(library, name):
-    """A ctypes function pointer with its types declared."""
+    """Return a ctypes function pointer with its types declared."""
     function = getattr(library, name)
     function.restype, function.argtypes = ctypes.c_int, [ctypes.c_void_p] * 3
     return function
 
 
 def by_cffi(library, name):
-    """A cffi function pointer of the very type."""
+    """Return a cffi function pointer of the very type."""
     ffi = pytest.importorskip("cffi").FFI()
     ffi.cdef("typedef struct gsl_vector gsl_vector; typedef struct gsl_matrix gsl_matrix;")
     KEPT.append(ffi)
@@ -172,13 +172,13 @@ def by_cffi(library, name):
 
 
 def by_low_level(library, name):
-    """A scipy.LowLevelCallable of a ctypes function."""
+    """Return a scipy.LowLevelCallable of a ctypes function."""
     from scipy import LowLevelCallable
     return LowLevelCallable(by_ctypes(library, name))
 
 
 def by_low_level_capsule(library, name):
-    """A scipy.LowLevelCallable of a capsule."""
+    """Return a scipy.LowLevelCallable of a capsule."""
     from scipy import LowLevelCallable
     return LowLevelCallable(capsule(library, name))
 

@@ -15,7 +15,7 @@ Y = 2 * np.sin(3.7 * X + 0.5) + 0.2 * np.random.default_rng(8).normal(size=80)
 
 
 def residual(x):
-    """A sine's."""
+    """Return a sine's."""
     return x[0] * np.sin(x[1] * X + x[2]) - Y
 
 

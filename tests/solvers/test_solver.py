@@ -14,7 +14,7 @@ Y = 1 + 5 * np.exp(-0.1 * T) + 0.1 * np.random.default_rng(1).normal(size=40)
 
 
 def residual(x):
-    """A decay with background, sigma 0.1."""
+    """Return a decay with background, sigma 0.1."""
     return (x[0] * np.exp(-x[1] * T) + x[2] - Y) / 0.1
 
 

@@ -16,7 +16,7 @@ SOLVERS = {
 
 
 def decay(x):
-    """A growing exponential with background."""
+    """Return a growing exponential with background."""
     return x[0] * np.exp(x[1] * T) + x[2] - (1.5 * np.exp(-0.7 * T) + 0.5 + 0.01 * np.sin(9 * T))
 
 
@@ -37,7 +37,7 @@ def wave_slopes(x):
 
 
 def products_of(slopes):
-    """The products of a Jacobian that is not kept."""
+    """Return the products of a Jacobian that is not kept."""
     def product(x, u, transpose):
         J = slopes(x)
         return J.T @ J if u is None else J.T @ u if transpose else J @ u

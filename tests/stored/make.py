@@ -42,12 +42,12 @@ def composite():
 
 
 def peak():
-    """Data of a peak on a line."""
+    """Return data of a peak on a line."""
     return np.round(4*np.exp(-(X - 3)**2/.8) + .2*X + 1 + .03*np.sin(9*X), 6)
 
 
 def composite_fit():
-    """A fitted composite."""
+    """Return a fitted composite."""
     model = composite()
     params = model.make_params(g_amplitude=5, g_center=2.8, g_sigma=.7, l_slope=.1, l_intercept=1, t_s=1)
     params["t_s"].vary = False
@@ -56,7 +56,7 @@ def composite_fit():
 
 
 def fitted(module=gslfit):
-    """A fitted Minimizer of a residual function, and what its minimisation returned."""
+    """Return a fitted Minimizer of a residual function, and what its minimisation returned."""
     fitter = module.Minimizer(residual, parameters(module))
     return fitter, fitter.minimize("leastsq")
 
@@ -76,7 +76,7 @@ def parameters_of_text():
 
 
 def of_own_text(model=gslfit.Model):
-    """A model of a text with hints and prefix."""
+    """Return a model of a text with hints and prefix."""
     made = model(TEXT, prefix="d_", nan_policy="omit", name="decay")
     made.set_param_hint("tau", value=1.5, min=.01)
     made.set_param_hint("rate", expr="1/d_tau")
@@ -84,12 +84,12 @@ def of_own_text(model=gslfit.Model):
 
 
 def of_options():
-    """A library model with a form and hints."""
+    """Return a library model with a form and hints."""
     return models.StepModel(prefix="s_", form="erf", sigma={"value": .7, "max": 5.0})
 
 
 def model_fit(module=gslfit, source=TEXT):
-    """The fit of a model of a text or function."""
+    """Return the fit of a model of a text or function."""
     return module.Model(source).fit(Y, x=X, **START)
 
 
@@ -137,7 +137,7 @@ PICKLES = {
 
 
 def error(function, *args):
-    """The error of a call."""
+    """Return the error of a call."""
     try:
         function(*args)
     except gslfit.FitError as found:
@@ -162,7 +162,7 @@ def write_files(folder):
 
 
 def read_files(folder):
-    """The things that files hold, by the files' names."""
+    """Yield the things that files hold, by the files' names."""
     functions = {"decay": decay}
     yield "parameters.json", gslfit.Parameters(usersyms={"half_life": half_life}).loads((folder/"parameters.json").read_text())
     yield "compat-parameters.json", lmfit.Parameters(usersyms={"half_life": half_life}).loads((folder/"compat-parameters.json").read_text())
@@ -234,12 +234,12 @@ OUTCOME = ("success", "errorbars", "message", "nfev", "chisqr", "redchi", "ndata
 
 
 def of_fit(fit):
-    """The outcome of a fit."""
+    """Return the outcome of a fit."""
     return {"params": of_parameters(fit.params)} | {name: plain(getattr(fit, name)) for name in OUTCOME if hasattr(fit, name)}
 
 
 def of_model_fit(result):
-    """A model's fit, what is worked out of it, and a fit from it."""
+    """Return a model's fit, what is worked out of it, and a fit from it."""
     found = of_fit(result) | {"best_fit": plain(result.best_fit), "init_fit": plain(result.init_fit),
                               "best_values": plain(result.best_values),
                               "init_values": plain(result.init_values), "data": plain(result.data), "weights": plain(result.weights),
@@ -259,7 +259,7 @@ def of_batch_result(result):
 
 
 def of_minimizer(fitter, known):
-    """A Minimizer's parameters and result; a fit by it."""
+    """Return a Minimizer's parameters and result; a fit by it."""
     found = {"params": of_parameters(fitter.params)} | (of_fit(fitter.result) if known else {})
     other = fitter.minimize("leastsq")
     return found | {"fit": {"values": plain(other.params.valuesdict()), "chisqr": other.chisqr}}
@@ -280,7 +280,7 @@ def of_formula(formula):
 
 
 def describe(name, thing):
-    """What of a thing is compared, as plain numbers and texts."""
+    """Return what of a thing is compared, as plain numbers and texts."""
     found = {"class": type(thing).__name__, "repr": shown(thing)}
     if isinstance(thing, gslfit.Formula):
         return found | of_formula(thing)

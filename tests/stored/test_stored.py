@@ -13,7 +13,7 @@ RECOMPUTED, FITTED = 1e-9, 1e-6         # relative differences of what is evalua
 
 
 def expected(folder):
-    """What the things in a folder are to be."""
+    """Return what the things in a folder are to be."""
     return json.loads((folder/"expected.json").read_text())["things"]
 
 

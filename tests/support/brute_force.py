@@ -28,7 +28,7 @@ class BruteForce:
         self.chi = float(np.sum(residual(self.best)**2))
 
     def at(self, k, value, near=()):
-        """The lowest chi-square with parameter k held, and where."""
+        """Return the lowest chi-square with parameter k held, and where."""
         free = [i for i in range(self.best.size) if i != k]
         lowest = (np.inf, self.best)
 

@@ -115,19 +115,19 @@ class Problem:
         self.residuals = RESIDUALS[self.name]
 
     def f(self, x):
-        """The residuals, ndarray, shape (n,)."""
+        """Return the residuals, ndarray, shape (n,)."""
         with np.errstate(all="ignore"):
             return np.array(self.residuals(x, np), dtype=float)
 
     @cache                                              # noqa: B019 the problems live as long as the process
     def symbolic(self):
-        """The Jacobian, differentiated by sympy and compiled."""
+        """Return the Jacobian, differentiated by sympy and compiled."""
         import sympy
         b = sympy.symbols(f"b:{self.p}")
         return sympy.lambdify([b], sympy.Matrix(self.residuals(b, sympy)).jacobian(b), "numpy", cse=True)
 
     def df(self, x):
-        """The exact Jacobian, ndarray, shape (n, p)."""
+        """Return the exact Jacobian, ndarray, shape (n, p)."""
         with np.errstate(all="ignore"):
             return np.array(self.symbolic()(x), dtype=float)
 
@@ -137,7 +137,7 @@ class Problem:
         return min(wrong, key=len)
 
     def compare(self, known, x, sumsq, epsrel):
-        """What differs from one of the known solutions."""
+        """Return what differs from one of the known solutions."""
         wrong = []
         if not close(sumsq, known["sumsq"], epsrel):
             wrong.append(f"sumsq {sumsq!r} is not {known['sumsq']!r}")
@@ -172,7 +172,7 @@ PROBLEMS = [Problem(facts) for facts in DATA["problems"]]
 
 
 def case(problem, start):
-    """The residual and Jacobian of a problem with its start, for tests."""
+    """Return the residual and Jacobian of a problem with its start, for tests."""
     return problem.f, problem.df, np.array(problem.starts[start], dtype=float)
 
 

@@ -111,12 +111,12 @@ def draw(case, count, seed=1):
 
 
 def made(case):
-    """The model of a case."""
+    """Return the model of a case."""
     return models.CLASSES[case.cls](**({"form": case.form} if case.form else {}))
 
 
 def reached(case, count=10_000, seed=1):
-    """The share of curves whose guess leads as low as the true values do, what share converged, both results, and both times."""
+    """Return the share of curves whose guess leads as low as the true values do, what share converged, both results, and both times."""
     model, x, values, y = draw(case, count, seed)
     begin = process_time()
     own = model.fit_batch(y, x=x)

@@ -39,7 +39,7 @@ def run(lowered, values, value_only=False):
 
 
 def run_native(lowered, values, value_only=False):
-    """The same by the block evaluator in C."""
+    """Return the same by the block evaluator in C."""
     program = Program(**lowered.encoded(OPCODES))
     x = np.broadcast_arrays(*[np.asarray(values[name], float) for name in lowered.independent])
     value, columns = program.evaluate([float(values[name]) for name in lowered.free], np.array([row.reshape(-1) for row in x]),

@@ -20,7 +20,7 @@ OSBORNE_2 = [1.366, 1.191, 1.112, 1.013, 0.991, 0.885, 0.831, 0.847, 0.786, 0.72
 
 
 def known(residuals, x):
-    """A residual of `classic`, with numpy's functions."""
+    """Return a residual of `classic`, with numpy's functions."""
     return np.array(residuals(x, np), dtype=float)
 
 
@@ -157,7 +157,7 @@ class Case(NamedTuple):
     infinite: tuple[float, ...] = ()
 
     def start_at(self, factor):
-        """The start times a factor; where the start is zero, all components are the factor (as in the paper's own program)."""
+        """Return the start times a factor; where the start is zero, all components are the factor (as in the paper's own program)."""
         start = np.array(self.start, dtype=float)
         return start*factor if factor == 1 or start.any() else np.full(start.size, float(factor))
 

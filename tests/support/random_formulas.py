@@ -15,12 +15,12 @@ BINARY = ("({}) + ({})", "({}) - ({})", "({})*({})", "({})/(1.5 + ({})**2)", "hy
 
 
 def words(text: str) -> list[str]:
-    """The words of a text."""
+    """Return the words of a text."""
     return text.split()
 
 
 def formula(rng: random.Random, depth: int) -> str:
-    """A random formula's text in x and some of a, b, c, d."""
+    """Return a random formula's text in x and some of a, b, c, d."""
     if depth == 0:
         return rng.choice(("x", *NAMES, *NAMES, f"{rng.uniform(.3, 3):.3f}", "x - a", "b*x", "(x - c)/d", "x*y"))
     if rng.random() < .45:
@@ -40,7 +40,7 @@ def formulas(count: int, seed: int) -> list[str]:
 
 
 def where(condition, yes, no):
-    """The branch taken."""
+    """Return the branch taken."""
     return yes if condition else no
 
 
@@ -81,7 +81,7 @@ ORACLE = {name: getattr(mp, name) for name in words("""exp sin cos tan asin acos
 
 
 def exact(text, point, names, digits=50):
-    """The value of a text at a point, and its derivatives by names, by mpmath.
+    """Return the value of a text at a point, and its derivatives by names, by mpmath.
 
     Derivatives are central differences with so many digits that their error is below 1e-25.
     """

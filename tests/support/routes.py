@@ -30,7 +30,7 @@ def tied():
 
 
 def residual(params):
-    """A decay less its data."""
+    """Return a decay less its data."""
     v = params.valuesdict()
     return v["a"]*np.exp(-X/v["tau"]) + v["c"] - Y
 
@@ -40,7 +40,7 @@ class Stop(Exception):
 
 
 def failing(after):
-    """A residual function that raises after so many calls."""
+    """Return a residual function that raises after so many calls."""
     calls = []
 
     def function(params):
@@ -52,17 +52,17 @@ def failing(after):
 
 
 def stopped(done):
-    """A progress function that raises."""
+    """Raise, as a progress function."""
     raise Stop
 
 
 def opaque(x, k, d):
-    """A line that can't be compiled."""
+    """Return a line that can't be compiled."""
     return k*np.asarray(x, float) + d if float(k) == k else x
 
 
 def solver(kind, *args, raising=False, **options):
-    """A run of one of GSL's solvers."""
+    """Return a run of one of GSL's solvers."""
     def f(v):
         if raising and v[0] != 2.0:
             raise Stop
@@ -74,7 +74,7 @@ def solver(kind, *args, raising=False, **options):
 
 
 def model_fit():
-    """A model's fit and what is worked out of it."""
+    """Return a model's fit and what is worked out of it."""
     result = (models.GaussianModel() + models.LinearModel()).fit(PEAK, x=X, amplitude=5, center=2.8, sigma=.7, slope=.1, intercept=1)
     return result.eval_uncertainty(), result.fit_report(), result.best_fit, result.params["sigma"].correl
 

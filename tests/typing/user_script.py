@@ -30,7 +30,7 @@ values: dict[str, float] = params.valuesdict()
 
 # a residual, minimised
 def residual(p: Parameters, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The difference of a decay and data."""
+    """Return the difference of a decay and data."""
     return p["a"]*np.exp(-x/p["tau"]) + p["c"] - y
 
 

@@ -1,4 +1,4 @@
-"""lmfit 1.3's public names and manners on gslfit's engine: ``from gslfit.compat import lmfit``.
+"""lmfit 1.3's public names and conventions on gslfit's solvers: ``from gslfit.compat import lmfit``.
 
 It adapts and doesn't fit: least squares are GSL's by way of `gslfit.minimize`, models are gslfit's, scalar methods are SciPy's.
 """

@@ -1,4 +1,4 @@
-"""`minimize` and `Minimizer` in lmfit 1.3's manners: parameters are copied, a method is chosen by name, a `MinimizerResult` comes back.
+"""`minimize` and `Minimizer` with lmfit 1.3's conventions: parameters are copied, a name chooses the method, a `MinimizerResult` comes back.
 
 Least squares are GSL's, through `gslfit.Minimizer`; the scalar methods are SciPy's. Nothing here fits.
 """
@@ -115,7 +115,7 @@ class Minimizer:
         return self.result
 
     def unprepare_fit(self) -> None:
-        """Do nothing: a fit leaves nothing behind that is to be cleaned up."""
+        """Do nothing: a fit leaves nothing behind that must be cleaned up."""
 
     def objective(self, result: MinimizerResult, default: float, max_nfev: int | None = None, internal: bool = True) -> Objective:
         """Return the function as SciPy's methods need it."""
@@ -269,7 +269,7 @@ STOPPED = {FitStatus.STOPPED: "Fit aborted by user callback. Could not estimate 
 
 
 def without_errors(result: Any, stopped: bool = False) -> None:
-    """Bring the errors of a fit that lacks some to lmfit's manner: no covariance; if there are none at all, None for each."""
+    """Bring the errors of a fit that lacks some to lmfit's conventions: no covariance; if there are none at all, None for each."""
     if result.errorbars:
         return
     result.covar = None

@@ -1,7 +1,7 @@
-"""`Model`, `CompositeModel` and `ModelResult` in lmfit 1.3's manners, over gslfit's own.
+"""`Model`, `CompositeModel` and `ModelResult` with lmfit 1.3's conventions, over gslfit's own.
 
-A model here is one of gslfit's with other manners about parameters, starts and methods. Models that gslfit makes (by an operator, a copy
-or a file) are brought to these manners by `adopt`, which changes their class and nothing else.
+A model here is one of gslfit's with other conventions about parameters, starts and methods. Models that gslfit makes (by an operator, a
+copy or a file) are brought to these conventions by `adopt`, which changes their class and nothing else.
 """
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ModelResult(_result.ModelResult):
             self.calc_covar = calc
 
     def _by_method(self) -> FitResult:
-        """Fit by a minimizer in lmfit's manners; what only it has becomes an attribute."""
+        """Fit by a minimizer with lmfit's conventions; what only it has becomes an attribute."""
         fitter = Minimizer(self._residual(), self.init_params, iter_cb=self.iter_cb, scale_covar=self.scale_covar,
                            nan_policy=self.nan_policy, calc_covar=self.calc_covar, max_nfev=self.max_nfev, **self.fit_kws)
         outcome = fitter.minimize(method=self.method)
@@ -77,7 +77,7 @@ class ModelResult(_result.ModelResult):
         return FitResult(status=status, **{key: given[key] for key in FIELDS})
 
     def _residual(self) -> Callable[..., np.ndarray]:
-        """The residual as a function of parameters."""
+        """Return the residual as a function of parameters."""
         found = native_of(self)
         return (_called(self) if found is None else _compiled(self, *found, self.init_params))[0]
 
@@ -89,7 +89,7 @@ class ModelResult(_result.ModelResult):
         if fresh:
             found._lmfit = True
             if self.method == "leastsq":
-                _in_manner(found, self.max_nfev)
+                _as_lmfit(found, self.max_nfev)
             if not isinstance(found.params, Parameters):
                 found.params = copy_of(found.params)
             for name, par in self._start.items():
@@ -113,7 +113,7 @@ class ModelResult(_result.ModelResult):
 
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
-        return serialization.result_text(in_gslfits_manner(self), **kws)
+        return serialization.result_text(as_gslfit(self), **kws)
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
@@ -126,8 +126,8 @@ KNOWN = frozenset({*FIELDS, "init_values", "nvarys", "ndata", "nfree", "chisqr",
 OWN = ("ier", "lmdif_message", "status")      # what a fit by one of lmfit's other methods says in its own words
 
 
-def _in_manner(found: Any, limit: Any) -> None:
-    """Bring messages and missing errors of a least-squares fit to lmfit's manner."""
+def _as_lmfit(found: Any, limit: Any) -> None:
+    """Bring messages and missing errors of a least-squares fit to lmfit's conventions."""
     if found.status in STOPPED:
         found.aborted, found.errorbars, found.message = True, False, STOPPED[found.status].format(found.nfev if limit is None else limit)
     elif found.success:
@@ -146,7 +146,7 @@ class LmfitConventions:
         return in_order(self, super().make_params(verbose, **values))    # type: ignore[misc]
 
     def _expr(self, text: str) -> str:
-        """A hint's expression with the prefix before the model's own names, otherwise as it was written."""
+        """Return a hint's expression with the prefix before the model's own names, otherwise as it was written."""
         own = "|".join([*self._definition.names, *self.param_hints])      # type: ignore[attr-defined]
         prefix = self._prefix                                 # type: ignore[attr-defined]
         return re.sub(rf"\b({own})\b(?!\s*\()", rf"{prefix}\1", text) if prefix and text else text
@@ -237,11 +237,11 @@ class CompositeModel(LmfitConventions, _model.CompositeModel):  # type: ignore[m
 
 
 LMFIT_CLASSES: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}
-"""The classes in lmfit's manners by their names; `gslfit.compat.lmfit.models`, which the package imports, adds the library's."""
+"""The classes with lmfit's conventions by their names; `gslfit.compat.lmfit.models`, which the package imports, adds the library's."""
 
 
 def adopt(model: Any) -> Any:
-    """Return a model of gslfit's, and the models that it is made of, in lmfit's manners."""
+    """Return a model of gslfit's, and the models that it is made of, with lmfit's conventions."""
     if isinstance(model, _model.Model):
         if not isinstance(model, LmfitConventions):
             model.__class__ = LMFIT_CLASSES[type(model).__name__]
@@ -252,14 +252,14 @@ def adopt(model: Any) -> Any:
 
 
 def adopt_result(result: Any) -> ModelResult:
-    """Return a result of gslfit's in lmfit's manners."""
+    """Return a result of gslfit's with lmfit's conventions."""
     result.__class__ = ModelResult
     adopt(result.model)
     result._start = copy_of(result._start)
     return result
 
 
-def in_gslfits_manner(result: ModelResult) -> Any:
+def as_gslfit(result: ModelResult) -> Any:
     """Return a copy of a result with parameters of gslfit's own, which its files are made of."""
     def own(params: Any) -> gslfit.Parameters:
         new = gslfit.Parameters()
@@ -287,7 +287,7 @@ def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | N
 
 def save_modelresult(modelresult: Any, fname: str | Path) -> None:
     """Write a result to a file as JSON, with its data."""
-    files.save_modelresult(in_gslfits_manner(modelresult), fname)
+    files.save_modelresult(as_gslfit(modelresult), fname)
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:

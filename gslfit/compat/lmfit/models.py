@@ -1,4 +1,4 @@
-"""gslfit's library of models in lmfit 1.3's manners, a class for each of its names."""
+"""gslfit's library of models with lmfit 1.3's conventions, a class for each of its names."""
 from typing import Any
 
 from gslfit import models as _models
@@ -24,7 +24,7 @@ __all__ = ["CompositeModel", "DimensionalError", "Model", "ParabolicModel", "fwh
 
 
 class DimensionalError(Exception):
-    """What lmfit raises where a model is to have one independent variable."""
+    """What lmfit raises where a model must have one independent variable."""
 
 
 def update_param_vals(pars: Any, prefix: str, **kwargs: Any) -> Any:
@@ -46,7 +46,7 @@ def height_expr(model: Any) -> str:
 
 
 def _derived(model: Any, name: str) -> str:
-    """The expression of a derived parameter, or AttributeError."""
+    """Return the expression of a derived parameter, or raise AttributeError."""
     text = getattr(getattr(model, "entry", None), "derived", {}).get(name)
     if text is None:
         raise AttributeError(f"{model!r} has no derived parameter {name!r}")

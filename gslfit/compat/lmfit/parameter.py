@@ -1,4 +1,4 @@
-"""`Parameter`, `Parameters` and `create_params` in lmfit 1.3's manners: values are clipped, bounds read back as infinities."""
+"""`Parameter`, `Parameters` and `create_params` with lmfit 1.3's conventions: values are clipped, bounds read back as infinities."""
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -59,7 +59,7 @@ class Parameters(_Parameters):
             return
         whole, key = (name, name.name) if isinstance(name, _Parameter) else (_copy(value), name)
         if key is None:
-            raise ParameterNameError("a Parameter that is added is to have a name")
+            raise ParameterNameError("a Parameter that is added must have a name")
         lacks = {"expr": (expr, None), "min": (min, -math.inf), "max": (max, math.inf), "brute_step": (brute_step, None),
                  "user_data": (user_data, None)}
         for field, (given, empty) in lacks.items():

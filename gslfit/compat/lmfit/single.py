@@ -1,4 +1,4 @@
-"""`Parameter` in lmfit 1.3's manners: its value is clipped to its bounds, which read back as infinities."""
+"""`Parameter` with lmfit 1.3's conventions: its value is clipped to its bounds, which read back as infinities."""
 import math
 from typing import Any
 
@@ -190,7 +190,7 @@ FIELDS = ("name", "value", "vary", "expr", "min", "max", "brute_step", "stderr",
 
 
 def adopt(parameter: _Parameter) -> Parameter:
-    """Return a parameter of gslfit's own as one of lmfit's manners."""
+    """Return a parameter of gslfit's own with lmfit's conventions."""
     new = _blank(Parameter)
     state = parameter.__getstate__()
     new.__setstate__(state)

@@ -109,7 +109,7 @@ def tunnel(fun: Callable[[np.ndarray], float], aim: float, tabu: list[np.ndarray
 
 
 def remembered(tabu: list[np.ndarray], best: np.ndarray, size: int, strategy: str) -> list[np.ndarray]:
-    """Return the points to keep, the last one surely."""
+    """Return the points to keep, the last one in any case."""
     while len(tabu) > max(size, 1):
         drop = 0 if strategy == "oldest" else int(np.argmax([np.linalg.norm(point - best) for point in tabu[:-1]]))
         tabu = [*tabu[:drop], *tabu[drop + 1:]]
