@@ -1,4 +1,4 @@
-"""`minimize` and `Minimizer` with lmfit 1.3's conventions: parameters are copied, a name chooses the method, a `MinimizerResult` comes back.
+"""`minimize` and `Minimizer` with lmfit 1.3's conventions: parameters are copied, a method is named, a `MinimizerResult` comes back.
 
 Least squares are GSL's, through `gslfit.Minimizer`; the scalar methods are SciPy's. Nothing here fits.
 """
