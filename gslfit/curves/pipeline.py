@@ -27,6 +27,7 @@ from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.uncertainty import ending
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
 
@@ -101,7 +102,7 @@ class LazyResult:
         errors = spread.tolist()
         params = self._params(errors)
         return FitResult(params=params, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)),
-                         message=self.message, status=self.status, nfev=self.nfev, var_names=list(names),
+                         message=ending(self.status, params, self.message), status=self.status, nfev=self.nfev, var_names=list(names),
                          residual=in_sign(self.residual, self.sign), init_vals=self.start, call_kws={"scale_covar": options.scale_covar},
                          covar=self.rows*spread*spread[:, None] if options.covar else None)
 
@@ -245,7 +246,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         if method == "auto" and not ended.success:
             return None
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
-        message = ROUGHLY if method == "auto" else ended.prose
+        message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
         return LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
     if ended.success and left > 0:

@@ -10,7 +10,7 @@ import numpy as np
 from gslfit.curves.curve import Curve
 from gslfit.errors import FitStatus
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import bound_of
+from gslfit.minimizer.uncertainty import ending
 from gslfit.parameters.collection import Parameters
 
 
@@ -35,9 +35,8 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
         began |= {name: float(par.value) for name, par in params.items() if par.expr is not None}
     row = _Row(batch, place)
     params.conclude(values, began, _RowErrors(row, errors))
-    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
     return RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
-                         message=" ".join(["converged.", *held]) if held else f"{status.prose}.",
+                         message=ending(status, params),
                          errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
                          var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
 

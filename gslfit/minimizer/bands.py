@@ -1,7 +1,8 @@
-"""How uncertain a fitted curve is: derivatives of its values by the varying parameters, and the covariance between these.
+"""How uncertain a fitted curve is: derivatives of its values by the varying parameters, and the standard errors and correlations of these.
 
-The variance of the curve at a point is ``g C g^T``, with the row g of derivatives there; a parameter that has no error, since it is held at
-its bound, adds nothing to it. The band is so many standard errors wide that it holds what Student's distribution says.
+The variance of the curve at a point is ``g C g^T``, with the row g of derivatives there and the covariance C; a parameter that has no
+error, since it is held at its bound, adds nothing to it. The band is so many standard errors wide that it holds what Student's
+distribution says.
 """
 from __future__ import annotations
 
@@ -24,25 +25,34 @@ def student(sigma: float, freedom: int) -> float:
     return float(stdtrit(freedom, (chance + 1)/2))
 
 
-def variances(slopes: np.ndarray, covar: np.ndarray | None) -> np.ndarray:
-    """Return the variance of a curve at each point.
+def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> np.ndarray:
+    """Return the standard error of a curve at each point; squares are of numbers of about 1, so that none is out of range.
 
     Parameters
     ----------
     slopes : ndarray, shape (p, n)
         Derivatives by the varying parameters.
-    covar : ndarray, shape (p, p), or None
-        Their covariance; a row of NaN belongs to a parameter without an error.
+    params : Parameters
+        With standard errors and correlations.
+    names : sequence of str
+        The varying parameters.
 
     Returns
     -------
     ndarray, shape (n,)
         NaN where no parameter has an error.
     """
-    known = np.zeros(0, int) if covar is None else np.flatnonzero(np.isfinite(np.diag(covar)))
-    if covar is None or not known.size:
+    errors = np.array([np.nan if (error := params[name].stderr) is None else error for name in names], float)
+    known = np.flatnonzero(np.isfinite(errors))
+    if not known.size:
         return np.full(slopes.shape[1], np.nan)
-    return np.einsum("in,ij,jn->n", slopes[known], covar[np.ix_(known, known)], slopes[known])
+    correlations = np.eye(known.size)
+    for i, j in zip(*np.tril_indices(known.size, -1), strict=True):
+        correlations[i, j] = correlations[j, i] = (params[names[known[i]]].correl or {}).get(names[known[j]], 0.0)
+    moves = slopes[known]*errors[known, None]
+    most = np.max(np.abs(moves), axis=0)
+    units = moves/np.where(most > 0, most, 1.0)
+    return most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0))
 
 
 def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], points: Mapping[str, Any]) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer._descent import length
+from gslfit.minimizer._descent import ScaledQR, length
 from gslfit.minimizer.precision import EPS
 
 TURNS = 20              # Newton steps
@@ -26,6 +26,11 @@ FLAT = 1e-6             # share by which chi-square rises at least where a direc
 STEEP = 1e-2            # greatest cosine of the residual and a column from where Newton steps are tried
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
+FALLS = 1e-9            # share by which the residual's length falls at least where it does
+VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
+VAST = 10               # times a parameter's size that its error may be, and it counts as determined
+REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
+SHORTER = 1e-5          # ... which end where they gain less than this share
 SHARE = 0.5             # of the evaluations left, that measuring S may use
 
 
@@ -100,17 +105,72 @@ def look_around(descent: Any, full: bool) -> str:
     if free.size > descent.qr.rank:
         _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=True)
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
-    norm = descent.norm()
-    sizes = [_lengths_along(descent, way) for way in null] if full else []
     if _go_down(descent, ways + null):
         return "down"
-    return "flat" if any(max(pair) <= norm * (1 + FLAT) for pair in sizes) else ""
+    return _beside(descent, [j for j in vague(descent) if d[j] > 0], full)
 
 
-def _lengths_along(descent: Any, way: np.ndarray) -> list[float]:
-    """The residual's lengths a hundredth of a parameter's scale away, to either side."""
-    problem = descent.problem
-    return [length(problem.fun(np.clip(descent.x + side * WAYS[-1] * way, problem.lower, problem.upper))) for side in (1., -1.)]
+def vague(descent: Any) -> list[int]:
+    """Return the parameters that the Jacobian leaves open, or next to it: whose error is many times their size."""
+    qr, sigma = descent.decompose(), descent.norm() / max(1, descent.r.size - descent.p) ** 0.5
+    with np.errstate(all="ignore"):
+        errors = np.linalg.norm(qr.factors(), axis=1) / qr.norms * sigma
+    vast = np.flatnonzero(errors > VAST * np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)))
+    return sorted({*qr.undetermined(), *vast.tolist()} - set(descent.held))
+
+
+def _beside(descent: Any, open_: list[int], full: bool) -> str:
+    """Move each open parameter by parts of itself and refit the others: chi-square may fall, "down", or stay, "flat".
+
+    `src/descent/null_space.h` does the same for programs.
+    """
+    x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
+    d, undetermined = descent.qr.norms.copy(), set(descent.qr.undetermined())
+    least, plain = norm * (1 - FALLS) - descent.rounding(), norm * (1 + FLAT) + descent.rounding()
+    found, lower = "", None
+    for j in open_:
+        spans = {abs(x[j]), max(abs(x[j]), abs(problem.x0[j])), norm / d[j]}
+        for span in sorted(span for span in spans if 0 < span < np.inf):
+            for share in (0.5, -0.5, 0.05, -0.05):
+                if problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1) or lower is not None:
+                    break
+                trial = x.copy()
+                trial[j] = np.clip(x[j] + share * span, problem.lower[j], problem.upper[j])
+                if trial[j] == x[j]:
+                    continue
+                moved = d[j] * abs(trial[j] - x[j])
+                there = _refitted(descent, trial, j)
+                if length(there[1]) < least:
+                    lower = there
+                elif length(there[1]) <= plain and j in undetermined and moved > VISIBLE * norm and full:
+                    found = "flat"
+    descent.go_to(*(lower or (x, r)))
+    descent.decompose()
+    return "down" if lower is not None else found
+
+
+def _refitted(descent: Any, x: np.ndarray, held: int) -> tuple[np.ndarray, np.ndarray]:
+    """The point and the residual to which a few Gauss-Newton steps lead with one parameter held, shortened where chi-square would rise."""
+    problem, r = descent.problem, descent.problem.fun(x)
+    for _ in range(REFIT):
+        norm = length(r)
+        if not norm < np.inf:
+            break
+        descent.go_to(x, r)
+        if not descent.finite:
+            break
+        step = ScaledQR(descent.J, descent.rank_tolerance, np.arange(descent.p) == held).step(r)
+        for share in (1., 0.25, 0.0625):
+            trial = np.clip(x + share * np.asarray(step), problem.lower, problem.upper)
+            there = problem.fun(trial)
+            if length(there) < norm:
+                break
+        else:
+            break
+        x, r = trial, there
+        if length(r) > norm * (1 - SHORTER):
+            break
+    return x, r
 
 
 def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> np.ndarray | None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
 from gslfit.minimizer._descent import Polish, ScaledQR, length
-from gslfit.minimizer.curvature import look_around, newton
+from gslfit.minimizer.curvature import look_around, newton, vague
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.solvers._multifit import METHODS, FdfSolver
@@ -42,6 +42,8 @@ AFAR = 1e8              # times its start that a parameter gets to where it has 
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSER = 3              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
 ESCAPES = 3             # times that a descent goes on from a saddle
+WAYS_BACK = 4           # places on the way from a bound back to the start, each at a quarter of the last one's distance
+LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
@@ -215,7 +217,7 @@ class Descent(Polish):
 
     def _look_around(self) -> str:
         """Where the point reached does not determine all parameters, look whether that is so at a minimum; see `look_around`."""
-        if self.norm() <= self.rounding_of(self.first_size) or self.decompose().rank == self.p - len(self.held):
+        if self.norm() <= self.rounding_of(self.first_size) or not vague(self):
             return ""
         assert self.first_J is not None
         far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)
@@ -479,12 +481,49 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             further = descent.run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
-        if best.verdict == "silenced" and len(tried) > 1:
-            best = best._replace(converged=True, reason=FitStatus.STEP, verdict="at bound")
+        if best.verdict == "silenced" and calls.stopped is not Aborted:
+            calls.limit = allowed
+            try:
+                best = look_inside(problem, best, tried)
+            except OutOfCalls:
+                best = best._replace(reason=FitStatus.MAX_NFEV)
     finally:
         if calls.stopped is not Aborted:
             calls.limit = allowed
     return best, tried
+
+
+def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> Solution:
+    """Look again, from inside, at an end where parameters on their bounds leave others without effect, as `src/batch/gsl_refit.c` does.
+
+    The others go back to where they began, where they had an effect, and what lies on a bound some of its way back too, or as far inside as
+    a straight line says. Only where that finds nothing lower is the point a minimum at that bound. What is tried joins `tried`.
+    """
+    base = silenced.x.copy()
+    base[list(silenced.lost)] = problem.x0[list(silenced.lost)]
+    at = Descent(problem._replace(x0=base, r0=problem.fun(base)))
+    if at.norm() < np.inf:
+        at.begin()
+    begins = [base.copy() for _ in range(WAYS_BACK)]
+    for j in silenced.held:
+        for k, begin in enumerate(begins[-WAYS_BACK:]):
+            begin[j] += (problem.x0[j] - base[j]) / 4**k
+        slope = at.gradient()[j] if at.norm() < np.inf else 0.
+        inside = 1. if base[j] - problem.lower[j] <= problem.upper[j] - base[j] else -1.
+        if slope * inside < 0:
+            further = base.copy()
+            further[j] -= slope / at.norms[j] ** 2
+            begins.insert(0, np.clip(further, problem.lower, problem.upper))
+    best = silenced
+    for begin in begins:
+        r = problem.fun(begin)
+        if not length(r) < np.inf:
+            continue
+        found = Descent(problem._replace(x0=begin, r0=r), silenced.method, direct=True).run()
+        tried.append(found)
+        if found.converged and found.norm < best.norm * (1 - LOWER):
+            best = found
+    return best if best is not silenced else silenced._replace(converged=True, reason=FitStatus.STEP, verdict="at bound")
 
 
 def best_of(tried: list[Solution]) -> Solution:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
-from gslfit.minimizer.bands import student, variances
+from gslfit.minimizer.bands import deviations, student
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 from gslfit.report.html import fit_html
@@ -303,10 +303,11 @@ class FitResult(Answers):
             If only a residual function was fitted.
         """
         source = self._modelled("eval_uncertainty")
-        variance = variances(source.slopes(self.params if params is None else params, self.var_names, values, dscale), self.covar)
+        slopes = source.slopes(self.params if params is None else params, self.var_names, values, dscale)
+        errors = np.full(slopes.shape[1], np.nan) if self.covar is None else deviations(slopes, self.params, self.var_names)
         factor = student(sigma, self.nfree)
-        self.dely = source.shaped(factor*np.sqrt(variance), values)
-        self.dely_predicted = source.shaped(factor*np.sqrt(variance + self.redchi), values)
+        self.dely = source.shaped(factor*errors, values)
+        self.dely_predicted = source.shaped(factor*np.hypot(errors, np.sqrt(self.redchi)), values)
         return self.dely
 
     # -- copies

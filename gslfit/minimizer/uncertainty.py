@@ -92,6 +92,12 @@ def bound_of(par: Any) -> str:
     return at_bound(par.name, par.value, lower, upper) if near else ""
 
 
+def ending(status: FitStatus, params: Any, said: str = "") -> str:
+    """Return how a fit by the lanes ended, with the bounds that hold: in the status' own words where nothing is `said`."""
+    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
+    return " ".join([said or "converged.", *held]) if held else said or f"{status.prose}."
+
+
 def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_covar: bool = True) -> list[str]:
     """Return what the caller should know about errors that can't be had, a sentence each."""
     n, p = solution.jacobian.shape

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer.bands import difference_slopes, exact_slopes, student, variances
+from gslfit.minimizer.bands import deviations, difference_slopes, exact_slopes, student
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
 
@@ -25,20 +25,22 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
     """Return the band of the model, of a further measurement, and of each component."""
     params = result.params if params is None else params
     value = np.asarray(result.model.eval(params, **values))
-    covar, names = result.covar, list(result.var_names)
-    if covar is None or not np.isfinite(np.diag(covar)).any():
+    names = list(result.var_names)
+    if result.covar is None or all(result.params[name].stderr is None for name in names):
         unknown = np.full(value.shape, np.nan)
         return unknown, unknown, {}
     factor = student(sigma, result.ndata - len(names))
 
-    def variance(model: ModelFunction) -> np.ndarray:
-        found = variances(slopes(model, params, names, values, dscale), covar)
-        whole = np.asarray(model.eval(params, **values))
-        return found.view(complex).reshape(whole.shape) if whole.dtype.kind == "c" else found.reshape(whole.shape)
+    def errors(model: ModelFunction) -> np.ndarray:
+        return deviations(slopes(model, params, names, values, dscale), result.params, names)
 
-    total = variance(result.model)
-    parts = {(part._prefix or part._name): factor*np.sqrt(variance(part)) for part in result.model.components}
-    return factor*np.sqrt(total), factor*np.sqrt(total + result.redchi), parts
+    def shaped(model: ModelFunction, found: np.ndarray) -> np.ndarray:
+        whole = np.asarray(model.eval(params, **values))
+        return factor*(found.view(complex).reshape(whole.shape) if whole.dtype.kind == "c" else found.reshape(whole.shape))
+
+    total = errors(result.model)
+    parts = {(part._prefix or part._name): shaped(part, errors(part)) for part in result.model.components}
+    return shaped(result.model, total), shaped(result.model, np.hypot(total, np.sqrt(result.redchi))), parts
 
 
 def correlated(result: Any) -> dict[str, Any] | None:

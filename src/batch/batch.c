@@ -65,7 +65,7 @@ static void find_inputs(const batch *b, long id, double *inputs) {
     for (int k = 0; k < b->program->ninput; k++) gslfit_rows_read(b->inputs + k, gslfit_rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
 
-/* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held or without effect. */
+/* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
 static double deviation(const fit_result *end, int i, int whole) {
     if (end->flags[i]) return NAN;
     return end->covariance ? sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES]) : end->deviations[i];
@@ -73,7 +73,7 @@ static double deviation(const fit_result *end, int i, int whole) {
 
 /* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
 static double covariance_of(const fit_result *end, int i, int j) {
-    if ((end->flags[i] | end->flags[j]) & GSLFIT_SILENT) return NAN;
+    if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
     if (end->flags[i] || end->flags[j]) return 0;
     return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }

@@ -1,5 +1,6 @@
 #include "gsl_refit.h"
 
+#include <float.h>
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_multifit.h>
 #include <gsl/gsl_multifit_nlin.h>
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "descent/curvature.h"
+#include "descent/null_space.h"
 #include "descent/polish.h"
 #include "lanes/lane_state.h"
 #include "solver/fdfsolver.h"
@@ -15,8 +17,10 @@
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
        /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
-       WAYS_BACK = 4 };
+       WAYS_BACK = 4,
+       PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
+static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -130,10 +134,11 @@ static int watch(void *who) {
 /* A relative step of an angle is a far greater one of a value that is small against the width of its bounds: what part of xtol to ask
  * for. */
 static double step_share(const gsl_refit *r, const gsl_vector *v) {
-    double share = 1, slope;
+    double share = 1;
     for (size_t k = 0; r->curve.bounds && k < v->size; k++) {
-        const double value = gslfit_bound_external(r->bounds + k, gsl_vector_get(v, k));
-        if (r->bounds[k].kind != BOUND_FREE) share = fmin(share, fabs(value / (slope * gsl_vector_get(v, k))));
+        const double u = gsl_vector_get(v, k), value = gslfit_bound_external(r->bounds + k, u);
+        const double slope = gslfit_bound_slope(r->bounds + k, u);
+        if (r->bounds[k].kind != BOUND_FREE) share = fmin(share, fabs(value / (slope * u)));
     }
     return fmax(share, 1e-6);
 }
@@ -213,15 +218,16 @@ static double scale_of(const gsl_refit *r, const double *x) {
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : r->first.model;
 }
 
-/* The verdict on x, at which r->last is what is known. */
-static void judge(gsl_refit *r, const double *x, int looked, fit_result *end) {
+/* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */
+static void judge(gsl_refit *r, const double *x, int looked, null_space_slope slope, fit_result *end) {
     const int p = r->program->nfree;
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
     gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
-                         .bounds = r->transform ? r->last.bounds : NULL, .looked = looked};
+                         .bounds = r->transform ? r->last.bounds : NULL, .looked = looked, .plain = slope == NULL_SPACE_FLAT,
+                         .runs_off = slope == NULL_SPACE_FALLS};
     gslfit_sort_columns(&e, end->flags);
     for (int k = 0; k < p; k++)
         if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */
@@ -247,16 +253,29 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
+/* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance, or
+ * where chi-square pushes it there, and all of the way changes the residual by a small part. */
+static int beside_bound(const gsl_refit *r, const polished *here, int k, double value) {
+    const double low = r->transform->low[k], high = r->transform->high[k], start = r->now.start[k];
+    if (isfinite(low) && value - low <= TOUCHING * (start - low)) return -1;
+    if (isfinite(high) && high - value <= TOUCHING * (high - start)) return 1;
+    const double reach = here ? NO_WAY * here->length / here->norms[k] : 0;
+    if (here && here->slopes[k] > 0 && value - low <= reach) return -1;
+    return here && here->slopes[k] < 0 && high - value <= reach;
+}
+
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no
  * value or no derivatives there, the bound is taken to lie where the fit got to. */
 static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     const fit_transform *o = r->transform;
     double length = -1;
-    polished on;
-    on.residual = NULL;
+    polished on, here;
+    on.residual = here.residual = NULL;
+    const int known_here = o && gslfit_polish_look(r->polisher, &r->data, x, NULL, &here);
+    end->nfev += o != NULL;
     for (int k = 0; o && k < r->program->nfree; k++) {
-        const double low = o->low[k], high = o->high[k], value = x[k], start = r->now.start[k];
-        const int side = isfinite(low) && value - low <= TOUCHING * (start - low) ? -1 : isfinite(high) && high - value <= TOUCHING * (high - start);
+        const double low = o->low[k], high = o->high[k], value = x[k];
+        const int side = beside_bound(r, known_here ? &here : NULL, k, value);
         r->low[k] = low, r->high[k] = high;
         x[k] = side < 0 ? low : side > 0 ? high : value;
         if (x[k] == value) continue;
@@ -275,15 +294,38 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     }
 }
 
-/* Polish x in at most `most` evaluations, judge it, and say so. */
-static void settle(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
+/* Where J leaves variables open at what passes for a minimum, follow its null space, and judge again. Returns whether chi-square falls:
+ * x is then moved. */
+static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
     const int p = r->program->nfree;
+    double size[MAX_FREE];
+    const double sigma = r->last.length / sqrt(r->now.n > p ? r->now.n - p : 1);
+    int open = 0, used = 0;
+    for (int k = 0; k < p; k++) {
+        size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+        open |= !end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, size[k]);
+    }
+    if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
+    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
+    if (slope == NULL_SPACE_FLAT && r->first.rank < p) slope = NULL_SPACE_RISES;  /* it was open at the start */
+    const double cosine = r->last.cosine;  /* of Newton's step, if that was taken */
+    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    if (slope != NULL_SPACE_FALLS) r->last.cosine = cosine;
+    end->nfev += used + 1;
+    judge(r, x, looked, slope, end);
+    return slope == NULL_SPACE_FALLS;
+}
+
+/* Polish x in at most `most` evaluations, judge it, and say so. Returns whether there is a lower point beyond, which is then the end. */
+static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
+    const int p = r->program->nfree, before = end->nfev;
     r->last.nfev = 0;
     if (most > 2) touch_bounds(r, x, end);
     if (most > 0) gslfit_polish_curve(r->polisher, &r->data, x, most, &r->last);
     end->nfev += r->last.nfev;
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    judge(r, x, looked, end);
+    judge(r, x, looked, NULL_SPACE_RISES, end);
     /* a saddle, or slow? */
     if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {
         double size[MAX_FREE];
@@ -291,8 +333,9 @@ static void settle(gsl_refit *r, double *x, int most, int looked, fit_result *en
         const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
         if (used < 0) r->out_of_memory = 1;
         else end->nfev += used;
-        judge(r, x, looked, end);
+        judge(r, x, looked, NULL_SPACE_RISES, end);
     }
+    const int lower = follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
     memcpy(end->v, x, p * sizeof(double));
@@ -304,6 +347,7 @@ static void settle(gsl_refit *r, double *x, int most, int looked, fit_result *en
     end->gradient = r->last.gradient;
     end->scale = scale_of(r, x);
     end->doubtful = 0;
+    return lower;
 }
 
 void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
@@ -315,19 +359,16 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
     end->correlations = r->kept_spread.correlations;
 }
 
-void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
-    double x[MAX_FREE];
-    memcpy(x, v, r->program->nfree * sizeof *x);
-    end->nfev = 0;
-    settle(r, x, most, 0, end);
-}
-
-/* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. */
+/* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. Where
+ * there are bounds, a run is broken off after a part of the evaluations: in the transforms a solver creeps onto a bound, which the polish,
+ * in the variables themselves, reaches in a step. */
 static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     double before = INFINITY;
     for (int turn = 0; turn < TURNS; turn++) {
-        const fit_status ending = run(r, x, method, most - end->nfev, &end->nfev);
-        const int over = ending == FIT_MAX_NFEV || ending == FIT_MAX_ITER;
+        const int left = most - end->nfev, part = left / PARTS > LEAST_PART ? left / PARTS : LEAST_PART;
+        const int share = r->transform && turn < TURNS - 1 && part < left ? part : left;
+        const fit_status ending = run(r, x, method, share, &end->nfev);
+        const int broken = ending == FIT_MAX_NFEV || ending == FIT_MAX_ITER, over = broken && share == left;
         settle(r, x, most - end->nfev, 0, end);
         if (gslfit_well_ended(end->status) || ending == FIT_STOPPED || r->out_of_memory) return;
         if (over || end->nfev >= most) {
@@ -335,9 +376,16 @@ static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_re
             return;
         }
         memcpy(x, end->v, r->program->nfree * sizeof *x);
-        if (end->status != FIT_NO_PROGRESS || !(end->length < 0.999 * before)) return;
+        if (!broken && (end->status != FIT_NO_PROGRESS || !(end->length < 0.999 * before))) return;
         before = end->length;
     }
+}
+
+void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
+    double x[MAX_FREE];
+    memcpy(x, v, r->program->nfree * sizeof *x);
+    end->nfev = 0;
+    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, most, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {

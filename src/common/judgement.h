@@ -9,7 +9,9 @@
  *                       |r| if that is 0. The start does not count otherwise: from 1e20 times too large, any residual would be
  *                       rounding.)
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
- *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain.
+ *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
+ *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
+ *                       (a peak that has narrowed onto one point).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
@@ -50,7 +52,7 @@ typedef enum {
     GSLFIT_MINIMUM
 } gslfit_verdict;
 
-enum { GSLFIT_HELD = 1, GSLFIT_SILENT = 2, GSLFIT_LOST = 4 };  /* what is said of each parameter */
+enum { GSLFIT_HELD = 1, GSLFIT_SILENT = 2, GSLFIT_LOST = 4, GSLFIT_UNDETERMINED = 8 };  /* of each parameter; the last by who has errors */
 
 /* What is known at an end. Arrays have p elements. */
 typedef struct {
@@ -67,6 +69,7 @@ typedef struct {
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
     int runs_off;                       /* chi-square falls along J's null space, beyond rounding */
+    int plain;                          /* J was of full rank at the start, is not here, and chi-square stays along its null space */
 } gslfit_evidence;
 
 /* Say of each parameter whether it is held or silent (flags, p). How many columns are left: those whose cosine and rank are to be known. */

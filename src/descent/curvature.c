@@ -1,5 +1,6 @@
 #include "curvature.h"
 
+#include <float.h>
 #include <gsl/gsl_eigen.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 #include "common/linalg.h"
 #include "polisher.h"
 
-enum { TURNS = 12, HALVINGS = 10 };
+enum { TURNS = 12, HALVINGS = 10, SHORTER = 4 };
+static const double BENDS = 0.1;        /* of the residual's length: what it may grow by over a step of a difference */
 static const double STEP = 1e-3;        /* of a standard error, and of a variable's own size at most: differences of the gradient */
 static const double LEAST_STEP = 1e-6;  /* of a variable */
 static const double STIFF = 0.05;       /* of Gauss-Newton's: a lesser curvature is looked at */
@@ -18,6 +20,8 @@ static const double FAR = 3;            /* standard errors that one step may go 
 typedef struct {
     int p, rank, order[MAX_FREE];
     double lengths[MAX_FREE], sigma;
+    double rounding;               /* of a residual's length */
+    int unknown[MAX_FREE];         /* 1 where the curvature along a coordinate is lost in rounding */
     double *inverse;               /* R^-1, rank x rank in rows of p */
     gsl_vector *values, *slopes;   /* eigenvalues; the gradient along the eigenvectors */
     gsl_matrix *hessian, *vectors;
@@ -40,6 +44,7 @@ static int local_new(local *c, const polisher *s, const polished *end) {
     c->p = s->p;
     c->rank = s->rank;
     c->sigma = end->length / sqrt(s->n > s->left ? s->n - s->left : 1);
+    c->rounding = DBL_EPSILON * fmax(s->model, end->data);
     memcpy(c->order, s->order, sizeof c->order);
     memcpy(c->lengths, s->lengths, sizeof c->lengths);
     c->inverse = malloc((size_t)s->p * s->p * sizeof(double));
@@ -89,19 +94,28 @@ static double step_along(const local *c, const double *v, const double *size, co
     return fmin(fmax(h, least), most);
 }
 
-/* Measure the Hessian in z, and take it apart. Returns whether all was finite. */
-static int measure(local *c, polisher *s, const double *v, const double *size) {
+/* Measure the Hessian in z, over steps so short that the residual is still about as long, and take it apart. Returns whether all was
+ * finite. */
+static int measure(local *c, polisher *s, const double *v, const double *size, double length, int *used) {
     double unit[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE];
     for (int m = 0; m < c->rank; m++) {
         memset(unit, 0, sizeof unit);
         unit[m] = 1;
         outwards(c, unit, 1, dx);
-        const double h = step_along(c, v, size, dx);
-        for (int side = 0; side < 2; side++) {
-            for (int j = 0; j < c->p; j++) at[j] = v[j] + (side ? h : -h) * dx[j];
-            if (!gslfit_polisher_take(s, at)) return 0;
-            gradient(c, s, sides[side]);
+        double h = step_along(c, v, size, dx), far = INFINITY;
+        for (int turn = 0; turn < SHORTER && far > BENDS * length; turn++, h = far > BENDS * length ? h / 8 : h) {
+            far = 0;
+            for (int side = 0; side < 2; side++) {
+                for (int j = 0; j < c->p; j++) at[j] = v[j] + (side ? h : -h) * dx[j];
+                if (!gslfit_polisher_take(s, at)) return 0;
+                gradient(c, s, sides[side]);
+                far = fmax(far, s->residual - length - h);
+            }
+            *used += 2;
         }
+        double amplified = 0;
+        for (int i = 0; i <= m; i++) amplified = hypot(amplified, c->inverse[i * c->p + m]);
+        c->unknown[m] = c->rounding * amplified > STIFF * h;
         for (int k = 0; k < c->rank; k++) gsl_matrix_set(c->hessian, k, m, (sides[1][k] - sides[0][k]) / (2 * h));
     }
     for (int k = 0; k < c->rank; k++)
@@ -144,13 +158,15 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
     for (int k = 0; k < c->rank && norm > FAR * c->sigma; k++) z[k] *= FAR * c->sigma / norm;
     outwards(c, z, 1, dx);
     if (norm > 1e-9 * c->sigma && try_along(s, data, v, dx, length, fall, used) < length) return 1;
-    for (int i = 0; i < c->rank; i++) {
-        if (!(gsl_vector_get(c->values, i) < STIFF)) continue;
+    for (int i = 0; i < 2 * c->rank; i++) {
+        const int m = i - c->rank;  /* then coordinates whose curvature is not known */
+        if (m < 0 ? !(gsl_vector_get(c->values, i) < STIFF) : !c->unknown[m]) continue;
+        const double value = m < 0 ? gsl_vector_get(c->values, i) : 0;
         double most = c->sigma;
-        for (int k = 0; k < c->rank; k++) z[k] = gsl_matrix_get(c->vectors, k, i);
+        for (int k = 0; k < c->rank; k++) z[k] = m < 0 ? gsl_matrix_get(c->vectors, k, i) : k == m;
         outwards(c, z, 1, dx);
         /* where chi-square bends down for sure, a standard error is not too far, whatever that is beside the variables */
-        for (int j = 0; j < c->p && gsl_vector_get(c->values, i) > -STIFF; j++)
+        for (int j = 0; j < c->p && value > -STIFF; j++)
             if (dx[j] != 0 && size[j] > 0) most = fmin(most, 0.3 * size[j] / fabs(dx[j]));
         for (int side = -1; side <= 1; side += 2) {
             double far[MAX_FREE];
@@ -187,7 +203,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
             local_free(&c);
             return -1;
         }
-        if (measure(&c, s, v, size)) {
+        if (measure(&c, s, v, size, end->length, &used)) {
             positive = 1;
             for (int i = 0; i < c.rank; i++) {
                 double slope = 0;
@@ -196,7 +212,6 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(gsl_vector_get(c.values, i)), LEAST);
             }
-            used += 2 * c.rank;
             lower = step(&c, s, data, v, size, end->length, &used);
         }
         local_free(&c);

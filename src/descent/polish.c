@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { MOST_TURNS = 40 };
+static const double BESIDE = 1e-5;      /* share by which a refit beside a minimum may still be too long */
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
 static double norm(const double *a, long n) { return gslfit_norm(gslfit_dot(a, a, n), a, n, 1); }
@@ -211,6 +212,35 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
     const int used = end->nfev;
     gslfit_polish_look(s, data, v, NULL, end);
     end->nfev = used + 1;
+}
+
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int most, int *used) {
+    const int p = s->p;
+    double x[MAX_FREE], step[MAX_FREE];
+    polished at;
+    double length = INFINITY;
+    at.residual = NULL;
+    begin(s, data, &at);
+    for (*used = 0; *used < most;) {
+        ++*used;
+        if (!gslfit_polisher_take(s, v)) return length;
+        length = s->residual;
+        sort_columns(s, v, flags, &at);
+        const double promised = settle(s, &at);
+        if (promised <= BESIDE * length) return length;
+        for (int j = 0; j < p; j++) step[j] = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
+        double share = 1, found = INFINITY;
+        for (; share > 1e-2 && *used < most && !(found < length); share /= 4) {
+            for (int j = 0; j < p; j++) x[j] = flags[j] ? v[j] : within(data, j, v[j] + share * step[j]);
+            found = gslfit_polish_length(s, data, x);
+            ++*used;
+        }
+        if (!(found < length)) return length;
+        memcpy(v, x, p * sizeof *v);
+        if (found > length * (1 - BESIDE)) return found;
+        length = found;
+    }
+    return length;
 }
 
 void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations) {

@@ -51,6 +51,10 @@ void gslfit_polish_correlations(const polisher *s, const polished *end, double *
  * last. */
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
+/* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations.
+ * Returns the residual's length there. */
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int most, int *used);
+
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);
 

@@ -28,7 +28,7 @@ typedef struct {
     int nfev;
     int doubtful;  /* ill conditioned: worth a look by QR */
     gslfit_verdict verdict;
-    unsigned char flags[MAX_FREE];  /* of judgement.h: held, silent; such parameters have no error */
+    unsigned char flags[MAX_FREE];  /* of judgement.h: held, silent, undetermined; such parameters have no error */
     double chisqr, gradient, count, scale;  /* scale: what rounding is measured by, a length; see judgement.h */
     double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
     const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */

@@ -15,6 +15,7 @@ static const double GIVEN_UP = 1e-5;        /* so little damping is none */
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
 static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
+static const double OPEN = 1e-6;            /* share of another column by which one that J doesn't determine leaves that one open */
 static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
 static const double STEADY = 0.1;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
@@ -396,6 +397,38 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
 }
 
+/* Flag what the columns of J leave open where they are dependent: by a Cholesky factorisation of lane l, the longest column left first. */
+static void flag_undetermined(const waiting *d, int l, int p, unsigned char *flags) {
+    double A[TRIANGLE(MAX_FREE)], share[MAX_FREE];
+    int order[MAX_FREE], rank = 0;
+    for (int k = 0; k < TRIANGLE(p); k++) A[k] = d->H[k][l];
+    for (int k = 0; k < p; k++) order[k] = k;
+#define AT(i, j) A[(i) > (j) ? ELEMENT(i, j) : ELEMENT(j, i)]
+    for (; rank < p; rank++) {  /* A's part that is left: what the columns chosen so far don't span */
+        int best = rank;
+        for (int k = rank; k < p; k++)
+            if (AT(order[k], order[k]) > AT(order[best], order[best])) best = k;
+        const int chosen = order[best];
+        order[best] = order[rank], order[rank] = chosen;
+        if (!(AT(chosen, chosen) > DEPENDENT)) break;
+        for (int k = rank + 1; k < p; k++) {
+            const double factor = AT(order[k], chosen) / AT(chosen, chosen);
+            for (int m = rank + 1; m <= k; m++) AT(order[k], order[m]) -= factor * AT(order[m], chosen);
+        }
+    }
+    for (int m = rank; m < p; m++) {
+        const int open = order[m];
+        flags[open] |= flags[open] ? 0 : GSLFIT_UNDETERMINED;
+        for (int i = rank - 1; i >= 0; i--) {  /* what the columns chosen make it up of */
+            share[i] = AT(open, order[i]);
+            for (int k = i + 1; k < rank; k++) share[i] -= share[k] * AT(order[k], order[i]);
+            share[i] /= AT(order[i], order[i]);
+            if (fabs(share[i]) > OPEN && !flags[order[i]]) flags[order[i]] = GSLFIT_UNDETERMINED;
+        }
+    }
+#undef AT
+}
+
 static void flush(worker *w) {
     const lane_state *s = w->state;
     waiting *d = &w->state->done;
@@ -424,6 +457,7 @@ static void flush(worker *w) {
         if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
         if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
         if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
+        if (!(d->least[l] > DEPENDENT)) flag_undetermined(d, l, p, end->flags);
         w->finish(w, end);
     }
     d->count = 0;

@@ -71,3 +71,65 @@ def test_bound_that_holds(text, high, traced):
         held = data - (0 if sign > 0 else 10)*x
         assert found[0].params["c"].value == pytest.approx(held.mean(), abs=1e-5)
         assert found[0].params["c"].stderr == pytest.approx(np.sqrt(((held - held.mean())**2).sum()/38/40), rel=1e-4)
+
+
+PEAK = "A*exp(-(x - c)**2/(2*s**2)) + b"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_peak_narrowed_onto_one_point(seed):
+    """A single point stands out: a peak of any small width passes through it, and chi-square stays the same: no minimum, by any entry.
+
+    The oracle is the width's profile: where the fit says that it is at a minimum, twice and half the width are worse.
+    """
+    x = np.arange(10.0)
+    y = 1 + 0.1*np.random.default_rng(seed).standard_normal(10)
+    y[5] += 5
+    params = gslfit.Parameters()
+    for name, value in {"A": 4.0, "c": 5.1, "s": 0.3, "b": 1.0}.items():
+        params.add(name, value)
+    row, alone = gslfit.fit_batch(PEAK, y[None], params, x=x), gslfit.fit(PEAK, y, params, x=x)
+    assert bool(row.success[0]) == alone.success
+    if not alone.success:
+        return
+    assert alone.errorbars
+    for factor in (0.5, 2.0):
+        held = alone.params.copy()
+        held["s"].set(value=held["s"].value*factor, vary=False)
+        assert gslfit.fit(PEAK, y, held, x=x).chisqr > alone.chisqr*(1 + 1e-6)
+
+
+def test_undetermined_by_lanes_alone():
+    """What J leaves open has no standard error by the lanes either; the rest has that of the other solvers."""
+    x = np.arange(10.0)
+    y = 2*x + np.random.default_rng(1).normal(0, 0.1, 10)
+    params = gslfit.Parameters()
+    for name, value in {"a": 1.0, "b": 2.0, "c": 0.3}.items():
+        params.add(name, value)
+    lanes, auto = (gslfit.fit_batch("(a + b)*x + c", y[None], params, x=x, method=method, covar=True) for method in ("lanes", "auto"))
+    assert lanes.status[0] == auto.status[0] == FitStatus.RANK_DEFICIENT
+    for name in "ab":
+        assert np.isnan(lanes.stderr[name][0])
+    assert lanes.stderr["c"][0] == pytest.approx(auto.stderr["c"][0], rel=1e-6)
+    assert np.array_equal(np.isnan(lanes.covar), np.isnan(auto.covar))
+    alone = gslfit.fit("(a + b)*x + c", y, params, x=x, method="lanes")
+    assert alone.success
+    assert [alone.params[name].stderr is None for name in "abc"] == [True, True, False]
+
+
+@pytest.mark.parametrize("method", ["lanes", "auto"])
+def test_a_single_fit_names_its_bound(method):
+    """Which bound holds is said, by whatever solver; so by the lanes of a long curve."""
+    for n in (10, 60_000):
+        x = np.linspace(0, 9, n)
+        y = 2*x + np.random.default_rng(1).normal(0, 0.1, n)
+        params = gslfit.Parameters()
+        params.add("a", 1.0)
+        params.add("c", 1.3, min=1)
+        for k in range(8):
+            params.add(f"d{k}", 0.0, vary=n > 10)
+        text = "a*x + c" + "".join(f" + d{k}*cos({k + 1}*x)" for k in range(8))
+        result = gslfit.fit(text, y, params, x=x, method=method)
+        assert result.success
+        assert "c is at its bound (min = 1)" in result.message
+        assert result.params["c"].stderr is None

@@ -18,21 +18,11 @@ UNIT_FAULTS: dict[tuple[str, str, float], str] = {
     ("stderr, curve_fit", "unscaled", 1e+200): "a standard error of 0: its square is out of range",
     ("stderr, Model.fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("stderr, compat fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
-    ("band, Model.fit", "scaled", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, Model.fit", "scaled", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, Model.fit", "known", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, Model.fit", "known", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, compat", "scaled", 1e-200): "reading an error raises ZeroDivisionError",
-    ("band, compat", "scaled", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, compat", "known", 1e-200): "no band, or one of zeros: squares of standard errors are out of range",
-    ("band, compat", "known", 1e+200): "no band, or one of zeros: squares of standard errors are out of range",
     ("far start, curve_fit", "scaled", 1e-200): "no standard errors: their squares are out of range",
 }
 
 # a view of "" stands for all of them
 MIRROR_FAULTS: dict[tuple[str, str, str], str] = {
-    ("fit_batch, lmsder", "narrow, binding", ""): "at the bound, and ends by its limit",
-    ("fit_batch, trust", "narrow, binding", ""): "at the bound, and ends by its limit",
 }
 
 GUESS_FAULTS: dict[tuple[str, str, str], str] = {
@@ -48,5 +38,4 @@ GUESS_FAULTS: dict[tuple[str, str, str], str] = {
 
 # a way into an entry that differs from the entry itself: why it is wrong, or "" where it is right and the entry is not
 VARIANT_FAULTS: dict[tuple[str, str], str] = {
-    ("fit_batch, lmsder", "narrow box"): "GSL alone runs out of evaluations in a narrow box",
 }
