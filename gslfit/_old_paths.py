@@ -3,12 +3,19 @@
 A module of an old path is the module of the new path itself, so that a class is one class by either. Where a folder has taken a module's
 name, it offers that module's public names.
 """
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:       # importlib.abc is as dear to import as the rest of a short script
+    from importlib.abc import Loader
+else:
+    Loader = object
 
 # old path below gslfit -> new one
 MOVED = {

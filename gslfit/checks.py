@@ -7,7 +7,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection, Iterable, Mapping
 from math import inf, isnan
-from pathlib import Path
 from typing import Any
 
 from gslfit.errors import InputError, InputTypeError
@@ -133,6 +132,7 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
 
 def path(name: str, value: Any) -> Path:
     """Return a path of the file system."""
+    from pathlib import Path        # a third of what an import of gslfit would cost otherwise
     try:
         return Path(value)
     except TypeError:

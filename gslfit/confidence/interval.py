@@ -20,7 +20,6 @@ from gslfit.confidence.profile import ProfileSide
 from gslfit.confidence.region import conf_interval2d
 from gslfit.data.numbers import floats
 from gslfit.errors import FitWarning, InputError
-from gslfit.report.html import ci_html
 
 SIGMAS = (.674, .95, .997)
 
@@ -54,6 +53,7 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
         self.nfev = 0
 
     def _repr_html_(self) -> str:
+        from gslfit.report.html import ci_html
         return ci_html(self)
 
 

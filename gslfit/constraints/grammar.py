@@ -10,7 +10,6 @@ module's table of functions) and the formulas (arrays, a larger table, several l
 """
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from gslfit.errors import ExpressionError
@@ -105,6 +104,7 @@ def refuse(message: str, text: str, column: int | None = None, line: int = 1) ->
 
 def close(name: str, known: Iterable[str]) -> str:
     """Return a hint such as "; did you mean 'amp_1'?", or nothing."""
+    from difflib import get_close_matches
     near = get_close_matches(name, list(known), 2, 0.6)
     return "; did you mean " + " or ".join(repr(match) for match in near) + "?" if near else ""
 

@@ -1,12 +1,9 @@
 """What a batch of fits leaves behind: arrays by name, a status for each fit, and any one of them as a result of its own."""
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
-from zipfile import BadZipFile
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +18,9 @@ from gslfit.errors import FitStatus, InputError
 from gslfit.formula.formula import Formula
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 QUANTILES = (.05, .5, .95)
 
@@ -269,6 +269,7 @@ class BatchResult:
         ----------
         file : str or Path
         """
+        import json
         formula = self.data.formula
         head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
                 "parameters": list(self.values), "reason": self.reason, "method": self.data.method,
@@ -313,6 +314,8 @@ class BatchResult:
 
 def _stored(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
+    import json
+    from zipfile import BadZipFile
     try:
         with np.load(file, allow_pickle=False) as stored:
             arrays = dict(stored)

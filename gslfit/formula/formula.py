@@ -20,7 +20,6 @@ from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import OPCODES, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
-from gslfit.formula.latex import latex
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula
@@ -240,6 +239,7 @@ class Formula:
         A \, e^{\frac{-x}{\tau}}
         """
         self._check_native()
+        from gslfit.formula.latex import latex
         return latex(self._graph.value)
 
     def __call__(self, *args: Any, **values: Any) -> Any:

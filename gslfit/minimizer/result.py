@@ -13,7 +13,6 @@ from gslfit.minimizer.answers import Answers, refuse
 from gslfit.minimizer.bands import deviations, student
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
-from gslfit.report.html import fit_html
 
 SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
 
@@ -129,6 +128,7 @@ class FitResult(Answers):
         return np.ravel(self.residual) if self.keep is None else np.asarray(self.residual)[self.keep]
 
     def _repr_html_(self) -> str:
+        from gslfit.report.html import fit_html
         return fit_html(self)
 
     # -- numbers

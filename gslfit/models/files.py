@@ -2,14 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gslfit.checks import path
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.model import Model
 from gslfit.models.result import ModelResult
 from gslfit.models.serialization import model_from_text, result_from_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _text(fname: str | Path) -> str:

@@ -14,7 +14,6 @@ from gslfit.formula.formula import Formula
 from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
-from gslfit.models.guess.matching_pursuit import guess_sum
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
@@ -358,12 +357,14 @@ class CompositeModel(Model):
         NoGuessError
             It is no such sum.
         """
+        from gslfit.models.guess.matching_pursuit import guess_sum
         if {"+"} != self._symbols():
             raise NoGuessError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
         y, variables = points_of(self, data, x, mask, values)
         return guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
+        from gslfit.models.guess.matching_pursuit import guess_sum
         found = [self.guess(data, x, **values)]
         peaks = [part for part in self.components if getattr(getattr(part, "entry", None), "kind", "") == "peak"]
         if len(peaks) > 2:      # a broad peak may take the place of several: once more without

@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from gslfit.checks import mapping
-from gslfit.confidence.interval import ConfidenceIntervals
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
@@ -18,6 +17,9 @@ from gslfit.models.serialization import result_from_text, result_text
 from gslfit.models.uncertainty import bands, correlated
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
+
+if TYPE_CHECKING:
+    from gslfit.confidence.interval import ConfidenceIntervals
 
 TINY = 1e-15
 SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquared", "nfev", "max_nfev", "aborted", "errorbars", "success",

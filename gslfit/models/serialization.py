@@ -5,7 +5,6 @@ how it is written (`_file_state`) and read (`reads`); a class is looked up in th
 """
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +43,7 @@ def _hints(hints: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def model_text(model: Any, **kws: Any) -> str:
     """Return a model as JSON text."""
+    import json
     return json.dumps({"format": FORMAT, "model": model._file_state()}, **kws)
 
 
@@ -60,6 +60,7 @@ def _packed(value: Any) -> Any:
 
 def result_text(result: Any, **kws: Any) -> str:
     """Return a result as JSON text, with its data."""
+    import json
     outcome = result.result
     state = {"format": RESULT, "model": result.model._file_state(), "params": json.loads(result.params.dumps()),
              "init_params": json.loads(result.init_params.dumps()), "data": _packed(np.asarray(result.data)),
@@ -87,6 +88,7 @@ def _plain(value: Any) -> Any:
 
 def _read(text: str, wanted: str, **kws: Any) -> dict[str, Any]:
     """The dict that a text holds, or InputError."""
+    import json
     try:
         state = json.loads(text, **kws)
     except (TypeError, ValueError, RecursionError) as error:
@@ -224,6 +226,7 @@ def _unpacked(value: Any) -> Any:
 
 def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
     """Return the result of a JSON text, made by its class, `gslfit.models.ModelResult`."""
+    import json
     state = _read(text, RESULT, **kws)
     model = build(Reading(state.get("model"), mapping("funcdefs", funcdefs)))
     params, start = (Parameters().loads(json.dumps(state.get(name))) for name in ("params", "init_params"))

@@ -1,5 +1,4 @@
 """Parameters as JSON text, and back. Reading runs nothing: every name, number and expression is held to what a Parameter may have."""
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ def write(params: Mapping[str, Parameter], symbols: Symbols, **kws: Any) -> str:
     **kws
         For `json.dumps`.
     """
+    import json
     return json.dumps({"gslfit": "Parameters", "version": FORMAT, "constants": symbols.constants, "functions": sorted(symbols.functions),
                        "params": [parameter.__getstate__() for parameter in params.values()]}, **kws)
 
@@ -45,6 +45,7 @@ def read(text: str, **kws: Any) -> tuple[list[Parameter], dict[str, float]]:
     InputError
         If the text isn't what `write` gives.
     """
+    import json
     try:
         content = json.loads(text, **kws)
         parameters = [_parameter(state) for state in content["params"]]

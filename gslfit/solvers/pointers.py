@@ -7,7 +7,6 @@ import ctypes
 import importlib
 import operator
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from gslfit.errors import InputError, InputTypeError
@@ -40,12 +39,12 @@ _capsule_pointer.restype, _capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.p
 _capsule_context = ctypes.pythonapi.PyCapsule_GetContext
 _capsule_context.restype, _capsule_context.argtypes = ctypes.c_void_p, [ctypes.py_object]
 
-_QUALIFIERS = re.compile(r"\b(const|volatile|struct|enum|restrict|extern|static)\b")
+_QUALIFIERS = r"\b(const|volatile|struct|enum|restrict|extern|static)\b"
 
 
 def _bare(declaration: str) -> str:
     """Return one argument's C type without qualifiers, name and spaces: 'const gsl_vector * x' -> 'gsl_vector*'."""
-    words = _QUALIFIERS.sub(" ", declaration)
+    words = re.sub(_QUALIFIERS, " ", declaration)
     match = re.match(r"\s*([\w.]+)\s*((?:\*\s*)*)", words)
     return match[1].split(".")[-1] + match[2].replace(" ", "") if match else words.strip()
 
@@ -218,6 +217,7 @@ def get_include() -> str:
     >>> (Path(get_include()) / "gsl.pxd").exists()
     True
     """
+    from pathlib import Path
     package = Path(__file__).parents[1]
     installed = package / "include"
     return str(installed if installed.exists() else package.parent / "src")         # an editable install is read where it lies

@@ -12,7 +12,6 @@ from gslfit.checks import shown, text, whole, words
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
-from gslfit.models.guess.estimators import candidates, guess_model, plan_for
 from gslfit.models.guess.points import points_of
 from gslfit.models.library.entry import Entry
 from gslfit.models.library.further_entries import LAB
@@ -107,6 +106,7 @@ class LibraryModel(Model):
 
     def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
         """Estimate start values from data: see `Model.guess`."""
+        from gslfit.models.guess.estimators import guess_model
         y, variables = points_of(self, data, x, mask, values)
         x = variables.pop(self.independent_vars[0], None)
         return guess_model(self, y, x, variables | values)
@@ -114,6 +114,7 @@ class LibraryModel(Model):
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
         if not self._own_guess:
             return super()._guesses(data, x, **values)
+        from gslfit.models.guess.estimators import candidates
         return candidates(self, data, x, values)
 
     @property
@@ -123,6 +124,7 @@ class LibraryModel(Model):
 
     @property
     def _searches(self) -> bool:
+        from gslfit.models.guess.estimators import plan_for
         plan = plan_for(self)
         return self._own_guess and plan is not None and plan.search is not None
 
