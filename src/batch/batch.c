@@ -66,10 +66,9 @@ static void find_inputs(const batch *b, long id, double *inputs) {
 }
 
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
-static double deviation(const fit_result *end, int i, int whole) {
-    if (end->flags[i]) return NAN;
-    return end->covariance ? sqrt(end->covariance[(whole ? ELEMENT(i, i) : i) * LANES]) : end->deviations[i];
-}
+static double deviation(const fit_result *end, int i) { return end->flags[i] ? NAN : end->deviations[i]; }
+
+static double larger(double a, double b) { return a > b ? a : b; }
 
 /* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
 static double covariance_of(const fit_result *end, int i, int j) {
@@ -78,19 +77,17 @@ static double covariance_of(const fit_result *end, int i, int j) {
     return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
-static double length_of(const fit_result *end) { return end->covariance ? sqrt(end->chisqr) : end->length; }
-
 /* A fit's errors and expressions. */
 static void put_transformed(thread *t, const fit_result *end) {
     const batch *b = t->batch;
     const fit_transform *o = b->transform;
-    const int p = b->program->nfree, whole = b->options.covariance;
+    const int p = b->program->nfree;
     const long id = end->id;
-    const double dof = end->count > p ? end->count - p : 1, sigma = !o->scaled ? 1 : end->count > p ? length_of(end) / sqrt(dof) : NAN;
+    const double dof = end->count > p ? end->count - p : 1, sigma = !o->scaled ? 1 : end->count > p ? end->length / sqrt(dof) : NAN;
     double *errors = b->variance + id * p;
     o->redchi[id] = end->chisqr / dof;
     for (int i = 0; i < p; i++) {
-        errors[i] = deviation(end, i, whole) * sigma;
+        errors[i] = deviation(end, i) * sigma;
         for (int j = 0; b->covariance && j <= i; j++)
             b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j) * sigma * sigma;
     }
@@ -108,10 +105,10 @@ static void put_transformed(thread *t, const fit_result *end) {
 
 /* The free variables as they are, and their covariances not yet scaled. */
 static void put_inside(const batch *b, const fit_result *end) {
-    const int p = b->program->nfree, whole = b->options.covariance;
+    const int p = b->program->nfree;
     const long id = end->id;
     for (int i = 0; i < p; i++) {
-        const double root = deviation(end, i, whole);
+        const double root = deviation(end, i);
         if (b->variance) b->variance[id * p + i] = root * root;
         for (int j = 0; b->covariance && j <= i; j++)
             b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j);
@@ -121,17 +118,17 @@ static void put_inside(const batch *b, const fit_result *end) {
 /* What a success must be, whatever said that it was one: at a minimum, or exact, and with errors of all that is neither held nor without
  * effect. What breaks this is none. */
 static void check_end(const batch *b, fit_result *end) {
-    const int p = b->program->nfree, whole = b->options.covariance;
+    const int p = b->program->nfree;
     if (!gslfit_well_ended(end->status)) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
-        const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = length_of(end);
+        const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = end->length;
         const int exact = length <= GSLFIT_ROUNDING * end->scale;
         if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
     }
     for (int i = 0; i < p; i++) {
         if (!isfinite(end->v[i])) end->status = FIT_NO_PROGRESS;
-        const double root = deviation(end, i, whole);
+        const double root = deviation(end, i);
         if (end->flags[i] || (root > 0 && root < INFINITY)) continue;
         if (end->status == FIT_CONVERGED || end->status == FIT_CONVERGED_BY_GSL) end->status = FIT_RANK_DEFICIENT;
     }
@@ -169,11 +166,11 @@ static int refit_fits(const batch *b) {
 
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
  * way round its own rounding moves the curve (a phase of 1e17). */
-static int flat(const batch *b, const fit_result *end, int whole) {
+static int flat(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
     const double size = end->scale / sqrt(end->count);
     for (int k = 0; k < b->program->nfree; k++) {
-        const double scale = fmax(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k, whole);
+        const double scale = larger(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k);
         if (end->flags[k] || isnan(reach)) continue;
         if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
         if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
@@ -182,11 +179,11 @@ static int flat(const batch *b, const fit_result *end, int whole) {
 }
 
 /* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
-static int vague(const batch *b, const fit_result *end, int whole) {
+static int vague(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double sigma = length_of(end) / sqrt(fmax(1, end->count - b->program->nfree));
+    const double sigma = end->length / sqrt(larger(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
-        if (sigma * deviation(end, k, whole) > VAGUE * fmax(fabs(end->v[k]), fabs(start[k]))) return 1;
+        if (sigma * deviation(end, k) > VAGUE * larger(fabs(end->v[k]), fabs(start[k]))) return 1;
     return 0;
 }
 
@@ -237,7 +234,7 @@ static int succeeded(const fit_result *end) { return gslfit_well_ended(end->stat
 
 /* Whether the one end is the better: a success rather than none, else the lower. */
 static int better(const fit_result *one, const fit_result *other) {
-    const double here = length_of(one), there = length_of(other);
+    const double here = one->length, there = other->length;
     if (succeeded(one) != succeeded(other)) return succeeded(one);
     return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
 }
@@ -272,11 +269,11 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
     end->count = (double)n;
-    if (there && !silenced && (!succeeded(end) || vague(b, end, 1)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
+    if (there && !silenced && (!succeeded(end) || vague(b, end)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
-    if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end, 1)) end->status = FIT_SINGULAR;
+    if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
 }
@@ -285,13 +282,12 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
 static void finish(worker *w, fit_result *end) {
     thread *t = w->context;
     batch *b = t->batch;
-    const int whole = b->options.covariance;
     if (end->status == FIT_BAD_DATA) {
         put_nothing(t, end->id, FIT_BAD_DATA, end->nfev, end->count);
         return;
     }
-    if (end->status == FIT_CONVERGED && flat(b, end, whole)) end->status = FIT_SINGULAR;
-    const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end, whole));
+    if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
+    const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end));
     if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);

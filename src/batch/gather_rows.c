@@ -20,12 +20,6 @@ static double sum_of_squares(const double *y, long n) {
     return not_zero((s[0] + s[1]) + (s[2] + s[3]), y, n);
 }
 
-static int all_finite(const double *y, long n) {
-    double sum = 0;
-    for (long i = 0; i < n; i++) sum += y[i] * 0.0;
-    return sum == 0;
-}
-
 static void spread(double *lane, const double *from, long n) {
     for (long i = 0; i < n; i++) lane[i * LANES] = from[i];
 }
@@ -47,7 +41,9 @@ void gslfit_gather_shared(thread *t, int j) {
 
 void gslfit_gather_weights(const batch *b, const char *weights, const char *mask, long first, long count, double *out, double *room) {
     if (b->weighted) gslfit_rows_read(&b->weights, weights, first, count, out, 1);
-    for (long i = 0; i < count; i++) out[i] = !b->weighted ? 1.0 : b->weighted == 1 ? out[i] : out[i] > 0 ? 1 / out[i] : NAN;
+    else for (long i = 0; i < count; i++) out[i] = 1;
+    if (b->weighted == 2)
+        for (long i = 0; i < count; i++) out[i] = out[i] > 0 ? 1 / out[i] : NAN;
     if (!b->masked) return;
     gslfit_rows_read(&b->mask, mask, first, count, room, 1);
     for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
@@ -56,12 +52,15 @@ void gslfit_gather_weights(const batch *b, const char *weights, const char *mask
 /* Weights of a row into t->row_weights. Whether some are 0. */
 static int read_weights(thread *t, long id) {
     const batch *b = t->batch;
-    double out = 0;
+    double least[4] = {1, 1, 1, 1};
     gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
                           b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, b->points,
                           t->row_weights, t->room);
-    for (long i = 0; i < b->points; i++) out += t->row_weights[i] == 0;
-    return out != 0;
+    for (long i = 0; i < b->points; i++) {
+        const double size = fabs(t->row_weights[i]);
+        least[i % 4] = size < least[i % 4] ? size : least[i % 4];
+    }
+    return least[0] == 0 || least[1] == 0 || least[2] == 0 || least[3] == 0;
 }
 
 /* Give points that take no part the weight 0, and the numbers of one that does. How many points take part. */

@@ -43,5 +43,7 @@ void gslfit_rows_read(const rows_view *v, const char *row, long first, long coun
         BOTH_ORDERS(KIND_I4, int32_t), BOTH_ORDERS(KIND_I8, int64_t), BOTH_ORDERS(KIND_U1, uint8_t), BOTH_ORDERS(KIND_U2, uint16_t),
         BOTH_ORDERS(KIND_U4, uint32_t), BOTH_ORDERS(KIND_U8, uint64_t)};
 #undef BOTH_ORDERS
-    readers[v->kind][v->swapped != 0](row + first * v->step, v->step, count, out, stride);
+    const double *in_place = stride == 1 ? gslfit_rows_in_place(v, row) : 0;
+    if (in_place) memcpy(out, in_place + first, count * sizeof *out);
+    else readers[v->kind][v->swapped != 0](row + first * v->step, v->step, count, out, stride);
 }

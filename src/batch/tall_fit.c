@@ -48,9 +48,7 @@ static void fill_register(double *points, long count) {
 
 /* Points first to first + count of a row, and as many more of the last as fill the register. */
 static void read_block(const rows_view *v, const char *row, long first, long count, double *out) {
-    const double *in_place = gslfit_rows_in_place(v, row);
-    if (in_place) memcpy(out, in_place + first, count * sizeof(double));
-    else gslfit_rows_read(v, row, first, count, out, 1);
+    gslfit_rows_read(v, row, first, count, out, 1);
     fill_register(out, count);
 }
 
@@ -81,6 +79,25 @@ static void leave_out(const long_fit *f, member *m, long count) {
 
 /* ---- the two tasks: a look at the data, and the sums of a step ---- */
 
+/* Survey a block whose numbers are all finite, so that only a weight of 0 leaves a point out; return 0 for any other. */
+static int survey_block(const long_fit *f, const member *m, long count, double *used, double *square) {
+    double squares[LANES] = {0};
+    long out = 0;
+    if (!all_finite(m->y, count) || !all_finite(m->weights, count)) return 0;
+    for (int j = 0; j < f->batch->program->nx; j++)
+        if (!all_finite(m->x[j], count)) return 0;
+    for (long i = 0; i < count; i += LANES)
+        for (int l = 0; l < LANES; l++) {
+            const double r = m->y[i + l] * m->weights[i + l], s = r * r;
+            squares[l] += r == 0 ? 0 : s < DBL_MIN ? DBL_MIN : s;
+        }
+    for (long i = 0; i < count; i++) out += m->weights[i] == 0;
+    for (int l = 1; l < LANES; l++) squares[0] += squares[l];
+    *used += (double)(count - out);
+    *square += squares[0];
+    return 1;
+}
+
 static void survey_chunk(long_fit *f, member *m, long chunk) {
     const batch *b = f->batch;
     const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
@@ -90,6 +107,7 @@ static void survey_chunk(long_fit *f, member *m, long chunk) {
         read_block(&b->y, f->y, first, count, m->y);
         read_weights(f, m, first, count);
         for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
+        if (survey_block(f, m, count, &used, &square)) continue;
         for (long i = 0; i < count; i++) {
             const double r = m->y[i] * m->weights[i], sum = sum_at(f, m, i);
             const int in = takes_part(b, m->weights[i], sum), finite = isfinite(sum + m->weights[i]);

@@ -34,6 +34,7 @@ typedef struct {
     lane_vector worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
     lane_vector silent;          /* 1 where a parameter may have lost its effect */
     fit_result ends[LANES];
+    double deviations[LANES][MAX_FREE];
     int count;
 } waiting;
 

@@ -32,8 +32,9 @@ typedef struct {
     double chisqr, gradient, count, scale;  /* scale: what rounding is measured by, a length; see judgement.h */
     double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
     const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */
-    const double *deviations, *correlations;  /* roots of its diagonal, NaN for none, and a triangle: they neither over- nor underflow */
-    double length;                            /* the root of chi-square, which may do so itself */
+    const double *correlations;  /* a triangle, which neither over- nor underflows */
+    const double *deviations;  /* roots of the covariance's diagonal; those of parameters with flags mean nothing */
+    double length;             /* the root of chi-square */
 } fit_result;
 
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */

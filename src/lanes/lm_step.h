@@ -449,6 +449,9 @@ static void flush(worker *w) {
         }
         end->verdict = GSLFIT_MINIMUM;
         end->covariance = d->covariance[0] + l;
+        end->deviations = d->deviations[l];
+        end->length = sqrt(end->chisqr);
+        for (int k = 0; k < p; k++) d->deviations[l][k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
         end->gradient = d->slope[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
