@@ -1,5 +1,5 @@
 # program.h and curve.h as their headers have them.
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint64_t
 
 from gsl cimport gsl_matrix, gsl_vector
 
@@ -23,6 +23,7 @@ cdef extern from "program/program.h" nogil:
         const instruction *body
         const int32_t *outputs
         int nscalar, nregister
+        uint64_t linear
     ctypedef struct workspace:
         pass
     int gslfit_program_check(program *p, char *message, size_t size)

@@ -63,8 +63,8 @@ def _chained(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: f
 
 def angles(root: Node) -> Node:
     """A node that has the same derivatives, with the arcs of quotients as angles: these have derivatives where the divisor is zero."""
-    quotients = [node for node in below([root]) if node.op == "atan" and node.args[0].op == "div" and may_be_zero(node.args[0].args[1])]
-    return transplant(root.pool, [root], {node: root.pool.make("atan2", *node.args[0].args) for node in quotients})[0] if quotients else root
+    arcs = [node for node in below([root]) if node.op == "atan" and node.args[0].op == "div" and may_be_zero(node.args[0].args[1])]
+    return transplant(root.pool, [root], {node: root.pool.make("atan2", *node.args[0].args) for node in arcs})[0] if arcs else root
 
 
 def derivatives(root: Node, leaves: list[Node]) -> list[Node]:

@@ -55,8 +55,8 @@ def guarded(root: Node) -> frozenset[Node]:
 
 def inherits(node: Node, guards: frozenset[Node]) -> bool:
     """Return whether the derivative of a node is guarded by that of the one argument that it has it from."""
-    known = [arg for arg in node.args if arg in guards]
-    return node.op in ("add", "sub", "neg", "mul", "div") and len(known) == 1 and not any(arg.mask for arg in node.args if arg not in guards)
+    others = [arg for arg in node.args if arg not in guards]
+    return node.op in ("add", "sub", "neg", "mul", "div") and len(others) == len(node.args) - 1 and not any(arg.mask for arg in others)
 
 
 def may_be_zero(node: Node) -> bool:

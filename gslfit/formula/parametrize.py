@@ -21,6 +21,7 @@ from gslfit.formula.derivative import derivatives, differentiate
 from gslfit.formula.formula import Formula
 from gslfit.formula.function_names import FUNCTIONS
 from gslfit.formula.graph import Graph, Node, Pool, transplant
+from gslfit.formula.linear import Linearity, linearity
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_constraint
@@ -72,6 +73,10 @@ class Folded:
 
     Attributes
     ----------
+    graph : Graph
+        The formula's value and its derivatives by `names`, as they are evaluated.
+    linearity : Linearity
+        What of `names` the value is linear in.
     lowered : Lowered
         The program; its free variables are `names`, its inputs `inputs`. It knows nothing of bounds.
     names : tuple of str
@@ -89,6 +94,8 @@ class Folded:
         program lives.
     """
 
+    graph: Graph
+    linearity: Linearity
     lowered: Lowered
     names: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -101,7 +108,9 @@ class Folded:
     @cached_property
     def program(self) -> Program:
         """The program, ready to run."""
-        return Program(**self.lowered.encoded(OPCODES))
+        linear = self.linearity.together()
+        some = () if len(linear) == len(self.names) else (self.names.index(name) for name in linear)    # a linear fit finds its way
+        return Program(**self.lowered.encoded(OPCODES), linear=tuple(some))
 
     @cached_property
     def expressions(self) -> tuple[Program, ...]:
@@ -313,7 +322,7 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     change = {source.pool.leaf("par", name): nodes[name] for name in formula.names}
     value, = transplant(pool, [source.value], change)
     idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask)
-    graph = Graph(pool, value, (), free, source.independent)
+    graph, known = Graph(pool, value, (), free, source.independent), linearity(value, free)
     for step in PASSES:
         graph = step(graph)
     # the expr parameters by the varying ones' own values: for results and their errors
@@ -327,4 +336,4 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     names = tuple(name for name, role in parts.items() if role.kind == "expr")
     leaves = [own[name] for name in free]
     dependents = tuple(node for name in names for node in (derived[name], *derivatives(unheld[name], leaves)))
-    return Folded(lower(graph, inputs), free, inputs, parts, dependents, names, idle)
+    return Folded(graph, known, lower(graph, inputs), free, inputs, parts, dependents, names, idle)

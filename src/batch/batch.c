@@ -259,7 +259,8 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
     if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
-    find_start(t, id, start);
+    if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
+    else find_start(t, id, start);
     const refit_case now = {n, start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;

@@ -62,6 +62,7 @@ struct lane_state {
     lane_vector noise;                 /* 1 where it ended because the step changes nothing that can be seen */
     long id[LANES];
     int nfev[LANES];
+    char looked[LANES];                /* whether a fit's start has been looked at */
     waiting done;
 };
 

@@ -30,6 +30,7 @@ typedef struct {
     gslfit_verdict verdict;
     unsigned char flags[MAX_FREE];  /* of judgement.h: held, silent, undetermined; such parameters have no error */
     double chisqr, gradient, count, scale;  /* scale: what rounding is measured by, a length; see judgement.h */
+    double start[MAX_FREE];    /* where it began in the lanes */
     double v[MAX_FREE];        /* the program's variables, within their bounds, as is their covariance */
     const double *covariance;  /* element k at covariance[k*LANES]; or NULL, and instead: */
     const double *correlations;  /* a triangle, which neither over- nor underflows */

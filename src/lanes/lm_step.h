@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/judgement.h"
 #include "lanes/lane_state.h"
+#include "lanes/linear_start.h"
 #include "program/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -487,7 +488,7 @@ static void end_fit(worker *w, int l) {
         const double v = d->last[k][at] = s->v[k][l], dx = s->dx[k][l];
         d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
         if (s->low) d->v[k][at] = fmin(s->high[k], fmax(s->low[k], d->v[k][at]));
-        d->start[k][at] = s->start[k][l];
+        d->start[k][at] = end->start[k] = s->start[k][l];
         d->g[k][at] = s->g[k][l];
         d->D[k][at] = s->D[k][l];
     }
@@ -498,22 +499,41 @@ static void end_fit(worker *w, int l) {
     if (++d->count == LANES) flush(w);
 }
 
+/* Begin at a start, whatever has been before. */
+static void begin_at(lane_state *s, int l, const double *start) {
+    for (int k = 0; k < s->p; k++) s->trial[k][l] = s->start[k][l] = start[k];
+    s->fresh[l] = 1;
+    s->share[l] = s->rate[l] = 1;
+    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
+    for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
+    s->end[l] = FIT_NOT_RUN;
+}
+
+/* Which fits that have just begun are to begin elsewhere, and where (linear_start.h). Returns whether there are any. */
+static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
+    lane_state *s = w->state;
+    int any_cold = 0;
+    for (int l = 0; l < w->lanes; l++) {
+        cold[l] = 0;
+        if (s->looked[l] || s->id[l] < 0) continue;
+        s->looked[l] = 1;
+        any_cold |= cold[l] = (char)gslfit_linear_start(s, w->program, l, starts[l]);
+    }
+    return any_cold;
+}
+
 static int start_fit(worker *w, int l) {
     lane_state *s = w->state;
     const next_fit fit = w->next(w, l);
     s->id[l] = fit.id;
     if (fit.id < 0) return 0;
-    for (int k = 0; k < s->p; k++) s->trial[k][l] = s->start[k][l] = fit.start[k];
     s->count[l] = fit.count;
     s->square[l] = fit.square;
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
-    s->fresh[l] = 1;
-    s->share[l] = s->rate[l] = 1;
-    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
-    for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->nfev[l] = 0;
-    s->end[l] = FIT_NOT_RUN;
+    s->looked[l] = 0;
+    begin_at(s, l, fit.start);
     return 1;
 }
 
@@ -533,6 +553,8 @@ static void follow(worker *w) {
 static void fit_lanes(worker *w) {
     lane_state *s = w->state;
     const fit_options *o = w->options;
+    double starts[LANES][MAX_FREE];
+    char cold[LANES];
     int live = 0;
     s->sigmas = SIGMAS * fmin(LOOSEST, fmax(TIGHTEST, fmax(o->xtol, fmax(o->ftol, o->gtol))));
     for (int l = 0; l < LANES; l++) s->id[l] = -1;
@@ -541,10 +563,12 @@ static void fit_lanes(worker *w) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
         w->evaluate(w);
+        const int some_cold = w->program->linear && find_cold(w, starts, cold);
         step(w);
         for (int l = 0; l < w->lanes; l++) {
             if (s->id[l] < 0) continue;
             s->fresh[l] = 0;
+            if (some_cold && cold[l]) begin_at(s, l, starts[l]);
             if (++s->nfev[l] >= w->options->max_nfev && !s->end[l]) s->end[l] = FIT_MAX_NFEV;
             if (!s->end[l]) continue;
             end_fit(w, l);

@@ -5,7 +5,7 @@ import numpy as np
 from gslfit.errors import InputError
 
 cimport numpy as cnp
-from libc.stdint cimport int32_t, uintptr_t
+from libc.stdint cimport int32_t, uint64_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
@@ -73,6 +73,8 @@ cdef class Program:
         How many instructions of the body the value needs.
     outputs : array_like of int, shape (1 + p,)
         The value and its derivatives, as operands of the body.
+    linear : sequence of int, optional
+        Numbers of free variables that the value is linear in, all together.
 
     Raises
     ------
@@ -83,7 +85,7 @@ cdef class Program:
     cdef program code
     cdef object constants, prologue, body, outputs
 
-    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs):
+    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=()):
         cdef char message[200]
         self.constants = _numbers(constants, np.float64, "constants", 1)
         self.prologue = _numbers(prologue, np.int32, "prologue", 2)
@@ -100,12 +102,18 @@ cdef class Program:
         self.code.prologue = <const instruction *>cnp.PyArray_DATA(self.prologue)
         self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
         self.code.outputs = <const int32_t *>cnp.PyArray_DATA(self.outputs)
+        self.code.linear = 0
+        for k in linear:
+            if not 0 <= k < min(nfree, 64):
+                raise InputError(f"linear names free variable {k}, and there are {nfree}")
+            self.code.linear |= (<uint64_t>1) << <int>k
         if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
 
     def __reduce__(self):
         code = &self.code
-        return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs)
+        return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs,
+                         tuple(k for k in range(code.nfree) if code.linear >> k & 1))
 
     @property
     def address(self):

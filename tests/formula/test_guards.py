@@ -100,9 +100,12 @@ def test_angle_where_its_divisor_is_zero():
     np.testing.assert_allclose(slopes[1], near[0], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("text", ["A*exp(-((x - c)/s)**2/2) + b", "A/(1 + ((x - c)/s)**2)", "a*exp(-x/t) + b*exp(-x/u) + c", "A*voigt((x - c)/s, g/s)",
-                                  "A*exp(-((x - c)**2 + (y - d)**2)/(2*s**2)) + b", "a/(1 + exp((c - x)/w))", "A*exp(-(x/t)**b) + c",
-                                  "A*(1 + ((x - c)/s)**2)**-m", "a*sin(w*x + p)", "a/x + b", "a*log(x) + b", "a*x**b + c", "a*tanh((x - c)/w)"])
+UNGUARDED = ["A*exp(-((x - c)/s)**2/2) + b", "A/(1 + ((x - c)/s)**2)", "a*exp(-x/t) + b*exp(-x/u) + c", "A*voigt((x - c)/s, g/s)",
+             "A*exp(-((x - c)**2 + (y - d)**2)/(2*s**2)) + b", "a/(1 + exp((c - x)/w))", "A*exp(-(x/t)**b) + c", "a*tanh((x - c)/w)",
+             "A*(1 + ((x - c)/s)**2)**-m", "a*sin(w*x + p)", "a/x + b", "a*log(x) + b", "a*x**b + c"]
+
+
+@pytest.mark.parametrize("text", UNGUARDED)
 def test_programs_without_guards(text):
     """Peaks, decays, spots and sigmoids have nothing to be guarded: their programs are as short as ever."""
     formula = Formula(text, independent=("x", "y") if "y" in text else "x")
@@ -126,8 +129,8 @@ def test_every_entry_fits_a_dose_of_zero():
         with np.errstate(divide="ignore"):
             return bottom + (top - bottom)/(1 + (half/x)**slope)
 
-    found = [fit(HILL, y, x=DOSE, **START), Model(HILL).fit(y, x=DOSE, **START), models.HillModel().fit(y, x=DOSE), fit(hill, y, x=DOSE, **START),
-             minimize(lambda p: hill(DOSE, *p.valuesdict().values()) - y, params)]
+    found = [fit(HILL, y, x=DOSE, **START), Model(HILL).fit(y, x=DOSE, **START), models.HillModel().fit(y, x=DOSE),
+             fit(hill, y, x=DOSE, **START), minimize(lambda p: hill(DOSE, *p.valuesdict().values()) - y, params)]
     found += [fit_batch(HILL, y[None], x=DOSE, **START, method=method)[0] for method in ("auto", "lanes", "lmsder", "trust")]
     found += [Model(HILL).fit_batch(y[None], x=DOSE, **START)[0], models.HillModel().fit_batch(y[None], x=DOSE)[0]]
     for result in found:

@@ -1,0 +1,68 @@
+"""The parameters that a formula is linear in, found from its graph.
+
+A product of two of them is linear in each, and not in both: so `Linearity` says which can be taken together.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gslfit.formula.graph import Node, below
+
+ADDITIVE = frozenset(["add", "sub", "neg", "mov"])
+
+
+class Linearity(NamedTuple):
+    """What a value is linear in.
+
+    Attributes
+    ----------
+    linear : tuple of str
+        The parameters that it is linear in, each by itself.
+    products : dict of str to frozenset of str
+        For each of them the parameters that it is multiplied with.
+    """
+
+    linear: tuple[str, ...]
+    products: dict[str, frozenset[str]]
+
+    def together(self, first: Iterable[str] = ()) -> tuple[str, ...]:
+        """Return parameters that the value is linear in all together, those of `first` before others."""
+        wanted = [name for name in first if name in self.products]
+        chosen: list[str] = []
+        for name in (*wanted, *(name for name in self.linear if name not in wanted)):
+            if self.products[name].isdisjoint(chosen):
+                chosen.append(name)
+        return tuple(chosen)
+
+
+def linearity(root: Node, names: Iterable[str]) -> Linearity:
+    """Return which of the names a node is linear in."""
+    names = list(names)
+    bits = {name: root.pool.leaf("par", name).mask for name in names}
+    curved = 0
+    factors: list[tuple[int, int]] = []
+    for node in below([root]):
+        masks = [arg.mask for arg in node.args]
+        if not node.mask or node.op in ADDITIVE or not masks:
+            continue
+        if node.op == "mul":
+            curved |= masks[0] & masks[1]
+            if masks[0] and masks[1]:
+                factors.append((masks[0], masks[1]))
+        elif node.op == "div":
+            curved |= masks[1]
+            if masks[0] and masks[1]:
+                factors.append((masks[0], masks[1]))
+        elif node.op in ("select", "mulz"):
+            curved |= masks[0]
+            if node.op == "mulz" and masks[0]:
+                factors.append((masks[0], masks[1]))
+        else:
+            curved |= node.mask
+    linear = tuple(name for name in names if bits[name] & root.mask & ~curved)
+    met = {name: 0 for name in linear}
+    for a, b in set(factors):
+        for name in linear:
+            met[name] |= (b if a & bits[name] else 0) | (a if b & bits[name] else 0)
+    return Linearity(linear, {name: frozenset(other for other in linear if met[name] & bits[other]) for name in linear})
