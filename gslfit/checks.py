@@ -4,12 +4,17 @@ A check returns the value as its kind, or raises an error that names the option.
 """
 from __future__ import annotations
 
+import inspect
 import operator
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import wraps
 from math import inf, isnan
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from gslfit.errors import InputError, InputTypeError
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 def shown(value: Any) -> str:
@@ -91,7 +96,7 @@ def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
 def choice(name: str, value: Any, known: Collection[str]) -> str:
     """Return one of the names that are known, or raise InputError that lists them."""
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"{name}={shown(value)} is not one of {', '.join(known)}")
+        raise InputError(f"{name}={shown(value)} is not one of {', '.join(map(repr, known))}")
     return value
 
 
@@ -142,3 +147,26 @@ def path(name: str, value: Any) -> Path:
 def width(name: str, value: Any) -> int:
     """Return a number of characters or digits, of at most 300."""
     return whole(name, value, 0, 300)
+
+
+def names_once(starts: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
+    """Return a decorator of an entry: an argument that is given by position and by name is an InputError, not Python's TypeError.
+
+    Parameters
+    ----------
+    starts : str
+        Where the start of a parameter goes that has an argument's name, `{name}`.
+    """
+    def decorate(entry: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        kinds = inspect.signature(entry).parameters.values()
+        by_place = [each.name for each in kinds if each.kind is each.POSITIONAL_OR_KEYWORD]
+
+        @wraps(entry)
+        def call(*args: Arguments.args, **kws: Arguments.kwargs) -> Result:
+            for name, value in zip(by_place, args):             # noqa: B905  (fewer may be given)
+                if name in kws:
+                    raise InputError(f"{name} is given twice, by position ({type(value).__name__}) and by name ({shown(kws[name])}): if "
+                                     f"{name!r} is a parameter, its start goes into {starts.format(name=name)}")
+            return entry(*args, **kws)
+        return call
+    return decorate

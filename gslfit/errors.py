@@ -5,6 +5,8 @@ becomes the class that `STATUSES` has for it. A code that says how an iteration 
 specified tolerance") is no failure in itself; whoever runs the iteration judges it: how a fit ended is a `FitStatus`, made from the table
 that C has too, `src/common/status.h`.
 """
+import sys
+import warnings
 from typing import NamedTuple
 
 from gslfit._status import FitStatus
@@ -12,6 +14,14 @@ from gslfit._status import FitStatus
 
 class FitWarning(UserWarning):
     """A fit that gave a result which the caller should look at twice."""
+
+
+def warn(message: str) -> None:
+    """Give a `FitWarning` in the name of the line that called the package."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, FitWarning, stacklevel=level)
 
 
 class FitError(Exception):

@@ -6,7 +6,6 @@ from the minimum and, once other ones have been looked for (`gslfit.confidence.b
 not touched: everything happens in copies.
 """
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, overload
 
@@ -19,7 +18,7 @@ from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_comp
 from gslfit.confidence.profile import ProfileSide
 from gslfit.confidence.region import conf_interval2d
 from gslfit.data.numbers import floats
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import InputError, warn
 
 SIGMAS = (.674, .95, .997)
 
@@ -260,4 +259,4 @@ def _conclude(ftest: FTest, intervals: ConfidenceIntervals, refit: ConstrainedRe
         note = (f"{lowered}: chi-square {intervals.chisqr:.8g}, below {ftest.chisqr(before):.8g}, at {listed(intervals.better)}; "
                 "the intervals are around it, and repeat the fit from there")
         intervals.notes.insert(0, note)
-        warnings.warn(note, FitWarning, stacklevel=4)
+        warn(note)

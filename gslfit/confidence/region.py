@@ -1,6 +1,5 @@
 """Confidence regions of two parameters: both held on a grid, the others refitted."""
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from gslfit.checks import shown, whole
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
 from gslfit.data.numbers import floats
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import InputError, warn
 
 CERTAIN = .9999           # probabilities above this need not be exact
 STDERRS = 5.              # default limits
@@ -84,8 +83,8 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
                 raise InputError(f"the region held lower and lower minima, at last {listed(ftest.values(start))}; "
                                  "fit from there first") from None
     if lowered:
-        warnings.warn(f"the region of {x_name!r} and {y_name!r} held a lower minimum: chi-square {ftest.chisqr(refit.best.chi):.8g} at "
-                      f"{listed(ftest.values(refit.best.x))}; repeat the fit from there", FitWarning, stacklevel=3)
+        warn(f"the region of {x_name!r} and {y_name!r} held a lower minimum: chi-square {ftest.chisqr(refit.best.chi):.8g} at "
+             f"{listed(ftest.values(refit.best.x))}; repeat the fit from there")
     best = refit.best.chi
     return xs, ys, np.array([[ftest.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
 

@@ -22,6 +22,8 @@ from gslfit.parameters.collection import Parameters
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 QUANTILES = (.05, .5, .95)
 
 
@@ -107,7 +109,7 @@ class BatchInputs:
             return Curve(self.formula, None, x)
         y, mask, own = self.y[index], self.row(self.mask, index), self.factors(index)
         points = y.shape if self.layout is None else self.layout.points
-        where = Layout(points, tuple(range(len(points))))
+        where = Layout(points)
         own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
         return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit"))
 
@@ -205,7 +207,7 @@ class BatchResult:
     def __iter__(self) -> Iterator[RowResult]:
         return (self[k] for k in range(self.status.size))
 
-    def best_fit(self, index: Any = None) -> Any:
+    def best_fit(self, index: Any = None) -> NDArray[np.float64]:
         """Evaluate the model at the points of one fit, or of all.
 
         Parameters

@@ -44,9 +44,11 @@ class Curve:
         """What pictures call it."""
         return self.formula.text or getattr(self.formula.func, "__name__", "fit")
 
-    def _points(self, everywhere: bool = False) -> dict[str, Any]:
+    def _points(self, everywhere: bool = False) -> Mapping[str, Any]:
         """The independent variables in the formula's order, flat: of the points that take part, or of all."""
         known = self._x or {} if self.objective is None else self.objective.given.x if everywhere else self.objective.x
+        if tuple(known) == self.formula.independent:
+            return known
         return {name: known[name] for name in self.formula.independent if name in known}
 
     @property
@@ -59,7 +61,7 @@ class Curve:
         """The independent variables by name, in the shape of the data."""
         found = self._points(everywhere=True)
         if self.objective is None:
-            return found
+            return dict(found)
         whole = self.objective.given.layout.whole
         return {name: array.reshape(whole) for name, array in found.items()}
 
@@ -101,7 +103,7 @@ class Curve:
         if strange:
             raise ParameterNameError(f"{strange[0]!r} is neither a parameter nor an independent variable of {self.formula!r}; it has "
                                      f"{', '.join([*self.formula.names, *independent])}")
-        points = self._points(everywhere=True) | {name: values[name] for name in independent if name in values}
+        points = {**self._points(everywhere=True), **{name: values[name] for name in independent if name in values}}
         found = self.formula(**points, **self._numbers(params, values))
         return self.shaped(found, values, everywhere=True)
 
@@ -122,7 +124,7 @@ class Curve:
     def slopes(self, params: Parameters, names: list[str], values: Mapping[str, Any], dscale: float) -> np.ndarray:
         """Return the derivatives by varying parameters at the points that take part, or at those of `values`: ndarray (p, n)."""
         independent = self.formula.independent
-        points = self._points(everywhere=bool(values)) | {name: values[name] for name in independent if name in values}
+        points = {**self._points(everywhere=bool(values)), **{name: values[name] for name in independent if name in values}}
         if any(name not in independent for name in values):
             params = params.copy()
             for name, value in values.items():

@@ -8,7 +8,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -16,17 +16,35 @@ from gslfit.checks import shown, truth
 from gslfit.curves.fit import fit
 from gslfit.data.numbers import floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
-from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError
+from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.trace import signature
 from gslfit.minimizer.options import CURVE_FIT, SYNONYMS
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_options", "diff_step", "verbose", "col_deriv", "jac_sparsity"))
 
 
-def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None,
+Function = Formula | str | Callable[..., Any]
+
+
+@overload
+def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = ..., sigma: Any = ..., absolute_sigma: bool = ...,
+              check_finite: bool | None = ..., bounds: Any = ..., method: str | None = ..., jac: Any = ..., *,
+              full_output: Literal[False] = ..., nan_policy: str | None = ..., mask: Any = ...,
+              **kwargs: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+@overload
+def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = ..., sigma: Any = ..., absolute_sigma: bool = ...,
+              check_finite: bool | None = ..., bounds: Any = ..., method: str | None = ..., jac: Any = ..., *,
+              full_output: Literal[True], nan_policy: str | None = ..., mask: Any = ...,
+              **kwargs: Any) -> tuple[NDArray[np.float64], NDArray[np.float64], dict[str, Any], str, int]: ...
+
+
+def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None,
               absolute_sigma: bool = False, check_finite: bool | None = None, bounds: Any = (-np.inf, np.inf),
               method: str | None = None, jac: Any = None, *, full_output: bool = False, nan_policy: str | None = None, mask: Any = None,
               **kwargs: Any) -> tuple:
@@ -96,6 +114,8 @@ def curve_fit(f: Formula | str | Callable[..., Any], xdata: Any, ydata: Any, p0:
     names = formula.names
     low, high = _bounds(bounds, len(names))
     start = _start(p0, low, high, names)
+    if nan_policy == "omit" and np.ndim(sigma) > 1:     # a covariance is decomposed without the rows of points that are left out
+        keep = _without_poles(formula, variables, start, keep)
     deviations, whiten = _sigma(sigma, y.size, keep)
     y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
     if len(names) > y.size:
@@ -252,11 +272,20 @@ def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.
         raise InputError("sigma must be a covariance, positive definite") from None
 
 
+def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Which of the points that take part do so still without those where the model isn't finite at the start values."""
+    with np.errstate(all="ignore"):
+        values = formula(*(part[keep] for part in variables), **dict(zip(formula.names, start.tolist(), strict=True)))
+    left = keep.copy()
+    left[keep] = np.isfinite(values)
+    return left
+
+
 def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
     """What makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
     if factor is not None:
         from scipy.linalg import solve_triangular
-        return lambda array: solve_triangular(factor, array, lower=True)
+        return lambda array: solve_triangular(factor, array, lower=True, check_finite=False)
     return lambda array: array if deviations is None else (array.T / deviations).T
 
 
@@ -300,7 +329,7 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
     without = [name for name, variance in zip(names, np.diag(pcov), strict=True) if variance == np.inf]
     if without:
         which = "the parameters" if len(without) == len(names) else ", ".join(without)
-        warnings.warn(f"Covariance of {which} could not be estimated: {result.message}", FitWarning, stacklevel=3)
+        warn(f"Covariance of {which} could not be estimated: {result.message}")
     if not truth("full_output", full_output):
         return popt, pcov
     return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier

@@ -1,14 +1,14 @@
 """`fit`: one formula and one curve, to the last digit; `gslfit.curves.pipeline` says how."""
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_batch import prepare, template
 from gslfit.curves.pipeline import FitPlan, fit_curve
-from gslfit.errors import FitWarning
+from gslfit.errors import warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FIT
 from gslfit.minimizer.result import FitResult
@@ -16,6 +16,7 @@ from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
 
+@names_once(FIT.starts)
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
         weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
@@ -67,7 +68,6 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     Examples
     --------
     >>> import numpy as np
-    >>> import numpy as np
     >>> t = np.linspace(0, 5, 40)
     >>> result = fit("A*exp(-t/tau)", 2*np.exp(-t/1.5), t=t, A=1.0, tau=1.0)
     >>> round(result.params["tau"].value, 12)
@@ -78,7 +78,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, start_or_independent, whole=True)
     curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise"))
     if job.folded is None:
-        warnings.warn(f"the fit calls Python for each evaluation: {job.reason}", FitWarning, stacklevel=2)
+        warn(f"the fit calls Python for each evaluation: {job.reason}")
     plan = FitPlan(job.formula, template(job), job.folded, {name: float(value) for name, value in job.start.items()})
     found = fit_curve(plan, curve, options)
     return curve.conclude(found if isinstance(found, FitResult) else found.result())

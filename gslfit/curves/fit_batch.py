@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-import warnings
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from math import isfinite
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.checks import names_once
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, FitTransform, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
@@ -25,7 +25,7 @@ from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import check_factors
-from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, NonFiniteError, ParameterError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
@@ -35,8 +35,10 @@ from gslfit.parameters.collection import Parameters
 SLICE = 1_000_000  # numbers of a temporary array
 
 FormulaLike = Formula | str | Callable[..., Any]
+StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
 
 
+@names_once(BATCH.starts)
 def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None, weights: Any = None,
               mask: Any = None, start: Mapping[str, Any] | None = None, axis: Axis | None = None, method: str = "auto", xtol: float = 1e-8,
               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
@@ -119,8 +121,8 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                **more: Any) -> BatchResult:
     """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
     known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
-    starts = {name: read(name, value).array for name, value in {**start, **more}.items() if name not in known}
-    return _fit(job_of(formula, params, starts, given.layout.shape), given, BATCH.read(known), progress, level=5)
+    starts = {name: _start_value(name, value) for name, value in {**start, **more}.items() if name not in known}
+    return _fit(job_of(formula, params, starts, given.layout.shape), given, BATCH.read(known), progress)
 
 
 def default_nfev(names: tuple[str, ...]) -> int:
@@ -128,12 +130,12 @@ def default_nfev(names: tuple[str, ...]) -> int:
     return 100*(len(names) + 1)
 
 
-def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any, level: int = 3) -> BatchResult:
+def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchResult:
     """Fit by the engine, or row by row where there is no program."""
     with _Progress(progress, int(np.prod(found.layout.shape))) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
-            warnings.warn(f"the fits call Python for each evaluation: {job.reason}", FitWarning, stacklevel=level)
+            warn(f"the fits call Python for each evaluation: {job.reason}")
             blank = template(job)
             own = {name: value for name, value in job.start.items() if blank[name].expr is None}
             return fit_slowly(job.formula, found, blank, own, options, reason=job.reason, report=report.beyond(0))
@@ -147,19 +149,20 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     data = read("y", y)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
-    several = dict(x) if isinstance(x, Mapping) else {}
-    where = Layout(data.array.shape, tuple(range(data.array.ndim))) if whole else \
-        layout(data, axis, (*several.values(), *keywords.values(), x))
-    foreign = {name: value for name, value in keywords.items() if name in SYNONYMS}
-    found, variables, given = _sort(formula, x, several, start, {name: keywords[name] for name in keywords if name not in foreign}, where)
+    several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
+    where = Layout(data.array.shape) if whole else layout(data, axis, (*several.values(), *keywords.values(), x))
+    foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
+    plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
+    found, variables, given = _sort(formula, x, several, start, plain, where)
     if foreign:
         own = {name: value for name, value in foreign.items() if name in (found.names if params is None else params)}
-        given |= {name: read(name, value).array for name, value in own.items()}
+        given |= {name: _start_value(name, value) for name, value in own.items()}
         options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
-    for name in found.names:
-        if name in NAMES and name not in given and params is None and name not in found.defaults:
-            raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
-                             f"start={{{name!r}: ...}} or Parameters")
+    if params is None and not NAMES.isdisjoint(found.names):
+        for name in found.names:
+            if name in NAMES and name not in given and name not in found.defaults:
+                raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
+                                 f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
     return job_of(found, params, given, where.shape), points, options
 
@@ -172,7 +175,7 @@ class Job(NamedTuple):
     folded: Folded | None
     reason: str
     names: tuple[str, ...]
-    start: dict[str, np.ndarray]
+    start: dict[str, StartValue]
 
 
 OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY)
@@ -197,12 +200,17 @@ def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
     return Formula(text, independent)
 
 
+def _start_value(name: str, value: Any) -> StartValue:
+    """Read a start value."""
+    return value if type(value) is float else read(name, value).array
+
+
 def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
-          where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, np.ndarray]]:
+          where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
     """The formula, its independent variables in order, and the start values by name."""
-    named = {name: read(name, value) for name, value in several.items()}
-    rest = {name: read(name, value) for name, value in keywords.items()}
-    if _is_start(source, x, rest, where):
+    named = {name: read(name, value) for name, value in several.items()} if several else {}
+    rest = {name: read(name, value) for name, value in keywords.items()} if keywords else {}
+    if x is not None and _is_start(source, x, rest, where):
         x, rest = None, rest | {"x": read("x", x)}
     if isinstance(source, Formula):
         formula = source
@@ -210,31 +218,34 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         formula = _of_text(source, tuple(named) or (("x",) if x is not None else _variables(rest, where)))
     else:
         formula = _traced(source, tuple(named) or None)
-    if x is not None and not isinstance(x, Mapping):
+    if x is not None:
         if len(formula.independent) != 1:
             raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "
                              f"x={{{', '.join(f'{name!r}: ...' for name in formula.independent)}}}")
         named = {formula.independent[0]: read("x", x)}
-    for name in formula.independent:
+    for name in formula.independent if rest else ():
         if name in rest:
             if name in named:
                 raise InputError(f"{name!r} is given twice, in x and as a keyword")
             named[name] = rest.pop(name)
-    if named.keys() != set(formula.independent):
+    ordered = tuple(named) == formula.independent
+    if not ordered and named.keys() != set(formula.independent):
         strange = [name for name in named if name not in formula.independent]
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: read(name, value) for name, value in start.items()} if start else {}
-    twice = sorted(given.keys() & rest)
-    if twice:
-        raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
-    return formula, {name: named[name] for name in formula.independent}, {name: each.array for name, each in (given | rest).items()}
+    given = {name: _start_value(name, value) for name, value in start.items()} if start else {}
+    if rest:
+        twice = sorted(given.keys() & rest)
+        if twice:
+            raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
+        given |= {name: each.array for name, each in rest.items()}
+    return formula, named if ordered else {name: named[name] for name in formula.independent}, given
 
 
 def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:
     """Whether x is the start of a parameter of that name: the independent variables are keywords."""
-    if x is None or isinstance(x, Mapping) or (type(x) is np.ndarray and x.shape[-1:] == where.whole[-1:]):
+    if type(x) is np.ndarray and x.shape[-1:] == where.whole[-1:]:
         return False
     if isinstance(source, Formula):
         return "x" in source.names and all(name in keywords for name in source.independent)
@@ -258,7 +269,7 @@ def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...
     return tuple(found)
 
 
-def job_of(formula: Formula, parameters: Parameters | None, given: dict[str, np.ndarray], shape: tuple[int, ...]) -> Job:
+def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...]) -> Job:
     """Fold the parameters into the formula, and find the start values."""
     if parameters is not None and not isinstance(parameters, Parameters):
         raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
@@ -267,16 +278,16 @@ def job_of(formula: Formula, parameters: Parameters | None, given: dict[str, np.
     if unknown:
         raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
                          f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *OPTIONS])}")
-    starts = dict(given)
-    for name, array in starts.items():
-        if array.ndim and array.shape != shape:
+    starts: dict[str, StartValue] = dict(given)
+    for name, value in given.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.shape != shape:
             try:
-                starts[name] = np.broadcast_to(array, shape)
+                starts[name] = np.broadcast_to(value, shape)
             except ValueError:
-                raise InputError(f"the start of {name!r} has the shape {array.shape}, and the batch {shape}") from None
+                raise InputError(f"the start of {name!r} has the shape {value.shape}, and the batch {shape}") from None
     for name in known:
         if name not in starts:
-            starts[name] = np.asarray(_start(name, formula, parameters, known))
+            starts[name] = _start(name, formula, parameters, known)
     per_fit: list[str] = []
     if parameters is not None:
         for name in given:
@@ -291,8 +302,9 @@ def job_of(formula: Formula, parameters: Parameters | None, given: dict[str, np.
     except ExpressionError as error:
         return Job(formula, parameters, None, str(error), known, starts)
     for name in (*folded.names, *per_fit):
-        if starts[name].ndim == 0 and not isfinite(starts[name]):
-            raise ParameterError(f"parameter {name!r} has the value {starts[name]}; give it a finite one")
+        start = starts[name]
+        if (type(start) is float or np.ndim(start) == 0) and not isfinite(start):
+            raise ParameterError(f"parameter {name!r} has the value {start}; give it a finite one")
     return Job(formula, parameters, folded, "", folded.names, starts)
 
 
@@ -424,8 +436,9 @@ def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status
     check_factors(name, np.where(looked, array, 1.0), first)
 
 
-def _readable(array: np.ndarray) -> np.ndarray:
+def _readable(given: StartValue) -> np.ndarray:
     """An array of a type that the engine reads in place."""
+    array = np.asarray(given)
     return array if array.dtype.str[1:] in KINDS else np.asarray(array, float)
 
 

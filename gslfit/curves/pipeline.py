@@ -33,6 +33,7 @@ from gslfit.parameters.collection import Parameters
 
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
+ENDINGS = {int(status): status for status in FitStatus}
 ROUGHLY = "Converged: chi-square is at its minimum."
 CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
 
@@ -100,55 +101,55 @@ class LazyResult:
             scale = length(self.residual)/sqrt(freedom) if freedom > 0 else nan
         spread = self.deviations*scale if options.covar else np.full(len(names), nan)
         errors = spread.tolist()
-        params = self._params(errors)
+        params = self._params(spread, errors)
         return FitResult(params=params, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)),
                          message=ending(self.status, params, self.message), status=self.status, nfev=self.nfev, var_names=list(names),
                          residual=in_sign(self.residual, self.sign), init_vals=self.start, call_kws={"scale_covar": options.scale_covar},
                          covar=self.rows*spread*spread[:, None] if options.covar else None)
 
-    def _params(self, errors: list[float]) -> Parameters:
+    def _params(self, spread: np.ndarray, errors: list[float]) -> Parameters:
         """Parameters with the fit's outcome."""
         plan, folded = self.plan, self.plan.folded
         assert folded is not None
         names = folded.names
         params = plan.params.copy()
-        found = dict(zip(names, self.v.tolist(), strict=True))
-        everything: dict[str, Any] = found
-        derived: dict[str, float] = {}
+        found: dict[str, Any] = dict(zip(names, self.v.tolist(), strict=True))
+        slopes: dict[str, np.ndarray] = {}
         if len(params) > len(names):
-            known = {*names, *folded.dependent_names}
-            everything = {name: float(self.values[name]) for name in params if name not in known} | found
-        began = everything | dict(zip(names, self.start, strict=True))
+            for name, value in self.values.items():
+                found.setdefault(name, float(value))
+        began = found | dict(zip(names, self.start, strict=True))
         if folded.dependent_names:
-            began |= zip(folded.dependent_names, map(float, folded.dependent(began)[0]), strict=True)
-            for name, value, row in zip(folded.dependent_names, *folded.dependent(everything), strict=True):
-                everything[name] = float(value)
-                derived[name] = _propagated(np.array(row, float), np.array(errors), self.rows)
-        params.conclude(everything, began, _Errors(names, errors, derived, self.rows))
+            inputs = folded.inputs_of(self.values)
+            began |= {name: value for name, (value, _) in folded.dependent(np.array(self.start), inputs).items()}
+            for name, (value, row) in folded.dependent(self.v, inputs).items():
+                found[name], slopes[name] = value, row
+        params.conclude(found, began, _Errors(names, spread, errors, slopes, self.rows))
         return params
 
 
 def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray) -> float:
     """The standard error of an expression."""
-    used = np.flatnonzero(slope)
+    used = slope.nonzero()[0]
     parts = slope[used]*errors[used]
-    most = float(np.max(np.abs(parts), initial=0.0))
+    most = max(map(abs, parts.tolist()), default=0.0)
     share = parts/most if most > 0 else parts
-    return most*float(np.sqrt(max(share @ correlations[np.ix_(used, used)] @ share, 0.0)))
+    return most*sqrt(max(share.dot(correlations[used][:, used]).dot(share), 0.0))
 
 
 class _Errors:
-    """Standard errors and correlations of a fit's parameters, by name; correlations are worked out when somebody asks."""
+    """Standard errors and correlations of a fit's parameters, by name, worked out when somebody asks."""
 
-    def __init__(self, names: tuple[str, ...], errors: list[float], derived: dict[str, float], correlations: np.ndarray):
+    def __init__(self, names: tuple[str, ...], spread: np.ndarray, errors: list[float], slopes: dict[str, np.ndarray],
+                 correlations: np.ndarray):
         self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
-        self.derived = derived
+        self.spread, self.slopes = spread, slopes
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
         """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
         own = self.errors.get(name)
         if own is None:
-            error = self.derived.get(name, 0.0)
+            error = _propagated(self.slopes[name], self.spread, self.correlations) if name in self.slopes else 0.0
             return (error if error == error else None), None
         if own != own:
             return None, None
@@ -227,12 +228,12 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     alone = method != "auto" or n*p > LONG          # there is no polish, which would know the errors
     if not alone and n <= p:
         return None
-    if not all(value is not None and -inf < value < inf for value in start):
+    if None in start or not all(map(isfinite, start)):
         return None
     v = np.array(start)
     if not folded.holds(v):
         return None
-    inputs = np.array([values[name] for name in folded.inputs], float) if folded.inputs else None
+    inputs = folded.inputs_of(values)
     numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     how = _bounds_of(folded, v, alone)
     if alone:
@@ -241,7 +242,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
         gradient=numbers[1], **how)
-    ended = FitStatus(status.item())
+    ended = ENDINGS[status.item()]
     if alone:
         if method == "auto" and not ended.success:
             return None

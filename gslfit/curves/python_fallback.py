@@ -22,7 +22,7 @@ from gslfit.parameters.collection import Parameters
 ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
 
 
-def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray], options: FitOptions, *,
+def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray | float], options: FitOptions, *,
                reason: str, report: Callable[[int], Any] | None = None) -> BatchResult:
     """Fit each curve by `gslfit.minimize`, the model called from Python.
 
@@ -32,7 +32,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     given : Inputs
     params : Parameters
         A template.
-    start : mapping of str to ndarray, shape () or (...)
+    start : mapping of str to float, or ndarray of shape () or (...)
         Start values.
     options : FitOptions
     reason : str
@@ -67,7 +67,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
         row = _row(data, place, options.nan_policy)
         ndata[place] = row.used
         status[place] = _doubt(row, p)
-        starts = {name: float(value[place] if value.ndim else value) for name, value in start.items()}
+        starts = {name: float(value[place] if isinstance(value, np.ndarray) and value.ndim else value) for name, value in start.items()}
         if options.nan_policy != "raise" and not all(map(isfinite, starts.values())):
             status[place] = FitStatus.BAD_DATA
         if not status[place]:

@@ -103,6 +103,8 @@ class _Door:
 
     def variable(self, name: str, reading: Reading) -> np.ndarray:
         """An independent variable, (n,) or (..., n)."""
+        if reading.labels is None and reading.mask is None:
+            return self.where.variable(name, reading.array)
         found = self.beside(name, reading)
         if found.mask is not None:
             self.masks.append(self.where.variable(name, found.mask))
@@ -123,10 +125,12 @@ class _Door:
     def mask(self, given: Any) -> np.ndarray | None:
         """Where a point takes no part: the caller's mask, and those of masked arrays."""
         where = self.where
+        if given is None and not self.masks:
+            return None
         if given is not None:
             flat = np.shape(given) == (where.n,)
             self.masks.append(as_mask(given, (where.n,)) if flat else where.factor("mask", as_mask(given, where.whole)))
-        return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks) if self.masks else None
+        return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks)
 
 
 def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: Any, weights: Any, mask: Any, *,

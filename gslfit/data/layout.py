@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,42 +14,48 @@ from gslfit.errors import InputError
 Axis = int | str | tuple[int | str, ...]
 
 
-class Layout(NamedTuple):
+class Layout:
     """The axes of data: those of the fits, and those of one fit's points.
 
-    Attributes
+    Parameters
     ----------
     whole : tuple of int
         The shape of the data as they were handed in.
     axes : tuple of int
-        Which of its axes hold the points, from 0.
+        Which of its axes hold the points, from 0; all of them where it is one fit.
     name : str
         What the caller calls the data.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        The shape of the batch; () for one fit.
+    points : tuple of int
+        The shape of one fit's points.
+    n : int
+        How many points a fit has.
     """
 
-    whole: tuple[int, ...]
-    axes: tuple[int, ...]
-    name: str = "y"
+    __slots__ = ("axes", "n", "name", "points", "shape", "whole")
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the batch; () for one fit."""
-        return tuple(size for axis, size in enumerate(self.whole) if axis not in self.axes)
+    def __init__(self, whole: tuple[int, ...], axes: tuple[int, ...] | None = None, name: str = "y"):
+        self.whole, self.name = whole, name
+        if axes is None:
+            self.axes, self.points = tuple(range(len(whole))), whole
+            self.shape: tuple[int, ...] = ()
+        else:
+            self.axes, self.points = axes, tuple([whole[axis] for axis in axes])
+            self.shape = tuple([size for axis, size in enumerate(whole) if axis not in axes])
+        self.n = prod(self.points)
 
-    @property
-    def points(self) -> tuple[int, ...]:
-        """The shape of one fit's points."""
-        return tuple(self.whole[axis] for axis in self.axes)
-
-    @property
-    def n(self) -> int:
-        """How many points a fit has."""
-        return prod(self.points)
+    def __reduce__(self) -> tuple:
+        return type(self), (self.whole, self.axes, self.name)
 
     def curves(self, array: np.ndarray) -> np.ndarray:
         """Turn an array of the data's shape into rows of points, (..., n); a view where that can be."""
-        last = len(self.whole)
-        count = len(self.axes)
+        last, count = len(self.whole), len(self.axes)
+        if last == 1:
+            return array
         if self.axes != tuple(range(last - count, last)):
             array = np.moveaxis(array, self.axes, range(-count, 0))
         return array if count == 1 else array.reshape(*self.shape, self.n)
@@ -64,7 +70,9 @@ class Layout(NamedTuple):
         """
         if array.ndim == 0:
             return np.full(self.n, array)
-        if array.shape in ((self.n,), self.points):
+        if array.shape == (self.n,):
+            return array
+        if array.shape == self.points:
             return array.reshape(-1)
         if array.ndim == len(self.whole):
             try:

@@ -242,7 +242,7 @@ class Formula:
         from gslfit.formula.latex import latex
         return latex(self._graph.value)
 
-    def __call__(self, *args: Any, **values: Any) -> Any:
+    def __call__(self, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate at points.
 
         Parameters
@@ -254,7 +254,8 @@ class Formula:
 
         Returns
         -------
-        ndarray or float
+        ndarray
+            Of the shape that all of them broadcast to; a NumPy number where that is ().
         """
         given = self._values(args, values)
         if self.native:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,6 @@ from gslfit.formula.function_names import FUNCTIONS
 from gslfit.formula.graph import Graph, Node, Pool, transplant
 from gslfit.formula.linear import Linearity, linearity
 from gslfit.formula.lower import Lowered, lower
-from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_constraint
 from gslfit.formula.passes import PASSES
 from gslfit.parameters.bounds import FREE, ONE, TWO
@@ -65,6 +65,8 @@ class Role(NamedTuple):
 
 
 Roles = tuple[tuple[str, Role], ...]
+UNBOUND = Role("free")
+NOWHERE = np.empty((0, 1))      # points of a program without independent variables
 
 
 @dataclass(eq=False)
@@ -141,13 +143,13 @@ class Folded:
         """Whether any parameter has bounds."""
         return any(self.roles[name].bounds != FREE for name in self.names)
 
-    def check(self, name: str, values: np.ndarray) -> None:
+    def check(self, name: str, values: np.ndarray | float) -> None:
         """Raise ParameterError if a start of a varying parameter lies outside its bounds.
 
         Parameters
         ----------
         name : str
-        values : ndarray
+        values : float or ndarray
             Its starts, one for each fit; NaN is not checked here.
         """
         role = self.roles[name]
@@ -169,23 +171,25 @@ class Folded:
             return True
         return all(low <= value <= high for (low, high), value in zip(self.boxes, values.tolist(), strict=True))
 
-    def dependent(self, values: Mapping[str, np.ndarray]) -> tuple[list[np.ndarray], list[list[np.ndarray]]]:
-        """The values of the `expr` parameters, and their derivatives by the varying ones.
+    def inputs_of(self, values: Mapping[str, Any]) -> np.ndarray | None:
+        """Return the values per fit of one fit, None where there are none."""
+        return np.array([values[name] for name in self.inputs], float) if self.inputs else None
+
+    def dependent(self, v: np.ndarray, inputs: np.ndarray | None) -> dict[str, tuple[float, np.ndarray]]:
+        """Return the values of the `expr` parameters of one fit, each with its derivatives by the varying ones, ndarray (p).
 
         Parameters
         ----------
-        values : mapping of str to ndarray
-            Values of the varying and the input parameters.
-
-        Returns
-        -------
-        values : list of ndarray
-        slopes : list of list of ndarray
-            For each of them, one array for each varying parameter.
+        v : ndarray, shape (p,)
+            Values of the varying parameters.
+        inputs : ndarray, or None
+            Those of the parameters with a value per fit.
         """
-        p = len(self.names) + 1
-        found = evaluate(self.dependents, dict(values))
-        return found[::p], [found[k + 1:k + p] for k in range(0, len(found), p)]
+        found = {}
+        for name, program in zip(self.dependent_names, self.expressions, strict=True):
+            value, slopes = program.evaluate(v, NOWHERE, inputs)
+            found[name] = value.item(), slopes[0]
+        return found
 
 
 def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] = ()) -> Roles:
@@ -218,12 +222,13 @@ def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] =
 
 def _role(parameter: Parameter, per_fit: bool) -> Role:
     """One parameter's role."""
-    low = None if parameter.min == -np.inf else parameter.min      # lmfit's way to say that there is none
-    high = None if parameter.max == np.inf else parameter.max
-    if parameter.expr is not None:
-        return Role("expr", low, high, 0.0, parameter.expr)
+    low, high = parameter.min, parameter.max
+    low, high = None if low == -inf else low, None if high == inf else high      # lmfit's way to say that there is none
+    expr = parameter.expr
+    if expr is not None:
+        return Role("expr", low, high, 0.0, expr)
     if parameter.vary:
-        return Role("free", low, high)
+        return UNBOUND if low is None and high is None else Role("free", low, high)
     if per_fit:
         return Role("input")
     value = parameter.value

@@ -107,7 +107,7 @@ class Answers:
         """Return statistics, values, errors and correlations as text; see `gslfit.fit_report`."""
         return gslfit.fit_report(self, modelpars, show_correl, min_correl, sort_pars, correl_mode)
 
-    def eval(self, params: Any = None, **values: Any) -> Any:
+    def eval(self, params: Any = None, **values: Any) -> np.ndarray:
         """Evaluate the model; a residual function has none.
 
         Raises
@@ -117,7 +117,7 @@ class Answers:
         """
         refuse("eval")
 
-    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> Any:
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> np.ndarray:
         """Return the standard error of the model's values; a residual function has no model.
 
         Raises

@@ -4,14 +4,13 @@ The manners are those of lmfit 0.5: `minimize` updates the parameters it is give
 are the fit's results; each engine is a method that can be called again.
 """
 import contextlib
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from gslfit.checks import mapping, shown, truth
-from gslfit.errors import ExpressionError, FitStatus, FitWarning, InputError, InputTypeError
+from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, warn
 from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers, Passes
@@ -488,6 +487,6 @@ def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, di
     try:
         residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)
     except ExpressionError as error:
-        warnings.warn(f"compiled=True: {error}", FitWarning, stacklevel=3)
+        warn(f"compiled=True: {error}")
         return fitter, options
     return Minimizer(residual, fitter.params), {"jac": jacobian, **named(options)}

@@ -6,10 +6,9 @@ An `Entry` is one way into a fit: which options it takes, and what they are if n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf
 from typing import Any, NamedTuple
 
-from gslfit.checks import real, shown, truth, whole
+from gslfit.checks import choice, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 
 
@@ -63,6 +62,7 @@ UNSUPPORTED = {
 ENGINE = ("auto", "lanes", "lmsder", "lmder", "trust")
 MINIMIZERS = ("leastsq", "lmder", "lbfgsb", "anneal")
 TOLERANCES = ("xtol", "ftol", "gtol")
+COUNTS = ("max_nfev", "threads")
 FLAGS = ("scale_covar", "covar", "col_deriv")
 
 
@@ -77,10 +77,10 @@ def named(given: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-class Entry(NamedTuple):
+class Entry:
     """One way into a fit.
 
-    Attributes
+    Parameters
     ----------
     defaults : FitOptions
     takes : tuple of str
@@ -91,11 +91,10 @@ class Entry(NamedTuple):
         Where the start of a parameter goes that has an option's name, `{name}`.
     """
 
-    defaults: FitOptions
-    takes: tuple[str, ...]
-    methods: tuple[str, ...] = ()
-    policies: tuple[str, ...] = ("raise", "omit", "propagate")
-    starts: str = ""
+    def __init__(self, defaults: FitOptions, takes: tuple[str, ...], methods: tuple[str, ...] = (),
+                 policies: tuple[str, ...] = ("raise", "omit", "propagate"), starts: str = ""):
+        self.defaults, self.takes, self.methods, self.policies, self.starts = defaults, takes, methods, policies, starts
+        self._plain = {name: getattr(defaults, name) for name in takes}
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by the names that they have inside.
@@ -122,7 +121,7 @@ class Entry(NamedTuple):
 
     def read(self, given: Mapping[str, Any]) -> FitOptions:
         """Return the options of a call: those given, checked, over the defaults."""
-        changed = self.changed(given)
+        changed = {} if _same(given, self._plain) else self.changed(given)      # most calls change nothing
         return self.defaults._replace(**self.checked(changed)) if changed else self.defaults
 
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,38 +135,25 @@ class Entry(NamedTuple):
 
     def _checked(self, name: str, own: str, value: Any) -> Any:
         """Return an option as what it is meant to be, or raise InputError for what it can't be; `name` is what the caller calls it."""
-        wrong = ""
         known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
-        if own in TOLERANCES and not _at_least(value, 0):
-            wrong = "must be a number of at least 0"
-        elif own in ("max_nfev", "threads") and value is not None and not _at_least(value, 1):
-            wrong = "is not at least 1"
-        elif known and not (isinstance(value, str) and value in known):
-            wrong = f"is not one of {', '.join(map(repr, known))}"
-        if wrong:
-            remedy = f"; if {name!r} is a parameter, its start goes into {self.starts.format(name=name)}" if self.starts else ""
-            raise InputError(f"{name}={shown(value)} {wrong}{remedy}")
-        if value is None:
-            return None
-        if own in TOLERANCES:
-            return real(name, value)
-        if own in ("max_nfev", "threads"):
-            return whole(name, value, 1)
-        return truth(name, value) if own in FLAGS else value
+        try:
+            if known:
+                return choice(name, value, known)
+            if own in TOLERANCES:
+                return tolerance(name, value)
+            if own in COUNTS:
+                return None if value is None else whole(name, value, 1)
+            return truth(name, value) if own in FLAGS else value
+        except (InputError, InputTypeError) as error:
+            if not self.starts:
+                raise
+            raise type(error)(f"{error}; if {name!r} is a parameter, its start goes into {self.starts.format(name=name)}") from None
 
 
 def _same(value: Any, default: Any) -> bool:
     """Whether an option has its default; what has no answer to that, as an array, hasn't."""
     try:
         return bool(value == default)
-    except (TypeError, ValueError):
-        return False
-
-
-def _at_least(value: Any, least: float) -> bool:
-    """Whether a value is a finite number, and large enough."""
-    try:
-        return bool(least <= value < inf)
     except (TypeError, ValueError):
         return False
 

@@ -5,14 +5,13 @@ is copied, so that it may use one buffer again and again.
 """
 import contextlib
 import inspect
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gslfit.data.numbers import read
-from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.errors import InputError, InputTypeError, NonFiniteError, warn
 from gslfit.minimizer.precision import EPS, precision_of
 from gslfit.parameters._values import Evaluation
 
@@ -190,9 +189,8 @@ class Residual(Evaluation):
     def _check_square(self, shape: tuple[int, ...]) -> None:
         """Warn of a square residual that no array handed over has the shape of: (n,) - (n, 1) is (n, n)."""
         if len(shape) == 2 and shape[0] == shape[1] > 1 and not any(array.shape == shape for _, array in self._arrays()):
-            warnings.warn(f"{self.name} returned a residual of shape {shape}, {shape[0] * shape[1]} residuals: if the data have {shape[0]} "
-                          "points, two arrays of shapes (n,) and (n, 1) were combined into a square; flatten one of them", FitWarning,
-                          stacklevel=4)
+            warn(f"{self.name} returned a residual of shape {shape}, {shape[0] * shape[1]} residuals: if the data have {shape[0]} "
+                 "points, two arrays of shapes (n,) and (n, 1) were combined into a square; flatten one of them")
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
         """The arrays of numbers that the function computes from, with their names: arguments, then what it refers to."""

@@ -4,15 +4,19 @@ from __future__ import annotations
 import pickle
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+import gslfit
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
 from gslfit.minimizer.bands import deviations, student
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
 
@@ -221,7 +225,7 @@ class FitResult(Answers):
     # -- what was fitted
 
     @property
-    def minimizer(self) -> Any:
+    def minimizer(self) -> gslfit.Minimizer:
         """A fitted `gslfit.Minimizer` of the same residual; its parameters are the result's own."""
         if self._source is None:
             raise InputError("this result does not have what was fitted: it was read from a file, or pickled with a function that can't "
@@ -257,11 +261,11 @@ class FitResult(Answers):
         return self._modelled("independent").independent
 
     @property
-    def best_fit(self) -> Any:
-        """The fitted model at the data's points, NaN where a point took no part."""
+    def best_fit(self) -> NDArray[np.float64]:
+        """The fitted model at the data's points, in their shape and container, NaN where a point took no part."""
         return self._modelled("best_fit").best_fit(self.params)
 
-    def eval(self, params: Any = None, **values: Any) -> Any:
+    def eval(self, params: Any = None, **values: Any) -> NDArray[np.float64]:
         """Evaluate the model.
 
         Parameters
@@ -278,7 +282,7 @@ class FitResult(Answers):
         """
         return self._modelled("eval").eval(self.params if params is None else params, values)
 
-    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> Any:
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> NDArray[np.float64]:
         """Return the standard error of the model's value at each point, `sigma` of them.
 
         Parameters

@@ -1,7 +1,6 @@
 """Who fits a model: the lanes and their polish where there is a program, `Minimizer` where there is none or more is asked for."""
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from gslfit.curves.curve import Curve
 from gslfit.curves.pipeline import FitPlan, fit_curve
-from gslfit.errors import ExpressionError, FitWarning, NonFiniteError
+from gslfit.errors import ExpressionError, NonFiniteError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer, engine_of, fitted_as
@@ -87,7 +86,7 @@ def run_fit(result: Request) -> Any:
     objective = result.objective
     plan = FitPlan.of(formula, result.init_params)
     if plan.folded is None:
-        warnings.warn(f"the fit calls Python for each evaluation: {plan.reason}", FitWarning, stacklevel=5)
+        warn(f"the fit calls Python for each evaluation: {plan.reason}")
     outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
     return objective.concluded(outcome) if isinstance(outcome, FitResult) else outcome
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import inspect
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,7 @@ from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
-from gslfit.errors import FitWarning, InputError, InputTypeError
+from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FIT, MODEL, SYNONYMS
 from gslfit.models.arguments import as_mapping
@@ -105,7 +104,8 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
     if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):
         x, y = [np.ascontiguousarray(value) for value in x], np.ascontiguousarray(data)
         factors = None if weights is None else np.ascontiguousarray(weights)
-    found = by_lanes(plan, starts, y, x, factors, FIT.read(changed) if changed else FIT.defaults, MODEL.defaults.method, DATA_MINUS_MODEL)
+    told = FIT.defaults._replace(**MODEL.checked(changed)) if changed else FIT.defaults
+    found = by_lanes(plan, starts, y, x, factors, told, MODEL.defaults.method, DATA_MINUS_MODEL)
     if found is None:
         return None
     result = ModelResult(model, (plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)  # type: ignore[arg-type]
@@ -146,8 +146,8 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         if full in known:
             starts[full] = value
         elif not any(part._definition.starred for part in model.components):
-            warnings.warn(f"{name!r} is neither a parameter nor an independent variable of {model!r}, and is left aside; it has "
-                          f"{', '.join([*model.param_names, *model.independent_vars])}", FitWarning, stacklevel=4)
+            warn(f"{name!r} is neither a parameter nor an independent variable of {model!r}, and is left aside; it has "
+                 f"{', '.join([*model.param_names, *model.independent_vars])}")
     return starts
 
 

@@ -1,16 +1,16 @@
 """`Model`: a formula with named parameters, to guess, fit and combine; `CompositeModel`: two of them, one formula, one program."""
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gslfit.checks import mapping, shown, truth
+from gslfit.checks import mapping, names_once, shown, truth
 from gslfit.curves.batch_result import BatchResult
-from gslfit.errors import FitWarning, InputError, InputTypeError, NoGuessError, ParameterNameError
+from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
 from gslfit.formula.formula import Formula
+from gslfit.minimizer.options import BATCH, MODEL
 from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
@@ -59,7 +59,7 @@ class Model(ModelFunction):
 
     # -- guesses and fits
 
-    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate start values from data.
 
         Parameters
@@ -75,7 +75,8 @@ class Model(ModelFunction):
         Returns
         -------
         Parameters, or dict of str to ndarray
-            Of one curve Parameters; of many the start values, an array each, for `fit_batch`.
+            Of one curve Parameters; of many the start values, an array each, for `fit_batch(start=...)`. (Type checkers, which can't
+            tell one from many, are told Parameters.)
 
         Raises
         ------
@@ -96,6 +97,7 @@ class Model(ModelFunction):
     def post_fit(self, result: Any) -> None:
         """Do nothing; a subclass may change a result after its fit."""
 
+    @names_once(MODEL.starts)
     def fit(self, data: Any, params: Parameters | None = None, weights: Any = None, method: str = "leastsq",
             iter_cb: Callable[..., Any] | None = None, scale_covar: bool = True, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
@@ -148,6 +150,7 @@ class Model(ModelFunction):
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
                           **mapping("fit_kws", fit_kws)})
 
+    @names_once(BATCH.starts)
     def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> BatchResult:
         """Fit to many curves at once; see `gslfit.fit_batch`.
 
@@ -245,7 +248,7 @@ class CompositeModel(Model):
         if not (callable(op) or (isinstance(op, str) and op in OPERATORS)):
             raise InputTypeError(f"the operator {shown(op)} is neither one of {', '.join(OPERATORS)} nor callable")
         if truth("prefix", options.get("prefix")):
-            warnings.warn("a composite has no prefix of its own: give it to its parts", FitWarning, stacklevel=3)
+            warn("a composite has no prefix of its own: give it to its parts")
         self.left, self.right = left, right
         self.symbol = op if isinstance(op, str) else SYMBOLS.get(op, "")
         self.op = OPERATORS[self.symbol] if self.symbol else op
@@ -326,7 +329,7 @@ class CompositeModel(Model):
         left, right = self.left._eval(params, values), self.right._eval(params, values)
         return self.op(left, right)  # type: ignore[operator]
 
-    def eval_components(self, params: Any = None, **values: Any) -> dict[str, Any]:
+    def eval_components(self, params: Any = None, **values: Any) -> dict[str, np.ndarray]:
         """Evaluate each component: by prefix, or by name where there is none."""
         known = with_values(params, values, self)
         return {part._prefix or part._name: part._eval(known, values) for part in self.components}
@@ -347,7 +350,7 @@ class CompositeModel(Model):
         new.param_hints = {name: dict(hint) for name, hint in self.param_hints.items()}
         return new
 
-    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate start values of a sum of peaks on constants, lines and parabolas; see `Model.guess`.
 
         Peaks are numbered from left to right.

@@ -1,15 +1,15 @@
 """What a model is before it is fitted: a formula with named parameters and their hints, and its values."""
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
+import gslfit
 from gslfit.checks import mapping, shown, text, truth, width
-from gslfit.errors import FitWarning, InputError, InputTypeError
+from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
 from gslfit.models.definition import Definition
@@ -17,6 +17,8 @@ from gslfit.models.formulas import prefix_formula
 from gslfit.models.texts import is_text, renamed
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
+
+Own = TypeVar("Own", bound="ModelFunction")
 
 
 class Conventions(NamedTuple):
@@ -97,9 +99,9 @@ class ModelFunction:
         self._name = name
 
     @property
-    def components(self) -> list[Any]:
+    def components(self) -> list[gslfit.Model]:
         """The models that it is made of."""
-        return [self]
+        return [cast("gslfit.Model", self)]
 
     def _reprstring(self, long: bool = True) -> str:
         shown = [self._name] + ([f"prefix='{self._prefix}'"] if self._prefix else [])
@@ -162,7 +164,7 @@ class ModelFunction:
             if key in HINTS:
                 own[key] = value
             else:
-                warnings.warn(f"{key!r} is no hint for parameter {root!r}; there are {', '.join(HINTS)}", FitWarning, stacklevel=2)
+                warn(f"{key!r} is no hint for parameter {root!r}; there are {', '.join(HINTS)}")
 
     def _hint_from(self, name: str, given: Any) -> None:
         """A hint from a Parameter, a dict or a number."""
@@ -233,7 +235,7 @@ class ModelFunction:
 
     # -- values
 
-    def eval(self, params: Any = None, **values: Any) -> Any:
+    def eval(self, params: Any = None, **values: Any) -> np.ndarray:
         """Evaluate.
 
         Parameters
@@ -244,7 +246,8 @@ class ModelFunction:
 
         Returns
         -------
-        ndarray or float
+        ndarray
+            Of the shape that the independent variables broadcast to; a NumPy number where that is ().
         """
         return self._eval(with_values(params, values, self), values)
 
@@ -276,7 +279,7 @@ class ModelFunction:
                 return found
         raise InputTypeError(f"no value for {', '.join(missing)} of {self._reprstring()}")
 
-    def eval_components(self, params: Any = None, **values: Any) -> dict[str, Any]:
+    def eval_components(self, params: Any = None, **values: Any) -> dict[str, np.ndarray]:
         """Evaluate each component: by prefix, or by name where there is none."""
         return {self._prefix or self._name: self.eval(params, **values)}
 
@@ -292,7 +295,7 @@ class ModelFunction:
         """Parameters' values and options by full name."""
         return {self._prefix + name: value for name, value in self.make_funcargs(params, values).items()}
 
-    def copy(self, prefix: str | None = None) -> Any:
+    def copy(self: Own, prefix: str | None = None) -> Own:
         """Return a model of its own, with another prefix if one is given."""
         new = copy(self)
         new.param_hints, new.opts, new.def_vals = deepcopy(self.param_hints), dict(self.opts), dict(self.def_vals)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
+import gslfit
 from gslfit.checks import mapping
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
@@ -70,7 +71,8 @@ class ModelResult(Answers, Passes):
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
                  scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
                  **fit_kws: Any) -> None:
-        self.model, self.data, self.weights, self.method = model, data, weights, method
+        self.model: gslfit.Model = model
+        self.data, self.weights, self.method = data, weights, method
         self.userkws: dict[str, Any] = mapping("fcn_kws", fcn_kws)
         self.iter_cb, self.scale_covar, self.nan_policy, self.calc_covar = iter_cb, scale_covar, nan_policy, calc_covar
         self.max_nfev, self.fit_kws = max_nfev, fit_kws
@@ -223,7 +225,7 @@ class ModelResult(Answers, Passes):
         return self.data, self.weights
 
     @property
-    def components(self) -> list[Any]:
+    def components(self) -> list[gslfit.Model]:
         """The models that the model is made of."""
         return self.model.components
 
@@ -243,12 +245,12 @@ class ModelResult(Answers, Passes):
         return self._once("init_values", lambda: self.model._make_all_args(self.init_params))
 
     @property
-    def best_fit(self) -> Any:
-        """The fitted model at the data's points, NaN where one takes no part."""
+    def best_fit(self) -> np.ndarray:
+        """The fitted model at the data's points, in their shape and container, NaN where one takes no part."""
         return self._once("best_fit", lambda: self._curve(self.params))
 
     @property
-    def init_fit(self) -> Any:
+    def init_fit(self) -> np.ndarray:
         """The model with the start values."""
         return self._once("init_fit", lambda: self._curve(self.init_params))
 
@@ -277,11 +279,11 @@ class ModelResult(Answers, Passes):
             return None
         return 1.0 - ((data - self._values(self.params))**2).sum()/max(TINY*TINY, ((data - data.mean())**2).sum())
 
-    def eval(self, params: Parameters | None = None, **values: Any) -> Any:
+    def eval(self, params: Parameters | None = None, **values: Any) -> np.ndarray:
         """Evaluate the model with the fitted parameters, or others; independent variables as in the fit, unless given."""
         return self.model.eval(self.params if params is None else params, **{**self.userkws, **values})
 
-    def eval_components(self, params: Parameters | None = None, **values: Any) -> dict[str, Any]:
+    def eval_components(self, params: Parameters | None = None, **values: Any) -> dict[str, np.ndarray]:
         """Evaluate each component; see `Model.eval_components`."""
         return self.model.eval_components(self.params if params is None else params, **{**self.userkws, **values})
 

@@ -1,10 +1,9 @@
 """`FdfSolver.fit`: Ruby/GSL's one-call fits, with a limit, a status, and honest errors."""
-import warnings
 from typing import Any
 
 import numpy as np
 
-from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.errors import InputError, InputTypeError, NonFiniteError, warn
 from gslfit.multifit.guesses import from_data
 from gslfit.multifit.types import TYPES, FitType, Floats
 from gslfit.objective.residual import degrees_of_freedom, residual
@@ -159,12 +158,11 @@ def _warn(kind: FitType, result: FitResult) -> None:
     """Say what is wrong with a result, if anything."""
     lost = [name for name, err in zip(result.names, result.err, strict=True) if not err >= 0]
     if not result.success:
-        warnings.warn(f"fit of {kind.name!r}: {result.outcome.message}", FitWarning, stacklevel=3)
+        warn(f"fit of {kind.name!r}: {result.outcome.message}")
     if result.dof == 0:
-        warnings.warn(f"fit of {kind.name!r}: there are as many data as coefficients, so there are no errors to be had",
-                      FitWarning, stacklevel=3)
+        warn(f"fit of {kind.name!r}: there are as many data as coefficients, so there are no errors to be had")
     elif lost:
-        warnings.warn(f"fit of {kind.name!r}: the data do not determine {', '.join(lost)}; no error is given", FitWarning, stacklevel=3)
+        warn(f"fit of {kind.name!r}: the data do not determine {', '.join(lost)}; no error is given")
 
 
 def fit(*arguments: Any) -> FitResult:

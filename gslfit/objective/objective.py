@@ -13,6 +13,8 @@ from gslfit.data.model_values import model_values
 from gslfit.data.points import finite_points
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 
+F8 = np.dtype(float)
+
 
 class Objective:
     """What one fit minimises.
@@ -48,12 +50,15 @@ class Objective:
         self._of_data: Objective | None = None
         self.y = contiguous(given.y)
         self.x = {name: contiguous(array) for name, array in given.x.items()}
-        weights = given.weights
-        self.weights = None if weights is None else contiguous(weights)
+        self.weights = None if given.factors is None else contiguous(given.factors.weights())
         everything = given.mask is None and (self.weights is None or np.count_nonzero(self.weights) == self.weights.size)
-        arrays = (self.y, *self.x.values()) if self.weights is None or not given.weightless else (self.y, *self.x.values(), self.weights)
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        if everything and all(isfinite(abs(array.dot(array))) for array in arrays):
+        squares = abs(self.y.dot(self.y))
+        for array in self.x.values():
+            squares += abs(array.dot(array))
+        if self.weights is not None and given.weightless:
+            squares += abs(self.weights.dot(self.weights))
+        if everything and isfinite(squares):
             return
         out = given.left_out()
         given_out = None if out is None else ~out
@@ -181,4 +186,6 @@ class Objective:
 
 def contiguous(array: np.ndarray) -> np.ndarray:
     """Return an array as the engine reads it: float64, or complex128, in C order."""
+    if array.dtype is F8 and array.flags.c_contiguous:
+        return array
     return np.ascontiguousarray(array, complex if array.dtype.kind == "c" else float)

@@ -39,8 +39,9 @@ class Symbols:
         self.constants: dict[str, float] = {}
         self.interpreter: Any = None
         self._shipped: dict[str, Any] = {}
-        for name, symbol in mapping("symbols", symbols).items():
-            self.add(name, symbol)
+        if symbols is not None:
+            for name, symbol in mapping("symbols", symbols).items():
+                self.add(name, symbol)
 
     def __bool__(self) -> bool:
         return bool(self.functions or self.constants or self.interpreter is not None)

@@ -30,6 +30,8 @@ cdef dict table():
 LINES = table()
 FitStatus = IntEnum("FitStatus", {name: line[0] for name, line in LINES.items()}, module="gslfit.errors", qualname="FitStatus")
 FitStatus.__doc__ = "How a fit ended: `success`, MINPACK's `ier`, and `prose`, which says it in words."
-FitStatus.success = property(lambda status: LINES[status.name][1], doc="Whether it is a minimum.")
-FitStatus.ier = property(lambda status: LINES[status.name][2], doc="MINPACK's number for it; 0 where nothing was fitted.")
-FitStatus.prose = property(lambda status: LINES[status.name][3], doc="What the status means.")
+for status in FitStatus:
+    status._line = LINES[status.name]
+FitStatus.success = property(lambda status: status._line[1], doc="Whether it is a minimum.")
+FitStatus.ier = property(lambda status: status._line[2], doc="MINPACK's number for it; 0 where nothing was fitted.")
+FitStatus.prose = property(lambda status: status._line[3], doc="What the status means.")

@@ -7,6 +7,7 @@ from gslfit.errors import InputError
 
 cimport numpy as cnp
 from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy
 
 from program cimport MAX_VARIABLES, program
 
@@ -84,7 +85,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     if len(x) != code.nx or len(x) > MAX_VARIABLES:
         raise InputError(f"the program has {code.nx} independent variables, and got {len(x)}")
     cdef long n = len(x[0]) if len(x) else len(y)
-    correlations, deviations = np.full((code.nfree, code.nfree), np.nan), np.full(code.nfree, np.nan)
+    correlations, deviations = np.empty((code.nfree, code.nfree)), np.empty(code.nfree)
     for k, array in enumerate(x):
         rows[<int>k] = numbers(array, (n,), f"x[{k}]")
     if (0 if inputs is None else len(inputs)) != code.ninput:
@@ -106,7 +107,9 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
         failed = gslfit_polish(owned, free, &curve, most, out, &end)
     if failed:
         raise MemoryError
-    cdef int j
-    for j in range(code.nfree if end.settled else 0):
-        deviations[j] = end.deviations[j]
+    if end.settled:
+        memcpy(cnp.PyArray_DATA(deviations), end.deviations, code.nfree*sizeof(double))
+    else:
+        correlations.fill(np.nan)
+        deviations.fill(np.nan)
     return bool(end.settled), deviations, correlations, end.length, end.nfev

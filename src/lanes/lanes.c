@@ -27,9 +27,7 @@ static lane_vector *vectors(size_t count) {
 
 void gslfit_lanes_free(lane_state *s) {
     if (!s) return;
-    lane_vector *owned[] = {s->sums, s->v, s->dx, s->g, s->H, s->D, s->L, s->u, s->start, s->done.H, s->done.g, s->done.D,
-                            s->done.covariance, s->done.L, s->done.v, s->done.start, s->done.last};
-    for (size_t k = 0; k < sizeof owned / sizeof *owned; k++) free(owned[k]);
+    free(s->sums);  /* all vectors are one block of memory, which begins with these */
     free(s->g_from);
     free(s->H_from);
     free(s);
@@ -70,19 +68,21 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     s->nsum = 1 + 2 * w->ones + w->ncolumn * extra + TRIANGLE(w->ncolumn);
     s->g_from = calloc(p + 1, sizeof(source));
     s->H_from = calloc(TRIANGLE(p) + 1, sizeof(source));
-    s->sums = vectors(s->nsum);
-    s->v = vectors(p); s->dx = vectors(p); s->g = vectors(p); s->D = vectors(p); s->u = vectors(p); s->start = vectors(p);
-    s->H = vectors(TRIANGLE(p)); s->L = vectors(TRIANGLE(p));
-    s->done.v = vectors(p); s->done.last = vectors(p); s->done.start = vectors(p); s->done.g = vectors(p); s->done.D = vectors(p);
-    s->done.H = vectors(TRIANGLE(p)); s->done.L = vectors(TRIANGLE(p)); s->done.covariance = vectors(TRIANGLE(p));
+    lane_vector **const single[] = {&s->v, &s->dx, &s->g, &s->D, &s->u, &s->start, &s->done.v, &s->done.last, &s->done.start, &s->done.g,
+                                    &s->done.D};
+    lane_vector **const triangles[] = {&s->H, &s->L, &s->done.H, &s->done.L, &s->done.covariance};
+    const size_t nsingle = sizeof single / sizeof *single, ntriangle = sizeof triangles / sizeof *triangles;
+    s->sums = vectors(s->nsum + nsingle * p + ntriangle * TRIANGLE(p));
     s->trial = (lane_vector *)w->scalars;
     s->low = low;
     s->high = high;
-    if (!s->g_from || !s->H_from || !s->sums || !s->v || !s->dx || !s->g || !s->D || !s->u || !s->start || !s->H || !s->L || !s->done.v
-        || !s->done.last || !s->done.start || !s->done.H || !s->done.g || !s->done.D || !s->done.L || !s->done.covariance) {
+    if (!s->g_from || !s->H_from || !s->sums) {
         gslfit_lanes_free(s);
         return NULL;
     }
+    lane_vector *next = s->sums + s->nsum;
+    for (size_t k = 0; k < nsingle; k++, next += p) *single[k] = next;
+    for (size_t k = 0; k < ntriangle; k++, next += TRIANGLE(p)) *triangles[k] = next;
     find_sources(s, w);
     return s;
 }

@@ -113,13 +113,6 @@ const char *gslfit_isa_name(void) { return gslfit_current_isa()->name; }
 
 /* ---- binding: operands become pointers ---- */
 
-static void *lines(size_t count, size_t size) {
-    size_t bytes = (count * size + 63) / 64 * 64 + 64;
-    void *memory = NULL;
-    if (posix_memalign(&memory, 64, bytes)) return NULL;
-    return memset(memory, 0, bytes);
-}
-
 static void find(workspace *w, const double **slot, int32_t operand) {
     if (operand < 0)
         *slot = w->scalars + (long)~operand * LANES;
@@ -195,8 +188,8 @@ static void bind_columns(workspace *w) {
 
 void gslfit_workspace_free(workspace *w) {
     if (!w) return;
-    free(w->scalars); free(w->registers); free(w->spread); free(w->scratch);
-    free(w->prologue); free(w->body); free(w->fixes);
+    free(w->scalars);   /* with the registers behind them */
+    free(w->prologue);  /* with the rest of the instructions */
     free(w);
 }
 
@@ -205,17 +198,20 @@ workspace *gslfit_workspace_new(const program *p) {
     if (!w) return NULL;
     w->program = p;
     w->isa = gslfit_current_isa();
-    w->scalars = lines((size_t)p->nscalar * LANES, sizeof(double));
-    w->registers = lines((size_t)(p->nregister - p->nx) * BLOCK, sizeof(double));
-    w->spread = lines(4 * BLOCK, sizeof(double));
-    w->scratch = lines((size_t)(p->nfree + 2) * BLOCK, sizeof(double));
-    w->prologue = calloc(p->nprologue + 1, sizeof *w->prologue);
-    w->body = calloc(4 * (size_t)p->nbody + 1, sizeof *w->body);
-    w->fixes = calloc(3 * (size_t)p->nbody + 1 + p->nfree + 1, sizeof *w->fixes);
-    if (!w->scalars || !w->registers || !w->spread || !w->scratch || !w->prologue || !w->body || !w->fixes) {
+    const size_t scalars = (size_t)p->nscalar * LANES, registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = 4 * BLOCK;
+    const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
+    void *memory = NULL;
+    w->prologue = calloc(1, (p->nprologue + nbody) * sizeof(bound) + nfix * sizeof(fix));
+    if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 2) * BLOCK) * sizeof(double))) {
         gslfit_workspace_free(w);
         return NULL;
     }
+    w->body = w->prologue + p->nprologue;
+    w->fixes = (fix *)(w->body + nbody);
+    w->scalars = memset(memory, 0, (scalars + registers + spread) * sizeof(double));
+    w->registers = w->scalars + scalars;
+    w->spread = w->registers + registers;
+    w->scratch = w->spread + spread;
     for (int k = 0; k < p->nconstant; k++)
         for (int l = 0; l < LANES; l++) w->scalars[(p->nfree + p->ninput + k) * LANES + l] = p->constants[k];
     bind_prologue(w);

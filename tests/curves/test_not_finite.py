@@ -110,6 +110,25 @@ def test_one_curve():
         assert info["fvec"].shape == (N - 1,)
 
 
+def test_correlated_errors():
+    """`curve_fit` decomposes a covariance without the rows of points where the model isn't finite."""
+    spread = np.exp(-np.abs(np.subtract.outer(np.arange(N), np.arange(N)))/3)
+    for k, at in FIRST:
+        sigma = spread*ERRORS[k]*ERRORS[k][:, None]
+        keep = FINITE[k].copy()
+        popt, pcov = gslfit.curve_fit(curve, X[k], Y[k], [1.5, 0.7, 0.3, 0.2], sigma=sigma, nan_policy="omit")
+        again, covariance = gslfit.curve_fit(curve, X[k][keep], Y[k][keep], [1.5, 0.7, 0.3, 0.2], sigma=sigma[np.ix_(keep, keep)])
+        assert popt == pytest.approx(again, rel=1e-8)
+        assert pcov == pytest.approx(covariance, rel=1e-6)
+        with pytest.raises(NonFiniteError, match="not finite"):
+            gslfit.curve_fit(curve, X[k], Y[k], [1.5, 0.7, 0.3, 0.2], sigma=sigma)
+        hole = np.where(np.arange(N) == (at + 3) % N, np.nan, Y[k])         # both kinds of points
+        both = keep & np.isfinite(hole)
+        again, _ = gslfit.curve_fit(curve, X[k][both], Y[k][both], [1.5, 0.7, 0.3, 0.2], sigma=sigma[np.ix_(both, both)])
+        popt, _ = gslfit.curve_fit(curve, X[k], hole, [1.5, 0.7, 0.3, 0.2], sigma=sigma, nan_policy="omit")
+        assert popt == pytest.approx(again, rel=1e-8)
+
+
 def test_refused():
     """By "raise" the row and the point are named, and by "mark" the row has bad data."""
     with pytest.raises(NonFiniteError, match="not finite at 1 of 30 points of fit 0 at its start values, the first at point 0"):

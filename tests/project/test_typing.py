@@ -23,7 +23,7 @@ def test_script_of_a_user(tmp_path):
                           capture_output=True, text=True, check=False)
     assert "error:" not in done.stdout, done.stdout
     revealed = re.findall(r'Revealed type is "(.*)"', done.stdout)
-    assert len(revealed) == len(told) > 30 and len(names) > 35
+    assert len(revealed) == len(told) > 45 and len(names) > 50
     vague = [(right, kind) for right, kind in zip(told, revealed, strict=True) if re.fullmatch(r"Any|builtins\.dict\[.*Any\]", kind)]
     assert not vague
 

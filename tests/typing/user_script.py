@@ -47,6 +47,11 @@ tau: float = result.params["tau"].value
 spread: float | None = result.stderr["tau"]
 evaluations: int = result.nfev
 covariance: NDArray[np.float64] | None = result.covar
+line: NDArray[np.float64] = result.best_fit
+elsewhere: NDArray[np.float64] = result.eval(x=np.linspace(0, 20, 5))
+band: NDArray[np.float64] = result.eval_uncertainty()
+again: Minimizer = result.minimizer
+curve: NDArray[np.float64] = gslfit.Formula("a*x + b")(x, a=1.0, b=2.0)
 
 # intervals
 intervals: gslfit.ConfidenceIntervals = gslfit.conf_interval(result, sigmas=[0.95])
@@ -63,6 +68,18 @@ best: float = fit.params["a"].value
 reduced: float = fit.redchi
 names: list[str] = fit.var_names
 bound: float = fit.conf_interval()["a"][0][1]
+drawn: NDArray[np.float64] = fit.best_fit
+begun: NDArray[np.float64] = fit.init_fit
+further: NDArray[np.float64] = fit.eval(x=np.array([0.5, 1.5]))
+width: NDArray[np.float64] = fit.eval_uncertainty()
+parts: dict[str, NDArray[np.float64]] = fit.eval_components()
+own: Model = fit.model
+firsts: list[Model] = model.components
+seconds: list[Model] = fit.components
+copied: Model = own.copy()
+peak: GaussianModel = GaussianModel().copy(prefix="p_")
+guess: Parameters = GaussianModel().guess(y, x=x)
+shape: NDArray[np.float64] = GaussianModel().eval(guess, x=x)
 decay = ExponentialModel().fit(y - 0.5, x=x, amplitude=3.0, decay=2.0)
 criterion: float = decay.aic
 
@@ -72,3 +89,11 @@ many: BatchResult = Model("a*exp(-x/tau) + c").fit_batch(np.stack([y, y]), x=x, 
 taus: NDArray[np.float64] = batch.values["tau"]
 row: FitResult = batch[1]
 first: float = row.params["tau"].value
+lines: NDArray[np.float64] = batch.best_fit()
+one_line: NDArray[np.float64] = row.best_fit
+
+# SciPy's call
+popt, pcov = gslfit.curve_fit(lambda t, a, tau, c: a*np.exp(-t/tau) + c, x, y, p0=[1.0, 1.0, 0.0])
+best_values: NDArray[np.float64] = popt
+variances: NDArray[np.float64] = pcov
+ending: int = gslfit.curve_fit("a*exp(-x/tau) + c", x, y, p0=[1.0, 1.0, 0.0], full_output=True)[4]

@@ -44,7 +44,7 @@ def points_of(model: Any, data: Any, x: Any, mask: Any, values: dict[str, Any]) 
     given |= {name: values.pop(name) for name in model.independent_vars if name in values}
     readings = {name: read(name, value) for name, value in given.items()}
     image = len(readings) > 1 and all(sorted(each.array.shape) == sorted(y.array.shape) for each in readings.values())
-    where = Layout(y.array.shape, tuple(range(y.array.ndim)), "data") if image else layout(y, None, given.values(), "data")
+    where = Layout(y.array.shape, name="data") if image else layout(y, None, given.values(), "data")
     found = inputs(y, where, readings, None, None, mask, by_label=True)
     variables = dict(found.x)
     if not variables and found.mask is not None:

@@ -19,6 +19,7 @@ from gslfit.models.library.lmfit_entries import TABLE
 from gslfit.models.library.special import ComplexConstantModel, ExpressionModel, SplineModel
 from gslfit.models.model import Model
 from gslfit.models.serialization import Reading, common_state, reads
+from gslfit.parameters.collection import Parameters
 
 ENTRIES: dict[str, Entry] = {entry.cls: entry for entry in (*TABLE, *LAB)}
 
@@ -104,7 +105,7 @@ class LibraryModel(Model):
             return type(self)(prefix=self._prefix, form=form)._eval(params, {key: each for key, each in values.items() if key != "form"})
         return super()._eval(params, values)
 
-    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate start values from data: see `Model.guess`."""
         from gslfit.models.guess.estimators import guess_model
         y, variables = points_of(self, data, x, mask, values)

@@ -12,6 +12,7 @@ from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
 from gslfit.models.serialization import Reading, common_state, reads
 from gslfit.models.texts import is_text
+from gslfit.parameters.collection import Parameters
 
 
 def complex_constant(x: Any, re: float = 0.0, im: float = 0.0) -> np.ndarray:
@@ -32,7 +33,7 @@ class ComplexConstantModel(Model):
                  **options: Any) -> None:
         super().__init__(complex_constant, list(independent_vars), None, nan_policy, prefix, name or "constant", **options)
 
-    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate both parts by the data's means."""
         y, _ = points_of(self, data, x, mask, values)
         mean = np.nanmean(y)
@@ -69,7 +70,7 @@ class SplineModel(Model):
         super().__init__(_Spline(self.knots, self.order, self.nknots), list(independent_vars), names, nan_policy, prefix,
                          name or "spline_model", **options)
 
-    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate by a linear least-squares fit, which is the answer already."""
         y, variables = points_of(self, data, x, mask, values)
         name, = self.independent_vars
