@@ -139,7 +139,7 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
 
 def path(name: str, value: Any) -> Path:
     """Return a path of the file system."""
-    from pathlib import Path        # a third of what an import of gslfit would cost otherwise
+    from pathlib import Path  # a third of what an import of gslfit would cost otherwise
     try:
         return Path(value)
     except TypeError:
@@ -160,7 +160,7 @@ def names_once(starts: str) -> Callable[[Callable[Arguments, Result]], Callable[
         Where the start of a parameter goes that has an argument's name, `{name}`.
     """
     def decorate(entry: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        code = entry.__code__           # type: ignore[attr-defined]  (a function)
+        code = entry.__code__  # type: ignore[attr-defined]
         by_place = code.co_varnames[:code.co_argcount]
 
         @wraps(entry)

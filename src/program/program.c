@@ -201,7 +201,7 @@ workspace *gslfit_workspace_new(const program *p) {
     const size_t scalars = (size_t)p->nscalar * LANES, registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = 4 * BLOCK;
     const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
     void *memory = NULL;
-    w->prologue = calloc(1, (p->nprologue + nbody) * sizeof(bound) + nfix * sizeof(fix));
+    w->prologue = calloc(1, (p->nprologue + nbody) * sizeof *w->body + nfix * sizeof(fix));
     if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 2) * BLOCK) * sizeof(double))) {
         gslfit_workspace_free(w);
         return NULL;
