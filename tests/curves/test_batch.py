@@ -292,9 +292,9 @@ def test_slow_way():
     ({**START, "method": "newton"}, InputError, "method='newton' is not one of 'auto', 'lanes'"),
     ({**START, "nan_policy": "drop"}, InputError, "nan_policy='drop'"),
     ({**START, "x": X[:7]}, InputError, r"x has the shape \(7,\), and y \(60, 50\)"),
-    ({**START, "threads": 0}, InputError, "threads=0"),
+    ({**START, "threads": 0}, InputError, "threads is 0: it must be at least 1"),
     ({**START, "start": {"A": 3.}}, InputError, "'A' is given twice"),
-    ({**START, "xtol": -1}, InputError, "xtol=-1"),
+    ({**START, "xtol": -1}, InputError, "xtol is -1: a tolerance must be"),
 ])
 def test_refusals(keywords, error, words):
     """What doesn't fit is named."""

@@ -548,7 +548,7 @@ def test_options_are_checked():
         minimize(residual, start(), xtoll=1)
     with pytest.raises(InputTypeError, match="'diag' is not available"):
         minimize(residual, start(), diag=[1, 2, 3])
-    with pytest.raises(InputError, match="xtol=-1"):
+    with pytest.raises(InputError, match="xtol is -1"):
         minimize(residual, start(), xtol=-1)
     with pytest.raises(InputError, match="at least 1"):
         minimize(residual, start(), maxfev=0)
