@@ -25,7 +25,15 @@ def warn(message: str) -> None:
 
 
 class FitError(Exception):
-    """The root of every exception that gslfit itself raises."""
+    """The root of every exception that gslfit itself raises.
+
+    Attributes
+    ----------
+    of_caller : bool
+        A function of the caller's raised it, or let it through. Then it reaches the caller, whatever its class means within a fit.
+    """
+
+    of_caller = False
 
 
 class InputError(FitError, ValueError):

@@ -78,8 +78,8 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
             try:
                 minimizer.minimize(ENGINES[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
                                    scale_covar=options.scale_covar, max_nfev=options.max_nfev, nan_policy=policy)
-            except NonFiniteError:          # at the start: a row that can't be fitted doesn't end the batch
-                if options.nan_policy == "raise":
+            except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
+                if error.of_caller or options.nan_policy == "raise":
                     raise
                 status[place] = FitStatus.BAD_DATA
             else:

@@ -46,7 +46,7 @@ class UserJacobian:
         """
         self.njev += 1
         self.free.put_external(x)
-        out = self.function(self.free.params, *self.residual.args, **self.residual.kws)
+        out = self.residual.ask(self.function, (self.free.params, *self.residual.args))
         # the function may have written into its parameters
         self.free.put_external(x)
         J = self._from_names(out) if isinstance(out, Mapping) else self._from_array(out)

@@ -36,6 +36,7 @@ MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the
 SHARE = 0.5             # of the evaluations left that one way down may use
 RESERVE = 0.1           # of the evaluations allowed, kept for going on from the best point
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
+SOLVER_FAILS = GSLError, NonFiniteError     # what a solver that can't go on raises
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
@@ -288,7 +289,9 @@ class Descent(Polish):
         try:
             if not self._solver.iterate():
                 return FitStatus.MAX_ITER
-        except (GSLError, NonFiniteError):
+        except SOLVER_FAILS as error:
+            if error.of_caller:
+                raise
             return self._fail(FitStatus.NO_PROGRESS)
         return self._march(LOOSE, LOOSE, LOOSE, 1)
 
@@ -307,7 +310,9 @@ class Descent(Polish):
             before = self.norm()
             try:
                 outcome = self._solver.solve(xtol=xtol, ftol=ftol, gtol=gtol, max_iter=min(pace, max_iter - done))
-            except (GSLError, NonFiniteError):
+            except SOLVER_FAILS as error:
+                if error.of_caller:
+                    raise
                 return self._fail(FitStatus.NO_PROGRESS)
             if outcome.ending in (FitStatus.NONFINITE, FitStatus.FAILED, FitStatus.EXACT):
                 return self._fail(FitStatus.EXACT if outcome.ending == FitStatus.EXACT else FitStatus.NO_PROGRESS)
@@ -327,8 +332,8 @@ class Descent(Polish):
         """Set a new solver to start at v; return whether it can."""
         try:
             self._solver = start_solver(self, v)
-        except (GSLError, NonFiniteError):
-            if self.x is self.problem.x0 and self.chief is None:       # the caller's own start
+        except SOLVER_FAILS as error:
+            if error.of_caller or (self.x is self.problem.x0 and self.chief is None):       # the caller's own start
                 raise
             self._fail(FitStatus.NO_PROGRESS)
         return self._solver is not None

@@ -107,7 +107,7 @@ class Residual(Evaluation):
 
     def _report(self, r: np.ndarray) -> None:
         """Call the caller's iteration callback, if there is one."""
-        if self.iter_cb is not None and self.iter_cb(self.free.params, self.nfev, r, *self.args, **self.kws):
+        if self.iter_cb is not None and self.ask(self.iter_cb, (self.free.params, self.nfev, r, *self.args)):
             self.stopped, self.limit = Aborted, 0           # for good
             raise Aborted
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gslfit.curves.curve import Curve
 from gslfit.curves.pipeline import FitPlan, fit_curve
-from gslfit.errors import ExpressionError, NonFiniteError, warn
+from gslfit.errors import ExpressionError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer, engine_of, fitted_as
@@ -135,16 +135,11 @@ def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
 def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
     """The residual by calling the model."""
     model, objective, values = result.model, result.objective, result.arguments()
-    strict = result.nan_policy == "raise"
 
     def residual(params: Parameters) -> np.ndarray:
-        value = objective.values(model._name or model._reprstring(), model.eval(params, **values))
-        if strict and not np.all(np.isfinite(value)):
-            shown = ", ".join(f"{name}={par.value!r}" for name, par in params.items() if name in model.param_names)
-            raise NonFiniteError(f"the model {model._reprstring()} gave NaN or an infinity at {shown}: look at the function, or set "
-                                 "bounds; nan_policy='omit' is about data and does not help")
-        return objective.residual(value)
+        return objective.residual(objective.values(model._name or model._reprstring(), model.eval(params, **values)))
 
+    residual.__name__ = f"the model {model._reprstring()}"      # what errors call it
     return residual, None
 
 

@@ -1,17 +1,16 @@
 """Derived parameters: the expressions of some parameters, each evaluated after those it depends on."""
 import math
 from collections.abc import Callable, Iterable, Mapping
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from gslfit.constraints.compiler import FILE, number, scope
 from gslfit.constraints.dual import Dual, plain
-from gslfit.constraints.functions import __file__ as FUNCTIONS_FILE
 from gslfit.constraints.ridders import derivative
 from gslfit.constraints.topological import order
-from gslfit.errors import ExpressionError, InputError, NonFiniteError
+from gslfit.errors import ExpressionError, FitError, InputError, NonFiniteError
 from gslfit.parameters.namespace import Interpreted, Symbols
 from gslfit.parameters.parameter import Parameter
 
@@ -59,10 +58,11 @@ class DerivedParameter:
     def fail(self, error: Exception, space: Mapping[str, Any]) -> NoReturn:
         """Raise the error for an evaluation that failed; one from within a user's function surfaces as it is."""
         trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
+        while trace is not None and _is_ours(trace.tb_frame):
             trace = trace.tb_next
-        ours = trace is None or trace.tb_frame.f_code.co_filename in (FILE, FUNCTIONS_FILE, __file__) or isinstance(error, InputError)
-        if not ours:
+        if trace is not None:
+            if isinstance(error, FitError):
+                error.of_caller = True
             raise error
         which = f"parameter {self.name!r}: its expression {self.text!r}"
         if isinstance(error, (ArithmeticError, ValueError)) and not isinstance(error, InputError):
@@ -104,6 +104,11 @@ class DerivedParameter:
     def at(self, space: Mapping[str, float]) -> Any:
         """Return the raw value for plain numbers."""
         return eval(self.code, self.scope, space)             # type: ignore[arg-type]
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Return whether a frame is an expression's or a module's of gslfit."""
+    return frame.f_code.co_filename == FILE or frame.f_globals.get("__name__", "").partition(".")[0] == "gslfit"
 
 
 def partial_of(call: Callable[[Mapping[str, float]], Any], at: dict[str, float], name: str) -> Callable[[float], float]:

@@ -6,7 +6,7 @@ So the parameters' slots, the writing into them and the call are here; their man
 """
 import numpy as np
 
-from gslfit.errors import InputTypeError, NonFiniteError
+from gslfit.errors import FitError, InputTypeError, NonFiniteError
 
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -425,7 +425,15 @@ cdef class Evaluation:
         self.nfev += 1
         own = self.values.vector(x)
         self.values.write(<double *>cnp.PyArray_DATA(own))
-        return PyObject_Call(self.function, self.arguments, <PyObject *>self.kws if self.kws else NULL)
+        return self.ask(self.function, self.arguments)
+
+    cpdef object ask(self, function, tuple arguments):
+        """Call a function of the caller's with the fit's keywords; a FitError that it raises is the caller's from then on."""
+        try:
+            return PyObject_Call(function, arguments, <PyObject *>self.kws if self.kws else NULL)
+        except FitError as error:
+            error.of_caller = True
+            raise
 
     def _evaluate(self, x):
         """Call the function as it is, counting the call."""
@@ -437,7 +445,9 @@ cdef class Evaluation:
         cdef bint alone
         try:
             out = self.evaluate(x)
-        except NonFiniteError:
+        except NonFiniteError as error:         # of an expression
+            if error.of_caller:
+                raise
             return np.full(self.size, np.nan)
         if is_plain(out) and cnp.PyArray_DIM(out, 0) == self.full:
             # an array that nobody else holds, and that is no view, can't be a buffer used again

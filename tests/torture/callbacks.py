@@ -22,6 +22,8 @@ from routes import X as x
 
 import gslfit
 from gslfit import multifit
+from gslfit.compat import lmfit
+from gslfit.formula.tracer import Symbol
 from gslfit.solvers._siman import anneal
 
 
@@ -54,6 +56,9 @@ KINDS = {
     "FloatingPointError": FloatingPointError,
     "InputError": lambda: gslfit.errors.InputError("mine"),
     "NonFiniteError": lambda: gslfit.errors.NonFiniteError("mine"),
+    "GSLError": lambda: gslfit.errors.error(11, "mine"),
+    "ExpressionError": lambda: gslfit.errors.ExpressionError("mine"),
+    "ConvergenceError": lambda: gslfit.errors.ConvergenceError("mine"),
     "AssertionError": AssertionError,
     "Warning": lambda: UserWarning("w"),
     "UnicodeError": UnicodeError,
@@ -69,6 +74,8 @@ class Raising:
         self.function, self.index, self.make, self.calls, self.raised = function, index, make, 0, None
 
     def __call__(self, *args, **kws):
+        if any(isinstance(value, Symbol) for value in (*args, *kws.values())):      # while it is traced
+            return self.function(*args, **kws)
         self.calls += 1
         if self.calls == self.index + 1:
             self.raised = self.make()
@@ -127,6 +134,22 @@ def named(function):
     return lambda x, a, tau, c: function(x, a, tau, c)
 
 
+def with_function(function):
+    """Parameters one of which is a function of another, by the caller's function."""
+    params = gslfit.Parameters(usersyms={"half": function})
+    for name, value in START.items():
+        params.add(name, value)
+    params.add("rate", expr="half(tau)")
+    return params
+
+
+def compat():
+    """Parameters of the compat layer."""
+    params = lmfit.Parameters()
+    params.add_many(*START.items())
+    return params
+
+
 def fitted():
     """A fitted Minimizer."""
     minimizer = gslfit.Minimizer(residual, parameters())
@@ -151,14 +174,22 @@ PLACES = {
     "minimize, lbfgsb": (residual, lambda g: gslfit.minimize(g, parameters(), engine="lbfgsb", maxfev=40)),
     "minimize, iter_cb": (lambda p, k, r: None, lambda g: gslfit.minimize(residual, parameters(), iter_cb=g)),
     "minimize, compiled": (residual, lambda g: gslfit.minimize(g, parameters(), compiled=True)),
+    "minimize, anneal": (residual, lambda g: gslfit.minimize(g, parameters(), engine="anneal", max_nfev=60)),
+    "minimize, expression": (
+        lambda tau: tau / 2,
+        lambda g: gslfit.minimize(lambda p: residual(p) + 0 * p["rate"].value, with_function(g)),
+    ),
     "fit, called": (decay, lambda g: gslfit.fit(named(g), Y, x=x, **START)),
     "fit_batch, called": (decay, lambda g: gslfit.fit_batch(named(g), ROWS[:2], x=x, **START)),
+    "fit_batch, called, omit": (decay, lambda g: gslfit.fit_batch(named(g), ROWS, x=x, nan_policy="omit", method="lmder", **START)),
     "fit_batch, progress": (
         lambda count: None,
         lambda g: gslfit.fit_batch(TEXT, np.tile(ROWS, (40, 1)), x=x, progress=g, threads=2, **START),
     ),
     "curve_fit": (decay, lambda g: gslfit.curve_fit(named(g), x, Y, list(START.values()))),
     "Model.fit": (decay, lambda g: gslfit.Model(named(g)).fit(Y, x=x, **START)),
+    "Model.fit, omit": (decay, lambda g: gslfit.Model(named(g), nan_policy="omit").fit(ROWS[2], x=x, **START)),
+    "Model.fit_batch": (decay, lambda g: gslfit.Model(named(g)).fit_batch(ROWS[:2], x=x, **START)),
     "Model.fit, iter_cb": (
         lambda p, k, r, *a, **k2: None,
         lambda g: gslfit.models.GaussianModel().fit(PEAK, x=x, amplitude=5, center=2.8, sigma=0.7, iter_cb=g),
@@ -172,8 +203,14 @@ PLACES = {
     "LargeSolver, product": (product, lambda g: solver(multifit.LargeSolver, from_callables(f, None, x.size, 3, product=g))),
     "anneal": (lambda v: float(v @ v), lambda g: anneal(g, [3.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3)),
     "conf_interval": (residual, intervals),
+    "compat, leastsq": (residual, lambda g: lmfit.minimize(g, compat())),
+    "compat, nelder": (residual, lambda g: lmfit.minimize(g, compat(), method="nelder", max_nfev=40)),
+    "compat, least_squares": (residual, lambda g: lmfit.minimize(g, compat(), method="least_squares")),
+    "compat, iter_cb": (lambda p, k, r: None, lambda g: lmfit.minimize(residual, compat(), iter_cb=g)),
+    "compat, Model.fit": (decay, lambda g: lmfit.Model(named(g)).fit(Y, x=x, **START)),
+    "compat, Model.fit, omit": (decay, lambda g: lmfit.Model(named(g), nan_policy="omit").fit(ROWS[2], x=x, **START)),
 }
-TRACED = {"minimize, compiled", "fit, called", "fit_batch, called", "curve_fit", "Model.fit"}
+TRACED = {"minimize, compiled"}  # where what is raised only means that the function isn't compiled
 
 
 def attempt(place, index, kind):

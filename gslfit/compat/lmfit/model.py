@@ -58,8 +58,8 @@ class ModelResult(_result.ModelResult):
         calc, self.calc_covar = self.calc_covar, True         # lmfit's is about the scalar methods
         try:
             return super()._run()
-        except NonFiniteError:
-            if self.nan_policy != "omit":
+        except NonFiniteError as error:
+            if error.of_caller or self.nan_policy != "omit":
                 raise
             return self._by_method()        # a model that is NaN at some points: residuals are left out, evaluation by evaluation
         finally:
