@@ -13,7 +13,7 @@ from typing import Any
 
 from gslfit.constraints.dual import DUALS, lift_user
 from gslfit.constraints.functions import CONSTANTS, OPERATORS, TABLE
-from gslfit.constraints.grammar import ANY_CALL, Arity, Parsed, parse
+from gslfit.constraints.grammar import ANY_CALL, Arity, Parsed, as_text, parse
 from gslfit.errors import ExpressionError
 
 FILE = "<expression>"     # the file name of compiled expressions, in tracebacks
@@ -82,9 +82,13 @@ class Constraint:
         return [name for name in self.calls if name not in TABLE and name not in own]
 
 
-@lru_cache(maxsize=512)
 def constraint(text: str, own: frozenset[str] = frozenset()) -> Constraint:
     """Return the compiled expression of a text; the same text is compiled once."""
+    return _constraint(as_text(text), own)
+
+
+@lru_cache(maxsize=512)
+def _constraint(text: str, own: frozenset[str]) -> Constraint:
     return Constraint(text, own)
 
 

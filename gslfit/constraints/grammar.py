@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from gslfit.checks import shown
 from gslfit.errors import ExpressionError
 
 MAX_LENGTH = 10_000     # characters of a text
@@ -109,6 +110,13 @@ def close(name: str, known: Iterable[str]) -> str:
     return "; did you mean " + " or ".join(repr(match) for match in near) + "?" if near else ""
 
 
+def as_text(value: object) -> str:
+    """Return an expression's text, or raise ExpressionError for anything else."""
+    if not isinstance(value, str):
+        raise ExpressionError(f"an expression is a text, not {type(value).__name__}: {shown(value)}", shown(value))
+    return value
+
+
 def parse(text: str, *, functions: Mapping[str, Arity], nodes: frozenset[type] = EVERYTHING, assignments: bool = False,
           max_depth: int = MAX_DEPTH) -> Parsed:
     """Read a text by the closed grammar.
@@ -142,8 +150,7 @@ def parse(text: str, *, functions: Mapping[str, Arity], nodes: frozenset[type] =
     >>> parse("A*exp(-x/tau) + pi", functions={"exp": (1, 1)}).names
     ('A', 'x', 'tau', 'pi')
     """
-    if not isinstance(text, str):
-        raise ExpressionError(f"an expression is a text, not {type(text).__name__}: {text!r:.80}", repr(text)[:80])
+    text = as_text(text)
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters, this one has {len(text)}: {text[:60]!r}...", text)
     if not text.strip():

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import names_once
+from gslfit.checks import mapping, names_once
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, FitTransform, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
@@ -182,11 +182,14 @@ OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).paramet
 NAMES = frozenset((*OPTIONS, "formula", "y", "params"))
 
 
-_first_trace = lru_cache(maxsize=128)(Formula)
+@lru_cache(maxsize=128)
+def _first_trace(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
+    """The formula of a function, traced once."""
+    return Formula(func, independent)
 
 
 def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """The formula of a function, traced once, and again when what the function reads has changed."""
+    """The formula of a function, traced again when what the function reads has changed."""
     try:
         formula = _first_trace(func, independent)
     except TypeError:  # a callable without a hash
@@ -234,7 +237,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: _start_value(name, value) for name, value in start.items()} if start else {}
+    given = {name: _start_value(name, value) for name, value in mapping("start", start).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:

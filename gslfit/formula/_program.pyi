@@ -5,6 +5,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import disjoint_base
 
+FREE_LIMIT: int
+VARIABLE_LIMIT: int
 OPCODES: dict[str, tuple[int, int, str]]
 
 def instruction_set(name: str | None = None) -> str: ...

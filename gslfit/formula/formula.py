@@ -18,9 +18,10 @@ from gslfit.checks import words
 from gslfit.data.model_values import model_values
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
-from gslfit.formula._program import OPCODES, Program
+from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
 from gslfit.formula.lower import Lowered, lower
+from gslfit.formula.memory import Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula
 from gslfit.formula.passes import PASSES
@@ -73,7 +74,7 @@ def compiled(graph: Graph, free: tuple[str, ...], inputs: tuple[str, ...] = ()) 
 
 
 # what was made of a formula before: by gslfit.formula.parametrize, programs, graphs after the passes
-Memory = tuple[dict[Any, Any], dict[tuple, Program], dict[tuple, tuple[Graph, Lowered]]]
+Made = tuple[Memory[Any, Any], Memory[tuple, Program], Memory[tuple, tuple[Graph, Lowered]]]
 
 
 class Formula:
@@ -123,7 +124,7 @@ class Formula:
         wanted = None if independent is None else tuple(words("independent", independent))
         self.func: Callable[..., Any] | None = None
         self._signature: Signature | None = None
-        memory: Memory = ({}, {}, {})
+        memory: Made = (Memory(), Memory(), Memory())
         self.text = ""
         self._rows: Rows = ()  # of a graph that came from elsewhere
         self.reason = ""
@@ -156,7 +157,7 @@ class Formula:
         self = cls("0*x")
         self.text, self.independent, self.names, self._graph = label, graph.independent, names, graph
         self._rows = rows_of(graph)
-        self._folded, self._made, self._programs = {}, {}, {}
+        self._folded, self._made, self._programs = Memory(), Memory(), Memory()
         return self
 
     @property
@@ -194,9 +195,10 @@ class Formula:
         chosen = tuple(name for name in self.names if name not in given) if free is None else tuple(free)
         self._check_names((*chosen, *given), complete=True)
         key = chosen, given
-        if key not in self._programs:
-            self._programs[key] = compiled(self._graph, chosen, given)
-        return self._programs[key]
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs[key] = compiled(self._graph, chosen, given)
+        return found
 
     def lowered(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> Lowered:
         """The program with derivatives by the free names, as `compiled` has it."""
@@ -276,7 +278,8 @@ class Formula:
         if not self.names:
             return np.zeros((*_shape(given), 0))
         graph, _ = self.compiled()
-        if any(given[name].ndim for name in self.names):
+        many = len(self.names) > FREE_LIMIT or len(self.independent) > VARIABLE_LIMIT
+        if many or any(given[name].ndim for name in self.names):
             return np.stack(self._evaluate(graph, given)[1:], axis=-1)
         shape = _shape(given)
         x = np.array([np.broadcast_to(given[name], shape).reshape(-1) for name in self.independent])
@@ -387,8 +390,8 @@ def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=256)
-def _read(text: str, independent: tuple[str, ...]) -> tuple[Graph, tuple[str, ...], Memory]:
+def _read(text: str, independent: tuple[str, ...]) -> tuple[Graph, tuple[str, ...], Made]:
     """The graph of a text, its parameters, and the memory of its programs; the same text is read and compiled once."""
     pool = Pool()
     value, names = read_formula(pool, text, independent)
-    return Graph(pool, value, (), (), independent), names, ({}, {}, {})
+    return Graph(pool, value, (), (), independent), names, (Memory(), Memory(), Memory())

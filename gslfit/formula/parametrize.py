@@ -17,7 +17,7 @@ import numpy as np
 
 from gslfit.constraints.topological import order
 from gslfit.errors import ExpressionError, InputError, ParameterError
-from gslfit.formula._program import OPCODES, Program
+from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
 from gslfit.formula.derivative import derivatives, differentiate
 from gslfit.formula.formula import Formula
 from gslfit.formula.function_names import FUNCTIONS
@@ -309,8 +309,6 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
     if found.idle and not idle:
         raise InputError(f"parameter {found.idle[0]!r} varies, but {formula!r} doesn't depend on it: set vary=False, or leave it out")
     if plain and key not in formula._folded:
-        if len(formula._folded) >= 64:
-            formula._folded.clear()
         formula._folded[key] = found
     return found
 
@@ -320,6 +318,10 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     pool = Pool()
     free = tuple(name for name, role in parts.items() if role.kind == "free")
     inputs = tuple(name for name, role in parts.items() if role.kind == "input")
+    for count, limit, what in ((len(free), FREE_LIMIT, "varying parameters"), (len(formula.independent), VARIABLE_LIMIT,
+                                                                            "independent variables")):
+        if count > limit:
+            raise ExpressionError(f"a program has up to {limit} {what}, and there are {count}")
     own = {name: pool.leaf("par", name) for name in (*free, *inputs)}
     own |= {name: pool.const(role.value) for name, role in parts.items() if role.kind == "fixed"}
     nodes = constraint_nodes(pool, parts, own, parameters)

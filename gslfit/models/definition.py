@@ -10,6 +10,7 @@ import numpy as np
 from gslfit.checks import words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
+from gslfit.formula.memory import Memory, key_of
 from gslfit.formula.trace import bound_keywords
 from gslfit.models.texts import is_text
 
@@ -47,6 +48,8 @@ class Definition:
     Attributes
     ----------
     source : str, Formula or callable
+    own : Formula or None
+        The formula that it is made of; None for a function, which has one for each value of its options.
     independent : list of str
     names : tuple of str
         The parameters, without prefix.
@@ -59,13 +62,14 @@ class Definition:
     def __init__(self, source: str | Formula | Callable[..., Any], independent: Sequence[str] | str | None = None,
                  names: Sequence[str] | None = None, options: Mapping[str, Any] | None = None):
         self.source = source
-        self._formulas: dict[Any, Formula] = {}
+        self.own: Formula | None = None
+        self._formulas: Memory[Any, Formula] = Memory()
         self.text = ""
         given = None if independent is None else words("independent_vars", independent)
         names = None if names is None else words("param_names", names)
         if isinstance(source, (str, Formula)):
             formula = source if isinstance(source, Formula) else Formula(source, given)
-            self._formulas[()] = formula
+            self.own = formula
             self.text = formula.text if is_text(formula) else ""
             self.independent, self.names = list(formula.independent), tuple(names or formula.names)
             if set(self.names) != set(formula.names):
@@ -78,6 +82,14 @@ class Definition:
             self._read(source, given, names, dict(options or {}))
         else:
             raise InputTypeError(f"a model is made of a text, a Formula or a function, not of {type(source).__name__}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_formulas"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.own = state.get("own") or state.get("_formulas", {}).get(())      # as gslfit 0.1 kept it
+        self._formulas = Memory()
 
     def _read(self, func: Callable[..., Any], independent: list[str] | None, names: Sequence[str] | None, options: dict[str, Any]) -> None:
         """Sort a function's arguments: numbers and arguments without default are parameters, the first one the independent variable."""
@@ -123,8 +135,10 @@ class Definition:
 
     def formula(self, options: Mapping[str, Any]) -> Formula:
         """The formula with the options at these values; a function is traced once for each."""
-        key = tuple(sorted((name, repr(value)) for name, value in options.items())) if callable(self.source) else ()
-        found = self._formulas.get(key) or self._formulas.get(())
+        if self.own is not None:
+            return self.own
+        key = key_of(dict(options))
+        found = self._formulas.get(key)
         if found is None:
             independent = self.arrays(options)
             call = Called(self.source, independent, self.names, self.defaults, options)  # type: ignore[arg-type]
@@ -133,9 +147,9 @@ class Definition:
 
     def value(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Evaluate, a function by calling it."""
-        if isinstance(self.source, (str, Formula)):
-            return self._formulas[()](**values)
-        return self.source(**{**options, **values})
+        if self.own is not None:
+            return self.own(**values)
+        return self.source(**{**options, **values})  # type: ignore[operator]
 
 
 def _arguments(func: Callable[..., Any], label: str) -> list[inspect.Parameter]:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 import gslfit
-from gslfit.checks import mapping, shown, text, truth, width
+from gslfit.checks import mapping, shown, text, text_or, truth, width
 from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
+from gslfit.formula.memory import key_of
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
 from gslfit.models.definition import Definition
 from gslfit.models.formulas import prefix_formula
@@ -49,8 +50,8 @@ class ModelFunction:
                  param_names: Sequence[str] | None = None, nan_policy: str = "raise", prefix: str = "", name: str | None = None,
                  **options: Any) -> None:
         self._definition = Definition(func, independent_vars, param_names, options)
-        self.func: Any = self._definition._formulas[()] if isinstance(func, str) else func
-        self._begin(nan_policy, prefix, name or _label(func), options)
+        self.func: Any = self._definition.own if isinstance(func, str) else func
+        self._begin(nan_policy, prefix, text_or("name", name, _label(func)), options)
 
     def _begin(self, nan_policy: str, prefix: str | None, name: str, options: Mapping[str, Any]) -> None:
         """Set what all models have."""
@@ -131,7 +132,7 @@ class ModelFunction:
         base = self._definition.formula(chosen)
         if not self._prefix:
             return base
-        key = ("prefix", self._prefix, tuple(sorted((name, repr(value)) for name, value in chosen.items())))
+        key = ("prefix", self._prefix, key_of(chosen))
         found = self._definition._formulas.get(key)
         if found is None:
             found = self._definition._formulas[key] = prefix_formula(base, self._prefix)
@@ -322,7 +323,7 @@ def check_prefix(prefix: Any) -> str:
     InputError
         It can't.
     """
-    if not isinstance(prefix, str) or not prefix:
+    if not text_or("prefix", prefix, ""):
         return ""
     try:
         check_name(prefix + "a")

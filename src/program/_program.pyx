@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
-    MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
+    MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction,
     opcode_fact, program, workspace,
 )
@@ -23,6 +23,7 @@ cdef tuple described(int number):
     return fact.name.decode(), (number, fact.arity, fact.meaning.decode())
 
 
+FREE_LIMIT, VARIABLE_LIMIT = <int>MAX_FREE, <int>MAX_VARIABLES
 OPCODES = dict(described(number) for number in range(OPCODE_COUNT))
 
 

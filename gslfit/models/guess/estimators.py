@@ -48,7 +48,7 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
     if negative is not None and "amplitude" in model._definition.names:
         bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
     return [settled(model, {name: each.reshape(shape) for name, each in found.items()}, values, shape)
-            for found in estimate(plan, model._definition._formulas[()], curves, bounds)]
+            for found in estimate(plan, model._definition.own, curves, bounds)]
 
 
 def plan_for(model: Any) -> GuessRecipe | None:

@@ -202,7 +202,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     found = {}
     for k, part in enumerate(peaks):
         own, at = FAMILIES[part.entry.guess](widths[:, k]), centers[:, k]
-        formula = part._definition._formulas[()]
+        formula = part._definition.own
         own = {name: np.asarray(value) for name, value in own.items() if name in formula.names}
         amplitude = heights[:, k]/formula(at, amplitude=1.0, center=at, **own)
         for name, value in {"amplitude": amplitude, "center": at, **own}.items():
@@ -218,7 +218,7 @@ def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[st
     rows: list[np.ndarray] = []
     owners: list[str] = []
     for part in grounds:
-        formula = part._definition._formulas[()]
+        formula = part._definition.own
         for name in BACKGROUNDS[part.entry.guess]:
             column = formula(x, **{other: float(other == name) for other in formula.names})
             trial = np.array([*rows, column])
@@ -230,7 +230,7 @@ def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[st
 
 def _unit(part: Any) -> Callable[..., np.ndarray]:
     """A part's peaks of height 1."""
-    formula = part._definition._formulas[()]
+    formula = part._definition.own
 
     def value(x: np.ndarray, center: np.ndarray, shape: Mapping[str, Any]) -> np.ndarray:
         own = {name: each for name, each in shape.items() if name in formula.names}
