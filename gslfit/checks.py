@@ -117,6 +117,18 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def text_or(name: str, value: Any, default: str) -> str:
+    """Return a text, or the default for None and an empty one."""
+    return default if value is None else text(name, value) or default
+
+
+def function(name: str, value: Any) -> Any:
+    """Return a function, or None for none; anything else is an InputTypeError."""
+    if value is not None and not callable(value):
+        raise InputTypeError(f"{name} must be a function, not {shown(value)}")
+    return value
+
+
 def words(name: str, value: Any) -> list[str]:
     """Return names: those of a sequence, or a single one."""
     if isinstance(value, str):
@@ -135,6 +147,29 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         raise InputTypeError(f"{name} must be a dict, not {shown(value)}")
     return dict(value)
+
+
+def json_tree(text: Any, **kws: Any) -> Any:
+    """Return what a JSON text holds; a text that is none, or an integer in it that no float holds, is an InputError.
+
+    Parameters
+    ----------
+    text : str
+    **kws
+        For `json.loads`.
+    """
+    import json
+    try:
+        return json.loads(text, **{"parse_int": _integer, **kws})
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"this is no JSON text: {error}") from None
+
+
+def _integer(digits: str) -> int:
+    """Return the integer of a text, if a float holds its size."""
+    found = int(digits)
+    as_float(f"an integer of {len(digits)} digits", found)
+    return found
 
 
 def path(name: str, value: Any) -> Path:

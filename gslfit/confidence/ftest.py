@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import real
+from gslfit.checks import function, real, text
 from gslfit.confidence.constrained_refit import ConstrainedRefit
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, InputTypeError, ParameterNameError
@@ -104,7 +104,7 @@ class FTest:
     def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
         minimizer, result, options = residual_of(fitted, result)
         self.known = prob_func is None and not _scaled(result, options)
-        self.prob_func = prob_func or f_compare
+        self.prob_func = function("prob_func", prob_func) or f_compare
         if not hasattr(result.params, "bind"):
             raise InputTypeError(f"a fit's params are Parameters, not {type(result.params).__name__}")
         self.free = result.params.bind()                      # a copy; only external values are used
@@ -134,7 +134,7 @@ class FTest:
 
     def index(self, name: str) -> int:
         """Return a varying parameter's place."""
-        if name in self.names:
+        if text("a parameter's name", name) in self.names:
             return self.names.index(name)
         if name in self.free.params:
             what = "is an expression" if self.free.params[name].expr else "does not vary"

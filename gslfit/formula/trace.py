@@ -202,7 +202,7 @@ def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[
             raise TraceError(f"its value is an array of {own.dtype}")
         if own.size != traced.size and own.size != 1:
             raise TraceError(f"its value has the shape {own.shape} for arguments of shape {traced.shape}")
-        own = np.broadcast_to(own.reshape(-1) if own.size > 1 else own.reshape(()), (traced.size,))
+        own = np.broadcast_to(own.reshape(-1) if own.size != 1 else own.reshape(()), (traced.size,))
         if not agree(traced.reshape(-1), own.astype(float)):
             shown = ", ".join(f"{name}={value:.6g}" for name, value in values.items() if not np.ndim(value))
             raise TraceError(f"the trace disagrees with the function itself{' at ' + shown if shown else ''}: does it use random numbers, "

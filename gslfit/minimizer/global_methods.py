@@ -115,7 +115,7 @@ def anneal(setup: Any, seed: int = 0, **schedule: Any) -> list[Solution]:
         norm = length(r)
         if norm < best[0]:
             best[:] = norm, x.copy(), r
-        return (norm / unit) ** 2
+        return (norm / unit) * (norm / unit)
 
     try:
         siman(cost, problem.x0, reach, problem.lower, problem.upper, seed=seed, max_nfev=max(1, int(WALK * setup.limit)), **schedule)

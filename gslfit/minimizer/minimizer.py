@@ -277,7 +277,7 @@ class Minimizer(Answers, Passes):
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
         """Run an engine by its name and return the Minimizer."""
-        engine_of(method or engine)(self, **kws)
+        engine_of(engine if method is None else method)(self, **kws)
         return self
 
     # -- the parts of a fit

@@ -154,7 +154,7 @@ def _same(value: Any, default: Any) -> bool:
     """Whether an option has its default; what has no answer to that, as an array, hasn't."""
     try:
         return bool(value == default)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, ArithmeticError):
         return False
 
 

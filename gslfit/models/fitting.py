@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
 from gslfit.curves.multistart import lowest
@@ -225,7 +226,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     """Fit a model to many curves; see `Model.fit_batch`."""
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = _variables_of_batch(formula, x, options)
-    start = dict(options.pop("start", None) or {})
+    start = mapping("start", options.pop("start", None))
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in OPTIONS}
     given = curves_of(data, variables, options, model.conventions.weightless)
@@ -263,7 +264,7 @@ def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> di
     if isinstance(x, Mapping):
         variables |= x
     elif x is not None and "x" in formula.names and all(name in options for name in formula.independent):
-        options["start"] = {**(options.get("start") or {}), "x": x}
+        options["start"] = {**mapping("start", options.get("start")), "x": x}
     elif x is not None:
         variables[formula.independent[0]] = x
     for name in formula.independent:

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import mapping, names_once, shown, truth
+from gslfit.checks import mapping, names_once, shown, text_or, truth
 from gslfit.curves.batch_result import BatchResult
 from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
 from gslfit.formula.formula import Formula
+from gslfit.formula.memory import Memory
 from gslfit.minimizer.options import BATCH, MODEL
 from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
@@ -256,13 +257,13 @@ class CompositeModel(Model):
         if twice:
             raise TwiceNamed(f"both models have a parameter {twice[0]!r}: give one of them a prefix, {type(left).__name__}(prefix='a_')")
         self.func = None
-        self._name = options.get("name") or ""
+        self._name = text_or("name", options.get("name"), "")
         self._prefix = ""
         self.nan_policy = options.get("nan_policy", left.nan_policy)
         check_policy(self.nan_policy)
         self.param_hints = {}
         self._independent = list(options.get("independent_vars") or np.unique([*left.independent_vars, *right.independent_vars]).tolist())
-        self._memory: dict[Any, Formula] = {}
+        self._memory: Memory[Any, Formula] = Memory()
 
     @property  # type: ignore[misc]
     def independent_vars(self) -> list[str]:
@@ -344,7 +345,7 @@ class CompositeModel(Model):
 
     def copy(self, prefix: str | None = None) -> CompositeModel:
         """Return a model of its own, of copies of its parts."""
-        if prefix:
+        if text_or("prefix", prefix, ""):
             raise InputError("a composite has no prefix of its own: copy its parts with prefixes, and join these")
         new = CompositeModel(self.left.copy(), self.right.copy(), self.symbol or self.op, nan_policy=self.nan_policy, name=self._name)
         new.param_hints = {name: dict(hint) for name, hint in self.param_hints.items()}

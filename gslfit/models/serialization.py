@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import mapping
+from gslfit.checks import json_tree, mapping
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
 from gslfit.models.arguments import HINTS
@@ -21,7 +21,8 @@ FORMAT = "gslfit model 1"
 RESULT = "gslfit result 1"
 MAX_DEPTH = 64         # of composites in composites
 PLAIN = (str, int, float, bool, type(None))
-STATISTICS = ("method", "success", "errorbars", "message", "nfev", "var_names", "init_vals", "aborted")
+STATISTICS: dict[str, type] = {"method": str, "success": bool, "errorbars": bool, "message": str, "nfev": int, "var_names": list,
+                               "init_vals": list, "aborted": bool}
 
 
 # -- writing
@@ -88,11 +89,7 @@ def _plain(value: Any) -> Any:
 
 def _read(text: str, wanted: str, **kws: Any) -> dict[str, Any]:
     """The dict that a text holds, or InputError."""
-    import json
-    try:
-        state = json.loads(text, **kws)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"this is no JSON text: {error}") from None
+    state = json_tree(text, **kws)
     if not isinstance(state, dict) or state.get("format") != wanted:
         found = state.get("format") or state.get("__class__") if isinstance(state, dict) else type(state).__name__
         raise InputError(f"the text is no {wanted!r} (it says {found!r:.60}); lmfit's own files hold pickled code and are not read")
@@ -217,7 +214,7 @@ def _unpacked(value: Any) -> Any:
                 real, imaginary = value["complex"]
                 return (np.array(real, float) + 1j*np.array(imaginary, float)).reshape(shape)
             return np.array(value["array"], float).reshape(shape)
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{value!r:.60} is no array") from None
     if not isinstance(value, PLAIN):
         raise InputError(f"{value!r:.60} is neither an array nor a plain thing")
@@ -235,14 +232,21 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
     result = kind(model, start, _unpacked(state.get("data")), _unpacked(state.get("weights")),
                   fcn_kws={name: _unpacked(value) for name, value in _typed(state, "variables", dict, {}).items()},
                   **{name: settings[name] for name in known if name in settings and isinstance(settings[name], PLAIN)})
-    absent = [name for name in STATISTICS if name not in outcome]
-    if absent:
-        raise InputError(f"the result lacks {', '.join(absent)}")
-    covar = _unpacked(state.get("covar"))
+    statistics = {name: _typed(outcome, name, form) for name, form in STATISTICS.items()}
+    if not all(isinstance(name, str) and name in params for name in statistics["var_names"]):
+        raise InputError(f"the result's 'var_names' are {statistics['var_names']!r:.60}, and its parameters {', '.join(params)}")
+    if not all(isinstance(value, (int, float, type(None))) for value in statistics["init_vals"]):
+        raise InputError(f"the result's 'init_vals' are {statistics['init_vals']!r:.60}, and numbers are needed")
+    residual, covar = _unpacked(state.get("residual")), _unpacked(state.get("covar"))
+    if not isinstance(residual, np.ndarray):
+        raise InputError(f"the result's residual is {residual!r:.60}, and an array is needed")
+    if covar is not None and np.shape(covar) != (len(statistics["var_names"]),)*2:
+        raise InputError(f"the result's covariance has the shape {np.shape(covar)} for {len(statistics['var_names'])} varying parameters")
     masks = map(_unpacked, (state.get("keep"), state.get("mask")))
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
-    result._found = FitResult(params=params, residual=_unpacked(state.get("residual")), covar=covar, keep=keep,
-                              status=_status(outcome), **{name: outcome[name] for name in STATISTICS})
+    if keep is not None and keep.shape != (np.size(result.data),):
+        raise InputError(f"the result's 'keep' has the shape {keep.shape} for {np.size(result.data)} points")
+    result._found = FitResult(params=params, residual=residual, covar=covar, keep=keep, status=_status(outcome), **statistics)
     return result
 
 
@@ -252,5 +256,5 @@ def _status(outcome: Mapping[str, Any]) -> FitStatus:
         return ending(outcome.get("ier", 0), str(outcome.get("lmdif_message", "")), bool(outcome["success"]))
     try:
         return FitStatus[outcome["status"]]
-    except KeyError:
+    except (KeyError, TypeError):
         raise InputError(f"the result's status is {outcome['status']!r:.60}; there are {', '.join(FitStatus.__members__)}") from None

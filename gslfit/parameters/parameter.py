@@ -145,6 +145,8 @@ class Parameter(Slots):
         except (TypeError, ValueError):
             raise InputTypeError(f"parameter {self.name or '(no name yet)'!r}: a value is a real number, "
                                  f"not {type(value).__name__}: {value!r:.60}") from None
+        except OverflowError:
+            raise ParameterError(f"parameter {self.name or '(no name yet)'!r}: its number is beyond the range of floats") from None
 
     def _bound(self, value: Any, which: str) -> float | None:
         """Return a bound as a float, None for an infinite one."""

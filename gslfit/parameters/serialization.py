@@ -2,6 +2,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gslfit.checks import as_float, json_tree
 from gslfit.errors import InputError
 from gslfit.parameters.namespace import Symbols
 from gslfit.parameters.parameter import Parameter
@@ -45,11 +46,10 @@ def read(text: str, **kws: Any) -> tuple[list[Parameter], dict[str, float]]:
     InputError
         If the text isn't what `write` gives.
     """
-    import json
     try:
-        content = json.loads(text, **kws)
+        content = json_tree(text, **kws)
         parameters = [_parameter(state) for state in content["params"]]
-        return parameters, Symbols({name: float(value) for name, value in content.get("constants", {}).items()}).constants
+        return parameters, Symbols({name: as_float(name, value) for name, value in content.get("constants", {}).items()}).constants
     except InputError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
@@ -62,6 +62,9 @@ def _parameter(state: dict[str, Any]) -> Parameter:
         value = state[key] if key == "name" else state.get(key)
         if value is not None and not isinstance(value, (int, float) if kind is float else kind):
             raise TypeError(f"{key} is {value!r:.60}")
+    for name, value in (state.get("correl") or {}).items():
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"the correlation with {name!r:.60} is {value!r:.60}")
     parameter = Parameter(state.get("value"), state.get("vary", True), state.get("min"), state.get("max"), state["name"],
                           state.get("expr") or None, state.get("brute_step"), state.get("user_data"))
     parameter.stderr, parameter.correl, parameter.init_value = state.get("stderr"), state.get("correl"), state.get("init_value")

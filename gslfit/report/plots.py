@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import choice, mapping, whole
 from gslfit.errors import InputError
 
 PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs": np.abs, "angle": np.angle}
@@ -13,9 +14,8 @@ PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs
 
 def _part(option: str) -> Callable[[Any], Any]:
     """Return what of complex values is drawn; real ones are drawn as they are."""
-    if option not in PARTS:
-        raise InputError(f"parse_complex={option!r} is not one of {', '.join(PARTS)}")
-    return lambda values: PARTS[option](values) if np.iscomplexobj(values) else values
+    part = PARTS[choice("parse_complex", option, PARTS)]
+    return lambda values: part(values) if np.iscomplexobj(values) else values
 
 
 def _points(result: Any) -> tuple[str, np.ndarray]:
@@ -44,9 +44,9 @@ def _spread(result: Any, yerr: Any) -> Any:
 def _draw(ax: Any, x: np.ndarray, y: Any, yerr: Any, style: str, label: str, kws: dict[str, Any] | None) -> None:
     """Draw points, with error bars where there are any."""
     if yerr is None:
-        ax.plot(x, y, style, label=label, **(kws or {}))
+        ax.plot(x, y, style, label=label, **mapping("data_kws", kws))
     else:
-        ax.errorbar(x, y, yerr=yerr, fmt=style, label=label, **(kws or {}))
+        ax.errorbar(x, y, yerr=yerr, fmt=style, label=label, **mapping("data_kws", kws))
 
 
 def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-", initfmt: str = "--", xlabel: str | None = None,
@@ -74,12 +74,13 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     from matplotlib import pyplot as plt
     part = _part(parse_complex)
     name, x = _points(result)
-    ax = plt.axes(**(ax_kws or {})) if ax is None else ax
-    fine = np.linspace(np.nanmin(x), np.nanmax(x), numpoints) if numpoints is not None and numpoints > x.size else x
+    ax = plt.axes(**mapping("ax_kws", ax_kws)) if ax is None else ax
+    count = 0 if numpoints is None else whole("numpoints", numpoints, 0, 10**7)
+    fine = np.linspace(np.nanmin(x), np.nanmax(x), count) if count > x.size else x
     if show_init:
-        ax.plot(fine, part(result.eval(result.init_params, **{name: fine})), initfmt, label="initial fit", **(init_kws or {}))
+        ax.plot(fine, part(result.eval(result.init_params, **{name: fine})), initfmt, label="initial fit", **mapping("init_kws", init_kws))
     _draw(ax, x, part(_data(result)), _spread(result, yerr), datafmt, "data", data_kws)
-    ax.plot(fine, part(result.eval(**{name: fine})), fitfmt, label="best fit", **(fit_kws or {}))
+    ax.plot(fine, part(result.eval(**{name: fine})), fitfmt, label="best fit", **mapping("fit_kws", fit_kws))
     if title or not ax.get_title():
         ax.set_title(title or result._title)
     ax.set_xlabel(name if xlabel is None else xlabel)
@@ -95,8 +96,8 @@ def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = 
     from matplotlib import pyplot as plt
     part = _part(parse_complex)
     _, x = _points(result)
-    ax = plt.axes(**(ax_kws or {})) if ax is None else ax
-    ax.axhline(0, color="k", **(fit_kws or {}))
+    ax = plt.axes(**mapping("ax_kws", ax_kws)) if ax is None else ax
+    ax.axhline(0, color="k", **mapping("fit_kws", fit_kws))
     _draw(ax, x, part(_data(result)) - part(np.asarray(result.best_fit)), _spread(result, yerr), datafmt, "residuals", data_kws)
     if title or not ax.get_title():
         ax.set_title(title or result._title)
@@ -114,10 +115,10 @@ def plot(result: Any, datafmt: str = "o", fitfmt: str = "-", initfmt: str = "--"
     _points(result)
     if fig is None:
         side = plt.rcParams["figure.figsize"][0]
-        fig = plt.figure(**{"figsize": (side, side), **(fig_kws or {})})
+        fig = plt.figure(**{"figsize": (side, side), **mapping("fig_kws", fig_kws)})
     grid = fig.add_gridspec(2, 1, height_ratios=[1, 4])
-    above = fig.add_subplot(grid[0], **(ax_res_kws or {}))
-    below = fig.add_subplot(grid[1], sharex=above, **(ax_fit_kws or {}))
+    above = fig.add_subplot(grid[0], **mapping("ax_res_kws", ax_res_kws))
+    below = fig.add_subplot(grid[1], sharex=above, **mapping("ax_fit_kws", ax_fit_kws))
     plot_fit(result, below, datafmt, fitfmt, initfmt, xlabel, ylabel, yerr, numpoints, data_kws, fit_kws, init_kws, None, show_init,
              parse_complex, title)
     plot_residuals(result, above, datafmt, yerr, data_kws, fit_kws, None, parse_complex, title)

@@ -9,6 +9,7 @@ import operator
 import re
 from typing import Any, NamedTuple
 
+from gslfit.checks import shown
 from gslfit.errors import InputError, InputTypeError
 
 
@@ -161,7 +162,14 @@ def address_of(function: Any, role: str) -> tuple[int, int]:
                                  "pointer, a numba cfunc, a scipy.LowLevelCallable, a PyCapsule or an address") from None
     if found[0] <= 0:
         raise InputError(f"{role} is a null pointer")
-    return found
+    return _address(role, found[0]), found[1]
+
+
+def _address(name: str, number: int) -> int:
+    """Return an address, if a pointer can hold it."""
+    if not 0 <= number < 2 ** (8 * ctypes.sizeof(ctypes.c_void_p)):
+        raise InputError(f"{name} is {shown(number)}, which is no address")
+    return number
 
 
 def memory_of(params: Any) -> tuple[int, Any]:
@@ -193,7 +201,7 @@ def memory_of(params: Any) -> tuple[int, Any]:
     if _is_cffi(params):
         return _cffi_address(params), params
     try:
-        return operator.index(params), params
+        return _address("params", operator.index(params)), params
     except TypeError:
         pass
     try:

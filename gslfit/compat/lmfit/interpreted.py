@@ -7,6 +7,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from gslfit.checks import text_or
 from gslfit.compat.lmfit import lineshapes
 from gslfit.compat.lmfit.model import LmfitConventions, adopt
 from gslfit.errors import ExpressionError, InputError
@@ -91,7 +92,7 @@ class ExpressionModel(LmfitConventions, special.ExpressionModel):  # type: ignor
         variables = ["x"] if independent_vars is None else list(independent_vars)
         if not self.script.strip():
             try:
-                super().__init__(expr, variables, None, nan_policy, name or "_eval", **options)     # lmfit's name for it
+                super().__init__(expr, variables, None, nan_policy, text_or("name", name, "_eval"), **options)     # lmfit's name for it
                 return
             except ExpressionError:
                 if not any(f"{shape}(" in expr for shape in lineshapes.functions):

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from gslfit.data.numbers import read
-from gslfit.errors import InputError, NonFiniteError
+from gslfit.errors import FitError, InputError, NonFiniteError
 
 NAN_POLICIES = ("raise", "propagate", "omit")
 
 
-class MinimizerException(Exception):
+class MinimizerException(FitError):
     """What can't be fitted.
 
     Parameters
@@ -164,16 +164,24 @@ class Objective:
             result.aborted, result.success = True, False
             result.message = f"Fit aborted: number of function evaluations > {self.limit:.0f}"
             raise AbortFitException(f"fit aborted: too many function evaluations {self.limit:.0f}")
-        out = fit.userfcn(self.free.params, *fit.userargs, **fit.userkws)
+        try:
+            out = fit.userfcn(self.free.params, *fit.userargs, **fit.userkws)
+        except StopIteration as error:      # SciPy would take it for the end of its own loop; PEP 479 does the same for generators
+            raise RuntimeError(f"the function raised {error!r}") from error
         r = coerce_float64(out, "propagate")
-        score = self.score(r) if r.size else math.nan
+        if not r.size:
+            raise InputError("the function returned an empty residual: there is nothing to fit")
+        score = self.score(r)
         if score < self.least:
             self.best, self.least = np.atleast_1d(np.array(x, float)), score
         if callable(fit.iter_cb) and fit.iter_cb(self.free.params, result.nfev, out, *fit.userargs, **fit.userkws):
             result.aborted, result.success, result.residual = True, False, r
             result.message = "Fit aborted by user callback. Could not estimate error-bars."
             raise AbortFitException("fit aborted by user.")
-        return coerce_float64(out, fit.nan_policy)
+        found = coerce_float64(out, fit.nan_policy)
+        if not found.size:
+            raise NonFiniteError("none of the residuals is finite: there is nothing to fit")
+        return found
 
     def score(self, r: np.ndarray) -> Any:
         """Return the scalar that is minimised, for what the function returned."""

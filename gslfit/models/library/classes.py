@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import shown, text, whole, words
+from gslfit.checks import shown, text_or, whole, words
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
@@ -76,7 +76,7 @@ class LibraryModel(Model):
         unknown = [key for key in hints if key not in self._definition.names]
         if unknown:
             raise InputError(f"{unknown[0]!r} is no parameter of {entry.cls}; it has {', '.join(self._definition.names)}")
-        self._begin(nan_policy, prefix, (name if name is None else text("name", name)) or entry.name, {})
+        self._begin(nan_policy, prefix, text_or("name", name, entry.name), {})
         self._hint_entry()
         for key, value in hints.items():
             self._hint_from(key, value)

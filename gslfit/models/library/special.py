@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import text, truth, words
+from gslfit.checks import text, text_or, truth, words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
@@ -31,7 +31,7 @@ class ComplexConstantModel(Model):
 
     def __init__(self, independent_vars: Sequence[str] = ("x",), prefix: str = "", nan_policy: str = "raise", name: str | None = None,
                  **options: Any) -> None:
-        super().__init__(complex_constant, list(independent_vars), None, nan_policy, prefix, name or "constant", **options)
+        super().__init__(complex_constant, list(independent_vars), None, nan_policy, prefix, text_or("name", name, "constant"), **options)
 
     def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate both parts by the data's means."""
@@ -68,7 +68,7 @@ class SplineModel(Model):
         self.knots = splrep(self.xknots, np.ones(self.nknots), k=self.order)[0]
         names = [f"s{k}" for k in range(self.nknots)]
         super().__init__(_Spline(self.knots, self.order, self.nknots), list(independent_vars), names, nan_policy, prefix,
-                         name or "spline_model", **options)
+                         text_or("name", name, "spline_model"), **options)
 
     def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
         """Estimate by a linear least-squares fit, which is the answer already."""
