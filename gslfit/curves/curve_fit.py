@@ -18,6 +18,7 @@ from gslfit.data.numbers import floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
+from gslfit.formula.linear import linearity
 from gslfit.formula.trace import signature
 from gslfit.minimizer.options import CURVE_FIT, SYNONYMS
 from gslfit.objective.residual import degrees_of_freedom, residual
@@ -59,7 +60,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     ydata : array_like, shape (n,)
         The data.
     p0 : array_like, shape (p,), optional
-        Start values; 1 for each, or the middle of its bounds, if not given.
+        Start values; if not given, 1 for each, or the middle of its bounds, and the best ones beside these for what f is linear in.
     sigma : float or array_like, shape (n,) or (n, n), optional
         Standard deviations of the data, or their covariance. A point of infinite sigma counts in the degrees of freedom, as in SciPy.
     absolute_sigma : bool
@@ -121,9 +122,10 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     if len(names) > y.size:
         raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points must be at least that")
     params = Parameters()
-    for name, value, least, most in zip(names, start, low, high, strict=True):
-        params.add(name, value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
     given = jac if callable(jac) and not formula.native else None
+    solved = linearity(formula.graph.value, names).together() if p0 is None and formula.native and whiten is None and given is None else ()
+    for name, value, least, most in zip(names, start, low, high, strict=True):
+        params.add(name, None if name in solved else value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
     weigh = _weigh(deviations, whiten)
     if whiten is None and given is None:
         points = dict(zip(formula.independent, variables, strict=True))

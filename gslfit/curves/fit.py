@@ -38,7 +38,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     mask : array_like of bool, optional
         True where a point takes no part, as numpy.ma has it.
     start : mapping of str to float, optional
-        Start values, over those of `params`.
+        Start values, over those of `params`. A parameter that the formula is linear in needs none.
     method : {"auto", "lanes", "lmsder", "lmder", "trust"}
         "auto" polishes what the lanes found, and fits again by GSL's solvers what they left in doubt; the others are used alone.
     xtol, ftol, gtol : float

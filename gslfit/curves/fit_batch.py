@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from math import isfinite
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from gslfit.checks import mapping, names_once
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, FitTransform, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
+from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
@@ -64,7 +65,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     mask : array_like of bool, optional
         True where a point takes no part, as numpy.ma has it; broadcast against y. A mask of whole fits is ``mask[..., None]``.
     start : mapping of str to array_like, shape () or (...), optional
-        Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit.
+        Start values, over those of `params`; of a parameter that doesn't vary, its value in each fit. One that the formula is linear in
+        needs none.
     axis : int, str or tuple of such, optional
         Where the points of a fit lie in y: ``(-2, -1)`` for a stack of images; by name for an xarray.DataArray. If not given, the
         dimensions of x where both are DataArrays, else the last axis.
@@ -122,7 +124,7 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
     known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
     starts = {name: _start_value(name, value) for name, value in {**start, **more}.items() if name not in known}
-    return _fit(job_of(formula, params, starts, given.layout.shape), given, BATCH.read(known), progress)
+    return _fit(_completed(job_of(formula, params, starts, given.layout.shape), given), given, BATCH.read(known), progress)
 
 
 def default_nfev(names: tuple[str, ...]) -> int:
@@ -164,11 +166,11 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                 raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
-    return job_of(found, params, given, where.shape), points, options
+    return _completed(job_of(found, params, given, where.shape), points), points, options
 
 
 class Job(NamedTuple):
-    """What is fitted: a program, or the reason why there is none; start values by name."""
+    """What is fitted: a program, or the reason why there is none; start values by name, and the parameters that have none yet."""
 
     formula: Formula
     parameters: Parameters | None
@@ -176,6 +178,7 @@ class Job(NamedTuple):
     reason: str
     names: tuple[str, ...]
     start: dict[str, StartValue]
+    missing: tuple[str, ...] = ()
 
 
 OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).parameters.items() if parameter.kind is parameter.KEYWORD_ONLY)
@@ -288,9 +291,13 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
                 starts[name] = np.broadcast_to(value, shape)
             except ValueError:
                 raise InputError(f"the start of {name!r} has the shape {value.shape}, and the batch {shape}") from None
+    missing = []
     for name in known:
         if name not in starts:
-            starts[name] = _start(name, formula, parameters, known)
+            known_value = _start(name, formula, parameters)
+            starts[name] = nan if known_value is None else known_value
+            if known_value is None and (parameters is None or parameters[name].expr is None):
+                missing.append(name)
     per_fit: list[str] = []
     if parameters is not None:
         for name in given:
@@ -298,17 +305,40 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
                 raise InputError(f"{name!r} has the expression {parameters[name].expr!r} and takes no start value")
             if not parameters[name].vary:
                 per_fit.append(name)
-    if not formula.native:
-        return Job(formula, parameters, None, formula.reason, known, starts)
-    try:
-        folded = fold(formula, parameters, per_fit)
-    except ExpressionError as error:
-        return Job(formula, parameters, None, str(error), known, starts)
+    folded, reason = None, formula.reason
+    if formula.native:
+        try:
+            folded = fold(formula, parameters, per_fit)
+        except ExpressionError as error:
+            reason = str(error)
+    if missing:
+        _check_missing(missing, formula, parameters, folded)
+    if folded is None:
+        return Job(formula, parameters, None, reason, known, starts)
     for name in (*folded.names, *per_fit):
         start = starts[name]
-        if (type(start) is float or np.ndim(start) == 0) and not isfinite(start):
+        if (type(start) is float or np.ndim(start) == 0) and not isfinite(start) and name not in missing:
             raise ParameterError(f"parameter {name!r} has the value {start}; give it a finite one")
-    return Job(formula, parameters, folded, "", folded.names, starts)
+    return Job(formula, parameters, folded, "", folded.names, starts, tuple(missing))
+
+
+def _check_missing(missing: Sequence[str], formula: Formula, parameters: Parameters | None, folded: Folded | None) -> None:
+    """Raise an error that says what can be done, if a parameter has no start and needs one."""
+    linear = () if folded is None else folded.linearity.together(missing)
+    needed = [name for name in missing if name not in linear]
+    if not needed:
+        return
+    more = remedy([name for name in missing if name in linear])
+    if parameters is not None:
+        raise ParameterError(f"parameter {needed[0]!r} has no value; give it one: params[{needed[0]!r}].value = ...{more}")
+    raise InputError(f"no start value for {needed[0]!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(needed)}){more}")
+
+
+def _completed(job: Job, given: Inputs) -> Job:
+    """A job in which what the formula is linear in has starts too."""
+    if not job.missing or job.folded is None:
+        return job
+    return job._replace(start=job.start | linear_starts(job.folded, job.missing, given, job.start), missing=())
 
 
 def template(job: Job) -> Parameters:
@@ -327,17 +357,10 @@ def _plain(names: tuple[str, ...]) -> Parameters:
     return made
 
 
-def _start(name: str, formula: Formula, parameters: Parameters | None, known: tuple[str, ...]) -> float:
-    """The start value of a parameter for which the call has none."""
-    if parameters is not None:
-        value = parameters[name].value
-        if value is None:
-            raise ParameterError(f"parameter {name!r} has no value; give it one: params[{name!r}].value = ...")
-        return float(value)
-    if name in formula.defaults:
-        return formula.defaults[name]
-    missing = [other for other in known if other not in formula.defaults]
-    raise InputError(f"no start value for {name!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(missing)})")
+def _start(name: str, formula: Formula, parameters: Parameters | None) -> float | None:
+    """The start value of a parameter for which the call has none; None where nobody has."""
+    value = formula.defaults.get(name) if parameters is None else parameters[name].value
+    return None if value is None else float(value)
 
 
 def count_threads(threads: int | None, numbers: int) -> int:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ import numpy as np
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
+from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
-from gslfit.data.inputs import Inputs, inputs
+from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
-from gslfit.errors import InputError, InputTypeError, warn
+from gslfit.errors import ExpressionError, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import fold
 from gslfit.minimizer.options import FIT, MODEL, SYNONYMS
 from gslfit.models.arguments import as_mapping
 from gslfit.models.guess.points import without_left_out
@@ -60,7 +62,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         params = params.copy()
         for name, value in starts.items():
             _set(params, name, value)
-    _check_params(model, params)
+    _check_params(model, params, _fill_linear(model, params, objective))
     result.params = params
     result.fit()
     return result
@@ -211,15 +213,38 @@ def _set(params: Parameters, name: str, value: Any) -> None:
         params[name].value = value
 
 
-def _check_params(model: Any, params: Parameters) -> None:
-    """Raise InputError for a parameter that is missing or has no value."""
+def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[str, ...]:
+    """Set the starts of parameters that have none, where the model's formula is linear in them; return which need none."""
+    blank = [name for name, par in params.items() if par.expr is None and par.vary and par.value is None]
+    if not blank or model.conventions.defaults or not model.formula.native or any(name not in params for name in model.param_names):
+        return ()
+    try:
+        folded = fold(model.formula, params, idle=True)
+    except ExpressionError:
+        return ()
+    linear = folded.linearity.together(blank)
+    if not set(blank) <= set(linear):
+        return linear
+    own = {name: np.asarray(par.value, float) for name, par in params.items() if par.expr is None and par.value is not None}
+    given = objective.given._replace(y=objective.y, x=objective.x, factors=None if objective.weights is None else
+                                     Factors("weights", np.asarray(objective.weights)), mask=None)
+    for name, value in linear_starts(folded, blank, given, own).items():
+        params[name].value = float(value)
+    return linear
+
+
+def _check_params(model: Any, params: Parameters, linear: Sequence[str]) -> None:
+    """Raise InputError for a parameter that is missing, or has no value and needs one: what the formula is linear in doesn't."""
     missing = [name for name in model.param_names if name not in params]
     if missing:
         raise InputError(f"the parameters lack {', '.join(missing)} of {model._reprstring()}; there are {', '.join(params) or 'none'}")
     blank = [name for name, par in params.items() if par.expr is None and par.value is None]
+    others = [name for name in blank if name in linear]
+    blank = [name for name in blank if name not in linear]
     if blank:
         ways = "" if blank[0] in inspect.signature(model.fit).parameters else f"fit(data, {blank[0]}=...), or "
-        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)")
+        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)"
+                         f"{remedy(others)}")
 
 
 def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> BatchResult:
@@ -234,7 +259,11 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     if params is None:
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
-            starts = [{**found, **hinted(model), **start} for found in guessed(model, given)]
+            try:
+                starts = [{**found, **hinted(model), **start} for found in guessed(model, given)]
+            except NotImplementedError:
+                if all(name in start or made[name].value is not None or made[name].expr for name in model.param_names):
+                    raise
             if options.get("max_nfev") is None:
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
                 options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))

@@ -1,0 +1,145 @@
+"""Start values of parameters that a formula is linear in and that were given none: a linear fit beside the starts of the others."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.data.inputs import Inputs
+from gslfit.formula.operations import evaluate
+from gslfit.formula.parametrize import Folded
+
+CHUNK = 1_000_000       # numbers of a temporary array
+SINGULAR = 1e-12        # a direction of the normal matrix, its diagonal 1, that is determined no better than this is none
+
+
+class LinearFit(NamedTuple):
+    """A linear fit of each row, arrays of shape (rows, k): values, lengths of the columns, and of what is fitted (rows)."""
+
+    values: np.ndarray
+    columns: np.ndarray
+    data: np.ndarray
+
+
+def remedy(names: Sequence[str]) -> str:
+    """Return what an error about a missing start adds, given those that need none."""
+    none = f"; {', '.join(names)} {'need' if len(names) > 1 else 'needs'} none, as the formula is linear there" if names else ""
+    return f"{none}; a model of the library (gslfit.models) finds starts itself"
+
+
+def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the starts of parameters that have none, one for each fit.
+
+    Parameters
+    ----------
+    folded : Folded
+    names : sequence of str
+        Which: the formula is linear in them all together.
+    given : Inputs
+    starts : mapping of str to float or ndarray, shape () or (...)
+        Of all other free parameters and inputs.
+    """
+    curves = given.y if given.y.ndim > 1 else given.y[None]
+    shape, n, weights, out = curves.shape[:-1], curves.shape[-1], given.weights, given.left_out()
+    boxes = [folded.boxes[folded.names.index(name)] for name in names]
+    found = np.empty((*shape, len(names)))
+    size = max(1, CHUNK//max(1, n*int(np.prod(shape[1:]))))
+    for low in range(0, shape[0], size):
+        here = slice(low, low + size)
+        rows = np.asarray(curves[here], float).reshape(-1, n)
+
+        def part(array: np.ndarray | None, here: slice = here) -> np.ndarray | None:
+            return array if array is None or array.ndim < 2 else np.broadcast_to(array, curves.shape)[here].reshape(-1, n)
+        own = {name: starts[name] if np.ndim(starts[name]) == 0 else np.broadcast_to(starts[name], shape)[here].reshape(-1)
+               for name in (*folded.names, *folded.inputs) if name not in names}
+        points = [np.asarray(part(each), float) for each in given.x.values()]
+        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own)
+        found[here] = inside(fitted, boxes).reshape(found[here].shape)
+    return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}
+
+
+def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
+               out: np.ndarray | None, starts: Mapping[str, np.ndarray]) -> LinearFit:
+    """Fit the parameters that a formula is linear in, the others at their starts.
+
+    Parameters
+    ----------
+    folded : Folded
+    names : sequence of str
+        Which: the formula is linear in them all together.
+    y : ndarray, shape (rows, n)
+    x : sequence of ndarray, shape (n,) or (rows, n)
+    weights : ndarray, shape (n,), (rows, 1) or (rows, n), or None
+    out : ndarray of bool, shape (n,), (rows, 1) or (rows, n), or None
+        True where a point takes no part; one that is not finite never does.
+    starts : mapping of str to ndarray, shape () or (rows,)
+        Of all other free parameters and inputs.
+    """
+    count, n = y.shape
+    size = max(1, CHUNK//(max(n, 1)*(len(names) + 1)))
+    parts = [_of_rows(folded, names, y[here], [_part(each, here) for each in x], _part(weights, here), _part(out, here),
+                      {name: each[here, None] if np.ndim(each) else each for name, each in starts.items()})
+             for here in (slice(low, low + size) for low in range(0, count, size))]
+    return LinearFit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+def _part(array: np.ndarray | None, here: slice) -> np.ndarray | None:
+    """Some rows of an array (n,), which all share, or (rows, n)."""
+    return array if array is None or array.ndim < 2 else array[here]
+
+
+def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray | None], weights: np.ndarray | None,
+             out: np.ndarray | None, starts: Mapping[str, np.ndarray]) -> LinearFit:
+    """Fit a few rows."""
+    graph, k = folded.graph, len(names)
+    points = dict(zip(graph.independent, x, strict=True))
+    roots = (graph.value, *(graph.columns[graph.free.index(name)] for name in names))
+    found = evaluate(roots, {**starts, **dict.fromkeys(names, 0.0), **points})
+    with np.errstate(all="ignore"):
+        factor = np.asarray(1.0 if weights is None else weights, float)
+        rest = (y - found[0])*factor
+        columns = [np.atleast_2d(each*factor) for each in found[1:]]
+        good = np.isfinite(rest)
+        for each in columns:
+            good = good & np.isfinite(each)
+        good = good if out is None else good & ~out
+        rest = np.where(good, rest, 0.0)
+        top = np.max(np.abs(rest), axis=1, initial=0.0)
+        top = np.where(top > 0, top, 1.0)
+        rest = rest/top[:, None]
+        shared = bool(good.all()) and all(len(each) == 1 for each in columns)
+        if shared:
+            columns = [np.broadcast_to(each, (1, y.shape[1])) for each in columns]
+        else:
+            columns = [np.where(good, each, 0.0) for each in columns]
+        high = np.array([np.max(np.abs(each), axis=1, initial=0.0) for each in columns]).reshape(k, -1)
+        high = np.where(high > 0, high, 1.0)
+        units = [each/scale[:, None] for each, scale in zip(columns, high, strict=True)]
+        norms = np.sqrt([np.einsum("bn,bn->b", each, each) for each in units]).reshape(k, -1)
+        units = [each/np.where(norm > 0, norm, 1.0)[:, None] for each, norm in zip(units, norms, strict=True)]
+        normal = np.array([[np.einsum("bn,bn->b", a, b) for b in units] for a in units]).reshape(k, k, -1).transpose(2, 0, 1)
+        right = np.array([rest @ each[0] if shared else np.einsum("bn,bn->b", each, rest) for each in units]).reshape(k, -1).T
+        solved = np.einsum("bij,bj->bi", np.linalg.pinv(normal, rcond=SINGULAR, hermitian=True), right)
+        length = (norms*high).T
+        length = np.broadcast_to(length, solved.shape)
+        values = solved*top[:, None]/np.where(length > 0, length, 1.0)
+        data = np.sqrt(np.einsum("bn,bn->b", rest, rest))*top
+    return LinearFit(values, length, data)
+
+
+def inside(found: LinearFit, bounds: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero."""
+    values = found.values.copy()
+    with np.errstate(all="ignore"):
+        size = np.where(found.columns > 0, found.data[:, None]/found.columns, 1.0)
+    size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+    for k, (low, high) in enumerate(bounds):
+        value, half = values[:, k], 0.5*size[:, k]
+        value = np.where(np.isfinite(value) & (value != 0), value, half)
+        if low > -np.inf and high < np.inf:
+            half = np.minimum(half, 0.5*(high - low))
+        value = np.where(value <= low, low + half, value) if low > -np.inf else value
+        value = np.where(value >= high, high - half, value) if high < np.inf else value
+        values[:, k] = value
+    return values
