@@ -283,7 +283,7 @@ def test_slow_way():
 
 
 @pytest.mark.parametrize(("keywords", "error", "words"), [
-    ({}, InputError, "no start value for 'y0'"),
+    ({}, InputError, "no start value for 'x0'"),
     ({**START, "B": 3.}, InputError, "'B' is neither a parameter"),
     ({**START, "weigths": 3.}, InputError, "did you mean 'weights'"),
     ({**START, "A": np.ones(3)}, InputError, r"start of 'A' has the shape \(3,\), and the batch \(60,\)"),

@@ -220,7 +220,7 @@ def test_nan_policies():
     (lambda m: m.fit(curve(), gslfit.Parameters(), x=X), "lack"),
     (lambda m: m.fit(curve(), x=X, yerr=np.zeros(X.size)), "standard deviations"),
     (lambda m: m.fit(curve(), x=X, weights=np.ones(3)), "weights"),
-    (lambda m: gslfit.Model("a*x").fit(X, x=X), "no start value"),
+    (lambda m: gslfit.Model("exp(-a*x)").fit(X, x=X), "no start value"),
     (lambda m: m.fit([], x=[]), "length 0"),
     (lambda m: m.fit(curve(), x=X, method="magic"), "magic"),
     (lambda m: models.StepModel(form="cubic"), "cubic"),
