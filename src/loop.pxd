@@ -57,7 +57,6 @@ cdef extern from "common/status.h" nogil:
         FIT_MAX_ITER
         FIT_MAX_NFEV
         FIT_NONFINITE
-    bint gslfit_well_ended(fit_status status)
 
 cdef extern from "solver/loop.h" nogil:
     ctypedef struct gslfit_engine:

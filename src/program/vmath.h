@@ -80,41 +80,6 @@ static inline vd vmod(vd a, vd b) {
     return choose(wrong, m + b, m);
 }
 
-/* Sine and cosine of a's distance from the nearest multiple k*pi/2, which is at most pi/4, and whether k is odd: pi/2 in three parts,
- * whose products with k are exact but the last's, and minimax polynomials in the square (Remez; relative errors 1.1e-17 and 1.1e-18), so
- * that both are good to about one unit in the last place. Where k is odd, sin(a)^2 is cosine^2, and sin(a)*cos(a) is -sine*cosine. */
-static inline vm vturn(vd a, vd *sine, vd *cosine) {
-    const vd shifted = a * 0.63661977236758134308 + MAGIC, k = shifted - MAGIC;
-    vm odd = (BITS(shifted) & 1) != 0;
-    vd r = a - k * 0x1.921fb544p+0;
-    r = r - k * 0x1.0b4611a6p-34;
-    r = r - k * 0x1.3198a2e037073p-69;
-    const vd t = r * r;
-    vd s = t * 0x1.5d8fd1f372d10p-33 - 0x1.ae5e5a9273557p-26;
-    s = s * t + 0x1.71de3567d466dp-19;
-    s = s * t - 0x1.a01a019bfdf01p-13;
-    s = s * t + 0x1.111111110f7d0p-7;
-    s = s * t - 0x1.5555555555548p-3;
-    s = r + r * t * s;
-    vd c = 0x1.1ee9d7b4b6f96p-29 - t * 0x1.8fa499f14baa3p-37;
-    c = c * t - 0x1.27e4f7eac4797p-22;
-    c = c * t + 0x1.a01a019c844efp-16;
-    c = c * t - 0x1.6c16c16c14f91p-10;
-    c = c * t + 0x1.555555555554bp-5;
-    c = 1.0 + (t * t * c - 0.5 * t);
-    const vm many = vabs(a) > 1e5;
-    if (any(many)) {  /* each lane has the one or the other, whatever its neighbours have */
-        const vd whole_s = vsin(a), whole_c = vcos(a);
-        const vm other = vabs(whole_s) > vabs(whole_c);
-        s = choose(many, choose(other, whole_c, whole_s), s);
-        c = choose(many, choose(other, -whole_s, whole_c), c);
-        odd = EITHER(BOTH(many, other), BOTH(INVERT(many), odd));
-    }
-    *sine = s;
-    *cosine = c;
-    return odd;
-}
-
 static inline vd vexpit(vd a) {
     vd e = vexp(-vabs(a));
     vd tail = e / (1.0 + e);
