@@ -11,7 +11,6 @@ nobody knows, as that of a stretched exponential, is taken for one that is finit
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from gslfit.formula.factor_products import GROWING, JUMPS

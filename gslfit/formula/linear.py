@@ -61,7 +61,7 @@ def linearity(root: Node, names: Iterable[str]) -> Linearity:
         else:
             curved |= node.mask
     linear = tuple(name for name in names if bits[name] & root.mask & ~curved)
-    met = {name: 0 for name in linear}
+    met = dict.fromkeys(linear, 0)
     for a, b in set(factors):
         for name in linear:
             met[name] |= (b if a & bits[name] else 0) | (a if b & bits[name] else 0)
