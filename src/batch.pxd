@@ -57,6 +57,7 @@ cdef extern from "batch/batch.h" nogil:
         rows_view *inputs
         int weighted, masked, omit, threads
         const fit_transform *transform
+        const double *reached
         double *v
         double *variance
         double *covariance

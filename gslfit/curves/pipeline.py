@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,17 @@ from gslfit.parameters.collection import Parameters
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
 ENDINGS = {int(status): status for status in FitStatus}
+LOWER = 1e-9    # share by which chi-square is lower
 ROUGHLY = "Converged: chi-square is at its minimum."
 CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
+
+
+class LaneEnd(NamedTuple):
+    """Where the lanes, or GSL behind them, ended: a status, the free variables, the evaluations used so far."""
+
+    status: FitStatus
+    v: np.ndarray
+    nfev: int
 
 
 class FitPlan:
@@ -183,19 +192,64 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     if options.method == "auto" and objective.ndata < len(plan.names):
         left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
         raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
-    spent: list[int] = []
-    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, spent)
+    ends: list[LaneEnd] = []
+    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, ends)
     if found is not None:
         return found
     for name in plan.names:
         if not isfinite(plan.values[name]):
             raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
         plan.folded.check(name, np.asarray(plan.values[name], float))
-    return by_minimize(plan, curve, options, sum(spent) if options.max_nfev is not None else 0)
+    return in_doubt(plan, curve, options, ends[-1] if ends else None)
+
+
+def in_doubt(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd | None) -> FitResult:
+    """Fit a curve whose end in the lanes, if there is one, the polish could not settle; a batch's judgement has the last word.
+
+    What the lanes and GSL came to is judged first; where that is no minimum `minimize` fits from the start, and its success is judged too.
+    """
+    nfev = 0 if end is None else end.nfev
+    if end is not None and end.status.success:
+        judged = judge(plan, curve, options, end.v, nfev)
+        nfev = judged.nfev
+        if judged.status.success:
+            return concluded(plan, curve, options, judged)
+    result = by_minimize(plan, curve, options, nfev if options.max_nfev is not None else 0)
+    if not result.success:
+        return result
+    v = np.array([float(result.params[name].value) for name in plan.names])
+    judged = judge(plan, curve, options, v, result.nfev)
+    here, there = result.chisqr, chi_square(plan, curve, judged.v)
+    if judged.status == FitStatus.BAD_DATA or judged.status == FitStatus.NOT_RUN or (judged.status.success and not there < here*(1 - LOWER)):
+        return result
+    return concluded(plan, curve, options, judged)
+
+
+def judge(plan: FitPlan, curve: Curve, options: FitOptions, v: np.ndarray, nfev: int) -> LaneEnd:
+    """Judge the point v that a fit from the plan's start has reached, as a batch judges: it may lead to a lower one."""
+    folded, objective = plan.folded, curve.objective
+    assert folded is not None and objective is not None
+    start = np.array([plan.values[name] for name in folded.names], float)
+    numbers, counts, status, there = np.empty(1), np.empty((2, 1), np.int32), np.empty(1, np.int8), start.copy()
+    left = (options.max_nfev or default_nfev(plan.names)) - (nfev if options.max_nfev is not None else 0)
+    run(folded.program, objective.y[None], curve.points, there[None], chisqr=numbers, nfev=counts[0], count=counts[1], status=status,
+        weights=objective.weights, inputs=[np.array(float(plan.values[name])) for name in folded.inputs], xtol=options.xtol,
+        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), **_bounds_of(folded, start, False))
+    return LaneEnd(FitStatus(status.item()), there, nfev + counts.item(0))
+
+
+def chi_square(plan: FitPlan, curve: Curve, v: np.ndarray) -> float:
+    """Return chi-square at a point, NaN where the model has no value."""
+    folded, objective = plan.folded, curve.objective
+    assert folded is not None and objective is not None
+    inputs = np.array([plan.values[name] for name in folded.inputs], float) if folded.inputs else None
+    model = folded.program.evaluate(v, np.array(curve.points), inputs, jacobian=False)[0]
+    size = length(residual(model, objective.y, objective.weights))
+    return size*size
 
 
 def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
-             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, spent: list[int] | None = None) -> LazyResult | None:
+             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, ends: list[LaneEnd] | None = None) -> LazyResult | None:
     """Fit one curve by the engine, and polish.
 
     Parameters
@@ -212,8 +266,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         What the result calls its method.
     sign : int
         Of the result's residual: `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
-    spent : list of int, optional
-        The evaluations used are appended.
+    ends : list of LaneEnd, optional
+        An end in doubt is appended.
 
     Returns
     -------
@@ -250,11 +304,12 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
         return LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
+    reached = v.copy()
     if ended.success and left > 0:
         limit = {} if left == inf else {"most": int(left)}
         good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, **limit)
-    if spent is not None:
-        spent.append(counts.item(0) + more)
+    if ends is not None:
+        ends.append(LaneEnd(ended, reached, counts.item(0) + more))
     if not (good and folded.holds(v)):
         stopped = more >= left
         return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if stopped else None
@@ -299,22 +354,41 @@ def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions, spent: int = 0
 
     What others have spent of the caller's limit of evaluations counts.
     """
+    minimizer, how = _minimizer(plan, curve, options)
+    how["max_nfev"] = max(1, options.max_nfev - spent) if spent and options.max_nfev else options.max_nfev
+    minimizer.minimize("lmder" if options.method == "lmder" else "leastsq", **how)
+    return _told(minimizer, curve, spent)
+
+
+def concluded(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd) -> FitResult:
+    """The result of an end that has been judged, in the words of `minimize`."""
+    minimizer, how = _minimizer(plan, curve, options)
+    minimizer.conclude_at(dict(zip(plan.names, end.v.tolist(), strict=True)), end.status, **how)
+    assert minimizer.result is not None
+    minimizer.result.nfev = 0
+    return _told(minimizer, curve, end.nfev)
+
+
+def _minimizer(plan: FitPlan, curve: Curve, options: FitOptions) -> tuple[Minimizer, dict[str, Any]]:
+    """A Minimizer at the plan's start, and the options of its fit."""
     params, objective = plan.params.copy(), curve.objective
     assert objective is not None
     for name, value in plan.values.items():
         if params[name].expr is None:
             params[name].value = float(value)
     function, exact = curve.residual(params, MODEL_MINUS_DATA)
-    minimizer = Minimizer(function, params)
-    minimizer.minimize("lmder" if options.method == "lmder" else "leastsq", xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
-                       scale_covar=options.scale_covar, covar=options.covar, **exact,
-                       max_nfev=max(1, options.max_nfev - spent) if spent and options.max_nfev else options.max_nfev,
-                       nan_policy="omit" if objective.policy == "omit" else "raise")
-    result = minimizer.result
-    assert result is not None
+    return Minimizer(function, params), {
+        "xtol": options.xtol, "ftol": options.ftol, "gtol": options.gtol, "scale_covar": options.scale_covar, "covar": options.covar,
+        "nan_policy": "omit" if objective.policy == "omit" else "raise", **exact}
+
+
+def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
+    """A fitted Minimizer's result, its residual in the sign of the objective."""
+    result, objective = minimizer.result, curve.objective
+    assert result is not None and objective is not None
     result.nfev += spent
     objective.leave_out(minimizer.left_in)
     if objective.sign != MODEL_MINUS_DATA:
         result.residual = objective.signed(result.residual)
-        result.call_kws |= curve.residual(params)[1]
+        result.call_kws |= curve.residual(minimizer.params)[1]
     return result

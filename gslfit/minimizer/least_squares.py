@@ -397,6 +397,16 @@ class Descent(Polish):
             success, reason = False, FitStatus.NONFINITE
         return self._solution(success, reason, dead, lost, settled, verdict)
 
+    def known(self, x: np.ndarray, status: FitStatus) -> Solution:
+        """Return the solution at a point that another solver reached from the same start, and judged."""
+        self.begin()
+        self.go_to(x, self.problem.fun(x))
+        found = self.finish(True, FitStatus.STEP)
+        if status.success:
+            verdict = found.verdict if found.verdict == "exact" else "at bound" if self.held else "minimum"
+            return found._replace(converged=True, verdict=verdict, reason=found.reason if found.converged else FitStatus.STEP)
+        return found._replace(converged=False, reason=status)
+
     def stop(self, reason: FitStatus) -> Solution:
         """Return the best point seen, where the residual may not be called any more."""
         best = self.problem.fun.best

@@ -307,6 +307,27 @@ class Minimizer(Answers, Passes):
             raise
         return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
 
+    def conclude_at(self, values: Mapping[str, float], status: FitStatus, **kws: Any) -> bool:
+        """Take the end of a fit from these parameters that another solver came to, and judged, as this one's.
+
+        Parameters
+        ----------
+        values : mapping of str to float
+            Where the varying parameters ended.
+        status : FitStatus
+            What that is.
+        **kws
+            Options of `leastsq`.
+
+        Returns
+        -------
+        bool
+            `success`.
+        """
+        setup = self.prepare_fit(**kws)
+        x = np.array([values[name] for name in setup.free.names])
+        return self._conclude("leastsq", setup, [Descent(setup.problem).known(x, status)])
+
     @property
     def left_in(self) -> np.ndarray | None:
         """Which of the residuals that the function returns the last fit was made to, by `nan_policy`; None for all."""

@@ -194,7 +194,7 @@ cdef class _View:
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None):
+        derived_errors=None, reached=None):
     """Fit a program to many curves.
 
     Parameters
@@ -238,6 +238,8 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         With `transform`: whether to multiply covariances by the reduced chi-square.
     redchi, derived, derived_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
         With `transform`, written: reduced chi-square; the expressions' values and standard errors.
+    reached : ndarray of float64, shape (..., p), optional
+        Where fits from these starts have ended: they are judged there, and a lower end is looked for only where that is no minimum.
 
     Raises
     ------
@@ -273,6 +275,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.fits, b.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
     b.weighted = 0 if weights is None else 2 if errors else 1
     b.v = <double *>out(v, F8, curves, "v", p)
+    b.reached = <const double *>out(reached, F8, curves, "reached", p)
     b.chisqr = <double *>out(chisqr, F8, curves, "chisqr")
     b.nfev = <int32_t *>out(nfev, I4, curves, "nfev")
     b.count = <int32_t *>out(count, I4, curves, "count")

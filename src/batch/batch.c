@@ -265,14 +265,15 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
     end->nfev = 0;
+    const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    if (there) gslfit_refit_settle(t->refit, lanes->v, left, end);
+    if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
     else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
     end->count = (double)n;
     if (there && !silenced && (!succeeded(end) || vague(b, end)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
-    if (b->method == METHOD_AUTO && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
+    if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;
@@ -431,7 +432,7 @@ static int thread_init(thread *t) {
     return rows_room(t);
 }
 
-/* All fits by GSL, where the caller wants it so. */
+/* All fits by GSL, where the caller wants it so, or knows where they end. */
 static void refer_all(thread *t) {
     const batch *b = t->batch;
     next_fit fit;
@@ -450,7 +451,7 @@ static void *thread_main(void *which) {
     thread *t = which;
     thread_pool *all = t->all;
     if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
-    else if (t->batch->method > METHOD_LANES) refer_all(t);
+    else if (t->batch->method > METHOD_LANES || t->batch->reached) refer_all(t);
     else gslfit_lanes_run(&t->worker);
     if (atomic_fetch_sub(&all->running, 1) == 1 && t->number) {
         pthread_mutex_lock(&all->lock);

@@ -26,6 +26,7 @@ typedef struct {
     int omit;                  /* points that are not finite are left out; else they spoil their row */
     int threads;
     const fit_transform *transform;    /* what the caller sees in place of free variables and their covariances, or NULL */
+    const double *reached;     /* (fits, p), as the lanes have variables: where fits ended elsewhere, to be judged there; or NULL */
     /* out, each may be NULL but v, status, chisqr, nfev and count */
     double *v;                 /* (fits, p): the starts (where there is no transform), then the results */
     double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with a transform the standard errors */
