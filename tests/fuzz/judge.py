@@ -154,16 +154,19 @@ def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count)
     agree = begun - chi[0] > enough and begun - chi[1] > enough
     if not agree or fall < 1e3*blur:
         count["mpmath"] += 1
-        fall = exact_fall(row, v, ends[best])
+        fall = exact_fall(row, v, ends[best], fall)
         if not (fall > enough or (far and fall > blur)):
             return Verdict(ROUNDING)
     return Verdict(FAULT, kind_of(row, v, first, fall > enough), float(fall/first.s2[0]), tuple(ends[best].tolist()))
 
 
-def exact_fall(row: Rows, v: np.ndarray, lower: np.ndarray) -> float:
-    """Return what chi-square falls by from v to a lower point, in 40 digits, in the row's units."""
+def exact_fall(row: Rows, v: np.ndarray, lower: np.ndarray, fall: float) -> float:
+    """What chi-square falls by from v to a lower point, in 40 digits, in the row's units; `fall` where a formula divides by zero there."""
     weights = row.weights[0]/row.unit[0]
-    return float(row.text.exact(row.x, v, row.y[0], weights) - row.text.exact(row.x, lower, row.y[0], weights))
+    try:
+        return float(row.text.exact(row.x, v, row.y[0], weights) - row.text.exact(row.x, lower, row.y[0], weights))
+    except ZeroDivisionError:
+        return fall
 
 
 def by_scipy(row: Rows, v: np.ndarray, first: Local) -> list[np.ndarray]:
