@@ -1,4 +1,4 @@
-# batch.h, fit_transform.h, lanes.h and strided_array.h as their headers have them.
+# batch.h, fit_transform.h, lanes.h, row_source.h and strided_array.h as their headers have them.
 from libc.stdint cimport int8_t, int32_t
 
 from program cimport program
@@ -30,6 +30,14 @@ cdef extern from "batch/batch.h" nogil:
         long *shape
         long *strides
         long step
+    ctypedef struct row_source:
+        long points
+        int nx
+        rows_view *x
+        rows_view y
+        rows_view weights
+        rows_view mask
+        int weighted, masked, omit
     ctypedef struct fit_options:
         double xtol, ftol, gtol
         int max_nfev
@@ -49,13 +57,10 @@ cdef extern from "batch/batch.h" nogil:
         const program *program
         fit_options options
         int method
-        long fits, points
-        rows_view *x
-        rows_view y
-        rows_view weights
-        rows_view mask
+        long fits
+        row_source source
         rows_view *inputs
-        int weighted, masked, omit, threads
+        int threads
         const fit_transform *transform
         const double *reached
         double *v

@@ -1,7 +1,16 @@
-# program.h and curve.h as their headers have them.
+# points.h, program.h and curve.h as their headers have them.
 from libc.stdint cimport int32_t, uint64_t
 
 from gsl cimport gsl_matrix, gsl_vector
+
+cdef extern from "objective/points.h" nogil:
+    enum:
+        MAX_VARIABLES
+    ctypedef struct fit_points:
+        long n
+        const double *x[16]
+        const double *y
+        const double *weights
 
 cdef extern from "program/program.h" nogil:
     ctypedef struct opcode_fact:
@@ -12,7 +21,6 @@ cdef extern from "program/program.h" nogil:
     enum:
         OPCODE_COUNT
         MAX_FREE
-        MAX_VARIABLES
     ctypedef struct instruction:
         int32_t op, out, a, b, c
     ctypedef struct program:
@@ -37,10 +45,7 @@ cdef extern from "program/program.h" nogil:
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:
         workspace *space
-        const double *x[16]
-        const double *y
-        const double *weights
+        const fit_points *points
         const double *inputs
-        long n
     int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f) noexcept
     int gslfit_curve_df(const gsl_vector *v, void *which, gsl_matrix *J) noexcept

@@ -271,9 +271,10 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
     b.options.covariance = covariance is not None or (transform is not None and transform.derived > 0)
-    b.method, b.omit, b.threads = METHODS[method], omit, max(threads, 1)
-    b.fits, b.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
-    b.weighted = 0 if weights is None else 2 if errors else 1
+    b.method, b.source.omit, b.threads = METHODS[method], omit, max(threads, 1)
+    b.source.nx = code.nx
+    b.fits, b.source.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
+    b.source.weighted = 0 if weights is None else 2 if errors else 1
     b.v = <double *>out(v, F8, curves, "v", p)
     b.reached = <const double *>out(reached, F8, curves, "reached", p)
     b.chisqr = <double *>out(chisqr, F8, curves, "chisqr")
@@ -283,14 +284,14 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.variance = <double *>out(variance, F8, curves, "variance", p)
     b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
     b.gradient = <double *>out(gradient, F8, curves, "gradient")
-    view(&b.y, curves, curves, points, "y")
+    view(&b.source.y, curves, curves, points, "y")
     for k, array in enumerate(x):
-        view(&b.x[<int>k], array, curves, points, f"x[{k}]")
+        view(&b.source.x[<int>k], array, curves, points, f"x[{k}]")
     if weights is not None:
-        view(&b.weights, weights, curves, points, "yerr" if errors else "weights")
-    b.masked = mask is not None
-    if b.masked:
-        view(&b.mask, mask, curves, points, "mask")
+        view(&b.source.weights, weights, curves, points, "yerr" if errors else "weights")
+    b.source.masked = mask is not None
+    if b.source.masked:
+        view(&b.source.mask, mask, curves, points, "mask")
     given = [np.asarray(array)[..., None] for array in inputs]
     for k, array in enumerate(given):
         view(&b.inputs[<int>k], array, curves, 1, f"inputs[{k}]")

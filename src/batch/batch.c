@@ -23,7 +23,7 @@ static const double PULSE = 0.05;
 static long next_job(thread *t) {
     batch *b = t->batch;
     if (t->first == t->last) {
-        const long run = b->points > SHORT ? 1 : CLAIM;
+        const long run = b->source.points > SHORT ? 1 : CLAIM;
         if (gslfit_stopped(b)) return -1;
         t->first = atomic_fetch_add(&b->next, run);
         if (t->first >= b->fits) t->first = t->last = b->fits;
@@ -161,7 +161,7 @@ static void put_nothing(thread *t, long id, fit_status status, int nfev, double 
 }
 
 static int refit_fits(const batch *b) {
-    return (double)b->points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
+    return (double)b->source.points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
 }
 
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
@@ -200,26 +200,8 @@ static void find_start(const thread *t, long id, double *start) {
 /* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
 static long read_row(thread *t, long id) {
     batch *b = t->batch;
-    if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->points, b->transform))) return -1;
-    const long n = b->points;
-    double *y = gslfit_refit_y(t->refit), *weights = gslfit_refit_weights(t->refit);
-    gslfit_rows_read(&b->y, gslfit_rows_find(&b->y, id), 0, n, y, 1);
-    for (int j = 0; j < b->program->nx; j++)
-        gslfit_rows_read(b->x + j, gslfit_rows_find(b->x + j, id), 0, n, gslfit_refit_x(t->refit, j), 1);
-    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
-                          b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, n, weights,
-                          gslfit_refit_room(t->refit));
-    long used = 0;
-    for (long i = 0; i < n; i++) {
-        double sum = y[i];
-        for (int j = 0; j < b->program->nx; j++) sum += gslfit_refit_x(t->refit, j)[i];
-        if (!takes_part(b, weights[i], sum)) continue;
-        y[used] = y[i];
-        weights[used] = weights[i];
-        for (int j = 0; j < b->program->nx; j++) gslfit_refit_x(t->refit, j)[used] = gslfit_refit_x(t->refit, j)[i];
-        used++;
-    }
-    return used;
+    if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->source.points, b->transform))) return -1;
+    return gslfit_refit_read(t->refit, &b->source, id);
 }
 
 /* Whether memory ended while a fit was looked at: what came of it means nothing, and the batch goes no further. */
@@ -261,7 +243,7 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     find_inputs(b, id, inputs);
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
     else find_start(t, id, start);
-    const refit_case now = {n, start, inputs, &b->options, check_thread, t};
+    const refit_case now = {start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
     end->nfev = 0;
@@ -320,25 +302,14 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
     return FIT_CONVERGED;
 }
 
-/* Of the first points in GSL's refit's arrays, how many are finite. */
-static double finite_points(thread *t, long count) {
-    double found = 0;
-    for (long i = 0; i < count && t->refit; i++) {
-        double sum = gslfit_refit_y(t->refit)[i] + gslfit_refit_weights(t->refit)[i];
-        for (int j = 0; j < t->batch->program->nx; j++) sum += gslfit_refit_x(t->refit, j)[i];
-        found += isfinite(sum);
-    }
-    return found;
-}
-
 /* Fit a row of n points that is in GSL's refit's arrays by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, long n) {
     const batch *b = t->batch;
     fit_result end;
     const int found = refer(t, id, n, NULL, &end);
-    if (memory_ended(t, n) || gslfit_stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, finite_points(t, n));
+    if (memory_ended(t, n) || gslfit_stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, (double)gslfit_refit_count_finite(t->refit));
     else if (found) put(t, &end);
-    else put_nothing(t, id, FIT_BAD_DATA, 0, finite_points(t, n));
+    else put_nothing(t, id, FIT_BAD_DATA, 0, (double)gslfit_refit_count_finite(t->refit));
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -386,7 +357,7 @@ static double *room(double **memory, long count) {
 static int rows_room(thread *t) {
     batch *b = t->batch;
     const int nx = b->program->nx;
-    const long n = b->points, wide = (n + 7) / 8 * 8;
+    const long n = b->source.points, wide = (n + 7) / 8 * 8;
     if (posix_memalign((void **)&t->memory, 64, (size_t)wide * (LANES * (nx + 2) + nx + 3) * sizeof(double) + 64)) return -1;
     double *memory = t->memory;
     t->y = room(&memory, n * LANES);
@@ -403,7 +374,7 @@ static int rows_room(thread *t) {
         t->worker.x[j] = t->x[j];
     }
     t->worker.y = t->y;
-    t->worker.weights = has_weights(b) ? t->weights : NULL;
+    t->worker.weights = has_weights(&b->source) ? t->weights : NULL;
     return 0;
 }
 
@@ -415,18 +386,18 @@ static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5
 static int thread_init(thread *t) {
     worker *w = &t->worker;
     batch *b = t->batch;
-    t->patience = b->points < CLOCKED ? (int)(CLOCKED / (b->points + 1)) : 1;
+    t->patience = b->source.points < CLOCKED ? (int)(CLOCKED / (b->source.points + 1)) : 1;
     if (!(t->correlations = calloc(TRIANGLE(b->program->nfree) + b->program->nfree + 1, sizeof(double)))) return -1;
     t->in_lanes = b->options;
     if (b->method == METHOD_AUTO) t->in_lanes.max_nfev = lanes_share(b->options.max_nfev);
-    *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->points, .finish = finish, .check = check_worker,
+    *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->source.points, .finish = finish, .check = check_worker,
                   .context = t};
     w->space = gslfit_workspace_new(b->program);
     const fit_transform *bounds = b->transform && b->transform->bounded ? b->transform : NULL;
     if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
-    if (b->points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
+    if (b->source.points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;
     w->evaluate = gslfit_lanes_evaluate;
     return rows_room(t);
@@ -502,7 +473,7 @@ static void end_pool(void *which) {
 }
 
 int gslfit_batch_run(batch *b) {
-    const long most = b->points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
+    const long most = b->source.points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
     if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
     thread_pool all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
     if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;

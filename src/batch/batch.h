@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "fit_transform.h"
+#include "objective/row_source.h"
 
 enum { SHORT = 4096, MAX_INPUTS = 64 };
 
@@ -19,11 +20,9 @@ typedef struct {
     const program *program;
     fit_options options;
     fit_method method;
-    long fits, points;
-    rows_view x[MAX_VARIABLES], y, weights, mask, inputs[MAX_INPUTS];
-    int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
-    int masked;                /* whether there is a mask: not 0 where a point is left out */
-    int omit;                  /* points that are not finite are left out; else they spoil their row */
+    long fits;
+    row_source source;         /* a row for each fit */
+    rows_view inputs[MAX_INPUTS];
     int threads;
     const fit_transform *transform;    /* what the caller sees in place of free variables and their covariances, or NULL */
     const double *reached;     /* (fits, p), as the lanes have variables: where fits ended elsewhere, to be judged there; or NULL */

@@ -8,7 +8,7 @@
 
 #include "parameters/bounds.h"
 #include "lanes/lanes.h"
-#include "strided_array.h"
+#include "objective/strided_array.h"
 
 typedef struct {
     int p;                 /* free variables */

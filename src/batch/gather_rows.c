@@ -25,38 +25,25 @@ static void spread(double *lane, const double *from, long n) {
 }
 
 /* A row's doubles, where they are or converted. */
-static const double *doubles(const rows_view *v, long id, long n, double *room) {
-    const char *row = gslfit_rows_find(v, id);
+static const double *doubles(const rows_view *v, const char *row, long n, double *room) {
     const double *in_place = gslfit_rows_in_place(v, row);
     if (!in_place) gslfit_rows_read(v, row, 0, n, room, 1);
     return in_place ? in_place : room;
 }
 
 void gslfit_gather_shared(thread *t, int j) {
-    const batch *b = t->batch;
-    const double *x = doubles(b->x + j, 0, b->points, t->row_x_room[j]);
-    t->finite_x[j] = !b->x[j].axes && all_finite(x, b->points);
-    for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, b->points);
-}
-
-void gslfit_gather_weights(const batch *b, const char *weights, const char *mask, long first, long count, double *out, double *room) {
-    if (b->weighted) gslfit_rows_read(&b->weights, weights, first, count, out, 1);
-    else for (long i = 0; i < count; i++) out[i] = 1;
-    if (b->weighted == 2)
-        for (long i = 0; i < count; i++) out[i] = out[i] > 0 ? 1 / out[i] : NAN;
-    if (!b->masked) return;
-    gslfit_rows_read(&b->mask, mask, first, count, room, 1);
-    for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
+    const row_source *s = &t->batch->source;
+    const double *x = doubles(s->x + j, gslfit_rows_find(s->x + j, 0), s->points, t->row_x_room[j]);
+    t->finite_x[j] = !s->x[j].axes && all_finite(x, s->points);
+    for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, s->points);
 }
 
 /* Weights of a row into t->row_weights. Whether some are 0. */
-static int read_weights(thread *t, long id) {
-    const batch *b = t->batch;
+static int read_weights(thread *t, const source_row *row) {
+    const row_source *s = &t->batch->source;
     double least[4] = {1, 1, 1, 1};
-    gslfit_gather_weights(b, b->weighted ? gslfit_rows_find(&b->weights, id) : NULL,
-                          b->masked ? gslfit_rows_find(&b->mask, id) : NULL, 0, b->points,
-                          t->row_weights, t->room);
-    for (long i = 0; i < b->points; i++) {
+    gslfit_source_weights(s, row, 0, s->points, t->row_weights, t->room);
+    for (long i = 0; i < s->points; i++) {
         const double size = fabs(t->row_weights[i]);
         least[i % 4] = size < least[i % 4] ? size : least[i % 4];
     }
@@ -65,13 +52,14 @@ static int read_weights(thread *t, long id) {
 
 /* Give points that take no part the weight 0, and the numbers of one that does. How many points take part. */
 static long leave_out(thread *t, const double **y) {
-    const int nx = t->batch->program->nx;
-    const long n = t->batch->points;
+    const row_source *s = &t->batch->source;
+    const int nx = s->nx;
+    const long n = s->points;
     long used = 0, sound = -1;
     for (long i = 0; i < n; i++) {
         double sum = (*y)[i];
         for (int j = 0; j < nx; j++) sum += t->row_x[j][i];
-        const int in = takes_part(t->batch, t->row_weights[i], sum);
+        const int in = takes_part(s, t->row_weights[i], sum);
         t->room[i] = in;
         if (in && ++used == 1) sound = i;
     }
@@ -95,36 +83,37 @@ static double weighted_square(thread *t, const double *y, long n) {
 
 /* A row's weights, and its numbers without those of points that take no part. Whether it is to be fitted at all. */
 static int weigh(thread *t, const double **y, int some_out, next_fit *fit) {
-    const batch *b = t->batch;
+    const row_source *s = &t->batch->source;
     fit->square = 0;
-    if (some_out || b->omit) fit->count = (double)leave_out(t, y);
-    if (fit->count == 0) return !b->omit;  /* too few points, not bad ones */
-    fit->square = weighted_square(t, *y, b->points);
-    return all_finite(t->row_weights, b->points);
+    if (some_out || s->omit) fit->count = (double)leave_out(t, y);
+    if (fit->count == 0) return !s->omit;  /* too few points, not bad ones */
+    fit->square = weighted_square(t, *y, s->points);
+    return all_finite(t->row_weights, s->points);
 }
 
 /* Of a row that can't be fitted: how many of its points that take part are finite. */
 static int spoilt(const thread *t, const double *y, next_fit *fit) {
-    const batch *b = t->batch;
+    const row_source *s = &t->batch->source;
     fit->count = 0;
-    for (long i = 0; i < b->points; i++) {
-        const double weight = has_weights(b) ? t->row_weights[i] : 1.0;
+    for (long i = 0; i < s->points; i++) {
+        const double weight = has_weights(s) ? t->row_weights[i] : 1.0;
         double sum = y[i] + weight;
-        for (int j = 0; j < b->program->nx; j++) sum += t->finite_x[j] ? 0.0 : t->row_x[j][i];
+        for (int j = 0; j < s->nx; j++) sum += t->finite_x[j] ? 0.0 : t->row_x[j][i];
         fit->count += weight != 0 && isfinite(sum);
     }
     return 0;
 }
 
 int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
-    batch *b = t->batch;
-    const long n = b->points;
-    const int nx = b->program->nx, weights = has_weights(b), some_out = weights && read_weights(t, id);
-    const int patch = some_out || b->omit;  /* the lane may get other numbers than those of the variables that all fits share */
-    const double *y = doubles(&b->y, id, n, t->row_y);
+    const row_source *s = &t->batch->source;
+    const source_row row = gslfit_source_find(s, id);
+    const long n = s->points;
+    const int nx = s->nx, weights = has_weights(s), some_out = weights && read_weights(t, &row);
+    const int patch = some_out || s->omit;  /* the lane may get other numbers than those of the variables that all fits share */
+    const double *y = doubles(&s->y, row.y, n, t->row_y);
     int sound = 1, spread_x[MAX_VARIABLES];
     for (int j = 0; j < nx; j++)
-        if ((spread_x[j] = !t->finite_x[j] || patch || t->patched[lane])) t->row_x[j] = doubles(b->x + j, id, n, t->row_x_room[j]);
+        if ((spread_x[j] = !t->finite_x[j] || patch || t->patched[lane])) t->row_x[j] = doubles(s->x + j, row.x[j], n, t->row_x_room[j]);
     t->patched[lane] = (char)patch;
     fit->count = (double)n;
     if (weights) {

@@ -33,8 +33,9 @@ struct gsl_refit {
     const fit_transform *transform;  /* NULL where nothing is bounded */
     curve curve;
     polisher *polisher;
-    double *memory;          /* x, y, weights, and room */
-    long points;
+    fit_points points;       /* those that take part */
+    double *x[MAX_VARIABLES], *y, *weights, *room;  /* where they are read into, and room for a number of each */
+    double *memory;
     refit_case now;
     polish_data data;
     polished first, last;    /* what is known at the start and at the end */
@@ -57,7 +58,6 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     gsl_refit *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
-    r->points = points;
     r->memory = calloc((size_t)points * (p->nx + 3) + 1, sizeof(double));
     r->curve.space = gslfit_workspace_new(p);
     r->polisher = gslfit_polisher_new(p, points);
@@ -66,19 +66,30 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
         gslfit_refit_free(r);
         return NULL;
     }
-    for (int j = 0; j < p->nx; j++) r->curve.x[j] = gslfit_refit_x(r, j);
+    for (int j = 0; j < p->nx; j++) r->points.x[j] = r->x[j] = r->memory + j * points;
+    r->points.y = r->y = r->memory + p->nx * points;
+    r->points.weights = r->weights = r->y + points;
+    r->room = r->weights + points;
+    r->curve.points = &r->points;
     r->curve.bounds = r->transform ? r->bounds : NULL;
-    r->curve.y = gslfit_refit_y(r);
-    r->curve.weights = gslfit_refit_weights(r);
     return r;
 }
 
 int gslfit_refit_out_of_memory(const gsl_refit *r) { return r->out_of_memory; }
 
-double *gslfit_refit_x(gsl_refit *r, int j) { return r->memory + j * r->points; }
-double *gslfit_refit_y(gsl_refit *r) { return r->memory + r->program->nx * r->points; }
-double *gslfit_refit_weights(gsl_refit *r) { return r->memory + (r->program->nx + 1) * r->points; }
-double *gslfit_refit_room(gsl_refit *r) { return r->memory + (r->program->nx + 2) * r->points; }
+long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
+    return r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
+}
+
+long gslfit_refit_count_finite(const gsl_refit *r) {
+    long found = 0;
+    for (long i = 0; r && i < r->points.n; i++) {
+        double sum = r->y[i] + r->weights[i];
+        for (int j = 0; j < r->program->nx; j++) sum += r->x[j][i];
+        found += isfinite(sum) != 0;
+    }
+    return found;
+}
 
 /* ---- GSL's families, as the loop sees them ---- */
 
@@ -163,9 +174,9 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
     fit_status ending = FIT_FAILED;
     memset(&guard, 0, sizeof guard);
     memset(&loop, 0, sizeof loop);
-    if (v && !gslfit_guard_init(&guard, r->now.n, p, 0) && !gslfit_loop_init(&loop, r->now.n, p, 1)) {
+    if (v && !gslfit_guard_init(&guard, r->points.n, p, 0) && !gslfit_loop_init(&loop, r->points.n, p, 1)) {
         go_in(r, x, v);
-        guard.fn = (gslfit_function){gslfit_curve_f, gslfit_curve_df, NULL, NULL, &r->curve, (size_t)r->now.n, p};
+        guard.fn = (gslfit_function){gslfit_curve_f, gslfit_curve_df, NULL, NULL, &r->curve, (size_t)r->points.n, p};
         guard.normalise = 1;
         guard.max_nfev = most;
         gslfit_guard_start(&guard);
@@ -245,10 +256,9 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
 int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     const fit_transform *o = r->transform;
     r->now = *which;
-    r->curve.n = which->n;
     r->curve.inputs = which->inputs;
     for (int k = 0; o && k < r->program->nfree; k++) r->low[k] = o->low[k], r->high[k] = o->high[k];
-    r->data = (polish_data){r->curve.x, r->curve.y, r->curve.weights, which->inputs, o ? r->low : NULL, o ? r->high : NULL, which->n};
+    r->data = (polish_data){&r->points, which->inputs, o ? r->low : NULL, o ? r->high : NULL};
     r->first.residual = r->last.residual = NULL;
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
@@ -400,7 +410,7 @@ void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end
 /* The points where the residual is largest: at its length, its greatest and its least. */
 static void largest(const gsl_refit *r, const double *residual, long *where) {
     where[0] = where[1] = where[2] = 0;
-    for (long i = 1; i < r->now.n; i++) {
+    for (long i = 1; i < r->points.n; i++) {
         if (fabs(residual[i]) > fabs(residual[where[0]])) where[0] = i;
         if (residual[i] > residual[where[1]]) where[1] = i;
         if (residual[i] < residual[where[2]]) where[2] = i;
@@ -434,7 +444,7 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
 /* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
 static void find_start(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
-    double x[MAX_FREE], base[MAX_FREE], *residual = gslfit_refit_room(r);
+    double x[MAX_FREE], base[MAX_FREE], *residual = r->room;
     long where[3];
     polished at;
     at.residual = residual;
@@ -447,7 +457,7 @@ static void find_start(gsl_refit *r, const double *v, const unsigned char *flags
             for (int j = 0; flags[k] & GSLFIT_SILENT && j < r->program->nx; j++)
                 for (int i = 0; i < 3; i++) {
                     memcpy(x, base, p * sizeof *x);
-                    x[k] = inside_bounds(r, k, r->curve.x[j][where[i]]);
+                    x[k] = inside_bounds(r, k, r->x[j][where[i]]);
                     try_start(r, x, flags, best);
                 }
     }

@@ -15,15 +15,12 @@ typedef struct gsl_refit gsl_refit;
 gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o);
 void gslfit_refit_free(gsl_refit *r);
 
-/* The arrays to be filled with a curve's points before it is judged: variable j, data, weights. */
-double *gslfit_refit_x(gsl_refit *r, int j);
-double *gslfit_refit_y(gsl_refit *r);
-double *gslfit_refit_weights(gsl_refit *r);
-double *gslfit_refit_room(gsl_refit *r);  /* for one number a point, while the arrays are filled */
+/* Read the points of a fit that take part, for what follows. How many there are, and how many of them are finite. */
+long gslfit_refit_read(gsl_refit *r, const row_source *source, long id);
+long gslfit_refit_count_finite(const gsl_refit *r);  /* r may be NULL */
 
-/* The fits that follow are of n points and begin at a start strictly inside its bounds; check(who) stops them. */
+/* The fits that follow begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {
-    long n;
     const double *start, *inputs;
     const fit_options *options;
     int (*check)(void *who);

@@ -28,7 +28,7 @@ struct long_fit {
     long chunk, chunks;
     int nsum, width;              /* sums of a chunk; what is kept of each chunk, at least SURVEY */
     double *partial;              /* [chunk][width]: summed in this order whoever filled them */
-    const char *y, *weights, *mask, *x[MAX_VARIABLES];  /* the rows of the fit under way */
+    source_row row;               /* of the fit under way */
     int some_out;                 /* whether there are points that take no part */
     long sound;                   /* one that does */
     atomic_long next;
@@ -54,27 +54,27 @@ static void read_block(const rows_view *v, const char *row, long first, long cou
 
 /* What multiplies the residuals of a block's points; 0 of those that fill the register. */
 static void read_weights(const long_fit *f, member *m, long first, long count) {
-    gslfit_gather_weights(f->batch, f->weights, f->mask, first, count, m->weights, m->room);
+    gslfit_source_weights(&f->batch->source, &f->row, first, count, m->weights, m->room);
     for (long i = count; i % LANES; i++) m->weights[i] = 0;
 }
 
 /* A sum of a point's numbers, not finite where one of them isn't. */
 static double sum_at(const long_fit *f, const member *m, long i) {
     double sum = m->y[i];
-    for (int j = 0; j < f->batch->program->nx; j++) sum += m->x[j][i];
+    for (int j = 0; j < f->batch->source.nx; j++) sum += m->x[j][i];
     return sum;
 }
 
 /* Leave out what takes no part: weight 0, and the numbers of a point that does, also where the last one fills the register. */
 static void leave_out(const long_fit *f, member *m, long count) {
-    const batch *b = f->batch;
+    const row_source *s = &f->batch->source;
     for (long i = 0; i < count; i++) {
-        if (takes_part(b, m->weights[i], sum_at(f, m, i))) continue;
+        if (takes_part(s, m->weights[i], sum_at(f, m, i))) continue;
         m->weights[i] = m->y[i] = 0;
-        for (int j = 0; j < b->program->nx; j++) gslfit_rows_read(b->x + j, f->x[j], f->sound, 1, m->x[j] + i, 1);
+        for (int j = 0; j < s->nx; j++) gslfit_rows_read(s->x + j, f->row.x[j], f->sound, 1, m->x[j] + i, 1);
     }
     fill_register(m->y, count);
-    for (int j = 0; j < b->program->nx; j++) fill_register(m->x[j], count);
+    for (int j = 0; j < s->nx; j++) fill_register(m->x[j], count);
 }
 
 /* ---- the two tasks: a look at the data, and the sums of a step ---- */
@@ -84,7 +84,7 @@ static int survey_block(const long_fit *f, const member *m, long count, double *
     double squares[LANES] = {0};
     long out = 0;
     if (!all_finite(m->y, count) || !all_finite(m->weights, count)) return 0;
-    for (int j = 0; j < f->batch->program->nx; j++)
+    for (int j = 0; j < f->batch->source.nx; j++)
         if (!all_finite(m->x[j], count)) return 0;
     for (long i = 0; i < count; i += LANES)
         for (int l = 0; l < LANES; l++) {
@@ -99,18 +99,18 @@ static int survey_block(const long_fit *f, const member *m, long count, double *
 }
 
 static void survey_chunk(long_fit *f, member *m, long chunk) {
-    const batch *b = f->batch;
-    const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
+    const row_source *s = &f->batch->source;
+    const long last = (chunk + 1) * f->chunk < s->points ? (chunk + 1) * f->chunk : s->points;
     double used = 0, square = 0, bad = 0;
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK;
-        read_block(&b->y, f->y, first, count, m->y);
+        read_block(&s->y, f->row.y, first, count, m->y);
         read_weights(f, m, first, count);
-        for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
+        for (int j = 0; j < s->nx; j++) read_block(s->x + j, f->row.x[j], first, count, m->x[j]);
         if (survey_block(f, m, count, &used, &square)) continue;
         for (long i = 0; i < count; i++) {
             const double r = m->y[i] * m->weights[i], sum = sum_at(f, m, i);
-            const int in = takes_part(b, m->weights[i], sum), finite = isfinite(sum + m->weights[i]);
+            const int in = takes_part(s, m->weights[i], sum), finite = isfinite(sum + m->weights[i]);
             used += in && finite;
             bad += in && !finite;
             if (in && finite) square += r == 0 ? 0 : fmax(r * r, DBL_MIN);
@@ -123,18 +123,18 @@ static void survey_chunk(long_fit *f, member *m, long chunk) {
 }
 
 static void sum_chunk(long_fit *f, member *m, long chunk) {
-    const batch *b = f->batch;
+    const row_source *s = &f->batch->source;
     workspace *w = m->space;
-    const long last = (chunk + 1) * f->chunk < b->points ? (chunk + 1) * f->chunk : b->points;
+    const long last = (chunk + 1) * f->chunk < s->points ? (chunk + 1) * f->chunk : s->points;
     const double *x[MAX_VARIABLES];
-    for (int j = 0; j < b->program->nx; j++) x[j] = m->x[j];
+    for (int j = 0; j < s->nx; j++) x[j] = m->x[j];
     memset(m->sums, 0, f->nsum * sizeof(lane_vector));
-    const double *y = f->some_out ? NULL : gslfit_rows_in_place(&b->y, f->y);
+    const double *y = f->some_out ? NULL : gslfit_rows_in_place(&s->y, f->row.y);
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
-        const int ragged = count % LANES != 0, weighted = b->weighted || f->some_out || ragged;
-        for (int j = 0; j < b->program->nx; j++) read_block(b->x + j, f->x[j], first, count, m->x[j]);
-        if (!y || ragged) read_block(&b->y, f->y, first, count, m->y);
+        const int ragged = count % LANES != 0, weighted = s->weighted || f->some_out || ragged;
+        for (int j = 0; j < s->nx; j++) read_block(s->x + j, f->row.x[j], first, count, m->x[j]);
+        if (!y || ragged) read_block(&s->y, f->row.y, first, count, m->y);
         if (weighted) read_weights(f, m, first, count);
         if (f->some_out) leave_out(f, m, count);
         gslfit_workspace_block(w, x, 0, points, w->nbody);
@@ -143,8 +143,8 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
         w->isa->sum(&block, points, m->sums[0]);
     }
     for (int k = 0; k < f->nsum; k++) {
-        const double *s = m->sums[k];
-        f->partial[chunk * f->width + k] = ((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7]));
+        const double *sum = m->sums[k];
+        f->partial[chunk * f->width + k] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
     }
 }
 
@@ -238,34 +238,30 @@ static void evaluate(worker *w) {
 
 /* The first point that takes part. */
 static long find_sound(long_fit *f) {
-    const batch *b = f->batch;
-    for (long i = 0; i < b->points; i++) {
+    const row_source *s = &f->batch->source;
+    for (long i = 0; i < s->points; i++) {
         double y, weight, x, sum, room;
-        gslfit_rows_read(&b->y, f->y, i, 1, &y, 1);
-        gslfit_gather_weights(b, f->weights, f->mask, i, 1, &weight, &room);
+        gslfit_rows_read(&s->y, f->row.y, i, 1, &y, 1);
+        gslfit_source_weights(s, &f->row, i, 1, &weight, &room);
         sum = y;
-        for (int j = 0; j < b->program->nx; j++) {
-            gslfit_rows_read(b->x + j, f->x[j], i, 1, &x, 1);
+        for (int j = 0; j < s->nx; j++) {
+            gslfit_rows_read(s->x + j, f->row.x[j], i, 1, &x, 1);
             sum += x;
         }
-        if (takes_part(b, weight, sum)) return i;
+        if (takes_part(s, weight, sum)) return i;
     }
     return 0;
 }
 
 int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     long_fit *f = t->long_fit;
-    const batch *b = f->batch;
-    f->y = gslfit_rows_find(&b->y, id);
-    if (b->weighted) f->weights = gslfit_rows_find(&b->weights, id);
-    if (b->masked) f->mask = gslfit_rows_find(&b->mask, id);
-    for (int j = 0; j < b->program->nx; j++) f->x[j] = gslfit_rows_find(b->x + j, id);
+    f->row = gslfit_source_find(&f->batch->source, id);
     share(f, survey_chunk);
     const double *sums = total(f, SURVEY);
     fit->count = sums[0];
     fit->square = sums[1];
     if (sums[2] > 0) return 0;
-    if ((f->some_out = sums[0] < (double)b->points)) f->sound = find_sound(f);
+    if ((f->some_out = sums[0] < (double)f->batch->source.points)) f->sound = find_sound(f);
     return 1;
 }
 
@@ -303,7 +299,7 @@ static member *member_new(long_fit *f) {
 }
 
 long_fit *gslfit_long_fit_new(thread *t) {
-    const batch *b = t->batch;
+    const long points = t->batch->source.points;
     long_fit *f = calloc(1, sizeof *f);
     if (!f) return NULL;
     f->thread = t;
@@ -311,9 +307,9 @@ long_fit *gslfit_long_fit_new(thread *t) {
     f->sharing = t->sharing > 1 ? t->sharing : 1;
     f->nsum = t->worker.state->nsum;
     f->width = f->nsum > SURVEY ? f->nsum : SURVEY;
-    f->chunk = (b->points / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
+    f->chunk = (points / MOST_CHUNKS + BLOCK) / BLOCK * BLOCK;
     if (f->chunk < CHUNK) f->chunk = CHUNK;
-    f->chunks = (b->points + f->chunk - 1) / f->chunk;
+    f->chunks = (points + f->chunk - 1) / f->chunk;
     if (f->sharing > f->chunks) f->sharing = (int)f->chunks; /* nothing to do for more */
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->begin, NULL);

@@ -9,7 +9,7 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
-from program cimport MAX_VARIABLES, program
+from program cimport MAX_VARIABLES, fit_points, program
 
 cnp.import_array()
 
@@ -21,13 +21,10 @@ cdef extern from "polish.h" nogil:
         double *residual
         double *deviations
     ctypedef struct polish_data:
-        const double *const *x
-        const double *y
-        const double *weights
+        const fit_points *points
         const double *inputs
         const double *low
         const double *high
-        long n
     int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end)
 
 
@@ -79,7 +76,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
         If shapes or types don't fit.
     """
     cdef polished end
-    cdef const double *rows[MAX_VARIABLES]
+    cdef fit_points points
     if not isinstance(code, Program):
         raise InputError(f"code must be a Program, not {type(code).__name__}")
     if len(x) != code.nx or len(x) > MAX_VARIABLES:
@@ -87,18 +84,19 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     cdef long n = len(x[0]) if len(x) else len(y)
     correlations, deviations = np.empty((code.nfree, code.nfree)), np.empty(code.nfree)
     for k, array in enumerate(x):
-        rows[<int>k] = numbers(array, (n,), f"x[{k}]")
+        points.x[<int>k] = numbers(array, (n,), f"x[{k}]")
     if (0 if inputs is None else len(inputs)) != code.ninput:
         raise InputError(f"the program has {code.ninput} inputs, and got {0 if inputs is None else len(inputs)}")
     cdef double *free = numbers(v, (code.nfree,), "v")
-    cdef double *data = numbers(y, (n,), "y")
-    cdef double *factors = numbers(weights, (n,), "weights")
+    points.y = numbers(y, (n,), "y")
+    points.weights = numbers(weights, (n,), "weights")
+    points.n = n
     cdef double *given = numbers(inputs, (code.ninput,), "inputs")
     cdef double *out = numbers(correlations, (code.nfree, code.nfree), "correlations")
     cdef const program *owned = <const program *><uintptr_t>code.address
     cdef int failed
     cdef polish_data curve
-    curve.x, curve.y, curve.weights, curve.inputs, curve.n = <const double *const *>rows, data, factors, given, n
+    curve.points, curve.inputs = &points, given
     curve.low = curve.high = NULL
     end.settled = end.nfev = 0
     end.residual = numbers(residual, (n,), "residual")

@@ -27,7 +27,7 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->p = code->nfree;
     s->points = points;
     s->space = gslfit_workspace_new(code);
-    s->memory = malloc((n * (p + 1) + p * p + 2 * p + 1) * sizeof(double));
+    s->memory = malloc((n * (p + 2) + p * p + 2 * p + 1) * sizeof(double));
     if (!s->space || !s->memory) {
         gslfit_polisher_free(s);
         return NULL;
@@ -36,13 +36,18 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->inverse = s->J + n * (p + 1);
     s->step = s->inverse + p * p;
     s->trial = s->step + p;
+    s->room = s->trial + p;
     return s;
 }
 
 /* ---- residual and Jacobian ---- */
 
-static void subtract(const polish_data *d, double *r, long n) {
-    for (long i = 0; d->y && i < n; i++) r[i] -= d->weights ? d->y[i] * d->weights[i] : d->y[i];
+/* The length of a number of each point, weighted. */
+static double weighted_norm(polisher *s, const fit_points *points, const double *numbers) {
+    if (!points->weights) return norm(numbers, points->n);
+    memcpy(s->room, numbers, points->n * sizeof *numbers);
+    gslfit_points_weigh(points, s->room, 1);
+    return norm(s->room, points->n);
 }
 
 /* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
@@ -50,14 +55,12 @@ int gslfit_polisher_take(polisher *s, const double *v) {
     const polish_data *d = s->data;
     const long n = s->n;
     double *r = s->J + s->p * n;
-    gslfit_workspace_evaluate(s->space, v, d->inputs, d->x, n, r, s->J, 1, n);
-    if (d->weights)
-        for (int j = 0; j <= s->p; j++)
-            for (long i = 0; i < n; i++) s->J[j * n + i] *= d->weights[i];
-    s->model = norm(r, n);
-    subtract(d, r, n);
+    gslfit_workspace_evaluate(s->space, v, d->inputs, d->points->x, n, r, s->J, 1, n);
+    s->model = weighted_norm(s, d->points, r);
+    gslfit_points_residuals(d->points, r);
     s->residual = norm(r, n);
     for (int j = 0; j < s->p; j++) {
+        gslfit_points_weigh(d->points, s->J + j * n, 1);
         const double length = s->lengths[j] = norm(s->J + j * n, n);
         if (!isfinite(length)) return 0;
         for (long i = 0; i < n && length > 0; i++) s->J[j * n + i] /= length;
@@ -66,11 +69,11 @@ int gslfit_polisher_take(polisher *s, const double *v) {
 }
 
 double gslfit_polish_length(polisher *s, const polish_data *d, const double *v) {
-    double *r = s->J + s->p * d->n;
-    gslfit_workspace_evaluate(s->space, v, d->inputs, d->x, d->n, r, NULL, 0, 0);
-    for (long i = 0; d->weights && i < d->n; i++) r[i] *= d->weights[i];
-    subtract(d, r, d->n);
-    return norm(r, d->n);
+    const long n = d->points->n;
+    double *r = s->J + s->p * n;
+    gslfit_workspace_evaluate(s->space, v, d->inputs, d->points->x, n, r, NULL, 0, 0);
+    gslfit_points_residuals(d->points, r);
+    return norm(r, n);
 }
 
 /* Which columns count: neither flagged nor zero nor held at a bound. */
@@ -150,11 +153,9 @@ static void find_deviations(polisher *s, polished *end) {
 }
 
 static void begin(polisher *s, const polish_data *data, polished *end) {
-    double *r = s->J + s->p * data->n;
     s->data = data;
-    s->n = data->n;
-    for (long i = 0; i < s->n; i++) r[i] = data->y ? data->y[i] * (data->weights ? data->weights[i] : 1) : 0;
-    end->data = norm(r, s->n);
+    s->n = data->points->n;
+    end->data = data->points->y ? weighted_norm(s, data->points, data->points->y) : 0;
     end->settled = end->nfev = end->rank = 0;
     end->chisqr = end->gradient = end->length = end->cosine = NAN;
 }
@@ -275,10 +276,10 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
 int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end) {
     const int p = code->nfree;
     double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
-    polisher *s = gslfit_polisher_new(code, data->n);
+    polisher *s = gslfit_polisher_new(code, data->points->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
-    if (data->n >= p) gslfit_polish_curve(s, data, v, most, end);
+    if (data->points->n >= p) gslfit_polish_curve(s, data, v, most, end);
     end->settled &= s->left == p;
     if (end->settled) {
         gslfit_polish_correlations(s, end, triangle);

@@ -10,11 +10,10 @@
 #include "common/judgement.h"
 #include "program/program.h"
 
-/* One curve: each array has n points; y and weights may be NULL (0 and 1), inputs where there are none; low and high (p) where nothing
- * is bounded. */
+/* One fit: inputs may be NULL where there are none, low and high (p) where nothing is bounded. */
 typedef struct {
-    const double *const *x, *y, *weights, *inputs, *low, *high;
-    long n;
+    const fit_points *points;
+    const double *inputs, *low, *high;
 } polish_data;
 
 typedef struct {

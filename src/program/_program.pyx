@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
-    MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
+    MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction,
     opcode_fact, program, workspace,
 )
@@ -227,6 +227,7 @@ cdef class Residual:
     """
 
     cdef curve data
+    cdef fit_points points
     cdef gslfit_function function
     cdef object kept
     cdef readonly bint native, normalise, centred
@@ -244,11 +245,12 @@ cdef class Residual:
         self.kept = (owner, *kept)
         cdef int j
         for j in range(owner.code.nx):
-            self.data.x[j] = floats(points) + j*n
+            self.points.x[j] = floats(points) + j*n
         self.data.inputs = floats(given)
-        self.data.y = floats(kept[2])
-        self.data.weights = floats(kept[3])
-        self.data.n = n
+        self.points.y = floats(kept[2])
+        self.points.weights = floats(kept[3])
+        self.points.n = n
+        self.data.points = &self.points
         self.data.space = gslfit_workspace_new(&owner.code)
         if self.data.space == NULL:
             raise MemoryError

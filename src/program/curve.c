@@ -14,23 +14,21 @@ static void take(const curve *c, const gsl_vector *v, double *free, double *slop
 int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f) {
     const curve *c = which;
     double free[MAX_FREE], slopes[MAX_FREE];
-    if (v->size > MAX_FREE || f->stride != 1 || f->size != (size_t)c->n) return GSL_EINVAL;
+    if (v->size > MAX_FREE || f->stride != 1 || f->size != (size_t)c->points->n) return GSL_EINVAL;
     take(c, v, free, slopes);
-    gslfit_workspace_evaluate(c->space, free, c->inputs, c->x, c->n, f->data, NULL, 0, 0);
-    for (long i = 0; c->y && i < c->n; i++) f->data[i] -= c->y[i];
-    for (long i = 0; c->weights && i < c->n; i++) f->data[i] *= c->weights[i];
+    gslfit_workspace_evaluate(c->space, free, c->inputs, c->points->x, c->points->n, f->data, NULL, 0, 0);
+    gslfit_points_residuals(c->points, f->data);
     return GSL_SUCCESS;
 }
 
 int gslfit_curve_df(const gsl_vector *v, void *which, gsl_matrix *J) {
     const curve *c = which;
     double free[MAX_FREE], slopes[MAX_FREE];
-    if (v->size > MAX_FREE || J->size1 != (size_t)c->n) return GSL_EINVAL;
+    if (v->size > MAX_FREE || J->size1 != (size_t)c->points->n) return GSL_EINVAL;
     take(c, v, free, slopes);
-    gslfit_workspace_evaluate(c->space, free, c->inputs, c->x, c->n, NULL, J->data, (long)J->tda, 1);
-    for (long i = 0; c->weights && i < c->n; i++)
-        for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= c->weights[i];
-    for (long i = 0; c->bounds && i < c->n; i++)
+    gslfit_workspace_evaluate(c->space, free, c->inputs, c->points->x, c->points->n, NULL, J->data, (long)J->tda, 1);
+    for (size_t k = 0; k < v->size; k++) gslfit_points_weigh(c->points, J->data + k, (long)J->tda);
+    for (long i = 0; c->bounds && i < c->points->n; i++)
         for (size_t k = 0; k < v->size; k++) J->data[i * J->tda + k] *= slopes[k];
     return GSL_SUCCESS;
 }

@@ -1,4 +1,4 @@
-/* One curve and a program, as a residual in GSL's signatures: weights * (model - y) and its Jacobian by the free variables. */
+/* The points of a fit and a program, as a residual in GSL's signatures, with its Jacobian by the free variables. */
 #ifndef GSLFIT_CURVE_H
 #define GSLFIT_CURVE_H
 
@@ -9,11 +9,9 @@
 
 typedef struct {
     workspace *space;
-    const double *x[MAX_VARIABLES];  /* each n, contiguous */
-    const double *y, *weights;       /* y NULL: 0; weights NULL: 1 */
+    const fit_points *points;
     const double *inputs;
-    const fit_bound *bounds;         /* NULL, or transforms: v is then what the program's variables are functions of */
-    long n;
+    const fit_bound *bounds;  /* NULL, or transforms: v is then what the program's variables are functions of */
 } curve;
 
 int gslfit_curve_f(const gsl_vector *v, void *which, gsl_vector *f);

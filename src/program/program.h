@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "objective/points.h"
 #include "opcodes.h"
 
 enum {
@@ -18,7 +19,6 @@ enum {
     POINTS = 16,            /* points of a block, at most */
     BLOCK = LANES * POINTS,
     MAX_FREE = 64,          /* free variables of a fit */
-    MAX_VARIABLES = 16,     /* independent variables */
     MAX_OPERANDS = 1 << 15  /* scalars, and registers */
 };
 

@@ -11,6 +11,7 @@
 #define GSLFIT_SUMS_H
 
 #include "isa.h"
+#include "objective/loss.h"
 #include "simd.h"
 
 enum { SMALL = 6, TILE = 4 };
@@ -33,20 +34,20 @@ static inline __attribute__((always_inline)) void sum_small(const block_columns 
                 w = load_loose(weights + i);
                 r *= w;
             }
-            s[0] += r * r;
+            s[0] += GSLFIT_COST(r);
             if (ones) {
-                s[1] += weighted ? r * w : r;
-                s[2] += weighted ? w * w : w;
+                s[1] += weighted ? GSLFIT_SLOPE(r) * w : GSLFIT_SLOPE(r);
+                s[2] += weighted ? GSLFIT_CURVATURE(r) * w * w : GSLFIT_CURVATURE(r) * w;
             }
             int k = 1 + 2 * ones;
 #pragma GCC unroll 8
             for (int j = 0; j < q; j++) {
                 J[j] = load(column[j] + i);
                 if (weighted) J[j] *= w;
-                s[k] += r * J[j], k++;
-                if (ones) s[k] += weighted ? w * J[j] : J[j], k++;
+                s[k] += GSLFIT_SLOPE(r) * J[j], k++;
+                if (ones) s[k] += GSLFIT_CURVATURE(r) * (weighted ? w * J[j] : J[j]), k++;
 #pragma GCC unroll 8
-                for (int m = 0; m <= j; m++) s[k] += J[m] * J[j], k++;
+                for (int m = 0; m <= j; m++) s[k] += GSLFIT_CURVATURE(r) * J[m] * J[j], k++;
             }
         }
 #pragma GCC unroll 40

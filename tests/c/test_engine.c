@@ -172,11 +172,12 @@ static peaks *make_peaks(void) {
 }
 
 static batch batch_of(const program *p, peaks *d, long fits, int threads) {
-    batch b = {.program = p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = fits, .points = MANY, .threads = threads, .v = d->v,
+    batch b = {.program = p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = fits, .source = {.points = MANY, .nx = 1},
+               .threads = threads, .v = d->v,
                .variance = d->variance, .chisqr = d->chisqr, .gradient = d->gradient, .nfev = d->nfev, .count = d->count, .status = d->status};
     memcpy(d->v, d->start, sizeof d->v);
-    b.x[0] = doubles(d->x, 0, MANY);
-    b.y = doubles(d->y, fits, MANY);
+    b.source.x[0] = doubles(d->x, 0, MANY);
+    b.source.y = doubles(d->y, fits, MANY);
     return b;
 }
 
@@ -211,7 +212,7 @@ static void test_independence(void) {
     for (int threads = 1; threads <= 3; threads++) {
         batch b = batch_of(&p, part, FITS - 7, threads);
         memmove(part->v, part->start + 7 * 4, (FITS - 7) * 4 * sizeof(double));
-        b.y = doubles(part->y + 7 * MANY, FITS - 7, MANY);
+        b.source.y = doubles(part->y + 7 * MANY, FITS - 7, MANY);
         gslfit_batch_run(&b);
         check(!memcmp(whole->v + 28, part->v, (FITS - 7) * 4 * sizeof(double)), "values elsewhere", threads, 0);
         check(!memcmp(whole->chisqr + 7, part->chisqr, (FITS - 7) * sizeof(double)), "chi-squares elsewhere", threads, 0);
@@ -231,7 +232,7 @@ static void test_bad_rows(void) {
         bad->y[3 * MANY + 4] = NAN;
         for (int i = 0; i < MANY; i++) bad->y[5 * MANY + i] = INFINITY;
         bad->v[4 * 9] = NAN;
-        b.omit = omit;
+        b.source.omit = omit;
         gslfit_batch_run(&b);
         check(bad->status[3] == (omit ? FIT_CONVERGED : FIT_BAD_DATA), "one NaN", bad->status[3], omit);
         check(bad->status[5] == FIT_BAD_DATA, "all infinite", bad->status[5], FIT_BAD_DATA);
@@ -241,7 +242,7 @@ static void test_bad_rows(void) {
             if (k / 4 != 3 && k / 4 != 5 && k / 4 != 9) check(bad->v[k] == good->v[k], "the others", bad->v[k], good->v[k]);
     }
     batch few = batch_of(&p, bad, FITS, 1);
-    few.points = 3;
+    few.source.points = 3;
     gslfit_batch_run(&few);
     check(few.status[0] == FIT_TOO_FEW_POINTS, "three points", few.status[0], FIT_TOO_FEW_POINTS);
     free(good);
@@ -256,12 +257,12 @@ static void test_weights_and_types(void) {
     for (int i = 0; i < MANY; i++) half[i] = .5;
     for (int i = 0; i < FITS * MANY; i++) a->y[i] = single[i] = (float)a->y[i];
     batch plain = batch_of(&p, a, FITS, 1), other = batch_of(&p, b, FITS, 1);
-    other.y.data = (const char *)single;
-    other.y.kind = KIND_F4;
-    other.y.step = sizeof(float);
-    other.y.strides[0] = MANY * sizeof(float);
-    other.weights = doubles(half, 0, MANY);
-    other.weighted = 2;  /* standard deviations of a half: residuals twice as large, the same minimum to the last bit */
+    other.source.y.data = (const char *)single;
+    other.source.y.kind = KIND_F4;
+    other.source.y.step = sizeof(float);
+    other.source.y.strides[0] = MANY * sizeof(float);
+    other.source.weights = doubles(half, 0, MANY);
+    other.source.weighted = 2;  /* standard deviations of a half: residuals twice as large, the same minimum to the last bit */
     gslfit_batch_run(&plain);
     gslfit_batch_run(&other);
     for (int k = 0; k < FITS; k++) {
@@ -337,10 +338,11 @@ static void test_long_fit(void) {
     for (int threads = 1; threads <= 3; threads++) {
         double *free_values = v[threads - 1];
         memcpy(free_values, (double[]){.8, 4, .5}, sizeof v[0]);
-        batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = 1, .points = N, .threads = threads, .v = free_values,
+        batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = 1, .source = {.points = N, .nx = 1},
+                   .threads = threads, .v = free_values,
                    .variance = variance, .chisqr = &chisqr, .nfev = &nfev, .count = &count, .status = &status};
-        b.x[0] = doubles(x, 0, N);
-        b.y = doubles(y, 0, N);
+        b.source.x[0] = doubles(x, 0, N);
+        b.source.y = doubles(y, 0, N);
         gslfit_batch_run(&b);
         check(status == FIT_CONVERGED, "a long fit", status, FIT_CONVERGED);
         near(free_values[2], .4, 5e-3, "its decay");

@@ -87,12 +87,13 @@ static int run(job *j) {
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
     const fit_transform o = {.p = P, .bounded = 1, .low = low, .high = high, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = r->redchi};
-    batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 200, 0}, .method = j->method, .fits = FITS, .points = MANY, .omit = j->omit,
+    batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 200, 0}, .method = j->method, .fits = FITS,
+               .source = {.points = MANY, .nx = 1, .omit = j->omit},
                .threads = j->threads, .transform = j->bounded ? &o : NULL, .v = r->v, .variance = r->variance, .chisqr = r->chisqr,
                .gradient = r->gradient, .nfev = r->nfev, .count = r->count, .status = r->status, .pulse = pulse, .who = j};
     memcpy(r->v, j->data->start, sizeof r->v);
-    b.x[0] = doubles(j->data->x, 0, MANY);
-    b.y = doubles(j->data->y, FITS, MANY);
+    b.source.x[0] = doubles(j->data->x, 0, MANY);
+    b.source.y = doubles(j->data->y, FITS, MANY);
     return gslfit_batch_run(&b);
 }
 
@@ -162,10 +163,11 @@ static void test_tall(void) {
         for (int threads = 1; threads <= CREW; threads++) {
             double *found = v[threads > 1];
             for (int k = 0; k < fits; k++) memcpy(found + 3 * k, (double[]){.8, 4, .5}, 3 * sizeof(double));
-            batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = fits, .points = TALL, .threads = threads, .v = found,
+            batch b = {.program = &p, .options = {1e-8, 1e-8, 1e-8, 500, 0}, .fits = fits, .source = {.points = TALL, .nx = 1},
+                       .threads = threads, .v = found,
                        .chisqr = chisqr, .nfev = nfev, .count = count, .status = status};
-            b.x[0] = doubles(x, 0, TALL);
-            b.y = doubles(y, fits, TALL);
+            b.source.x[0] = doubles(x, 0, TALL);
+            b.source.y = doubles(y, fits, TALL);
             check(gslfit_batch_run(&b) == 0, "tall", fits, threads);
             check(!memcmp(v[0], found, 3 * fits * sizeof(double)), "tall fits in threads", fits, threads);
         }

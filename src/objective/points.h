@@ -1,0 +1,19 @@
+/* The points of one fit side by side, those that take no part left out: what the polish and GSL's solvers minimise over. */
+#ifndef GSLFIT_POINTS_H
+#define GSLFIT_POINTS_H
+
+enum { MAX_VARIABLES = 16 };  /* independent variables */
+
+typedef struct {
+    long n;
+    const double *x[MAX_VARIABLES];  /* each n */
+    const double *y, *weights;       /* n, or NULL: 0, and 1 */
+} fit_points;
+
+/* Turn the model's values (n) into weighted residuals. */
+void gslfit_points_residuals(const fit_points *p, double *values);
+
+/* Weigh a number of each point, `stride` apart: derivatives of the model become those of the residuals. */
+void gslfit_points_weigh(const fit_points *p, double *numbers, long stride);
+
+#endif
