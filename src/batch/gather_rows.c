@@ -106,7 +106,8 @@ static int spoilt(const thread *t, const double *y, next_fit *fit) {
 
 int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     const row_source *s = &t->batch->source;
-    const source_row row = gslfit_source_find(s, id);
+    source_row row;
+    gslfit_source_find(s, id, &row);
     const long n = s->points;
     const int nx = s->nx, weights = has_weights(s), some_out = weights && read_weights(t, &row);
     const int patch = some_out || s->omit;  /* the lane may get other numbers than those of the variables that all fits share */

@@ -309,7 +309,7 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
 static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
-    const double sigma = r->last.length / sqrt(r->now.n > p ? r->now.n - p : 1);
+    const double sigma = r->last.length / sqrt(r->points.n > p ? r->points.n - p : 1);
     int open = 0, used = 0;
     for (int k = 0; k < p; k++) {
         size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));

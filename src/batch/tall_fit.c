@@ -255,7 +255,7 @@ static long find_sound(long_fit *f) {
 
 int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     long_fit *f = t->long_fit;
-    f->row = gslfit_source_find(&f->batch->source, id);
+    gslfit_source_find(&f->batch->source, id, &f->row);
     share(f, survey_chunk);
     const double *sums = total(f, SURVEY);
     fit->count = sums[0];

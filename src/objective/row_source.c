@@ -1,11 +1,10 @@
 #include "row_source.h"
 
-source_row gslfit_source_find(const row_source *s, long id) {
-    source_row row = {.y = gslfit_rows_find(&s->y, id)};
-    if (s->weighted) row.weights = gslfit_rows_find(&s->weights, id);
-    if (s->masked) row.mask = gslfit_rows_find(&s->mask, id);
-    for (int j = 0; j < s->nx; j++) row.x[j] = gslfit_rows_find(s->x + j, id);
-    return row;
+void gslfit_source_find(const row_source *s, long id, source_row *row) {
+    row->y = gslfit_rows_find(&s->y, id);
+    if (s->weighted) row->weights = gslfit_rows_find(&s->weights, id);
+    if (s->masked) row->mask = gslfit_rows_find(&s->mask, id);
+    for (int j = 0; j < s->nx; j++) row->x[j] = gslfit_rows_find(s->x + j, id);
 }
 
 void gslfit_source_weights(const row_source *s, const source_row *row, long first, long count, double *out, double *room) {
@@ -19,7 +18,8 @@ void gslfit_source_weights(const row_source *s, const source_row *row, long firs
 }
 
 long gslfit_source_gather(const row_source *s, long id, double *const *x, double *y, double *weights, double *room) {
-    const source_row row = gslfit_source_find(s, id);
+    source_row row;
+    gslfit_source_find(s, id, &row);
     gslfit_rows_read(&s->y, row.y, 0, s->points, y, 1);
     for (int j = 0; j < s->nx; j++) gslfit_rows_read(s->x + j, row.x[j], 0, s->points, x[j], 1);
     gslfit_source_weights(s, &row, 0, s->points, weights, room);

@@ -23,7 +23,8 @@ typedef struct {
     const char *x[MAX_VARIABLES], *y, *weights, *mask;
 } source_row;
 
-source_row gslfit_source_find(const row_source *s, long id);
+/* What there isn't is left as it is. */
+void gslfit_source_find(const row_source *s, long id, source_row *row);
 
 /* What multiplies the residuals of points first to first + count: 1, or the weights, or one over the standard deviations of a row; 0 where
  * a point takes no part by the caller's own words: where the mask says so, the weight is 0 or the error infinite; NaN for an error that is
