@@ -73,6 +73,15 @@ def positive(name: str, value: Any) -> float:
     return found
 
 
+def is_integer(value: Any) -> bool:
+    """Return whether a value is an integer of Python's or NumPy's, and neither a truth value nor a time."""
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
 def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
     """Return a whole number of at least `least`; one above `most` becomes `most`.
 
@@ -129,12 +138,16 @@ def function(name: str, value: Any) -> Any:
     return value
 
 
+def is_sequence(value: Any) -> bool:
+    """Return whether a value has items: no text, no bytes, and no array of a single number."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)) and getattr(value, "shape", None) != ()
+
+
 def words(name: str, value: Any) -> list[str]:
     """Return names: those of a sequence, or a single one."""
     if isinstance(value, str):
         return [value]
-    readable = isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)) and getattr(value, "shape", None) != ()
-    found = list(value) if readable else None
+    found = list(value) if is_sequence(value) else None
     if found is None or not all(isinstance(each, str) for each in found):
         raise InputTypeError(f"{name} must be a name or a sequence of names, not {shown(value)}")
     return found

@@ -80,6 +80,10 @@ class ExpressionError(InputError):
         return type(self), (str(self), self.text, self.column)
 
 
+class NoSuchFitError(InputError, IndexError):
+    """A fit of a batch that there is not."""
+
+
 class NoGuessError(InputError, NotImplementedError):
     """A model whose start values can't be guessed."""
 
@@ -179,7 +183,7 @@ STATUSES: dict[int, Status] = {status.code: status for status in map(_status, _T
 """GSL code -> its name, class and prose."""
 
 __all__ = ["STATUSES", "ExpressionError", "FitError", "FitStatus", "FitWarning", "GSLError", "InputError", "InputTypeError",
-           "NoGuessError", "NoModelError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error",
+           "NoGuessError", "NoModelError", "NoSuchFitError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error",
            "prose",
            *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import json_tree, path
+from gslfit.checks import is_integer, json_tree, path
 from gslfit.curves.curve import Curve
 from gslfit.curves.row_result import RowResult, single
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.labels import Labels, given_back, is_array_of_dims, labels_of
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
-from gslfit.errors import FitStatus, InputError
+from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.formula.formula import Formula
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
@@ -188,16 +188,16 @@ class BatchResult:
 
     def _index(self, index: Any) -> tuple[int, ...]:
         """An index of one fit as a tuple of numbers."""
-        if isinstance(index, (int, np.integer)) and self.status.ndim != 1:
+        if is_integer(index) and self.status.ndim != 1:
             if not -self.status.size <= index < self.status.size:
-                raise IndexError(f"there are {self.status.size} fits, and no number {index}")
+                raise NoSuchFitError(f"there are {self.status.size} fits, and no number {index}")
             return tuple(int(k) for k in np.unravel_index(int(index) % self.status.size, self.shape))
         full = index if isinstance(index, tuple) else (index,)
-        if len(full) != self.status.ndim or not all(isinstance(k, (int, np.integer)) for k in full):
-            raise IndexError(f"one fit of a batch of shape {self.shape} is asked for by its number, or by one number for each axis")
+        if len(full) != self.status.ndim or not all(map(is_integer, full)):
+            raise NoSuchFitError(f"one fit of a batch of shape {self.shape} is asked for by its number, or by one number for each axis")
         for k, size in zip(full, self.shape, strict=True):
             if not -size <= k < size:
-                raise IndexError(f"the batch has the shape {self.shape}, and no fit {index}")
+                raise NoSuchFitError(f"the batch has the shape {self.shape}, and no fit {index}")
         return tuple(int(k) % size for k, size in zip(full, self.shape, strict=True))
 
     def __getitem__(self, index: int | tuple[int, ...]) -> RowResult:

@@ -10,7 +10,7 @@ from gslfit.data.labels import given_back
 from gslfit.errors import ExpressionError, InputError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
-from gslfit.minimizer.bands import difference_slopes, exact_slopes
+from gslfit.minimizer.bands import difference_slopes, exact_slopes, parameters_of
 from gslfit.minimizer.minimizer import Minimizer, fitted_as
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.objective.objective import Objective
@@ -123,7 +123,7 @@ class Curve:
 
     def slopes(self, params: Parameters, names: list[str], values: Mapping[str, Any], dscale: float) -> np.ndarray:
         """Return the derivatives by varying parameters at the points that take part, or at those of `values`: ndarray (p, n)."""
-        independent = self.formula.independent
+        params, independent = parameters_of(params), self.formula.independent
         points = {**self._points(everywhere=bool(values)), **{name: values[name] for name in independent if name in values}}
         if any(name not in independent for name in values):
             params = params.copy()

@@ -157,7 +157,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
     found, variables, given = _sort(formula, x, several, start, plain, where)
     if foreign:
-        own = {name: value for name, value in foreign.items() if name in (found.names if params is None else params)}
+        own = {name: value for name, value in foreign.items() if name in _names_known(found, params)}
         given |= {name: _start_value(name, value) for name, value in own.items()}
         options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
     if params is None and not NAMES.isdisjoint(found.names):
@@ -275,11 +275,16 @@ def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...
     return tuple(found)
 
 
-def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...]) -> Job:
-    """Fold the parameters into the formula, and find the start values."""
+def _names_known(formula: Formula, parameters: Parameters | None) -> tuple[str, ...]:
+    """Return the names that may have a start value: those of the Parameters, where there are any."""
     if parameters is not None and not isinstance(parameters, Parameters):
         raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
-    known = formula.names if parameters is None else tuple(parameters)
+    return formula.names if parameters is None else tuple(parameters)
+
+
+def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...]) -> Job:
+    """Fold the parameters into the formula, and find the start values."""
+    known = _names_known(formula, parameters)
     unknown = [name for name in given if name not in known]
     if unknown:
         raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import is_integer
 from gslfit.data.labels import is_array_of_dims, labels_of
 from gslfit.data.numbers import Reading
 from gslfit.errors import InputError
@@ -144,7 +145,7 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), nam
                 known = f"the dimensions {', '.join(map(str, dims))}" if dims else "no named dimensions"
                 raise InputError(f"axis={axis!r}: {name} has {known}")
             axes.append(dims.index(one))
-        elif isinstance(one, (int, np.integer)) and not isinstance(one, bool) and -ndim <= one < ndim:
+        elif is_integer(one) and -ndim <= one < ndim:
             axes.append(int(one) % ndim)
         else:
             other = "; the start of a parameter called axis goes into start={'axis': ...}" if isinstance(one, float) else ""

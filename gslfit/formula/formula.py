@@ -135,7 +135,7 @@ class Formula:
             self._graph, self.names, memory = _read(source, self.independent)
         elif callable(source):
             self.func = source
-            graph, self.reason, self._signature = trace(source, wanted, None if names is None else tuple(names))
+            graph, self.reason, self._signature = trace(source, wanted, None if names is None else tuple(words("names", names)))
             self.independent, self.names, self.defaults = self._signature.independent, self._signature.names, self._signature.defaults
             self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
         else:

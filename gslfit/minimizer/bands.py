@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import real, shown
+from gslfit.errors import InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.parameters.collection import Parameters
 
@@ -21,6 +23,7 @@ STEP = 1e-6         # of a parameter without an error, relative to its size, whe
 def student(sigma: float, freedom: int) -> float:
     """Return the factor of a band that holds what `sigma` standard deviations of a normal distribution do; below 1 it is a probability."""
     from scipy.special import stdtrit
+    sigma = real("sigma", sigma, 0)
     chance = sigma if sigma < 1 else erf(sigma/sqrt(2))
     return float(stdtrit(freedom, (chance + 1)/2))
 
@@ -53,6 +56,13 @@ def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> 
     most = np.max(np.abs(moves), axis=0)
     units = moves/np.where(most > 0, most, 1.0)
     return most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0))
+
+
+def parameters_of(params: Any) -> Parameters:
+    """Return params, or raise InputTypeError for anything but Parameters."""
+    if not isinstance(params, Parameters):
+        raise InputTypeError(f"params must be Parameters, not {shown(params)}")
+    return params
 
 
 def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], points: Mapping[str, Any]) -> np.ndarray:

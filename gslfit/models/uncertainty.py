@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer.bands import deviations, difference_slopes, exact_slopes, student
+from gslfit.minimizer.bands import deviations, difference_slopes, exact_slopes, parameters_of, student
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
 
@@ -23,7 +23,7 @@ def slopes(model: ModelFunction, params: Parameters, names: list[str], values: M
 def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
           values: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Return the band of the model, of a further measurement, and of each component."""
-    params = result.params if params is None else params
+    params = result.params if params is None else parameters_of(params)
     value = np.asarray(result.model.eval(params, **values))
     names = list(result.var_names)
     if result.covar is None or all(result.params[name].stderr is None for name in names):

@@ -3,7 +3,7 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from weakref import ref
 
-from gslfit.checks import truth
+from gslfit.checks import is_sequence, truth
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.parameters._values import twins
@@ -308,7 +308,7 @@ class Parameters(dict[str, Parameter]):
             if isinstance(item, (Parameter, str)):
                 self.add(item)
                 continue
-            if not isinstance(item, Iterable):
+            if not is_sequence(item):
                 raise InputError(f"add_many takes Parameters, names and tuples ({', '.join(FIELDS_NAME_FIRST)}), not {item!r:.60}")
             fields = tuple(item)
             if len(fields) > len(FIELDS_NAME_FIRST):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-from gslfit.checks import mapping
+from gslfit.checks import as_float, mapping
 from gslfit.constraints.compiler import Constraint, constraint
 from gslfit.constraints.functions import CONSTANTS, TABLE
 from gslfit.constraints.grammar import close
@@ -59,7 +59,7 @@ class Symbols:
         if callable(symbol):
             self.functions[name] = symbol
         elif isinstance(symbol, Real):
-            self.constants[name] = float(symbol)
+            self.constants[name] = as_float(name, symbol)
         else:
             raise InputTypeError(f"{name!r} must be a function or a number, not {type(symbol).__name__}")
 

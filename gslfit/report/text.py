@@ -207,6 +207,15 @@ STATISTICS = (("fitting method  ", "method", "# "), ("function evals  ", "nfev",
 """Label, attribute and mark of each line of a fit's statistics; those that a result lacks are left out."""
 
 
+def _ordered(params: Iterable[str], key: Callable[[str], Any]) -> list[str]:
+    """Return names in the order of their keys."""
+    keys = {name: key(name) for name in params}
+    try:
+        return sorted(keys, key=keys.__getitem__)
+    except (TypeError, ValueError):
+        raise InputTypeError("sort_pars gives keys that have no order") from None
+
+
 def fit_report(inpars: Any, modelpars: Mapping[str, Any] | None = None, show_correl: bool = True, min_correl: float = .1,
                sort_pars: bool | Callable[[str], Any] = False, correl_mode: str = "list") -> str:
     """Return the report of a fit in the layout of lmfit 1.3.
@@ -234,7 +243,7 @@ def fit_report(inpars: Any, modelpars: Mapping[str, Any] | None = None, show_cor
     result = inpars if hasattr(inpars, "params") else None
     params, modelpars = fitted("inpars", inpars.params if result is not None else inpars), known_values(modelpars)
     min_correl, correl_mode = real("min_correl", min_correl), text("correl_mode", correl_mode)
-    names = sorted(params, key=sort_pars if callable(sort_pars) else natural) if truth("sort_pars", sort_pars) else [*params]
+    names = _ordered(params, sort_pars if callable(sort_pars) else natural) if truth("sort_pars", sort_pars) else [*params]
     width = max((len(name) for name in names), default=0)
     lines = [*_statistics(result, width)] if result is not None else []
     lines.append("[[Variables]]")

@@ -2,7 +2,7 @@
 """The caller's residual function, its Jacobian and their data, as GSL's solvers call them."""
 include "common/arrays.pxi"
 
-from gslfit.checks import real, truth, whole
+from gslfit.checks import is_integer, real, truth, whole
 from gslfit.solvers.pointers import address_of, memory_of
 
 from libc.math cimport NAN
@@ -236,7 +236,7 @@ cdef class Function_fdf:
         if p is None and procs and not callable(procs[-1]) and procs[-1] is not None:
             p = procs[-1]
             procs = procs[:-1]
-        if not isinstance(p, (int, np.integer)) or not 1 <= p <= 2**62 or not 1 <= len(procs) <= 3:
+        if not is_integer(p) or not 1 <= p <= 2**62 or not 1 <= len(procs) <= 3:
             raise InputTypeError("Function_fdf takes (f, df, p) or (f, df, fdf, p), with p the number of parameters")
         f, df, fdf = (list(procs) + [None, None])[:3]
         self.f, self.df, self.fdf = _callable(f, "f"), _callable(df, "df"), _callable(fdf, "fdf")

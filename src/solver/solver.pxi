@@ -1,7 +1,7 @@
 # What FdfSolver, NonlinearSolver and LargeSolver share. Included by each extension, so that these meet at C structs only.
 include "common/arrays.pxi"
 
-from gslfit.checks import tolerance, truth, whole
+from gslfit.checks import is_integer, tolerance, truth, whole
 from gslfit.errors import FitStatus
 from gslfit.errors import check as checked
 from gslfit.solvers.termination import Termination, sentence
@@ -16,7 +16,7 @@ from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard
 def _check_sizes(n, p):
     """Complain about numbers of residuals and parameters that no fit can have."""
     for name, size in (("n", n), ("p", p)):
-        if not isinstance(size, (int, np.integer)) or isinstance(size, bool):
+        if not is_integer(size):
             raise InputTypeError(f"{name} must be an integer, not {type(size).__name__}")
     if p < 1:
         raise InputError(f"p is {p}: a fit needs a parameter")

@@ -116,7 +116,7 @@ DICT = {"setdefault", "update", "pop", "popitem", "get", "fromkeys", "__getitem_
 DUNDER = set(dir(object)) | {"__slots__", "__dict__"}
 BUILTIN = {
     "==": (TypeError, ValueError),
-    "+": (TypeError, OverflowError),
+    "+": (TypeError, OverflowError, ValueError),  # NumPy adds the junk to a sequence of results
     "len": (TypeError,),
     "float": (TypeError,),
     "in": (TypeError, ValueError),

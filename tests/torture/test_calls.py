@@ -21,14 +21,12 @@ def calls(number, seed):
 
 def test_some_random_calls():
     """A few, the same each time."""
-    assert "0 kinds of faults" in calls(4000, 1)
+    assert "\n0 kinds of faults" in calls(4000, 1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(101, 105))
 def test_many_random_calls(seed):
-    """Some thousands; a few kinds of wrong arguments still end in an error of Python's own."""
+    """Some thousands each."""
     said = calls(10_000, seed)
-    kinds = said.split(" kinds of faults")[0].split()[-1]
-    if kinds != "0":
-        pytest.xfail(f"{kinds} kinds of wrong arguments end in an error of Python's own:\n{said[-3000:]}")
+    assert "\n0 kinds of faults" in said, said[-6000:]

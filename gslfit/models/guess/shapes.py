@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.errors import InputError
 from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
 
 Shapes = dict[str, np.ndarray]
@@ -29,6 +30,8 @@ class Axis(NamedTuple):
     def of(cls, x: np.ndarray) -> Axis:
         """The axis of sorted points."""
         span = float(x[-1] - x[0]) or 1.0
+        if not (np.isfinite(span) and span/max(len(x) - 1, 1) > 0):
+            raise InputError(f"the points from x = {x[0]:g} to {x[-1]:g} have no distances that a guess could go by: give start values")
         return cls(x, float(x[0]), float(x[0]) + span, span/max(len(x) - 1, 1))
 
     @property

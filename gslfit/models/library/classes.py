@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import shown, text_or, whole, words
+from gslfit.checks import is_integer, shown, text_or, whole, words
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
@@ -159,8 +159,8 @@ class PolynomialModel(LibraryModel):
     def __init__(self, degree: int = 7, independent_vars: Sequence[str] | None = None, prefix: str = "", nan_policy: str = "raise",
                  name: str | None = None, form: Any = None, **hints: Any) -> None:
         degree = degree if form is None else whole("form", int(form) if isinstance(form, str) and form.isdigit() else form, 0)
-        if not isinstance(degree, (int, np.integer)) or isinstance(degree, bool) or not 0 <= degree <= self.MAX_DEGREE:
-            raise PolynomialDegree(f"degree={degree!r} is not a whole number from 0 to {self.MAX_DEGREE}")
+        if not is_integer(degree) or not 0 <= degree <= self.MAX_DEGREE:
+            raise PolynomialDegree(f"degree={shown(degree)} is not a whole number from 0 to {self.MAX_DEGREE}")
         self.poly_degree = int(degree)
         super().__init__(independent_vars, prefix, nan_policy, name, form=str(degree), **hints)
         self.opts = {}
