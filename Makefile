@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 
-.PHONY: demo test slow torture mutants lint bench clean
+.PHONY: demo test slow torture sanitize mutants lint bench clean
 demo: $(VENV)/installed
 	$(PY) examples/demo.py
 
@@ -21,6 +21,10 @@ slow: $(VENV)/installed-test
 # interrupts, exceptions, memory that ends, random calls, for so many minutes: make torture MINUTES=60
 torture: $(VENV)/installed-test
 	$(PY) tests/torture/run.py --minutes $(or $(MINUTES),8)
+
+# the extensions with AddressSanitizer and UndefinedBehaviorSanitizer: quick tests and random calls, make sanitize CALLS=1000
+sanitize: $(VENV)/installed-test
+	$(PY) tests/torture/sanitize.py --calls $(or $(CALLS),100000)
 
 # plants faults one at a time and lists those that no test notices: hours
 mutants: $(VENV)/installed-test

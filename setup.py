@@ -148,7 +148,7 @@ class BuildExt(build_ext):
 
         version, gsl = find_gsl()
         gnu = self.compiler.compiler_type != "msvc"
-        flags = ["-O3", "-fno-math-errno", "-Wno-unused-function"] if gnu else []
+        flags = ["-O1" if self.debug else "-O3", "-fno-math-errno", "-Wno-unused-function"] if gnu else []
         made_with = repr([sys.version, Cython.__version__, numpy.__version__, version, gsl, flags, MACROS, DIRECTIVES, self.debug,
                           getattr(self.compiler, "compiler_so", None), [os.environ.get(name) for name in ("CC", "CFLAGS", "LDFLAGS")]])
         record = os.path.join(self.build_temp, "made-with.txt")

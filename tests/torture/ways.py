@@ -1,11 +1,11 @@
 """The routes of the leak tests, and others that ask for memory: each solver, each method of a batch, threads, tall data, annealing."""
 
 import numpy as np
-from routes import ROUTES, ROWS, START, TEXT, Y, parameters, residual, solver, tied
+from routes import PEAK, ROUTES, ROWS, START, TEXT, Y, parameters, residual, solver, tied
 from routes import X as x
 
 import gslfit
-from gslfit import multifit
+from gslfit import models, multifit
 from gslfit.solvers._siman import anneal
 
 TALL = np.linspace(0, 8, 6000)
@@ -40,6 +40,47 @@ def one(kind, *args, **options):
     return solver(kind, *args, **options)
 
 
+WRONG = (
+    lambda: gslfit.fit("a*", Y, x=x),
+    lambda: gslfit.fit(TEXT, Y[:2], x=x[:2], **START),
+    lambda: gslfit.fit(TEXT, Y, x=x, method="nothing", **START),
+    lambda: gslfit.fit(TEXT, Y, x=x, xtol="a", **START),
+    lambda: gslfit.fit_batch(TEXT, ROWS, x=x[:3], **START),
+    lambda: gslfit.curve_fit(TEXT, x, Y, [1.0]),
+    lambda: gslfit.minimize(residual, {"a": 1}),
+    lambda: gslfit.minimize(lambda p: None, parameters()),
+    lambda: gslfit.minimize(lambda p: np.full(40, np.nan), parameters()),
+    lambda: gslfit.conf_interval(None),
+    lambda: gslfit.Parameters().add("1a"),
+    lambda: gslfit.Parameters().loads("{"),
+    lambda: gslfit.Formula("a.b"),
+    lambda: models.GaussianModel(prefix="1"),
+    lambda: models.GaussianModel().fit([None], x=[1]),
+    lambda: gslfit.Model("a*x").loads('{"format": "gslfit model 1"}'),
+    lambda: multifit.FdfSolver(1, 2),
+    lambda: multifit.FdfSolver(40, 3).solve(),
+)
+
+
+def refused():
+    """Calls that are refused, one after another."""
+    kinds = []
+    for call in WRONG:
+        try:
+            call()
+        except gslfit.FitError as error:
+            kinds.append(type(error).__name__)
+    return kinds
+
+
+def stored():
+    """Parameters, a model and a result as texts and back."""
+    result = models.GaussianModel().fit(PEAK, x=x, amplitude=5, center=2.8, sigma=0.7)
+    again = models.GaussianModel().fit(PEAK, x=x, amplitude=5, center=2.8, sigma=0.7).loads(result.dumps())
+    return gslfit.Parameters().loads(tied().dumps()).valuesdict(), gslfit.Model("a*x").loads(MODEL).fit(Y, x=x, a=1).chisqr, again.chisqr
+
+
+MODEL = gslfit.Model("a*x").dumps()
 METHODS = ("auto", "lanes", "lmsder", "lmder", "trust")
 WAYS = {
     **{f"fit_batch, {method}, plain": (lambda method=method: batch(method=method)) for method in METHODS},
@@ -69,5 +110,7 @@ WAYS = {
     },
     **{f"LargeSolver, {trs}": (lambda trs=trs: large(trs=trs)) for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")},
     "LargeSolver, cgst": lambda: large(trs="cgst", solver="none"),
+    "refused": refused,
+    "stored": stored,
     **{f"routes: {name}": call for name, call in ROUTES.items()},
 }

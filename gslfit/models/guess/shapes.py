@@ -29,7 +29,7 @@ class Axis(NamedTuple):
     @classmethod
     def of(cls, x: np.ndarray) -> Axis:
         """The axis of sorted points."""
-        span = float(x[-1] - x[0]) or 1.0
+        span = float(x[-1] - x[0]) or max(1.0, 1e-6*abs(float(x[0])))
         if not (np.isfinite(span) and span/max(len(x) - 1, 1) > 0):
             raise InputError(f"the points from x = {x[0]:g} to {x[-1]:g} have no distances that a guess could go by: give start values")
         return cls(x, float(x[0]), float(x[0]) + span, span/max(len(x) - 1, 1))
