@@ -22,6 +22,14 @@ class _Conditional(ast.NodeTransformer):
         return ast.copy_location(ast.Call(ast.Name("where", ast.Load()), [node.test, node.body, node.orelse], []), node)
 
 
+class _OneBranch(ast.NodeTransformer):
+    """Turns where(c, a, b) into `a if c else b`: mpmath divides by zero in a branch that isn't taken."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        return ast.copy_location(ast.IfExp(*node.args), node) if getattr(node.func, "id", "") == "where" else node
+
+
 class Text:
     """A formula's text.
 
@@ -42,7 +50,8 @@ class Text:
     @cached_property
     def exact_code(self):
         """The text as Python has it."""
-        return compile(self.exact_tree, self.text, "exec")
+        tree = ast.parse(ast.unparse(self.exact_tree))
+        return compile(ast.fix_missing_locations(_OneBranch().visit(tree)), self.text, "exec")
 
     @cached_property
     def code(self):
