@@ -22,12 +22,27 @@ class _Conditional(ast.NodeTransformer):
         return ast.copy_location(ast.Call(ast.Name("where", ast.Load()), [node.test, node.body, node.orelse], []), node)
 
 
-class _OneBranch(ast.NodeTransformer):
-    """Turns where(c, a, b) into `a if c else b`: mpmath divides by zero in a branch that isn't taken."""
+class _AsDoubles(ast.NodeTransformer):
+    """Divides by zero as doubles do, where mpmath raises, and turns where(c, a, b) into `a if c else b`: only one branch counts."""
 
     def visit_Call(self, node):
         self.generic_visit(node)
         return ast.copy_location(ast.IfExp(*node.args), node) if getattr(node.func, "id", "") == "where" else node
+
+    def visit_BinOp(self, node):
+        self.generic_visit(node)
+        name = {ast.Div: "quotient_", ast.Pow: "power_"}.get(type(node.op))
+        return ast.copy_location(ast.Call(ast.Name(name, ast.Load()), [node.left, node.right], []), node) if name else node
+
+
+def _quotient(a, b):
+    """a/b, infinite or NaN for b = 0."""
+    return a/b if b != 0 else mp.nan if a == 0 or a != a else mp.inf*mp.sign(a)
+
+
+def _power(a, b):
+    """a**b, infinite for 0 to a negative power."""
+    return a**b if a != 0 or not b < 0 else mp.inf
 
 
 class Text:
@@ -51,7 +66,7 @@ class Text:
     def exact_code(self):
         """The text as Python has it."""
         tree = ast.parse(ast.unparse(self.exact_tree))
-        return compile(ast.fix_missing_locations(_OneBranch().visit(tree)), self.text, "exec")
+        return compile(ast.fix_missing_locations(_AsDoubles().visit(tree)), self.text, "exec")
 
     @cached_property
     def code(self):
@@ -74,7 +89,8 @@ class Text:
         with mp.workdps(DIGITS):
             total, values = mp.mpf(0), {name: mp.mpf(float(a)) for name, a in zip(self.names, v, strict=True)}
             for k, (data, weight) in enumerate(zip(y, weights, strict=True)):
-                space = {**ORACLE, **values, **{name: mp.mpf(float(points[k])) for name, points in zip(self.independent, x, strict=True)}}
+                here = {name: mp.mpf(float(points[k])) for name, points in zip(self.independent, x, strict=True)}
+                space = {**ORACLE, "quotient_": _quotient, "power_": _power, **values, **here}
                 exec(self.exact_code, {"__builtins__": {}}, space)
                 total += (mp.mpf(float(weight))*(space["value_"] - mp.mpf(float(data))))**2
             return total
