@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "common/clock.h"
+#include "common/subnormals.h"
 #include "lanes/lane_state.h"
 #include "gather_rows.h"
 #include "tall_fit.h"
@@ -46,7 +47,9 @@ int gslfit_thread_check(thread *t) {
         t->asked = 0;
         if (now - t->pulsed >= PULSE) {
             t->pulsed = now;
+            const gslfit_float_mode mode = gslfit_keep_subnormals();
             if (b->pulse(b->who, done(t->all))) atomic_store(&b->stop, 1);
+            gslfit_float_mode_set(mode);
         }
     }
     return gslfit_stopped(b);
@@ -235,7 +238,7 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
 /* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is
  * looked at where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start.
  * Returns whether there is an end. */
-static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
+static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
@@ -260,6 +263,13 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
+}
+
+static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
+    const gslfit_float_mode mode = gslfit_keep_subnormals();
+    const int found = look_by_gsl(t, id, n, lanes, end);
+    gslfit_float_mode_set(mode);
+    return found;
 }
 
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/clock.h"
+#include "common/subnormals.h"
 #include "gather_rows.h"
 #include "lanes/lane_state.h"
 
@@ -179,6 +180,7 @@ static void *member_main(void *which) {
     member *m = which;
     long_fit *f = m->fit;
     long seen = 0;
+    gslfit_flush_subnormals();  /* in a thread that does nothing else */
     for (;;) {
         await_round(f, seen);
         pthread_mutex_lock(&f->lock);

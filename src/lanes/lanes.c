@@ -1,4 +1,5 @@
 #include "lane_state.h"
+#include "common/subnormals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,4 +95,8 @@ void gslfit_lanes_evaluate(worker *w) {
     gslfit_workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
 }
 
-void gslfit_lanes_run(worker *w) { gslfit_current_isa()->fit(w); }
+void gslfit_lanes_run(worker *w) {
+    const gslfit_float_mode mode = gslfit_flush_subnormals();
+    gslfit_current_isa()->fit(w);
+    gslfit_float_mode_set(mode);
+}
