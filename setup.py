@@ -79,7 +79,7 @@ def from_gsl_dir():
     with open(header, encoding="utf-8") as lines:
         version = next(line.split('"')[1] for line in lines if line.startswith("#define GSL_VERSION"))
     return version, {"include_dirs": [os.path.join(root, "include")], "library_dirs": [os.path.join(root, "lib")],
-                     "libraries": ["gsl", "gslcblas", *([] if sys.platform == "win32" else ["m"])]}       # with glibc's libmvec
+                     "libraries": ["gsl", "gslcblas", *(["m"] if os.name == "posix" else [])]}       # with glibc's libmvec
 
 
 def find_gsl():

@@ -35,13 +35,14 @@ from gslfit.parameters.parameter import Parameter
 def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
               coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
-    if params is None and yerr is None and mask is None and not verbose and values:
+    factor = weights if weights is not None and "weights" in model.param_names and np.ndim(weights) == 0 else None
+    if params is None and yerr is None and mask is None and not verbose and values and factor is None:
         fast = _fast(model, data, weights, values, policy, options)
         if fast is not None:
             return fast
     check_policy(policy)
     as_mapping(params)
-    _check_names(model, params, {"yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
+    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
     given = {name: value for name, value in values.items() if name not in variables and name not in further}

@@ -83,7 +83,7 @@ def test_gsl_dir(tree, without_gsl, tmp_path):
     version, flags = find_gsl(tree, **without_gsl, GSL_DIR=fake_gsl(tmp_path / "gsl", "2.8"))
     assert version == "2.8"
     assert flags == {"include_dirs": [str(tmp_path / "gsl" / "include")], "library_dirs": [str(tmp_path / "gsl" / "lib")],
-                     "libraries": ["gsl", "gslcblas"]}
+                     "libraries": ["gsl", "gslcblas", *(["m"] if os.name == "posix" else [])]}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="gsl-config is a shell script")
