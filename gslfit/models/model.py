@@ -352,7 +352,7 @@ class CompositeModel(Model):
         return new
 
     def guess(self, data: Any, x: Any = None, *, mask: Any = None, **values: Any) -> Parameters:
-        """Estimate start values of a sum of peaks on constants, lines and parabolas; see `Model.guess`.
+        """Estimate start values of a sum of peaks, steps and decays on constants, lines and parabolas; see `Model.guess`.
 
         Peaks are numbered from left to right.
 
@@ -361,18 +361,21 @@ class CompositeModel(Model):
         NoGuessError
             It is no such sum.
         """
-        from gslfit.models.guess.matching_pursuit import guess_sum
+        from gslfit.models.guess.sums import guess_sum
         if {"+"} != self._symbols():
             raise NoGuessError(f"only sums are guessed, and this is {self._reprstring()}: give start values")
         y, variables = points_of(self, data, x, mask, values)
-        return guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)
+        return guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)[0]
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
-        from gslfit.models.guess.matching_pursuit import guess_sum
-        found = [self.guess(data, x, **values)]
+        from gslfit.models.guess.sums import guess_sum
+        if {"+"} != self._symbols():
+            return [self.guess(data, x, **values)]
+        y, variables = points_of(self, data, x, None, values)
+        found = guess_sum(self, self.components, y, variables.get(self.independent_vars[0]), values)
         peaks = [part for part in self.components if getattr(getattr(part, "entry", None), "kind", "") == "peak"]
         if len(peaks) > 2:      # a broad peak may take the place of several: once more without
-                found += [guess_sum(self, self.components, data, x, values, widest/len(peaks)) for widest in (0.4, 0.15)]
+                found += [guess_sum(self, self.components, data, x, values, widest/len(peaks))[0] for widest in (0.4, 0.15)]
         return found
 
     def _file_state(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import pytest
 from gslfit import Model
 from gslfit.compat import lmfit as compat
 from gslfit.errors import InputError
-from gslfit.models import BiexponentialModel, ConstantModel, GaussianModel, LinearModel, PseudoVoigtModel, StepModel
+from gslfit.models import BiexponentialModel, ConstantModel, GaussianModel, LinearModel, PseudoVoigtModel, SineModel
 
 T = np.array([.25, .5, .75, 1, 1.25, 2, 3, 4, 5, 6, 8])
 DECAYS = 2*np.exp(-T/.55) + .2*np.exp(-T/6) + .01*np.sin(40*T)
@@ -48,15 +48,15 @@ def test_the_tables_own_hints_are_guessed():
 
 def test_no_guess_is_said():
     """A sum that can't be guessed is no fit from the table's 0 and 1: the error names the part; with starts it is fitted."""
-    step = 1/(1 + np.exp(-(X - 4)/.3)) + PEAK
-    parts = GaussianModel(prefix="p_") + StepModel(form="logistic", prefix="s_") + LinearModel()
+    wave = np.sin(2*X + .3) + PEAK
+    parts = GaussianModel(prefix="p_") + SineModel(prefix="s_") + LinearModel()
     with pytest.raises(InputError, match="s_"):
-        parts.fit(step, x=X)
-    given = dict(p_amplitude=2, p_center=6, p_sigma=1, s_amplitude=1, s_center=4, s_sigma=.3, slope=0, intercept=0)
-    assert parts.fit(step, x=X, **given).success
+        parts.fit(wave, x=X)
+    given = dict(p_amplitude=2, p_center=6, p_sigma=1, s_amplitude=1, s_frequency=2, s_shift=.3, slope=0, intercept=0)
+    assert parts.fit(wave, x=X, **given).success
     for name, value in given.items():
         parts.set_param_hint(name, value=value)
-    assert parts.fit(step, x=X).success
+    assert parts.fit(wave, x=X).success
 
 
 def test_defaults_of_functions_are_starts():

@@ -1,7 +1,7 @@
 """Guesses lead to the minimum that the true values lead to; docs/guesses.md has the table for 10,000 curves each."""
 import numpy as np
 import pytest
-from guess_accuracy import CASES, draw, made, reached
+from guess_accuracy import CASES, DARK, FEW, SUMS, draw, made, reached
 
 import gslfit
 from gslfit import models
@@ -16,6 +16,18 @@ LONG = ("TriexponentialModel", "BiexponentialResponseModel", "TriexponentialResp
 def test_reached(case):
     """Of 200 noisy curves, all but two; of 60, where fits are long, all but one."""
     assert reached(case, 60 if case.cls in LONG else 200)[0] >= (0.98 if case.cls in LONG else 0.99)
+
+
+@pytest.mark.parametrize("case", [*DARK, *FEW], ids=lambda case: case.title)
+def test_dark_features_and_few_points(case):
+    """Of 100 noisy curves upside down, or of 8 or 15 points, all but one."""
+    assert reached(case, 100)[0] >= 0.99
+
+
+@pytest.mark.parametrize("case", SUMS, ids=lambda case: case.title)
+def test_sums_with_steps_and_backgrounds(case):
+    """Of 40 noisy sums seven in eight: noise hides the smaller part of some, and a straight ramp has a minimum between any two points."""
+    assert reached(case, 40)[0] >= 0.85
 
 
 @pytest.mark.slow

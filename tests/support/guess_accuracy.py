@@ -1,4 +1,6 @@
 """How often a guess leads to the minimum that the true values lead to: random curves of each model with noise, signal to noise 10."""
+from functools import reduce
+from operator import add
 from time import process_time
 from typing import NamedTuple
 
@@ -17,6 +19,18 @@ class Case(NamedTuple):
     ranges: dict
     x: tuple = (0.0, 100.0)
     form: str | None = None
+    parts: tuple = ()       # of a sum: classes with forms, their parameters prefixed by a_, b_, c_, ...
+    sign: float = 1.0       # of all amplitudes
+    points: int = POINTS
+
+    @property
+    def title(self):
+        """What a table calls it."""
+        if self.parts:
+            return " + ".join(cls + (f" ({form})" if form else "") for cls, form in self.parts)
+        more = f", {self.points} points" if self.points != POINTS else ""
+        dark = ", dark" if self.sign < 0 else ""
+        return self.cls + (f" ({self.form})" if self.form else "") + more + dark
 
 
 PLACE = (30.0, 70.0, "u")
@@ -95,16 +109,49 @@ CASES = [
     Case("SineModel", {"amplitude": (1.0, 10.0), "frequency": (0.1, 1.0), "shift": (-3.0, 3.0, "u")}),
 ]
 
+def _peak(prefix, low, high):
+    """Return the ranges of a peak of area 60 to 200, between two places."""
+    return {f"{prefix}_amplitude": (60.0, 200.0), f"{prefix}_center": (low, high, "u"), f"{prefix}_sigma": (1.5, 5.0)}
+
+
+def _step(prefix, low, high, width="sigma"):
+    """Return the ranges of a step of height 10 to 30, between two places."""
+    return {f"{prefix}_amplitude": (10.0, 30.0), f"{prefix}_center": (low, high, "u"), f"{prefix}_{width}": (1.5, 8.0)}
+
+
+LINE = {"slope": (-0.05, 0.05, "u"), "intercept": (-5.0, 5.0, "u")}
+CONSTANT = {"c": (-5.0, 5.0, "u")}
+G, L = ("GaussianModel", None), ("LorentzianModel", None)
+SUMS = [
+    Case("", _peak("a", 15, 40) | _peak("b", 60, 85) | _step("c", 40, 60) | LINE,
+         parts=(G, G, ("StepModel", "logistic"), ("LinearModel", None))),
+    Case("", _peak("a", 30, 70) | _step("b", 30, 70) | CONSTANT, parts=(G, ("StepModel", "erf"), ("ConstantModel", None))),
+    Case("", _step("a", 20, 40) | _peak("b", 45, 60) | _peak("c", 70, 90), parts=(("StepModel", "atan"), L, L)),
+    Case("", _step("a", 30, 70, "kt") | CONSTANT, parts=(("FermiModel", None), ("ConstantModel", None))),
+    Case("", _step("a", 30, 70) | LINE, parts=(("StepModel", "linear"), ("LinearModel", None))),
+    Case("", _peak("a", 20, 80) | {"b_amplitude": (10.0, 30.0), "b_decay": (5.0, 50.0)} | CONSTANT,
+         parts=(G, ("ExponentialModel", None), ("ConstantModel", None))),
+    Case("", _peak("a", 10, 35) | _peak("b", 60, 90) | LINE, parts=(G, L, ("LinearModel", None))),
+]
+DARK = [case._replace(sign=-1.0) for case in CASES if case.cls in ("GaussianModel", "LorentzianModel", "VoigtModel", "GslGaussianModel")]
+FEW = [case._replace(points=points, ranges=case.ranges | ({"sigma": (8.0, 20.0)} if "sigma" in case.ranges else {}))
+       for points in (8, 15) for case in CASES if case.cls in ("GaussianModel", "LorentzianModel", "ExponentialModel", "PowerLawModel",
+                                                               "GslExpModel", "FourParameterLogisticModel")]
+FURTHER = [*SUMS, *DARK, *FEW]
+
+
 def draw(case, count, seed=1):
     """Random parameters, points, and noisy curves of a case."""
     rng = np.random.default_rng(seed)
     values = {}
     for name, (low, high, *even) in case.ranges.items():
         values[name] = rng.uniform(low, high, count) if even else np.exp(rng.uniform(np.log(low), np.log(high), count))
+    values = {name: case.sign*value if name in ("amplitude", "A") else value for name, value in values.items()}
     model = made(case)
-    x = np.linspace(*case.x, POINTS)
+    x = np.linspace(*case.x, case.points)
     given = {name: value[:, None] for name, value in values.items()}
-    clean = model.eval(x=x[None], **given, **{name: given[other] for name, other in model.entry.defaults.items()
+    defaults = {} if case.parts else model.entry.defaults
+    clean = model.eval(x=x[None], **given, **{name: given[other] for name, other in defaults.items()
                                               if isinstance(other, str) and name not in given})
     noise = NOISE*np.max(np.abs(clean), axis=1, keepdims=True)
     return model, x, values, clean + noise*rng.standard_normal(clean.shape)
@@ -112,6 +159,10 @@ def draw(case, count, seed=1):
 
 def made(case):
     """Return the model of a case."""
+    if case.parts:
+        grounds = ("ConstantModel", "LinearModel")
+        return reduce(add, (models.CLASSES[cls](**({"form": form} if form else {}), prefix="" if cls in grounds else f"{letter}_")
+                            for letter, (cls, form) in zip("abcd", case.parts, strict=False)))
     return models.CLASSES[case.cls](**({"form": case.form} if case.form else {}))
 
 

@@ -30,6 +30,8 @@ def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
     n = y.shape[-1]
     if x.shape[-1:] != (n,):
         raise InputError(f"x has the shape {x.shape}, and the data {y.shape}")
+    if n > 1 and not np.any(x != x[..., :1]):
+        raise InputError(f"x is {float(x.reshape(-1)[0]):g} at every point of a curve: nothing can be guessed from there")
     rows = y.reshape(-1, n)
     if x.ndim > 1:
         x = np.broadcast_to(x, y.shape).reshape(-1, n)

@@ -3,18 +3,20 @@
 The background's columns are projected out of data and peaks alike. Peaks are chosen from a grid of places and widths one after the other,
 each the one that takes most off chi-square beside those there are; then each is looked for again beside the others (matching pursuit with
 backfitting). All curves go through this together, in products of matrices. It begins from the best single peak, from the best narrow one,
-and from the best one split in two, and keeps the best end. Peaks of one sum have one sign.
+and from the best one split in two, and keeps the best end. Peaks of one sum have one sign. Where that misses a maximum that sticks out of
+the noise (`gslfit.models.guess.significance`), as a strong peak takes all to itself, such maxima are peaks, and the rest is looked for
+beside them.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from gslfit.errors import NoGuessError
 from gslfit.models.guess.curves import Curves, ordered
 from gslfit.models.guess.shapes import Axis, places
+from gslfit.models.guess.significance import SIGNIFICANT, everywhere, maxima
 from gslfit.models.guess.within_bounds import limits, settled
 
 CHUNK = 100_000        # numbers of a matrix of scores: what a core's own memory holds
@@ -36,7 +38,6 @@ FAMILIES: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
     "exp_gaussian": lambda w: {"sigma": w/1.3, "gamma": 1.5/w},
     "doniach": lambda w: {"sigma": w, "gamma": 0.05 + 0*w},
 }
-BACKGROUNDS = {"constant": ("c",), "line": ("slope", "intercept"), "parabola": ("a", "b", "c")}
 
 
 def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.ndarray], np.ndarray], count: int,
@@ -82,7 +83,13 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
         here = slice(low, low + size)
         y = curves.y[here]
         products = (y - (y @ q) @ q.T) @ rows.T
-        chosen[here] = _chosen(products, gram, c, w, count, sign)
+        own = np.where(products.max(axis=1) >= -products.min(axis=1), 1.0, -1.0) if sign == 0 else np.full(len(products), sign)
+        signed = products*own[:, None]
+        chosen[here] = _chosen(signed, gram, c, w, count)
+        if count > 1:
+            again = np.flatnonzero(_left(signed, gram, chosen[here]) > SIGNIFICANT*everywhere(y)[:, 0])
+            sticking_out = maxima(curves.x, (y*own[:, None])[again], count)
+            chosen[low + again] = _with_maxima(chosen[low + again], signed[again], gram, c, w, sticking_out)
         found = solve(products, gram, chosen[here])
         heights[here] = found/norms[chosen[here]]
         rest[here] = y - np.einsum("bk,bkn->bn", heights[here], whole[chosen[here]])
@@ -97,11 +104,30 @@ def solve(products: np.ndarray, gram: np.ndarray, chosen: np.ndarray) -> np.ndar
     return np.linalg.solve(own, np.take_along_axis(products, chosen, 1)[..., None])[..., 0]
 
 
-def _chosen(products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths: np.ndarray, count: int, sign: float) -> np.ndarray:
+def _left(products: np.ndarray, gram: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """How much of the best further shape is left in each curve beside the chosen ones."""
+    return (products - np.einsum("bk,bkg->bg", solve(products, gram, chosen), gram[chosen])).max(axis=1)
+
+
+def _with_maxima(chosen: np.ndarray, products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths: np.ndarray,
+                 found: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return shapes chosen anew where a curve's miss one of its significant maxima: these, and the best ones beside them."""
+    for k, (at, half) in enumerate(found):
+        reach = np.maximum(half[:, None], widths[chosen[k]][None])
+        missed = (np.abs(centers[chosen[k]][None] - at[:, None]) > reach).all(axis=1)
+        if len(at) < 2 or not missed.any():
+            continue
+        seeds = np.unique(_nearest(centers, widths, at, half))
+        row = seeds[None]
+        while row.shape[1] < chosen.shape[1]:
+            row = np.concatenate([row, next_shape(products[k:k + 1].astype(np.float32), gram.astype(np.float32), row)[:, None]], axis=1)
+        chosen[k] = row[0]
+    return chosen
+
+
+def _chosen(products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths: np.ndarray, count: int) -> np.ndarray:
     """The shapes of one chunk of curves: from three beginnings, the end that takes most off chi-square."""
-    own = np.where(products.max(axis=1) >= -products.min(axis=1), 1.0, -1.0)
-    signs = (own if sign == 0 else np.full(len(products), sign))[:, None]
-    signed = (products*signs).astype(np.float32)
+    signed = products.astype(np.float32)
     gram = gram.astype(np.float32)
     first = np.argmax(signed, axis=1)
     if count == 1:
@@ -132,16 +158,16 @@ def _nearest(centers: np.ndarray, widths: np.ndarray, center: np.ndarray, width:
 def _settled(products: np.ndarray, gram: np.ndarray, found: np.ndarray, count: int) -> np.ndarray:
     """Add shapes up to the count, then look for each again beside the others."""
     while found.shape[1] < count:
-        found = np.concatenate([found, _next(products, gram, found)[:, None]], axis=1)
+        found = np.concatenate([found, next_shape(products, gram, found)[:, None]], axis=1)
     found = found.copy()
     for _ in range(ROUNDS):
         for k in range(count):
-            found[:, k] = _next(products, gram, np.delete(found, k, axis=1))
+            found[:, k] = next_shape(products, gram, np.delete(found, k, axis=1))
     return found
 
 
-def _next(products: np.ndarray, gram: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """The positive shape that takes most off chi-square beside those taken."""
+def next_shape(products: np.ndarray, gram: np.ndarray, taken: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
+    """The positive shape (of those allowed) that takes most off chi-square beside those taken."""
     if taken.shape[1] == 1:
         across = gram[taken[:, 0]]
         rest = products - across*np.take_along_axis(products, taken, 1)
@@ -156,6 +182,8 @@ def _next(products: np.ndarray, gram: np.ndarray, taken: np.ndarray) -> np.ndarr
     rest *= rest
     rest /= np.maximum(left, DISTINCT)
     rest[left < DISTINCT] = -1
+    if allowed is not None:
+        rest[:, ~allowed] = -2
     return np.argmax(rest, axis=1)
 
 
@@ -174,65 +202,3 @@ def guess_gaussians(model: Any, count: int, data: np.ndarray, x: Any, values: Ma
     found[names[0]] = rest.mean(axis=1)
     shape = data.shape[:-1]
     return settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape)
-
-
-def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mapping[str, Any], widest: float = 0.25) -> Any:
-    """Guess a composite: a sum of peaks on constants, lines or parabolas.
-
-    Raises
-    ------
-    NoGuessError
-        If a part is neither.
-    """
-    y = np.asarray(data)
-    shape = y.shape[:-1]
-    curves = ordered(x, y, MOST_POINTS)
-    peaks = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in FAMILIES]
-    grounds = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in BACKGROUNDS]
-    others = [part for part in parts if part not in peaks and part not in grounds]
-    if others or not peaks:
-        what = others[0]._reprstring() if others else "no peak"
-        raise NoGuessError(f"a sum is guessed of peaks on constants, lines and parabolas, and there is {what}: give start values")
-    columns, owners = _columns(grounds, curves.x)
-    family = FAMILIES[peaks[0].entry.guess]
-    unit = _unit(peaks[0])
-    bounds = [limits(part).get("amplitude", (-np.inf, np.inf)) for part in peaks]
-    sign = 1.0 if all(low >= 0 for low, _ in bounds) else -1.0 if all(high <= 0 for _, high in bounds) else 0.0
-    centers, widths, heights, rest = find(curves, columns, lambda c, w: unit(curves.x, c, family(w)), len(peaks), sign, widest)
-    found = {}
-    for k, part in enumerate(peaks):
-        own, at = FAMILIES[part.entry.guess](widths[:, k]), centers[:, k]
-        formula = part._definition.own
-        own = {name: np.asarray(value) for name, value in own.items() if name in formula.names}
-        amplitude = heights[:, k]/formula(at, amplitude=1.0, center=at, **own)
-        for name, value in {"amplitude": amplitude, "center": at, **own}.items():
-            found[part._prefix + name] = value
-    if len(columns):
-        for name, value in zip(owners, np.linalg.lstsq(columns.T, rest.T, rcond=None)[0], strict=True):
-            found[name] = value
-    return settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape)
-
-
-def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The background's columns and the parameters that they belong to; of two constants one stays at 0."""
-    rows: list[np.ndarray] = []
-    owners: list[str] = []
-    for part in grounds:
-        formula = part._definition.own
-        for name in BACKGROUNDS[part.entry.guess]:
-            column = formula(x, **{other: float(other == name) for other in formula.names})
-            trial = np.array([*rows, column])
-            if np.linalg.matrix_rank(trial/np.abs(trial).max(axis=1, keepdims=True)) == len(trial):
-                rows.append(column)
-                owners.append(part._prefix + name)
-    return (np.array(rows) if rows else np.zeros((0, len(x)))), owners
-
-
-def _unit(part: Any) -> Callable[..., np.ndarray]:
-    """A part's peaks of height 1."""
-    formula = part._definition.own
-
-    def value(x: np.ndarray, center: np.ndarray, shape: Mapping[str, Any]) -> np.ndarray:
-        own = {name: each for name, each in shape.items() if name in formula.names}
-        return formula(x[None], amplitude=1.0, center=center, **own)/formula(center, amplitude=1.0, center=center, **own)
-    return value

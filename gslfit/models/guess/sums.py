@@ -1,0 +1,101 @@
+"""Start values of composites: sums of peaks, steps, ramps and decays of the library on constants, lines and parabolas."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import NoGuessError
+from gslfit.models.guess.curves import ordered
+from gslfit.models.guess.estimators import plan_for
+from gslfit.models.guess.matching_pursuit import FAMILIES, MOST_POINTS, find
+from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in
+from gslfit.models.guess.within_bounds import limits, settled
+
+BACKGROUNDS = {"constant": ("c",), "line": ("slope", "intercept"), "parabola": ("a", "b", "c")}
+
+
+def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mapping[str, Any], widest: float = 0.25) -> list[Any]:
+    """Guess a composite: a sum of peaks, steps, ramps and decays on constants, lines or parabolas; the best start first.
+
+    Raises
+    ------
+    NoGuessError
+        If a part is none of these.
+    """
+    y = np.asarray(data)
+    shape = y.shape[:-1]
+    curves = ordered(x, y, MOST_POINTS)
+    peaks = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in FAMILIES]
+    grounds = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in BACKGROUNDS]
+    others = [(part, plan_for(part) if hasattr(part, "entry") else None) for part in parts if part not in peaks and part not in grounds]
+    strange = [part for part, recipe in others if not fits_in(part, recipe)]
+    if strange or not (peaks or others):
+        what = strange[0]._reprstring() if strange else "no other part"
+        raise NoGuessError(f"a sum is guessed of peaks, steps and decays on constants, lines and parabolas, and there is {what}: give "
+                           "start values")
+    columns, owners = _columns(grounds, curves.x)
+    bounds = [limits(part).get("amplitude", (-np.inf, np.inf)) for part in peaks]
+    sign = 1.0 if all(low >= 0 for low, _ in bounds) else -1.0 if all(high <= 0 for _, high in bounds) else 0.0
+    unit = _unit_of(peaks[0], curves.x) if peaks else None
+    if others:
+        mixtures = find_mixtures(curves, columns, unit, len(peaks), [(part, recipe) for part, recipe in others if recipe], sign, widest)
+    else:
+        assert unit is not None
+        *chosen, rest = find(curves, columns, unit, len(peaks), sign, widest)
+        mixtures = [Mixture((chosen[0], chosen[1], chosen[2]), [], rest)]
+    starts = []
+    for mixture in mixtures:
+        found = _of_peaks(peaks, mixture)
+        for (part, _), own in zip(others, mixture.parts, strict=True):
+            found |= {part._prefix + name: value for name, value in own.items()}
+        if len(columns):
+            found |= zip(owners, np.linalg.lstsq(columns.T, mixture.rest.T, rcond=None)[0], strict=True)
+        starts.append(settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape))
+    return starts
+
+
+def _of_peaks(peaks: Sequence[Any], mixture: Mixture) -> dict[str, np.ndarray]:
+    """The parameters of peaks by full name."""
+    found = {}
+    centers, widths, heights = mixture.peaks
+    for k, part in enumerate(peaks):
+        own, at = FAMILIES[part.entry.guess](widths[:, k]), centers[:, k]
+        formula = part._definition.own
+        own = {name: np.asarray(value) for name, value in own.items() if name in formula.names}
+        amplitude = heights[:, k]/formula(at, amplitude=1.0, center=at, **own)
+        for name, value in {"amplitude": amplitude, "center": at, **own}.items():
+            found[part._prefix + name] = value
+    return found
+
+
+def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """The background's columns and the parameters that they belong to; of two constants one stays at 0."""
+    rows: list[np.ndarray] = []
+    owners: list[str] = []
+    for part in grounds:
+        formula = part._definition.own
+        for name in BACKGROUNDS[part.entry.guess]:
+            column = formula(x, **{other: float(other == name) for other in formula.names})
+            trial = np.array([*rows, column])
+            if np.linalg.matrix_rank(trial/np.abs(trial).max(axis=1, keepdims=True)) == len(trial):
+                rows.append(column)
+                owners.append(part._prefix + name)
+    return (np.array(rows) if rows else np.zeros((0, len(x)))), owners
+
+
+def _unit(part: Any) -> Callable[..., np.ndarray]:
+    """A part's peaks of height 1."""
+    formula = part._definition.own
+
+    def value(x: np.ndarray, center: np.ndarray, shape: Mapping[str, Any]) -> np.ndarray:
+        own = {name: each for name, each in shape.items() if name in formula.names}
+        return formula(x[None], amplitude=1.0, center=center, **own)/formula(center, amplitude=1.0, center=center, **own)
+    return value
+
+
+def _unit_of(part: Any, x: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Peaks of height 1 by their places and half widths."""
+    family, unit = FAMILIES[part.entry.guess], _unit(part)
+    return lambda c, w: unit(x, c, family(w))
