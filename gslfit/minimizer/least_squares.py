@@ -385,8 +385,8 @@ class Descent(Polish):
             vague = reason in (FitStatus.NO_PROGRESS, FitStatus.MAX_ITER)
             reason = FitStatus.EXACT if verdict == "exact" else FitStatus.PRECISION if vague else reason
         if self.vanishing or self.norm() <= VANISHED:
-            success, reason = True, FitStatus.EXACT
-        if success and self.norm() <= self.rounding_of(self.first_size):
+            success, reason, verdict = True, FitStatus.EXACT, "exact"
+        if success and self.norm() <= self.rounding_of(self.first_size) and (settled or not self.smooth()):
             verdict = "exact"
         if flat:
             lost = tuple(sorted({*lost, *(flat & self._lost())}))

@@ -18,6 +18,7 @@
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
        /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
        WAYS_BACK = 4,
+       CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
@@ -300,7 +301,14 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
         const int known = gslfit_polish_look(r->polisher, &r->data, x, NULL, &on);
         if (known && on.length <= length * (1 + 1e-9)) continue;
         x[k] = value;
-        if (!known) *(side < 0 ? r->low + k : r->high + k) = value;
+        if (known) continue;
+        for (int near = CLOSEST; near > 0 && x[k] == value; near -= CLOSEST / 4) {  /* as near to it as the model has values */
+            const double bound = side < 0 ? low : high;
+            x[k] = bound + ldexp(value - bound, -near);
+            end->nfev++;
+            if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &on) || !(on.length <= length)) x[k] = value;
+        }
+        *(side < 0 ? r->low + k : r->high + k) = x[k];
     }
 }
 
@@ -313,7 +321,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     int open = 0, used = 0;
     for (int k = 0; k < p; k++) {
         size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-        open |= !end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, size[k]);
+        open |= !end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]);
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
@@ -524,4 +532,5 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
     memcpy(x, end->v, r->program->nfree * sizeof *x);
     settle(r, x, 0, 1, end);
     end->nfev = used;
+    if (used - before >= most) end->status = FIT_MAX_NFEV;  /* nobody has looked everywhere */
 }

@@ -66,9 +66,10 @@ static double steepest(const gslfit_evidence *e, const unsigned char *flags) {
 
 gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int left = gslfit_sort_columns(e, flags);
-    int lost = 0, holding = 0, touching = 0, none = e->p > 0;
+    int lost = 0, holding = 0, touching = 0, none = e->p > 0, all_lost = e->p > 0;
     for (int k = 0; k < e->p; k++) {
         lost |= flags[k] & GSLFIT_LOST;
+        all_lost &= (flags[k] & GSLFIT_SILENT) != 0;
         holding |= flags[k] & GSLFIT_HELD;
         touching |= e->bounds && e->bounds[k];
         none &= without_effect(e, k, e->norms[k]) && !had_effect(e, k);
@@ -78,6 +79,7 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int low = cosine <= bound;  /* false for a NaN */
     if (none) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
+    if (all_lost) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (lost && !e->looked) return touching ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (lost) holding |= hold_lost(e, flags);
     if (lost && !holding) return GSLFIT_LOST_EFFECT;

@@ -15,7 +15,8 @@
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
- *                       where that finds nothing lower, it sets `looked` and asks again; then it is (e).
+ *                       where that finds nothing lower, it sets `looked` and asks again; then it is (e), unless
+ *                       nothing at all has an effect any more.
  *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or
  *                       tolerance, a bound is pushed away from, or J's null space leads further down. A damped step, however short, is no
  *                       evidence: its length says how large the damping is.

@@ -7,14 +7,16 @@
 enum { MOST_BESIDE = 12 };               /* evaluations of a refit beside the point */
 static const double SHARES[] = {0.5, 0.05};  /* of a variable, or of its size, that it is moved by */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
+static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
 static const double VISIBLE = 1e-2;      /* of the residual's length: what a move changes it by, were the others not refitted */
 static const double FALLS = 1e-10;       /* share by which it falls at least where it does fall */
 
 static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
 
-int gslfit_null_space_has(const polished *end, int k, double sigma, double size) {
-    return end->norms[k] > 0 && (end->open[k] || sigma * end->deviations[k] > VAST * size);
+int gslfit_null_space_has(const polished *end, int k, double sigma, double value, double size) {
+    const double error = sigma * end->deviations[k];
+    return end->norms[k] > 0 && (end->open[k] || error > VAST * size || (value < SHRUNK * size && error > VAST * value));
 }
 
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
@@ -23,7 +25,7 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
     const double length = end->length, least = length * (1 - FALLS) - rounding, plain = length * (1 + STAYS) + rounding;
     unsigned char open[MAX_FREE], flags[MAX_FREE];
     null_space_slope slope = NULL_SPACE_RISES;
-    for (int k = 0; k < p; k++) open[k] = gslfit_null_space_has(end, k, length / sqrt(s->n > p ? s->n - p : 1), size[k]);
+    for (int k = 0; k < p; k++) open[k] = gslfit_null_space_has(end, k, length / sqrt(s->n > p ? s->n - p : 1), fabs(v[k]), size[k]);
     for (int k = 0; k < p; k++)
         for (int way = 0; open[k] && way < 12; way++) {
             const double span = way < 4 ? fabs(v[k]) : way < 8 ? size[k] : length / end->norms[k];

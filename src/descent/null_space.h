@@ -12,7 +12,7 @@
 typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS } null_space_slope;
 
 /* Whether J leaves variable k open, or next to it: its error, where residuals have the error sigma, is many times its size. */
-int gslfit_null_space_has(const polished *end, int k, double sigma, double size);
+int gslfit_null_space_has(const polished *end, int k, double sigma, double value, double size);
 
 /* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. Where it falls,
  * v is moved to the lower point. `rounding` is that of the residual's length. */

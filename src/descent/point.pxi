@@ -378,9 +378,10 @@ cdef class DescentState:
         return True
 
     def smooth(self):
-        """Return whether the residual follows its Jacobian over a way that changes it by `SHIFT` of its length, two evaluations.
+        """Return whether the residual follows its Jacobian over a short way, two evaluations.
 
-        Where it is nothing but rounding it does not.
+        It changes the residual by `SHIFT` of its length, and no parameter by more than a tenth of that share. Where the residual is nothing
+        but rounding it does not follow.
         """
         cdef cnp.ndarray near = copied(numbers(self.x, self.p), self.p), far = copied(numbers(self.x, self.p), self.p)
         cdef double reach = SHIFT * norm_of(numbers(self.r, self.n), self.n), step
@@ -388,8 +389,10 @@ cdef class DescentState:
         cdef Py_ssize_t j
         for j in range(self.p):
             step = reach / d[j] if d[j] > 0 else 0.
+            if data_of(self.x)[j] != 0:
+                step = fmin(step, 0.1 * SHIFT * fabs(data_of(self.x)[j]))
             if data_of(self.x)[j] + 2 * step > data_of(self.upper)[j]:
-                step = -step
+                step = -step if data_of(self.x)[j] - 2 * step >= data_of(self.lower)[j] else 0.
             data_of(near)[j] += step
             data_of(far)[j] += 2 * step
         first = self.fun(near) - self.r
