@@ -183,9 +183,8 @@ STATUSES: dict[int, Status] = {status.code: status for status in map(_status, _T
 """GSL code -> its name, class and prose."""
 
 __all__ = ["STATUSES", "ExpressionError", "FitError", "FitStatus", "FitWarning", "GSLError", "InputError", "InputTypeError",
-           "NoGuessError", "NoModelError", "NoSuchFitError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check", "ending", "error",
-           "prose",
-           *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
+           "NoGuessError", "NoModelError", "NoSuchFitError", "NonFiniteError", "ParameterError", "ParameterNameError", "Status", "check",
+           "ending", "error", "prose", *(status.error.__name__ for status in STATUSES.values() if status.error is not GSLError)]
 
 
 def ending(ier: int, words: str, success: bool) -> FitStatus:

@@ -22,7 +22,7 @@ cdef extern from "batch/batch.h" nogil:
         KIND_U2
         KIND_U4
         KIND_U8
-    ctypedef struct rows_view:
+    ctypedef struct strided_array:
         const char *data
         int kind
         int swapped
@@ -33,10 +33,10 @@ cdef extern from "batch/batch.h" nogil:
     ctypedef struct row_source:
         long points
         int nx
-        rows_view *x
-        rows_view y
-        rows_view weights
-        rows_view mask
+        strided_array *x
+        strided_array y
+        strided_array weights
+        strided_array mask
         int weighted, masked, omit
     ctypedef struct fit_options:
         double xtol, ftol, gtol
@@ -47,7 +47,7 @@ cdef extern from "batch/batch.h" nogil:
         const double *low
         const double *high
         double inside, beside, wide, out
-        const rows_view *starts
+        const strided_array *starts
         int scaled, derived
         const program *const *expressions
         double *redchi
@@ -59,7 +59,7 @@ cdef extern from "batch/batch.h" nogil:
         int method
         long fits
         row_source source
-        rows_view *inputs
+        strided_array *inputs
         int threads
         const fit_transform *transform
         const double *reached

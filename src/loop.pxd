@@ -59,8 +59,8 @@ cdef extern from "common/status.h" nogil:
         FIT_NONFINITE
 
 cdef extern from "solver/loop.h" nogil:
-    ctypedef struct gslfit_engine:
-        void *solver
+    ctypedef struct gslfit_solver:
+        void *state
         int (*iterate)(void *solver) noexcept nogil
         int (*jacobian)(void *solver, gsl_matrix *J) noexcept nogil
         const gsl_vector *x
@@ -71,7 +71,7 @@ cdef extern from "solver/loop.h" nogil:
         int (*product)(void *solver, const gsl_vector *u, gsl_vector *v) noexcept nogil
 
     ctypedef struct gslfit_loop:
-        gslfit_engine engine
+        gslfit_solver solver
         gslfit_guard *guard
         double xtol
         double ftol

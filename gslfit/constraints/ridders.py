@@ -1,4 +1,4 @@
-"""Derivatives of a scalar function by differences, as good as they get.
+"""Derivatives of a scalar function by differences, as accurate as these can be.
 
 Central differences over a shrinking step, extrapolated to step zero by Neville's scheme (C. J. F. Ridders, Advances in Engineering
 Software 4 (1982) 75): some eleven digits of a smooth function.

@@ -1,4 +1,4 @@
-"""The order in which things that depend on each other are to be evaluated."""
+"""The order in which things that depend on each other are evaluated."""
 from collections.abc import Callable, Iterable
 
 from gslfit.errors import ExpressionError

@@ -1,4 +1,4 @@
-"""What a batch of fits leaves behind: arrays by name, a status for each fit, and any one of them as a result of its own."""
+"""The results of a batch of fits: arrays by name, a status for each fit, and any one of them as a result of its own."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -91,19 +91,19 @@ class BatchInputs:
             setattr(self, name, value)
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
-        """What multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
+        """Return what multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
         if self.weights is None:
             return None
         return Factors("yerr" if self.inverted else "weights", self.weights if index is None else self.row(self.weights, index))
 
     def left_out(self, index: tuple[int, ...]) -> np.ndarray | None:
-        """Points of one fit that take no part by the caller's own words; None where there are none."""
+        """Return points of one fit that take no part by the caller's own words; None where there are none."""
         own = self.factors(index)
         masks = [each for each in (self.row(self.mask, index), None if own is None else without_effect(*own)) if each is not None]
         return np.logical_or.reduce(masks) if masks else None
 
     def curve(self, index: tuple[int, ...]) -> Curve:
-        """What one fit was made to."""
+        """Return the curve that one fit was made to."""
         x = {name: self.row(array, index) for name, array in zip(self.formula.independent, self.x, strict=False)}
         if self.y is None:
             return Curve(self.formula, None, x)
@@ -114,7 +114,7 @@ class BatchInputs:
         return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit"))
 
     def _labels(self, index: tuple[int, ...]) -> Labels | None:
-        """What the data's container calls the points of one fit."""
+        """Return the labels of one fit's points, as the data's container has them."""
         if self.labels is None or self.layout is None:
             return None
         axes, whole = self.layout.axes, self.labels.container
@@ -125,7 +125,7 @@ class BatchInputs:
         return labels_of(whole.isel({dims[axis]: place for axis, place in batch.items()}).transpose(*(dims[axis] for axis in axes)))
 
     def row(self, array: np.ndarray | None, index: tuple[int, ...]) -> Any:
-        """One fit's part of an array, whose leading axes may be shared."""
+        """Return one fit's part of an array, whose leading axes may be shared."""
         if array is None or array.ndim <= 1:
             return array
         return array[tuple(k if size > 1 else 0 for k, size in zip(index, array.shape[:-1], strict=True))]
@@ -187,7 +187,7 @@ class BatchResult:
         return self.status.size if self.status.ndim != 1 else len(self.status)
 
     def _index(self, index: Any) -> tuple[int, ...]:
-        """An index of one fit as a tuple of numbers."""
+        """Return an index of one fit as a tuple of numbers."""
         if is_integer(index) and self.status.ndim != 1:
             if not -self.status.size <= index < self.status.size:
                 raise NoSuchFitError(f"there are {self.status.size} fits, and no number {index}")
@@ -201,7 +201,7 @@ class BatchResult:
         return tuple(int(k) % size for k, size in zip(full, self.shape, strict=True))
 
     def __getitem__(self, index: int | tuple[int, ...]) -> RowResult:
-        """One fit as a result of its own, by its number (in C order) or its place."""
+        """Return one fit as a result of its own, by its number (in C order) or its place."""
         return single(self, self._index(index))
 
     def __iter__(self) -> Iterator[RowResult]:
@@ -232,12 +232,12 @@ class BatchResult:
         return curve if where is None or curve.size != where.n else curve.reshape(where.points)
 
     def _curve(self, place: tuple[int, ...]) -> np.ndarray:
-        """The model's curve of one fit, (n,)."""
+        """Return the model's curve of one fit, (n,)."""
         x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
         return self.data.formula(**x, **{name: self.values[name][place] for name in self.data.formula.names})
 
     def summary(self) -> str:
-        """Counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
+        """Return counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
         lines = [f"{self.status.size} fits of {self.data.formula!r}"]
         counts = np.bincount(self.status.reshape(-1), minlength=len(FitStatus))
         lines += [f"  {counts[status]:>10}  {status.prose}" for status in FitStatus if counts[status]]
@@ -258,7 +258,7 @@ class BatchResult:
         return f"<BatchResult of {self.status.size} fits, shape {self.shape}, {done} successful, parameters {', '.join(self.values)}>"
 
     def to_dict(self) -> dict[str, np.ndarray]:
-        """All arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""
+        """Return all arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""
         found = dict(self.values)
         found |= {f"{name}_stderr": error for name, error in self.stderr.items()}
         found |= {name: getattr(self, name) for name in STATISTICS}
@@ -317,7 +317,7 @@ class BatchResult:
 
 
 def _stored(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
+    """Return the arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
     from zipfile import BadZipFile
     from zlib import error as damaged
     arrays, head = {}, {}
@@ -360,7 +360,7 @@ STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")
 
 
 def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> np.ndarray:
-    """Rows of points, (..., n) or what broadcasts to it, in the shape of the data as they were handed in."""
+    """Return rows of points, (..., n) or what broadcasts to it, in the shape of the data as they were handed in."""
     if where is None:
         return values
     whole = np.broadcast_to(values, (*shape, where.n)).reshape(*shape, *where.points)

@@ -1,4 +1,4 @@
-"""One curve and its formula: what the engine is given, and what a result needs to evaluate, to draw and to profile its model."""
+"""One curve and its formula: what the C core is given, and what a result needs to evaluate, to draw and to profile its model."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class Curve:
         return self.formula.text or getattr(self.formula.func, "__name__", "fit")
 
     def _points(self, everywhere: bool = False) -> Mapping[str, Any]:
-        """The independent variables in the formula's order, flat: of the points that take part, or of all."""
+        """Return the independent variables in the formula's order, flat: of the points that take part, or of all."""
         known = self._x or {} if self.objective is None else self.objective.given.x if everywhere else self.objective.x
         if tuple(known) == self.formula.independent:
             return known
@@ -108,7 +108,7 @@ class Curve:
         return self.shaped(found, values, everywhere=True)
 
     def _numbers(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of the formula's parameters; expressions follow numbers that are put in the place of others."""
+        """Return values of the formula's parameters; expressions follow numbers that are put in the place of others."""
         own = {name: value for name, value in values.items() if name not in self.formula.independent}
         if isinstance(params, Parameters) and own and not any(map(np.ndim, own.values())):
             params = params.copy()
@@ -204,5 +204,5 @@ class CalledResidual:
 
 
 def number(value: Any) -> Any:
-    """A parameter's value, or a number as it is."""
+    """Return a parameter's value, or a number as it is."""
     return value.value if isinstance(value, Parameter) else value

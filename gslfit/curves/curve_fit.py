@@ -1,4 +1,4 @@
-"""SciPy's `curve_fit`, its call and what it returns, on gslfit's engine.
+"""SciPy's `curve_fit`, its call and what it returns, on gslfit's solvers.
 
 Where the function is a formula, or traces to one, its program runs; else the function is called, and GSL's solver does the rest.
 """
@@ -70,7 +70,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     bounds : tuple of array_like, or scipy.optimize.Bounds
         Lowest and highest values.
     method : {"lm", "trf", "dogbox"}, optional
-        Accepted; the engine is gslfit's.
+        Accepted and ignored: the solver is gslfit's.
     jac : callable or str, optional
         ``jac(x, a, b, ...)``, shape (n, p): called where `f` has no program. Where it has one, that one's own derivatives are exact, and
         `jac` is not called. A name of SciPy's differences is accepted.
@@ -143,7 +143,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
 
 def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
             nan_policy: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The data, the independent variables, and which points take part; NonFiniteError for one that isn't finite, if that is asked for."""
+    """Return data, independent variables and which points take part; raise NonFiniteError for one that isn't finite, if asked to."""
     if nan_policy is not None and (not isinstance(nan_policy, str) or nan_policy not in ("raise", "omit")):
         raise InputError(f"nan_policy={shown(nan_policy)} is neither 'raise' nor 'omit'")
     data, variables = read("ydata", ydata), read("xdata", xdata)
@@ -162,7 +162,7 @@ def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
 
 
 def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """SciPy's options by gslfit's names."""
+    """Return SciPy's options by gslfit's names."""
     found = {}
     for name, value in kwargs.items():
         own = SYNONYMS.get(name, name)
@@ -177,7 +177,7 @@ def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> tuple[Formula, list[np.ndarray]]:
-    """The formula of a function, and the independent variables that it takes."""
+    """Return the formula of a function, and the independent variables that it takes."""
     if isinstance(f, str):
         f = Formula(f)
     if isinstance(f, Formula):
@@ -194,7 +194,7 @@ def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> t
 
 
 def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, Callable[..., Any]]:
-    """Names for the parameters of a function of ``*args``, and the function with its keyword-only arguments as they are.
+    """Return names for the parameters of a function of ``*args``, and the function with its keyword-only arguments as they are.
 
     As SciPy has it, parameters are what can be given by position, and ``*args`` take what p0 has beyond them.
     """
@@ -214,7 +214,7 @@ def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, 
 
 
 def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -> Formula:
-    """The formula of a function that takes all independent variables as one array, a row each."""
+    """Return the formula of a function that takes all independent variables as one array, a row each."""
     form = signature(f, None, names)
     rows = tuple(f"x{k}" for k in range(count)) if not {f"x{k}" for k in range(count)} & set(form.names) else \
         tuple(f"row_{k}" for k in range(count))
@@ -231,7 +231,7 @@ def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -
 
 
 def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest values, each (p)."""
+    """Return lowest and highest values, each (p)."""
     pair = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
     try:
         low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in pair)
@@ -243,7 +243,7 @@ def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Start values: those given, or SciPy's."""
+    """Return the start values: those given, or SciPy's."""
     if p0 is not None:
         start = np.atleast_1d(floats("p0", p0))
         if start.shape != (len(names),):
@@ -258,7 +258,7 @@ def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -
 
 
 def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Standard deviations, or the Cholesky factor of a covariance, of the points that take part."""
+    """Return standard deviations, or the Cholesky factor of a covariance, of the points that take part."""
     if sigma is None:
         return None, None
     array = read("sigma", sigma).array.astype(float)
@@ -275,7 +275,7 @@ def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.
 
 
 def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """Which of the points that take part do so still without those where the model isn't finite at the start values."""
+    """Return which of the points that take part do so still without those where the model isn't finite at the start values."""
     with np.errstate(all="ignore"):
         values = formula(*(part[keep] for part in variables), **dict(zip(formula.names, start.tolist(), strict=True)))
     left = keep.copy()
@@ -284,7 +284,7 @@ def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndar
 
 
 def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
-    """What makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
+    """Return what makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
     if factor is not None:
         from scipy.linalg import solve_triangular
         return lambda array: solve_triangular(factor, array, lower=True, check_finite=False)
@@ -293,7 +293,7 @@ def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable
 
 def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, params: Parameters, weigh: Callable[[np.ndarray], np.ndarray],
               jac: Callable[..., Any] | None, options: dict[str, Any]) -> Any:
-    """The fit of a function that is called, with the caller's derivatives, or of one with correlated errors."""
+    """Return the fit of a function that is called, with the caller's derivatives, or of one with correlated errors."""
     from gslfit.minimizer.minimizer import Minimizer
 
     points = dict(zip(formula.independent, variables, strict=True))
@@ -319,7 +319,7 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
 
 
 def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: bool, full_output: bool) -> tuple:
-    """What SciPy's curve_fit returns; points of infinite sigma, which the fit left out (`idle`), count as data there."""
+    """Return what SciPy's curve_fit returns; points of infinite sigma, which the fit left out (`idle`), count as data there."""
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
     popt = np.array([result.params[name].value for name in names])
@@ -338,7 +338,7 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
 
 
 def _whole(result: Any, idle: np.ndarray) -> np.ndarray:
-    """The weighted residuals of all points that take part, 0 where sigma is infinite."""
+    """Return the weighted residuals of all points that take part, 0 where sigma is infinite."""
     keep = getattr(result, "keep", None)
     if keep is None:
         return result.residual

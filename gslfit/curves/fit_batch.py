@@ -128,12 +128,12 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
 
 
 def default_nfev(names: tuple[str, ...]) -> int:
-    """Most evaluations of the model for one fit of these parameters, if nothing else is said."""
+    """Return the limit of evaluations of the model for one fit of these parameters, if nothing else is said."""
     return 100*(len(names) + 1)
 
 
 def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchResult:
-    """Fit by the engine, or row by row where there is no program."""
+    """Fit by the C core, or row by row where there is no program."""
     with _Progress(progress, int(np.prod(found.layout.shape))) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
@@ -147,7 +147,7 @@ def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchRe
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
             whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
-    """What a call of `fit` (all of y is one fit: `whole`) or `fit_batch` means: its job, what is fitted, and options by other names."""
+    """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
@@ -187,12 +187,12 @@ NAMES = frozenset((*OPTIONS, "formula", "y", "params"))
 
 @lru_cache(maxsize=128)
 def _first_trace(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """The formula of a function, traced once."""
+    """Return the formula of a function, traced once."""
     return Formula(func, independent)
 
 
 def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """The formula of a function, traced again when what the function reads has changed."""
+    """Return the formula of a function, traced again when what the function reads has changed."""
     try:
         formula = _first_trace(func, independent)
     except TypeError:  # a callable without a hash
@@ -202,7 +202,7 @@ def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Fo
 
 @lru_cache(maxsize=256)
 def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
-    """The formula of a text, compiled once."""
+    """Return the formula of a text, compiled once."""
     return Formula(text, independent)
 
 
@@ -213,7 +213,7 @@ def _start_value(name: str, value: Any) -> StartValue:
 
 def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
           where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
-    """The formula, its independent variables in order, and the start values by name."""
+    """Return the formula, its independent variables in order, and the start values by name."""
     named = {name: read(name, value) for name, value in several.items()} if several else {}
     rest = {name: read(name, value) for name, value in keywords.items()} if keywords else {}
     if x is not None and _is_start(source, x, rest, where):
@@ -250,7 +250,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
 
 
 def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:
-    """Whether x is the start of a parameter of that name: the independent variables are keywords."""
+    """Return whether x is the start of a parameter of that name: the independent variables are keywords."""
     if type(x) is np.ndarray and x.shape[-1:] == where.whole[-1:]:
         return False
     if isinstance(source, Formula):
@@ -260,7 +260,7 @@ def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], wher
 
 
 def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...]:
-    """Which keywords of a text formula are its independent variables: the arrays with an axis of the points."""
+    """Return which keywords of a text formula are its independent variables: the arrays with an axis of the points."""
     found = []
     for name, (array, *_) in keywords.items():
         if array.ndim and array.shape in ((where.n,), where.points, where.whole):
@@ -340,14 +340,14 @@ def _check_missing(missing: Sequence[str], formula: Formula, parameters: Paramet
 
 
 def _completed(job: Job, given: Inputs) -> Job:
-    """A job in which what the formula is linear in has starts too."""
+    """Return a job in which what the formula is linear in has starts too."""
     if not job.missing or job.folded is None:
         return job
     return job._replace(start=job.start | linear_starts(job.folded, job.missing, given, job.start), missing=())
 
 
 def template(job: Job) -> Parameters:
-    """Parameters to copy for each fit."""
+    """Return Parameters to copy for each fit."""
     if job.parameters is not None:
         return job.parameters
     return _plain(job.formula.names)
@@ -355,7 +355,7 @@ def template(job: Job) -> Parameters:
 
 @lru_cache(maxsize=64)
 def _plain(names: tuple[str, ...]) -> Parameters:
-    """Parameters that vary freely, to be copied."""
+    """Return Parameters that vary freely, to be copied."""
     made = Parameters()
     for name in names:
         made.add(name, 0.0)
@@ -363,13 +363,13 @@ def _plain(names: tuple[str, ...]) -> Parameters:
 
 
 def _start(name: str, formula: Formula, parameters: Parameters | None) -> float | None:
-    """The start value of a parameter for which the call has none; None where nobody has."""
+    """Return the start value of a parameter for which the call has none; None where nobody has."""
     value = formula.defaults.get(name) if parameters is None else parameters[name].value
     return None if value is None else float(value)
 
 
 def count_threads(threads: int | None, numbers: int) -> int:
-    """How many threads to run."""
+    """Return how many threads to run."""
     if threads is not None:
         return threads
     if numbers < 10_000:
@@ -385,7 +385,7 @@ def count_threads(threads: int | None, numbers: int) -> int:
 
 
 class _Progress:
-    """What is told how many fits are done: nothing, a bar, or the caller's function."""
+    """The receiver of the number of fits done: nothing, a bar, or the caller's function."""
 
     def __init__(self, wanted: Any, total: int):
         self.bar: Any = None
@@ -406,7 +406,7 @@ class _Progress:
             self.bar.close()
 
     def beyond(self, done: int) -> Callable[[int], Any] | None:
-        """What a slice that begins after so many fits reports to."""
+        """Return the progress callback of a slice that begins after so many fits."""
         if self.function is None:
             return None
         function = self.function
@@ -468,13 +468,13 @@ def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status
 
 
 def _readable(given: StartValue) -> np.ndarray:
-    """An array of a type that the engine reads in place."""
+    """Return an array of a type that the C core reads in place."""
     array = np.asarray(given)
     return array if array.dtype.str[1:] in KINDS else np.asarray(array, float)
 
 
 def _slice(array: np.ndarray | None, here: slice) -> Any:
-    """Some fits' part of an array (n,), which all share, or (..., n)."""
+    """Return some fits' part of an array (n,), which all share, or (..., n)."""
     if array is None:
         return None
     return _readable(array if array.ndim == 1 else array[here])
@@ -500,7 +500,7 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], o
 
 
 def transform_of(folded: Folded) -> FitTransform:
-    """Return the bounds and expressions of a program with Parameters folded in, as the engine wants them; made once."""
+    """Return the bounds and expressions of a program with Parameters folded in, as the C core takes them; made once."""
     if folded.transform is None:
         folded.transform = FitTransform(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
     return folded.transform
@@ -519,14 +519,14 @@ class _Arrays:
         self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.empty(lead, np.int8)
 
     def rows(self, here: slice) -> dict[str, Any]:
-        """Where `run` writes a slice's outcome."""
+        """Return the parts of the results that `run` writes for a slice."""
         arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
                   "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "derived": self.derived,
                   "derived_errors": self.derived_stderr}
         return {name: None if array is None else array[here] for name, array in arrays.items()}
 
     def result(self, shape: tuple[int, ...], data: BatchInputs) -> BatchResult:
-        """The result of the whole batch."""
+        """Return the result of the whole batch."""
         folded, job = self.folded, self.job
         values, stderr = {}, {}
         free = {name: k for k, name in enumerate(folded.names)}

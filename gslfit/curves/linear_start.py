@@ -85,7 +85,7 @@ def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[
 
 
 def _part(array: np.ndarray | None, here: slice) -> np.ndarray | None:
-    """Some rows of an array (n,), which all share, or (rows, n)."""
+    """Return some rows of an array (n,), which all share, or (rows, n)."""
     return array if array is None or array.ndim < 2 else array[here]
 
 

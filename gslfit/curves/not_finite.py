@@ -82,9 +82,9 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
     again : callable
         ``again(y, x, weights=, mask=, start=, inputs=, **out)``: fits rows (m, n).
     out : dict of str to ndarray, shape (..., p) or (...)
-        Where results are, and are to be.
+        Where results are, and where they go.
     rows, x, weights, mask : ndarray
-        As the engine takes them.
+        As the C core takes them.
     starts, inputs : sequence of ndarray
     places, points : ndarray
         As `spoilt_by_model` gives them.

@@ -117,7 +117,7 @@ class LazyResult:
                          covar=self.rows*spread*spread[:, None] if options.covar else None)
 
     def _params(self, spread: np.ndarray, errors: list[float]) -> Parameters:
-        """Parameters with the fit's outcome."""
+        """Return Parameters with the fit's results."""
         plan, folded = self.plan, self.plan.folded
         assert folded is not None
         names = folded.names
@@ -138,7 +138,7 @@ class LazyResult:
 
 
 def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray) -> float:
-    """The standard error of an expression."""
+    """Return the standard error of an expression."""
     used = slope.nonzero()[0]
     parts = slope[used]*errors[used]
     most = max(map(abs, parts.tolist()), default=0.0)
@@ -155,7 +155,7 @@ class _Errors:
         self.spread, self.slopes = spread, slopes
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
-        """The standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
+        """Return the standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
         own = self.errors.get(name)
         if own is None:
             error = _propagated(self.slopes[name], self.spread, self.correlations) if name in self.slopes else 0.0
@@ -220,7 +220,7 @@ def in_doubt(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd | No
     v = np.array([float(result.params[name].value) for name in plan.names])
     judged = judge(plan, curve, options, v, result.nfev)
     here, there = result.chisqr, chi_square(plan, curve, judged.v)
-    if judged.status == FitStatus.BAD_DATA or judged.status == FitStatus.NOT_RUN or (judged.status.success and not there < here*(1 - LOWER)):
+    if judged.status in (FitStatus.BAD_DATA, FitStatus.NOT_RUN) or (judged.status.success and not there < here*(1 - LOWER)):
         return result
     return concluded(plan, curve, options, judged)
 
@@ -250,7 +250,7 @@ def chi_square(plan: FitPlan, curve: Curve, v: np.ndarray) -> float:
 
 def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
              options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, ends: list[LaneEnd] | None = None) -> LazyResult | None:
-    """Fit one curve by the engine, and polish.
+    """Fit one curve by the lanes, and polish.
 
     Parameters
     ----------
@@ -319,7 +319,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
 
 def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,
              data: tuple[np.ndarray, list[np.ndarray], np.ndarray | None], nfev: int, label: str, sign: int) -> LazyResult | None:
-    """A fit that has used up the caller's limit of evaluations: the best values so far, without errors; None where there are none."""
+    """Return a fit that used up the caller's limit of evaluations: the best values so far, without errors; None where there are none."""
     assert plan.folded is not None
     y, x, weights = data
     p = len(v)
@@ -333,7 +333,7 @@ def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, st
 
 
 def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
-    """What `run` is to know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
+    """Return what `run` must know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
     if not (folded.bounded or errors):
         return {}
     derived = len(folded.dependent_names)
@@ -343,7 +343,7 @@ def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any
 
 
 def _spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """Standard deviations and correlations of what has a deviation, from what `run` wrote."""
+    """Return standard deviations and correlations of what has a deviation, from what `run` wrote."""
     deviations = found["variance"][0]
     with np.errstate(all="ignore"):
         return deviations, found["covariance"][0]/deviations/deviations[:, None]
@@ -361,7 +361,7 @@ def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions, spent: int = 0
 
 
 def concluded(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd) -> FitResult:
-    """The result of an end that has been judged, in the words of `minimize`."""
+    """Return the result of an end that has been judged, in the words of `minimize`."""
     minimizer, how = _minimizer(plan, curve, options)
     minimizer.conclude_at(dict(zip(plan.names, end.v.tolist(), strict=True)), end.status, **how)
     assert minimizer.result is not None
@@ -370,7 +370,7 @@ def concluded(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd) ->
 
 
 def _minimizer(plan: FitPlan, curve: Curve, options: FitOptions) -> tuple[Minimizer, dict[str, Any]]:
-    """A Minimizer at the plan's start, and the options of its fit."""
+    """Return a Minimizer at the plan's start, and the options of its fit."""
     params, objective = plan.params.copy(), curve.objective
     assert objective is not None
     for name, value in plan.values.items():
@@ -383,7 +383,7 @@ def _minimizer(plan: FitPlan, curve: Curve, options: FitOptions) -> tuple[Minimi
 
 
 def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
-    """A fitted Minimizer's result, its residual in the sign of the objective."""
+    """Return a fitted Minimizer's result, its residual in the sign of the objective."""
     result, objective = minimizer.result, curve.objective
     assert result is not None and objective is not None
     result.nfev += spent

@@ -19,7 +19,7 @@ from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
-ENGINES = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
+METHODS = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
 
 
 def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, np.ndarray | float], options: FitOptions, *,
@@ -76,7 +76,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 fitted[name].value = value
             minimizer = Minimizer(_residual(formula, row), fitted)
             try:
-                minimizer.minimize(ENGINES[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
+                minimizer.minimize(METHODS[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
                                    scale_covar=options.scale_covar, max_nfev=options.max_nfev, nan_policy=policy)
             except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
                 if error.of_caller or options.nan_policy == "raise":
@@ -114,7 +114,7 @@ class _Row(NamedTuple):
 
 
 def _row(data: BatchInputs, place: tuple[int, ...], policy: str) -> _Row:
-    """One curve of a batch as the policy has it."""
+    """Return one curve of a batch as the policy has it."""
     assert data.y is not None
     points = {name: data.row(array, place) for name, array in zip(data.formula.independent, data.x, strict=True)}
     curve, own = np.asarray(data.y[place], float), data.factors(place)
@@ -128,12 +128,12 @@ def _row(data: BatchInputs, place: tuple[int, ...], policy: str) -> _Row:
 
 
 def _doubt(row: _Row, p: int) -> FitStatus:
-    """Why a curve can't be fitted, `FitStatus.NOT_RUN` if it can."""
+    """Return why a curve can't be fitted, `FitStatus.NOT_RUN` if it can."""
     return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.used < max(p, 1) else FitStatus.NOT_RUN
 
 
 def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]:
-    """The residual function of one curve: the function is called at the points that take part."""
+    """Return the residual function of one curve: the function is called at the points that take part."""
     keep = slice(None) if row.keep is None else row.keep
     points, curve = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
     weights = None if row.weights is None else row.weights[keep]
@@ -144,7 +144,7 @@ def _residual(formula: Formula, row: _Row) -> Callable[[Parameters], np.ndarray]
 
 
 def _status(minimizer: Any) -> FitStatus:
-    """The status of a fit by `minimize`."""
+    """Return the status of a fit by `minimize`."""
     if minimizer.success and not minimizer.errorbars:
         return FitStatus.AT_BOUND if any(bound_of(par) for par in minimizer.params.values()) else FitStatus.RANK_DEFICIENT
     if minimizer.success:

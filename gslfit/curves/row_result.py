@@ -42,7 +42,7 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
 
 
 class _Row(NamedTuple):
-    """A fit of a batch, where it stands in it."""
+    """A fit of a batch, by its place."""
 
     batch: Any
     place: tuple[int, ...]
@@ -56,7 +56,7 @@ class _RowErrors:
         self._correlations: np.ndarray | None = None
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
-        """The standard error of a parameter (None where it has none) and its correlations (None where it has none)."""
+        """Return the standard error of a parameter (None where it has none) and its correlations (None where it has none)."""
         error, names = self.errors[name], self.row.batch.names
         if name not in names:
             return (error if error == error else None), None
@@ -67,7 +67,7 @@ class _RowErrors:
         return (error if error == error else None), found if found or (len(names) == 1 and error == error) else None
 
     def _worked_out(self) -> np.ndarray:
-        """The correlations of the varying parameters, NaN where one has no error."""
+        """Return the correlations of the varying parameters, NaN where one has no error."""
         batch, place = self.row
         deviations = np.array([self.errors[name] for name in batch.names])
         if batch.covar is not None:
@@ -159,7 +159,7 @@ class RowResult(FitResult):
 
 
 def _parameters(batch: Any, values: dict[str, float]) -> Parameters:
-    """The Parameters of one fit: those of the call copied, or plain ones."""
+    """Return the Parameters of one fit: those of the call copied, or plain ones."""
     if batch.data.parameters is not None:
         return batch.data.parameters.copy()
     params = Parameters()

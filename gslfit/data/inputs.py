@@ -32,7 +32,7 @@ class Factors(NamedTuple):
         return self.name != "weights"
 
     def weights(self) -> np.ndarray:
-        """What multiplies residuals."""
+        """Return what multiplies the residuals."""
         return 1.0/self.array if self.inverted else self.array
 
 
@@ -79,7 +79,7 @@ class Inputs(NamedTuple):
         return None if self.factors is None else self.factors.weights()
 
     def left_out(self) -> np.ndarray | None:
-        """Points that take no part by the caller's own words, shape (n,) or (..., n); None where there are none."""
+        """Return points that take no part by the caller's own words, shape (n,) or (..., n); None where there are none."""
         idle = None if self.factors is None or self.weightless else without_effect(*self.factors)
         arrays = [array for array in (self.mask, idle) if array is not None]
         return union(np.broadcast_shapes(*(array.shape for array in arrays)), arrays) if arrays else None
@@ -93,7 +93,7 @@ class _Door:
         self.masks: list[np.ndarray] = [] if y.mask is None else [where.curves(y.mask)]
 
     def beside(self, name: str, reading: Reading) -> Reading:
-        """An array, and its mask, in the order of the data's labels."""
+        """Return an array, and its mask, in the order of the data's labels."""
         if reading.labels is None or self.y.labels is None:
             return reading
 
@@ -102,7 +102,7 @@ class _Door:
         return Reading(turned(reading.array), None if reading.mask is None else turned(reading.mask))
 
     def variable(self, name: str, reading: Reading) -> np.ndarray:
-        """An independent variable, (n,) or (..., n)."""
+        """Return an independent variable, (n,) or (..., n)."""
         if reading.labels is None and reading.mask is None:
             return self.where.variable(name, reading.array)
         found = self.beside(name, reading)
@@ -111,7 +111,7 @@ class _Door:
         return self.where.variable(name, found.array)
 
     def factors(self, label: str, given: Any, *, labelled: bool = True, weightless: bool = False, imaginary: bool = False) -> Factors:
-        """Weights or standard deviations; those of one fit are looked at."""
+        """Return weights or standard deviations; those of one fit are looked at."""
         reading = read(label, given, imaginary=imaginary and label == "weights")
         found = self.beside(label, reading) if labelled else reading
         array, hidden = self.where.factor(label, found.array), None
@@ -123,7 +123,7 @@ class _Door:
         return Factors(label, array)
 
     def mask(self, given: Any) -> np.ndarray | None:
-        """Where a point takes no part: the caller's mask, and those of masked arrays."""
+        """Return where a point takes no part: the caller's mask, and those of masked arrays."""
         where = self.where
         if given is None and not self.masks:
             return None
@@ -208,12 +208,12 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
 
 
 def floats(array: np.ndarray) -> np.ndarray:
-    """An array as float64 or complex128."""
+    """Return an array as float64 or complex128."""
     return np.asarray(array, complex if array.dtype.kind == "c" else float)
 
 
 def _with_axes(y: Reading, reading: Reading) -> Reading:
-    """A DataArray that lacks dimensions of the data, with axes of length 1 for these."""
+    """Return a DataArray that lacks dimensions of the data, with axes of length 1 for these."""
     own, of_data = reading.labels, y.labels
     if own is None or of_data is None or not (is_array_of_dims(own) and is_array_of_dims(of_data)) or not set(own.dims) < set(of_data.dims):
         return reading
@@ -224,7 +224,7 @@ def _with_axes(y: Reading, reading: Reading) -> Reading:
 
 
 def _as_points(name: str, array: np.ndarray, where: Layout, elementwise: bool) -> np.ndarray | None:
-    """A variable with a number at each point, (n,), or None for another kind of variable."""
+    """Return a variable with a number at each point, (n,), or None for another kind of variable."""
     whole = where.whole
     if array.shape == whole:
         return array.reshape(-1)
@@ -241,7 +241,7 @@ def _as_points(name: str, array: np.ndarray, where: Layout, elementwise: bool) -
 
 
 def _of_points(name: str, mask: np.ndarray, where: Layout) -> np.ndarray:
-    """The mask of an array that has a column, or a row, for each point, as that of points."""
+    """Return the mask of an array that has a column, or a row, for each point, as that of points."""
     count = len(where.whole)
     if mask.shape[-count:] != where.whole and mask.shape[:count] == where.whole:
         return np.asarray(mask.reshape(where.n, -1).any(axis=1))

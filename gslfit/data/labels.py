@@ -32,7 +32,7 @@ class Labels(NamedTuple):
 
 
 def labels_of(value: Any) -> Labels | None:
-    """The labels of a Series, DataFrame or DataArray; None for anything else."""
+    """Return the labels of a Series, DataFrame or DataArray; None for anything else."""
     if hasattr(value, "dims") and hasattr(value, "coords") and hasattr(value, "indexes"):
         return Labels(tuple(value.dims), {dim: value.indexes[dim] for dim in value.dims if dim in value.indexes}, value)
     if hasattr(value, "index") and hasattr(value, "reindex") and hasattr(value, "to_numpy"):
@@ -41,7 +41,7 @@ def labels_of(value: Any) -> Labels | None:
 
 
 def is_array_of_dims(labels: Labels | None) -> bool:
-    """Whether axes have names: an xarray.DataArray."""
+    """Return whether axes have names: an xarray.DataArray."""
     return labels is not None and hasattr(labels.container, "dims")
 
 
@@ -86,7 +86,7 @@ def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference:
 
 
 def _turned(name: str, array: np.ndarray, own: Labels, of: str, reference: Labels) -> tuple[np.ndarray, Labels]:
-    """An array of named axes in the order of another's; where names differ and there is one axis each, by position."""
+    """Return an array of named axes in the order of another's; where names differ and there is one axis each, by position."""
     if own.dims == reference.dims or not own.dims:
         return array, own
     if set(own.dims) <= set(reference.dims):
@@ -103,13 +103,13 @@ def _on(dim: Hashable) -> str:
 
 
 def _shown(index: Any) -> str:
-    """A few labels."""
+    """Return a few labels."""
     found = [repr(label) for label in index[:3].tolist()]
     return f"[{', '.join(found)}{', ...' if len(index) > 3 else ''}] ({len(index)})"
 
 
 def _plain(name: str, labels: Labels) -> str:
-    """How to write the array without its labels."""
+    """Return how the array is written without its labels."""
     return f"{name}.values" if is_array_of_dims(labels) else f"{name}.to_numpy()"
 
 

@@ -84,7 +84,7 @@ def floats(name: str, value: Any) -> np.ndarray:
 
 
 def is_array_like(value: Any) -> bool:
-    """Whether a value is a sequence or offers itself as an array: what a function that is called gets as an array."""
+    """Return whether a value is a sequence or offers itself as an array: what a function that is called gets as an array."""
     return isinstance(value, (list, tuple, memoryview, typed_array)) or hasattr(value, "__array__") or hasattr(value, "to_numpy")
 
 
@@ -102,7 +102,7 @@ def _refuse_unit(name: str, value: Any) -> None:
 
 
 def _array(name: str, value: Any) -> np.ndarray:
-    """An array of whatever type, a masked one where the value is, or has rows that are."""
+    """Return an array of whatever type, a masked one where the value is, or has rows that are."""
     try:
         if hasattr(value, "to_numpy"):       # pandas, polars, pyarrow: what is missing becomes NaN
             return _of_frame(value)
@@ -122,7 +122,7 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 
 def _of_frame(value: Any) -> np.ndarray:
-    """A Series or a table; nullable integers are floats where something is missing."""
+    """Return a Series or a table; nullable integers are floats where something is missing."""
     array = np.asarray(value.to_numpy())
     if array.dtype.kind != "O":
         return array
@@ -133,7 +133,7 @@ def _of_frame(value: Any) -> np.ndarray:
 
 
 def _numeric(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
-    """An array of numbers, or an error that says what there is instead."""
+    """Return an array of numbers, or raise an error that says what the value is instead."""
     kind = array.dtype.kind
     if kind in REAL or (kind == "c" and imaginary):
         return array
@@ -150,7 +150,7 @@ def _numeric(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
 
 
 def _of_objects(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
-    """Numbers that are Python objects (integers of any size, fractions, decimals), or an error that shows the first that is no number."""
+    """Read numbers that are Python objects (integers of any size, fractions, decimals); an error shows the first that is no number."""
     for place, item in np.ndenumerate(array):
         _refuse_unit(name, item)
         try:

@@ -18,7 +18,7 @@ SHORTER = 3  # how many times shorter it has to be: forward mode leaves more for
 
 
 def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: frozenset[Node] = frozenset()) -> Node | None:
-    """The derivative of a node from those of its arguments; None for zero.
+    """Return the derivative of a node from those of its arguments; None for zero.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def tangent(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: fr
 
 
 def _chained(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: frozenset[Node]) -> Node | None:
-    """The derivative of a node by the chain rule."""
+    """Return the derivative of a node by the chain rule."""
     operation = OPERATIONS[node.op]
     infinite = [arg in guards for arg in node.args]
     if operation.tangent:
@@ -62,13 +62,13 @@ def _chained(node: Node, inner: Tangents, partials: dict[Node, tuple], guards: f
 
 
 def angles(root: Node) -> Node:
-    """A node that has the same derivatives, with the arcs of quotients as angles: these have derivatives where the divisor is zero."""
+    """Return a node with the same derivatives, the arcs of quotients as angles, which have derivatives where the divisor is zero."""
     arcs = [node for node in below([root]) if node.op == "atan" and node.args[0].op == "div" and may_be_zero(node.args[0].args[1])]
     return transplant(root.pool, [root], {node: root.pool.make("atan2", *node.args[0].args) for node in arcs})[0] if arcs else root
 
 
 def derivatives(root: Node, leaves: list[Node]) -> list[Node]:
-    """The derivatives of a node by leaves, zero constants among them."""
+    """Return the derivatives of a node by leaves, zero constants among them."""
     root = angles(root)
     pool, order, guards = root.pool, below([root]), guarded(root)
     partials: dict[Node, tuple] = {}
@@ -95,7 +95,7 @@ def differentiate(graph: Graph) -> Graph:
 
 
 def adjoints(root: Node, leaves: list[Node]) -> list[Node] | None:
-    """The derivatives of a node by leaves in reverse mode; None where a branch or an infinite partial derivative needs the forward one."""
+    """Return a node's derivatives by leaves in reverse mode; None where a branch or an infinite partial derivative needs forward mode."""
     root = angles(root)
     pool = root.pool
     order = [node for node in below([root]) if node.mask]

@@ -38,7 +38,7 @@ class Monomial(NamedTuple):
 
 
 def times(a: Monomial, b: Monomial, power: int = 1) -> Monomial | None:
-    """a*b**power, or None where a factor would cancel its reciprocal, the coefficient leave the range of doubles, or many come together."""
+    """Return a*b**power; None where a factor would cancel its reciprocal, the coefficient overflow or vanish, or many come together."""
     try:
         coefficient = a.coefficient * b.coefficient**power
     except (OverflowError, ZeroDivisionError):
@@ -57,7 +57,7 @@ def times(a: Monomial, b: Monomial, power: int = 1) -> Monomial | None:
 
 
 def monomial(node: Node, views: dict[Node, Monomial]) -> Monomial | None:
-    """The monomial of a product, from those of its arguments; None where it is to stay as it is."""
+    """Return the monomial of a product, from those of its arguments; None where it must stay as it is."""
     one = Monomial(1.0, {})
     a = views[node.args[0]]
     match node.op:
@@ -104,14 +104,14 @@ class ProductCover:
         self.have: dict[Atom, list[tuple[Counter, Monomial, Node]]] = {}
 
     def wanted(self) -> list[Node]:
-        """The products that something else than a product uses."""
+        """Return the products that something else than a product uses."""
         found = {arg for base in self.bases for arg in base.args}
         found.update(self.graph.roots)
         return [node for node in self.order if node in found and self.views[node].powers != {node: 1}]
 
 
 def split(view: Monomial) -> tuple[Counter, Monomial]:
-    """The point factors of a monomial, each as often as it occurs, and its scalar part."""
+    """Return the point factors of a monomial, each as often as it occurs, and its scalar part."""
     atoms: Counter = Counter()
     scalars = {}
     for node, power in view.powers.items():
@@ -127,7 +127,7 @@ def split(view: Monomial) -> tuple[Counter, Monomial]:
 
 
 def overflows_with(node: Node, divisor: Node) -> bool:
-    """Whether a divisor becomes infinite where a factor does: it is it, or a sum with it."""
+    """Return whether a divisor becomes infinite where a factor does: it is it, or a sum with it."""
     if node.op not in GROWING:
         return False
     if divisor.op in GROWING:
@@ -155,7 +155,7 @@ def gate_overflow(atoms: Counter) -> Counter:
 
 
 def cost(factors: int) -> int:
-    """How many operations a product of so many factors takes, three factors an operation."""
+    """Return how many operations a product of so many factors takes, three factors an operation."""
     return max(0, factors // 2)
 
 
@@ -190,19 +190,19 @@ def pair_up(parts: list[tuple[Counter, bool]]) -> list[Counter]:
 
 
 def order(atom: Atom) -> tuple:
-    """A key that sorts factors the same way every time."""
+    """Return a key that sorts factors the same way every time."""
     if isinstance(atom, Node):
         return 0, atom.number
     return (len(atom), atom[0], *(part if isinstance(part, int) else order(part) for part in atom[1:]))
 
 
 def divides(part: Monomial, whole: Monomial) -> bool:
-    """Whether a scalar part is a factor of another one, symbolically."""
+    """Return whether a scalar part is a factor of another one, symbolically."""
     return all(whole.powers.get(node, 0) * power > 0 and abs(whole.powers[node]) >= abs(power) for node, power in part.powers.items())
 
 
 def scalar(pool: Pool, part: Monomial, final: dict[Node, Node]) -> Node | None:
-    """The scalar of a coefficient and powers of scalars; None for one."""
+    """Return the scalar of a coefficient and powers of scalars; None for one."""
     def multiply(sign: int) -> Node | None:
         result = None
         for node, power in sorted(part.powers.items(), key=lambda item: item[0].number):
@@ -225,7 +225,7 @@ def scalar(pool: Pool, part: Monomial, final: dict[Node, Node]) -> Node | None:
 
 
 def realise(plan: ProductCover, atom: Atom) -> Node:
-    """The node of a factor."""
+    """Return the node of a factor."""
     if isinstance(atom, Node):
         return plan.final[atom]
     node = plan.made.get(atom)
@@ -244,7 +244,7 @@ def realise(plan: ProductCover, atom: Atom) -> Node:
 
 
 def cover(plan: ProductCover, atoms: Counter, part: Monomial) -> tuple[list[Node], Monomial]:
-    """Nodes whose product is that of the factors, products made before among them, and the scalar part left over."""
+    """Return nodes whose product is that of the factors, products made before among them, and the scalar part left over."""
     factors: list[Node] = []
     left = Counter(atoms)
     while left.total() > 1:
@@ -267,7 +267,7 @@ def cover(plan: ProductCover, atoms: Counter, part: Monomial) -> tuple[list[Node
 
 
 def build(plan: ProductCover, node: Node, atoms: Counter, part: Monomial) -> Node:
-    """The node of a product."""
+    """Return the node of a product."""
     pool = plan.pool
     if not atoms:
         return scalar(pool, part, plan.final) or pool.const(1.0)
@@ -295,12 +295,12 @@ def share_products(graph: Graph) -> Graph:
 
 
 def work(graph: Graph) -> int:
-    """How many operations a point takes."""
+    """Return how many operations a point takes."""
     return sum(node.level == POINT and bool(node.args) for node in graph.nodes())
 
 
 def multiply_out(graph: Graph, pairs: bool) -> Graph:
-    """The graph with its products made anew, with or without common pairs of factors made first."""
+    """Return the graph with its products made again, with or without common pairs of factors made first."""
     plan = ProductCover(graph)
     wanted = plan.wanted()
     parts = [split(plan.views[node]) for node in wanted]
@@ -323,7 +323,7 @@ def multiply_out(graph: Graph, pairs: bool) -> Graph:
 
 
 def rebuild(plan: ProductCover, node: Node) -> Node:
-    """A node that is no product, of what its arguments have become."""
+    """Return a node that is no product, of what its arguments have become."""
     if not node.args:
         return node
     args = [plan.final.get(arg) or plan.pool.const(float(arg.value)) for arg in node.args]  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ from gslfit.formula.tracer import TraceError
 
 
 def fresh(graph: Graph, free: tuple[str, ...]) -> Graph:
-    """A graph in a pool of its own, to be differentiated by the free names: what comes out depends on nothing done before."""
+    """Return a graph in a pool of its own, to be differentiated by the free names: what comes out depends on nothing done before."""
     pool = Pool()
     value, = transplant(pool, [graph.value])
     return Graph(pool, value, (), free, graph.independent)
@@ -181,7 +181,7 @@ class Formula:
         return Passes(PASSES, self._graph._replace(free=self.names))
 
     def compiled(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> tuple[Graph, Lowered]:
-        """The graph with derivatives by the free names after all passes, and its program.
+        """Return the graph with derivatives by the free names after all passes, and its program.
 
         Parameters
         ----------
@@ -201,11 +201,11 @@ class Formula:
         return found
 
     def lowered(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> Lowered:
-        """The program with derivatives by the free names, as `compiled` has it."""
+        """Return the program with derivatives by the free names, as `compiled` has it."""
         return self.compiled(free, inputs)[1]
 
     def program(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> Program:
-        """The program that fits run, with derivatives by the free names, as `compiled` has it."""
+        """Return the program that fits run, with derivatives by the free names, as `compiled` has it."""
         key = None if free is None else tuple(free), tuple(inputs)
         found = self._made.get(key)
         if found is None:
@@ -213,7 +213,7 @@ class Formula:
         return found
 
     def disassemble(self) -> str:
-        """The program: what runs once a step, what at each point, what for the derivatives.
+        """Return the program: what runs once a step, what at each point, what for the derivatives.
 
         Examples
         --------
@@ -233,7 +233,7 @@ class Formula:
         return self.lowered().listing()
 
     def latex(self) -> str:
-        r"""The formula in LaTeX.
+        r"""Return the formula in LaTeX.
 
         Examples
         --------
@@ -286,13 +286,13 @@ class Formula:
         return self.program().evaluate([given[name] for name in self.names], x)[1].reshape(*shape, len(self.names))
 
     def _evaluate(self, graph: Graph, given: dict[str, Any]) -> list[Any]:
-        """A graph's roots, each broadcast to the shape of all values."""
+        """Return a graph's roots, each broadcast to the shape of all values."""
         shape = _shape(given)
         found = evaluate(graph.roots, given)
         return [np.array(np.broadcast_to(np.asarray(value, float), shape))[()] for value in found]
 
     def _values(self, args: tuple, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Values by name, from positional and keyword arguments and the defaults."""
+        """Return values by name, from positional and keyword arguments and the defaults."""
         if len(args) > len(self.independent):
             raise InputTypeError(f"{self!r} has {len(self.independent)} independent variables ({', '.join(self.independent)}), "
                                  f"not {len(args)}; give the parameters by name")
@@ -368,7 +368,7 @@ class Formula:
 
 
 def _is_found(func: FunctionType) -> bool:
-    """Whether pickle finds a function by its name: it doesn't find a lambda, nor what is defined in a function."""
+    """Return whether pickle finds a function by its name: it doesn't find a lambda, nor what is defined in a function."""
     found: Any = sys.modules.get(func.__module__)
     for name in func.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -376,12 +376,12 @@ def _is_found(func: FunctionType) -> bool:
 
 
 def _from_rows(rows: Rows, independent: tuple[str, ...], names: tuple[str, ...], label: str) -> Formula:
-    """A pickled formula of a graph."""
+    """Return the formula of a pickled graph."""
     return Formula.from_graph(from_rows(rows, independent), names, label)
 
 
 def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:
-    """The shape that all values broadcast to."""
+    """Return the shape that all values broadcast to."""
     try:
         return np.broadcast_shapes(*[np.shape(value) for value in given.values()])
     except ValueError:
@@ -391,7 +391,7 @@ def _shape(given: Mapping[str, Any]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def _read(text: str, independent: tuple[str, ...]) -> tuple[Graph, tuple[str, ...], Made]:
-    """The graph of a text, its parameters, and the memory of its programs; the same text is read and compiled once."""
+    """Return the graph of a text, its parameters, and the memory of its programs; the same text is read and compiled once."""
     pool = Pool()
     value, names = read_formula(pool, text, independent)
     return Graph(pool, value, (), (), independent), names, (Memory(), Memory(), Memory())

@@ -24,12 +24,12 @@ class FormulaFunction(NamedTuple):
 
 
 def op(name: str) -> Callable[..., Node]:
-    """What makes a node of an operation."""
+    """Return the function that makes a node of an operation."""
     return lambda *args: args[0].pool.make(name, *args)
 
 
 def chain(name: str) -> Callable[..., Node]:
-    """What joins two or more arguments by an operation, from the left."""
+    """Return the function that joins two or more arguments by an operation, from the left."""
     def build(first: Node, *rest: Node) -> Node:
         for other in rest:
             first = first.pool.make(name, first, other)
@@ -38,28 +38,28 @@ def chain(name: str) -> Callable[..., Node]:
 
 
 def clip(a: Node, low: Node, high: Node) -> Node:
-    """numpy.clip: min(max(a, low), high)."""
+    """Return numpy.clip's node: min(max(a, low), high)."""
     return op("min")(op("max")(a, low), high)
 
 
 def voigt_profile(x: Node, sigma: Node, gamma: Node) -> Node:
-    """The Voigt profile, a Lorentzian of half width gamma under a Gaussian of standard deviation sigma, of area 1: scipy.special's."""
+    """Return scipy.special's Voigt profile of area 1, of a Lorentzian of half width gamma and a Gaussian of standard deviation sigma."""
     scale = sigma * math.sqrt(2)
     return op("wofz_re")(x / scale, gamma / scale) / (scale * math.sqrt(math.pi))
 
 
 def heaviside(a: Node, half: Node | None = None) -> Node:
-    """numpy.heaviside; half at zero unless a value is given."""
+    """Return numpy.heaviside's node; half at zero unless a value is given."""
     return op("step")(a, a.pool.const(0.5) if half is None else half)
 
 
 def log(a: Node, base: Node | None = None) -> Node:
-    """The natural logarithm, or that to a base."""
+    """Return the natural logarithm, or that to a base."""
     return op("log")(a) if base is None else op("log")(a) / op("log")(base)
 
 
 def xlogy(a: Node, b: Node) -> Node:
-    """a*log(b), zero where a is."""
+    """Return a*log(b), zero where a is."""
     return op("mulz")(a, op("log")(b))
 
 
@@ -174,7 +174,7 @@ _OTHERS: dict[str, FormulaFunction] = {
 
 
 def _table() -> dict[str, FormulaFunction]:
-    """Every name of every function."""
+    """Return every name of every function."""
     table = dict(_OTHERS)
     for line in _NAMES.strip().splitlines():
         names, _, operation = (part.strip() for part in line.partition("|"))

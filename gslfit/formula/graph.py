@@ -82,7 +82,7 @@ class Pool:
         self.bits: dict[str, int] = {}
 
     def make(self, op: str, *operands: Operand) -> Node:
-        """The node of an operation; numbers among the operands become constants."""
+        """Return the node of an operation; numbers among the operands become constants."""
         args = tuple(operand if isinstance(operand, Node) else self.const(operand) for operand in operands)
         key = (op, *[arg.number for arg in args])
         node = self.table.get(key)
@@ -103,13 +103,13 @@ class Pool:
         return node
 
     def const(self, value: float) -> Node:
-        """The constant of a number; 0.0 and -0.0 are two."""
+        """Return the constant of a number; 0.0 and -0.0 are two."""
         value = float(value)
         key = ("const", struct.pack("d", value))
         return self.table.get(key) or self.add(key, Node(self, "const", (), value, CONSTANT, 0))
 
     def leaf(self, op: str, name: str) -> Node:
-        """The parameter (``par``) or independent variable (``x``) of a name."""
+        """Return the parameter (``par``) or independent variable (``x``) of a name."""
         key = (op, name)
         node = self.table.get(key)
         if node is None:
@@ -133,11 +133,11 @@ class Graph(NamedTuple):
         return (self.value, *self.columns)
 
     def nodes(self) -> list[Node]:
-        """Every node that the roots need, arguments first."""
+        """Return every node that the roots need, arguments first."""
         return below(self.roots)
 
     def replace(self, change: dict[Node, Node]) -> Graph:
-        """The same with other roots."""
+        """Return the same with other roots."""
         return self._replace(value=change[self.value], columns=tuple(change[root] for root in self.columns))
 
     def __str__(self) -> str:
@@ -152,14 +152,14 @@ Rows = tuple[tuple[str, float | str | None, tuple[int, ...]], ...]
 
 
 def rows_of(graph: Graph) -> Rows:
-    """A graph's value as plain data, a row for each node and arguments first: ``(op, value, numbers of the rows of its arguments)``."""
+    """Return a graph's value as plain data, a row for each node, arguments first: ``(op, value, rows of its arguments)``."""
     order = below([graph.value])
     place = {node: k for k, node in enumerate(order)}
     return tuple((node.op, node.value, tuple(place[arg] for arg in node.args)) for node in order)
 
 
 def from_rows(rows: Rows, independent: tuple[str, ...]) -> Graph:
-    """The graph that `rows_of` wrote down, in a pool of its own."""
+    """Return the graph that `rows_of` wrote down, in a pool of its own."""
     pool, made = Pool(), []
     for op, value, args in rows:
         if op == "const":
@@ -170,7 +170,7 @@ def from_rows(rows: Rows, independent: tuple[str, ...]) -> Graph:
 
 
 def below(roots: Iterable[Node]) -> list[Node]:
-    """Every node that the roots need, arguments first."""
+    """Return every node that the roots need, arguments first."""
     seen: set[Node] = set()
     stack = list(roots)
     while stack:
@@ -197,7 +197,7 @@ def rewrite(graph: Graph, rule: Callable[[Pool, Node, tuple[Node, ...]], Node]) 
 
 
 def transplant(pool: Pool, roots: Sequence[Node], change: dict[Node, Node] | None = None) -> list[Node]:
-    """The roots of another pool, made anew in this one, with some leaves replaced."""
+    """Return the roots of another pool, made again in this one, with some leaves replaced."""
     change = dict(change or {})
     for node in below(roots):
         if node in change:
@@ -213,7 +213,7 @@ def transplant(pool: Pool, roots: Sequence[Node], change: dict[Node, Node] | Non
 
 
 def uses(graph: Graph) -> dict[Node, int]:
-    """How many operations and roots use each node."""
+    """Return how many operations and roots use each node."""
     count: dict[Node, int] = {}
     for node in graph.nodes():
         for arg in node.args:
@@ -224,12 +224,12 @@ def uses(graph: Graph) -> dict[Node, int]:
 
 
 def is_const(node: Node, value: float | None = None) -> bool:
-    """Whether a node is a constant (of that value)."""
+    """Return whether a node is a constant (of that value)."""
     return node.op == "const" and (value is None or node.value == value)
 
 
 def show(node: Node, depth: int = 6) -> str:
-    """A node as nested calls, for people."""
+    """Return a node as nested calls, for people."""
     if not node.args:
         return f"{node.value:.17g}" if isinstance(node.value, float) else str(node.value)
     inside = ", ".join(show(arg, depth - 1) for arg in node.args) if depth else "..."
@@ -237,7 +237,7 @@ def show(node: Node, depth: int = 6) -> str:
 
 
 def positive(node: Node, depth: int = 8) -> bool:
-    """Whether a node is surely above zero wherever it is not NaN."""
+    """Return whether a node is known to be above zero wherever it is not NaN."""
     if is_const(node):
         return float(node.value) > 0  # type: ignore[arg-type]
     if not depth:
@@ -253,7 +253,7 @@ def positive(node: Node, depth: int = 8) -> bool:
 
 
 def nonnegative(node: Node, depth: int = 8) -> bool:
-    """Whether a node is surely not below zero wherever it is not NaN."""
+    """Return whether a node is known not to be below zero wherever it is not NaN."""
     if is_const(node):
         return float(node.value) >= 0  # type: ignore[arg-type]
     if not depth:
@@ -269,7 +269,7 @@ def nonnegative(node: Node, depth: int = 8) -> bool:
 
 
 def nonzero(node: Node, depth: int = 8) -> bool:
-    """Whether a node is surely not zero for finite arguments, but for underflow."""
+    """Return whether a node is known not to be zero for finite arguments, but for underflow."""
     if is_const(node):
         return node.value != 0
     if not depth:

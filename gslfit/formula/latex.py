@@ -15,7 +15,7 @@ SUM, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly an operation binds
 
 
 def name_latex(name: str) -> str:
-    """A name: Greek letters, digits at the end and what follows an underscore as a subscript, long names upright."""
+    """Typeset a name: Greek letters, digits at the end and what follows an underscore as a subscript, long names upright."""
     stem, _, rest = name.strip("_").partition("_")
     match = re.fullmatch(r"([A-Za-z]+)(\d+)", stem)
     if match:
@@ -29,7 +29,7 @@ def name_latex(name: str) -> str:
 
 
 def number_latex(value: float) -> str:
-    """A number, powers of ten typeset."""
+    """Typeset a number, powers of ten as such."""
     if value != value or value in (float("inf"), float("-inf")):
         return {"inf": r"\infty", "-inf": r"-\infty"}.get(str(value), r"\mathrm{NaN}")
     text = f"{value:.12g}"
@@ -63,7 +63,7 @@ def latex(root: Node) -> str:
 
 
 def typeset(node: Node, part) -> tuple[str, int]:  # type: ignore[no-untyped-def]
-    """An operation's LaTeX and how tightly it binds."""
+    """Return an operation's LaTeX and how tightly it binds."""
     if node.op == "const":
         assert isinstance(node.value, float)
         text = number_latex(node.value)

@@ -36,7 +36,7 @@ class Lowered(NamedTuple):
     registers: int
 
     def encoded(self, opcodes: Mapping[str, tuple[int, int, str]]) -> dict:
-        """The arguments of `Program`, by name."""
+        """Return the arguments of `Program`, by name."""
         def rows(instructions: tuple[Instruction, ...]) -> np.ndarray:
             numbered = [(opcodes[op][0], *rest) for op, *rest in instructions]
             return np.array(numbered, dtype=np.int32).reshape(len(numbered), 5)
@@ -47,7 +47,7 @@ class Lowered(NamedTuple):
                 "outputs": np.array(self.outputs, dtype=np.int32)}
 
     def listing(self) -> str:
-        """The program for people: one instruction a line."""
+        """Return the program for people: one instruction a line."""
         names = dict(enumerate((*self.free, *self.inputs)))
         names |= {len(names) + k: f"{value:.12g}" for k, value in enumerate(self.constants)}
 
@@ -74,7 +74,7 @@ class Lowered(NamedTuple):
 
 
 def need(order: list[Node]) -> dict[Node, int]:
-    """About how many registers each node needs while it is computed (Sethi and Ullman's number)."""
+    """Return about how many registers each node needs while it is computed (Sethi and Ullman's number)."""
     found: dict[Node, int] = {}
     for node in order:
         needs = sorted({arg: found[arg] for arg in node.args if arg.level == POINT and arg.args}.values(), reverse=True)
@@ -83,7 +83,7 @@ def need(order: list[Node]) -> dict[Node, int]:
 
 
 def schedule(roots: tuple[Node, ...], order: list[Node]) -> tuple[list[Node], int]:
-    """The point operations in the order in which they run, and how many of them the first root needs."""
+    """Return the point operations in the order in which they run, and how many of them the first root needs."""
     needs = need(order)
     done: set[Node] = set()
     listed: list[Node] = []

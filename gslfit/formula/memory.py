@@ -35,7 +35,7 @@ def key_of(values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _content(value: Any) -> str:
-    """What tells a value from others, as text; NumPy shortens the repr of a long array."""
+    """Return what tells a value from others, as text; NumPy shortens the repr of a long array."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return f"{value.dtype.str}{value.shape}{value.tobytes()!r}"
     return repr(value)

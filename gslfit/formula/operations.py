@@ -26,7 +26,7 @@ TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
 class Operation(NamedTuple):
-    """What there is to know of an operation."""
+    """The properties of an operation."""
 
     arity: int
     value: Callable[..., Any]
@@ -37,7 +37,7 @@ class Operation(NamedTuple):
 
 
 def special(name: str) -> Callable[..., Any]:
-    """A function of scipy.special, imported when first called."""
+    """Return a function of scipy.special, imported when first called."""
     def call(*args: Any) -> Any:
         import scipy.special
         return getattr(scipy.special, name)(*args)
@@ -45,12 +45,12 @@ def special(name: str) -> Callable[..., Any]:
 
 
 def wofz(part: str) -> Callable[..., Any]:
-    """The real or imaginary part of Faddeeva's function of x + iy."""
+    """Return the real or imaginary part of Faddeeva's function of x + iy."""
     return lambda x, y: getattr(special("wofz")(np.asarray(x) + 1j * np.asarray(y)), part)
 
 
 def wofz_slope(part: str) -> Callable[..., Any]:
-    """The real or imaginary part of its derivative, by the asymptotic series far from the origin."""
+    """Return the real or imaginary part of its derivative, by the asymptotic series far from the origin."""
     def call(x: Any, y: Any) -> Any:
         z = np.asarray(x) + 1j * np.asarray(y)
         far = np.abs(z) > 30
@@ -63,7 +63,7 @@ def wofz_slope(part: str) -> Callable[..., Any]:
 
 
 def real_slope(name: str, factor: float, sign: int, exact: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """The derivative of erfcx or dawson: by its equation, and beyond 12, where the equation cancels, by the asymptotic series
+    """Return the derivative of erfcx or dawson: by its equation, and beyond 12, where the equation cancels, by the asymptotic series
     sum of (2k - 1)!!/(2a^2)^k, signs alternating for erfcx."""
     coefficients = [factor * sign**k * math.prod(range(1, 2 * k + 2, 2)) / 2**(k + 1) for k in range(10)]
 
@@ -77,7 +77,7 @@ def real_slope(name: str, factor: float, sign: int, exact: Callable[[Any, Any], 
 
 
 def sinc_slope(a: Any) -> Any:
-    """The derivative of sinc; by its Taylor series near zero."""
+    """Return the derivative of sinc; by its Taylor series near zero."""
     t = np.pi * np.asarray(a, float)
     with np.errstate(all="ignore"):
         u = t * t
@@ -86,12 +86,12 @@ def sinc_slope(a: Any) -> Any:
 
 
 def make(node: Node, op: str, *operands: Any) -> Node:
-    """A node of the same pool."""
+    """Return a node of the same pool."""
     return node.pool.make(op, *operands)
 
 
 def gate(node: Node, condition: Node, yes: Node | None, no: Node | None) -> Node | None:
-    """The derivative of a branch: that of the branch taken."""
+    """Return the derivative of a branch: that of the branch taken."""
     if yes is None and no is None:
         return None
     if yes is no:
@@ -100,12 +100,12 @@ def gate(node: Node, condition: Node, yes: Node | None, no: Node | None) -> Node
 
 
 def choice(comparison: str) -> Callable[[Node, Tangents, bool], Node | None]:
-    """The derivative of min or max: that of the argument chosen."""
+    """Return the derivative of min or max: that of the argument chosen."""
     return lambda f, t, infinite: gate(f, make(f, comparison, *f.args), *t)
 
 
 def pow_by_base(f: Node, a: Node, b: Node) -> Node:
-    """d a**b / d a = b*a**(b - 1), got from the value by a division, and apart where a is zero."""
+    """Return d a**b / d a = b*a**(b - 1), got from the value by a division, and apart where a is zero."""
     if is_const(b) and float(b.value) == math.floor(float(b.value)):  # type: ignore[arg-type]
         return b * make(f, "pow", a, b - 1.0)
     slope = f / a
@@ -113,7 +113,7 @@ def pow_by_base(f: Node, a: Node, b: Node) -> Node:
 
 
 def pow_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
-    """The derivative of a power; a**b*log(a) is taken for zero where a**b is."""
+    """Return the derivative of a power; a**b*log(a) is taken for zero where a**b is."""
     a, b = f.args
     total = None
     if t[0] is not None:
@@ -128,30 +128,30 @@ def pow_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
 
 
 def powi_partials(f: Node, a: Node, b: Node) -> tuple:
-    """d a**k / d a = k*a**(k - 1)."""
+    """Return d a**k / d a = k*a**(k - 1)."""
     return b * make(f, "powi", a, b - 1.0), None
 
 
 def product(f: Node, tangent: Node, partial: Node, singular: bool) -> Node:
-    """A term of the chain rule."""
+    """Return a term of the chain rule."""
     if is_const(tangent, 1.0):
         return partial
     return make(f, "mulz", tangent, partial) if singular and not nonzero(tangent) else partial * tangent
 
 
 def step_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
-    """heaviside(a, b) moves with b where a is zero."""
+    """Return the derivative of heaviside(a, b), which moves with b where a is zero."""
     return gate(f, make(f, "eq", f.args[0], 0.0), t[1], None)
 
 
 def mulz(a: Any, b: Any) -> Any:
-    """a*b, and zero where a is zero, whatever b."""
+    """Return a*b, and zero where a is zero, whatever b."""
     with np.errstate(all="ignore"):
         return np.where(np.equal(a, 0), 0.0, np.multiply(a, b))
 
 
 def mulz_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
-    """The derivative of a product that is zero where its first factor is: there each term is zero whose own first factor is."""
+    """Return the derivative of a product that is zero where its first factor is: there each term is zero whose own first factor is."""
     a, b = f.args
     first = None if t[0] is None else product(f, t[0], b, True)
     second = None if t[1] is None else make(f, "mulz", a, t[1])
@@ -159,33 +159,33 @@ def mulz_tangent(f: Node, t: Tangents, infinite: bool) -> Node | None:
 
 
 def iffinite(a: Any, b: Any) -> Any:
-    """b where a is finite, and zero elsewhere."""
+    """Return b where a is finite, and zero elsewhere."""
     return np.where(np.isfinite(a), b, 0.0)
 
 
 def curve(f: Node, a: Node, b: Node, part: str) -> Node:
-    """Real or imaginary part of w'' = -2w - 2zw', the second derivative of Faddeeva's function."""
+    """Return the real or imaginary part of w'' = -2w - 2zw', the second derivative of Faddeeva's function."""
     w, real, imag = make(f, f"wofz_{part}", a, b), make(f, "wofz_d_re", a, b), make(f, "wofz_d_im", a, b)
     return -2.0 * (w + (a * real - b * imag if part == "re" else a * imag + b * real))
 
 
 def truth(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A comparison whose value is 1.0 or 0.0."""
+    """Return a comparison whose value is 1.0 or 0.0."""
     return lambda *args: np.asarray(function(*args), float) + 0.0
 
 
 def choose(condition: Any, yes: Any, no: Any) -> Any:
-    """numpy.where with a number as condition."""
+    """Return numpy.where's value for a number as condition."""
     return np.add(np.where(np.not_equal(condition, 0), yes, no), 0.0)
 
 
 def trigamma(a: Any) -> Any:
-    """d digamma(a)/d a."""
+    """Return d digamma(a)/d a."""
     return special("polygamma")(1, a)
 
 
 def call(name: str) -> Callable[..., Node]:
-    """The function that makes a node of one argument."""
+    """Return the function that makes a node of one argument."""
     return lambda a: make(a, name, a)
 
 
@@ -324,7 +324,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def evaluate(roots: tuple[Node, ...], values: dict[str, Any]) -> list[Any]:
-    """The roots' values by NumPy, from values of the parameters and independent variables.
+    """Return the roots' values by NumPy, from values of the parameters and independent variables.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """Parameters folded into a formula: expressions and fixed values become part of the program, bounds stand before it.
 
 An `expr` is read into the formula's graph, so that its derivatives are exact and what it costs is a few scalar operations once a step. A
-fixed parameter is a constant, or an input of the program where each fit has its own value. Bounds are no part of the program: the engine
-steps in internal values (`gslfit.parameters.bounds` has the transforms) and multiplies the Jacobian's columns by their slopes; so the same
-program serves whatever the bounds are, and those of each fit may be transformed as its own start wants it.
+fixed parameter is a constant, or an input of the program where each fit has its own value. Bounds are no part of the program: the lanes
+stop at them, and GSL's solvers step in internal values (`gslfit.parameters.bounds` has the transforms). So the same program serves whatever
+the bounds are, and those of each fit may be transformed as its own start wants it.
 """
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class Folded:
                                      "start inside the bounds, or move the bound")
 
     def holds(self, values: np.ndarray) -> bool:
-        """Whether one fit's values lie within the bounds, ndarray (p)."""
+        """Return whether one fit's values lie within the bounds, ndarray (p)."""
         if not self.bounded:
             return True
         return all(low <= value <= high for (low, high), value in zip(self.boxes, values.tolist(), strict=True))
@@ -193,7 +193,7 @@ class Folded:
 
 
 def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] = ()) -> Roles:
-    """What each parameter is in a fit of a formula with these names.
+    """Return what each parameter is in a fit of a formula with these names.
 
     Parameters
     ----------
@@ -221,7 +221,7 @@ def roles(parameters: Parameters, names: Iterable[str], per_fit: Iterable[str] =
 
 
 def _role(parameter: Parameter, per_fit: bool) -> Role:
-    """One parameter's role."""
+    """Return one parameter's role."""
     low, high = parameter.min, parameter.max
     low, high = None if low == -inf else low, None if high == inf else high      # lmfit's way to say that there is none
     expr = parameter.expr
@@ -238,7 +238,7 @@ def _role(parameter: Parameter, per_fit: bool) -> Role:
 
 
 def constraint_nodes(pool: Pool, parts: dict[str, Role], own: dict[str, Node], parameters: Parameters) -> dict[str, Node]:
-    """The nodes of the `expr` parameters, from those of the others.
+    """Return the nodes of the `expr` parameters, from those of the others.
 
     Raises
     ------
@@ -314,7 +314,7 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
 
 
 def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> Folded:
-    """`fold`, without the memory of what was folded before."""
+    """Fold as `fold` does, without its cache."""
     pool = Pool()
     free = tuple(name for name, role in parts.items() if role.kind == "free")
     inputs = tuple(name for name, role in parts.items() if role.kind == "input")

@@ -36,7 +36,7 @@ class Reader:
         self.pool, self.names, self.other, self.text = pool, dict(names), other, text
 
     def read(self, tree: ast.expr) -> Node:
-        """The node of a tree."""
+        """Return the node of a tree."""
         return getattr(self, f"read_{type(tree).__name__}")(tree)
 
     def read_Constant(self, tree: ast.Constant) -> Node:
@@ -58,7 +58,7 @@ class Reader:
         return node
 
     def join(self, tree: ast.BinOp, a: Node, b: Node) -> Node:
-        """The node of an operator."""
+        """Return the node of an operator."""
         kind = type(tree.op)
         if kind is ast.FloorDiv:
             return self.pool.make("floor", self.pool.make("div", a, b))
@@ -80,7 +80,7 @@ class Reader:
         return self.pool.make("not", arg)
 
     def read_BoolOp(self, tree: ast.BoolOp) -> Node:
-        """`a and b` is b where a is true, else a; the other way round for `or`."""
+        """Read `a and b`, which is b where a is true, else a; the other way round for `or`."""
         node, *rest = [self.read(value) for value in tree.values]
         both = isinstance(tree.op, ast.And)
         for other in rest:

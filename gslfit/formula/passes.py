@@ -20,7 +20,7 @@ Rule = Callable[[Pool, Node, tuple[Node, ...]], "Node | None"]
 
 
 def number(node: Node) -> float:
-    """The value of a constant."""
+    """Return the value of a constant."""
     assert isinstance(node.value, float)
     return node.value
 
@@ -39,7 +39,7 @@ def fold_constants(graph: Graph) -> Graph:
 
 
 def simplify_sum(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
-    """x + 0, x - 0, 0 - x, x + -y, x - -y."""
+    """Simplify x + 0, x - 0, 0 - x, x + -y, x - -y."""
     if is_const(b, 0.0):
         return a
     if op == "add":
@@ -57,7 +57,7 @@ def simplify_sum(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
 
 
 def simplify_product(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
-    """x*1, x*-1, x*x, x/1, x/2**k."""
+    """Simplify x*1, x*-1, x*x, x/1, x/2**k."""
     if op == "mul":
         if is_const(a):
             a, b = b, a
@@ -85,7 +85,7 @@ POWERS: dict[float, Callable[[Pool, Node], Node]] = {
 
 
 def simplify_power(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
-    """Whole and half powers by multiplications and roots; powers of e and 2."""
+    """Simplify whole and half powers to multiplications and roots; powers of e and 2."""
     if is_const(b):
         power = number(b)
         if power == 0:
@@ -103,19 +103,19 @@ def simplify_power(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
 
 
 def simplify_mulz(pool: Pool, op: str, a: Node, b: Node) -> Node | None:
-    """A product with a number that isn't zero needs no gate."""
+    """Drop the gate of a product with a number that isn't zero."""
     return simplified(pool, "mul", a, b) if is_const(a) and number(a) else None
 
 
 def simplify_neg(pool: Pool, op: str, a: Node) -> Node | None:
-    """-(-x), -(x - y)."""
+    """Simplify -(-x), -(x - y)."""
     if a.op == "neg":
         return a.args[0]
     return pool.make("sub", a.args[1], a.args[0]) if a.op == "sub" else None
 
 
 def simplify_select(pool: Pool, op: str, condition: Node, yes: Node, no: Node) -> Node | None:
-    """A branch whose condition is known, or that doesn't matter."""
+    """Simplify a branch whose condition is known, or that doesn't matter."""
     if yes is no:
         return yes
     if condition.op == "const":
@@ -124,7 +124,7 @@ def simplify_select(pool: Pool, op: str, condition: Node, yes: Node, no: Node) -
 
 
 def simplify_even(pool: Pool, op: str, a: Node) -> Node | None:
-    """abs, square and cosh of -x and abs(x)."""
+    """Simplify abs, square and cosh of -x and abs(x)."""
     return pool.make(op, a.args[0]) if a.op == "neg" or (a.op == "abs") else None
 
 
@@ -136,18 +136,18 @@ SIMPLIFIERS: dict[str, Callable[..., Node | None]] = {
 
 
 def simplified(pool: Pool, op: str, *args: Node) -> Node:
-    """The node of an operation, in its simplest form."""
+    """Return the node of an operation, in its simplest form."""
     simplifier = SIMPLIFIERS.get(op)
     return (simplifier and simplifier(pool, op, *args)) or pool.make(op, *args)
 
 
 def simplify(graph: Graph) -> Graph:
-    """Identities that are exact, and powers that are multiplications or roots."""
+    """Apply identities that are exact, and write powers as multiplications or roots."""
     return rewrite(graph, lambda pool, node, args: simplified(pool, node.op, *args) if args else node)
 
 
 def fuse_sum(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> tuple | None:
-    """a*b + c and its like."""
+    """Fuse a*b + c and its like."""
     for product, other, fused in ((a, b, "fma" if op == "add" else "fms"), (b, a, "fma" if op == "add" else "fnma")):
         if single(product, "mul"):
             return fused, *product.args, other
@@ -159,7 +159,7 @@ def fuse_sum(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> 
 
 
 def fuse_product(op: str, a: Node, b: Node, single: Callable[[Node, str], bool]) -> tuple | None:
-    """a*b*c, (a + b)*c, a/b and their like."""
+    """Fuse a*b*c, (a + b)*c, a/b and their like."""
     for first, second in ((a, b), (b, a)):
         if single(second, "recip"):
             return "div", first, second.args[0]
@@ -173,7 +173,7 @@ def fuse_product(op: str, a: Node, b: Node, single: Callable[[Node, str], bool])
 
 
 def fuse_exp(op: str, a: Node, single: Callable[[Node, str], bool]) -> tuple | None:
-    """exp(a*b), exp(a*a*b)."""
+    """Fuse exp(a*b), exp(a*a*b)."""
     if single(a, "neg"):
         return "mulexp", a.args[0], -1.0
     if single(a, "mulmul") and a.args[0] is a.args[1]:
@@ -187,7 +187,7 @@ def fuse_exp(op: str, a: Node, single: Callable[[Node, str], bool]) -> tuple | N
 
 
 def fuse_square(op: str, a: Node, single: Callable[[Node, str], bool]) -> tuple | None:
-    """(a - b)**2."""
+    """Fuse (a - b)**2."""
     return ("subsquare", *a.args) if single(a, "sub") else None
 
 
@@ -198,7 +198,7 @@ FUSERS: dict[str, Callable[..., tuple | None]] = {
 
 
 def fuse(graph: Graph) -> Graph:
-    """Two or three operations in one, where the inner ones have no other use."""
+    """Fuse two or three operations into one, where the inner ones have no other use."""
     count = uses(graph)
     origin: dict[Node, Node] = {}
     level = 0

@@ -39,7 +39,7 @@ def native_residual(formula: Formula, params: Parameters, x: Sequence[np.ndarray
     residual : callable
         ``residual(params) -> ndarray, shape (n,)``.
     jacobian : callable
-        ``jacobian(params) -> ndarray, shape (n, p)``: a `Dfun` for `minimize`.
+        ``jacobian(params) -> ndarray, shape (n, p)``: a `jac` for `minimize`.
 
     Raises
     ------

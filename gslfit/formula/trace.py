@@ -46,7 +46,7 @@ class Traced(NamedTuple):
 
 
 def is_number(value: Any) -> bool:
-    """Whether a default makes an argument a parameter: a number, and no truth value."""
+    """Return whether a default makes an argument a parameter: a number, and no truth value."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
@@ -60,7 +60,7 @@ def bound_keywords(func: Callable[..., Any]) -> frozenset[str]:
 
 
 def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Signature:
-    """Which arguments of a function are independent variables and which parameters.
+    """Return which arguments of a function are independent variables and which parameters.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, 
 
 
 def samples(form: Signature) -> Iterator[dict[str, Any]]:
-    """Values of arguments at which to compare: near the defaults, positive, of any sign, and whole."""
+    """Yield values of arguments at which to compare: near the defaults, positive, of any sign, and whole."""
     rng = np.random.default_rng(20)
     draws: list[Callable[[int | None], Any]] = [
         lambda size: rng.uniform(.2, 2, size), lambda size: rng.normal(0, 2, size), lambda size: rng.uniform(1, 30, size),
@@ -214,7 +214,7 @@ def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[
 
 
 def agree(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays are the same to rounding, where they are finite; the one NaN where the other is."""
+    """Return whether two arrays are the same to rounding, where they are finite; the one NaN where the other is."""
     both = np.isfinite(a) & np.isfinite(b)
     if np.any(np.isnan(a) != np.isnan(b)) or np.any(np.isinf(a) & np.isinf(b) & (a != b)):
         return False

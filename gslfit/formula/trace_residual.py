@@ -44,7 +44,7 @@ class Values(Mapping):
         return len(self._values)
 
     def valuesdict(self) -> dict[str, Any]:
-        """A dict of the values."""
+        """Return a dict of the values."""
         return dict(self._values)
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -128,7 +128,7 @@ def trace_residual(func: Callable[..., Any], values: Mapping[str, float], args: 
 
 
 def _near(values: Mapping[str, float], arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """The parameters' values, and two points near them, with the data."""
+    """Yield the parameters' values, and two points near them, with the data."""
     rng = np.random.default_rng(21)
     for spread in (0.0, 0.1, 0.3):
         yield {**arrays, **{name: float(value * (1 + spread * rng.uniform(-1, 1))) for name, value in values.items()}}

@@ -36,11 +36,11 @@ class Recorder:
         self.arrays: dict[str, np.ndarray] = {}
 
     def symbol(self, op: str, name: str) -> Symbol:
-        """The symbol of a parameter or independent variable."""
+        """Return the symbol of a parameter or independent variable."""
         return Symbol(self, self.pool.leaf(op, name))
 
     def array(self, array: np.ndarray) -> Symbol:
-        """The symbol of an array from outside."""
+        """Return the symbol of an array from outside."""
         if not self.capture:
             raise TraceError(f"an array of shape {array.shape} from outside the arguments is used; make it an independent variable")
         if array.dtype.kind not in "buif":
@@ -54,7 +54,7 @@ class Recorder:
         return self.symbol("x", name)
 
     def node(self, value: Any) -> Node:
-        """The node of a symbol, number or array."""
+        """Return the node of a symbol, number or array."""
         if isinstance(value, Symbol):
             if value.recorder is not self:
                 raise TraceError("a symbol of another trace is used")
@@ -71,14 +71,14 @@ class Recorder:
 
 
 def refuse(what: str) -> Callable[..., Any]:
-    """A method that can't be traced."""
+    """Return a method that raises, in place of one that can't be traced."""
     def method(self: Any, *args: Any, **kws: Any) -> Any:
         raise TraceError(what)
     return method
 
 
 def binary(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
-    """An operator of a symbol."""
+    """Return the method of an operator of symbols."""
     def method(self: Symbol, other: Any) -> Any:
         if isinstance(other, (complex, np.complexfloating, Pair)) and not isinstance(other, (float, np.floating)):
             pair = Pair.of(self.recorder, self)
@@ -108,7 +108,7 @@ class Symbol:
         self.recorder, self.node = recorder, node
 
     def recorder_call(self, name: str, *args: Any) -> Symbol:
-        """The symbol of a function of the table."""
+        """Return the symbol of a function of the table."""
         function = FUNCTIONS.get(name)
         if function is None:
             raise TraceError(f"{name} is not in gslfit's table of functions")
@@ -200,25 +200,25 @@ class Symbol:
         return Symbol(self.recorder, self.recorder.pool.const(0.0))
 
     def conjugate(self) -> Symbol:
-        """The symbol itself."""
+        """Return the symbol itself."""
         return self
 
     conj = conjugate
 
     def itself(self, *args: Any, **kws: Any) -> Symbol:
-        """The symbol: what a copy, a reshaped or a converted array is, point by point."""
+        """Return the symbol: what a copy, a reshaped or a converted array is, point by point."""
         return self
 
     copy = flatten = ravel = squeeze = itself
 
     def astype(self, dtype: Any, **kws: Any) -> Symbol:
-        """The symbol, converted to a floating-point type."""
+        """Return the symbol, converted to a floating-point type."""
         if np.dtype(dtype).kind != "f":
             raise TraceError(f"an argument is converted to {np.dtype(dtype)}")
         return self
 
     def clip(self, min: Any = None, max: Any = None) -> Symbol:
-        """numpy.clip."""
+        """Trace numpy.clip."""
         return clip(self.recorder, self, min, max)
 
     def __getattr__(self, name: str) -> Any:
@@ -238,7 +238,7 @@ class Pair:
 
     @classmethod
     def of(cls, recorder: Recorder, value: Any) -> Pair:
-        """The pair of a number or symbol."""
+        """Return the pair of a number or symbol."""
         if isinstance(value, Pair):
             return value
         if isinstance(value, (complex, np.complexfloating)):
@@ -302,7 +302,7 @@ class Pair:
         return abs(self.real) if is_zero(self.imag) else self.real.recorder_call("hypot", self.real, self.imag)
 
     def conjugate(self) -> Pair:
-        """The complex conjugate."""
+        """Return the complex conjugate."""
         return Pair(self.recorder, self.real, minus(self.imag.imag, self.imag))
 
     conj = conjugate
@@ -316,40 +316,40 @@ class Pair:
 
 
 def is_zero(a: Symbol) -> bool:
-    """Whether a part is zero, as that of a real number is."""
+    """Return whether a part is zero, as that of a real number is."""
     return is_const(a.node, 0.0)
 
 
 def multiply(a: Symbol, b: Symbol) -> Symbol:
-    """The product of two parts; a part that is not there stays away."""
+    """Return the product of two parts; a part that is not there stays away."""
     if is_zero(a) or is_const(b.node, 1.0):
         return a
     return b if is_zero(b) or is_const(a.node, 1.0) else a * b
 
 
 def plus(a: Symbol, b: Symbol) -> Symbol:
-    """The sum of two parts."""
+    """Return the sum of two parts."""
     return b if is_zero(a) else a if is_zero(b) else a + b
 
 
 def minus(a: Symbol, b: Symbol) -> Symbol:
-    """The difference of two parts."""
+    """Return the difference of two parts."""
     return a if is_zero(b) else -b if is_zero(a) else a - b
 
 
 def divide(a: Symbol, b: Symbol) -> Symbol:
-    """The quotient of two parts."""
+    """Return the quotient of two parts."""
     return a if is_zero(a) else a / b
 
 
 def times(a: Pair, b: Pair) -> Pair:
-    """The product of complex numbers."""
+    """Return the product of complex numbers."""
     real = minus(multiply(a.real, b.real), multiply(a.imag, b.imag))
     return Pair(a.recorder, real, plus(multiply(a.real, b.imag), multiply(a.imag, b.real)))
 
 
 def over(a: Pair, b: Pair) -> Pair:
-    """The quotient of complex numbers."""
+    """Return the quotient of complex numbers."""
     if is_zero(b.imag):
         return Pair(a.recorder, divide(a.real, b.real), divide(a.imag, b.real))
     size = plus(multiply(b.real, b.real), multiply(b.imag, b.imag))
@@ -358,14 +358,14 @@ def over(a: Pair, b: Pair) -> Pair:
 
 
 def exponential(a: Pair) -> Pair:
-    """exp of a complex number."""
+    """Trace exp of a complex number."""
     call = a.real.recorder_call
     size = call("exp", a.real)
     return Pair(a.recorder, size * call("cos", a.imag), size * call("sin", a.imag))
 
 
 def faddeeva(a: Pair) -> Pair:
-    """scipy.special.wofz."""
+    """Trace scipy.special.wofz."""
     call = a.real.recorder_call
     other = Symbol(a.recorder, a.recorder.pool.make("wofz_im", a.real.node, a.imag.node))
     return Pair(a.recorder, call("wofz_re", a.real, a.imag), other)
@@ -385,7 +385,7 @@ BITWISE = {"bitwise_and": "logical_and", "bitwise_or": "logical_or", "bitwise_xo
 
 
 def apply(recorder: Recorder, name: str, args: tuple) -> Any:
-    """A ufunc of symbols, numbers and arrays."""
+    """Apply a ufunc to symbols, numbers and arrays."""
     if name in BITWISE:
         return Symbol(recorder, recorder.node(args[0]))._logic(BITWISE[name], *args[1:])
     if name != "wofz" and not any(isinstance(arg, (complex, np.complexfloating, Pair)) for arg in args):
@@ -401,7 +401,7 @@ def apply(recorder: Recorder, name: str, args: tuple) -> Any:
 
 
 def clip(recorder: Recorder, a: Any, low: Any = None, high: Any = None, **kws: Any) -> Symbol:
-    """numpy.clip, either bound optional."""
+    """Trace numpy.clip, either bound optional."""
     low, high = kws.pop("min", kws.pop("a_min", low)), kws.pop("max", kws.pop("a_max", high))
     if any(value is not None for value in kws.values()):
         raise TraceError(f"numpy.clip is called with {', '.join(kws)}=")
@@ -412,14 +412,14 @@ def clip(recorder: Recorder, a: Any, low: Any = None, high: Any = None, **kws: A
 
 
 def where(recorder: Recorder, condition: Any, *branches: Any) -> Symbol:
-    """numpy.where with three arguments."""
+    """Trace numpy.where with three arguments."""
     if len(branches) != 2:
         raise TraceError("numpy.where is called with the condition alone")
     return apply(recorder, "where", (condition, *branches))
 
 
 def select(recorder: Recorder, conditions: Any, choices: Any, default: Any = 0) -> Any:
-    """numpy.select."""
+    """Trace numpy.select."""
     result = default
     for condition, choice in reversed(list(zip(conditions, choices, strict=True))):
         result = where(recorder, condition, choice, result)
@@ -427,7 +427,7 @@ def select(recorder: Recorder, conditions: Any, choices: Any, default: Any = 0) 
 
 
 def piecewise(recorder: Recorder, x: Any, conditions: Any, functions: Any, *args: Any, **kws: Any) -> Any:
-    """numpy.piecewise: the last condition that holds decides."""
+    """Trace numpy.piecewise: the last condition that holds decides."""
     values = [function(x, *args, **kws) if callable(function) else function for function in functions]
     conditions = list(conditions) if isinstance(conditions, (list, tuple)) else [conditions]
     result = values.pop() if len(values) == len(conditions) + 1 else 0.0
@@ -437,7 +437,7 @@ def piecewise(recorder: Recorder, x: Any, conditions: Any, functions: Any, *args
 
 
 def polyval(recorder: Recorder, p: Any, x: Any) -> Any:
-    """numpy.polyval, by Horner's rule."""
+    """Trace numpy.polyval, by Horner's rule."""
     result: Any = Symbol(recorder, recorder.pool.const(0.0))
     for k, coefficient in enumerate(p):
         result = result * x + coefficient if k else result + coefficient
@@ -445,24 +445,24 @@ def polyval(recorder: Recorder, p: Any, x: Any) -> Any:
 
 
 def full(value: float | None = None) -> Callable[..., Symbol]:
-    """zeros_like and its like."""
+    """Trace zeros_like and its like."""
     def call(recorder: Recorder, a: Any, fill: Any = None, *args: Any, **kws: Any) -> Symbol:
         return Symbol(recorder, recorder.node(kws.get("fill_value", fill) if value is None else value))
     return call
 
 
 def same(recorder: Recorder, a: Any, *args: Any, **kws: Any) -> Any:
-    """A copy, or another shape of the same points."""
+    """Trace a copy, or another shape of the same points."""
     return a
 
 
 def ufunc(name: str) -> Callable[..., Any]:
-    """A function that is no ufunc, by its name in the table."""
+    """Return the trace of a function that is no ufunc, by its name in the table."""
     return lambda recorder, *args: apply(recorder, name, args)
 
 
 def rounded(recorder: Recorder, a: Any, decimals: int = 0, **kws: Any) -> Any:
-    """numpy.round, to whole numbers."""
+    """Trace numpy.round, to whole numbers."""
     if decimals:
         raise TraceError("numpy.round to decimals is used")
     return apply(recorder, "rint", (a,))

@@ -1,4 +1,4 @@
-"""What everything that was fitted can be asked, by one name each.
+"""What all results share: the same methods by the same names.
 
 `FitResult`, `ModelResult` and a fitted `Minimizer` share these methods. Nothing is computed before it is asked for. The public functions
 (`gslfit.conf_interval`, `gslfit.fit_report`, ...) do the work, and take any of the three.

@@ -150,7 +150,7 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
 
 
 def _refitted(descent: Any, x: np.ndarray, held: int) -> tuple[np.ndarray, np.ndarray]:
-    """The point and the residual to which a few Gauss-Newton steps lead with one parameter held, shortened where chi-square would rise."""
+    """Return the point and residual to which a few Gauss-Newton steps lead with one parameter held, shorter where chi-square would rise."""
     problem, r = descent.problem, descent.problem.fun(x)
     for _ in range(REFIT):
         norm = length(r)
@@ -174,7 +174,7 @@ def _refitted(descent: Any, x: np.ndarray, held: int) -> tuple[np.ndarray, np.nd
 
 
 def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> np.ndarray | None:
-    """The scaled S at the point; None where there is no room for differences, or not the evaluations."""
+    """Return the scaled S at the point; None where there is no room for differences, or not the evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     norm, size = length(r), max(descent.size(), length(r))
     step = np.minimum(descent.differences.precision ** 0.25 * size, 1e-2 * np.maximum(np.abs(x[free]) * d[free], norm)) / d[free]
@@ -213,7 +213,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> np.ndarray | Non
 
 
 def _relative(step: np.ndarray, x: np.ndarray, reach: np.ndarray) -> float:
-    """The relative size of a step, as the polish measures it: against the value, or a share of what changes the residual by its length."""
+    """Return a step's relative size as the polish measures it: against the value, or a share of what changes the residual by its length."""
     return float(np.max(np.maximum(np.abs(step) / np.maximum(np.abs(x), 1e-2 * reach), 1e-4 * np.abs(step) / reach)))
 
 
@@ -242,7 +242,7 @@ def _note_rank(descent: Any, N: np.ndarray, S: np.ndarray) -> None:
 
 
 def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
-    """A direction as a step that changes no parameter by more than its scale."""
+    """Return a direction as a step that changes no parameter by more than its scale."""
     norm, d = descent.norm(), descent.qr.norms
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.where(d > 0, norm / d, np.maximum(np.abs(descent.problem.x0), 1.))

@@ -1,4 +1,4 @@
-"""The engines that are no least-squares solvers: L-BFGS-B and simulated annealing, both ending in a judged `Solution`."""
+"""Methods that are no least-squares solvers: L-BFGS-B and simulated annealing, both ending in a judged `Solution`."""
 from typing import Any
 
 import numpy as np

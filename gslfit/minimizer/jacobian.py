@@ -15,7 +15,7 @@ AGREE = 0.1     # a column that differs from centred differences by more than th
 class UserJacobian:
     """A caller's derivative function as ``jac(x) -> ndarray, shape (n, p)``.
 
-    The function ``Dfun(params, *args, **kws)`` returns the derivatives of the residual as an array or as a mapping from names to columns.
+    The function ``jac(params, *args, **kws)`` returns the derivatives of the residual as an array or as a mapping from names to columns.
     An array has a column (with `col_deriv` a row) for each varying parameter in order, being then total derivatives, those through
     expressions included; or one for each parameter, fixed and `expr` ones included, being then partial derivatives, which are combined
     by the chain rule here.  A mapping has partial derivatives; parameters it leaves out do not act on the residual directly.
@@ -53,7 +53,7 @@ class UserJacobian:
         return self.residual.rows(J) * self.residual.scale
 
     def _from_array(self, out: Any) -> np.ndarray:
-        """An array's columns, checked for shape."""
+        """Return an array's columns, checked for shape."""
         J = np.asarray(out)
         if J.dtype.kind not in "biufc" or J.ndim != 2:
             raise InputTypeError(f"{self.name} returned {type(out).__name__} of shape {J.shape}: it must return a two-dimensional array of "
@@ -73,7 +73,7 @@ class UserJacobian:
         return self._combine({name: J[:, k] for k, name in enumerate(self.all_names)})
 
     def _from_names(self, out: Mapping[str, Any]) -> np.ndarray:
-        """A mapping's columns, checked for names."""
+        """Return a mapping's columns, checked for names."""
         for name, column in out.items():
             if name not in self.all_names:
                 raise InputError(f"{self.name} returned a derivative by {name!r}, which is no parameter ({', '.join(self.all_names)})")
@@ -82,7 +82,7 @@ class UserJacobian:
         return self._combine({name: np.broadcast_to(np.ravel(column), self.residual.full) for name, column in out.items()})
 
     def _combine(self, partial: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Total derivatives by the varying parameters from partial ones by all: the chain rule through the expressions."""
+        """Return total derivatives by the varying parameters from partial ones by all: the chain rule through the expressions."""
         J = np.zeros((self.residual.full, len(self.free.names)))
         for k, name in enumerate(self.free.names):
             if name in partial:

@@ -27,7 +27,6 @@ from gslfit.solvers._multifit import METHODS, FdfSolver
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
-STATIONARY = 1e-6       # a scale-free gradient below this is that of a minimum found by a solver's own test
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
@@ -217,7 +216,7 @@ class Descent(Polish):
         return False, reason
 
     def _look_around(self) -> str:
-        """Where the point reached does not determine all parameters, look whether that is so at a minimum; see `look_around`."""
+        """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
         if self.norm() <= self.rounding_of(self.first_size) or not vague(self):
             return ""
         assert self.first_J is not None
@@ -227,7 +226,7 @@ class Descent(Polish):
         return look_around(self, full)
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
-        """Descend again from where the residual has shrunk to rounding of what it was at the start, with the eyes of a fit begun here.
+        """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.
 
         Data of 1e-30 fitted from 1 are found so, and starts from where a model explodes.  What shrinks so time after time is on its way to
         zero, which it approaches for ever where the root is a double one.
@@ -344,7 +343,7 @@ class Descent(Polish):
         return reason
 
     def _settle(self) -> bool:
-        """Polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
+        """Return polish; where that shows a parameter stuck on the wrong bound, move it inside and go on."""
         for _ in range(1 + self.p):
             if self.norm() <= VANISHED or (self.finite and self.polish()):
                 return True
@@ -422,21 +421,21 @@ class Descent(Polish):
                         qr.norms, polished and converged, verdict, self.start_size or self.first_size)
 
     def _scale(self) -> float:
-        """What the residual's rounding is measured by: the size of the model, here, or at the start where nothing but rounding is left."""
+        """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""
         size, norm = self.size(), self.norm()
         if self.rounding() < norm <= self.rounding_of(self.first_size) and not self.smooth():
             return self.first_size
         return min(size, self.start_size or self.first_size) if size > norm else self.first_size if norm == 0 else 0.
 
     def _lost(self) -> set[int]:
-        """Parameters without effect on the residual here that had one at the start."""
+        """Return Parameters without effect on the residual here that had one at the start."""
         if self.first_norms is None:
             return set()
         now, then = self.qr.norms * np.abs(self.x), self.first_norms * np.abs(self.problem.x0)
         return set(np.flatnonzero((now < FLAT * length(self.r)) & (then > FLAT * length(self.problem.r0))).tolist()) - set(self.held)
 
     def _flat(self) -> set[int]:
-        """Parameters whose whole value hardly matters and whose slope is not what the residual does.
+        """Return Parameters whose whole value hardly matters and whose slope is not what the residual does.
 
         On a flat the slope is a tiny number that promises a change only at absurd distances.  A parameter near zero looks alike
         until it is moved: its change comes as the slope says.

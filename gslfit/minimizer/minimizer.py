@@ -1,7 +1,7 @@
 """`minimize` and `Minimizer`: named parameters and a residual function, brought to GSL's solvers.
 
-The manners are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
-are the fit's results; each engine is a method that can be called again.
+The conventions are those of lmfit 0.5: `minimize` updates the parameters it is given and returns the fitted `Minimizer`, whose attributes
+are the fit's results; each method of fitting is a method that can be called again.
 """
 import contextlib
 from collections.abc import Callable, Mapping
@@ -76,14 +76,14 @@ class Setup:
             self.residual.nfev += spent
 
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
-        """The problem started from values x of the varying parameters and the residual there."""
+        """Return the problem started from values x of the varying parameters and the residual there."""
         o = self.options
         return Problem(self.residual, self.jac, self.free, self.lower, self.upper, x, r, self.residual.precision,
                        1 / self.residual.scale, o.xtol, o.ftol, o.gtol)
 
 
 class Minimizer(Answers, Passes):
-    """A residual function with its parameters, and the engines that minimise its sum of squares.
+    """A residual function with its parameters, and the methods that minimise its sum of squares.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class Minimizer(Answers, Passes):
             self.params.use_interpreter(self._interpreter)
         return self._interpreter
 
-    # -- engines
+    # -- methods
 
     def leastsq(self, **kws: Any) -> bool:
         """Minimise by Levenberg-Marquardt, GSL's lmsder, to the last digits that the residual allows.
@@ -276,8 +276,8 @@ class Minimizer(Answers, Passes):
         return self._conclude("anneal", setup, found)
 
     def minimize(self, engine: str = "leastsq", *, method: str | None = None, **kws: Any) -> "Minimizer":
-        """Run an engine by its name and return the Minimizer."""
-        engine_of(engine if method is None else method)(self, **kws)
+        """Fit by a method, given by its name, and return the Minimizer."""
+        method_of(engine if method is None else method)(self, **kws)
         return self
 
     # -- the parts of a fit
@@ -285,7 +285,7 @@ class Minimizer(Answers, Passes):
     def prepare_fit(self, **kws: Any) -> Setup:
         """Check and bind everything that a fit needs; evaluate the residual at the start.
 
-        Engines do this themselves. Afterwards the parameters' expressions are evaluated, so that `function` can be called by hand.
+        Methods do this themselves. Afterwards the parameters' expressions are evaluated, so that `function` can be called by hand.
 
         Raises
         ------
@@ -298,14 +298,14 @@ class Minimizer(Answers, Passes):
         self._setup = setup
         return setup
 
-    def _least_squares(self, engine: str, method: str, kws: Mapping[str, Any]) -> bool:
+    def _least_squares(self, method: str, solver: str, kws: Mapping[str, Any]) -> bool:
         setup = self.prepare_fit(**kws)
         try:
-            solution, tried = minimise(setup.problem, method)
+            solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
-            self._interrupt(engine, setup)
+            self._interrupt(method, setup)
             raise
-        return self._conclude(engine, setup, [solution, *(other for other in tried if other is not solution)], tried)
+        return self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
 
     def conclude_at(self, values: Mapping[str, float], status: FitStatus, **kws: Any) -> bool:
         """Take the end of a fit from these parameters that another solver came to, and judged, as this one's.
@@ -333,11 +333,11 @@ class Minimizer(Answers, Passes):
         """Which of the residuals that the function returns the last fit was made to, by `nan_policy`; None for all."""
         return None if self._setup is None else self._setup.residual._keep
 
-    def _interrupt(self, engine: str, setup: Setup) -> None:
+    def _interrupt(self, method: str, setup: Setup) -> None:
         """Leave the best point seen as the result where the user interrupts a fit."""
-        self._conclude(engine, setup, [Descent(setup.problem, engine).stop(FitStatus.INTERRUPTED)])
+        self._conclude(method, setup, [Descent(setup.problem, method).stop(FitStatus.INTERRUPTED)])
 
-    def _conclude(self, engine: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
+    def _conclude(self, method: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
         """Turn the solution kept, the first of those found, into results."""
         solution, free, options = found[0], setup.free, setup.options
         names = list(free.names)
@@ -354,8 +354,8 @@ class Minimizer(Answers, Passes):
         self._ended = values
         success = solution.converged
         self.result = FitResult(
-            params=self.params, method=engine, success=success, errorbars=known is not None and known.complete,
-            message=message(engine, solution, tried or found, setup.limit, said), status=solution.status,
+            params=self.params, method=method, success=success, errorbars=known is not None and known.complete,
+            message=message(method, solution, tried or found, setup.limit, said), status=solution.status,
             nfev=setup.residual.nfev, var_names=names,
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
             covar=None if known is None else known.covar,
@@ -405,21 +405,21 @@ def fitted_as(result: FitResult, function: Callable, args: tuple = (), kws: Mapp
 
 RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})
 
-ENGINES: dict[str, Callable[..., bool]] = {
+METHODS: dict[str, Callable[..., bool]] = {
     "leastsq": Minimizer.leastsq, "lmder": Minimizer.lmder, "lbfgsb": Minimizer.lbfgsb, "anneal": Minimizer.anneal}
 
 
-def engine_of(name: str) -> Callable[..., bool]:
-    """Return the engine of a name.
+def method_of(name: str) -> Callable[..., bool]:
+    """Return the method of a name.
 
     Raises
     ------
     InputError
         There is none.
     """
-    if not isinstance(name, str) or name not in ENGINES:
-        raise InputError(f"there is no engine {shown(name)}; there are {', '.join(ENGINES)}")
-    return ENGINES[name]
+    if not isinstance(name, str) or name not in METHODS:
+        raise InputError(f"there is no method {shown(name)}; there are {', '.join(METHODS)}")
+    return METHODS[name]
 
 
 def as_parameters(params: Any) -> Parameters:
@@ -465,7 +465,7 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         Trace the function once with symbolic parameters and run the compiled program instead, with exact derivatives. Only on request,
         since a residual function may count its calls, or print. Where it can't be traced, a warning says why.
     **options
-        Options of the engine, see `Minimizer.leastsq`.
+        Options of the method, see `Minimizer.leastsq`.
 
     Returns
     -------
@@ -494,7 +494,7 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
         # lmfit 1.3's order: minimize(fcn, params, method, args, kws)
         method, args, kws = args, kws, None if isinstance(engine, str) else engine
         engine = method
-    run = engine_of(engine if method is None else method)
+    run = method_of(engine if method is None else method)
     fitter = Minimizer(function, params, fcn_args=args, fcn_kws=kws)
     if truth("compiled", compiled):
         fitter, options = _compiled(fitter, options)
@@ -503,7 +503,7 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
 
 
 def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, dict[str, Any]]:
-    """The same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
+    """Return the same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
     from gslfit.formula.program_residual import compiled_residual
     try:
         residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)

@@ -1,4 +1,4 @@
-"""What a fit may be told besides its data: one record of options, whose names, defaults, checks and synonyms are known here alone.
+"""Options of a fit: one record, whose names, defaults, checks and synonyms are known here alone.
 
 An `Entry` is one way into a fit: which options it takes, and what they are if nothing is said. Other packages' names for them
 (`SYNONYMS`) are understood wherever an option is read; inside they have one name each.
@@ -59,15 +59,14 @@ UNSUPPORTED = {
     "factor": "GSL fixes the first step bound at 100 times the scaled start",
     "full_output": "all results are attributes of the Minimizer",
 }
-ENGINE = ("auto", "lanes", "lmsder", "lmder", "trust")
-MINIMIZERS = ("leastsq", "lmder", "lbfgsb", "anneal")
+COMPILED = ("auto", "lanes", "lmsder", "lmder", "trust")
 TOLERANCES = ("xtol", "ftol", "gtol")
 COUNTS = ("max_nfev", "threads")
 FLAGS = ("scale_covar", "covar", "col_deriv")
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options by the names that they have inside; one that is given by two names is an InputTypeError."""
+    """Return options by gslfit's own names; one that is given by two names is an InputTypeError."""
     found: dict[str, Any] = {}
     for name, value in given.items():
         own = SYNONYMS.get(name, name)
@@ -97,7 +96,7 @@ class Entry:
         self._plain = {name: getattr(defaults, name) for name in takes}
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return options by the names that they have inside.
+        """Return options by gslfit's own names.
 
         Raises
         ------
@@ -125,7 +124,7 @@ class Entry:
         return self.defaults._replace(**self.checked(changed)) if changed else self.defaults
 
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the options that aren't what they are by default, by the names that they have inside; nothing is checked."""
+        """Return the options that aren't what they are by default, by gslfit's own names; nothing is checked."""
         found, defaults = {}, self.defaults
         for name, value in given.items():
             default = getattr(defaults, SYNONYMS.get(name, name), ...)
@@ -134,7 +133,7 @@ class Entry:
         return named(found) if found else found
 
     def _checked(self, name: str, own: str, value: Any) -> Any:
-        """Return an option as what it is meant to be, or raise InputError for what it can't be; `name` is what the caller calls it."""
+        """Return an option with its type, or raise InputError for a value that it can't have; `name` is what the caller calls it."""
         known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
         try:
             if known:
@@ -151,19 +150,19 @@ class Entry:
 
 
 def _same(value: Any, default: Any) -> bool:
-    """Whether an option has its default; what has no answer to that, as an array, hasn't."""
+    """Return whether an option has its default; what can't be compared with it, as an array, hasn't."""
     try:
         return bool(value == default)
     except (TypeError, ValueError, ArithmeticError):
         return False
 
 
-ENGINE_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar")
+COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar")
 """What the lanes and their polish understand."""
 
 STARTS = "start={{{name!r}: ...}} or Parameters"
-FIT = Entry(FitOptions(), ENGINE_OPTIONS, ENGINE, ("mark", "omit", "raise"), STARTS)
-BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*ENGINE_OPTIONS, "covar"), ENGINE, ("mark", "omit", "raise"), STARTS)
+FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar"), COMPILED, ("mark", "omit", "raise"), STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
 MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),

@@ -193,7 +193,7 @@ class Residual(Evaluation):
                  "points, two arrays of shapes (n,) and (n, 1) were combined into a square; flatten one of them")
 
     def _arrays(self) -> Iterator[tuple[str, np.ndarray]]:
-        """The arrays of numbers that the function computes from, with their names: arguments, then what it refers to."""
+        """Yield the arrays of numbers that the function computes from, with their names: arguments, then what it refers to."""
         try:
             positions = list(inspect.signature(self.function).parameters)[1:]
         except (TypeError, ValueError):

@@ -72,7 +72,7 @@ class FitResult(Answers):
     params : Parameters
         With the fitted values, errors and correlations.
     method : str
-        What fitted: "fit", or the engine: "leastsq", "lmder", "lbfgsb" or "anneal".
+        What fitted: "fit", or the method: "leastsq", "lmder", "lbfgsb" or "anneal".
     success : bool
         A minimum was found, and no parameter lost its effect on the way.
     errorbars : bool
@@ -215,7 +215,7 @@ class FitResult(Answers):
             self.status = ending(state["ier"], state["lmdif_message"], state["success"])
 
     def _likelihood(self) -> float:
-        """n log(chisqr/n), from the residual itself, since its squares may be out of range."""
+        """Return n log(chisqr/n), from the residual itself, since its squares may be out of range."""
         residual = self.counted
         big = float(np.max(np.abs(residual), initial=0.))
         if not big:
@@ -233,7 +233,7 @@ class FitResult(Answers):
         return self._source.minimizer(self)
 
     def _modelled(self, name: str) -> Any:
-        """The source, if it has a model; `name` is what was asked for."""
+        """Return the source, if it has a model; `name` is what was asked for."""
         if not hasattr(self._source, "eval"):
             refuse(name)
         return self._source

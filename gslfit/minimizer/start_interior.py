@@ -1,4 +1,4 @@
-"""Starts on a bound, or next to one: how far inside a fit is to begin.
+"""Starts on a bound, or next to one: how far inside a fit begins.
 
 On a bound the slope of the transform is 0, and next to it nearly so: the solver would take the parameter for one without effect. `bounds`
 steps inside by a share of the bound's magnitude, which is a guess where the bound is 0 or stands for nothing. Here the residual is asked:
@@ -12,7 +12,7 @@ import numpy as np
 from gslfit.parameters.bounds import DOUBT, DOUBT_ZERO
 
 INFINITE = float("inf")
-SHARE = 0.1               # change of the residual that a step inside is to make
+SHARE = 0.1               # change of the residual that a step inside should make
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds

@@ -140,10 +140,10 @@ def combinations(columns: np.ndarray, names: Sequence[str]) -> list[str]:
     return said
 
 
-def message(engine: str, solution: Solution, tried: Sequence[Solution], limit: float, said: Sequence[str]) -> str:
+def message(method: str, solution: Solution, tried: Sequence[Solution], limit: float, said: Sequence[str]) -> str:
     """Return in words how a fit ended."""
     why = within(solution.reason if solution.converged else solution.status, limit)
-    parts = [f"{engine}: converged, {why}." if solution.converged else f"{engine}: not converged, {why}."]
+    parts = [f"{method}: converged, {why}." if solution.converged else f"{method}: not converged, {why}."]
     if len(tried) > 1:
         others = ", ".join(other.method for other in tried[1:])
         chosen = "it stands" if solution is tried[0] else f"{solution.method} has the lowest chi-square and is kept"

@@ -14,7 +14,7 @@ HINTS = ("value", "vary", "min", "max", "expr")
 
 
 def inputs_of(name: str, given: Any) -> dict[str, Any]:
-    """A value given to make_params as inputs of a Parameter."""
+    """Return a value given to make_params as inputs of a Parameter."""
     if given is None:
         return {}
     if isinstance(given, Parameter):
@@ -27,12 +27,12 @@ def inputs_of(name: str, given: Any) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """A parameter's value, or a number as it is."""
+    """Return a parameter's value, or a number as it is."""
     return value.value if isinstance(value, Parameter) else value
 
 
 def plain(value: Any) -> Any:
-    """Lists and labelled arrays as arrays; anything else as it is."""
+    """Return lists and labelled arrays as arrays; anything else as it is."""
     if isinstance(value, (list, tuple)) or hasattr(value, "__array__"):
         array = np.asarray(value)
         return array.astype(float) if array.dtype.kind in "bui" else array
@@ -40,14 +40,14 @@ def plain(value: Any) -> Any:
 
 
 def as_mapping(params: Any) -> Mapping[str, Any]:
-    """Parameters as they are, empty for None; InputTypeError for what holds none."""
+    """Return Parameters as they are, empty for None; InputTypeError for what holds none."""
     if params is not None and not isinstance(params, Mapping):
         raise InputTypeError(f"params must be Parameters or a dict, not {type(params).__name__}; start values go in by name, a=...")
     return {} if params is None else params
 
 
 def with_values(params: Any, values: Mapping[str, Any], model: Any) -> Mapping[str, Any]:
-    """Parameters by full name, with the values given over them; expressions follow."""
+    """Return Parameters by full name, with the values given over them; expressions follow."""
     known = as_mapping(params)
     if not values:
         return known

@@ -130,11 +130,11 @@ class Definition:
         self.options |= {name: value for name, value in options.items() if name in independent}
 
     def arrays(self, options: Mapping[str, Any]) -> list[str]:
-        """The independent variables that are no options."""
+        """Return the independent variables that are no options."""
         return [name for name in self.independent if name not in options]
 
     def formula(self, options: Mapping[str, Any]) -> Formula:
-        """The formula with the options at these values; a function is traced once for each."""
+        """Return the formula with the options at these values; a function is traced once for each."""
         if self.own is not None:
             return self.own
         key = key_of(dict(options))
@@ -153,7 +153,7 @@ class Definition:
 
 
 def _arguments(func: Callable[..., Any], label: str) -> list[inspect.Parameter]:
-    """A function's arguments; those that an object names itself (`argnames`, `kwargs`) first."""
+    """Return a function's arguments; those that an object names itself (`argnames`, `kwargs`) first."""
     if hasattr(func, "argnames") and hasattr(func, "kwargs"):
         kind = inspect.Parameter.KEYWORD_ONLY
         return [*(inspect.Parameter(name, kind) for name in func.argnames),

@@ -1,4 +1,4 @@
-"""Who fits a model: the lanes and their polish where there is a program, `Minimizer` where there is none or more is asked for."""
+"""The solver of a model's fit: lanes and polish where there is a program, `Minimizer` where there is none or more is needed."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from gslfit.curves.pipeline import FitPlan, fit_curve
 from gslfit.errors import ExpressionError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
-from gslfit.minimizer.minimizer import Minimizer, engine_of, fitted_as
+from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.models.preparation import objective_of
@@ -34,11 +34,11 @@ class Fitted(Protocol):
         """What is minimised."""
 
     def arguments(self) -> dict[str, Any]:
-        """What a function that is called gets besides parameters."""
+        """Return what a function that is called gets besides parameters."""
 
 
 class Request(Fitted, Protocol):
-    """What is asked for: a model, its data, parameters and options; a `ModelResult` has them."""
+    """A model, its data, parameters and options; a `ModelResult` has them."""
 
     data: Any
     weights: Any
@@ -63,7 +63,7 @@ class Request(Fitted, Protocol):
 
 
 def native_of(result: Fitted) -> tuple[Formula, dict[str, np.ndarray]] | None:
-    """The formula and the independent variables of a fit that can run compiled, or None."""
+    """Return the formula and the independent variables of a fit that can run compiled, or None."""
     model, objective = result.model, result.objective
     opts = model.opts
     formula = model._formula({name: value for name, value in result.arguments().items() if name in opts} if opts else {})
@@ -80,7 +80,7 @@ def run_fit(result: Request) -> Any:
     if found is None:
         return _by_minimizer(result, options, *_called(result))
     formula, x = found
-    lanes = None if engine_options(result) else for_lanes(options)
+    lanes = None if method_options(result) else for_lanes(options)
     if lanes is None:
         return _by_minimizer(result, options, *_compiled(result, formula, x, result.init_params))
     objective = result.objective
@@ -92,27 +92,27 @@ def run_fit(result: Request) -> Any:
 
 
 def options_of(result: Request) -> FitOptions:
-    """The options of a model's fit."""
+    """Return the options of a model's fit."""
     call = (result.method, result.iter_cb, result.scale_covar, result.calc_covar, result.max_nfev, result.nan_policy)
     if call == PLAIN and not result.fit_kws:
         return MODEL.defaults
     given = {"method": result.method, "iter_cb": result.iter_cb, "scale_covar": result.scale_covar, "covar": result.calc_covar,
              "max_nfev": result.max_nfev, "nan_policy": result.nan_policy}
     if result.fit_kws:
-        own = engine_options(result)
+        own = method_options(result)
         given |= named({name: value for name, value in result.fit_kws.items() if name not in own})
     return MODEL.read(given)
 
 
-def engine_options(result: Request) -> dict[str, Any]:
-    """Options that only one engine of `Minimizer` has."""
+def method_options(result: Request) -> dict[str, Any]:
+    """Return options that only one method of `Minimizer` has."""
     if not result.fit_kws:
         return {}
     return {name: value for name, value in result.fit_kws.items() if SYNONYMS.get(name, name) not in MODEL.takes}
 
 
 def for_lanes(options: FitOptions) -> FitOptions | None:
-    """What the lanes and their polish are told for a model's fit; None where it asks for what they don't have."""
+    """Return what the lanes and their polish are told for a model's fit; None where it asks for what they don't have."""
     if options == MODEL.defaults:
         return FIT.defaults
     if options.method != LANES or options.nan_policy == "propagate":
@@ -123,7 +123,7 @@ def for_lanes(options: FitOptions) -> FitOptions | None:
 
 def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
               params: Parameters) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
-    """The residual (data - model)*weights and its Jacobian, from the program; `params` say which vary."""
+    """Return the residual (data - model)*weights and its Jacobian, from the program; `params` say which vary."""
     objective = result.objective
     try:
         residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign)
@@ -133,7 +133,7 @@ def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
 
 
 def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
-    """The residual by calling the model."""
+    """Return the residual by calling the model."""
     model, objective, values = result.model, result.objective, result.arguments()
 
     def residual(params: Parameters) -> np.ndarray:
@@ -149,7 +149,7 @@ def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., 
     told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
     if jacobian is not None:
         told.setdefault("jac", jacobian)
-    engine_of(options.method)(minimizer, **told, **engine_options(result))
+    method_of(options.method)(minimizer, **told, **method_options(result))
     result._memory["minimizer"] = minimizer
     outcome = minimizer.result
     assert outcome is not None
@@ -223,6 +223,6 @@ class ModelSource:
 
 
 def independent_of(fitted: Any) -> dict[str, Any]:
-    """The independent variables of a model's fit by name."""
+    """Return the independent variables of a model's fit by name."""
     return {name: fitted.userkws[name] for name in fitted.model.independent_vars
             if name not in fitted.model.opts and name in fitted.userkws}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _text(fname: str | Path) -> str:
-    """What a file holds."""
+    """Return what a file holds."""
     try:
         return path("fname", fname).read_text(encoding="utf-8")
     except ValueError as error:         # of bytes that are no text, or a null in the name
@@ -23,7 +23,7 @@ def _text(fname: str | Path) -> str:
 
 
 def _dumped(name: str, subject: Any, kind: type[Model | ModelResult]) -> str:
-    """A model or result as JSON."""
+    """Return a model or result as JSON."""
     if not isinstance(subject, kind):
         raise InputTypeError(f"{name} must be a {kind.__name__}, not {type(subject).__name__}")
     return str(subject.dumps())

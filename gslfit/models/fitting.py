@@ -77,7 +77,7 @@ FAST = {"xtol", "ftol", "gtol", "max_nfev", "scale_covar"}        # options that
 
 
 def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy: str, options: dict[str, Any]) -> ModelResult | None:
-    """The fit of one flat array of float64 from numbers as starts; None where there is more to it."""
+    """Return the fit of one flat array of float64 from numbers as starts; None where there is more to it."""
     if type(data) is not np.ndarray or data.ndim != 1 or data.dtype != np.float64:
         return None
     if weights is not None and not (_alike(weights, data) and (model.conventions.weightless or np.count_nonzero(weights) == weights.size)):
@@ -119,12 +119,12 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
 
 
 def _alike(value: Any, data: np.ndarray) -> bool:
-    """Whether a value is a flat array of float64 as long as the data."""
+    """Return whether a value is a flat array of float64 as long as the data."""
     return type(value) is np.ndarray and value.dtype == np.float64 and value.shape == data.shape
 
 
 def model_plan(model: ModelFunction) -> FitPlan | None:
-    """The plan of a model's default parameters, made once for each state of its hints; None where it doesn't compile."""
+    """Return the plan of a model's default parameters, made once for each state of its hints; None where it doesn't compile."""
     key = tuple((part._prefix, tuple(part.opts.items()), tuple(part.def_vals.items()),
                  tuple((name, *hint.items()) for name, hint in part.param_hints.items())) for part in (*model.components, model))
     known = model.__dict__.get("_plan")
@@ -156,7 +156,7 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parameters:
-    """Parameters for a fit without any: guessed where no start was given, or where some have none."""
+    """Return Parameters for a fit without any: guessed where no start was given, or where some have none."""
     params = model.make_params(**starts)
     blank = [name for name in model.param_names if params[name].value is None]
     if starts and not blank:
@@ -289,7 +289,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
 
 
 def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> dict[str, Any]:
-    """The independent variables of a batch by name, as they were handed in; a parameter called x may be a keyword too."""
+    """Return the independent variables of a batch by name, as they were handed in; a parameter called x may be a keyword too."""
     variables: dict[str, Any] = {}
     if isinstance(x, Mapping):
         variables |= x
@@ -323,7 +323,7 @@ def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], 
 
 
 def _with_weightless(given: Inputs) -> Inputs:
-    """Inputs in which points of weight 0 that aren't finite have the weight 1, since the engine doesn't look at those of weight 0."""
+    """Return inputs in which points of weight 0 that aren't finite have weight 1, since the C core doesn't look at those of weight 0."""
     assert given.factors is not None
     idle = without_effect(*given.factors)
     if idle is None:
@@ -333,13 +333,13 @@ def _with_weightless(given: Inputs) -> Inputs:
 
 
 def guessed(model: Any, given: Inputs) -> list[dict[str, Any]]:
-    """Start values of every curve, the best first; of one curve numbers."""
+    """Return start values of every curve, the best first; of one curve numbers."""
     found = model._guesses(without_left_out(given), **given.x)
     return [{name: each[name].value for name in model.param_names if each[name].expr is None} if isinstance(each, Parameters) else each
             for each in found]
 
 
 def _within(parameter: Parameter, value: Any) -> np.ndarray:
-    """Start values inside a parameter's bounds; a guess may lie a little outside."""
+    """Return start values inside a parameter's bounds; a guess may lie a little outside."""
     low, high = parameter.min, parameter.max
     return np.clip(np.asarray(value, float), -np.inf if low is None else low, np.inf if high is None else high)

@@ -87,7 +87,7 @@ class Model(ModelFunction):
         raise NoGuessError(f"guess() is not implemented for {type(self).__name__}: give start values to make_params or fit")
 
     def _guesses(self, data: Any, x: Any = None, **values: Any) -> list[Any]:
-        """What `guess` finds, and further starts that may lead lower."""
+        """Return what `guess` finds, and further starts that may lead lower."""
         return [self.guess(data, x, **values)]
 
     @property
@@ -123,7 +123,7 @@ class Model(ModelFunction):
         verbose : bool
             Print the parameters made.
         fit_kws : dict, optional
-            Further options of the engine.
+            Further options of the method.
         nan_policy : {"raise", "omit", "propagate"}, optional
         max_nfev : int, optional
         coerce_farray : bool
@@ -191,7 +191,7 @@ class Model(ModelFunction):
     # -- files
 
     def _file_state(self) -> dict[str, Any]:
-        """The model as a dict of plain things.
+        """Return the model as a dict of plain things.
 
         Raises
         ------
@@ -384,7 +384,7 @@ class CompositeModel(Model):
         return common_state(self) | {"left": self.left._file_state(), "op": self.symbol, "right": self.right._file_state()}
 
     def _symbols(self) -> set[str]:
-        """The operators that join it."""
+        """Return the operators that join it."""
         found = {self.symbol}
         for side in (self.left, self.right):
             found |= side._symbols() if isinstance(side, CompositeModel) else set()
@@ -398,7 +398,7 @@ class CompositeModel(Model):
 
 @reads("Model")
 def _read_model(reading: Reading) -> Model:
-    """A model of a text, or of a function that the reader of the file has."""
+    """Return a model of a text, or of a function that the reader of the file has."""
     independent = reading.strings("independent_vars")
     options: dict[str, Any] = {name: value for name, value in reading.typed("options", dict, {}).items() if isinstance(value, PLAIN)}
     source = reading.typed("formula", str) if "formula" in reading.state else reading.function()

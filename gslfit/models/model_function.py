@@ -113,7 +113,7 @@ class ModelFunction:
         return f"<{type(self).__name__} {self._reprstring()[6:-1]}: {self.describe()}>"
 
     def describe(self) -> str:
-        """The formula as text, or why there is none."""
+        """Return the formula as text, or why there is none."""
         found = self.formula
         if is_text(found):
             return "; ".join(found.text.splitlines())
@@ -127,7 +127,7 @@ class ModelFunction:
         return self._formula({})
 
     def _formula(self, options: Mapping[str, Any]) -> Formula:
-        """The formula with the function's options at these values."""
+        """Return the formula with the function's options at these values."""
         chosen = {**self.opts, **options}
         base = self._definition.formula(chosen)
         if not self._prefix:
@@ -144,7 +144,7 @@ class ModelFunction:
         return self.formula.native
 
     def latex(self) -> str:
-        """The formula in LaTeX."""
+        """Return the formula in LaTeX."""
         return self.formula.latex()
 
     # -- parameters
@@ -168,13 +168,13 @@ class ModelFunction:
                 warn(f"{key!r} is no hint for parameter {root!r}; there are {', '.join(HINTS)}")
 
     def _hint_from(self, name: str, given: Any) -> None:
-        """A hint from a Parameter, a dict or a number."""
+        """Set a hint from a Parameter, a dict or a number."""
         if isinstance(given, Parameter):
             given = {key: getattr(given, key) for key in HINTS if getattr(given, key) is not None}
         self.set_param_hint(name, **(given if isinstance(given, dict) else {"value": given}))
 
     def _root(self, name: str) -> str:
-        """A name without the prefix."""
+        """Return a name without the prefix."""
         return name[len(self._prefix):] if self._prefix and name.startswith(self._prefix) else name
 
     def print_param_hints(self, colwidth: int = 8) -> None:
@@ -187,7 +187,7 @@ class ModelFunction:
             print(f"{name:{names}}  {' '.join(cells)} {hint.get('vary', True)!s:>{colwidth}}    {hint.get('expr', '')}")
 
     def _expr(self, text: str) -> str:
-        """A hint's expression with the prefix before the model's own names, where they don't have it yet."""
+        """Return a hint's expression with the prefix before the model's own names, where they don't have it yet."""
         if not self._prefix or not text:
             return text
         own = {*self._definition.names, *self.param_hints}
@@ -272,7 +272,7 @@ class ModelFunction:
         return np.asarray(out)[()] if not isinstance(out, np.ndarray) else out
 
     def _missing(self, missing: list[str], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Values of parameters that follow others by a hint, such as a Voigt's gamma."""
+        """Return values of parameters that follow others by a hint, such as a Voigt's gamma."""
         if all(name in self._definition.names for name in missing):
             params = self.make_params(**{name: value for name, value in given.items() if name in self._definition.names})
             found = {name: params[self._prefix + name].value for name in missing}
@@ -293,7 +293,7 @@ class ModelFunction:
                       for root in self._definition.names if self._prefix + root in found}
 
     def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
-        """Parameters' values and options by full name."""
+        """Return parameters' values and options by full name."""
         return {self._prefix + name: value for name, value in self.make_funcargs(params, values).items()}
 
     def copy(self: Own, prefix: str | None = None) -> Own:
@@ -309,7 +309,7 @@ class ModelFunction:
 
 
 def _label(func: Any) -> str:
-    """A model's name from what it is made of."""
+    """Return a model's name from what it is made of."""
     if isinstance(func, str):
         return "; ".join(line.strip() for line in func.strip().splitlines())
     return func.text if isinstance(func, Formula) and func.text else getattr(func, "__name__", type(func).__name__)

@@ -62,7 +62,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
 
 
 def _plain(value: Any, data: Any) -> bool:
-    """Whether a value is a flat array of float64, of the shape of the data, which is there."""
+    """Return whether a value is a flat array of float64, of the shape of the data, which is there."""
     return type(value) is np.ndarray and value.dtype == np.float64 and value.ndim == 1 and value.size > 0 and value.shape == data.shape
 
 

@@ -1,4 +1,4 @@
-"""`ModelResult`: what a model's fit leaves behind, with the names of lmfit 1.3; most of it is computed when it is asked for."""
+"""`ModelResult`: the result of a model's fit, by the names of lmfit 1.3; most of it is computed when first read."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,7 +93,7 @@ class ModelResult(Answers, Passes):
         return self._prepare(mask, yerr, coerce)
 
     def _prepare(self, mask: Any, yerr: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
-        """The same, of data that may have been read before: `labels` are theirs, and `mask` may be more than the caller's."""
+        """Return the same, of data that may have been read before: `labels` are theirs, and `mask` may be more than the caller's."""
         found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
                              coerce=coerce, labels=labels)
         self.data, self.weights, variables = kept(found, self.weights)
@@ -158,7 +158,7 @@ class ModelResult(Answers, Passes):
 
     @property
     def _start(self) -> Parameters:
-        """The parameters that the fit began with; those of a quick fit are made when they are asked for."""
+        """The parameters that the fit began with; those of a fit by the fast path are made when first read."""
         if not isinstance(self._begun, Parameters):
             plan, values = self._begun
             self._begun = plan.params.copy()
@@ -255,7 +255,7 @@ class ModelResult(Answers, Passes):
         return self._once("init_fit", lambda: self._curve(self.init_params))
 
     def _curve(self, params: Parameters) -> Any:
-        """The model at the data's points."""
+        """Return the model at the data's points."""
         if self._all_plain:
             return self.eval(params)
         points = self.objective.of_curves
@@ -267,7 +267,7 @@ class ModelResult(Answers, Passes):
         return self._prepared is None and getattr(self._found, "keep", None) is None
 
     def _values(self, params: Parameters, points: Objective | None = None) -> np.ndarray:
-        """The model at the points that take part, or at others."""
+        """Return the model at the points that take part, or at others."""
         objective = self.objective if points is None else points
         return objective.values(self.model._reprstring(), self.model.eval(params, **{**self.userkws, **objective.arguments()}))
 
@@ -288,23 +288,9 @@ class ModelResult(Answers, Passes):
         return self.model.eval_components(self.params if params is None else params, **{**self.userkws, **values})
 
     def eval_uncertainty(self, params: Parameters | None = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> np.ndarray:
-        """Return the standard error of the model's value at each point, `sigma` of them.
+        """Return the standard error of the model's value at each point, that of each component as `dely_comps`.
 
-        Parameters
-        ----------
-        params : Parameters, optional
-        sigma : float
-            Number of standard deviations; below 1 a probability.
-        dscale : float
-            Step of the differences, in standard errors, where the model has no exact derivatives.
-        **values
-            Independent variables.
-
-        Returns
-        -------
-        ndarray
-            ``t sqrt(diag(J C J^T))``; also as `dely`, that of a further measurement as `dely_predicted`, of each component as
-            `dely_comps`. The factor t is Student's for the fit's degrees of freedom.
+        See `gslfit.FitResult.eval_uncertainty`.
         """
         self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
         if not self._all_plain and values.keys().isdisjoint(self.model.independent_vars):

@@ -35,7 +35,7 @@ def common_state(model: ModelFunction) -> dict[str, Any]:
 
 
 def _hints(hints: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Hints as plain things."""
+    """Return hints as plain things."""
     out: dict[str, dict[str, Any]] = {}
     for name, hint in hints.items():
         out[name] = {key: value.item() if isinstance(value, np.generic) else value for key, value in hint.items()}
@@ -49,7 +49,7 @@ def model_text(model: Any, **kws: Any) -> str:
 
 
 def _packed(value: Any) -> Any:
-    """An array as a dict of plain things."""
+    """Return an array as a dict of plain things."""
     if not isinstance(value, np.ndarray):
         return value.item() if isinstance(value, np.generic) else value
     if value.dtype.kind == "c":
@@ -76,7 +76,7 @@ def result_text(result: Any, **kws: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's."""
+    """Return NumPy's numbers as Python's."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):
@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 
 def _read(text: str, wanted: str, **kws: Any) -> dict[str, Any]:
-    """The dict that a text holds, or InputError."""
+    """Return the dict that a text holds, or raise InputError."""
     state = json_tree(text, **kws)
     if not isinstance(state, dict) or state.get("format") != wanted:
         found = state.get("format") or state.get("__class__") if isinstance(state, dict) else type(state).__name__
@@ -183,7 +183,7 @@ def build(reading: Reading) -> Any:
 
 
 def _typed(state: Mapping[str, Any], name: str, kind: type | tuple[type, ...], default: Any = None) -> Any:
-    """A member of the type that it is to have, or InputError."""
+    """Return a member, or raise InputError if it has not the type that it must have."""
     value = state.get(name, default)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise InputError(f"the model's {name!r} is {value!r:.60}, of the wrong type")
@@ -191,7 +191,7 @@ def _typed(state: Mapping[str, Any], name: str, kind: type | tuple[type, ...], d
 
 
 def _read_hints(state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Hints, held to their names and to numbers, truth values and texts."""
+    """Return hints, held to their names and to numbers, truth values and texts."""
     hints: dict[str, dict[str, Any]] = {}
     for name, hint in _typed(state, "param_hints", dict, {}).items():
         if not isinstance(hint, dict) or any(key not in HINTS or not isinstance(value, PLAIN) for key, value in hint.items()):
@@ -206,7 +206,7 @@ def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None
 
 
 def _unpacked(value: Any) -> Any:
-    """An array of a dict, or a plain thing."""
+    """Return an array of a dict, or a plain thing."""
     if isinstance(value, dict):
         shape = value.get("shape")
         try:
@@ -251,7 +251,7 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
 
 
 def _status(outcome: Mapping[str, Any]) -> FitStatus:
-    """How the fit of a file ended; files of gslfit 0.1 have MINPACK's number and words in its place."""
+    """Return how the fit of a file ended; files of gslfit 0.1 have MINPACK's number and words in its place."""
     if "status" not in outcome:
         return ending(outcome.get("ier", 0), str(outcome.get("lmdif_message", "")), bool(outcome["success"]))
     try:

@@ -21,7 +21,7 @@ class _Renamer(ast.NodeTransformer):
 
 
 def _parsed(text: str) -> ast.Module:
-    """The tree of a text that the grammar has accepted, its lines wherever they begin."""
+    """Return the tree of a text that the grammar has accepted, its lines wherever they begin."""
     return ast.parse("\n".join(line.strip() for line in re.split(r"[;\n]", text)))
 
 
@@ -95,6 +95,6 @@ def log_gamma_ratio(x: str, y: str) -> str:
 
 
 def is_text(formula: object) -> bool:
-    """Whether a formula is its text, and no graph that was traced or put together."""
+    """Return whether a formula is its text, and no graph that was traced or put together."""
     text = getattr(formula, "text", "")
     return getattr(formula, "func", None) is None and bool(text) and not text.startswith("graph of ")

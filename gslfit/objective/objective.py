@@ -69,7 +69,7 @@ class Objective:
             self.weights = None if self.weights is None else self.weights[self.keep]
 
     def _named(self) -> list[tuple[str, np.ndarray]]:
-        """The arrays that a policy speaks of, by the caller's names."""
+        """Return the arrays that a policy speaks of, by the caller's names."""
         named = [(self.given.name, self.y), *self.x.items()]
         if self.given.weightless and self.weights is not None and self.given.factors is not None:
             named.append((self.given.factors.name, self.weights))
@@ -121,7 +121,7 @@ class Objective:
         return array if array.shape == self.given.layout.whole else array.reshape(self.given.layout.whole)
 
     def signed(self, model_minus_data: np.ndarray) -> np.ndarray:
-        """Return the engine's residual, or Jacobian, in the sign of this one."""
+        """Return the C core's residual, or Jacobian, in the sign of this one."""
         return in_sign(model_minus_data, self.sign)
 
     # -- results
@@ -185,7 +185,7 @@ class Objective:
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
-    """Return an array as the engine reads it: float64, or complex128, in C order."""
+    """Return an array as the C core reads it: float64, or complex128, in C order."""
     if array.dtype is F8 and array.flags.c_contiguous:
         return array
     return np.ascontiguousarray(array, complex if array.dtype.kind == "c" else float)

@@ -1,6 +1,6 @@
 """Weighted residuals: their sign, what multiplies them, and how many degrees of freedom they leave.
 
-The engine, `fit`, `fit_batch` and `curve_fit` give model - data; `Model.fit`, as lmfit, data - model.
+The C core, `fit`, `fit_batch` and `curve_fit` give model - data; `Model.fit`, as lmfit, data - model.
 """
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def weighted(difference: Any, factors: Any) -> Any:
 
 
 def in_sign(model_minus_data: np.ndarray, sign: int) -> np.ndarray:
-    """Return the engine's residuals, or their derivatives, in the sign of an entry; the array itself where it is the engine's."""
+    """Return the C core's residuals, or their derivatives, in the sign of an entry; the array itself where that is the C core's."""
     return model_minus_data if sign == MODEL_MINUS_DATA else -model_minus_data
 
 

@@ -15,7 +15,7 @@ from libc.string cimport memset
 
 from batch cimport (
     KIND_F4, KIND_F8, KIND_I1, KIND_I2, KIND_I4, KIND_I8, KIND_U1, KIND_U2, KIND_U4, KIND_U8, MAX_AXES, MAX_INPUTS,
-    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, gslfit_batch_run, rows_view,
+    METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, gslfit_batch_run, strided_array,
 )
 from batch cimport fit_transform as transform_t
 from program cimport gslfit_isa_choose, gslfit_isa_name, program
@@ -59,7 +59,7 @@ cdef int pulse(void *who, long done) noexcept with gil:
 
 
 cdef bint fits(cnp.ndarray array, cnp.ndarray y, int last) noexcept:
-    """Whether an array's axes but the last `last` are those of the batch, y's but its last."""
+    """Return whether an array's axes but the last `last` are those of the batch, y's but its last."""
     cdef int k, axes = cnp.PyArray_NDIM(y) - 1
     if cnp.PyArray_NDIM(array) != axes + last:
         return False
@@ -69,7 +69,7 @@ cdef bint fits(cnp.ndarray array, cnp.ndarray y, int last) noexcept:
     return True
 
 
-cdef int view(rows_view *v, cnp.ndarray array, cnp.ndarray y, long points, str name) except -1:
+cdef int view(strided_array *v, cnp.ndarray array, cnp.ndarray y, long points, str name) except -1:
     """Describe an array of shape (..., n), or (n,) for all fits."""
     cdef int k, kind, axes = cnp.PyArray_NDIM(array) - 1
     v.swapped = False
@@ -97,7 +97,7 @@ cdef int view(rows_view *v, cnp.ndarray array, cnp.ndarray y, long points, str n
 
 
 cdef void *out(object given, dtype, cnp.ndarray y, str name, int p=-1, int q=-1) except? NULL:
-    """Where results go, an array of shape (...), with p (..., p), with q too (..., p, q); NULL for None."""
+    """Return where results go, an array of shape (...), with p (..., p), with q too (..., p, q); NULL for None."""
     cdef cnp.ndarray array
     cdef int axes = cnp.PyArray_NDIM(y) - 1
     if given is None:
@@ -166,7 +166,7 @@ cdef class _View:
     """The transform of one run: a `FitTransform` with that run's arrays."""
 
     cdef transform_t facts
-    cdef rows_view *starts
+    cdef strided_array *starts
     cdef object kept
 
     def __cinit__(self, FitTransform owner, start, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
@@ -174,7 +174,7 @@ cdef class _View:
         self.facts = owner.facts
         if len(start) != self.facts.p:
             raise InputError(f"there are {self.facts.p} free variables, and starts of {len(start)}")
-        self.starts = <rows_view *>PyMem_Malloc((self.facts.p + 1)*sizeof(rows_view))
+        self.starts = <strided_array *>PyMem_Malloc((self.facts.p + 1)*sizeof(strided_array))
         if self.starts == NULL:
             raise MemoryError
         self.kept = [np.asarray(array)[..., None] for array in start]
@@ -310,7 +310,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
 
 
 def _readable(array):
-    """The array, as float64 if its dtype is none that is read in place."""
+    """Return the array, as float64 if its dtype is none that is read in place."""
     array = np.asarray(array)
     return array if f"{array.dtype.kind}{array.dtype.itemsize}" in KINDS else array.astype(np.float64)
 

@@ -39,7 +39,7 @@ static long done(const thread_pool *all) {
     return sum;
 }
 
-/* Whether the work is to stop; the calling thread asks its caller now and then. */
+/* Whether the work must stop; the calling thread asks its caller now and then. */
 int gslfit_thread_check(thread *t) {
     batch *b = t->batch;
     if (t->number == 0 && b->pulse && !gslfit_stopped(b) && ++t->asked >= t->patience) {
@@ -65,7 +65,8 @@ static void count_done(thread *t) {
 }
 
 static void find_inputs(const batch *b, long id, double *inputs) {
-    for (int k = 0; k < b->program->ninput; k++) gslfit_rows_read(b->inputs + k, gslfit_rows_find(b->inputs + k, id), 0, 1, inputs + k, 1);
+    for (int k = 0; k < b->program->ninput; k++)
+        gslfit_strided_read(b->inputs + k, gslfit_strided_row(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
 
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
@@ -77,7 +78,8 @@ static double larger(double a, double b) { return a > b ? a : b; }
 static double covariance_of(const fit_result *end, int i, int j) {
     if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
     if (end->flags[i] || end->flags[j]) return 0;
-    return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
+    return end->covariance ? end->covariance[ELEMENT(i, j) * LANES]
+                           : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
 /* A fit's errors and expressions. */
@@ -258,7 +260,8 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     end->count = (double)n;
     if (there && !silenced && (!succeeded(end) || vague(b, end)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
-    if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED) refit(t, METHOD_LMDER, left, end);
+    if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
+        refit(t, METHOD_LMDER, left, end);
     if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;

@@ -1,4 +1,4 @@
-/* Many fits of one program, or a few long ones: rows in, results out, threads, and GSL as GSL's refit.
+/* Many fits of one program, or a few long ones: rows in, results out, threads, and refits by GSL.
  *
  * Short fits (up to SHORT points) go side by side through the lanes of each thread. The points of a long one are dealt to the lanes of one
  * register instead, and when there are fewer long fits than threads to the threads, in chunks whose size and order of summing depend on
@@ -22,7 +22,7 @@ typedef struct {
     fit_method method;
     long fits;
     row_source source;         /* a row for each fit */
-    rows_view inputs[MAX_INPUTS];
+    strided_array inputs[MAX_INPUTS];
     int threads;
     const fit_transform *transform;    /* what the caller sees in place of free variables and their covariances, or NULL */
     const double *reached;     /* (fits, p), as the lanes have variables: where fits ended elsewhere, to be judged there; or NULL */
@@ -42,7 +42,7 @@ typedef struct {
     atomic_int out_of_memory;
 } batch;
 
-/* Whether the work is to end early: the caller asked for it, or memory ended. */
+/* Whether the work must end early: the caller asked for it, or memory ended. */
 static inline int gslfit_stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
 
 /* 0, or -1 where memory ended, or 1 when it was stopped; rows that were not fitted say so. */

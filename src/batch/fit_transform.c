@@ -7,12 +7,12 @@
 /* ---- starts ---- */
 
 static double start_of(const fit_transform *o, int k, long id) {
-    const rows_view *v = o->starts + k;
-    const char *row = gslfit_rows_find(v, id);
-    const double *in_place = gslfit_rows_in_place(v, row);
+    const strided_array *v = o->starts + k;
+    const char *row = gslfit_strided_row(v, id);
+    const double *in_place = gslfit_strided_in_place(v, row);
     double value;
     if (in_place) return *in_place;
-    gslfit_rows_read(v, row, 0, 1, &value, 1);
+    gslfit_strided_read(v, row, 0, 1, &value, 1);
     return value;
 }
 
@@ -57,12 +57,13 @@ static double spread_of(const workspace *w, int p, const double *errors, const d
     if (most == 0 || isinf(most)) return most;
     for (int i = 0; i < p; i++)
         for (int j = 0; j < p && parts[i] != 0; j++)
-            if (parts[j] != 0) sum += parts[i] / most * (parts[j] / most) * (i == j ? 1 : correlations[i > j ? ELEMENT(i, j) : ELEMENT(j, i)]);
+            if (parts[j] != 0)
+                sum += parts[i] / most * (parts[j] / most) * (i == j ? 1 : correlations[i > j ? ELEMENT(i, j) : ELEMENT(j, i)]);
     return most * sqrt(sum < 0 ? 0 : sum);
 }
 
-void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
-                        const double *correlations) {
+void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,
+                             const double *errors, const double *correlations) {
     for (int t = 0; t < o->derived; t++) {
         gslfit_workspace_set(spaces[t], values, inputs);
         o->derived_values[id * o->derived + t] = output(spaces[t], 0);

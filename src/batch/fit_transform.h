@@ -15,8 +15,8 @@ typedef struct {
     int bounded;           /* whether any has bounds */
     const double *low, *high;            /* their bounds, infinite for none */
     double inside, beside, wide, out;    /* bounds.py's INSIDE, NEAR, WIDE and FAR */
-    const rows_view *starts;  /* one for each of them: rows of one number */
-    int scaled;            /* whether covariances are to be multiplied by the reduced chi-square */
+    const strided_array *starts;  /* one for each of them: rows of one number */
+    int scaled;            /* whether covariances are multiplied by the reduced chi-square */
     int derived;              /* expressions: programs without independent variables, of the free variables */
     const program *const *expressions;
     double *redchi;                     /* (fits) */
@@ -31,7 +31,7 @@ workspace **gslfit_transform_spaces(const fit_transform *o);
 void gslfit_transform_free(const fit_transform *o, workspace **spaces);
 
 /* The expressions of one fit: by its values, inputs, standard errors, and correlations (element (i, j) at correlations[ELEMENT(i, j)]). */
-void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs, const double *errors,
-                        const double *correlations);
+void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,
+                             const double *errors, const double *correlations);
 
 #endif

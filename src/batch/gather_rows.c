@@ -25,15 +25,15 @@ static void spread(double *lane, const double *from, long n) {
 }
 
 /* A row's doubles, where they are or converted. */
-static const double *doubles(const rows_view *v, const char *row, long n, double *room) {
-    const double *in_place = gslfit_rows_in_place(v, row);
-    if (!in_place) gslfit_rows_read(v, row, 0, n, room, 1);
+static const double *doubles(const strided_array *v, const char *row, long n, double *room) {
+    const double *in_place = gslfit_strided_in_place(v, row);
+    if (!in_place) gslfit_strided_read(v, row, 0, n, room, 1);
     return in_place ? in_place : room;
 }
 
 void gslfit_gather_shared(thread *t, int j) {
     const row_source *s = &t->batch->source;
-    const double *x = doubles(s->x + j, gslfit_rows_find(s->x + j, 0), s->points, t->row_x_room[j]);
+    const double *x = doubles(s->x + j, gslfit_strided_row(s->x + j, 0), s->points, t->row_x_room[j]);
     t->finite_x[j] = !s->x[j].axes && all_finite(x, s->points);
     for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, s->points);
 }
@@ -81,7 +81,7 @@ static double weighted_square(thread *t, const double *y, long n) {
     return sum_of_squares(t->room, n);
 }
 
-/* A row's weights, and its numbers without those of points that take no part. Whether it is to be fitted at all. */
+/* A row's weights, and its numbers without those of points that take no part. Whether it can be fitted at all. */
 static int weigh(thread *t, const double **y, int some_out, next_fit *fit) {
     const row_source *s = &t->batch->source;
     fit->square = 0;

@@ -1,6 +1,6 @@
 /* Rows on their way into the lanes: found where they lie or converted, looked at, weighted, spread. */
-#ifndef GSLFIT_LOAD_H
-#define GSLFIT_LOAD_H
+#ifndef GSLFIT_GATHER_ROWS_H
+#define GSLFIT_GATHER_ROWS_H
 
 #include "worker.h"
 

@@ -105,7 +105,7 @@ static int run_fdf(const gsl_multifit_fdfsolver_type *type, gslfit_guard *guard,
     if (!s) return GSL_ENOMEM;
     int status = gsl_multifit_fdfsolver_set(s, &fdf, start);
     if (!status) {
-        loop->engine = (gslfit_engine){s, iterate_fdf, jacobian_fdf, s->x, s->dx, s->f, NULL, NULL};
+        loop->solver = (gslfit_solver){s, iterate_fdf, jacobian_fdf, s->x, s->dx, s->f, NULL, NULL};
         gslfit_run(loop);
         gsl_vector_memcpy(start, s->x);
     }
@@ -123,7 +123,7 @@ static int run_trust(gslfit_guard *guard, gslfit_loop *loop, gsl_vector *start) 
     if (!s) return GSL_ENOMEM;
     int status = gsl_multifit_nlinear_init(start, &fdf, s);
     if (!status) {
-        loop->engine = (gslfit_engine){s, iterate_nlinear, jacobian_nlinear, s->x, s->dx, s->f, NULL, NULL};
+        loop->solver = (gslfit_solver){s, iterate_nlinear, jacobian_nlinear, s->x, s->dx, s->f, NULL, NULL};
         gslfit_run(loop);
         gsl_vector_memcpy(start, s->x);
     }
@@ -190,7 +190,8 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
         loop.who = &watched;
         for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
-                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder, &guard, &loop, v);
+                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder,
+                                     &guard, &loop, v);
         ending = failed ? FIT_FAILED : loop.ending;
         r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
@@ -249,7 +250,8 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
             break;
         }
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++) e.runs_off = falls_beyond(r, x, direction);
+    for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++)
+        e.runs_off = falls_beyond(r, x, direction);
     end->verdict = gslfit_judge(&e, end->flags);
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
@@ -510,7 +512,8 @@ static int fit_way_back(gsl_refit *r, int beyond, fit_method method, int most, f
     memcpy(v, end->v, p * sizeof *v);
     for (int k = 0; k < p; k++) any |= on[k] = end->flags[k] & GSLFIT_LOST ? r->last.bounds[k] : 0;
     for (int turn = 0; any && turn < WAYS_BACK; turn++) {
-        for (int k = 0; k < p; k++) x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(r->now.start[k] - v[k], beyond ? 2 * turn : -2 * turn)) : v[k];
+        for (int k = 0; k < p; k++)
+            x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(r->now.start[k] - v[k], beyond ? 2 * turn : -2 * turn)) : v[k];
         lower |= fit_lower(r, x, method, most - (end->nfev - before), end);
     }
     return lower;

@@ -1,4 +1,4 @@
-/* One fit by GSL's own solvers, and by QR: GSL's refit of fits that the lanes did not bring to an end, or not to a good one.
+/* One fit by GSL's own solvers, and by QR: refits of fits that the lanes did not bring to an end, or not to a good one.
  *
  * A solver's end is polished (polish.h) and judged (judgement.h); GSL steps in the transforms of bounds.h, the polish in the variables
  * themselves.

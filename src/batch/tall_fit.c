@@ -48,8 +48,8 @@ static void fill_register(double *points, long count) {
 }
 
 /* Points first to first + count of a row, and as many more of the last as fill the register. */
-static void read_block(const rows_view *v, const char *row, long first, long count, double *out) {
-    gslfit_rows_read(v, row, first, count, out, 1);
+static void read_block(const strided_array *v, const char *row, long first, long count, double *out) {
+    gslfit_strided_read(v, row, first, count, out, 1);
     fill_register(out, count);
 }
 
@@ -72,7 +72,7 @@ static void leave_out(const long_fit *f, member *m, long count) {
     for (long i = 0; i < count; i++) {
         if (takes_part(s, m->weights[i], sum_at(f, m, i))) continue;
         m->weights[i] = m->y[i] = 0;
-        for (int j = 0; j < s->nx; j++) gslfit_rows_read(s->x + j, f->row.x[j], f->sound, 1, m->x[j] + i, 1);
+        for (int j = 0; j < s->nx; j++) gslfit_strided_read(s->x + j, f->row.x[j], f->sound, 1, m->x[j] + i, 1);
     }
     fill_register(m->y, count);
     for (int j = 0; j < s->nx; j++) fill_register(m->x[j], count);
@@ -130,7 +130,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
     const double *x[MAX_VARIABLES];
     for (int j = 0; j < s->nx; j++) x[j] = m->x[j];
     memset(m->sums, 0, f->nsum * sizeof(lane_vector));
-    const double *y = f->some_out ? NULL : gslfit_rows_in_place(&s->y, f->row.y);
+    const double *y = f->some_out ? NULL : gslfit_strided_in_place(&s->y, f->row.y);
     for (long first = chunk * f->chunk; first < last; first += BLOCK) {
         const long count = last - first < BLOCK ? last - first : BLOCK, points = (count + LANES - 1) / LANES;
         const int ragged = count % LANES != 0, weighted = s->weighted || f->some_out || ragged;
@@ -243,11 +243,11 @@ static long find_sound(long_fit *f) {
     const row_source *s = &f->batch->source;
     for (long i = 0; i < s->points; i++) {
         double y, weight, x, sum, room;
-        gslfit_rows_read(&s->y, f->row.y, i, 1, &y, 1);
+        gslfit_strided_read(&s->y, f->row.y, i, 1, &y, 1);
         gslfit_source_weights(s, &f->row, i, 1, &weight, &room);
         sum = y;
         for (int j = 0; j < s->nx; j++) {
-            gslfit_rows_read(s->x + j, f->row.x[j], i, 1, &x, 1);
+            gslfit_strided_read(s->x + j, f->row.x[j], i, 1, &x, 1);
             sum += x;
         }
         if (takes_part(s, weight, sum)) return i;

@@ -1,6 +1,6 @@
 /* A fit over many points: the points dealt to the lanes, and in chunks to a thread pool. */
-#ifndef GSLFIT_LONG_FIT_H
-#define GSLFIT_LONG_FIT_H
+#ifndef GSLFIT_TALL_FIT_H
+#define GSLFIT_TALL_FIT_H
 
 #include "worker.h"
 

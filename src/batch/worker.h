@@ -1,6 +1,6 @@
-/* The inside of a batch: what one thread has. */
-#ifndef GSLFIT_THREAD_H
-#define GSLFIT_THREAD_H
+/* Internals of a batch: what one thread has. */
+#ifndef GSLFIT_WORKER_H
+#define GSLFIT_WORKER_H
 
 #include "batch.h"
 #include "gsl_refit.h"

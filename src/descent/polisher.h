@@ -1,4 +1,4 @@
-/* The inside of a polisher. */
+/* Internals of a polisher. */
 #ifndef GSLFIT_POLISHER_H
 #define GSLFIT_POLISHER_H
 

@@ -1,4 +1,4 @@
-/* The inside of a lane Levenberg-Marquardt: everything [number][lane]; triangles by rows, element (i, j <= i) at i*(i+1)/2 + j. */
+/* Internals of the lane Levenberg-Marquardt: everything [number][lane]; triangles by rows, element (i, j <= i) at i*(i+1)/2 + j. */
 #ifndef GSLFIT_LANE_STATE_H
 #define GSLFIT_LANE_STATE_H
 

@@ -1,6 +1,6 @@
 /* The steps of the lane Levenberg-Marquardt, compiled once for each instruction set. See lanes.h for what they do and why. */
-#ifndef GSLFIT_LANES_IMPL_H
-#define GSLFIT_LANES_IMPL_H
+#ifndef GSLFIT_LM_STEP_H
+#define GSLFIT_LM_STEP_H
 
 #include <math.h>
 #include <string.h>

@@ -1,27 +1,27 @@
 #include "row_source.h"
 
 void gslfit_source_find(const row_source *s, long id, source_row *row) {
-    row->y = gslfit_rows_find(&s->y, id);
-    if (s->weighted) row->weights = gslfit_rows_find(&s->weights, id);
-    if (s->masked) row->mask = gslfit_rows_find(&s->mask, id);
-    for (int j = 0; j < s->nx; j++) row->x[j] = gslfit_rows_find(s->x + j, id);
+    row->y = gslfit_strided_row(&s->y, id);
+    if (s->weighted) row->weights = gslfit_strided_row(&s->weights, id);
+    if (s->masked) row->mask = gslfit_strided_row(&s->mask, id);
+    for (int j = 0; j < s->nx; j++) row->x[j] = gslfit_strided_row(s->x + j, id);
 }
 
 void gslfit_source_weights(const row_source *s, const source_row *row, long first, long count, double *out, double *room) {
-    if (s->weighted) gslfit_rows_read(&s->weights, row->weights, first, count, out, 1);
+    if (s->weighted) gslfit_strided_read(&s->weights, row->weights, first, count, out, 1);
     else for (long i = 0; i < count; i++) out[i] = 1;
     if (s->weighted == 2)
         for (long i = 0; i < count; i++) out[i] = out[i] > 0 ? 1 / out[i] : NAN;
     if (!s->masked) return;
-    gslfit_rows_read(&s->mask, row->mask, first, count, room, 1);
+    gslfit_strided_read(&s->mask, row->mask, first, count, room, 1);
     for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
 }
 
 long gslfit_source_gather(const row_source *s, long id, double *const *x, double *y, double *weights, double *room) {
     source_row row;
     gslfit_source_find(s, id, &row);
-    gslfit_rows_read(&s->y, row.y, 0, s->points, y, 1);
-    for (int j = 0; j < s->nx; j++) gslfit_rows_read(s->x + j, row.x[j], 0, s->points, x[j], 1);
+    gslfit_strided_read(&s->y, row.y, 0, s->points, y, 1);
+    for (int j = 0; j < s->nx; j++) gslfit_strided_read(s->x + j, row.x[j], 0, s->points, x[j], 1);
     gslfit_source_weights(s, &row, 0, s->points, weights, room);
     long used = 0;
     for (long i = 0; i < s->points; i++) {

@@ -12,7 +12,7 @@
 typedef struct {
     long points;               /* of a row */
     int nx;
-    rows_view x[MAX_VARIABLES], y, weights, mask;
+    strided_array x[MAX_VARIABLES], y, weights, mask;
     int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
     int masked;                /* whether there is a mask: not 0 where a point is left out */
     int omit;                  /* points that are not finite are left out; else they spoil their row */

@@ -1,6 +1,6 @@
 /* Arrays as they come: any number type, strides and byte order, read row by row into doubles. */
-#ifndef GSLFIT_ROWS_H
-#define GSLFIT_ROWS_H
+#ifndef GSLFIT_STRIDED_ARRAY_H
+#define GSLFIT_STRIDED_ARRAY_H
 
 #include <stdint.h>
 
@@ -16,14 +16,14 @@ typedef struct {
     int axes;                  /* leading ones */
     long shape[MAX_AXES], strides[MAX_AXES]; /* theirs; strides in bytes */
     long step;                 /* bytes from point to point */
-} rows_view;
+} strided_array;
 
-const char *gslfit_rows_find(const rows_view *v, long row);
+const char *gslfit_strided_row(const strided_array *v, long row);
 
 /* The row's doubles where they lie, when they are doubles side by side; else NULL. */
-const double *gslfit_rows_in_place(const rows_view *v, const char *row);
+const double *gslfit_strided_in_place(const strided_array *v, const char *row);
 
 /* Points first to first + count of a row, as doubles, to every stride-th place of out. */
-void gslfit_rows_read(const rows_view *v, const char *row, long first, long count, double *out, long stride);
+void gslfit_strided_read(const strided_array *v, const char *row, long first, long count, double *out, long stride);
 
 #endif

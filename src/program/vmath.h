@@ -1,4 +1,4 @@
-/* Functions of vectors: our own exp and turn, glibc's vector mathematics where there is one, else C's functions lane by lane.
+/* Functions of vectors: our own exp, glibc's vector mathematics where there is one, else C's functions lane by lane.
  *
  * exp: a = k*log(2) + r, exp(a) = 2**k * exp(r); exp(r) is the minimax polynomial of degree 11 on abs(r) <= log(2)/2 (Remez; relative
  * error 3e-18), so that the result is good to about one unit in the last place.

@@ -1,4 +1,4 @@
-/* The inside of a workspace: a program with its operands found, and the registers. */
+/* Internals of a workspace: a program with its operands found, and the registers. */
 #ifndef GSLFIT_WORKSPACE_H
 #define GSLFIT_WORKSPACE_H
 

@@ -76,8 +76,8 @@ cdef class FdfSolver(_Solver):
             raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
         self.fdf.f, self.fdf.df, self.fdf.params = gslfit_guard_f, gslfit_guard_df, &self.guard
         self.fdf.n, self.fdf.p = n, p
-        self.loop.engine.solver, self.loop.engine.iterate, self.loop.engine.jacobian = self.solver, step, copy_jacobian
-        self.loop.engine.x, self.loop.engine.dx, self.loop.engine.f = self.solver.x, self.solver.dx, self.solver.f
+        self.loop.solver.state, self.loop.solver.iterate, self.loop.solver.jacobian = self.solver, step, copy_jacobian
+        self.loop.solver.x, self.loop.solver.dx, self.loop.solver.f = self.solver.x, self.solver.dx, self.solver.f
 
     def __dealloc__(self):
         if self.solver != NULL:

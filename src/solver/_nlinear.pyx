@@ -147,8 +147,8 @@ cdef class NonlinearSolver(_Solver):
             raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
         self.fdf.f, self.fdf.df, self.fdf.params, self.fdf.n, self.fdf.p = gslfit_guard_f, gslfit_guard_df, &self.guard, n, p
         self.fdf.fvv, self.guard.h_fvv, self.guard.accelerated = gslfit_guard_fvv, h_fvv or 0.0, trs == "lmaccel"
-        self.loop.engine.solver, self.loop.engine.iterate, self.loop.engine.jacobian = self.w, nlinear_step, nlinear_jacobian
-        self.loop.engine.x, self.loop.engine.dx, self.loop.engine.f = self.w.x, self.w.dx, self.w.f
+        self.loop.solver.state, self.loop.solver.iterate, self.loop.solver.jacobian = self.w, nlinear_step, nlinear_jacobian
+        self.loop.solver.x, self.loop.solver.dx, self.loop.solver.f = self.w.x, self.w.dx, self.w.f
 
     def __dealloc__(self):
         if self.w != NULL:
@@ -270,10 +270,10 @@ cdef class LargeSolver(_Solver):
             raise MemoryError(f"there is no room for a solver of {n} residuals and {p} parameters")
         self.fdf.f, self.fdf.df, self.fdf.params, self.fdf.n, self.fdf.p = gslfit_guard_f, gslfit_guard_product, &self.guard, n, p
         self.fdf.fvv, self.guard.h_fvv, self.guard.accelerated = gslfit_guard_fvv, h_fvv or 0.0, trs == "lmaccel"
-        self.loop.engine.solver, self.loop.engine.iterate, self.loop.engine.product = self.w, large_step, large_product
-        self.loop.engine.x, self.loop.engine.dx, self.loop.engine.f, self.loop.engine.g = self.w.x, self.w.dx, self.w.f, self.w.g
+        self.loop.solver.state, self.loop.solver.iterate, self.loop.solver.product = self.w, large_step, large_product
+        self.loop.solver.x, self.loop.solver.dx, self.loop.solver.f, self.loop.solver.g = self.w.x, self.w.dx, self.w.f, self.w.g
         if trs != "cgst":
-            self.loop.engine.JTJ = self.w.JTJ
+            self.loop.solver.JTJ = self.w.JTJ
 
     def __dealloc__(self):
         if self.w != NULL:

@@ -72,7 +72,7 @@ static double length(const double *v, size_t n, size_t stride)
 static void columns(gslfit_loop *l)
 {
     const gsl_matrix *J = l->J;
-    const gsl_vector *f = l->engine.f;
+    const gsl_vector *f = l->solver.f;
     size_t p = J->size2;
     memset(l->column, 0, p * sizeof(double));
     memset(l->slope, 0, p * sizeof(double));
@@ -91,9 +91,9 @@ static void columns(gslfit_loop *l)
 /* The same from J^T J and J^T f; without J^T J the columns' lengths are unknown and left 0. */
 static void products(gslfit_loop *l)
 {
-    for (size_t j = 0; j < l->engine.x->size; j++) {
-        l->column[j] = l->engine.JTJ ? sqrt(gsl_matrix_get(l->engine.JTJ, j, j)) : 0.0;
-        l->slope[j] = l->fnorm > 0.0 ? gsl_vector_get(l->engine.g, j) / l->fnorm : 0.0;
+    for (size_t j = 0; j < l->solver.x->size; j++) {
+        l->column[j] = l->solver.JTJ ? sqrt(gsl_matrix_get(l->solver.JTJ, j, j)) : 0.0;
+        l->slope[j] = l->fnorm > 0.0 ? gsl_vector_get(l->solver.g, j) / l->fnorm : 0.0;
     }
 }
 
@@ -109,7 +109,7 @@ static void project_qr(gslfit_loop *l)
             l->R[j][i] = l->column[j] > 0.0 ? gsl_matrix_get(l->J, i, j) / l->column[j] : 0.0;
     }
     for (size_t i = 0; i < n; i++)
-        q[i] = l->fnorm > 0.0 ? gsl_vector_get(l->engine.f, i) / l->fnorm : 0.0;
+        q[i] = l->fnorm > 0.0 ? gsl_vector_get(l->solver.f, i) / l->fnorm : 0.0;
     int rank = gslfit_qr(l->R, l->order, (int) p, (long) n, (double) n * DBL_EPSILON, q);
     l->rank = (size_t) rank;
     l->cosine = length(q, l->rank, 1);
@@ -122,7 +122,7 @@ static void project_qr(gslfit_loop *l)
 /* The same by the eigenvalues of scaled J^T J. Without the memory for that the fit can't go on. */
 static int project_normal(gslfit_loop *l)
 {
-    size_t p = l->engine.x->size;
+    size_t p = l->solver.x->size;
     int status = GSL_ENOMEM;
     gsl_matrix *S = gsl_matrix_alloc(p, p), *V = gsl_matrix_alloc(p, p);
     gsl_vector *eigen = gsl_vector_alloc(p);
@@ -134,7 +134,7 @@ static int project_normal(gslfit_loop *l)
     for (size_t i = 0; i < p; i++)
         for (size_t j = 0; j <= i; j++) {
             double scale = l->column[i] * l->column[j];
-            gsl_matrix_set(S, i, j, scale > 0.0 ? gsl_matrix_get(l->engine.JTJ, i, j) / scale : 0.0);
+            gsl_matrix_set(S, i, j, scale > 0.0 ? gsl_matrix_get(l->solver.JTJ, i, j) / scale : 0.0);
         }
     if ((status = gsl_eigen_symmv(S, eigen, V, work)))
         goto done;
@@ -166,13 +166,13 @@ done:
 /* With products by J alone: the cosine for the one direction J g, a lower bound. No step. */
 static int project_gradient(gslfit_loop *l)
 {
-    const gslfit_engine *e = &l->engine;
+    const gslfit_solver *e = &l->solver;
     double g = length(e->g->data, e->g->size, e->g->stride), Jg;
     if (g == 0.0) {
         l->cosine = 0.0;
         return GSL_SUCCESS;
     }
-    int status = e->product(e->solver, e->g, l->along);
+    int status = e->product(e->state, e->g, l->along);
     Jg = length(l->along->data, l->along->size, l->along->stride);
     l->cosine = Jg > 0.0 ? (g / Jg) * (g / l->fnorm) : 0.0;
     return status;
@@ -180,7 +180,7 @@ static int project_gradient(gslfit_loop *l)
 
 static int knows_columns(const gslfit_loop *l)
 {
-    return l->engine.jacobian || l->engine.JTJ;
+    return l->solver.jacobian || l->solver.JTJ;
 }
 
 /* The cosine and the Gauss-Newton step here, unless they are known. `step` holds |J_j| times the step over |f|. 0 if they can't be had. */
@@ -188,21 +188,21 @@ static int project(gslfit_loop *l)
 {
     if (l->cosine >= 0.0)
         return 1;
-    if (l->engine.jacobian) {
+    if (l->solver.jacobian) {
         project_qr(l);
         return 1;
     }
-    return (l->engine.JTJ ? project_normal(l) : project_gradient(l)) == GSL_SUCCESS;
+    return (l->solver.JTJ ? project_normal(l) : project_gradient(l)) == GSL_SUCCESS;
 }
 
 /* Bring everything the tests look at up to date. */
 static int look(gslfit_loop *l)
 {
-    gslfit_engine *e = &l->engine;
+    gslfit_solver *e = &l->solver;
     l->fnorm = length(e->f->data, e->f->size, e->f->stride);
     l->cosine = -1.0;
     if (e->jacobian) {
-        int status = e->jacobian(e->solver, l->J);
+        int status = e->jacobian(e->state, l->J);
         if (status)
             return status;
         columns(l);
@@ -226,7 +226,7 @@ static int negligible(double dx, double x, double effect, double tol)
 
 static int small_step(const gslfit_loop *l, double tol)
 {
-    const gslfit_engine *e = &l->engine;
+    const gslfit_solver *e = &l->solver;
     for (size_t j = 0; j < e->x->size; j++) {
         double dx = gsl_vector_get(e->dx, j);
         double effect = l->column[j] > 0.0 ? l->column[j] * fabs(dx) / l->fnorm : (knows_columns(l) ? 0.0 : INFINITY);
@@ -241,9 +241,9 @@ static int small_next(const gslfit_loop *l, double tol)
 {
     if (!knows_columns(l))
         return l->cosine <= sqrt(tol);
-    for (size_t j = 0; j < l->engine.x->size; j++) {
+    for (size_t j = 0; j < l->solver.x->size; j++) {
         double dx = l->column[j] > 0.0 ? l->step[j] * l->fnorm / l->column[j] : 0.0;
-        if (!negligible(dx, gsl_vector_get(l->engine.x, j), fabs(l->step[j]), tol))
+        if (!negligible(dx, gsl_vector_get(l->solver.x, j), fabs(l->step[j]), tol))
             return 0;
     }
     return 1;
@@ -270,8 +270,8 @@ static fit_status converged(gslfit_loop *l, double before)
 static int at_minimum(gslfit_loop *l)
 {
     double model = 0.0;                 /* about the size of what the residual is the difference of */
-    for (size_t j = 0; j < l->engine.x->size; j++)
-        model = fmax(model, l->column[j] * fmax(fabs(gsl_vector_get(l->engine.x, j)), fabs(l->x_start[j])));
+    for (size_t j = 0; j < l->solver.x->size; j++)
+        model = fmax(model, l->column[j] * fmax(fabs(gsl_vector_get(l->solver.x, j)), fabs(l->x_start[j])));
     if (l->fnorm == 0.0 || l->fnorm <= NOISE * model)       /* what is left is the rounding of the model itself */
         return 1;
     if (!project(l))
@@ -281,8 +281,8 @@ static int at_minimum(gslfit_loop *l)
 
 static int moved(const gslfit_loop *l)
 {
-    for (size_t j = 0; j < l->engine.x->size; j++)
-        if (gsl_vector_get(l->engine.x, j) != l->x_before[j])
+    for (size_t j = 0; j < l->solver.x->size; j++)
+        if (gsl_vector_get(l->solver.x, j) != l->x_before[j])
             return 1;
     return 0;
 }
@@ -295,7 +295,7 @@ static fit_status ending_of(gslfit_loop *l, int status)
     if (g->stop == GSL_EMAXITER)
         return FIT_MAX_NFEV;
     if (g->stop && g->bad_jacobian)
-        return length(l->engine.f->data, l->engine.f->size, l->engine.f->stride) == 0.0 ? FIT_EXACT : FIT_NONFINITE;
+        return length(l->solver.f->data, l->solver.f->size, l->solver.f->stride) == 0.0 ? FIT_EXACT : FIT_NONFINITE;
     if (g->stop)
         return FIT_FAILED;
     if (status != GSL_ENOPROG && status != GSL_ETOLF && status != GSL_ETOLX && status != GSL_ETOLG)
@@ -306,14 +306,14 @@ static fit_status ending_of(gslfit_loop *l, int status)
 /* One step that lowers chi-square, or the ending. */
 static fit_status advance(gslfit_loop *l)
 {
-    gslfit_engine *e = &l->engine;
+    gslfit_solver *e = &l->solver;
     int status = GSL_SUCCESS;
     fit_status ending = RUNNING;
     double before = l->fnorm;
     for (size_t j = 0; j < e->x->size; j++)
         l->x_before[j] = gsl_vector_get(e->x, j);
     for (int attempt = 0; attempt <= RETRIES; attempt++) {
-        status = e->iterate(e->solver);
+        status = e->iterate(e->state);
         if (status == GSL_SUCCESS && !moved(l)) {           /* lmniel gives up this way; it would do the same again */
             status = GSL_ENOPROG;
             attempt = RETRIES;
@@ -338,17 +338,18 @@ static fit_status advance(gslfit_loop *l)
 /* Does J u vanish for a u without zeros, where J is known by its products alone? */
 static int seems_zero(gslfit_loop *l)
 {
-    gsl_vector u = gsl_vector_view_array(l->step, l->engine.x->size).vector;
+    gsl_vector u = gsl_vector_view_array(l->step, l->solver.x->size).vector;
     for (size_t j = 0; j < u.size; j++)
         l->step[j] = 1.0 / (double) (1 + j);
-    return l->engine.product(l->engine.solver, &u, l->along) == GSL_SUCCESS && length(l->along->data, l->along->size, l->along->stride) == 0.0;
+    return l->solver.product(l->solver.state, &u, l->along) == GSL_SUCCESS
+           && length(l->along->data, l->along->size, l->along->stride) == 0.0;
 }
 
 /* What the one judgement (common/judgement.h) says of an end that the test above takes for a minimum: that, or why it is none. The caller's
    tolerances are the caller's: how steep it may be there is not asked again. */
 static fit_status judged(gslfit_loop *l, fit_status ending)
 {
-    size_t p = l->engine.x->size;
+    size_t p = l->solver.x->size;
     if (!gslfit_well_ended(ending) || ending == FIT_EXACT)
         return ending;
     if (!knows_columns(l))
@@ -357,7 +358,7 @@ static fit_status judged(gslfit_loop *l, fit_status ending)
                          .rank = (int) l->rank, .x = l->x_before, .start = l->x_start, .norms = l->column, .first_norms = l->column_start,
                          .slopes = l->step};
     for (size_t j = 0; j < p; j++) {
-        l->x_before[j] = gsl_vector_get(l->engine.x, j);
+        l->x_before[j] = gsl_vector_get(l->solver.x, j);
         l->step[j] = l->column[j] > 0.0 ? l->slope[j] / l->column[j] : 0.0;
         e.scale = fmax(e.scale, l->column[j] * fabs(l->x_before[j]));
     }
@@ -377,9 +378,9 @@ void gslfit_run(gslfit_loop *l)
     l->code = 0;
     int status = look(l);
     if (!l->started) {
-        for (size_t j = 0; j < l->engine.x->size; j++)
-            l->x_start[j] = gsl_vector_get(l->engine.x, j);
-        memcpy(l->column_start, l->column, l->engine.x->size * sizeof(double));
+        for (size_t j = 0; j < l->solver.x->size; j++)
+            l->x_start[j] = gsl_vector_get(l->solver.x, j);
+        memcpy(l->column_start, l->column, l->solver.x->size * sizeof(double));
         l->fnorm_start = l->fnorm;
         l->started = 1;
     }

@@ -7,17 +7,17 @@
 
 /* A solver as the loop sees it: one for each of GSL's families. The vectors are GSL's own. */
 typedef struct {
-    void *solver;
+    void *state;                                    /* GSL's own, handed to the functions below */
     int (*iterate)(void *solver);
     int (*jacobian)(void *solver, gsl_matrix *J);   /* copy the Jacobian; NULL where the solver has none */
     const gsl_vector *x, *dx, *f;
     const gsl_vector *g;                            /* J^T f; used with JTJ where there is no Jacobian */
     const gsl_matrix *JTJ;                          /* NULL where the solver has none */
     int (*product)(void *solver, const gsl_vector *u, gsl_vector *v);   /* v = J u; for solvers with neither */
-} gslfit_engine;
+} gslfit_solver;
 
 typedef struct {
-    gslfit_engine engine;
+    gslfit_solver solver;
     gslfit_guard *guard;
     double xtol, ftol, gtol;
     size_t max_iter;

@@ -126,9 +126,9 @@ cdef class _Solver:
 
     def _not_finite(self):
         """Say which element of what is not finite, and where."""
-        where = f"x = {np.array2string(from_vector(self.loop.engine.x, 1.0), separator=', ')}"
+        where = f"x = {np.array2string(from_vector(self.loop.solver.x, 1.0), separator=', ')}"
         if not self.guard.bad_jacobian:
-            value = self.loop.engine.f.data[self.guard.bad * self.loop.engine.f.stride]
+            value = self.loop.solver.f.data[self.guard.bad * self.loop.solver.f.stride]
             return f"the residual at index {self.guard.bad} is {value} at the start, {where}"
         if self.guard.fn.df == NULL:
             return f"the residual is not finite on either side of component {self.guard.bad} of {where}"
@@ -188,7 +188,7 @@ cdef class _Solver:
         else:
             status = self.begin(&x)
         if status:
-            memcpy(self.loop.engine.x.data, x.data, self.p * sizeof(double))
+            memcpy(self.loop.solver.x.data, x.data, self.p * sizeof(double))
             self._blame(status, "set")
         self.loop.niter = self.loop.started = 0
         self.state = 1
@@ -215,9 +215,9 @@ cdef class _Solver:
             self._need(2)
             if self.calls.native:
                 with nogil:
-                    status = self.loop.engine.iterate(self.loop.engine.solver)
+                    status = self.loop.solver.iterate(self.loop.solver.state)
             else:
-                status = self.loop.engine.iterate(self.loop.engine.solver)
+                status = self.loop.solver.iterate(self.loop.solver.state)
             if self.guard.stop or self.failure is not None:
                 self._blame(status, "iterate")
             if status not in (gsl.GSL_SUCCESS, gsl.GSL_ENOPROG, gsl.GSL_ETOLF, gsl.GSL_ETOLX, gsl.GSL_ETOLG):
@@ -304,19 +304,19 @@ cdef class _Solver:
     def x(self):
         """The current parameters, ndarray, shape (p,)."""
         self._need(1)
-        return from_vector(self.loop.engine.x, 1.0)
+        return from_vector(self.loop.solver.x, 1.0)
 
     @property
     def dx(self):
         """The last step, ndarray, shape (p,); zero before the first."""
         self._need(1)
-        return from_vector(self.loop.engine.dx, 1.0)
+        return from_vector(self.loop.solver.dx, 1.0)
 
     @property
     def f(self):
         """The current residuals (weighted, if weights were given), ndarray, shape (n,)."""
         self._need(1)
-        return from_vector(self.loop.engine.f, 1.0 / self.guard.scale)
+        return from_vector(self.loop.solver.f, 1.0 / self.guard.scale)
 
     @property
     def niter(self):

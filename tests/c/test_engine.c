@@ -152,8 +152,8 @@ typedef struct {
     int8_t status[FITS];
 } peaks;
 
-static rows_view doubles(const double *data, long rows, long n) {
-    rows_view v = {.data = (const char *)data, .kind = KIND_F8, .axes = rows > 0, .step = sizeof(double)};
+static strided_array doubles(const double *data, long rows, long n) {
+    strided_array v = {.data = (const char *)data, .kind = KIND_F8, .axes = rows > 0, .step = sizeof(double)};
     v.shape[0] = rows;
     v.strides[0] = n * (long)sizeof(double);
     return v;
@@ -303,7 +303,7 @@ static void test_bounds(void) {
     program p = checked(peak_program);
     peaks *plain = make_peaks(), *within = make_peaks();
     double redchi[FITS];
-    rows_view starts[4];
+    strided_array starts[4];
     const fit_transform o = {.p = 4, .bounded = 1, .low = low, .high = high, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,
                        .scaled = 1, .redchi = redchi};
     batch a = batch_of(&p, plain, FITS, 1);

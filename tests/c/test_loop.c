@@ -100,14 +100,14 @@ static int run(const method *m, gslfit_guard *g, gslfit_loop *l, const gsl_vecto
     if (m->fdf) {
         s = gsl_multifit_fdfsolver_alloc(m->fdf, N, P);
         status = gsl_multifit_fdfsolver_set(s, &fdf, start);
-        l->engine = (gslfit_engine) {.solver = s, .iterate = step_fdf, .jacobian = jacobian_fdf, .x = s->x, .dx = s->dx, .f = s->f};
+        l->solver = (gslfit_solver) {.state = s, .iterate = step_fdf, .jacobian = jacobian_fdf, .x = s->x, .dx = s->dx, .f = s->f};
     }
     else if (m->trs) {
         gsl_multifit_nlinear_parameters params = gsl_multifit_nlinear_default_parameters();
         params.trs = m->trs;
         w = gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &params, N, P);
         status = gsl_multifit_nlinear_init(start, &nfdf, w);
-        l->engine = (gslfit_engine) {.solver = w, .iterate = step_nlinear, .jacobian = jacobian_nlinear, .x = w->x, .dx = w->dx, .f = w->f};
+        l->solver = (gslfit_solver) {.state = w, .iterate = step_nlinear, .jacobian = jacobian_nlinear, .x = w->x, .dx = w->dx, .f = w->f};
     }
     else {
         gsl_multilarge_nlinear_parameters params = gsl_multilarge_nlinear_default_parameters();
@@ -116,7 +116,7 @@ static int run(const method *m, gslfit_guard *g, gslfit_loop *l, const gsl_vecto
         params.solver = cgst ? gsl_multilarge_nlinear_solver_none : gsl_multilarge_nlinear_solver_cholesky;
         v = gsl_multilarge_nlinear_alloc(gsl_multilarge_nlinear_trust, &params, N, P);
         status = gsl_multilarge_nlinear_init(start, &lfdf, v);
-        l->engine = (gslfit_engine) {.solver = v, .iterate = step_large, .product = product_large, .x = v->x, .dx = v->dx, .f = v->f,
+        l->solver = (gslfit_solver) {.state = v, .iterate = step_large, .product = product_large, .x = v->x, .dx = v->dx, .f = v->f,
                                      .g = v->g, .JTJ = cgst ? NULL : v->JTJ};
     }
     l->guard = g;
@@ -124,7 +124,7 @@ static int run(const method *m, gslfit_guard *g, gslfit_loop *l, const gsl_vecto
         gslfit_run(l);
     else
         l->ending = FIT_FAILED;
-    memcpy(x, l->engine.x->data, P * sizeof(double));
+    memcpy(x, l->solver.x->data, P * sizeof(double));
     if (s)
         gsl_multifit_fdfsolver_free(s);
     if (w)

@@ -49,8 +49,8 @@ typedef struct {
     int8_t status[FITS];
 } results;
 
-static rows_view doubles(const double *data, long rows, long n) {
-    rows_view v = {.data = (const char *)data, .kind = KIND_F8, .axes = rows > 0, .step = sizeof(double)};
+static strided_array doubles(const double *data, long rows, long n) {
+    strided_array v = {.data = (const char *)data, .kind = KIND_F8, .axes = rows > 0, .step = sizeof(double)};
     v.shape[0] = rows;
     v.strides[0] = n * (long)sizeof(double);
     return v;
@@ -82,7 +82,7 @@ static int run(job *j) {
     program p = peak_program;
     char message[200];
     results *r = j->out;
-    rows_view starts[P];
+    strided_array starts[P];
     if (gslfit_program_check(&p, message, sizeof message)) check(0, message, 0, 0);
     for (int k = 0; k < P; k++) starts[k] = doubles(j->data->start + k, FITS, P);
     const fit_transform o = {.p = P, .bounded = 1, .low = low, .high = high, .inside = .01, .beside = 1e-9, .wide = 1e-6, .out = 1e3, .starts = starts,

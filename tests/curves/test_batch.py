@@ -11,7 +11,7 @@ X = np.linspace(-5, 5, 50)
 
 
 def peaks(fits, seed=1):
-    """Data of Gaussian peaks, the true parameters, and starts near them."""
+    """Return data of Gaussian peaks, the true parameters, and starts near them."""
     rng = np.random.default_rng(seed)
     true = np.c_[rng.uniform(.5, 2, fits), rng.uniform(5, 15, fits), rng.uniform(-1.5, 1.5, fits), rng.uniform(.5, 2.5, fits)]
     y0, a, x0, var = (true[:, [k]] for k in range(4))
@@ -259,7 +259,7 @@ def test_progress():
 
 
 def ignorant(x, a, b):
-    """A model that can't be traced."""
+    """Return a model that can't be traced."""
     return a*x + b if a < 1e9 else x
 
 

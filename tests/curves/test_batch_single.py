@@ -22,7 +22,7 @@ SINGLE_NEAR = 1e-5
 
 
 def curve(x, base, A, x0, s, slope):
-    """The model."""
+    """Return the model."""
     return base + A*np.exp(-(x - x0)**2/(2*s**2)) + slope*x
 
 
@@ -103,20 +103,20 @@ class Truth:
         return self.covar/np.outer(self.stderr, self.stderr)
 
     def band(self, sigma):
-        """The half width of the curve's confidence band."""
+        """Return the half width of the curve's confidence band."""
         own = columns(self.x, *self.v, self.slope)
         factor = student.ppf((1 + student_chance(sigma))/2, self.n - 4)
         return factor*np.sqrt(np.einsum("ni,ij,nj->n", own, self.covar, own))
 
 
 def student_chance(sigma):
-    """The probability of so many standard deviations of a normal distribution."""
+    """Return the probability of so many standard deviations of a normal distribution."""
     from scipy.stats import norm
     return 2*norm.cdf(sigma) - 1
 
 
 def parameters(bounds="none"):
-    """The parameters: two expressions, one fixed value, and bounds."""
+    """Return the parameters: two expressions, one fixed value, and bounds."""
     p = Parameters()
     low, high = {"none": ([None]*4, [None]*4), "far": ([-50., 0., -5., .01], [50., 100., 5., 9.]),
                  "one": ([None, 0., None, .05], [9., None, 4., None])}[bounds]
@@ -146,7 +146,7 @@ def starts(start, slope):
 
 
 def same_row(batch, k, truth, covar=True, near=NEAR):
-    """A row of a batch's arrays against the oracle."""
+    """Assert that a row of a batch's arrays is the oracle's."""
     for name, value in truth.values.items():
         size = truth.errors[name] if name != "slope" else 0
         assert abs(batch.values[name][k] - value) <= near*size, name
@@ -163,7 +163,7 @@ def same_row(batch, k, truth, covar=True, near=NEAR):
 
 
 def same_result(result, truth, start, sign=1, near=NEAR, rel=1e-5):
-    """A result of one fit against the oracle, every field."""
+    """Assert that a result of one fit is the oracle's, in every field."""
     assert result.success
     assert result.errorbars
     for name, value in truth.values.items():
@@ -525,7 +525,7 @@ def test_several_variables_and_tall_curves(method):
 
 
 def stubborn(x, base, A, x0, s, slope):
-    """The model, as a function that asks for a value and so can't be traced."""
+    """Return the model, as a function that asks for a value and so can't be traced."""
     return curve(x, base, A, x0, s, slope) if A < 1e30 else x
 
 

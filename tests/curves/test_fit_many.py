@@ -14,7 +14,7 @@ PEAK = Formula("y0 + A*exp(-(x - x0)**2/(2*var))")
 
 
 def program(formula, free=None, inputs=()):
-    """The program of a formula."""
+    """Return the program of a formula."""
     return Program(**formula.lowered(free, inputs).encoded(OPCODES))
 
 
@@ -30,12 +30,12 @@ def peaks(fits=600, n=50, noise=.3):
 
 
 def errors(found, n):
-    """Standard errors."""
+    """Return standard errors."""
     return np.sqrt(found["covariance"] * (found["chisqr"] / (n - 4))[..., None])
 
 
 @pytest.fixture(params=["v4", "v3", "base"])
-def engine(request):
+def isa(request):
     """Each instruction set that this processor has; the best again afterwards."""
     best = instruction_set()
     try:
@@ -45,7 +45,7 @@ def engine(request):
     instruction_set(best)
 
 
-def test_lanes_agree_with_gsl(engine):
+def test_lanes_agree_with_gsl(isa):
     """Every instruction set, and each of GSL's solvers, end within 1e-6 standard errors of a tight fit."""
     x, y, start, _ = peaks(200)
     code = program(PEAK)

@@ -9,7 +9,7 @@ from gslfit.errors import ConvergenceError, FitWarning, InputError, NonFiniteErr
 
 
 def digits(result, data):
-    """The worst parameter's digits, and the worst error's."""
+    """Return the worst parameter's digits, and the worst error's."""
     values = np.array([result.params[name].value for name in data.names])
     errors = np.array([np.nan if result.params[name].stderr is None else result.params[name].stderr for name in data.names])
     return nist.digits(values, data.certified).min(), nist.digits(errors, data.stderr).min()
@@ -34,7 +34,7 @@ X = np.linspace(-5, 5, 60)
 
 
 def peak(x, y0, a, x0, var):
-    """A Gaussian on an offset."""
+    """Return a Gaussian on an offset."""
     return y0 + a*np.exp(-(x - x0)**2/(2*var))
 
 
@@ -87,7 +87,7 @@ def test_in_doubt_minimize_has_the_last_word():
 
 
 def untraceable(x, y0, a, x0, var):
-    """The same peak, as a function that asks for a value."""
+    """Return the same peak, as a function that asks for a value."""
     return peak(x, y0, a, x0, var) if a < 1e30 else x
 
 

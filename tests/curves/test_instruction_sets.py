@@ -1,6 +1,6 @@
-"""The C engine by each of its instruction sets: sums of every width, rows in every lane, blocks that end anywhere, numbers of every type.
+"""The C core by each of its instruction sets: sums of every width, rows in every lane, blocks that end anywhere, numbers of every type.
 
-Models that are linear in their parameters have their minimum, chi-square and covariance from NumPy's algebra; what the engine does with
+Models that are linear in their parameters have their minimum, chi-square and covariance from NumPy's algebra; what the C core does with
 them (derivatives, sums, steps, covariances) is what it does with any other.
 """
 from functools import lru_cache
@@ -36,7 +36,7 @@ HERE = tuple(name for name in SETS if available(name))
 
 
 @pytest.fixture(params=SETS)
-def engine(request):
+def isa(request):
     """Each instruction set that this processor has, for batches and for programs; the best again afterwards."""
     if request.param not in HERE:
         pytest.skip(f"no {request.param} here")
@@ -48,7 +48,7 @@ def engine(request):
 
 
 def compiled(formula, free=None, inputs=()):
-    """A formula's program."""
+    """Return a formula's program."""
     return Program(**formula.lowered(free, inputs).encoded(OPCODES))
 
 
@@ -64,7 +64,7 @@ class Cosines:
         assert self.formula.names == tuple(f"a{k}" for k in range(self.first, self.first + p))
 
     def design(self, x):
-        """The matrix of the linear problem, (..., n, p)."""
+        """Return the matrix of the linear problem, (..., n, p)."""
         return np.cos(np.arange(self.first, self.first + self.p)*np.asarray(x, float)[..., None])
 
     def points(self, n, rng, rows=()):
@@ -100,7 +100,7 @@ def check(found, wanted, n, p, whole):
 
 
 @pytest.mark.parametrize("p", [*range(1, 13), 40])
-def test_sums_of_every_width(engine, p):
+def test_sums_of_every_width(isa, p):
     """1 to 12 and 40 columns, constant ones among them or not, weights or not, whole covariance or its diagonal, blocks cut anywhere."""
     rng = np.random.default_rng(p)
     for turn, (constant, weighted) in enumerate(((False, ""), (True, ""), (False, "row"), (True, "shared"), (True, "row"))):
@@ -115,7 +115,7 @@ def test_sums_of_every_width(engine, p):
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 127, 129])
-def test_blocks_that_end_anywhere(engine, n):
+def test_blocks_that_end_anywhere(isa, n):
     """Any number of points above that of the parameters, and one below; whole and diagonal covariance are alike."""
     rng = np.random.default_rng(n)
     for p in {1, min(2, n), min(7, n)}:
@@ -147,7 +147,7 @@ def peaks(rows, n, seed=2):
     return x, y, rng.uniform(.5, 2, (rows, n)), start, shift
 
 
-def test_every_lane_and_number_of_rows(engine):
+def test_every_lane_and_number_of_rows(isa):
     """A row alone, in any lane, among any number of others and on any thread has the same result to the last bit."""
     code = compiled(PEAK, ("base", "A", "x0", "s"), ("shift",))
     x, y, w, start, shift = peaks(150, 45)
@@ -178,7 +178,7 @@ def bounded():
     return p
 
 
-def test_every_lane_with_bounds(engine):
+def test_every_lane_with_bounds(isa):
     """The same with bounds, an expression, and starts and inputs read in place."""
     x, y, w, start, shift = peaks(40, 45, seed=3)
     given = {name: start[:, k] for k, name in enumerate(("base", "A", "x0", "s"))} | {"shift": shift}
@@ -215,7 +215,7 @@ def test_sets_agree():
 
 
 @pytest.mark.parametrize("n", [4096, 4097, 4100, 4096 + 128, 8191, 8195, 12_300])
-def test_long_rows(engine, n):
+def test_long_rows(isa, n):
     """One fit over all lanes: any number of points, threads and columns, weights and errors, an x of each row's own, points left out."""
     rng = np.random.default_rng(n)
     for p, constant, own, weighted, holes in ((1, True, False, "", False), (3, False, True, "row", False), (8, True, True, "", True),
@@ -255,7 +255,7 @@ def long_fit(model, y, x, weights, omit, threads):
 
 
 @pytest.mark.parametrize("points", [50, 5000])
-def test_errors_are_one_over_weights(engine, points):
+def test_errors_are_one_over_weights(isa, points):
     """Standard deviations of the data, shared or per row, are inverted as they are read; short and long rows."""
     model, rng = Cosines(3, True), np.random.default_rng(5)
     x, y = model.points(points, rng), rng.normal(2, 1, (3, points))
@@ -277,7 +277,7 @@ KINDS = ("f4", ">f8", ">f4", "i1", "i2", ">i2", "i4", "i8", ">i8", "u1", "u2", "
 
 
 def spread(array, how):
-    """The same numbers laid out otherwise in memory."""
+    """Return the same numbers laid out otherwise in memory."""
     if how == "backwards":
         return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
     if how == "every third":

@@ -49,7 +49,7 @@ def test_curve_fit_without_p0():
 
 
 def solved(y, x, starts, text=TEXT, params=None, names=("A", "c"), **more):
-    """The starts of some parameters, from arrays as fit_batch takes them."""
+    """Return the starts of some parameters, from arrays as fit_batch takes them."""
     data = read("y", y)
     where = layout(data, None, [x], "y")
     given = inputs(data, where, {"t": read("t", x)}, more.get("yerr"), more.get("weights"), more.get("mask"))

@@ -39,7 +39,7 @@ def fixed():
 
 
 def alone(k, keep):
-    """The fit of the points kept of a row."""
+    """Return the fit of the points kept of a row."""
     return gslfit.fit(TEXT, Y[k][keep], fixed(), x=X[k][keep], yerr=ERRORS[k][keep])
 
 

@@ -21,7 +21,7 @@ NEAR = 1e-5           # of chi-square: at 1e9 the model itself has no more digit
 
 
 def decay(x, c, A, t):
-    """A decay to an offset."""
+    """Return a decay to an offset."""
     return c + A*np.exp(-x/t)
 
 
@@ -46,7 +46,7 @@ class Recording:
         self.calls, self.outside = 0, []
 
     def value(self, x, **values):
-        """The model's curve; the call is taken down."""
+        """Return the model's curve; the call is taken down."""
         self.calls += 1
         for name, value in values.items():
             low, high = self.bounds.get(name, (-INF, INF))
@@ -56,11 +56,11 @@ class Recording:
             return self.model(x, **values)
 
     def __call__(self, params):
-        """The residual of Parameters of either package."""
+        """Return the residual of Parameters of either package."""
         return self.value(X, **{name: float(params[name].value) for name in self.start}) - self.y
 
     def function(self):
-        """The model as a function of x and its parameters that can't be traced."""
+        """Return the model as a function of x and its parameters that can't be traced."""
         if list(self.start) == ["c", "A", "t"]:
             return lambda x, c, A, t: self.value(x, c=float(c), A=float(A), t=float(t))
         return lambda x, s, A: self.value(x, s=float(s), A=float(A))
@@ -91,7 +91,7 @@ class Recording:
 
 @lru_cache(maxsize=64)
 def lowest(model, bounds, truth, data):
-    """The least chi-square: a model is linear in all but one parameter, which is looked for along its range."""
+    """Return the least chi-square: a model is linear in all but one parameter, which is looked for along its range."""
     bounds, truth, y = dict(bounds), dict(truth), np.frombuffer(data)
     if "s" in truth:
         def of_edge(s):
@@ -116,7 +116,7 @@ def lowest(model, bounds, truth, data):
 
 
 def least_along(chisqr, low, high):
-    """The least value of a function of one number: on a grid, then by golden sections."""
+    """Return the least value of a function of one number: on a grid, then by golden sections."""
     grid = np.linspace(low, high, 201)
     k = int(np.argmin([chisqr(each) for each in grid]))
     left, right = grid[max(k - 1, 0)], grid[min(k + 1, 200)]
@@ -141,7 +141,7 @@ STARTS = ("low", "high", "between", "next to low", "next to high")
 
 
 def boxed(box, where):
-    """A problem with such a box for its offset, and a start there; None where the box has no such place."""
+    """Return a problem with such a box for its offset, and a start there; None where the box has no such place."""
     low, high, true = BOXES[box]
     if ("low" in where and low == -INF) or ("high" in where and high == INF):
         return None
@@ -272,7 +272,7 @@ EDGES = {     # model, bounds of s, true s, starts
 
 
 def edged(edge, start):
-    """A problem whose model ends where the bound is."""
+    """Return a problem whose model ends where the bound is."""
     model, bounds, true, _ = EDGES[edge]
     return Recording({"s": bounds}, {"s": true, "A": 2.}, {"s": start, "A": 1.}, model)
 

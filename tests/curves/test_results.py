@@ -25,7 +25,7 @@ ATTRIBUTES = ("params", "values", "stderr", "covar", "residual", "success", "sta
 
 
 def curve(x, a, tau, c):
-    """A decay."""
+    """Return a decay."""
     return a*np.exp(-x/tau) + c
 
 
@@ -53,7 +53,7 @@ def results(params=None, y=Y, **how):
 
 
 def by_minimize(params, keep=slice(None), y=Y, weights=1.0, **how):
-    """The fit of the same residual by `minimize`."""
+    """Return the fit of the same residual by `minimize`."""
     weights = np.broadcast_to(weights, y.shape)
 
     def residual(p):
@@ -141,7 +141,7 @@ def test_labels_of_a_row():
     frame = pd.DataFrame(np.stack([Y, Y + 1]), index=["first", "second"], columns=X)
     row = fit_batch(TEXT, frame, x=X, **START)[1]
     assert row.best_fit.name == "second" and row.best_fit.index.equals(frame.columns)
-    column = fit_batch(TEXT, frame.T, x=X, axis=0, **START)[frame.index[1] == "second"]
+    column = fit_batch(TEXT, frame.T, x=X, axis=0, **START)[1]
     assert column.residual.to_numpy() == pytest.approx(row.residual.to_numpy(), abs=1e-9)
     series = fit(TEXT, pd.Series(Y, index=X, name="decay"), x=X, **START)
     assert series.eval_uncertainty().name == "decay" and series.best_fit.index.equals(pd.Index(X))
@@ -172,7 +172,7 @@ def test_band_by_algebra():
 
 
 def opaque(x, a, tau, c):
-    """The decay as a function that can't be traced."""
+    """Return the decay as a function that can't be traced."""
     return np.array([a*np.exp(-each/tau) + c for each in np.asarray(x).tolist()])
 
 
@@ -190,7 +190,7 @@ def test_called_functions_answer_too():
 
 
 def residual_of_module(params, x, y):
-    """A residual that pickle finds."""
+    """Return a residual that pickle finds."""
     return curve(x, *(params[name].value for name in START)) - y
 
 

@@ -109,7 +109,7 @@ def test_another_order_of_variables():
 
 
 def residual(params):
-    """A decay less its data."""
+    """Return a decay less its data."""
     v = params.valuesdict()
     return v["a"]*np.exp(-X/v["tau"]) + v["c"] - Y
 

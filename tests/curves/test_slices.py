@@ -1,4 +1,4 @@
-"""Batches that go to the engine in slices: the tests of batches again with slices of a few rows, and what has to count across them."""
+"""Batches that go to the C core in slices: the tests of batches again with slices of a few rows, and what has to count across them."""
 import inspect
 
 import numpy as np

@@ -9,7 +9,7 @@ TINY = np.array([5e-324, 1e-310])
 
 
 def smallest():
-    """What NumPy makes of a product that is subnormal, in this thread."""
+    """Return what NumPy makes of a product that is subnormal, in this thread."""
     return float(TINY[1]*np.float64(.5))
 
 

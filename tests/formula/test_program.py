@@ -12,7 +12,7 @@ SETS = ["v4", "v3", "base"]
 
 
 @pytest.fixture(params=SETS)
-def engine(request):
+def isa(request):
     """Each instruction set that this processor has."""
     try:
         instruction_set(request.param)
@@ -47,7 +47,7 @@ LIKE_NUMPY = {
 
 
 @pytest.mark.parametrize("name", LIKE_NUMPY)
-def test_edges_like_numpy(name, engine):
+def test_edges_like_numpy(name, isa):
     """NaN, infinities and zeros come out as NumPy has them."""
     args = np.meshgrid(EDGES, EDGES) if OPCODES[name][1] == 2 else [EDGES]
     args = [arg.ravel() for arg in args]
@@ -56,7 +56,7 @@ def test_edges_like_numpy(name, engine):
     np.testing.assert_allclose(apply(name, *args), wanted, rtol=1e-15, atol=0)
 
 
-def test_exp_to_the_last_place(engine):
+def test_exp_to_the_last_place(isa):
     """Our own exp: within 1.5e-16 in the normal range, gradual underflow, 0 and infinity beyond."""
     x = np.r_[np.random.default_rng(0).uniform(-708, 709, 400), np.linspace(-1, 1, 100)]
     wanted = [mpmath.exp(mpmath.mpf(v)) for v in x.tolist()]
@@ -73,7 +73,7 @@ def faddeeva(x, y):
         return w, 2j / mpmath.sqrt(mpmath.pi) - 2 * z * w
 
 
-def test_faddeeva(engine):
+def test_faddeeva(isa):
     """Both parts of w and w' to 1e-13 of the modulus, and of themselves where they don't pass through 0."""
     rng = np.random.default_rng(1)
     x = np.r_[rng.uniform(-9, 9, 60), rng.uniform(-9, 9, 40)]

@@ -161,7 +161,7 @@ def single(row: Rows, v: np.ndarray, first: Local, descended: np.ndarray, count)
 
 
 def exact_fall(row: Rows, v: np.ndarray, lower: np.ndarray, fall: float) -> float:
-    """What chi-square falls by from v to a lower point, in 40 digits, in the row's units; `fall` where a formula divides by zero there."""
+    """Return what chi-square falls by from v to a lower point, in 40 digits, in the row's units; `fall` where a formula divides by zero."""
     weights = row.weights[0]/row.unit[0]
     try:
         return float(row.text.exact(row.x, v, row.y[0], weights) - row.text.exact(row.x, lower, row.y[0], weights))

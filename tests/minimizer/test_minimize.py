@@ -1,4 +1,4 @@
-"""minimize and Minimizer: results, options, derivatives, bounds, expressions, engines, against SciPy and lmfit."""
+"""minimize and Minimizer: results, options, derivatives, bounds, expressions, methods, against SciPy and lmfit."""
 import copy
 import pickle
 import threading
@@ -55,7 +55,7 @@ def check(params, oracle, values=5e-7, errors=5e-5):
 
 
 @pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb", "anneal"])
-def test_every_engine_finds_the_minimum_and_its_errors(engine, oracle):
+def test_every_method_finds_the_minimum_and_its_errors(engine, oracle):
     params = start()
     out = minimize(residual, params, engine=engine)
     assert out.success, out.message
@@ -552,7 +552,7 @@ def test_options_are_checked():
         minimize(residual, start(), xtol=-1)
     with pytest.raises(InputError, match="at least 1"):
         minimize(residual, start(), maxfev=0)
-    with pytest.raises(InputError, match="no engine 'simplex'; there are leastsq, lmder, lbfgsb, anneal"):
+    with pytest.raises(InputError, match="no method 'simplex'; there are leastsq, lmder, lbfgsb, anneal"):
         minimize(residual, start(), engine="simplex")
     with pytest.raises(InputError, match="no parameter varies"):
         minimize(residual, start(a={"vary": False}, b={"vary": False}, c={"vary": False}))

@@ -61,7 +61,7 @@ def test_programs_of_one_formula():
 
 
 def convolved(x, a, kernel=None):
-    """A curve that depends on an option."""
+    """Return a curve that depends on an option."""
     return a*np.interp(x, X, kernel)
 
 

@@ -17,17 +17,17 @@ HUGE = 2**31
 
 
 def names_of(count):
-    """The parameters of a sum of so many cosines."""
+    """Return the parameters of a sum of so many cosines."""
     return [f"p{k}" for k in range(count)]
 
 
 def text(count):
-    """The sum as a formula; of none a curve without parameters."""
+    """Return the sum as a formula; of none a curve without parameters."""
     return " + ".join(f"p{k}*cos({k}*x)" for k in range(count)) or "cos(x)"
 
 
 def called(count):
-    """The sum as a function that can't be compiled."""
+    """Return the sum as a function that can't be compiled."""
     return eval(f"lambda x{''.join(f', p{k}' for k in range(count))}: "
                 + ("+".join(f"float(p{k})*np.cos({k}*np.asarray(x, float))" for k in range(count)) or "np.cos(np.asarray(x, float))"))
 
@@ -41,7 +41,7 @@ def params(count, free=True, kind=gslfit.Parameters):
 
 
 def residual(p, x, y):
-    """The sum less its data, from Parameters."""
+    """Return the sum less its data, from Parameters."""
     return sum((p[f"p{k}"].value*np.cos(k*x) for k in range(len(p))), start=0*x) - y
 
 
@@ -51,7 +51,7 @@ def of_result(result):
 
 
 def of_batch(result):
-    """The same of a batch's only row."""
+    """Return the same of a batch's only row."""
     assert result.status.shape == (1,)
     return bool(result.success[0]), [float(values[0]) for values in result.values.values()], float(result.chisqr[0])
 
@@ -113,7 +113,7 @@ NO_FIXED = SOLVERS | {"curve_fit", "curve_fit, called"}
 
 
 def outcome(entry, count, x, y, free=True, **options):
-    """What an entry makes of it: success, values and chi-square, or the FitError."""
+    """Return what an entry makes of it: success, values and chi-square, or the FitError."""
     try:
         return ENTRIES[entry](count, np.asarray(x, float), np.asarray(y, float), free, **options)
     except FitError as error:

@@ -28,7 +28,7 @@ def parameters():
 
 
 def result():
-    """A model's result."""
+    """Return a model's result."""
     return GaussianModel().fit(Y, x=X, weights=np.full(15, 2.0), amplitude=5, center=2.8, sigma=.7)
 
 
@@ -43,7 +43,7 @@ WRITTEN = {
 
 
 def places(tree, path=()):
-    """The paths of all members of a JSON tree; of a long list the first two."""
+    """Yield the paths of all members of a JSON tree; of a long list the first two."""
     yield path
     items = tree.items() if isinstance(tree, dict) else enumerate(tree[:2]) if isinstance(tree, list) else ()
     for key, value in items:
@@ -51,7 +51,7 @@ def places(tree, path=()):
 
 
 def with_member(tree, path, value):
-    """A copy of a tree with another member at a path."""
+    """Return a copy of a tree with another member at a path."""
     if not path:
         return value
     changed = copy.deepcopy(tree)
@@ -63,7 +63,7 @@ def with_member(tree, path, value):
 
 
 def without_member(tree, path):
-    """A copy of a tree without a member."""
+    """Return a copy of a tree without a member."""
     changed = copy.deepcopy(tree)
     inner = changed
     for key in path[:-1]:

@@ -84,7 +84,7 @@ class Raising:
 
 
 def residual(p):
-    """A decay less its data."""
+    """Return a decay less its data."""
     return p["a"].value * np.exp(-x / p["tau"].value) + p["c"].value - Y
 
 
@@ -95,7 +95,7 @@ def jacobian(p):
 
 
 def decay(x, a, tau, c):
-    """A decay that can't be compiled."""
+    """Return a decay that can't be compiled."""
     return a * np.exp(-np.asarray(x, float) / tau) + c if float(a) == a else x
 
 
@@ -123,14 +123,14 @@ def product(v, u, transpose):
 
 
 def solver(kind, function=None, callback=None, **options):
-    """A run of one of GSL's solvers."""
+    """Return a run of one of GSL's solvers."""
     made = kind(x.size, 3, **options)
     made.set(function or multifit.Function_fdf.from_callables(f, df, x.size, 3), list(START.values()))
     return made.solve(callback=callback), made.x
 
 
 def named(function):
-    """A function with the signature of the decay."""
+    """Return a function with the signature of the decay."""
     return lambda x, a, tau, c: function(x, a, tau, c)
 
 
@@ -151,7 +151,7 @@ def compat():
 
 
 def fitted():
-    """A fitted Minimizer."""
+    """Return a fitted Minimizer."""
     minimizer = gslfit.Minimizer(residual, parameters())
     minimizer.minimize()
     return minimizer

@@ -128,7 +128,7 @@ INTERNAL = {"conclude", "settle", "adopt", "bind", "start_from", "prepare", "pre
 
 
 def draw(rng, only=""):
-    """A call: what it is called, and a function that makes it."""
+    """Return a call: what it is called, and a function that makes it."""
     name, make = rng.choice([pair for pair in subjects() if only in pair[0]])
     subject = make()
     if (callable(subject) and not inspect.isclass(subject) and not hasattr(type(subject), "fit")) or inspect.isclass(subject):
@@ -159,7 +159,7 @@ def draw(rng, only=""):
 
 
 def shown(given):
-    """What was handed over, in short."""
+    """Return what was handed over, in short."""
     with contextlib.suppress(BaseException):
         return ascii(given)[:300]
     return "?"
@@ -198,7 +198,7 @@ def one(seed, number, only=""):
 
 
 def expire(*_):
-    """The alarm's handler."""
+    """Raise when the alarm goes off."""
     raise TooLong
 
 

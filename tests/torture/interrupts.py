@@ -26,7 +26,7 @@ from torture.ways import WAYS
 
 
 def outcome(call):
-    """What a call ends in."""
+    """Return what a call ends in."""
     try:
         return digest(call())
     except (FitError, Stop) as error:

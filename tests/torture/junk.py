@@ -34,7 +34,7 @@ class Sized:
 
 
 def raises(*args, **kws):
-    """A function that raises."""
+    """Raise an error."""
     raise Own
 
 
@@ -206,7 +206,7 @@ OTHERS = (
 
 
 def array(rng: random.Random):
-    """An array of some shape, kind, order and content."""
+    """Return an array of some shape, kind, order and content."""
     shape = rng.choice(
         [
             (),

@@ -44,7 +44,7 @@ class Shim:
 
     @contextmanager
     def failing(self, first, last, words):
-        """The allocations with these numbers fail."""
+        """Yield the allocations with these numbers fail."""
         self.library.failing_memory_arm(first, last, words.encode())
         try:
             yield
@@ -86,7 +86,7 @@ def digest(result):
 
 
 def end_of(call):
-    """What came of a call: its result's digest, or its exception's type."""
+    """Return what came of a call: its result's digest, or its exception's type."""
     try:
         return digest(call())
     except MemoryError:

@@ -31,7 +31,7 @@ OPTIONS = {
 
 
 def compiler():
-    """The compiler that Python's extensions are built with, or gcc."""
+    """Return the compiler that Python's extensions are built with, or gcc."""
     return (os.environ.get("CC") or sysconfig.get_config_var("CC") or "gcc").split()
 
 
@@ -56,7 +56,7 @@ def build(folder):
 
 
 def environment(place, logs):
-    """The environment in which the sanitized package is imported, and reports are written to files."""
+    """Return the environment in which the sanitized package is imported, and reports are written to files."""
     preloaded = [library(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so.6")]
     options = {name: value.format(log=logs / name.split("_")[0].lower()) for name, value in OPTIONS.items()}
     return os.environ | options | {"LD_PRELOAD": ":".join(preloaded), "PYTHONPATH": str(place), "PYTHONMALLOC": "malloc"}

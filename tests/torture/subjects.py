@@ -26,7 +26,7 @@ def made(kind, *args, **options):
 
 @functools.cache
 def fitted():
-    """A fitted Minimizer."""
+    """Return a fitted Minimizer."""
     minimizer = gslfit.Minimizer(residual, parameters())
     minimizer.minimize()
     return minimizer
@@ -34,7 +34,7 @@ def fitted():
 
 @functools.cache
 def model_result():
-    """A fitted model."""
+    """Return a fitted model."""
     return models.GaussianModel().fit(PEAK, x=x, amplitude=5, center=2.8, sigma=0.7)
 
 

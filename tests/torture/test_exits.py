@@ -45,7 +45,7 @@ UNIX = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs signal
 
 
 def run(code, timeout=120):
-    """The exit status of a program, and what it printed."""
+    """Return the exit status of a program, and what it printed."""
     found = subprocess.run([sys.executable, "-X", "faulthandler", "-c", BEGIN + code], capture_output=True, text=True, timeout=timeout)
     return found.returncode, found.stdout + found.stderr[-1500:]
 

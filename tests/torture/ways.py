@@ -17,12 +17,12 @@ SILENT = np.exp(-x / 2.2) * 0 + 0.01 * np.cos(9 * x)
 
 
 def batch(rows=ROWS, **options):
-    """A batch."""
+    """Return a batch."""
     return gslfit.fit_batch(TEXT, rows, x=x, **{**START, **options})
 
 
 def bounded(**options):
-    """A batch with bounds, whose rows press against them."""
+    """Return a batch with bounds, whose rows press against them."""
     params = parameters(a={"min": 0, "max": 2.5}, tau={"min": 0.01, "max": 50})
     return gslfit.fit_batch(TEXT, np.array([Y, SILENT, -Y]), params, x=x, **options)
 
@@ -36,7 +36,7 @@ def large(**options):
 
 
 def one(kind, *args, **options):
-    """A solver of GSL's, its covariance and what it says of the Jacobian."""
+    """Return a solver of GSL's, its covariance and what it says of the Jacobian."""
     return solver(kind, *args, **options)
 
 
@@ -63,7 +63,7 @@ WRONG = (
 
 
 def refused():
-    """Calls that are refused, one after another."""
+    """Return calls that are refused, one after another."""
     kinds = []
     for call in WRONG:
         try:

@@ -130,7 +130,7 @@ class Minimizer:
 
     # -- least squares
 
-    def engine(self, params: Parameters, **kws: Any) -> gslfit.Minimizer:
+    def inner(self, params: Parameters, **kws: Any) -> gslfit.Minimizer:
         """Return gslfit's Minimizer of the same function."""
         return gslfit.Minimizer(self.userfcn, params, self.userargs, self.userkws, scale_covar=self.scale_covar, nan_policy=self.nan_policy,
                                 **kws)
@@ -153,7 +153,7 @@ class Minimizer:
         options = ignored("leastsq", {**self.kws, **kws}, "maxfev")
         result.call_kws = dict(options)
         options = {name: value for name, value in options.items() if name not in DROPPED}
-        inner = self.engine(result.params, maxfev=self.max_nfev, iter_cb=self.iter_cb, **options)
+        inner = self.inner(result.params, max_nfev=self.max_nfev, iter_cb=self.iter_cb, **options)
         inner.leastsq()
         outcome: Any = inner.result
         result.residual, result.nfev, result.ier, result.lmdif_message = outcome.residual, outcome.nfev, outcome.ier, outcome.message
@@ -250,7 +250,7 @@ class Minimizer:
         if not self.calc_covar or result.aborted or n <= p or reduction(self.reduce_fcn) is not reduce_chisquare:
             return
         starts: dict[str, Any] = {name: par.init_value for name, par in result.params.items()}
-        inner = self.engine(result.params)
+        inner = self.inner(result.params)
         setup = inner.prepare_fit()
         x = np.array([result.params[name].value for name in result.var_names])
         descent = Descent(setup.start_from(x, setup.residual(x)), "scalar")

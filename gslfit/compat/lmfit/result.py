@@ -17,7 +17,7 @@ class Candidate(NamedTuple):
 
 
 class MinimizerResult:
-    """What a fit leaves behind; the attributes are those of lmfit 1.3.
+    """The result of a fit; the attributes are those of lmfit 1.3.
 
     Attributes
     ----------

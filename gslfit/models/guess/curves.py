@@ -52,7 +52,7 @@ def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
 
 
 def filled(rows: np.ndarray) -> np.ndarray:
-    """Rows in which a number that is not finite is the mean of the next ones that are; 0 where none is."""
+    """Return rows in which a number that is not finite is the mean of the next ones that are; 0 where none is."""
     known = np.isfinite(rows)
     if known.all():
         return rows

@@ -73,7 +73,7 @@ class Grid(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, count: int, edged: bool, shortest: float) -> Grid:
-        """The grid of sums of so many decays."""
+        """Return the grid of sums of so many decays."""
         step, number = 1/max(len(x) - 1, 1), TIMES if edged else BARE_TIMES
         edges, width = np.zeros((1, 0)), np.full(1, step)
         if edged:
@@ -133,7 +133,7 @@ class Grid(NamedTuple):
         return Places(*(np.concatenate(each) for each in zip(*found, strict=True)))
 
     def matched(self, y: np.ndarray, count: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """What each sum takes off chi-square, (fits, m, g), and so many of its heights, for columns of length 1."""
+        """Return what each sum takes off chi-square, (fits, m, g), and so many of its heights, for columns of length 1."""
         products = (y @ self.columns.reshape(-1, y.shape[1]).T).reshape(len(y), len(self.edges), -1)
         parts = [products[:, :, each] for each in self.sums.T]
         gain = np.zeros(parts[0].shape)
@@ -166,7 +166,7 @@ def lowest(x: np.ndarray, y: np.ndarray, known: np.ndarray | None, starts: Place
 
 
 def leading(chisqr: np.ndarray, count: int) -> np.ndarray:
-    """The rows of each curve's lowest ends that differ, from (ends, fits)."""
+    """Return the rows of each curve's lowest ends that differ, from (ends, fits)."""
     order = np.argsort(chisqr, axis=0, kind="stable")
     ordered = np.take_along_axis(chisqr, order, 0)
     again = np.zeros(order.shape, bool)
@@ -187,7 +187,7 @@ class Scaled(NamedTuple):
 
     @classmethod
     def of(cls, curves: Any) -> Scaled:
-        """Curves on shared points in order, x (n) and y (fits, n)."""
+        """Return curves on shared points in order, x (n) and y (fits, n)."""
         low, high = float(curves.x[0]), float(curves.x[-1])
         span = (high - low) or 1.0
         middle = curves.y.mean(axis=1, keepdims=True)
@@ -196,7 +196,7 @@ class Scaled(NamedTuple):
         return cls((curves.x - low)/span, (curves.y - middle)/size, low, span, middle[:, 0], size[:, 0])
 
     def named(self, names: Names, places: Places, heights: np.ndarray, offset: np.ndarray) -> Shapes:
-        """A model's parameters at places, each (fits)."""
+        """Return a model's parameters at places, each (fits)."""
         tau = places.tau*self.span
         own = heights*self.size[:, None]*(1 if names.edge else np.exp(np.clip(self.low/tau, -OVERFLOW, OVERFLOW)))
         found = {names.offset: offset*self.size + self.middle}
@@ -243,7 +243,7 @@ class Decays:
         return [{name: np.where(inside, value, others[0][name]) for name, value in found.items()}, *others]
 
     def within(self, data: Scaled, grid: Grid, bounds: Bounds, slices: Sequence[slice]) -> list[Shapes]:
-        """The best sums of the grid whose heights keep their bounds."""
+        """Return the best sums of the grid whose heights keep their bounds."""
         given = np.array([bounds.get(name, (-np.inf, np.inf)) for name in self.names.heights])
         found = []
         for here in slices:
@@ -258,5 +258,5 @@ class Decays:
 
 
 def joined(places: Sequence[Places]) -> Places:
-    """Places of several slices of curves as one."""
+    """Return places of several slices of curves as one."""
     return Places(*(np.concatenate(each) for each in zip(*places, strict=True)))

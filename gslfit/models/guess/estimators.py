@@ -52,5 +52,5 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
 
 
 def plan_for(model: Any) -> GuessRecipe | None:
-    """The plan of a library model, or None."""
+    """Return the plan of a library model, or None."""
     return PLANS.get(f"{model.entry.guess}:{model.form}") or PLANS.get(model.entry.guess)

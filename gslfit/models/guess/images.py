@@ -66,13 +66,13 @@ def guess_image(model: Any, data: np.ndarray, variables: Mapping[str, Any]) -> d
 
 
 def _straight(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A Gaussian along the axes, of a volume."""
+    """Return a Gaussian along the axes, of a volume."""
     sx, sy = np.sqrt(found["xx"]), np.sqrt(found["yy"])
     return {"amplitude": 2*np.pi*found["height"]*sx*sy, "centerx": found["x0"], "centery": found["y0"], "sigmax": sx, "sigmay": sy}
 
 
 def _turned(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """A Gaussian turned by the angle of its longer axis."""
+    """Return a Gaussian turned by the angle of its longer axis."""
     xx, yy, xy = found["xx"], found["yy"], found["xy"]
     half, root = 0.5*(xx + yy), np.hypot(0.5*(xx - yy), xy)
     return {"height": found["height"], "x0": found["x0"], "y0": found["y0"], "sigma_u": np.sqrt(half + root),
@@ -80,7 +80,7 @@ def _turned(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _airy(found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """An Airy spot."""
+    """Return an Airy spot."""
     radius = AIRY_BY_SIGMA*np.sqrt(0.5*(found["xx"] + found["yy"]))
     return {"height": found["height"], "x0": found["x0"], "y0": found["y0"], "radius": radius, "offset": found["offset"]}
 

@@ -17,10 +17,10 @@ import numpy as np
 from gslfit.models.guess.curves import Curves, ordered
 from gslfit.models.guess.shapes import Axis, places
 from gslfit.models.guess.significance import SIGNIFICANT, everywhere, maxima
-from gslfit.models.guess.within_bounds import limits, settled
+from gslfit.models.guess.within_bounds import settled
 
 CHUNK = 100_000        # numbers of a matrix of scores: what a core's own memory holds
-DISTINCT = 0.03        # what a shape is to have of its own beside the others, of 1
+DISTINCT = 0.03        # least share of 1 that a shape has of its own beside the others
 ROUNDS = 3
 MOST_POINTS = 400
 
@@ -99,13 +99,13 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
 
 
 def solve(products: np.ndarray, gram: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The factors of the chosen shapes that fit best, (fits, k)."""
+    """Return the factors of the chosen shapes that fit best, (fits, k)."""
     own = gram[chosen[:, :, None], chosen[:, None, :]] + 1e-12*np.eye(chosen.shape[1])
     return np.linalg.solve(own, np.take_along_axis(products, chosen, 1)[..., None])[..., 0]
 
 
 def _left(products: np.ndarray, gram: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """How much of the best further shape is left in each curve beside the chosen ones."""
+    """Return how much of the best further shape is left in each curve beside the chosen ones."""
     return (products - np.einsum("bk,bkg->bg", solve(products, gram, chosen), gram[chosen])).max(axis=1)
 
 
@@ -126,7 +126,7 @@ def _with_maxima(chosen: np.ndarray, products: np.ndarray, gram: np.ndarray, cen
 
 
 def _chosen(products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths: np.ndarray, count: int) -> np.ndarray:
-    """The shapes of one chunk of curves: from three beginnings, the end that takes most off chi-square."""
+    """Return the shapes of one chunk of curves: from three beginnings, the end that takes most off chi-square."""
     signed = products.astype(np.float32)
     gram = gram.astype(np.float32)
     first = np.argmax(signed, axis=1)
@@ -148,7 +148,7 @@ def _chosen(products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths:
 
 
 def _nearest(centers: np.ndarray, widths: np.ndarray, center: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """The shape nearest to a place and width."""
+    """Return the shape nearest to a place and width."""
     kinds = np.unique(widths)
     own = kinds[np.argmin(np.abs(np.log(kinds[None]/width[:, None])), axis=1)]
     away = np.where(widths[None] == own[:, None], np.abs(centers[None] - center[:, None]), np.inf)
@@ -167,7 +167,7 @@ def _settled(products: np.ndarray, gram: np.ndarray, found: np.ndarray, count: i
 
 
 def next_shape(products: np.ndarray, gram: np.ndarray, taken: np.ndarray, allowed: np.ndarray | None = None) -> np.ndarray:
-    """The positive shape (of those allowed) that takes most off chi-square beside those taken."""
+    """Return the positive shape (of those allowed) that takes most off chi-square beside those taken."""
     if taken.shape[1] == 1:
         across = gram[taken[:, 0]]
         rest = products - across*np.take_along_axis(products, taken, 1)

@@ -44,7 +44,7 @@ class Sums(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray) -> Sums:
-        """The sums of curves (fits, n) at points (n)."""
+        """Return the sums of curves (fits, n) at points (n)."""
         def running(values: np.ndarray) -> np.ndarray:
             return np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
         return cls(x, running(np.ones(len(x))), running(x), running(x*x), running(y), running(x*y))
@@ -185,7 +185,7 @@ class Ramps:
         self.ends = np.full(kinks.shape[1], x[0] - OUTSIDE*span), np.full(kinks.shape[1], x[-1] + OUTSIDE*span)
 
     def parts(self, which: int) -> np.ndarray:
-        """The parts of s.y and s.s of one ramp; what is always 1 where the first is missing."""
+        """Return the parts of s.y and s.s of one ramp; what is always 1 where the first is missing."""
         if which == 0 and not self.up:
             return np.array([self.sums.y[:, -1], np.full(len(self.sums.y), self.sums.one[-1])])
         if which == 1 and not self.down:
@@ -215,7 +215,7 @@ class Ramps:
             self.kinks[2:] = jumped(self.sums, self.kinks[2:], self.parts(0), True, self.kinks[1] if self.up else low, high)
 
     def gain(self) -> tuple[np.ndarray, np.ndarray]:
-        """What the shapes take off chi-square, and their amplitudes."""
+        """Return what the shapes take off chi-square, and their amplitudes."""
         along, own = self.parts(0) + self.parts(1)
         own = np.maximum(own, 1e-9)
         return along*along/own, along/own
@@ -264,7 +264,7 @@ class Pairs(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray) -> Pairs:
-        """The ramps between some of the points."""
+        """Return the ramps between some of the points."""
         knots = np.unique(x[np.linspace(0, len(x) - 1, min(len(x), KNOTS)).astype(int)])
         fine = np.interp(np.arange(0, len(knots) - 0.75, 0.5), np.arange(len(knots)), knots)
         i, j = np.triu_indices(len(fine), 1)
@@ -274,7 +274,7 @@ class Pairs(NamedTuple):
         return cls(begin, end, ramps, ramps.sum(axis=1), np.square(ramps).sum(axis=1), 1.01*np.median(np.diff(fine)))
 
     def lowest(self, score: np.ndarray, count: int) -> list[np.ndarray]:
-        """The ramps of the lowest scores (fits, g), none of them next to another: a list of indices (fits)."""
+        """Return the ramps of the lowest scores (fits, g), none of them next to another: a list of indices (fits)."""
         found = [score.argmin(axis=1)]
         while len(found) < count:
             last = found[-1][:, None]
@@ -290,7 +290,7 @@ def _chunks(curves: Any, size: int) -> Iterator[np.ndarray]:
 
 
 def settle_step(_: Sequence[Shapes], curves: Any) -> Shapes:
-    """The start of a straight step: `center` and `sigma`, the width of its ramp, below 0 where it falls."""
+    """Return the start of a straight step: `center` and `sigma`, the width of its ramp, below 0 where it falls."""
     pairs = Pairs.of(curves.x)
     n, found = len(curves.x), []
     for y in _chunks(curves, len(pairs.begin)):
@@ -308,7 +308,7 @@ def settle_step(_: Sequence[Shapes], curves: Any) -> Shapes:
 
 
 def settle_rectangle(candidates: Sequence[Shapes], curves: Any) -> Shapes:
-    """The start of a straight rectangle: `center1`, `sigma1`, `center2` and `sigma2`, half the widths of its ramps."""
+    """Return the start of a straight rectangle: `center1`, `sigma1`, `center2` and `sigma2`, half the widths of its ramps."""
     pairs, found, low = Pairs.of(curves.x), [], 0
     for y in _chunks(curves, len(pairs.begin)):
         here = slice(low, low := low + len(y))

@@ -109,7 +109,7 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
 
 
 def families_of(shapes: Mapping[str, np.ndarray], parts: Mapping[str, int]) -> list[np.ndarray]:
-    """Shapes in families, by the part of its values' order that each parameter's is in."""
+    """Return shapes in families, by the part of its values' order that each parameter's is in."""
     label = np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int)
     for name, count in parts.items():
         values, place = np.unique(shapes[name], return_inverse=True)
@@ -128,7 +128,7 @@ def solve(triangles: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def chunks(fits: int, shapes: int) -> Iterator[slice]:
-    """Slices of fits whose matrices of projections stay small."""
+    """Return slices of fits whose matrices of projections stay small."""
     size = max(1, CHUNK//max(shapes, 1))
     return (slice(low, low + size) for low in range(0, fits, size))
 

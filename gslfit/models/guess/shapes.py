@@ -28,7 +28,7 @@ class Axis(NamedTuple):
 
     @classmethod
     def of(cls, x: np.ndarray) -> Axis:
-        """The axis of sorted points."""
+        """Return the axis of sorted points."""
         span = float(x[-1] - x[0]) or max(1.0, 1e-6*abs(float(x[0])))
         if not (np.isfinite(span) and span/max(len(x) - 1, 1) > 0):
             raise InputError(f"the points from x = {x[0]:g} to {x[-1]:g} have no distances that a guess could go by: give start values")
@@ -75,13 +75,13 @@ class GuessRecipe(NamedTuple):
 
 
 def product(**axes: Iterable[float]) -> Shapes:
-    """Every combination of values."""
+    """Return every combination of values."""
     grid = np.meshgrid(*[np.asarray(list(axis), float) for axis in axes.values()], indexing="ij")
     return {name: values.reshape(-1) for name, values in zip(axes, grid, strict=True)}
 
 
 def crossed(shapes: Shapes, **axes: Iterable[float]) -> Shapes:
-    """Every shape with every combination of further values."""
+    """Return every shape with every combination of further values."""
     more = product(**axes)
     first, count = len(next(iter(more.values()))), len(next(iter(shapes.values())))
     return {**{name: np.repeat(values, first) for name, values in shapes.items()},
@@ -89,14 +89,14 @@ def crossed(shapes: Shapes, **axes: Iterable[float]) -> Shapes:
 
 
 def places(axis: Axis, ratio: float = 1.5, spacing: float = 0.7, least: float = 0.6, most: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
-    """Centres and half widths at half height of peaks: the wider, the fewer."""
+    """Return centres and half widths at half height of peaks: the wider, the fewer."""
     widths = np.geomspace(least*axis.step, most*axis.span, max(2, int(np.ceil(np.log(most*axis.span/(least*axis.step))/np.log(ratio)))))
     centers = [np.linspace(axis.low, axis.high, int(np.clip(axis.span/(spacing*width), 8, len(axis.x))) + 1) for width in widths]
     return np.concatenate(centers), np.repeat(widths, [len(each) for each in centers])
 
 
 def peaks(scale: float, name: str = "sigma", center: str = "center") -> Callable[[Axis], Shapes]:
-    """Peaks whose width parameter is half the width at half height times a factor."""
+    """Return peaks whose width parameter is half the width at half height times a factor."""
     def shapes(axis: Axis) -> Shapes:
         c, w = places(axis)
         return {center: c, name: w*scale}
@@ -104,19 +104,19 @@ def peaks(scale: float, name: str = "sigma", center: str = "center") -> Callable
 
 
 def positive(axis: Axis) -> np.ndarray:
-    """The points above 0, or what stands for them."""
+    """Return the points above 0, or what stands for them."""
     found = axis.x[axis.x > 0]
     return found if found.size else np.array([axis.span*1e-3, axis.span])
 
 
 def rates(axis: Axis, count: int = 24, signs: Iterable[float] = (1, -1)) -> np.ndarray:
-    """Rates from a twentieth of the range's inverse to the points' distance's."""
+    """Return rates from a twentieth of the range's inverse to the points' distance's."""
     found = np.geomspace(0.05/axis.span, 2/axis.step, count)
     return np.concatenate([sign*found for sign in signs])
 
 
 def frequencies(axis: Axis) -> np.ndarray:
-    """Angular frequencies up to that of the points, each a sixth of a period of the range from the next."""
+    """Return angular frequencies up to that of the points, each a sixth of a period of the range from the next."""
     top = min(len(axis.x)/2, 1024)
     return 2*np.pi/axis.span*np.concatenate([[0.05, 0.1, 0.2, 0.3], np.arange(0.4, top, 1/6)])
 
@@ -194,7 +194,7 @@ def exp_gaussian(axis: Axis) -> Shapes:
 
 
 def skewed(width: float, name: str, gamma: str = "") -> Callable[[Axis], Shapes]:
-    """Peaks skewed to either side."""
+    """Return peaks skewed to either side."""
     def shapes(axis: Axis) -> Shapes:
         c, w = places(axis)
         base = crossed({"c": c, "w": w}, skew=(-5.0, -1.5, 0.0, 1.5, 5.0))
@@ -214,7 +214,7 @@ def doniach(axis: Axis) -> Shapes:
 
 
 def steps(names: tuple[str, str] = ("center", "sigma"), signs: Iterable[float] = (1.0, -1.0)) -> Callable[[Axis], Shapes]:
-    """Steps of every place and width, rising or falling."""
+    """Return steps of every place and width, rising or falling."""
     def shapes(axis: Axis) -> Shapes:
         c, w = places(axis, 1.7, 0.8, 0.3, 0.5)
         base = crossed({names[0]: c, "w": w}, sign=signs)

@@ -10,7 +10,7 @@ from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed
 
 
 def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
-    """Peaks whose parameter is the square of a width."""
+    """Return peaks whose parameter is the square of a width."""
     def shapes(axis: Axis) -> Shapes:
         c, w = places(axis)
         return {center: c, name: (w*scale)**2}
@@ -18,7 +18,7 @@ def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
 
 
 def doses(half: str, slope: str, signs: tuple[float, ...] = (1.0,), **more: tuple[float, ...]) -> Callable[[Axis], Shapes]:
-    """Places on a logarithmic axis, and steepnesses."""
+    """Return places on a logarithmic axis, and steepnesses."""
     def shapes(axis: Axis) -> Shapes:
         x = positive(axis)
         steep = np.concatenate([sign*np.geomspace(0.3, 12, 12) for sign in signs])
@@ -27,7 +27,7 @@ def doses(half: str, slope: str, signs: tuple[float, ...] = (1.0,), **more: tupl
 
 
 def lopsided(axis: Axis) -> Shapes:
-    """Places of half the height on a logarithmic axis, steepnesses and asymmetries, up to where one end of the curve is a corner."""
+    """Return places of half the height on a logarithmic axis, steepnesses and asymmetries, up to where one end of the curve is a corner."""
     x = positive(axis)
     g = (0.01, 0.1, 0.4, 1.0, 2.5, 10.0, 100.0, 1000.0)
     base = product(half=np.geomspace(x[0]*0.7, x[-1]*1.5, 30), steep=np.geomspace(0.3, 12, 10), g=g)
@@ -37,7 +37,7 @@ def lopsided(axis: Axis) -> Shapes:
 
 
 def scales(name: str, power: int = 1) -> Callable[[Axis], Shapes]:
-    """A scale of x, or its inverse for power -1."""
+    """Return a scale of x, or its inverse for power -1."""
     def shapes(axis: Axis) -> Shapes:
         x = positive(axis)
         return {name: np.geomspace(x[0]*0.2, x[-1]*5, 48)**power}
@@ -50,12 +50,12 @@ def response(axis: Axis) -> Shapes:
 
 
 def numbered(count: int, edge: tuple[str, ...] = ()) -> Names:
-    """The names of a sum of decays: amplitude1, tau1, and so on."""
+    """Return the names of a sum of decays: amplitude1, tau1, and so on."""
     return Names(tuple(f"amplitude{k + 1}" for k in range(count)), tuple(f"tau{k + 1}" for k in range(count)), "offset", edge)
 
 
 def waves(chirps: int = 1) -> Callable[[Axis], Shapes]:
-    """Decaying waves: frequencies, decay times, chirps."""
+    """Return decaying waves: frequencies, decay times, chirps."""
     def shapes(axis: Axis) -> Shapes:
         f = frequencies(axis)
         if chirps > 1:
@@ -66,7 +66,7 @@ def waves(chirps: int = 1) -> Callable[[Axis], Shapes]:
 
 
 def phased(found: Mapping[str, np.ndarray]) -> Shapes:
-    """Amplitude and phase of a sine and a cosine."""
+    """Return the amplitude and phase of a sine and a cosine."""
     rest = {name: value for name, value in found.items() if name not in ("p", "q")}
     return {**rest, "amplitude": np.hypot(found["p"], found["q"]), "phase": np.arctan2(found["q"], found["p"])}
 

@@ -57,7 +57,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
 
 
 def _of_peaks(peaks: Sequence[Any], mixture: Mixture) -> dict[str, np.ndarray]:
-    """The parameters of peaks by full name."""
+    """Return the parameters of peaks by full name."""
     found = {}
     centers, widths, heights = mixture.peaks
     for k, part in enumerate(peaks):
@@ -71,7 +71,7 @@ def _of_peaks(peaks: Sequence[Any], mixture: Mixture) -> dict[str, np.ndarray]:
 
 
 def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """The background's columns and the parameters that they belong to; of two constants one stays at 0."""
+    """Return the background's columns and the parameters that they belong to; of two constants one stays at 0."""
     rows: list[np.ndarray] = []
     owners: list[str] = []
     for part in grounds:
@@ -86,7 +86,7 @@ def _columns(grounds: Sequence[Any], x: np.ndarray) -> tuple[np.ndarray, list[st
 
 
 def _unit(part: Any) -> Callable[..., np.ndarray]:
-    """A part's peaks of height 1."""
+    """Return a part's peaks of height 1."""
     formula = part._definition.own
 
     def value(x: np.ndarray, center: np.ndarray, shape: Mapping[str, Any]) -> np.ndarray:
@@ -96,6 +96,6 @@ def _unit(part: Any) -> Callable[..., np.ndarray]:
 
 
 def _unit_of(part: Any, x: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Peaks of height 1 by their places and half widths."""
+    """Return peaks of height 1 by their places and half widths."""
     family, unit = FAMILIES[part.entry.guess], _unit(part)
     return lambda c, w: unit(x, c, family(w))

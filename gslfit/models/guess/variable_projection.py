@@ -39,7 +39,7 @@ class Places(NamedTuple):
     tau: np.ndarray
 
     def at(self, rows: np.ndarray) -> Places:
-        """Some of them."""
+        """Return some of them, by index."""
         return Places(self.edge[rows], self.tau[rows])
 
 
@@ -127,7 +127,7 @@ def project(x: np.ndarray, y: np.ndarray, places: Places, known: np.ndarray | No
 
 
 class Search:
-    """Fits on their way down, all at once.
+    """Fits under way, all at once.
 
     Parameters
     ----------
@@ -159,20 +159,20 @@ class Search:
         self.moving = np.ones(rows, bool)
 
     def width(self, edge: np.ndarray) -> np.ndarray:
-        """The shortest time that matters, (rows)."""
+        """Return the shortest time that matters, (rows)."""
         return edge[:, 1] if edge.shape[1] else np.full(len(edge), self.step)
 
     def smooth(self, tau: Any) -> Any:
-        """What stands for times in q."""
+        """Return what stands for times in q."""
         return tau if self.edge.shape[1] else self.step/np.expm1(np.minimum(self.step/tau, 600.0))
 
     def places(self, rows: np.ndarray, edge: np.ndarray, q: np.ndarray) -> Places:
-        """Coordinates as times."""
+        """Return coordinates as times."""
         time = q*self.middle[rows, None]/np.where(q == 1, 1e-9, 1 - q)
         return Places(edge, time if edge.shape[1] else self.step/np.log1p(self.step/time))
 
     def chain(self, q: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """The derivative of log tau by q."""
+        """Return the derivative of log tau by q."""
         chain = 1/(q*np.where(q == 1, 1e-9, 1 - q))
         if self.edge.shape[1]:
             return chain
@@ -180,22 +180,22 @@ class Search:
         return chain*self.step/np.log1p(self.step/time)/(time + self.step)
 
     def ends(self) -> Places:
-        """Where the fits stand."""
+        """Return where the fits are."""
         return self.places(np.arange(len(self.q)), self.edge, self.q)
 
     def limits(self, edge: np.ndarray, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Between which q lies, (rows, 1) each."""
+        """Return the limits of q, (rows, 1) each."""
         least = (SHORTEST if edge.shape[1] else SPIKE)*self.width(edge)
         low = np.maximum(least, self.smooth(self.shortest) if self.shortest else 0)[:, None]
         high = self.smooth(-1/self.growth) if self.growth else LONGEST
         return low/(low + middle[:, None]), high/(high + middle[:, None])
 
     def apart(self, q: np.ndarray, edge: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """How far from q, (rows), the next one is to be: APART in time, by it or the edge's width, and in rate, by it or the range."""
+        """Return how far from q, (rows), the next one must be: APART in time, by it or the edge's width; in rate, by it or the range."""
         return APART*(np.abs(q*(1 - q)) + self.width(edge)/middle*(1 - q)**2 + middle*q*q)
 
     def tidied(self, q: np.ndarray, edge: np.ndarray, middle: np.ndarray) -> np.ndarray:
-        """Coordinates in order, within limits, apart from each other."""
+        """Return coordinates in order, within limits, apart from each other."""
         low, high = self.limits(edge, middle)
         q = np.clip(np.sort(q, axis=1), low, high)
         for j in range(1, q.shape[1]):
@@ -208,7 +208,7 @@ class Search:
         return q
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with some of them."""
+        """Continue with some of them."""
         for name in ("y", "edge", "middle", "q", "damping", "moving", *Found._fields):
             setattr(self, name, getattr(self, name)[rows])
         if self.known is not None:
@@ -241,7 +241,7 @@ class Search:
             getattr(self, name)[rows[better]] = getattr(other, name)[better]
 
     def advance(self, rows: np.ndarray) -> None:
-        """One damped Gauss-Newton step of some fits, taken where chi-square falls."""
+        """Take one damped Gauss-Newton step of some fits where chi-square falls."""
         edge, q, middle, damping = self.edge[rows], self.q[rows], self.middle[rows], self.damping[rows]
         slopes = self.slopes[rows]
         first = edge.shape[1]
@@ -271,7 +271,7 @@ class Search:
             getattr(self, name)[here] = value[better]
 
     def held(self, edge: np.ndarray, q: np.ndarray, middle: np.ndarray, gradient: np.ndarray, pairs: Pairs) -> np.ndarray:
-        """Which coordinates are at a limit that chi-square falls towards, (rows, m)."""
+        """Return which coordinates are at a limit that chi-square falls towards, (rows, m)."""
         held, first = np.zeros(gradient.shape, bool), edge.shape[1]
         low, high = self.limits(edge, middle)
         down, up = gradient < 0, gradient > 0
@@ -316,7 +316,7 @@ class Pairs:
             slopes[self.rows, first + self.lower + 1] = (upper - lower)/(2*self.half[:, None])
 
     def moved(self, move: np.ndarray) -> np.ndarray:
-        """The coordinates after a step (rows, k)."""
+        """Return the coordinates after a step (rows, k)."""
         q = self.q + move
         if len(self.rows):
             here = self.rows, self.lower
@@ -327,7 +327,7 @@ class Pairs:
 
 
 def damped(normal: np.ndarray, gradient: np.ndarray, held: np.ndarray, damping: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Levenberg and Marquardt's steps (rows, m), and what chi-square is to fall by."""
+    """Return Levenberg and Marquardt's steps (rows, m), and what chi-square should fall by."""
     diagonal = np.einsum("bii->bi", normal)
     scale = np.where(held, 0, 1/np.sqrt(np.where(held, 1, diagonal)))
     normal, gradient = normal*scale[:, :, None]*scale[:, None], gradient*scale

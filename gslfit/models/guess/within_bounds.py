@@ -12,7 +12,7 @@ from gslfit.parameters.collection import Parameters
 
 
 def limits(model: Any) -> dict[str, tuple[float, float]]:
-    """The bounds that a model's hints have."""
+    """Return the bounds that a model's hints have."""
     found = {}
     for name, hint in model.param_hints.items():
         low, high = hint.get("min"), hint.get("max")

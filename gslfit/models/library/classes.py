@@ -6,8 +6,6 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from gslfit.checks import is_integer, shown, text_or, whole, words
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
@@ -26,7 +24,7 @@ ENTRIES: dict[str, Entry] = {entry.cls: entry for entry in (*TABLE, *LAB)}
 
 @lru_cache(maxsize=256)
 def definition(cls: str, form: str | None) -> Definition:
-    """The definition of an entry's form; all models of it share its programs."""
+    """Return the definition of an entry's form; all models of it share its programs."""
     entry = ENTRIES[cls]
     text = entry.text(form)
     formula = Formula(text, entry.independent)
@@ -84,7 +82,7 @@ class LibraryModel(Model):
             self.opts = {"form": form}
 
     def _hint_entry(self) -> None:
-        """The hints of the entry: bounds, tied parameters, derived ones."""
+        """Set the hints of the entry: bounds and derived parameters."""
         entry = self.entry
         self.param_hints = deepcopy({key: dict(value) for key, value in entry.hints.items()})
         for key, value in entry.defaults.items():
@@ -141,7 +139,7 @@ class LibraryModel(Model):
         return _rebuilt, (type(self).__name__, self._arguments(), self._prefix, self.nan_policy, self._name, self.param_hints)
 
     def _arguments(self) -> dict[str, Any]:
-        """What the class is called with, beside what all have."""
+        """Return what the class is called with, beside what all have."""
         return {} if self.form is None else {"form": self.form}
 
 
@@ -171,7 +169,7 @@ class PolynomialDegree(InputError, TypeError):
 
 
 def _docstring(entry: Entry) -> str:
-    """A class's docstring, from its entry."""
+    """Return a class's docstring, from its entry."""
     text = entry.text().replace("\n", "; ") or "(called)"
     names = ", ".join(f"{name} = {value}" for name, value in entry.defaults.items())
     parts = [entry.about, "", f"``{text}``", "", "Parameters", "----------",
@@ -209,7 +207,7 @@ CLASSES = _classes()
 
 @reads(*(name for name, cls in CLASSES.items() if issubclass(cls, LibraryModel)))
 def _read_entry(reading: Reading) -> Model:
-    """A model of the library, in one of its forms."""
+    """Return a model of the library, in one of its forms."""
     cls, form = CLASSES[reading.typed("class", str)], reading.state.get("form")
     if issubclass(cls, PolynomialModel):
         return cls(int(form) if isinstance(form, str) and form.isdigit() else 7, prefix=reading.prefix, **reading.common)

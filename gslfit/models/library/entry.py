@@ -53,7 +53,7 @@ class Entry(NamedTuple):
         return () if isinstance(self.formula, str) else tuple(self.formula)
 
     def text(self, form: str | None = None) -> str:
-        """The formula of a form."""
+        """Return the formula of a form."""
         if isinstance(self.formula, str):
             return self.formula
         return self.formula[form or self.forms[0]]

@@ -11,12 +11,12 @@ TYPES = "fit type of Ruby/GSL, `GSL::MultiFit::FdfSolver.fit`"
 
 
 def gaussians(count: int) -> str:
-    """The text of a sum of Gaussians on a baseline."""
+    """Return the text of a sum of Gaussians on a baseline."""
     return "y0 + " + " + ".join(f"amplitude{k}*exp(-((x - center{k})/sigma{k})**2/2)" for k in range(1, count + 1))
 
 
 def peak_defaults(count: int) -> dict[str, float | str | None]:
-    """Start values for `gaussians`."""
+    """Return start values for `gaussians`."""
     found: dict[str, float | str | None] = {"y0": 0.0}
     for k in range(1, count + 1):
         found |= {f"amplitude{k}": 1.0, f"center{k}": float(k - 1), f"sigma{k}": 1.0}
@@ -24,12 +24,12 @@ def peak_defaults(count: int) -> dict[str, float | str | None]:
 
 
 def numbers(count: int) -> tuple[str, ...]:
-    """What tells the terms of a sum apart: nothing for one, else 1, 2, ..."""
+    """Return the suffixes of a sum's terms: nothing for one, else 1, 2, ..."""
     return ("",) if count == 1 else tuple(str(k) for k in range(1, count + 1))
 
 
 def responses(count: int) -> str:
-    """The text of decays folded with a Gaussian, exp times erfc; by erfcx, as one may overflow where the other vanishes."""
+    """Return the text of decays folded with a Gaussian, exp times erfc; by erfcx, as one may overflow where the other vanishes."""
     lines, terms = ["u = x - t0; fast = exp(-(u/irf)**2/2)"], []
     for k in numbers(count):
         lines.append(f"z{k} = (irf/tau{k} - u/irf)/1.4142135623730951")
@@ -39,12 +39,12 @@ def responses(count: int) -> str:
 
 
 def titles_of_decays() -> tuple[tuple[int, str, str], ...]:
-    """How many decays, what their class begins with, and what they are."""
+    """Return how many decays there are, what their class's name begins with, and their title."""
     return (1, "Exponential", "A decay"), (2, "Biexponential", "Two decays"), (3, "Triexponential", "Three decays")
 
 
 def decay_defaults(count: int) -> dict[str, float | str | None]:
-    """Start values for `responses`."""
+    """Return start values for `responses`."""
     found: dict[str, float | str | None] = {}
     for place, k in enumerate(numbers(count)):
         found |= {f"amplitude{k}": 1.0, f"tau{k}": 5.0**place}
@@ -52,7 +52,7 @@ def decay_defaults(count: int) -> dict[str, float | str | None]:
 
 
 def ellipse() -> str:
-    """The text of a turned elliptical Gaussian."""
+    """Return the text of a turned elliptical Gaussian."""
     return ("c = cos(theta); s = sin(theta); u = (x - x0)*c + (y - y0)*s; v = (y - y0)*c - (x - x0)*s\n"
             "offset + height*exp(-((u/sigma_u)**2 + (v/sigma_v)**2)/2)")
 

@@ -51,7 +51,7 @@ PEARSON4_HEIGHT = (f"amplitude/sigma*exp(2*{_RATIO} + lgamma(expon) - lgamma(exp
 
 
 def polynomial(degree: int) -> str:
-    """The text of a polynomial in Horner's order."""
+    """Return the text of a polynomial in Horner's order."""
     text = f"c{degree}"
     for k in reversed(range(degree)):
         text = f"c{k} + x*({text})"
