@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
-from math import isfinite, nan
+from math import isfinite, nan, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +33,7 @@ from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 
+F8, BAD_DATA = np.dtype(float), int(FitStatus.BAD_DATA)
 SLICE = 1_000_000  # numbers of a temporary array
 
 FormulaLike = Formula | str | Callable[..., Any]
@@ -134,7 +135,7 @@ def default_nfev(names: tuple[str, ...]) -> int:
 
 def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
-    with _Progress(progress, int(np.prod(found.layout.shape))) as report:
+    with _Progress(progress, prod(found.layout.shape)) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
             warn(f"the fits call Python for each evaluation: {job.reason}")
@@ -343,7 +344,7 @@ def _completed(job: Job, given: Inputs) -> Job:
     """Return a job in which what the formula is linear in has starts too."""
     if not job.missing or job.folded is None:
         return job
-    return job._replace(start=job.start | linear_starts(job.folded, job.missing, given, job.start), missing=())
+    return job._replace(start={**job.start, **linear_starts(job.folded, job.missing, given, job.start)}, missing=())
 
 
 def template(job: Job) -> Parameters:
@@ -422,12 +423,12 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
     curves = y if y.ndim > 1 else y[None]
     name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
     looks = options.nan_policy == "raise"
-    row = max(1, int(np.prod(lead[1:])))
+    row = max(1, prod(lead[1:]))
     size = max(1, SLICE // (row * n)) if looks or curves.dtype.str[1:] not in KINDS else max(1, lead[0])
-    how: dict[str, Any] = {name: getattr(options, name) for name in ("method", "xtol", "ftol", "gtol")}
-    how |= {"errors": inverted, "omit": options.nan_policy == "omit", "threads": threads, "scaled": options.scale_covar,
-            "max_nfev": options.max_nfev or default_nfev(job.names)}
-    for free in folded.names:
+    how: dict[str, Any] = {
+        "method": options.method, "xtol": options.xtol, "ftol": options.ftol, "gtol": options.gtol, "errors": inverted, "threads": threads,
+        "omit": options.nan_policy == "omit", "scaled": options.scale_covar, "max_nfev": options.max_nfev or default_nfev(job.names)}
+    for free in folded.names if folded.bounded else ():
         folded.check(free, job.start[free])
     transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
@@ -442,7 +443,7 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
         run(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report.beyond(low * row),
             start=own_starts, inputs=own_values, **out.rows(here), **how)
-        if np.any(out.status[here] == FitStatus.BAD_DATA):
+        if (out.status[here] == BAD_DATA).any():
             if own is not None and own.ndim > 1:
                 _blame_factors(name, own, mask, out.status[here], low)
             if options.nan_policy != "mark":
@@ -462,7 +463,7 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
 
 def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: int) -> None:
     """Raise InputError where a fit was spoilt by an invalid weight or standard deviation."""
-    bad = np.broadcast_to((status == FitStatus.BAD_DATA)[..., None], array.shape)
+    bad = np.broadcast_to((status == BAD_DATA)[..., None], array.shape)
     looked = bad if mask is None else bad & ~np.broadcast_to(mask, array.shape)
     check_factors(name, np.where(looked, array, 1.0), first)
 
@@ -470,7 +471,7 @@ def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status
 def _readable(given: StartValue) -> np.ndarray:
     """Return an array of a type that the C core reads in place."""
     array = np.asarray(given)
-    return array if array.dtype.str[1:] in KINDS else np.asarray(array, float)
+    return array if array.dtype is F8 or array.dtype.str[1:] in KINDS else np.asarray(array, float)
 
 
 def _slice(array: np.ndarray | None, here: slice) -> Any:
@@ -523,6 +524,8 @@ class _Arrays:
         arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
                   "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "derived": self.derived,
                   "derived_errors": self.derived_stderr}
+        if here.stop - here.start == len(self.status):
+            return arrays
         return {name: None if array is None else array[here] for name, array in arrays.items()}
 
     def result(self, shape: tuple[int, ...], data: BatchInputs) -> BatchResult:
@@ -531,15 +534,17 @@ class _Arrays:
         values, stderr = {}, {}
         free = {name: k for k, name in enumerate(folded.names)}
         derived = {name: k for k, name in enumerate(folded.dependent_names)}
+        one = shape != self.status.shape        # a single fit, whose results have no axis
         for name in folded.roles:
             if name in free:
-                values[name], stderr[name] = self.v[..., free[name]].reshape(shape), self.stderr[..., free[name]].reshape(shape)
+                value, error = self.v[..., free[name]], self.stderr[..., free[name]]
             elif name in derived:
-                values[name] = self.derived[..., derived[name]].reshape(shape)
-                stderr[name] = self.derived_stderr[..., derived[name]].reshape(shape)
+                value, error = self.derived[..., derived[name]], self.derived_stderr[..., derived[name]]
             else:
                 values[name] = np.broadcast_to(np.asarray(job.start[name], float), shape)
                 stderr[name] = np.broadcast_to(0.0, shape)
+                continue
+            values[name], stderr[name] = (value.reshape(shape), error.reshape(shape)) if one else (value, error)
         statistics = {name: getattr(self, name).reshape(shape) for name in STATISTICS}
         covar = None if self.covar is None else self.covar.reshape(*shape, *self.covar.shape[-2:])
         return BatchResult(Columns(values), Columns(stderr), **statistics, covar=covar, names=folded.names, data=data)

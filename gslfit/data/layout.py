@@ -129,6 +129,8 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), nam
         If there is no such axis, or one is named twice.
     """
     ndim = y.array.ndim
+    if axis is None and y.labels is None:
+        return Layout(y.array.shape, (ndim - 1,), name)
     dims = y.labels.dims if y.labels is not None and is_array_of_dims(y.labels) else ()
     if axis is None:
         for other in others if dims else ():
