@@ -134,6 +134,13 @@ class Curve:
             return exact_slopes(self.formula, params, names, points)
         return difference_slopes(lambda moved: self.formula(**points, **self._numbers(moved, {})), params, names, dscale)
 
+    def weighted_slopes(self, params: Parameters, names: list[str], dscale: float) -> np.ndarray | None:
+        """Return the derivatives of the weighted curve at the points that take part: ndarray (p, n); None without the data."""
+        if self.objective is None:
+            return None
+        found = self.slopes(params, names, {}, dscale)
+        return found if self.objective.weights is None else found*self.objective.weights
+
     def shaped(self, flat: Any, values: Mapping[str, Any], everywhere: bool = False) -> Any:
         """Return numbers in the shape that `eval` with `values` returns; `everywhere` says that they are of all points, not of those
         alone that take part.

@@ -9,8 +9,9 @@ import numpy as np
 
 from gslfit.curves.curve import Curve
 from gslfit.errors import FitStatus
+from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import ending
+from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.parameters.collection import Parameters
 
 
@@ -36,9 +37,21 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
     row = _Row(batch, place)
     params.conclude(values, began, _RowErrors(row, errors))
     return RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
-                         message=ending(status, params),
+                         message=" ".join([ending(status, params), *_sums(batch, place, params)]),
                          errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
                          var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
+
+
+def _sums(batch: Any, place: tuple[int, ...], params: Parameters) -> list[str]:
+    """Return which sums of parameters a fit determines that does not determine each of them, a sentence each."""
+    if batch.status[place] != FitStatus.RANK_DEFICIENT:
+        return []
+    curve, all_names = batch.data.curve(place), list(batch.names)
+    names = undetermined(params, all_names)
+    slopes = curve.weighted_slopes(params, all_names, 1e-2) if len(names) > 1 and curve.points else None
+    if slopes is None or not np.isfinite(slopes).all():
+        return []
+    return combinations(slopes[[all_names.index(name) for name in names]].T, names)
 
 
 class _Row(NamedTuple):

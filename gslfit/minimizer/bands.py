@@ -15,8 +15,10 @@ import numpy as np
 from gslfit.checks import real, shown
 from gslfit.errors import InputTypeError
 from gslfit.formula.formula import Formula
+from gslfit.minimizer.uncertainty import DEPENDENT, bound_of
 from gslfit.parameters.collection import Parameters
 
+LOST = 1e-6         # part of a curve's movement in what the data don't determine above which it has no error
 STEP = 1e-6         # of a parameter without an error, relative to its size, where derivatives are differences
 
 
@@ -56,6 +58,50 @@ def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> 
     most = np.max(np.abs(moves), axis=0)
     units = moves/np.where(most > 0, most, 1.0)
     return most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0))
+
+
+def undetermined(params: Parameters, names: Sequence[str]) -> list[str]:
+    """Return the varying parameters that have no error, though no bound holds them."""
+    return [name for name in names if params[name].stderr is None and not bound_of(params[name])]
+
+
+def of_determined(slopes: np.ndarray, jacobian: np.ndarray | None, params: Parameters, names: Sequence[str], scale: float) -> np.ndarray:
+    """Return the standard error of a curve at each point where a fit does not determine every parameter.
+
+    What of the parameters' space the data determine has errors; where the curve moves with what they don't, it has none.
+
+    Parameters
+    ----------
+    slopes : ndarray, shape (p, n)
+        Derivatives by the varying parameters.
+    jacobian : ndarray, shape (p, m), or None
+        The same at the points of the data, times their weights; None where they are not known.
+    params : Parameters
+    names : sequence of str
+        The varying parameters.
+    scale : float
+        What one standard error of the weighted data is.
+    """
+    unknown = [names.index(name) for name in undetermined(params, names)]
+    if jacobian is None or not np.isfinite(jacobian).all():
+        found = deviations(slopes, params, names)
+        return np.where((slopes[unknown] != 0).any(axis=0), np.nan, found) if unknown else found
+    free = [k for k, name in enumerate(names) if not bound_of(params[name])]
+    size = np.max(np.abs(jacobian[free]), axis=1)
+    size = size*np.sqrt(np.sum((jacobian[free]/np.where(size > 0, size, 1.0)[:, None])**2, axis=1))
+    size = np.where(size > 0, size, 1.0)
+    units = (jacobian[free]/size[:, None]).T
+    _, singular, axes = np.linalg.svd(units, full_matrices=True) if len(units) >= len(free) else np.linalg.svd(
+        np.concatenate([units, np.zeros((len(free) - len(units), len(free)))]), full_matrices=True)
+    rank = int(np.count_nonzero(singular > DEPENDENT*singular[0])) if singular[0] > 0 else 0
+    if rank == len(free):
+        return deviations(slopes, params, names)
+    moves = axes @ (slopes[free]/size[:, None])
+    most = np.max(np.abs(moves), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        lost = np.sqrt(np.sum((moves[rank:]/most)**2, axis=0)) > LOST
+        known = most*np.sqrt(np.sum((moves[:rank]/most/singular[:rank, None])**2, axis=0))
+    return np.where(most > 0, np.where(lost, np.nan, known*scale), 0.0)
 
 
 def parameters_of(params: Any) -> Parameters:

@@ -11,7 +11,7 @@ import numpy as np
 import gslfit
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
-from gslfit.minimizer.bands import deviations, student
+from gslfit.minimizer.bands import deviations, of_determined, student, undetermined
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 
@@ -299,7 +299,8 @@ class FitResult(Answers):
         -------
         ndarray
             ``t sqrt(diag(J C J^T))``; also as `dely`, that of a further measurement as `dely_predicted`. The factor t is Student's for
-            the fit's degrees of freedom. A parameter without an error adds nothing; NaN where none has one.
+            the fit's degrees of freedom. A parameter that its bound holds adds nothing; NaN where the curve
+            moves with what the data don't determine.
 
         Raises
         ------
@@ -308,7 +309,12 @@ class FitResult(Answers):
         """
         source = self._modelled("eval_uncertainty")
         slopes = source.slopes(self.params if params is None else params, self.var_names, values, dscale)
-        errors = np.full(slopes.shape[1], np.nan) if self.covar is None else deviations(slopes, self.params, self.var_names)
+        if undetermined(self.params, self.var_names):
+            jacobian = source.weighted_slopes(self.params, self.var_names, dscale)
+            scale = float(np.sqrt(self.redchi)) if self.call_kws.get("scale_covar", True) else 1.0
+            errors = of_determined(slopes, jacobian, self.params, self.var_names, scale)
+        else:
+            errors = deviations(slopes, self.params, self.var_names)
         factor = student(sigma, self.nfree)
         self.dely = source.shaped(factor*errors, values)
         self.dely_predicted = source.shaped(factor*np.hypot(errors, np.sqrt(self.redchi)), values)

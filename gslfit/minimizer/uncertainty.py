@@ -13,7 +13,8 @@ from gslfit.solvers.termination import within
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
 
 
-PARALLEL = 1e-10        # columns whose cosine differs from 1 by less than this are parallel
+DEPENDENT = 3e-8        # a singular value of columns of length 1 below this part of the largest one is none
+ECHELON = 1e-5          # a smaller factor of a column of length 1 is none
 
 
 class Uncertainty(Errors):
@@ -122,22 +123,64 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
 
 
 def combinations(columns: np.ndarray, names: Sequence[str]) -> list[str]:
-    """Return which sums are determined of parameters whose columns of the Jacobian are parallel, a sentence each."""
-    with np.errstate(all="ignore"):
-        units = columns/np.linalg.norm(columns, axis=0)
+    """Return which sums are determined of parameters whose columns of the Jacobian depend on one another, a sentence for each group.
+
+    Parameters
+    ----------
+    columns : ndarray, shape (n, k)
+    names : sequence of str
+    """
+    sums = determined_sums(columns)
     said, left = [], list(range(len(names)))
     while left:
-        first = left.pop(0)
-        others = [j for j in left if abs(abs(float(units[:, first] @ units[:, j])) - 1) < PARALLEL]
-        left = [j for j in left if j not in others]
-        if others:
-            terms = [names[first]]
-            for j in others:
-                share = float(columns[:, first] @ columns[:, j]/(columns[:, first] @ columns[:, first]))
-                factor = "" if abs(abs(share) - 1) < 1e-4 else f"{abs(share):.4g}*"
-                terms.append(f"{'-' if share < 0 else '+'} {factor}{names[j]}")
-            said.append(f"{', '.join([names[first], *(names[j] for j in others[:-1])])} and {names[others[-1]]} only as {' '.join(terms)}.")
+        group = {left[0]}
+        while True:                 # all that a sum has in common with the group
+            more = {j for row in sums if any(row[j] for j in group) for j in np.flatnonzero(row).tolist()} | group
+            if more == group:
+                break
+            group = more
+        left = [j for j in left if j not in group]
+        own = [row for row in sums if any(row[j] for j in group)]
+        if len(group) > 1 and len(own) < len(group):
+            members = [names[j] for j in sorted(group)]
+            said.append(f"{', '.join(members[:-1])} and {members[-1]} only as {', '.join(_sum(row, names) for row in own)}.")
     return said
+
+
+def determined_sums(columns: np.ndarray) -> np.ndarray:
+    """Return the sums of parameters that columns of a Jacobian determine, as few parameters in each as can be: ndarray (rank, k).
+
+    The rows span what the columns' rows do, in reduced row echelon form.
+    """
+    size = np.max(np.abs(columns), axis=0)
+    size = size*np.sqrt(np.sum((columns/np.where(size > 0, size, 1.0))**2, axis=0))
+    units = columns/np.where(size > 0, size, 1.0)
+    _, singular, axes = np.linalg.svd(units, full_matrices=False)
+    rows = axes[singular > DEPENDENT*singular[:1]]
+    place = 0
+    for k in range(rows.shape[1]):
+        if place == len(rows):
+            break
+        best = place + int(np.argmax(np.abs(rows[place:, k])))
+        if abs(rows[best, k]) < ECHELON:
+            continue
+        rows[[place, best]] = rows[[best, place]]
+        rows[place] /= rows[place, k]
+        others = np.arange(len(rows)) != place
+        rows[others] -= rows[others, k:k + 1]*rows[place]
+        place += 1
+    rows[np.abs(rows) < ECHELON] = 0.0
+    leading = np.argmax(rows != 0, axis=1)
+    return rows*size/size[leading][:, None] if len(rows) else rows
+
+
+def _sum(row: np.ndarray, names: Sequence[str]) -> str:
+    """Return a sum of parameters in words."""
+    text = ""
+    for j in np.flatnonzero(row):
+        factor = "" if abs(abs(row[j]) - 1) < 1e-4 else f"{abs(row[j]):.4g}*"
+        text += f"{' - ' if row[j] < 0 else ' + '}{factor}{names[j]}" if text else f"{'-' if row[j] < 0 else ''}{factor}{names[j]}"
+    return text
 
 
 def message(method: str, solution: Solution, tried: Sequence[Solution], limit: float, said: Sequence[str]) -> str:

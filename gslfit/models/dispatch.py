@@ -205,6 +205,14 @@ class ModelSource:
         """Return the derivatives by varying parameters at all points, or at those of `values`: ndarray (p, n)."""
         return slopes(self.model, params, names, {**self.userkws, **values}, dscale)
 
+    def weighted_slopes(self, params: Parameters, names: list[str], dscale: float) -> np.ndarray | None:
+        """Return the derivatives of the weighted model at the points that take part: ndarray (p, n); None where it is complex."""
+        objective = self.objective
+        found = slopes(self.model, params, names, self.arguments(), dscale)
+        if found.shape[1] != objective.ndata:
+            return None
+        return found if objective.weights is None else found*objective.weights
+
     def shaped(self, flat: np.ndarray, values: dict[str, Any]) -> Any:
         """Return numbers of the data's points in the data's shape, NaN where a point takes no part; of other points as they are."""
         whole = np.shape(self.data)

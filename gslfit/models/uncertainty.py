@@ -1,12 +1,21 @@
 """How uncertain a fitted model is: exact derivatives of its values by the parameters, and the covariance between them."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer.bands import deviations, difference_slopes, exact_slopes, parameters_of, student
+from gslfit.minimizer.bands import (
+    deviations,
+    difference_slopes,
+    exact_slopes,
+    of_determined,
+    parameters_of,
+    student,
+    undetermined,
+)
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
 
@@ -26,13 +35,17 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
     params = result.params if params is None else parameters_of(params)
     value = np.asarray(result.model.eval(params, **values))
     names = list(result.var_names)
-    if result.covar is None or all(result.params[name].stderr is None for name in names):
+    loose = undetermined(result.params, names)
+    if not loose and (result.covar is None or all(result.params[name].stderr is None for name in names)):
         unknown = np.full(value.shape, np.nan)
         return unknown, unknown, {}
+    jacobian = result.result._source.weighted_slopes(result.params, names, dscale) if loose else None
+    scale = math.sqrt(result.redchi) if result.call_kws.get("scale_covar", True) else 1.0
     factor = student(sigma, result.ndata - len(names))
 
     def errors(model: ModelFunction) -> np.ndarray:
-        return deviations(slopes(model, params, names, values, dscale), result.params, names)
+        own = slopes(model, params, names, values, dscale)
+        return of_determined(own, jacobian, result.params, names, scale) if loose else deviations(own, result.params, names)
 
     def shaped(model: ModelFunction, found: np.ndarray) -> np.ndarray:
         whole = np.asarray(model.eval(params, **values))
