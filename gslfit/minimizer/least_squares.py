@@ -507,12 +507,28 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     return best, tried
 
 
+def bounds_silence(problem: Problem, end: Solution) -> bool:
+    """Return whether it is a bound that silences others: with what lies on one back where it began, they have an effect again."""
+    others = [j for j in end.lost if j not in end.held]
+    back = end.x.copy()
+    back[list(end.held)] = problem.x0[list(end.held)]
+    r = problem.fun(back)
+    if not others or not length(r) < np.inf:
+        return not others
+    there = Descent(problem._replace(x0=back, r0=r))
+    there.go_to(back, r)
+    size = np.maximum(np.abs(end.x), np.abs(problem.x0))
+    return bool(np.all((there.norms*size)[others] > FLAT*end.norm))
+
+
 def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> Solution:
     """Look again, from inside, at an end where parameters on their bounds leave others without effect, as `src/batch/gsl_refit.c` does.
 
     The others go back to where they began, where they had an effect, and what lies on a bound some of its way back too, or as far inside as
     a straight line says. Only where that finds nothing lower is the point a minimum at that bound. What is tried joins `tried`.
     """
+    if not bounds_silence(problem, silenced):
+        return silenced._replace(reason=FitStatus.LOST_EFFECT, verdict="lost")
     base = silenced.x.copy()
     base[list(silenced.lost)] = problem.x0[list(silenced.lost)]
     at = Descent(problem._replace(x0=base, r0=problem.fun(base)))

@@ -266,15 +266,18 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
-/* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance, or
- * where chi-square pushes it there, and all of the way changes the residual by a small part. */
-static int beside_bound(const gsl_refit *r, const polished *here, int k, double value) {
+/* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance. */
+static int beside_bound(const gsl_refit *r, int k, double value) {
     const double low = r->transform->low[k], high = r->transform->high[k], start = r->now.start[k];
     if (isfinite(low) && value - low <= TOUCHING * (start - low)) return -1;
-    if (isfinite(high) && high - value <= TOUCHING * (high - start)) return 1;
-    const double reach = here ? NO_WAY * here->length / here->norms[k] : 0;
-    if (here && here->slopes[k] > 0 && value - low <= reach) return -1;
-    return here && here->slopes[k] < 0 && high - value <= reach;
+    return isfinite(high) && high - value <= TOUCHING * (high - start);
+}
+
+/* The bound of a narrow box that chi-square pushes variable k to, where the whole box changes the residual by a small part; else 0. */
+static int pushed_in_narrow_box(const gsl_refit *r, const polished *here, int k) {
+    const double change = here->norms[k] * (r->transform->high[k] - r->transform->low[k]);
+    if (!(change > 0 && change <= NO_WAY * here->length)) return 0;
+    return here->slopes[k] > 0 ? -1 : here->slopes[k] < 0;
 }
 
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no
@@ -288,7 +291,7 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     end->nfev += o != NULL;
     for (int k = 0; o && k < r->program->nfree; k++) {
         const double low = o->low[k], high = o->high[k], value = x[k];
-        const int side = beside_bound(r, known_here ? &here : NULL, k, value);
+        const int beside = beside_bound(r, k, value), side = beside || !known_here ? beside : pushed_in_narrow_box(r, &here, k);
         r->low[k] = low, r->high[k] = high;
         x[k] = side < 0 ? low : side > 0 ? high : value;
         if (x[k] == value) continue;
@@ -303,7 +306,7 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
         const int known = gslfit_polish_look(r->polisher, &r->data, x, NULL, &on);
         if (known && on.length <= length * (1 + 1e-9)) continue;
         x[k] = value;
-        if (known) continue;
+        if (known || !beside) continue;
         for (int near = CLOSEST; near > 0 && x[k] == value; near -= CLOSEST / 4) {  /* as near to it as the model has values */
             const double bound = side < 0 ? low : high;
             x[k] = bound + ldexp(value - bound, -near);
