@@ -190,6 +190,8 @@ def _levels(ftest: FTest, refit: ConstrainedRefit, chances: list[float]) -> list
 
 def _find(ftest: FTest, sides: dict[str, list[ProfileSide]], chances: list[float]) -> None:
     """Find the limits on the branch of the minimum, then the other branches that lie lower."""
+    if not sides:
+        return
     refit = next(iter(sides.values()))[0].refit
     levels = _levels(ftest, refit, chances)
     rises = [level - refit.best.chi for level in levels if level > refit.best.chi]

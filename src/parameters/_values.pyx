@@ -1,4 +1,4 @@
-# cython: boundscheck=False, wraparound=False, cdivision=True
+# cython: boundscheck=False, wraparound=False, cdivision=True, nonecheck=True
 """What runs at every evaluation of a residual: numbers into parameters, expressions after them, the caller's function, its array.
 
 A fit of a hundred points spends a few microseconds in the caller's function; whatever stands around it has to be small beside that.
@@ -127,7 +127,7 @@ def twins(params, owner, derived):
     cdef Slots par, new
     cdef dict out = {}
     for name, parameter in params.items():
-        par = parameter
+        par = <Slots?>parameter         # None is no parameter
         new = par.twin(owner if par._expr is None else derived)
         if par._expr is not None:
             new.number = WAITING

@@ -233,7 +233,7 @@ cdef class Residual:
     cdef readonly bint native, normalise, centred
     cdef readonly double h
 
-    def __cinit__(self, Program owner, x, y, weights, inputs):
+    def __cinit__(self, Program owner not None, x, y, weights, inputs):
         _, given, points = owner._arguments(np.zeros(owner.code.nfree), x, inputs)
         cdef long n = points.shape[1]
         kept = [given, points]

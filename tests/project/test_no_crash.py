@@ -95,6 +95,24 @@ def test_no_free_parameter(method):
     assert (result.values["a"] == 1).all()
 
 
+def test_none_where_an_extension_has_its_own():
+    """None in place of an object of an extension is an error: behind every private door it is looked for."""
+    code = "\n".join([
+        "from gslfit.parameters import _values", "import gslfit", "from gslfit.formula._program import Program", "refused = 0",
+        "for call in (lambda: _values.twins({'a': None}, None, None), lambda: _values.Evaluation(len, None, (), {}, None, 1.0),",
+        "             lambda: _values.Evaluation(len, None, None, None, None, 1.0), lambda: _values.Values(None)):",
+        "    try:", "        call()", "    except Exception:", "        refused += 1", "assert refused == 4, refused"])
+    assert run(code) == 0
+
+
+def test_no_intervals():
+    """Intervals of no parameter are none."""
+    params = Parameters()
+    params.add("a", 1.0)
+    fitted = gslfit.minimize(lambda p: p["a"].value - np.arange(5.0), params)
+    assert gslfit.conf_interval(fitted, p_names=[]) == {}
+
+
 @pytest.mark.parametrize("solver", [FdfSolver, NonlinearSolver, LargeSolver])
 @pytest.mark.parametrize("sizes", [(2**61, 1), (2**62, 2**62), (2**64, 3), (2**70, 2**3), (10**400, 1)])
 def test_sizes_whose_bytes_cannot_be_counted(solver, sizes):
