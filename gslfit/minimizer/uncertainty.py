@@ -177,7 +177,7 @@ def determined_sums(columns: np.ndarray) -> np.ndarray:
 def _sum(row: np.ndarray, names: Sequence[str]) -> str:
     """Return a sum of parameters in words."""
     text = ""
-    for j in np.flatnonzero(row):
+    for j in np.flatnonzero(row).tolist():
         factor = "" if abs(abs(row[j]) - 1) < 1e-4 else f"{abs(row[j]):.4g}*"
         text += f"{' - ' if row[j] < 0 else ' + '}{factor}{names[j]}" if text else f"{'-' if row[j] < 0 else ''}{factor}{names[j]}"
     return text

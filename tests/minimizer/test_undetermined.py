@@ -19,7 +19,7 @@ SHORT = {      # text with more parameters than it needs, their starts, and what
 
 
 def results(text, start, **more):
-    """The fit by every entry that has a model."""
+    """Return the fit by every entry that has a model."""
     return [fit(text, Y, x=X, **start, **more), Model(text).fit(Y, x=X, **start, **more), fit_batch(text, Y[None], x=X, **start, **more)[0],
             Model(text).fit_batch(Y[None], x=X, **start, **more)[0]]
 
