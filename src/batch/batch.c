@@ -72,8 +72,6 @@ static void find_inputs(const batch *b, long id, double *inputs) {
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
 static double deviation(const fit_result *end, int i) { return end->flags[i] ? NAN : end->deviations[i]; }
 
-static double larger(double a, double b) { return a > b ? a : b; }
-
 /* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
 static double covariance_of(const fit_result *end, int i, int j) {
     if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
@@ -127,7 +125,7 @@ static void check_end(const batch *b, fit_result *end) {
     if (!gslfit_well_ended(end->status)) return;
     if (!(end->gradient <= GSLFIT_CLOSE)) {
         const fit_options *o = &b->options;
-        const double tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), length = end->length;
+        const double tolerance = gslfit_larger(o->xtol, gslfit_larger(o->ftol, o->gtol)), length = end->length;
         const int exact = length <= GSLFIT_ROUNDING * end->scale;
         if (!exact && !(end->gradient <= gslfit_cosine_bound(length, end->scale, tolerance))) end->status = FIT_NO_PROGRESS;
     }
@@ -175,7 +173,7 @@ static int flat(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
     const double size = end->scale / sqrt(end->count);
     for (int k = 0; k < b->program->nfree; k++) {
-        const double scale = larger(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k);
+        const double scale = gslfit_larger(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k);
         if (end->flags[k] || isnan(reach)) continue;
         if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
         if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
@@ -186,9 +184,9 @@ static int flat(const batch *b, const fit_result *end) {
 /* Whether a parameter's error is so much larger than the parameter, at the end and at the start, that it may have run out onto a plain. */
 static int vague(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
-    const double sigma = end->length / sqrt(larger(1, end->count - b->program->nfree));
+    const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
-        if (sigma * deviation(end, k) > VAGUE * larger(fabs(end->v[k]), fabs(start[k]))) return 1;
+        if (sigma * deviation(end, k) > VAGUE * gslfit_larger(fabs(end->v[k]), fabs(start[k]))) return 1;
     return 0;
 }
 

@@ -52,7 +52,7 @@ static double spread_of(const workspace *w, int p, const double *errors, const d
         const double slope = output(w, 1 + i);
         parts[i] = slope != 0 ? slope * errors[i] : 0;
         if (isnan(parts[i])) return NAN;
-        most = fmax(most, fabs(parts[i]));
+        most = gslfit_larger(fabs(parts[i]), most);
     }
     if (most == 0 || isinf(most)) return most;
     for (int i = 0; i < p; i++)

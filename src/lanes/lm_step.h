@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "common/extremes.h"
 #include "common/judgement.h"
 #include "lanes/lane_state.h"
 #include "lanes/linear_start.h"
@@ -389,7 +390,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
         first[k] = sqrt(d->D[k][l]);
         bounds[k] = !s->low ? 0 : x[k] <= s->low[k] ? -1 : x[k] >= s->high[k];
         slopes[k] = s->low && d->held[k][l] != 0 ? -d->held[k][l] : d->g[k][l] / residual;
-        within = fmax(within, norms[k] * fabs(x[k]));
+        within = gslfit_larger(norms[k] * fabs(x[k]), within);
     }
     if (d->square[l] != d->first[l]) end->scale = gslfit_scale(end->scale, within);  /* else the data are zero */
     e.scale = end->scale;
@@ -456,7 +457,7 @@ static void flush(worker *w) {
         end->gradient = d->slope[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
-        const int low = d->decrement[l] <= fmax(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
+        const int low = d->decrement[l] <= gslfit_larger(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
         if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
         if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
@@ -487,7 +488,7 @@ static void end_fit(worker *w, int l) {
     for (int k = 0; k < s->p; k++) {
         const double v = d->last[k][at] = s->v[k][l], dx = s->dx[k][l];
         d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
-        if (s->low) d->v[k][at] = fmin(s->high[k], fmax(s->low[k], d->v[k][at]));
+        if (s->low) d->v[k][at] = gslfit_between(d->v[k][at], s->low[k], s->high[k]);
         d->start[k][at] = end->start[k] = s->start[k][l];
         d->g[k][at] = s->g[k][l];
         d->D[k][at] = s->D[k][l];

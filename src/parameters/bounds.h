@@ -6,6 +6,7 @@
 #define GSLFIT_BOUNDS_H
 
 #include <math.h>
+#include "common/extremes.h"
 
 typedef enum {
     BOUND_FREE, BOUND_ONE, BOUND_TWO,
@@ -25,8 +26,8 @@ typedef struct {
  * 1. */
 static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
     const double share = inside * fabs(high - low);
-    if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + fmin(inside * (low != 0 ? fabs(low) : 1), share);
-    if (isfinite(high) && fabs(start - high) <= beside * fabs(high)) return high - fmin(inside * (high != 0 ? fabs(high) : 1), share);
+    if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
+    if (isfinite(high) && fabs(start - high) <= beside * fabs(high)) return high - gslfit_smaller(inside * (high != 0 ? fabs(high) : 1), share);
     return start;
 }
 
@@ -39,10 +40,10 @@ static inline double gslfit_bound_beside(double near, double start, int below, d
 /* The transform for a start within its bounds (infinite for none); `reach` is what counts as a change of the parameter, 0 where that is not
  * known and the start's own size has to do; `wide` and `out` are bounds.py's WIDE and FAR. */
 static inline void gslfit_bound_set(fit_bound *b, double start, double low, double high, double reach, double wide, double out) {
-    const double size = fmax(fabs(start), reach);
+    const double size = gslfit_larger(fabs(start), reach);
     b->kind = BOUND_FREE, b->near = 0, b->size = 1, b->far = 0;
     if (isinf(low) && isinf(high)) return;
-    if (fmin(start - low, high - start) > out * (size > 0 ? size : 1)) {
+    if (gslfit_smaller(start - low, high - start) > out * (size > 0 ? size : 1)) {
         b->kind = BOUND_OUT, b->near = low, b->far = high;
         return;
     }
@@ -74,7 +75,7 @@ static inline double gslfit_bound_internal(const fit_bound *b, double value) {
 /* The value for an internal one. */
 static inline double gslfit_bound_external(const fit_bound *b, double v) {
     if (b->kind == BOUND_FREE) return v;
-    if (b->kind == BOUND_OUT) return v != v ? v : fmin(fmax(v, b->near), b->far);
+    if (b->kind == BOUND_OUT) return v != v ? v : gslfit_between(v, b->near, b->far);
     if (b->kind != BOUND_TWO) {
         const double x = b->near + b->size * v * (v / (hypot(v, 1) + 1));
         return b->kind == BOUND_WIDE && fabs(x - b->near) > fabs(b->far - b->near) ? b->far : x;
