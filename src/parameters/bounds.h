@@ -27,7 +27,8 @@ typedef struct {
 static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
     const double share = inside * fabs(high - low);
     if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
-    if (isfinite(high) && fabs(start - high) <= beside * fabs(high)) return high - gslfit_smaller(inside * (high != 0 ? fabs(high) : 1), share);
+    if (isfinite(high) && fabs(start - high) <= beside * fabs(high))
+        return high - gslfit_smaller(inside * (high != 0 ? fabs(high) : 1), share);
     return start;
 }
 

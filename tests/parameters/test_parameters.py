@@ -239,7 +239,7 @@ def test_add_a_parameter():
     par = Parameter("a", 1)
     p.add(par)
     assert p["a"] is par
-    with pytest.raises(ParameterNameError, match="to have a name"):
+    with pytest.raises(ParameterNameError, match="must have a name"):
         p.add(Parameter(1))
 
 
