@@ -31,7 +31,7 @@ cdef extern from "program/program.h" nogil:
         const instruction *body
         const int32_t *outputs
         int nscalar, nregister
-        uint64_t linear
+        uint64_t linear, amplitudes
     ctypedef struct workspace:
         pass
     int gslfit_program_check(program *p, char *message, size_t size)

@@ -20,11 +20,14 @@ class Linearity(NamedTuple):
     linear : tuple of str
         The parameters that it is linear in, each by itself.
     products : dict of str to frozenset of str
-        For each of them the parameters that it is multiplied with.
+        For each of them the others of them that it is multiplied with.
+    amplitudes : frozenset of str
+        Those that are multiplied with what depends on parameters that the value is not linear in.
     """
 
     linear: tuple[str, ...]
     products: dict[str, frozenset[str]]
+    amplitudes: frozenset[str]
 
     def together(self, first: Iterable[str] = ()) -> tuple[str, ...]:
         """Return parameters that the value is linear in all together, those of `first` before others."""
@@ -65,4 +68,5 @@ def linearity(root: Node, names: Iterable[str]) -> Linearity:
     for a, b in set(factors):
         for name in linear:
             met[name] |= (b if a & bits[name] else 0) | (a if b & bits[name] else 0)
-    return Linearity(linear, {name: frozenset(other for other in linear if met[name] & bits[other]) for name in linear})
+    products = {name: frozenset(other for other in linear if met[name] & bits[other]) for name in linear}
+    return Linearity(linear, products, frozenset(name for name in linear if met[name] & curved))

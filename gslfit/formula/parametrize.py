@@ -111,8 +111,8 @@ class Folded:
     def program(self) -> Program:
         """The program, ready to run."""
         linear = self.linearity.together()
-        some = () if len(linear) == len(self.names) else (self.names.index(name) for name in linear)    # a linear fit finds its way
-        return Program(**self.lowered.encoded(OPCODES), linear=tuple(some))
+        scales = [self.names.index(name) for name in linear if name in self.linearity.amplitudes]
+        return Program(**self.lowered.encoded(OPCODES), linear=[self.names.index(name) for name in linear], amplitudes=scales)
 
     @cached_property
     def expressions(self) -> tuple[Program, ...]:

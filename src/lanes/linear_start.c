@@ -24,24 +24,33 @@ static double element(const lane_state *s, const source *from, int l) {
     return sum;
 }
 
-/* The linear variables that have an effect; returns whether one looks cold. */
-static int find_part(const lane_state *s, uint64_t linear, int l, linear_part *part) {
-    const double length = sqrt(s->sums[0][l]);
-    int looks = 0, zeros = 0;
+/* Whether an amplitude of lane l looks cold: its own best step is long, and takes much off chi-square; or all of them are zero. */
+static int looks_cold(const lane_state *s, uint64_t amplitudes, int l) {
+    const double chisqr = s->sums[0][l];
+    int looks = 0, zeros = 1;
+    if (!(chisqr > 0 && chisqr < INFINITY)) return 0;
+    for (int k = 0; k < s->p; k++) {
+        if (!(amplitudes >> k & 1)) continue;
+        const double square = element(s, s->H_from + ELEMENT(k, k), l), slope = element(s, s->g_from + k, l), value = s->trial[k][l];
+        const double own = (COLD - 1) * value * square;
+        zeros &= value == 0;
+        looks |= value != 0 && slope * slope > own * own && slope * slope > MATTERS * MATTERS * chisqr * square;
+    }
+    return looks || zeros;
+}
+
+/* The linear variables that have an effect. */
+static void find_part(const lane_state *s, uint64_t linear, int l, linear_part *part) {
     part->count = 0;
-    if (!(length > 0 && length < INFINITY)) return 0;
     for (int k = 0; k < s->p; k++) {
         if (!(linear >> k & 1)) continue;
-        const double square = element(s, s->H_from + ELEMENT(k, k), l), value = fabs(s->trial[k][l]);
+        const double square = element(s, s->H_from + ELEMENT(k, k), l);
         if (!(square > 0 && square < INFINITY)) continue;
         const int at = part->count++;
         part->which[at] = k;
         part->norm[at] = sqrt(square);
         part->slope[at] = element(s, s->g_from + k, l) / part->norm[at];
-        zeros += value == 0;
-        looks |= value != 0 && fabs(part->slope[at]) > (COLD - 1) * value * part->norm[at] && fabs(part->slope[at]) > MATTERS * length;
     }
-    return looks || (part->count && zeros == part->count);
 }
 
 /* The linear fit's steps, by L d L^T of the columns brought to length 1; 0 for a column that depends on those before it. */
@@ -73,9 +82,10 @@ static int allowed(const lane_state *s, int k, double before, double value) {
 
 int gslfit_linear_start(const lane_state *s, const program *p, int l, double *start) {
     linear_part part;
-    const double length = sqrt(s->sums[0][l]);
     int cold = 0;
-    if (!p->linear || !find_part(s, p->linear, l, &part)) return 0;
+    if (!looks_cold(s, p->amplitudes, l)) return 0;
+    const double length = sqrt(s->sums[0][l]);
+    find_part(s, p->linear, l, &part);
     solve_part(s, l, &part);
     for (int k = 0; k < s->p; k++) start[k] = s->trial[k][l];
     for (int i = 0; i < part.count; i++) {
@@ -86,7 +96,7 @@ int gslfit_linear_start(const lane_state *s, const program *p, int l, double *st
                              : allowed(s, k, before, alone) ? alone
                              : allowed(s, k, before, share) ? share
                                                             : before;
-        cold |= fabs(value) > COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
+        cold |= (p->amplitudes >> k & 1) && fabs(value) > COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
         start[k] = value;
     }
     return cold;

@@ -564,7 +564,7 @@ static void fit_lanes(worker *w) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
         w->evaluate(w);
-        const int some_cold = w->program->linear && find_cold(w, starts, cold);
+        const int some_cold = w->program->amplitudes && find_cold(w, starts, cold);
         step(w);
         for (int l = 0; l < w->lanes; l++) {
             if (s->id[l] < 0) continue;

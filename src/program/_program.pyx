@@ -59,6 +59,16 @@ cdef const double *floats(object array) except? NULL:
     return NULL if array is None else <const double *>cnp.PyArray_DATA(array)
 
 
+cdef uint64_t _bits(numbers, int nfree) except? 0:
+    """The bits of free variables."""
+    cdef uint64_t found = 0
+    for k in numbers:
+        if not 0 <= k < min(nfree, 64):
+            raise InputError(f"linear names free variable {k}, and there are {nfree}")
+        found |= (<uint64_t>1) << <int>k
+    return found
+
+
 cdef class Program:
     """A program for the block evaluator: what a formula is lowered to.
 
@@ -76,6 +86,8 @@ cdef class Program:
         The value and its derivatives, as operands of the body.
     linear : sequence of int, optional
         Numbers of free variables that the value is linear in, all together.
+    amplitudes : sequence of int, optional
+        Those of them that multiply what depends on others.
 
     Raises
     ------
@@ -86,7 +98,7 @@ cdef class Program:
     cdef program code
     cdef object constants, prologue, body, outputs
 
-    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=()):
+    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=(), amplitudes=()):
         cdef char message[200]
         self.constants = _numbers(constants, np.float64, "constants", 1)
         self.prologue = _numbers(prologue, np.int32, "prologue", 2)
@@ -103,18 +115,14 @@ cdef class Program:
         self.code.prologue = <const instruction *>cnp.PyArray_DATA(self.prologue)
         self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
         self.code.outputs = <const int32_t *>cnp.PyArray_DATA(self.outputs)
-        self.code.linear = 0
-        for k in linear:
-            if not 0 <= k < min(nfree, 64):
-                raise InputError(f"linear names free variable {k}, and there are {nfree}")
-            self.code.linear |= (<uint64_t>1) << <int>k
+        self.code.linear, self.code.amplitudes = _bits(linear, nfree), _bits(amplitudes, nfree)
         if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
 
     def __reduce__(self):
         code = &self.code
         return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs,
-                         tuple(k for k in range(code.nfree) if code.linear >> k & 1))
+                         *(tuple(k for k in range(code.nfree) if mask >> k & 1) for mask in (code.linear, code.amplitudes)))
 
     @property
     def address(self):

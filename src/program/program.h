@@ -42,6 +42,7 @@ typedef struct {
     const int32_t *outputs;   /* 1 + nfree body operands: the value, its derivatives */
     int nscalar, nregister;   /* filled in by gslfit_program_check */
     uint64_t linear;          /* a bit for each free variable: the value is linear in all that have one, together */
+    uint64_t amplitudes;      /* those of them that multiply what depends on others */
 } program;
 
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */

@@ -40,6 +40,12 @@ def test_linear_together(text):
         assert " ".join(found.together(first.split())) == wanted
 
 
+def test_amplitudes():
+    """What multiplies a shape that is fitted too, and no offset or slope."""
+    formula = Formula("A*exp(-x/t) + (B + D*x)*sin(w*x) + b*x + c")
+    assert linearity(formula.graph.value, formula.names).amplitudes == {"A", "B", "D"}
+
+
 def test_through_expressions_and_fixed_parameters():
     """What parameters mean for each other is part of it; a program says of which free variables it is linear."""
     params = Parameters()
@@ -55,4 +61,4 @@ def test_through_expressions_and_fixed_parameters():
     encoded = folded.lowered.encoded(OPCODES)
     with pytest.raises(ValueError, match="linear names free variable 2"):
         Program(**encoded, linear=[2])
-    assert Program(**encoded, linear=[1]).__reduce__()[1][-1] == (1,)
+    assert Program(**encoded, linear=[1], amplitudes=[0]).__reduce__()[1][-2:] == ((1,), (0,))
