@@ -169,7 +169,7 @@ cdef class _View:
     cdef strided_array *starts
     cdef object kept
 
-    def __cinit__(self, FitTransform owner, start, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
+    def __cinit__(self, FitTransform owner not None, start, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
         cdef int k
         self.facts = owner.facts
         if len(start) != self.facts.p:
