@@ -89,7 +89,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     threads : int, optional
         How many; all cores, if not given (but see OMP_NUM_THREADS and threadpoolctl).
     progress : bool or callable
-        Show a bar (needs tqdm), or call it with the number of fits done.
+        Show a bar (needs tqdm), or call it with the number of fits done: about twenty times a second, and with that of all at the end.
     covar : bool
         Whether to keep the covariances, (..., p, p).
     scale_covar : bool
@@ -141,8 +141,11 @@ def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchRe
             warn(f"the fits call Python for each evaluation: {job.reason}")
             blank = template(job)
             own = {name: value for name, value in job.start.items() if blank[name].expr is None}
-            return fit_slowly(job.formula, found, blank, own, options, reason=job.reason, report=report.beyond(0))
-        return _run(job, found, options, count_threads(options.threads, found.y.size), report)
+            result = fit_slowly(job.formula, found, blank, own, options, reason=job.reason, report=report.beyond(0))
+        else:
+            result = _run(job, found, options, count_threads(options.threads, found.y.size), report)
+        report.end()
+    return result
 
 
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
@@ -390,6 +393,7 @@ class _Progress:
 
     def __init__(self, wanted: Any, total: int):
         self.bar: Any = None
+        self.total, self.told = total, 0
         self.function: Callable[[int], Any] | None = wanted if callable(wanted) else None
         if wanted is True:
             try:
@@ -410,8 +414,18 @@ class _Progress:
         """Return the progress callback of a slice that begins after so many fits."""
         if self.function is None:
             return None
-        function = self.function
-        return lambda count: function(done + count)
+        return lambda count: self.tell(done + count)
+
+    def tell(self, count: int) -> Any:
+        """Tell the number of fits done."""
+        assert self.function is not None
+        self.told = count
+        return self.function(count)
+
+    def end(self) -> None:
+        """Tell that all are done, where that has not been told."""
+        if self.function is not None and self.told < self.total:
+            self.tell(self.total)
 
 
 def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Progress) -> BatchResult:

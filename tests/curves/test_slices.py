@@ -98,7 +98,6 @@ def test_rows_in_messages(rows, monkeypatch):
         fit_batch(TEXT, Y, x=X, start=START, yerr=errors)
 
 
-@pytest.mark.xfail(reason="progress is told by the clock alone: a batch that is quicker hears nothing", strict=True)
 @pytest.mark.parametrize("rows", [1, 3])
 def test_progress(rows, monkeypatch):
     """Progress counts all fits, never falls, and ends at their number."""
