@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import shown
 from gslfit.data.labels import given_back
-from gslfit.errors import ExpressionError, InputError, ParameterNameError
+from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.bands import difference_slopes, exact_slopes, parameters_of
@@ -98,6 +99,8 @@ class Curve:
 
     def eval(self, params: Any, values: Mapping[str, Any]) -> Any:
         """Evaluate at all points, or at those of `values`, which may also hold values of parameters."""
+        if not isinstance(params, Mapping):
+            raise InputTypeError(f"params must be Parameters, not {shown(params)}")
         independent = self.formula.independent
         strange = [name for name in values if name not in independent and name not in params and name not in self.formula.names]
         if strange:

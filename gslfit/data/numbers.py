@@ -71,8 +71,8 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     array = _array(name, value)
     if isinstance(array, np.ma.MaskedArray):
         array, mask = np.ma.getdata(array), np.ma.getmaskarray(array)
-    mask = mask if mask is not None and mask.any() else None
-    return Reading(_numeric(name, np.asarray(array), imaginary), mask, labels)
+    numbers = _numeric(name, np.asarray(array), imaginary)
+    return Reading(numbers, mask if mask is not None and mask.any() else None, labels)
 
 
 def floats(name: str, value: Any) -> np.ndarray:

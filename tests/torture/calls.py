@@ -124,7 +124,7 @@ BUILTIN = {
     "[]": (TypeError, KeyError),
     "set": (TypeError,),
 }
-INTERNAL = {"conclude", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}  # for gslfit itself
+INTERNAL = {"conclude", "conclude_at", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}  # for gslfit itself
 
 
 def draw(rng, only=""):
@@ -141,7 +141,7 @@ def draw(rng, only=""):
         [
             each
             for each in dir(subject)
-            if (not each.startswith("_") and each not in INTERNAL) or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")
+            if (not each.startswith("_") and each not in INTERNAL and each != "fromkeys") or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")
         ]
     )
     asked = rng.random()
