@@ -124,7 +124,9 @@ BUILTIN = {
     "[]": (TypeError, KeyError),
     "set": (TypeError,),
 }
-INTERNAL = {"conclude", "conclude_at", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take"}  # for gslfit itself
+# for gslfit itself; and a dict's own that goes on as long as what it is given
+INTERNAL = {"conclude", "conclude_at", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take", "fromkeys"}
+SPECIAL = ("__call__", "__getitem__", "__setitem__", "__delitem__")
 
 
 def draw(rng, only=""):
@@ -141,7 +143,7 @@ def draw(rng, only=""):
         [
             each
             for each in dir(subject)
-            if (not each.startswith("_") and each not in INTERNAL and each != "fromkeys") or each in ("__call__", "__getitem__", "__setitem__", "__delitem__")
+            if (not each.startswith("_") and each not in INTERNAL) or each in SPECIAL
         ]
     )
     asked = rng.random()
