@@ -79,6 +79,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise"))
     if job.folded is None:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
-    plan = FitPlan(job.formula, template(job), job.folded, {name: float(value) for name, value in job.start.items()})
+    own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
+    plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
     found = fit_curve(plan, curve, options)
     return curve.conclude(found if isinstance(found, FitResult) else found.result())

@@ -110,11 +110,17 @@ class LazyResult:
             scale = length(self.residual)/sqrt(freedom) if freedom > 0 else nan
         spread = self.deviations*scale if options.covar else np.full(len(names), nan)
         errors = spread.tolist()
-        params = self._params(spread, errors)
-        return FitResult(params=params, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)),
-                         message=ending(self.status, params, self.message), status=self.status, nfev=self.nfev, var_names=list(names),
-                         residual=in_sign(self.residual, self.sign), init_vals=self.start, call_kws={"scale_covar": options.scale_covar},
-                         covar=self.rows*spread*spread[:, None] if options.covar else None)
+
+        def part(name: str) -> Any:
+            if name == "params":
+                return self._params(spread, errors)
+            return self.rows*spread*spread[:, None] if options.covar else None
+        found = FitResult.later(
+            part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
+            var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),
+            call_kws={"scale_covar": options.scale_covar})
+        found.message = ending(self.status, found, self.message)
+        return found
 
     def _params(self, spread: np.ndarray, errors: list[float]) -> Parameters:
         """Return Parameters with the fit's results."""
@@ -308,9 +314,9 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     if ended.success and left > 0:
         limit = {} if left == inf else {"most": int(left)}
         good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, **limit)
-    if ends is not None:
-        ends.append(LaneEnd(ended, reached, counts.item(0) + more))
     if not (good and folded.holds(v)):
+        if ends is not None:
+            ends.append(LaneEnd(ended, reached, counts.item(0) + more))
         stopped = more >= left
         return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,

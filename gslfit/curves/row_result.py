@@ -36,10 +36,11 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
         began |= {name: float(par.value) for name, par in params.items() if par.expr is not None}
     row = _Row(batch, place)
     params.conclude(values, began, _RowErrors(row, errors))
-    return RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
-                         message=" ".join([ending(status, params), *_sums(batch, place, params)]),
-                         errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
-                         var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
+    found = RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
+                          errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
+                          var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
+    found.message = " ".join([ending(status, found), *_sums(batch, place, params)])
+    return found
 
 
 def _sums(batch: Any, place: tuple[int, ...], params: Parameters) -> list[str]:

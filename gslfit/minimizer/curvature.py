@@ -28,7 +28,6 @@ FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
 FALLS = 1e-9            # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
-VAST = 10               # times a parameter's size that its error may be, and it counts as determined
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
 SHORTER = 1e-5          # ... which end where they gain less than this share
 SHARE = 0.5             # of the evaluations left, that measuring S may use
@@ -107,16 +106,7 @@ def look_around(descent: Any, full: bool) -> str:
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
     if _go_down(descent, ways + null):
         return "down"
-    return _beside(descent, [j for j in vague(descent) if d[j] > 0], full)
-
-
-def vague(descent: Any) -> list[int]:
-    """Return the parameters that the Jacobian leaves open, or next to it: whose error is many times their size."""
-    qr, sigma = descent.decompose(), descent.norm() / max(1, descent.r.size - descent.p) ** 0.5
-    with np.errstate(all="ignore"):
-        errors = np.linalg.norm(qr.factors(), axis=1) / qr.norms * sigma
-    vast = np.flatnonzero(errors > VAST * np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)))
-    return sorted({*qr.undetermined(), *vast.tolist()} - set(descent.held))
+    return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
 
 
 def _beside(descent: Any, open_: list[int], full: bool) -> str:

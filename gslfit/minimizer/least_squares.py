@@ -19,7 +19,7 @@ import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
 from gslfit.minimizer._descent import Polish, ScaledQR, length
-from gslfit.minimizer.curvature import look_around, newton, vague
+from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.solvers._multifit import METHODS, FdfSolver
@@ -217,7 +217,7 @@ class Descent(Polish):
 
     def _look_around(self) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
-        if self.norm() <= self.rounding_of(self.first_size) or not vague(self):
+        if self.norm() <= self.rounding_of(self.first_size) or not self.vague():
             return ""
         assert self.first_J is not None
         far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)

@@ -294,7 +294,8 @@ class Minimizer(Answers, Passes):
         """
         if self._interpreter is not None:       # params may be others than when it was made
             self.params.use_interpreter(self._interpreter)
-        setup = Setup(self, MINIMIZE.defaults._replace(**self.kws | MINIMIZE.checked(kws)))
+        changed = self.kws | MINIMIZE.checked(kws) if kws else self.kws
+        setup = Setup(self, MINIMIZE.defaults._replace(**changed) if changed else MINIMIZE.defaults)
         self._setup = setup
         return setup
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,6 +19,7 @@ from gslfit.parameters.collection import Parameters
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+LATER = ("params", "covar")         # what a result may work out when it is first read
 SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
 
 
@@ -125,6 +127,7 @@ class FitResult(Answers):
     keep: np.ndarray | None = field(default=None, repr=False)
 
     _source = None  # type: Source | ModelledSource | None
+    _parts = None  # type: Callable[[str], Any] | None
 
     @property
     def counted(self) -> np.ndarray:
@@ -213,6 +216,21 @@ class FitResult(Answers):
         if "status" not in state:
             del self.__dict__["ier"], self.__dict__["lmdif_message"]
             self.status = ending(state["ier"], state["lmdif_message"], state["success"])
+
+    @classmethod
+    def later(cls, parts: Callable[[str], Any], **known: Any) -> FitResult:
+        """Return a result of which `params` and `covar` are worked out when they are first read: ``parts(name)``."""
+        made = cls.__new__(cls)
+        made.__dict__.update(known, aborted=False, keep=None, _parts=parts)
+        return made
+
+    def _complete(self) -> dict[str, Any]:
+        """Return all attributes by name, also those that nobody has read."""
+        if self._parts is not None:
+            for name in LATER:
+                getattr(self, name)
+            self.__dict__.pop("_parts", None)
+        return self.__dict__
 
     def _likelihood(self) -> float:
         """Return n log(chisqr/n), from the residual itself, since its squares may be out of range."""
@@ -323,21 +341,37 @@ class FitResult(Answers):
     # -- copies
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
+        state = dict(self._complete())
         if self._source is not None and not self._source.keeps():
             del state["_source"]
         return state
 
     def __copy__(self) -> FitResult:
         new = type(self).__new__(type(self))
-        new.__dict__.update(self.__dict__)
+        new.__dict__.update(self._complete())
         return new
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FitResult:
         new = memo[id(self)] = type(self).__new__(type(self))
-        for name, value in self.__dict__.items():
+        for name, value in self._complete().items():
             new.__dict__[name] = value if name in SHARED else deepcopy(value, memo)
         return new
+
+
+class Later:
+    """A part of a result that is worked out when it is first read, where the result was made so."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, result: FitResult | None, owner: type | None = None) -> Any:
+        if result is None or result._parts is None:
+            raise AttributeError(f"{'FitResult' if owner is None else owner.__name__!r} object has no attribute {self.name!r}")
+        return result.__dict__.setdefault(self.name, result._parts(self.name))
+
+
+for part in LATER:
+    setattr(FitResult, part, Later(part))       # not in the class itself: there it would be the field's default
 
 
 def pickles(function: Any) -> bool:

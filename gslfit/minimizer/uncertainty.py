@@ -93,9 +93,9 @@ def bound_of(par: Any) -> str:
     return at_bound(par.name, par.value, lower, upper) if near else ""
 
 
-def ending(status: FitStatus, params: Any, said: str = "") -> str:
+def ending(status: FitStatus, result: Any, said: str = "") -> str:
     """Return how a fit by the lanes ended, with the bounds that hold: in the status' own words where nothing is `said`."""
-    held = [sentence for par in params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
+    held = [sentence for par in result.params.values() if (sentence := bound_of(par))] if status == FitStatus.AT_BOUND else []
     return " ".join([said or "converged.", *held]) if held else said or f"{status.prose}."
 
 

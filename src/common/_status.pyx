@@ -32,6 +32,7 @@ FitStatus = IntEnum("FitStatus", {name: line[0] for name, line in LINES.items()}
 FitStatus.__doc__ = "How a fit ended: `success`, MINPACK's `ier`, and `prose`, which says it in words."
 for status in FitStatus:
     status._line = LINES[status.name]
+    type.__setattr__(FitStatus, status.name, status)        # as from Python 3.12 on: looked up without a call
 FitStatus.success = property(lambda status: status._line[1], doc="Whether it is a minimum.")
 FitStatus.ier = property(lambda status: status._line[2], doc="MINPACK's number for it; 0 where nothing was fitted.")
 FitStatus.prose = property(lambda status: status._line[3], doc="What the status means.")

@@ -38,6 +38,7 @@ cdef double FORWARD_ERROR = 1e-7, CENTRED_ERROR = 1e-10, EXACT_ERROR = 1e-15    
 cdef double MOVED = 1e-6            # how far from the fit's end, in units of |x|, the Jacobian of its covariance may be taken
 cdef double BENT = 3e-5             # the same in units of the length on which its columns change
 cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns are nearly dependent
+cdef double VAST = 10               # times a parameter's size that its error may be, and it counts as determined
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
@@ -138,6 +139,20 @@ cdef class Polish(DescentState):
     cpdef double rounding_of(self, double size) except -1:
         """Return what of a residual's length may be rounding, where it is computed from numbers of a size."""
         return GSLFIT_ROUNDING / EPS * self.differences.precision * size
+
+    def vague(self):
+        """Return the parameters that the Jacobian leaves open, or next to it: whose error is many times their size."""
+        cdef ScaledQR qr = self.decompose()
+        cdef cnp.ndarray factors = qr.factors()
+        cdef const double *x = numbers(self.x, self.p)
+        cdef const double *start = numbers(self.problem.x0, self.p)
+        cdef double sigma = self.norm() / sqrt(max(1, self.n - self.p))
+        cdef Py_ssize_t j
+        found = set(qr.undetermined())
+        for j in range(self.p):
+            if norm_of(data_of(factors) + j * qr.rank, qr.rank) / qr.d[j] * sigma > VAST * fmax(fabs(x[j]), fabs(start[j])):
+                found.add(j)
+        return sorted(found.difference(self.held))
 
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False):
         """Ask `src/judgement.h` whether the point is a minimum.
