@@ -325,8 +325,9 @@ def test_names_of_arguments():
         assert gslfit.fit_batch(text, 2*X[None], x=X, start={name: 1.0}).values[name][0] == pytest.approx(2)
     with pytest.raises(InputError, match="'mask' is a parameter.*start"):
         gslfit.Model("mask*x").fit(y, x=X, mask=1.0)
+    assert gslfit.Model("mask*x").fit(2*X, x=X).params["mask"].value == pytest.approx(2)     # linear: needs no start
     with pytest.raises(InputError, match=r"make_params\(mask=...\)"):
-        gslfit.Model("mask*x").fit(y, x=X)
+        gslfit.Model("exp(mask*x)").fit(y, x=X)
     with pytest.raises(InputError, match="'params' is a parameter.*start"):
         gslfit.fit("params*x", y, x=X)
     with pytest.raises(InputError, match="'mask' has the name of an argument"):
