@@ -193,6 +193,12 @@ class Descent(Polish):
 
     def _run(self) -> tuple[bool, FitStatus]:
         """Go down until the point reached is settled, or nothing helps; return whether it is, and why the last solver stopped."""
+        try:
+            return self._go_down()
+        finally:
+            self._solver = None         # it calls this descent back: what both hold would wait for the garbage collector
+
+    def _go_down(self) -> tuple[bool, FitStatus]:
         start = self.begin()
         for _ in range(1 + ESCAPES):
             reason = self._descend(start)

@@ -288,11 +288,12 @@ class Parameters(dict[str, Parameter]):
                 raise ParameterNameError("a Parameter that is added must have a name: Parameter(..., name='a')")
             self[name.name] = name
             return
-        parameter = Parameter(value=value, vary=vary, min=min, max=max, name=check_name(name), brute_step=brute_step, user_data=user_data)
+        parameter = Parameter.__new__(Parameter)
+        parameter._fill(value, vary, min, max, check_name(name), brute_step, user_data)
         if expr is not None and truth("expr", expr):
             self._check_expression(expr)
             parameter._take_expression(expr)
-        self[name] = parameter
+        self.adopt(name, parameter)
 
     def add_many(self, *parameters: Parameter | Iterable[Any]) -> None:
         """Add several parameters, each a tuple ``(name, value, vary, min, max, expr)``, cut short where defaults do, or a `Parameter`.

@@ -2,7 +2,6 @@
 import keyword
 import math
 import operator
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
@@ -16,8 +15,6 @@ from gslfit.parameters._values import Slots
 if TYPE_CHECKING:
     Real: TypeAlias = "float | Parameter"
     Array: TypeAlias = np.ndarray[Any, np.dtype[np.float64]]
-
-NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 FIELDS = ("value", "vary", "min", "max", "name", "expr", "brute_step", "user_data")
 """The inputs in the order of lmfit 0.5."""
@@ -36,7 +33,7 @@ def check_name(name: Any) -> str:
     """
     if not isinstance(name, str):
         raise ParameterNameError(f"a parameter's name is a string, not {type(name).__name__}: {name!r}")
-    if not NAME.match(name):
+    if not (name.isascii() and name.isidentifier()):
         raise ParameterNameError(f"{name!r} can't name a parameter: letters, digits and '_' only, and no digit first")
     if keyword.iskeyword(name):
         raise ParameterNameError(f"{name!r} can't name a parameter: it is a reserved word of Python")
@@ -108,20 +105,23 @@ class Parameter(Slots):
                 f"takes at most {len(order)} inputs, not {len(args)}")
             raise InputTypeError(f"Parameter {what}")
         given |= kws
+        expr = given.pop("expr", None)
+        self._fill(**given)
+        if expr:
+            self.expr = expr
+
+    def _fill(self, value: Any = None, vary: Any = True, min: Any = None, max: Any = None, name: Any = None, brute_step: Any = None,
+              user_data: Any = None) -> None:
+        """Take all inputs but the expression, as a parameter that nobody owns."""
         self._owner = _nobody
-        self.name = None if given.get("name") is None else check_name(given["name"])
-        self._value = None
-        self._vary = truth("vary", given.get("vary", True))
-        self._expr = None
-        self._min = None
-        self._max = None
-        self.brute_step = given.get("brute_step")
-        self.user_data = given.get("user_data")
+        self.name = None if name is None else check_name(name)
+        self._value = self._expr = self._min = self._max = None
+        self._vary = vary if vary is True else truth("vary", vary)
+        self.brute_step, self.user_data = brute_step, user_data
         self.stderr = self.correl = self.init_value = None
-        self._set_bounds(self._bound(given.get("min"), "min"), self._bound(given.get("max"), "max"))
-        self._value = self._number(given.get("value"))
-        if given.get("expr"):
-            self.expr = given["expr"]
+        if min is not None or max is not None:
+            self._set_bounds(self._bound(min, "min"), self._bound(max, "max"))
+        self._value = self._number(value)
 
     # -- what the owner is told -------------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ class Parameter(Slots):
         if value is None or type(value) is float:
             return value
         try:
-            if isinstance(value, (str, bytes)) or np.ndim(value):
+            if type(value) is not int and (isinstance(value, (str, bytes)) or np.ndim(value)):
                 raise TypeError
             return float(value)
         except (TypeError, ValueError):

@@ -148,11 +148,11 @@ cdef class Polish(DescentState):
         cdef const double *start = numbers(self.problem.x0, self.p)
         cdef double sigma = self.norm() / sqrt(max(1, self.n - self.p))
         cdef Py_ssize_t j
-        found = set(qr.undetermined())
+        found = qr.undetermined()
         for j in range(self.p):
             if norm_of(data_of(factors) + j * qr.rank, qr.rank) / qr.d[j] * sigma > VAST * fmax(fabs(x[j]), fabs(start[j])):
-                found.add(j)
-        return sorted(found.difference(self.held))
+                found.append(j)
+        return sorted(set(found).difference(self.held)) if found else found
 
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False):
         """Ask `src/judgement.h` whether the point is a minimum.

@@ -310,6 +310,8 @@ cdef class ScaledQR:
         A column without effect stands alone; of columns that only act together all are named.
         """
         cdef Py_ssize_t i, c
+        if self.rank == self.count:
+            return []
         found = set()
         for c in range(self.rank, self.count):
             found.add(self.order[c])
