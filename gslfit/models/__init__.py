@@ -10,7 +10,6 @@
 """
 from typing import TYPE_CHECKING, Any
 
-from gslfit.models.library.classes import CLASSES, ENTRIES
 from gslfit.models.model import CompositeModel, Model
 
 LMFIT_NAMES = {
@@ -25,14 +24,14 @@ LMFIT_NAMES = {
     "Fermi-Dirac Distribution": "FermiModel", "Doniach": "DoniachModel", "Power Law": "PowerLawModel", "Exponential": "ExponentialModel",
     "Step": "StepModel", "Rectangle": "RectangleModel", "Expression": "ExpressionModel",
 }
-lmfit_models = {title: CLASSES[name] for title, name in LMFIT_NAMES.items()}
-"""lmfit's models by its titles."""
 
-if TYPE_CHECKING:  # the same names for type checkers and editors, which don't see what is made at import
+if TYPE_CHECKING:  # the same names for type checkers and editors, which don't see what is made when it is first asked for
     from gslfit.models.files import load_model as load_model
     from gslfit.models.files import load_modelresult as load_modelresult
     from gslfit.models.files import save_model as save_model
     from gslfit.models.files import save_modelresult as save_modelresult
+    from gslfit.models.library.classes import CLASSES as CLASSES
+    from gslfit.models.library.classes import ENTRIES as ENTRIES
     from gslfit.models.library.classes import LibraryModel
     from gslfit.models.library.classes import PolynomialModel as PolynomialModel
     from gslfit.models.library.special import ComplexConstantModel as ComplexConstantModel
@@ -109,9 +108,17 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which don't s
     class Gaussian3Model(LibraryModel): ...
 
     ParabolicModel = QuadraticModel
-else:
-    globals().update(CLASSES)
-    ParabolicModel = CLASSES["QuadraticModel"]
+    lmfit_models: dict[str, type[Model]]
+    __all__: list[str]
+
+
+def _library() -> None:
+    """Make the classes of the library's tables, and the names that go with them."""
+    from gslfit.models.library.classes import CLASSES, ENTRIES
+    globals().update(
+        CLASSES, CLASSES=CLASSES, ENTRIES=ENTRIES, ParabolicModel=CLASSES["QuadraticModel"],
+        lmfit_models={title: CLASSES[name] for title, name in LMFIT_NAMES.items()},
+        __all__=["ENTRIES", "CompositeModel", "Model", "sum_of_peaks", *CLASSES])
 
 
 def __getattr__(name: str) -> Any:
@@ -124,7 +131,13 @@ def __getattr__(name: str) -> Any:
     if name == "ModelResult":
         from gslfit.models.result import ModelResult
         return ModelResult
+    if name.endswith("Model") or name in ("CLASSES", "ENTRIES", "lmfit_models", "__all__"):
+        _library()
+        if name in globals():
+            return globals()[name]
     raise AttributeError(f"module 'gslfit.models' has no attribute {name!r}")
 
 
-__all__ = ["ENTRIES", "CompositeModel", "Model", "sum_of_peaks", *CLASSES]
+def __dir__() -> list[str]:
+    _library()
+    return sorted(globals())

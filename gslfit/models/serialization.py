@@ -6,6 +6,7 @@ how it is written (`_file_state`) and read (`reads`); a class is looked up in th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,8 @@ def build(reading: Reading) -> Any:
         If it describes none.
     """
     cls = reading.typed("class", str)
+    if cls not in READERS:
+        import_module("gslfit.models.library.classes")      # whose classes have their readers there
     if cls not in READERS:
         raise InputError(f"there is no model class {cls!r:.60}")
     model = READERS[cls](reading)
