@@ -10,7 +10,8 @@
 """
 from typing import TYPE_CHECKING, Any
 
-from gslfit.models.model import CompositeModel, Model
+from gslfit.models.model import CompositeModel as CompositeModel
+from gslfit.models.model import Model
 
 LMFIT_NAMES = {
     "Constant": "ConstantModel", "Complex Constant": "ComplexConstantModel", "Linear": "LinearModel", "Quadratic": "QuadraticModel",
