@@ -4,7 +4,7 @@ A revision is whatever git knows, or `.` for the working tree as it is. Each is 
 one) and runs in a child process with the workloads of this tree, by gslfit's public names alone, so that revisions may differ in where
 their modules are. The children are asked in turn, pinned to one core: in each round every workload runs in short turns in the order A B B
 A A B B A ..., and what counts is the median of A's turns, by processor time, by that of B's. So what slows the machine down for longer
-than a turn slows both, and a turn that was interrupted has no weight. Every few rounds both start anew, since where a process happens to
+than a turn slows both, and a turn that was interrupted has no weight. Both start anew in each round, since where a process happens to
 lie in memory is worth a few per cent.
 
 The table has the median times of one call, the median over the rounds of A's time by B's (above 1: B is faster), and the range that holds
@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TURN = .01              # seconds of a turn, about
 TURNS = 6               # of each side in a round
-FRESH = 3               # rounds that a pair of children lives
+FRESH = 1               # rounds that a pair of children lives
 IMPORT = ("import numpy, time; begun = time.process_time(); import gslfit; "
           "gslfit.fit, gslfit.fit_batch, gslfit.minimize, gslfit.Model, gslfit.curve_fit; print(time.process_time() - begun)")
 
