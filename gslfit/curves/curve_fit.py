@@ -5,22 +5,22 @@ Where the function is a formula, or traces to one, its program runs; else the fu
 from __future__ import annotations
 
 import inspect
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
 from gslfit.checks import shown, truth
-from gslfit.curves.fit import fit
+from gslfit.curves.fit import fit_read
 from gslfit.data.numbers import floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
-from gslfit.errors import ConvergenceError, FitWarning, InputError, InputTypeError, warn
+from gslfit.errors import ConvergenceError, ExpressionError, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
-from gslfit.formula.linear import linearity
+from gslfit.formula.parametrize import fold
 from gslfit.formula.trace import signature
-from gslfit.minimizer.options import CURVE_FIT, SYNONYMS
+from gslfit.minimizer.options import CURVE_FIT, FIT, SYNONYMS
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.parameters.collection import Parameters
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_options", "diff_step", "verbose", "col_deriv", "jac_sparsity"))
 
 
+UNBOUNDED = -np.inf, np.inf
 Function = Formula | str | Callable[..., Any]
 
 
@@ -46,7 +47,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = ..., sigma: Any = .
 
 
 def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = None,
-              absolute_sigma: bool = False, check_finite: bool | None = None, bounds: Any = (-np.inf, np.inf),
+              absolute_sigma: bool = False, check_finite: bool | None = None, bounds: Any = UNBOUNDED,
               method: str | None = None, jac: Any = None, *, full_output: bool = False, nan_policy: str | None = None, mask: Any = None,
               **kwargs: Any) -> tuple:
     """Fit a function to data: the call and the return values of `scipy.optimize.curve_fit`.
@@ -118,27 +119,46 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     if nan_policy == "omit" and np.ndim(sigma) > 1:     # a covariance is decomposed without the rows of points that are left out
         keep = _without_poles(formula, variables, start, keep)
     deviations, whiten = _sigma(sigma, y.size, keep)
-    y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
+    if not keep.all():
+        y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
     if len(names) > y.size:
         raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points must be at least that")
-    params = Parameters()
     given = jac if callable(jac) and not formula.native else None
-    solved = linearity(formula.graph.value, names).together() if p0 is None and formula.native and whiten is None and given is None else ()
-    for name, value, least, most in zip(names, start, low, high, strict=True):
-        params.add(name, None if name in solved else value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
-    weigh = _weigh(deviations, whiten)
-    if whiten is None and given is None:
+    direct = whiten is None and given is None
+    solved = _linear(formula) if p0 is None and formula.native and direct else ()
+    free = bounds is UNBOUNDED or not (np.isfinite(low).any() or np.isfinite(high).any())
+    params = None if direct and free and formula.defaults.keys().isdisjoint(solved) else _parameters(names, start, low, high, solved)
+    if direct:
+        told = FIT.defaults._replace(scale_covar=False, nan_policy="omit" if nan_policy == "omit" else "raise", **FIT.checked(options))
         points = dict(zip(formula.independent, variables, strict=True))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FitWarning)  # SciPy's curve_fit calls the function always, and nobody is told
-            result = fit(formula, y, params, x=points, yerr=deviations, scale_covar=False,
-                         nan_policy="omit" if nan_policy == "omit" else "raise", **options)
+        values = zip(names, start.tolist(), strict=True)
+        own = {name: value for name, value in values if name not in solved} if params is None else None
+        # SciPy's curve_fit calls the function always, and nobody is told
+        result = fit_read(told, formula, y, params, points, deviations, None, None, own, {}, tell=False)
     else:
         if nan_policy == "omit" and whiten is None:
             options["nan_policy"] = "omit"
+        assert params is not None
+        weigh = _weigh(deviations, whiten)
         result = _by_calls(formula, variables, y, params, weigh, None if given is None else partial(given, x), options)
     idle = np.zeros(y.shape, bool) if deviations is None or given is not None else np.isinf(deviations)
     return _returned(result, names, idle, absolute_sigma, full_output)
+
+
+def _linear(formula: Formula) -> tuple[str, ...]:
+    """Return the parameters that a formula is linear in, all together; none where it doesn't compile."""
+    try:
+        return fold(formula, None).linearity.together()
+    except ExpressionError:
+        return ()
+
+
+def _parameters(names: Sequence[str], start: np.ndarray, low: np.ndarray, high: np.ndarray, solved: Collection[str]) -> Parameters:
+    """Return Parameters with starts and bounds; those in `solved` get their start from the data."""
+    params = Parameters()
+    for name, value, least, most in zip(names, start, low, high, strict=True):
+        params.add(name, None if name in solved else value, min=None if np.isinf(least) else least, max=None if np.isinf(most) else most)
+    return params
 
 
 def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
@@ -198,6 +218,8 @@ def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, 
 
     As SciPy has it, parameters are what can be given by position, and ``*args`` take what p0 has beyond them.
     """
+    if type(f) is FunctionType and not f.__dict__ and not f.__kwdefaults__ and not f.__code__.co_flags & inspect.CO_VARARGS:
+        return None, f           # the signature of all others takes longer to read than the rest of the call
     try:
         arguments = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
@@ -232,6 +254,8 @@ def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -
 
 def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
     """Return lowest and highest values, each (p)."""
+    if bounds is UNBOUNDED:
+        return np.full(p, -np.inf), np.full(p, np.inf)
     pair = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
     try:
         low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in pair)

@@ -6,11 +6,11 @@ from typing import Any
 
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_batch import prepare, template
+from gslfit.curves.fit_batch import FormulaLike, prepare, template
 from gslfit.curves.pipeline import FitPlan, fit_curve
 from gslfit.errors import warn
 from gslfit.formula.formula import Formula
-from gslfit.minimizer.options import FIT
+from gslfit.minimizer.options import FIT, FitOptions
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
@@ -75,9 +75,15 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     """
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
                         "threads": threads, "scale_covar": scale_covar})
-    job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, start_or_independent, whole=True)
+    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)
+
+
+def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
+             start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True) -> FitResult:
+    """Fit as `fit` does, from options that were read; `tell` is whether a formula that must be called is worth a warning."""
+    job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True)
     curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise"))
-    if job.folded is None:
+    if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})

@@ -189,21 +189,6 @@ OPTIONS = tuple(name for name, parameter in inspect.signature(fit_batch).paramet
 NAMES = frozenset((*OPTIONS, "formula", "y", "params"))
 
 
-@lru_cache(maxsize=128)
-def _first_trace(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """Return the formula of a function, traced once."""
-    return Formula(func, independent)
-
-
-def _traced(func: Callable[..., Any], independent: tuple[str, ...] | None) -> Formula:
-    """Return the formula of a function, traced again when what the function reads has changed."""
-    try:
-        formula = _first_trace(func, independent)
-    except TypeError:  # a callable without a hash
-        return Formula(func, independent)
-    return formula if formula.holds() else Formula(func, independent)
-
-
 @lru_cache(maxsize=256)
 def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
     """Return the formula of a text, compiled once."""
@@ -227,7 +212,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
     elif isinstance(source, str):
         formula = _of_text(source, tuple(named) or (("x",) if x is not None else _variables(rest, where)))
     else:
-        formula = _traced(source, tuple(named) or None)
+        formula = Formula(source, tuple(named) or None)
     if x is not None:
         if len(formula.independent) != 1:
             raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "

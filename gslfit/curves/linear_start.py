@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,9 +41,13 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     starts : mapping of str to float or ndarray, shape () or (...)
         Of all other free parameters and inputs.
     """
+    boxes = [folded.boxes[folded.names.index(name)] for name in names]
+    if given.y.ndim == 1 and given.factors is None and given.mask is None:
+        rows, points = np.asarray(given.y, float)[None], [np.asarray(each, float) for each in given.x.values()]
+        found = inside(linear_fit(folded, names, rows, points, None, None, starts), boxes)
+        return {name: found[0, k] for k, name in enumerate(names)}
     curves = given.y if given.y.ndim > 1 else given.y[None]
     shape, n, weights, out = curves.shape[:-1], curves.shape[-1], given.weights, given.left_out()
-    boxes = [folded.boxes[folded.names.index(name)] for name in names]
     found = np.empty((*shape, len(names)))
     size = max(1, CHUNK//max(1, n*int(np.prod(shape[1:]))))
     for low in range(0, shape[0], size):
@@ -77,11 +82,43 @@ def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[
         Of all other free parameters and inputs.
     """
     count, n = y.shape
+    if count == 1 and out is None and all(each.ndim == 1 or len(each) == 1 for each in x):
+        found = _of_one(folded, names, y[0], [each.reshape(-1) for each in x], weights, starts)
+        if found is not None:
+            return found
     size = max(1, CHUNK//(max(n, 1)*(len(names) + 1)))
     parts = [_of_rows(folded, names, y[here], [_part(each, here) for each in x], _part(weights, here), _part(out, here),
                       {name: each[here, None] if np.ndim(each) else each for name, each in starts.items()})
              for here in (slice(low, low + size) for low in range(0, count, size))]
     return LinearFit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+
+@np.errstate(all="ignore")
+def _of_one(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
+            starts: Mapping[str, np.ndarray]) -> LinearFit | None:
+    """Fit one row by its program, as `_of_rows` fits many; None where a number isn't finite."""
+    values = {**starts, **dict.fromkeys(names, 0.0)}
+    v = np.array([np.asarray(values[name]).item() for name in folded.names])
+    inputs = [np.asarray(values[name]).item() for name in folded.inputs]
+    model, slopes = folded.program.evaluate(v, np.array(x), np.array(inputs) if inputs else None)
+    rest, columns = y - model, slopes[:, [folded.names.index(name) for name in names]]
+    if weights is not None:
+        factor = np.broadcast_to(weights, (1, y.size))[0]
+        rest, columns = rest*factor, columns*factor[:, None]
+    top, high = np.abs(rest).max(initial=0.0), np.abs(columns).max(axis=0, initial=0.0)
+    if not (isfinite(top) and np.isfinite(high).all()):
+        return None
+    top, high = top or 1.0, np.where(high > 0, high, 1.0)
+    rest, units = rest/top, columns/high
+    norms = np.sqrt(np.einsum("nk,nk->k", units, units))
+    units /= np.where(norms > 0, norms, 1.0)
+    sizes, axes = np.linalg.eigh(units.T @ units)
+    seen = np.abs(sizes) > SINGULAR*np.abs(sizes).max()
+    along = (rest @ units) @ axes
+    solved = axes @ np.divide(along, sizes, out=np.zeros_like(along), where=seen)
+    length = norms*high
+    fitted = solved*top/np.where(length > 0, length, 1.0)
+    return LinearFit(fitted[None], length[None], np.array([np.sqrt(rest @ rest)*top]))
 
 
 def _part(array: np.ndarray | None, here: slice) -> np.ndarray | None:
@@ -130,16 +167,14 @@ def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np
 
 def inside(found: LinearFit, bounds: Sequence[tuple[float, float]]) -> np.ndarray:
     """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero."""
-    values = found.values.copy()
+    values, boxes = found.values, np.array(bounds, float)
+    low, high = boxes[:, 0], boxes[:, 1]
     with np.errstate(all="ignore"):
-        size = np.where(found.columns > 0, found.data[:, None]/found.columns, 1.0)
-    size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-    for k, (low, high) in enumerate(bounds):
-        value, half = values[:, k], 0.5*size[:, k]
-        value = np.where(np.isfinite(value) & (value != 0), value, half)
-        if low > -np.inf and high < np.inf:
+        size = found.data[:, None]/found.columns
+        half = 0.5*np.where(np.isfinite(size) & (size > 0), size, 1.0)
+        values = np.where(np.isfinite(values) & (values != 0), values, half)
+        if np.isfinite(boxes).any():
             half = np.minimum(half, 0.5*(high - low))
-        value = np.where(value <= low, low + half, value) if low > -np.inf else value
-        value = np.where(value >= high, high - half, value) if high < np.inf else value
-        values[:, k] = value
+            values = np.where(values <= low, low + half, values)
+            values = np.where(values >= high, high - half, values)
     return values

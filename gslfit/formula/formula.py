@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from itertools import islice
 from types import FunctionType
 from typing import Any
 
@@ -21,12 +20,11 @@ from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
 from gslfit.formula.lower import Lowered, lower
-from gslfit.formula.memory import Memory
+from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula
 from gslfit.formula.passes import PASSES
-from gslfit.formula.trace import Signature, check, samples, trace
-from gslfit.formula.tracer import TraceError
+from gslfit.formula.trace import Signature, known_trace
 
 
 def fresh(graph: Graph, free: tuple[str, ...]) -> Graph:
@@ -71,10 +69,6 @@ def compiled(graph: Graph, free: tuple[str, ...], inputs: tuple[str, ...] = ()) 
     for step in PASSES:
         graph = step(graph)
     return graph, lower(graph, inputs)
-
-
-# what was made of a formula before: by gslfit.formula.parametrize, programs, graphs after the passes
-Made = tuple[Memory[Any, Any], Memory[tuple, Program], Memory[tuple, tuple[Graph, Lowered]]]
 
 
 class Formula:
@@ -135,7 +129,8 @@ class Formula:
             self._graph, self.names, memory = _read(source, self.independent)
         elif callable(source):
             self.func = source
-            graph, self.reason, self._signature = trace(source, wanted, None if names is None else tuple(words("names", names)))
+            own_names = None if names is None else tuple(words("names", names))
+            (graph, self.reason, self._signature), _, memory = known_trace(source, wanted, own_names)
             self.independent, self.names, self.defaults = self._signature.independent, self._signature.names, self._signature.defaults
             self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
         else:
@@ -306,19 +301,6 @@ class Formula:
         if missing:
             raise InputError(f"no value for {', '.join(missing)} of {self!r}")
         return {name: floats(name, value) for name, value in given.items()}
-
-    def holds(self) -> bool:
-        """Compare the trace with its function once more, at one random point: a global that the function reads may have changed."""
-        if self.func is None or self._signature is None:
-            return True
-        form, func = self._signature, self.func
-        if self.reason:
-            return False
-        try:
-            check(self._graph, lambda values: form.call(func, values), islice(samples(form), 1))
-        except TraceError:
-            return False
-        return True
 
     def _check_native(self) -> None:
         """Raise InputError where there is no graph."""

@@ -29,6 +29,10 @@ class Memory(dict[Key, Value]):
         super().__setitem__(key, value)
 
 
+Made = tuple[Memory[Any, Any], Memory[Any, Any], Memory[Any, Any]]
+"""What was made of a formula before: by `gslfit.formula.parametrize`, programs, graphs after the passes."""
+
+
 def key_of(values: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Return a key for what a formula is made with: of an array all that it holds, of anything else its repr."""
     return tuple(sorted((name, _content(value)) for name, value in values.items()))

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.errors import ExpressionError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.formula.trace_residual import trace_residual
+from gslfit.formula.trace_residual import residual_formula
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 from gslfit.parameters.collection import Parameters
 
@@ -117,8 +116,6 @@ def compiled_residual(function: Callable[..., Any], params: Parameters, args: Se
     ExpressionError
         If it can't be traced, or an expression has no exact derivative; the message says why.
     """
-    traced = trace_residual(function, {name: float(parameter.value) for name, parameter in params.items()}, args, kws)
-    if traced.graph is None:
-        raise ExpressionError(traced.reason)
-    formula = Formula.from_graph(traced.graph, traced.names, getattr(function, "__name__", "residual"))
-    return native_residual(formula, params, list(traced.arrays.values()))
+    values = {name: float(parameter.value) for name, parameter in params.items()}
+    formula, arrays = residual_formula(function, values, args, kws)
+    return native_residual(formula, params, arrays)

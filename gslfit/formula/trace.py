@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import ExpressionError, FitError, InputError
-from gslfit.formula.graph import Graph
+from gslfit.formula.function_key import function_key, identity_key
+from gslfit.formula.graph import Graph, Node
+from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.tracer import Pair, Recorder, Symbol, TraceError
 
@@ -43,6 +45,44 @@ class Traced(NamedTuple):
     graph: Graph | None
     reason: str
     signature: Signature
+
+
+class KnownTrace(NamedTuple):
+    """A trace that was made before, and what it is believed by.
+
+    Attributes
+    ----------
+    traced : Traced
+    seen : tuple of dict and ndarray, or None
+        Arguments, and what the function returned for them; None where there was nothing to compare.
+    made : Made
+        What is made of the graph: as long as the trace is known, it need not be made again.
+    """
+
+    traced: Traced
+    seen: tuple[dict[str, Any], np.ndarray] | None
+    made: Made
+
+    def holds(self, func: Callable[..., Any], wholly: bool) -> bool:
+        """Compare with the function once more: with what it returned before, or `wholly`, as a new trace is compared."""
+        graph, _, form = self.traced
+        if graph is None or self.seen is None:
+            return not wholly
+        try:
+            if wholly:
+                check(graph, lambda values: form.call(func, values), samples(form))
+                return True
+            values, before = self.seen
+            with np.errstate(all="ignore"):
+                now = np.asarray(form.call(func, {name: np.array(value) if np.ndim(value) else value for name, value in values.items()}))
+        except FitError:
+            return False
+        except Exception:
+            return False
+        return now.dtype == before.dtype and now.shape == before.shape and (now.tobytes() == before.tobytes() or agree(now, before))
+
+
+_KNOWN: Memory[Any, KnownTrace] = Memory()
 
 
 def is_number(value: Any) -> bool:
@@ -117,8 +157,16 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     return Signature(tuple(chosen), tuple(found), defaults, options, positional)
 
 
-def record(recorder: Recorder, call: Callable[[], Any]) -> Any:
-    """Call a function with symbols; what goes wrong becomes a TraceError."""
+def record(recorder: Recorder, call: Callable[[], Any]) -> Node:
+    """Call a function with symbols, and end the trace; what goes wrong becomes a TraceError."""
+    try:
+        return _recorded(recorder, call)
+    finally:
+        recorder.over = True
+
+
+def _recorded(recorder: Recorder, call: Callable[[], Any]) -> Node:
+    """Return the node of what a function of symbols returns."""
     try:
         with np.errstate(all="ignore"):
             result = call()
@@ -138,7 +186,36 @@ def record(recorder: Recorder, call: Callable[[], Any]) -> Any:
                      f"it returns {type(result).__name__} {result!r:.40}")
 
 
-def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Traced:
+def known_trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> KnownTrace:
+    """Return the trace of a model function, which is made once.
+
+    What the function is made of is its key, so that another function of the same code is the same, and one that reads another value is
+    not. A function without such a key is known by its identity, and compared anew with its trace as often as with a new one.
+
+    Parameters
+    ----------
+    func, independent, names
+        As `trace` takes them.
+
+    Returns
+    -------
+    KnownTrace
+    """
+    key = function_key(func, independent, names)
+    wholly = key is None
+    chosen = identity_key(func, independent, names) if key is None else key
+    found = _KNOWN.get(chosen)
+    if found is not None and found.holds(func, wholly):
+        return found
+    seen: list[tuple[dict[str, Any], np.ndarray]] = []
+    made = KnownTrace(trace(func, independent, names, seen), seen[0] if seen else None, (Memory(), Memory(), Memory()))
+    if chosen is not None and not (wholly and made.traced.graph is None):
+        _KNOWN[chosen] = made
+    return made
+
+
+def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None,
+          seen: list[tuple[dict[str, Any], np.ndarray]] | None = None) -> Traced:
     """Trace a model function, and check the trace.
 
     Parameters
@@ -147,6 +224,8 @@ def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, 
         ``func(x, a, b, ...)``.
     independent, names : tuple of str, optional
         As in `signature`.
+    seen : list, optional
+        Arguments at which it was compared, and what it returned, are appended.
 
     Returns
     -------
@@ -158,7 +237,7 @@ def trace(func: Callable[..., Any], independent: tuple[str, ...] | None = None, 
     try:
         value = record(recorder, lambda: form.call(func, symbols))
         graph = Graph(recorder.pool, value, (), (), form.independent)
-        check(graph, lambda values: form.call(func, values), samples(form))
+        check(graph, lambda values: form.call(func, values), samples(form), seen)
     except TraceError as error:
         return Traced(None, f"{getattr(func, '__name__', 'the function')} can't be traced: {error}", form)
     return Traced(graph, "", form)
@@ -177,8 +256,9 @@ def samples(form: Signature) -> Iterator[dict[str, Any]]:
             yield values | {name: form.defaults.get(name, float(draw(None))) for name in form.names}
 
 
-def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[dict[str, Any]]) -> None:
-    """Compare a trace with its function.
+def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[dict[str, Any]],
+          seen: list[tuple[dict[str, Any], np.ndarray]] | None = None) -> None:
+    """Compare a trace with its function; arguments and what it returned are appended to `seen`.
 
     Raises
     ------
@@ -198,6 +278,8 @@ def check(graph: Graph, call: Callable[[dict[str, Any]], Any], points: Iterator[
             except Exception as error:
                 failure = f"{type(error).__name__}: {error}"
                 continue
+        if seen is not None:
+            seen.append((values, own.copy()))
         if own.dtype.kind not in "buif":
             raise TraceError(f"its value is an array of {own.dtype}")
         if own.size != traced.size and own.size != 1:

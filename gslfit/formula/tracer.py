@@ -28,11 +28,17 @@ class Recorder:
     ----------
     capture : bool
         Whether arrays of more than one number, met beside symbols, become independent variables of their own.
+
+    Attributes
+    ----------
+    over : bool
+        Whether the trace has ended. A symbol that a function has kept is a NaN from then on: it is equal to nothing.
     """
 
     def __init__(self, capture: bool = False):
         self.pool = Pool()
         self.capture = capture
+        self.over = False
         self.arrays: dict[str, np.ndarray] = {}
 
     def symbol(self, op: str, name: str) -> Symbol:
@@ -56,6 +62,8 @@ class Recorder:
     def node(self, value: Any) -> Node:
         """Return the node of a symbol, number or array."""
         if isinstance(value, Symbol):
+            if value.recorder.over:
+                return self.pool.const(NAN)
             if value.recorder is not self:
                 raise TraceError("a symbol of another trace is used")
             return value.node
@@ -70,9 +78,11 @@ class Recorder:
         raise TraceError(f"{type(value).__name__} {value!r:.60} is used as a number")
 
 
-def refuse(what: str) -> Callable[..., Any]:
-    """Return a method that raises, in place of one that can't be traced."""
+def refuse(what: str, ended: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """Return a method that raises, in place of one that can't be traced; once the trace is over it is `ended`, without the symbol."""
     def method(self: Any, *args: Any, **kws: Any) -> Any:
+        if ended is not None and self.recorder.over:
+            return ended(*args, **kws)
         raise TraceError(what)
     return method
 
@@ -80,6 +90,10 @@ def refuse(what: str) -> Callable[..., Any]:
 def binary(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
     """Return the method of an operator of symbols."""
     def method(self: Symbol, other: Any) -> Any:
+        if self.recorder.over:
+            return getattr(NAN, f"__{'r' if swapped else ''}{name}__")(other)
+        if isinstance(other, Symbol) and other.recorder.over and name in ("eq", "ne"):
+            return np.bool_(name == "ne")
         if isinstance(other, (complex, np.complexfloating, Pair)) and not isinstance(other, (float, np.floating)):
             pair = Pair.of(self.recorder, self)
             return getattr(pair, f"__{'r' if swapped else ''}{name}__")(other)
@@ -89,6 +103,7 @@ def binary(name: str, swapped: bool = False) -> Callable[[Any, Any], Any]:
     return method
 
 
+NAN = np.float64(np.nan)
 OPERATORS = {"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "power", "mod": "mod", "lt": "less",
              "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal", "floordiv": "floor_divide"}
 AS_VALUE = ("a value is needed while tracing, as by `if`, `while`, `and`, `or`, `in`, max() or min() of Python on an argument: "
@@ -117,6 +132,8 @@ class Symbol:
         return Symbol(self.recorder, function.build(*[self.recorder.node(arg) for arg in args]))
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kws: Any) -> Any:
+        if self.recorder.over:
+            return getattr(ufunc, method)(*_ended(args), **kws)
         if method != "__call__":
             raise TraceError(f"numpy.{ufunc.__name__}.{method} joins points with each other")
         out = kws.pop("out", None)
@@ -128,13 +145,14 @@ class Symbol:
         return apply(self.recorder, ufunc.__name__, args)
 
     def __array_function__(self, func: Any, types: Any, args: tuple, kws: dict) -> Any:
+        if self.recorder.over:
+            return func(*_ended(args), **kws)
         handler = ARRAY_FUNCTIONS.get(func.__name__)
         if handler is None:
             raise TraceError(f"numpy.{func.__name__} is not in gslfit's table of functions, or joins points with each other")
         return handler(self.recorder, *args, **kws)
 
-    def __array__(self, *args: Any, **kws: Any) -> Any:
-        raise TraceError("an argument is turned into an array of its own (numpy.array, or an item of an array set)")
+    __array__ = refuse("an argument is turned into an array of its own (numpy.array, or an item of an array set)", NAN.__array__)
 
     __add__, __radd__ = binary("add"), binary("add", True)
     __sub__, __rsub__ = binary("sub"), binary("sub", True)
@@ -180,9 +198,11 @@ class Symbol:
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
-    __bool__ = refuse(AS_VALUE)
-    __float__ = __int__ = __complex__ = __index__ = refuse(AS_NUMBER)
-    __len__ = __iter__ = __getitem__ = __setitem__ = __contains__ = refuse(AS_ARRAY)
+    __bool__ = refuse(AS_VALUE, NAN.__bool__)
+    __float__, __complex__ = refuse(AS_NUMBER, NAN.__float__), refuse(AS_NUMBER, lambda: complex(NAN))
+    __int__ = __index__ = refuse(AS_NUMBER)
+    __len__, __iter__, __contains__ = refuse(AS_ARRAY, ().__len__), refuse(AS_ARRAY, ().__iter__), refuse(AS_ARRAY, ().__contains__)
+    __getitem__, __setitem__ = refuse(AS_ARRAY, lambda place: NAN), refuse(AS_ARRAY)
 
     @property
     def value(self) -> Symbol:
@@ -224,7 +244,14 @@ class Symbol:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if self.recorder.over:
+            return getattr(NAN, name)
         raise TraceError(f"`.{name}` of an argument is used" + (f"; {AS_ARRAY}" if name in ("shape", "size", "ndim", "dtype", "T") else ""))
+
+
+def _ended(args: tuple[Any, ...]) -> list[Any]:
+    """Return arguments in which symbols of a trace that is over are NaN."""
+    return [NAN if isinstance(arg, Symbol) and arg.recorder.over else arg for arg in args]
 
 
 class Pair:
@@ -451,6 +478,13 @@ def full(value: float | None = None) -> Callable[..., Symbol]:
     return call
 
 
+def differ(recorder: Recorder, a: Any, b: Any, *args: Any, **kws: Any) -> bool:
+    """Trace numpy.array_equal and its like: what a function has kept of an earlier call is not what this one is called with."""
+    if not any(isinstance(each, np.ndarray) or each is NAN for each in _ended((a, b))):
+        raise TraceError(AS_VALUE)
+    return False
+
+
 def same(recorder: Recorder, a: Any, *args: Any, **kws: Any) -> Any:
     """Trace a copy, or another shape of the same points."""
     return a
@@ -472,5 +506,5 @@ ARRAY_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": where, "clip": clip, "select": select, "piecewise": piecewise, "polyval": polyval, "sinc": ufunc("sinc"), "fix": ufunc("fix"),
     "zeros_like": full(0.0), "ones_like": full(1.0), "full_like": full(), "copy": same, "atleast_1d": same, "asarray": same, "ravel": same,
     "squeeze": same, "ascontiguousarray": same, "real": lambda recorder, a: a.real, "imag": lambda recorder, a: a.imag, "round": rounded,
-    "around": rounded, "i0": ufunc("i0"),
+    "around": rounded, "i0": ufunc("i0"), "array_equal": differ, "array_equiv": differ, "allclose": differ,
 }

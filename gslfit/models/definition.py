@@ -10,8 +10,10 @@ import numpy as np
 from gslfit.checks import words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
+from gslfit.formula.function_key import Key, function_key
 from gslfit.formula.memory import Memory, key_of
-from gslfit.formula.trace import bound_keywords
+from gslfit.formula.trace import bound_keywords, known_trace
+from gslfit.models.formulas import prefix_formula
 from gslfit.models.texts import is_text
 
 FORBIDDEN = ("data", "weights", "params")
@@ -63,7 +65,8 @@ class Definition:
                  names: Sequence[str] | None = None, options: Mapping[str, Any] | None = None):
         self.source = source
         self.own: Formula | None = None
-        self._formulas: Memory[Any, Formula] = Memory()
+        self._formulas: Memory[Any, tuple[Formula, Key | None]] = Memory()
+        self._prefixed: Memory[tuple[Formula, str], Formula] = Memory()
         self.text = ""
         given = None if independent is None else words("independent_vars", independent)
         names = None if names is None else words("param_names", names)
@@ -84,12 +87,12 @@ class Definition:
             raise InputTypeError(f"a model is made of a text, a Formula or a function, not of {type(source).__name__}")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_formulas"}
+        return {name: value for name, value in self.__dict__.items() if name not in ("_formulas", "_prefixed")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.own = state.get("own") or state.get("_formulas", {}).get(())      # as gslfit 0.1 kept it
-        self._formulas = Memory()
+        self._formulas, self._prefixed = Memory(), Memory()
 
     def _read(self, func: Callable[..., Any], independent: list[str] | None, names: Sequence[str] | None, options: dict[str, Any]) -> None:
         """Sort a function's arguments: numbers and arguments without default are parameters, the first one the independent variable."""
@@ -134,16 +137,31 @@ class Definition:
         return [name for name in self.independent if name not in options]
 
     def formula(self, options: Mapping[str, Any]) -> Formula:
-        """Return the formula with the options at these values; a function is traced once for each."""
+        """Return the formula with the options at these values; a function is traced once for each, and again when what it reads changed."""
         if self.own is not None:
             return self.own
         key = key_of(dict(options))
-        found = self._formulas.get(key)
-        if found is None:
-            independent = self.arrays(options)
-            call = Called(self.source, independent, self.names, self.defaults, options)  # type: ignore[arg-type]
-            found = self._formulas[key] = Formula(call, independent)
+        found, trace = self._formulas.get(key, (None, None))
+        if found is not None and (not found.native or self._is_as_it_was(found, trace)):
+            return found
+        independent = self.arrays(options)
+        call = Called(self.source, independent, self.names, self.defaults, options)  # type: ignore[arg-type]
+        found = Formula(call, independent)
+        self._formulas[key] = found, function_key(self.source)  # type: ignore[arg-type]
         return found
+
+    def prefixed(self, base: Formula, prefix: str) -> Formula:
+        """Return one of its formulas with a prefix before the names of parameters."""
+        found = self._prefixed.get((base, prefix))
+        if found is None:
+            found = self._prefixed[base, prefix] = prefix_formula(base, prefix)
+        return found
+
+    def _is_as_it_was(self, formula: Formula, key: Key | None) -> bool:
+        """Return whether the function does what it did when it was traced to a formula, its key being what it is made of."""
+        if key is not None:
+            return function_key(self.source) == key  # type: ignore[arg-type]
+        return known_trace(formula.func, formula.independent).traced.graph is formula.graph  # type: ignore[arg-type]
 
     def value(self, values: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
         """Evaluate, a function by calling it."""

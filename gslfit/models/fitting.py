@@ -128,7 +128,7 @@ def model_plan(model: ModelFunction) -> FitPlan | None:
     key = tuple((part._prefix, tuple(part.opts.items()), tuple(part.def_vals.items()),
                  tuple((name, *hint.items()) for name, hint in part.param_hints.items())) for part in (*model.components, model))
     known = model.__dict__.get("_plan")
-    if known is not None and known[0] == key:
+    if known is not None and known[0] == key and (known[2] is None or known[2] is model.formula):
         return known[1]
     formula = model.formula
     try:
@@ -136,7 +136,8 @@ def model_plan(model: ModelFunction) -> FitPlan | None:
     except InputError:
         plan = None
     plan = None if plan is None or plan.folded is None else plan
-    model.__dict__["_plan"] = key, plan
+    # what is made of a function may be another formula next time
+    model.__dict__["_plan"] = key, plan, formula if any(part._definition.own is None for part in model.components) else None
     return plan
 
 

@@ -11,10 +11,8 @@ import gslfit
 from gslfit.checks import mapping, shown, text, text_or, truth, width
 from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
-from gslfit.formula.memory import key_of
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
 from gslfit.models.definition import Definition
-from gslfit.models.formulas import prefix_formula
 from gslfit.models.texts import is_text, renamed
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
@@ -132,11 +130,7 @@ class ModelFunction:
         base = self._definition.formula(chosen)
         if not self._prefix:
             return base
-        key = ("prefix", self._prefix, key_of(chosen))
-        found = self._definition._formulas.get(key)
-        if found is None:
-            found = self._definition._formulas[key] = prefix_formula(base, self._prefix)
-        return found
+        return self._definition.prefixed(base, self._prefix)
 
     @property
     def native(self) -> bool:

@@ -103,3 +103,23 @@ def test_a_product_of_two():
     assert found.params["k"].value == pytest.approx(.5, rel=1e-6)
     with pytest.raises(InputError, match="no start value for 'k'"):
         fit("A*(1 + k*t)*exp(-t/tau)", y, t=T, tau=4.)
+
+
+@pytest.mark.parametrize("bounds", [(None, None), (0.5, None), (None, 2.), (-1., 1.)])
+@pytest.mark.parametrize("case", ["plain", "weights", "all weights 0 but two", "twice the same"])
+def test_one_curve_as_many(case, bounds):
+    """The linear fit of one curve is that of a batch of two, weighted, within bounds, and where columns are the same."""
+    text = "A*exp(-t/tau) + c" if case != "twice the same" else "A*exp(-t/tau) + c*exp(-t/tau)"
+    params = Parameters()
+    for name in ("A", "c"):
+        params.add(name, None, min=bounds[0], max=bounds[1])
+    params.add("tau", 1.3)
+    weights = {"plain": None, "weights": 1 + T, "twice the same": None}.get(case, np.where(np.arange(T.size) < 2, 1., 0.))
+    found = []
+    for y in (CURVES[0], CURVES[[0, 0]]):
+        reading = read("y", y)
+        given = inputs(reading, layout(reading, None, ()), {"t": read("t", T)}, None, weights, None)
+        found.append(linear_starts(fold(Formula(text, "t"), params), ("A", "c"), given, {"tau": np.asarray(1.3)}))
+    for name in ("A", "c"):
+        assert found[0][name].shape == ()
+        assert np.allclose(found[1][name], found[0][name], rtol=1e-9)
