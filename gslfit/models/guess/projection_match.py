@@ -7,18 +7,23 @@ chi-square is the start; where the linear parameters have bounds, among those th
 """
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gslfit.errors import InputError
+from gslfit.formula._program import Program
 from gslfit.formula.formula import Formula
+from gslfit.formula.graph import Graph, Pool, transplant
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
+BLOCK = 8192            # points that shapes are evaluated at in one go: they stay in the processor's cache
+MOST_BYTES = 16 << 20   # of the dictionaries that are kept
 
 
 class Dictionary(NamedTuple):
@@ -30,34 +35,87 @@ class Dictionary(NamedTuple):
     triangles: np.ndarray
 
 
+    @property
+    def size(self) -> int:
+        """How many bytes it takes."""
+        arrays = [*self.shapes.values(), self.columns, self.triangles, *(() if self.base is None else (self.base,))]
+        return sum(array.nbytes for array in arrays)
+
+
+@lru_cache(maxsize=64)
+def _of_shapes(formula: Formula, linear: tuple[str, ...], names: tuple[str, ...]) -> Program:
+    """Return a formula's program in which the parameters of its shapes are independent variables, with derivatives by the linear ones."""
+    pool = Pool()
+    change = {formula.graph.pool.leaf("par", name): pool.leaf("x", name) for name in names}
+    value, = transplant(pool, [formula.graph.value], change)
+    return Formula.from_graph(Graph(pool, value, (), (), (*formula.independent, *names)), linear).program(linear)
+
+
+def evaluated(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, np.ndarray],
+              x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return a formula's shapes at points: what is left without the linear parameters (g, n), and their columns (k, g, n)."""
+    given = {name: values for name, values in shapes.items() if name in formula.names}
+    count, n = len(next(iter(shapes.values()))) if shapes else 1, len(x)
+    program, zeros = _of_shapes(formula, linear, tuple(given)), np.zeros(len(linear))
+    base, columns = np.empty((count, n)), np.empty((len(linear), count, n))
+    size = max(1, BLOCK//n)
+    for low in range(0, count, size):
+        here = slice(low, low + size)
+        found = base[here]
+        points = np.empty((1 + len(given), *found.shape))
+        points[0] = x
+        for place, values in zip(points[1:], given.values(), strict=True):
+            place[:] = values[here, None]
+        value, slopes = program.evaluate(zeros, points.reshape(len(points), -1))
+        found[:] = value.reshape(found.shape)
+        columns[:, here] = slopes.T.reshape(len(linear), *found.shape)
+    return base, columns
+
+
 def dictionary(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, np.ndarray], x: np.ndarray) -> Dictionary:
     """Evaluate a formula's shapes at points, and make the linear parameters' columns orthonormal."""
-    count = len(next(iter(shapes.values()))) if shapes else 1
-    given = {name: values[:, None] for name, values in shapes.items() if name in formula.names}
-
-    def value(ones: tuple[str, ...]) -> np.ndarray:
-        found = formula(**{formula.independent[0]: x[None]}, **given, **{name: float(name in ones) for name in linear})
-        return np.broadcast_to(found, (count, len(x)))
-
-    with np.errstate(all="ignore"):
-        base = value(())
-        columns = np.array([value((name,)) for name in linear]) - base if linear else np.zeros((0, count, len(x)))
-    good = np.isfinite(base).all(axis=1) & np.isfinite(columns).all(axis=(0, 2))
-    if linear:
-        good &= (np.abs(columns).max(axis=2) > 0).all(axis=0)
-    base, columns = base[good], columns[:, good]
-    size = np.abs(columns).max(axis=2, keepdims=True, initial=1e-300)
-    if linear:
-        q, r = np.linalg.qr(np.moveaxis(columns/size, 0, 2))
+    base, columns = evaluated(formula, linear, shapes, x)
+    sizes = np.maximum(columns.max(axis=2, initial=0.0), -columns.min(axis=2, initial=0.0))      # NaN where a number is
+    good = np.isfinite(base).all(axis=1) & (np.isfinite(sizes) & (sizes > 0)).all(axis=0)
+    if not good.all():
+        base, columns, sizes = base[good], columns[:, good], sizes[:, good]
+    if len(linear) == 1:
+        columns /= sizes[..., None]
+        norms = np.sqrt(np.einsum("kgn,kgn->kg", columns, columns))
+        columns /= norms[..., None]
+        r = np.moveaxis(norms*sizes, 0, 1)[..., None]
+    elif linear:
+        q, r = np.linalg.qr(np.moveaxis(columns/sizes[..., None], 0, 2))
         with np.errstate(all="ignore"):
             determined = np.abs(np.diagonal(r, axis1=1, axis2=2)).min(axis=1) > 1e-9*np.abs(r).max(axis=(1, 2))
-        q, r = q[determined], r[determined]*np.moveaxis(size[:, determined], 0, 2)
-        columns, base = np.moveaxis(q, 2, 0), base[determined]
+        q, r = q[determined], r[determined]*np.moveaxis(sizes[:, determined, None], 0, 2)
+        columns, base = np.ascontiguousarray(np.moveaxis(q, 2, 0)), base[determined]
         good[good] = determined
     else:
         r = np.zeros((len(base), 0, 0))
-    return Dictionary({name: values[good] for name, values in shapes.items()}, base if np.any(base) else None,
-                      np.ascontiguousarray(columns), r)
+    return Dictionary({name: values[good] for name, values in shapes.items()}, base if np.any(base) else None, columns, r)
+
+
+class Books:
+    """Dictionaries that were made before, for the points of one axis each; the ones used last, as many as `MOST_BYTES` hold."""
+
+    def __init__(self) -> None:
+        self.known: OrderedDict[Any, Dictionary] = OrderedDict()
+
+    def of(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, x: np.ndarray) -> Dictionary:
+        """Return the dictionary of a recipe's shapes at points."""
+        key = formula, linear, recipe.shapes, x.tobytes()
+        found = self.known.pop(key, None)
+        if found is None:
+            found = dictionary(formula, linear, recipe.shapes(Axis.of(x)), x)
+        if found.size <= MOST_BYTES:
+            self.known[key] = found
+            while sum(book.size for book in self.known.values()) > MOST_BYTES:
+                self.known.popitem(last=False)
+        return found
+
+
+BOOKS = Books()
 
 
 Bounds = Mapping[str, tuple[float, float]]
@@ -144,7 +202,7 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
         return plan.search(curves, bounds)
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
-    book = dictionary(source, linear, plan.shapes(Axis.of(curves.x)), curves.x)
+    book = BOOKS.of(source, linear, plan, curves.x)
     if not len(book.triangles):
         raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
     found = match(book, linear, curves.y, {} if plan.formula else bounds, families_of(book.shapes, plan.families), plan.most)

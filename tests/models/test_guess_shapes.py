@@ -1,0 +1,75 @@
+"""The shapes that guesses try: as the formula has them, orthonormal, and kept for the points that they were made for."""
+import numpy as np
+import pytest
+
+from gslfit import models
+from gslfit.formula import Formula
+from gslfit.models.guess import projection_match as matching
+from gslfit.models.guess.estimators import plan_for
+from gslfit.models.guess.shapes import Axis, GuessRecipe
+
+X = np.linspace(0.5, 9, 40)
+
+
+MODELS = {name: model for name, model in ((name, getattr(models, name)()) for name in dir(models) if name.endswith("Model") and hasattr(
+    getattr(models, name), "entry")) if (recipe := plan_for(model)) and not recipe.search}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_shapes_are_the_formulas(name):
+    """Each column, and what is left without the linear parameters, is the formula's own value; columns times triangles are the columns."""
+    recipe = plan_for(MODELS[name])
+    formula = Formula(recipe.formula) if recipe.formula else MODELS[name]._definition.own
+    linear = tuple(each for each in recipe.linear if each in formula.names)
+    shapes = recipe.shapes(Axis.of(X))
+    book = matching.dictionary(formula, linear, shapes, X)
+    assert len(book.triangles)
+    for g in {0, len(book.triangles)//2, len(book.triangles) - 1}:
+        own = {each: values[g] for each, values in book.shapes.items() if each in formula.names}
+        base = formula(X, **own, **dict.fromkeys(linear, 0.0))
+        assert np.allclose(0 if book.base is None else book.base[g], base, rtol=1e-13, atol=0)
+        columns = np.array([formula(X, **own, **{each: float(each == one) for each in linear}) - base for one in linear]).reshape(-1, X.size)
+        q = book.columns[:, g]
+        assert np.allclose(q @ q.T, np.eye(len(linear)), atol=1e-9)
+        scale = np.abs(columns).max(axis=1, keepdims=True)
+        assert np.allclose(book.triangles[g].T @ q/scale, columns/scale, rtol=1e-9, atol=1e-12)
+
+
+def test_shapes_without_a_number_are_left_out():
+    """A shape that is not finite somewhere, or zero everywhere, or whose columns are the same."""
+    shapes = {"b": np.array([1.0, 0.0, -1.0, np.nan, 2.0])}
+    book = matching.dictionary(Formula("a*sqrt(b*x)"), ("a",), shapes, X)
+    assert book.shapes["b"].tolist() == [1.0, 2.0]
+    book = matching.dictionary(Formula("a + c*x**b"), ("a", "c"), shapes, X)
+    assert book.shapes["b"].tolist() == [1.0, -1.0, 2.0]
+
+
+def test_shapes_are_kept_for_their_points(monkeypatch):
+    """Of an axis that was met before nothing is made anew; of another one it is; and what is kept has a limit."""
+    made = []
+    dictionary = matching.dictionary
+    monkeypatch.setattr(matching, "dictionary", lambda *args: made.append(1) or dictionary(*args))
+    monkeypatch.setattr(matching, "BOOKS", matching.Books())
+    model = models.GaussianModel()
+
+    def guessed(x, center):
+        y = np.exp(-(x - center)**2)
+        return model.guess(y, x=x).valuesdict()
+    first = guessed(X, 3.0)
+    for center in (4.0, 5.0):
+        assert abs(guessed(X.copy(), center)["center"] - center) < 0.3
+    assert len(made) == 1
+    shifted = guessed(X + 10, 13.0)
+    assert len(made) == 2
+    assert np.isclose(shifted["center"], first["center"] + 10)
+    models.LorentzianModel().guess(np.exp(-(X - 4)**2), x=X)
+    assert len(made) == 3
+    for k in range(40):
+        guessed(np.linspace(0, 10 + k, 300), 3.0)
+    assert 0 < sum(book.size for book in matching.BOOKS.known.values()) <= matching.MOST_BYTES
+    recipe, most = GuessRecipe(lambda axis: {"b": np.linspace(1, 2, 30)}), matching.MOST_BYTES
+    monkeypatch.setattr(matching, "MOST_BYTES", 10)
+    books = matching.Books()
+    assert len(books.of(Formula("amplitude*x**b"), ("amplitude",), recipe, X).triangles) == 30
+    assert not books.known
+    assert most > 10
