@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 
-.PHONY: demo test slow torture sanitize mutants lint bench clean
+.PHONY: demo test slow torture sanitize mutants lint docs bench clean
 demo: $(VENV)/installed
 	$(PY) examples/demo.py
 
@@ -33,10 +33,17 @@ mutants: $(VENV)/installed-test
 lint: $(VENV)/installed-lint
 	ruff check .
 	cython-lint src
+	codespell --skip docs/generated -L gaus,numer,bui,notin README.md CHANGELOG.md docs gslfit src examples/*.py examples/tutorials
 	$(PY) .ci/duplicates.py
 	mypy
 	cd tests && ../$(PY) -m mypy --strict typing/user_script.py
 	cd tests && ../$(PY) -m mypy.stubtest $(EXTENSIONS)
+
+# the documentation as a site in build/docs; a warning is an error
+docs: $(VENV)/installed-docs
+	rm -rf build/docs docs/generated
+	cd docs && MPLBACKEND=Agg ../$(PY) -m sphinx -W --keep-going -q -b html . ../build/docs
+	@echo "the documentation is in build/docs/index.html"
 
 bench: $(VENV)/installed-bench
 	$(PY) benchmarks/import_time.py

@@ -340,8 +340,8 @@ class CompositeModel(Model):
         return {**self.right.make_funcargs(params, kwargs, False), **self.left.make_funcargs(params, kwargs, False)}
 
     def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
-        found = self.right._make_all_args(params, **values)
-        return {**found, **self.left._make_all_args(params, **values)}
+        left = self.left._make_all_args(params, **values)
+        return {**left, **self.right._make_all_args(params, **values), **left}      # in the models' order; the left one's word counts
 
     def copy(self, prefix: str | None = None) -> CompositeModel:
         """Return a model of its own, of copies of its parts."""

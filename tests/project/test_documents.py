@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(path for path in (ROOT / "docs").rglob("*.md") if "generated" not in path.parts and path.name != "index.md")]
 NUMBER = re.compile(r"(?<![A-Za-z_\d.])[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -105,7 +105,8 @@ def test_links_and_commands(page):
     """Links within the project lead to files that are there, and `make` targets exist."""
     text = page.read_text(encoding="utf-8")
     for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
-        assert (page.parent / link).exists(), f"{page.name} links to {link}"
+        if "generated/" not in link:        # made by make docs, which complains itself
+            assert (page.parent / link).exists(), f"{page.name} links to {link}"
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for target in re.findall(r"^ {4}make (\w+)", text, re.MULTILINE) + re.findall(r"`make (\w+)`", text):
         assert target in targets, f"{page.name} says make {target}"

@@ -1,0 +1,37 @@
+"""
+A certified data set, with intervals
+====================================
+
+MGH09 is one of NIST's hardest sets: four parameters, eleven points, a start that is far off. The certified values are reached from there, and profiles say how far the
+standard errors can be trusted.
+"""
+import matplotlib.pyplot as plt
+import nist
+import numpy as np
+
+import gslfit
+
+data = nist.read("MGH09")
+result = gslfit.fit(nist.FORMULAS["MGH09"], data.y, x=data.x, start=dict(zip(data.names, data.starts[0])))
+print(result.message)
+for name, certified, error in zip(data.names, data.certified, data.stderr):
+    parameter = result.params[name]
+    print(f"{name}: {parameter.value:.9f} (certified {certified:.9f}) +/- {parameter.stderr:.9f} ({error:.9f})")
+
+# %%
+# Limits of 67.4, 95 and 99.7 per cent, by profiles of chi-square:
+
+intervals = result.conf_interval()
+print(gslfit.ci_report(intervals))
+
+# %%
+# The region of two parameters is no ellipse: their standard errors alone say too little.
+
+x_axis, y_axis, grid = gslfit.conf_interval2d(result, "b2", "b3", nx=40, ny=40)
+figure, axes = plt.subplots(layout="constrained")
+shades = axes.contourf(x_axis, y_axis, grid, levels=np.linspace(0, 1, 11), cmap="cividis")
+axes.contour(x_axis, y_axis, grid, levels=[0.6827, 0.9545], colors="white")
+axes.plot(result.params["b2"].value, result.params["b3"].value, "+", color="white", ms=10)
+axes.set(xlabel="b2", ylabel="b3")
+figure.colorbar(shades, label="probability")
+plt.show()
