@@ -29,7 +29,7 @@ html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "secon
                       "header_links_before_dropdown": 7}
 ALONE = ("index", "start", "which", "guide", "formulas", "models", "guesses", "errors", "generated/gallery", "mathematics", "benchmarks",
          "benchmarks-models", "nist", "faq", "glossary", "development")
-html_sidebars = dict.fromkeys(ALONE, [])       # pages that have none below them
+html_sidebars = {page: [] for page in ALONE}       # pages that have none below them
 templates_path = ["_templates"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]

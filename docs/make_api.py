@@ -46,8 +46,8 @@ def page():
     """Return the page as a text."""
     lines = ["# API reference", "", "Every public name, by what it is for.", ""]
     for title, module, names in groups():
-        lines += [f"## {title}", "", "```{eval-rst}", f".. currentmodule:: {module}", "", ".. autosummary::", "   :toctree: api", "   :nosignatures:", "",
-                  *(f"   {name}" for name in names), "```", ""]
+        lines += [f"## {title}", "", "```{eval-rst}", f".. currentmodule:: {module}", "", ".. autosummary::", "   :toctree: api",
+                  "   :nosignatures:", "", *(f"   {name}" for name in names), "```", ""]
     return "\n".join(lines)
 
 

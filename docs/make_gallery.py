@@ -1,14 +1,14 @@
-"""Write docs/generated/gallery.md, a picture and a formula of each model of the library: `python docs/make_gallery.py`, done by `make docs`."""
+"""Write docs/generated/gallery.md, a picture and a formula of each model: `python docs/make_gallery.py`, done by `make docs`."""
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import numpy as np  # noqa: E402
+import matplotlib.pyplot as plt
+import numpy as np
 
-from gslfit.models import CLASSES, ExpressionModel, SplineModel  # noqa: E402
+from gslfit.models import CLASSES, ExpressionModel, SplineModel
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "generated"
@@ -17,17 +17,18 @@ sys.path[:0] = [str(HERE.parent / "tests" / "support")]
 from guess_accuracy import CASES, FURTHER  # noqa: E402
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
-KINDS = {"peak": "Peaks", "decay": "Decays and responses", "step": "Steps", "oscillation": "Oscillations", "growth": "Growth and dose-response",
-         "line": "Lines", "distribution": "Distributions", "image": "Images"}
+KINDS = {"peak": "Peaks", "decay": "Decays and responses", "step": "Steps", "oscillation": "Oscillations",
+         "growth": "Growth and dose-response", "line": "Lines", "distribution": "Distributions", "image": "Images"}
 SIDE = np.linspace(-3, 3, 61)
 VALUES = {          # of models whose parameters the table of guesses does not draw: points, and values of up to three curves
     "ConstantModel": ((0, 10), {"c": (1, 2, 3)}), "LinearModel": ((0, 10), {"slope": (1, -.5, .2), "intercept": (0, 8, 3)}),
     "QuadraticModel": ((-3, 3), {"a": (1, -.5, .3), "b": (0, 1, -1), "c": (0, 5, 2)}),
-    "PolynomialModel": ((-1.2, 1.2), {"c0": (0, 1, 0), "c1": (-1, 0, .5), "c2": (0, -2, 1), "c3": (2, 0, -1), "c4": (0, 1, 0), "c5": 0, "c6": 0,
-                                      "c7": 0}),
-    "ThermalDistributionModel": ((.2, 4), {"amplitude": 1, "center": 0, "kt": (.3, .6, 1)}), "BoseModel": ((.3, 4), {"amplitude": 1, "center": 0,
-                                                                                                               "kt": (.3, .6, 1)}),
-    "ArrheniusModel": ((250, 400), {"A": 1e6, "Ea": (4e4, 4.2e4, 4.4e4)}), "GaussianBeamModel": ((-5, 5), {"w0": (1, 2, 3), "z0": 0, "zr": (1, 2, 3)}),
+    "PolynomialModel": ((-1.2, 1.2), {"c0": (0, 1, 0), "c1": (-1, 0, .5), "c2": (0, -2, 1), "c3": (2, 0, -1), "c4": (0, 1, 0),
+                                      **dict.fromkeys(("c5", "c6", "c7"), 0)}),
+    "ThermalDistributionModel": ((.2, 4), {"amplitude": 1, "center": 0, "kt": (.3, .6, 1)}),
+    "BoseModel": ((.3, 4), {"amplitude": 1, "center": 0, "kt": (.3, .6, 1)}),
+    "ArrheniusModel": ((250, 400), {"A": 1e6, "Ea": (4e4, 4.2e4, 4.4e4)}),
+    "GaussianBeamModel": ((-5, 5), {"w0": (1, 2, 3), "z0": 0, "zr": (1, 2, 3)}),
     "Gaussian2dModel": (None, {"amplitude": 1, "centerx": .5, "centery": 0, "sigmax": 1.2, "sigmay": .7}),
     "EllipticalGaussian2dModel": (None, {"amplitude": 1, "x0": .5, "y0": 0, "sigma_x": 1.4, "sigma_y": .6, "theta": .6}),
     "Airy2dModel": (None, {"amplitude": 1, "x0": 0, "y0": 0, "radius": 1.5}),
@@ -50,10 +51,12 @@ def curves(name):
     else:
         between, many = np.linspace(*case.x, 401), []
         for share in (.5, .15, .85):
-            many.append({key: low + share*(high - low) if rest else low*(high/low)**share for key, (low, high, *rest) in case.ranges.items()})
+            many.append({key: low + share*(high - low) if even else low*(high/low)**share
+                         for key, (low, high, *even) in case.ranges.items()})
     model = CLASSES[name]()
     own = {key: value for key, value in model.entry.defaults.items() if isinstance(value, str)}
-    return between, [model.eval(x=between, **given, **{key: given[other] for key, other in own.items() if key not in given}) for given in many]
+    many = [given | {key: given[other] for key, other in own.items() if key not in given} for given in many]
+    return between, [model.eval(x=between, **given) for given in many]
 
 
 def draw(name):
@@ -64,8 +67,8 @@ def draw(name):
         entry = model.entry
         u, v = np.meshgrid(SIDE, SIDE)
         known = {key: value for key, value in VALUES[name][1].items() if key in entry.defaults}
-        axes.imshow(model().eval(**dict(zip(entry.independent, (u, v), strict=True)), **{**numbers(entry.defaults), **known}), cmap="cividis",
-                    origin="lower", extent=(-3, 3, -3, 3))
+        points = dict(zip(entry.independent, (u, v), strict=True))
+        axes.imshow(model().eval(**points, **numbers(entry.defaults) | known), cmap="cividis", origin="lower", extent=(-3, 3, -3, 3))
     else:
         x, found = curves(name)
         for values, colour in zip(found, COLOURS, strict=False):

@@ -2,8 +2,8 @@
 A peak on a background
 ======================
 
-NIST's data set Eckerle4 is a measurement of the transmittance of an interference filter by its wavelength. The certified model is a Gaussian alone. We fit it with
-the library's Gaussian, look at the residuals, and ask whether a background helps.
+NIST's data set Eckerle4 is a measurement of the transmittance of an interference filter by its wavelength. The certified model is
+a Gaussian alone. We fit it with the library's Gaussian, look at the residuals, and ask whether a background helps.
 """
 import matplotlib.pyplot as plt
 import nist

@@ -2,7 +2,8 @@
 A decay, and what its errors mean
 =================================
 
-NIST's data set Chwirut2 is the response of an ultrasonic reference block by the distance in metal. It decays as ``exp(-b1*x)/(b2 + b3*x)``.
+NIST's data set Chwirut2 is the response of an ultrasonic reference block by the distance in metal. It decays as ``exp(-b1*x)/(b2
++ b3*x)``.
 """
 import matplotlib.pyplot as plt
 import nist
@@ -18,7 +19,7 @@ formula = "exp(-b1*x)/(b2 + b3*x)"
 # %%
 # A formula is a text. Start values are NIST's first, far ones.
 
-result = gslfit.fit(formula, y, x=x, start=dict(zip(data.names, data.starts[0])))
+result = gslfit.fit(formula, y, x=x, start=dict(zip(data.names, data.starts[0], strict=True)))
 print(result.fit_report())
 
 # %%
@@ -31,7 +32,8 @@ axes.set(xlabel="distance", ylabel="residual")
 plt.show()
 
 # %%
-# Suppose that the standard deviation is a share of the response. Only the ratios of ``yerr`` count as long as errors are scaled, and they are unless
+# Suppose that the standard deviation is a share of the response. Only the ratios of ``yerr`` count as long as errors are scaled,
+# and they are unless
 # ``scale_covar=False``.
 
 weighted = gslfit.fit(formula, y, x=x, start=result.values, yerr=0.05*result.eval(x=x))

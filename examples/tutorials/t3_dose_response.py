@@ -2,9 +2,9 @@
 Dose and response
 =================
 
-The initial velocity of an enzyme by the concentration of its substrate, for enzyme treated with the antibiotic puromycin and for untreated one (M. A. Treloar
-1974; in D. M. Bates, D. G. Watts, Nonlinear Regression Analysis and Its Applications, 1988, appendix A1.3). Concentrations in parts per million, velocities
-in counts a minute, squared.
+The initial velocity of an enzyme by the concentration of its substrate, for enzyme treated with the antibiotic puromycin and for
+untreated one (M. A. Treloar 1974; in D. M. Bates, D. G. Watts, Nonlinear Regression Analysis and Its Applications, 1988, appendix
+A1.3). Concentrations in parts per million, velocities in counts a minute, squared.
 """
 import matplotlib.pyplot as plt
 import numpy as np
@@ -53,7 +53,8 @@ for shared in (True, False):
 
 one, two = fits[True], fits[False]
 ratio = (one.chisqr - two.chisqr)/(two.chisqr/two.nfree)
-print(f"F(1, {two.nfree}) = {ratio:.2f}; probability of the extra parameter {gslfit.f_compare(two.ndata, two.nvarys, one.chisqr, two.chisqr):.3f}")
+sure = gslfit.f_compare(two.ndata, two.nvarys, one.chisqr, two.chisqr)
+print(f"F(1, {two.nfree}) = {ratio:.2f}; probability of the extra parameter {sure:.3f}")
 
 # %%
 # One ``km`` will do: the antibiotic changes the greatest velocity alone.

@@ -2,8 +2,8 @@
 A map of spectra
 ================
 
-A cube of spectra, one for each pixel: where is the line, how strong is it, and how sure can one be? The cube is simulated, 96 by 96 pixels of 120 channels, with a
-line that shifts and fades over the map, and counts that scatter as counts do.
+A cube of spectra, one for each pixel: where is the line, how strong is it, and how sure can one be? The cube is simulated, 96 by
+96 pixels of 120 channels, with a line that shifts and fades over the map, and counts that scatter as counts do.
 """
 import matplotlib.pyplot as plt
 import numpy as np

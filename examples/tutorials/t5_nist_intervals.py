@@ -2,8 +2,8 @@
 A certified data set, with intervals
 ====================================
 
-MGH09 is one of NIST's hardest sets: four parameters, eleven points, a start that is far off. The certified values are reached from there, and profiles say how far the
-standard errors can be trusted.
+MGH09 is one of NIST's hardest sets: four parameters, eleven points, a start that is far off. The certified values are reached
+from there, and profiles say how far the standard errors can be trusted.
 """
 import matplotlib.pyplot as plt
 import nist
@@ -12,9 +12,9 @@ import numpy as np
 import gslfit
 
 data = nist.read("MGH09")
-result = gslfit.fit(nist.FORMULAS["MGH09"], data.y, x=data.x, start=dict(zip(data.names, data.starts[0])))
+result = gslfit.fit(nist.FORMULAS["MGH09"], data.y, x=data.x, start=dict(zip(data.names, data.starts[0], strict=True)))
 print(result.message)
-for name, certified, error in zip(data.names, data.certified, data.stderr):
+for name, certified, error in zip(data.names, data.certified, data.stderr, strict=True):
     parameter = result.params[name]
     print(f"{name}: {parameter.value:.9f} (certified {certified:.9f}) +/- {parameter.stderr:.9f} ({error:.9f})")
 
