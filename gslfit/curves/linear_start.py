@@ -49,6 +49,10 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     curves = given.y if given.y.ndim > 1 else given.y[None]
     shape, n, weights, out = curves.shape[:-1], curves.shape[-1], given.weights, given.left_out()
     found = np.empty((*shape, len(names)))
+    if not curves.size:                 # no points tell nothing
+        unknown = np.full((found.size//len(names), len(names)), np.nan)
+        found[...] = inside(LinearFit(unknown, unknown, unknown[:, 0]), boxes).reshape(found.shape)
+        shape = (0,)
     size = max(1, CHUNK//max(1, n*int(np.prod(shape[1:]))))
     for low in range(0, shape[0], size):
         here = slice(low, low + size)

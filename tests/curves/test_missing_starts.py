@@ -123,3 +123,17 @@ def test_one_curve_as_many(case, bounds):
     for name in ("A", "c"):
         assert found[0][name].shape == ()
         assert np.allclose(found[1][name], found[0][name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(3, 0), (0, 5), (0, 0), (2, 0, 5), (2, 3, 0)])
+@pytest.mark.parametrize("text", ["a*x", "A*exp(-x/tau) + c"])
+def test_a_batch_without_points_or_rows(shape, text):
+    """No row fails the batch: what has no points has bad data, and no rows are no fits."""
+    start = {"tau": 2.0} if "tau" in text else {}
+    result = fit_batch(text, np.empty(shape), x=np.arange(float(shape[-1])), start=start)
+    assert result.shape == shape[:-1]
+    assert not result.success.any()
+    assert np.isnan(result.values["a" if text == "a*x" else "A"]).all()
+    by_model = Model(text).fit_batch(np.empty(shape), x=np.arange(float(shape[-1])), **start)
+    assert by_model.shape == shape[:-1]
+    assert not by_model.success.any()
