@@ -95,11 +95,12 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
             if name not in starts or name in plan.fixed or not isinstance(value, (float, int)):
                 return None
             starts[name] = float(value)
-    sums = data.dot(data)
-    for value in variables.values():
-        if not _alike(value, data):
-            return None
-        sums += value.dot(value)
+    with np.errstate(over="ignore", invalid="ignore"):      # a sum of squares that overflows only asks for the longer look
+        sums = data.dot(data)
+        for value in variables.values():
+            if not _alike(value, data):
+                return None
+            sums += value.dot(value)
     if len(values) == len(variables):
         return None
     if not math.isfinite(sums if weights is None else sums + weights.dot(weights)):

@@ -53,11 +53,12 @@ class Objective:
         self.weights = None if given.factors is None else contiguous(given.factors.weights())
         everything = given.mask is None and (self.weights is None or np.count_nonzero(self.weights) == self.weights.size)
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        squares = abs(self.y.dot(self.y))
-        for array in self.x.values():
-            squares += abs(array.dot(array))
-        if self.weights is not None and given.weightless:
-            squares += abs(self.weights.dot(self.weights))
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = abs(self.y.dot(self.y))
+            for array in self.x.values():
+                squares += abs(array.dot(array))
+            if self.weights is not None and given.weightless:
+                squares += abs(self.weights.dot(self.weights))
         if everything and isfinite(squares):
             return
         out = given.left_out()
