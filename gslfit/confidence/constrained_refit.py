@@ -20,6 +20,7 @@ MINIMUM = 1e-4            # a decrease of chi-square by this share of its varian
 TOLERANCE = 2e-6          # of a refit: expected decrease of chi-square, by the lowest level
 PRECISION = 2e-6          # the same by the rise of chi-square itself
 ROUGH = .05               # the same above the ceiling
+FORESEEN = 3e-5           # the same by the rise where the last step is not taken, but foreseen
 FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
@@ -101,8 +102,19 @@ class ConstrainedRefit:
 
     # -- refits --------------------------------------------------------------------------------------------------------------
 
-    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array) -> ProfilePoint | None:
-        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite."""
+    def along(self, point: ProfilePoint, k: int) -> Array:
+        """Return how the parameters move along the profile of parameter k, for each unit of it."""
+        free, way = self._free(point, (k,)), np.zeros_like(point.x)
+        way[k] = 1.
+        if free.any():
+            way[free] = self._solve(point.J[:, free], point.J[:, k], 0.)[0]
+        return way
+
+    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array, path: Array | None = None) -> ProfilePoint | None:
+        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite.
+
+        What `path` has for the others is tried first.
+        """
         x = near.x.copy()
         move = values - x[[*held]]
         x[[*held]] = values
@@ -111,14 +123,15 @@ class ConstrainedRefit:
             pull = near.J[:, [*held]] @ move
             x[free] += self._solve(near.J[:, free], pull, 0.)[0]
         found: list[ProfilePoint] = []
-        for guess in (np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
+        guesses = [] if path is None else [self._moved(np.clip(path, self.lower, self.upper), held, values)]
+        for guess in (*guesses, np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
             r = self.fun(guess)
             chi = float(r @ r)
             if math.isfinite(chi):
                 found.append(ProfilePoint(guess, r, chi, near.J))
             if chi <= FAR*near.chi:                           # False for NaN
                 break
-        return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
+        return self.relax(min(found, key=lambda point: point.chi), held, False, path is not None) if found else None
 
     def glance(self, near: ProfilePoint, k: int, value: float) -> ProfilePoint | None:
         """Return where one step leads with parameter k held, from a point near by; None where the model isn't finite."""
@@ -156,7 +169,7 @@ class ConstrainedRefit:
         weight = np.where(keep, S/np.where(keep, S*S + damping, 1.), 0.)
         return -(Vt.T @ (weight*(U.T @ (Q.T @ b))))/norms, norms
 
-    def relax(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool = True) -> ProfilePoint:
+    def relax(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool = True, foreseen: bool = False) -> ProfilePoint:
         """Minimise chi-square over the parameters not held.
 
         Parameters
@@ -167,20 +180,22 @@ class ConstrainedRefit:
             Parameters that stay.
         fresh : bool
             Whether the Jacobian is the point's own.
+        foreseen : bool
+            Whether a last step, that is short enough, need not be taken: the point is where it leads as the Jacobian has it.
 
         Raises
         ------
         LowerMinimum
             If chi-square falls below the minimum's.
         """
-        point, settled = self._descend(point, held, fresh)
+        point, settled = self._descend(point, held, fresh, foreseen)
         if not settled:
             point = self._follow(point, held)
         if point.chi < self.floor and self.best is not None:
             raise LowerMinimum(point, held[0])
         return point
 
-    def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> tuple[ProfilePoint, bool]:
+    def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool, foreseen: bool) -> tuple[ProfilePoint, bool]:
         """Take Gauss-Newton steps with one Jacobian kept up to date; return where they led, and whether that is the minimum."""
         J = point.J
         for _ in range(STEPS):
@@ -190,10 +205,16 @@ class ConstrainedRefit:
                 return (point if fresh or not held else point._replace(J=self.jac(point.x, point.r))), True
             step, norms = self._step(point, free, 0.)
             pull = J @ step
-            expected = point.chi - float((point.r + pull) @ (point.r + pull))
+            ahead = point.r + pull
+            expected = point.chi - float(ahead @ ahead)
+            if fresh and foreseen and 0 <= expected <= max(self._enough(point.chi), FORESEEN*(point.chi - expected - self.best.chi)):
+                return ProfilePoint(point.x + step, ahead, point.chi - expected, J), True
             if expected <= self._enough(point.chi):
                 if fresh:
                     return point, True
+                J, fresh = self.jac(point.x, point.r), True
+                continue
+            if not fresh and foreseen and expected <= self.settled:     # a step from the point's own Jacobian will be the last one
                 J, fresh = self.jac(point.x, point.r), True
                 continue
             x = np.clip(point.x + step, self.lower, self.upper)

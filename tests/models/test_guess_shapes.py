@@ -28,7 +28,8 @@ def test_shapes_are_the_formulas(name):
         own = {each: values[g] for each, values in book.shapes.items() if each in formula.names}
         base = formula(X, **own, **dict.fromkeys(linear, 0.0))
         assert np.allclose(0 if book.base is None else book.base[g], base, rtol=1e-13, atol=0)
-        columns = np.array([formula(X, **own, **{each: float(each == one) for each in linear}) - base for one in linear]).reshape(-1, X.size)
+        columns = [formula(X, **own, **{each: float(each == one) for each in linear}) - base for one in linear]
+        columns = np.array(columns).reshape(-1, X.size)
         q = book.columns[:, g]
         assert np.allclose(q @ q.T, np.eye(len(linear)), atol=1e-9)
         scale = np.abs(columns).max(axis=1, keepdims=True)
