@@ -20,10 +20,12 @@ MINIMUM = 1e-4            # a decrease of chi-square by this share of its varian
 TOLERANCE = 2e-6          # of a refit: expected decrease of chi-square, by the lowest level
 PRECISION = 2e-6          # the same by the rise of chi-square itself
 ROUGH = .05               # the same above the ceiling
-FORESEEN = 3e-5           # the same by the rise where the last step is not taken, but foreseen
+FORESEEN = 1e-4           # the same by the rise where the last step is not taken, but foreseen
 FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
+NEARER = .1               # share of SETTLED where the last step is foreseen
+NIGH = .02                # standard errors from the minimum at which chi-square's curvature is taken
 BEND = .4                 # a correction longer than this share of the step is none
 
 
@@ -85,6 +87,7 @@ class ConstrainedRefit:
         self.fun, self.jac, self.lower, self.upper = fun, jac, lower, upper
         self.gain = self.settled = 0.
         self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
+        self._tangents: dict[int, float] = {}
         self.best: Any = None                                 # ProfilePoint, once it is found
         self.floor = math.inf                                 # a chi-square below this is another minimum
         r = fun(x)
@@ -197,7 +200,7 @@ class ConstrainedRefit:
 
     def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool, foreseen: bool) -> tuple[ProfilePoint, bool]:
         """Take Gauss-Newton steps with one Jacobian kept up to date; return where they led, and whether that is the minimum."""
-        J = point.J
+        J, settled = point.J, self.settled*(NEARER if foreseen else 1.)
         for _ in range(STEPS):
             point = point._replace(J=J)
             free = self._free(point, held)
@@ -214,7 +217,7 @@ class ConstrainedRefit:
                     return point, True
                 J, fresh = self.jac(point.x, point.r), True
                 continue
-            if not fresh and foreseen and expected <= self.settled:     # a step from the point's own Jacobian will be the last one
+            if not fresh and foreseen and expected <= settled:     # a step from the point's own Jacobian will be the last one
                 J, fresh = self.jac(point.x, point.r), True
                 continue
             x = np.clip(point.x + step, self.lower, self.upper)
@@ -223,7 +226,7 @@ class ConstrainedRefit:
             share = (point.chi - chi)/expected if math.isfinite(chi) else -1.
             if share >= POOR:
                 J = self._update(J, r - point.r - pull, step, norms, free)
-                fresh = fresh and expected <= self.settled and share >= GOOD
+                fresh = fresh and expected <= settled and share >= GOOD
                 point = ProfilePoint(x, r, chi, J)
             elif fresh:
                 return point, False
@@ -322,3 +325,19 @@ class ConstrainedRefit:
         if size <= 1e-9*whole or size == 0:
             return math.inf
         return math.sqrt(self.unit)/size
+
+    def tangent(self, k: int) -> float:
+        """Return the slope of a profile's root at the minimum, by chi-square's own curvature along the profile: the Jacobian alone would
+        leave out what the residual's bends add to it.
+        """
+        if k not in self._tangents:
+            spread = self.spread(k)
+            step = NIGH*spread*self.along(self.best, k) if 0 < spread < math.inf else np.zeros(0)
+            ends = [self.best.x + step, self.best.x - step] if step.size else []
+            inside = all(((self.lower <= x) & (x <= self.upper)).all() for x in ends)
+            chis = [float(r @ r) for r in map(self.fun, ends)] if inside else []
+            rise = .5*(sum(chis) - 2*self.best.chi) if chis else math.nan
+            found = math.sqrt(rise/self.unit)/(NIGH*spread) if 0 < rise < math.inf else math.nan
+            plain = 1/spread if spread else math.inf
+            self._tangents[k] = found if .5*plain < found < 2*plain else plain
+        return self._tangents[k]

@@ -127,7 +127,7 @@ class ProfileSide:
         self.spread = refit.spread(k)
         # a parameter without effect has no scale but its own size
         self.scale = self.spread*math.sqrt(max(n - p, 1)) if 0 < self.spread < math.inf else abs(self.origin) or 1.
-        self.known = [Known(0., 0., 1/self.spread if self.spread else math.inf, refit.best)]
+        self.known = [Known(0., 0., refit.tangent(k), refit.best)]
         self.edge = math.inf                                  # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
 

@@ -116,9 +116,9 @@ MILD = {
 
 @pytest.mark.parametrize("seed", [3, 4])
 @pytest.mark.parametrize("name", MILD)
-def test_nine_calls_a_limit(name, seed):
-    """Of four parameters three limits on either side: a refit each, of a point and its Jacobian by differences, and next to no more; each
-    limit within 2e-4 of its distance.
+def test_twelve_calls_a_limit(name, seed):
+    """Of four parameters three limits on either side: a refit each, of a point and its Jacobian by differences, and few more; each
+    limit within 2e-5 of its distance.
     """
     model, truth, noise = MILD[name]
     y = model(X, *truth.values()) + noise*np.random.default_rng(seed).normal(size=X.size)
@@ -130,8 +130,8 @@ def test_nine_calls_a_limit(name, seed):
         for side, rows in ((-1, ci[each][2::-1]), (1, ci[each][4:])):
             for chance, limit in rows:
                 expected = problem.scipy_limit(best, k, side, chance)
-                assert abs(limit - expected) < 2e-4*abs(expected - best[k])
-    assert ci.nfev <= 9*24
+                assert abs(limit - expected) < 2e-5*abs(expected - best[k])
+    assert ci.nfev <= 12*24
 
 
 def test_agrees_with_lmfit():
