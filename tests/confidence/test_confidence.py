@@ -118,7 +118,7 @@ MILD = {
 @pytest.mark.parametrize("name", MILD)
 def test_twelve_calls_a_limit(name, seed):
     """Of four parameters three limits on either side: a refit each, of a point and its Jacobian by differences, and few more; each
-    limit within 2e-5 of its distance.
+    limit within 5e-5 of its distance.
     """
     model, truth, noise = MILD[name]
     y = model(X, *truth.values()) + noise*np.random.default_rng(seed).normal(size=X.size)
@@ -130,7 +130,7 @@ def test_twelve_calls_a_limit(name, seed):
         for side, rows in ((-1, ci[each][2::-1]), (1, ci[each][4:])):
             for chance, limit in rows:
                 expected = problem.scipy_limit(best, k, side, chance)
-                assert abs(limit - expected) < 2e-5*abs(expected - best[k])
+                assert abs(limit - expected) < 5e-5*abs(expected - best[k])
     assert ci.nfev <= 12*24
 
 
