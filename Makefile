@@ -49,6 +49,7 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/import_time.py
 	$(PY) benchmarks/run.py --write
 	$(PY) benchmarks/models.py --write
+	$(PY) benchmarks/replaces.py --write
 	$(PY) benchmarks/minimize_overhead.py
 
 # two revisions against each other, "." being the tree as it is: make ab A=main B=.

@@ -1,0 +1,238 @@
+"""What stands before the fit itself, against what gslfit replaces: functions, guesses, intervals, a wide model.
+
+    python benchmarks/replaces.py [--write]
+
+`make bench` writes the table into docs/benchmarks-replaces.md. Pinned to one core; the two contenders of a line in turns in one process,
+in processor time; the medians, and the median of the ratios. Evaluations of a caller's residual are counted, not timed.
+"""
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import lmfit
+import numpy as np
+from scipy.optimize import curve_fit, leastsq
+
+import gslfit
+
+OUT = Path(__file__).parents[1] / "docs" / "benchmarks-replaces.md"
+RNG = np.random.default_rng(20)
+T = np.linspace(0, 4, 100)
+DECAY = 2.5*np.exp(-1.3*T) + .5 + .05*RNG.normal(size=T.size)
+X = np.linspace(0, 10, 200)
+PEAK = 5*np.exp(-(X - 4.2)**2/2/.8**2) + .1*RNG.normal(size=X.size)
+FIRST = [1.0, 1.0, 1.0]
+PEAK_START = {"amplitude": 10.0, "center": 4.0, "sigma": 1.0}
+
+
+def decay(x, a, b, c):
+    """Return a decay on a constant."""
+    return a*np.exp(-b*x) + c
+
+
+def residual(p, x, y):
+    """Return its residual."""
+    return decay(x, p["a"], p["b"], p["c"]) - y
+
+
+def parameters(module, names="abc"):
+    """Return Parameters that start at 1."""
+    params = module.Parameters()
+    for name in names:
+        params.add(name, value=1.0)
+    return params
+
+
+class Axes:
+    """Axes of which no two are the same: nothing that was kept for one serves the next."""
+
+    def __init__(self):
+        self.count = 0
+
+    def __call__(self):
+        """Return the next."""
+        self.count += 1
+        return X*(1 + 1e-6*self.count)
+
+
+def timed():
+    """Return the lines in time: name -> (ours, theirs, who they are, rounds)."""
+    own, other = gslfit.models.GaussianModel(), lmfit.models.GaussianModel()
+    model, same, axes = gslfit.Model(decay), lmfit.Model(decay), Axes()
+    wide = Wide()
+    return {
+        "`curve_fit(f)`": (lambda: gslfit.curve_fit(decay, T, DECAY, FIRST), lambda: curve_fit(decay, T, DECAY, FIRST), "SciPy", 300),
+        "`curve_fit` of a new lambda": (lambda: gslfit.curve_fit(lambda x, a, b, c: a*np.exp(-b*x) + c, T, DECAY, FIRST),
+                                        lambda: curve_fit(lambda x, a, b, c: a*np.exp(-b*x) + c, T, DECAY, FIRST), "SciPy", 300),
+        "`curve_fit` without p0": (lambda: gslfit.curve_fit(decay, T, DECAY), lambda: curve_fit(decay, T, DECAY), "SciPy", 300),
+        "`Model(f).fit`, a new Model": (lambda: gslfit.Model(decay).fit(DECAY, x=T, a=1., b=1., c=1.),
+                                        lambda: lmfit.Model(decay).fit(DECAY, x=T, a=1., b=1., c=1.), "lmfit", 60),
+        "`Model.fit`, the same Model": (lambda: model.fit(DECAY, x=T, a=1., b=1., c=1.),
+                                        lambda: same.fit(DECAY, x=T, a=1., b=1., c=1.), "lmfit", 60),
+        "`minimize(compiled=True)`": (lambda: gslfit.minimize(residual, parameters(gslfit), args=(T, DECAY), compiled=True),
+                                      lambda: lmfit.minimize(residual, parameters(lmfit), args=(T, DECAY)), "lmfit", 60),
+        "`guess` of a Gaussian": (lambda: own.guess(PEAK, x=X), lambda: other.guess(PEAK, x=X), "lmfit", 300),
+        "`guess` of a Gaussian, each x met for the first time": (lambda: own.guess(PEAK, x=axes()), lambda: other.guess(PEAK, x=axes()),
+                                                                 "lmfit", 100),
+        "`Model.fit` without starts": (lambda: own.fit(PEAK, x=X), lambda: (own.fit(PEAK, x=X, **PEAK_START), own.guess(PEAK, x=X)),
+                                       "`fit` from starts, and `guess`", 200),
+        "12 tied pseudo-Voigts, 37 variables, 2950 points": (wide.ours, wide.theirs, "lmfit", 1),
+        "the same, refitted from its result": (wide.again, wide.ours, "the first fit", 3),
+    }
+
+
+PLANES = [(0, 8, 0), (1, 0, 4), (0, 3, 0), (1, 1, 0), (1, 1, 1), (1, 1, 4), (1, 1, 9), (1, 3, 0), (1, 3, 4), (1, 4, 0), (1, 4, 1), (0, 11, 0)]
+
+
+class Wide:
+    """Twelve peaks whose centres follow from three lattice constants."""
+
+    def __init__(self):
+        self.x = np.linspace(31, 90, 2950)
+        self.models = {module: self.model(module) for module in (gslfit, lmfit)}
+        model, params = self.models[gslfit]
+        rng = np.random.default_rng(8)
+        clean = model.eval(params, x=self.x) + 20
+        self.y = rng.poisson(clean) - 20.0
+        self.weights = 1/np.sqrt(np.maximum(self.y + 20, 1))
+        for _, each in self.models.values():
+            each["sic_a"].set(value=4.35)
+            each["zn_a"].set(value=2.67)
+        self.found = None
+
+    @staticmethod
+    def model(module):
+        """Return a package's model, and its Parameters."""
+        model = module.models.ConstantModel()
+        for i in range(len(PLANES)):
+            model = model + module.models.PseudoVoigtModel(prefix=f"p{i}_")
+        params = model.make_params(c=0)
+        params.add_many(("sic_a", 4.359), ("zn_a", 2.6693), ("zn_c", 4.924))
+        rng = np.random.default_rng(8)
+        for i, (hexagonal, a, b) in enumerate(PLANES):
+            sine = f"sqrt({4*a}/3/zn_a**2 + {b}/zn_c**2)" if hexagonal else f"sqrt({a})/sic_a"
+            params[f"p{i}_center"].set(expr=f"360/pi*asin({sine}*1.54051/2)")
+            params[f"p{i}_sigma"].set(value=0.14, min=0.01)
+            params[f"p{i}_amplitude"].set(value=float(rng.uniform(40, 400)), min=0)
+        return model, params
+
+    def fit(self, module, params):
+        """Fit by a package."""
+        return self.models[module][0].fit(self.y, params, x=self.x, weights=self.weights)
+
+    def ours(self):
+        """Fit by gslfit."""
+        self.found = self.fit(gslfit, self.models[gslfit][1])
+
+    def again(self):
+        """Fit from where the last fit ended."""
+        if self.found is None:
+            self.ours()
+        self.fit(gslfit, self.found.params)
+
+    def theirs(self):
+        """Fit by lmfit."""
+        self.fit(lmfit, self.models[lmfit][1])
+
+
+def in_turns(ours, theirs, rounds):
+    """Return medians of seconds of both, and of their ratios; a first round, which fills caches, doesn't count."""
+    taken = []
+    for turn in range(rounds + (rounds > 1)):
+        begun = time.process_time()
+        ours()
+        between = time.process_time()
+        theirs()
+        if turn or rounds == 1:
+            taken.append((between - begun, time.process_time() - between))
+    own, other = zip(*taken, strict=True)
+    return statistics.median(own), statistics.median(other), statistics.median(a/b for a, b in taken)
+
+
+# -- evaluations
+
+
+MILD = {
+    "a peak on a constant": (lambda x, a, b, c, d: a*np.exp(-(x - b)**2/2/c**2) + d, (3., 5., 1., .3), .1),
+    "a damped sine": (lambda x, a, b, c, d: a*np.sin(b*x + c)*np.exp(-d*x), (3., 2., .5, .1), .2),
+    "a dose-response curve": (lambda x, a, b, c, d: a + (b - a)/(1 + (x/c)**d), (1., 5., 4., 3.), .1)}
+
+
+def voigts(x, v):
+    """Return two pseudo-Voigts on a parabola, of twelve parameters."""
+    def peak(a, c, s, f, skew):
+        u = (x - c)/(s*(1 + skew*(x - c)/50))
+        return a*(f/(1 + u*u) + (1 - f)*np.exp(-u*u*np.log(2)))
+    return peak(*v[:5]) + peak(*v[5:10]) + v[10] + v[11]*x
+
+
+def counted():
+    """Yield lines in evaluations: name, ours, theirs, who they are."""
+    for name, (model, truth, noise) in MILD.items():
+        x = np.linspace(.1, 10, 100)
+        y = model(x, *truth) + noise*np.random.default_rng(3).normal(size=x.size)
+
+        def missed(p, x, model=model, y=y):
+            return model(x, *[p[each].value for each in "abcd"]) - y
+        found = {}
+        for module in (gslfit, lmfit):
+            calls, params = [], parameters(module, "abcd")
+            for each, value in zip("abcd", truth, strict=True):
+                params[each].value = 1.1*value
+
+            def call(p, x, missed=missed, calls=calls):
+                calls.append(1)
+                return missed(p, x)
+            if module is gslfit:
+                fitted = gslfit.minimize(call, params, args=(x,))
+                calls.clear()
+                gslfit.conf_interval(fitted)
+            else:
+                mini = lmfit.Minimizer(call, params, fcn_args=(x,))
+                result = mini.minimize()
+                calls.clear()
+                lmfit.conf_interval(mini, result, sigmas=(.674, .95, .997))
+            found[module] = len(calls)
+        yield f"`conf_interval`, {name}: 4 parameters, 3 levels", found[gslfit], found[lmfit], "lmfit"
+    x, truth = np.linspace(0, 40, 1000), np.array([8., 14., 2., .4, .1, 5., 25., 3., .6, -.1, 2., .05])
+    y = voigts(x, truth) + .1*np.random.default_rng(1).normal(size=x.size)
+    for seed in range(3):
+        start = truth*(1 + .1*np.random.default_rng(seed).uniform(-1, 1, truth.size))
+        theirs = leastsq(lambda v: voigts(x, v) - y, start, full_output=True)[2]["nfev"]
+        params = gslfit.Parameters()
+        for k, value in enumerate(start):
+            params.add(f"v{k}", value)
+        ours = gslfit.minimize(lambda p: voigts(x, np.array([each.value for each in p.values()])) - y, params).nfev
+        yield f"`minimize`, two Voigts and a background, start {seed + 1}: 12 parameters, 1000 points", ours, theirs, "MINPACK's leastsq"
+
+
+HEAD = """# What stands before the fit
+
+The fit itself is in [the benchmarks](benchmarks.md). Here is what people meet before it: a function that must be made into a program, start
+values, intervals by a residual that is called, a model of many tied parameters. Each line is one process, both contenders in turns, pinned to
+one core, in processor time; evaluations are counted. Below 1 gslfit is the faster, or asks less. Written by `make bench`.
+
+"""
+
+
+def main():
+    """Print the tables, and write them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    lines = ["| what | gslfit | against | ratio |", "|---|---:|---|---:|"]
+    for name, (ours, theirs, who, rounds) in timed().items():
+        own, other, ratio = in_turns(ours, theirs, rounds)
+        lines.append(f"| {name} | {1e3*own:.3g} ms | {who}: {1e3*other:.3g} ms | {ratio:.2f} |")
+        print(lines[-1], flush=True)
+    lines += ["", "| evaluations of a residual | gslfit | against | ratio |", "|---|---:|---|---:|"]
+    for name, own, other, who in counted():
+        lines.append(f"| {name} | {own} | {who}: {other} | {own/other:.2f} |")
+        print(lines[-1], flush=True)
+    if "--write" in sys.argv:
+        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
