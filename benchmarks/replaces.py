@@ -83,7 +83,8 @@ def timed():
     }
 
 
-PLANES = [(0, 8, 0), (1, 0, 4), (0, 3, 0), (1, 1, 0), (1, 1, 1), (1, 1, 4), (1, 1, 9), (1, 3, 0), (1, 3, 4), (1, 4, 0), (1, 4, 1), (0, 11, 0)]
+PLANES = [(0, 8, 0), (1, 0, 4), (0, 3, 0), (1, 1, 0), (1, 1, 1), (1, 1, 4), (1, 1, 9), (1, 3, 0), (1, 3, 4), (1, 4, 0), (1, 4, 1),
+          (0, 11, 0)]
 
 
 class Wide:
@@ -210,8 +211,8 @@ def counted():
 
 HEAD = """# What stands before the fit
 
-The fit itself is in [the benchmarks](benchmarks.md). Here is what people meet before it: a function that must be made into a program, start
-values, intervals by a residual that is called, a model of many tied parameters. Each line is one process, both contenders in turns, pinned to
+The fit itself is in [the benchmarks](benchmarks.md). Here is what people meet before it: a function that is to be a program, start values,
+intervals by a residual that is called, a model of many tied parameters. Both contenders of a line run in turns, in one process, pinned to
 one core, in processor time; evaluations are counted. Below 1 gslfit is the faster, or asks less. Written by `make bench`.
 
 """

@@ -134,15 +134,16 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         values = zip(names, start.tolist(), strict=True)
         own = {name: value for name, value in values if name not in solved} if params is None else None
         # SciPy's curve_fit calls the function always, and nobody is told
-        result = fit_read(told, formula, y, params, points, deviations, None, None, own, {}, tell=False)
+        result, popt = fit_read(told, formula, y, params, points, deviations, None, None, own, {}, tell=False)
     else:
         if nan_policy == "omit" and whiten is None:
             options["nan_policy"] = "omit"
         assert params is not None
         weigh = _weigh(deviations, whiten)
         result = _by_calls(formula, variables, y, params, weigh, None if given is None else partial(given, x), options)
-    idle = np.zeros(y.shape, bool) if deviations is None or given is not None else np.isinf(deviations)
-    return _returned(result, names, idle, absolute_sigma, full_output)
+        popt = np.array([result.params[name].value for name in names])
+    idle = None if deviations is None or given is not None else np.isinf(deviations)
+    return _returned(result, popt, names, idle, absolute_sigma, full_output)
 
 
 def _linear(formula: Formula) -> tuple[str, ...]:
@@ -342,17 +343,16 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     return minimizer.result
 
 
-def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: bool, full_output: bool) -> tuple:
+def _returned(result: Any, popt: np.ndarray, names: tuple[str, ...], idle: np.ndarray | None, absolute: bool, full_output: bool) -> tuple:
     """Return what SciPy's curve_fit returns; points of infinite sigma, which the fit left out (`idle`), count as data there."""
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
-    popt = np.array([result.params[name].value for name in names])
     pcov = result.covar
     if pcov is not None and not truth("absolute_sigma", absolute):
-        freedom = degrees_of_freedom(result.ndata + int(np.count_nonzero(idle)), len(names))
+        freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), len(names))
         pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
     pcov = np.full((len(names), len(names)), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
-    without = [name for name, variance in zip(names, np.diag(pcov), strict=True) if variance == np.inf]
+    without = [name for name, variance in zip(names, pcov.diagonal().tolist(), strict=True) if variance == np.inf]
     if without:
         which = "the parameters" if len(without) == len(names) else ", ".join(without)
         warn(f"Covariance of {which} could not be estimated: {result.message}")
@@ -361,9 +361,9 @@ def _returned(result: Any, names: tuple[str, ...], idle: np.ndarray, absolute: b
     return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier
 
 
-def _whole(result: Any, idle: np.ndarray) -> np.ndarray:
+def _whole(result: Any, idle: np.ndarray | None) -> np.ndarray:
     """Return the weighted residuals of all points that take part, 0 where sigma is infinite."""
     keep = getattr(result, "keep", None)
-    if keep is None:
-        return result.residual
+    if keep is None or idle is None:
+        return result.residual if keep is None else result.residual[keep]
     return np.where(keep, result.residual, 0.0)[keep | idle]

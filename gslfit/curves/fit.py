@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_batch import FormulaLike, prepare, template
@@ -75,12 +77,15 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     """
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
                         "threads": threads, "scale_covar": scale_covar})
-    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)
+    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)[0]
 
 
 def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
-             start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True) -> FitResult:
-    """Fit as `fit` does, from options that were read; `tell` is whether a formula that must be called is worth a warning."""
+             start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True) -> tuple[FitResult, np.ndarray]:
+    """Fit as `fit` does, from options that were read; return the result, and the values of what varies in the order of the Parameters.
+
+    `tell` is whether a formula that must be called is worth a warning.
+    """
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True)
     curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise"))
     if job.folded is None and tell:
@@ -88,4 +93,6 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
     found = fit_curve(plan, curve, options)
-    return curve.conclude(found if isinstance(found, FitResult) else found.result())
+    if isinstance(found, FitResult):
+        return curve.conclude(found), np.array([found.params[name].value for name in plan.names])
+    return curve.conclude(found.result()), found.v
