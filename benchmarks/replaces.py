@@ -5,7 +5,9 @@
 `make bench` writes the table into docs/benchmarks-replaces.md. Pinned to one core; the two contenders of a line in turns in one process,
 in processor time; the medians, and the median of the ratios. Evaluations of a caller's residual are counted, not timed.
 """
+import cProfile
 import os
+import pstats
 import statistics
 import sys
 import time
@@ -209,6 +211,42 @@ def counted():
         yield f"`minimize`, two Voigts and a background, start {seed + 1}: 12 parameters, 1000 points", ours, theirs, "MINPACK's leastsq"
 
 
+# -- where the time goes
+
+
+def calls():
+    """Return the calls that are profiled, by what they are called."""
+    text, model, params = "a*exp(-b*x) + c", gslfit.Model("a*exp(-b*x) + c"), parameters(gslfit)
+    return {
+        "`fit`": lambda: gslfit.fit(text, DECAY, x=T, a=1., b=1., c=1.),
+        "`Model.fit`": lambda: model.fit(DECAY, x=T, a=1., b=1., c=1.),
+        "`minimize`": lambda: gslfit.minimize(residual, params.copy(), args=(T, DECAY)),
+    }
+
+
+def profiled(call, rounds=400):
+    """Return microseconds of a call, and those of the files that take most of them, as cProfile shares them out."""
+    taken = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - begun)
+    whole = 1e6*statistics.median(taken)
+    profile = cProfile.Profile()
+    profile.enable()
+    for _ in range(rounds):
+        call()
+    profile.disable()
+    files = {}
+    for (file, _, _), (_, _, own, _, _) in pstats.Stats(profile).stats.items():
+        path = file.replace(os.sep, "/")
+        place = ("the residual" if path == __file__.replace(os.sep, "/") else path.rpartition("/gslfit/")[2] if "/gslfit/" in path else
+                 "NumPy" if "/numpy/" in path else "built-in functions" if path == "~" else "Python's library")
+        files[place] = files.get(place, 0.0) + own
+    total = sum(files.values())
+    return whole, sorted(((whole*own/total, place) for place, own in files.items()), reverse=True)
+
+
 HEAD = """# What stands before the fit
 
 The fit itself is in [the benchmarks](benchmarks.md). Here is what people meet before it: a function that is to be a program, start values,
@@ -230,6 +268,16 @@ def main():
     lines += ["", "| evaluations of a residual | gslfit | against | ratio |", "|---|---:|---|---:|"]
     for name, own, other, who in counted():
         lines.append(f"| {name} | {own} | {who}: {other} | {own/other:.2f} |")
+        print(lines[-1], flush=True)
+    lines += ["", "## Where the time of a small fit goes", "",
+              "100 points, 3 parameters; microseconds by file, as cProfile shares out the time of a call. What is compiled counts where it",
+              "is called from: the lanes and the polish, which are the fit itself, in `curves/pipeline.py`, the descent in",
+              "`minimizer/least_squares.py`. The caller's residual has a line of its own. The rest, reading what is handed over and making",
+              "a result, is what is left to win.", "",
+              "| call | whole | the files that take most |", "|---|---:|---|"]
+    for name, call in calls().items():
+        whole, files = profiled(call)
+        lines.append(f"| {name} | {whole:.0f} us | {', '.join(f'{place} {own:.1f}' for own, place in files[:8])} |")
         print(lines[-1], flush=True)
     if "--write" in sys.argv:
         OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
