@@ -15,7 +15,7 @@ GROUPS = {
     "Formulas": ("gslfit", ["Formula"]),
     "Models": ("gslfit", ["Model", "CompositeModel", "ModelResult", "save_model", "load_model", "save_modelresult", "load_modelresult"]),
     "Parameters": ("gslfit", ["Parameter", "Parameters"]),
-    "Confidence intervals": ("gslfit", ["conf_interval", "conf_interval2d", "ConfidenceIntervals", "f_compare"]),
+    "Confidence intervals": ("gslfit", ["conf_interval", "conf_interval2d", "ConfidenceIntervals", "f_compare", "compare", "Comparison"]),
     "Reports": ("gslfit", ["fit_report", "report_fit", "ci_report", "report_ci", "report_errors"]),
     "Errors": ("gslfit", ["FitError", "FitWarning", "FitStatus"]),
     "GSL": ("gslfit", ["get_include"]),

@@ -16,6 +16,8 @@ _HOME: dict[str, str] = {
     "confidence": "confidence",
     "conf_interval2d": "confidence.region",
     "f_compare": "confidence.ftest",
+    "compare": "confidence.comparison",
+    "Comparison": "confidence.comparison",
     "report_errors": "report.text",
     "report_ci": "report.text",
     "fit_report": "report.text",
@@ -54,6 +56,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit import models as models
     from gslfit import multifit as multifit
     from gslfit import printfuncs as printfuncs
+    from gslfit.confidence.comparison import Comparison as Comparison
+    from gslfit.confidence.comparison import compare as compare
     from gslfit.confidence.ftest import f_compare as f_compare
     from gslfit.confidence.interval import ConfidenceIntervals as ConfidenceIntervals
     from gslfit.confidence.interval import conf_interval as conf_interval

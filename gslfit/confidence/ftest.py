@@ -83,7 +83,7 @@ def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str,
     return minimizer, fitted if result is None else result, minimizer.kws
 
 
-def _scaled(result: Any, options: Mapping[str, Any]) -> bool:
+def scaled(result: Any, options: Mapping[str, Any]) -> bool:
     """Return whether a fit's errors are scaled by the reduced chi-square: whether those of the data are estimated."""
     own = getattr(result, "scale_covar", None)                # a model's result has it
     return bool({**options, **(getattr(result, "call_kws", None) or {})}.get("scale_covar", True) if own is None else own)
@@ -103,7 +103,7 @@ class FTest:
 
     def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
         minimizer, result, options = residual_of(fitted, result)
-        self.known = prob_func is None and not _scaled(result, options)
+        self.known = prob_func is None and not scaled(result, options)
         self.prob_func = function("prob_func", prob_func) or f_compare
         if not hasattr(result.params, "bind"):
             raise InputTypeError(f"a fit's params are Parameters, not {type(result.params).__name__}")

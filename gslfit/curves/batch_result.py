@@ -236,6 +236,43 @@ class BatchResult:
         x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
         return self.data.formula(**x, **{name: self.values[name][place] for name in self.data.formula.names})
 
+    def derived(self, expr: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the value and the standard error of an expression of the parameters, of each fit.
+
+        Parameters
+        ----------
+        expr : str
+            As the `expr` of a parameter: ``"amplitude/sigma"``.
+
+        Returns
+        -------
+        value, error : ndarray, shape (...)
+            The error is NaN where the expression depends on what has none, and where a fit has no result.
+        """
+        from gslfit.curves.batch_uncertainty import derived
+        return derived(self, expr)
+
+    def eval_uncertainty(self, sigma: float = 1, kind: str = "confidence", **values: Any) -> NDArray[np.float64]:
+        """Return `sigma` standard errors of each fit's curve at its points, or at others.
+
+        Parameters
+        ----------
+        sigma : float
+            Number of standard deviations; below 1 a probability.
+        kind : {"confidence", "prediction"}
+            The band of the curve, or of a further measurement; see `FitResult.eval_uncertainty`.
+        **values
+            Independent variables: arrays (m,), the same for all fits.
+
+        Returns
+        -------
+        ndarray
+            Of the shape of the data, (..., n), in their kind of container; (..., m) at other points. NaN where a fit has no result.
+        """
+        from gslfit.curves.batch_uncertainty import bands
+        found = bands(self, sigma, kind, values)
+        return found if values else given_back(spread(found, self.shape, self.data.layout), self.data.labels)
+
     def summary(self) -> str:
         """Return counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
         lines = [f"{self.status.size} fits of {self.data.formula!r}"]

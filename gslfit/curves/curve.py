@@ -79,6 +79,11 @@ class Curve:
         where = self.objective.given.layout
         return np.broadcast_to(self.objective.given.weights, (where.n,)).reshape(where.whole)
 
+    @property
+    def weights(self) -> np.ndarray | None:
+        """What multiplies the residuals of the points that take part, flat."""
+        return None if self.objective is None else self.objective.weights
+
     def _labelled(self, flat: np.ndarray) -> Any:
         """Return numbers of all points in the shape and the container of the data."""
         if self.objective is None:

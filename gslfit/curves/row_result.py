@@ -26,7 +26,7 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
     data, status = batch.data, FitStatus(int(batch.status[place]))
     values = {name: float(value[place]) for name, value in batch.values.items()}
     errors = {name: float(error[place]) for name, error in batch.stderr.items()}
-    params = _parameters(batch, values)
+    params = parameters_of_row(batch, values)
     start = {name: float(value[place] if np.ndim(value) else value) for name, value in data.start.items() if name in values}
     began = values | dict.fromkeys(batch.names, np.nan) | start
     if any(par.expr is not None for par in params.values()) and all(map(isfinite, start.values())):
@@ -92,7 +92,7 @@ class _RowErrors:
         curve = batch.data.curve(place)
         if not known.size or curve.objective is None:
             return found
-        params = _parameters(batch, dict.fromkeys(batch.values, 0.0))
+        params = parameters_of_row(batch, dict.fromkeys(batch.values, 0.0))
         for name, par in params.items():
             if par.expr is None:
                 par.set(float(batch.values[name][place]), min=-np.inf, max=np.inf)
@@ -172,7 +172,7 @@ class RowResult(FitResult):
         return {name: value for name, value in super().__getstate__().items() if name != "_row"}
 
 
-def _parameters(batch: Any, values: dict[str, float]) -> Parameters:
+def parameters_of_row(batch: Any, values: dict[str, float]) -> Parameters:
     """Return the Parameters of one fit: those of the call copied, or plain ones."""
     if batch.data.parameters is not None:
         return batch.data.parameters.copy()

@@ -107,6 +107,22 @@ class Answers:
         """Return statistics, values, errors and correlations as text; see `gslfit.fit_report`."""
         return gslfit.fit_report(self, modelpars, show_correl, min_correl, sort_pars, correl_mode)
 
+    def derived(self, expr: str) -> tuple[float, float]:
+        """Return the value and the standard error of an expression of the parameters.
+
+        Parameters
+        ----------
+        expr : str
+            As the `expr` of a parameter: ``"amplitude/sigma"``.
+
+        Returns
+        -------
+        value, error : float
+            From exact derivatives and the covariance; the error is NaN where the expression depends on what has none.
+        """
+        from gslfit.minimizer.derived import derived
+        return derived(self, expr)
+
     def eval(self, params: Any = None, **values: Any) -> np.ndarray:
         """Evaluate the model; a residual function has none.
 
@@ -117,7 +133,8 @@ class Answers:
         """
         refuse("eval")
 
-    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> np.ndarray:
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, *, kind: str = "confidence",
+                         **values: Any) -> np.ndarray:
         """Return the standard error of the model's values; a residual function has no model.
 
         Raises

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import real, shown
-from gslfit.errors import InputTypeError
+from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.uncertainty import DEPENDENT, bound_of
 from gslfit.parameters.collection import Parameters
 
 LOST = 1e-6         # part of a curve's movement in what the data don't determine above which it has no error
+KINDS = ("confidence", "prediction")
 STEP = 1e-6         # of a parameter without an error, relative to its size, where derivatives are differences
 
 
@@ -28,6 +29,35 @@ def student(sigma: float, freedom: int) -> float:
     sigma = real("sigma", sigma, 0)
     chance = sigma if sigma < 1 else erf(sigma/sqrt(2))
     return float(stdtrit(freedom, (chance + 1)/2))
+
+
+def measured(weights: np.ndarray | None, redchi: float, known: bool, elsewhere: bool) -> Any:
+    """Return the standard deviation of a measurement, at the data's points or, where `elsewhere`, at any others.
+
+    Parameters
+    ----------
+    weights : ndarray, or None
+        Of the points; NaN where one takes no part.
+    redchi : float
+    known : bool
+        Whether the weights say how large the data's errors are; else reduced chi-square does.
+    elsewhere : bool
+
+    Raises
+    ------
+    InputError
+        If the weights differ from point to point and it is of others.
+    """
+    unit = 1.0 if known else sqrt(redchi)
+    if weights is None or weights.size == 0:
+        return unit
+    if not elsewhere:
+        return unit/np.abs(weights)
+    weights = weights[~np.isnan(weights)]
+    if not (weights == weights[:1]).all():
+        raise InputError('kind="prediction": the errors of the data differ from point to point, so that of a measurement at other points '
+                         "isn't known; ask at the data's own points, without further arguments")
+    return unit/abs(weights.item(0))
 
 
 def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> np.ndarray:

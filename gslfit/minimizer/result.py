@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import gslfit
+from gslfit.checks import choice
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
-from gslfit.minimizer.bands import deviations, of_determined, student, undetermined
+from gslfit.minimizer.bands import KINDS, deviations, measured, of_determined, student, undetermined
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 
@@ -45,6 +46,10 @@ class ModelledSource(Source, Protocol):
     @property
     def factors(self) -> Any:
         """What multiplies the residuals, None where nothing does."""
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The same at the points that `slopes` are of, flat, NaN where one takes no part."""
 
     @property
     def independent(self) -> dict[str, Any]:
@@ -300,7 +305,8 @@ class FitResult(Answers):
         """
         return self._modelled("eval").eval(self.params if params is None else params, values)
 
-    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> NDArray[np.float64]:
+    def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, *, kind: str = "confidence",
+                         **values: Any) -> NDArray[np.float64]:
         """Return the standard error of the model's value at each point, `sigma` of them.
 
         Parameters
@@ -310,6 +316,9 @@ class FitResult(Answers):
             Number of standard deviations; below 1 a probability.
         dscale : float
             Step of the differences, in standard errors, where the model has no exact derivatives.
+        kind : {"confidence", "prediction"}
+            The band of the curve, or of a further measurement: with the error that the data's weights mean at each point. Where these
+            differ a prediction is known at the data's own points only.
         **values
             Independent variables.
 
@@ -336,6 +345,10 @@ class FitResult(Answers):
         factor = student(sigma, self.nfree)
         self.dely = source.shaped(factor*errors, values)
         self.dely_predicted = source.shaped(factor*np.hypot(errors, np.sqrt(self.redchi)), values)
+        if choice("kind", kind, KINDS) == "prediction":
+            known = not self.call_kws.get("scale_covar", True)
+            one = measured(source.weights, self.redchi, known, bool(values))
+            return source.shaped(factor*np.hypot(errors, one), values)
         return self.dely
 
     # -- copies

@@ -213,6 +213,11 @@ class ModelSource:
             return None
         return found if objective.weights is None else found*objective.weights
 
+    @property
+    def weights(self) -> np.ndarray | None:
+        """What multiplies the residuals of all points, flat, NaN where one takes no part; None where nothing does."""
+        return self.objective.all_weights
+
     def shaped(self, flat: np.ndarray, values: dict[str, Any]) -> Any:
         """Return numbers of the data's points in the data's shape, NaN where a point takes no part; of other points as they are."""
         whole = np.shape(self.data)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 import gslfit
-from gslfit.checks import mapping
+from gslfit.checks import choice, mapping
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
+from gslfit.minimizer.bands import KINDS, measured
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
@@ -287,16 +288,20 @@ class ModelResult(Answers, Passes):
         """Evaluate each component; see `Model.eval_components`."""
         return self.model.eval_components(self.params if params is None else params, **{**self.userkws, **values})
 
-    def eval_uncertainty(self, params: Parameters | None = None, sigma: float = 1, dscale: float = 0.01, **values: Any) -> np.ndarray:
+    def eval_uncertainty(self, params: Parameters | None = None, sigma: float = 1, dscale: float = 0.01, *, kind: str = "confidence",
+                         **values: Any) -> np.ndarray:
         """Return the standard error of the model's value at each point, that of each component as `dely_comps`.
 
         See `gslfit.FitResult.eval_uncertainty`.
         """
-        self.dely, self.dely_predicted, self.dely_comps = bands(self, params, sigma, dscale, {**self.userkws, **values})
-        if not self._all_plain and values.keys().isdisjoint(self.model.independent_vars):
-            blanked = self.objective.blanked
-            self.dely, self.dely_predicted = blanked(self.dely), blanked(self.dely_predicted)
-            self.dely_comps = {name: blanked(band) for name, band in self.dely_comps.items()}
+        everything, own = {**self.userkws, **values}, values.keys().isdisjoint(self.model.independent_vars)
+        blanked = self.objective.blanked if own and not self._all_plain else np.asarray
+        if choice("kind", kind, KINDS) == "prediction":
+            one = measured(self.objective.all_weights, self.redchi, not self.call_kws.get("scale_covar", True), not own)
+            return blanked(bands(self, params, sigma, dscale, everything, one)[1])
+        dely, predicted, parts = bands(self, params, sigma, dscale, everything)
+        self.dely, self.dely_predicted = blanked(dely), blanked(predicted)
+        self.dely_comps = {name: blanked(band) for name, band in parts.items()}
         return self.dely
 
     @property

@@ -29,9 +29,13 @@ def slopes(model: ModelFunction, params: Parameters, names: list[str], values: M
     return difference_slopes(lambda moved: model.eval(moved, **values), params, names, dscale)
 
 
-def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
-          values: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Return the band of the model, of a further measurement, and of each component."""
+def bands(result: Any, params: Parameters | None, sigma: float, dscale: float, values: dict[str, Any],
+          spread: Any = None) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Return the band of the model, of a further measurement, and of each component.
+
+    `spread` is the standard deviation of a measurement, one for all points or (n,), where it isn't as lmfit has it: by the reduced
+    chi-square alone.
+    """
     params = result.params if params is None else parameters_of(params)
     value = np.asarray(result.model.eval(params, **values))
     names = list(result.var_names)
@@ -53,7 +57,10 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float,
 
     total = errors(result.model)
     parts = {(part._prefix or part._name): shaped(part, errors(part)) for part in result.model.components}
-    return shaped(result.model, total), shaped(result.model, np.hypot(total, np.sqrt(result.redchi))), parts
+    own = np.asarray(np.sqrt(result.redchi) if spread is None else spread)
+    if own.ndim and own.size != total.size:         # a complex model's points are pairs of real ones
+        own = own.view(float) if own.dtype.kind == "c" else np.repeat(own, 2)
+    return shaped(result.model, total), shaped(result.model, np.hypot(total, own)), parts
 
 
 def correlated(result: Any) -> dict[str, Any] | None:

@@ -173,6 +173,15 @@ class Objective:
         self.weights = None if self.weights is None else self.weights[keep]
 
     @property
+    def all_weights(self) -> np.ndarray | None:
+        """What multiplies the residuals of all points, flat, NaN where one takes no part; None where nothing does."""
+        if self.weights is None or self.keep is None:
+            return self.weights
+        whole = np.full(self.keep.size, np.nan, self.weights.dtype)
+        whole[self.keep] = self.weights
+        return whole
+
+    @property
     def of_curves(self) -> Objective:
         """What has the points of a curve: where results have no shape of the data, those that their data let take part, as in lmfit."""
         return self if self._of_data is None else self._of_data

@@ -1,0 +1,232 @@
+"""Standard errors of what follows from the parameters of a batch: of expressions of them, and of each fit's curve.
+
+The fits in which every parameter has an error go through arrays, a block of fits at a time; the others, which a bound holds or which don't
+determine all parameters, are asked one by one, as results of their own.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.checks import choice
+from gslfit.curves.row_result import parameters_of_row
+from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
+from gslfit.formula.formula import Formula
+from gslfit.minimizer.bands import KINDS, student
+from gslfit.minimizer.derived import with_expression
+
+BLOCK = 1 << 22         # numbers of a block's Jacobians
+POINT = "gslfit_point"  # an independent variable that no expression has
+
+
+def derived(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value and the standard error of an expression of the parameters, of each fit: ndarray (...) each."""
+    with_expression(parameters_of_row(batch, dict.fromkeys(batch.values, 1.0)), expr)       # refuses what is no expression
+    gradients = _Gradients(batch)
+    try:
+        value, error = gradients.value(expr), np.full(batch.shape, np.nan)
+    except ExpressionError:         # what no program can do is evaluated by Python
+        return _one_by_one(batch, expr)
+    known = _known(batch)
+    for places in _blocks(batch, known, len(batch.names)):
+        slopes = gradients.of(expr, places)
+        covariance = _covariances(batch, places, gradients)
+        found = np.sqrt(np.maximum(np.einsum("ki,kij,kj->k", slopes, covariance, slopes), 0.0))
+        error[places] = found if places else found[0]
+    for place in _places(~known & _fitted(batch)):
+        error[place] = batch[place].derived(expr)[1]
+    return value, error
+
+
+def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.ndarray:
+    """Return the half width of each fit's band, at its points or at others: ndarray (..., n); see `BatchResult.eval_uncertainty`."""
+    data, formula = batch.data, batch.data.formula
+    choice("kind", kind, KINDS)
+    strange = [name for name in values if name not in formula.independent]
+    if strange:
+        raise InputError(f"{strange[0]!r} is no independent variable of {formula!r}; it has {', '.join(formula.independent)}")
+    absent = [name for name in formula.independent if values and name not in values]
+    if absent:
+        raise InputError(f"values of {', '.join(absent)} are missing: other points need all of the independent variables")
+    if not data.x and not values:
+        raise InputError("the independent variables are not there: they are saved with a result only where all fits share them")
+    x = [np.asarray(values[name], float) for name in formula.independent] if values else list(data.x)
+    if values and any(array.ndim > 1 for array in x):
+        raise InputError("other points of a batch are arrays with one axis, the same for all fits")
+    n = np.broadcast_shapes(*(array.shape for array in x))[-1:] if values else (data.layout.n if data.layout else x[0].shape[-1],)
+    found = np.full((*batch.shape, *n), np.nan)
+    known, gradients = _known(batch), _Gradients(batch)
+    if kind == "prediction" or not formula.native:
+        known = np.zeros_like(known)
+    for places in _blocks(batch, known, max(n[0] if n else 1, 1)*len(formula.names)):
+        rows = x if values else [_rows(batch, array, places) for array in x]
+        slopes = gradients.of_curve(rows, places)
+        covariance = _covariances(batch, places, gradients)
+        errors = np.sqrt(np.maximum(np.einsum("kni,kij,knj->kn", slopes, covariance, slopes), 0.0))
+        counts, which = np.unique(batch.ndata[places], return_inverse=True)
+        errors *= np.array([student(sigma, int(count) - len(batch.names)) for count in counts])[which.reshape(-1)][:, None]
+        out = None if values else _left_out(batch, places)
+        errors = errors if out is None else np.where(out, np.nan, errors)
+        found[places] = errors if places else errors[0]
+    for place in _places(~known & _fitted(batch)):
+        found[place] = np.asarray(batch[place].eval_uncertainty(sigma=sigma, kind=kind, **values)).reshape(n)
+    return found
+
+
+class _Gradients:
+    """Values and derivatives by the varying parameters, of all fits of a batch at once."""
+
+    def __init__(self, batch: Any):
+        self.batch = batch
+        template = batch.data.parameters
+        self.expressions = {} if template is None else {name: par.expr for name, par in template.items() if par.expr is not None}
+
+    def value(self, expr: str) -> np.ndarray:
+        """Return the values of an expression: ndarray (...)."""
+        formula = self._formula(expr)
+        with np.errstate(all="ignore"):
+            found = formula(**{POINT: 0.0}, **{name: self.batch.values[name] for name in formula.names})
+        return np.array(np.broadcast_to(np.asarray(found, float), self.batch.shape))
+
+    def of(self, expr: str, places: Any) -> np.ndarray:
+        """Return an expression's derivatives in some of the fits: ndarray (k, p)."""
+        formula = self._formula(expr)
+        count = len(places[0]) if places else 1
+        if not formula.names:
+            return np.zeros((count, len(self.batch.names)))
+        given = {name: self._of(name, places) for name in formula.names}
+        with np.errstate(all="ignore"):
+            own = np.broadcast_to(formula.jacobian(**{POINT: 0.0}, **given), (count, len(formula.names)))
+        return self._by_varying(formula.names, own, places)
+
+    def of_curve(self, x: list[np.ndarray], places: Any) -> np.ndarray:
+        """Return the formula's derivatives in some of the fits: ndarray (k, n, p)."""
+        formula = self.batch.data.formula
+        given = {name: self._of(name, places)[:, None] for name in formula.names}
+        with np.errstate(all="ignore"):
+            own = formula.jacobian(**dict(zip(formula.independent, x, strict=True)), **given)
+        return self._by_varying(formula.names, own, places)
+
+    def _of(self, name: str, places: Any) -> np.ndarray:
+        """Return the values of a parameter in some of the fits: ndarray (k,)."""
+        return np.atleast_1d(self.batch.values[name][places])
+
+    def _by_varying(self, names: tuple[str, ...], own: np.ndarray, places: Any) -> np.ndarray:
+        """Return derivatives by the varying parameters from those by `names`: expressions depend on them too."""
+        varying = self.batch.names
+        found = np.zeros((*own.shape[:-1], len(varying)))
+        for k, name in enumerate(names):
+            if name in varying:
+                found[..., varying.index(name)] += own[..., k]
+            elif name in self.expressions:
+                inner = self.of(self.expressions[name], places)
+                found += own[..., k, None]*inner.reshape(len(inner), *(1,)*(own.ndim - 2), len(varying))
+        return found
+
+    def _formula(self, expr: str) -> Formula:
+        """Return an expression as a formula, or raise ExpressionError if it can't be one."""
+        formula = Formula(expr, (POINT,))
+        strange = [name for name in formula.names if name not in self.batch.values]
+        if strange:
+            raise ExpressionError(f"{strange[0]} is no parameter of the batch", expr)
+        return formula
+
+
+def _known(batch: Any) -> np.ndarray:
+    """Return which fits have an error of every varying parameter: ndarray of bool (...)."""
+    found = np.ones(batch.shape, bool)
+    for name in batch.names:
+        found &= np.isfinite(batch.stderr[name]) & np.isfinite(batch.values[name])
+    return found
+
+
+def _fitted(batch: Any) -> np.ndarray:
+    """Return which fits have values and any error: ndarray of bool (...)."""
+    values, errors = np.ones(batch.shape, bool), np.zeros(batch.shape, bool)
+    for name in batch.names:
+        values &= np.isfinite(batch.values[name])
+        errors |= np.isfinite(batch.stderr[name])
+    return values & errors
+
+
+def _places(chosen: np.ndarray) -> Iterator[tuple[int, ...]]:
+    """Return the places that are chosen, one by one."""
+    return (place for place in np.ndindex(chosen.shape) if chosen[place])
+
+
+def _blocks(batch: Any, chosen: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Return the places that are chosen as index arrays, so many at a time that their Jacobians fit a block."""
+    curve = 1 if batch.covar is not None or not batch.data.x else batch.data.x[0].shape[-1]*len(batch.data.formula.names)
+    step = max(1, BLOCK//max(size, curve, len(batch.names)**2, 1))
+    if not chosen.ndim:
+        return iter([()]*bool(chosen))
+    where = np.nonzero(chosen)
+    return (tuple(axis[k:k + step] for axis in where) for k in range(0, where[0].size, step))
+
+
+def _rows(batch: Any, array: np.ndarray | None, places: Any) -> Any:
+    """Return some of the fits' parts of an array whose leading axes may be shared: ndarray (k, n) or (n,)."""
+    if array is None or array.ndim <= 1:
+        return array
+    return array[tuple(index if size > 1 else np.zeros_like(index) for index, size in zip(places, array.shape[:-1], strict=True))]
+
+
+def _left_out(batch: Any, places: Any) -> np.ndarray | None:
+    """Return which points of some of the fits take no part: ndarray of bool (k, n); None where nothing is known of them."""
+    data = batch.data
+    if data.y is None:
+        return None
+    y = np.atleast_2d(data.y[places])
+    out = ~np.isfinite(y)
+    for array in data.x:
+        out |= ~np.isfinite(_rows(batch, array, places))
+    mask, factors = _rows(batch, data.mask, places), data.factors()
+    if mask is not None:
+        out |= np.asarray(mask, bool)
+    if factors is not None:
+        own = _rows(batch, factors.array, places)
+        out |= ~np.isfinite(own) | (own == (np.inf if data.inverted else 0))
+    return out
+
+
+def _covariances(batch: Any, places: Any, gradients: _Gradients) -> np.ndarray:
+    """Return the covariances of the varying parameters in some of the fits, all of which have errors: ndarray (k, p, p)."""
+    p = len(batch.names)
+    if batch.covar is not None:
+        return batch.covar[places].reshape(-1, p, p)
+    errors = np.stack([np.atleast_1d(batch.stderr[name][places]) for name in batch.names], axis=-1)
+    if p == 1:
+        return errors[..., None]**2
+    out = _left_out(batch, places)
+    if out is None:
+        raise InputError("the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result")
+    if not batch.data.formula.native:
+        return np.stack([np.asarray(batch[place].covar) for place in (zip(*places, strict=True) if places else [()])])
+    slopes = gradients.of_curve([_rows(batch, array, places) for array in batch.data.x], places)
+    slopes = np.broadcast_to(slopes, (*out.shape, p))
+    own = batch.data.factors()
+    with np.errstate(all="ignore"):
+        weights = np.ones(1) if own is None else _rows(batch, own.array, places)
+        factors = 1/weights if batch.data.inverted else weights
+        jacobian = np.where(out[..., None], 0.0, slopes*np.broadcast_to(factors, out.shape)[..., None])
+        largest = np.max(np.abs(jacobian), axis=1, keepdims=True)
+        r = np.linalg.qr(jacobian/np.where(largest > 0, largest, 1.0), mode="r")
+        try:
+            directions = np.linalg.solve(r, np.eye(p))
+        except np.linalg.LinAlgError:
+            return np.full((len(errors), p, p), np.nan)
+        directions /= np.linalg.norm(directions, axis=-1)[..., None]
+    return (directions @ np.swapaxes(directions, -1, -2))*errors[:, :, None]*errors[:, None, :]
+
+
+def _one_by_one(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the value and the standard error of an expression of each fit, by results of single ones."""
+    value, error = np.full(batch.shape, np.nan), np.full(batch.shape, np.nan)
+    for place in np.ndindex(batch.shape):
+        try:
+            value[place], error[place] = batch[place].derived(expr)
+        except (NonFiniteError, ParameterError):        # a fit without a result
+            continue
+    return value, error

@@ -1,0 +1,79 @@
+"""Values that follow from a fit's parameters, with their standard errors.
+
+An expression is differentiated exactly, as the `expr` of a parameter is, and its variance is ``g C g^T`` with the gradient g and the
+covariance C of the parameters, by the same code as a curve's band.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, nan, sqrt
+from typing import Any
+
+import numpy as np
+
+from gslfit.checks import text
+from gslfit.errors import InputError
+from gslfit.minimizer.bands import deviations, of_determined, undetermined
+from gslfit.parameters.collection import Parameters
+
+DSCALE = 1e-2       # step of differences, in standard errors, where a model has no exact derivatives
+
+
+def with_expression(params: Parameters, expr: str) -> tuple[Parameters, str]:
+    """Return a copy of Parameters that has the expression for a further parameter, and the name of it.
+
+    Raises
+    ------
+    ExpressionError
+        If the text is no expression of the parameters.
+    InputError
+        If it is empty.
+    """
+    if not text("expr", expr).strip():
+        raise InputError("expr must be an expression of the parameters, such as 'A*tau', and is empty")
+    name = "derived"
+    while name in params:
+        name += "_"
+    found = params.copy()
+    found.add(name, expr=expr)
+    return found, name
+
+
+def gradient(params: Parameters, expr: str, names: Sequence[str]) -> tuple[float, np.ndarray]:
+    """Return the value of an expression and its derivatives by the parameters `names`: ndarray (p)."""
+    extended, name = with_expression(params, expr)
+    value = float(extended[name].value)
+    if not all(isfinite(params[other].value) for other in names):
+        return value, np.full(len(names), nan)
+    free = extended.bind()
+    free.put_external(np.array([extended[other].value for other in free.names]))
+    derived, by = free.dependents()
+    slopes = dict(zip(free.names, by[derived.index(name)].tolist(), strict=True))
+    return value, np.array([slopes.get(other, 0.0) for other in names])
+
+
+def derived(result: Any, expr: str) -> tuple[float, float]:
+    """Return the value and the standard error of an expression of a fit's parameters.
+
+    Parameters
+    ----------
+    result : FitResult, ModelResult or Minimizer
+    expr : str
+
+    Returns
+    -------
+    value, error : float
+        The error is NaN where the expression depends on what has none.
+    """
+    params, names = result.params, list(result.var_names)
+    value, slopes = gradient(params, expr, names)
+    if not np.isfinite(slopes).all():
+        return value, nan
+    if not slopes.any():
+        return value, 0.0
+    if undetermined(params, names):
+        source: Any = getattr(getattr(result, "result", result), "_source", None)
+        jacobian = source.weighted_slopes(params, names, DSCALE) if hasattr(source, "weighted_slopes") else None
+        scaled = result.call_kws.get("scale_covar", True)
+        return value, float(of_determined(slopes[:, None], jacobian, params, names, sqrt(result.redchi) if scaled else 1.0)[0])
+    return value, float(deviations(slopes[:, None], params, names)[0])

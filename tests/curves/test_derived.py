@@ -1,0 +1,178 @@
+"""`derived` and `eval_uncertainty` of single results and batches, against an expression's own error, algebra and single fits."""
+import numpy as np
+import pytest
+
+import gslfit
+from gslfit import Parameters
+from gslfit.minimizer.bands import student
+
+X = np.linspace(0, 8, 50)
+START = {"a": 2.0, "tau": 1.5, "c": .2}
+TEXT = "a*exp(-x/tau) + c"
+CURVE = gslfit.Formula(TEXT)
+RNG = np.random.default_rng(8)
+MANY = np.array([[CURVE(x=X, a=a, tau=tau, c=.5) for tau in (1.2, 2.5)] for a in (2, 3, 4)]) + RNG.normal(0, .05, (3, 2, X.size))
+EXPRESSIONS = ["a*tau", "tau*log(2)", "a/(a + c)", "c", "exp(-1/tau)*a - c**2", "2.5", "-a if a > 0 else c"]
+
+
+def parameters(**changed):
+    """Return start values, some changed."""
+    params = Parameters()
+    for name, value in START.items():
+        params.add(name, value)
+    for name, how in changed.items():
+        (params[name].set(**how) if name in params else params.add(name, **how))
+    return params
+
+
+def single(entry, y, params=None, **how):
+    """Fit one curve by an entry."""
+    params = parameters() if params is None else params
+    if entry == "fit":
+        return gslfit.fit(TEXT, y, params, x=X, **how)
+    if entry == "Model.fit":
+        return gslfit.Model(TEXT).fit(y, params, x=X, **how)
+    if entry == "row":
+        return gslfit.fit_batch(TEXT, y[None], params, x=X, **how)[0]
+    factor = 1/how.pop("yerr", 1.0)
+    return gslfit.minimize(lambda p: (CURVE(x=X, **{name: p[name].value for name in START}) - y)*factor, params, **how)
+
+
+@pytest.mark.parametrize("entry", ["fit", "Model.fit", "row", "minimize"])
+@pytest.mark.parametrize("how", [{}, {"yerr": .05, "scale_covar": False}], ids=["estimated", "known"])
+def test_single_is_as_an_expression(entry, how):
+    """The value and the error are those of a parameter with the expression."""
+    expressions = {f"e{k}": {"expr": text} for k, text in enumerate(EXPRESSIONS)}
+    found, right = single(entry, MANY[1, 1], **how), single("minimize", MANY[1, 1], parameters(**expressions), **how)
+    for name, how_made in expressions.items():
+        value, error = found.derived(how_made["expr"])
+        assert isinstance(value, float) and isinstance(error, float)
+        assert value == pytest.approx(right.params[name].value, rel=1e-6)
+        assert error == pytest.approx(right.params[name].stderr, rel=1e-4, abs=1e-12)
+    assert set(found.params) == set(START)
+
+
+def test_gradient_by_algebra():
+    """The variance is g C g^T."""
+    found = single("fit", MANY[0, 0])
+    a, tau, _ = found.values.values()
+    gradient = np.array([tau, a, 0])
+    assert found.derived("a*tau") == pytest.approx((a*tau, np.sqrt(gradient @ found.covar @ gradient)), rel=1e-9)
+
+
+def test_expressions_of_expressions():
+    """Parameters with an expression, fixed ones and functions of the user's own are as any others."""
+    params = parameters(half={"expr": "tau*log(2)"}, c={"value": .5, "vary": False})
+    found, batch = single("fit", MANY[0, 0], params), gslfit.fit_batch(TEXT, MANY, params, x=X)
+    assert found.derived("half + c") == pytest.approx((found.params["half"].value + .5, found.params["half"].stderr), rel=1e-9)
+    value, error = batch.derived("half + c")
+    assert value == pytest.approx(batch.values["half"] + .5) and error == pytest.approx(batch.stderr["half"], rel=1e-6)
+    assert found.derived("c") == (.5, 0.0) and (batch.derived("c")[1] == 0).all()
+
+
+@pytest.mark.parametrize("covar", [False, True])
+@pytest.mark.parametrize("how", [{}, {"yerr": np.linspace(.04, .08, X.size), "scale_covar": False}, {"mask": X > 7},
+                                 {"weights": np.where(X > 6, 0., 2.)}], ids=["plain", "yerr", "mask", "weights"])
+def test_batch_is_as_its_fits(how, covar):
+    """Values and errors of a batch are those of its fits, each fitted alone."""
+    batch = gslfit.fit_batch(TEXT, MANY, x=X, **START, covar=covar, **how)
+    for text in EXPRESSIONS:
+        value, error = batch.derived(text)
+        assert value.shape == error.shape == (3, 2)
+        for place in np.ndindex(3, 2):
+            right = gslfit.fit(TEXT, MANY[place], x=X, **START, **how).derived(text)
+            assert (value[place], error[place]) == pytest.approx(right, rel=1e-4, abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["confidence", "prediction"])
+@pytest.mark.parametrize("how", [{}, {"yerr": .06, "scale_covar": False}, {"mask": X > 7}], ids=["plain", "known", "mask"])
+def test_bands_of_a_batch(kind, how):
+    """Bands are those of the single fits, at the data's points and at others."""
+    batch = gslfit.fit_batch(TEXT, MANY, x=X, **START, **how)
+    own, elsewhere = batch.eval_uncertainty(sigma=2, kind=kind), batch.eval_uncertainty(kind=kind, x=[0., 9.])
+    assert own.shape == MANY.shape and elsewhere.shape == (3, 2, 2)
+    for place in np.ndindex(3, 2):
+        right = gslfit.fit(TEXT, MANY[place], x=X, **START, **how)
+        np.testing.assert_allclose(own[place], right.eval_uncertainty(sigma=2, kind=kind), rtol=1e-4)
+        np.testing.assert_allclose(elsewhere[place], right.eval_uncertainty(kind=kind, x=np.array([0., 9.])), rtol=1e-4)
+
+
+@pytest.mark.parametrize("entry", ["fit", "Model.fit", "row"])
+def test_prediction(entry):
+    """A further measurement scatters by the curve's error and by the data's own, which their weights tell."""
+    yerr = np.linspace(.5, 2, X.size)
+    for how, unit in (({}, None), ({"scale_covar": False}, 1.0)):
+        found = single(entry, MANY[1, 0], yerr=yerr, **how)
+        unit = np.sqrt(found.redchi) if unit is None else unit
+        factor = student(2, X.size - 3)
+        right = np.hypot(found.eval_uncertainty(sigma=2), factor*unit*yerr)
+        np.testing.assert_allclose(found.eval_uncertainty(sigma=2, kind="prediction"), right, rtol=1e-9)
+        with pytest.raises(gslfit.errors.InputError, match="differ from point to point"):
+            found.eval_uncertainty(kind="prediction", x=np.array([1., 2.]))
+    plain = single(entry, MANY[1, 0])
+    right = np.hypot(plain.eval_uncertainty(x=np.array([1., 2.])), student(1, X.size - 3)*np.sqrt(plain.redchi))
+    np.testing.assert_allclose(plain.eval_uncertainty(kind="prediction", x=np.array([1., 2.])), right, rtol=1e-9)
+    with pytest.raises(gslfit.errors.InputError, match="kind"):
+        plain.eval_uncertainty(kind="tolerance")
+
+
+def test_predictions_hold_what_they_say():
+    """Of further measurements about 68 % lie within one sigma of the prediction band."""
+    rng = np.random.default_rng(3)
+    truth = CURVE(x=X, a=2, tau=1.2, c=.5)
+    batch = gslfit.fit_batch(TEXT, truth + rng.normal(0, .05, (400, X.size)), x=X, **START)
+    further = truth + rng.normal(0, .05, (400, X.size))
+    inside = np.abs(further - batch.best_fit()) < batch.eval_uncertainty(kind="prediction")
+    assert abs(inside.mean() - .6827) < .015         # 20,000 draws, 400 fits: standard deviation below .005
+
+
+def test_bound_undetermined_failed():
+    """What a bound holds adds nothing; what isn't determined has no error; a fit without a result has NaN; the others keep theirs."""
+    held = parameters(c={"value": 1.0, "min": .8})
+    batch = gslfit.fit_batch(TEXT, MANY, held, x=X)
+    value, error = batch.derived("a*tau + c")
+    right = gslfit.fit_batch(TEXT, MANY, parameters(c={"value": .8, "vary": False}), x=X).derived("a*tau + c")
+    assert value == pytest.approx(right[0], rel=1e-6) and error == pytest.approx(right[1]*np.sqrt(48/47), rel=1e-5)
+    data = np.stack([MANY[0, 0], np.full(X.size, np.nan)])
+    short = gslfit.fit_batch("(a + b)*exp(-x/tau)", data, x=X, a=1, b=1, tau=1, nan_policy="omit")
+    total, alone = short.derived("a + b"), short.derived("a")
+    assert np.isfinite(total[1][0]) and np.isnan(alone[1][0]) and np.isnan(total[1][1])
+    pooled = gslfit.fit("s*exp(-x/tau)", MANY[0, 0], x=X, s=1, tau=1)
+    assert total[1][0] == pytest.approx(pooled.params["s"].stderr*np.sqrt(48/47), rel=1e-5)
+
+
+def test_one_fit_and_files(tmp_path):
+    """A batch of no shape, one whose model is called, and one from a file."""
+    one = gslfit.fit_batch(TEXT, MANY[0, 0], x=X, **START)
+    right = gslfit.fit(TEXT, MANY[0, 0], x=X, **START)
+    assert tuple(map(float, one.derived("a*tau"))) == pytest.approx(right.derived("a*tau"), rel=1e-5)
+    np.testing.assert_allclose(one.eval_uncertainty(), right.eval_uncertainty(), rtol=1e-4)
+
+    def called(x, a, tau, c):
+        return np.array([a*np.exp(-float(each)/tau) + c for each in x])
+    with pytest.warns(gslfit.FitWarning, match="call Python"):
+        slow = gslfit.fit_batch(called, MANY[:1], x=X, **START)
+    assert slow.reason
+    assert slow.derived("a*tau")[1][0, 0] == pytest.approx(right.derived("a*tau")[1], rel=1e-4)
+    np.testing.assert_allclose(slow.eval_uncertainty()[0, 0], right.eval_uncertainty(), rtol=1e-3)
+    for covar in (True, False):
+        saved = gslfit.fit_batch(TEXT, MANY, x=X, **START, covar=covar)
+        saved.save(tmp_path/"fits.npz")
+        stored = gslfit.BatchResult.load(tmp_path/"fits.npz")
+        if covar:
+            np.testing.assert_allclose(stored.derived("a*tau")[1], saved.derived("a*tau")[1])
+        else:
+            with pytest.raises(gslfit.errors.InputError, match="covar=True"):
+                stored.derived("a*tau")
+
+
+def test_bad_expressions():
+    """What is no expression of the parameters is said."""
+    batch, one = gslfit.fit_batch(TEXT, MANY, x=X, **START), single("fit", MANY[0, 0])
+    for found in (batch, one):
+        for text, kind in (("a*taw", gslfit.errors.InputError), ("a +", gslfit.errors.ExpressionError), ("", gslfit.errors.InputError),
+                           (3, gslfit.errors.InputTypeError)):
+            with pytest.raises(kind):
+                found.derived(text)
+    with pytest.raises(gslfit.errors.InputError, match="no independent variable"):
+        batch.eval_uncertainty(t=[1.])
