@@ -8,12 +8,13 @@ import inspect
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
-from gslfit.checks import shown, truth
+from gslfit.checks import choice, shown, truth
 from gslfit.curves.fit import fit_read
+from gslfit.curves.whole_x import OfWhole, finite_rows, rows_of, whole_x
 from gslfit.data.numbers import floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, ExpressionError, InputError, InputTypeError, warn
@@ -56,10 +57,11 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     ----------
     f : callable, Formula or str
         ``f(x, a, b, ...)``.
-    xdata : array_like, shape (n,) or (k, n)
-        The independent variable, or k of them, which `f` then takes as one array.
+    xdata : array_like, shape (n,) or (k, n), or any object
+        The independent variable, or k of them, which `f` then takes as one array. Anything else (shape (n, k), grids, a dict, a DataFrame,
+        None) is handed to `f` as it is, a list or tuple of numbers as an array; `f` is called then, and not compiled.
     ydata : array_like, shape (n,)
-        The data.
+        The data, as many as `f` returns. A single number stands for every point.
     p0 : array_like, shape (p,), optional
         Start values; if not given, 1 for each, or the middle of its bounds, and the best ones beside these for what f is linear in.
     sigma : float or array_like, shape (n,) or (n, n), optional
@@ -111,7 +113,15 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     array([2. , 1.5])
     """
     options = _options(kwargs)
+    _check_words(method, jac, bounds)
+    whole = None if isinstance(f, (str, Formula)) or not callable(f) else whole_x(xdata, np.size(ydata))
+    if whole is not None:
+        starred, called = _arguments(cast("Callable[..., Any]", f), p0)
+        f = called = OfWhole(called, whole, starred)
+        xdata, ydata = called.points(ydata, _start(p0, *_bounds(bounds, len(called.names)), called.names))
     y, x, keep = _points(xdata, ydata, mask, check_finite, nan_policy)
+    if whole is not None and _looks(check_finite, nan_policy):
+        keep &= finite_rows(whole, y.size, nan_policy == "omit")
     formula, variables = _formula(f, x, p0)
     names = formula.names
     low, high = _bounds(bounds, len(names))
@@ -140,10 +150,21 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
             options["nan_policy"] = "omit"
         assert params is not None
         weigh = _weigh(deviations, whiten)
-        result = _by_calls(formula, variables, y, params, weigh, None if given is None else partial(given, x), options)
+        slopes = None if given is None else partial(given, x) if whole is None else rows_of(partial(given, whole.x), keep)
+        result = _by_calls(formula, variables, y, params, weigh, slopes, options)
         popt = np.array([result.params[name].value for name in names])
     idle = None if deviations is None or given is not None else np.isinf(deviations)
     return _returned(result, popt, names, idle, absolute_sigma, full_output)
+
+
+def _check_words(method: Any, jac: Any, bounds: Any) -> None:
+    """Raise InputError for a method or a name of differences that SciPy doesn't have, or a method that knows no bounds."""
+    if method is not None:
+        choice("method", method, ("lm", "trf", "dogbox"))
+    if method == "lm" and bounds is not UNBOUNDED and any(np.isfinite(limit).any() for limit in _pair(bounds)):
+        raise InputError("method='lm' is for fits without bounds; leave it out, or say 'trf' or 'dogbox'")
+    if isinstance(jac, str):
+        choice("jac", jac, ("2-point", "3-point", "cs"))
 
 
 def _linear(formula: Formula) -> tuple[str, ...]:
@@ -177,9 +198,13 @@ def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
     masks += [] if variables.mask is None else list(variables.mask.reshape(-1, y.size))
     out = union(y.shape, masks)
     named = [("ydata", y), *(("xdata", row) for row in x.reshape(-1, y.size))]
-    looks = check_finite is None or truth("check_finite", check_finite) or nan_policy is not None
-    keep = finite_points(named, nan_policy or "raise", out) if looks else None if out is None else ~out
+    keep = finite_points(named, nan_policy or "raise", out) if _looks(check_finite, nan_policy) else None if out is None else ~out
     return y, x, np.ones(y.shape, bool) if keep is None else keep
+
+
+def _looks(check_finite: bool | None, nan_policy: str | None) -> bool:
+    """Return whether data that aren't finite are looked for."""
+    return check_finite is None or truth("check_finite", check_finite) or nan_policy is not None
 
 
 def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -224,7 +249,9 @@ def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, 
     try:
         arguments = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
-        return None, f           # the formula says what is wrong
+        if p0 is None:
+            return None, f       # the formula says what is wrong
+        arguments = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
     fixed = {argument.name: argument.default for argument in arguments
              if argument.kind is argument.KEYWORD_ONLY and argument.default is not argument.empty}
     f = partial(f, **fixed) if fixed else f
@@ -233,7 +260,18 @@ def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, 
     if p0 is None:
         raise InputError("the number of parameters of a function of *args is not known: give p0")
     named = sum(argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD) for argument in arguments) - 1
+    if named < 0:                # the first of *args is the independent variable
+        f = _first_apart(f)
     return tuple(f"p{k}" for k in range(max(0, np.size(p0) - max(named, 0)))), f
+
+
+def _first_apart(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of *args as one of x and *args."""
+    def of_x(x: Any, *args: Any) -> Any:
+        return f(x, *args)
+
+    of_x.__name__ = getattr(f, "__name__", type(f).__name__)
+    return of_x
 
 
 def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -> Formula:
@@ -253,17 +291,21 @@ def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -
     return Formula(of_rows, rows)
 
 
+def _pair(bounds: Any) -> Any:
+    """Return lowest and highest values, of SciPy's Bounds too."""
+    return (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
+
+
 def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
     """Return lowest and highest values, each (p)."""
     if bounds is UNBOUNDED:
         return np.full(p, -np.inf), np.full(p, np.inf)
-    pair = (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
     try:
-        low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in pair)
+        low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in _pair(bounds))
     except (TypeError, ValueError):
         raise InputError(f"bounds must be two of {p} numbers each: (lowest, highest)") from None
     if np.any(low >= high):
-        raise InputError(f"each lower bound must be below the upper one: {low} and {high}")
+        raise InputError(f"each lower bound must be below the upper one: {low.tolist()} and {high.tolist()}")
     return low, high
 
 
@@ -275,7 +317,7 @@ def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -
             raise InputError(f"p0 has the shape {start.shape}, and the function {len(names)} parameters: {', '.join(names)}")
         outside = np.flatnonzero((start < low) | (start > high))
         if outside.size:
-            raise InputError(f"p0 is outside the bounds: {names[outside[0]]} = {start[outside[0]]!r}")
+            raise InputError(f"p0 is outside the bounds: {names[outside[0]]} = {float(start[outside[0]])!r}")
         return start
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(low) & np.isfinite(high), .5 * (low + high),

@@ -3,6 +3,8 @@ from collections.abc import Iterable, Mapping
 from typing import IO, Any
 from weakref import ref
 
+import numpy as np
+
 from gslfit.checks import is_sequence, truth
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
@@ -385,6 +387,10 @@ class Parameters(dict[str, Parameter]):
         """
         from gslfit.report.text import params_table
         print(repr(self) if truth("oneline", oneline) else params_table(self, colwidth, precision, fmt, columns))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return the values."""
+        return np.array([float(parameter) for parameter in self.values()], dtype=dtype or float)
 
     def __repr__(self) -> str:
         return f"Parameters([{', '.join(f'({name!r}, {parameter!r})' for name, parameter in self.items())}])"

@@ -2,6 +2,8 @@
 """The caller's residual function, its Jacobian and their data, as GSL's solvers call them."""
 include "common/arrays.pxi"
 
+import inspect
+
 from gslfit.checks import is_integer, real, truth, whole
 from gslfit.solvers.pointers import address_of, memory_of
 
@@ -168,13 +170,33 @@ def _callable(value, name):
     return value
 
 
+def _with_out(callback, count):
+    """Return a callback of `count` arguments and an array to fill, for one that returns its array and takes the arguments alone."""
+    if callback is None:
+        return None
+    try:
+        arguments = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return callback
+    try:
+        arguments.bind(*[None] * (count + 1))
+    except TypeError:
+        try:
+            arguments.bind(*[None] * count)
+        except TypeError:
+            return callback             # its own error says what is wrong
+        return lambda *given: callback(*given[:-1])
+    return callback
+
+
 cdef class Function_fdf:
     """A residual function of p parameters, its Jacobian, and their data.
 
     Parameters
     ----------
     f : callable
-        ``f(x, t, y[, sigma], f_out)`` fills f_out, shape (n,), or returns the residuals. Without data: ``f(x, f_out)``.
+        ``f(x, t, y[, sigma], f_out)`` fills f_out, shape (n,), or returns the residuals; one that returns them may do without f_out.
+        Without data: ``f(x, f_out)``. With one object as data: ``f(x, data)`` or ``f(x, data, f_out)``.
     df : callable or None
         ``df(x, t, y[, sigma], jac_out)`` fills jac_out, shape (n, p), or returns it. None: differences of f.
     fdf : callable, optional
@@ -214,6 +236,7 @@ cdef class Function_fdf:
     cdef readonly bint centred
     cdef readonly object h
     cdef readonly tuple data
+    cdef bint counted                # whether the data say how many residuals there are
     cdef gslfit_function c
     cdef object kept
     cdef bint lean, native
@@ -245,8 +268,11 @@ cdef class Function_fdf:
         self.p, self.lean, self.native, self.product = int(p), False, False, None
         return self
 
-    def set_data(self, t, y, sigma=None):
+    def set_data(self, *data, sigma=None, **named):
         """Set the data that the callbacks are given after x.
+
+        ``set_data(t, y)`` or ``set_data(t, y, sigma)`` are checked. ``set_data(anything)`` hands over one object as it is, as C's `params`
+        and PyGSL's data; four and more objects, or three and a `sigma` by name, are handed over as they are too.
 
         Parameters
         ----------
@@ -264,6 +290,21 @@ cdef class Function_fdf:
         NonFiniteError
             If a number is NaN or infinite: the message has its index.
         """
+        unknown = set(named) - {"t", "y"}
+        if unknown or len(named) not in (0, 2) or (named and data):
+            raise InputTypeError(f"set_data takes t, y and sigma by name, or data by position, not {', '.join(sorted(unknown or named))}")
+        if named:
+            data = (named["t"], named["y"])
+        if not data:
+            raise InputTypeError("set_data needs data: (t, y), (t, y, sigma), or one object")
+        if len(data) == 3 and sigma is None:
+            data, sigma = data[:2], data[2]
+        if len(data) != 2:
+            self.data = data if sigma is None else (*data, sigma)
+            self.counted = False
+            return
+        t, y = data
+        self.counted = True
         y = _finite(_floats(y, "y"), "y")
         if y.ndim != 1:
             raise InputError(f"y has shape {y.shape}: one dimension is needed")
@@ -377,7 +418,7 @@ cdef class Function_fdf:
             raise InputError("the Function_fdf has no functions yet: call set_procs(f, df, p) first")
         if self.p != p:
             raise InputError(f"the function has {self.p} parameters, and the solver was made for {p}")
-        size = self.n if self.n is not None else len(self.data[1]) if self.data else n
+        size = self.n if self.n is not None else len(self.data[1]) if self.data and self.counted else n
         if size != n:
             raise InputError(f"the function has {size} residuals, and the solver was made for {n}")
         calls.centred, calls.h, calls.native = self.centred, self.h or 0.0, self.native
@@ -387,6 +428,9 @@ cdef class Function_fdf:
         else:
             calls.f, calls.df, calls.fdf, calls.fvv, calls.product, calls.tail = (
                 self.f, self.df, self.fdf, self.fvv, self.product, self.data)
+            if calls.fill:
+                count = 1 + len(self.data)
+                calls.f, calls.df, calls.fvv = _with_out(self.f, count), _with_out(self.df, count), _with_out(self.fvv, count + 1)
             calls.c.f, calls.c.params = calls_f, <void *>calls
             if self.df is not None or self.fdf is not None:
                 calls.c.df = calls_df

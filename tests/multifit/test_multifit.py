@@ -257,3 +257,45 @@ def test_covar():
 def test_docstrings_run(module):
     """The examples in the docstrings are true."""
     assert doctest.testmod(module).failed == 0
+
+
+class Decay:
+    """One struct of data, as C's params."""
+
+    t, y = np.arange(40.0), 1 + 5*np.exp(-0.1*np.arange(40.0))
+
+
+@pytest.mark.parametrize("fills", [False, True])
+def test_one_object_as_data(fills):
+    """f(x, d) and df(x, d), with or without an array to fill, as C and PyGSL have it."""
+    def values(x, d):
+        return x[0]*np.exp(-x[1]*d.t) + x[2] - d.y
+
+    def slopes(x, d):
+        e = np.exp(-x[1]*d.t)
+        return np.stack([e, -x[0]*d.t*e, np.ones_like(e)], axis=1)
+    function = Function_fdf((lambda x, d, out: np.copyto(out, values(x, d))) if fills else values,
+                            (lambda x, d, out: np.copyto(out, slopes(x, d))) if fills else slopes, 3)
+    function.set_data(Decay())
+    solver = FdfSolver("lmsder", 40, 3)
+    solver.set(function, [1.0, 0.0, 0.0])
+    assert solver.solve().success
+    np.testing.assert_allclose(solver.x, [5, .1, 1], rtol=1e-6)
+
+
+def test_any_number_of_arrays_as_data():
+    """Four arrays, or three and a sigma by name, are handed over as they are."""
+    t, y = Decay.t, Decay.y
+    for data, named in (((t, y, 1.0, 2.0), {}), ((t, y, 2.0), {"sigma": 1.0})):
+        function = Function_fdf(lambda x, t, y, *more: (x[0]*np.exp(-x[1]*t) + x[2] - y)/1.0, None, 3)
+        function.set_data(*data, **named)
+        assert len(function.data) == 4
+        solver = FdfSolver("lmsder", 40, 3)
+        solver.set(function, [1.0, 0.0, 0.0])
+        assert solver.solve().success
+    with pytest.raises(InputTypeError, match="needs data"):
+        function.set_data()
+    with pytest.raises(InputTypeError, match="not z"):
+        function.set_data(t=t, y=y, z=1)
+    function.set_data(t=t, y=y)
+    assert len(function.data) == 2

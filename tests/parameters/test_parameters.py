@@ -424,3 +424,17 @@ def test_a_value_that_is_a_string_is_named_rightly():
     """This used to take the value for the name: add('w', 'one') complained of parameter 'one'."""
     with pytest.raises(InputTypeError, match="parameter 'w': a value is a real number, not str: 'one'"):
         Parameters().add("w", "one")
+
+
+def test_an_array_of_parameters_is_their_values():
+    """Expressions too; one without a value is an error, as its float is."""
+    params = Parameters()
+    params.add_many(("a", 3), ("b", 4))
+    params.add("c", expr="a + b")
+    found = np.array(params)
+    assert found.dtype == np.float64
+    assert found.tolist() == [3, 4, 7]
+    assert np.asarray(params, np.float32).dtype == np.float32
+    params.add("d")
+    with pytest.raises(ParameterError, match="'d'.*no value"):
+        np.array(params)

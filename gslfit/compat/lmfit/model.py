@@ -21,7 +21,8 @@ from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, 
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.data.points import without_effect
-from gslfit.errors import NonFiniteError, ending
+from gslfit.errors import ExpressionError, NonFiniteError, ending, warn
+from gslfit.formula.parametrize import fold
 from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
 from gslfit.models import model as _model
@@ -57,6 +58,10 @@ class ModelResult(_result.ModelResult):
         self.fit_kws = {key: value for key, value in self.fit_kws.items() if key not in DROPPED}
         calc, self.calc_covar = self.calc_covar, True         # lmfit's is about the scalar methods
         try:
+            unused = self._unused()
+            if unused:
+                warn(f"parameter {unused[0]!r} varies, but the model doesn't depend on it: it keeps its value, and has no error")
+                return self._by_method()
             return super()._run()
         except NonFiniteError as error:
             if error.of_caller or self.nan_policy != "omit":
@@ -64,6 +69,14 @@ class ModelResult(_result.ModelResult):
             return self._by_method()        # a model that is NaN at some points: residuals are left out, evaluation by evaluation
         finally:
             self.calc_covar = calc
+
+    def _unused(self) -> tuple[str, ...]:
+        """Return varying parameters that a compiled model doesn't depend on."""
+        found = None if self.init_params.keys() <= set(self.model.param_names) else native_of(self)
+        try:
+            return () if found is None else fold(found[0], self.init_params, idle=True).idle
+        except ExpressionError:
+            return ()
 
     def _by_method(self) -> FitResult:
         """Fit by a minimizer with lmfit's conventions; what only it has becomes an attribute."""
@@ -74,7 +87,9 @@ class ModelResult(_result.ModelResult):
         given = {"ier": 0, "lmdif_message": "", "keep": None, **vars(outcome)}
         self.__dict__.update({key: value for key, value in given.items() if key not in KNOWN})
         status = ending(given["ier"], given["lmdif_message"], given["success"])
-        return FitResult(status=status, **{key: given[key] for key in FIELDS})
+        found = FitResult(status=status, **{key: given[key] for key in FIELDS})
+        found._lmfit = True                     # type: ignore[attr-defined]  # said in lmfit's words already
+        return found
 
     def _residual(self) -> Callable[..., np.ndarray]:
         """Return the residual as a function of parameters."""
@@ -234,6 +249,9 @@ class Model(LmfitConventions, _model.Model):  # type: ignore[misc]
 
 class CompositeModel(LmfitConventions, _model.CompositeModel):  # type: ignore[misc]
     """Two models joined by an operator; see `gslfit.models.CompositeModel`."""
+
+    def _make_all_args(self, params: Any = None, **values: Any) -> dict[str, Any]:
+        return {**self.right._make_all_args(params, **values), **self.left._make_all_args(params, **values)}      # lmfit's order
 
 
 LMFIT_CLASSES: dict[str, type] = {"Model": Model, "CompositeModel": CompositeModel}

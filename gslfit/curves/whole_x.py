@@ -1,0 +1,103 @@
+"""An independent variable that goes to a function as it is: grids, columns, a dict, a table, nothing at all.
+
+The function is called with it whole, and the fit sees the points' numbers in its place.
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from numbers import Number
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.data.numbers import floats
+from gslfit.errors import InputError, NonFiniteError
+from gslfit.formula.trace import signature
+
+NUMERIC = "biuf"
+TOLD = "OmM"        # units and dates are told where arrays are read
+
+
+class Whole(NamedTuple):
+    """What is handed to a function as its independent variable."""
+
+    x: Any
+
+
+def whole_x(xdata: Any, n: int) -> Whole | None:
+    """Return xdata as a function is to be given it whole; None where it holds a point, or a row of k, for each of n data."""
+    if hasattr(xdata, "columns"):
+        return Whole(xdata)
+    array = _array(xdata)
+    if array is None:
+        return Whole(xdata)
+    if array.ndim in (1, 2) and array.shape[-1] == n and array.dtype.kind in NUMERIC + TOLD:
+        return None
+    return Whole(array.astype(float) if array.dtype.kind in NUMERIC else array)
+
+
+def _array(xdata: Any) -> np.ndarray | None:
+    """Return arrays, numbers and sequences of numbers as an array, None for all else."""
+    if hasattr(xdata, "__array__") or isinstance(xdata, Number):
+        return np.asanyarray(xdata)
+    if not isinstance(xdata, (list, tuple)):
+        return None
+    try:
+        return np.asarray(xdata, float)
+    except (TypeError, ValueError):
+        return None
+
+
+class OfWhole:
+    """A function of the points' numbers and parameters, for one of the independent variable as a whole.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(x, a, b, ...)``.
+    whole : Whole
+    names : tuple of str, optional
+        The parameters of a function of ``*args``.
+    """
+
+    def __init__(self, f: Callable[..., Any], whole: Whole, names: tuple[str, ...] | None):
+        form = signature(f, None, names)
+        self.f, self.x, self.names, self.options = f, whole.x, form.names, form.options
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+        point = "point" if "point" not in form.names else "point_"
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        self.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in (point, *form.names)])
+
+    def values(self, *params: float) -> np.ndarray:
+        """Return what the function gives, at all points."""
+        return np.asarray(self.f(self.x, *params, **self.options))
+
+    def __call__(self, number: Any, *params: float) -> Any:
+        found = self.values(*params).ravel()
+        return found[np.asarray(number, int)] if found.size > 1 else found[0]
+
+    def points(self, ydata: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
+        """Return the points' numbers, and the data for each: the function says how many there are."""
+        shape = self.values(*start.tolist()).shape
+        size, count = int(np.prod(shape)), int(np.size(ydata))
+        if count == 1 and size > 1:
+            ydata, count = np.full(size, floats("ydata", ydata).item()), size
+        elif size not in (1, count):
+            raise InputError(f"{self.__name__} returned the shape {shape}, and ydata has {count} points: one value a point is needed")
+        return np.arange(float(count)), ydata
+
+
+def finite_rows(whole: Whole, n: int, omit: bool) -> np.ndarray:
+    """Return which of n points an array that is handed over whole leaves in: its rows with NaN are left out, or an error."""
+    x = whole.x
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or np.isfinite(x).all():
+        return np.ones(n, bool)
+    if omit and x.shape[:1] == (n,):
+        return np.asarray(np.isfinite(x.reshape(n, -1)).all(axis=1))
+    raise NonFiniteError(f"xdata has {np.count_nonzero(~np.isfinite(x))} values that are not finite")
+
+
+def rows_of(jac: Callable[..., Any], keep: np.ndarray) -> Callable[..., Any]:
+    """Return the caller's derivatives, which are at all points, at those that take part."""
+    return jac if keep.all() else lambda *values: np.asarray(jac(*values), float)[keep]
