@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from numbers import Number
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,13 +37,11 @@ def whole_x(xdata: Any, n: int) -> Whole | None:
 
 
 def _array(xdata: Any) -> np.ndarray | None:
-    """Return arrays, numbers and sequences of numbers as an array, None for all else."""
-    if hasattr(xdata, "__array__") or isinstance(xdata, Number):
-        return np.asanyarray(xdata)
-    if not isinstance(xdata, (list, tuple)):
-        return None
+    """Return arrays, numbers, buffers and sequences of numbers as an array, None for all else."""
     try:
-        return np.asarray(xdata, float)
+        array = np.asanyarray(xdata)
+        numbers = array.dtype.kind in NUMERIC + TOLD and (array.dtype.kind != "O" or hasattr(xdata, "__array__"))
+        return array if numbers else np.asarray(xdata, float) if isinstance(xdata, (list, tuple)) else None
     except (TypeError, ValueError):
         return None
 
