@@ -15,7 +15,7 @@ import numpy as np
 from gslfit.checks import choice, shown, truth
 from gslfit.curves.fit import fit_read
 from gslfit.curves.whole_x import OfWhole, finite_rows, rows_of, whole_x
-from gslfit.data.numbers import floats, read
+from gslfit.data.numbers import Reading, floats, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ConvergenceError, ExpressionError, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
@@ -114,12 +114,14 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     """
     options = _options(kwargs)
     _check_words(method, jac, bounds)
-    whole = None if isinstance(f, (str, Formula)) or not callable(f) else whole_x(xdata, np.size(ydata))
+    data = read("ydata", ydata)
+    whole = None if isinstance(f, (str, Formula)) or not callable(f) else whole_x(xdata, data.array.size)
     if whole is not None:
         starred, called = _arguments(cast("Callable[..., Any]", f), p0)
         f = called = OfWhole(called, whole, starred)
-        xdata, ydata = called.points(ydata, _start(p0, *_bounds(bounds, len(called.names)), called.names))
-    y, x, keep = _points(xdata, ydata, mask, check_finite, nan_policy)
+        xdata, each = called.points(data.array, _start(p0, *_bounds(bounds, len(called.names)), called.names))
+        data = data._replace(array=each)
+    y, x, keep = _points(data, xdata, mask, check_finite, nan_policy)
     if whole is not None and _looks(check_finite, nan_policy):
         keep &= finite_rows(whole, y.size, nan_policy == "omit")
     formula, variables = _formula(f, x, p0)
@@ -183,12 +185,12 @@ def _parameters(names: Sequence[str], start: np.ndarray, low: np.ndarray, high: 
     return params
 
 
-def _points(xdata: Any, ydata: Any, mask: Any, check_finite: bool | None,
+def _points(data: Reading, xdata: Any, mask: Any, check_finite: bool | None,
             nan_policy: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return data, independent variables and which points take part; raise NonFiniteError for one that isn't finite, if asked to."""
     if nan_policy is not None and (not isinstance(nan_policy, str) or nan_policy not in ("raise", "omit")):
         raise InputError(f"nan_policy={shown(nan_policy)} is neither 'raise' nor 'omit'")
-    data, variables = read("ydata", ydata), read("xdata", xdata)
+    variables = read("xdata", xdata)
     y, x = np.ravel(data.array).astype(float), variables.array.astype(float)
     if y.size == 0:
         raise InputError("ydata is empty")

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.data.numbers import floats
 from gslfit.errors import InputError, NonFiniteError
 from gslfit.formula.trace import signature
 
@@ -74,15 +73,17 @@ class OfWhole:
         found = self.values(*params).ravel()
         return found[np.asarray(number, int)] if found.size > 1 else found[0]
 
-    def points(self, ydata: Any, start: np.ndarray) -> tuple[np.ndarray, Any]:
+    def points(self, y: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points' numbers, and the data for each: the function says how many there are."""
+        if not y.size:
+            return np.zeros(0), y
         shape = self.values(*start.tolist()).shape
-        size, count = int(np.prod(shape)), int(np.size(ydata))
-        if count == 1 and size > 1:
-            ydata, count = np.full(size, floats("ydata", ydata).item()), size
-        elif size not in (1, count):
-            raise InputError(f"{self.__name__} returned the shape {shape}, and ydata has {count} points: one value a point is needed")
-        return np.arange(float(count)), ydata
+        size = int(np.prod(shape))
+        if y.size == 1 and size > 1:
+            y = np.full(size, y.item())
+        elif size not in (1, y.size):
+            raise InputError(f"{self.__name__} returned the shape {shape}, and ydata has {y.size} points: one value a point is needed")
+        return np.arange(float(y.size)), y
 
 
 def finite_rows(whole: Whole, n: int, omit: bool) -> np.ndarray:

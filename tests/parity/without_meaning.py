@@ -11,6 +11,7 @@ WHOLE = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64
 WITHOUT_MEANING: dict[tuple[str, str], str] = {
     **{("curve_fit", column): EXPRESSIONS for column in ("fixed", "expr")},
     **{("curve_fit", column): "SciPy's call takes sigma, no weights; a weight of 0 is an infinite sigma" for column in WEIGHTS},
+    ("curve_fit", "0-d array"): "one number stands for every point, as in SciPy: tests/curves/test_curve_fit_manners.py",
     ("curve_fit", "DataArray transposed"): "SciPy's call takes data of one axis",
     **{(entry, column): "a residual carries its own weights, and points that don't count are masked in it"
        for entry in RESIDUALS for column in (*WEIGHTS, *ERRORS, *MASKS)},
