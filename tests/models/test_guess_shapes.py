@@ -1,4 +1,6 @@
 """The shapes that guesses try: as the formula has them, orthonormal, and kept for the points that they were made for."""
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,18 @@ def test_shapes_are_kept_for_their_points(monkeypatch):
     assert len(books.of(Formula("amplitude*x**b"), ("amplitude",), recipe, X).triangles) == 30
     assert not books.known
     assert most > 10
+
+
+def test_guesses_in_threads(monkeypatch):
+    """Threads that guess on axes of their own, and on one that they share, find what one alone finds."""
+    monkeypatch.setattr(matching, "BOOKS", matching.Books())
+    monkeypatch.setattr(matching, "MOST_BYTES", 1_000_000)
+    model = models.GaussianModel()
+    jobs = [(X + k % 5, 3.0 + k % 5 + 0.01*k) for k in range(60)]
+
+    def guessed(job):
+        x, center = job
+        return model.guess(np.exp(-(x - center)**2), x=x)["center"].value
+    alone = [guessed(job) for job in jobs]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(guessed, jobs)) == alone

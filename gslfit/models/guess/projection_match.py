@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,17 +102,22 @@ class Books:
 
     def __init__(self) -> None:
         self.known: OrderedDict[Any, Dictionary] = OrderedDict()
+        self._lock = Lock()
 
     def of(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, x: np.ndarray) -> Dictionary:
         """Return the dictionary of a recipe's shapes at points."""
         key = formula, linear, recipe.shapes, x.tobytes()
-        found = self.known.pop(key, None)
-        if found is None:
-            found = dictionary(formula, linear, recipe.shapes(Axis.of(x)), x)
+        with self._lock:
+            found = self.known.get(key)
+            if found is not None:
+                self.known.move_to_end(key)
+                return found
+        found = dictionary(formula, linear, recipe.shapes(Axis.of(x)), x)
         if found.size <= MOST_BYTES:
-            self.known[key] = found
-            while sum(book.size for book in self.known.values()) > MOST_BYTES:
-                self.known.popitem(last=False)
+            with self._lock:
+                self.known[key] = found
+                while sum(book.size for book in self.known.values()) > MOST_BYTES:
+                    self.known.popitem(last=False)
         return found
 
 
