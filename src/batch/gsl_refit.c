@@ -19,9 +19,11 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
        WAYS_BACK = 4,
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
+       VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
+static const double UNTOLD = 5e-9;        /* half the fall of chi-square, in reduced ones, that is none */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -280,6 +282,43 @@ static int pushed_in_narrow_box(const gsl_refit *r, const polished *here, int k)
     return here->slopes[k] > 0 ? -1 : here->slopes[k] < 0;
 }
 
+/* Bring variable k next to a bound on which the model has no value, along the valley that leads there: the others go with it, as far as two
+ * refits on the way say. Returns whether chi-square is no higher there; x is then moved, and `on` is what is known of it. */
+static int follow_to_bound(gsl_refit *r, double *x, int k, double bound, polished *on, fit_result *end) {
+    const int p = r->program->nfree;
+    double half[MAX_FREE], at[MAX_FREE];
+    unsigned char flags[MAX_FREE] = {0};
+    int used = 0, spent;
+    flags[k] = GSLFIT_HELD;
+    memcpy(half, x, p * sizeof *half);
+    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, VALLEY, &spent);
+    half[k] = bound + 0.5 * (x[k] - bound);
+    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, VALLEY, &used);
+    end->nfev += spent + used;
+    if (!(nearer <= length)) return 0;
+    for (int near = CLOSEST; near > 0; near -= CLOSEST / 4) {
+        for (int j = 0; j < p; j++) at[j] = inside_bounds(r, j, x[j] + (half[j] - x[j]) * 2 * (1 - ldexp(1, -near)));
+        at[k] = bound + ldexp(x[k] - bound, -near);
+        end->nfev++;
+        if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, on) || !(on->length <= nearer)) continue;
+        memcpy(x, at, p * sizeof *x);
+        return 1;
+    }
+    return 0;
+}
+
+/* Take the bound to lie where variable k is; whether the others at their best change chi-square by less than can be told over what is left
+ * of the way, or push it back. */
+static int ends_there(gsl_refit *r, const double *x, int k, int side, double bound, fit_result *end) {
+    polished on;
+    on.residual = NULL;
+    *(side < 0 ? r->low + k : r->high + k) = x[k];
+    end->nfev++;
+    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &on)) return 0;
+    const double few = UNTOLD / (r->points.n > r->program->nfree ? r->points.n - r->program->nfree : 1);
+    return on.norms[k] * fabs(on.slopes[k] * (x[k] - bound)) <= fmax(few, GSLFIT_CLOSE * GSLFIT_CLOSE) * on.length;
+}
+
 /* Put what has come next to a bound onto it: the transforms never quite get there. Not where the model is worse on it; where it has no
  * value or no derivatives there, the bound is taken to lie where the fit got to. */
 static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
@@ -307,13 +346,16 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
         if (known && on.length <= length * (1 + 1e-9)) continue;
         x[k] = value;
         if (known || !beside) continue;
-        for (int near = CLOSEST; near > 0 && x[k] == value; near -= CLOSEST / 4) {  /* as near to it as the model has values */
-            const double bound = side < 0 ? low : high;
+        const double bound = side < 0 ? low : high;
+        int there = 0;
+        for (int near = CLOSEST; near > 0 && !there; near -= CLOSEST / 4) {  /* as near to it as the model has values */
             x[k] = bound + ldexp(value - bound, -near);
             end->nfev++;
-            if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &on) || !(on.length <= length)) x[k] = value;
+            there = gslfit_polish_look(r->polisher, &r->data, x, NULL, &on) && on.length <= length;
+            if (!there) x[k] = value;
         }
-        *(side < 0 ? r->low + k : r->high + k) = x[k];
+        if (!there) there = follow_to_bound(r, x, k, bound, &on, end);
+        if (!there || !ends_there(r, x, k, side, bound, end)) *(side < 0 ? r->low + k : r->high + k) = bound;
     }
 }
 
@@ -326,15 +368,16 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     int open = 0, used = 0;
     for (int k = 0; k < p; k++) {
         size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-        open |= !end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]);
+        open |= r->last.disputed || (!end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && r->first.rank < p) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine;  /* of Newton's step, if that was taken */
+    const int disputed = r->last.disputed;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    if (slope != NULL_SPACE_FALLS) r->last.cosine = cosine;
+    if (slope != NULL_SPACE_FALLS && !(disputed && slope == NULL_SPACE_UNSEEN)) r->last.cosine = cosine;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
     return slope == NULL_SPACE_FALLS;

@@ -22,7 +22,7 @@ static double bring_longest(double **columns, int *order, int count, long n, int
     return most;
 }
 
-int gslfit_qr(double **columns, int *order, int count, long n, double tol, double *carried) {
+int gslfit_qr(double **columns, int *order, int count, long n, double tol, double *const *carried, int carriers) {
     double longest = 0;
     for (int k = 0; k < count && k < n; k++) {
         double alpha = bring_longest(columns, order, count, n, k);
@@ -32,9 +32,8 @@ int gslfit_qr(double **columns, int *order, int count, long n, double tol, doubl
         if (u[k] > 0) alpha = -alpha;
         u[k] -= alpha;
         const double half = -alpha * u[k]; /* |u|^2 / 2 */
-        for (int j = k + 1; j <= count; j++) {
-            double *column = j < count ? columns[j] : carried;
-            if (!column) continue;
+        for (int j = k + 1; j < count + carriers; j++) {
+            double *column = j < count ? columns[j] : carried[j - count];
             const double share = gslfit_dot(u + k, column + k, n - k) / half;
             for (long i = k; i < n; i++) column[i] -= share * u[i];
         }

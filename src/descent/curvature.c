@@ -218,7 +218,10 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (lower) continue;
         used++;
         gslfit_polish_look(s, data, v, NULL, end);
-        if (positive) end->cosine = sqrt(newton);
+        if (positive) {
+            end->disputed = end->cosine > GSLFIT_CLOSE;
+            end->cosine = sqrt(newton);
+        }
         return used;
     }
     look_or_go_back(s, data, v, last, end);

@@ -4,7 +4,8 @@
 #include <string.h>
 #include "polisher.h"
 
-enum { MOST_BESIDE = 12 };               /* evaluations of a refit beside the point */
+/* evaluations of a refit beside the point; where that is to tell Newton from Gauss-Newton, in digits that both just see */
+enum { MOST_BESIDE = 12, MOST_DISPUTED = 24 };
 static const double SHARES[] = {0.5, 0.05};  /* of a variable, or of its size, that it is moved by */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
@@ -24,21 +25,24 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
     const int p = s->p;
     const double length = end->length, least = length * (1 - FALLS) - rounding, plain = length * (1 + STAYS) + rounding;
     unsigned char open[MAX_FREE], flags[MAX_FREE];
+    const int refit = end->disputed ? MOST_DISPUTED : MOST_BESIDE;
     null_space_slope slope = NULL_SPACE_RISES;
-    for (int k = 0; k < p; k++) open[k] = gslfit_null_space_has(end, k, length / sqrt(s->n > p ? s->n - p : 1), fabs(v[k]), size[k]);
+    const double sigma = length / sqrt(s->n > p ? s->n - p : 1);
     for (int k = 0; k < p; k++)
-        for (int way = 0; open[k] && way < 12; way++) {
-            const double span = way < 4 ? fabs(v[k]) : way < 8 ? size[k] : length / end->norms[k];
+        open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
+    for (int k = 0; k < p; k++)
+        for (int way = 0; open[k] && way < 16; way++) {
+            const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way >> 2];
             double x[MAX_FREE];
             int spent;
-            if (!(span > 0) || (way >= 4 && span == fabs(v[k]))) continue;
-            if (*used + MOST_BESIDE > most) return slope;
+            if (!(span > 0) || (way >= 4 && span == fabs(v[k])) || (way >= 12 && !(end->disputed && span < size[k]))) continue;
+            if (*used + refit > most) return NULL_SPACE_UNSEEN;
             memcpy(x, v, p * sizeof *x);
             x[k] = within(data, k, v[k] + (way & 1 ? span : -span) * SHARES[way >> 1 & 1]);
             if (x[k] == v[k]) continue;
             memset(flags, 0, p);
             flags[k] = GSLFIT_HELD;
-            const double found = gslfit_polish_beside(s, data, x, flags, MOST_BESIDE, &spent);
+            const double found = gslfit_polish_beside(s, data, x, flags, refit, &spent);
             *used += spent;
             if (found < least) {
                 memcpy(v, x, p * sizeof *v);

@@ -3,19 +3,22 @@
  * Where J's columns are dependent, a step along its null space is a step along a bent valley: the variables that are open are moved one
  * at a time, by parts of themselves, and the others refitted. Chi-square may rise to either side, which is a minimum for all that J says;
  * fall, which is none; or stay, which is a plain: a peak that has narrowed onto one point is as good with any width.
+ *
+ * The same valleys are followed where J determines everything, but barely, and chi-square bends so much that Newton's step is a part of
+ * Gauss-Newton's (`disputed`): there the quadratic is good for no more than its own step, and says nothing of where the valley leads.
  */
 #ifndef GSLFIT_NULL_SPACE_H
 #define GSLFIT_NULL_SPACE_H
 
 #include "polish.h"
 
-typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS } null_space_slope;
+typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS, NULL_SPACE_UNSEEN } null_space_slope;
 
 /* Whether J leaves variable k open, or next to it: its error, where residuals have the error sigma, is many times its size. */
 int gslfit_null_space_has(const polished *end, int k, double sigma, double value, double size);
 
-/* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. Where it falls,
- * v is moved to the lower point. `rounding` is that of the residual's length. */
+/* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. UNSEEN: they
+ * didn't suffice. Where it falls, v is moved to the lower point. `rounding` is that of the residual's length. */
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                                           const polished *end, int *used);
 

@@ -9,6 +9,7 @@
 
 enum { MOST_TURNS = 40 };
 static const double BESIDE = 1e-5;      /* share by which a refit beside a minimum may still be too long */
+static const double INDEPENDENT = 1e-10; /* length of what is left of a column of length 1 beside others, and tells more than rounding */
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
 static double norm(const double *a, long n) { return gslfit_norm(gslfit_dot(a, a, n), a, n, 1); }
@@ -63,7 +64,8 @@ int gslfit_polisher_take(polisher *s, const double *v) {
         gslfit_points_weigh(d->points, s->J + j * n, 1);
         const double length = s->lengths[j] = norm(s->J + j * n, n);
         if (!isfinite(length)) return 0;
-        for (long i = 0; i < n && length > 0; i++) s->J[j * n + i] /= length;
+        if (length < DBL_MIN) s->lengths[j] = 0;  /* subnormal numbers have no digits: as good as zeros */
+        for (long i = 0; i < n && length > 0; i++) s->J[j * n + i] = length < DBL_MIN ? 0 : s->J[j * n + i] / length;
     }
     return isfinite(s->residual);
 }
@@ -80,15 +82,20 @@ double gslfit_polish_length(polisher *s, const polish_data *d, const double *v) 
 static void sort_columns(polisher *s, const double *v, const unsigned char *flags, polished *end) {
     const polish_data *d = s->data;
     const double *r = s->J + s->p * s->n;
-    s->left = 0;
+    s->left = s->held = 0;
     end->gradient = 0;
     for (int j = 0; j < s->p; j++) {
-        const double slope = s->residual > 0 ? gslfit_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        const double own = s->residual > 0 ? gslfit_dot(s->J + j * s->n, r, s->n) / s->residual : 0;
+        const double slope = s->released[j] ? s->multipliers[j] : own;
         end->norms[j] = s->lengths[j];
         end->slopes[j] = slope;
         end->bounds[j] = !d->low ? 0 : v[j] <= d->low[j] ? -1 : v[j] >= d->high[j];
         end->open[j] = !(s->lengths[j] > 0) || (flags && flags[j] & GSLFIT_SILENT);
-        if ((flags && flags[j]) || (end->bounds[j] && !(slope * end->bounds[j] > 0))) continue;
+        if (flags && flags[j]) continue;
+        if (end->bounds[j] && !(slope * end->bounds[j] > 0)) {
+            if (s->lengths[j] > 0) s->pushed[s->held++] = j;
+            continue;
+        }
         end->gradient = fmax(end->gradient, fabs(slope));
         if (s->lengths[j] > 0) s->order[s->left++] = j;
     }
@@ -96,10 +103,33 @@ static void sort_columns(polisher *s, const double *v, const unsigned char *flag
 
 /* ---- decomposition ---- */
 
-/* QR of the scaled columns that count, the residual carried along: R and the rank. */
+/* QR of the scaled columns that count, the residual carried along, and the columns of what is held: R and the rank. */
 static void decompose(polisher *s) {
+    double *carried[MAX_FREE + 1];
     for (int k = 0; k < s->left; k++) s->R[k] = s->J + s->order[k] * s->n;
-    s->rank = gslfit_qr(s->R, s->order, s->left, s->n, (double)s->n * DBL_EPSILON, s->J + s->p * s->n);
+    for (int k = 0; k < s->held; k++) carried[k] = s->J + s->pushed[k] * s->n;
+    carried[s->held] = s->J + s->p * s->n;
+    s->rank = gslfit_qr(s->R, s->order, s->left, s->n, (double)s->n * DBL_EPSILON, carried, s->held + 1);
+}
+
+/* The multipliers of what is held: the part of its column, and of the residual, that the columns that count don't span. Where J's columns
+ * are nearly dependent, the slope itself is next to 0 and has the sign of what the others still have to go. Returns whether one, beyond
+ * rounding, leads inside: it counts from now on, and what is decomposed is to be taken again. */
+static int release(polisher *s, polished *end) {
+    const double *rest = s->J + s->p * s->n + s->rank;
+    const long n = s->n - s->rank;
+    int any = 0;
+    for (int k = 0; k < s->held; k++) {
+        const int j = s->pushed[k];
+        const double *column = s->J + j * s->n + s->rank;
+        const double beside = norm(column, n), push = gslfit_dot(column, rest, n);
+        if (!(beside > INDEPENDENT)) continue;
+        const double inwards = push * end->bounds[j], seen = GSLFIT_ROUNDING * (s->model * beside + s->residual);
+        s->released[j] = inwards > fmax(GSLFIT_CLOSE * beside * s->residual, seen);
+        s->multipliers[j] = end->slopes[j] = inwards > 0 && !s->released[j] ? 0 : push / s->residual;
+        any |= s->released[j];
+    }
+    return any;
 }
 
 /* The step -R^-1 Q^T r in scaled variables, by number of the variable; returns the length of the change of the residual that it
@@ -152,11 +182,25 @@ static void find_deviations(polisher *s, polished *end) {
     }
 }
 
+/* Sort and decompose the columns taken at v, with what turns out to be held the wrong way. Returns whether all is finite. */
+static int sort_and_settle(polisher *s, const double *v, const unsigned char *flags, polished *end, double *promised) {
+    memset(s->released, 0, s->p);
+    for (int turn = 0; turn <= s->p; turn++) {
+        sort_columns(s, v, flags, end);
+        if (!turn && end->residual) memcpy(end->residual, s->J + s->p * s->n, s->n * sizeof(double));
+        *promised = settle(s, end);
+        if (!(s->held && s->residual > 0 && release(s, end))) break;
+        if (!gslfit_polisher_take(s, v)) return 0;
+    }
+    return 1;
+}
+
 static void begin(polisher *s, const polish_data *data, polished *end) {
     s->data = data;
     s->n = data->points->n;
     end->data = data->points->y ? weighted_norm(s, data->points, data->points->y) : 0;
-    end->settled = end->nfev = end->rank = 0;
+    end->settled = end->nfev = end->rank = end->disputed = 0;
+    memset(s->released, 0, s->p);
     end->chisqr = end->gradient = end->length = end->cosine = NAN;
 }
 
@@ -168,8 +212,8 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
     end->length = s->residual;
     end->model = s->model;
     if (!finite) return 0;
-    if (end->residual) memcpy(end->residual, s->J + s->p * s->n, s->n * sizeof(double));
-    settle(s, end);
+    double promised;
+    if (!sort_and_settle(s, v, flags, end, &promised)) return 0;
     find_deviations(s, end);
     return 1;
 }
@@ -186,10 +230,9 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
     for (end->nfev = 1; end->nfev <= MOST_TURNS; end->nfev++) {
         const double residual = s->residual;
         int cut = 0;
-        sort_columns(s, v, NULL, end);
-        if (end->residual) memcpy(end->residual, s->J + p * s->n, s->n * sizeof(double));
-        const double promised = settle(s, end), least = ROUNDING * fmax(residual, s->model);
-        double greatest = 0;
+        double promised, greatest = 0;
+        if (!sort_and_settle(s, v, NULL, end, &promised)) return;
+        const double least = ROUNDING * fmax(residual, s->model);
         for (int j = 0; j < p; j++) {
             const double full = v[j] + (s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0);
             s->trial[j] = within(data, j, full);
@@ -226,8 +269,8 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
         ++*used;
         if (!gslfit_polisher_take(s, v)) return length;
         length = s->residual;
-        sort_columns(s, v, flags, &at);
-        const double promised = settle(s, &at);
+        double promised;
+        if (!sort_and_settle(s, v, flags, &at, &promised)) return length;
         if (promised <= BESIDE * length) return length;
         for (int j = 0; j < p; j++) step[j] = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
         double share = 1, found = INFINITY;

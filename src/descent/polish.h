@@ -25,6 +25,8 @@ typedef struct {
     /* evidence at the end; see gslfit_evidence */
     double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
     int rank;                            /* of the columns that count */
+    int disputed;                        /* the cosine is that of Newton's step, though a Gauss-Newton step promises more */
+    /* slopes: of a variable on a bound, what is left where the others have taken their step (its Lagrange multiplier) */
     double norms[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];
     unsigned char open[MAX_FREE];        /* 1 where the columns don't determine a variable */

@@ -15,6 +15,9 @@ struct polisher {
     double *R[MAX_FREE]; /* columns of J that count, in their order: the triangle after a decomposition */
     double *inverse;     /* its inverse, below the rank: p x p */
     int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */
+    int pushed[MAX_FREE], held;       /* those of variables on a bound that chi-square pushes against it */
+    double multipliers[MAX_FREE];     /* of a variable on a bound: its slope where the others are at their best; 0: not known */
+    unsigned char released[MAX_FREE]; /* 1 where that leads inside, whatever the slope says */
     double lengths[MAX_FREE];         /* of the columns before they were scaled */
     double model, residual;
 };

@@ -12,7 +12,7 @@ cdef Py_ssize_t TALL = 20000    # elements above which LAPACK's blocked QR reduc
 
 
 cdef extern from "common/qr.h" nogil:
-    int gslfit_qr(double **columns, int *order, int count, long n, double tol, double *carried)
+    int gslfit_qr(double **columns, int *order, int count, long n, double tol, double **carried, int carriers)
     void gslfit_solve_upper(double **R, int rank, double *x)
     void gslfit_solve_transposed(double **R, int rank, double *x)
     void gslfit_invert_upper(double **R, int rank, double *inverse, long stride)
@@ -81,7 +81,7 @@ cdef class ScaledQR:
         for c in range(self.count):
             self.R[c] = self.memory + c * self.rows
         with nogil:
-            self.rank = gslfit_qr(self.R, self.order, self.count, self.rows, tol, NULL)
+            self.rank = gslfit_qr(self.R, self.order, self.count, self.rows, tol, NULL, 0)
         for c in range(self.rank):
             self.H[c] = self.memory + self.n * self.p + c * self.rank
 

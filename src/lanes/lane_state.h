@@ -33,6 +33,7 @@ typedef struct {
     lane_vector slope;           /* the greatest cosine between the residual and a column that isn't held */
     lane_vector worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
     lane_vector silent;          /* 1 where a parameter may have lost its effect */
+    lane_vector unsure;          /* 1 where what holds a parameter at its bound may be what the others have left to go */
     fit_result ends[LANES];
     double deviations[LANES][MAX_FREE];
     int count;

@@ -14,6 +14,8 @@
 
 static const double FIRST_LAMBDA = 1e-3;
 static const double GIVEN_UP = 1e-5;        /* so little damping is none */
+/* a variable on a bound whose cosine is less may be held by what the others have to go yet: ten times as much as their own may be */
+static const double FAINT = 10 * GSLFIT_CLOSE;
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
 static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
@@ -309,7 +311,7 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
                            GSLFIT_FALLEN * GSLFIT_FALLEN * (vmax(chisqr, rounding) / load(d->first + h)));
     const vd unseen = vmax(GSLFIT_NEGLIGIBLE * GSLFIT_NEGLIGIBLE * chisqr, rounding);
     vd most = SPLAT(0.0);  /* the greatest cosine between the residual and a column: 0 at a minimum, whatever the units */
-    vm silent = INVERT(TRUE_MASK);
+    vm silent = INVERT(TRUE_MASK), unsure = silent;
     for (int i = 0; i < p; i++) {
         const vd H = load(d->H[ELEMENT(i, i)] + h), g = load(d->g[i] + h), v = load(d->v[i] + h);
         const vd size = vmax(vabs(v), vabs(load(d->start[i] + h)));
@@ -319,6 +321,7 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
             const vm low = BOTH(v <= SPLAT(s->low[i]), g > 0.0), held = is_held(s, i, v, g);
             store(d->held[i] + h, choose(held, choose(low, SPLAT(-1.0), SPLAT(1.0)), SPLAT(0.0)));
             scale = choose(held, SPLAT(0.0), scale);
+            unsure = EITHER(unsure, BOTH(held, BOTH(chisqr > rounding, g * g <= FAINT * FAINT * H * chisqr)));
             gone = BOTH(gone, INVERT(held));
         }
         silent = EITHER(silent, gone);
@@ -328,6 +331,7 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
         most = vmax(most, vabs(g * scale));
     }
     store(d->silent + h, truth(silent));
+    store(d->unsure + h, truth(unsure));
     store(d->slope + h, choose(chisqr > 0.0, most / vsqrt(chisqr), SPLAT(0.0)));
     for (int i = 0; i < p; i++)
         for (int j = 0; j <= i; j++) {
@@ -455,7 +459,7 @@ static void flush(worker *w) {
         end->length = sqrt(end->chisqr);
         for (int k = 0; k < p; k++) d->deviations[l][k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
         end->gradient = d->slope[l];
-        end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9);
+        end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9) || d->unsure[l] != 0;
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
         const int low = d->decrement[l] <= gslfit_larger(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;

@@ -110,7 +110,7 @@ static void project_qr(gslfit_loop *l)
     }
     for (size_t i = 0; i < n; i++)
         q[i] = l->fnorm > 0.0 ? gsl_vector_get(l->solver.f, i) / l->fnorm : 0.0;
-    int rank = gslfit_qr(l->R, l->order, (int) p, (long) n, (double) n * DBL_EPSILON, q);
+    int rank = gslfit_qr(l->R, l->order, (int) p, (long) n, (double) n * DBL_EPSILON, &q, 1);
     l->rank = (size_t) rank;
     l->cosine = length(q, l->rank, 1);
     gslfit_solve_upper(l->R, rank, q);

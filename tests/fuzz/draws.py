@@ -221,7 +221,8 @@ def curves(rng, subject: Subject, truth: np.ndarray, kinds: np.ndarray) -> np.nd
     turn, shift, size = rng.uniform(1, 25, (rows, 1)), rng.uniform(0, 6, (rows, 1)), amp*10**rng.uniform(-3, .5, (rows, 1))
     wave = np.where(rng.random((rows, 1)) < .5, np.sin(turn*t + shift), np.exp(-((t - shift/6)*turn)**2))
     rate = 10**rng.uniform(-.5, 4, (rows, 1))/amp
-    counted = rng.poisson(np.clip(f*rate, 0, 1e15))/rate
+    with np.errstate(invalid="ignore"):     # a model of 0 everywhere but for subnormal numbers has an infinite rate
+        counted = rng.poisson(np.nan_to_num(np.clip(f*rate, 0, 1e15), nan=0.0))/rate
     outliers = np.where(rng.random((rows, n)) < .05, 10*amp*noise[:, ::-1], level*noise)
     made = {"noisy": f + level*noise, "misfit": f + size*wave + 1e-3*level*noise, "counts": counted, "exact": f, "noise": amp*noise,
             "outliers": f + outliers, "zeros": np.zeros((rows, n)), "constant": np.broadcast_to(f.mean(axis=1, keepdims=True), (rows, n))}

@@ -37,6 +37,26 @@ def test_many_successes_are_minima(entry):
     assert len(tally.faults) <= most, tally.report()
 
 
+# seed and row of ends that were called successes: on their way to a bound where the model has no value, held at a bound by what others had
+# left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308
+MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
+          (901, 33076), (1, 13178), (901, 65154))
+
+
+@pytest.mark.parametrize(("seed", "row"), MENDED)
+def test_what_was_no_minimum(seed, row):
+    """Single rows that ended away from a minimum: where they are a success, they are at one."""
+    number, k = divmod(row, 1000)
+    drawn = draw(seed, number, 1000, "fit_batch")
+    weights = drawn.weights if drawn.weights is None or drawn.weights.ndim == 1 else drawn.weights[k:k + 1]
+    block = drawn._replace(y=drawn.y[k:k + 1], weights=weights, start=drawn.start[k:k + 1])
+    ends = RUN["fit_batch"](block, np.array([0]))
+    assert np.isfinite(ends.values).all()
+    if ends.success[0]:
+        found = judge(rows_of(block), ends.values, Counter())[0]
+        assert found.outcome != FAULT, found
+
+
 def fitted(number):
     """Return a block's successes with a certificate: rows, ends and their neighbourhood."""
     block = draw(7, number, 120, "fit_batch")
