@@ -165,18 +165,20 @@ def _below(side: ProfileSide, pool: Iterable[ProfilePoint]) -> list[ProfilePoint
     return [max(found)[2]] if found else []
 
 
-def _drawn(side: ProfileSide, distance: float) -> Iterator[ProfilePoint]:
-    """Yield points at a distance, the others drawn about their values at the minimum."""
+def _drawn(side: ProfileSide, distance: float) -> list[ProfilePoint]:
+    """Return points at a distance, the others drawn about their values at the minimum."""
     refit, best = side.refit, side.refit.best
     random = np.random.default_rng(SEED)
     _, s, Vt = np.linalg.svd(best.J, full_matrices=False)
     wide = Vt.T*np.divide(WIDE*math.sqrt(refit.unit), s, out=np.zeros_like(s), where=s > 1e-12*s[0])
+    found = []                  # no generator, where a StopIteration of the caller's own would be another error
     for _ in range(DRAWS):
         x = np.clip(best.x + wide @ random.standard_normal(s.size), refit.lower, refit.upper)
         x[side.k] = side.origin + side.sign*min(distance, side.room)
         r = refit.fun(x)
         if math.isfinite(float(r @ r)):
-            yield ProfilePoint(x, r, float(r @ r), refit.jac(x, r))
+            found.append(ProfilePoint(x, r, float(r @ r), refit.jac(x, r)))
+    return found
 
 
 def _look_beyond(side: ProfileSide, outermost: Known, reach: float, target: float) -> None:

@@ -335,7 +335,8 @@ class ConstrainedRefit:
             step = NIGH*spread*self.along(self.best, k) if 0 < spread < math.inf else np.zeros(0)
             ends = [self.best.x + step, self.best.x - step] if step.size else []
             inside = all(((self.lower <= x) & (x <= self.upper)).all() for x in ends)
-            chis = [float(r @ r) for r in map(self.fun, ends)] if inside else []
+            ends_r = [self.fun(end) for end in ends] if inside else []
+            chis = [float(r @ r) for r in ends_r]
             rise = .5*(sum(chis) - 2*self.best.chi) if chis else math.nan
             found = math.sqrt(rise/self.unit)/(NIGH*spread) if 0 < rise < math.inf else math.nan
             plain = 1/spread if spread else math.inf

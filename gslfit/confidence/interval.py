@@ -202,8 +202,7 @@ def _find(ftest: FTest, sides: dict[str, list[ProfileSide]], chances: list[float
     refit.aim(min(rises))
     every = [side for pair in sides.values() for side in pair]
     for side in every:
-        for _ in side.limits(levels):
-            pass
+        side.limits(levels)
     orders = exchanges(refit, ftest.names)
     found = {side: side.points for side in every}
     for side in every:

@@ -6,7 +6,6 @@ give: one or two refits a limit. A refit starts from a point that is known alrea
 `gslfit.confidence.branches` looks for lower ones.
 """
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -131,10 +130,9 @@ class ProfileSide:
         self.edge = math.inf                                  # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
 
-    def limits(self, levels: list[float]) -> Iterator[Limit]:
-        """Yield where the profile crosses each level of chi-square for the first time; levels must rise."""
-        for level in levels:
-            yield self._limit(self.refit.root(level))
+    def limits(self, levels: list[float]) -> list[Limit]:
+        """Return where the profile crosses each level of chi-square for the first time; levels must rise."""
+        return [self._limit(self.refit.root(level)) for level in levels]
 
     def _limit(self, target: float) -> Limit:
         """Return where the profile's root first crosses a target."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from gslfit.checks import choice
 from gslfit.curves.row_result import parameters_of_row
+from gslfit.data.numbers import floats
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.bands import KINDS, student
@@ -52,7 +53,7 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
         raise InputError(f"values of {', '.join(absent)} are missing: other points need all of the independent variables")
     if not data.x and not values:
         raise InputError("the independent variables are not there: they are saved with a result only where all fits share them")
-    x = [np.asarray(values[name], float) for name in formula.independent] if values else list(data.x)
+    x = [floats(name, values[name]) for name in formula.independent] if values else list(data.x)
     if values and any(array.ndim > 1 for array in x):
         raise InputError("other points of a batch are arrays with one axis, the same for all fits")
     n = np.broadcast_shapes(*(array.shape for array in x))[-1:] if values else (data.layout.n if data.layout else x[0].shape[-1],)

@@ -155,6 +155,14 @@ def _output(out, name, shape):
     return out
 
 
+def _matrix(jac):
+    """Return a Jacobian as an array of rows and columns, at least one of each: GSL's BLAS ends the process where there is none."""
+    matrix = _floats(jac, "jac")
+    if matrix.ndim != 2 or not matrix.size:
+        raise InputError(f"jac has shape {matrix.shape}: two dimensions are needed, and at least one row and one column")
+    return matrix
+
+
 def test_delta(dx, x, epsabs, epsrel):
     """Return SUCCESS if |dx_i| < epsabs + epsrel |x_i| for each i, else CONTINUE.
 
@@ -227,9 +235,7 @@ def gradient(jac, f, g=None):
     """
     cdef gsl.gsl_matrix J
     cdef gsl.gsl_vector r, out
-    matrix = _floats(jac, "jac")
-    if matrix.ndim != 2:
-        raise InputError(f"jac has shape {matrix.shape}: two dimensions are needed")
+    matrix = _matrix(jac)
     residual = _floats(f, "f", (matrix.shape[0],))
     result = _output(g, "g", (matrix.shape[1],))
     J, r, out = matrix_over(matrix), vector_over(residual), vector_over(result)
@@ -264,9 +270,7 @@ def covar(jac, epsrel, covar=None):
         If n < p, or epsrel is negative.
     """
     cdef gsl.gsl_matrix J, out
-    matrix = _floats(jac, "jac")
-    if matrix.ndim != 2:
-        raise InputError(f"jac has shape {matrix.shape}: two dimensions are needed")
+    matrix = _matrix(jac)
     n, p = matrix.shape
     if n < p:
         raise InputError(f"jac has {n} rows and {p} columns: at least as many rows as columns are needed")

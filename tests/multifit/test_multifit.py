@@ -299,3 +299,12 @@ def test_any_number_of_arrays_as_data():
         function.set_data(t=t, y=y, z=1)
     function.set_data(t=t, y=y)
     assert len(function.data) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (0, 1), (0, 0), (3, 0)])
+def test_no_rows_or_columns(shape):
+    """GSL's BLAS would end the process."""
+    with pytest.raises(InputError, match="at least one row and one column"):
+        gslfit.multifit.gradient(np.empty(shape), np.empty(shape[0]))
+    with pytest.raises(InputError, match="at least one row and one column"):
+        gslfit.multifit.covar(np.empty(shape), 0.0)

@@ -53,6 +53,16 @@ def binding(error):
     return not frames or bool(BINDING.search(str(error)))
 
 
+def of_caller(error):
+    """Whether a function of the caller's own raised it: one of the tests', or one written in C that gslfit had just called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = frames[-1]
+    if not any("gslfit" in frame.filename and "site-packages" in frame.filename for frame in frames[:-1]):
+        return False
+    ours = "torture" in last.filename or last.filename.endswith("routes.py")
+    return ours or (last.name in ("of_x", "values") and last.filename.endswith(("whole_x.py", "curve_fit.py")))
+
+
 def is_allowed(error, name, way):
     """Whether a call may raise this."""
     from gslfit import FitError
@@ -60,6 +70,8 @@ def is_allowed(error, name, way):
     if name.startswith("private") and isinstance(error, Exception) and not isinstance(error, SystemError):
         return True
     if isinstance(error, (FitError, MemoryError, Own, AttributeError, OSError)):
+        return True
+    if of_caller(error):
         return True
     if name.split(".")[-1] in DICT and isinstance(error, (TypeError, ValueError, KeyError)):
         return True

@@ -156,7 +156,8 @@ class PolynomialModel(LibraryModel):
 
     def __init__(self, degree: int = 7, independent_vars: Sequence[str] | None = None, prefix: str = "", nan_policy: str = "raise",
                  name: str | None = None, form: Any = None, **hints: Any) -> None:
-        degree = degree if form is None else whole("form", int(form) if isinstance(form, str) and form.isdigit() else form, 0)
+        short = isinstance(form, str) and form.isdigit() and len(form) < 9
+        degree = degree if form is None else whole("form", int(form) if short else form, 0)
         if not is_integer(degree) or not 0 <= degree <= self.MAX_DEGREE:
             raise PolynomialDegree(f"degree={shown(degree)} is not a whole number from 0 to {self.MAX_DEGREE}")
         self.poly_degree = int(degree)
