@@ -42,6 +42,10 @@ cdef extern from "program/program.h" nogil:
     const char *gslfit_isa_name()
     int gslfit_isa_choose(const char *name)
 
+cdef extern from "program/linear_start.h" nogil:
+    int gslfit_linear_start_of(const program *code, long n, const double *r, const double *J, const double *lengths, const double *v,
+                               const double *low, const double *high, double *start)
+
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:
         workspace *space

@@ -93,6 +93,20 @@ class ProgramResidual:
             slopes *= self._weights[:, None]
         return in_sign(slopes, self._sign)
 
+    def linear_start(self, params: Parameters) -> dict[str, float]:
+        """Return where parameters are to begin instead, since amplitudes are far too small beside the data; empty where none is."""
+        if not self._program.amplitudes:
+            return {}
+        slopes, r = self.jacobian(params), self(params)
+        good = np.isfinite(r) & np.isfinite(slopes).all(axis=1)
+        own = [params[name] for name in self._names]
+        low = [-np.inf if each.min is None else each.min for each in own]
+        high = [np.inf if each.max is None else each.max for each in own]
+        start = self._program.linear_start([each.value for each in own], r[good], slopes[good], low, high)
+        if start is None:
+            return {}
+        return {name: value for name, each, value in zip(self._names, own, start.tolist(), strict=True) if value != each.value}
+
 
 def compiled_residual(function: Callable[..., Any], params: Parameters, args: Sequence[Any] = (),
                       kws: Mapping[str, Any] | None = None) -> tuple[Function, Function]:

@@ -34,6 +34,7 @@ class Setup:
         self._bind(minimizer, minimizer.params)
         if self.free.doubtful:
             self._step_inside(minimizer)
+        self._begin_warm(minimizer, getattr(minimizer.function, "linear_start", None))
         if options.epsfcn:
             self.residual.precision = max(self.residual.precision, float(options.epsfcn))
         self.jac: UserJacobian | None = None
@@ -69,11 +70,24 @@ class Setup:
         except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
             return
         if better:
-            params, spent = params.copy(), self.residual.nfev
-            for j, value in better.items():
-                params[self.free.names[j]].value = value
-            self._bind(minimizer, params)
-            self.residual.nfev += spent
+            self._begin_at(minimizer, params, {self.free.names[j]: value for j, value in better.items()})
+
+    def _begin_warm(self, minimizer: "Minimizer", linear_start: Callable[[Parameters], Mapping[str, float]] | None) -> None:
+        """Begin where amplitudes fit best that are far too small beside the data, which a compiled residual knows."""
+        if linear_start is None:
+            return
+        self.free.put_external(self.x0)
+        better = linear_start(self.free.params)
+        if better:
+            self._begin_at(minimizer, self.free.params, better)
+
+    def _begin_at(self, minimizer: "Minimizer", params: Parameters, values: Mapping[str, float]) -> None:
+        """Begin with other values of some parameters; evaluations so far count."""
+        params, spent = params.copy(), self.residual.nfev
+        for name, value in values.items():
+            params[name].value = value
+        self._bind(minimizer, params)
+        self.residual.nfev += spent
 
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
         """Return the problem started from values x of the varying parameters and the residual there."""

@@ -249,6 +249,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     const refit_case now = {start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
+    if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));

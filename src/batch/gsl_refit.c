@@ -268,6 +268,14 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
+int gslfit_refit_warm(gsl_refit *r, double *start) {
+    double better[MAX_FREE];
+    if (!gslfit_polish_linear_start(r->polisher, &r->data, r->program, start, better)) return 1;
+    memcpy(start, better, r->program->nfree * sizeof *start);
+    r->first.residual = NULL;
+    return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
+}
+
 /* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance. */
 static int beside_bound(const gsl_refit *r, int k, double value) {
     const double low = r->transform->low[k], high = r->transform->high[k], start = r->now.start[k];

@@ -33,6 +33,10 @@ int gslfit_refit_out_of_memory(const gsl_refit *r);
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
 int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
+/* Move `start` (p), the case's own, where amplitudes are far too small beside the data, and take the case up again from there. Returns
+ * whether residual and Jacobian are finite there. */
+int gslfit_refit_warm(gsl_refit *r, double *start);
+
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or
  * look, or, if it is kept, until another one is. */
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end);

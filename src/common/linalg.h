@@ -5,6 +5,10 @@
 #include <math.h>
 #include <stddef.h>
 
+/* A symmetric matrix by the rows of its lower triangle: how many elements it has, and which one (i, j <= i) is. */
+#define TRIANGLE(p) ((p) * ((p) + 1) / 2)
+#define ELEMENT(i, j) (TRIANGLE(i) + (j))
+
 /* The scalar product, in eight sums that don't wait for each other. */
 static inline double gslfit_dot(const double *a, const double *b, long n) {
     double s[8] = {0};

@@ -1,6 +1,7 @@
 #include "polisher.h"
 #include "common/linalg.h"
 #include "common/qr.h"
+#include "program/linear_start.h"
 
 #include <float.h>
 #include <math.h>
@@ -216,6 +217,14 @@ int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, co
     if (!sort_and_settle(s, v, flags, end, &promised)) return 0;
     find_deviations(s, end);
     return 1;
+}
+
+int gslfit_polish_linear_start(polisher *s, const polish_data *data, const program *code, const double *v, double *start) {
+    if (!code->amplitudes) return 0;
+    s->data = data;
+    s->n = data->points->n;
+    return gslfit_polisher_take(s, v) &&
+           gslfit_linear_start_of(code, s->n, s->J + s->p * s->n, s->J, s->lengths, v, data->low, data->high, start);
 }
 
 static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }

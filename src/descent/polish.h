@@ -44,6 +44,9 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
 /* What is known at v, without the columns that have a flag (NULL for none). Returns whether residual and Jacobian are finite. */
 int gslfit_polish_look(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, polished *end);
 
+/* Where a fit is to begin instead of at v (program/linear_start.h), start (p). Returns whether it is. */
+int gslfit_polish_linear_start(polisher *s, const polish_data *data, const program *code, const double *v, double *start);
+
 /* After either: the correlations of what is determined, element (i, j <= i) at i*(i+1)/2 + j; 0 with what is held, NaN with what is
  * open. */
 void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations);

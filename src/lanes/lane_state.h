@@ -3,11 +3,9 @@
 #define GSLFIT_LANE_STATE_H
 
 #include "lanes.h"
+#include "common/linalg.h"
 #include "program/isa.h"
 #include "program/workspace.h"
-
-#define TRIANGLE(p) ((p) * ((p) + 1) / 2)
-#define ELEMENT(i, j) (TRIANGLE(i) + (j))
 
 #if defined(__GNUC__)
 typedef double lane_vector[LANES] __attribute__((aligned(64)));

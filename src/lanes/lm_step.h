@@ -7,7 +7,7 @@
 #include "common/extremes.h"
 #include "common/judgement.h"
 #include "lanes/lane_state.h"
-#include "lanes/linear_start.h"
+#include "lanes/lane_start.h"
 #include "program/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -514,7 +514,7 @@ static void begin_at(lane_state *s, int l, const double *start) {
     s->end[l] = FIT_NOT_RUN;
 }
 
-/* Which fits that have just begun are to begin elsewhere, and where (linear_start.h). Returns whether there are any. */
+/* Which fits that have just begun are to begin elsewhere, and where (program/linear_start.h). Returns whether there are any. */
 static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
     lane_state *s = w->state;
     int any_cold = 0;
@@ -522,7 +522,7 @@ static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
         cold[l] = 0;
         if (s->looked[l] || s->id[l] < 0) continue;
         s->looked[l] = 1;
-        any_cold |= cold[l] = (char)gslfit_linear_start(s, w->program, l, starts[l]);
+        any_cold |= cold[l] = (char)gslfit_lane_start(s, w->program, l, starts[l]);
     }
     return any_cold;
 }

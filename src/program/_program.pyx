@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
-    gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction,
-    opcode_fact, program, workspace,
+    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free,
+    gslfit_workspace_new, instruction, opcode_fact, program, workspace,
 )
 
 cnp.import_array()
@@ -187,6 +187,45 @@ cdef class Program:
             gslfit_workspace_evaluate(space, free, extra, rows, n, out, J, p, 1)
             gslfit_workspace_free(space)
         return value, slopes
+
+    @property
+    def amplitudes(self):
+        """Numbers of the free variables that the value is linear in and that multiply what depends on others."""
+        return tuple(k for k in range(self.code.nfree) if self.code.amplitudes >> k & 1)
+
+    def linear_start(self, v, residual, jacobian, low, high):
+        """Return where a fit is to begin instead, since amplitudes are far too small beside the data.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,)
+            Where it would begin.
+        residual : array_like, shape (n,)
+            The weighted residual there.
+        jacobian : array_like, shape (n, p)
+            Its derivatives.
+        low, high : array_like, shape (p,)
+            Bounds, infinite where there are none.
+
+        Returns
+        -------
+        ndarray, shape (p,), or None
+            None where it may begin at `v`.
+        """
+        cdef int p = self.code.nfree
+        values, r = np.ascontiguousarray(v, np.float64), np.ascontiguousarray(residual, np.float64)
+        least, most = np.ascontiguousarray(low, np.float64), np.ascontiguousarray(high, np.float64)
+        columns = np.array(np.transpose(jacobian), np.float64, order="C")
+        if {values.shape, least.shape, most.shape} != {(p,)} or columns.shape != (p, *r.shape) or r.ndim != 1:
+            raise InputError(f"v, low and high must have the shape {(p,)}, residual (n,) and jacobian (n, {p})")
+        highest = np.max(np.abs(columns), axis=1, initial=0.0)
+        scale = np.where(highest > 0, highest, 1.0)
+        lengths = scale*np.linalg.norm(columns/scale[:, None], axis=1)
+        columns /= np.where(lengths > 0, lengths, 1.0)[:, None]
+        start = np.empty(p)
+        cdef int found = gslfit_linear_start_of(&self.code, len(r), floats(r), floats(columns), floats(lengths), floats(values),
+                                                floats(least), floats(most), <double *>floats(start))
+        return start if found else None
 
     def _arguments(self, v, x, inputs):
         """Return the arguments of `evaluate` as contiguous float64 arrays of the right shapes."""

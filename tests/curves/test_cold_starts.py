@@ -4,7 +4,8 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from gslfit import Formula, Model, Parameters, fit, fit_batch
+from gslfit import Formula, Model, Parameters, curve_fit, fit, fit_batch, minimize
+from gslfit.formula.program_residual import native_residual
 
 N = 60
 AXIS = np.linspace(0, 10, 60)
@@ -46,6 +47,54 @@ def test_cold_amplitudes(name, factor):
     there = found.chisqr <= best.chisqr*(1 + 1e-6)
     assert np.mean(there) >= .99
     assert not np.any(found.success & ~there)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3, 1e6], ids=lambda factor: f"{factor:.0e}")
+@pytest.mark.parametrize("method", ["lanes", "lmsder", "lmder", "trust"])
+@pytest.mark.parametrize("name", CASES)
+def test_cold_amplitudes_by_method(name, method, factor):
+    """The same where a method is asked for by name."""
+    formula, points, _, y, true, start = drawn(name)
+    best = fit_batch(formula, y, x=points, start=true)
+    found = fit_batch(formula, y, x=points, start={**start, **{key: true[key]*factor for key in CASES[name][2]}}, method=method)
+    there = found.chisqr <= best.chisqr*(1 + 1e-6)
+    assert np.mean(there & found.success) >= .98
+    assert not np.any(found.success & ~there)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1e3])
+@pytest.mark.parametrize("name", CASES)
+def test_cold_amplitudes_by_minimize(name, factor):
+    """The same by every entry that takes a formula and ends in `minimize`; start values are told as they were given."""
+    formula, points, _, y, true, start = drawn(name)
+    best = fit_batch(formula, y, x=points, start=true)
+    model, watch = Model(formula), {"iter_cb": lambda *args, **kws: None}
+    for k in range(3):
+        params = Parameters()
+        for key in formula.names:
+            params.add(key, float(true[key][k]*factor if key in CASES[name][2] else start[key][k]))
+        given = params.valuesdict()
+        residual, jacobian = native_residual(formula, params, list(points.values()), y[k])
+        popt, _ = curve_fit(formula, np.array(list(points.values())) if len(points) > 1 else points["x"], y[k], p0=list(given.values()))
+        chisqr = np.sum((formula(**points, **dict(zip(formula.names, popt, strict=True))) - y[k])**2)
+        assert chisqr == pytest.approx(best.chisqr[k], rel=1e-6)
+        gradient = "lbfgsb" if factor < 1 else "leastsq"
+        for result in (model.fit(y[k], params, **points, **watch), model.fit(y[k], params, method="lmder", **points),
+                       model.fit(y[k], params, method=gradient, **points), minimize(residual, params.copy(), jac=jacobian)):
+            assert result.success
+            assert result.chisqr == pytest.approx(best.chisqr[k], rel=1e-6)
+            assert {key: par.init_value for key, par in result.params.items()} == given
+
+
+@pytest.mark.parametrize("unit", [1e-150, 1e150])
+@pytest.mark.parametrize("method", ["lmsder", "auto"])
+def test_cold_in_any_unit(method, unit):
+    """Squares out of range don't matter."""
+    formula, points, _, y, true, start = drawn("decay")
+    best = fit_batch(formula, y, x=points, start=true)
+    found = fit_batch(formula, y*unit, x=points, start={**start, "A": true["A"]*unit*1e-5, "b": true["b"]*unit*1e-5}, method=method)
+    assert np.all(found.success)
+    assert np.allclose(found.values["t"], best.values["t"], rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("counts", [1e2, 1e4, 1e5, 1e6])

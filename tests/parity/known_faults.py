@@ -19,6 +19,7 @@ UNIT_FAULTS: dict[tuple[str, str, float], str] = {
     ("stderr, Model.fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("stderr, compat fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("far start, curve_fit", "scaled", 1e-200): "no standard errors: their squares are out of range",
+    ("far start, curve_fit", "scaled", 1e+200): "no standard errors: their squares are out of range",
 }
 
 # a view of "" stands for all of them
