@@ -108,7 +108,9 @@ int gslfit_linear_start_of(const program *code, long n, const double *r, const d
     const columns from = {n, J};
     const double length = gslfit_norm(gslfit_dot(r, r, n), r, n, 1);
     double least[MAX_FREE], most[MAX_FREE];
-    linear_evidence e = {.program = code, .chisqr = 1, .low = low ? least : NULL, .high = low ? most : NULL, .product = product_of, .who = &from};
+    linear_evidence e = {.program = code, .chisqr = 1, .product = product_of, .who = &from};
+    e.low = low ? least : NULL;
+    e.high = low ? most : NULL;
     memcpy(start, v, code->nfree * sizeof *v);
     if (!code->amplitudes || !(length > 0 && length < INFINITY)) return 0;
     for (int k = 0; k < code->nfree; k++) {

@@ -27,14 +27,6 @@ MIRROR_FAULTS: dict[tuple[str, str, str], str] = {
 }
 
 GUESS_FAULTS: dict[tuple[str, str, str], str] = {
-    ("GaussianModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
-    ("GaussianModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
-    ("LorentzianModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
-    ("LorentzianModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
-    ("VoigtModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
-    ("VoigtModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
-    ("MoffatModel", "center above 5", ""): "the strongest peak is guessed and moved onto the bound",
-    ("MoffatModel", "center from 5 to 9", ""): "the strongest peak is guessed and moved onto the bound",
 }
 
 # a way into an entry that differs from the entry itself: why it is wrong, or "" where it is right and the entry is not

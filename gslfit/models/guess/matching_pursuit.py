@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from gslfit.models.guess.curves import Curves, ordered
-from gslfit.models.guess.shapes import Axis, places
+from gslfit.models.guess.shapes import Axis
 from gslfit.models.guess.significance import SIGNIFICANT, everywhere, maxima
+from gslfit.models.guess.windows import grid, masks, numbered
 from gslfit.models.guess.within_bounds import settled
 
 CHUNK = 100_000        # numbers of a matrix of scores: what a core's own memory holds
@@ -41,7 +42,8 @@ FAMILIES: dict[str, Callable[[np.ndarray], dict[str, Any]]] = {
 
 
 def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.ndarray], np.ndarray], count: int,
-         sign: float = 0.0, widest: float = 0.25) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+         sign: float = 0.0, widest: float = 0.25,
+         windows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Look for peaks on a background.
 
     Parameters
@@ -57,18 +59,18 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
         Their sign; 0 for that which fits better.
     widest : float
         Their greatest half width, in ranges.
+    windows : ndarray, shape (count, 4), or None
+        Where each may be (`gslfit.models.guess.windows`).
 
     Returns
     -------
     centers, half_widths, heights : ndarray, shape (fits, count)
-        In the order of their centres.
+        In the order of their centres; those of different windows in the windows' order.
     rest : ndarray, shape (fits, n)
         The data without the peaks.
     """
     axis = Axis.of(curves.x)
-    c, w = places(axis, 1.7, 0.9, 0.9, widest)
-    inside = (c > axis.low + 0.01*axis.span) & (c < axis.high - 0.01*axis.span)
-    c, w = c[inside], w[inside]
+    c, w = grid(axis, widest, windows)
     q = np.linalg.qr(columns.T)[0] if len(columns) else np.zeros((len(curves.x), 0))
     whole = shape(c[:, None], w[:, None])
     rows = whole - (whole @ q) @ q.T
@@ -76,6 +78,7 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
     good = norms > 1e-3*norms.max()
     c, w, whole, rows, norms = c[good], w[good], whole[good], rows[good]/norms[good, None], norms[good]
     gram = rows @ rows.T
+    allowed = None if windows is None else masks(windows, c, w)
     chosen = np.empty((len(curves.y), count), int)
     heights, rest = np.empty((len(curves.y), count)), np.empty(curves.y.shape)
     size = max(1, CHUNK//len(c))
@@ -85,15 +88,18 @@ def find(curves: Curves, columns: np.ndarray, shape: Callable[[np.ndarray, np.nd
         products = (y - (y @ q) @ q.T) @ rows.T
         own = np.where(products.max(axis=1) >= -products.min(axis=1), 1.0, -1.0) if sign == 0 else np.full(len(products), sign)
         signed = products*own[:, None]
-        chosen[here] = _chosen(signed, gram, c, w, count)
-        if count > 1:
+        if allowed is not None:
+            chosen[here] = _chosen_within(signed, gram, allowed)
+        else:
+            chosen[here] = _chosen(signed, gram, c, w, count)
+        if count > 1 and allowed is None:
             again = np.flatnonzero(_left(signed, gram, chosen[here]) > SIGNIFICANT*everywhere(y)[:, 0])
             sticking_out = maxima(curves.x, (y*own[:, None])[again], count)
             chosen[low + again] = _with_maxima(chosen[low + again], signed[again], gram, c, w, sticking_out)
         found = solve(products, gram, chosen[here])
         heights[here] = found/norms[chosen[here]]
         rest[here] = y - np.einsum("bk,bkn->bn", heights[here], whole[chosen[here]])
-    order = np.argsort(c[chosen], axis=1)
+    order = numbered(windows, c[chosen])
     centers, widths, heights = (np.take_along_axis(each, order, 1) for each in (c[chosen], w[chosen], heights))
     return centers, widths, heights, rest
 
@@ -145,6 +151,18 @@ def _chosen(products: np.ndarray, gram: np.ndarray, centers: np.ndarray, widths:
             best, score = np.where(better[:, None], found, best), np.where(better, gain, score)
     assert best is not None
     return best
+
+
+def _chosen_within(products: np.ndarray, gram: np.ndarray, allowed: list[np.ndarray]) -> np.ndarray:
+    """Return a shape of those allowed for each peak: those with the fewest to choose from first, then each again beside the others."""
+    order = np.argsort([mask.sum() for mask in allowed], kind="stable")
+    found = np.argmax(np.where(allowed[order[0]], products, -np.inf), axis=1)[:, None]
+    for k in order[1:]:
+        found = np.concatenate([found, next_shape(products, gram, found, allowed[k])[:, None]], axis=1)
+    for _ in range(ROUNDS if len(order) > 1 else 0):
+        for at, k in enumerate(order):
+            found[:, at] = next_shape(products, gram, np.delete(found, at, axis=1), allowed[k])
+    return found[:, np.argsort(order)]
 
 
 def _nearest(centers: np.ndarray, widths: np.ndarray, center: np.ndarray, width: np.ndarray) -> np.ndarray:

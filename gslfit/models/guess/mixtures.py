@@ -14,7 +14,9 @@ import numpy as np
 
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.matching_pursuit import ROUNDS, next_shape, solve
-from gslfit.models.guess.shapes import Axis, GuessRecipe, places
+from gslfit.models.guess.projection_match import Bounds, within
+from gslfit.models.guess.shapes import Axis, GuessRecipe
+from gslfit.models.guess.windows import grid, masks, numbered
 
 CHUNK = 200_000         # numbers of a matrix of scores
 MOST_SHAPES = 500       # of one part
@@ -25,6 +27,7 @@ LEAST = 0.02            # of its length, what a shape is to have of its own besi
 
 
 Unit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Other = tuple[Any, GuessRecipe, Bounds]
 
 
 class Shapes(NamedTuple):
@@ -44,10 +47,10 @@ def fits_in(part: Any, recipe: GuessRecipe | None) -> bool:
         and "amplitude" in part._definition.names
 
 
-def _of_part(part: Any, recipe: GuessRecipe, axis: Axis) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _of_part(part: Any, recipe: GuessRecipe, axis: Axis, bounds: Bounds) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the shapes of one part, and their curves for an amplitude of 1."""
     formula = part._definition.own
-    found = {name: np.asarray(value, float) for name, value in recipe.shapes(axis).items() if name in formula.names}
+    found = {name: np.asarray(value, float) for name, value in within(recipe.shapes(axis), bounds).items() if name in formula.names}
     count = len(next(iter(found.values())))
     thin = np.linspace(0, count - 1, min(count, MOST_SHAPES)).astype(int)
     found = {name: value[thin] for name, value in found.items()}
@@ -58,19 +61,19 @@ def _of_part(part: Any, recipe: GuessRecipe, axis: Axis) -> tuple[dict[str, np.n
     return {name: value[good] for name, value in found.items()}, curves[good]
 
 
-def _shapes(curves: Curves, q: np.ndarray, unit: Unit | None, others: Sequence[tuple[Any, GuessRecipe]], widest: float) -> Shapes:
+def _shapes(curves: Curves, q: np.ndarray, unit: Unit | None, others: Sequence[Other], widest: float,
+            windows: np.ndarray | None) -> Shapes:
     """Return all shapes, those of other parts with either sign."""
     axis = Axis.of(curves.x)
     kinds, place, numbers, whole = [], [], [], []
     if unit is not None:
-        c, w = places(axis, 1.7, 0.9, 0.9, widest)
-        inside = (c > axis.low + 0.01*axis.span) & (c < axis.high - 0.01*axis.span)
-        numbers.append({"center": c[inside], "width": w[inside]})
-        whole.append(unit(c[inside, None], w[inside, None]))
+        c, w = grid(axis, widest, windows)
+        numbers.append({"center": c, "width": w})
+        whole.append(unit(c[:, None], w[:, None]))
         kinds.append(np.zeros(len(whole[-1]), int))
         place.append(np.arange(len(whole[-1])))
-    for k, (part, recipe) in enumerate(others):
-        found, own = _of_part(part, recipe, axis)
+    for k, (part, recipe, bounds) in enumerate(others):
+        found, own = _of_part(part, recipe, axis, bounds)
         numbers.append(found)
         whole += [own, -own]
         kinds.append(np.full(2*len(own), k + 1))
@@ -96,7 +99,7 @@ class Mixture(NamedTuple):
 
 
 def find_mixtures(curves: Curves, columns: np.ndarray, unit: Unit | None, count: int,
-                  others: Sequence[tuple[Any, GuessRecipe]], sign: float = 0.0, widest: float = 0.25) -> list[Mixture]:
+                  others: Sequence[Other], sign: float = 0.0, widest: float = 0.25, windows: np.ndarray | None = None) -> list[Mixture]:
     """Look for peaks and other parts on a background; the best end for each curve first.
 
     Parameters
@@ -108,22 +111,25 @@ def find_mixtures(curves: Curves, columns: np.ndarray, unit: Unit | None, count:
         ``unit(centers (g, 1), half_widths (g, 1)) -> (g, n)``: peaks of height 1; None where there are none.
     count : int
         How many peaks.
-    others : sequence of (Model, GuessRecipe)
-        The other parts, at least one.
+    others : sequence of (Model, GuessRecipe, mapping of str to (float, float))
+        The other parts, at least one, and their parameters' bounds.
     sign : float
         Of the peaks; 0 for that which fits better.
     widest : float
         The peaks' greatest half width, in ranges.
+    windows : ndarray, shape (count, 4), or None
+        Where each peak may be (`gslfit.models.guess.windows`).
     """
     q = np.linalg.qr(columns.T)[0] if len(columns) else np.zeros((len(curves.x), 0))
-    shapes, free = _shapes(curves, q, unit, others, widest), curves.y - (curves.y @ q) @ q.T
+    shapes, free = _shapes(curves, q, unit, others, widest, windows), curves.y - (curves.y @ q) @ q.T
     ends: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for own in (1.0, -1.0) if sign == 0 and count else (sign or 1.0,):
         turned = np.where(shapes.kinds == 0, own, 1.0)
         rows = shapes.rows*turned[:, None]
         gram = rows @ rows.T
-        for order, begin, rounds in _beginnings(shapes, count, len(others)):
-            gain, chosen, heights = _end(shapes, free, rows, gram, order, begin, rounds)
+        allowed = _allowed(shapes, count, len(others), windows)
+        for order, begin, rounds in _beginnings(shapes, allowed, count):
+            gain, chosen, heights = _end(shapes, free, rows, gram, allowed, order, begin, rounds)
             for _, other, _ in ends:
                 gain[(np.sort(other, axis=1) == np.sort(chosen, axis=1)).all(axis=1)] = 0.0       # there before
             ends.append((gain, chosen, heights*turned[chosen]))
@@ -133,19 +139,30 @@ def find_mixtures(curves: Curves, columns: np.ndarray, unit: Unit | None, count:
     for rank in ranks:
         chosen, heights = (each[rank, np.arange(len(curves.y))] for each in everything[1:])
         rest = curves.y - np.einsum("bk,bkn->bn", heights, shapes.whole[chosen])
-        peaks = _peaks(shapes, chosen[:, :count], heights[:, :count])
+        peaks = _peaks(shapes, chosen[:, :count], heights[:, :count], windows)
         found.append(Mixture(peaks, _parts(shapes, chosen[:, count:], heights[:, count:]), rest))
     return found
 
 
-def _beginnings(shapes: Shapes, count: int, others: int) -> Iterator[tuple[list[int], np.ndarray, int]]:
-    """Yield the kinds in the order in which they are chosen, the shapes among which the first is, and how often each is chosen again."""
-    peaks, known = [0]*count, list(range(1, others + 1))
+def _allowed(shapes: Shapes, count: int, others: int, windows: np.ndarray | None) -> list[np.ndarray]:
+    """Return the shapes that each peak, and each other part, may be."""
+    peak = shapes.kinds == 0
+    if windows is None:
+        peaks = [peak]*count
+    else:
+        c, w = (np.where(peak, shapes.numbers[0][name][np.where(peak, shapes.place, 0)], np.nan) for name in ("center", "width"))
+        peaks = [mask & peak for mask in masks(windows, c, w)]
+    return [*peaks, *(shapes.kinds == k + 1 for k in range(others))]
+
+
+def _beginnings(shapes: Shapes, allowed: Sequence[np.ndarray], count: int) -> Iterator[tuple[list[int], np.ndarray, int]]:
+    """Yield the parts in the order in which they are chosen, the shapes among which the first is, and how often each is chosen again."""
+    peaks, known = list(range(count)), list(range(count, len(allowed)))
     first = np.flatnonzero(shapes.kinds == 1)
     width = shapes.place[first]*WIDTHS//(shapes.place[first].max(initial=0) + 1)
     begins = [([*known, *peaks], first[width == k]) for k in range(WIDTHS)]
     if count:
-        begins.insert(0, ([*peaks, *known], np.flatnonzero(shapes.kinds == 0)))
+        begins.insert(0, ([*peaks, *known], np.flatnonzero(allowed[0])))
     for order, begin in begins:
         if begin.size:
             yield order, begin, 0
@@ -162,39 +179,41 @@ def _beginnings(shapes: Shapes, count: int, others: int) -> Iterator[tuple[list[
             yield [*known, *peaks], begin, 0
 
 
-def _end(shapes: Shapes, free: np.ndarray, rows: np.ndarray, gram: np.ndarray, order: Sequence[int], begin: np.ndarray,
-         rounds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what one beginning comes to: how much it takes off chi-square (fits,), the shapes by their kinds, and their factors."""
+def _end(shapes: Shapes, free: np.ndarray, rows: np.ndarray, gram: np.ndarray, allowed: Sequence[np.ndarray], order: Sequence[int],
+         begin: np.ndarray, rounds: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what one beginning comes to: how much it takes off chi-square (fits,), the shapes of the parts, and their factors."""
     fits, size = len(free), max(1, CHUNK//len(shapes.kinds))
     gain, chosen, heights = np.empty(fits), np.empty((fits, len(order)), int), np.empty((fits, len(order)))
     for low in range(0, fits, size):
         here = slice(low, low + size)
         products = free[here] @ rows.T
-        chosen[here] = _settled(products, gram, shapes.kinds, order, begin, rounds)
+        chosen[here] = _settled(products, gram, allowed, order, begin, rounds)
         factors = solve(products, gram, chosen[here])
         gain[here] = np.einsum("bk,bk->b", factors, np.take_along_axis(products, chosen[here], 1))
         heights[here] = factors/shapes.norms[chosen[here]]
-    by_kind = np.argsort(order, kind="stable")
-    return gain, chosen[:, by_kind], heights[:, by_kind]
+    by_part = np.argsort(order)
+    return gain, chosen[:, by_part], heights[:, by_part]
 
 
-def _settled(products: np.ndarray, gram: np.ndarray, kinds: np.ndarray, order: Sequence[int], begin: np.ndarray, rounds: int) -> np.ndarray:
-    """Choose a shape of each kind in turn, the first one among some, then look for each again beside the others a few times."""
+def _settled(products: np.ndarray, gram: np.ndarray, allowed: Sequence[np.ndarray], order: Sequence[int], begin: np.ndarray,
+             rounds: int) -> np.ndarray:
+    """Choose a shape of each part in turn, the first one among some, then look for each again beside the others a few times."""
     found = begin[np.argmax(products[:, begin], axis=1)][:, None]
-    for kind in order[1:]:
-        found = np.concatenate([found, next_shape(products, gram, found, kinds == kind)[:, None]], axis=1)
+    for part in order[1:]:
+        found = np.concatenate([found, next_shape(products, gram, found, allowed[part])[:, None]], axis=1)
     for _ in range(rounds):
-        for k, kind in enumerate(order):
-            found[:, k] = next_shape(products, gram, np.delete(found, k, axis=1), kinds == kind)
+        for k, part in enumerate(order):
+            found[:, k] = next_shape(products, gram, np.delete(found, k, axis=1), allowed[part])
     return found
 
 
-def _peaks(shapes: Shapes, chosen: np.ndarray, heights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _peaks(shapes: Shapes, chosen: np.ndarray, heights: np.ndarray,
+           windows: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return places, half widths and heights in order."""
     if not chosen.shape[1]:
         return heights, heights, heights
     centers, widths = (shapes.numbers[0][name][shapes.place[chosen]] for name in ("center", "width"))
-    order = np.argsort(centers, axis=1)
+    order = numbered(windows, centers)
     centers, widths, heights = (np.take_along_axis(each, order, 1) for each in (centers, widths, heights))
     return centers, widths, heights
 

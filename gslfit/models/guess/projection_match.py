@@ -21,10 +21,14 @@ from gslfit.formula.formula import Formula
 from gslfit.formula.graph import Graph, Pool, transplant
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.shapes import Axis, GuessRecipe
+from gslfit.models.guess.within_bounds import nudged
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
 BLOCK = 8192            # points that shapes are evaluated at in one go: they stay in the processor's cache
 MOST_BYTES = 16 << 20   # of the dictionaries that are kept
+
+
+Bounds = Mapping[str, tuple[float, float]]
 
 
 class Dictionary(NamedTuple):
@@ -104,15 +108,15 @@ class Books:
         self.known: OrderedDict[Any, Dictionary] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, x: np.ndarray) -> Dictionary:
-        """Return the dictionary of a recipe's shapes at points."""
-        key = formula, linear, recipe.shapes, x.tobytes()
+    def of(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, x: np.ndarray, bounds: Bounds) -> Dictionary:
+        """Return the dictionary of a recipe's shapes inside their bounds, at points."""
+        key = formula, linear, recipe.shapes, x.tobytes(), tuple((name, bounds[name]) for name in bounds if name not in linear)
         with self._lock:
             found = self.known.get(key)
             if found is not None:
                 self.known.move_to_end(key)
                 return found
-        found = dictionary(formula, linear, recipe.shapes(Axis.of(x)), x)
+        found = dictionary(formula, linear, within(recipe.shapes(Axis.of(x)), bounds), x)
         if found.size <= MOST_BYTES:
             with self._lock:
                 self.known[key] = found
@@ -122,9 +126,6 @@ class Books:
 
 
 BOOKS = Books()
-
-
-Bounds = Mapping[str, tuple[float, float]]
 
 
 def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Bounds, families: Sequence[np.ndarray] = (),
@@ -172,6 +173,20 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
             for shape, found in zip(chosen, coefficients, strict=True)]
 
 
+def within(shapes: Mapping[str, np.ndarray], bounds: Bounds) -> dict[str, np.ndarray]:
+    """Return shapes inside their parameters' bounds: one outside is brought to the bound, or left out where that is 0."""
+    found = dict(shapes)
+    for name in bounds:
+        if name not in found:
+            continue
+        (low, high), values = nudged(*bounds[name]), found[name]
+        good = ((values >= low) | (bounds[name][0] != 0)) & ((values <= high) | (bounds[name][1] != 0))
+        found[name] = np.clip(values, low, high)
+        if good.any():
+            found = {other: each[good] for other, each in found.items()}
+    return found
+
+
 def families_of(shapes: Mapping[str, np.ndarray], parts: Mapping[str, int]) -> list[np.ndarray]:
     """Return shapes in families, by the part of its values' order that each parameter's is in."""
     label = np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int)
@@ -186,8 +201,9 @@ def solve(triangles: np.ndarray, right: np.ndarray) -> np.ndarray:
     k = triangles.shape[-1]
     out = np.empty(np.broadcast_shapes(triangles.shape[:-1], right.shape))
     for i in reversed(range(k)):
-        rest = sum((triangles[..., i, j]*out[..., j] for j in range(i + 1, k)), start=0.0)
-        out[..., i] = (right[..., i] - rest)/triangles[..., i, i]
+        with np.errstate(all="ignore"):
+            rest = sum((triangles[..., i, j]*out[..., j] for j in range(i + 1, k)), start=0.0)
+            out[..., i] = (right[..., i] - rest)/triangles[..., i, i]
     return out
 
 
@@ -208,7 +224,7 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
         return plan.search(curves, bounds)
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
-    book = BOOKS.of(source, linear, plan, curves.x)
+    book = BOOKS.of(source, linear, plan, curves.x, bounds)
     if not len(book.triangles):
         raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
     found = match(book, linear, curves.y, {} if plan.formula else bounds, families_of(book.shapes, plan.families), plan.most)

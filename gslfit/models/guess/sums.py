@@ -11,8 +11,10 @@ from gslfit.models.guess.curves import ordered
 from gslfit.models.guess.estimators import plan_for
 from gslfit.models.guess.matching_pursuit import FAMILIES, MOST_POINTS, find
 from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in
+from gslfit.models.guess.windows import windows_of
 from gslfit.models.guess.within_bounds import limits, settled
 
+FREE = (-np.inf, np.inf)
 BACKGROUNDS = {"constant": ("c",), "line": ("slope", "intercept"), "parabola": ("a", "b", "c")}
 
 
@@ -36,14 +38,18 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
         raise NoGuessError(f"a sum is guessed of peaks, steps and decays on constants, lines and parabolas, and there is {what}: give "
                            "start values")
     columns, owners = _columns(grounds, curves.x)
-    bounds = [limits(part).get("amplitude", (-np.inf, np.inf)) for part in peaks]
+    boxes = [_bounds_of(model, part) for part in peaks]
+    bounds = [box.get("amplitude", FREE) for box in boxes]
+    windows = windows_of([box.get("center", FREE) for box in boxes],
+                         [_of_width(part, box.get("sigma", FREE)) for part, box in zip(peaks, boxes, strict=True)])
     sign = 1.0 if all(low >= 0 for low, _ in bounds) else -1.0 if all(high <= 0 for _, high in bounds) else 0.0
     unit = _unit_of(peaks[0], curves.x) if peaks else None
     if others:
-        mixtures = find_mixtures(curves, columns, unit, len(peaks), [(part, recipe) for part, recipe in others if recipe], sign, widest)
+        parts = [(part, recipe, _bounds_of(model, part)) for part, recipe in others if recipe]
+        mixtures = find_mixtures(curves, columns, unit, len(peaks), parts, sign, widest, windows)
     else:
         assert unit is not None
-        *chosen, rest = find(curves, columns, unit, len(peaks), sign, widest)
+        *chosen, rest = find(curves, columns, unit, len(peaks), sign, widest, windows)
         mixtures = [Mixture((chosen[0], chosen[1], chosen[2]), [], rest)]
     starts = []
     for mixture in mixtures:
@@ -54,6 +60,18 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
             found |= zip(owners, np.linalg.lstsq(columns.T, mixture.rest.T, rcond=None)[0], strict=True)
         starts.append(settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape))
     return starts
+
+
+def _bounds_of(model: Any, part: Any) -> dict[str, tuple[float, float]]:
+    """Return the bounds of a part's parameters, by hints of its own or of the sum."""
+    found = limits(part)
+    return found | {name[len(part._prefix):]: own for name, own in limits(model).items() if name.startswith(part._prefix)}
+
+
+def _of_width(part: Any, sigma: tuple[float, float]) -> tuple[float, float]:
+    """Return the bounds of a peak's half width by those of its sigma."""
+    share = FAMILIES[part.entry.guess](np.ones(1))["sigma"].item()
+    return sigma[0]/share, sigma[1]/share
 
 
 def _of_peaks(peaks: Sequence[Any], mixture: Mixture) -> dict[str, np.ndarray]:

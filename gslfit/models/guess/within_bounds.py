@@ -21,6 +21,11 @@ def limits(model: Any) -> dict[str, tuple[float, float]]:
     return found
 
 
+def nudged(low: float, high: float) -> tuple[float, float]:
+    """Return bounds, infinite where there are none, a little inside themselves: on a bound a fit should not begin."""
+    return (low + 1e-6*max(abs(low), 1e-6) if low > -np.inf else low), (high - 1e-6*max(abs(high), 1e-6) if high < np.inf else high)
+
+
 def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a start value for each curve."""
     array = floats(name, value)
@@ -40,8 +45,7 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
         low, high = params[full].min, params[full].max
         value = np.asarray(value, float)
         if low is not None or high is not None:
-            low = -np.inf if low is None or np.isinf(low) else low + 1e-6*max(abs(low), 1e-6)
-            value = np.clip(value, low, np.inf if high is None or np.isinf(high) else high - 1e-6*max(abs(high), 1e-6))
+            value = np.clip(value, *nudged(-np.inf if low is None else low, np.inf if high is None else high))
         inside[full] = value
     if shape:
         return {**inside, **{name if name in params else model._prefix + name: spread(name, value, shape)
