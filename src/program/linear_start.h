@@ -24,8 +24,8 @@ typedef struct {
  * they are; start[k] is filled then for each of those variables. */
 int gslfit_linear_start(const linear_evidence *e, double *start);
 
-/* The same from the residual (n) at v (p) and its Jacobian, columns of n numbers brought to length 1, and what their lengths were. start (p)
- * is v but for those variables. */
+/* The same from the residual (n) at v (p) and its Jacobian, columns of n numbers brought to length 1, and what their lengths were.
+ * start (p) is v but for those variables. */
 int gslfit_linear_start_of(const program *code, long n, const double *r, const double *J, const double *lengths, const double *v,
                            const double *low, const double *high, double *start);
 

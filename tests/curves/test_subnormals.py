@@ -27,7 +27,7 @@ def test_mode_is_as_before(threads):
     found = fit_batch("a*exp(-(x/s)**2)", y, x=X, start=start, threads=threads, progress=lambda done: seen.append(smallest()))
     assert found.success.all()
     fit_batch(model, y[:3], x=X, start={"a": 2., "s": 3.})
-    assert len(seen) > 3
+    assert len(seen) >= 2               # the end of the batch, and the function traced
     assert set(seen) == {5e-311}
     assert smallest() == 5e-311
 

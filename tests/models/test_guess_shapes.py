@@ -73,7 +73,7 @@ def test_shapes_are_kept_for_their_points(monkeypatch):
     recipe, most = GuessRecipe(lambda axis: {"b": np.linspace(1, 2, 30)}), matching.MOST_BYTES
     monkeypatch.setattr(matching, "MOST_BYTES", 10)
     books = matching.Books()
-    assert len(books.of(Formula("amplitude*x**b"), ("amplitude",), recipe, X).triangles) == 30
+    assert len(books.of(Formula("amplitude*x**b"), ("amplitude",), recipe, X, {}).triangles) == 30
     assert not books.known
     assert most > 10
 
