@@ -11,7 +11,7 @@
 from typing import TYPE_CHECKING, Any
 
 from gslfit.models.model import CompositeModel as CompositeModel
-from gslfit.models.model import Model
+from gslfit.models.model import Model as Model
 
 LMFIT_NAMES = {
     "Constant": "ConstantModel", "Complex Constant": "ComplexConstantModel", "Linear": "LinearModel", "Quadratic": "QuadraticModel",

@@ -62,6 +62,7 @@ struct lane_state {
     long id[LANES];
     int nfev[LANES];
     char looked[LANES];                /* whether a fit's start has been looked at */
+    int unseen;                        /* how many starts have not been */
     waiting done;
 };
 

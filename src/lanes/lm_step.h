@@ -8,6 +8,7 @@
 #include "common/judgement.h"
 #include "lanes/lane_state.h"
 #include "lanes/lane_start.h"
+#include "program/linear_start.h"
 #include "program/simd.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -514,15 +515,30 @@ static void begin_at(lane_state *s, int l, const double *start) {
     s->end[l] = FIT_NOT_RUN;
 }
 
+/* Whether an amplitude's own best step is long beside it, or all of them are zero: where not, no start is cold. */
+INLINE vm may_be_cold(const lane_state *s, uint64_t amplitudes, int h) {
+    vm looks = INVERT(TRUE_MASK), zeros = TRUE_MASK;
+    for (int k = 0; k < s->p; k++) {
+        if (!(amplitudes >> k & 1)) continue;
+        const vd value = load(s->trial[k] + h), slope = element(s, s->g_from + k, h);
+        const vd square = element(s, s->H_from + ELEMENT(k, k), h);
+        zeros = BOTH(zeros, value == 0.0);
+        looks = EITHER(looks, vabs(slope) > (GSLFIT_COLD - 1) * vabs(value) * square);
+    }
+    return EITHER(looks, zeros);
+}
+
 /* Which fits that have just begun are to begin elsewhere, and where (program/linear_start.h). Returns whether there are any. */
 static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
     lane_state *s = w->state;
+    lane_vector may_be;
     int any_cold = 0;
+    s->unseen = 0;
+    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program->amplitudes, h)));
     for (int l = 0; l < w->lanes; l++) {
-        cold[l] = 0;
-        if (s->looked[l] || s->id[l] < 0) continue;
+        const int looks = !s->looked[l] && s->id[l] >= 0 && may_be[l] != 0;
         s->looked[l] = 1;
-        any_cold |= cold[l] = (char)gslfit_lane_start(s, w->program, l, starts[l]);
+        any_cold |= cold[l] = (char)(looks && gslfit_lane_start(s, w->program, l, starts[l]));
     }
     return any_cold;
 }
@@ -538,6 +554,7 @@ static int start_fit(worker *w, int l) {
     s->rounding[l] = 1e-18 * fit.square / fit.count;
     s->nfev[l] = 0;
     s->looked[l] = 0;
+    s->unseen++;
     begin_at(s, l, fit.start);
     return 1;
 }
@@ -568,7 +585,7 @@ static void fit_lanes(worker *w) {
         if (w->check && w->check(w)) break;
         if (live < w->lanes) follow(w);
         w->evaluate(w);
-        const int some_cold = w->program->amplitudes && find_cold(w, starts, cold);
+        const int some_cold = w->program->amplitudes && s->unseen && find_cold(w, starts, cold);
         step(w);
         for (int l = 0; l < w->lanes; l++) {
             if (s->id[l] < 0) continue;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "common/linalg.h"
 
-static const double COLD = 4;          /* times itself that a variable is too small */
 static const double MATTERS = 0.1;     /* of the data's length: a column that could take away less is of no matter */
 static const double DEPENDENT = 1e-10; /* a pivot of columns of length 1 */
 
@@ -19,7 +18,7 @@ static int looks_cold(const linear_evidence *e) {
     if (!(e->chisqr > 0 && e->chisqr < INFINITY)) return 0;
     for (int k = 0; k < e->program->nfree; k++) {
         if (!(e->program->amplitudes >> k & 1)) continue;
-        const double square = e->square[k], slope = e->slope[k], value = e->value[k], own = (COLD - 1) * value * square;
+        const double square = e->square[k], slope = e->slope[k], value = e->value[k], own = (GSLFIT_COLD - 1) * value * square;
         zeros &= value == 0;
         looks |= value != 0 && slope * slope > own * own && slope * slope > MATTERS * MATTERS * e->chisqr * square;
     }
@@ -84,7 +83,7 @@ int gslfit_linear_start(const linear_evidence *e, double *start) {
                              : allowed(e, k, before, alone) ? alone
                              : allowed(e, k, before, share) ? share
                                                             : before;
-        cold |= (e->program->amplitudes >> k & 1) && fabs(value) > COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
+        cold |= (e->program->amplitudes >> k & 1) && fabs(value) > GSLFIT_COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
         start[k] = value;
     }
     return cold;

@@ -10,6 +10,8 @@
 
 #include "program.h"
 
+#define GSLFIT_COLD 4.0  /* times itself that a variable is too small */
+
 /* The first evaluation of a fit; of variables that the program isn't linear in nothing is asked. */
 typedef struct {
     const program *program;
