@@ -83,7 +83,8 @@ int gslfit_linear_start(const linear_evidence *e, double *start) {
                              : allowed(e, k, before, alone) ? alone
                              : allowed(e, k, before, share) ? share
                                                             : before;
-        cold |= (e->program->amplitudes >> k & 1) && fabs(value) > GSLFIT_COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
+        const int far_off = fabs(value) > GSLFIT_COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
+        cold |= (e->program->amplitudes >> k & 1) && far_off;
         start[k] = value;
     }
     return cold;
