@@ -140,7 +140,8 @@ class UserJacobian:
         rough = differences.forward(x, r)
         reference = differences.central(x, r)
         floor = 1e-6 * float(np.max(differences.norms, initial=0.))
-        rounding = differences.precision * float(np.linalg.norm(r)) / SHORT
+        model = float(np.max(np.linalg.norm(J, axis=0) * np.abs(x), initial=0.))     # of which a short residual is a difference
+        rounding = differences.precision * max(float(np.linalg.norm(r)), model) / SHORT
         for k, name in enumerate(self.free.names):
             exact, mine = reference[:, k], J[:, k]
             size, own = float(np.linalg.norm(exact)), float(np.linalg.norm(mine))

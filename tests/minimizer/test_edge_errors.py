@@ -4,7 +4,7 @@ import pytest
 
 import gslfit
 from gslfit import Parameters
-from gslfit.errors import FitWarning
+from gslfit.errors import FitWarning, InputError
 
 X = np.arange(20.)
 
@@ -86,3 +86,19 @@ def test_combinations_are_named(model, said):
     assert params["a"].stderr is None and params["b"].stderr is None
     scale = ((x.size - 2)/(x.size - 3))**.5
     assert params["t"].stderr == pytest.approx(right.params["t"].stderr*scale, rel=1e-3)
+
+
+def test_as_many_points_as_parameters_from_an_exact_start():
+    """A start that is zero but for rounding tells nothing of a Jacobian: two points and a line, and a wrong Jacobian is still found."""
+    t, sigma = np.array([1., 2.]), np.array([.1, .1])
+    J = np.c_[t, np.ones(2)]/sigma[:, None]
+    for b in (0., 1e-16, -2.85e-16, 1e-14):
+        popt, pcov = gslfit.curve_fit(lambda t, a, b: a*t + b, t, t, p0=[1., b], sigma=sigma, absolute_sigma=True)
+        assert np.allclose(pcov, np.linalg.inv(J.T @ J))
+        assert np.allclose(popt, [1, 0], atol=1e-12)
+    popt, pcov = gslfit.curve_fit(lambda t, a, b: a*t + b, t, t, sigma=sigma, absolute_sigma=True)
+    assert np.allclose(pcov, np.linalg.inv(J.T @ J))
+    params = gslfit.Parameters()
+    params.add_many(("a", 1.), ("b", 1.))
+    with pytest.raises(InputError, match="derivative by 'b' has the wrong sign"):
+        gslfit.minimize(lambda p: p["a"].value*t + p["b"].value - t, params, jac=lambda p: np.c_[t, -np.ones(2)])
