@@ -20,12 +20,9 @@ MINIMUM = 1e-4            # a decrease of chi-square by this share of its varian
 TOLERANCE = 2e-6          # of a refit: expected decrease of chi-square, by the lowest level
 PRECISION = 2e-6          # the same by the rise of chi-square itself
 ROUGH = .05               # the same above the ceiling
-FORESEEN = 1e-4           # the same by the rise where the last step is not taken, but foreseen
 FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
-NEARER = .1               # share of SETTLED where the last step is foreseen
-NIGH = .02                # standard errors from the minimum at which chi-square's curvature is taken
 BEND = .4                 # a correction longer than this share of the step is none
 
 
@@ -87,7 +84,6 @@ class ConstrainedRefit:
         self.fun, self.jac, self.lower, self.upper = fun, jac, lower, upper
         self.gain = self.settled = 0.
         self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
-        self._tangents: dict[int, float] = {}
         self.best: Any = None                                 # ProfilePoint, once it is found
         self.floor = math.inf                                 # a chi-square below this is another minimum
         r = fun(x)
@@ -105,19 +101,8 @@ class ConstrainedRefit:
 
     # -- refits --------------------------------------------------------------------------------------------------------------
 
-    def along(self, point: ProfilePoint, k: int) -> Array:
-        """Return how the parameters move along the profile of parameter k, for each unit of it."""
-        free, way = self._free(point, (k,)), np.zeros_like(point.x)
-        way[k] = 1.
-        if free.any():
-            way[free] = self._solve(point.J[:, free], point.J[:, k], 0.)[0]
-        return way
-
-    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array, path: Array | None = None) -> ProfilePoint | None:
-        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite.
-
-        What `path` has for the others is tried first.
-        """
+    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array) -> ProfilePoint | None:
+        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite."""
         x = near.x.copy()
         move = values - x[[*held]]
         x[[*held]] = values
@@ -126,15 +111,14 @@ class ConstrainedRefit:
             pull = near.J[:, [*held]] @ move
             x[free] += self._solve(near.J[:, free], pull, 0.)[0]
         found: list[ProfilePoint] = []
-        guesses = [] if path is None else [self._moved(np.clip(path, self.lower, self.upper), held, values)]
-        for guess in (*guesses, np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
+        for guess in (np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
             r = self.fun(guess)
             chi = float(r @ r)
             if math.isfinite(chi):
                 found.append(ProfilePoint(guess, r, chi, near.J))
             if chi <= FAR*near.chi:                           # False for NaN
                 break
-        return self.relax(min(found, key=lambda point: point.chi), held, False, path is not None) if found else None
+        return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
 
     def glance(self, near: ProfilePoint, k: int, value: float) -> ProfilePoint | None:
         """Return where one step leads with parameter k held, from a point near by; None where the model isn't finite."""
@@ -172,7 +156,7 @@ class ConstrainedRefit:
         weight = np.where(keep, S/np.where(keep, S*S + damping, 1.), 0.)
         return -(Vt.T @ (weight*(U.T @ (Q.T @ b))))/norms, norms
 
-    def relax(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool = True, foreseen: bool = False) -> ProfilePoint:
+    def relax(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool = True) -> ProfilePoint:
         """Minimise chi-square over the parameters not held.
 
         Parameters
@@ -183,24 +167,22 @@ class ConstrainedRefit:
             Parameters that stay.
         fresh : bool
             Whether the Jacobian is the point's own.
-        foreseen : bool
-            Whether a last step, that is short enough, need not be taken: the point is where it leads as the Jacobian has it.
 
         Raises
         ------
         LowerMinimum
             If chi-square falls below the minimum's.
         """
-        point, settled = self._descend(point, held, fresh, foreseen)
+        point, settled = self._descend(point, held, fresh)
         if not settled:
             point = self._follow(point, held)
         if point.chi < self.floor and self.best is not None:
             raise LowerMinimum(point, held[0])
         return point
 
-    def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool, foreseen: bool) -> tuple[ProfilePoint, bool]:
+    def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> tuple[ProfilePoint, bool]:
         """Take Gauss-Newton steps with one Jacobian kept up to date; return where they led, and whether that is the minimum."""
-        J, settled = point.J, self.settled*(NEARER if foreseen else 1.)
+        J = point.J
         for _ in range(STEPS):
             point = point._replace(J=J)
             free = self._free(point, held)
@@ -208,16 +190,10 @@ class ConstrainedRefit:
                 return (point if fresh or not held else point._replace(J=self.jac(point.x, point.r))), True
             step, norms = self._step(point, free, 0.)
             pull = J @ step
-            ahead = point.r + pull
-            expected = point.chi - float(ahead @ ahead)
-            if fresh and foreseen and 0 <= expected <= max(self._enough(point.chi), FORESEEN*(point.chi - expected - self.best.chi)):
-                return ProfilePoint(point.x + step, ahead, point.chi - expected, J), True
+            expected = point.chi - float((point.r + pull) @ (point.r + pull))
             if expected <= self._enough(point.chi):
                 if fresh:
                     return point, True
-                J, fresh = self.jac(point.x, point.r), True
-                continue
-            if not fresh and foreseen and expected <= settled:     # a step from the point's own Jacobian will be the last one
                 J, fresh = self.jac(point.x, point.r), True
                 continue
             x = np.clip(point.x + step, self.lower, self.upper)
@@ -226,7 +202,7 @@ class ConstrainedRefit:
             share = (point.chi - chi)/expected if math.isfinite(chi) else -1.
             if share >= POOR:
                 J = self._update(J, r - point.r - pull, step, norms, free)
-                fresh = fresh and expected <= settled and share >= GOOD
+                fresh = fresh and expected <= self.settled and share >= GOOD
                 point = ProfilePoint(x, r, chi, J)
             elif fresh:
                 return point, False
@@ -325,20 +301,3 @@ class ConstrainedRefit:
         if size <= 1e-9*whole or size == 0:
             return math.inf
         return math.sqrt(self.unit)/size
-
-    def tangent(self, k: int) -> float:
-        """Return the slope of a profile's root at the minimum, by chi-square's own curvature along the profile: the Jacobian alone would
-        leave out what the residual's bends add to it.
-        """
-        if k not in self._tangents:
-            spread = self.spread(k)
-            step = NIGH*spread*self.along(self.best, k) if 0 < spread < math.inf else np.zeros(0)
-            ends = [self.best.x + step, self.best.x - step] if step.size else []
-            inside = all(((self.lower <= x) & (x <= self.upper)).all() for x in ends)
-            ends_r = [self.fun(end) for end in ends] if inside else []
-            chis = [float(r @ r) for r in ends_r]
-            rise = .5*(sum(chis) - 2*self.best.chi) if chis else math.nan
-            found = math.sqrt(rise/self.unit)/(NIGH*spread) if 0 < rise < math.inf else math.nan
-            plain = 1/spread if spread else math.inf
-            self._tangents[k] = found if .5*plain < found < 2*plain else plain
-        return self._tangents[k]

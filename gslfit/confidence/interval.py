@@ -169,8 +169,6 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
             sides = {name: [ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1)] for name, k in zip(wanted, indices, strict=True)}
-            for lower, upper in sides.values():
-                lower.opposite, upper.opposite = upper, lower
             _find(ftest, sides, chances)
             for name, k in zip(wanted, indices, strict=True):
                 intervals[name] = _interval(ftest, intervals, name, sides[name], chances, verbose)

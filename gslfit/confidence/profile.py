@@ -13,10 +13,6 @@ import numpy as np
 from gslfit.confidence.constrained_refit import ConstrainedRefit, ProfilePoint
 
 CORRECTION = 1e-3         # of a limit's distance: a last Newton step below this is not checked by another refit
-BELIEVED = 5e-5           # the same of what a limit between known points changes by when the profile's curve is taken an order lower
-SMOOTH = .05              # the same above which no such curve is gone by
-NEAR = .15                # and how far from the next point it may lie
-NODES = 3                 # points that the curve goes through at most
 GAP = .05                 # a profile that falls is followed more closely, until its points are this near to each other
 LEVEL = 1e-3              # relative growth of the root of chi-square, as the distance doubles, below which a profile has levelled off
 CLOSE = 1e-6              # relative width of a bracket in which a profile steps over a level
@@ -31,8 +27,8 @@ class Limit(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A point of a profile: its distance from the minimum, the root of chi-square's rise, the root's slope, whether it lies on another
-    branch than the minimum, and whether it is where its neighbours say, without a refit of its own.
+    """A point of a profile: its distance from the minimum, the root of chi-square's rise, the root's slope, and whether it lies on another
+    branch than the minimum.
     """
 
     distance: float
@@ -40,52 +36,6 @@ class Known(NamedTuple):
     slope: float
     point: ProfilePoint
     other: bool = False
-    foreseen: bool = False
-
-
-class Curve(NamedTuple):
-    """Hermite's polynomial through values and slopes, in Newton's form: a coefficient for each of `at`, in which each node is twice."""
-
-    at: np.ndarray
-    coefficients: np.ndarray
-
-    @classmethod
-    def through(cls, at: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> "Curve":
-        """Return the polynomial through values and slopes, (k) or (k, m), at k nodes, the last of which its lower orders miss."""
-        twice, column = np.repeat(at, 2), np.repeat(values, 2, axis=0)
-        found = [column[0]]
-        for order in range(1, len(twice)):
-            gaps = twice[order:] - twice[:-order]
-            with np.errstate(all="ignore"):
-                column = (column[1:] - column[:-1])/gaps.reshape(-1, *[1]*(values.ndim - 1))
-            if order == 1:
-                column[::2] = slopes
-            found.append(column[0])
-        return cls(twice, np.array(found))
-
-    def lower(self) -> "Curve":
-        """Return the polynomial of one order less: without the slope at the last node."""
-        return Curve(self.at[:-1], self.coefficients[:-1])
-
-    def __call__(self, distance: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return value and slope."""
-        value, slope = self.coefficients[-1], np.zeros_like(self.coefficients[-1])
-        for at, coefficient in zip(self.at[-2::-1], self.coefficients[-2::-1], strict=True):
-            value, slope = value*(distance - at) + coefficient, slope*(distance - at) + value
-        return value, slope
-
-    def crossing(self, target: float, low: float, high: float) -> float | None:
-        """Return where it crosses a target, rising, from the middle of low and high by Newton's steps; None where these lead elsewhere."""
-        distance = .5*(low + high)
-        for _ in range(30):
-            value, slope = self(distance)
-            if not slope > 0:
-                return None
-            step = (target - float(value))/float(slope)
-            distance = min(max(distance + step, low), high)
-            if abs(step) <= 1e-9*high:
-                return distance if low <= distance <= high else None
-        return None
 
 
 class ProfileSide:
@@ -110,8 +60,6 @@ class ProfileSide:
         The lowest of them, by distance.
     branched : bool
         Whether some lie on another branch: refits then start from both sides.
-    opposite : ProfileSide or None
-        The other side of the same profile.
     """
 
     def __init__(self, refit: ConstrainedRefit, k: int, sign: int, maxiter: int = 200) -> None:
@@ -121,12 +69,11 @@ class ProfileSide:
         self.room = abs(self.bound - self.origin)
         self.points = [refit.best]
         self.branched = False
-        self.opposite: ProfileSide | None = None
         n, p = refit.best.J.shape
         self.spread = refit.spread(k)
         # a parameter without effect has no scale but its own size
         self.scale = self.spread*math.sqrt(max(n - p, 1)) if 0 < self.spread < math.inf else abs(self.origin) or 1.
-        self.known = [Known(0., 0., refit.tangent(k), refit.best)]
+        self.known = [Known(0., 0., 1/self.spread if self.spread else math.inf, refit.best)]
         self.edge = math.inf                                  # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
 
@@ -145,20 +92,12 @@ class ProfileSide:
             found = self._settled(target, below, above)
             if found is not None:
                 return self._at(found)
-            curved = self._curved(target, below, above) if turn < 2 else None
-            if curved is not None and curved[1] > SMOOTH*curved[0]:
-                curved = None
-            if curved is not None and curved[1] <= BELIEVED*curved[0] and self._gap(curved[0]) <= NEAR*curved[0]:
-                self._foresee(curved[0], target)
-                return self._at(curved[0])
             if above is None:
-                distance = self._between() or self._outside(target, below, curved)
-            elif turn % 3 == 2:                               # at a jump the interpolation creeps; halving doesn't
-                distance = .5*(below.distance + above.distance)
-            else:
-                distance = self._inside(target, below, above) if curved is None else self._held_inside(curved[0], below, above)
+                distance = self._between() or self._outside(target, below)
+            else:                                             # at a jump the interpolation creeps; halving doesn't
+                distance = .5*(below.distance + above.distance) if turn % 3 == 2 else self._inside(target, below, above)
             if distance is not None:
-                self.visit(distance, None if curved is None else self._path(distance))
+                self.visit(distance)
         below, above = self._bracket(target)
         if above is not None:
             return self._at(self._inside(target, below, above))
@@ -235,46 +174,7 @@ class ProfileSide:
             cubic = d0 + m0*u + (3*dd - 2*m0 - m1)*u**2 + (m0 + m1 - 2*dd)*u**3
             if d0 < cubic < d1:
                 guess = cubic
-        return ProfileSide._held_inside(guess, below, above)
-
-    @staticmethod
-    def _held_inside(guess: float, below: Known, above: Known) -> float:
-        """Return a distance between two points, from which a share of the bracket is always gained."""
-        margin = .02*(above.distance - below.distance)
-        return min(max(guess, below.distance + margin), above.distance - margin)
-
-    def _nodes(self, distance: float) -> list[tuple[float, Known]]:
-        """Return the points next to a distance that lie on one smooth curve, those of the other side at negative distances; none where
-        branches are known, or other parameters end at bounds.
-        """
-        sides = [(1., self), *(() if self.opposite is None else ((-1., self.opposite),))]
-        if any(side.branched for _, side in sides):
-            return []
-        known = [(sign*each.distance, each) for sign, side in sides for each in side.known if not each.foreseen
-                 and (sign > 0 or each.distance > 0)]
-        known = sorted(known, key=lambda node: abs(node[0] - distance))[:NODES]
-        refit = self.refit
-        held = [((each.point.x <= refit.lower) | (each.point.x >= refit.upper)).tobytes() for _, each in known]
-        return known if len(set(held)) == 1 and all(each.slope > 0 for _, each in known) else []
-
-    def _curved(self, target: float, below: Known, above: Known | None) -> tuple[float, float] | None:
-        """Return where the curve through the points' roots and slopes crosses a target, and by how much that changes where the curve is
-        taken an order lower; None where it can't be told.
-        """
-        if not (0 < self.spread < math.inf and below.slope > 0):
-            return None
-        distance = below.distance + (target - below.root)/below.slope
-        low, high = (.5*below.distance, 3*(below.distance or distance)) if above is None else (below.distance, above.distance)
-        distance = min(max(distance, low), high)
-        nodes = self._nodes(distance)
-        if len(nodes) < 2:
-            return None
-        at, known = zip(*nodes, strict=True)                  # the nearest first: the last one matters least
-        curve = Curve.through(np.array(at), np.array([math.copysign(each.root, place) for place, each in nodes]),
-                              np.array([each.slope for each in known]))
-        found = curve.crossing(target, low, high)
-        lower = None if found is None else curve.lower().crossing(target, low, high)
-        return None if found is None or lower is None else (found, abs(found - lower))
+        return min(max(guess, d0 + .02*dd), d1 - .02*dd)      # a share of the bracket is always gained
 
     def _between(self) -> float | None:
         """Return a distance before the last point, if that came out lower than the one before: it may belong to another minimum."""
@@ -283,10 +183,8 @@ class ProfileSide:
         (d0, z0, *_), (d1, z1, *_) = self.known[-2:]
         return .5*(d0 + d1) if z1 < z0 and d1 - d0 > GAP*d1 else None
 
-    def _outside(self, target: float, below: Known, curved: tuple[float, float] | None = None) -> float | None:
-        """Return the next distance beyond all points known, that of a crossing by their curve if there is one; None, with the reason kept,
-        where there is no going on.
-        """
+    def _outside(self, target: float, below: Known) -> float | None:
+        """Return the next distance beyond all points known; None, with the reason kept, where there is no going on."""
         distance, root, slope, *_ = below
         step = (target - root)/slope if slope > 0 else math.inf
         if distance == 0:
@@ -294,8 +192,6 @@ class ProfileSide:
         else:
             # at least a little further than Newton's step, so that a bracket closes; at most three times as far as so far
             reach = distance + min(max(1.02*step, .05*distance), 2*distance)
-            if curved is not None and curved[0] > 1.02*distance:
-                reach = curved[0]
         if math.isfinite(self.edge):
             if self.edge - distance <= 1e-3*distance:
                 self._end = f"the model is not finite beyond {self.origin + self.sign*self.edge:.6g}"
@@ -322,50 +218,25 @@ class ProfileSide:
             self._end = f"not even at {here}"
         return bool(self._end)
 
-    def visit(self, distance: float, path: np.ndarray | None = None) -> Known | None:
-        """Add the profile's point at a distance, and return it; None where the model isn't finite. A refit may start where `path` is."""
+    def visit(self, distance: float) -> Known | None:
+        """Add the profile's point at a distance, and return it; None where the model isn't finite."""
         inner = [known for known in self.known if known.distance <= distance]
         starts = [inner[-1]]                                  # from within, so as to stay on the branch of the minimum
         if self.branched:
             starts += [known for known in self.known if known.distance > distance][:1]
-        found = [(point, start.other) for start in starts if (point := self.refitted(start.point, distance, path)) is not None]
+        found = [(point, start.other) for start in starts if (point := self.refitted(start.point, distance)) is not None]
         if not found:
             self.edge = min(self.edge, distance)
             return None
         return self.add(distance, *min(found, key=lambda each: each[0].chi))
 
-    def _gap(self, distance: float) -> float:
-        """Return how far a distance is from the next point that a refit found."""
-        return min(abs(known.distance - distance) for known in self.known if not known.foreseen)
-
-    def _foresee(self, distance: float, root: float) -> None:
-        """Make a crossing that is believed one of the profile's points, as far as its neighbours tell where that is."""
-        nearest = min(self.known, key=lambda known: abs(known.distance - distance)).point
-        x = self._path(distance)
-        assert x is not None
-        x[self.k] = self.value(distance)
-        r = nearest.r + nearest.J @ (x - nearest.x)
-        point = ProfilePoint(x, r, self.refit.best.chi + self.refit.unit*root*root, nearest.J)
-        new = Known(distance, root, self.sign*self.refit.slope(point, self.k), point, foreseen=True)
-        self.known = sorted([*self.known, new], key=lambda known: known.distance)
-
     def known_at(self, distance: float) -> Known | None:
         """Return the profile's point at a distance, if there is one."""
         return next((known for known in self.known if known.distance == distance), None)
 
-    def refitted(self, start: ProfilePoint, distance: float, path: np.ndarray | None = None) -> ProfilePoint | None:
-        """Return the others' best from a start, or from where the profile's path leads, with the parameter held at a distance."""
-        return self.refit.at(start, (self.k,), np.array([self.value(distance)]), path)
-
-    def _path(self, distance: float) -> np.ndarray | None:
-        """Return where the curve through the points next to a distance has the parameters, None where there is none."""
-        nodes = self._nodes(distance)
-        if not nodes:
-            return None
-        at = np.array([place for place, _ in nodes])
-        points = [each.point for _, each in nodes]
-        return Curve.through(at, np.array([point.x for point in points]), np.array([self.sign*self.refit.along(point, self.k)
-                                                                                    for point in points]))(distance)[0]
+    def refitted(self, start: ProfilePoint, distance: float) -> ProfilePoint | None:
+        """Return the others' best from a start, with the parameter held at a distance."""
+        return self.refit.at(start, (self.k,), np.array([self.value(distance)]))
 
     def value(self, distance: float) -> float:
         """Return the parameter's value at a distance."""
