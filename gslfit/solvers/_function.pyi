@@ -1,8 +1,8 @@
-from collections.abc import Callable, Sized
-from typing import Any, overload
+from collections.abc import Callable
+from typing import Any
 
 from numpy import float64
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from typing_extensions import Self, disjoint_base
 
 _Floats = NDArray[float64]
@@ -49,10 +49,7 @@ class Function_fdf:
     @classmethod
     def alloc(cls, *procs: Any, **options: Any) -> Self: ...
     def set_procs(self, *procs: Any, p: int | None = None) -> Self: ...
-    @overload
-    def set_data(self, t: Sized, y: ArrayLike, sigma: ArrayLike | None = None) -> None: ...
-    @overload
-    def set_data(self, *data: Any, sigma: Any = None) -> None: ...
+    def set_data(self, *data: Any, sigma: Any = None, **named: Any) -> None: ...
     @classmethod
     def from_callables(cls, f: _Lean, df: _Lean | None, n: int, p: int, *, centred: bool = False, h: float | None = None,
                        fvv: Callable[[_Floats, _Floats], Any] | None = None,
