@@ -199,6 +199,33 @@ def width(name: str, value: Any) -> int:
     return whole(name, value, 0, 300)
 
 
+def package(module: str, extra: str, what: str) -> Any:
+    """Import a module of a package that only one extra of gslfit needs.
+
+    Parameters
+    ----------
+    module : str
+        The module, with dots.
+    extra : str
+        The extra of gslfit that installs it.
+    what : str
+        What needs it, for the message.
+
+    Raises
+    ------
+    ImportError
+        If it is not installed; the message names the extra.
+    """
+    from importlib import import_module
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        top = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != top:
+            raise
+        raise ImportError(f"{what} needs {top}, which is not installed: pip install 'gslfit[{extra}]'", name=top) from None
+
+
 def names_once(starts: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Return a decorator of an entry: an argument that is given by position and by name is an InputError, not Python's TypeError.
 

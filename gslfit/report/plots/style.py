@@ -1,0 +1,114 @@
+"""What all pictures share: colours, axes, the names of quantities with their units."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil, sqrt
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import InputError, MissingPackageError
+
+# Okabe and Ito's palette, "Color universal design" (2008), without its black and its yellow: on both grounds
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+CYCLE = (ORANGE, GREEN, PURPLE, VERMILION, SKY)
+GREY = "0.5"
+
+
+def pyplot() -> Any:
+    """Return matplotlib.pyplot.
+
+    Raises
+    ------
+    MissingPackageError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise MissingPackageError("pictures need matplotlib, which is not installed: pip install 'gslfit[plot]'") from error
+    return plt
+
+
+def plain(ax: Any) -> Any:
+    """Take away the frame's upper and right line."""
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def axes_or_new(ax: Any, **kws: Any) -> Any:
+    """Return the axes given, or new ones of a new figure."""
+    plt = pyplot()
+    if ax is not None:
+        return ax
+    return plain(plt.figure(layout="constrained").add_subplot(**kws))
+
+
+def panels(axes: Any, count: int, size: float = 3.0, what: str = "ax", **kws: Any) -> np.ndarray:
+    """Return axes for so many panels, flat: those given, or new ones in rows.
+
+    Raises
+    ------
+    InputError
+        If the axes given are not as many.
+    """
+    plt = pyplot()
+    if axes is not None:
+        found = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
+        if found.size != count:
+            raise InputError(f"{what} must be {count} axes, one for each panel, not {found.size}")
+        return found
+    columns = min(count, 3 if count != 4 else 2) if count < 10 else ceil(sqrt(count))
+    rows = ceil(count/columns)
+    _, grid = plt.subplots(rows, columns, figsize=(1.25*size*columns, size*rows), layout="constrained", squeeze=False, **kws)
+    found = grid.ravel()
+    for ax in found[count:]:
+        ax.remove()
+    for ax in found[:count]:
+        plain(ax)
+    return found[:count]
+
+
+def named(name: Any, container: Any = None) -> str:
+    """Return what an axis is called: the long name and the units of a container, where it has them.
+
+    Parameters
+    ----------
+    name : str
+        What the fit calls it.
+    container : DataArray, Series, Index or anything else
+    """
+    attributes = getattr(container, "attrs", None)
+    attributes = attributes if isinstance(attributes, Mapping) else {}
+    title = attributes.get("long_name") or attributes.get("standard_name") or name
+    units = attributes.get("units")
+    return f"{title} ({units})" if units else f"{title}"
+
+
+def with_colour(kws: dict[str, Any], style: str, colour: Any) -> dict[str, Any]:
+    """Return keywords for matplotlib with a colour, unless they or the style have one."""
+    if any(key in kws for key in ("color", "c")) or any(letter in style for letter in "bgrcmykw") or "C" in style:
+        return kws
+    return {"color": colour, **kws}
+
+
+def scales(ax: Any, xscale: str | None, yscale: str | None) -> None:
+    """Set the scales of the axes that are asked for."""
+    for set_scale, scale in ((ax.set_xscale, xscale), (ax.set_yscale, yscale)):
+        if scale is not None:
+            set_scale(scale)
+
+
+def listed(names: Any, known: Sequence[str], what: str) -> list[str]:
+    """Return the names asked for, or all.
+
+    Raises
+    ------
+    InputError
+        If there is no such name.
+    """
+    wanted = list(known) if names is None else [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in known:
+            raise InputError(f"{what} has no {name!r}; it has {', '.join(known)}")
+    return wanted
