@@ -273,6 +273,21 @@ class BatchResult:
         found = bands(self, sigma, kind, values)
         return found if values else given_back(spread(found, self.shape, self.data.layout), self.data.labels)
 
+    def plot_maps(self, names: Any = None, **kws: Any) -> np.ndarray:
+        """Draw each parameter over the batch; returns the axes. See `gslfit.report.plots.plot_maps`."""
+        from gslfit.report.plots import plot_maps
+        return plot_maps(self, names, **kws)
+
+    def plot_hist(self, names: Any = None, **kws: Any) -> np.ndarray:
+        """Draw how the parameters are distributed; returns the axes. See `gslfit.report.plots.plot_hist`."""
+        from gslfit.report.plots import plot_hist
+        return plot_hist(self, names, **kws)
+
+    def plot_fits(self, worst: int = 9, **kws: Any) -> np.ndarray:
+        """Draw the worst of the good fits, or those asked for; returns the axes. See `gslfit.report.plots.plot_fits`."""
+        from gslfit.report.plots import plot_fits
+        return plot_fits(self, worst, **kws)
+
     def summary(self) -> str:
         """Return counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
         lines = [f"{self.status.size} fits of {self.data.formula!r}"]

@@ -115,6 +115,16 @@ class Curve:
         found = self.formula(**points, **self._numbers(params, values))
         return self.shaped(found, values, everywhere=True)
 
+    def eval_components(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Evaluate each term of the formula's sum, as `eval` evaluates all of it."""
+        found: dict[str, Any] = {}
+        for term in self.formula.terms():
+            label = name = term.text.splitlines()[-1]
+            while name in found:
+                name = f"{label} ({len(found) + 1})"
+            found[name] = Curve(term, self.objective, self._x).eval(params, values)
+        return found
+
     def _numbers(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return values of the formula's parameters; expressions follow numbers that are put in the place of others."""
         own = {name: value for name, value in values.items() if name not in self.formula.independent}

@@ -22,7 +22,7 @@ from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transpla
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
-from gslfit.formula.parse import read_formula
+from gslfit.formula.parse import read_formula, split_sum
 from gslfit.formula.passes import PASSES
 from gslfit.formula.trace import Signature, known_trace
 
@@ -238,6 +238,23 @@ class Formula:
         self._check_native()
         from gslfit.formula.latex import latex
         return latex(self._graph.value)
+
+    def terms(self) -> list[Formula]:
+        """Return the terms of a formula whose text is a sum, each a formula; of any other text the formula itself.
+
+        Raises
+        ------
+        InputError
+            If it was made from a function.
+
+        Examples
+        --------
+        >>> Formula("A*exp(-x/tau) + c").terms()
+        [Formula('A * exp(-x / tau)'), Formula('c')]
+        """
+        if not self.text or self.func is not None or self._rows:
+            raise InputError(f"{self!r} was made from a function: the terms of a sum are known of a text")
+        return [Formula(each, self.independent) for each in split_sum(self.text)]
 
     def __call__(self, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate at points.

@@ -6,7 +6,7 @@ A name is an independent variable, a name assigned on a line before, a constant 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from gslfit.constraints.grammar import NUMERIC, parse
 from gslfit.errors import ExpressionError
@@ -150,6 +150,31 @@ def read_formula(pool: Pool, text: str, independent: tuple[str, ...]) -> tuple[N
             reader.names[target] = value
     assert value is not None
     return value, parameters
+
+
+def split_sum(text: str) -> list[str]:
+    """Return the terms of a formula that is a sum, as texts of formulas; of any other the formula itself.
+
+    Lines of assignments stay in front of each term.
+
+    Examples
+    --------
+    >>> split_sum("A*exp(-x/tau) - (b*x - c)")
+    ['A * exp(-x / tau)', '-(b * x)', 'c']
+    """
+    parsed = parse(text, functions=ARITIES, nodes=NUMERIC, assignments=True)
+    before = "".join(f"{target} = {ast.unparse(tree)}\n" for target, tree in parsed.lines[:-1])
+
+    def terms(tree: ast.expr, positive: bool) -> Iterator[ast.expr]:
+        if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Add | ast.Sub):
+            yield from terms(tree.left, positive)
+            yield from terms(tree.right, positive is isinstance(tree.op, ast.Add))
+        elif isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub | ast.UAdd) and isinstance(tree.operand, ast.BinOp):
+            yield from terms(tree.operand, positive is isinstance(tree.op, ast.UAdd))
+        else:
+            yield tree if positive else ast.UnaryOp(ast.USub(), tree)
+
+    return [before + ast.unparse(tree) for tree in terms(parsed.lines[-1][1], True)]
 
 
 def read_constraint(pool: Pool, text: str, names: Mapping[str, Node]) -> Node:

@@ -144,23 +144,56 @@ class Answers:
         """
         refuse("eval_uncertainty")
 
-    def plot_fit(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data and fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot_fit
-        self._needs_model("plot_fit")
-        return plot_fit(self, ax, **kws)
+    def eval_components(self, params: Any = None, **values: Any) -> dict[str, np.ndarray]:
+        """Evaluate each component of the model; a residual function has none.
 
-    def plot_residuals(self, ax: Any = None, **kws: Any) -> Any:
-        """Plot data - fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot_residuals
-        self._needs_model("plot_residuals")
-        return plot_residuals(self, ax, **kws)
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        """
+        refuse("eval_components")
 
-    def plot(self, **kws: Any) -> Any:
-        """Plot residuals above data and fit; see `gslfit.report.plots`."""
-        from gslfit.report.plots import plot
+    # -- pictures
+
+    def plot(self, *args: Any, **kws: Any) -> Any:
+        """Draw the residuals above data and curve; returns both axes. See `gslfit.report.plots.plot`."""
         self._needs_model("plot")
-        return plot(self, **kws)
+        from gslfit.report.plots import plot
+        return plot(self, *args, **kws)
+
+    def plot_fit(self, ax: Any = None, *args: Any, **kws: Any) -> Any:
+        """Draw data, curve and band; returns the axes. See `gslfit.report.plots.plot_fit`."""
+        self._needs_model("plot_fit")
+        from gslfit.report.plots import plot_fit
+        return plot_fit(self, ax, *args, **kws)
+
+    def plot_residuals(self, ax: Any = None, *args: Any, **kws: Any) -> Any:
+        """Draw data - fit; returns the axes. See `gslfit.report.plots.plot_residuals`."""
+        self._needs_model("plot_residuals")
+        from gslfit.report.plots import plot_residuals
+        return plot_residuals(self, ax, *args, **kws)
+
+    def plot_components(self, ax: Any = None, **kws: Any) -> Any:
+        """Draw data, curve and each component; returns the axes. See `gslfit.report.plots.plot_components`."""
+        self._needs_model("plot_components")
+        from gslfit.report.plots import plot_components
+        return plot_components(self, ax, **kws)
+
+    def plot_ci(self, p_names: Any = None, **kws: Any) -> np.ndarray:
+        """Draw profiles with their limits; returns the axes. See `gslfit.report.plots.plot_ci`."""
+        from gslfit.report.plots import plot_ci
+        return plot_ci(self, p_names, **kws)
+
+    def plot_ci2d(self, x_name: str, y_name: str, **kws: Any) -> Any:
+        """Draw the confidence region of two parameters; returns the axes. See `gslfit.report.plots.plot_ci2d`."""
+        from gslfit.report.plots import plot_ci2d
+        return plot_ci2d(self, x_name, y_name, **kws)
+
+    def plot_correlation(self, p_names: Any = None, **kws: Any) -> Any:
+        """Draw the correlations of the varying parameters; returns the axes. See `gslfit.report.plots.plot_correlation`."""
+        from gslfit.report.plots import plot_correlation
+        return plot_correlation(self, p_names, **kws)
 
     def _needs_model(self, name: str) -> None:
         """Raise NoModelError if there is no model; `name` is what was asked for."""

@@ -305,6 +305,18 @@ class FitResult(Answers):
         """
         return self._modelled("eval").eval(self.params if params is None else params, values)
 
+    def eval_components(self, params: Any = None, **values: Any) -> dict[str, NDArray[np.float64]]:
+        """Evaluate each term of a formula that is a sum, by its text; parameters as `eval` has them.
+
+        Raises
+        ------
+        NoModelError
+            If only a residual function was fitted.
+        InputError
+            If a function was fitted: it is not known what it is a sum of.
+        """
+        return self._modelled("eval_components").eval_components(self.params if params is None else params, values)
+
     def eval_uncertainty(self, params: Any = None, sigma: float = 1, dscale: float = 0.01, *, kind: str = "confidence",
                          **values: Any) -> NDArray[np.float64]:
         """Return the standard error of the model's value at each point, `sigma` of them.

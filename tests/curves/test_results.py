@@ -250,11 +250,10 @@ def test_pictures():
     """Every result with a model is drawn by the same code: data and curve, residuals above."""
     from matplotlib import pyplot as plt
     for found in results().values():
-        figure = found.plot(numpoints=200)
-        axes = figure.axes
-        assert len(axes) == 2 and axes[1].lines[-1].get_xdata().size == 200
-        assert axes[0].lines[-1].get_ydata() == pytest.approx(Y - found.best_fit)
-        plt.close(figure)
+        residuals, fit = found.plot(numpoints=200)
+        assert fit.lines[-1].get_xdata().size == 200
+        assert residuals.lines[-1].get_ydata() == pytest.approx(Y - found.best_fit)
+        plt.close(fit.figure)
 
 
 def test_row_without_covariances():

@@ -278,7 +278,7 @@ if importlib.util.find_spec("matplotlib") is not None:
         result = M.Model(lambda x, a, b: a*x + 1j*b).fit(2*x + 3j + .01*np.cos(7*x), x=x, a=1, b=1)
         return figures(lambda plt: [drawn(result.plot_fit(ax=plt.subplots()[1], parse_complex=part)) for part in PARTS])
 
-    @behaviour(differs="plots over several variables")
+    @behaviour(differs="plots over two variables")
     def plot_over_two_variables(M):
         result = M.Model(lambda x, y, a, b: a*x + b*y, independent_vars=["x", "y"]).fit(2*x + 3*x*x, x=x, y=x*x, a=1, b=1)
         return bool(result.plot_fit())

@@ -378,8 +378,8 @@ def test_pictures():
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
     result = peak_on_line().fit(curve(), x=X, yerr=.02)
-    figure = result.plot(show_init=True, numpoints=300)
-    assert len(figure.axes) == 2
+    residuals, fit = result.plot(show_init=True, numpoints=300)
+    assert residuals.figure is fit.figure
     assert len(result.plot_fit(numpoints=500).lines) >= 2
     plt.close("all")
 

@@ -13,8 +13,8 @@ LAYERS = [line.split() for line in """
 _status
 errors
 checks
-constraints data report solvers
-objective
+constraints data solvers
+objective report
 printfuncs parameters multifit
 formula
 minimizer

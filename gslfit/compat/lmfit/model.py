@@ -126,6 +126,18 @@ class ModelResult(_result.ModelResult):
         """Return confidence intervals as text."""
         return ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
 
+    def plot(self, *args: Any, **kws: Any) -> Any:
+        """Draw the residuals above data and curve; returns the figure."""
+        return super().plot(*args, **_as_drawn(kws, len(args) > 6))[1].figure
+
+    def plot_fit(self, ax: Any = None, *args: Any, **kws: Any) -> Any:
+        """Draw data and curve; returns the axes."""
+        return super().plot_fit(ax, *args, **_as_drawn(kws, len(args) > 6))
+
+    def plot_residuals(self, ax: Any = None, *args: Any, **kws: Any) -> Any:
+        """Draw data - fit; returns the axes, x without a name."""
+        return super().plot_residuals(ax, *args, **{"xlabel": "", **kws})
+
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
         return serialization.result_text(as_gslfit(self), **kws)
@@ -134,6 +146,12 @@ class ModelResult(_result.ModelResult):
         """Take a result out of JSON text, in place of this one; nothing is run."""
         self.__dict__.update(adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws)).__dict__)
         return self
+
+
+def _as_drawn(kws: dict[str, Any], counted: bool) -> dict[str, Any]:
+    """Return keywords for a picture without a band, its curve at the data's points unless there is a number of points (`counted`)."""
+    points = {} if counted else {"numpoints": kws.get("numpoints") or 0}
+    return {"sigma": 0, **kws, **points}
 
 
 KNOWN = frozenset({*FIELDS, "init_values", "nvarys", "ndata", "nfree", "chisqr", "redchi", "aic", "bic", "_uvars", "uvars"})

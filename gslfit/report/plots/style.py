@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.errors import InputError, MissingPackageError
+from gslfit.checks import mapping, package
+from gslfit.errors import InputError
 
 # Okabe and Ito's palette, "Color universal design" (2008), without its black and its yellow: on both grounds
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -20,20 +21,22 @@ def pyplot() -> Any:
 
     Raises
     ------
-    MissingPackageError
+    ImportError
         If matplotlib is not installed.
     """
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise MissingPackageError("pictures need matplotlib, which is not installed: pip install 'gslfit[plot]'") from error
-    return plt
+    return package("matplotlib.pyplot", "plot", "a picture")
 
 
 def plain(ax: Any) -> Any:
     """Take away the frame's upper and right line."""
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def line_colour(ax: Any) -> str:
+    """Return the colour of curves: a blue that stands out from the ground."""
+    from matplotlib.colors import to_rgb
+    return SKY if sum(to_rgb(ax.get_facecolor())) < 1.5 else BLUE
 
 
 def axes_or_new(ax: Any, **kws: Any) -> Any:
@@ -85,11 +88,25 @@ def named(name: Any, container: Any = None) -> str:
     return f"{title} ({units})" if units else f"{title}"
 
 
-def with_colour(kws: dict[str, Any], style: str, colour: Any) -> dict[str, Any]:
-    """Return keywords for matplotlib with a colour, unless they or the style have one."""
-    if any(key in kws for key in ("color", "c")) or any(letter in style for letter in "bgrcmykw") or "C" in style:
-        return kws
-    return {"color": colour, **kws}
+def line_kws(name: str, kws: Any, style: str, **defaults: Any) -> dict[str, Any]:
+    """Return keywords for a line of matplotlib, with defaults for what neither they nor the style say.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the keywords.
+    kws : dict or None
+    style : str
+        A format of matplotlib, which may hold a colour.
+    **defaults
+        By their full names.
+    """
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+    given = normalize_kwargs(mapping(name, kws), Line2D)
+    if any(letter in style for letter in "bgrcmykwC"):
+        defaults.pop("color", None)
+    return {**defaults, **given}
 
 
 def scales(ax: Any, xscale: str | None, yscale: str | None) -> None:
