@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +89,11 @@ class BatchInputs:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
         for name, value in {"mask": None, "layout": None, "labels": None, "scale_covar": True, **given}.items():
             setattr(self, name, value)
+
+    def without_curves(self) -> BatchInputs:
+        """Return the same without what there is for each point of each fit."""
+        shared = self.x if all(array.ndim <= 1 for array in self.x) else ()
+        return replace(self, x=shared, y=None, weights=None, mask=None, labels=None)
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
         """Return what multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
@@ -181,10 +186,10 @@ class BatchResult:
     @property
     def success(self) -> np.ndarray:
         """Which fits ended at a minimum: ndarray of bool, shape (...)."""
-        return np.isin(self.status, SUCCESSES)
+        return np.isin(np.asarray(self.status), SUCCESSES)
 
     def __len__(self) -> int:
-        return self.status.size if self.status.ndim != 1 else len(self.status)
+        return int(self.status.size)
 
     def _index(self, index: Any) -> tuple[int, ...]:
         """Return an index of one fit as a tuple of numbers."""
@@ -225,7 +230,7 @@ class BatchResult:
         formula, where = self.data.formula, self.data.layout
         if index is None:
             x = dict(zip(formula.independent, self.data.x, strict=True))
-            values = np.asarray(formula(**x, **{name: self.values[name][..., None] for name in formula.names}), float)
+            values = np.asarray(formula(**x, **{name: np.asarray(self.values[name])[..., None] for name in formula.names}), float)
             return given_back(spread(values, self.shape, where), self.data.labels)
         place = self._index(index) if self.shape else ()
         curve = np.asarray(self._curve(place), float)
@@ -291,7 +296,7 @@ class BatchResult:
     def summary(self) -> str:
         """Return counts per status, and quantiles of each parameter over the fits that succeeded, as a table."""
         lines = [f"{self.status.size} fits of {self.data.formula!r}"]
-        counts = np.bincount(self.status.reshape(-1), minlength=len(FitStatus))
+        counts = np.bincount(np.asarray(self.status).reshape(-1), minlength=len(FitStatus))
         lines += [f"  {counts[status]:>10}  {status.prose}" for status in FitStatus if counts[status]]
         if self.reason:
             lines.append(f"  not compiled: {self.reason}")
@@ -300,8 +305,9 @@ class BatchResult:
             heads = [f"{q:.0%}" for q in QUANTILES]
             lines.append(f"  {'':<12}{''.join(f'{head:>13}' for head in heads)}{'stderr 50%':>13}")
             for name in self.values:
-                found = np.quantile(self.values[name][good], QUANTILES)
-                error = np.nanmedian(self.stderr[name][good]) if np.any(np.isfinite(self.stderr[name][good])) else np.nan
+                found = np.quantile(np.asarray(self.values[name])[good], QUANTILES)
+                errors = np.asarray(self.stderr[name])[good]
+                error = np.nanmedian(errors) if np.any(np.isfinite(errors)) else np.nan
                 lines.append(f"  {name:<12}{''.join(f'{value:>13.6g}' for value in found)}{error:>13.4g}")
         return "\n".join(lines)
 

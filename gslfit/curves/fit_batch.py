@@ -20,12 +20,15 @@ from gslfit.checks import mapping, names_once
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import KINDS, FitTransform, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
+from gslfit.curves.blocks import IN_MEMORY, Batch, Keeping, by_blocks, fit_blocks, without_data
 from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
+from gslfit.curves.progress import Progress
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
-from gslfit.data.points import check_factors
+from gslfit.data.points import check_factors, moved
+from gslfit.data.stored import stored
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, NonFiniteError, ParameterError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold
@@ -33,7 +36,7 @@ from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 
-F8, BAD_DATA = np.dtype(float), int(FitStatus.BAD_DATA)
+F8, BAD_DATA, NOT_RUN = np.dtype(float), int(FitStatus.BAD_DATA), int(FitStatus.NOT_RUN)
 SLICE = 1_000_000  # numbers of a temporary array
 
 FormulaLike = Formula | str | Callable[..., Any]
@@ -44,7 +47,8 @@ StartValue = np.ndarray | float         # a number, or one for each fit: shape (
 def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None, weights: Any = None,
               mask: Any = None, start: Mapping[str, Any] | None = None, axis: Axis | None = None, method: str = "auto", xtol: float = 1e-8,
               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
-              progress: Any = False, covar: bool = False, scale_covar: bool = True, **start_or_independent: Any) -> BatchResult:
+              progress: Any = False, covar: bool = False, scale_covar: bool = True, out: Any = None, resume: bool = False,
+              on_interrupt: str = "raise", keep_data: bool = True, **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
     Parameters
@@ -52,8 +56,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     formula : Formula, str or callable
         A formula's text, a function of NumPy operations, or a `Formula`.
     y : array_like, shape (..., n)
-        The data; a cube (rows, columns, n) gives maps. Any real type; a memory map is read slice by slice. What numpy.ma masks takes no
-        part.
+        The data; a cube (rows, columns, n) gives maps. Any real type. What numpy.ma masks takes no part. Memory maps and data sets of h5py
+        and zarr are read block by block, by whole chunks of the file; so are `yerr`, `weights` and `mask` of the shape of y.
     params : Parameters, optional
         Start values, bounds, expressions, and what is fixed. Without it every parameter of the formula varies freely.
     x : array_like, shape (n,) or (..., n), or mapping of str to such
@@ -94,6 +98,16 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         Whether to keep the covariances, (..., p, p).
     scale_covar : bool
         Multiply covariances by the reduced chi-square.
+    out : path, or mapping of str to array, optional
+        Where results are written as they come, in place of memory: ``"NAME.zarr"``, a zarr store; any other path, a folder with a
+        ``.npy`` for each array; or arrays that are there already, in a dict or a group. They are named as by `BatchResult.to_dict`.
+    resume : bool
+        Go on with what `out` holds: fits that have run are not run again. It is an error if the data, the formula, start values or
+        options aren't those it was begun with. Where there is nothing yet, begin.
+    on_interrupt : {"raise", "partial"}
+        What Ctrl-C does: raise KeyboardInterrupt, or return what is done; other fits have the status "not run" and NaN.
+    keep_data : bool
+        Whether the result refers to the data; without them its pickle is small, and it has no residuals.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -115,9 +129,15 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     array([2., 3.])
     """
     options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                          "threads": threads, "covar": covar, "scale_covar": scale_covar})
+                          "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt})
+    keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
-    return _fit(job, found, options, progress)
+    if not by_blocks(found, options, keeping):
+        return without_data(_fit(_completed(job, found) if job.missing else job, found, options, progress), keep_data)
+
+    def fit(part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
+        return _fit(_completed(job._replace(start=dict(starts)), part), part, options, report)
+    return fit_blocks(fit, batch_of(job, found, options), found, job.start, options, keeping, progress)
 
 
 def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, progress: Any = False,
@@ -128,6 +148,20 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     return _fit(_completed(job_of(formula, params, starts, given.layout.shape), given), given, BATCH.read(known), progress)
 
 
+def batch_of(job: Job, given: Inputs, options: FitOptions, recipe: str = "") -> Batch:
+    """Return what a batch of fits is, before it is run."""
+    names = tuple(job.folded.roles) if job.folded is not None else tuple(template(job))
+    varying = job.folded.names if job.folded is not None else tuple(name for name, par in template(job).items() if par.vary)
+    return Batch(_kept(job, given, options), names, varying, "" if job.folded is not None else job.reason, recipe)
+
+
+def _kept(job: Job, given: Inputs, options: FitOptions) -> BatchInputs:
+    """Return what a result has of the data it was fitted to."""
+    weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
+    return BatchInputs(job.formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
+                       given.mask, given.layout, given.labels, options.scale_covar)
+
+
 def default_nfev(names: tuple[str, ...]) -> int:
     """Return the limit of evaluations of the model for one fit of these parameters, if nothing else is said."""
     return 100*(len(names) + 1)
@@ -135,7 +169,7 @@ def default_nfev(names: tuple[str, ...]) -> int:
 
 def _fit(job: Job, found: Inputs, options: FitOptions, progress: Any) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
-    with _Progress(progress, prod(found.layout.shape)) as report:
+    with Progress(progress, prod(found.layout.shape)) as report:
         if job.folded is None:
             from gslfit.curves.python_fallback import fit_slowly
             warn(f"the fits call Python for each evaluation: {job.reason}")
@@ -152,7 +186,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
             whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
-    data = read("y", y)
+    in_file = None if whole else stored(y)
+    data = read("y", y) if in_file is None else Reading(in_file)  # type: ignore[arg-type]
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
@@ -170,7 +205,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                 raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
-    return _completed(job_of(found, params, given, where.shape), points), points, options
+    job = job_of(found, params, given, where.shape)
+    return _completed(job, points) if whole else job, points, options
 
 
 class Job(NamedTuple):
@@ -373,47 +409,7 @@ def count_threads(threads: int | None, numbers: int) -> int:
     return cores
 
 
-class _Progress:
-    """The receiver of the number of fits done: nothing, a bar, or the caller's function."""
-
-    def __init__(self, wanted: Any, total: int):
-        self.bar: Any = None
-        self.total, self.told = total, 0
-        self.function: Callable[[int], Any] | None = wanted if callable(wanted) else None
-        if wanted is True:
-            try:
-                from tqdm.auto import tqdm
-            except ImportError:
-                raise InputError("progress=True shows a bar of tqdm, which is not installed; progress may also be a function") from None
-            bar = self.bar = tqdm(total=total, unit="fit")
-            self.function = lambda count: bar.update(count - bar.n)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-    def beyond(self, done: int) -> Callable[[int], Any] | None:
-        """Return the progress callback of a slice that begins after so many fits."""
-        if self.function is None:
-            return None
-        return lambda count: self.tell(done + count)
-
-    def tell(self, count: int) -> Any:
-        """Tell the number of fits done."""
-        assert self.function is not None
-        self.told = count
-        return self.function(count)
-
-    def end(self) -> None:
-        """Tell that all are done, where that has not been told."""
-        if self.function is not None and self.told < self.total:
-            self.tell(self.total)
-
-
-def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Progress) -> BatchResult:
+def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: Progress) -> BatchResult:
     """Fit slice by slice, and gather what comes out."""
     folded, y, xs = job.folded, given.y, tuple(given.x.values())
     assert folded is not None
@@ -431,40 +427,46 @@ def _run(job: Job, given: Inputs, options: FitOptions, threads: int, report: _Pr
         folded.check(free, job.start[free])
     transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
-    whole = given.mask
+    whole, origin = given.mask, given.origin or (0,)
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
-        mask = _slice(given.mask, here)
+        mask, first = _slice(given.mask, here), (low + origin[0], *origin[1:])
         if looks:
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
-            _look(rows, x, job.formula.independent, part.left_out(), low, lead)
+            _look(rows, x, job.formula.independent, part.left_out(), first, len(given.origin) > 0 or lead != (1,))
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
-        run(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report.beyond(low * row),
-            start=own_starts, inputs=own_values, **out.rows(here), **how)
+        try:
+            run(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report.beyond(low * row),
+                start=own_starts, inputs=own_values, **out.rows(here), **how)
+        except KeyboardInterrupt:
+            if options.on_interrupt == "raise":
+                raise
+            out.blank()
+            break
         if (out.status[here] == BAD_DATA).any():
             if own is not None and own.ndim > 1:
-                _blame_factors(name, own, mask, out.status[here], low)
+                _blame_factors(name, own, mask, out.status[here], first)
             if options.nan_policy != "mark":
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
-                    refuse(places, points, rows.shape[:-1], low)
+                    refuse(places, points, rows.shape[:-1], first)
                 again = partial(run, folded.program, transform=transform, **how)
                 wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points)
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider
     whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
-    data = BatchInputs(job.formula, xs, y, weights, inverted, job.parameters, job.start, options.method, whole, given.layout,
-                       given.labels, options.scale_covar)
+    data = _kept(job, given, options)
+    data.mask = whole
     return out.result(y.shape[:-1], data)
 
 
-def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: int) -> None:
+def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: Sequence[int]) -> None:
     """Raise InputError where a fit was spoilt by an invalid weight or standard deviation."""
     bad = np.broadcast_to((status == BAD_DATA)[..., None], array.shape)
     looked = bad if mask is None else bad & ~np.broadcast_to(mask, array.shape)
-    check_factors(name, np.where(looked, array, 1.0), first)
+    check_factors(name, np.where(looked, array, 1.0), tuple(first))
 
 
 def _readable(given: StartValue) -> np.ndarray:
@@ -480,8 +482,8 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
     return _readable(array if array.ndim == 1 else array[here])
 
 
-def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None, first: int,
-          lead: tuple[int, ...]) -> None:
+def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None,
+          first: Sequence[int], several: bool) -> None:
     """Raise NonFiniteError naming the first number that is not finite at a point that takes part, and its fit's place."""
     for name, array in (("y", rows), *zip(names, x, strict=True)):
         if array.dtype.kind in "bui":
@@ -493,8 +495,8 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], o
             continue
         place = np.argwhere(bad)[0]
         value = np.broadcast_to(array, bad.shape)[tuple(place)]
-        at = [int(place[0]) + first, *map(int, place[1:-1])]
-        fit = f"fit {at[0] if len(at) == 1 else tuple(at)}, " if bad.ndim > 1 and lead != (1,) else ""
+        at = moved(place[:-1], first)
+        fit = f"fit {at[0] if len(at) == 1 else tuple(at)}, " if bad.ndim > 1 and several else ""
         raise NonFiniteError(f"{name} is {value} at {fit}point {int(place[-1])}; nan_policy='omit' leaves such points out, "
                              "'mark' marks the fit")
 
@@ -516,7 +518,7 @@ class _Arrays:
         self.derived, self.derived_stderr = np.empty((*lead, derived)), np.empty((*lead, derived))
         self.covar = np.empty((*lead, p, p)) if covar else None
         self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
-        self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.empty(lead, np.int8)
+        self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.zeros(lead, np.int8)
 
     def rows(self, here: slice) -> dict[str, Any]:
         """Return the parts of the results that `run` writes for a slice."""
@@ -526,6 +528,15 @@ class _Arrays:
         if here.stop - here.start == len(self.status):
             return arrays
         return {name: None if array is None else array[here] for name, array in arrays.items()}
+
+    def blank(self) -> None:
+        """Write NaN for the fits that have not run."""
+        out = self.status == NOT_RUN
+        for name, array in self.rows(slice(0, len(self.status))).items():
+            if array is not None and name not in ("nfev", "count", "status"):
+                array[out] = np.nan
+            elif name in ("nfev", "count"):
+                array[out] = 0
 
     def result(self, shape: tuple[int, ...], data: BatchInputs) -> BatchResult:
         """Return the result of the whole batch."""

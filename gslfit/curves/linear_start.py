@@ -160,7 +160,7 @@ def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np
         norms = np.sqrt([np.einsum("bn,bn->b", each, each) for each in units]).reshape(k, -1)
         units = [each/np.where(norm > 0, norm, 1.0)[:, None] for each, norm in zip(units, norms, strict=True)]
         normal = np.array([[np.einsum("bn,bn->b", a, b) for b in units] for a in units]).reshape(k, k, -1).transpose(2, 0, 1)
-        right = np.array([rest @ each[0] if shared else np.einsum("bn,bn->b", each, rest) for each in units]).reshape(k, -1).T
+        right = np.array([np.einsum("bn,bn->b", np.broadcast_to(each, rest.shape), rest) for each in units]).reshape(k, -1).T
         solved = np.einsum("bij,bj->bi", np.linalg.pinv(normal, rcond=SINGULAR, hermitian=True), right)
         length = (norms*high).T
         length = np.broadcast_to(length, solved.shape)

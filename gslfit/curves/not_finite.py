@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import FitStatus
-from gslfit.errors import NonFiniteError
+from gslfit.data.points import moved
+from gslfit.errors import FitStatus, NonFiniteError
 from gslfit.formula.parametrize import Folded
 
 
@@ -50,7 +50,7 @@ def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], s
     return found, points
 
 
-def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first: int) -> None:
+def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first: Sequence[int]) -> None:
     """Raise NonFiniteError for the first row whose model isn't finite, if there is one.
 
     Parameters
@@ -59,14 +59,14 @@ def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first
         As `spoilt_by_model` gives them.
     shape : tuple of int
         Of the rows looked at.
-    first : int
-        The number of the first of them along the first axis of the batch.
+    first : sequence of int
+        Where the first of them is in the batch.
     """
     bad = np.flatnonzero(points.any(axis=1))
     if bad.size:
         k = int(bad[0])
-        at = np.unravel_index(int(places[k]), shape)
-        fit = ", ".join(str(int(each) + (first if axis == 0 else 0)) for axis, each in enumerate(at))
+        at = moved([int(each) for each in np.unravel_index(int(places[k]), shape)], first)
+        fit = ", ".join(map(str, at))
         raise NonFiniteError(f"the model is not finite at {int(points[k].sum())} of {points.shape[1]} points of fit {fit} at its start "
                              f"values, the first at point {int(np.argmax(points[k]))}: change the start values, or leave such points out "
                              "(nan_policy='omit')")

@@ -63,7 +63,9 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                        options.scale_covar)
     policy = "omit" if options.nan_policy == "omit" else "raise"
     mask: np.ndarray | None = None
-    for done, place in enumerate(np.ndindex(shape)):
+
+    def fit_row(place: tuple[int, ...]) -> None:
+        nonlocal mask
         row = _row(data, place, options.nan_policy)
         ndata[place] = row.used
         status[place] = _doubt(row, p)
@@ -95,8 +97,19 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                     stderr[name][place] = np.nan if parameter.stderr is None else parameter.stderr
                 if covariances is not None and minimizer.covar is not None:
                     covariances[place] = minimizer.covar
-        if report is not None:
-            report(done + 1)
+
+    for done, place in enumerate(np.ndindex(shape)):
+        try:
+            fit_row(place)
+            if report is not None:
+                report(done + 1)
+        except KeyboardInterrupt:
+            if options.on_interrupt == "raise":
+                raise
+            status[place], ndata[place], nfev[place] = FitStatus.NOT_RUN, 0, 0
+            for array in (*values.values(), *stderr.values(), *found.values(), *(() if covariances is None else (covariances,))):
+                array[place] = np.nan
+            break
     data.mask = data.mask if mask is None else mask
     return BatchResult(Columns(values), Columns(stderr), **found, nfev=nfev, ndata=ndata, status=status, covar=covariances, names=names,
                        data=data, reason=reason)

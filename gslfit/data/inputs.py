@@ -10,6 +10,7 @@ from gslfit.data.labels import Labels, is_array_of_dims, paired
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import Reading, is_array_like, read
 from gslfit.data.points import as_mask, check_factors, factors, union, without_effect
+from gslfit.data.stored import Stored, StoredCurves, stored
 from gslfit.errors import InputError
 
 
@@ -56,6 +57,8 @@ class Inputs(NamedTuple):
         Independent variables that have no number at each point, as a function that is called gets them.
     raw : dict of str to object, or None
         All independent variables as they were handed in, where such a function is to get them so.
+    origin : tuple of int
+        Where the first fit is in the batch of which these are a block; () where they are all of it.
     """
 
     layout: Layout
@@ -67,6 +70,7 @@ class Inputs(NamedTuple):
     weightless: bool = False
     others: Mapping[str, Any] = {}
     raw: Mapping[str, Any] | None = None
+    origin: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -112,6 +116,9 @@ class _Door:
 
     def factors(self, label: str, given: Any, *, labelled: bool = True, weightless: bool = False, imaginary: bool = False) -> Factors:
         """Return weights or standard deviations; those of one fit are looked at."""
+        in_file = self.in_file(given)
+        if in_file is not None:
+            return Factors(label, in_file)  # type: ignore[arg-type]
         reading = read(label, given, imaginary=imaginary and label == "weights")
         found = self.beside(label, reading) if labelled else reading
         array, hidden = self.where.factor(label, found.array), None
@@ -122,9 +129,17 @@ class _Door:
             check_factors(label, array if hidden is None else array[~hidden])
         return Factors(label, array)
 
+    def in_file(self, given: Any) -> StoredCurves | None:
+        """Return an array in a file with a number for each point of all fits; None for any other."""
+        found = stored(given) if self.where.shape else None
+        return StoredCurves(found, self.where) if found is not None and found.shape == self.where.whole else None
+
     def mask(self, given: Any) -> np.ndarray | None:
         """Return where a point takes no part: the caller's mask, and those of masked arrays."""
         where = self.where
+        in_file = None if self.masks else self.in_file(given)
+        if in_file is not None and in_file.dtype == np.bool_:
+            return in_file  # type: ignore[return-value]
         if given is None and not self.masks:
             return None
         if given is not None:
@@ -158,7 +173,8 @@ def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: An
     x = {name: door.variable(name, reading) for name, reading in variables.items()}
     label, given = factors(yerr, weights)
     found = None if given is None else door.factors(label, given, labelled=not weightless)
-    return Inputs(where, y.labels, where.curves(y.array), x, found, door.mask(mask), weightless)
+    curves: Any = StoredCurves(y.array, where) if isinstance(y.array, Stored) else where.curves(y.array)
+    return Inputs(where, y.labels, curves, x, found, door.mask(mask), weightless)
 
 
 def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr: Any, weights: Any, mask: Any, *,

@@ -7,7 +7,8 @@ NaN, are errors under every policy.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def factors(yerr: Any, weights: Any) -> tuple[str, Any]:
     return ("yerr", yerr) if yerr is not None else ("weights", weights)
 
 
-def check_factors(name: str, array: np.ndarray, first: int = 0) -> None:
+def check_factors(name: str, array: np.ndarray, first: tuple[int, ...] = ()) -> None:
     """Raise InputError for a standard deviation (any name but "weights") or a weight that can't be one.
 
     Parameters
@@ -30,8 +31,8 @@ def check_factors(name: str, array: np.ndarray, first: int = 0) -> None:
     name : str
         What the caller calls it.
     array : ndarray
-    first : int
-        What to add to the first index where the array is a slice of a batch.
+    first : tuple of int
+        What to add to the index where the array is a block of a batch.
     """
     with np.errstate(invalid="ignore"):
         bad = ~np.isfinite(array) if name == "weights" else ~(array > 0)
@@ -39,11 +40,16 @@ def check_factors(name: str, array: np.ndarray, first: int = 0) -> None:
         return
     place = np.argwhere(bad)[0].tolist()
     value = array[tuple(place)]
-    if place and array.ndim > 1:
-        place[0] += first
+    if array.ndim > 1:
+        place = moved(place, first)
     where = f"{name}[{', '.join(map(str, place))}]" if place else name
     rule = "weights must be finite" if name == "weights" else "standard deviations must be above 0 (infinite for a point to be left out)"
     raise InputError(f"{where} is {value}: {rule}")
+
+
+def moved(place: Sequence[int], first: Sequence[int]) -> list[int]:
+    """Return an index in a block of a batch as one in the batch; `first` is where the block begins."""
+    return [int(k) + begin for k, begin in zip_longest(place, first[:len(place)], fillvalue=0)]
 
 
 def as_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:

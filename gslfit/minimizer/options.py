@@ -36,6 +36,8 @@ class FitOptions(NamedTuple):
         Called after each evaluation.
     epsfcn : float or None
         Relative precision of the residual.
+    on_interrupt : str
+        Whether an interrupted batch is an error, or its result is what is done.
     """
 
     method: str = "auto"
@@ -51,6 +53,7 @@ class FitOptions(NamedTuple):
     col_deriv: bool = False
     iter_cb: Callable[..., Any] | None = None
     epsfcn: float | None = None
+    on_interrupt: str = "raise"
 
 
 SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
@@ -63,6 +66,7 @@ COMPILED = ("auto", "lanes", "lmsder", "lmder", "trust")
 TOLERANCES = ("xtol", "ftol", "gtol")
 COUNTS = ("max_nfev", "threads")
 FLAGS = ("scale_covar", "covar", "col_deriv")
+INTERRUPTS = ("raise", "partial")
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +138,7 @@ class Entry:
 
     def _checked(self, name: str, own: str, value: Any) -> Any:
         """Return an option with its type, or raise InputError for a value that it can't have; `name` is what the caller calls it."""
-        known = self.methods if own == "method" else self.policies if own == "nan_policy" else ()
+        known = {"method": self.methods, "nan_policy": self.policies, "on_interrupt": INTERRUPTS}.get(own, ())
         try:
             if known:
                 return choice(name, value, known)
@@ -162,7 +166,8 @@ COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", 
 
 STARTS = "start={{{name!r}: ...}} or Parameters"
 FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
-BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar"), COMPILED, ("mark", "omit", "raise"), STARTS)
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt"), COMPILED, ("mark", "omit", "raise"),
+              STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
 MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),

@@ -10,18 +10,20 @@ import numpy as np
 
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.fit_batch import OPTIONS, fit_batch, fit_inputs
+from gslfit.curves.blocks import Keeping, by_blocks, fit_blocks, without_data
+from gslfit.curves.fit_batch import OPTIONS, batch_of, fit_batch, fit_inputs, job_of
 from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
-from gslfit.data.numbers import read
+from gslfit.data.numbers import Reading, read
 from gslfit.data.points import without_effect
+from gslfit.data.stored import stored
 from gslfit.errors import ExpressionError, InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.minimizer.options import FIT, MODEL, SYNONYMS
+from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
 from gslfit.models.arguments import as_mapping
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -257,8 +259,51 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     start = mapping("start", options.pop("start", None))
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in OPTIONS}
+    keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     given = curves_of(data, variables, options, model.conventions.weightless)
-    starts = [start]
+    settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+    if not by_blocks(given, settings, keeping):
+        return without_data(_fit_block(model, formula, given, params, start, options), keeping.keep_data)
+
+    def fit(part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
+        return _fit_block(model, formula, part, params, starts, {**options, "progress": report})
+    progress = options.pop("progress", False)
+    starts = {name: _of_shape(name, value, given.layout.shape) for name, value in start.items()}
+    job = job_of(formula, _template(model, params, start), starts, given.layout.shape)
+    recipe = model._reprstring() if params is None else ""
+    return fit_blocks(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
+
+
+def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+    """Return a start value as a number, or as an array of the batch's shape."""
+    array = read(name, value).array
+    try:
+        return array if array.ndim == 0 else np.broadcast_to(array, shape)
+    except ValueError:
+        raise InputError(f"the start of {name!r} has the shape {array.shape}, and the batch {shape}") from None
+
+
+def _template(model: Any, params: Parameters | None, start: Mapping[str, Any]) -> Parameters:
+    """Return the Parameters of each fit of a batch, before start values are found."""
+    if params is None:
+        made = model.make_params()
+    elif isinstance(params, Parameters):
+        made = params.copy()
+    else:
+        raise InputTypeError(f"params is {type(params).__name__}, not Parameters; plain start values go in by name")
+    for name, par in made.items():
+        if par.expr is not None and name in start:
+            par.vary = True
+        if par.value is None and par.expr is None:
+            par.value = 0.0
+    return made
+
+
+def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters | None, start: Mapping[str, Any],
+               options: Mapping[str, Any]) -> BatchResult:
+    """Fit curves in memory: find start values where there are none, and fit from the best."""
+    starts, options = [dict(start)], dict(options)
+    given = _with_weightless(given) if given.weightless and given.factors is not None else given
     if params is None:
         made = model.make_params()
         if any(name not in start for name in model.param_names if made[name].expr is None):
@@ -315,13 +360,13 @@ def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> di
 
 def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], weightless: bool = False) -> Inputs:
     """Read the data of a batch and all that comes beside them; takes its options out of those of the call."""
-    y = read("data", data)
+    in_file = stored(data)
+    y = read("data", data) if in_file is None else Reading(in_file)  # type: ignore[arg-type]
     if y.array.ndim == 0:
         raise InputError("data has no axis: it must hold the points of a fit")
     where = layout(y, options.pop("axis", None), variables.values(), "data")
     beside = {name: options.pop(name, None) for name in ("yerr", "weights", "mask")}
-    given = inputs(y, where, {name: read(name, value) for name, value in variables.items()}, **beside, by_label=True, weightless=weightless)
-    return _with_weightless(given) if weightless and given.factors is not None else given
+    return inputs(y, where, {name: read(name, value) for name, value in variables.items()}, **beside, by_label=True, weightless=weightless)
 
 
 def _with_weightless(given: Inputs) -> Inputs:

@@ -1,0 +1,54 @@
+"""The count of fits done, for a caller who asked for it: a bar, or a function."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gslfit.errors import InputError
+
+
+class Progress:
+    """The receiver of the number of fits done: nothing, a bar, or the caller's function.
+
+    Parameters
+    ----------
+    wanted : bool or callable
+    total : int
+        How many fits there are.
+    """
+
+    def __init__(self, wanted: Any, total: int):
+        self.bar: Any = None
+        self.total, self.told = total, 0
+        self.function: Callable[[int], Any] | None = wanted if callable(wanted) else None
+        if wanted is True:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise InputError("progress=True shows a bar of tqdm, which is not installed; progress may also be a function") from None
+            bar = self.bar = tqdm(total=total, unit="fit")
+            self.function = lambda count: bar.update(count - bar.n)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def beyond(self, done: int) -> Callable[[int], Any] | None:
+        """Return the progress callback of a slice that begins after so many fits."""
+        if self.function is None:
+            return None
+        return lambda count: self.tell(done + count)
+
+    def tell(self, count: int) -> Any:
+        """Tell the number of fits done."""
+        assert self.function is not None
+        self.told = count
+        return self.function(count)
+
+    def end(self) -> None:
+        """Tell that all are done, where that has not been told."""
+        if self.function is not None and self.told < self.total:
+            self.tell(self.total)
