@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import truth
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
-from gslfit.curves.progress import Progress
+from gslfit.curves.job import Job, template
+from gslfit.curves.keeping import Keeping
+from gslfit.curves.progress import Interrupted, Progress
+from gslfit.curves.run_batch import Report, inputs_of_result
 from gslfit.curves.store import Block, Store, blank, opened, specs, store_of
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.stored import StoredCurves, blocks_of
-from gslfit.errors import FitStatus, InputError
+from gslfit.errors import FitStatus
 from gslfit.formula.formula import Formula
 from gslfit.formula.graph import rows_of
 from gslfit.minimizer.options import BATCH, FitOptions
@@ -25,33 +27,6 @@ from gslfit.parameters.collection import Parameters
 SAMPLES = 16                # fits that a fingerprint looks at
 SMALL = 100_000             # numbers of an array that a fingerprint takes whole
 ASIDE = ("threads", "on_interrupt")        # options that change no number
-
-
-class Keeping(NamedTuple):
-    """What becomes of results.
-
-    Attributes
-    ----------
-    out : path, mapping of str to array, or None
-        Where they are written; None for memory.
-    resume : bool
-        Whether what is there is gone on with.
-    keep_data : bool
-        Whether a result refers to the data it was fitted to.
-    """
-
-    out: Any = None
-    resume: bool = False
-    keep_data: bool = True
-
-    def checked(self) -> Keeping:
-        """Return it with its types, or raise InputError."""
-        if truth("resume", self.resume) and self.out is None:
-            raise InputError("resume=True goes on with what out= holds, and there is no out=")
-        return self._replace(keep_data=truth("keep_data", self.keep_data))
-
-
-IN_MEMORY = Keeping()
 
 
 class Batch(NamedTuple):
@@ -77,14 +52,14 @@ class Batch(NamedTuple):
 
 
 Starts = Mapping[str, Any]
-FitBlock = Callable[[Inputs, Starts, Any], BatchResult]
+FitBlock = Callable[[Inputs, Starts, Report | None], BatchResult]
 
 
-def by_blocks(given: Inputs, options: FitOptions, keeping: Keeping) -> bool:
-    """Return whether a batch is fitted block by block."""
-    if keeping.out is not None or options.on_interrupt != "raise":
-        return True
-    return StoredCurves in (type(given.y), type(given.mask), None if given.factors is None else type(given.factors.array))
+def batch_of(job: Job, given: Inputs, options: FitOptions, recipe: str = "") -> Batch:
+    """Return what a batch of fits is, before it is run."""
+    names = tuple(job.folded.roles) if job.folded is not None else tuple(template(job))
+    varying = job.folded.names if job.folded is not None else tuple(name for name, par in template(job).items() if par.vary)
+    return Batch(inputs_of_result(job, given, options), names, varying, "" if job.folded is not None else job.reason, recipe)
 
 
 def fit_blocks(fit: FitBlock, batch: Batch, given: Inputs, starts: Starts, options: FitOptions, keeping: Keeping,
@@ -112,38 +87,33 @@ def fit_blocks(fit: FitBlock, batch: Batch, given: Inputs, starts: Starts, optio
     done, interrupted = 0, False
     with Progress(progress, prod(shape)) as report:
         for block in _blocks(shape, size):
-            if interrupted:
-                if not (keeping.resume and _done(store, block)):
-                    blank(store, arrays, block)
-                continue
             if keeping.resume and _done(store, block):
                 done += prod(part.stop - part.start for part in block)
-                if report.function is not None:
+                if report.function is not None and not interrupted:
                     report.tell(done)
                 continue
-            part = block_of(given, block)
-            try:
-                found = fit(part, starts_of(starts, block), report.beyond(done))
-            except KeyboardInterrupt:
-                if options.on_interrupt == "raise":
-                    raise
-                interrupted = True
+            if interrupted:
                 blank(store, arrays, block)
                 continue
-            _write(store, arrays, block, found)
+            part, found = block_of(given, block), None
+            try:
+                found = fit(part, starts_of(starts, block), report.beyond(done))
+                _write(store, arrays, block, found)
+            except KeyboardInterrupt as stop:
+                if options.on_interrupt == "raise":
+                    raise
+                interrupted, found = True, stop.result if isinstance(stop, Interrupted) else found
+                if found is None:
+                    blank(store, arrays, block)
+                    continue
+                _write(store, arrays, block, found)     # what was done, or all of it if the interrupt came amid the writing
             if kept is not None:
                 kept.add(block, part, found)
-            interrupted = bool((found.status == FitStatus.NOT_RUN).any())
             done += found.status.size
         if not interrupted:
             report.end()
     data = batch.data if kept is None else kept.data()
     return _result(batch, store.arrays(), data if keeping.keep_data else data.without_curves(), options.covar)
-
-
-def without_data(result: BatchResult, keep: bool) -> BatchResult:
-    """Return a result, without the data unless they are to be kept."""
-    return result if keep else replace(result, data=result.data.without_curves())
 
 
 def _blocks(shape: tuple[int, ...], size: tuple[int, ...]) -> Iterator[Block]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_batch import FormulaLike, prepare, template
+from gslfit.curves.job import FormulaLike, prepare, template
 from gslfit.curves.pipeline import FitPlan, fit_curve
 from gslfit.errors import warn
 from gslfit.formula.formula import Formula
@@ -19,6 +19,7 @@ from gslfit.parameters.collection import Parameters
 
 
 @names_once(FIT.starts)
+@FIT.entered
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
         weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,

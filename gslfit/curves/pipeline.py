@@ -19,7 +19,7 @@ import numpy as np
 from gslfit.curves._batch import run
 from gslfit.curves._polish import polish
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_batch import count_threads, default_nfev, transform_of
+from gslfit.curves.job import count_threads, default_nfev, transform_of
 from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold

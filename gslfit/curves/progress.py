@@ -7,6 +7,20 @@ from typing import Any
 from gslfit.errors import InputError
 
 
+class Interrupted(KeyboardInterrupt):
+    """The end of a batch by Ctrl-C where ``on_interrupt="partial"``: its result is what was done until then.
+
+    Parameters
+    ----------
+    result : BatchResult
+        Fits that have not run have that status, and NaN.
+    """
+
+    def __init__(self, result: Any):
+        super().__init__()
+        self.result = result
+
+
 class Progress:
     """The receiver of the number of fits done: nothing, a bar, or the caller's function.
 

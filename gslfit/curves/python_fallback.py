@@ -9,6 +9,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs, BatchResult, Columns
 from gslfit.curves.not_finite import wide
+from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import FitStatus, NonFiniteError
@@ -48,6 +49,8 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     ------
     InputError
         If the function is one that no row can be fitted with: None or another shape returned.
+    Interrupted
+        With what was done, if Ctrl-C ends a batch whose `on_interrupt` is "partial".
     """
     shape = given.layout.shape
     names = tuple(name for name, parameter in params.items() if parameter.vary)
@@ -98,21 +101,27 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                 if covariances is not None and minimizer.covar is not None:
                     covariances[place] = minimizer.covar
 
-    for done, place in enumerate(np.ndindex(shape)):
-        try:
+    done, interrupted = 0, False
+    try:
+        for place in np.ndindex(shape):
             fit_row(place)
+            done += 1
             if report is not None:
-                report(done + 1)
-        except KeyboardInterrupt:
-            if options.on_interrupt == "raise":
-                raise
+                report(done)
+    except KeyboardInterrupt:
+        if options.on_interrupt == "raise":
+            raise
+        interrupted = True
+        if done < status.size:      # the row in which it came
             status[place], ndata[place], nfev[place] = FitStatus.NOT_RUN, 0, 0
             for array in (*values.values(), *stderr.values(), *found.values(), *(() if covariances is None else (covariances,))):
                 array[place] = np.nan
-            break
     data.mask = data.mask if mask is None else mask
-    return BatchResult(Columns(values), Columns(stderr), **found, nfev=nfev, ndata=ndata, status=status, covar=covariances, names=names,
-                       data=data, reason=reason)
+    result = BatchResult(Columns(values), Columns(stderr), **found, nfev=nfev, ndata=ndata, status=status, covar=covariances, names=names,
+                         data=data, reason=reason)
+    if interrupted:
+        raise Interrupted(result)
+    return result
 
 
 class _Row(NamedTuple):

@@ -137,11 +137,11 @@ class _Door:
     def mask(self, given: Any) -> np.ndarray | None:
         """Return where a point takes no part: the caller's mask, and those of masked arrays."""
         where = self.where
+        if given is None and not self.masks:
+            return None
         in_file = None if self.masks else self.in_file(given)
         if in_file is not None and in_file.dtype == np.bool_:
             return in_file  # type: ignore[return-value]
-        if given is None and not self.masks:
-            return None
         if given is not None:
             flat = np.shape(given) == (where.n,)
             self.masks.append(as_mask(given, (where.n,)) if flat else where.factor("mask", as_mask(given, where.whole)))

@@ -92,7 +92,7 @@ class Folded:
     idle : tuple of str
         The varying parameters on which the formula doesn't depend.
     transform : FitTransform, optional
-        Its bounds and expressions as the lanes take them: `gslfit.curves.fit_batch.transform_of` keeps them here, as long as the
+        Its bounds and expressions as the lanes take them: `gslfit.curves.job.transform_of` keeps them here, as long as the
         program lives.
     """
 

@@ -6,10 +6,12 @@ An `Entry` is one way into a fit: which options it takes, and what they are if n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gslfit.checks import choice, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class FitOptions(NamedTuple):
@@ -92,12 +94,26 @@ class Entry:
         What `method` and `nan_policy` may be; `methods` is empty where they are looked up elsewhere.
     starts : str
         Where the start of a parameter goes that has an option's name, `{name}`.
+
+    Attributes
+    ----------
+    arguments, keywords : frozenset of str
+        The names of all arguments of the entry's function, and of those that are keywords; see `entered`.
     """
 
     def __init__(self, defaults: FitOptions, takes: tuple[str, ...], methods: tuple[str, ...] = (),
                  policies: tuple[str, ...] = ("raise", "omit", "propagate"), starts: str = ""):
         self.defaults, self.takes, self.methods, self.policies, self.starts = defaults, takes, methods, policies, starts
         self._plain = {name: getattr(defaults, name) for name in takes}
+        self.arguments: frozenset[str] = frozenset()
+        self.keywords: frozenset[str] = frozenset()
+
+    def entered(self, function: Function) -> Function:
+        """Note the names of the arguments of the entry's function, and return it: a decorator."""
+        code = function.__code__  # type: ignore[attr-defined]
+        self.arguments = frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
+        self.keywords = frozenset(code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount])
+        return function
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by gslfit's own names.

@@ -10,11 +10,13 @@ import numpy as np
 
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.blocks import Keeping, by_blocks, fit_blocks, without_data
-from gslfit.curves.fit_batch import OPTIONS, batch_of, fit_batch, fit_inputs, job_of
+from gslfit.curves.fit_batch import fit_batch, fit_inputs
+from gslfit.curves.job import job_of
+from gslfit.curves.keeping import Keeping, by_blocks, without_data
 from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
+from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.numbers import Reading, read
@@ -258,12 +260,13 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     variables = _variables_of_batch(formula, x, options)
     start = mapping("start", options.pop("start", None))
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
-    start |= {name: options.pop(name) for name in list(options) if name in known and name not in OPTIONS}
+    start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     given = curves_of(data, variables, options, model.conventions.weightless)
     settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     if not by_blocks(given, settings, keeping):
-        return without_data(_fit_block(model, formula, given, params, start, options), keeping.keep_data)
+        return without_data(_fit_block(model, formula, given, params, start, options), keeping)
+    from gslfit.curves.blocks import batch_of, fit_blocks
 
     def fit(part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
         return _fit_block(model, formula, part, params, starts, {**options, "progress": report})
@@ -332,7 +335,13 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
         limits = [each for each in (options.get("max_nfev"), max_nfev) if each is not None]
         own = {"max_nfev": min(limits)} if limits else {}
         return fit_inputs(formula, given, made, start, **{**options, **more, **own})
-    return fit(starts[0] if len(starts) == 1 else lowest(starts, fit))
+    if len(starts) == 1:
+        return fit(starts[0])
+    try:
+        best = lowest(starts, fit)
+    except Interrupted:
+        raise KeyboardInterrupt from None       # what one of several starts has reached is no result yet
+    return fit(best)
 
 
 def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -265,6 +265,54 @@ def test_partial(kind, formula, tmp_path):
         fit_batch(formula, y, x=X, progress=stopping(8, KeyboardInterrupt), **START)
 
 
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.filterwarnings("ignore:the fits call Python")
+@pytest.mark.parametrize("formula", [DECAY, lambda x, A, tau, c: A*np.exp(-x/tau) + c if np.all(tau) else x])
+def test_interrupted_with_the_last_fit_of_a_block(formula):
+    """What was done is kept to the last fit, and no further block begins."""
+    told = []
+
+    def progress(count):
+        told.append(count)
+        if count >= 6:
+            raise KeyboardInterrupt
+    found = fit_batch(formula, curves(5, 6), x=X, progress=progress, on_interrupt="partial", **START)
+    done = found.status != FitStatus.NOT_RUN
+    assert told[-1] == 6
+    assert done.tolist() == [[True]*6] + [[False]*6]*4
+    wanted = fit_batch(DECAY, curves(5, 6), x=X, **START)
+    np.testing.assert_allclose(found.values["tau"][done], wanted.values["tau"][done], rtol=1e-6)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("name", ["A", "status"])
+def test_interrupted_while_written(name):
+    """A block whose writing is interrupted is written whole: its statuses never stand beside numbers that aren't there."""
+    y = curves(5, 6)
+    wanted = fit_batch(DECAY, y, x=X, **START)
+
+    class Once(np.ndarray):
+        """An array whose second writing is interrupted."""
+
+        writings = 0
+
+        def __setitem__(self, index, value):
+            Once.writings += 1
+            if Once.writings == 3:
+                raise KeyboardInterrupt
+            super().__setitem__(index, value)
+
+    out = {each: np.empty_like(array) for each, array in wanted.to_dict().items()}
+    out[name] = out[name].view(Once)
+    found = fit_batch(DECAY, y, x=X, out=out, on_interrupt="partial", **START)
+    done = np.asarray(found.status) != FitStatus.NOT_RUN
+    assert done.any(axis=1).tolist() == done.all(axis=1).tolist()
+    assert 0 < done.sum() < 30
+    for each, array in wanted.to_dict().items():
+        np.testing.assert_array_equal(np.asarray(out[each])[done], array[done], err_msg=each)
+    assert np.isnan(np.asarray(out["tau"])[~done]).all()
+
+
 @pytest.mark.parametrize(("given", "message"), [
     ({"resume": True}, "there is no out="), ({"out": "r.npz"}, "zarr store"), ({"out": 3}, "out must be a path"),
     ({"out": {}}, "out has no array 'A'"), ({"on_interrupt": "stop"}, "on_interrupt")])

@@ -1,0 +1,269 @@
+"""What a call means: which arrays are data, variables and start values, and the program that they are fitted with.
+
+`prepare` reads a call of `fit` or `fit_batch`; `job_of` folds Parameters into a formula and finds the start values.
+"""
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from math import isfinite, nan
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.checks import mapping
+from gslfit.constraints.grammar import close
+from gslfit.curves._batch import FitTransform
+from gslfit.curves.linear_start import linear_starts, remedy
+from gslfit.data.inputs import Inputs, inputs
+from gslfit.data.layout import Axis, Layout, layout
+from gslfit.data.numbers import Reading, read
+from gslfit.data.stored import stored
+from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
+from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import Folded, fold
+from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
+from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
+from gslfit.parameters.collection import Parameters
+
+FormulaLike = Formula | str | Callable[..., Any]
+StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
+
+
+class Job(NamedTuple):
+    """What is fitted: a program, or the reason why there is none; start values by name, and the parameters that have none yet."""
+
+    formula: Formula
+    parameters: Parameters | None
+    folded: Folded | None
+    reason: str
+    names: tuple[str, ...]
+    start: dict[str, StartValue]
+    missing: tuple[str, ...] = ()
+
+
+def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
+            mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
+            whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
+    """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
+    in_file = None if whole else stored(y)
+    data = read("y", y) if in_file is None else Reading(in_file)  # type: ignore[arg-type]
+    if data.array.ndim == 0:
+        raise InputError("y has no axis: it must hold the points of a fit")
+    several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
+    where = Layout(data.array.shape) if whole else layout(data, axis, (*several.values(), *keywords.values(), x))
+    foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
+    plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
+    found, variables, given = _sort(formula, x, several, start, plain, where)
+    if foreign:
+        own = {name: value for name, value in foreign.items() if name in _names_known(found, params)}
+        given |= {name: start_value(name, value) for name, value in own.items()}
+        options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
+    if params is None and not entry.arguments.isdisjoint(found.names):
+        for name in found.names:
+            if name in entry.arguments and name not in given and name not in found.defaults:
+                raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
+                                 f"start={{{name!r}: ...}} or Parameters")
+    points = inputs(data, where, variables, yerr, weights, mask)
+    job = job_of(found, params, given, where.shape, entry)
+    return completed(job, points) if whole else job, points, options
+
+
+@lru_cache(maxsize=256)
+def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
+    """Return the formula of a text, compiled once."""
+    return Formula(text, independent)
+
+
+def start_value(name: str, value: Any) -> StartValue:
+    """Read a start value."""
+    return value if type(value) is float else read(name, value).array
+
+
+def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
+          where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
+    """Return the formula, its independent variables in order, and the start values by name."""
+    named = {name: read(name, value) for name, value in several.items()} if several else {}
+    rest = {name: read(name, value) for name, value in keywords.items()} if keywords else {}
+    if x is not None and _is_start(source, x, rest, where):
+        x, rest = None, rest | {"x": read("x", x)}
+    if isinstance(source, Formula):
+        formula = source
+    elif isinstance(source, str):
+        formula = _of_text(source, tuple(named) or (("x",) if x is not None else _variables(rest, where)))
+    else:
+        formula = Formula(source, tuple(named) or None)
+    if x is not None:
+        if len(formula.independent) != 1:
+            raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "
+                             f"x={{{', '.join(f'{name!r}: ...' for name in formula.independent)}}}")
+        named = {formula.independent[0]: read("x", x)}
+    for name in formula.independent if rest else ():
+        if name in rest:
+            if name in named:
+                raise InputError(f"{name!r} is given twice, in x and as a keyword")
+            named[name] = rest.pop(name)
+    ordered = tuple(named) == formula.independent
+    if not ordered and named.keys() != set(formula.independent):
+        strange = [name for name in named if name not in formula.independent]
+        absent = [name for name in formula.independent if name not in named]
+        raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
+                         f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
+    given = {name: start_value(name, value) for name, value in mapping("start", start).items()}
+    if rest:
+        twice = sorted(given.keys() & rest)
+        if twice:
+            raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
+        given |= {name: each.array for name, each in rest.items()}
+    return formula, named if ordered else {name: named[name] for name in formula.independent}, given
+
+
+def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:
+    """Return whether x is the start of a parameter of that name: the independent variables are keywords."""
+    if type(x) is np.ndarray and x.shape[-1:] == where.whole[-1:]:
+        return False
+    if isinstance(source, Formula):
+        return "x" in source.names and all(name in keywords for name in source.independent)
+    shapes = (where.n,), where.points, where.whole
+    return np.shape(x) not in shapes and any(array.ndim and array.shape in shapes for array, *_ in keywords.values())
+
+
+def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...]:
+    """Return which keywords of a text formula are its independent variables: the arrays with an axis of the points."""
+    found = []
+    for name, (array, *_) in keywords.items():
+        if array.ndim and array.shape in ((where.n,), where.points, where.whole):
+            if array.shape == where.shape:
+                raise InputError(f"{name} has the shape {array.shape}, that of the points and that of the batch: is it an independent "
+                                 f"variable, x={{{name!r}: ...}}, or a start value, start={{{name!r}: ...}}?")
+            found.append(name)
+    if not found:
+        others = [f"{name} has the shape {array.shape}" for name, (array, *_) in keywords.items() if array.ndim]
+        shapes = f"; {', '.join(others)}, and the data {where.points}" if others else ""
+        raise InputError(f"no independent variable is given: x=..., or a keyword with an array of the points{shapes}")
+    return tuple(found)
+
+
+def _names_known(formula: Formula, parameters: Parameters | None) -> tuple[str, ...]:
+    """Return the names that may have a start value: those of the Parameters, where there are any."""
+    if parameters is not None and not isinstance(parameters, Parameters):
+        raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
+    return formula.names if parameters is None else tuple(parameters)
+
+
+def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...],
+           entry: Entry = BATCH) -> Job:
+    """Fold the parameters into the formula, and find the start values."""
+    known = _names_known(formula, parameters)
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
+                         f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *sorted(entry.keywords)])}")
+    starts: dict[str, StartValue] = dict(given)
+    for name, value in given.items():
+        if isinstance(value, np.ndarray) and value.ndim and value.shape != shape:
+            try:
+                starts[name] = np.broadcast_to(value, shape)
+            except ValueError:
+                raise InputError(f"the start of {name!r} has the shape {value.shape}, and the batch {shape}") from None
+    missing = []
+    for name in known:
+        if name not in starts:
+            known_value = _start(name, formula, parameters)
+            starts[name] = nan if known_value is None else known_value
+            if known_value is None and (parameters is None or parameters[name].expr is None):
+                missing.append(name)
+    per_fit: list[str] = []
+    if parameters is not None:
+        for name in given:
+            if parameters[name].expr is not None:
+                raise InputError(f"{name!r} has the expression {parameters[name].expr!r} and takes no start value")
+            if not parameters[name].vary:
+                per_fit.append(name)
+    folded, reason = None, formula.reason
+    if formula.native:
+        try:
+            folded = fold(formula, parameters, per_fit)
+        except ExpressionError as error:
+            reason = str(error)
+    if missing:
+        _check_missing(missing, formula, parameters, folded)
+    if folded is None:
+        return Job(formula, parameters, None, reason, known, starts)
+    for name in (*folded.names, *per_fit):
+        start = starts[name]
+        if (type(start) is float or np.ndim(start) == 0) and not isfinite(start) and name not in missing:
+            raise ParameterError(f"parameter {name!r} has the value {start}; give it a finite one")
+    return Job(formula, parameters, folded, "", folded.names, starts, tuple(missing))
+
+
+def _check_missing(missing: Sequence[str], formula: Formula, parameters: Parameters | None, folded: Folded | None) -> None:
+    """Raise an error that says what can be done, if a parameter has no start and needs one."""
+    linear = () if folded is None else folded.linearity.together(missing)
+    needed = [name for name in missing if name not in linear]
+    if not needed:
+        return
+    more = remedy([name for name in missing if name in linear])
+    if parameters is not None:
+        raise ParameterError(f"parameter {needed[0]!r} has no value; give it one: params[{needed[0]!r}].value = ...{more}")
+    raise InputError(f"no start value for {needed[0]!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(needed)}){more}")
+
+
+def completed(job: Job, given: Inputs) -> Job:
+    """Return a job in which what the formula is linear in has starts too."""
+    if not job.missing or job.folded is None:
+        return job
+    return job._replace(start={**job.start, **linear_starts(job.folded, job.missing, given, job.start)}, missing=())
+
+
+def template(job: Job) -> Parameters:
+    """Return Parameters to copy for each fit."""
+    if job.parameters is not None:
+        return job.parameters
+    return _plain(job.formula.names)
+
+
+@lru_cache(maxsize=64)
+def _plain(names: tuple[str, ...]) -> Parameters:
+    """Return Parameters that vary freely, to be copied."""
+    made = Parameters()
+    for name in names:
+        made.add(name, 0.0)
+    return made
+
+
+def _start(name: str, formula: Formula, parameters: Parameters | None) -> float | None:
+    """Return the start value of a parameter for which the call has none; None where nobody has."""
+    value = formula.defaults.get(name) if parameters is None else parameters[name].value
+    return None if value is None else float(value)
+
+
+def default_nfev(names: tuple[str, ...]) -> int:
+    """Return the limit of evaluations of the model for one fit of these parameters, if nothing else is said."""
+    return 100*(len(names) + 1)
+
+
+def count_threads(threads: int | None, numbers: int) -> int:
+    """Return how many threads to run."""
+    if threads is not None:
+        return threads
+    if numbers < 10_000:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if limit.strip().isdigit():
+        cores = min(cores, max(1, int(limit)))
+    if cores > 1 and numbers > 50_000 and "threadpoolctl" in sys.modules:
+        pools = [pool["num_threads"] for pool in sys.modules["threadpoolctl"].threadpool_info()]
+        cores = min([cores, *pools])
+    return cores
+
+
+def transform_of(folded: Folded) -> FitTransform:
+    """Return the bounds and expressions of a program with Parameters folded in, as the C core takes them; made once."""
+    if folded.transform is None:
+        folded.transform = FitTransform(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, wide=WIDE, out=FAR)
+    return folded.transform
+
