@@ -20,7 +20,8 @@ GROUPS = {
     "Errors": ("gslfit", ["FitError", "FitWarning", "FitStatus"]),
     "GSL": ("gslfit", ["get_include"]),
 }
-MODULES = {"Pictures": "gslfit.report.plots", "GSL's solvers": "gslfit.solvers", "Ruby/GSL's fits": "gslfit.multifit", "Errors by kind": "gslfit.errors"}
+MODULES = {"Pictures": "gslfit.report.plots",
+           "GSL's solvers": "gslfit.solvers", "Ruby/GSL's fits": "gslfit.multifit", "Errors by kind": "gslfit.errors"}
 
 
 def of_module(module):

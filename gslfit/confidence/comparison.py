@@ -88,9 +88,11 @@ class Comparison:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from gslfit.report.html import table
+        from gslfit.report.html import enclosed, table
         found = table(HEADS, (_cells(row) for row in self.fits), "Comparison of fits")
-        return found + (table(_test_heads(self.tests), (_cells(test) for test in self.tests), "Nested fits") if self.tests else "")
+        if self.tests:
+            found += table(_test_heads(self.tests), (_cells(test) for test in self.tests), "Nested fits")
+        return enclosed(found)
 
     def to_frame(self) -> pd.DataFrame:
         """Return the fits as a pandas DataFrame, by their names."""

@@ -315,6 +315,15 @@ class BatchResult:
         done = int(np.count_nonzero(self.success))
         return f"<BatchResult of {self.status.size} fits, shape {self.shape}, {done} successful, parameters {', '.join(self.values)}>"
 
+    def _repr_html_(self) -> str:
+        from gslfit.report.html import batch_html
+        counts = np.bincount(np.reshape(self.status, -1), minlength=len(FitStatus))
+        good, names = np.asarray(self.success), [name for name in self.values if name in self.names] or list(self.values)
+        head = f"{self.status.size} fits of {self.data.formula!r}, shape {tuple(self.shape)}"
+        return batch_html(head, {status.prose: int(counts[status]) for status in FitStatus if counts[status]},
+                          {name: np.where(good, np.asarray(self.values[name]), np.nan) for name in names},
+                          [f"not compiled: {self.reason}"] if self.reason else [])
+
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return all arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""
         found = dict(self.values)

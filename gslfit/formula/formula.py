@@ -239,6 +239,9 @@ class Formula:
         from gslfit.formula.latex import latex
         return latex(self._graph.value)
 
+    def _repr_latex_(self) -> str | None:
+        return f"$\\displaystyle {self.latex()}$" if self.native else None
+
     def terms(self) -> list[Formula]:
         """Return the terms of a formula whose text is a sum, each a formula; of any other text the formula itself.
 

@@ -110,6 +110,10 @@ class ModelFunction:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._reprstring()[6:-1]}: {self.describe()}>"
 
+    def _repr_html_(self) -> str:
+        from gslfit.report.html import model_html
+        return model_html(self)
+
     def describe(self) -> str:
         """Return the formula as text, or why there is none."""
         found = self.formula

@@ -71,6 +71,26 @@ def fixed_width(value: Any, width: int = 11) -> str:
     return f"{value:{width}.{digits + 4 - max(order, 0)}f}" if plain else f"{value:{width}.{digits}e}"
 
 
+def rounded(value: float, error: float | None) -> tuple[str, str]:
+    """Return a value and its error as text, rounded to two digits of the error; six digits of a value that has none.
+
+    Examples
+    --------
+    >>> rounded(3.14159, 0.0265), rounded(123456.7, 1234.5), rounded(6.02214e23, 1.5e18), rounded(0.5, None)
+    (('3.142', '0.026'), ('123500', '1200'), ('6.022140e+23', '1.5e+18'), ('0.5', ''))
+    """
+    if error is None or not math.isfinite(error) or not error or not math.isfinite(value):
+        return f"{value:.6g}", "" if error is None else f"{error:.2g}"
+    about = f"{abs(error):.1e}"
+    last = int(about.partition("e")[2]) - 1                   # the power of ten of the error's second digit
+    size = max(int(f"{value:.0e}".partition("e")[2]) if value else last, last)
+    if -5 <= size <= 7 and -12 <= last <= 6:
+        if last >= 0:
+            return f"{round(value, -last):.0f}", f"{round(abs(error), -last):.0f}"
+        return f"{value:.{-last}f}", f"{abs(error):.{-last}f}"
+    return f"{value:.{min(size - last, 17)}e}", about
+
+
 def at_bound(par: Any) -> str:
     """Return "min" or "max" if a parameter's value lies there, else nothing."""
     value, low, high = attribute(par, "value"), attribute(par, "min"), attribute(par, "max")

@@ -1,5 +1,8 @@
 """Reports: golden text, the manual's samples, lmfit's own text on the same result, and doubts in plain sight."""
+import math
 import re
+from base64 import b64decode
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +14,7 @@ import gslfit
 from gslfit import Parameters
 from gslfit.printfuncs import ci_report, fit_report, report_ci, report_errors, report_fit
 from gslfit.report.html import ci_html, fit_html, params_html
-from gslfit.report.text import fixed_width
+from gslfit.report.text import fixed_width, rounded
 
 
 def fitted(*rows):
@@ -181,7 +184,7 @@ def test_report_fit_prints(theirs, capsys):
 def test_html(theirs):
     """Tables for notebooks: every number is there, and text is escaped."""
     text = fit_html(theirs)
-    assert f"{theirs.params['a'].value:.8g}" in text
+    assert repr(theirs.params["a"].value) in text              # where the pointer rests
     assert "2*a" in text
     assert text.count("<table>") == 3
     assert "<script>" not in params_html({"<script>": Parameters().loads('{"params": [{"name": "a", "value": 1.4}]}')["a"]})
@@ -189,7 +192,9 @@ def test_html(theirs):
     assert "was not reached" in ci_html({"a": [(.95, -np.inf), (0., 1.), (.95, 2.)]})
     for html in (text, ci_html(CI)):
         tags = re.findall(r"</?(\w+)", html)
-        assert set(tags) <= {"table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong"}
+        assert set(tags) <= {"div", "style", "table", "caption", "thead", "tbody", "tr", "th", "td", "p", "strong"}
+        selectors = re.findall(r"^(.+?) \{", html, re.MULTILINE)
+        assert selectors and all(part.strip().startswith(".gslfit ") for line in selectors for part in line.split(","))
 
 
 def test_html_of_a_fit():
@@ -201,7 +206,77 @@ def test_html_of_a_fit():
     assert mini._repr_html_() is None
     mini.leastsq()
     assert mini._repr_html_() == mini.result._repr_html_() == fit_html(mini)
-    assert f"{p['a'].value:.8g}" in mini._repr_html_()
+    assert repr(p["a"].value) in mini._repr_html_()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-12, 1e-5, 0.1, 1.0, 7.0, 1e3, 1e7, 1e15, 1e300])
+def test_rounded_to_the_error(scale):
+    """A value and its error agree with what they stand for to a twentieth of the error, and show no more than they need."""
+    rng = np.random.default_rng(8)
+    for value, share in zip(rng.normal(0, 3, 200), 10.0**rng.uniform(-8, 3, 200), strict=True):
+        value, error = value*scale, abs(value)*share*scale
+        if not 1e-305 < error < 1e300:
+            continue
+        shown, about = rounded(value, error)
+        assert float(about) == pytest.approx(error, rel=0.051)
+        assert float(shown) == pytest.approx(value, rel=0, abs=0.051*error)
+        assert len(re.sub(r"e.*|^[-0.]+|\.", "", about).rstrip("0")) <= 2
+        assert len(shown) <= 24
+    assert rounded(9.96, 0.0996) == ("9.96", "0.10") and rounded(0.0, 0.3) == ("0.00", "0.30")
+    assert rounded(math.nan, 1.0)[0] == "nan" and rounded(2.5, math.inf)[1] == "inf" and rounded(2.5, None) == ("2.5", "")
+
+
+def test_doubts_are_coloured():
+    """An error that is unknown, a value at its bound, a warning, an infinite limit are marked as doubtful, and nothing else is."""
+    x = np.linspace(0, 4, 30)
+    y = 2*np.exp(-x/1.5) + 0.01*np.sin(9*x)
+    good = gslfit.fit("A*exp(-x/tau)", y, x=x, A=1.0, tau=1.0)
+    assert 'class="doubt"' not in good._repr_html_()
+    p = Parameters()
+    p.add("A", 1.0, max=1.5)
+    p.add("tau", 1.0)
+    bounded = gslfit.fit("A*exp(-x/tau)", y, p, x=x)._repr_html_()
+    assert re.search(r'<td class="doubt">at max</td>', bounded) and re.search(r'<td class="doubt">unknown</td>', bounded)
+    assert '<td class="doubt" title="inf">inf</td>' in ci_html({"a": [(.95, 0.5), (0., 1.), (.95, np.inf)]})
+
+
+def test_correlations_in_colours():
+    """The table of correlations is a triangle whose colours go with sign and size; small ones stay blank."""
+    x = np.linspace(0, 4, 30)
+    html = gslfit.fit("A*exp(-x/tau) + c", 2*np.exp(-x/1.5) + 0.01*np.sin(9*x), x=x, A=1.0, tau=1.0, c=0.1)._repr_html_()
+    cells = re.findall(r'rgba\((\d+), \d+, \d+, ([0-9.]+)\)">([-+.0-9]+)<', html)
+    assert len(cells) == 3
+    for red, alpha, r in cells:
+        assert (red == "214") is (float(r) > 0) and float(alpha) == pytest.approx(0.8*abs(float(r)), abs=0.006)
+    assert "rgba(214" not in fit_html(gslfit.fit("A*exp(-x/tau)", 2*np.exp(-x/1.5), x=x, A=1.0, tau=1.0), min_correl=1.0)
+
+
+def test_html_of_a_batch():
+    """A batch shows how its fits ended, the middle of each parameter, and a small map of two axes: all blank where it failed."""
+    x = np.linspace(0, 4, 30)
+    cube = 2*np.exp(-x/np.linspace(1, 2, 12).reshape(3, 4, 1))
+    cube[1, 2] = np.nan
+    html = gslfit.fit_batch("A*exp(-x/tau)", cube, x=x, start={"A": 1, "tau": 1})._repr_html_()
+    assert re.search(r"<td>11</td><td class=.text.>converged</td>", html) and "bad data" in html
+    images = [b64decode(data) for data in re.findall(r'src="data:image/png;base64,([^"]+)"', html)]
+    assert len(images) == 2
+    from matplotlib.image import imread
+    picture = imread(BytesIO(images[1]))
+    assert picture.shape == (3, 4, 4) and (picture[..., 3] == 0).sum() == 1 and picture[1, 2, 3] == 0
+    assert "<img" not in gslfit.fit_batch("A*exp(-x/tau)", cube[0], x=x, start={"A": 1, "tau": 1})._repr_html_()
+    nothing = gslfit.fit_batch("A*exp(-x/tau)", cube*np.nan, x=x, start={"A": 1, "tau": 1})._repr_html_()
+    assert "no good fit" in nothing
+
+
+def test_html_of_models_and_formulas():
+    """A model shows its parts, their formulas and hints, a formula its typeset form."""
+    model = gslfit.models.GaussianModel(prefix="g_") + gslfit.models.LinearModel()
+    html = model._repr_html_()
+    for part in ("g_amplitude, g_center, g_sigma", "slope, intercept", "slope*x + intercept", "g_fwhm", "Hints"):
+        assert part in html
+    assert "&lt;lambda&gt;" in gslfit.Model(lambda x, a: a*x)._repr_html_() or "lambda" in gslfit.Model(lambda x, a: a*x)._repr_html_()
+    assert gslfit.Formula("a/x")._repr_latex_().startswith("$\\displaystyle \\frac")
+    assert gslfit.Formula(lambda x, a: np.sort(a*x))._repr_latex_() is None
 
 
 def test_empty():
