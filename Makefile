@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 
 .PHONY: demo test slow torture sanitize mutants lint docs bench clean
-demo: $(VENV)/installed
+demo: $(VENV)/installed-plot
 	$(PY) examples/demo.py
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one

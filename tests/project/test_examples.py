@@ -17,6 +17,8 @@ GOLDEN = {
         r"=== Chwirut1: 214 points, 3 parameters",
         r"  b1    +1\.28813968\d+e\+03   1\.2881396800e\+03 ",
         r"  chi-square 2\.38447713\d+e\+03, certified 2\.3844771393e\+03",
+        r"=== 1,000,000 decays of 32 points: 1,000,000 fitted in ",
+        r"    67\.\d% of the true decay times lie within one standard error",
         r"Both fits agree with NIST in at least \d+\.\d digits\.",
     ],
     "01_nist_bounds_expression.py": [
