@@ -32,12 +32,12 @@ IMPORT = ("import numpy, time; begun = time.process_time(); import gslfit; "
 
 # -- what is timed, in the child
 
-def batch_of(name, fits, **options):
+def batch_of(name, *sizes, **options):
     """Return a batch workload with one thread."""
     import workloads
 
     import gslfit
-    work = getattr(workloads, name)(fits) if name != "long_curve" else workloads.long_curve(fits)
+    work = getattr(workloads, name)(*sizes)
     x = work["x"] if isinstance(work["x"], dict) else {"x": work["x"]}
     formula = gslfit.Formula(work["formula"], independent=tuple(x))
     start = dict(zip(work["names"], work["start"].T, strict=True))
@@ -125,6 +125,8 @@ def weighted():
 
 WORKLOADS = {
     "peaks": lambda: batch_of("peaks", 2000), "decays": lambda: batch_of("decays", 2000), "spots": lambda: batch_of("spots", 1000),
+    "noisy peaks": lambda: batch_of("noisy_peaks", 2000), "small spots": lambda: batch_of("small_spots", 2000),
+    "12 parameters": lambda: batch_of("several_peaks", 500, 4), "24 parameters": lambda: batch_of("several_peaks", 200, 8),
     "bounded": bounded, "weighted": weighted, "tall": lambda: batch_of("long_curve", 20_000), "fit": one_fit, "minimize": minimised,
     "Model.fit": of_model, "Model.fit, guessed": guessed,
 }

@@ -62,31 +62,56 @@ static inline __attribute__((always_inline)) void sum_small(const block_columns 
     static void sum_##q##_11(const block_columns *b, long points, double *sums) { sum_small(b, points, sums, q, 1, 1); }
 SUM_SMALL(0) SUM_SMALL(1) SUM_SMALL(2) SUM_SMALL(3) SUM_SMALL(4) SUM_SMALL(5) SUM_SMALL(6)
 
-/* sums[a*stride + b] += A[a].B[b] for na columns A and nb columns B */
+/* Add A[a].B[b] to sums[a*TILE + b], for `height` columns A and TILE columns B. */
 static inline __attribute__((always_inline)) void sum_tile(const double *const *A, const double *const *B, long points, double *const *sums,
-                                                           const int na, const int nb) {
+                                                           const int height) {
     for (int h = 0; h < LANES; h += WIDTH) {
         vd s[TILE * TILE];
 #pragma GCC unroll 16
-        for (int k = 0; k < na * nb; k++) s[k] = load(sums[k] + h);
+        for (int k = 0; k < height * TILE; k++) s[k] = load(sums[k] + h);
         for (long i = h; i < points * LANES; i += LANES) {
             vd b[TILE];
 #pragma GCC unroll 4
-            for (int m = 0; m < nb; m++) b[m] = load(B[m] + i);
+            for (int m = 0; m < TILE; m++) b[m] = load(B[m] + i);
 #pragma GCC unroll 4
-            for (int j = 0; j < na; j++) {
-                vd a = load(A[j] + i);
+            for (int j = 0; j < height; j++) {
+                const vd a = load(A[j] + i);
 #pragma GCC unroll 4
-                for (int m = 0; m < nb; m++) s[j * nb + m] += a * b[m];
+                for (int m = 0; m < TILE; m++) s[j * TILE + m] += a * b[m];
             }
         }
 #pragma GCC unroll 16
-        for (int k = 0; k < na * nb; k++) store(sums[k] + h, s[k]);
+        for (int k = 0; k < height * TILE; k++) store(sums[k] + h, s[k]);
     }
 }
 
-static void sum_tile_44(const double *const *A, const double *const *B, long n, double *const *sums) { sum_tile(A, B, n, sums, 4, 4); }
-static void sum_tile_11(const double *const *A, const double *const *B, long n, double *const *sums) { sum_tile(A, B, n, sums, 1, 1); }
+/* The same on the diagonal: `height` columns among themselves, their sums in the order of a triangle. */
+static inline __attribute__((always_inline)) void sum_corner(const double *const *A, long points, double *const *sums, const int height) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        vd s[TILE * (TILE + 1) / 2];
+#pragma GCC unroll 16
+        for (int k = 0; k < height * (height + 1) / 2; k++) s[k] = load(sums[k] + h);
+        for (long i = h; i < points * LANES; i += LANES) {
+            vd a[TILE];
+            int k = 0;
+#pragma GCC unroll 4
+            for (int j = 0; j < height; j++) {
+                a[j] = load(A[j] + i);
+#pragma GCC unroll 4
+                for (int m = 0; m <= j; m++) s[k] += a[j] * a[m], k++;
+            }
+        }
+#pragma GCC unroll 16
+        for (int k = 0; k < height * (height + 1) / 2; k++) store(sums[k] + h, s[k]);
+    }
+}
+
+#define SUM_TILE(height)                                                                                           \
+    static void sum_tile_##height(const double *const *A, const double *const *B, long n, double *const *sums) { \
+        sum_tile(A, B, n, sums, height);                                                                           \
+    }                                                                                                              \
+    static void sum_corner_##height(const double *const *A, long n, double *const *sums) { sum_corner(A, n, sums, height); }
+SUM_TILE(1) SUM_TILE(2) SUM_TILE(3) SUM_TILE(4)
 
 /* Where the sum of columns i >= j is; column 0 is the residual, 1 the ones when there are any, then the Jacobian's. */
 static inline double *sum_place(double *sums, int i, int j, int ones) {
@@ -118,20 +143,21 @@ static void sum_many(const block_columns *block, long points, double *sums) {
         columns[extra + j] = next;
         next += POINTS * LANES;
     }
-    for (int i = 0; i < all; i += TILE)
-        for (int j = 0; j <= i; j += TILE) {
-            double *places[TILE * TILE];
-            if (i != j && i + TILE <= all) {
-                for (int k = 0; k < TILE * TILE; k++) places[k] = sum_place(sums, i + k / TILE, j + k % TILE, block->ones);
-                sum_tile_44(columns + i, columns + j, points, places);
-                continue;
-            }
-            for (int a = i; a < i + TILE && a < all; a++)
-                for (int b = j; b < j + TILE && b <= a; b++) {
-                    places[0] = sum_place(sums, a, b, block->ones);
-                    sum_tile_11(columns + a, columns + b, points, places);
-                }
+    static void (*const tiles[])(const double *const *, const double *const *, long, double *const *) = {NULL, sum_tile_1, sum_tile_2,
+                                                                                                        sum_tile_3, sum_tile_4};
+    static void (*const corners[])(const double *const *, long, double *const *) = {NULL, sum_corner_1, sum_corner_2, sum_corner_3,
+                                                                                    sum_corner_4};
+    for (int i = 0; i < all; i += TILE) {
+        const int height = all - i < TILE ? all - i : TILE;
+        double *places[TILE * TILE];
+        for (int j = 0; j < i; j += TILE) {
+            for (int k = 0; k < height * TILE; k++) places[k] = sum_place(sums, i + k / TILE, j + k % TILE, block->ones);
+            tiles[height](columns + i, columns + j, points, places);
         }
+        for (int a = 0, k = 0; a < height; a++)
+            for (int b = 0; b <= a; b++) places[k++] = sum_place(sums, i + a, i + b, block->ones);
+        corners[height](columns + i, points, places);
+    }
 }
 
 static void sum_block(const block_columns *block, long points, double *sums) {
