@@ -11,7 +11,7 @@ import gslfit.solvers
 FOLDER = Path(__file__).parent / "generated"
 GROUPS = {
     "Fitting one curve": ("gslfit", ["fit", "curve_fit", "minimize", "Minimizer", "FitResult"]),
-    "Fitting many curves": ("gslfit", ["fit_batch", "BatchResult"]),
+    "Fitting many curves": ("gslfit", ["fit_batch", "fit_groups", "BatchResult"]),
     "Formulas": ("gslfit", ["Formula"]),
     "Models": ("gslfit", ["Model", "CompositeModel", "ModelResult", "save_model", "load_model", "save_modelresult", "load_modelresult"]),
     "Parameters": ("gslfit", ["Parameter", "Parameters"]),

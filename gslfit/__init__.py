@@ -31,6 +31,7 @@ _HOME: dict[str, str] = {
     "fit": "curves.fit",
     "FitResult": "minimizer.result",
     "fit_batch": "curves.fit_batch",
+    "fit_groups": "integrations.frames",
     "Model": "models",
     "CompositeModel": "models",
     "ModelResult": "models",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.errors import FitStatus as FitStatus
     from gslfit.errors import FitWarning as FitWarning
     from gslfit.formula.formula import Formula as Formula
+    from gslfit.integrations.frames import fit_groups as fit_groups
     from gslfit.minimizer.minimizer import Minimizer as Minimizer
     from gslfit.minimizer.minimizer import minimize as minimize
     from gslfit.minimizer.result import FitResult as FitResult

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import is_integer, json_tree, path
+from gslfit.checks import is_integer, path
+from gslfit.curves.batch_file import STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
 from gslfit.curves.row_result import RowResult, single
 from gslfit.data.inputs import Factors, Inputs
-from gslfit.data.labels import Labels, given_back, is_array_of_dims, labels_of
+from gslfit.data.labels import Groups, Labels, given_back, is_array_of_dims, labels_of
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
@@ -93,7 +94,8 @@ class BatchInputs:
     def without_curves(self) -> BatchInputs:
         """Return the same without what there is for each point of each fit."""
         shared = self.x if all(array.ndim <= 1 for array in self.x) else ()
-        return replace(self, x=shared, y=None, weights=None, mask=None, labels=None)
+        labels = None if self.labels is None else self.labels.without_numbers()
+        return replace(self, x=shared, y=None, weights=None, mask=None, labels=labels)
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
         """Return what multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
@@ -120,7 +122,7 @@ class BatchInputs:
 
     def _labels(self, index: tuple[int, ...]) -> Labels | None:
         """Return the labels of one fit's points, as the data's container has them."""
-        if self.labels is None or self.layout is None:
+        if self.labels is None or self.layout is None or isinstance(self.labels.container, Groups):
             return None
         axes, whole = self.layout.axes, self.labels.container
         batch = dict(zip((axis for axis in range(len(self.layout.whole)) if axis not in axes), index, strict=True))
@@ -142,6 +144,8 @@ Data = BatchInputs      # by its name in pickles of gslfit 0.1
 @dataclass(eq=False)
 class BatchResult:
     """The outcome of many fits.
+
+    Where the data are an xarray.DataArray, the arrays are DataArrays on the dimensions and coordinates that are left.
 
     Attributes
     ----------
@@ -186,7 +190,15 @@ class BatchResult:
     @property
     def success(self) -> np.ndarray:
         """Which fits ended at a minimum: ndarray of bool, shape (...)."""
-        return np.isin(np.asarray(self.status), SUCCESSES)
+        return self._alike(np.isin(np.asarray(self.status), SUCCESSES), "success")
+
+    def _alike(self, array: np.ndarray, name: str | None = None) -> Any:
+        """Return an array of the batch's shape in the kind of container that the others are in."""
+        if not hasattr(self.status, "dims"):
+            return array
+        found = self.status.copy(data=array).rename(name)  # type: ignore[call-arg]
+        found.attrs = {}
+        return found
 
     def __len__(self) -> int:
         return int(self.status.size)
@@ -239,7 +251,7 @@ class BatchResult:
     def _curve(self, place: tuple[int, ...]) -> np.ndarray:
         """Return the model's curve of one fit, (n,)."""
         x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
-        return self.data.formula(**x, **{name: self.values[name][place] for name in self.data.formula.names})
+        return self.data.formula(**x, **{name: float(self.values[name][place]) for name in self.data.formula.names})
 
     def derived(self, expr: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the value and the standard error of an expression of the parameters, of each fit.
@@ -255,7 +267,8 @@ class BatchResult:
             The error is NaN where the expression depends on what has none, and where a fit has no result.
         """
         from gslfit.curves.batch_uncertainty import derived
-        return derived(self, expr)
+        value, error = derived(self, expr)
+        return self._alike(value), self._alike(error)
 
     def eval_uncertainty(self, sigma: float = 1, kind: str = "confidence", **values: Any) -> NDArray[np.float64]:
         """Return `sigma` standard errors of each fit's curve at its points, or at others.
@@ -331,6 +344,29 @@ class BatchResult:
         found |= {name: getattr(self, name) for name in STATISTICS}
         return found | ({} if self.covar is None else {"covar": self.covar})
 
+    def to_xarray(self) -> Any:
+        """Return all arrays as an xarray.Dataset, by the names of `to_dict`: ``tau``, ``tau_stderr``, ..., ``status``, ``chisqr``, ...
+
+        Returns
+        -------
+        xarray.Dataset
+            On the dimensions and coordinates of the data, and with their attributes, where they were a DataArray; else on dim_0, dim_1, ...
+        """
+        from gslfit.curves.containers import dataset
+        return dataset(self)
+
+    def to_frame(self) -> Any:
+        """Return a table with a row for each fit, and the columns of `to_dict` but the covariances.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its index is that of the data, where they were a table, or of their coordinates. Of groups of polars, a polars.DataFrame that
+            begins with their columns.
+        """
+        from gslfit.curves.containers import frame
+        return frame(self)
+
     def save(self, file: str | Path) -> None:
         """Write to a ``.npz`` file, without the data that were fitted.
 
@@ -368,7 +404,7 @@ class BatchResult:
         BatchResult
             Without the data that were fitted; `best_fit` works where all fits share the independent variables.
         """
-        arrays, head = _stored(file)
+        arrays, head = read_arrays(file)
         independent = tuple(head["independent"])
         if formula is None:
             if not head["text"]:
@@ -381,49 +417,6 @@ class BatchResult:
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,
                    reason=head["reason"])
-
-
-def _stored(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return the arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
-    from zipfile import BadZipFile
-    from zlib import error as damaged
-    arrays, head = {}, {}
-    try:
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        head = json_tree(str(arrays["head"]))
-        wanted = {"head", *STATISTICS, *(f"{part}:{name}" for part in ("value", "stderr") for name in head["parameters"]),
-                  *(f"x:{name}" for name in head["independent"] if head["shared"])}
-        wrong = _wrong_part(arrays, head) if wanted <= arrays.keys() and HEAD.keys() <= head.keys() else "a part of it is missing"
-    except (*UNREADABLE, BadZipFile, damaged) as error:
-        wrong = str(error) or type(error).__name__
-    if wrong:
-        raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {wrong}")
-    return arrays, head
-
-
-def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> str:
-    """Say which part of a file is of another kind or shape than `BatchResult.save` writes; "" where none is."""
-    for name, kind in HEAD.items():
-        if not isinstance(head[name], kind) or (kind is list and not all(isinstance(each, str) for each in head[name])):
-            return f"{name} is {head[name]!r:.60}"
-    shape, p = arrays["status"].shape, len(head["names"])
-    for name, array in arrays.items():
-        part = name.partition(":")[0]
-        fits = part == "head" or (array.ndim == 1 if part == "x" else array.shape == ((*shape, p, p) if part == "covar" else shape))
-        if not fits or array.dtype.kind not in ("U" if part == "head" else "iu" if part in COUNTS else "iuf"):
-            return f"{name} is an array of {array.dtype} of the shape {array.shape}"
-    if not (set(head["names"]) <= set(head["parameters"]) and np.isin(arrays["status"], [status.value for status in FitStatus]).all()):
-        return "its names, or a status, are none"
-    return ""
-
-
-# the parts of a file's head, and what they are
-HEAD: dict[str, type] = {"text": str, "method": str, "reason": str, "names": list, "parameters": list, "independent": list, "shared": bool}
-COUNTS = ("nfev", "ndata", "status")
-# what reading a file of another kind, or a damaged one, raises
-UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, RuntimeError)
-STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")
 
 
 def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> np.ndarray:

@@ -66,7 +66,7 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
         slopes = gradients.of_curve(rows, places)
         covariance = _covariances(batch, places, gradients)
         errors = np.sqrt(np.maximum(np.einsum("kni,kij,knj->kn", slopes, covariance, slopes), 0.0))
-        counts, which = np.unique(batch.ndata[places], return_inverse=True)
+        counts, which = np.unique(np.asarray(batch.ndata)[places], return_inverse=True)
         errors *= np.array([student(sigma, int(count) - len(batch.names)) for count in counts])[which.reshape(-1)][:, None]
         out = None if values else _left_out(batch, places)
         errors = errors if out is None else np.where(out, np.nan, errors)
@@ -88,7 +88,7 @@ class _Gradients:
         """Return the values of an expression: ndarray (...)."""
         formula = self._formula(expr)
         with np.errstate(all="ignore"):
-            found = formula(**{POINT: 0.0}, **{name: self.batch.values[name] for name in formula.names})
+            found = formula(**{POINT: 0.0}, **{name: np.asarray(self.batch.values[name]) for name in formula.names})
         return np.array(np.broadcast_to(np.asarray(found, float), self.batch.shape))
 
     def of(self, expr: str, places: Any) -> np.ndarray:
@@ -112,7 +112,7 @@ class _Gradients:
 
     def _of(self, name: str, places: Any) -> np.ndarray:
         """Return the values of a parameter in some of the fits: ndarray (k,)."""
-        return np.atleast_1d(self.batch.values[name][places])
+        return np.atleast_1d(np.asarray(self.batch.values[name])[places])
 
     def _by_varying(self, names: tuple[str, ...], own: np.ndarray, places: Any) -> np.ndarray:
         """Return derivatives by the varying parameters from those by `names`: expressions depend on them too."""
@@ -139,7 +139,7 @@ def _known(batch: Any) -> np.ndarray:
     """Return which fits have an error of every varying parameter: ndarray of bool (...)."""
     found = np.ones(batch.shape, bool)
     for name in batch.names:
-        found &= np.isfinite(batch.stderr[name]) & np.isfinite(batch.values[name])
+        found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
     return found
 
 
@@ -147,8 +147,8 @@ def _fitted(batch: Any) -> np.ndarray:
     """Return which fits have values and any error: ndarray of bool (...)."""
     values, errors = np.ones(batch.shape, bool), np.zeros(batch.shape, bool)
     for name in batch.names:
-        values &= np.isfinite(batch.values[name])
-        errors |= np.isfinite(batch.stderr[name])
+        values &= np.isfinite(np.asarray(batch.values[name]))
+        errors |= np.isfinite(np.asarray(batch.stderr[name]))
     return values & errors
 
 
@@ -196,8 +196,8 @@ def _covariances(batch: Any, places: Any, gradients: _Gradients) -> np.ndarray:
     """Return the covariances of the varying parameters in some of the fits, all of which have errors: ndarray (k, p, p)."""
     p = len(batch.names)
     if batch.covar is not None:
-        return batch.covar[places].reshape(-1, p, p)
-    errors = np.stack([np.atleast_1d(batch.stderr[name][places]) for name in batch.names], axis=-1)
+        return np.asarray(batch.covar)[places].reshape(-1, p, p)
+    errors = np.stack([np.atleast_1d(np.asarray(batch.stderr[name])[places]) for name in batch.names], axis=-1)
     if p == 1:
         return errors[..., None]**2
     out = _left_out(batch, places)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
+from gslfit.curves.containers import dimensions
 from gslfit.curves.job import Job, template
 from gslfit.curves.keeping import Keeping
 from gslfit.curves.progress import Interrupted, Progress
@@ -81,7 +82,7 @@ def fit_blocks(fit: FitBlock, batch: Batch, given: Inputs, starts: Starts, optio
     shape, n = given.layout.shape, given.layout.n
     size = blocks_of(shape, n, given.y.chunks if isinstance(given.y, StoredCurves) else None)
     arrays = specs(batch.names, batch.varying, shape, options.covar)
-    store = store_of(keeping.out, arrays, size)
+    store = store_of(keeping.out, arrays, size, dimensions(given.labels, given.layout))
     opened(store, {} if keeping.out is None else fingerprint(batch, given, starts, options, size), keeping.resume)
     kept: _Kept | None = _Kept(batch.data, shape, n) if keeping.out is None and keeping.keep_data else None
     done, interrupted = 0, False
@@ -113,7 +114,7 @@ def fit_blocks(fit: FitBlock, batch: Batch, given: Inputs, starts: Starts, optio
         if not interrupted:
             report.end()
     data = batch.data if kept is None else kept.data()
-    return _result(batch, store.arrays(), data if keeping.keep_data else data.without_curves(), options.covar)
+    return _result(batch, store.arrays(), data, options.covar)
 
 
 def _blocks(shape: tuple[int, ...], size: tuple[int, ...]) -> Iterator[Block]:

@@ -11,7 +11,7 @@ from typing import Any
 from gslfit.checks import names_once
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, start_value, template
-from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, without_data
+from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, finished
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
 from gslfit.data.inputs import Inputs
@@ -113,12 +113,13 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
     if not by_blocks(found, options, keeping):
-        return without_data(_fit(job, found, options, progress), keeping)
+        return finished(_fit(job, found, options, progress), found, keeping)
     from gslfit.curves.blocks import batch_of, fit_blocks
 
     def fit(part: Inputs, starts: Mapping[str, Any], report: Report | None) -> BatchResult:
         return _fit(job._replace(start=dict(starts)), part, options, report)
-    return fit_blocks(fit, batch_of(job, found, options), found, job.start, options, keeping, progress)
+    result = fit_blocks(fit, batch_of(job, found, options), found, job.start, options, keeping, progress)
+    return finished(result, found, keeping)
 
 
 def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, progress: Any = False,

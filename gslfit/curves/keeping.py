@@ -4,9 +4,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from gslfit.checks import truth
-from gslfit.curves.batch_result import BatchResult
+from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
+from gslfit.curves.containers import COVARIANCE, meanings
 from gslfit.data.inputs import Inputs
+from gslfit.data.labels import is_array_of_dims
 from gslfit.data.stored import StoredCurves
 from gslfit.errors import InputError
 from gslfit.minimizer.options import FitOptions
@@ -48,6 +52,39 @@ def by_blocks(given: Inputs, options: FitOptions, keeping: Keeping) -> bool:
     return given.factors is not None and type(given.factors.array) is StoredCurves
 
 
-def without_data(result: BatchResult, keeping: Keeping) -> BatchResult:
-    """Return a result, without the data unless they are to be kept."""
-    return result if keeping.keep_data else replace(result, data=result.data.without_curves())
+def finished(result: BatchResult, given: Inputs, keeping: Keeping) -> BatchResult:
+    """Return a result as the caller gets it: in the data's kind of container, and without the data unless they are to be kept."""
+    found = result if given.labels is None else labelled(result, given)
+    return found if keeping.keep_data else replace(found, data=found.data.without_curves())
+
+
+def labelled(result: BatchResult, given: Inputs) -> BatchResult:
+    """Return a result whose arrays are DataArrays on the dimensions and coordinates that are left, where the data are a DataArray.
+
+    Parameters
+    ----------
+    result : BatchResult
+    given : Inputs
+        What was fitted.
+    """
+    labels, where = given.labels, given.layout
+    if labels is None or not is_array_of_dims(labels):
+        return result
+    points = {labels.dims[axis] for axis in where.axes}
+    dims = tuple(dim for dim in labels.dims if dim not in points)
+    container = labels.container
+    coords = container.drop_vars([name for name, each in container.coords.items() if points & set(each.dims)]).coords
+
+    def of(name: str, array: Any, beyond: tuple[str, ...] = ()) -> Any:
+        if not isinstance(array, np.ndarray) and not hasattr(array, "__dask_graph__"):
+            return array                    # of a file, which a DataArray would read
+        own = coords if not beyond else {**coords, **{dim: list(result.names) for dim in beyond}}
+        return type(container)(array, coords=own, dims=(*dims, *beyond), name=name)
+    new: dict[str, Any] = {name: of(name, getattr(result, name)) for name in STATISTICS}
+    if hasattr(new["status"], "dims"):
+        new["status"].attrs.update(meanings())
+    new["values"] = Columns({name: of(name, array) for name, array in result.values.items()})
+    new["stderr"] = Columns({name: of(f"{name}_stderr", array) for name, array in result.stderr.items()})
+    if result.covar is not None:
+        new["covar"] = of("covar", result.covar, COVARIANCE)
+    return replace(result, **new)

@@ -86,7 +86,7 @@ class _RowErrors:
         deviations = np.array([self.errors[name] for name in batch.names])
         if batch.covar is not None:
             with np.errstate(all="ignore"):
-                return batch.covar[place]/deviations[:, None]/deviations
+                return np.asarray(batch.covar)[place]/deviations[:, None]/deviations
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
         curve = batch.data.curve(place)
@@ -159,7 +159,7 @@ class RowResult(FitResult):
         if not known.any():
             return None
         if self._row is not None and self._row.batch.covar is not None:
-            found = self._row.batch.covar[self._row.place]
+            found = np.asarray(self._row.batch.covar)[self._row.place]
         else:
             correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names]
                           for name in names]

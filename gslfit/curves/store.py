@@ -13,8 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gslfit.checks import json_tree, path
-from gslfit.curves.batch_result import STATISTICS
+from gslfit.checks import json_tree, package, path
+from gslfit.curves.batch_file import STATISTICS
+from gslfit.curves.containers import COVARIANCE
 from gslfit.errors import FitStatus, InputError, InputTypeError
 
 HEAD = "gslfit"                 # what the fingerprint is called: an attribute of a group, a file NAME.json of a folder
@@ -180,14 +181,13 @@ class ZarrStore:
     where : Path
     chunk : tuple of int
         The shape of the blocks that are written.
+    dims : tuple of str
+        What the axes of the batch are called, for xarray.
     """
 
-    def __init__(self, specs: Specs, where: Path, chunk: tuple[int, ...]):
-        try:
-            import zarr
-        except ImportError:
-            raise InputError(f"out={str(where)!r} needs zarr, which is not installed: pip install 'gslfit[zarr]'") from None
-        self.specs, self.chunk = specs, chunk
+    def __init__(self, specs: Specs, where: Path, chunk: tuple[int, ...], dims: tuple[str, ...]):
+        zarr = package("zarr", "zarr", f"out={str(where)!r}")
+        self.specs, self.chunk, self.dims = specs, chunk, dims
         self._group = zarr.open_group(where, mode="a")
 
     def begin(self, head: dict[str, Any], fresh: bool) -> None:
@@ -196,7 +196,8 @@ class ZarrStore:
         if fresh or "status" not in self._group:
             for name, (kind, shape) in self.specs.items():
                 chunks = (*self.chunk, *shape[len(self.chunk):])
-                self._group.create_array(name, shape=shape, dtype=kind, chunks=chunks, fill_value=_blank(name), overwrite=True)
+                self._group.create_array(name, shape=shape, dtype=kind, chunks=chunks, fill_value=_blank(name), overwrite=True,
+                                         dimension_names=(*self.dims, *COVARIANCE)[:len(shape)])
 
     def head(self) -> dict[str, Any] | None:
         return json_tree(self._group.attrs[HEAD]) if HEAD in self._group.attrs else None
@@ -214,7 +215,7 @@ class ZarrStore:
         return {name: self._group[name] for name in self.specs}
 
 
-def store_of(out: Any, specs: Specs, chunk: tuple[int, ...]) -> Store:
+def store_of(out: Any, specs: Specs, chunk: tuple[int, ...], dims: tuple[str, ...]) -> Store:
     """Return the store that a caller's `out` means; memory for None."""
     if out is None or (hasattr(out, "__getitem__") and hasattr(out, "__contains__") and not isinstance(out, (str, bytes))):
         return Memory(specs, out)
@@ -223,7 +224,7 @@ def store_of(out: Any, specs: Specs, chunk: tuple[int, ...]) -> Store:
     except InputTypeError:
         raise InputTypeError(f"out must be a path (NAME.zarr, or a folder), or a mapping of arrays, not {type(out).__name__}") from None
     if where.suffix == ".zarr" or (where / "zarr.json").exists():
-        return ZarrStore(specs, where, chunk)
+        return ZarrStore(specs, where, chunk, dims)
     if where.suffix == ".npz" or where.is_file():
         raise InputError(f"out={str(where)!r} must be a zarr store (NAME.zarr) or a folder of .npy; a result is written to one file by "
                          "its save(file)")

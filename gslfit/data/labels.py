@@ -30,6 +30,33 @@ class Labels(NamedTuple):
     indexes: dict[Hashable, Any]
     container: Any
 
+    def without_numbers(self) -> Labels:
+        """Return the same with a container that has no numbers."""
+        container = self.container
+        if hasattr(container, "dims"):
+            return self._replace(container=container.isel({dim: slice(0) for dim in container.dims[:1]}).copy())
+        return self if isinstance(container, Groups) else self._replace(container=container.iloc[:0])
+
+
+class Groups:
+    """The groups of a table's rows that a batch was fitted to, one for each fit.
+
+    Parameters
+    ----------
+    keys : DataFrame of pandas or polars, or Index of pandas
+        What the groups are called: an Index, or a table with a column for each name.
+    """
+
+    def __init__(self, keys: Any):
+        self.keys = keys
+
+    def table(self, arrays: dict[str, np.ndarray]) -> Any:
+        """Return arrays with a number for each group as a table of the same package."""
+        if hasattr(self.keys, "with_columns"):
+            return self.keys.with_columns(**arrays)
+        from pandas import DataFrame
+        return DataFrame(arrays, index=self.keys)
+
 
 def labels_of(value: Any) -> Labels | None:
     """Return the labels of a Series, DataFrame or DataArray; None for anything else."""

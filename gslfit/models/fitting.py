@@ -12,7 +12,7 @@ from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import fit_batch, fit_inputs
 from gslfit.curves.job import job_of
-from gslfit.curves.keeping import Keeping, by_blocks, without_data
+from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
@@ -265,7 +265,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     given = curves_of(data, variables, options, model.conventions.weightless)
     settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     if not by_blocks(given, settings, keeping):
-        return without_data(_fit_block(model, formula, given, params, start, options), keeping)
+        return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
     from gslfit.curves.blocks import batch_of, fit_blocks
 
     def fit(part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
@@ -274,7 +274,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     starts = {name: _of_shape(name, value, given.layout.shape) for name, value in start.items()}
     job = job_of(formula, _template(model, params, start), starts, given.layout.shape)
     recipe = model._reprstring() if params is None else ""
-    return fit_blocks(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
+    result = fit_blocks(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
+    return finished(result, given, keeping)
 
 
 def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> Any:

@@ -21,7 +21,7 @@ minimizer
 confidence
 curves
 models
-compat
+compat integrations
 """.strip().splitlines()]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STUBS = {path.stem: path for path in ROOT.glob("gslfit/**/_*.pyi")}

@@ -1,0 +1,54 @@
+"""The file of a batch, a ``.npz``: what is in it, and how it is told from any other."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.checks import json_tree
+from gslfit.errors import FitStatus, InputError
+
+STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")         # the arrays of a result beside values and errors
+
+
+def read_arrays(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Return the arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
+    from zipfile import BadZipFile
+    from zlib import error as damaged
+    arrays, head = {}, {}
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        head = json_tree(str(arrays["head"]))
+        wanted = {"head", *STATISTICS, *(f"{part}:{name}" for part in ("value", "stderr") for name in head["parameters"]),
+                  *(f"x:{name}" for name in head["independent"] if head["shared"])}
+        wrong = _wrong_part(arrays, head) if wanted <= arrays.keys() and HEAD.keys() <= head.keys() else "a part of it is missing"
+    except (*UNREADABLE, BadZipFile, damaged) as error:
+        wrong = str(error) or type(error).__name__
+    if wrong:
+        raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {wrong}")
+    return arrays, head
+
+
+def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> str:
+    """Say which part of a file is of another kind or shape than `BatchResult.save` writes; "" where none is."""
+    for name, kind in HEAD.items():
+        if not isinstance(head[name], kind) or (kind is list and not all(isinstance(each, str) for each in head[name])):
+            return f"{name} is {head[name]!r:.60}"
+    shape, p = arrays["status"].shape, len(head["names"])
+    for name, array in arrays.items():
+        part = name.partition(":")[0]
+        fits = part == "head" or (array.ndim == 1 if part == "x" else array.shape == ((*shape, p, p) if part == "covar" else shape))
+        if not fits or array.dtype.kind not in ("U" if part == "head" else "iu" if part in COUNTS else "iuf"):
+            return f"{name} is an array of {array.dtype} of the shape {array.shape}"
+    if not (set(head["names"]) <= set(head["parameters"]) and np.isin(arrays["status"], [status.value for status in FitStatus]).all()):
+        return "its names, or a status, are none"
+    return ""
+
+
+# the parts of a file's head, and what they are
+HEAD: dict[str, type] = {"text": str, "method": str, "reason": str, "names": list, "parameters": list, "independent": list, "shared": bool}
+COUNTS = ("nfev", "ndata", "status")
+# what reading a file of another kind, or a damaged one, raises
+UNREADABLE = (TypeError, ValueError, KeyError, AttributeError, EOFError, OverflowError, NotImplementedError, RuntimeError)
