@@ -7,7 +7,7 @@ that C has too, `src/common/status.h`.
 """
 import sys
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gslfit._status import FitStatus
 
@@ -16,12 +16,17 @@ class FitWarning(UserWarning):
     """A fit that gave a result which the caller should look at twice."""
 
 
-def warn(message: str) -> None:
+def warn(message: str, category: type[FitWarning] = FitWarning) -> None:
     """Give a `FitWarning` in the name of the line that called the package."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, FitWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of_covariance(message: str) -> None:
+    """Give a `CovarianceWarning`: a `FitWarning` that is SciPy's `OptimizeWarning` too."""
+    warn(message, __getattr__("CovarianceWarning"))
 
 
 class FitError(Exception):
@@ -272,6 +277,17 @@ def check(code: int, doing: str = "") -> int:
     return 0
 
 
-def __getattr__(name: str) -> type[GSLError]:
+def _covariance_warning() -> type[FitWarning]:
+    """Return the class of warnings that SciPy's `OptimizeWarning` catches too, made on first use: it needs SciPy."""
+    from scipy.optimize import OptimizeWarning
+    about = "`curve_fit` could not estimate the covariance of some parameters: SciPy's `OptimizeWarning`, too."
+    made = type("CovarianceWarning", (FitWarning, OptimizeWarning), {"__module__": __name__, "__doc__": about})
+    globals()["CovarianceWarning"] = made
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    if name == "CovarianceWarning":
+        return globals().get(name) or _covariance_warning()
     # for type checkers: the classes of the table are made at import and found in the globals
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

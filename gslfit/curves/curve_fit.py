@@ -6,32 +6,39 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
-from gslfit.checks import choice, shown, truth
+from gslfit.checks import truth
 from gslfit.curves.fit import fit_read
+from gslfit.curves.scipy_answers import covariance, infodict
+from gslfit.curves.scipy_options import (
+    UNBOUNDED,
+    check_number_of_points,
+    check_policy,
+    check_sizes,
+    check_words,
+    fit_options,
+    limits,
+    start_values,
+)
 from gslfit.curves.whole_x import OfWhole, finite_rows, rows_of, whole_x
-from gslfit.data.numbers import Reading, floats, read
+from gslfit.data.numbers import Reading, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
-from gslfit.errors import ConvergenceError, ExpressionError, InputError, InputTypeError, warn
+from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.formula.trace import signature
-from gslfit.minimizer.options import CURVE_FIT, FIT, SYNONYMS
-from gslfit.objective.residual import degrees_of_freedom, residual
+from gslfit.minimizer.options import FIT
+from gslfit.objective.residual import residual
 from gslfit.parameters.collection import Parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-IGNORED = frozenset(("epsfcn", "factor", "diag", "x_scale", "tr_solver", "tr_options", "diff_step", "verbose", "col_deriv", "jac_sparsity"))
-
-
-UNBOUNDED = -np.inf, np.inf
 Function = Formula | str | Callable[..., Any]
 
 
@@ -83,16 +90,17 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     mask : array_like of bool, shape (n,), optional
         True where a point takes no part. What numpy.ma masks takes none either.
     **kwargs
-        ``maxfev``, ``ftol``, ``xtol``, ``gtol``.
+        ``maxfev`` or ``max_nfev``, ``ftol``, ``xtol``, ``gtol``; what else SciPy takes is checked and left aside.
 
     Returns
     -------
     popt : ndarray, shape (p,)
     pcov : ndarray, shape (p, p)
-        Infinite, with a warning, in the row and the column of a parameter that has no error, since it ended at its bound or the data don't
-        determine it; the others have theirs as with that one held.
+        Infinite, with a warning that is a `FitWarning` and SciPy's `OptimizeWarning`: the whole of it where the data don't determine a
+        parameter, or aren't more than there are parameters; the row and the column of a parameter that ended at its bound, and the
+        others have theirs as with that one held.
     infodict : dict
-        ``nfev`` and ``fvec``, if `full_output`.
+        If `full_output`: ``nfev`` and ``fvec``; by "lm", and without bounds, ``fjac``, ``ipvt`` (from 0) and ``qtf`` too.
     mesg : str
         If `full_output`.
     ier : int
@@ -112,36 +120,39 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     >>> popt.round(6)
     array([2. , 1.5])
     """
-    options = _options(kwargs)
-    _check_words(method, jac, bounds)
+    options = fit_options(kwargs)
+    check_words(method, jac, bounds)
+    check_policy(nan_policy)
     data = read("ydata", ydata)
     whole = None if isinstance(f, (str, Formula)) or not callable(f) else whole_x(xdata, data.array.size)
     if whole is not None:
         starred, called = _arguments(cast("Callable[..., Any]", f), p0)
         f = called = OfWhole(called, whole, starred)
-        xdata, each = called.points(data.array, _start(p0, *_bounds(bounds, len(called.names)), called.names))
+        xdata, each = called.points(data.array, start_values(p0, *limits(bounds, len(called.names)), called.names))
         data = data._replace(array=each)
     y, x, keep = _points(data, xdata, mask, check_finite, nan_policy)
     if whole is not None and _looks(check_finite, nan_policy):
         keep &= finite_rows(whole, y.size, nan_policy == "omit")
     formula, variables = _formula(f, x, p0)
     names = formula.names
-    low, high = _bounds(bounds, len(names))
-    start = _start(p0, low, high, names)
+    check_number_of_points(names, y.size)
+    check_sizes(kwargs, len(names))
+    low, high = limits(bounds, len(names))
+    start = start_values(p0, low, high, names)
     if nan_policy == "omit" and np.ndim(sigma) > 1:     # a covariance is decomposed without the rows of points that are left out
         keep = _without_poles(formula, variables, start, keep)
     deviations, whiten = _sigma(sigma, y.size, keep)
     if not keep.all():
         y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
-    if len(names) > y.size:
-        raise InputTypeError(f"{y.size} points can't determine {len(names)} parameters: the number of points must be at least that")
+        check_number_of_points(names, y.size)
     given = jac if callable(jac) and not formula.native else None
     direct = whiten is None and given is None
     solved = _linear(formula) if p0 is None and formula.native and direct else ()
     free = bounds is UNBOUNDED or not (np.isfinite(low).any() or np.isfinite(high).any())
     params = None if direct and free and formula.defaults.keys().isdisjoint(solved) else _parameters(names, start, low, high, solved)
+    own_slopes = None
     if direct:
-        told = FIT.defaults._replace(scale_covar=False, nan_policy="omit" if nan_policy == "omit" else "raise", **FIT.checked(options))
+        told = FIT.defaults._replace(scale_covar=False, nan_policy="omit" if nan_policy == "omit" else "raise", **options)
         points = dict(zip(formula.independent, variables, strict=True))
         values = zip(names, start.tolist(), strict=True)
         own = {name: value for name, value in values if name not in solved} if params is None else None
@@ -151,22 +162,17 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         if nan_policy == "omit" and whiten is None:
             options["nan_policy"] = "omit"
         assert params is not None
-        weigh = _weigh(deviations, whiten)
-        slopes = None if given is None else partial(given, x) if whole is None else rows_of(partial(given, whole.x), keep)
-        result = _by_calls(formula, variables, y, params, weigh, slopes, options)
+        own_slopes = None if given is None else partial(given, x) if whole is None else rows_of(partial(given, whole.x), keep)
+        result = _by_calls(formula, variables, y, params, _weigh(deviations, whiten), own_slopes, options)
         popt = np.array([result.params[name].value for name in names])
     idle = None if deviations is None or given is not None else np.isinf(deviations)
-    return _returned(result, popt, names, idle, absolute_sigma, full_output)
-
-
-def _check_words(method: Any, jac: Any, bounds: Any) -> None:
-    """Raise InputError for a method or a name of differences that SciPy doesn't have, or a method that knows no bounds."""
-    if method is not None:
-        choice("method", method, ("lm", "trf", "dogbox"))
-    if method == "lm" and bounds is not UNBOUNDED and any(np.isfinite(limit).any() for limit in _pair(bounds)):
-        raise InputError("method='lm' is for fits without bounds; leave it out, or say 'trf' or 'dogbox'")
-    if isinstance(jac, str):
-        choice("jac", jac, ("2-point", "3-point", "cs"))
+    pcov = covariance(result, names, (popt <= low) | (popt >= high), idle, absolute_sigma)
+    if not truth("full_output", full_output):
+        return popt, pcov
+    slopes = None
+    if method == "lm" or (method is None and free):           # what MINPACK says beyond the others
+        slopes = _weigh(deviations, whiten)(_slopes(formula, variables, popt.tolist(), own_slopes))
+    return popt, pcov, infodict(result, idle, slopes), result.message, result.ier
 
 
 def _linear(formula: Formula) -> tuple[str, ...]:
@@ -188,8 +194,6 @@ def _parameters(names: Sequence[str], start: np.ndarray, low: np.ndarray, high: 
 def _points(data: Reading, xdata: Any, mask: Any, check_finite: bool | None,
             nan_policy: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return data, independent variables and which points take part; raise NonFiniteError for one that isn't finite, if asked to."""
-    if nan_policy is not None and (not isinstance(nan_policy, str) or nan_policy not in ("raise", "omit")):
-        raise InputError(f"nan_policy={shown(nan_policy)} is neither 'raise' nor 'omit'")
     variables = read("xdata", xdata)
     y, x = np.ravel(data.array).astype(float), variables.array.astype(float)
     if y.size == 0:
@@ -200,28 +204,17 @@ def _points(data: Reading, xdata: Any, mask: Any, check_finite: bool | None,
     masks += [] if variables.mask is None else list(variables.mask.reshape(-1, y.size))
     out = union(y.shape, masks)
     named = [("ydata", y), *(("xdata", row) for row in x.reshape(-1, y.size))]
-    keep = finite_points(named, nan_policy or "raise", out) if _looks(check_finite, nan_policy) else None if out is None else ~out
+    try:
+        keep = finite_points(named, nan_policy or "raise", out) if _looks(check_finite, nan_policy) else None if out is None else ~out
+    except NonFiniteError as error:        # in SciPy's words first
+        refused = "The input contains nan values" if nan_policy else "array must not contain infs or NaNs"
+        raise NonFiniteError(f"{refused}: {error}") from None
     return y, x, np.ones(y.shape, bool) if keep is None else keep
 
 
 def _looks(check_finite: bool | None, nan_policy: str | None) -> bool:
     """Return whether data that aren't finite are looked for."""
     return check_finite is None or truth("check_finite", check_finite) or nan_policy is not None
-
-
-def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return SciPy's options by gslfit's names."""
-    found = {}
-    for name, value in kwargs.items():
-        own = SYNONYMS.get(name, name)
-        if own in CURVE_FIT.takes:
-            if value is not None and (own != "max_nfev" or truth(name, value)):      # SciPy's 0 evaluations are as many as it likes
-                found[own] = value
-        elif name == "loss" and not (isinstance(value, str) and value == "linear"):
-            raise InputError(f"loss={shown(value)}: only least squares are here, loss='linear'")
-        elif name not in IGNORED and name not in ("loss", "args"):
-            raise InputTypeError(f"curve_fit has no option {name!r}")
-    return found
 
 
 def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> tuple[Formula, list[np.ndarray]]:
@@ -244,9 +237,10 @@ def _formula(f: Formula | str | Callable[..., Any], x: np.ndarray, p0: Any) -> t
 def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, Callable[..., Any]]:
     """Return names for the parameters of a function of ``*args``, and the function with its keyword-only arguments as they are.
 
-    As SciPy has it, parameters are what can be given by position, and ``*args`` take what p0 has beyond them.
+    As SciPy has it, parameters are what can be given by position, as many as p0 has; ``*args`` take what p0 has beyond the others.
     """
-    if type(f) is FunctionType and not f.__dict__ and not f.__kwdefaults__ and not f.__code__.co_flags & inspect.CO_VARARGS:
+    if (type(f) is FunctionType and not f.__dict__ and not f.__kwdefaults__ and not f.__code__.co_flags & inspect.CO_VARARGS
+            and (p0 is None or not f.__defaults__)):
         return None, f           # the signature of all others takes longer to read than the rest of the call
     try:
         arguments = list(inspect.signature(f).parameters.values())
@@ -254,14 +248,20 @@ def _arguments(f: Callable[..., Any], p0: Any) -> tuple[tuple[str, ...] | None, 
         if p0 is None:
             return None, f       # the formula says what is wrong
         arguments = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
+    arguments = arguments[:getattr(f, "nin", None)]           # a ufunc's further arguments say how it is to be called
+    by_position = [argument for argument in arguments if argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD)]
     fixed = {argument.name: argument.default for argument in arguments
              if argument.kind is argument.KEYWORD_ONLY and argument.default is not argument.empty}
+    starred = any(argument.kind is argument.VAR_POSITIONAL for argument in arguments)
+    beyond = by_position[1 + np.size(p0):] if p0 is not None and not starred else []
+    if all(argument.kind is argument.POSITIONAL_OR_KEYWORD and argument.default is not argument.empty for argument in beyond):
+        fixed |= {argument.name: argument.default for argument in beyond}
     f = partial(f, **fixed) if fixed else f
-    if not any(argument.kind is argument.VAR_POSITIONAL for argument in arguments):
+    if not starred:
         return None, f
     if p0 is None:
         raise InputError("the number of parameters of a function of *args is not known: give p0")
-    named = sum(argument.kind in (argument.POSITIONAL_ONLY, argument.POSITIONAL_OR_KEYWORD) for argument in arguments) - 1
+    named = len(by_position) - 1
     if named < 0:                # the first of *args is the independent variable
         f = _first_apart(f)
     return tuple(f"p{k}" for k in range(max(0, np.size(p0) - max(named, 0)))), f
@@ -293,39 +293,6 @@ def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -
     return Formula(of_rows, rows)
 
 
-def _pair(bounds: Any) -> Any:
-    """Return lowest and highest values, of SciPy's Bounds too."""
-    return (bounds.lb, bounds.ub) if hasattr(bounds, "lb") else bounds
-
-
-def _bounds(bounds: Any, p: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return lowest and highest values, each (p)."""
-    if bounds is UNBOUNDED:
-        return np.full(p, -np.inf), np.full(p, np.inf)
-    try:
-        low, high = (np.broadcast_to(floats("bounds", limit), (p,)) for limit in _pair(bounds))
-    except (TypeError, ValueError):
-        raise InputError(f"bounds must be two of {p} numbers each: (lowest, highest)") from None
-    if np.any(low >= high):
-        raise InputError(f"each lower bound must be below the upper one: {low.tolist()} and {high.tolist()}")
-    return low, high
-
-
-def _start(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Return the start values: those given, or SciPy's."""
-    if p0 is not None:
-        start = np.atleast_1d(floats("p0", p0))
-        if start.shape != (len(names),):
-            raise InputError(f"p0 has the shape {start.shape}, and the function {len(names)} parameters: {', '.join(names)}")
-        outside = np.flatnonzero((start < low) | (start > high))
-        if outside.size:
-            raise InputError(f"p0 is outside the bounds: {names[outside[0]]} = {float(start[outside[0]])!r}")
-        return start
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(low) & np.isfinite(high), .5 * (low + high),
-                        np.where(np.isfinite(low), low + 1, np.where(np.isfinite(high), high - 1, 1.0)))
-
-
 def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Return standard deviations, or the Cholesky factor of a covariance, of the points that take part."""
     if sigma is None:
@@ -336,11 +303,11 @@ def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.
         check_factors("sigma", array if array.size == 1 else np.where(keep, array, 1.0))
         return wide, None
     if array.shape != (n, n):
-        raise InputError(f"sigma has the shape {array.shape}: a number, ({n},) or ({n}, {n}) is needed")
+        raise InputError(f"sigma has incorrect shape: it is {array.shape}, and a number, ({n},) or ({n}, {n}) is needed")
     try:
         return None, np.linalg.cholesky(array[np.ix_(keep, keep)])
     except np.linalg.LinAlgError:
-        raise InputError("sigma must be a covariance, positive definite") from None
+        raise InputError("sigma must be positive definite where it is a covariance") from None
 
 
 def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -373,10 +340,12 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     def weighed(p: Parameters) -> np.ndarray:
         return weigh(residual(formula(**values(p)), y))
 
+    asked = lru_cache(maxsize=1)(lambda *at: np.asarray(jac(*at), float)) if jac else None    # not twice in a row for the same values
+
     def slopes(p: Parameters) -> np.ndarray:
-        if jac is None:
+        if asked is None:
             return weigh(formula.jacobian(**values(p)))
-        found = np.asarray(jac(*(p[name].value for name in formula.names)), float)
+        found = asked(*(p[name].value for name in formula.names)).copy()
         if found.shape != (y.size, len(formula.names)):
             raise InputError(f"jac returned the shape {found.shape}, and {(y.size, len(formula.names))} is needed: a row for each point")
         return weigh(found)
@@ -387,27 +356,14 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     return minimizer.result
 
 
-def _returned(result: Any, popt: np.ndarray, names: tuple[str, ...], idle: np.ndarray | None, absolute: bool, full_output: bool) -> tuple:
-    """Return what SciPy's curve_fit returns; points of infinite sigma, which the fit left out (`idle`), count as data there."""
-    if not result.success:
-        raise ConvergenceError(f"Optimal parameters not found: {result.message}")
-    pcov = result.covar
-    if pcov is not None and not truth("absolute_sigma", absolute):
-        freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), len(names))
-        pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
-    pcov = np.full((len(names), len(names)), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
-    without = [name for name, variance in zip(names, pcov.diagonal().tolist(), strict=True) if variance == np.inf]
-    if without:
-        which = "the parameters" if len(without) == len(names) else ", ".join(without)
-        warn(f"Covariance of {which} could not be estimated: {result.message}")
-    if not truth("full_output", full_output):
-        return popt, pcov
-    return popt, pcov, {"nfev": result.nfev, "fvec": _whole(result, idle)}, result.message, result.ier
+def _slopes(formula: Formula, variables: list[np.ndarray], popt: list[float], jac: Callable[..., Any] | None) -> np.ndarray:
+    """Return the derivatives of a function at the end of its fit: the caller's, exact ones, or by differences."""
+    if jac is not None:
+        return np.asarray(jac(*popt), float)
+    if formula.native:
+        return formula.jacobian(*variables, **dict(zip(formula.names, popt, strict=True)))
+    from scipy.optimize import approx_fprime
 
-
-def _whole(result: Any, idle: np.ndarray | None) -> np.ndarray:
-    """Return the weighted residuals of all points that take part, 0 where sigma is infinite."""
-    keep = getattr(result, "keep", None)
-    if keep is None or idle is None:
-        return result.residual if keep is None else result.residual[keep]
-    return np.where(keep, result.residual, 0.0)[keep | idle]
+    def curve(p: Any, /) -> Any:
+        return np.ravel(formula(*variables, **dict(zip(formula.names, p.tolist(), strict=True))))
+    return np.reshape(approx_fprime(np.array(popt), curve), (variables[0].size, len(popt)))

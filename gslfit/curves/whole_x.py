@@ -87,13 +87,19 @@ class OfWhole:
 
 
 def finite_rows(whole: Whole, n: int, omit: bool) -> np.ndarray:
-    """Return which of n points an array that is handed over whole leaves in: its rows with NaN are left out, or an error."""
+    """Return which of n points an array that is handed over whole leaves in: those with NaN are left out, or an error.
+
+    The points are along the first axis, or the last one, as SciPy has it.
+    """
     x = whole.x
     if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or np.isfinite(x).all():
         return np.ones(n, bool)
+    good = np.isfinite(x)
     if omit and x.shape[:1] == (n,):
-        return np.asarray(np.isfinite(x.reshape(n, -1)).all(axis=1))
-    raise NonFiniteError(f"xdata has {np.count_nonzero(~np.isfinite(x))} values that are not finite")
+        return np.asarray(good.reshape(n, -1).all(axis=1))
+    if omit and x.shape[-1:] == (n,):
+        return np.asarray(good.reshape(-1, n).all(axis=0))
+    raise NonFiniteError(f"The input contains nan values: xdata has {np.count_nonzero(~good)} values that are not finite")
 
 
 def rows_of(jac: Callable[..., Any], keep: np.ndarray) -> Callable[..., Any]:

@@ -99,6 +99,14 @@ def bound_keywords(func: Callable[..., Any]) -> frozenset[str]:
     return frozenset(found)
 
 
+def _by_position(func: Callable[..., Any]) -> bool:
+    """Return whether a function has a signature and takes no keywords: a ufunc, or a wrapper of ``*args`` that shows another's."""
+    if hasattr(func, "nin"):
+        return True
+    flags = func.__code__.co_flags if hasattr(func, "__wrapped__") and hasattr(func, "__code__") else 0
+    return bool(flags & inspect.CO_VARARGS) and not flags & inspect.CO_VARKEYWORDS
+
+
 def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = None, names: tuple[str, ...] | None = None) -> Signature:
     """Return which arguments of a function are independent variables and which parameters.
 
@@ -125,6 +133,7 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
         arguments = list(inspect.signature(func).parameters.values())
     except (TypeError, ValueError):
         raise InputError(f"the arguments of {label} are not known: wrap it into a function of your own") from None
+    arguments = arguments[:getattr(func, "nin", None)]        # a ufunc's further arguments say how it is to be called
     plain = [argument for argument in arguments if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY,
                                                                      argument.POSITIONAL_ONLY)]
     starred = any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is not None
@@ -151,7 +160,7 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
             options[argument.name] = argument.default
     if starred:
         found += names or ()
-    positional = starred or any(argument.kind is argument.POSITIONAL_ONLY for argument in plain)
+    positional = starred or any(argument.kind is argument.POSITIONAL_ONLY for argument in plain) or (not options and _by_position(func))
     if positional and [argument.name for argument in plain[:len(chosen)]] != list(chosen):
         raise InputError(f"the independent variables of {label} must be its first arguments")
     return Signature(tuple(chosen), tuple(found), defaults, options, positional)

@@ -92,9 +92,10 @@ def test_derivatives_of_whole_x():
 
 @pytest.mark.parametrize(("given", "message"), [
     ({"method": "nm"}, "method='nm' is not one of 'lm', 'trf', 'dogbox'"),
-    ({"method": "lm", "bounds": (0, 3)}, "method='lm' is for fits without bounds"),
-    ({"jac": "4-point"}, "jac='4-point' is not one of"), ({"p0": [9, 9], "bounds": (0, 3)}, "p0 is outside the bounds: a = 9.0"),
-    ({"bounds": (5, 1)}, r"each lower bound must be below the upper one: \[5.0, 5.0\] and \[1.0, 1.0\]"),
+    ({"method": "lm", "bounds": (0, 3)}, "method='lm' only works for unconstrained problems"),
+    ({"jac": "4-point"}, "jac='4-point' is not one of"),
+    ({"p0": [9, 9], "bounds": (0, 3)}, "Initial guess is outside of provided bounds: p0 has a = 9.0"),
+    ({"bounds": (5, 1)}, r"each lower bound must be strictly less than each upper bound: \[5.0, 5.0\] and \[1.0, 1.0\]"),
 ])
 def test_what_scipy_refuses(given, message):
     """Numbers are plain ones, and names the caller's."""

@@ -164,7 +164,7 @@ def test_curve_fit_full_output_and_refusals():
         curve_fit(peak, X[:3], Y[:3], P0)
     with pytest.raises(InputError, match="give p0"):
         curve_fit(lambda x, *p: p[0]*x, X, Y)
-    with pytest.raises(InputError, match="p0 is outside the bounds: a"):
+    with pytest.raises(InputError, match="outside of provided bounds: p0 has a"):
         curve_fit(peak, X, Y, P0, bounds=([-9, 7, -9, 0], 9))
     with pytest.raises(InputError, match="only least squares"):
         curve_fit(peak, X, Y, P0, loss="soft_l1")

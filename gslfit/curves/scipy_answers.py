@@ -1,0 +1,68 @@
+"""What SciPy's `curve_fit` returns, of a fit of gslfit's."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gslfit.checks import truth
+from gslfit.errors import ConvergenceError, warn_of_covariance
+from gslfit.objective.residual import degrees_of_freedom
+
+
+def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.ndarray | None, absolute: bool) -> np.ndarray:
+    """Return the covariance of the parameters as SciPy's curve_fit has it.
+
+    Parameters
+    ----------
+    result : FitResult or the like
+    names : tuple of str
+        The p parameters.
+    at_bound : ndarray of bool, shape (p,)
+        Which parameters ended at a bound. Their rows and columns are infinite. Where one that didn't lacks its error, all are.
+    idle : ndarray of bool, optional
+        Points of infinite sigma, which the fit left out, and which count as data here.
+    absolute : bool
+        Whether sigma holds standard deviations as they are.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no minimum.
+    """
+    if not result.success:
+        raise ConvergenceError(f"Optimal parameters not found: {result.message}")
+    p, pcov = len(names), result.covar
+    if pcov is not None and not truth("absolute_sigma", absolute):
+        freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), p)
+        pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
+    pcov = np.full((p, p), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
+    without = np.isinf(pcov.diagonal())
+    if without.any():
+        if (without & ~at_bound).any():
+            pcov[:] = np.inf
+        lacking = ", ".join(name for name, lacks in zip(names, without.tolist(), strict=True) if lacks)
+        which = "the parameters" if np.isinf(pcov).all() else lacking
+        warn_of_covariance(f"Covariance of {which} could not be estimated: {result.message}")
+    return pcov
+
+
+def infodict(result: Any, idle: np.ndarray | None, slopes: np.ndarray | None) -> dict[str, Any]:
+    """Return `nfev` and `fvec`; of weighted derivatives (n, p) MINPACK's `fjac`, `ipvt` and `qtf` too, their QR decomposition."""
+    residual = _whole(result, idle, result.residual)
+    found = {"nfev": result.nfev, "fvec": residual}
+    if slopes is None:
+        return found
+    from scipy.linalg import qr
+    Q, R, pivots = qr(_whole(result, idle, slopes), mode="economic", pivoting=True)
+    fjac = np.zeros((R.shape[1], residual.size))
+    fjac[:, :R.shape[0]] = R.T
+    return {**found, "fjac": fjac, "ipvt": pivots.astype(np.int32), "qtf": Q.T @ residual}
+
+
+def _whole(result: Any, idle: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """Return the rows of all points that take part, 0 where sigma is infinite."""
+    keep = getattr(result, "keep", None)
+    if keep is None or idle is None:
+        return rows if keep is None else rows[keep]
+    return np.where(keep if rows.ndim == 1 else keep[:, None], rows, 0.0)[keep | idle]
