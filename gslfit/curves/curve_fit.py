@@ -172,6 +172,8 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     slopes = None
     if method == "lm" or (method is None and free):           # what MINPACK says beyond the others
         slopes = _weigh(deviations, whiten)(_slopes(formula, variables, popt.tolist(), own_slopes))
+        if not direct and nan_policy == "omit":               # that fit is without the points where the model isn't finite
+            slopes = slopes[_without_poles(formula, variables, popt, np.ones(y.size, bool))]
     return popt, pcov, infodict(result, idle, slopes), result.message, result.ier
 
 

@@ -488,8 +488,8 @@ def test_calls_that_dont_fit(start, given):
 
 @pytest.mark.parametrize("given", [
     {"x_scale": "jak"}, {"x_scale": [1, -2]}, {"x_scale": [1, 2, 3]}, {"loss": "hubr"}, {"verbose": 7}, {"tr_solver": "qr"},
-    {"max_nfev": 0}, {"sigma": np.ones(7)}, {"sigma": -np.eye(T.size)}, {"sigma": np.ones((T.size, T.size, 1))}, {"bounds": (1, 1)}, {"bounds": (1, 2, 3)},
-    {"jac": "4-point"}])
+    {"max_nfev": 0}, {"sigma": np.ones(7)}, {"sigma": -np.eye(T.size)}, {"sigma": np.ones((T.size, T.size, 1))}, {"bounds": (1, 1)},
+    {"bounds": (1, 2, 3)}, {"jac": "4-point"}])
 def test_options_that_scipy_refuses(given):
     """ValueErrors here and there."""
     for call in (curve_fit, optimize.curve_fit):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import ConvergenceError, InputError, InputTypeError, NonFiniteError
-from parity.expected import DIFFERENCES, Expected, Marked, NoCurve, Refused, Right, Unmoved
+from parity.expected import DIFFERENCES, SHARE, Expected, Marked, NoCurve, Refused, Right, Unmoved
 from parity.oracle import Par, Truth, truth
 
 BATCHES = ("fit_batch", "Model.fit_batch", "compat fit_batch")
@@ -332,9 +332,13 @@ def of_doubt() -> list[Input]:
     def right(y: np.ndarray, named: str) -> Right:
         return Right(truth(decay_and_dead, dead, X, y, dead=("d",)), named=named, quiet=False)
 
+    known = truth(decay_and_dead, dead, X, Y, dead=("d",))
+    # SciPy's covariance is infinite as a whole, and says nothing of how near is near
+    room = {name: max(rounding, SHARE*(known.stderr[name] or 0.0)) for name, rounding in known.rounding.items()}
+    whole = Right(replace(known, stderr=dict.fromkeys(dead), rounding=room), named=r"\bd\b", quiet=False)
     return [
-        column("dead parameter", {"": right(Y, r"\bd\b"), **dict.fromkeys(BATCHES, right(Y, "RANK_DEFICIENT"))}, curve=decay_and_dead,
-               pars=dead, next_door=right(NEIGHBOUR, "RANK_DEFICIENT")),
+        column("dead parameter", {"": right(Y, r"\bd\b"), "curve_fit": whole, **dict.fromkeys(BATCHES, right(Y, "RANK_DEFICIENT"))},
+               curve=decay_and_dead, pars=dead, next_door=right(NEIGHBOUR, "RANK_DEFICIENT")),
         column("start without effect", {"": Unmoved(start, x.size, float(y @ y)), "curve_fit": Refused(ConvergenceError)}, x=x, y=y,
                neighbour=None, curve=peak, pars=far)]
 
