@@ -186,12 +186,19 @@ def _integer(digits: str) -> int:
 
 
 def path(name: str, value: Any) -> Path:
-    """Return a path of the file system."""
+    """Return a path of the file system; one that no file system can have is an InputError."""
+    from os import fsencode
     from pathlib import Path  # a third of what an import of gslfit would cost otherwise
     try:
-        return Path(value)
+        found = Path(value)
+        encoded = fsencode(found)
     except TypeError:
         raise InputTypeError(f"{name} must be a path, not {shown(value)}") from None
+    except UnicodeEncodeError as error:
+        raise InputError(f"{name} is {value!r:.60}, and no path can hold it: {error.reason}") from None
+    if b"\0" in encoded:
+        raise InputError(f"{name} is {value!r:.60}, and no path can hold a null character")
+    return found
 
 
 def width(name: str, value: Any) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import json_tree
+from gslfit.checks import json_tree, path
 from gslfit.errors import FitStatus, InputError
 
 STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")         # the arrays of a result beside values and errors
@@ -17,8 +17,9 @@ def read_arrays(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from zipfile import BadZipFile
     from zlib import error as damaged
     arrays, head = {}, {}
+    where = file if hasattr(file, "read") else path("file", file)
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with np.load(where, allow_pickle=False) as stored:
             arrays = dict(stored)
         head = json_tree(str(arrays["head"]))
         wanted = {"head", *STATISTICS, *(f"{part}:{name}" for part in ("value", "stderr") for name in head["parameters"]),

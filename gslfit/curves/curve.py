@@ -11,12 +11,13 @@ from gslfit.data.labels import given_back
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
-from gslfit.minimizer.bands import difference_slopes, exact_slopes, parameters_of
+from gslfit.minimizer.bands import difference_slopes, exact_slopes
 from gslfit.minimizer.minimizer import Minimizer, fitted_as
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import residual
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
 
 

@@ -21,12 +21,14 @@ from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
 from gslfit.data.stored import stored
-from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
+from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.formula.formula import Formula
-from gslfit.formula.parametrize import Folded, fold
+from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.dependencies import unused
+from gslfit.parameters.given import parameters_of
 
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
@@ -148,9 +150,7 @@ def _variables(keywords: Mapping[str, Reading], where: Layout) -> tuple[str, ...
 
 def _names_known(formula: Formula, parameters: Parameters | None) -> tuple[str, ...]:
     """Return the names that may have a start value: those of the Parameters, where there are any."""
-    if parameters is not None and not isinstance(parameters, Parameters):
-        raise InputTypeError(f"params is {type(parameters).__name__}, not Parameters; plain start values go into start={{...}}")
-    return formula.names if parameters is None else tuple(parameters)
+    return formula.names if parameters is None else tuple(parameters_of(parameters, "plain start values go into start={...}"))
 
 
 def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...],
@@ -191,6 +191,8 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
     if missing:
         _check_missing(missing, formula, parameters, folded)
     if folded is None:
+        if parameters is not None:
+            refuse_idle(unused(parameters, formula.names), formula)
         return Job(formula, parameters, None, reason, known, starts)
     for name in (*folded.names, *per_fit):
         start = starts[name]

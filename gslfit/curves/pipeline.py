@@ -22,7 +22,7 @@ from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev, transform_of
 from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
 from gslfit.formula.formula import Formula
-from gslfit.formula.parametrize import Folded, fold
+from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
@@ -30,6 +30,7 @@ from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import ending
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.dependencies import unused
 
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
@@ -86,6 +87,8 @@ class FitPlan:
             folded = fold(formula, params) if formula.native else None
         except ExpressionError as error:
             reason = str(error)
+        if folded is None:
+            refuse_idle(unused(params, formula.names), formula)
         return cls(formula, params, folded, {name: par.value for name, par in params.items() if par.expr is None}, reason)
 
 

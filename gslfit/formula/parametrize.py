@@ -7,7 +7,7 @@ the bounds are, and those of each fit may be transformed as its own start wants 
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
@@ -271,6 +271,12 @@ def constraint_nodes(pool: Pool, parts: dict[str, Role], own: dict[str, Node], p
     return nodes
 
 
+def refuse_idle(idle: Sequence[str], whose: Any) -> None:
+    """Raise InputError if there are parameters that vary, and on which nothing depends."""
+    if idle:
+        raise InputError(f"parameter {idle[0]!r} varies, but {whose} doesn't depend on it: set vary=False, or leave it out")
+
+
 def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str] = (), idle: bool = False) -> Folded:
     """Fold the parameters of a fit into a formula.
 
@@ -306,8 +312,8 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
     found = formula._folded.get(key) if plain else None
     if found is None:
         found = _fold(formula, dict(key), parameters)
-    if found.idle and not idle:
-        raise InputError(f"parameter {found.idle[0]!r} varies, but {formula!r} doesn't depend on it: set vary=False, or leave it out")
+    if not idle:
+        refuse_idle(found.idle, formula)
     if plain and key not in formula._folded:
         formula._folded[key] = found
     return found

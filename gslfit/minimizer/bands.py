@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import real, shown
-from gslfit.errors import InputError, InputTypeError
+from gslfit.checks import real
+from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.uncertainty import DEPENDENT, bound_of
 from gslfit.parameters.collection import Parameters
@@ -132,13 +132,6 @@ def of_determined(slopes: np.ndarray, jacobian: np.ndarray | None, params: Param
         lost = np.sqrt(np.sum((moves[rank:]/most)**2, axis=0)) > LOST
         known = most*np.sqrt(np.sum((moves[:rank]/most/singular[:rank, None])**2, axis=0))
     return np.where(most > 0, np.where(lost, np.nan, known*scale), 0.0)
-
-
-def parameters_of(params: Any) -> Parameters:
-    """Return params, or raise InputTypeError for anything but Parameters."""
-    if not isinstance(params, Parameters):
-        raise InputTypeError(f"params must be Parameters, not {shown(params)}")
-    return params
 
 
 def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], points: Mapping[str, Any]) -> np.ndarray:

@@ -22,7 +22,7 @@ from gslfit.minimizer.result import FitResult, pickles
 from gslfit.minimizer.start_interior import strictly_interior
 from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
 from gslfit.parameters.collection import Parameters
-from gslfit.parameters.parameter import Parameter, check_name
+from gslfit.parameters.given import as_parameters
 
 
 class Setup:
@@ -435,21 +435,6 @@ def method_of(name: str) -> Callable[..., bool]:
     if not isinstance(name, str) or name not in METHODS:
         raise InputError(f"there is no method {shown(name)}; there are {', '.join(METHODS)}")
     return METHODS[name]
-
-
-def as_parameters(params: Any) -> Parameters:
-    """Return params as a Parameters that shares its Parameter objects."""
-    if isinstance(params, Parameters):
-        return params
-    if not isinstance(params, Mapping):
-        raise InputTypeError(f"params must be a Parameters or a dict of Parameter objects, not {type(params).__name__}")
-    for name, par in params.items():
-        if not isinstance(par, Parameter):
-            raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
-    out = Parameters()
-    for name, par in params.items():
-        out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
-    return out
 
 
 def as_arguments(args: Any) -> tuple:

@@ -10,6 +10,7 @@ from gslfit.curves.curve import Curve
 from gslfit.curves.pipeline import FitPlan, fit_curve
 from gslfit.errors import ExpressionError, warn
 from gslfit.formula.formula import Formula
+from gslfit.formula.parametrize import refuse_idle
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
@@ -18,6 +19,7 @@ from gslfit.models.preparation import objective_of
 from gslfit.models.uncertainty import slopes
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.dependencies import unused
 
 LANES = "leastsq"     # the method that the lanes stand for
 PLAIN = tuple(getattr(MODEL.defaults, name) for name in ("method", "iter_cb", "scale_covar", "covar", "max_nfev", "nan_policy"))
@@ -91,6 +93,13 @@ def run_fit(result: Request) -> Any:
     return objective.concluded(outcome) if isinstance(outcome, FitResult) else outcome
 
 
+def unused_by(model: Any, params: Parameters) -> tuple[str, ...]:
+    """Return varying parameters that a model doesn't take, by itself or by an expression; a function of ``**kws`` takes all."""
+    if params.keys() <= set(model.param_names) or any(part._definition.starred for part in model.components):
+        return ()
+    return unused(params, model.param_names)
+
+
 def options_of(result: Request) -> FitOptions:
     """Return the options of a model's fit."""
     call = (result.method, result.iter_cb, result.scale_covar, result.calc_covar, result.max_nfev, result.nan_policy)
@@ -145,6 +154,7 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
 
 def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
+    refuse_idle(unused_by(result.model, result.init_params), result.model._reprstring())
     minimizer = Minimizer(residual, result.init_params.copy())
     told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
     if jacobian is not None:

@@ -18,7 +18,7 @@ def _text(fname: str | Path) -> str:
     """Return what a file holds."""
     try:
         return path("fname", fname).read_text(encoding="utf-8")
-    except ValueError as error:         # of bytes that are no text, or a null in the name
+    except UnicodeDecodeError as error:
         raise InputError(f"{fname} can't be read: {error}") from None
 
 

@@ -22,17 +22,17 @@ from gslfit.data.layout import layout
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import without_effect
 from gslfit.data.stored import stored
-from gslfit.errors import ExpressionError, InputError, InputTypeError, warn
+from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
-from gslfit.models.arguments import as_mapping
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
-from gslfit.models.result import ModelResult
+from gslfit.models.result import BY_NAME, LazyStart, ModelResult
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
 
 
@@ -45,7 +45,8 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         if fast is not None:
             return fast
     check_policy(policy)
-    as_mapping(params)
+    if params is not None:
+        parameters_of(params, BY_NAME)
     _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -117,7 +118,7 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
     found = by_lanes(plan, starts, y, x, factors, told, MODEL.defaults.method, DATA_MINUS_MODEL)
     if found is None:
         return None
-    result = ModelResult(model, (plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)  # type: ignore[arg-type]
+    result = ModelResult(model, LazyStart(plan, starts), data, weights, fcn_kws=variables, nan_policy=policy, **options)
     result._found = found
     model.post_fit(result)
     return result
@@ -289,12 +290,7 @@ def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> Any:
 
 def _template(model: Any, params: Parameters | None, start: Mapping[str, Any]) -> Parameters:
     """Return the Parameters of each fit of a batch, before start values are found."""
-    if params is None:
-        made = model.make_params()
-    elif isinstance(params, Parameters):
-        made = params.copy()
-    else:
-        raise InputTypeError(f"params is {type(params).__name__}, not Parameters; plain start values go in by name")
+    made = model.make_params() if params is None else parameters_of(params, BY_NAME).copy()
     for name, par in made.items():
         if par.expr is not None and name in start:
             par.vary = True
@@ -320,9 +316,7 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
                 options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))
     else:
-        if not isinstance(params, Parameters):
-            raise InputTypeError(f"params is {type(params).__name__}, not Parameters; plain start values go in by name")
-        made = params.copy()
+        made = parameters_of(params, BY_NAME).copy()
     for name, value in starts[0].items():
         if made[name].expr is not None:
             made[name].vary = True

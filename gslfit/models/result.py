@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 
@@ -19,14 +19,26 @@ from gslfit.models.serialization import result_from_text, result_text
 from gslfit.models.uncertainty import bands, correlated
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.given import parameters_of
 
 if TYPE_CHECKING:
     from gslfit.confidence.interval import ConfidenceIntervals
+    from gslfit.curves.pipeline import FitPlan
 
 TINY = 1e-15
 SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquared", "nfev", "max_nfev", "aborted", "errorbars", "success",
            "message", "lmdif_message", "ier", "nan_policy", "scale_covar", "calc_covar", "ci_out", "col_deriv", "flatchain", "call_kws",
            "var_names", "user_options", "kws", "init_values", "best_values")
+
+
+BY_NAME = "plain start values go in by name, a=..."
+
+
+class LazyStart(NamedTuple):
+    """What a fit by the fast path began with: Parameters are made of it when they are first read."""
+
+    plan: FitPlan
+    values: Mapping[str, float]
 
 
 class ModelResult(Answers, Passes):
@@ -68,7 +80,7 @@ class ModelResult(Answers, Passes):
     _mask: np.ndarray | None = None
     _mask_given: Any = None
 
-    def __init__(self, model: Any, params: Parameters, data: Any = None, weights: Any = None, method: str = "leastsq",
+    def __init__(self, model: Any, params: Parameters | LazyStart, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
                  scale_covar: bool = True, nan_policy: str = "raise", calc_covar: bool = True, max_nfev: int | None = None,
                  **fit_kws: Any) -> None:
@@ -79,7 +91,7 @@ class ModelResult(Answers, Passes):
         self.max_nfev, self.fit_kws = max_nfev, fit_kws
         self.ci_out: Any = None
         self.user_options: Any = None
-        self._begun: Any = params
+        self._begun: Parameters | LazyStart = params if type(params) is LazyStart else parameters_of(params, BY_NAME)
         self._memory: dict[str, Any] = {}
         self._found: Any = None
 
@@ -135,9 +147,9 @@ class ModelResult(Answers, Passes):
             Itself.
         """
         if params is not None:
-            self._start = params.copy()
+            self._start = parameters_of(params, BY_NAME).copy()
         elif self._found is not None:
-            self._start = self.params.copy()
+            self._start = parameters_of(self.params).copy()
         mask, labels = (self._mask, self._prepared and self._prepared[0].given.labels) if data is None else (self._mask_given, None)
         self.data = self.data if data is None else data
         self.weights = self.weights if weights is None else weights
@@ -160,7 +172,7 @@ class ModelResult(Answers, Passes):
     @property
     def _start(self) -> Parameters:
         """The parameters that the fit began with; those of a fit by the fast path are made when first read."""
-        if not isinstance(self._begun, Parameters):
+        if isinstance(self._begun, LazyStart):
             plan, values = self._begun
             self._begun = plan.params.copy()
             for name, value in values.items():
@@ -211,9 +223,9 @@ class ModelResult(Answers, Passes):
     @params.setter
     def params(self, params: Parameters) -> None:
         if self._found is None:
-            self._start = params
+            self._start = parameters_of(params, BY_NAME)
         else:
-            self.result.params = params
+            self.result.params = parameters_of(params)
 
     @property
     def init_params(self) -> Parameters:

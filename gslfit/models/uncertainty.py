@@ -12,12 +12,12 @@ from gslfit.minimizer.bands import (
     difference_slopes,
     exact_slopes,
     of_determined,
-    parameters_of,
     student,
     undetermined,
 )
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
+from gslfit.parameters.given import parameters_of
 
 
 def slopes(model: ModelFunction, params: Parameters, names: list[str], values: Mapping[str, Any], dscale: float) -> np.ndarray:

@@ -177,6 +177,15 @@ def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], s
     return [found[name] for name in order(with_expression, needs)]
 
 
+def unused(params: Any, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the varying parameters that are neither among the names that a function takes, nor used by the expressions of these."""
+    taken = {name for name in names if name in params}
+    plain = {name: math.nan for name, par in params.items() if par._expr is None}
+    for derived in derived_parameters(params, list(taken), params._symbols, plain):
+        taken |= {derived.name, *derived.names}
+    return tuple(name for name, par in params.items() if par.vary and par.expr is None and name not in taken)
+
+
 def _derived(parameter: Parameter, params: Mapping[str, Parameter], symbols: Symbols, space: Mapping[str, Any]) -> DerivedParameter:
     """Compile one parameter's expression and look up what it names."""
     text = parameter._expr or ""

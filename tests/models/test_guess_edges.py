@@ -212,3 +212,17 @@ def test_waves_longer_than_the_data_and_near_nyquist():
             y = 2 * np.sin(frequency * x + shift)
             found = model.fit(y, x=x)
             assert found.chisqr < 1e-6, (frequency, shift, found.best_values)
+
+
+@pytest.mark.parametrize("count", [5, 6, 7, 21, 40, 41])
+@pytest.mark.parametrize("pole", ["before", "between"])
+def test_a_pole_beside_the_points(count, pole):
+    """A Bose distribution is guessed whatever point its pole would fall on: before the first point, or between two in the middle."""
+    x = np.linspace(-2, 6, count)
+    step = x[1] - x[0]
+    center = -3.0 if pole == "before" else x[count//2] + 0.4*step
+    model, truth = models.BoseModel(), {"amplitude": 2.0, "center": center, "kt": 1.5}
+    y = model.eval(x=x, **truth)
+    result = model.fit(y, x=x)
+    assert result.success
+    np.testing.assert_allclose([result.values[name] for name in truth], list(truth.values()), rtol=1e-6)

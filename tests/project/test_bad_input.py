@@ -253,7 +253,7 @@ def test_zero_uncertainty_names_the_index():
 def test_arguments_of_the_wrong_kind():
     with pytest.raises(InputTypeError, match=r"must be callable, not int"):
         minimize(3, start())
-    with pytest.raises(InputTypeError, match=r"Parameters or a dict"):
+    with pytest.raises(InputTypeError, match=r"params is list .*not Parameters; a dict of Parameter objects will do"):
         minimize(residual, [1, 2], (X, Y))
     with pytest.raises(InputTypeError, match=r"params\['a'\] must be a Parameter, not float"):
         minimize(residual, {"a": 1.}, (X, Y))

@@ -27,7 +27,7 @@ from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
 from gslfit.models import model as _model
 from gslfit.models import result as _result
-from gslfit.models.dispatch import _called, _compiled, native_of
+from gslfit.models.dispatch import _called, _compiled, native_of, unused_by
 from gslfit.models.fitting import fit_model
 from gslfit.models.model_function import Conventions
 from gslfit.objective.residual import degrees_of_freedom
@@ -71,12 +71,12 @@ class ModelResult(_result.ModelResult):
             self.calc_covar = calc
 
     def _unused(self) -> tuple[str, ...]:
-        """Return varying parameters that a compiled model doesn't depend on."""
-        found = None if self.init_params.keys() <= set(self.model.param_names) else native_of(self)
+        """Return varying parameters that the model doesn't depend on, as far as a program or the names of its function tell."""
+        found = native_of(self)
         try:
-            return () if found is None else fold(found[0], self.init_params, idle=True).idle
+            return unused_by(self.model, self.init_params) if found is None else fold(found[0], self.init_params, idle=True).idle
         except ExpressionError:
-            return ()
+            return unused_by(self.model, self.init_params)
 
     def _by_method(self) -> FitResult:
         """Fit by a minimizer with lmfit's conventions; what only it has becomes an attribute."""

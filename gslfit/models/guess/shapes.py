@@ -236,7 +236,10 @@ def thermal(axis: Axis) -> Shapes:
 
 
 def bose(axis: Axis) -> Shapes:
-    return product(center=axis.low - axis.span*np.geomspace(0.003, 3, 18), kt=axis.span*np.geomspace(0.02, 5, 16))
+    """Return shapes whose pole, the centre, lies before the points, or halfway between two of them."""
+    between = 0.5*(axis.x[1:] + axis.x[:-1])[np.diff(axis.x) > 0]
+    between = between[np.unique(np.linspace(0, len(between) - 1, 48).astype(int))] if len(between) else between
+    return product(center=[*(axis.low - axis.span*np.geomspace(0.003, 3, 18)), *between], kt=axis.span*np.geomspace(0.02, 5, 16))
 
 
 PLANS: dict[str, GuessRecipe] = {

@@ -150,7 +150,7 @@ TABLE = (
           ACS | {"skew": 0.0, "gamma": "sigma"}, SIGMA, {}, "skewed_voigt", "peak", "A Voigt profile, skewed by an error function."),
     Entry("ThermalDistributionModel", "thermal_distribution", THERMALS, ACK, {}, {}, "thermal", "distribution",
           "An occupation number: Bose, Maxwell or Fermi.", "Landau and Lifshitz, Statistical Physics, secs. 37, 53, 54"),
-    Entry("BoseModel", "bose", "amplitude/expm1((x - center)/kt)", ACK, {}, {}, "thermal", "distribution",
+    Entry("BoseModel", "bose", "amplitude/expm1((x - center)/kt)", ACK, {}, {}, "bose", "distribution",
           "The Bose-Einstein distribution.", "Landau and Lifshitz, Statistical Physics, sec. 54"),
     Entry("FermiModel", "fermi", "amplitude*expit(-(x - center)/kt)", ACK, {}, {}, "fermi", "step", "The Fermi-Dirac distribution.",
           "Landau and Lifshitz, Statistical Physics, sec. 53"),

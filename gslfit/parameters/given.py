@@ -1,0 +1,37 @@
+"""What may stand for the parameters of a fit where a caller hands them in: one answer for every entry."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gslfit.checks import shown
+from gslfit.errors import InputTypeError
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.parameter import Parameter, check_name
+
+
+def parameters_of(params: Any, remedy: str = "") -> Parameters:
+    """Return params, or raise InputTypeError for anything but Parameters.
+
+    Parameters
+    ----------
+    params : Parameters
+    remedy : str
+        What the message says of start values that are plain numbers.
+    """
+    if not isinstance(params, Parameters):
+        raise InputTypeError(f"params is {type(params).__name__} {shown(params)}, not Parameters{remedy and '; '}{remedy}")
+    return params
+
+
+def as_parameters(params: Any) -> Parameters:
+    """Return Parameters as they are, and a dict of Parameter objects as Parameters that share these objects."""
+    if isinstance(params, Parameters) or not isinstance(params, Mapping):
+        return parameters_of(params, "a dict of Parameter objects will do")
+    for name, par in params.items():
+        if not isinstance(par, Parameter):
+            raise InputTypeError(f"params[{name!r}] must be a Parameter, not {type(par).__name__}: Parameter(value={par!r})")
+    out = Parameters()
+    for name, par in params.items():
+        out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
+    return out
