@@ -23,7 +23,7 @@ guess alone and from its true values, by `fit_batch`. The guess has reached the 
 the true values, to one part in a million.
 
 "Converged" is the share of fits that ended at a minimum; what is missing are curves that don't determine every parameter at this noise:
-chi-square falls for ever along a valley, or has a kink where it is least. There "reached" asks for as low a chi-square all the same.
+chi-square falls without end along a valley, or has a kink where it is least. There "reached" asks for as low a chi-square all the same.
 
 "Starts" is how many starts `fit_batch` tries for each curve, where chi-square has several minima: each is fitted in the SIMD lanes without
 errors, and the one that ended lowest is fitted again with all that a fit does. "Time" is the processor time of one curve, the guess
