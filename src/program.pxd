@@ -46,6 +46,20 @@ cdef extern from "program/linear_start.h" nogil:
     int gslfit_linear_start_of(const program *code, long n, const double *r, const double *J, const double *lengths, const double *v,
                                const double *low, const double *high, double *start)
 
+cdef extern from "program/shapes.h" nogil:
+    ctypedef struct shape_set:
+        double *base
+        double *q
+        double *r
+        double *across
+        double *square
+        double *products
+        double *along
+        unsigned char *good
+    int gslfit_shapes(const program *p, const double *inputs, long count, const double *x, long n, const double *y, long fits,
+                      const shape_set *s)
+    void gslfit_products(const double *rows, long count, const double *y, long fits, long n, double *products)
+
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:
         workspace *space

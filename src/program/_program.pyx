@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
-    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_workspace_evaluate, gslfit_workspace_free,
-    gslfit_workspace_new, instruction, opcode_fact, program, workspace,
+    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_products, gslfit_program_check, gslfit_shapes, gslfit_workspace_evaluate,
+    gslfit_workspace_free, gslfit_workspace_new, instruction, opcode_fact, program, shape_set, workspace,
 )
 
 cnp.import_array()
@@ -67,6 +67,31 @@ cdef uint64_t _bits(numbers, int nfree) except? 0:
             raise InputError(f"linear names free variable {k}, and there are {nfree}")
         found |= (<uint64_t>1) << <int>k
     return found
+
+
+cdef object _rows(y, long n):
+    """Return data as contiguous rows of n numbers."""
+    data = np.ascontiguousarray(y, np.float64)
+    if data.ndim != 2 or data.shape[1] != n:
+        raise InputError(f"y has shape {data.shape}, and (fits, {n}) is needed")
+    return data
+
+
+def products(rows, y):
+    """Return the products of rows (g, n) with data (fits, n), ndarray, shape (fits, g), as `Program.shapes` has them, to the last digit."""
+    first = np.ascontiguousarray(rows, np.float64)
+    if first.ndim != 2:
+        raise InputError(f"rows has shape {first.shape}, and (g, n) is needed")
+    cdef long count = first.shape[0], n = first.shape[1]
+    data = _rows(y, n)
+    cdef long fits = data.shape[0]
+    out = np.empty((fits, count))
+    cdef const double *a = floats(first)
+    cdef const double *b = floats(data)
+    cdef double *to = <double *>floats(out)
+    with nogil:
+        gslfit_products(a, count, b, fits, n, to)
+    return out
 
 
 cdef class Program:
@@ -226,6 +251,61 @@ cdef class Program:
         cdef int found = gslfit_linear_start_of(&self.code, len(r), floats(r), floats(columns), floats(lengths), floats(values),
                                                 floats(least), floats(most), <double *>floats(start))
         return start if found else None
+
+    def shapes(self, x, inputs, y=None):
+        """Evaluate a program that is linear in its free variables for many rows of inputs, its columns made orthonormal.
+
+        Parameters
+        ----------
+        x : array_like, shape (n,)
+            The one independent variable.
+        inputs : array_like, shape (ninput, g)
+        y : array_like, shape (fits, n), optional
+            Data that are multiplied with each shape at once: no shape is kept then.
+
+        Returns
+        -------
+        good : ndarray of bool, shape (g,)
+            False where a number isn't finite, or a column is 0 or depends on others: the rest means nothing there.
+        triangles : ndarray, shape (g, p, p)
+            Derivative j by the free variables is ``sum(triangles[:, i, j]*columns[i] for i in range(j + 1))``.
+        across, square : ndarray, shapes (p, g) and (g,)
+            Products of the base, the value where the free variables are 0, with the columns and with itself; None where all are 0.
+        base, columns : ndarray, shapes (g, n) or None where all are 0, and (p, g, n)
+            With data instead: their products with the base, (fits, g) or None, and with the columns, (p, fits, g).
+
+        Raises
+        ------
+        InputError
+            If a shape is wrong.
+        """
+        points = np.ascontiguousarray(x, np.float64)
+        rows = np.ascontiguousarray(np.transpose(inputs), np.float64)
+        if self.code.nx != 1 or points.ndim != 1 or rows.ndim != 2 or rows.shape[1] != self.code.ninput:
+            raise InputError(f"x of shape (n,) and inputs of shape ({self.code.ninput}, g) are needed, and one independent variable")
+        cdef long n = points.shape[0], count = rows.shape[0], fits = 0
+        cdef int k = self.code.nfree, any_base
+        cdef shape_set to
+        cdef const double *at = floats(points)
+        cdef const double *given = floats(rows)
+        cdef const double *values = NULL
+        triangles, across, square, good = np.zeros((count, k, k)), np.empty((k, count)), np.empty(count), np.empty(count, np.bool_)
+        to.r, to.across, to.square = <double *>floats(triangles), <double *>floats(across), <double *>floats(square)
+        to.good = <unsigned char *>cnp.PyArray_DATA(good)
+        to.base = to.q = to.products = to.along = NULL
+        if y is None:
+            base, columns = np.zeros((count, n)), np.empty((k, count, n))
+            to.base, to.q = <double *>floats(base), <double *>floats(columns)
+        else:
+            data = _rows(y, n)
+            fits, values = data.shape[0], floats(data)
+            base, columns = np.empty((fits, count)), np.empty((k, fits, count))
+            to.along, to.products = <double *>floats(base), <double *>floats(columns)
+        with nogil:
+            any_base = gslfit_shapes(&self.code, given, count, at, n, values, fits, &to)
+        if any_base < 0:
+            raise MemoryError
+        return (good, triangles, across, square, base, columns) if any_base else (good, triangles, None, None, None, columns)
 
     def _arguments(self, v, x, inputs):
         """Return the arguments of `evaluate` as contiguous float64 arrays of the right shapes."""

@@ -260,6 +260,8 @@ void gslfit_workspace_set(workspace *w, const double *v, const double *inputs) {
 static void put_column(const workspace *w, int j, long count, double *out, long stride) {
     if (w->place[j] < 0)
         for (long i = 0; i < count; i++) out[i * stride] = w->factor[j][0];
+    else if (stride == 1)
+        memcpy(out, w->columns[w->place[j]], count * sizeof *out);
     else
         for (long i = 0; i < count; i++) out[i * stride] = w->columns[w->place[j]][i];
 }

@@ -7,6 +7,7 @@ import pytest
 from gslfit import models
 from gslfit.formula import Formula
 from gslfit.models.guess import projection_match as matching
+from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.estimators import plan_for
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 
@@ -24,7 +25,7 @@ def test_shapes_are_the_formulas(name):
     formula = Formula(recipe.formula) if recipe.formula else MODELS[name]._definition.own
     linear = tuple(each for each in recipe.linear if each in formula.names)
     shapes = recipe.shapes(Axis.of(X))
-    book = matching.dictionary(formula, linear, shapes, X)
+    book = matching.ShapeGrid(formula, linear, shapes, X).dictionary()
     assert len(book.triangles)
     for g in {0, len(book.triangles)//2, len(book.triangles) - 1}:
         own = {each: values[g] for each, values in book.shapes.items() if each in formula.names}
@@ -41,17 +42,18 @@ def test_shapes_are_the_formulas(name):
 def test_shapes_without_a_number_are_left_out():
     """A shape that is not finite somewhere, or zero everywhere, or whose columns are the same."""
     shapes = {"b": np.array([1.0, 0.0, -1.0, np.nan, 2.0])}
-    book = matching.dictionary(Formula("a*sqrt(b*x)"), ("a",), shapes, X)
+    book = matching.ShapeGrid(Formula("a*sqrt(b*x)"), ("a",), shapes, X).dictionary()
     assert book.shapes["b"].tolist() == [1.0, 2.0]
-    book = matching.dictionary(Formula("a + c*x**b"), ("a", "c"), shapes, X)
+    book = matching.ShapeGrid(Formula("a + c*x**b"), ("a", "c"), shapes, X).dictionary()
     assert book.shapes["b"].tolist() == [1.0, -1.0, 2.0]
 
 
 def test_shapes_are_kept_for_their_points(monkeypatch):
-    """Of an axis that was met before nothing is made anew; of another one it is; and what is kept has a limit."""
-    made = []
-    dictionary = matching.dictionary
-    monkeypatch.setattr(matching, "dictionary", lambda *args: made.append(1) or dictionary(*args))
+    """They are kept once points come again; of points that are known nothing is made anew; and what is kept has a limit."""
+    made, passed = [], []
+    dictionary, project = matching.ShapeGrid.dictionary, matching.ShapeGrid.project
+    monkeypatch.setattr(matching.ShapeGrid, "dictionary", lambda self: made.append(1) or dictionary(self))
+    monkeypatch.setattr(matching.ShapeGrid, "project", lambda self, y: passed.append(1) or project(self, y))
     monkeypatch.setattr(matching, "BOOKS", matching.Books())
     model = models.GaussianModel()
 
@@ -59,23 +61,56 @@ def test_shapes_are_kept_for_their_points(monkeypatch):
         y = np.exp(-(x - center)**2)
         return model.guess(y, x=x).valuesdict()
     first = guessed(X, 3.0)
+    assert (len(made), len(passed)) == (0, 1)
     for center in (4.0, 5.0):
         assert abs(guessed(X.copy(), center)["center"] - center) < 0.3
-    assert len(made) == 1
+    assert (len(made), len(passed)) == (1, 1)
+    assert guessed(X, 3.0) == first             # to the last digit
     shifted = guessed(X + 10, 13.0)
-    assert len(made) == 2
+    assert (len(made), len(passed)) == (1, 2)
     assert np.isclose(shifted["center"], first["center"] + 10)
     models.LorentzianModel().guess(np.exp(-(X - 4)**2), x=X)
-    assert len(made) == 3
+    assert (len(made), len(passed)) == (1, 3)
+    many = np.exp(-(X - np.linspace(3, 4, matching.FEW + 1)[:, None])**2)
+    model.guess(many, x=X + 20)
+    assert (len(made), len(passed)) == (2, 3)
     for k in range(40):
-        guessed(np.linspace(0, 10 + k, 300), 3.0)
-    assert 0 < sum(book.size for book in matching.BOOKS.known.values()) <= matching.MOST_BYTES
+        for _ in range(2):
+            guessed(np.linspace(0, 10 + k, 300), 3.0)
+    assert 0 < sum(book.size for book in matching.BOOKS.known.values() if book) <= matching.MOST_BYTES
+    monkeypatch.setattr(matching, "MOST_AXES", 3)
+    for k in range(5):
+        guessed(X + 100*k, 100*k + 3.0)
+    assert len(matching.BOOKS.known) == 3
     recipe, most = GuessRecipe(lambda axis: {"b": np.linspace(1, 2, 30)}), matching.MOST_BYTES
     monkeypatch.setattr(matching, "MOST_BYTES", 10)
     books = matching.Books()
-    assert len(books.of(Formula("amplitude*x**b"), ("amplitude",), recipe, X, {}).triangles) == 30
-    assert not books.known
+    for _ in range(2):
+        projection, = books.project(Formula("amplitude*x**b"), ("amplitude",), recipe, Curves(X, X[None]), {})
+        assert len(projection.triangles) == 30
+    assert not any(books.known.values())
     assert most > 10
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_projections_without_a_dictionary_are_the_same(name):
+    """Data projected on shapes that are not kept: as on those that are, to the last digit."""
+    recipe = plan_for(MODELS[name])
+    formula = Formula(recipe.formula) if recipe.formula else MODELS[name]._definition.own
+    linear = tuple(each for each in recipe.linear if each in formula.names)
+    grid = matching.ShapeGrid(formula, linear, recipe.shapes(Axis.of(X)), X)
+    y = np.random.default_rng(3).normal(size=(3, X.size))
+    kept, passed = grid.dictionary().project(y), grid.project(y)
+    assert all(np.array_equal(kept.shapes[each], passed.shapes[each]) for each in kept.shapes)
+    assert np.array_equal(kept.triangles, passed.triangles) and np.array_equal(kept.products, passed.products)
+    assert (kept.base is None) == (passed.base is None)
+    assert all(np.array_equal(a, b) for a, b in zip(kept.base or (), passed.base or (), strict=True))
+    book = grid.dictionary()
+    assert np.allclose(kept.products, np.einsum("kgn,fn->kfg", book.columns, y), rtol=1e-12, atol=1e-12)
+    if book.base is not None:
+        assert np.allclose(book.across, np.einsum("kgn,gn->kg", book.columns, book.base), rtol=1e-12, atol=1e-12*np.abs(book.across).max(initial=0))
+        assert np.allclose(book.square, np.einsum("gn,gn->g", book.base, book.base), rtol=1e-12)
+        assert np.allclose(passed.base[2], y @ book.base.T, rtol=1e-12, atol=1e-12*np.abs(passed.base[2]).max(initial=0))
 
 
 def test_guesses_in_threads(monkeypatch):

@@ -16,127 +16,144 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import InputError
-from gslfit.formula._program import Program
+from gslfit.formula._program import products
 from gslfit.formula.formula import Formula
-from gslfit.formula.graph import Graph, Pool, transplant
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.within_bounds import nudged
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
-BLOCK = 8192            # points that shapes are evaluated at in one go: they stay in the processor's cache
 MOST_BYTES = 16 << 20   # of the dictionaries that are kept
-
+MOST_AXES = 256         # that are known again
+FEW = 4                 # curves that are projected on shapes that are made one after the other
 
 Bounds = Mapping[str, tuple[float, float]]
 
 
-class Dictionary(NamedTuple):
-    """Shapes ready to be matched: parameters (g), offsets (g, n), orthonormal columns (k, g, n), and triangles (g, k, k)."""
+class Projection(NamedTuple):
+    """Data projected on shapes: parameters (g), triangles (g, k, k), products of columns and data (k, fits, g), and the offsets' products.
+
+    These are, where there are offsets: with the columns (k, g), with themselves (g), and with the data (fits, g).
+    """
 
     shapes: dict[str, np.ndarray]
-    base: np.ndarray | None
-    columns: np.ndarray
     triangles: np.ndarray
+    products: np.ndarray
+    base: tuple[np.ndarray, np.ndarray, np.ndarray] | None
 
+
+class Dictionary(NamedTuple):
+    """Shapes ready to be matched: parameters (g), triangles (g, k, k), orthonormal columns (k, g, n).
+
+    Where there are offsets, what is left without the linear parameters: offsets (g, n), their products with the columns (k, g), and with
+    themselves (g).
+    """
+
+    shapes: dict[str, np.ndarray]
+    triangles: np.ndarray
+    columns: np.ndarray
+    base: np.ndarray | None
+    across: np.ndarray | None
+    square: np.ndarray | None
 
     @property
     def size(self) -> int:
         """How many bytes it takes."""
-        arrays = [*self.shapes.values(), self.columns, self.triangles, *(() if self.base is None else (self.base,))]
-        return sum(array.nbytes for array in arrays)
+        return sum(array.nbytes for array in (*self.shapes.values(), *self[1:]) if array is not None)
+
+    def project(self, y: np.ndarray) -> Projection:
+        """Project data (fits, n) on the shapes; a few to the last digit as `ShapeGrid.project` does."""
+        def times(rows: np.ndarray) -> np.ndarray:
+            return products(rows, y) if len(y) <= FEW else y @ rows.T
+        found = np.array([times(column) for column in self.columns]).reshape(len(self.columns), len(y), len(self.triangles))
+        if self.base is None or self.across is None or self.square is None:
+            return Projection(self.shapes, self.triangles, found, None)
+        return Projection(self.shapes, self.triangles, found, (self.across, self.square, times(self.base)))
 
 
-@lru_cache(maxsize=64)
-def _of_shapes(formula: Formula, linear: tuple[str, ...], names: tuple[str, ...]) -> Program:
-    """Return a formula's program in which the parameters of its shapes are independent variables, with derivatives by the linear ones."""
-    pool = Pool()
-    change = {formula.graph.pool.leaf("par", name): pool.leaf("x", name) for name in names}
-    value, = transplant(pool, [formula.graph.value], change)
-    return Formula.from_graph(Graph(pool, value, (), (), (*formula.independent, *names)), linear).program(linear)
+class ShapeGrid(NamedTuple):
+    """Which shapes of which formula are tried at which points, and in which parameters it is linear."""
 
+    formula: Formula
+    linear: tuple[str, ...]
+    shapes: Mapping[str, np.ndarray]
+    x: np.ndarray
 
-def evaluated(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, np.ndarray],
-              x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a formula's shapes at points: what is left without the linear parameters (g, n), and their columns (k, g, n)."""
-    given = {name: values for name, values in shapes.items() if name in formula.names}
-    count, n = len(next(iter(shapes.values()))) if shapes else 1, len(x)
-    program, zeros = _of_shapes(formula, linear, tuple(given)), np.zeros(len(linear))
-    base, columns = np.empty((count, n)), np.empty((len(linear), count, n))
-    size = max(1, BLOCK//n)
-    for low in range(0, count, size):
-        here = slice(low, low + size)
-        found = base[here]
-        points = np.empty((1 + len(given), *found.shape))
-        points[0] = x
-        for place, values in zip(points[1:], given.values(), strict=True):
-            place[:] = values[here, None]
-        value, slopes = program.evaluate(zeros, points.reshape(len(points), -1))
-        found[:] = value.reshape(found.shape)
-        columns[:, here] = slopes.T.reshape(len(linear), *found.shape)
-    return base, columns
+    def _evaluated(self, y: np.ndarray | None = None) -> tuple[Any, ...]:
+        """Return the shapes' parameters, and what the program says of them; what is no good is left out."""
+        given = tuple(name for name in self.shapes if name in self.formula.names)
+        count = len(next(iter(self.shapes.values()))) if self.shapes else 1
+        values = np.array([self.shapes[name] for name in given]).reshape(len(given), count)
+        good, triangles, across, square, base, columns = self.formula.program(self.linear, given).shapes(self.x, values, y)
+        if good.all():
+            return dict(self.shapes), triangles, across, square, base, columns
+        kept = {name: each[good] for name, each in self.shapes.items()}
+        columns = columns[:, good] if y is None else columns[..., good]
+        if base is None:
+            return kept, triangles[good], None, None, None, columns
+        return kept, triangles[good], across[:, good], square[good], base[good] if y is None else base[:, good], columns
 
+    def dictionary(self) -> Dictionary:
+        """Evaluate the shapes, and make the linear parameters' columns orthonormal."""
+        shapes, triangles, across, square, base, columns = self._evaluated()
+        return Dictionary(shapes, triangles, columns, base, across, square)
 
-def dictionary(formula: Formula, linear: tuple[str, ...], shapes: Mapping[str, np.ndarray], x: np.ndarray) -> Dictionary:
-    """Evaluate a formula's shapes at points, and make the linear parameters' columns orthonormal."""
-    base, columns = evaluated(formula, linear, shapes, x)
-    sizes = np.maximum(columns.max(axis=2, initial=0.0), -columns.min(axis=2, initial=0.0))      # NaN where a number is
-    good = np.isfinite(base).all(axis=1) & (np.isfinite(sizes) & (sizes > 0)).all(axis=0)
-    if not good.all():
-        base, columns, sizes = base[good], columns[:, good], sizes[:, good]
-    if len(linear) == 1:
-        columns /= sizes[..., None]
-        norms = np.sqrt(np.einsum("kgn,kgn->kg", columns, columns))
-        columns /= norms[..., None]
-        r = np.moveaxis(norms*sizes, 0, 1)[..., None]
-    elif linear:
-        q, r = np.linalg.qr(np.moveaxis(columns/sizes[..., None], 0, 2))
-        with np.errstate(all="ignore"):
-            determined = np.abs(np.diagonal(r, axis1=1, axis2=2)).min(axis=1) > 1e-9*np.abs(r).max(axis=(1, 2))
-        q, r = q[determined], r[determined]*np.moveaxis(sizes[:, determined, None], 0, 2)
-        columns, base = np.ascontiguousarray(np.moveaxis(q, 2, 0)), base[determined]
-        good[good] = determined
-    else:
-        r = np.zeros((len(base), 0, 0))
-    return Dictionary({name: values[good] for name, values in shapes.items()}, base if np.any(base) else None, columns, r)
+    def project(self, y: np.ndarray) -> Projection:
+        """Project data (fits, n) on the shapes, as their dictionary does, keeping none of them."""
+        shapes, triangles, across, square, along, found = self._evaluated(y)
+        return Projection(shapes, triangles, found, None if along is None else (across, square, along))
 
 
 class Books:
-    """Dictionaries that were made before, for the points of one axis each; the ones used last, as many as `MOST_BYTES` hold."""
+    """Dictionaries that were made before, for the points of one axis each; the ones used last, as many as `MOST_BYTES` hold.
+
+    A few curves on points that are met for the first time are projected without one: points that don't come again need none.
+    """
 
     def __init__(self) -> None:
-        self.known: OrderedDict[Any, Dictionary] = OrderedDict()
+        self.known: OrderedDict[Any, Dictionary | None] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, x: np.ndarray, bounds: Bounds) -> Dictionary:
-        """Return the dictionary of a recipe's shapes inside their bounds, at points."""
+    def project(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, curves: Curves, bounds: Bounds) -> Iterator[
+            Projection]:
+        """Yield projections of the curves, some after the others, on a recipe's shapes inside their bounds."""
+        x = curves.x
         key = formula, linear, recipe.shapes, x.tobytes(), tuple((name, bounds[name]) for name in bounds if name not in linear)
         with self._lock:
-            found = self.known.get(key)
-            if found is not None:
-                self.known.move_to_end(key)
-                return found
-        found = dictionary(formula, linear, within(recipe.shapes(Axis.of(x)), bounds), x)
-        if found.size <= MOST_BYTES:
-            with self._lock:
-                self.known[key] = found
-                while sum(book.size for book in self.known.values()) > MOST_BYTES:
-                    self.known.popitem(last=False)
-        return found
+            found, met = self.known.get(key), key in self.known
+            self.known[key] = found
+            self.known.move_to_end(key)
+            self._forget()
+        if found is None:
+            grid = ShapeGrid(formula, linear, within(recipe.shapes(Axis.of(x)), bounds), x)
+            if not met and len(curves.y) <= FEW:
+                yield grid.project(curves.y)
+                return
+            found = grid.dictionary()
+            if found.size <= MOST_BYTES:
+                with self._lock:
+                    self.known[key] = found
+                    self._forget()
+        for here in chunks(len(curves.y), len(found.triangles)):
+            yield found.project(curves.y[here])
+
+    def _forget(self) -> None:
+        """Let go of what was used longest ago."""
+        while len(self.known) > MOST_AXES or sum(book.size for book in self.known.values() if book) > MOST_BYTES:
+            self.known.popitem(last=False)
 
 
 BOOKS = Books()
 
 
-def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Bounds, families: Sequence[np.ndarray] = (),
-          most: int = 1) -> list[dict[str, np.ndarray]]:
-    """Return the parameters of the shapes that fit each curve best, the linear ones included, the best first.
+def match(projection: Projection, linear: tuple[str, ...], bounds: Bounds, families: Sequence[np.ndarray] = (),
+          most: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the shapes that fit each curve best, (count, fits), and the linear parameters there, (count, fits, k), the best first.
 
     Parameters
     ----------
-    book : Dictionary
+    projection : Projection
     linear : tuple of str
-    y : ndarray, shape (fits, n)
     bounds : mapping of str to (float, float)
         Of linear parameters.
     families : sequence of ndarray of int
@@ -144,33 +161,27 @@ def match(book: Dictionary, linear: tuple[str, ...], y: np.ndarray, bounds: Boun
     most : int
         How many families are wanted at most.
     """
-    families = families or [np.arange(len(book.triangles))]
-    count = min(most, len(families))
-    chosen = np.empty((count, len(y)), int)
-    coefficients = np.empty((count, len(y), len(linear)))
-    for here in chunks(len(y), len(book.triangles)):
-        rows = y[here]
-        projected = np.array([rows @ column.T for column in book.columns]).reshape(len(linear), len(rows), len(book.triangles))
-        score = np.sum(np.square(projected if book.base is None else projected - np.sum(book.columns*book.base, axis=2)[:, None]), axis=0)
-        if book.base is not None:
-            score = score + 2*(rows @ book.base.T) - np.sum(book.base**2, axis=1)
-            projected = projected - np.sum(book.columns*book.base, axis=2)[:, None]
-        limited = [k for k, name in enumerate(linear) if name in bounds]
-        if limited and len(linear):
-            solved = solve(book.triangles[None], np.moveaxis(projected, 0, 2))
-            for k in limited:
-                low, high = bounds[linear[k]]
-                outside = (solved[..., k] < low) | (solved[..., k] > high)
-                score = np.where(outside & ~outside.all(axis=1, keepdims=True), -np.inf, score)
-        best = np.array([family[np.argmax(score[:, family], axis=1)] for family in families])
-        if len(families) > 1:
-            gains = score[np.arange(len(rows)), best]
-            best = np.take_along_axis(best, np.argsort(-gains, axis=0, kind="stable")[:count], axis=0)
-        chosen[:, here] = best
-        if linear:
-            coefficients[:, here] = solve(book.triangles[best], np.moveaxis(projected[:, np.arange(len(rows)), best], 0, 2))
-    return [{name: values[shape] for name, values in book.shapes.items()} | {name: found[:, k] for k, name in enumerate(linear)}
-            for shape, found in zip(chosen, coefficients, strict=True)]
+    triangles, found = projection.triangles, projection.products
+    fits = found.shape[1]
+    if projection.base is None:
+        score = np.sum(np.square(found), axis=0)
+    else:
+        across, square, along = projection.base
+        found = found - across[:, None]
+        score = np.sum(np.square(found), axis=0) + 2*along - square
+    limited = [k for k, name in enumerate(linear) if name in bounds]
+    if limited and len(linear):
+        solved = solve(triangles[None], np.moveaxis(found, 0, 2))
+        for k in limited:
+            low, high = bounds[linear[k]]
+            outside = (solved[..., k] < low) | (solved[..., k] > high)
+            score = np.where(outside & ~outside.all(axis=1, keepdims=True), -np.inf, score)
+    best = (np.array([family[np.argmax(score[:, family], axis=1)] for family in families]) if families else
+            np.argmax(score, axis=1)[None])
+    if len(families) > 1:
+        gains = score[np.arange(fits), best]
+        best = np.take_along_axis(best, np.argsort(-gains, axis=0, kind="stable")[:most], axis=0)
+    return best, solve(triangles[best], np.moveaxis(found[:, np.arange(fits), best], 0, 2))
 
 
 def within(shapes: Mapping[str, np.ndarray], bounds: Bounds) -> dict[str, np.ndarray]:
@@ -188,7 +199,9 @@ def within(shapes: Mapping[str, np.ndarray], bounds: Bounds) -> dict[str, np.nda
 
 
 def families_of(shapes: Mapping[str, np.ndarray], parts: Mapping[str, int]) -> list[np.ndarray]:
-    """Return shapes in families, by the part of its values' order that each parameter's is in."""
+    """Return shapes in families, by the part of its values' order that each parameter's is in; none where all are one family."""
+    if not parts:
+        return []
     label = np.zeros(len(next(iter(shapes.values()))) if shapes else 1, int)
     for name, count in parts.items():
         values, place = np.unique(shapes[name], return_inverse=True)
@@ -210,7 +223,7 @@ def solve(triangles: np.ndarray, right: np.ndarray) -> np.ndarray:
 def chunks(fits: int, shapes: int) -> Iterator[slice]:
     """Return slices of fits whose matrices of projections stay small."""
     size = max(1, CHUNK//max(shapes, 1))
-    return (slice(low, low + size) for low in range(0, fits, size))
+    return (slice(low, low + size) for low in range(0, max(fits, 1), size))
 
 
 @lru_cache(maxsize=64)
@@ -224,11 +237,16 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
         return plan.search(curves, bounds)
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
-    book = BOOKS.of(source, linear, plan, curves.x, bounds)
-    if not len(book.triangles):
-        raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
-    found = match(book, linear, curves.y, {} if plan.formula else bounds, families_of(book.shapes, plan.families), plan.most)
-    found = [{name: value for name, value in each.items() if name in source.names} for each in found]
+    parts = []
+    for projection in BOOKS.project(source, linear, plan, curves, bounds):
+        if not len(projection.triangles):
+            raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
+        best, coefficients = match(projection, linear, {} if plan.formula else bounds, families_of(projection.shapes, plan.families),
+                                   plan.most)
+        values = {name: each[best] for name, each in projection.shapes.items()}
+        parts.append(values | {name: coefficients[..., k] for k, name in enumerate(linear)})
+    whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    found = [{name: value[k] for name, value in whole.items() if name in source.names} for k in range(len(next(iter(whole.values()))))]
     if plan.settle:
         return [dict(plan.settle(found, curves))]
     return [dict(plan.finish(each)) if plan.finish else each for each in found]

@@ -7,6 +7,7 @@ frequencies closer than 1/T, and a few values of whatever bends a curve further.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -88,11 +89,19 @@ def crossed(shapes: Shapes, **axes: Iterable[float]) -> Shapes:
             **{name: np.tile(values, count) for name, values in more.items()}}
 
 
+@lru_cache(maxsize=64)
+def _places(count: int, ratio: float, spacing: float, least: float, most: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `places` does for so many points from 0 to 1."""
+    step = 1/max(count - 1, 1)
+    widths = np.geomspace(least*step, most, max(2, int(np.ceil(np.log(most/(least*step))/np.log(ratio)))))
+    centers = [np.linspace(0, 1, int(np.clip(1/(spacing*width), 8, count)) + 1) for width in widths]
+    return np.concatenate(centers), np.repeat(widths, [len(each) for each in centers])
+
+
 def places(axis: Axis, ratio: float = 1.5, spacing: float = 0.7, least: float = 0.6, most: float = 0.7) -> tuple[np.ndarray, np.ndarray]:
     """Return centres and half widths at half height of peaks: the wider, the fewer."""
-    widths = np.geomspace(least*axis.step, most*axis.span, max(2, int(np.ceil(np.log(most*axis.span/(least*axis.step))/np.log(ratio)))))
-    centers = [np.linspace(axis.low, axis.high, int(np.clip(axis.span/(spacing*width), 8, len(axis.x))) + 1) for width in widths]
-    return np.concatenate(centers), np.repeat(widths, [len(each) for each in centers])
+    centers, widths = _places(len(axis.x), ratio, spacing, least, most)
+    return axis.low + axis.span*centers, axis.span*widths
 
 
 def peaks(scale: float, name: str = "sigma", center: str = "center") -> Callable[[Axis], Shapes]:

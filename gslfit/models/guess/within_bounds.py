@@ -37,7 +37,8 @@ def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
     """Return what was found, inside the bounds, as Parameters for one curve, else as arrays by full name."""
-    inside, params = {}, model.make_params()
+    inside: dict[str, np.ndarray] = {}
+    params: Parameters = model.make_params()
     for name, value in found.items():
         full = model._prefix + name
         if full not in params or params[full].expr is not None:
@@ -50,11 +51,12 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
     if shape:
         return {**inside, **{name if name in params else model._prefix + name: spread(name, value, shape)
                              for name, value in values.items()}}
-    made: Parameters = model.make_params(**{name: float(value) for name, value in inside.items()})
+    for full, value in inside.items():
+        params[full].value = float(value)
     for name, value in values.items():
-        full = name if name in made else model._prefix + name
+        full = name if name in params else model._prefix + name
         if isinstance(value, dict):
-            made[full].set(**value)
+            params[full].set(**value)
         else:
-            made[full].value = getattr(value, "value", value)
-    return made
+            params[full].value = getattr(value, "value", value)
+    return params
