@@ -58,7 +58,8 @@ cdef extern from "program/shapes.h" nogil:
         unsigned char *good
     int gslfit_shapes(const program *p, const double *inputs, long count, const double *x, long n, const double *y, long fits,
                       const shape_set *s)
-    void gslfit_products(const double *rows, long count, const double *y, long fits, long n, double *products)
+    int gslfit_shapes_score(const program *p, const double *inputs, long count, const double *x, long n, const double *y, double *score,
+                            double *value)
 
 cdef extern from "program/curve.h" nogil:
     ctypedef struct curve:

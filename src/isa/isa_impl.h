@@ -8,4 +8,6 @@
 #define ISA_STRING_(set) #set
 #define ISA_STRING(set) ISA_STRING_(set)
 
-const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, fit_lanes};
+static double dot(const double *a, const double *b, long n) { return gslfit_dot(a, b, n); }
+
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, dot, fit_lanes};

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
-    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_products, gslfit_program_check, gslfit_shapes, gslfit_workspace_evaluate,
+    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score, gslfit_workspace_evaluate,
     gslfit_workspace_free, gslfit_workspace_new, instruction, opcode_fact, program, shape_set, workspace,
 )
 
@@ -75,23 +75,6 @@ cdef object _rows(y, long n):
     if data.ndim != 2 or data.shape[1] != n:
         raise InputError(f"y has shape {data.shape}, and (fits, {n}) is needed")
     return data
-
-
-def products(rows, y):
-    """Return the products of rows (g, n) with data (fits, n), ndarray, shape (fits, g), as `Program.shapes` has them, to the last digit."""
-    first = np.ascontiguousarray(rows, np.float64)
-    if first.ndim != 2:
-        raise InputError(f"rows has shape {first.shape}, and (g, n) is needed")
-    cdef long count = first.shape[0], n = first.shape[1]
-    data = _rows(y, n)
-    cdef long fits = data.shape[0]
-    out = np.empty((fits, count))
-    cdef const double *a = floats(first)
-    cdef const double *b = floats(data)
-    cdef double *to = <double *>floats(out)
-    with nogil:
-        gslfit_products(a, count, b, fits, n, to)
-    return out
 
 
 cdef class Program:
@@ -279,10 +262,7 @@ cdef class Program:
         InputError
             If a shape is wrong.
         """
-        points = np.ascontiguousarray(x, np.float64)
-        rows = np.ascontiguousarray(np.transpose(inputs), np.float64)
-        if self.code.nx != 1 or points.ndim != 1 or rows.ndim != 2 or rows.shape[1] != self.code.ninput:
-            raise InputError(f"x of shape (n,) and inputs of shape ({self.code.ninput}, g) are needed, and one independent variable")
+        points, rows = self._shape_arguments(x, inputs)
         cdef long n = points.shape[0], count = rows.shape[0], fits = 0
         cdef int k = self.code.nfree, any_base
         cdef shape_set to
@@ -306,6 +286,48 @@ cdef class Program:
         if any_base < 0:
             raise MemoryError
         return (good, triangles, across, square, base, columns) if any_base else (good, triangles, None, None, None, columns)
+
+    def score(self, x, inputs, y):
+        """Find how well each shape of a program with one free variable, linear in it, fits one curve.
+
+        Parameters
+        ----------
+        x, inputs
+            As `shapes` takes them.
+        y : array_like, shape (n,)
+
+        Returns
+        -------
+        score : ndarray, shape (g,)
+            What the shape takes off the sum of the data's squares; -inf where a number isn't finite or the shape is 0.
+        value : ndarray, shape (g,)
+            The free variable there.
+        """
+        points, rows = self._shape_arguments(x, inputs)
+        cdef long n = points.shape[0], count = rows.shape[0]
+        data = _rows([y], n)
+        if self.code.nfree != 1:
+            raise InputError(f"the program has {self.code.nfree} free variables, and one is needed")
+        gains, found = np.empty(count), np.empty(count)
+        cdef const double *at = floats(points)
+        cdef const double *given = floats(rows)
+        cdef const double *values = floats(data)
+        cdef double *score = <double *>floats(gains)
+        cdef double *best = <double *>floats(found)
+        cdef int failed
+        with nogil:
+            failed = gslfit_shapes_score(&self.code, given, count, at, n, values, score, best)
+        if failed:
+            raise MemoryError
+        return gains, found
+
+    def _shape_arguments(self, x, inputs):
+        """Return the arguments of `shapes` as contiguous float64 arrays, the inputs a row for each shape."""
+        points = np.ascontiguousarray(x, np.float64)
+        rows = np.ascontiguousarray(np.transpose(inputs), np.float64)
+        if self.code.nx != 1 or points.ndim != 1 or rows.ndim != 2 or rows.shape[1] != self.code.ninput:
+            raise InputError(f"x of shape (n,) and inputs of shape ({self.code.ninput}, g) are needed, and one independent variable")
+        return points, rows
 
     def _arguments(self, v, x, inputs):
         """Return the arguments of `evaluate` as contiguous float64 arrays of the right shapes."""

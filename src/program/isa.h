@@ -35,6 +35,7 @@ typedef struct {
     const char *name;
     const kernel (*kernels)[KINDS];
     void (*sum)(const block_columns *, long points, double *sums);
+    double (*dot)(const double *a, const double *b, long n);  /* the scalar product */
     void (*fit)(worker *);
 } isa;
 

@@ -23,9 +23,13 @@ typedef struct {
 
 /* Evaluate `count` shapes, inputs (count, ninput), at n points x of the one independent variable. Returns whether a base is anywhere other
  * than 0; -1 where there is no memory. */
-int gslfit_shapes(const program *p, const double *inputs, long count, const double *x, long n, const double *y, long fits, const shape_set *s);
+int gslfit_shapes(const program *p, const double *inputs, long count, const double *x, long n, const double *y, long fits,
+                  const shape_set *s);
 
-/* The products of `count` rows of n numbers with `fits` rows of y, (fits, count), as gslfit_shapes has them. */
-void gslfit_products(const double *rows, long count, const double *y, long fits, long n, double *products);
+/* How well each shape of a program with one free variable fits one curve y: score (count) is what it takes off the sum of y's squares, -inf
+ * for one that is no good, as `good` of gslfit_shapes has it but for rounding, and value (count) the free variable. Returns 0; -1 where
+ * there is no memory. */
+int gslfit_shapes_score(const program *p, const double *inputs, long count, const double *x, long n, const double *y, double *score,
+                        double *value);
 
 #endif

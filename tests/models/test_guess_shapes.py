@@ -51,9 +51,9 @@ def test_shapes_without_a_number_are_left_out():
 def test_shapes_are_kept_for_their_points(monkeypatch):
     """They are kept once points come again; of points that are known nothing is made anew; and what is kept has a limit."""
     made, passed = [], []
-    dictionary, project = matching.ShapeGrid.dictionary, matching.ShapeGrid.project
+    dictionary, scores = matching.ShapeGrid.dictionary, matching.ShapeGrid.scores
     monkeypatch.setattr(matching.ShapeGrid, "dictionary", lambda self: made.append(1) or dictionary(self))
-    monkeypatch.setattr(matching.ShapeGrid, "project", lambda self, y: passed.append(1) or project(self, y))
+    monkeypatch.setattr(matching.ShapeGrid, "scores", lambda self, y: passed.append(1) or scores(self, y))
     monkeypatch.setattr(matching, "BOOKS", matching.Books())
     model = models.GaussianModel()
 
@@ -71,7 +71,7 @@ def test_shapes_are_kept_for_their_points(monkeypatch):
     assert np.isclose(shifted["center"], first["center"] + 10)
     models.LorentzianModel().guess(np.exp(-(X - 4)**2), x=X)
     assert (len(made), len(passed)) == (1, 3)
-    many = np.exp(-(X - np.linspace(3, 4, matching.FEW + 1)[:, None])**2)
+    many = np.exp(-(X - np.linspace(3, 4, 3)[:, None])**2)
     model.guess(many, x=X + 20)
     assert (len(made), len(passed)) == (2, 3)
     for k in range(40):
@@ -86,31 +86,56 @@ def test_shapes_are_kept_for_their_points(monkeypatch):
     monkeypatch.setattr(matching, "MOST_BYTES", 10)
     books = matching.Books()
     for _ in range(2):
-        projection, = books.project(Formula("amplitude*x**b"), ("amplitude",), recipe, Curves(X, X[None]), {})
-        assert len(projection.triangles) == 30
+        scores, = books.scores(Formula("amplitude*x**b"), ("amplitude",), recipe, Curves(X, X[None]), {})
+        assert scores.score.shape == (1, 30)
     assert not any(books.known.values())
     assert most > 10
 
 
+def residual_squares(formula, linear, shapes, y):
+    """Return the linear parameters that fit best by NumPy, and what they take off the sum of squares."""
+    base = np.broadcast_to(formula(X, **shapes, **dict.fromkeys(linear, 0.0)), X.shape)
+    columns = np.array([formula(X, **shapes, **{each: float(each == one) for each in linear}) - base for one in linear]).reshape(-1, X.size)
+    scale = np.abs(columns).max(axis=1, keepdims=True)
+    found = np.linalg.lstsq((columns/scale).T, y - base, rcond=None)[0]/scale[:, 0]
+    return found, y @ y - np.sum((y - base - found @ columns)**2)
+
+
 @pytest.mark.parametrize("name", MODELS)
-def test_projections_without_a_dictionary_are_the_same(name):
-    """Data projected on shapes that are not kept: as on those that are, to the last digit."""
+def test_scores_without_a_dictionary_are_the_same(name):
+    """Data matched with shapes that are not kept: as with those that are, and as NumPy fits them."""
     recipe = plan_for(MODELS[name])
     formula = Formula(recipe.formula) if recipe.formula else MODELS[name]._definition.own
     linear = tuple(each for each in recipe.linear if each in formula.names)
     grid = matching.ShapeGrid(formula, linear, recipe.shapes(Axis.of(X)), X)
     y = np.random.default_rng(3).normal(size=(3, X.size))
-    kept, passed = grid.dictionary().project(y), grid.project(y)
-    assert all(np.array_equal(kept.shapes[each], passed.shapes[each]) for each in kept.shapes)
-    assert np.array_equal(kept.triangles, passed.triangles) and np.array_equal(kept.products, passed.products)
-    assert (kept.base is None) == (passed.base is None)
-    assert all(np.array_equal(a, b) for a, b in zip(kept.base or (), passed.base or (), strict=True))
     book = grid.dictionary()
-    assert np.allclose(kept.products, np.einsum("kgn,fn->kfg", book.columns, y), rtol=1e-12, atol=1e-12)
-    if book.base is not None:
-        assert np.allclose(book.across, np.einsum("kgn,gn->kg", book.columns, book.base), rtol=1e-12, atol=1e-12*np.abs(book.across).max(initial=0))
-        assert np.allclose(book.square, np.einsum("gn,gn->g", book.base, book.base), rtol=1e-12)
-        assert np.allclose(passed.base[2], y @ book.base.T, rtol=1e-12, atol=1e-12*np.abs(passed.base[2]).max(initial=0))
+    kept = book.scores(y)
+    for rows in (y, y[:1]):
+        passed = grid.scores(rows)
+        assert all(np.array_equal(kept.shapes[each], passed.shapes[each]) for each in kept.shapes)
+        size = np.abs(kept.score).max()
+        assert np.allclose(kept.score[:len(rows)], passed.score, rtol=1e-9, atol=1e-10*size)
+        assert np.allclose(kept.solved(None)[:len(rows)], passed.solved(None), rtol=1e-6, atol=0)
+        best = matching.match(passed, linear, {})
+        assert np.array_equal(passed.solved(best)[0], passed.solved(None)[np.arange(len(rows)), best[0]])
+    count = kept.score.shape[1]
+    for g in {0, count//2, count - 1}:
+        own = {each: values[g] for each, values in kept.shapes.items() if each in formula.names}
+        found, gain = residual_squares(formula, linear, own, y[0])
+        assert np.isclose(kept.score[0, g], gain, rtol=1e-6, atol=1e-9*size)
+        chosen = matching.ShapeGrid(formula, linear, {each: values[[g]] for each, values in kept.shapes.items()}, X)
+        assert np.allclose(chosen.fitted(y[0])[0], found, rtol=1e-6)
+
+
+def test_scores_beyond_squares():
+    """Columns whose squares over- or underflow are matched as others are; of equal scores the first shape counts."""
+    for unit in (1e-200, 1e200):
+        grid = matching.ShapeGrid(Formula(f"a*{unit}*exp(-b*x)"), ("a",), {"b": np.array([0.1, 1.0, 2.0])}, X)
+        scores = grid.scores(np.exp(-X)[None])
+        assert matching.match(scores, ("a",), {}).tolist() == [[1]]
+        assert np.isclose(grid.fitted(np.exp(-X))[1, 0], 1/unit)
+    assert matching.highest(np.array([[0.0, 1.0, 1.0 + 1e-15], [2.0, 1.0, 2.0], [-1.0, -np.inf, -2.0]])).tolist() == [1, 0, 0]
 
 
 def test_guesses_in_threads(monkeypatch):

@@ -8,7 +8,7 @@ chi-square is the start; where the linear parameters have bounds, among those th
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import InputError
-from gslfit.formula._program import products
+from gslfit.formula._program import Program
 from gslfit.formula.formula import Formula
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.shapes import Axis, GuessRecipe
@@ -25,21 +25,43 @@ from gslfit.models.guess.within_bounds import nudged
 CHUNK = 4_000_000       # numbers of a matrix of projections
 MOST_BYTES = 16 << 20   # of the dictionaries that are kept
 MOST_AXES = 256         # that are known again
-FEW = 4                 # curves that are projected on shapes that are made one after the other
+EQUAL = 1e-12           # share by which scores differ that are equal but for rounding
 
 Bounds = Mapping[str, tuple[float, float]]
 
 
-class Projection(NamedTuple):
-    """Data projected on shapes: parameters (g), triangles (g, k, k), products of columns and data (k, fits, g), and the offsets' products.
+class Scores(NamedTuple):
+    """How well shapes fit curves.
 
-    These are, where there are offsets: with the columns (k, g), with themselves (g), and with the data (fits, g).
+    Attributes
+    ----------
+    shapes : dict of str to ndarray, shape (g,)
+    score : ndarray, shape (fits, g)
+        What a shape takes off the sum of the data's squares.
+    solved : callable
+        ``solved(best)``: the linear parameters, shape (..., k), where each curve's shape is `best`, shape (..., fits); all, (fits, g, k),
+        for None.
     """
 
     shapes: dict[str, np.ndarray]
-    triangles: np.ndarray
-    products: np.ndarray
-    base: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    score: np.ndarray
+    solved: Callable[[np.ndarray | None], np.ndarray]
+
+
+def scored(shapes: dict[str, np.ndarray], triangles: np.ndarray, products: np.ndarray, base: tuple[np.ndarray, ...] | None) -> Scores:
+    """Return scores from products of columns and data, (k, fits, g).
+
+    Where there are offsets, their products with the columns (k, g), with themselves (g), and with the data (fits, g).
+    """
+    if base is not None:
+        products = products - base[0][:, None]
+    score = np.sum(np.square(products), axis=0)
+
+    def solved(best: np.ndarray | None) -> np.ndarray:
+        if best is None:
+            return solve(triangles[None], np.moveaxis(products, 0, 2))
+        return solve(triangles[best], np.moveaxis(products[:, np.arange(products.shape[1]), best], 0, 2))
+    return Scores(shapes, score if base is None else score + 2*base[2] - base[1], solved)
 
 
 class Dictionary(NamedTuple):
@@ -61,14 +83,12 @@ class Dictionary(NamedTuple):
         """How many bytes it takes."""
         return sum(array.nbytes for array in (*self.shapes.values(), *self[1:]) if array is not None)
 
-    def project(self, y: np.ndarray) -> Projection:
-        """Project data (fits, n) on the shapes; a few to the last digit as `ShapeGrid.project` does."""
-        def times(rows: np.ndarray) -> np.ndarray:
-            return products(rows, y) if len(y) <= FEW else y @ rows.T
-        found = np.array([times(column) for column in self.columns]).reshape(len(self.columns), len(y), len(self.triangles))
+    def scores(self, y: np.ndarray) -> Scores:
+        """Match data (fits, n) with the shapes."""
+        products = np.array([y @ column.T for column in self.columns]).reshape(len(self.columns), len(y), len(self.triangles))
         if self.base is None or self.across is None or self.square is None:
-            return Projection(self.shapes, self.triangles, found, None)
-        return Projection(self.shapes, self.triangles, found, (self.across, self.square, times(self.base)))
+            return scored(self.shapes, self.triangles, products, None)
+        return scored(self.shapes, self.triangles, products, (self.across, self.square, y @ self.base.T))
 
 
 class ShapeGrid(NamedTuple):
@@ -79,80 +99,88 @@ class ShapeGrid(NamedTuple):
     shapes: Mapping[str, np.ndarray]
     x: np.ndarray
 
-    def _evaluated(self, y: np.ndarray | None = None) -> tuple[Any, ...]:
-        """Return the shapes' parameters, and what the program says of them; what is no good is left out."""
+    def compiled(self) -> tuple[Program, np.ndarray]:
+        """Return the program that has the shapes' parameters as inputs, and their values, a row for each input."""
         given = tuple(name for name in self.shapes if name in self.formula.names)
         count = len(next(iter(self.shapes.values()))) if self.shapes else 1
-        values = np.array([self.shapes[name] for name in given]).reshape(len(given), count)
-        good, triangles, across, square, base, columns = self.formula.program(self.linear, given).shapes(self.x, values, y)
-        if good.all():
-            return dict(self.shapes), triangles, across, square, base, columns
-        kept = {name: each[good] for name, each in self.shapes.items()}
-        columns = columns[:, good] if y is None else columns[..., good]
-        if base is None:
-            return kept, triangles[good], None, None, None, columns
-        return kept, triangles[good], across[:, good], square[good], base[good] if y is None else base[:, good], columns
+        return self.formula.program(self.linear, given), np.array([self.shapes[name] for name in given]).reshape(len(given), count)
+
+    def _kept(self, good: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: each if good.all() else each[good] for name, each in self.shapes.items()}
 
     def dictionary(self) -> Dictionary:
-        """Evaluate the shapes, and make the linear parameters' columns orthonormal."""
-        shapes, triangles, across, square, base, columns = self._evaluated()
-        return Dictionary(shapes, triangles, columns, base, across, square)
+        """Evaluate the shapes, and make the linear parameters' columns orthonormal; what is no good is left out."""
+        program, values = self.compiled()
+        good, triangles, across, square, base, columns = program.shapes(self.x, values)
+        if not good.all():
+            triangles, columns = triangles[good], columns[:, good]
+            if base is not None:
+                across, square, base = across[:, good], square[good], base[good]
+        return Dictionary(self._kept(good), triangles, columns, base, across, square)
 
-    def project(self, y: np.ndarray) -> Projection:
-        """Project data (fits, n) on the shapes, as their dictionary does, keeping none of them."""
-        shapes, triangles, across, square, along, found = self._evaluated(y)
-        return Projection(shapes, triangles, found, None if along is None else (across, square, along))
+    def scores(self, y: np.ndarray) -> Scores:
+        """Match data (fits, n) with the shapes, as their dictionary does but for rounding, keeping none of them."""
+        program, values = self.compiled()
+        if len(self.linear) == len(y) == 1:
+            score, value = program.score(self.x, values, y[0])
+            if (score > -np.inf).all():         # else numbers may be too large or too small for their squares
+                return Scores(dict(self.shapes), score[None], lambda best: (value[None] if best is None else value[best])[..., None])
+        good, triangles, across, square, along, products = program.shapes(self.x, values, y)
+        base = None if along is None else (across[:, good], square[good], along[:, good])
+        return scored(self._kept(good), triangles[good], products[..., good], base)
+
+    def fitted(self, y: np.ndarray) -> np.ndarray:
+        """Return the linear parameters of every shape for one curve (n,), ndarray, shape (g, k)."""
+        program, values = self.compiled()
+        _, triangles, across, _, _, products = program.shapes(self.x, values, y[None])
+        products = products[:, 0] if across is None else products[:, 0] - across
+        return solve(triangles, products.T)
 
 
 class Books:
     """Dictionaries that were made before, for the points of one axis each; the ones used last, as many as `MOST_BYTES` hold.
 
-    A few curves on points that are met for the first time are projected without one: points that don't come again need none.
+    One curve on points that are met for the first time is matched without one: points that don't come again need none.
     """
 
     def __init__(self) -> None:
         self.known: OrderedDict[Any, Dictionary | None] = OrderedDict()
         self._lock = Lock()
 
-    def project(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, curves: Curves, bounds: Bounds) -> Iterator[
-            Projection]:
-        """Yield projections of the curves, some after the others, on a recipe's shapes inside their bounds."""
+    def scores(self, formula: Formula, linear: tuple[str, ...], recipe: GuessRecipe, curves: Curves, bounds: Bounds) -> Iterator[Scores]:
+        """Yield how well a recipe's shapes inside their bounds fit curves, some curves after the others."""
         x = curves.x
         key = formula, linear, recipe.shapes, x.tobytes(), tuple((name, bounds[name]) for name in bounds if name not in linear)
         with self._lock:
-            found, met = self.known.get(key), key in self.known
-            self.known[key] = found
+            met = key in self.known
+            found = self.known.setdefault(key, None)
             self.known.move_to_end(key)
-            self._forget()
+            while len(self.known) > MOST_AXES:
+                self.known.popitem(last=False)
         if found is None:
             grid = ShapeGrid(formula, linear, within(recipe.shapes(Axis.of(x)), bounds), x)
-            if not met and len(curves.y) <= FEW:
-                yield grid.project(curves.y)
+            if not met and len(curves.y) == 1:
+                yield grid.scores(curves.y)
                 return
             found = grid.dictionary()
             if found.size <= MOST_BYTES:
                 with self._lock:
                     self.known[key] = found
-                    self._forget()
+                    while sum(book.size for book in self.known.values() if book) > MOST_BYTES:
+                        self.known.popitem(last=False)
         for here in chunks(len(curves.y), len(found.triangles)):
-            yield found.project(curves.y[here])
-
-    def _forget(self) -> None:
-        """Let go of what was used longest ago."""
-        while len(self.known) > MOST_AXES or sum(book.size for book in self.known.values() if book) > MOST_BYTES:
-            self.known.popitem(last=False)
+            yield found.scores(curves.y[here])
 
 
 BOOKS = Books()
 
 
-def match(projection: Projection, linear: tuple[str, ...], bounds: Bounds, families: Sequence[np.ndarray] = (),
-          most: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the shapes that fit each curve best, (count, fits), and the linear parameters there, (count, fits, k), the best first.
+def match(scores: Scores, linear: tuple[str, ...], bounds: Bounds, families: Sequence[np.ndarray] = (), most: int = 1) -> np.ndarray:
+    """Return the numbers of the shapes that fit each curve best, (count, fits), the best first; of equals, the first shape.
 
     Parameters
     ----------
-    projection : Projection
+    scores : Scores
     linear : tuple of str
     bounds : mapping of str to (float, float)
         Of linear parameters.
@@ -161,27 +189,25 @@ def match(projection: Projection, linear: tuple[str, ...], bounds: Bounds, famil
     most : int
         How many families are wanted at most.
     """
-    triangles, found = projection.triangles, projection.products
-    fits = found.shape[1]
-    if projection.base is None:
-        score = np.sum(np.square(found), axis=0)
-    else:
-        across, square, along = projection.base
-        found = found - across[:, None]
-        score = np.sum(np.square(found), axis=0) + 2*along - square
+    score = scores.score
     limited = [k for k, name in enumerate(linear) if name in bounds]
-    if limited and len(linear):
-        solved = solve(triangles[None], np.moveaxis(found, 0, 2))
+    if limited:
+        solved = scores.solved(None)
         for k in limited:
             low, high = bounds[linear[k]]
             outside = (solved[..., k] < low) | (solved[..., k] > high)
             score = np.where(outside & ~outside.all(axis=1, keepdims=True), -np.inf, score)
-    best = (np.array([family[np.argmax(score[:, family], axis=1)] for family in families]) if families else
-            np.argmax(score, axis=1)[None])
+    best = np.array([family[highest(score[:, family])] for family in families]) if families else highest(score)[None]
     if len(families) > 1:
-        gains = score[np.arange(fits), best]
+        gains = score[np.arange(len(score)), best]
         best = np.take_along_axis(best, np.argsort(-gains, axis=0, kind="stable")[:most], axis=0)
-    return best, solve(triangles[best], np.moveaxis(found[:, np.arange(fits), best], 0, 2))
+    return best
+
+
+def highest(score: np.ndarray) -> np.ndarray:
+    """Return where each row is highest, the first of those that differ by rounding."""
+    top = score.max(axis=1, keepdims=True)
+    return np.argmax(score >= top - EQUAL*np.abs(top), axis=1)
 
 
 def within(shapes: Mapping[str, np.ndarray], bounds: Bounds) -> dict[str, np.ndarray]:
@@ -238,12 +264,16 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
     parts = []
-    for projection in BOOKS.project(source, linear, plan, curves, bounds):
-        if not len(projection.triangles):
+    for scores in BOOKS.scores(source, linear, plan, curves, bounds):
+        if not scores.score.shape[1]:
             raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
-        best, coefficients = match(projection, linear, {} if plan.formula else bounds, families_of(projection.shapes, plan.families),
-                                   plan.most)
-        values = {name: each[best] for name, each in projection.shapes.items()}
+        best = match(scores, linear, {} if plan.formula else bounds, families_of(scores.shapes, plan.families), plan.most)
+        values = {name: each[best] for name, each in scores.shapes.items()}
+        if len(curves.y) == 1:              # the same to the last digit, whether its points were met before or not
+            grid = ShapeGrid(source, linear, {name: each[:, 0] for name, each in values.items()}, curves.x)
+            coefficients = grid.fitted(curves.y[0])[:, None]
+        else:
+            coefficients = scores.solved(best)
         parts.append(values | {name: coefficients[..., k] for k, name in enumerate(linear)})
     whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     found = [{name: value[k] for name, value in whole.items() if name in source.names} for k in range(len(next(iter(whole.values()))))]
