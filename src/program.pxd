@@ -45,6 +45,8 @@ cdef extern from "program/program.h" nogil:
 cdef extern from "program/linear_start.h" nogil:
     int gslfit_linear_start_of(const program *code, long n, const double *r, const double *J, const double *lengths, const double *v,
                                const double *low, const double *high, double *start)
+    int gslfit_linear_fit(const program *code, const fit_points *data, const double *v, const double *inputs, const int *which, int count,
+                          double *found, double *lengths, double *length)
 
 cdef extern from "program/shapes.h" nogil:
     ctypedef struct shape_set:

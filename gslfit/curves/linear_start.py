@@ -97,32 +97,15 @@ def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[
     return LinearFit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
-@np.errstate(all="ignore")
 def _of_one(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
             starts: Mapping[str, np.ndarray]) -> LinearFit | None:
-    """Fit one row by its program, as `_of_rows` fits many; None where a number isn't finite."""
+    """Fit one row by its program; None where a number isn't finite, or the row doesn't determine the parameters well."""
     values = {**starts, **dict.fromkeys(names, 0.0)}
-    v = np.array([np.asarray(values[name]).item() for name in folded.names])
+    v = [np.asarray(values[name]).item() for name in folded.names]
     inputs = [np.asarray(values[name]).item() for name in folded.inputs]
-    model, slopes = folded.program.evaluate(v, np.array(x), np.array(inputs) if inputs else None)
-    rest, columns = y - model, slopes[:, [folded.names.index(name) for name in names]]
-    if weights is not None:
-        factor = np.broadcast_to(weights, (1, y.size))[0]
-        rest, columns = rest*factor, columns*factor[:, None]
-    top, high = np.abs(rest).max(initial=0.0), np.abs(columns).max(axis=0, initial=0.0)
-    if not (isfinite(top) and np.isfinite(high).all()):
-        return None
-    top, high = top or 1.0, np.where(high > 0, high, 1.0)
-    rest, units = rest/top, columns/high
-    norms = np.sqrt(np.einsum("nk,nk->k", units, units))
-    units /= np.where(norms > 0, norms, 1.0)
-    sizes, axes = np.linalg.eigh(units.T @ units)
-    seen = np.abs(sizes) > SINGULAR*np.abs(sizes).max()
-    along = (rest @ units) @ axes
-    solved = axes @ np.divide(along, sizes, out=np.zeros_like(along), where=seen)
-    length = norms*high
-    fitted = solved*top/np.where(length > 0, length, 1.0)
-    return LinearFit(fitted[None], length[None], np.array([np.sqrt(rest @ rest)*top]))
+    factor = None if weights is None else np.broadcast_to(weights, (1, y.size))[0]
+    found = folded.program.linear_fit(v, np.array(x), y, factor, inputs, [folded.names.index(name) for name in names])
+    return found and LinearFit(found[0][None], found[1][None], np.array([found[2]]))
 
 
 def _part(array: np.ndarray | None, here: slice) -> np.ndarray | None:
@@ -171,6 +154,10 @@ def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np
 
 def inside(found: LinearFit, bounds: Sequence[tuple[float, float]]) -> np.ndarray:
     """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero."""
+    if len(found.values) == 1 and not any(isfinite(bound) for each in bounds for bound in each):
+        row, = found.values.tolist()
+        if all(isfinite(value) and value != 0 for value in row):
+            return found.values
     values, boxes = found.values, np.array(bounds, float)
     low, high = boxes[:, 0], boxes[:, 1]
     with np.errstate(all="ignore"):

@@ -5,7 +5,7 @@ Options that only steer SciPy's way to the minimum are taken and left aside, onc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import inf
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -141,9 +141,14 @@ def start_values(p0: Any, low: np.ndarray, high: np.ndarray, names: tuple[str, .
         if outside.size:
             raise InputError(f"Initial guess is outside of provided bounds: p0 has {names[outside[0]]} = {float(start[outside[0]])!r}")
         return start
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isfinite(low) & np.isfinite(high), .5 * (low + high),
-                        np.where(np.isfinite(low), low + 1, np.where(np.isfinite(high), high - 1, 1.0)))
+    return np.array([_default(least, most) for least, most in zip(low.tolist(), high.tolist(), strict=True)])
+
+
+def _default(low: float, high: float) -> float:
+    """Return SciPy's start of a parameter between two bounds."""
+    if isfinite(low):
+        return .5 * (low + high) if isfinite(high) else low + 1
+    return high - 1 if isfinite(high) else 1.0
 
 
 def check_number_of_points(names: tuple[str, ...], n: int) -> None:

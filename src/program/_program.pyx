@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
-    gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score, gslfit_workspace_evaluate,
-    gslfit_workspace_free, gslfit_workspace_new, instruction, opcode_fact, program, shape_set, workspace,
+    gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score,
+    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, opcode_fact, program, shape_set, workspace,
 )
 
 cnp.import_array()
@@ -234,6 +234,62 @@ cdef class Program:
         cdef int found = gslfit_linear_start_of(&self.code, len(r), floats(r), floats(columns), floats(lengths), floats(values),
                                                 floats(least), floats(most), <double *>floats(start))
         return start if found else None
+
+    def linear_fit(self, v, x, y, weights, inputs, which):
+        """Fit some free variables that the program is linear in, the others given.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,)
+            The others' values, and 0 for these.
+        x : array_like, shape (nx, n)
+        y : array_like, shape (n,)
+        weights : array_like, shape (n,), or None
+        inputs : array_like, shape (ninput,), or None
+        which : sequence of int
+            The numbers of those that are fitted.
+
+        Returns
+        -------
+        values, lengths : ndarray, shape (k,)
+            Theirs, and the lengths of their columns.
+        length : float
+            The length of what is fitted.
+
+        None is returned where a number isn't finite, or a column is zero or next to dependent.
+
+        Raises
+        ------
+        InputError
+            If a shape is wrong.
+        """
+        values, given, points = self._arguments(v, x, inputs)
+        cdef long n = points.shape[1]
+        data = np.ascontiguousarray(y, np.float64)
+        factors = None if weights is None else np.ascontiguousarray(weights, np.float64)
+        if data.shape != (n,) or not (factors is None or factors.shape == (n,)):
+            raise InputError(f"y and weights must have the shape {(n,)}, as x has")
+        cdef int number[MAX_FREE]
+        cdef int j, count = len(which), done
+        cdef fit_points to
+        cdef double length = 0
+        for j in range(count):
+            if not 0 <= which[j] < self.code.nfree:
+                raise InputError(f"which names free variable {which[j]}, and there are {self.code.nfree}")
+            number[j] = which[j]
+        for j in range(self.code.nx):
+            to.x[j] = floats(points) + j*n
+        to.n, to.y, to.weights = n, floats(data), floats(factors)
+        found, lengths = np.empty(count), np.empty(count)
+        cdef const double *free = floats(values)
+        cdef const double *extra = floats(given)
+        cdef double *out = <double *>floats(found)
+        cdef double *sizes = <double *>floats(lengths)
+        with nogil:
+            done = gslfit_linear_fit(&self.code, &to, free, extra, number, count, out, sizes, &length)
+        if done < 0:
+            raise MemoryError
+        return (found, lengths, length) if done else None
 
     def shapes(self, x, inputs, y=None):
         """Evaluate a program that is linear in its free variables for many rows of inputs, its columns made orthonormal.

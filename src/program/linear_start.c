@@ -1,11 +1,14 @@
 #include "linear_start.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/linalg.h"
+#include "common/qr.h"
 
 static const double MATTERS = 0.1;     /* of the data's length: a column that could take away less is of no matter */
 static const double DEPENDENT = 1e-10; /* a pivot of columns of length 1 */
+static const double DETERMINED = 1e-6; /* of columns of length 1, the least diagonal element of R that is far from dependence */
 
 typedef struct {
     int count, which[MAX_FREE];
@@ -125,4 +128,47 @@ int gslfit_linear_start_of(const program *code, long n, const double *r, const d
     for (int k = 0; k < code->nfree; k++)
         if (code->linear >> k & 1) start[k] = lengths[k] > 0 ? start[k] / lengths[k] * length : v[k];
     return 1;
+}
+
+/* ---- a linear fit of one curve ---- */
+
+/* Bring a column to length 1. Returns its length; 0 where that is 0, NaN or infinite where a number is. */
+static double bring_to_one(double *column, long n) {
+    const double length = gslfit_norm(gslfit_dot(column, column, n), column, n, 1);
+    for (long i = 0; length > 0 && i < n; i++) column[i] /= length;
+    return length;
+}
+
+/* The fit of columns J[j] (n) to rest (n); both are overwritten. */
+static int fit_columns(double **J, int count, double *rest, long n, double *found, double *lengths, double *length) {
+    int order[MAX_FREE];
+    *length = bring_to_one(rest, n);
+    if (!isfinite(*length)) return 0;
+    for (int j = 0; j < count; j++) {
+        order[j] = j;
+        lengths[j] = bring_to_one(J[j], n);
+        if (!(lengths[j] > 0 && lengths[j] < INFINITY)) return 0;
+    }
+    if (gslfit_qr(J, order, count, n, DETERMINED, &rest, 1) < count) return 0;
+    gslfit_solve_upper(J, count, rest);
+    for (int i = 0; i < count; i++) found[order[i]] = rest[i] * (*length / lengths[order[i]]);
+    return 1;
+}
+
+int gslfit_linear_fit(const program *code, const fit_points *data, const double *v, const double *inputs, const int *which, int count,
+                      double *found, double *lengths, double *length) {
+    const long n = data->n;
+    double *columns[MAX_FREE], *rest = malloc((code->nfree + 1) * (n + 1) * sizeof *rest), *J = rest + n;
+    workspace *space = gslfit_workspace_new(code);
+    int done = rest && space ? n >= count : -1;
+    if (done > 0) {
+        gslfit_workspace_evaluate(space, v, inputs, data->x, n, rest, J, 1, n);
+        gslfit_points_residuals(data, rest);
+        for (long i = 0; i < n; i++) rest[i] = -rest[i];
+        for (int j = 0; j < count; j++) gslfit_points_weigh(data, columns[j] = J + which[j] * n, 1);
+        done = fit_columns(columns, count, rest, n, found, lengths, length);
+    }
+    free(rest);
+    gslfit_workspace_free(space);
+    return done;
 }

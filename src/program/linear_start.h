@@ -31,4 +31,10 @@ int gslfit_linear_start(const linear_evidence *e, double *start);
 int gslfit_linear_start_of(const program *code, long n, const double *r, const double *J, const double *lengths, const double *v,
                            const double *low, const double *high, double *start);
 
+/* A linear fit of the `count` variables `which`, in which the program is linear together, the others at v (p; 0 for these), to points with
+ * their weights. found and lengths (count): their values, and the lengths of their columns; *length is that of what is fitted. Returns 1;
+ * 0 where a number isn't finite, or a column is zero or next to dependent; -1 where there is no memory. */
+int gslfit_linear_fit(const program *code, const fit_points *data, const double *v, const double *inputs, const int *which, int count,
+                      double *found, double *lengths, double *length);
+
 #endif
