@@ -114,7 +114,7 @@ class ShapeGrid(NamedTuple):
         good, triangles, across, square, base, columns = program.shapes(self.x, values)
         if not good.all():
             triangles, columns = triangles[good], columns[:, good]
-            if base is not None:
+            if base is not None and across is not None and square is not None:
                 across, square, base = across[:, good], square[good], base[good]
         return Dictionary(self._kept(good), triangles, columns, base, across, square)
 
@@ -126,7 +126,7 @@ class ShapeGrid(NamedTuple):
             if (score > -np.inf).all():         # else numbers may be too large or too small for their squares
                 return Scores(dict(self.shapes), score[None], lambda best: (value[None] if best is None else value[best])[..., None])
         good, triangles, across, square, along, products = program.shapes(self.x, values, y)
-        base = None if along is None else (across[:, good], square[good], along[:, good])
+        base = None if along is None or across is None or square is None else (across[:, good], square[good], along[:, good])
         return scored(self._kept(good), triangles[good], products[..., good], base)
 
     def fitted(self, y: np.ndarray) -> np.ndarray:
