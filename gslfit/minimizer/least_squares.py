@@ -171,14 +171,15 @@ class Descent(Polish):
         The one whose residual had shrunk to rounding where this one begins.
     """
 
+    accelerated = False         # it crept, and goes on with geodesic acceleration
+    vanishing = False           # the residual goes to zero, for ever
+    start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere
+    _solver: Any = None
+
     def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None) -> None:
         super().__init__(problem)
         self.method, self.direct, self.chief = method, direct, chief
-        self._solver: Any = None
         self._failed = problem.x0, FitStatus.NOT_RUN       # where the last solver failed, and why
-        self.accelerated = False        # it crept, and goes on with geodesic acceleration
-        self.start_size: float | None = None        # the size at the caller's start, where this one begins elsewhere
-        self.vanishing = False          # the residual goes to zero, for ever
 
     # the way down
 
@@ -564,6 +565,8 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> 
 
 def best_of(tried: list[Solution]) -> Solution:
     """Return the solution with the lowest chi-square; of equals, the one without doubt."""
+    if len(tried) == 1:
+        return tried[0]
     sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
     alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= min(sizes) * (1 + 1e-9)]
     return next((solution for solution in alike if not solution.doubtful), alike[0])

@@ -375,7 +375,7 @@ class Minimizer(Answers, Passes):
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
             covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
-            call_kws={name: getattr(options, name) for name in MINIMIZE.takes})
+            call_kws=MINIMIZE.values(options))
         self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)
         return success
 

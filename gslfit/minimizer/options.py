@@ -143,6 +143,10 @@ class Entry:
         changed = {} if _same(given, self._plain) else self.changed(given)      # most calls change nothing
         return self.defaults._replace(**self.checked(changed)) if changed else self.defaults
 
+    def values(self, options: FitOptions) -> dict[str, Any]:
+        """Return the options that the entry takes, by name."""
+        return dict(self._plain) if options is self.defaults else {name: getattr(options, name) for name in self.takes}
+
     def changed(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the options that aren't what they are by default, by gslfit's own names; nothing is checked."""
         found, defaults = {}, self.defaults

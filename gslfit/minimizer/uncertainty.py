@@ -109,6 +109,8 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
     if n <= p and scale_covar:
         said.append(f"{n} residuals leave no degrees of freedom for errors of {p} parameters.")
     said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
+    if not solution.dead:
+        return said
     none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
     together = [j for j in solution.dead if j not in none]
     for j in none:

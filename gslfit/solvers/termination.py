@@ -38,7 +38,8 @@ def sentence(status: FitStatus, limit: float = 0, detail: str = "") -> str:
 
 def within(status: FitStatus, limit: float) -> str:
     """Return the prose of a status with its limit, where one was reached."""
-    return status.prose.replace("the limit of", f"the limit of {limit:.0f}", 1)
+    prose = status.prose
+    return prose.replace("the limit of", f"the limit of {limit:.0f}", 1) if "the limit of" in prose else prose
 
 
 class Termination(NamedTuple):
