@@ -61,7 +61,7 @@ class Columns(Mapping):
         return f"Columns({', '.join(self._arrays)})"
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, match_args=False, slots=True)
 class BatchInputs:
     """What a batch was fitted to: kept by reference, for single results and curves of it.
 

@@ -10,7 +10,6 @@ from gslfit.checks import shown
 from gslfit.data.labels import given_back
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
-from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.bands import difference_slopes, exact_slopes
 from gslfit.minimizer.minimizer import Minimizer, fitted_as
 from gslfit.minimizer.result import FitResult, pickles
@@ -184,6 +183,7 @@ class Curve:
         if self.objective is None:
             raise InputError("the data are not there: a batch is saved without them; fit again for intervals")
         if self.formula.native:
+            from gslfit.formula.program_residual import ProgramResidual
             try:
                 compiled = ProgramResidual(self.formula, params, self.points, self.objective.y, self.objective.weights,
                                            self.objective.sign if sign is None else sign)

@@ -16,7 +16,6 @@ import numpy as np
 from gslfit.checks import mapping
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
-from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.numbers import Reading, read
@@ -207,6 +206,7 @@ def _check_missing(missing: Sequence[str], formula: Formula, parameters: Paramet
     needed = [name for name in missing if name not in linear]
     if not needed:
         return
+    from gslfit.curves.linear_start import remedy
     more = remedy([name for name in missing if name in linear])
     if parameters is not None:
         raise ParameterError(f"parameter {needed[0]!r} has no value; give it one: params[{needed[0]!r}].value = ...{more}")
@@ -217,6 +217,7 @@ def completed(job: Job, given: Inputs) -> Job:
     """Return a job in which what the formula is linear in has starts too."""
     if not job.missing or job.folded is None:
         return job
+    from gslfit.curves.linear_start import linear_starts
     return job._replace(start={**job.start, **linear_starts(job.folded, job.missing, given, job.start)}, missing=())
 
 

@@ -6,7 +6,7 @@ numbers where a residual is real, rows of different lengths.
 """
 from __future__ import annotations
 
-from array import array as typed_array
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +85,13 @@ def floats(name: str, value: Any) -> np.ndarray:
 
 def is_array_like(value: Any) -> bool:
     """Return whether a value is a sequence or offers itself as an array: what a function that is called gets as an array."""
-    return isinstance(value, (list, tuple, memoryview, typed_array)) or hasattr(value, "__array__") or hasattr(value, "to_numpy")
+    return isinstance(value, (list, tuple, memoryview)) or _is_typed(value) or hasattr(value, "__array__") or hasattr(value, "to_numpy")
+
+
+def _is_typed(value: Any) -> bool:
+    """Return whether a value is an `array.array`: there is none where nobody has imported that module."""
+    module = sys.modules.get("array")
+    return module is not None and isinstance(value, module.array)
 
 
 def _refuse_unit(name: str, value: Any) -> None:

@@ -4,13 +4,15 @@ A fit of many curves reads such an array block by block, each block as whole chu
 """
 from __future__ import annotations
 
-import mmap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import REAL
+
+if TYPE_CHECKING:
+    from mmap import mmap
 
 Part = int | slice
 NUMBERS = 2_000_000     # of a block; one chunk of the file, where that is larger
@@ -43,6 +45,7 @@ class Stored:
         found = np.array(self.source[index])
         pages = _pages(self.source)
         if pages is not None:
+            import mmap
             pages.madvise(mmap.MADV_DONTNEED)       # what was read is in the file still, and no longer counts as memory of this process
         return found
 
@@ -94,10 +97,13 @@ def stored(value: Any) -> Stored | None:
     return Stored(value) if value.ndim > 1 else None
 
 
-def _pages(array: Any) -> mmap.mmap | None:
+def _pages(array: Any) -> mmap | None:
     """Return the memory map that an array is a view of, where its pages can be given back; None for any other array."""
-    if not isinstance(array, np.memmap) or array.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+    if not isinstance(array, np.memmap) or array.mode == "c":
         return None         # pages of a map with mode "c" hold changes that are nowhere else
+    import mmap
+    if not hasattr(mmap, "MADV_DONTNEED"):
+        return None
     base = array
     while isinstance(base, np.ndarray):
         base = base.base  # type: ignore[assignment]

@@ -69,7 +69,7 @@ UNBOUND = Role("free")
 NOWHERE = np.empty((0, 1))      # points of a program without independent variables
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False, match_args=False)
 class Folded:
     """A formula with the Parameters of a fit folded in.
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.formula.trace_residual import residual_formula
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 from gslfit.parameters.collection import Parameters
 
@@ -130,6 +129,7 @@ def compiled_residual(function: Callable[..., Any], params: Parameters, args: Se
     ExpressionError
         If it can't be traced, or an expression has no exact derivative; the message says why.
     """
+    from gslfit.formula.trace_residual import residual_formula
     values = {name: float(parameter.value) for name, parameter in params.items()}
     formula, arrays = residual_formula(function, values, args, kws)
     return native_residual(formula, params, arrays)

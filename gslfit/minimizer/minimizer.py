@@ -5,28 +5,30 @@ are the fit's results; each method of fitting is a method that can be called aga
 """
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.checks import mapping, shown, truth
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, warn
-from gslfit.minimizer import global_methods
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers, Passes
-from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult, pickles
-from gslfit.minimizer.start_interior import strictly_interior
 from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import as_parameters
 
+if TYPE_CHECKING:
+    from gslfit.minimizer.jacobian import UserJacobian
+
 
 class Setup:
     """One fit, prepared: its free variables, its residual, its problem."""
+
+    jac: "UserJacobian | None" = None
 
     def __init__(self, minimizer: "Minimizer", options: FitOptions) -> None:
         self.options = options
@@ -37,8 +39,8 @@ class Setup:
         self._begin_warm(minimizer, getattr(minimizer.function, "linear_start", None))
         if options.epsfcn:
             self.residual.precision = max(self.residual.precision, float(options.epsfcn))
-        self.jac: UserJacobian | None = None
         if options.jac is not None:
+            from gslfit.minimizer.jacobian import UserJacobian
             self.jac = UserJacobian(options.jac, self.residual, options.col_deriv)
             differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
             # where no calls are left for it, none are left for the fit, which will say so
@@ -64,6 +66,7 @@ class Setup:
 
     def _step_inside(self, minimizer: "Minimizer") -> None:
         """Begin further inside where a start lies on its bound or next to it."""
+        from gslfit.minimizer.start_interior import strictly_interior
         params = minimizer.params
         try:
             better = strictly_interior(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
@@ -251,6 +254,7 @@ class Minimizer(Answers, Passes):
         bool
             `success`.
         """
+        from gslfit.minimizer import global_methods
         own = {name: kws.pop(name) for name in global_methods.LBFGSB_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
         try:
@@ -277,6 +281,7 @@ class Minimizer(Answers, Passes):
         bool
             `success`.
         """
+        from gslfit.minimizer import global_methods
         own = {name: kws.pop(name) for name in global_methods.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
         # a walk takes far more calls than a descent; its schedule ends it

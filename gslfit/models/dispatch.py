@@ -11,7 +11,6 @@ from gslfit.curves.pipeline import FitPlan, fit_curve
 from gslfit.errors import ExpressionError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
-from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult, pickles
@@ -133,6 +132,7 @@ def for_lanes(options: FitOptions) -> FitOptions | None:
 def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
               params: Parameters) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
     """Return the residual (data - model)*weights and its Jacobian, from the program; `params` say which vary."""
+    from gslfit.formula.program_residual import ProgramResidual
     objective = result.objective
     try:
         residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign)

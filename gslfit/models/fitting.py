@@ -13,7 +13,6 @@ from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import fit_batch, fit_inputs
 from gslfit.curves.job import job_of
 from gslfit.curves.keeping import Keeping, by_blocks, finished
-from gslfit.curves.linear_start import linear_starts, remedy
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
@@ -233,6 +232,7 @@ def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[
     linear = folded.linearity.together(blank)
     if not set(blank) <= set(linear):
         return linear
+    from gslfit.curves.linear_start import linear_starts
     own = {name: np.asarray(par.value, float) for name, par in params.items() if par.expr is None and par.value is not None}
     given = objective.given._replace(y=objective.y, x=objective.x, factors=None if objective.weights is None else
                                      Factors("weights", np.asarray(objective.weights)), mask=None)
@@ -250,6 +250,7 @@ def _check_params(model: Any, params: Parameters, linear: Sequence[str]) -> None
     others = [name for name in blank if name in linear]
     blank = [name for name in blank if name not in linear]
     if blank:
+        from gslfit.curves.linear_start import remedy
         ways = "" if blank[0] in inspect.signature(model.fit).parameters else f"fit(data, {blank[0]}=...), or "
         raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)"
                          f"{remedy(others)}")

@@ -10,6 +10,12 @@
 #include "simd.h"
 #include "special.h"
 
+/* a, no further than where exp is 0 or infinite: what follows is for numbers that k can count */
+static inline vd within_exp(vd a) {
+    a = vmin(SPLAT(1100.0), vmax(SPLAT(-1100.0), a));
+    return a;
+}
+
 #if WIDTH == 8
 /* 2**(k/16), rounded */
 static const double SIXTEENTHS[16] = {
@@ -19,7 +25,7 @@ static const double SIXTEENTHS[16] = {
 
 static inline vd vexp(vd a) {
     const __m512d low = _mm512_loadu_pd(SIXTEENTHS), high = _mm512_loadu_pd(SIXTEENTHS + 8);
-    a = vmin(SPLAT(1100.0), vmax(SPLAT(-1100.0), a));
+    a = within_exp(a);
     const vd shifted = a * 0x1.71547652b82fep+4 + MAGIC;  /* 16/log(2): the low four bits are k's remainder */
     const vd k = shifted - MAGIC;
     vd r = a - k * 0x1.62e42fee00000p-5;
@@ -35,7 +41,7 @@ static inline vd vexp(vd a) {
 }
 #else
 static inline vd vexp(vd a) {
-    a = vmin(SPLAT(1100.0), vmax(SPLAT(-1100.0), a));
+    a = within_exp(a);
     vd shifted = a * 1.4426950408889634 + MAGIC;
     vd k = shifted - MAGIC;
     vd r = a - k * 6.93147180369123816490e-01;

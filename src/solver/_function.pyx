@@ -5,7 +5,6 @@ include "common/arrays.pxi"
 import inspect
 
 from gslfit.checks import is_integer, real, truth, whole
-from gslfit.solvers.pointers import address_of, memory_of
 
 from libc.math cimport NAN
 from libc.string cimport memcpy
@@ -395,6 +394,7 @@ cdef class Function_fdf:
         cdef Function_fdf self = cls(centred=centred, h=h)
         if f is None:
             raise InputTypeError("from_pointers needs a pointer to f")
+        from gslfit.solvers.pointers import address_of, memory_of
         place, own = address_of(f, "f")
         self.c.f = <int (*)(const gsl.gsl_vector *, void *, gsl.gsl_vector *) noexcept nogil><size_t>place
         if df is not None:
