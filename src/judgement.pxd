@@ -24,7 +24,7 @@ cdef extern from "common/judgement.h" nogil:
         const double *first_norms
         const double *slopes
         const signed char *bounds
-        int unmoved, looked, runs_off
+        int unmoved, looked, runs_off, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_is_success(gslfit_verdict verdict)

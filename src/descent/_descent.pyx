@@ -176,6 +176,7 @@ cdef class Polish(DescentState):
             Parameters without effect, and those of them that had one at the start.
         """
         cdef gslfit_evidence e
+        memset(&e, 0, sizeof(e))           # what is not said is 0, as in C
         cdef const double *r = numbers(self.r, self.n)
         cdef const double *d = data_of(self.norms)
         cdef cnp.ndarray slopes = self.slopes(), along

@@ -254,10 +254,13 @@ def main():
     parser.add_argument("--only", default="", help="of the entries only those with this in their name")
     parser.add_argument("--seconds", type=float, help="stop after so many")
     parser.add_argument("--replay", help="SEED:NUMBER of one call")
-    parser.add_argument("--no-limit", action="store_true", help="no limit of memory, for sanitizers")
+    parser.add_argument("--no-limit", action="store_true", help="no limit of memory, and a longer one of time, for sanitizers")
     given = parser.parse_args()
     faulthandler.enable()
-    if not given.no_limit:
+    global LONGEST
+    if given.no_limit:
+        LONGEST *= 10
+    else:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
     if given.replay:
         seed, number = given.replay.split(":")

@@ -1,0 +1,37 @@
+"""What a descent asks of the judgement depends on the point alone."""
+import numpy as np
+
+from gslfit.minimizer.least_squares import Descent, Problem
+
+
+class Unbounded:
+    """No bounds: internal and external values are the same."""
+
+    def fit_bounds(self, x, reach):
+        """Return them as they are."""
+        return x
+
+    def external(self, v):
+        """Return them as they are."""
+        return v
+
+
+def at_minimum():
+    """Return a descent of a linear problem at its minimum, where residual is left."""
+    x = np.linspace(0, 3, 20)
+    matrix, y = np.cos(np.outer(x, range(4))), np.sin(5*x)
+    best, none = np.linalg.lstsq(matrix, y, rcond=None)[0], np.full(4, np.inf)
+    descent = Descent(Problem(lambda v: matrix @ v - y, lambda v: matrix, Unbounded(), -none, none, best, matrix @ best - y))
+    descent.begin()
+    return descent
+
+
+def judged(descent, depth):
+    """Return the judgement, asked from so many calls further down, where other numbers were on the stack before."""
+    return judged(descent, depth - 1) if depth else descent.judge(descent._scale())
+
+
+def test_a_minimum_is_one_whatever_was_in_memory():
+    """A field of the evidence that is left out counts as 0; a minimum was called a lost effect, depending on what the stack held."""
+    for depth in range(40):
+        assert judged(at_minimum(), depth) == ("minimum", True, (), ())
