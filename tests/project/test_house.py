@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-OPTIONAL = ["asteval", "dask", "distributed", "h5py", "lmfit", "matplotlib", "numba", "pandas", "scipy", "tqdm", "uncertainties",
-            "xarray", "zarr"]
+OPTIONAL = ["asteval", "click", "dask", "distributed", "h5py", "lmfit", "matplotlib", "numba", "pandas", "rich", "scipy", "tifffile",
+            "tqdm", "uncertainties", "xarray", "zarr"]
 FOLDERS = ["src", "gslfit", "tests", "examples", "benchmarks", "docs", ".ci"]
 
 

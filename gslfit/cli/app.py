@@ -1,0 +1,140 @@
+"""The subcommands and their options; what they do is imported when one runs, so that ``--help`` needs neither NumPy nor the C core."""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from gslfit import __version__
+from gslfit.cli.endings import EXIT_CODES, INTERRUPTED, WRONG_CALL, Refused
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+MODEL_HELP = """The model: a formula of the variable, such as "A*exp(-x/tau) + c", or models of the library joined by +, such as
+gaussian+linear."""
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code; a refusal is one line on standard error."""
+    try:
+        found = main.main(args=None if args is None else list(args), prog_name="gslfit", standalone_mode=False)
+        return int(found or 0)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("gslfit: interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = f" (`{context.command_path} --help` lists the options)" if context is not None else ""
+        return _tell(f"{error.format_message().rstrip('.')}{where}", WRONG_CALL)
+    except Refused as error:
+        return _tell(str(error), error.code)
+    except BrokenPipeError:             # of a reader such as head, which has seen enough
+        sys.stderr.close()
+        return 0
+    except (ImportError, MemoryError) as error:
+        return _tell(str(error) or "there is not enough memory", WRONG_CALL)
+    except Exception as error:
+        from gslfit.errors import FitError
+        if not isinstance(error, FitError):
+            raise
+        return _tell(str(error), WRONG_CALL)
+
+
+def _tell(message: str, code: int) -> int:
+    """Print a refusal in one line, without the mark below a place in a formula, and return its exit code."""
+    lines = [line.strip() for line in message.splitlines() if line.strip(" ^")]
+    click.echo(f"gslfit: {' '.join(lines)}", err=True)
+    return code
+
+
+@click.group(context_settings=CONTEXT, epilog=EXIT_CODES)
+@click.version_option(__version__, prog_name="gslfit", message="%(prog)s %(version)s")
+def main() -> None:
+    """Fit curves by nonlinear least squares, with error bars: `gslfit fit data.csv --model "A*exp(-x/tau) + c" --start tau=2`."""
+
+
+def _complete_models(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the models of the library that begin as what is typed."""
+    from gslfit.cli.models import library
+    head, plus, last = incomplete.rpartition("+")
+    return [head + plus + name for name in library() if name.startswith(last.strip())]
+
+
+def _complete_sets(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return NIST's data sets that begin as what is typed."""
+    from gslfit.nist import FORMULAS
+    return [name for name in FORMULAS if name.lower().startswith(incomplete.lower())]
+
+
+def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say what the model is, and what is known of its parameters."""
+    options = [
+        click.option("-m", "--model", metavar="MODEL", shell_complete=_complete_models, help=MODEL_HELP),
+        click.option("--start", multiple=True, metavar="NAME=VALUE",
+                     help="Where a parameter starts. Models of the library are guessed; of a formula, parameters need one that do not "
+                          "enter linearly."),
+        click.option("--bound", multiple=True, metavar="NAME=LOW:HIGH", help="The bounds of a parameter; one may be left out: tau=0: ."),
+        click.option("--fix", multiple=True, metavar="NAME[=VALUE]", help="Hold a parameter."),
+        click.option("--expr", multiple=True, metavar="NAME=EXPRESSION",
+                     help="Compute a parameter from others: b=2*a; or a further one, with its error: half=tau*log(2)."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--x", "x", multiple=True, metavar="[NAME=]COLUMN",
+              help="The column of the independent variable, by name or by number from 1; once for each variable. In the formula it is "
+                   "called NAME, else as the column if the formula has that name, else x.")
+@click.option("--y", "y", metavar="COLUMN", help="The column of the data. Without --x and --y the first two columns are taken.")
+@click.option("--yerr", metavar="COLUMN", help="The column of the data's standard deviations.")
+@_about_parameters
+@click.option("--xlim", metavar="LOW:HIGH", help="Fit only points whose x lies between; one may be left out.")
+@click.option("--known-errors", is_flag=True, help="Take --yerr as it is, instead of scaling errors by the reduced chi-square.")
+@click.option("--plot", metavar="FILE", help="Draw data, curve and residuals into a PNG, PDF or SVG file.")
+@click.option("--ci", is_flag=True, help="Confidence intervals of 68, 95 and 99.7 % from profiles of chi-square.")
+@click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output, without the report.")
+@click.option("--save", metavar="FILE", help="Write the result with its data, for gslfit.load_modelresult.")
+def fit(**options: Any) -> int:
+    """Fit a model to each of some files of columns.
+
+    CSV, TSV and columns apart by spaces are read, with decimal points or commas, comments, lines above the numbers, and missing values,
+    whose rows are left out; NIST's files too, and standard input as "-". Of several files each is fitted by itself, and its name is
+    added to the names of pictures and of results that are saved: fit-a.png, fit-b.png.
+    """
+    from gslfit.cli.fit import fit_files
+    return fit_files(**options)
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("name", required=False, shell_complete=_complete_models)
+def models(name: str | None) -> None:
+    """List the models of the library, or show one with its formula and parameters."""
+    from gslfit.cli.catalogue import list_models, show_model
+    list_models() if name is None else show_model(name)
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("name", required=False, shell_complete=_complete_sets)
+@click.option("--data", is_flag=True, help="Print NIST's file as it is, for instance for `gslfit fit -`.")
+def nist(name: str | None, data: bool) -> int:
+    """Fit NIST's certified data sets from both of their starts, all or one, and compare with the certified values."""
+    from gslfit.cli.certified import fit_sets, print_file
+    if data:
+        return print_file(name)
+    return fit_sets(name)
+
+
+@main.command(epilog=EXIT_CODES)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the script that completes the command in a shell: `eval "$(gslfit completion bash)"`."""
+    from click.shell_completion import get_completion_class
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(main, {}, "gslfit", "_GSLFIT_COMPLETE").source())

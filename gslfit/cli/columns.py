@@ -1,0 +1,162 @@
+"""From a file to the data of a fit: which columns are what, and which rows take part."""
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit.cli.endings import FileRefused, Refused
+from gslfit.cli.table import Table, read_table
+
+STANDARD_INPUT = "-"
+SHOWN = 8               # lines that a message lists
+
+
+class Column(NamedTuple):
+    """A column: what the caller calls it in the formula, if at all, its names in the file, and its numbers."""
+
+    variable: str | None
+    title: str
+    names: tuple[str, ...]
+    numbers: np.ndarray
+
+
+class Curve(NamedTuple):
+    """The data of one fit.
+
+    Attributes
+    ----------
+    source : str
+        What messages call the file.
+    x : list of Column
+    y : Column
+    yerr : Column or None
+    notes : list of str
+        What was left out, and how the file was read.
+    left_out : int
+        Rows of the file that hold a missing value.
+    """
+
+    source: str
+    x: list[Column]
+    y: Column
+    yerr: Column | None
+    notes: list[str]
+    left_out: int
+
+    def kept(self, rows: np.ndarray) -> Curve:
+        """Return some of the points."""
+        def part(column: Column) -> Column:
+            return column._replace(numbers=column.numbers[rows])
+        return self._replace(x=[part(each) for each in self.x], y=part(self.y), yerr=None if self.yerr is None else part(self.yerr))
+
+
+def content_of(name: str) -> tuple[str, bytes]:
+    """Return what messages call a file, and its bytes; ``-`` is standard input.
+
+    Raises
+    ------
+    FileRefused
+        If it can't be read.
+    """
+    if name == STANDARD_INPUT:
+        return "standard input", sys.stdin.buffer.read()
+    try:
+        return name, Path(name).read_bytes()
+    except (OSError, ValueError) as error:
+        raise FileRefused(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_curve(name: str, x: Sequence[str], y: str | None, yerr: str | None) -> Curve:
+    """Read the columns of a fit from a file.
+
+    Parameters
+    ----------
+    name : str
+        The file, or ``-``.
+    x : sequence of str
+        ``COLUMN`` or ``NAME=COLUMN`` for each independent variable; columns by name, or by number from 1.
+    y, yerr : str or None
+
+    Raises
+    ------
+    FileRefused
+        If the file or a column can't be used.
+    """
+    source, content = content_of(name)
+    table = read_table(source, content)
+    wanted = [_place(table, each) for each in x]
+    if y is None or not wanted:
+        wanted, y_place = _defaults(table, wanted, y)
+    else:
+        y_place = table.place(y)
+    columns = [_column(table, place, variable) for variable, place in [*wanted, (None, y_place)]]
+    errors = None if yerr is None else _column(table, table.place(yerr))
+    curve = Curve(source, columns[:-1], columns[-1], errors, list(table.notes), 0)
+    return _without_missing(curve, table)
+
+
+def _place(table: Table, wanted: str) -> tuple[str | None, int]:
+    """Return the variable's name, if it is given, and the place of a column."""
+    given = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", wanted)
+    if given is None or wanted in table.names:
+        return None, table.place(wanted)
+    return given[1], table.place(given[2])
+
+
+def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> tuple[list[tuple[str | None, int]], int]:
+    """Return the places of x and y where not both are said: the first two columns that aren't."""
+    first = [1, 0] if table.y_first else [0, 1]
+    if table.y_first and len(table.names) > 2 and not x:
+        x = [(None, place) for place in range(1, len(table.names)) if y is None or place != table.place(y)]
+    taken = {place for _, place in x} | ({table.place(y)} if y is not None else set())
+    free = [place for place in [*first, *range(2, len(table.names))] if place < len(table.names) and place not in taken]
+    if len(free) < (not x) + (y is None):
+        raise FileRefused(f"{table.source} has one column, and x and y are two" if len(table.names) == 1 else
+                          f"{table.source} has no column left for {'x: say --x' if not x else 'y: say --y'}")
+    if not x:
+        x = [(None, free.pop(0))]
+    return x, free[0] if y is None else table.place(y)
+
+
+def _column(table: Table, place: int, variable: str | None = None) -> Column:
+    """Return a column of a table, with the names that a formula may know it by."""
+    return Column(variable, table.title(place), table.names_of(place), table.column(place))
+
+
+def _without_missing(curve: Curve, table: Table) -> Curve:
+    """Return the rows that have all their values, and say which don't."""
+    used = [*curve.x, curve.y, *([] if curve.yerr is None else [curve.yerr])]
+    whole = ~np.any([np.isnan(column.numbers) for column in used], axis=0)
+    if not whole.any():
+        raise FileRefused(f"{curve.source}: no row has a value in each of the columns {', '.join(column.title for column in used)}")
+    if curve.yerr is not None and (curve.yerr.numbers[whole] <= 0).any():
+        row = int(np.flatnonzero(whole & ~(curve.yerr.numbers > 0))[0])
+        raise FileRefused(f"{curve.source}, line {table.numbers[row]}: the error {curve.yerr.numbers[row]:g} in column "
+                          f"{curve.yerr.title!r} is not above 0")
+    missing = np.flatnonzero(~whole)
+    if not missing.size:
+        return curve
+    lines = ", ".join(str(table.numbers[row]) for row in missing[:SHOWN]) + (", ..." if missing.size > SHOWN else "")
+    note = f"{missing.size} of {whole.size} rows left out, where a value is missing (line{'s'*(missing.size > 1)} {lines})"
+    return curve.kept(whole)._replace(notes=[*curve.notes, note], left_out=int(missing.size))
+
+
+def within(curve: Curve, limits: tuple[float, float]) -> Curve:
+    """Return the points whose first independent variable lies within limits.
+
+    Raises
+    ------
+    Refused
+        If there are none.
+    """
+    x = curve.x[0].numbers
+    rows = (x >= limits[0]) & (x <= limits[1])
+    if not rows.any():
+        raise Refused(f"--xlim {limits[0]:g}:{limits[1]:g} leaves no point of {curve.source}: {curve.x[0].title!r} goes from "
+                      f"{x.min():g} to {x.max():g}")
+    return curve.kept(rows)

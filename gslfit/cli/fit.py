@@ -1,0 +1,98 @@
+"""``gslfit fit``: files, columns and options first, then the model, then fits."""
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gslfit.cli.columns import Curve, read_curve, within
+from gslfit.cli.endings import GOOD, NOT_CONVERGED, FileRefused, Refused
+from gslfit.cli.models import check_starts, model_of
+from gslfit.cli.outputs import Outputs
+from gslfit.cli.printing import console, warn
+from gslfit.cli.report import as_json, print_report
+from gslfit.cli.settings import Settings, apply, interval, read_settings
+from gslfit.errors import FitError
+
+
+def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str | None, model: str | None, start: Sequence[str],
+              bound: Sequence[str], fix: Sequence[str], expr: Sequence[str], xlim: str | None, known_errors: bool, plot: str | None,
+              ci: bool, json_file: str | None, save: str | None) -> int:
+    """Fit each file, print the reports, write what is asked for; return the exit code.
+
+    Raises
+    ------
+    FileRefused
+        If a file or a column can't be used, before anything else is looked at.
+    Refused
+        If the model or an option can't be used.
+    """
+    curves = [read_curve(name, x, y, yerr) for name in files]
+    if model is None:
+        raise Refused("--model is missing: a formula of x, or names that `gslfit models` lists")
+    if known_errors and yerr is None:
+        raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which column they are in")
+    settings = read_settings(start, bound, fix, expr)
+    if xlim is not None:
+        limits = interval("--xlim", xlim, xlim)
+        curves = [within(curve, limits) for curve in curves]
+    outputs = Outputs(plot, save, json_file, [curve.source for curve in curves])
+    target, told, code = console(stderr=json_file == "-"), [], GOOD
+    for number, curve in enumerate(curves):
+        result = _fit(curve, model, settings, known_errors)
+        intervals, failed = _intervals(result) if ci else (None, False)
+        if number:
+            target.print("")
+        if json_file != "-":
+            from gslfit.report.text import ci_report
+            print_report(target, curve, model, result, None if intervals is None else ci_report(intervals))
+        told.append(as_json(curve, model, result, intervals))
+        outputs.write(number, result, curve)
+        if not result.success or failed:
+            code = NOT_CONVERGED
+    if json_file is not None:
+        _write_json(json_file, told)
+    return code
+
+
+def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool) -> Any:
+    """Fit one curve; warnings are lines on standard error."""
+    model, variables = model_of(text, [(column.variable, column.names) for column in curve.x])
+    apply(settings, model)
+    check_starts(model)
+    values = {name: column.numbers for name, column in zip(variables, curve.x, strict=True)}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, scale_covar=not known_errors, **values)
+    for each in {str(each.message): each for each in caught}.values():
+        warn(f"{curve.source}: warning: {each.message}")
+    return result
+
+
+def _intervals(result: Any) -> tuple[Any, bool]:
+    """Return the confidence intervals of a fit, and whether they were sought in vain."""
+    if not result.success:
+        warn("no confidence intervals: the fit did not converge")
+        return None, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")     # what the notes below the intervals say too
+            return result.conf_interval(sigmas=(1, 2, 3)), False
+    except FitError as error:
+        warn(f"no confidence intervals: {error}")
+        return None, True
+
+
+def _write_json(name: str, told: list[dict[str, Any]]) -> None:
+    """Write results as JSON: one as it is, several as a list."""
+    text = json.dumps(told[0] if len(told) == 1 else told, indent=2, allow_nan=False) + "\n"
+    if name == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileRefused(f"{name} can't be written: {error.strerror}") from None

@@ -1,0 +1,90 @@
+"""A fit as the command shows it: for people, and as JSON."""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gslfit.cli.columns import Curve
+from gslfit.cli.printing import print_table
+from gslfit.report.text import at_bound, correlations, doubts, rounded
+
+SHOWN_FROM = 0.1        # correlations
+STATISTICS = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "rsquared", "aic", "bic", "nfev")
+LABELS = {"chisqr": "chi-square", "redchi": "reduced chi-square", "rsquared": "R-squared", "aic": "AIC", "bic": "BIC",
+          "nfev": "evaluations"}
+
+
+def origin_of(par: Any) -> str:
+    """Return what is to be known of a parameter beside its value."""
+    if par.expr is not None:
+        return f"= {par.expr}"
+    if not par.vary:
+        return "fixed"
+    which = at_bound(par)
+    return f"at its {'lower' if which == 'min' else 'upper'} bound" if which else ""
+
+
+def print_report(target: Any, curve: Curve, text: str, result: Any, intervals: str | None) -> None:
+    """Print the report of a fit."""
+    columns = [f"{variable} = {column.title}" for variable, column in zip(result.model.independent_vars, curve.x, strict=True)]
+    columns += [f"y = {curve.y.title}"] + ([] if curve.yerr is None else [f"yerr = {curve.yerr.title}"])
+    target.print(f"{curve.source}: {curve.y.numbers.size} points; columns {', '.join(columns)}")
+    for note in curve.notes:
+        target.print(f"  {note}")
+    target.print(f"model: {text}")
+    target.print("")
+    rows = []
+    for name, par in result.params.items():
+        value, error = rounded(par.value, par.stderr if par.vary or par.expr is not None else None)
+        share = f"{abs(par.stderr/par.value):.1%}" if par.stderr and par.value and math.isfinite(par.stderr) else ""
+        start = "" if par.expr is not None or par.init_value is None else f"{par.init_value:.6g}"
+        rows.append([name, value, error, share, start, origin_of(par)])
+    print_table(target, ["parameter", "value", "error", "share", "start", ""], rows, left=(0, 5))
+    target.print("")
+    told = [(LABELS[name], getattr(result, name, None)) for name in LABELS]
+    target.print("   ".join(f"{label} {value:.6g}" for label, value in told if value is not None))
+    strong = correlations(result.params, SHOWN_FROM)
+    if strong:
+        target.print("correlations: " + "   ".join(f"{pair} {value:+.3f}" for pair, value in strong))
+    doubtful = list(doubts(result))
+    if doubtful:
+        target.print("".join(f"\n{line.rstrip(':')}" for line in doubtful).strip())
+        if result.success:
+            target.print(f"  {result.message}")
+    else:
+        target.print(result.message)
+    if intervals is not None:
+        target.print(f"\nconfidence intervals\n{intervals}")
+
+
+def plain(value: Any) -> Any:
+    """Return a number as JSON has it: None for what is not finite."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    return value if math.isfinite(value) else None
+
+
+def as_json(curve: Curve, text: str, result: Any, intervals: Any) -> dict[str, Any]:
+    """Return a fit as plain things.
+
+    Parameters
+    ----------
+    curve : Curve
+    text : str
+        The model as the caller wrote it.
+    result : ModelResult
+    intervals : dict of str to list of (float, float), or None
+    """
+    params = {name: {"value": plain(par.value), "stderr": plain(par.stderr), "start": plain(par.init_value), "min": plain(par.min),
+                     "max": plain(par.max), "vary": bool(par.vary), "expr": par.expr,
+                     "correlations": {other: plain(value) for other, value in (par.correl or {}).items()}}
+              for name, par in result.params.items()}
+    found = {"file": curve.source, "model": text, "columns": {
+        "x": {variable: column.title for variable, column in zip(result.model.independent_vars, curve.x, strict=True)},
+        "y": curve.y.title, "yerr": None if curve.yerr is None else curve.yerr.title}, "left_out": curve.left_out,
+        "success": bool(result.success), "message": result.message, "errorbars": bool(result.errorbars), "params": params}
+    found |= {name: plain(getattr(result, name, None)) for name in STATISTICS}
+    if intervals is not None:
+        found["confidence_intervals"] = {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
+    return found

@@ -1,0 +1,124 @@
+"""What the options of a fit say about parameters, and what they do to a model: starts, bounds, fixed values, expressions."""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from gslfit.cli.endings import Refused, meant
+
+
+class Settings(NamedTuple):
+    """What is said about parameters, by their names."""
+
+    start: dict[str, float]
+    bound: dict[str, tuple[float, float]]
+    fix: dict[str, float | None]
+    expr: dict[str, str]
+
+
+def number(option: str, whole: str, text: str) -> float:
+    """Return a finite number, or raise Refused."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise Refused(f"{option} {whole}: {text!r} is not a number") from None
+    if not math.isfinite(value):
+        raise Refused(f"{option} {whole}: {text!r} is not a finite number")
+    return value
+
+
+def interval(option: str, whole: str, text: str) -> tuple[float, float]:
+    """Return the limits of LOW:HIGH, infinite where one is left out.
+
+    Examples
+    --------
+    >>> interval("--xlim", "2:", "2:")
+    (2.0, inf)
+    """
+    low, colon, high = text.partition(":")
+    if not colon or not (low.strip() or high.strip()):
+        raise Refused(f"{option} {whole}: LOW:HIGH is needed, of which one may be left out")
+    limits = (number(option, whole, low) if low.strip() else -math.inf, number(option, whole, high) if high.strip() else math.inf)
+    if limits[0] >= limits[1]:
+        raise Refused(f"{option} {whole}: the lower limit is not below the upper one")
+    return limits
+
+
+def pairs(option: str, texts: Iterable[str], value: str, alone: bool = False) -> dict[str, tuple[str, str | None]]:
+    """Return NAME=VALUE by name, as the whole text and the value; None for a name without value, where that may be."""
+    found: dict[str, tuple[str, str | None]] = {}
+    for text in texts:
+        name, sign, said = text.partition("=")
+        name, said = name.strip(), said.strip()
+        if not name.isidentifier() or (sign and not said) or not (sign or alone):
+            raise Refused(f"{option} {text}: NAME={value} is needed{', or NAME' if alone else ''}")
+        if name in found:
+            raise Refused(f"{option} {text}: {name!r} is given twice")
+        found[name] = text, said if sign else None
+    return found
+
+
+def read_settings(start: Iterable[str], bound: Iterable[str], fix: Iterable[str], expr: Iterable[str]) -> Settings:
+    """Read the options ``--start``, ``--bound``, ``--fix`` and ``--expr``.
+
+    Raises
+    ------
+    Refused
+        If one is not written as it must be, or a parameter is given two roles.
+    """
+    found = Settings({name: number("--start", text, said or "") for name, (text, said) in pairs("--start", start, "VALUE").items()},
+                     {name: interval("--bound", text, said or "") for name, (text, said) in pairs("--bound", bound, "LOW:HIGH").items()},
+                     {name: None if said is None else number("--fix", text, said)
+                      for name, (text, said) in pairs("--fix", fix, "VALUE", alone=True).items()},
+                     {name: said or "" for name, (_, said) in pairs("--expr", expr, "EXPRESSION").items()})
+    for name in found.expr:
+        for option, others in (("--start", found.start), ("--fix", found.fix)):
+            if name in others:
+                raise Refused(f"{name!r} can't have both --expr and {option}")
+    for name, value in found.fix.items():
+        if value is not None and name in found.start:
+            raise Refused(f"{name!r} can't have both --start and --fix {name}=VALUE")
+    return found
+
+
+def apply(settings: Settings, model: Any) -> None:
+    """Write what is said about parameters into the hints of a model.
+
+    Raises
+    ------
+    Refused
+        If a parameter is unknown, or a value lies outside its bounds.
+    """
+    known = [*model.param_names, *(each for each in model.make_params() if each not in model.param_names)]
+    for option, names in (("--start", settings.start), ("--bound", settings.bound), ("--fix", settings.fix)):
+        for name in names:
+            if name not in (known if option == "--bound" else model.param_names) and name not in settings.expr:
+                raise Refused(f"{option} {name}: the model has no parameter {name!r}{meant(name, known)}; it has "
+                              f"{', '.join(model.param_names)}")
+    for name, (low, high) in settings.bound.items():
+        limits = {"min": low, "max": high}
+        model.set_param_hint(name, **{key: value for key, value in limits.items() if math.isfinite(value)})
+    for name, value in settings.start.items():
+        model.set_param_hint(name, value=value, vary=True)
+    for name, fixed in settings.fix.items():
+        model.set_param_hint(name, vary=False, **({} if fixed is None else {"value": fixed}))
+    for name, text in settings.expr.items():
+        model.set_param_hint(name, expr=text)
+    _check_within(settings, model)
+
+
+def _check_within(settings: Settings, model: Any) -> None:
+    """Raise Refused for a start or a fixed value outside the bounds of its parameter."""
+    limits: dict[str, dict[str, Any]] = {}
+    for part in (*model.components, model):
+        for root, hint in part.param_hints.items():
+            known = {key: limit for key, limit in hint.items() if limit is not None}
+            limits.setdefault(part.prefix + root, {}).update(known)
+    given: list[tuple[str, str, float | None]] = [("--start", *each) for each in settings.start.items()]
+    given += [("--fix", *each) for each in settings.fix.items()]
+    for option, name, value in given:
+        own = limits.get(name, {})
+        low, high = own.get("min", -math.inf), own.get("max", math.inf)
+        if value is not None and not low <= value <= high:
+            raise Refused(f"{option} {name}={value:g} is outside the bounds of {name!r}, {low:g} to {high:g}")
