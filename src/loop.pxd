@@ -30,6 +30,7 @@ cdef extern from "solver/guard.h" nogil:
         int accelerated
         size_t nfev
         size_t njev
+        size_t nfvv
         size_t max_nfev
         int started
         int stop

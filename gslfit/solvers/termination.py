@@ -78,6 +78,11 @@ class Termination(NamedTuple):
     code: int
 
     @property
+    def info(self) -> int:
+        """What GSL's drivers say of success: 1 for a small step, 2 for a small gradient, 3 for a small change of chi-square; else 0."""
+        return {FitStatus.STEP: 1, FitStatus.GRADIENT: 2, FitStatus.CHISQUARE: 3}.get(self.ending, 0)
+
+    @property
     def status(self) -> FitStatus:
         """The same as `ending`, by the name that results of fits have for it."""
         return self.ending

@@ -164,7 +164,12 @@ cdef class NonlinearSolver(_Solver):
     @property
     def name(self):
         """The name of the method, as GSL has it: family and step."""
-        return f"{gsl.gsl_multifit_nlinear_name(self.w).decode()}/{gsl.gsl_multifit_nlinear_trs_name(self.w).decode()}"
+        return f"{gsl.gsl_multifit_nlinear_name(self.w).decode()}/{self.trs_name}"
+
+    @property
+    def trs_name(self):
+        """The name of the step, as GSL has it."""
+        return gsl.gsl_multifit_nlinear_trs_name(self.w).decode()
 
     @property
     def J(self):
@@ -295,7 +300,12 @@ cdef class LargeSolver(_Solver):
     @property
     def name(self):
         """The name of the method, as GSL has it: family and step."""
-        return f"{gsl.gsl_multilarge_nlinear_name(self.w).decode()}/{gsl.gsl_multilarge_nlinear_trs_name(self.w).decode()}"
+        return f"{gsl.gsl_multilarge_nlinear_name(self.w).decode()}/{self.trs_name}"
+
+    @property
+    def trs_name(self):
+        """The name of the step, as GSL has it."""
+        return gsl.gsl_multilarge_nlinear_trs_name(self.w).decode()
 
     def gradient(self):
         """Return J^T f, ndarray, shape (p,)."""

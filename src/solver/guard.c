@@ -42,7 +42,7 @@ void gslfit_guard_free(gslfit_guard *g)
 /* Forget the last fit. The first residual after this is the start's. */
 void gslfit_guard_start(gslfit_guard *g)
 {
-    g->nfev = g->njev = g->rejected = 0;
+    g->nfev = g->njev = g->nfvv = g->rejected = 0;
     g->started = g->stop = g->bad_jacobian = g->dense_known = 0;
     g->scale = 1.0;
     g->bad = -1;
@@ -305,6 +305,7 @@ int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_
         gsl_vector_set_zero(fvv);
         return GSL_SUCCESS;
     }
+    g->nfvv += g->fn.fvv != NULL;
     g->stop = g->fn.fvv ? g->fn.fvv(x, v, g->fn.params, fvv) : second_difference(g, x, v, fvv);
     weigh(g, fvv);
     return g->stop;

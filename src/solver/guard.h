@@ -40,6 +40,7 @@ typedef struct {
     double h, h_fvv;                /* their relative steps; h_fvv 0: chosen along the step */
     int accelerated;                /* the solver will ask for fvv */
     size_t nfev, njev, max_nfev;    /* max_nfev 0: no limit */
+    size_t nfvv;                    /* calls of the caller's fvv */
     int started;                    /* 0 until the start has been evaluated: there a residual that is not finite is an error */
     int stop;                       /* the status that ended the calls; 0 while they go on */
     size_t rejected;                /* residuals that were not finite */

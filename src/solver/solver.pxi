@@ -283,6 +283,83 @@ cdef class _Solver:
             self.callback = None
             self.busy = False
 
+    def test(self, xtol, gtol, ftol=0.0):
+        """Test for convergence as GSL's own functions do, for loops written by hand.
+
+        Parameters
+        ----------
+        xtol, gtol : float
+            Tolerances: a step is small where |dx_i| < xtol^2 + xtol |x_i| for each i; a gradient, where max_i |g_i max(x_i, 1)| is at most
+            gtol max(|f|^2/2, 1).
+        ftol : float
+            Without effect, as in GSL.
+
+        Returns
+        -------
+        status : int
+            SUCCESS, or CONTINUE.
+        info : int
+            1 for a small step, 2 for a small gradient, 0 while neither is.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called, or a tolerance is negative.
+        """
+        xtol, gtol, ftol = tolerance("xtol", xtol), tolerance("gtol", gtol), tolerance("ftol", ftol)
+        x = self.x
+        if (np.abs(self.dx) < xtol*xtol + xtol*np.abs(x)).all():
+            return gsl.GSL_SUCCESS, 1
+        f = self.f
+        if np.max(np.abs(np.maximum(x, 1.0)*self.gradient())) <= gtol*max(f @ f/2, 1.0):
+            return gsl.GSL_SUCCESS, 2
+        return gsl.GSL_CONTINUE, 0
+
+    def driver(self, maxiter, xtol, gtol, ftol=0.0, callback=None):
+        """Iterate until `test` says that it is enough: GSL's own loop, step by step.
+
+        Parameters
+        ----------
+        maxiter : int
+            Most iterations.
+        xtol, gtol, ftol : float
+            Tolerances, as `test` has them.
+        callback : callable, optional
+            Called with the solver before the first iteration and after each.
+
+        Returns
+        -------
+        status : int
+            SUCCESS, or 11 (EMAXITER) where there was no end in `maxiter` iterations, or no step at the first.
+        info : int
+            1 for a small step, 2 for a small gradient; 29, 30, 31 (ETOLF, ETOLX, ETOLG) where double precision allows no better, or 27
+            (ENOPROG) where the first iteration found no step.
+
+        Raises
+        ------
+        InputError
+            If `set` was not called, or a tolerance is negative. An exception of a callback surfaces as itself.
+
+        See Also
+        --------
+        solve : the same with a test that does not depend on units, and says in words how it ended.
+        """
+        maxiter, info, niter = whole("maxiter", maxiter, 1), 0, 0
+        tell = callback or (lambda solver: None)
+        self._need(2)
+        tell(self)
+        status = gsl.GSL_CONTINUE
+        while status == gsl.GSL_CONTINUE and niter < maxiter:
+            status = self.iterate()
+            if status == gsl.GSL_ENOPROG and niter == 0:
+                return gsl.GSL_EMAXITER, status
+            niter += 1
+            tell(self)
+            if status not in (gsl.GSL_SUCCESS, gsl.GSL_ENOPROG):
+                return gsl.GSL_SUCCESS, status
+            status, info = self.test(xtol, gtol, ftol)
+        return (gsl.GSL_EMAXITER if status == gsl.GSL_CONTINUE else status), info
+
     cdef _outcome(self, max_iter, max_nfev):
         ending, detail = FitStatus(self.loop.ending), ""
         if ending == FitStatus.FAILED:
@@ -334,6 +411,21 @@ cdef class _Solver:
         return self.guard.njev
 
     @property
+    def nevalf(self):
+        """Evaluations of the residual, by GSL's name: `nfev`."""
+        return self.guard.nfev
+
+    @property
+    def nevaldf(self):
+        """Evaluations of the Jacobian, by GSL's name: `njev`."""
+        return self.guard.njev
+
+    @property
+    def nevalfvv(self):
+        """Evaluations since `set` of the function's second derivative along a step, `fvv`."""
+        return self.guard.nfvv
+
+    @property
     def rejected(self):
         """Trial steps refused since `set` because the residual was not finite there."""
         return self.guard.rejected
@@ -341,3 +433,7 @@ cdef class _Solver:
     def position(self):
         """Return the current parameters, ndarray, shape (p,)."""
         return self.x
+
+    def residual(self):
+        """Return the current residuals, ndarray, shape (n,)."""
+        return self.f

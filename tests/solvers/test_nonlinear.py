@@ -8,7 +8,7 @@ import pytest
 import gslfit.solvers._nlinear as nlinear
 from gslfit import FitStatus
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
-from gslfit.multifit import FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
+from gslfit.multifit import CONTINUE, SUCCESS, FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
 
 T = np.linspace(0, 10, 60)
 Y = 1 + 5 * np.exp(-0.4 * T) + 0.1 * np.random.default_rng(4).normal(size=60)
@@ -313,3 +313,83 @@ def test_solvers_leave_nothing():
 def test_docstrings_run():
     """The examples in the docstrings are true."""
     assert doctest.testmod(nlinear).failed == 0
+
+
+# -- GSL's own test and driver, for loops written by hand
+
+def exponential(fvv=None):
+    """Return a decay on data that it doesn't reach."""
+    t = np.arange(12)
+    return Function_fdf.from_callables(
+        lambda x: x[0]*np.exp(-x[1]*t) - 5*np.exp(-.3*t) - .1*(t % 3),
+        lambda x: np.column_stack([np.exp(-x[1]*t), -x[0]*t*np.exp(-x[1]*t)]), 12, 2, **({"fvv": fvv(t)} if fvv else {}))
+
+
+@pytest.mark.parametrize("make", [lambda: FdfSolver("lmsder", 12, 2), lambda: NonlinearSolver(12, 2), lambda: LargeSolver(12, 2)])
+def test_convergence_as_gsl_judges_it(make):
+    """A step below xtol, then a gradient below gtol, by GSL's formulas at each iterate; the driver ends where a loop by hand does."""
+    solver = make()
+    with pytest.raises(InputError, match="call set"):
+        solver.test(1e-8, 1e-8)
+    seen = []
+    for xtol, gtol in ((1e-3, 0), (0, 1e-3), (0, 0)):
+        solver.set(exponential(), [1., 1.])
+        status = CONTINUE
+        while status == CONTINUE and solver.niter < 6:
+            assert solver.iterate() == 0
+            status, info = solver.test(xtol, gtol)
+            x, dx, f, g = solver.x, solver.dx, solver.f, solver.gradient()
+            small = (np.abs(dx) < xtol**2 + xtol*np.abs(x)).all()
+            flat = np.abs(g*np.maximum(x, 1)).max() <= gtol*max(f @ f/2, 1)
+            assert (status, info) == (SUCCESS, 1) if small else (SUCCESS, 2) if flat else (CONTINUE, 0)
+        ended, by_hand = (status, info), solver.x
+        told = []
+        solver.set(exponential(), [1., 1.])
+        assert solver.driver(6, xtol, gtol, callback=lambda s: told.append(s.niter)) == (ended if status == SUCCESS else (11, 0))
+        np.testing.assert_array_equal(solver.x, by_hand)
+        assert told == list(range(solver.niter + 1))
+        seen.append(info)
+    assert 0 in seen
+    with pytest.raises(InputError, match="xtol"):
+        solver.test(-1, 0)
+
+
+def test_driver_at_the_limits_of_precision():
+    """A status that means precision is exhausted is success, and the info; no step at the first iteration is EMAXITER."""
+    solver = FdfSolver("lmsder", 2, 2)
+    exact = Function_fdf.from_callables(lambda x: x - [1., 2.], lambda x: np.eye(2), 2, 2)
+    solver.set(exact, [0., 0.])
+    assert solver.driver(50, 0, 0)[0] == SUCCESS
+    np.testing.assert_allclose(solver.x, [1, 2])
+    wrong = Function_fdf.from_callables(lambda x: x + 3, lambda x: -np.eye(2), 2, 2)
+    trust = NonlinearSolver(2, 2)
+    trust.set(wrong, [1., 1.])
+    assert trust.driver(9, 1e-8, 1e-8) == (11, 27)
+    with pytest.raises(ZeroDivisionError):
+        trust.set(exponential_of_one(), [1.5, 1.5])
+        trust.driver(9, 1e-8, 1e-8, callback=lambda s: 1/0)
+
+
+def exponential_of_one():
+    """Return residuals of two parameters."""
+    return Function_fdf.from_callables(lambda x: np.exp(x) - 2, lambda x: np.diag(np.exp(x)), 2, 2)
+
+
+def test_names_and_counts_of_gsl():
+    """`nevalf`, `nevaldf`, `nevalfvv`, `trs_name`, `residual`, and `info` of what solve says."""
+    def second(t):
+        return lambda x, v: -2*v[0]*v[1]*t*np.exp(-x[1]*t) + v[1]**2*x[0]*t*t*np.exp(-x[1]*t)
+    for make, step in ((NonlinearSolver, "levenberg-marquardt+accel"), (LargeSolver, "levenberg-marquardt+accel")):
+        solver = make(12, 2, trs="lmaccel")
+        solver.set(exponential(second), [4., .5])
+        outcome = solver.solve()
+        assert outcome.success
+        assert outcome.info in (1, 2, 3)
+        assert (solver.nevalf, solver.nevaldf) == (outcome.nfev, outcome.njev)
+        assert solver.nevalfvv >= outcome.niter
+        assert solver.trs_name == step
+        assert solver.name == f"trust-region/{step}"
+        np.testing.assert_array_equal(solver.residual(), solver.f)
+        solver.set(exponential(), [4., .5])
+        assert solver.nevalfvv == 0
+        assert solver.solve(max_iter=0).info == 0
