@@ -254,3 +254,19 @@ def names_once(starts: str) -> Callable[[Callable[Arguments, Result]], Callable[
             return entry(*args, **kws)
         return call
     return decorate
+
+
+def checked_workers(name: str, value: Any) -> Any:
+    """Return what an option says of workers: None, a number of processes, an executor, or a function like `map`.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If it is none of these.
+    """
+    if value is None or callable(value) or hasattr(value, "submit") or hasattr(value, "imap"):
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InputTypeError(f"{name} is a number of processes, -1 for one each core, an executor of concurrent.futures, a pool or a "
+                             f"function like map, not {value!r}")
+    return None if value == 1 else value if value == -1 else whole(name, value, 1)

@@ -27,7 +27,7 @@ from gslfit.parameters.collection import Parameters
 
 SAMPLES = 16                # fits that a fingerprint looks at
 SMALL = 100_000             # numbers of an array that a fingerprint takes whole
-ASIDE = ("threads", "on_interrupt")        # options that change no number
+ASIDE = ("threads", "on_interrupt", "workers", "vectorized")        # options that change no number
 
 
 class Batch(NamedTuple):

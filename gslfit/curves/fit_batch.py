@@ -28,7 +28,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               mask: Any = None, start: Mapping[str, Any] | None = None, axis: Axis | None = None, method: str = "auto", xtol: float = 1e-8,
               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
               progress: Any = False, covar: bool = False, scale_covar: bool = True, out: Any = None, resume: bool = False,
-              on_interrupt: str = "raise", keep_data: bool = True, **start_or_independent: Any) -> BatchResult:
+              on_interrupt: str = "raise", keep_data: bool = True, workers: Any = None, vectorized: bool | None = None,
+              **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
     Parameters
@@ -88,6 +89,13 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         What Ctrl-C does: raise KeyboardInterrupt, or return what is done; other fits have the status "not run" and NaN.
     keep_data : bool
         Whether the result refers to the data; without them its pickle is small, and it has no residuals.
+    workers : int, Executor, pool or callable, optional
+        Who fits where the function can't be compiled and is called: so many processes (-1: one each core), an executor of
+        `concurrent.futures` (threads help where the function lets go of the interpreter's lock, as NumPy does), a pool with ``imap``, or a
+        function like ``map``. What is compiled runs in `threads`.
+    vectorized : bool, optional
+        Whether a function that is called takes a parameter of many rows, (rows, 1), and returns (rows, n): such rows are fitted together.
+        If not given, that is found out by calling it so.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -109,7 +117,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     array([2., 3.])
     """
     options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                          "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt})
+                          "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt, "workers": workers,
+                          "vectorized": vectorized})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
     if not by_blocks(found, options, keeping):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gslfit.checks import choice, tolerance, truth, whole
+from gslfit.checks import choice, checked_workers, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -40,6 +40,10 @@ class FitOptions(NamedTuple):
         Relative precision of the residual.
     on_interrupt : str
         Whether an interrupted batch is an error, or its result is what is done.
+    workers : None, int, Executor, pool or callable
+        Who fits the rows of a batch whose function is called.
+    vectorized : bool or None
+        Whether such a function broadcasts over rows; None to find out.
     """
 
     method: str = "auto"
@@ -56,6 +60,8 @@ class FitOptions(NamedTuple):
     iter_cb: Callable[..., Any] | None = None
     epsfcn: float | None = None
     on_interrupt: str = "raise"
+    workers: Any = None
+    vectorized: bool | None = None
 
 
 SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
@@ -166,6 +172,10 @@ class Entry:
                 return tolerance(name, value)
             if own in COUNTS:
                 return None if value is None else whole(name, value, 1)
+            if own == "workers":
+                return checked_workers(name, value)
+            if own == "vectorized":
+                return None if value is None else truth(name, value)
             return truth(name, value) if own in FLAGS else value
         except (InputError, InputTypeError) as error:
             if not self.starts:
@@ -186,7 +196,7 @@ COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", 
 
 STARTS = "start={{{name!r}: ...}} or Parameters"
 FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
-BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt"), COMPILED, ("mark", "omit", "raise"),
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED, ("mark", "omit", "raise"),
               STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))

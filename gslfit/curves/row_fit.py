@@ -1,0 +1,140 @@
+"""One row of a batch whose function is called: its points, its fit by `minimize`, and what is kept of that."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.curves.batch_result import BatchInputs
+from gslfit.data.points import check_factors, finite_points
+from gslfit.errors import FitStatus, NonFiniteError
+from gslfit.formula.formula import Formula
+from gslfit.minimizer.minimizer import Minimizer
+from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.uncertainty import bound_of
+from gslfit.objective.residual import residual as weighted_residual
+from gslfit.parameters.collection import Parameters
+
+METHODS = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
+
+
+class Row(NamedTuple):
+    """One curve, and where its fit begins.
+
+    Attributes
+    ----------
+    points : dict of str to ndarray
+        The independent variables; those that all rows share are one object.
+    curve, weights : ndarray, shape (n,), weights None where there are none
+    keep : ndarray of bool, shape (n,), or None
+        The points that take part, None for all.
+    used : int
+        How many they are.
+    bad : bool
+        There are numbers among them that no fit can take.
+    starts : dict of str to float
+    """
+
+    points: dict[str, np.ndarray]
+    curve: np.ndarray
+    weights: np.ndarray | None
+    keep: np.ndarray | None
+    used: int
+    bad: bool
+    starts: dict[str, float]
+
+
+class RowEnd(NamedTuple):
+    """How the fit of a row ended.
+
+    Attributes
+    ----------
+    status : FitStatus
+    ndata, nfev : int
+    chisqr, redchi : float
+    values, stderr : tuple of float
+        Of all parameters in order, empty where it has not run.
+    covar : ndarray, shape (p, p), or None
+    dropped : ndarray of int, or None
+        Points that were left out since the model is not finite there.
+    """
+
+    status: FitStatus
+    ndata: int
+    nfev: int = 0
+    chisqr: float = np.nan
+    redchi: float = np.nan
+    values: tuple[float, ...] = ()
+    stderr: tuple[float, ...] = ()
+    covar: np.ndarray | None = None
+    dropped: np.ndarray | None = None
+
+
+def row_of(data: BatchInputs, place: tuple[int, ...], policy: str) -> Row:
+    """Return one curve of a batch as the policy has it."""
+    assert data.y is not None
+    points = {name: data.row(array, place) for name, array in zip(data.formula.independent, data.x, strict=True)}
+    curve, own = np.asarray(data.y[place], float), data.factors(place)
+    out = data.left_out(place)
+    if own is not None:
+        check_factors(own.name, own.array if out is None else np.where(out, 1.0, own.array))
+    keep = finite_points([("y", curve), *points.items()], "raise" if policy == "raise" else "omit", out)
+    kept = curve.size if keep is None else int(np.count_nonzero(keep))
+    starts = {name: float(value[place] if isinstance(value, np.ndarray) and value.ndim else value) for name, value in data.start.items()}
+    bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
+    bad = bad or (policy != "raise" and not all(map(isfinite, starts.values())))
+    return Row(points, curve, None if own is None else own.weights(), keep, kept, bad, starts)
+
+
+def doubt(row: Row, p: int) -> FitStatus:
+    """Return why a curve can't be fitted, `FitStatus.NOT_RUN` if it can."""
+    return FitStatus.BAD_DATA if row.bad else FitStatus.TOO_FEW_POINTS if row.used < max(p, 1) else FitStatus.NOT_RUN
+
+
+def residual_of(formula: Formula, row: Row) -> Callable[[Mapping[str, Any]], np.ndarray]:
+    """Return the residual function of one curve: the function is called at the points that take part."""
+    keep = slice(None) if row.keep is None else row.keep
+    points, curve = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
+    weights = None if row.weights is None else row.weights[keep]
+
+    def residual(params: Mapping[str, Any]) -> np.ndarray:
+        return weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
+    return residual
+
+
+def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions) -> RowEnd:
+    """Fit one curve by `gslfit.minimize`; `params` is a template."""
+    status = doubt(row, sum(parameter.vary for parameter in params.values()))
+    if status:
+        return RowEnd(status, row.used)
+    fitted = params.copy()
+    for name, value in row.starts.items():
+        fitted[name].value = value
+    minimizer = Minimizer(residual_of(formula, row), fitted)
+    try:
+        minimizer.minimize(METHODS[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev,
+                           scale_covar=options.scale_covar, nan_policy="omit" if options.nan_policy == "omit" else "raise")
+    except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
+        if error.of_caller or options.nan_policy == "raise":
+            raise
+        return RowEnd(FitStatus.BAD_DATA, row.used)
+    ndata, dropped = row.used, None
+    if minimizer.left_in is not None:
+        ndata = int(np.count_nonzero(minimizer.left_in))
+        dropped = np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]
+    stderr = tuple(np.nan if parameter.stderr is None else parameter.stderr for parameter in fitted.values())
+    return RowEnd(_status(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
+                  tuple(parameter.value for parameter in fitted.values()), stderr, minimizer.covar if options.covar else None, dropped)
+
+
+def _status(minimizer: Any) -> FitStatus:
+    """Return the status of a fit by `minimize`."""
+    if minimizer.success and not minimizer.errorbars:
+        return FitStatus.AT_BOUND if any(bound_of(par) for par in minimizer.params.values()) else FitStatus.RANK_DEFICIENT
+    if minimizer.success:
+        return FitStatus.CONVERGED_BY_GSL
+    if minimizer.status == FitStatus.MAX_NFEV:
+        return FitStatus.MAX_NFEV
+    return FitStatus.SINGULAR if not minimizer.errorbars else FitStatus.NO_PROGRESS
