@@ -2,8 +2,8 @@
 
 The way down is MINPACK's `lmder` (More 1978) in every row at once: a trust region scaled by the greatest lengths of the columns, forward
 differences. Near the minimum Gauss-Newton steps by centred differences, one QR decomposition for several steps, find the last digits, as
-`gslfit.minimizer.least_squares` does. Only a plain row is settled here: its steps contract to nothing, its parameters are determined, and it
-never met a bound; every other one is left to a fit of its own, which judges it. So what comes of a row does not depend on who fitted it.
+`gslfit.minimizer.least_squares` does. Only a plain row is settled here: its steps contract to nothing, its parameters are determined, and
+it never met a bound; every other one is left to a fit of its own, which judges it. So what comes of a row depends on no other row.
 """
 from __future__ import annotations
 
@@ -104,8 +104,8 @@ def together(formula: Formula, params: Parameters, data: BatchInputs, places: Se
     broadcasts = _broadcasts(how, data, places)
     if not broadcasts and how.sure:
         name = getattr(formula.func, "__name__", "the function")
-        raise InputError(f"vectorized=True says that {name} broadcasts, but for parameters of the shape (rows, 1) it doesn't return what it "
-                         "returns for each row: write it so that it does, or leave vectorized out")
+        raise InputError(f"vectorized=True says that {name} broadcasts, but for parameters of the shape (rows, 1) it doesn't return what "
+                         "it returns for each row: write it so that it does, or leave vectorized out")
     return how if broadcasts else None
 
 

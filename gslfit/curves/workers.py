@@ -57,7 +57,7 @@ def _results(pieces: Iterable[Any], work: Work, workers: Any) -> Iterator[list[A
             yield from _submitted(pieces, work, pool, count, workers)
     else:
         try:
-            yield from getattr(workers, "imap", workers if callable(workers) else None)(work, pieces)
+            yield from getattr(workers, "imap", workers)(work, pieces)
         except NOT_SENT as error:
             raise _not_sent(error, workers) or error from error
 

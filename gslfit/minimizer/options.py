@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gslfit.checks import choice, checked_workers, tolerance, truth, whole
+from gslfit.checks import checked_workers, choice, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -196,8 +196,8 @@ COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", 
 
 STARTS = "start={{{name!r}: ...}} or Parameters"
 FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
-BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED, ("mark", "omit", "raise"),
-              STARTS)
+BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED,
+              ("mark", "omit", "raise"), STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
 MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),

@@ -16,6 +16,8 @@ TRUTH = np.array([2.5, 1.3, 0.5])*(1 + 0.2*RNG.uniform(-1, 1, (ROWS, 3)))
 NOISE = 0.05*RNG.normal(size=(ROWS, X.size))
 START = {"a": 1.0, "b": 1.0, "c": 1.0}
 CALLS = []
+HOW = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
+processes_import = pytest.mark.skipif(multiprocessing.get_start_method() != "fork", reason="the tests are no package for a new process")
 
 pytestmark = pytest.mark.filterwarnings("ignore:the fits call Python")
 
@@ -191,10 +193,11 @@ def test_threads_and_maps(alone):
                 assert told == sorted(told) and told[-1] == ROWS and len(told) > 1
 
 
+@processes_import
 def test_processes():
     """A number of processes, an executor of them, a pool."""
     wanted = fit(scalar_decay)
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(HOW)
     told = []
     same(fit(scalar_decay, workers=2, progress=told.append), wanted, exact=True)
     assert told == sorted(told) and told[-1] == ROWS and len(told) > 1
@@ -211,7 +214,7 @@ def test_what_cannot_be_sent():
     pattern = r"workers=.* sends the function and its data to other processes.* top of a module, or use threads"
     with pytest.raises(InputError, match=pattern):
         fit(local, workers=2)
-    with multiprocessing.get_context("spawn").Pool(1) as pool, pytest.raises(InputError, match=pattern):
+    with multiprocessing.get_context(HOW).Pool(1) as pool, pytest.raises(InputError, match=pattern):
         fit(local, workers=pool)
     assert fit(local, workers=ThreadPoolExecutor(1)).success.all()
 
@@ -236,6 +239,7 @@ def dies(x, a, b, c):
     return scalar_decay(x, a, b, c)
 
 
+@processes_import
 def test_errors_of_workers():
     """The caller's own error comes through; a process that dies is an error that says so."""
     for workers in (None, 2, ThreadPoolExecutor(2), map):
