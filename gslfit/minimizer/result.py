@@ -156,6 +156,12 @@ class FitResult(Answers):
         return {name: par.stderr for name, par in self.params.items()}
 
     @property
+    def uvars(self) -> dict[str, Any] | None:
+        """Parameters as correlated numbers of the package `uncertainties`, None where it or the errors are missing."""
+        from gslfit.minimizer.correlated import correlated
+        return correlated(self)
+
+    @property
     def nvarys(self) -> int:
         """Number of varying parameters."""
         return len(self.var_names)

@@ -103,7 +103,8 @@ class Definition:
             if argument.kind is argument.VAR_KEYWORD:
                 self.starred = True
             elif argument.kind is argument.VAR_POSITIONAL:
-                raise InputError(f"{label} takes *{argument.name}: a model's function names its arguments; put a lambda around it")
+                raise InputError(f"varargs '*{argument.name}' is not supported: the function {label} of a model names its arguments; put a "
+                                 "lambda around it")
             elif argument.kind is argument.POSITIONAL_ONLY:
                 raise InputError(f"{label} takes {argument.name} by position only, and a model calls by name; put a lambda around it")
             elif argument.name in given:
@@ -125,7 +126,7 @@ class Definition:
         for name, what in roles:
             if (name not in known and not self.starred) or name in FORBIDDEN:
                 why = "that name is the fit's own" if name in FORBIDDEN else f"it has {', '.join(known) or 'none'}"
-                raise InputError(f"{name!r} is no {what} of {label}: {why}")
+                raise InputError(f"Invalid {what} name ({name!r}) for function {label}: {why}")
         self.independent = list(independent)
         self.names = chosen
         self.options = {name: options.get(name, value) for name, value in others.items() if name not in chosen}

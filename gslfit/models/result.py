@@ -11,12 +11,13 @@ from gslfit.checks import choice, mapping
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.bands import KINDS, measured
+from gslfit.minimizer.correlated import correlated
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
-from gslfit.models.uncertainty import bands, correlated
+from gslfit.models.uncertainty import bands
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of

@@ -210,6 +210,8 @@ def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None
 
 def _unpacked(value: Any) -> Any:
     """Return an array of a dict, or a plain thing."""
+    if isinstance(value, np.ndarray):
+        return value
     if isinstance(value, dict):
         shape = value.get("shape")
         try:
@@ -230,6 +232,11 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
     state = _read(text, RESULT, **kws)
     model = build(Reading(state.get("model"), mapping("funcdefs", funcdefs)))
     params, start = (Parameters().loads(json.dumps(state.get(name))) for name in ("params", "init_params"))
+    return restored(kind, model, params, start, state)
+
+
+def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Parameters, state: Mapping[str, Any]) -> Any:
+    """Return the result of a model, its parameters after and before the fit, and the rest of what `result_text` writes."""
     settings, outcome = _typed(state, "settings", dict), _typed(state, "outcome", dict)
     known = ("method", "scale_covar", "nan_policy", "calc_covar", "max_nfev")
     result = kind(model, start, _unpacked(state.get("data")), _unpacked(state.get("weights")),

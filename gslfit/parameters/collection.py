@@ -404,6 +404,17 @@ class Parameters(dict[str, Parameter]):
 
     # -- files -------------------------------------------------------------------------------------------------------------
 
+    def update_constraints(self) -> None:
+        """Evaluate all expressions: they are evaluated when they are read, so that this only says which of them can't be.
+
+        Raises
+        ------
+        ExpressionError, NonFiniteError
+            If one can't be.
+        """
+        for parameter in self.values():
+            parameter.value                                   # noqa: B018 - reading evaluates
+
     def dumps(self, **kws: Any) -> str:
         """Return the parameters as JSON text; functions of the user's own aren't in it.
 

@@ -405,6 +405,7 @@ for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     setattr(Parameter, f"__{_name}__", _binary(getattr(operator, _name)))
     setattr(Parameter, f"__r{_name}__", _reflected(getattr(operator, _name)))
 setattr(Parameter, "__divmod__", _binary(divmod))            # noqa: B010
+setattr(Parameter, "__rdivmod__", _reflected(divmod))        # noqa: B010
 for _name in ("lt", "le", "gt", "ge"):
     setattr(Parameter, f"__{_name}__", _binary(getattr(operator, _name)))
 for _name in ("eq", "ne"):                                   # these may also meet None, in a parameter without a value

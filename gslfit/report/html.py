@@ -26,6 +26,8 @@ MAP_SIDE = 96           # pixels of a map in a notebook
 Cell = tuple[Any, str]
 """What a cell says, and its attributes."""
 
+TABLE = '<table class="jp-toc-ignore">'         # JupyterLab leaves its caption out of the table of contents
+
 
 def enclosed(body: str) -> str:
     """Return HTML with the style that its tables have; nothing else on the page is touched."""
@@ -41,7 +43,7 @@ def table(head: Iterable[Any], rows: Iterable[Iterable[Any]], caption: str = "")
     def row(cells: Iterable[Any], tag: str) -> str:
         return "<tr>" + "".join(cell(each, tag) for each in cells) + "</tr>"
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<thead>{row(head, 'th')}</thead><tbody>{''.join(row(cells, 'td') for cells in rows)}</tbody></table>"
+    return f"{TABLE}{title}<thead>{row(head, 'th')}</thead><tbody>{''.join(row(cells, 'td') for cells in rows)}</tbody></table>"
 
 
 def _number(value: Any) -> str:
@@ -106,7 +108,8 @@ def _heat(r: float | None, least: float) -> Cell:
 def _correlation_table(params: Mapping[str, Any], least: float) -> str:
     """Return the correlations of the varying parameters as a table in colours; nothing where there are none."""
     names = [name for name, par in params.items() if par.vary]
-    if not any(attribute(params[name], "correl") for name in names):
+    known = [by_name for name in names if (by_name := attribute(params[name], "correl"))]
+    if least > 1 or not known:
         return ""
 
     def row(k: int, name: str) -> list[Any]:
@@ -196,7 +199,7 @@ def batch_html(head: str, counts: Mapping[str, int], good: Mapping[str, np.ndarr
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row(name, values)) + "</tr>" for name, values in good.items())
     ends = table(("fits", ""), ((count, _text(prose)) for prose, count in counts.items()), head)
     said = "".join(f'<p class="doubt">{escape(note)}</p>' for note in notes)
-    return enclosed(f"{ends}{said}<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>")
+    return enclosed(f"{ends}{said}{TABLE}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>")
 
 
 def _map(values: np.ndarray) -> str:

@@ -336,7 +336,7 @@ def pickled_composite(M):
     return pickle.loads(pickle.dumps(made(M)[0])).param_names
 
 
-@behaviour(differs="reprs of models")
+@behaviour()
 def repr_of_a_model(M):
     return repr(M.models.GaussianModel())
 

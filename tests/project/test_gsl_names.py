@@ -10,7 +10,7 @@ from gslfit import multifit
 
 DOCS = Path(__file__).parents[2] / "docs"
 MAKE = runpy.run_path(str(DOCS / "make_gsl_names.py"))
-SOLVERS = {"FdfSolver": multifit.FdfSolver(4, 2), "NonlinearSolver": multifit.NonlinearSolver(4, 2), "LargeSolver": multifit.LargeSolver(4, 2)}
+SOLVERS = {name: getattr(multifit, name)(4, 2) for name in ("FdfSolver", "NonlinearSolver", "LargeSolver")}
 
 
 def test_page_is_what_the_script_writes():

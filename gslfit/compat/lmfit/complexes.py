@@ -12,7 +12,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs
 def _checked(option: str) -> str:
     """Return a part's name, or raise InputError."""
     if option not in PARTS:
-        raise InputError(f"option={option!r} is not one of {', '.join(PARTS)}")
+        raise InputError(f"Invalid option {option!r}: it should be one of {', '.join(PARTS)}")
     return option
 
 

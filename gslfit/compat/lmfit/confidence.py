@@ -11,6 +11,7 @@ from gslfit.confidence.ftest import FTest
 from gslfit.confidence.ftest import f_compare as _f_compare
 from gslfit.confidence.interval import conf_interval as _conf_interval
 from gslfit.confidence.region import conf_interval2d as _conf_interval2d
+from gslfit.errors import warn
 from gslfit.minimizer.options import named
 
 __all__ = ["conf_interval", "conf_interval2d", "copy_vals", "f_compare", "map_trace_to_names", "restore_vals"]
@@ -107,9 +108,17 @@ def conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = N
         par = params[name]
         if par.vary and (par.stderr is None or np.isnan(par.stderr)):
             raise MinimizerException(f"{CANNOT} without sensible uncertainty estimates: {name!r} has none")
+    if verbose:
+        for name in varying if p_names is None else p_names:
+            print(f"Calculating CI for {name}")
     how: dict[str, Any] = {"trace": trace, "maxiter": maxiter, "verbose": verbose,
                            "prob_func": _compared(prob_func) if prob_func else _f_compare}
-    return _conf_interval(*_fitted(minimizer, result), p_names=p_names, sigmas=(1, 2, 3) if sigmas is None else sigmas, **how)
+    found: Any = _conf_interval(*_fitted(minimizer, result), p_names=p_names, sigmas=(1, 2, 3) if sigmas is None else sigmas, **how)
+    for name, row in (found[0] if trace else found).items():
+        for side, bound in ((row[0], params[name].min), (row[-1], params[name].max)):
+            if np.isinf(side[1]) and np.isfinite(bound):
+                warn(f"Bound reached with prob({name}={bound:.5g}) < max(sigmas): the limit of {side[0]:.2%} lies beyond it")
+    return found
 
 
 def conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: int = 10, ny: int = 10, limits: Any = None,

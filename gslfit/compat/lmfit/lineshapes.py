@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.errors import InputError
+
 tiny = 1e-15
 log2, s2, s2pi = math.log(2), math.sqrt(2), math.sqrt(2*math.pi)
 
@@ -166,7 +168,7 @@ def thermal_distribution(x: Any, amplitude: float = 1., center: float = 0., kt: 
     """Return 1/(amplitude exp((x - center)/kt) + k), with k = -1 ("bose"), 0 ("maxwell") or 1 ("fermi")."""
     offset = next((value for name, value in OFFSETS.items() if form.lower().startswith(name)), None)
     if offset is None:
-        raise ValueError(f"form={form!r} is not one of {', '.join(map(repr, OFFSETS))}")
+        raise InputError(f"Invalid value {form!r} for argument 'form'; should be one of {', '.join(map(repr, OFFSETS))}")
     return np.real(1/(amplitude*np.exp((x - center)/not_zero(kt)) + offset + tiny*1j))
 
 
@@ -196,7 +198,7 @@ def _rise(z: Any, form: str, width: float) -> Any:
     if form == "linear":
         return np.clip(z/width, -1, 1)
     if form not in STEPS:
-        raise ValueError(f"form={form!r} is not one of {', '.join(map(repr, [*STEPS, 'linear']))}")
+        raise InputError(f"Invalid value {form!r} for argument 'form'; should be one of {', '.join(map(repr, [*STEPS, 'linear']))}")
     return STEPS[form](z)
 
 

@@ -247,7 +247,7 @@ class Minimizer:
     def judge(self, result: MinimizerResult) -> None:
         """Estimate errors at the result's values from the Jacobian there, where the scalar was a sum of squares."""
         n, p = np.size(result.residual), len(result.var_names)
-        if not self.calc_covar or result.aborted or n <= p or reduction(self.reduce_fcn) is not reduce_chisquare:
+        if not self.calc_covar or result.aborted or not result.success or n <= p or reduction(self.reduce_fcn) is not reduce_chisquare:
             return
         starts: dict[str, Any] = {name: par.init_value for name, par in result.params.items()}
         inner = self.inner(result.params)

@@ -21,7 +21,7 @@ from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, 
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.data.points import without_effect
-from gslfit.errors import ExpressionError, NonFiniteError, ending, warn
+from gslfit.errors import ExpressionError, InputTypeError, NonFiniteError, ending, warn
 from gslfit.formula.parametrize import fold
 from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
@@ -35,6 +35,7 @@ from gslfit.objective.residual import degrees_of_freedom
 __all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
            "save_model", "save_modelresult"]
 
+DEFAULT_NFEV = 2000       # evaluations by default, for each parameter and one more
 FIELDS = tuple(name for name in FitResult.__dataclass_fields__ if name != "status")      # an attribute of lmfit's own in some results
 
 
@@ -62,7 +63,10 @@ class ModelResult(_result.ModelResult):
             if unused:
                 warn(f"parameter {unused[0]!r} varies, but the model doesn't depend on it: it keeps its value, and has no error")
                 return self._by_method()
-            return super()._run()
+            found = super()._run()
+            if self.max_nfev is None:
+                self.max_nfev = DEFAULT_NFEV*(1 + sum(par.vary for par in self.init_params.values()))
+            return found
         except NonFiniteError as error:
             if error.of_caller or self.nan_policy != "omit":
                 raise
@@ -83,7 +87,7 @@ class ModelResult(_result.ModelResult):
         fitter = Minimizer(self._residual(), self.init_params, iter_cb=self.iter_cb, scale_covar=self.scale_covar,
                            nan_policy=self.nan_policy, calc_covar=self.calc_covar, max_nfev=self.max_nfev, **self.fit_kws)
         outcome = fitter.minimize(method=self.method)
-        self.method = outcome.method
+        self.method, self.max_nfev = outcome.method, fitter.max_nfev
         given = {"ier": 0, "lmdif_message": "", "keep": None, **vars(outcome)}
         self.__dict__.update({key: value for key, value in given.items() if key not in KNOWN})
         status = ending(given["ier"], given["lmdif_message"], given["success"])
@@ -117,6 +121,11 @@ class ModelResult(_result.ModelResult):
         residual = self._residual()
         return lambda params, *args, **kws: residual(params)
 
+    @property
+    def userargs(self) -> tuple[Any, Any]:
+        """Data and weights, as they were given where they were not to be coerced."""
+        return self.__dict__.get("_given") or super().userargs
+
     def conf_interval(self, **kws: Any) -> Any:  # type: ignore[override]
         """Return confidence intervals, kept as `ci_out`; see `gslfit.compat.lmfit.conf_interval`."""
         self.ci_out = conf_interval(self, self, **kws)
@@ -144,7 +153,7 @@ class ModelResult(_result.ModelResult):
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
-        self.__dict__.update(adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws)).__dict__)
+        self.__dict__.update(result_from_text(text, funcdefs, **kws).__dict__)
         return self
 
 
@@ -184,8 +193,12 @@ class LmfitConventions:
         prefix = self._prefix                                 # type: ignore[attr-defined]
         return re.sub(rf"\b({own})\b(?!\s*\()", rf"{prefix}\1", text) if prefix and text else text
 
-    def guess(self, data: Any, x: Any = None, **values: Any) -> Any:
+    def guess(self, data: Any = None, x: Any = None, **values: Any) -> Any:
         """Estimate start values from data; see `gslfit.models.Model.guess`."""
+        lacks = [name for name, given in (("data", data), ("x", x)) if given is None and (name == "data" or "x" in self.independent_vars)]  # type: ignore[attr-defined]
+        if lacks:
+            names = " and ".join(map(repr, lacks))
+            raise InputTypeError(f"guess() missing {len(lacks)} required positional argument{'s' if len(lacks) > 1 else ''}: {names}")
         found = super().guess(data, x, **values)              # type: ignore[misc]
         return in_order(self, found) if hasattr(found, "valuesdict") else found
 
@@ -199,11 +212,16 @@ class LmfitConventions:
         policy = nan_policy or self.nan_policy               # type: ignore[attr-defined]
         options |= fit_kws or {}
         found: Any = fit_model(self, data, params, weights, None, None, values, policy, coerce_farray, verbose, options)
+        if not coerce_farray:
+            found._given = data, weights
         return found
 
     def fit_batch(self, data: Any, params: Any = None, **options: Any) -> Any:
         """Fit many curves; points of weight 0 count as data, as lmfit counts them. See `gslfit.models.Model.fit_batch`."""
         return with_weightless_points(super().fit_batch(data, params, **options), options.get("scale_covar", True))    # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return str(self.name)                                 # type: ignore[attr-defined]
 
     def copy(self, prefix: str | None = None) -> Any:
         """Return a model of its own."""
@@ -211,7 +229,7 @@ class LmfitConventions:
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
         """Return the model of a JSON text; nothing is run."""
-        return adopt(serialization.model_from_text(text, funcdefs, **kws))
+        return model_from_text(text, funcdefs, **kws)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         made = super().__reduce_ex__(protocol)
@@ -295,6 +313,20 @@ def adopt_result(result: Any) -> ModelResult:
     return result
 
 
+def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
+    """Return the model of a JSON text of gslfit's or lmfit's."""
+    from gslfit.compat.lmfit import saved
+    return adopt(saved.model_from_lmfit(text, funcdefs) if saved.is_lmfits(text) else serialization.model_from_text(text, funcdefs, **kws))
+
+
+def result_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
+    """Return the result of a JSON text of gslfit's or lmfit's."""
+    from gslfit.compat.lmfit import saved
+    if saved.is_lmfits(text):
+        return adopt_result(serialization.restored(_result.ModelResult, *saved.result_from_lmfit(text, funcdefs)))
+    return adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws))
+
+
 def as_gslfit(result: ModelResult) -> Any:
     """Return a copy of a result with parameters of gslfit's own, which its files are made of."""
     def own(params: Any) -> gslfit.Parameters:
@@ -317,8 +349,8 @@ def save_model(model: Any, fname: str | Path) -> None:
 
 
 def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Any:
-    """Return the model of a file that `save_model` wrote; functions are looked up in `funcdefs`."""
-    return adopt(files.load_model(fname, funcdefs))
+    """Return the model of a file that `save_model` or lmfit's wrote; functions are looked up in `funcdefs`."""
+    return model_from_text(files._text(fname), funcdefs)
 
 
 def save_modelresult(modelresult: Any, fname: str | Path) -> None:
@@ -327,5 +359,5 @@ def save_modelresult(modelresult: Any, fname: str | Path) -> None:
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:
-    """Return the result of a file that `save_modelresult` wrote."""
-    return adopt_result(files.load_modelresult(fname, funcdefs))
+    """Return the result of a file that `save_modelresult` or lmfit's wrote; nothing in it is run."""
+    return result_from_text(files._text(fname), funcdefs)

@@ -4,11 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
+from scipy.sparse.linalg import LinearOperator
 
 from gslfit.data.numbers import read
 from gslfit.errors import FitError, InputError, NonFiniteError
 
 NAN_POLICIES = ("raise", "propagate", "omit")
+WITHOUT_START = ("brute", "shgo", "dual_annealing", "differential_evolution")     # methods whose first point is none of the caller's
 
 
 class MinimizerException(FitError):
@@ -104,8 +107,9 @@ def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True,
     if nan_policy == "omit":
         return out[~bad]
     first = tuple(int(i) for i in np.argwhere(bad)[0])
-    raise NonFiniteError(f"of the function's {bad.size} values {np.count_nonzero(bad)} are not finite, the first at index {first}; "
-                         "NaN values in the data or the model must be left out, as nan_policy='omit' does")
+    raise NonFiniteError(f"The model function generated NaN values and the fit aborted! Of the function's {bad.size} values "
+                         f"{np.count_nonzero(bad)} are not finite, the first at index {first}; NaN values in the data or the model must be "
+                         "left out, as nan_policy='omit' does")
 
 
 class Objective:
@@ -189,15 +193,23 @@ class Objective:
         return np.sum(out) if np.ndim(out) else out
 
     def penalty(self, x: Any) -> Any:
-        """Evaluate the function and reduce an array to a scalar."""
-        return self.score(self.residual(x))
+        """Evaluate the function and reduce an array to a scalar; what isn't finite on the way is infinite: the search goes elsewhere."""
+        try:
+            return self.score(self.residual(x))
+        except NonFiniteError as error:
+            if error.of_caller or (self.result.nfev == 1 and self.result.method not in WITHOUT_START):
+                raise
+            return math.inf
 
-    def derivatives(self, function: Callable[..., Any], col_deriv: bool = False) -> Callable[[Any], np.ndarray]:
+    def derivatives(self, function: Callable[..., Any], col_deriv: bool = False) -> Callable[[Any], Any]:
         """Return the caller's derivatives as a function of the variables."""
-        def jacobian(x: Any) -> np.ndarray:
+        def jacobian(x: Any) -> Any:
             fit = self.minimizer
             self.free.put_external(self.values(x))
-            J = coerce_float64(function(self.free.params, *fit.userargs, **fit.userkws), fit.nan_policy, ravel=False)
+            J = function(self.free.params, *fit.userargs, **fit.userkws)
+            if not self.internal and (issparse(J) or isinstance(J, LinearOperator)):
+                return J                                      # SciPy's least_squares takes them as they are
+            J = coerce_float64(J, fit.nan_policy, ravel=False)
             if not self.internal:
                 return J
             scale = np.array([par.scale_gradient(v) for par, v in zip(self.parameters, np.atleast_1d(x).tolist(), strict=True)])

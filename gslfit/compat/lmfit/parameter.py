@@ -2,6 +2,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,18 @@ class Parameters(_Parameters):
     def __setitem__(self, name: str, parameter: Any) -> None:
         if isinstance(parameter, _Parameter) and not isinstance(parameter, Parameter):
             parameter = adopt(parameter)
-        super().__setitem__(name, parameter)
+        try:
+            super().__setitem__(name, parameter)
+        except ParameterNameError as error:
+            raise ParameterNameError(f"{name!r} is not a valid Parameters name: {error}") from None
+
+    def copy(self) -> "Parameters":                           # type: ignore[override]
+        """Return the same parameters apart, what was kept as `user_data` too."""
+        new: Parameters = super().copy()                      # type: ignore[assignment]
+        for name, parameter in self.items():
+            if parameter.user_data is not None:
+                new[name].user_data = deepcopy(parameter.user_data)
+        return new
 
     def add(self, name: str | _Parameter, value: Any = None, vary: bool | None = None, min: float = -math.inf,  # type: ignore[override]
             max: float = math.inf, expr: str | None = None, brute_step: float | None = None, user_data: Any = None) -> None:
@@ -105,8 +117,10 @@ class Parameters(_Parameters):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array([float(parameter) for parameter in self.values()], dtype=dtype)
 
+    __copy__ = copy
+
     def __reduce__(self) -> tuple:
-        symbols = self._symbols.functions | self._symbols.constants
+        symbols = self._symbols.own()
         return _restore, (type(self), symbols, [parameter.__getstate__() for parameter in self.values()])
 
     def within(self) -> "Parameters":
@@ -115,17 +129,6 @@ class Parameters(_Parameters):
             parameter._within()  # type: ignore[attr-defined]
         self._note()
         return self
-
-    def update_constraints(self) -> None:
-        """Evaluate all expressions.
-
-        Raises
-        ------
-        ExpressionError, NonFiniteError
-            If one can't be.
-        """
-        for parameter in self.values():
-            parameter.value                                   # noqa: B018 - reading evaluates
 
     def eval(self, text: str) -> Any:
         """Evaluate an expression of the parameters, by asteval where the grammar doesn't do."""

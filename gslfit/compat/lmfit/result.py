@@ -85,7 +85,7 @@ class MinimizerResult:
         if candidates is None:
             return
         if candidate_nmb != "all" and not 1 <= int(candidate_nmb) <= len(candidates):
-            raise InputError(f"candidate_nmb={candidate_nmb!r} should be between 1 and {len(candidates)}")
+            raise InputError(f"'candidate_nmb' should be between 1 and {len(candidates)}, not {candidate_nmb!r}")
         for number, candidate in enumerate(candidates, 1):
             if candidate_nmb in ("all", number):
                 print(f"\nCandidate #{number}, chisqr = {candidate.score:.3f}")

@@ -25,7 +25,8 @@ def basinhopping(minimizer: Any, result: MinimizerResult, max_nfev: int | None, 
     x = None
     try:
         outcome = optimize.basinhopping(objective.penalty, start, **result.call_kws)
-        result.message, x = outcome.message, outcome.x
+        said, x = outcome.message, outcome.x
+        result.message = said if isinstance(said, str) else "; ".join(said)
     except AbortFitException:
         pass
     return finish(minimizer, result, objective, x)

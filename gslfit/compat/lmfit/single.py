@@ -2,6 +2,7 @@
 import math
 from typing import Any
 
+from gslfit.errors import ParameterError
 from gslfit.parameters.parameter import Parameter as _Parameter
 from gslfit.parameters.parameter import _blank
 
@@ -58,7 +59,8 @@ class Parameter(_Parameter):
             if low > high:
                 low, high = self._min, self._max = high, low
             if math.isclose(low, high, rel_tol=SAME, abs_tol=SAME):
-                self._fail(f"min == max ({low!r}); to hold it at a value, give that value and vary=False")
+                raise ParameterError(f"Parameter {self.name!r} has min == max ({low!r}); to hold it at a value, give that value and "
+                                     "vary=False")
         if self._expr is None:
             self._value = self._clipped(self._value)
 

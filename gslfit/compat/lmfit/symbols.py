@@ -49,6 +49,12 @@ class LmfitSymbols(Symbols):
         else:
             self.interpret().symtable[name] = symbol
 
+    def own(self) -> dict[str, Any]:
+        """Return what was made known: functions and constants, and what was put into the interpreter."""
+        kept = {} if self.interpreter is None else {
+            name: self.interpreter.symtable[name] for name in self.interpreter.user_defined_symbols() if name not in SPECIAL}
+        return kept | self.functions | self.constants
+
     def interpret(self) -> Any:
         """Return the interpreter."""
         if self.interpreter is None:

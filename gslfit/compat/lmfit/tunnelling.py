@@ -64,24 +64,27 @@ def search(fun: Callable[[np.ndarray], float], x0: Sequence[float], local: str =
     Raises
     ------
     InputError
-        If `local` or `tabustrategy` isn't known.
+        If `local` or `tabustrategy` isn't known, or nothing is to be remembered.
     """
-    if local not in LOCAL or tabustrategy not in STRATEGIES:
-        raise InputError(f"local={local!r} must be one of {', '.join(LOCAL)}, and tabustrategy={tabustrategy!r} one of "
-                         f"{', '.join(STRATEGIES)}")
+    if local not in LOCAL:
+        raise InputError(f"Invalid local solver selected: {local!r}. It should be one of {', '.join(LOCAL)}")
+    if tabulistsize < 1:
+        raise InputError(f"Invalid tabulistsize specified: {tabulistsize!r}. It should be an integer greater than zero")
+    if tabustrategy not in STRATEGIES:
+        raise InputError(f"Invalid tabustrategy specified: {tabustrategy!r}. It should be one of {', '.join(STRATEGIES)}")
     rng = np.random.default_rng(seed)
     options = dict(local_opts or {})
     evaluations = tunnels = useful = 0
     x, best, least = np.asarray(x0, float), np.asarray(x0, float), np.inf
     tabu: list[np.ndarray] = []
-    message = f"Maximum number of iterations ({totaliter}) reached"
+    message = "Maximum number of global iterations exceeded"
     for _ in range(totaliter):
         outcome = optimize.minimize(fun, x, method=local, options=options)
         evaluations += outcome.nfev
         if outcome.fun < least:
             best, least = outcome.x, float(outcome.fun)
         if maxfunevals is not None and evaluations >= maxfunevals:
-            message = f"Maximum number of function evaluations ({maxfunevals}) reached"
+            message = "Maximum number of function evaluations exceeded"
             break
         tabu = remembered([*tabu, outcome.x], best, tabulistsize, tabustrategy)
         aim = least - eps1*(1 + abs(least))
