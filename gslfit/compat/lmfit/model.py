@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import gslfit
+from gslfit.compat.lmfit import saved
 from gslfit.compat.lmfit.complexes import coerce_arraylike, get_reducer, propagate_err
 from gslfit.compat.lmfit.confidence import conf_interval
 from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, method_of, without_errors
@@ -315,15 +316,13 @@ def adopt_result(result: Any) -> ModelResult:
 
 def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
     """Return the model of a JSON text of gslfit's or lmfit's."""
-    from gslfit.compat.lmfit import saved
-    return adopt(saved.model_from_lmfit(text, funcdefs) if saved.is_lmfits(text) else serialization.model_from_text(text, funcdefs, **kws))
+    return adopt(saved.model_from_lmfit(text, funcdefs, LMFIT_CLASSES) if saved.is_lmfits(text) else serialization.model_from_text(text, funcdefs, **kws))
 
 
 def result_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
     """Return the result of a JSON text of gslfit's or lmfit's."""
-    from gslfit.compat.lmfit import saved
     if saved.is_lmfits(text):
-        return adopt_result(serialization.restored(_result.ModelResult, *saved.result_from_lmfit(text, funcdefs)))
+        return adopt_result(serialization.restored(_result.ModelResult, *saved.result_from_lmfit(text, funcdefs, LMFIT_CLASSES)))
     return adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from gslfit.checks import json_tree, mapping
 from gslfit.compat.lmfit import lineshapes
 from gslfit.compat.lmfit.parameter import Parameters, unstate
 from gslfit.errors import InputError, ending
+from gslfit.models import LMFIT_NAMES
 from gslfit.models.arguments import HINTS
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv")}
@@ -68,21 +68,19 @@ def _array(value: Any, shape: Any, dtype: str) -> np.ndarray:
     return np.array(value, float).reshape(shape)
 
 
-@cache
-def library() -> dict[str, list[str]]:
-    """Return the classes of lmfit's models by the names of their functions."""
-    from gslfit.compat.lmfit import models
+def library(classes: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names of the classes of lmfit's models by those of their functions."""
     found: dict[str, list[str]] = {}
-    for name in dict.fromkeys((*(cls.__name__ for cls in models.lmfit_models.values()), "SineModel")):
+    for name in dict.fromkeys((*LMFIT_NAMES.values(), "SineModel")):
         if name not in ("PolynomialModel", "SplineModel", "ExpressionModel"):
-            function = re.match(r"Model\((\w+)", getattr(models, name)().name)
+            function = re.match(r"Model\((\w+)", classes[name]().name)
             assert function
             found.setdefault(function[1], []).append(name)
     return found
 
 
-def model_of(state: Any, funcdefs: Mapping[str, Callable[..., Any]]) -> Any:
-    """Return the model of lmfit's state of one.
+def model_of(state: Any, funcdefs: Mapping[str, Callable[..., Any]], classes: Mapping[str, Any]) -> Any:
+    """Return the model of lmfit's state of one, of one of the classes that there are by name.
 
     Raises
     ------
@@ -95,11 +93,11 @@ def model_of(state: Any, funcdefs: Mapping[str, Callable[..., Any]]) -> Any:
     if right is not None:
         if op not in OPERATORS:
             raise InputError(f"the models are joined by {op!r:.60}, and only by {', '.join(OPERATORS)} can they be")
-        return OPERATORS[op](model_of(left, funcdefs), model_of(right, funcdefs))
+        return OPERATORS[op](model_of(left, funcdefs, classes), model_of(right, funcdefs, classes))
     leaf = dict(zip(TUPLE, left, strict=False)) if isinstance(left, list) else left
     if not isinstance(leaf, dict) or not isinstance(leaf.get("funcname"), str):
         raise InputError("this isn't what lmfit's Model.dumps writes")
-    model = _leaf(leaf, funcdefs)
+    model = _leaf(leaf, funcdefs, classes)
     for name, hint in (leaf.get("param_hints") or {}).items():
         given = {key: value for key, value in hint.items() if key in HINTS and key != "expr"}
         if given and name in model.param_names + [each.removeprefix(model.prefix) for each in model.param_names]:
@@ -107,27 +105,25 @@ def model_of(state: Any, funcdefs: Mapping[str, Callable[..., Any]]) -> Any:
     return model
 
 
-def _leaf(leaf: Mapping[str, Any], funcdefs: Mapping[str, Callable[..., Any]]) -> Any:
+def _leaf(leaf: Mapping[str, Any], funcdefs: Mapping[str, Callable[..., Any]], classes: Mapping[str, Any]) -> Any:
     """Return the model of one function, by its name."""
-    from gslfit.compat.lmfit import models as _models
-    models: Any = _models         # its classes are made at import
     name, code, roots = leaf["funcname"], leaf.get("funcdef"), list(leaf.get("param_root_names") or [])
     known = {"prefix": leaf.get("prefix") or "", "nan_policy": leaf.get("nan_policy") or "raise"}
     options = {key: value for key, value in (leaf.get("opts") or {}).items() if isinstance(value, (str, int, float, bool))}
     variables = list(leaf.get("independent_vars") or ["x"])
     if name == "_eval" and isinstance(code, str):
-        return models.ExpressionModel(code, [each for each in variables if each not in options], nan_policy=known["nan_policy"])
+        return classes["ExpressionModel"](code, [each for each in variables if each not in options], nan_policy=known["nan_policy"])
     if name in funcdefs:
         variables = [each for each in variables if each not in options]
-        return models.Model(funcdefs[name], variables, roots or None, name=leaf.get("name"), **known, **options)
-    for cls in library().get(name, ()):
-        model = getattr(models, cls)(**known, **{key: value for key, value in options.items() if key == "form"})
+        return classes["Model"](funcdefs[name], variables, roots or None, name=leaf.get("name"), **known, **options)
+    for cls in library(classes).get(name, ()):
+        model = classes[cls](**known, **{key: value for key, value in options.items() if key == "form"})
         if {*roots} <= {each.removeprefix(model.prefix) for each in model.param_names}:       # lmfit's may lack one with an expression
             return model
     if name == "polynomial":
-        return models.PolynomialModel(degree=len(roots) - 1, **known)
+        return classes["PolynomialModel"](degree=len(roots) - 1, **known)
     if name in lineshapes.functions:
-        return models.Model(getattr(lineshapes, name), name=leaf.get("name"), **known, **options)
+        return classes["Model"](getattr(lineshapes, name), name=leaf.get("name"), **known, **options)
     raise InputError(f"the file holds the function {name!r:.60} as code, which is not run: give it, funcdefs={{{name!r:.60}: ...}}")
 
 
@@ -147,12 +143,13 @@ def _parameters(given: Any, funcdefs: Mapping[str, Callable[..., Any]]) -> Param
     return params
 
 
-def model_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Any:
+def model_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None, classes: Mapping[str, Any]) -> Any:
     """Return the model of a text that lmfit wrote; see `model_of`."""
-    return model_of(decoded(json_tree(text)), mapping("funcdefs", funcdefs))
+    return model_of(decoded(json_tree(text)), mapping("funcdefs", funcdefs), classes)
 
 
-def result_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> tuple[Any, Any, Any, dict[str, Any]]:
+def result_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None,
+                      classes: Mapping[str, Any]) -> tuple[Any, Any, Any, dict[str, Any]]:
     """Return model, parameters, those at the start, and the rest as `gslfit.models.serialization` has it, of lmfit's text of a result.
 
     Raises
@@ -164,7 +161,7 @@ def result_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | No
     if tree.get("__class__") != "lmfit.ModelResult":
         raise InputError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
     state = decoded(tree)
-    model = model_of(state.get("model"), known)
+    model = model_of(state.get("model"), known, classes)
     params, start = (_own(_parameters(state.get(name) or state.get("params"), known)) for name in ("params", "init_params"))
     starts = state.get("init_values") or {}
     for name, value in starts.items():
