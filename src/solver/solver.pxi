@@ -345,7 +345,7 @@ cdef class _Solver:
         solve : the same with a test that does not depend on units, and says in words how it ended.
         """
         maxiter, info, niter = whole("maxiter", maxiter, 1), 0, 0
-        tell = callback or (lambda solver: None)
+        tell = (lambda solver: None) if callback is None else callback
         self._need(2)
         tell(self)
         status = gsl.GSL_CONTINUE

@@ -348,7 +348,7 @@ def test_convergence_as_gsl_judges_it(make):
             x, dx, f, g = solver.x, solver.dx, solver.f, solver.gradient()
             small = (np.abs(dx) < xtol**2 + xtol*np.abs(x)).all()
             flat = np.abs(g*np.maximum(x, 1)).max() <= gtol*max(f @ f/2, 1)
-            assert (status, info) == (SUCCESS, 1) if small else (SUCCESS, 2) if flat else (CONTINUE, 0)
+            assert (status, info) == ((SUCCESS, 1) if small else (SUCCESS, 2) if flat else (CONTINUE, 0))
         ended, by_hand = (status, info), solver.x
         told = Told()
         solver.set(exponential(), [1., 1.])

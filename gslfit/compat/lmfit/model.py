@@ -196,7 +196,8 @@ class LmfitConventions:
 
     def guess(self, data: Any = None, x: Any = None, **values: Any) -> Any:
         """Estimate start values from data; see `gslfit.models.Model.guess`."""
-        lacks = [name for name, given in (("data", data), ("x", x)) if given is None and (name == "data" or "x" in self.independent_vars)]  # type: ignore[attr-defined]
+        needed = ["data", *(["x"] if "x" in self.independent_vars else [])]     # type: ignore[attr-defined]
+        lacks = [name for name in needed if {"data": data, "x": x}[name] is None]
         if lacks:
             names = " and ".join(map(repr, lacks))
             raise InputTypeError(f"guess() missing {len(lacks)} required positional argument{'s' if len(lacks) > 1 else ''}: {names}")
@@ -316,7 +317,9 @@ def adopt_result(result: Any) -> ModelResult:
 
 def model_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Any:
     """Return the model of a JSON text of gslfit's or lmfit's."""
-    return adopt(saved.model_from_lmfit(text, funcdefs, LMFIT_CLASSES) if saved.is_lmfits(text) else serialization.model_from_text(text, funcdefs, **kws))
+    if saved.is_lmfits(text):
+        return adopt(saved.model_from_lmfit(text, funcdefs, LMFIT_CLASSES))
+    return adopt(serialization.model_from_text(text, funcdefs, **kws))
 
 
 def result_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
