@@ -121,8 +121,9 @@ def of_determined(slopes: np.ndarray, jacobian: np.ndarray | None, params: Param
     size = size*np.sqrt(np.sum((jacobian[free]/np.where(size > 0, size, 1.0)[:, None])**2, axis=1))
     size = np.where(size > 0, size, 1.0)
     units = (jacobian[free]/size[:, None]).T
-    _, singular, axes = np.linalg.svd(units, full_matrices=True) if len(units) >= len(free) else np.linalg.svd(
-        np.concatenate([units, np.zeros((len(free) - len(units), len(free)))]), full_matrices=True)
+    if len(units) < len(free):      # all directions are wanted, but not all points
+        units = np.concatenate([units, np.zeros((len(free) - len(units), len(free)))])
+    _, singular, axes = np.linalg.svd(units, full_matrices=False)
     rank = int(np.count_nonzero(singular > DEPENDENT*singular[0])) if singular[0] > 0 else 0
     if rank == len(free):
         return deviations(slopes, params, names)

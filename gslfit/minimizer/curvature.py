@@ -102,7 +102,7 @@ def look_around(descent: Any, full: bool) -> str:
     free = np.flatnonzero(d > 0)
     null = []
     if free.size > descent.qr.rank:
-        _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=True)
+        _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=descent.n < free.size)    # all directions, not all points
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
     if _go_down(descent, ways + null):
         return "down"

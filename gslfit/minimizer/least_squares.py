@@ -22,9 +22,12 @@ from gslfit.minimizer._descent import Polish, ScaledQR, length
 from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
+from gslfit.minimizer.trust_region import TrustRegion
 from gslfit.solvers._multifit import METHODS, FdfSolver
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
+TALL = 200_000          # numbers of a Jacobian beyond which these steps are taken by its triangle alone, in place of GSL's copies of it
+TRIALS = 10             # of one of these steps
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
@@ -256,11 +259,14 @@ class Descent(Polish):
             return FitStatus.EXACT
         if self.silent() and self.norm() < np.inf:
             return FitStatus.NO_EFFECT
-        if not self._start(start):
+        tall = self.n * self.p > TALL and not (self.direct or self.bounded)
+        if tall:
+            self._approach()
+        elif not self._start(start):
             return self._failed[1]
         reason = FitStatus.MAX_ITER
         if not self.direct:
-            for _ in range(FIRST_STEPS):
+            for _ in range(0 if tall else FIRST_STEPS):
                 reason = self._step()
                 if reason != FitStatus.MAX_ITER or self.near():
                     break
@@ -289,6 +295,32 @@ class Descent(Polish):
 
     def _how(self) -> FitStatus:
         return FitStatus.EXACT if self.norm() <= VANISHED else FitStatus.STEP
+
+    def _approach(self) -> None:
+        """Take the first steps as lmsder would, by R and J^T r alone: of many points its copies of J would cost more than the residual."""
+        delta: float | None = None
+        for _ in range(FIRST_STEPS):
+            qr = self.decompose()
+            if not self.finite or qr.rank < self.p:
+                return
+            region = TrustRegion(qr.factors(), self.slopes())
+            if delta is None:
+                delta = 100 * length(qr.norms * self.x) or 100.
+            for _ in range(TRIALS):
+                norm = self.norm()
+                step, damping = region.step(delta)
+                if self.x is self.problem.x0:
+                    delta = min(delta, length(step))
+                x = self.x + step / qr.norms
+                r = self.problem.fun(x)
+                delta, taken = region.judge(step, damping, delta, norm, length(r))
+                if taken:
+                    break
+            else:
+                return
+            self.go_to(x, r, self.centred_from_now)
+            if self.near():
+                return
 
     def _step(self) -> FitStatus:
         """Let the solver make one step; where it made none, say as `_march` does why."""

@@ -9,6 +9,11 @@
 #
 # Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
 # comes with the two values of the first.
+cdef extern from "descent/quotients.h" nogil:
+    double gslfit_forward(const double *value, const double *r, double width, long n, double *column)
+    double gslfit_central(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *bend,
+                          double *along)
+
 cdef double EPS = 2.220446049250313e-16
 cdef double SINGLE = 2.0 ** -23              # that of float32
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
@@ -262,7 +267,7 @@ cdef class Differences:
         cdef double *at = data_of(trial)
         cdef const double *value
         cdef double base = x[j], moved = 0, wanted, change = INFINITY, own = sqrt(self.precision) * size * self.unit
-        cdef Py_ssize_t i, _
+        cdef Py_ssize_t _
         if base < 0 and base - step >= self.low[j]:
             step = -step                        # away from zero
         for _ in range(6):
@@ -272,9 +277,7 @@ cdef class Differences:
             out = self.fun(trial)
             value = numbers(out, self.n)
             at[j] = base
-            for i in range(self.n):
-                column[i] = value[i] - r[i]
-            change = norm_of(column, self.n)
+            change = gslfit_forward(value, r, moved, self.n, column)
             if change < INFINITY and fabs(step) < fabs(wanted):
                 break                           # as far as the bounds let it
             if not change < INFINITY:           # not finite there: look closer, on the other side
@@ -289,8 +292,8 @@ cdef class Differences:
                 step, own = 1e-2 * fabs(base), 0        # it is none: so far off the model is another one
             else:
                 break
-        for i in range(self.n):
-            column[i] = column[i] / moved if change < INFINITY and moved != 0 else 0.
+        if not (change < INFINITY and moved != 0):
+            memset(column, 0, self.n * sizeof(double))
         self.taken = moved
         return change
 
@@ -303,8 +306,8 @@ cdef class Differences:
         cdef double *at = data_of(trial)
         cdef const double *ahead
         cdef const double *behind
-        cdef double base = x[j], up, down, total, second, bend, along
-        cdef Py_ssize_t i, _
+        cdef double base = x[j], up, down, total, bend = 0, along = 0
+        cdef Py_ssize_t _
         for _ in range(4):
             if base + step > self.high[j] or base - step < self.low[j]:
                 break
@@ -317,18 +320,10 @@ cdef class Differences:
             other = self.fun(trial)
             behind = numbers(other, self.n)
             at[j] = base
-            total = bend = along = 0
-            for i in range(self.n):
-                column[i] = ahead[i] - behind[i]
-                second = ahead[i] + behind[i] - 2 * r[i]
-                bend += second * second
-                along += second * r[i]
-            total = norm_of(column, self.n)
+            total = gslfit_central(ahead, behind, r, up - down, self.n, column, &bend, &along)
             if not total < INFINITY:
                 step /= 8
                 continue
-            for i in range(self.n):
-                column[i] /= up - down
             if total == 0:
                 self.L[j], self.bend[j] = NAN, 0
                 return 0.

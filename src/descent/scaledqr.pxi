@@ -8,11 +8,15 @@ cdef enum:
     SETTLED = 1
     CROSSED = 2
 
-cdef Py_ssize_t TALL = 20000    # elements above which LAPACK's blocked QR reduces the matrix first
+cdef Py_ssize_t TALL = 20000    # elements above which the matrix is reduced first, by blocks of rows ...
+cdef int BROAD = 24             # ... or, with more columns, by LAPACK's blocks of columns
 
 
 cdef extern from "common/qr.h" nogil:
     int gslfit_qr(double **columns, int *order, int count, long n, double tol, double **carried, int carriers)
+    enum:
+        GSLFIT_QR_BLOCK
+    void gslfit_qr_tall(const double **columns, const double *lengths, int count, long n, double *R, double *work)
     void gslfit_solve_upper(double **R, int rank, double *x)
     void gslfit_solve_transposed(double **R, int rank, double *x)
     void gslfit_invert_upper(double **R, int rank, double *inverse, long stride)
@@ -63,10 +67,9 @@ cdef class ScaledQR:
         self.norms = new_vector(self.p)
         self.d = data_of(self.norms)
         self._free()
-        self.memory = <double *>PyMem_Malloc((self.n * self.p + self.p * self.p + self.p + 1) * sizeof(double))
         self.order = <int *>PyMem_Malloc((self.p + 1) * sizeof(int))
         self.R = <double **>PyMem_Malloc((2 * self.p + 1) * sizeof(double *))
-        if self.memory == NULL or self.order == NULL or self.R == NULL:
+        if self.order == NULL or self.R == NULL:
             raise MemoryError
         self.count, self.rows = 0, self.n
         for j in range(self.p):
@@ -74,16 +77,26 @@ cdef class ScaledQR:
             if held is None or not held[j]:
                 self.order[self.count] = j
                 self.count += 1
-        self._scale()
-        if self.n * self.count > TALL and self.n > 2 * self.count:
-            self._reduce()
-        self.H, self.work = self.R + self.p, self.memory + self.n * self.p + self.p * self.p
+        cdef bint tall = self.n * self.count > TALL and self.n > 2 * self.count
+        cdef bint by_rows = tall and self.count <= BROAD
+        cdef Py_ssize_t room = self.p * (self.p + GSLFIT_QR_BLOCK) if by_rows else self.n * self.p
+        self.memory = <double *>PyMem_Malloc((room + self.p * self.p + self.p + 1) * sizeof(double))
+        if self.memory == NULL:
+            raise MemoryError
+        self._measure()
+        if by_rows:
+            self._reduce_by_rows()
+        else:
+            self._scale()
+            if tall:
+                self._reduce()
+        self.H, self.work = self.R + self.p, self.memory + room + self.p * self.p
         for c in range(self.count):
             self.R[c] = self.memory + c * self.rows
         with nogil:
             self.rank = gslfit_qr(self.R, self.order, self.count, self.rows, tol, NULL, 0)
         for c in range(self.rank):
-            self.H[c] = self.memory + self.n * self.p + c * self.rank
+            self.H[c] = self.memory + room + c * self.rank
 
     def __dealloc__(self):
         self._free()
@@ -93,21 +106,39 @@ cdef class ScaledQR:
         PyMem_Free(self.order)
         PyMem_Free(self.R)
 
+    cdef void _measure(self) noexcept:
+        """Take the lengths of the columns that take part."""
+        cdef Py_ssize_t c
+        cdef double own
+        for c in range(self.count):
+            own = norm_of(self.columns + self.order[c] * self.n, self.n)
+            self.d[self.order[c]] = own if isfinite(own) else 0.
+
     cdef void _scale(self) noexcept:
         """Fill R with the columns that take part, scaled to length one."""
-        cdef Py_ssize_t i, c, j
+        cdef Py_ssize_t i, c
         cdef const double *column
         cdef double *to
         cdef double own
         for c in range(self.count):
-            j = self.order[c]
-            column, to = self.columns + j * self.n, self.memory + c * self.n
-            own = norm_of(column, self.n)
-            if not isfinite(own):
-                own = 0
-            self.d[j] = own
+            column, to, own = self.columns + self.order[c] * self.n, self.memory + c * self.n, self.d[self.order[c]]
             for i in range(self.n):
                 to[i] = column[i] / own if own > 0 else 0.
+
+    cdef int _reduce_by_rows(self) except -1:
+        """Make a tall, narrow matrix square, reading it once."""
+        cdef const double **columns = <const double **>self.R       # where R's columns begin is said later
+        cdef Py_ssize_t c
+        for c in range(self.count):
+            columns[c] = self.columns + self.order[c] * self.n
+        cdef cnp.ndarray lengths = new_vector(self.count)
+        cdef double *length = data_of(lengths)
+        for c in range(self.count):
+            length[c] = self.d[self.order[c]]
+        with nogil:
+            gslfit_qr_tall(columns, length, self.count, self.n, self.memory, self.memory + self.count * self.count)
+        self.rows = self.count
+        return 0
 
     cdef int _reduce(self) except -1:
         """Let LAPACK make a tall R square."""

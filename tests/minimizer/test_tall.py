@@ -1,0 +1,114 @@
+"""Residuals of many points: Jacobians are decomposed by rows, and the first steps taken by what is left of them."""
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+import gslfit
+from gslfit.minimizer import least_squares as descent
+from gslfit.minimizer._descent import ScaledQR
+from gslfit.minimizer.trust_region import TrustRegion
+
+N = 30_001
+
+
+@pytest.mark.parametrize("n", [N, 128*300, 128*300 + 1])
+@pytest.mark.parametrize("p", [1, 2, 7, 24, 30])
+def test_tall_decompositions(n, p):
+    """Inverse, step and cosines are those of NumPy's QR, whatever the units of columns."""
+    rng = np.random.default_rng(p)
+    J = rng.normal(size=(n, p)) @ (np.eye(p) + 0.5*rng.normal(size=(p, p)))
+    units = 10.0**rng.integers(-3, 4, p)
+    r = rng.normal(size=n)
+    qr = ScaledQR(J*units)
+    norms = np.linalg.norm(J, axis=0)
+    triangle = np.linalg.qr(J/norms, mode="r")
+    inverse = np.linalg.inv(triangle)
+    assert qr.rank == p and np.allclose(qr.norms, norms*units, rtol=1e-12)
+    factors = qr.factors()
+    assert np.allclose(factors @ factors.T, inverse @ inverse.T, rtol=1e-8, atol=1e-9*np.abs(inverse @ inverse.T).max())
+    wanted = -np.linalg.lstsq(J/norms, r, rcond=None)[0]/norms/units
+    assert np.allclose(qr.step(r), wanted, rtol=1e-8, atol=1e-10*np.abs(wanted*norms*units).max()/(norms*units))
+    assert np.allclose(qr.cosines(r), np.abs(r @ J)/norms/np.linalg.norm(r), rtol=1e-9, atol=1e-12)
+
+
+def test_tall_ranks():
+    """Zeros, numbers that are not finite, dependent columns, lengths whose squares over- or underflow."""
+    rng = np.random.default_rng(1)
+    J = rng.normal(size=(N, 4))
+    J[:, 2] = 0
+    assert ScaledQR(J).rank == 3 and ScaledQR(J).undetermined() == [2]
+    J[5, 2] = np.nan
+    assert ScaledQR(J).rank == 3
+    J[:, 2] = 2*J[:, 0] - J[:, 1]
+    assert ScaledQR(J, 1e-10).rank == 3 and ScaledQR(J, 1e-10).undetermined() == [0, 1, 2]
+    J = rng.normal(size=(N, 3))*[1e-250, 1, 1e250]
+    assert ScaledQR(J).rank == 3 and np.allclose(ScaledQR(J).least(), 1, atol=0.1)
+    J[:, 0] = 5e-320
+    assert ScaledQR(J).rank == 3
+
+
+def test_trust_region_steps():
+    """A step is the damped one, about as long as the radius, the undamped one where that is shorter."""
+    rng = np.random.default_rng(2)
+    A = rng.normal(size=(40, 5))
+    A /= np.linalg.norm(A, axis=0)
+    r = rng.normal(size=40)
+    inverse = np.linalg.inv(np.linalg.qr(A, mode="r"))
+    region = TrustRegion(inverse, A.T @ r)
+    free, damping = region.step(1e9)
+    assert damping == 0 and np.allclose(free, -np.linalg.lstsq(A, r, rcond=None)[0])
+    for radius in np.linalg.norm(free)*np.array([0.9, 0.3, 1e-3, 1e-8]):
+        step, damping = region.step(radius)
+        assert abs(np.linalg.norm(step) - radius) <= 0.11*radius
+        assert np.allclose(step, -np.linalg.solve(A.T @ A + damping*np.eye(5), A.T @ r), rtol=1e-8)
+    norm, new = np.linalg.norm(r), np.linalg.norm(r + A @ free)
+    grown, taken = region.judge(free, 0.0, 1e9, norm, new)
+    assert taken and np.isclose(grown, 2*np.linalg.norm(free))
+    shrunk, taken = region.judge(free, 0.0, 1.0, norm, 1.5*norm)
+    assert not taken and 0.1*min(1, 10*np.linalg.norm(free)) <= shrunk <= 0.5
+    assert region.judge(free, 0.0, 1.0, norm, np.inf) == region.judge(free, 0.0, 1.0, norm, 1e9*norm)
+
+
+X = np.linspace(0, 10, 120_000)
+CASES = {
+    "decay": (lambda v: v[0]*np.exp(-v[1]*X) + v[2], (2.5, 1.3, 0.5), (1.0, 1.0, 1.0)),
+    "far start": (lambda v: v[0]*np.exp(-(X - v[1])**2/2/v[2]**2) + v[3], (5.0, 4.2, 0.8, 0.5), (1.0, 6.0, 2.5, 0.0)),
+    "bent": (lambda v: v[0]*X/(v[1] + X), (2.0, 0.5), (20.0, 60.0)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("bounds", [False, True])
+def test_tall_fits(case, bounds):
+    """Values and errors are SciPy's from an independent start; with bounds that aren't met, the same."""
+    model, truth, start = CASES[case]
+    y = model(truth) + 0.1*np.random.default_rng(7).normal(size=X.size)
+    params = gslfit.Parameters()
+    for k, value in enumerate(start):
+        params.add(f"v{k}", value, **({"min": -100, "max": 100} if bounds else {}))
+    found = gslfit.minimize(lambda p: model([each.value for each in p.values()]) - y, params)
+    wanted = least_squares(lambda v: model(v) - y, truth, xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    assert found.success and X.size*len(start) > descent.TALL
+    covariance = np.linalg.inv(wanted.jac.T @ wanted.jac)*2*wanted.cost/(X.size - len(start))
+    error = np.sqrt(np.diag(covariance))
+    values = np.array([each.value for each in found.params.values()])
+    assert np.all(np.abs(values - wanted.x) < 1e-3*error)
+    assert np.allclose([each.stderr for each in found.params.values()], error, rtol=1e-4)
+
+
+def test_tall_fits_without_a_way():
+    """A residual that is not finite on the way, columns that depend, no effect at all: as with few points."""
+    y = 2*np.sqrt(X + 0.5)
+    params = gslfit.Parameters()
+    params.add_many(("a", 1.0), ("b", 3.0))
+    with np.errstate(invalid="ignore"):
+        found = gslfit.minimize(lambda p: p["a"].value*np.sqrt(X + p["b"].value) - y, params)
+    assert found.success and np.allclose([each.value for each in found.params.values()], [2, 0.5])
+    params = gslfit.Parameters()
+    params.add_many(("a", 1.0), ("b", 1.0), ("c", 1.0))
+    found = gslfit.minimize(lambda p: (p["a"].value + p["b"].value)*X + p["c"].value - y, params)
+    assert found.success and not found.errorbars
+    band = gslfit.Model("(a + b)*x + c").fit(y, x=X, a=1, b=1, c=1).eval_uncertainty(x=X[::10_000])
+    assert np.isfinite(band).all() and (band > 0).all()
+    found = gslfit.minimize(lambda p: 0*p["a"].value - y, params)
+    assert not found.success
