@@ -109,7 +109,7 @@ def _correlation_table(params: Mapping[str, Any], least: float) -> str:
     """Return the correlations of the varying parameters as a table in colours; nothing where there are none."""
     names = [name for name, par in params.items() if par.vary]
     known = [by_name for name in names if (by_name := attribute(params[name], "correl"))]
-    if least > 1 or not known:
+    if not known or (least > 0 and all(abs(r) <= least for by_name in known for r in by_name.values())):
         return ""
 
     def row(k: int, name: str) -> list[Any]:

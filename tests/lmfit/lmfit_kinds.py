@@ -260,6 +260,10 @@ refused("candidate beyond", lambda M: M.minimize(wave, bounded(M), method="brute
 refused("policy of a minimizer", lambda M: M.minimize(wave, wave_params(M), nan_policy="leave"))
 refused("ampgo without tabu", lambda M: M.minimize(lambda p: (p["a"] - 1)**2, M.create_params(a=2), method="ampgo", tabulistsize=0))
 refused("NaN in data", lambda M: M.models.LinearModel().fit(np.where(x > 5, np.nan, x), x=x, slope=1, intercept=0))
+refused("policy of a fit", lambda M: M.models.LinearModel().fit(x, x=x, slope=1, intercept=0, nan_policy="leave"))
+refused("NaN of the model", lambda M: M.Model(lambda x, a: a*np.log(x - 5)).fit(x, x=x, a=1))
+refused("not a Parameter", lambda M: M.Parameters().__setitem__("a", "not_a_parameter"))
+refused("temperatures", lambda M: M.Minimizer(wave, wave_params(M)).emcee(ntemps=3))
 refused("intervals of one", lambda M: M.conf_interval(*of_one(M)))
 refused("interval of nothing", lambda M: M.models.LinearModel().conf_interval())
 
@@ -285,6 +289,55 @@ def messages_of_tunnelling(M):
     params = M.create_params(a=dict(value=1, min=0, max=10), b=dict(value=1, min=0, max=10))
     ways = ({}, {"maxfunevals": 5}, {"tabustrategy": "oldest"})
     return [M.minimize(bumps, params, method="ampgo", **options).ampgo_msg for options in ways]
+
+
+def nowhere(p):
+    """Return a residual without a number."""
+    return np.full(9, np.nan)*p["a"].value
+
+
+@behaviour(differs="grids of NaN")
+def grid_of_nan(M):
+    return M.minimize(nowhere, M.create_params(a=dict(value=1, min=0, max=2)), method="brute", max_nfev=4).aborted
+
+
+@behaviour()
+def guesses_without_x(M):
+    flat = M.models.ConstantModel().guess(np.array([2., 2., 2.]))
+    pair = M.models.ComplexConstantModel(prefix="p_").guess(np.array([2 + 1j, 2 + 1j]))
+    return flat, pair
+
+
+@behaviour()
+def words_of_nan(M):
+    seen = []
+    bad = np.where(x > 5, np.nan, x)
+    for run in (lambda: M.models.LinearModel().fit(bad, x=x, slope=1, intercept=0),
+                lambda: M.Model(lambda x, a: a*np.log(x - 5)).fit(x, x=x, a=1, method="nelder")):
+        try:
+            run()
+        except ValueError as error:
+            seen += [words in str(error) for words in ("NaN values detected in your input data", "model function generated NaN values")]
+    return seen
+
+
+@behaviour()
+def messages_of_searches(M):
+    params = M.create_params(a=dict(value=1, min=-2, max=2), b=dict(value=1, min=-2, max=2))
+
+    def bowl(p):
+        return np.array([p["a"] - .3, p["b"] + .2, .1])
+    return [bool(M.minimize(bowl, params, method=method).message) for method in ("dual_annealing", "basinhopping", "shgo")]
+
+
+@behaviour()
+def interpreter_of_pickles(M):
+    params = M.Parameters(usersyms={"text": "2*3"})
+    params.add("a", 1)
+    params.add("b", expr="a*len(text)")
+    again = pickle.loads(pickle.dumps(params))
+    again["a"].value = 4
+    return again["b"].value
 
 
 @behaviour()

@@ -15,14 +15,16 @@ from typing import Any
 import numpy as np
 
 import gslfit
+from gslfit.checks import shown
 from gslfit.compat.lmfit import saved
 from gslfit.compat.lmfit.complexes import coerce_arraylike, get_reducer, propagate_err
 from gslfit.compat.lmfit.confidence import conf_interval
 from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, method_of, without_errors
+from gslfit.compat.lmfit.objective import NAN_POLICIES
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
 from gslfit.data.points import without_effect
-from gslfit.errors import ExpressionError, InputTypeError, NonFiniteError, ending, warn
+from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError, ending, warn
 from gslfit.formula.parametrize import fold
 from gslfit.minimizer.result import FitResult
 from gslfit.models import files, serialization
@@ -36,12 +38,15 @@ from gslfit.objective.residual import degrees_of_freedom
 __all__ = ["CompositeModel", "Model", "ModelResult", "coerce_arraylike", "get_reducer", "load_model", "load_modelresult", "propagate_err",
            "save_model", "save_modelresult"]
 
+WITHOUT_X = frozenset({"ConstantModel", "ComplexConstantModel"})     # models that are guessed from the data alone
 DEFAULT_NFEV = 2000       # evaluations by default, for each parameter and one more
 FIELDS = tuple(name for name in FitResult.__dataclass_fields__ if name != "status")      # an attribute of lmfit's own in some results
 
 
 class ModelResult(_result.ModelResult):
     """The outcome of a model's fit, with the attributes of lmfit 1.3's; see `gslfit.models.ModelResult`."""
+
+    col_deriv = False
 
     def _run(self) -> Any:
         name, _ = method_of(self.method)
@@ -196,7 +201,8 @@ class LmfitConventions:
 
     def guess(self, data: Any = None, x: Any = None, **values: Any) -> Any:
         """Estimate start values from data; see `gslfit.models.Model.guess`."""
-        needed = ["data", *(["x"] if "x" in self.independent_vars else [])]     # type: ignore[attr-defined]
+        apart = type(self).__name__ in WITHOUT_X or "x" not in self.independent_vars     # type: ignore[attr-defined]
+        needed = ["data"] if apart else ["data", "x"]
         lacks = [name for name in needed if {"data": data, "x": x}[name] is None]
         if lacks:
             names = " and ".join(map(repr, lacks))
@@ -213,7 +219,15 @@ class LmfitConventions:
                                    "max_nfev": max_nfev}
         policy = nan_policy or self.nan_policy               # type: ignore[attr-defined]
         options |= fit_kws or {}
-        found: Any = fit_model(self, data, params, weights, None, None, values, policy, coerce_farray, verbose, options)
+        if policy not in NAN_POLICIES:
+            raise InputError(f"nan_policy must be 'propagate', 'omit', or 'raise', not {shown(policy)}")
+        try:
+            found: Any = fit_model(self, data, params, weights, None, None, values, policy, coerce_farray, verbose, options)
+        except NonFiniteError as error:
+            if error.of_caller or str(error).startswith("The model function"):
+                raise
+            raise NonFiniteError("NaN values detected in your input data or the output of your objective/model function - fitting "
+                                 f"algorithms cannot handle this! {error}") from None
         if not coerce_farray:
             found._given = data, weights
         return found

@@ -38,7 +38,9 @@ class Parameters(_Parameters):
         return interpreter
 
     def __setitem__(self, name: str, parameter: Any) -> None:
-        if isinstance(parameter, _Parameter) and not isinstance(parameter, Parameter):
+        if not isinstance(parameter, _Parameter):
+            raise ParameterError(f"{str(parameter)!r:.60} is not a Parameter; for the value of {name!r} write params[{name!r}].value = ...")
+        if not isinstance(parameter, Parameter):
             parameter = adopt(parameter)
         try:
             super().__setitem__(name, parameter)
@@ -120,7 +122,7 @@ class Parameters(_Parameters):
     __copy__ = copy
 
     def __reduce__(self) -> tuple:
-        symbols = self._symbols.own()
+        symbols = {name: symbol for name, symbol in self._symbols.own().items() if name not in self}
         return _restore, (type(self), symbols, [parameter.__getstate__() for parameter in self.values()])
 
     def within(self) -> "Parameters":

@@ -92,13 +92,15 @@ def emcee(minimizer: Any, params: Any = None, steps: int = 1000, nwalkers: int =
         If emcee isn't installed.
     InputError
         If an argument doesn't fit.
+    DeprecationWarning
+        If `ntemps` isn't 1.
     """
     try:
         from emcee import EnsembleSampler
     except ImportError:
         raise NotImplementedError("emcee version 3 is required: install emcee") from None
     if ntemps > 1:
-        raise InputError("'ntemps' has no effect: emcee 3 has no parallel tempering")
+        raise DeprecationWarning("'ntemps' has no effect anymore: emcee 3 has no parallel tempering")
     if reuse_sampler and not hasattr(minimizer, "sampler"):
         raise InputError("You wanted to use an existing sampler, but it hasn't been created yet")
     result = minimizer.prepare_fit(None if reuse_sampler else params)
@@ -173,6 +175,7 @@ def _run(minimizer: Any, result: MinimizerResult, sampler: Any, start: np.ndarra
     for name, error in zip(result.var_names, ((high - low)/2).tolist(), strict=True):
         result.params[name].stderr = error
     result.chain, result.lnprob, result.sampler = chain, lnprob, sampler
+    result.nfev = steps*start.shape[0]                        # a sample of each walker at each step, as lmfit counts
     result.acceptance_fraction = sampler.acceptance_fraction
     try:
         result.acor = sampler.get_autocorr_time()

@@ -8,7 +8,7 @@ from scipy import optimize as _optimize
 
 from gslfit.compat.lmfit.objective import AbortFitException, Objective
 from gslfit.compat.lmfit.result import MinimizerResult
-from gslfit.errors import InputError
+from gslfit.errors import InputError, NonFiniteError
 
 optimize: Any = _optimize       # options come as dicts, which its stubs can't follow
 
@@ -33,9 +33,21 @@ def ignored(caller: str, kws: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in kws.items() if name not in names}
 
 
+def settle(objective: Objective, x: Any, ended: bool) -> None:
+    """Take the variables where a search ended, or the best that it saw: of one that was stopped before it saw a number, no residual."""
+    if ended:
+        objective.settle(x)
+        return
+    try:
+        objective.settle(objective.best)
+    except NonFiniteError:
+        if objective.least < math.inf:
+            raise
+
+
 def finish(minimizer: Any, result: MinimizerResult, objective: Objective, x: Any) -> MinimizerResult:
     """Take the variables at the end, the best seen where it is no success, with their statistics and errors."""
-    objective.settle(x if result.success and not result.aborted else objective.best)
+    settle(objective, x, result.success and not result.aborted)
     result.measure()
     minimizer.judge(result)
     return result
@@ -44,6 +56,8 @@ def finish(minimizer: Any, result: MinimizerResult, objective: Objective, x: Any
 def take(result: MinimizerResult, outcome: Any, prefix: str = "", plain: tuple[str, ...] = ()) -> None:
     """Give the result what SciPy returned, under its own names or with a prefix."""
     for name, value in outcome.items():
+        if name == "message" and isinstance(value, (list, tuple)):
+            value = "; ".join(map(str, value))
         setattr(result, name if not prefix or name in plain else prefix + name, value)
 
 

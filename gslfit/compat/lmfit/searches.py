@@ -6,7 +6,7 @@ import numpy as np
 
 from gslfit.compat.lmfit.objective import AbortFitException
 from gslfit.compat.lmfit.result import Candidate, MinimizerResult
-from gslfit.compat.lmfit.scalar import finish, optimize, take
+from gslfit.compat.lmfit.scalar import finish, optimize, settle, take
 from gslfit.errors import InputError
 
 PER_VARIABLE = 200_000    # evaluations allowed by default
@@ -80,7 +80,7 @@ def brute(minimizer: Any, result: MinimizerResult, max_nfev: int | None, Ns: int
     try:
         best, least, grid, values = optimize.brute(objective.penalty, ranges, **result.call_kws)
     except AbortFitException:
-        objective.settle(objective.best)
+        settle(objective, None, False)
         result.measure()
         return result
     result.brute_x0, result.brute_fval, result.brute_grid, result.brute_Jout = best, least, grid, values

@@ -4,6 +4,7 @@ An expression that gslfit's grammar has is compiled by it. Only one that it does
 """
 from collections.abc import Callable
 from numbers import Real
+from types import ModuleType
 from typing import Any
 
 from gslfit.constraints.functions import TABLE
@@ -51,8 +52,9 @@ class LmfitSymbols(Symbols):
 
     def own(self) -> dict[str, Any]:
         """Return what was made known: functions and constants, and what was put into the interpreter."""
-        kept = {} if self.interpreter is None else {
-            name: self.interpreter.symtable[name] for name in self.interpreter.user_defined_symbols() if name not in SPECIAL}
+        known = {} if self.interpreter is None else self.interpreter.symtable
+        kept = {name: symbol for name, symbol in known.items()
+                if symbol is not self._shipped.get(name) and not isinstance(symbol, ModuleType)}
         return kept | self.functions | self.constants
 
     def interpret(self) -> Any:
