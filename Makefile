@@ -7,9 +7,12 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_USER := 0
 
-.PHONY: demo test slow torture sanitize mutants lint docs bench clean
-demo: $(VENV)/installed-plot
-	$(PY) examples/demo.py
+# a wheel that make wheel has made, or that was put there: the demo needs no compiler and no GSL then
+WHEEL := $(lastword $(wildcard dist/gslfit-*.whl))
+
+.PHONY: demo test slow torture sanitize mutants lint docs bench wheel clean
+demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-plot)
+	$(if $(WHEEL),build/demo-env/bin/python,$(PY)) examples/demo.py
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test
@@ -53,6 +56,10 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/replaces.py --write
 	$(PY) benchmarks/minimize_overhead.py
 
+# a wheel with GSL in it, in dist/, tried where no GSL can be seen; make wheel STEP=build only builds it
+wheel: $(VENV)/ready
+	bash .ci/wheel $(STEP)
+
 # two revisions against each other, "." being the tree as it is: make ab A=main B=.
 ab: $(VENV)/installed-test
 	$(PY) benchmarks/ab.py $(or $(A),HEAD) $(or $(B),.)
@@ -69,6 +76,12 @@ $(VENV)/installed-%: $(VENV)/ready $(SOURCES)
 	@echo "building and installing gslfit, and what make $* needs"
 	@$(PY) -m pip install --quiet --no-build-isolation '.[$*]'
 	@touch $@ $(VENV)/installed
+
+build/demo-env/ready: $(WHEEL)
+	@echo "installing $(WHEEL) for the demo"
+	@python3 -m venv --clear build/demo-env
+	@build/demo-env/bin/python -m pip install --quiet '$(WHEEL)[plot]'
+	@touch $@
 
 clean:
 	rm -rf build dist $(VENV) *.egg-info

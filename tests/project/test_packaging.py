@@ -111,7 +111,8 @@ def test_sdist_and_metadata_need_no_gsl(tree, without_gsl, tmp_path):
     with tarfile.open(next(tmp_path.glob("gslfit-*.tar.gz"))) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
     folders = [path for name in ("src", "gslfit", "tests", "examples", "benchmarks", "docs", ".ci") for path in (ROOT / name).rglob("*")]
-    tops = [ROOT / name for name in ("LICENSE", "README.md", "CHANGELOG.md", "Makefile", "setup.py", "pyproject.toml")]
+    tops = [ROOT / name for name in ("LICENSE", "README.md", "CHANGELOG.md", "Makefile", "setup.py", "pyproject.toml", "CITATION.cff",
+                                  "CONTRIBUTING.md", "SECURITY.md")]
     junk = {"__pycache__", ".hypothesis", "output", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
     wanted = {str(path.relative_to(ROOT)) for path in folders + tops if path.is_file() and path.suffix not in (".so", ".pyc")
               and not junk & set(path.parts)}
