@@ -5,6 +5,7 @@ import io
 import math
 import operator
 import pickle
+import warnings
 
 import lmfit
 import numpy as np
@@ -274,6 +275,46 @@ def of_one(M):
     return fitter, fitter.minimize()
 
 
+refused("model as a result", lambda M: M.model.ModelResult.loads(M.models.LinearModel().fit(x, x=x, slope=1, intercept=0),
+                                                                 M.models.LinearModel().dumps()))
+
+
+@behaviour(differs="texts as values")
+def text_as_a_value(M):
+    return M.models.LinearModel().make_params(slope="steep", intercept=1)
+
+
+@behaviour(differs="models of None")
+def model_of_nothing(M):
+    return M.Model(None).independent_vars
+
+
+@behaviour(differs="options among independent variables")
+def option_of_a_function(M):
+    return M.Model(switched).independent_vars
+
+
+@behaviour(differs="options among independent variables")
+def option_of_a_step(M):
+    return M.models.StepModel(form="erf").independent_vars
+
+
+@behaviour()
+def option_in_a_fit(M):
+    model = M.Model(switched)
+    return model.fit(x, x=x, a=2, kind="down").params, model.param_names, model.eval(x=2., a=3, kind="down")
+
+
+def switched(x, a, *, kind="up"):
+    """Return a line, up or down."""
+    return a*x if kind == "up" else -a*x
+
+
+@behaviour(differs="expressions in hints")
+def hint_of_a_prefix(M):
+    return M.models.GaussianModel(prefix="b_").param_hints["fwhm"]["expr"][10:]
+
+
 @behaviour(differs="None among data")
 def none_among_data(M):
     return M.models.LinearModel().fit([1, 2, None, 3], x=[1, 2, 3, 4], slope=1, intercept=0)
@@ -338,6 +379,17 @@ def interpreter_of_pickles(M):
     again = pickle.loads(pickle.dumps(params))
     again["a"].value = 4
     return again["b"].value
+
+
+@behaviour()
+def bounds_of_intervals(M):
+    params = M.create_params(a=1, b=dict(value=1, min=.9, max=1.2))
+    fitter = M.Minimizer(lambda p: p["a"]*x + p["b"] - x - 1 - .5*np.sin(5*x), params)
+    result = fitter.minimize()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        M.conf_interval(fitter, result, p_names=["b"])
+    return any("Bound reached" in str(each.message) and issubclass(each.category, UserWarning) for each in seen)
 
 
 @behaviour()

@@ -340,6 +340,8 @@ def result_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | Non
     """Return the result of a JSON text of gslfit's or lmfit's."""
     if saved.is_lmfits(text):
         return adopt_result(serialization.restored(_result.ModelResult, *saved.result_from_lmfit(text, funcdefs, LMFIT_CLASSES)))
+    if saved.is_model(text):
+        raise saved.NoResultError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
     return adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws))
 
 

@@ -19,10 +19,15 @@ from gslfit.compat.lmfit.parameter import Parameters, unstate
 from gslfit.errors import InputError, ending
 from gslfit.models import LMFIT_NAMES
 from gslfit.models.arguments import HINTS
+from gslfit.models.serialization import FORMAT
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv")}
 TUPLE = ("funcname", "funcdef", "name", "prefix", "independent_vars", "param_root_names", "param_hints", "nan_policy", "opts")
 """What a model's state was a tuple of, up to lmfit 1.2.2."""
+
+
+class NoResultError(InputError, AttributeError):
+    """A file holds a model where a result was looked for."""
 
 
 class Code(NamedTuple):
@@ -35,6 +40,12 @@ def is_lmfits(text: str) -> bool:
     """Return whether a text is what lmfit wrote, and not gslfit."""
     tree = json_tree(text)
     return isinstance(tree, dict) and "format" not in tree and (tree.get("__class__") in ("Tuple", "Dict", "lmfit.ModelResult"))
+
+
+def is_model(text: str) -> bool:
+    """Return whether a text is a model that gslfit wrote."""
+    tree = json_tree(text)
+    return isinstance(tree, dict) and tree.get("format") == FORMAT
 
 
 def decoded(tree: Any) -> Any:
@@ -159,7 +170,7 @@ def result_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | No
     """
     tree, known = json_tree(text), mapping("funcdefs", funcdefs)
     if tree.get("__class__") != "lmfit.ModelResult":
-        raise InputError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
+        raise NoResultError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
     state = decoded(tree)
     model = model_of(state.get("model"), known, classes)
     params, start = (_own(_parameters(state.get(name) or state.get("params"), known)) for name in ("params", "init_params"))
