@@ -44,14 +44,13 @@ for name, background in (("none", None), ("constant", ConstantModel()), ("line",
     print(f"{name:8s} chi-square {tried.chisqr:.6f}, AIC {tried.aic:.1f}")
 
 # %%
-# A lower AIC is a better model. The band is the curve's own standard error, here ten times as wide as it is.
+# A lower AIC is a better model. The band is the curve's own standard error, here ten of them.
 
-fine = np.linspace(x.min(), x.max(), 500)
-curve, band = result.eval(x=fine), result.eval_uncertainty(x=fine, sigma=1)
-figure, axes = plt.subplots(layout="constrained")
-axes.plot(x, y, "o", ms=4, color="0.4")
-axes.plot(fine, curve, color="#0072B2")
-axes.fill_between(fine, curve - 10*band, curve + 10*band, color="#0072B2", alpha=0.25, label="10 standard errors")
-axes.set(xlabel="wavelength", ylabel="transmittance")
-axes.legend()
+axes = result.plot_fit(sigma=10, xlabel="wavelength", ylabel="transmittance", title="certified data, 10 standard errors")
+plt.show()
+
+# %%
+# How well are the three parameters told apart?
+
+result.plot_correlation()
 plt.show()

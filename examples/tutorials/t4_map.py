@@ -35,13 +35,14 @@ print(maps.summary())
 # %%
 # A map of a value is worth little without the map of its error. Where the line has faded, its place is not known, and the error says so.
 
-figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
-for panel, values, title in zip(axes, (maps.values["amplitude"], maps.values["center"], maps.stderr["center"]),
-                                ("amplitude", "centre", "standard error of the centre"), strict=True):
-    low, high = np.nanpercentile(values, (2, 98))
-    image = panel.imshow(values, vmin=low, vmax=high, cmap="cividis")
-    panel.set(title=title, xticks=[], yticks=[])
-    figure.colorbar(image, ax=panel, shrink=0.9)
+maps.plot_maps(["amplitude", "center", "center_stderr"])
+plt.show()
+
+# %%
+# How the values are distributed, and the worst of the fits:
+
+maps.plot_hist(["amplitude", "center", "sigma"])
+maps.plot_fits(worst=6)
 plt.show()
 
 # %%

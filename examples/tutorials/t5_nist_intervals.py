@@ -7,7 +7,6 @@ from there, and profiles say how far the standard errors can be trusted.
 """
 import matplotlib.pyplot as plt
 import nist
-import numpy as np
 
 import gslfit
 
@@ -23,15 +22,11 @@ for name, certified, error in zip(data.names, data.certified, data.stderr, stric
 
 intervals = result.conf_interval()
 print(gslfit.ci_report(intervals))
+result.plot_ci()
+plt.show()
 
 # %%
 # The region of two parameters is no ellipse: their standard errors alone say too little.
 
-x_axis, y_axis, grid = gslfit.conf_interval2d(result, "b2", "b3", nx=40, ny=40)
-figure, axes = plt.subplots(layout="constrained")
-shades = axes.contourf(x_axis, y_axis, grid, levels=np.linspace(0, 1, 11), cmap="cividis")
-axes.contour(x_axis, y_axis, grid, levels=[0.6827, 0.9545], colors="white")
-axes.plot(result.params["b2"].value, result.params["b3"].value, "+", color="white", ms=10)
-axes.set(xlabel="b2", ylabel="b3")
-figure.colorbar(shades, label="probability")
+result.plot_ci2d("b2", "b3", nx=40, ny=40)
 plt.show()

@@ -76,21 +76,31 @@ def _profile(ax: Any, name: str, parameter: Any, levels: list[float], limits: li
         ends = np.array([-top, 0, top])
         ax.plot(best + ends*parameter.stderr, np.abs(ends), "--", color=GREY, lw=1, label="standard error")
     below, above = limits[len(levels) - 1::-1], limits[len(levels) + 1:]
-    outer = [value for side in (below, above) for _, value in side if isfinite(value)]
     for level, *pair in zip(levels, below, above, strict=True):
         ax.axhline(level, color=GREY, lw=0.6, alpha=0.5, zorder=0)
         for _, value in pair:
             if isfinite(value):
                 ax.plot([value, value], [0, level], color=ORANGE, lw=1)
     ax.plot(values[order], heights[order], "-", color=line_colour(ax), label="profile")
-    spread = [*outer, *values[np.isfinite(values)][heights[np.isfinite(values)] <= top], best]
-    low, high = min(spread), max(spread)
+    known = values[np.isfinite(values) & (heights <= top)]
+    low, high = (_reach(side, best, top*(parameter.stderr or 0), known) for side in (below, above))
     margin = 0.06*(high - low) or abs(best) or 1.0
     ax.set_xlim(low - margin, high + margin)
     ax.set_ylim(0, top)
     ax.set_xlabel(name)
     ax.set_ylabel("standard deviations")
     ax.locator_params(axis="x", nbins=4)
+
+
+def _reach(side: list[tuple[float, float]], best: float, width: float, known: np.ndarray) -> float:
+    """Return how far a profile is drawn to one side: to its outermost limit; if that is not reached, half as far again as the others."""
+    finite = [value for _, value in side if isfinite(value)]
+    sign = 1 if side[-1][1] > best else -1
+    if len(finite) == len(side):
+        return finite[-1]
+    if finite:
+        return best + 1.5*(finite[-1] - best)
+    return best + sign*width if width else sign*max(sign*known, default=sign*best)
 
 
 def plot_ci2d(result: Any, x_name: str, y_name: str, sigmas: Iterable[float] = SIGMAS, nx: int = 24, ny: int = 24, limits: Any = None,
