@@ -44,8 +44,9 @@ class Setup:
             self.jac = UserJacobian(options.jac, self.residual, options.col_deriv)
             differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
             # where no calls are left for it, none are left for the fit, which will say so
-            with contextlib.suppress(OutOfCalls, Aborted):
-                self.jac.check(self.x0, self.r0, differences)
+            if np.isfinite(self.r0).all():                    # else it is the residual that is wrong
+                with contextlib.suppress(OutOfCalls, Aborted):
+                    self.jac.check(self.x0, self.r0, differences)
         self.problem = self.start_from(self.x0, self.r0)
 
     def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:

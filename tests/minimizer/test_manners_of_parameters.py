@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import gslfit
-from gslfit.errors import ExpressionError
+from gslfit.errors import ExpressionError, NonFiniteError
 
 X = np.linspace(0, 1, 30)
 
@@ -54,3 +54,12 @@ def test_open_files():
     again = gslfit.Parameters().load(file)
     assert again.valuesdict() == params.valuesdict()
     assert again["middle"].expr == "a/2 + b"
+
+
+def test_data_with_nan_are_no_wrong_jacobian():
+    """A NaN that is carried along is what the error is about, not the derivatives that were handed in."""
+    y = np.where(X > .9, np.nan, 3*X + 1)
+    params = gslfit.Parameters()
+    params.add_many(("a", 1.), ("b", 2.))
+    with pytest.raises(NonFiniteError):
+        gslfit.minimize(lambda p: p["a"]*X + p["b"] - y, params, nan_policy="propagate", jac=lambda p: np.column_stack([X, np.ones(X.size)]))

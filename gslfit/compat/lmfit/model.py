@@ -23,6 +23,7 @@ from gslfit.compat.lmfit.minimizer import DROPPED, STOPPED, Minimizer, copy_of, 
 from gslfit.compat.lmfit.objective import NAN_POLICIES
 from gslfit.compat.lmfit.parameter import Parameters
 from gslfit.compat.lmfit.printfuncs import ci_report
+from gslfit.compat.lmfit.result import MinimizerResult
 from gslfit.data.points import without_effect
 from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError, ending, warn
 from gslfit.formula.parametrize import fold
@@ -47,6 +48,7 @@ class ModelResult(_result.ModelResult):
     """The outcome of a model's fit, with the attributes of lmfit 1.3's; see `gslfit.models.ModelResult`."""
 
     col_deriv = False
+    flatchain = MinimizerResult.flatchain
 
     def _run(self) -> Any:
         name, _ = method_of(self.method)
@@ -341,7 +343,7 @@ def result_from_text(text: str, funcdefs: Mapping[str, Callable[..., Any]] | Non
     if saved.is_lmfits(text):
         return adopt_result(serialization.restored(_result.ModelResult, *saved.result_from_lmfit(text, funcdefs, LMFIT_CLASSES)))
     if saved.is_model(text):
-        raise saved.NoResultError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
+        raise saved.NoResultError("ModelResult.loads() needs saved ModelResult, and this is a saved model")
     return adopt_result(serialization.result_from_text(_result.ModelResult, text, funcdefs, **kws))
 
 

@@ -13,7 +13,7 @@ from gslfit.constraints.compiler import constraint
 from gslfit.errors import ExpressionError, InputError, ParameterError, ParameterNameError
 from gslfit.parameters.collection import Parameters as _Parameters
 from gslfit.parameters.parameter import Parameter as _Parameter
-from gslfit.parameters.parameter import _blank, _copy
+from gslfit.parameters.parameter import _blank, _copy, check_name
 
 __all__ = ["Parameter", "Parameters", "adopt", "create_params"]
 
@@ -38,14 +38,13 @@ class Parameters(_Parameters):
         return interpreter
 
     def __setitem__(self, name: str, parameter: Any) -> None:
-        if not isinstance(parameter, _Parameter):
-            raise ParameterError(f"{str(parameter)!r:.60} is not a Parameter; for the value of {name!r} write params[{name!r}].value = ...")
-        if not isinstance(parameter, Parameter):
-            parameter = adopt(parameter)
         try:
-            super().__setitem__(name, parameter)
+            check_name(name)
         except ParameterNameError as error:
             raise ParameterNameError(f"{name!r} is not a valid Parameters name: {error}") from None
+        if not isinstance(parameter, _Parameter):
+            raise ParameterError(f"{str(parameter)!r:.60} is not a Parameter; for the value of {name!r} write params[{name!r}].value = ...")
+        super().__setitem__(name, parameter if isinstance(parameter, Parameter) else adopt(parameter))
 
     def copy(self) -> "Parameters":                           # type: ignore[override]
         """Return the same parameters apart, what was kept as `user_data` too."""

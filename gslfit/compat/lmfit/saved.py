@@ -170,7 +170,7 @@ def result_from_lmfit(text: str, funcdefs: Mapping[str, Callable[..., Any]] | No
     """
     tree, known = json_tree(text), mapping("funcdefs", funcdefs)
     if tree.get("__class__") != "lmfit.ModelResult":
-        raise NoResultError("ModelResult.loads() needs a saved ModelResult, and this is a saved model")
+        raise NoResultError("ModelResult.loads() needs saved ModelResult, and this is a saved model")
     state = decoded(tree)
     model = model_of(state.get("model"), known, classes)
     params, start = (_own(_parameters(state.get(name) or state.get("params"), known)) for name in ("params", "init_params"))
