@@ -112,6 +112,35 @@ def fit(**options: Any) -> int:
 
 
 @main.command(epilog=EXIT_CODES)
+@click.argument("file", metavar="FILE[:NAME]")
+@click.option("--x", "x", multiple=True, metavar="[NAME=]FILE[:NAME]",
+              help="The file of the independent variable; once for each. Of a table its column.")
+@click.option("--y", "y", metavar="COLUMN", help="Of a table: the column of the data.")
+@click.option("--by", metavar="COLUMN", help="Of a table: the column that says which curve a row belongs to.")
+@click.option("--yerr", metavar="FILE[:NAME]", help="The data's standard deviations: of their shape, the batch's, or that of a curve. Of a "
+                                                  "table their column.")
+@click.option("--mask", metavar="FILE[:NAME]", help="True where something is left out: of the batch's shape a fit, of the data's a point.")
+@click.option("--axis", default="-1", show_default=True, metavar="AXIS",
+              help="The axis of the points of a curve; several, joined by commas, for stacks of images.")
+@_about_parameters
+@click.option("--known-errors", is_flag=True, help="Take --yerr as it is, instead of scaling errors by the reduced chi-square.")
+@click.option("--out", metavar="PATH", help="Where results are written as they come: NAME.zarr, or a folder of .npy; at the end: NAME.npz, "
+                                            "and of a table NAME.csv.")
+@click.option("--resume", is_flag=True, help="Go on with what --out holds; refused if the data, the model or an option has changed.")
+@click.option("--maps", metavar="FILE", help="Draw the parameters over the batch.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="How many threads; all cores, if not given.")
+def batch(**options: Any) -> int:
+    """Fit a model to each of the curves of an array or of a long table.
+
+    Arrays are read from .npy, .npz, HDF5, netCDF, zarr and TIFF files, block by block where the format allows that, so that they may be
+    larger than memory. A file that holds several arrays needs the name of one: movie.h5:/entry/data. Of a table (.csv, .tsv, .txt, .dat, -
+    for standard input) each row is a point, and --by, --x and --y say which columns are what.
+    """
+    from gslfit.cli.batch import fit_batch_file
+    return fit_batch_file(**options)
+
+
+@main.command(epilog=EXIT_CODES)
 @click.argument("name", required=False, shell_complete=_complete_models)
 def models(name: str | None) -> None:
     """List the models of the library, or show one with its formula and parameters."""

@@ -108,6 +108,12 @@ def _place(table: Table, wanted: str) -> tuple[str | None, int]:
     return given[1], table.place(given[2])
 
 
+def read_column(table: Table, wanted: str) -> Column:
+    """Return the column that ``COLUMN`` or ``NAME=COLUMN`` says."""
+    variable, place = _place(table, wanted)
+    return _column(table, place, variable)
+
+
 def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> tuple[list[tuple[str | None, int]], int]:
     """Return the places of x and y where not both are said: the first two columns that aren't."""
     first = [1, 0] if table.y_first else [0, 1]

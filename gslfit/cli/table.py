@@ -77,9 +77,12 @@ class Table:
                     return found[0]
         if re.fullmatch(r"\d{1,9}", wanted) and 1 <= int(wanted) <= len(self.names):
             return int(wanted) - 1
+        raise FileRefused(f"{self.source} has no column {wanted!r}{meant(wanted, self.names)}; it has {self.described()}")
+
+    def described(self) -> str:
+        """Return what columns there are."""
         known = [name for name in self.names if name]
-        has = f"it has {', '.join(known)}" if known else f"it has {len(self.names)}, without names: say a number from 1"
-        raise FileRefused(f"{self.source} has no column {wanted!r}{meant(wanted, known)}; {has}")
+        return ", ".join(known) if known else f"{len(self.names)}, without names: say a number from 1"
 
     def column(self, place: int) -> np.ndarray:
         """Return the numbers of a column, NaN where one is missing.

@@ -15,6 +15,7 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.labels import Groups, Labels, given_back, is_array_of_dims, labels_of
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
+from gslfit.data.stored import in_memory
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.formula.formula import Formula
 from gslfit.objective.objective import Objective
@@ -318,9 +319,9 @@ class BatchResult:
             heads = [f"{q:.0%}" for q in QUANTILES]
             lines.append(f"  {'':<12}{''.join(f'{head:>13}' for head in heads)}{'stderr 50%':>13}")
             for name in self.values:
-                found = np.quantile(np.asarray(self.values[name])[good], QUANTILES)
-                errors = np.asarray(self.stderr[name])[good]
-                error = np.nanmedian(errors) if np.any(np.isfinite(errors)) else np.nan
+                found = np.quantile(in_memory(self.values[name])[good], QUANTILES, overwrite_input=True)
+                errors = in_memory(self.stderr[name])[good]
+                error = np.nanmedian(errors, overwrite_input=True) if np.any(np.isfinite(errors)) else np.nan
                 lines.append(f"  {name:<12}{''.join(f'{value:>13.6g}' for value in found)}{error:>13.4g}")
         return "\n".join(lines)
 

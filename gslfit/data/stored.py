@@ -97,6 +97,11 @@ def stored(value: Any) -> Stored | None:
     return Stored(value) if value.ndim > 1 else None
 
 
+def in_memory(array: Any) -> np.ndarray:
+    """Return the numbers of an array; of a memory map in memory of their own, so that its pages can be given back."""
+    return Stored(array).whole() if isinstance(array, np.memmap) else np.asarray(array)
+
+
 def _pages(array: Any) -> mmap | None:
     """Return the memory map that an array is a view of, where its pages can be given back; None for any other array."""
     if not isinstance(array, np.memmap) or array.mode == "c":

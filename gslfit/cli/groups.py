@@ -1,0 +1,98 @@
+"""Long tables: a row for each point, and a column that says which fit it belongs to."""
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.cli.columns import Column, content_of, read_column
+from gslfit.cli.endings import FileRefused
+from gslfit.cli.table import read_table
+
+ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".asc")
+
+
+class Groups(NamedTuple):
+    """Curves of a table.
+
+    Attributes
+    ----------
+    by : str
+        The column of the identity.
+    names : list of str
+        That of each curve, in the order in which they come in the file.
+    data : ndarray, shape (curves, points of the longest)
+    columns : list of (str or None, tuple of str, ndarray)
+        The independent variables: the caller's name, the file's, the numbers.
+    options : dict
+        What else the fit takes: a mask where curves are shorter than the longest or a value is missing, errors.
+    """
+
+    by: str
+    names: list[str]
+    data: np.ndarray
+    columns: list[Any]
+    options: dict[str, Any]
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file holds columns, by its name."""
+    return name == "-" or Path(name).suffix.lower() in ENDINGS
+
+
+def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | None) -> Groups:
+    """Read a long table.
+
+    Raises
+    ------
+    FileRefused
+        If a column is not said, or can't be used.
+    """
+    source, content = content_of(name)
+    table = read_table(source, content)
+    for option, said in (("--by", by), ("--x", x), ("--y", y)):
+        if not said:
+            raise FileRefused(f"{source} holds columns: {option} must say which, for a batch --by, --x and --y (it has "
+                              f"{table.described()})")
+    assert by is not None and y is not None
+    wanted: list[Column] = [read_column(table, each) for each in x]
+    numbers = [column.numbers for column in wanted] + [table.column(table.place(each)) for each in (y, yerr) if each is not None]
+    place = table.place(by)
+    cells = [row[place] for row in table.rows]
+    first = dict.fromkeys(cells)
+    order = {cell: number for number, cell in enumerate(first)}
+    which = np.array([order[cell] for cell in cells])
+    sizes = np.bincount(which)
+    sequence = np.argsort(which, kind="stable")
+    within = np.arange(which.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    curves = []
+    for column in numbers:
+        curve = np.full((len(order), int(sizes.max())), np.nan)
+        curve[which[sequence], within] = column[sequence]
+        curves.append(curve)
+    missing = np.any([np.isnan(curve) for curve in curves], axis=0)
+    curves = [np.where(missing, 1.0, curve) for curve in curves]
+    options: dict[str, Any] = {"mask": missing} if missing.any() else {}
+    if yerr is not None:
+        options["yerr"] = curves[-1]
+    data = curves[len(wanted)]
+    columns = [(column.variable, column.names, curve) for column, curve in zip(wanted, curves, strict=False)]
+    return Groups(table.title(place), list(order), data, columns, options)
+
+
+def write_groups(out: str, groups: Groups, result: Any) -> None:
+    """Write a table with a row for each fit: its identity, values, errors, statistics; or all arrays, as ``.npz``."""
+    arrays = {name: array for name, array in result.to_dict().items() if name != "covar"}
+    try:
+        if Path(out).suffix.lower() == ".npz":
+            np.savez(out, **{groups.by: np.array(groups.names)}, **arrays)  # type: ignore[arg-type]
+            return
+        with open(out, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([groups.by, *arrays])
+            for row, name in enumerate(groups.names):
+                writer.writerow([name, *(repr(array[row].item()) for array in arrays.values())])
+    except OSError as error:
+        raise FileRefused(f"{out} can't be written: {error.strerror}") from None
