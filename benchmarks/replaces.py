@@ -11,6 +11,7 @@ import pstats
 import statistics
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import lmfit
@@ -63,7 +64,7 @@ def timed():
     """Return the lines in time: name -> (ours, theirs, who they are, rounds)."""
     own, other = gslfit.models.GaussianModel(), lmfit.models.GaussianModel()
     model, same, axes = gslfit.Model(decay), lmfit.Model(decay), Axes()
-    wide = Wide()
+    wide, batch = Wide(), Called()
     return {
         "`curve_fit(f)`": (lambda: gslfit.curve_fit(decay, T, DECAY, FIRST), lambda: curve_fit(decay, T, DECAY, FIRST), "SciPy", 300),
         "`curve_fit` of a new lambda": (lambda: gslfit.curve_fit(lambda x, a, b, c: a*np.exp(-b*x) + c, T, DECAY, FIRST),
@@ -82,11 +83,95 @@ def timed():
                                        "`fit` from starts, and `guess`", 200),
         "12 tied pseudo-Voigts, 37 variables, 2950 points": (wide.ours, wide.theirs, "lmfit", 1),
         "the same, refitted from its result": (wide.again, wide.ours, "the first fit", 3),
+        "`fit_batch` of a called function, 1000 curves": (batch.together, batch.alone, "each alone", 1),
+        "the same": (batch.together, batch.theirs, "lmfit", 1),
     }
 
 
 PLANES = [(0, 8, 0), (1, 0, 4), (0, 3, 0), (1, 1, 0), (1, 1, 1), (1, 1, 4), (1, 1, 9), (1, 3, 0), (1, 3, 4), (1, 4, 0), (1, 4, 1),
           (0, 11, 0)]
+
+
+# -- functions that are called
+
+
+def called(x, a, b, c):
+    """Return a decay by way of bytes, which no tracer follows."""
+    out = decay(x, a, b, c)
+    return np.frombuffer(np.asarray(out).tobytes()).reshape(np.shape(out))
+
+
+class Called:
+    """A thousand curves of a function that can't be compiled."""
+
+    def __init__(self):
+        rng = np.random.default_rng(6)
+        truth = np.array([2.5, 1.3, .5])*(1 + .2*rng.uniform(-1, 1, (1000, 3)))
+        self.y = decay(T, *truth.T[:, :, None]) + .05*rng.normal(size=(1000, T.size))
+        self.model = lmfit.Model(called)
+
+    def fit(self, count, **options):
+        """Fit some of them as a batch."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")         # that Python is called
+            return gslfit.fit_batch(called, self.y[:count], x=T, start=dict(zip("abc", FIRST, strict=True)), **options)
+
+    def together(self):
+        """Fit all, rows together."""
+        self.fit(1000)
+
+    def alone(self):
+        """Fit each alone."""
+        self.fit(1000, vectorized=False)
+
+    def theirs(self):
+        """Fit each by lmfit."""
+        for y in self.y:
+            self.model.fit(y, x=T, a=1., b=1., c=1.)
+
+
+LONG = np.linspace(0, 4, 1_000_000)
+LONG_DECAY = decay(LONG, 2.5, 1.3, .5) + .05*np.random.default_rng(0).normal(size=LONG.size)
+LONG_VOIGTS = np.linspace(0, 40, 200_000)
+
+
+def own_work():
+    """Yield what `minimize` and leastsq add to the time that a residual of many points takes itself: name, ours, theirs, in its time."""
+    truth = np.array([8., 14., 2., .4, .1, 5., 25., 3., .6, -.1, 2., .05])
+    data = voigts(LONG_VOIGTS, truth) + .1*np.random.default_rng(1).normal(size=LONG_VOIGTS.size)
+    start = truth*(1 + .03*np.random.default_rng(0).uniform(-1, 1, truth.size))
+    cases = (("a decay, 3 parameters, 1,000,000 points", lambda v: decay(LONG, *v) - LONG_DECAY, np.ones(3)),
+             ("two Voigts and a background, 12 parameters, 200,000 points", lambda v: voigts(LONG_VOIGTS, v) - data, start))
+    for name, missed, begin in cases:
+        shares = []
+        for who in (by_minimize, by_leastsq):
+            spent = [0.]
+
+            def timed_residual(v, missed=missed, spent=spent):
+                begun = time.process_time()
+                r = missed(v)
+                spent[0] += time.process_time() - begun
+                return r
+            found = []
+            for _ in range(5):
+                spent[0], begun = 0., time.process_time()
+                who(timed_residual, begin)
+                found.append((time.process_time() - begun - spent[0])/spent[0])
+            shares.append(statistics.median(found))
+        yield f"`minimize`, {name}", *shares
+
+
+def by_minimize(missed, begin):
+    """Fit by gslfit."""
+    params = gslfit.Parameters()
+    for k, value in enumerate(begin):
+        params.add(f"v{k}", value)
+    gslfit.minimize(lambda p: missed(np.array([each.value for each in p.values()])), params)
+
+
+def by_leastsq(missed, begin):
+    """Fit by MINPACK."""
+    leastsq(missed, begin, full_output=True)
 
 
 class Wide:
@@ -224,6 +309,9 @@ def calls():
     }
 
 
+FIT = ("curves/pipeline.py", "minimizer/least_squares.py")      # where what is compiled is called from
+
+
 def profiled(call, rounds=400):
     """Return microseconds of a call, and those of the files that take most of them, as cProfile shares them out."""
     taken = []
@@ -269,15 +357,22 @@ def main():
     for name, own, other, who in counted():
         lines.append(f"| {name} | {own} | {who}: {other} | {own/other:.2f} |")
         print(lines[-1], flush=True)
+    lines += ["", "| its own work, in units of the time in the residual | gslfit | MINPACK's leastsq | ratio |", "|---|---:|---:|---:|"]
+    for name, own, other in own_work():
+        lines.append(f"| {name} | {own:.2f} | {other:.2f} | {own/other:.2f} |")
+        print(lines[-1], flush=True)
     lines += ["", "## Where the time of a small fit goes", "",
               "100 points, 3 parameters; microseconds by file, as cProfile shares out the time of a call. What is compiled counts where it",
               "is called from: the lanes and the polish, which are the fit itself, in `curves/pipeline.py`, the descent in",
               "`minimizer/least_squares.py`. The caller's residual has a line of its own. The rest, reading what is handed over and making",
               "a result, is what is left to win.", "",
-              "| call | whole | the files that take most |", "|---|---:|---|"]
+              "| call | whole | the fit | the residual | left to win | the files that take most |", "|---|---:|---:|---:|---:|---|"]
     for name, call in calls().items():
         whole, files = profiled(call)
-        lines.append(f"| {name} | {whole:.0f} us | {', '.join(f'{place} {own:.1f}' for own, place in files[:8])} |")
+        fit = sum(own for own, place in files if place in FIT)
+        residuals = sum(own for own, place in files if place == "the residual")
+        lines.append(f"| {name} | {whole:.0f} us | {fit:.0f} | {residuals:.0f} | {whole - fit - residuals:.0f} | "
+                     f"{', '.join(f'{place} {own:.1f}' for own, place in files[:8])} |")
         print(lines[-1], flush=True)
     if "--write" in sys.argv:
         OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
