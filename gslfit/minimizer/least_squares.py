@@ -28,6 +28,10 @@ from gslfit.solvers._multifit import METHODS, FdfSolver
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
 TALL = 200_000          # numbers of a Jacobian beyond which these steps are taken by its triangle alone, in place of GSL's copies of it
 TRIALS = 10             # of one of these steps
+MANY = 10               # parameters from which on a Jacobian is updated between these steps, ...
+UPDATED_STEPS = 40      # ... at most so many, ...
+POOR = 0.1              # ... where the last one brought more than this share of what it promised, ...
+LITTLE = 2e-3           # ... and that was more than this share of chi-square
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
@@ -259,14 +263,13 @@ class Descent(Polish):
             return FitStatus.EXACT
         if self.silent() and self.norm() < np.inf:
             return FitStatus.NO_EFFECT
-        tall = self.n * self.p > TALL and not (self.direct or self.bounded)
-        if tall:
-            self._approach()
-        elif not self._start(start):
+        many = self.p >= MANY and not self.exact
+        own = (many or self.n * self.p > TALL) and not (self.direct or self.bounded) and self._approach(many)
+        if not own and not self._start(start if self.x is self.problem.x0 else problem.free.internal(self.x)):
             return self._failed[1]
         reason = FitStatus.MAX_ITER
         if not self.direct:
-            for _ in range(0 if tall else FIRST_STEPS):
+            for _ in range(0 if own else FIRST_STEPS):
                 reason = self._step()
                 if reason != FitStatus.MAX_ITER or self.near():
                     break
@@ -296,31 +299,48 @@ class Descent(Polish):
     def _how(self) -> FitStatus:
         return FitStatus.EXACT if self.norm() <= VANISHED else FitStatus.STEP
 
-    def _approach(self) -> None:
-        """Take the first steps as lmsder would, by R and J^T r alone: of many points its copies of J would cost more than the residual."""
-        delta: float | None = None
-        for _ in range(FIRST_STEPS):
+    def _approach(self, updates: bool) -> bool:
+        """Take the first steps as lmsder would, by R and J^T r alone; return whether there were any.
+
+        Of many points GSL's copies of J would cost more than the residual. Of many parameters a Jacobian would cost more evaluations than
+        the steps that `updates` of it take longer: it is taken anew where one of these is of no use, and once they promise little.
+        """
+        delta, fresh, taken, units = 0., True, 0, np.zeros(self.p)
+        while taken < (UPDATED_STEPS if updates else FIRST_STEPS):
             qr = self.decompose()
-            if not self.finite or qr.rank < self.p:
-                return
-            region = TrustRegion(qr.factors(), self.slopes())
-            if delta is None:
-                delta = 100 * length(qr.norms * self.x) or 100.
-            for _ in range(TRIALS):
+            if not self.finite or qr.rank < self.p or not (self.exact or qr.least() > FORWARD_RANK) or self.norm() <= VANISHED:
+                break
+            units = np.maximum(units, qr.norms)             # of a region that never widens along a column that has shortened
+            shares = qr.norms / units
+            region = TrustRegion(qr.factors() / shares[:, None], self.slopes() * shares)
+            delta = delta or 100 * length(units * self.x) or 100.
+            for _ in range(TRIALS if fresh else 1):
                 norm = self.norm()
                 step, damping = region.step(delta)
-                if self.x is self.problem.x0:
+                if not taken:
                     delta = min(delta, length(step))
-                x = self.x + step / qr.norms
+                x = self.x + step / units
                 r = self.problem.fun(x)
-                delta, taken = region.judge(step, damping, delta, norm, length(r))
-                if taken:
+                delta, good = region.judge(step, damping, delta, norm, length(r))
+                if good:
                     break
+            if good:
+                taken += 1
+                if updates and region.ratio > POOR and region.promised > LITTLE:
+                    self.update(x, r)
+                    fresh = False
+                    continue
+            elif fresh:
+                break
             else:
-                return
+                x, r = self.x, self.r
             self.go_to(x, r, self.centred_from_now)
+            fresh = True
             if self.near():
-                return
+                break
+        if not fresh:
+            self.go_to(self.x, self.r, self.centred_from_now)
+        return taken > 0
 
     def _step(self) -> FitStatus:
         """Let the solver make one step; where it made none, say as `_march` does why."""

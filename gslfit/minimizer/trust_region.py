@@ -21,7 +21,14 @@ class TrustRegion:
         W, ``(J^T J)^-1 = W W^T`` for scaled columns, of full rank.
     slopes : ndarray, shape (p,)
         J^T r.
+
+    Attributes
+    ----------
+    promised, ratio : float
+        By what share the step judged last was to reduce chi-square, and what part of that it did.
     """
+
+    promised = ratio = 0.
 
     def __init__(self, factors: np.ndarray, slopes: np.ndarray) -> None:
         inverse, self.axes = np.linalg.eigh(factors @ factors.T)
@@ -50,7 +57,8 @@ class TrustRegion:
         damped = damping * size**2 / norm**2
         gained = 1 - (new / norm)**2 if new < 10 * norm else -1.
         promised, slope = linear + 2 * damped, -(linear + damped)
-        ratio = gained / promised if promised > 0 else 0.
+        self.promised = promised
+        self.ratio = ratio = gained / promised if promised > 0 else 0.
         if ratio <= 0.25:
             shrink = 0.5 if gained >= 0 else 0.5 * slope / (slope + 0.5 * gained)
             radius = max(shrink, 0.1) * min(radius, 10 * size)

@@ -231,6 +231,39 @@ cdef class DescentState:
             self._learn(gradient, norms, central)
         self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
 
+    def update(self, x, r):
+        """Go to x, where the residual is r, with the Jacobian that the way there shows: Broyden's update of the last one, no evaluation.
+
+        It is exact along the step, measured in units of the columns' lengths, and unchanged at right angles to it.
+        """
+        cdef cnp.ndarray weight = new_vector(self.p), missed = copied(numbers(r, self.n), self.n), norms = copied(data_of(self.norms), self.p)
+        cdef const double *new = numbers(x, self.p)
+        cdef const double *old = numbers(self.x, self.p)
+        cdef const double *before = numbers(self.r, self.n)
+        cdef const double *J = data_of(self.J)
+        cdef double *w = data_of(weight)
+        cdef double *u = data_of(missed)
+        cdef double total = 0, step
+        cdef Py_ssize_t i, j
+        for j in range(self.p):
+            w[j] = (new[j] - old[j]) * data_of(norms)[j] * data_of(norms)[j]
+            total += (new[j] - old[j]) * w[j]
+        for i in range(self.n):
+            u[i] -= before[i]
+        for j in range(self.p):
+            step = new[j] - old[j]
+            for i in range(self.n):
+                u[i] -= J[j * self.n + i] * step
+        updated = zeros(self.n, self.p, True)
+        self.finite = total > 0
+        for j in range(self.p):
+            step = w[j] / total if total > 0 else 0.
+            for i in range(self.n):
+                data_of(updated)[j * self.n + i] = J[j * self.n + i] + u[i] * step
+            data_of(norms)[j] = norm_of(data_of(updated) + j * self.n, self.n)
+            self.finite = self.finite and isfinite(data_of(norms)[j])
+        self.x, self.r, self.J, self.norms, self.taken_at = x, r, updated, norms, None
+
     cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
         """Take from two Jacobians what they say of the second derivatives."""
         cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)

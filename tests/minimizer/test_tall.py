@@ -1,7 +1,7 @@
-"""Residuals of many points: Jacobians are decomposed by rows, and the first steps taken by what is left of them."""
+"""Residuals of many points or many parameters: Jacobians decomposed by rows or updated, first steps taken by what is left of them."""
 import numpy as np
 import pytest
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, leastsq
 
 import gslfit
 from gslfit.minimizer import least_squares as descent
@@ -112,3 +112,80 @@ def test_tall_fits_without_a_way():
     assert np.isfinite(band).all() and (band > 0).all()
     found = gslfit.minimize(lambda p: 0*p["a"].value - y, params)
     assert not found.success
+
+
+# -- many parameters: Jacobians are updated
+
+
+def voigts(x, v):
+    """Return two pseudo-Voigts on a straight line, of twelve parameters."""
+    def peak(a, c, s, f, skew):
+        u = (x - c)/(s*(1 + skew*(x - c)/50))
+        return a*(f/(1 + u*u) + (1 - f)*np.exp(-u*u*np.log(2)))
+    return peak(*v[:5]) + peak(*v[5:10]) + v[10] + v[11]*x
+
+
+def fitted(missed, start):
+    """Fit by minimize."""
+    params = gslfit.Parameters()
+    for k, value in enumerate(start):
+        params.add(f"v{k}", value)
+    return gslfit.minimize(lambda p: missed(np.array([each.value for each in p.values()])), params)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_parameters(seed):
+    """The minimum and the errors of SciPy from an independent start, by about as many evaluations as MINPACK's leastsq."""
+    x, truth = np.linspace(0, 40, 500), np.array([8., 14., 2., .4, .1, 5., 25., 3., .6, -.1, 2., .05])
+    y = voigts(x, truth) + .1*np.random.default_rng(1).normal(size=x.size)
+    start = truth*(1 + .1*np.random.default_rng(seed).uniform(-1, 1, truth.size))
+    found = fitted(lambda v: voigts(x, v) - y, start)
+    wanted = least_squares(lambda v: voigts(x, v) - y, truth, xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac", jac="3-point")
+    error = np.sqrt(np.diag(np.linalg.inv(wanted.jac.T @ wanted.jac))*2*wanted.cost/(x.size - truth.size))
+    assert found.success
+    assert np.all(np.abs(np.array([each.value for each in found.params.values()]) - wanted.x) < 1e-3*error)
+    assert np.allclose([each.stderr for each in found.params.values()], error, rtol=1e-4)
+    calls = leastsq(lambda v: voigts(x, v) - y, start, full_output=True)[2]["nfev"]
+    assert found.nfev < 1.6*calls
+
+
+def test_many_parameters_without_a_way():
+    """A residual that is not finite on the way, one that leaves parameters open, a linear one, one that fits exactly."""
+    rng = np.random.default_rng(4)
+    A, b = rng.normal(size=(60, 12)), rng.normal(size=60)
+    found = fitted(lambda v: A @ v - b, np.ones(12))
+    best = np.linalg.lstsq(A, b, rcond=None)[0]
+    assert found.success and np.allclose([each.value for each in found.params.values()], best, rtol=1e-8)
+    found = fitted(lambda v: A[:, :11] @ v[:11] + A[:, 10]*v[11] - b, np.ones(12))
+    assert found.success and not found.errorbars
+    with np.errstate(invalid="ignore"):
+        found = fitted(lambda v: A @ np.log(v) - A @ np.arange(12)/6, np.full(12, 3.0))
+    assert found.success and np.allclose([each.value for each in found.params.values()], np.exp(np.arange(12)/6), rtol=1e-7)
+
+
+def test_updated_jacobians_follow_the_step():
+    """Broyden's update changes the residual along the step as it has changed, and nothing at right angles to it in scaled parameters."""
+    rng = np.random.default_rng(5)
+    A = rng.normal(size=(40, 10))
+    start, unbounded = np.ones(10), np.full(10, np.inf)
+
+    class Free:
+        """Residuals, counted."""
+
+        limit, nfev = np.inf, 0
+
+        def __call__(self, x):
+            return np.sin(A @ x)
+    fun = Free()
+    state = descent.Descent(descent.Problem(fun, None, None, -unbounded, unbounded, start, fun(start)))
+    state.begin()
+    before, norms, r = state.J.copy(), state.norms.copy(), state.r
+    x = start + 0.1*rng.normal(size=10)
+    state.update(x, fun(x))
+    step = x - start
+    assert np.allclose(state.J @ step, fun(x) - r, rtol=1e-10, atol=1e-12)
+    aside = rng.normal(size=10)
+    scaled = step*norms
+    aside = (aside - scaled*(aside @ scaled)/(scaled @ scaled))/norms
+    assert np.allclose(state.J @ aside, before @ aside, rtol=1e-9, atol=1e-11)
+    assert np.allclose(state.norms, np.linalg.norm(state.J, axis=0)) and state.x is x and state.finite
