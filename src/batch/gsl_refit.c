@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "descent/curvature.h"
+#include "descent/kinks.h"
 #include "descent/null_space.h"
 #include "descent/polish.h"
 #include "lanes/lane_state.h"
@@ -382,13 +383,22 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && r->first.rank < p) slope = NULL_SPACE_RISES;  /* it was open at the start */
-    const double cosine = r->last.cosine;  /* of Newton's step, if that was taken */
-    const int disputed = r->last.disputed;
+    const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
+    const int disputed = r->last.disputed, kinked = r->last.kinked;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     if (slope != NULL_SPACE_FALLS && !(disputed && slope == NULL_SPACE_UNSEEN)) r->last.cosine = cosine;
+    if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
     return slope == NULL_SPACE_FALLS;
+}
+
+/* Where a way down is left for all that derivatives say, look whether it is one, or the other side of a kink. */
+static void find_kinks(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int used = gslfit_kinks_descend(r->polisher, &r->data, x, most, &r->last);
+    if (used < 0) r->out_of_memory = 1;
+    else end->nfev += used;
+    judge(r, x, 0, NULL_SPACE_RISES, end);
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. Returns whether there is a lower point beyond, which is then the end. */
@@ -409,6 +419,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
         else end->nfev += used;
         judge(r, x, looked, NULL_SPACE_RISES, end);
     }
+    if (end->verdict == GSLFIT_NOT_MINIMUM && !looked) find_kinks(r, x, most - (end->nfev - before), end);
     const int lower = follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);

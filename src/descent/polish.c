@@ -200,7 +200,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     s->data = data;
     s->n = data->points->n;
     end->data = data->points->y ? weighted_norm(s, data->points, data->points->y) : 0;
-    end->settled = end->nfev = end->rank = end->disputed = 0;
+    end->settled = end->nfev = end->rank = end->disputed = end->kinked = 0;
     memset(s->released, 0, s->p);
     end->chisqr = end->gradient = end->length = end->cosine = NAN;
 }

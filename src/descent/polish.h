@@ -26,6 +26,7 @@ typedef struct {
     double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
     int rank;                            /* of the columns that count */
     int disputed;                        /* the cosine is that of Newton's step, though a Gauss-Newton step promises more */
+    int kinked;                          /* cosine and gradient are those of derivatives on both sides of a kink (kinks.h) */
     /* slopes: of a variable on a bound, what is left where the others have taken their step (its Lagrange multiplier) */
     double norms[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];

@@ -1,0 +1,142 @@
+#include "kinks.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/linalg.h"
+#include "coordinates.h"
+
+enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000 };
+static const double REACH = 1e-7;     /* of the residual's length, in z: where a gradient next to the point is taken */
+static const double VISIBLE = 1e-14;  /* of a variable: the least that it is moved by */
+static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
+static const double TURNED = 0.9;     /* of its length against itself that the shortest combination must lose by a new gradient */
+static const double WAYS[] = {1, 1e-2, 1e-4};  /* standard errors by which each coordinate is tried in the end */
+
+/* Gradients next to a point, in its coordinates, and weights of their shortest convex combination. */
+typedef struct {
+    coordinates at;
+    int count;
+    double gradients[BUNDLE][MAX_FREE], weights[BUNDLE], shortest[MAX_FREE], length;
+} bundle;
+
+/* Find the shortest convex combination: weight goes from the gradient most along it to the one least along it (Mitchell, Demyanov and
+ * Malozemov 1974). */
+static void find_shortest(bundle *b) {
+    const int rank = b->at.rank;
+    for (int turn = 0;; turn++) {
+        int low = 0, high = -1;
+        double along[BUNDLE], change[MAX_FREE];
+        for (int k = 0; k < rank; k++) {
+            b->shortest[k] = 0;
+            for (int i = 0; i < b->count; i++) b->shortest[k] += b->weights[i] * b->gradients[i][k];
+        }
+        b->length = gslfit_norm(gslfit_dot(b->shortest, b->shortest, rank), b->shortest, rank, 1);
+        for (int i = 0; i < b->count; i++) {
+            along[i] = gslfit_dot(b->gradients[i], b->shortest, rank);
+            if (along[i] < along[low]) low = i;
+            if (b->weights[i] > 0 && (high < 0 || along[i] > along[high])) high = i;
+        }
+        for (int k = 0; k < rank; k++) change[k] = b->gradients[high][k] - b->gradients[low][k];
+        const double gap = along[high] - along[low], square = gslfit_dot(change, change, rank);
+        if (turn == EXCHANGES || !(gap > 1e-12 * square)) return;
+        const double part = fmin(gap / square, b->weights[high]);
+        b->weights[high] = part < b->weights[high] ? b->weights[high] - part : 0;
+        b->weights[low] += part;
+    }
+}
+
+/* Add the gradient where the polisher has taken residual and Jacobian. */
+static void add(bundle *b, const polisher *s) {
+    gslfit_coordinates_gradient(&b->at, s, b->gradients[b->count]);
+    b->weights[b->count] = b->count == 0;
+    b->count++;
+    find_shortest(b);
+}
+
+static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
+
+static void move(const polisher *s, const polish_data *d, const double *v, const double *dx, double share, double *to) {
+    for (int j = 0; j < s->p; j++) to[j] = within(d, j, v[j] + share * dx[j]);
+}
+
+/* Try v + dx, and shorter down to a share `least`. Where it is lower than `length` by more than rounding, v is moved: returns whether. */
+static int lower_along(polisher *s, const polish_data *d, double *v, const double *dx, double least, double length, double rounding,
+                       int *left) {
+    double at[MAX_FREE];
+    for (double share = 1; share >= least && *left > 0; share /= 4) {
+        move(s, d, v, dx, share, at);
+        --*left;
+        if (!(gslfit_polish_length(s, d, at) < length - rounding)) continue;
+        memcpy(v, at, s->p * sizeof *v);
+        return 1;
+    }
+    return 0;
+}
+
+/* Whether a coordinate leads down after all, to either side; v is then moved. */
+static int lower_beside(const bundle *b, polisher *s, const polish_data *d, double *v, double length, double rounding, int *left) {
+    const double sigma = length / sqrt(s->n > b->at.rank ? s->n - b->at.rank : 1);
+    double z[MAX_FREE] = {0}, dx[MAX_FREE];
+    for (int m = 0; m < b->at.rank; m++)
+        for (int way = 0; way < 6; way++) {
+            z[m] = way & 1 ? -1 : 1;
+            gslfit_coordinates_outwards(&b->at, z, 1, dx);
+            for (int j = 0; j < s->p; j++) dx[j] *= WAYS[way >> 1] * sigma;
+            if (lower_along(s, d, v, dx, 1, length, rounding, left)) return 1;
+            z[m] = 0;
+        }
+    return 0;
+}
+
+/* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved; the
+ * bundle's length is then nothing. */
+static int step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int *left) {
+    const double length = end->length, least = fmax(GSLFIT_CLOSE * length, GSLFIT_ROUNDING * fmax(s->model, end->data));
+    const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
+    double dx[MAX_FREE], at[MAX_FREE];
+    b->count = 0;
+    for (add(b, s); b->length > least && b->count < BUNDLE && *left > 0;) {
+        const double before = b->length;
+        for (int k = 0; k < b->at.rank; k++) at[k] = -b->shortest[k];
+        gslfit_coordinates_outwards(&b->at, at, 1, dx);
+        const double near = gslfit_coordinates_visible(&b->at, v, dx, REACH * length / before, VISIBLE);
+        if (!(near * before <= NEAR * length)) return 0;
+        if (lower_along(s, d, v, dx, near, length, rounding, left)) return 1;
+        move(s, d, v, dx, near, at);
+        --*left;
+        if (!gslfit_polisher_take(s, at)) return 0;
+        add(b, s);
+        if (b->length > TURNED * before) return 0;  /* no kink: as steep behind it */
+    }
+    return b->length <= least && b->count > 1 && lower_beside(b, s, d, v, length, rounding, left);
+}
+
+int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, int most, polished *end) {
+    bundle *b = malloc(sizeof *b);
+    int left = most;
+    for (int turn = 0; b && turn < TURNS && left > 1; turn++) {
+        left -= 2;
+        if (!gslfit_polish_look(s, data, v, NULL, end) || s->rank < 1 || s->rank < s->left || end->length == 0) break;
+        if (!gslfit_coordinates_keep(&b->at, s)) {
+            gslfit_coordinates_free(&b->at);
+            free(b);
+            return -1;
+        }
+        /* the decomposition has overwritten the columns */
+        const int lower = !gslfit_polisher_take(s, v) || step(b, s, data, v, end, &left), count = b->count;
+        const double cosine = b->length / end->length;
+        gslfit_coordinates_free(&b->at);
+        if (lower) continue;
+        left--;
+        gslfit_polish_look(s, data, v, NULL, end);
+        if (count > 1 && cosine <= end->cosine) {
+            end->kinked = 1;
+            end->cosine = end->gradient = cosine;
+        }
+        break;
+    }
+    if (!b) return -1;
+    free(b);
+    return most - left;
+}
