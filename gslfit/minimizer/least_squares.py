@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
+from gslfit.minimizer import kinks
 from gslfit.minimizer._descent import Polish, ScaledQR, length
 from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
@@ -180,6 +181,7 @@ class Descent(Polish):
 
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
+    slopes_jump = False         # it ended at the minimum of a kink, or may have
     start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere
     _solver: Any = None
 
@@ -218,6 +220,8 @@ class Descent(Polish):
             if not settled and not saddle:
                 found = newton(self)
                 settled, saddle = found == "minimum", found == "saddle"
+                self.slopes_jump = not settled and not saddle and kinks.descend(self)
+                settled = settled or self.slopes_jump
             if settled:
                 found = self._look_around()
                 if found != "down":
@@ -459,6 +463,7 @@ class Descent(Polish):
         """Return the solution at a point that another solver reached from the same start, and judged."""
         self.begin()
         self.go_to(x, self.problem.fun(x))
+        self.slopes_jump = status.success and status != FitStatus.RANK_DEFICIENT
         found = self.finish(True, FitStatus.STEP)
         if status.success:
             verdict = found.verdict if found.verdict == "exact" else "at bound" if self.held else "minimum"
@@ -500,7 +505,7 @@ class Descent(Polish):
         until it is moved: its change comes as the slope says.
         """
         norm, norms, found = length(self.r), self.qr.norms, set()
-        for j in self.weak(FLAT):
+        for j in () if self.slopes_jump else self.weak(FLAT):       # behind a kink, the residual doesn't follow its slope
             trial = self.x.copy()
             with np.errstate(over="ignore", invalid="ignore"):
                 trial[j] += 1e-3 * norm / norms[j]

@@ -10,6 +10,7 @@ enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000 };
 static const double REACH = 1e-7;     /* of the residual's length, in z: where a gradient next to the point is taken */
 static const double VISIBLE = 1e-14;  /* of a variable: the least that it is moved by */
 static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
+static const double LEAST = 0.02;     /* share of a step down to which shorter ones are tried at least */
 static const double TURNED = 0.9;     /* of its length against itself that the shortest combination must lose by a new gradient */
 static const double WAYS[] = {1, 1e-2, 1e-4};  /* standard errors by which each coordinate is tried in the end */
 
@@ -102,7 +103,7 @@ static int step(bundle *b, polisher *s, const polish_data *d, double *v, const p
         gslfit_coordinates_outwards(&b->at, at, 1, dx);
         const double near = gslfit_coordinates_visible(&b->at, v, dx, REACH * length / before, VISIBLE);
         if (!(near * before <= NEAR * length)) return 0;
-        if (lower_along(s, d, v, dx, near, length, rounding, left)) return 1;
+        if (lower_along(s, d, v, dx, fmin(near, LEAST), length, rounding, left)) return 1;
         move(s, d, v, dx, near, at);
         --*left;
         if (!gslfit_polisher_take(s, at)) return 0;

@@ -1,0 +1,127 @@
+"""Minima at kinks: where derivatives jump, chi-square may be least at a point whose gradient is zero on neither side.
+
+There 0 lies among the convex combinations of the gradients next to the point (Clarke, Optimization and Nonsmooth Analysis, 1983).  They are
+collected one by one (Wolfe 1975, Math. Prog. Study 3; Lemarechal 1977): against the shortest combination so far, a step leads down, or the
+gradient behind it joins the others.  `src/descent/kinks.h` does the same for programs.
+"""
+from typing import Any
+
+import numpy as np
+
+from gslfit.minimizer._descent import length
+
+TURNS = 40              # points that one descent goes through
+BUNDLE = 24             # gradients
+EXCHANGES = 2000        # of weight between two of them
+# how far from the point a gradient is taken, where derivatives are exact and where they are differences: of the residual's length, ...
+REACH = (1e-7, 1e-4)
+VISIBLE = (1e-14, 3e-5)     # ... so that a parameter moves by this share of itself, beyond what differences step over, ...
+NEAR = (1e-6, 1e-2)     # ... and no further than this part of the residual's length
+LEAST = 0.02            # share of a step down to which shorter ones are tried at least
+CLOSE = 1e-5            # of the residual's length: as short a combination is zero
+TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
+WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
+FALLS = 1e-13           # share by which the residual's length falls at least where it does
+
+
+def shortest(gradients: np.ndarray) -> np.ndarray:
+    """Return the shortest convex combination of gradients (m, k).
+
+    Weight goes from the one most along it to the one least along it (Mitchell, Demyanov and Malozemov 1974).
+    """
+    weights = np.zeros(len(gradients))
+    weights[0] = 1.
+    for _ in range(EXCHANGES):
+        found = weights @ gradients
+        along = gradients @ found
+        low, high = int(np.argmin(along)), int(np.argmax(np.where(weights > 0, along, -np.inf)))
+        change = gradients[high] - gradients[low]
+        gap, square = along[high] - along[low], change @ change
+        if not gap > 1e-12 * square:
+            break
+        part = min(gap / square, weights[high])
+        weights[high] -= part
+        weights[low] += part
+    return weights @ gradients
+
+
+def descend(descent: Any) -> bool:
+    """Step to lower points for as long as there are any; return whether that ended at the minimum of a kink."""
+    for _ in range(TURNS):
+        descent.go_to(descent.x, descent.r)
+        if not descent.finite or not descent.norm() > 0:
+            return False
+        qr = descent.decompose()
+        free = np.array([j for j in np.flatnonzero(qr.norms > 0) if j not in descent.held], int)
+        if not qr.rank or qr.rank < len(free):
+            return False
+        found = Neighbourhood(descent, free).step()
+        if found != "lower":
+            return found == "minimum"
+    return False
+
+
+class Neighbourhood:
+    """A point of a descent, in coordinates that measure moves by what they do to the residual."""
+
+    def __init__(self, descent: Any, free: np.ndarray) -> None:
+        self.descent, self.x, self.r, self.norm = descent, descent.x, descent.r, descent.norm()
+        self.ways = np.zeros((descent.p, descent.qr.rank))
+        self.ways[free] = np.asarray(descent.qr.factors())[free] / np.asarray(descent.qr.norms)[free, None]
+        self.reach, self.near, self.visible = (each[0 if descent.exact else 1] for each in (REACH, NEAR, VISIBLE))
+        self.rounding = max(FALLS * self.norm, descent.rounding())
+
+    def _affordable(self) -> bool:
+        calls = self.descent.problem.fun
+        return bool(calls.limit - calls.nfev > 10 * (self.descent.p + 1))
+
+    def _gradient(self) -> np.ndarray:
+        """Return half chi-square's gradient where the descent is."""
+        return np.asarray(self.ways.T @ (self.descent.J.T @ self.descent.r))
+
+    def _moved(self, way: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        problem = self.descent.problem
+        x = np.clip(self.x + way, problem.lower, problem.upper)
+        return x, problem.fun(x)
+
+    def _lower_along(self, way: np.ndarray, least: float = 1.) -> bool:
+        """Go to the first lower point along a way, down to a share `least` of it; return whether there is one."""
+        share = 1.
+        while share >= least:
+            x, r = self._moved(share * way)
+            if length(r) < self.norm - self.rounding:
+                self.descent.x, self.descent.r = x, r
+                return True
+            share /= 4
+        return False
+
+    def step(self) -> str:
+        """Go down, or collect gradients until they combine to zero; return "lower", "minimum" of a kink, or "" for neither."""
+        descent = self.descent
+        gradients = [self._gradient()]
+        size = length(gradients[0])
+        visible = self.visible * np.abs(self.x)
+        while size > CLOSE * self.norm and len(gradients) < BUNDLE and self._affordable():
+            way = -self.ways @ shortest(np.array(gradients))
+            seen = (way != 0) & (visible > 0)
+            near = max(self.reach * self.norm / size, float(np.min(visible[seen] / np.abs(way[seen]))) if seen.any() else 0.)
+            if not near * size <= self.near * self.norm:
+                break
+            if self._lower_along(way, min(near, LEAST)):
+                return "lower"
+            descent.go_to(*self._moved(near * way))
+            if not descent.finite:
+                break
+            gradients.append(self._gradient())
+            before, size = size, length(shortest(np.array(gradients)))
+            if size > TURNED * before:
+                break
+        descent.go_to(self.x, self.r)
+        if not (size <= CLOSE * self.norm and len(gradients) > 1):
+            return ""
+        return "lower" if self._lower_beside() else "minimum"
+
+    def _lower_beside(self) -> bool:
+        """Return whether a coordinate leads down after all, to either side."""
+        sigma = self.norm / max(len(self.r) - self.ways.shape[1], 1) ** 0.5
+        return any(self._lower_along(side * share * sigma * way) for way in self.ways.T for share in WAYS for side in (1., -1.))

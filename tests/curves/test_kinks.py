@@ -1,0 +1,112 @@
+"""Minima at kinks: chi-square is least where derivatives jump. Oracles: algebra, and SciPy within each smooth piece beside the kink."""
+import numpy as np
+import pytest
+from guess_accuracy import CASES, draw
+from scipy.optimize import least_squares
+
+import gslfit
+from gslfit.models import StepModel
+
+X = np.linspace(0.1, 3, 40)
+EDGES = {"one": ("abs(a)*x", -X, {"a": 1.0}),
+         "crossing": ("abs(a)*x + abs(b)*x**2", -X - X**2, {"a": 1.0, "b": 0.5}),
+         "with a smooth one": ("abs(a)*x + c", 3 - X, {"a": 1.0, "c": 0.0})}
+
+
+def ramp(q, x):
+    """Return a straight ramp between two places."""
+    return q[0]*np.clip((x - q[1])/(q[2] - q[1]), 0, 1)
+
+
+def lowest_beside(y, x, q):
+    """Return the least chi-square where the ramp's ends stay between their points; one that rests on a point, on either side of it."""
+    best = np.inf
+    pieces = [[i for i in range(1, len(x)) if x[i - 1] - 1e-4 <= end <= x[i] + 1e-4] for end in q[1:]]
+    for i in pieces[0]:
+        for j in pieces[1]:
+            low, high = np.array([-np.inf, x[i - 1], x[j - 1]]), np.array([np.inf, x[i], x[j]])
+            start = np.clip(q, low + 1e-9, high - 1e-9)
+            if j < i or start[2] - start[1] < 1e-6:
+                continue
+            found = least_squares(lambda p: ramp(p, x) - y, start, bounds=(low, high), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+            best = min(best, 2*found.cost)
+    return best
+
+
+def test_ends_of_ramps_rest_on_points():
+    case = next(case for case in CASES if (case.cls, case.form) == ("StepModel", "linear"))
+    model, x, _, y = draw(case, 64, seed=3)
+    found = model.fit_batch(y, x=x)
+    assert found.success.all()
+    center, sigma = np.asarray(found.values["center"]), np.asarray(found.values["sigma"])
+    ends = np.stack([center - sigma/2, center + sigma/2], axis=1)
+    resting = np.min(np.abs(ends[:, :, None] - x), axis=2).min(axis=1) < 1e-6
+    assert 8 <= resting.sum() <= 32
+    for k in np.flatnonzero(resting)[:6]:
+        best = lowest_beside(y[k], x, np.array([found.values["amplitude"][k], *ends[k]]))
+        assert found.chisqr[k] <= best*(1 + 1e-9)
+        assert np.isfinite(found.stderr["center"][k])
+
+
+@pytest.mark.parametrize(("text", "y", "start"), EDGES.values(), ids=EDGES)
+def test_formulas_stop_at_a_kink(text, y, start):
+    least = np.sum((y - y.mean())**2) if "c" in start else np.sum(y**2)
+    one = gslfit.fit(text, y, x=X, start=start)
+    rows = gslfit.fit_batch(text, [y, y], x=X, start=start)
+    assert one.success and rows.success.all()
+    assert "flat" not in one.message
+    assert np.array([one.chisqr, *rows.chisqr]) == pytest.approx(least, rel=1e-6)
+    assert abs(one.params["a"].value) < 1e-6
+
+
+@pytest.mark.parametrize("jacobian", [False, True])
+def test_a_called_residual_stops_at_a_kink(jacobian):
+    rng = np.random.default_rng(16)
+    x = np.arange(30.0)
+    y = ramp((5, 9.2, 20.1), x) + 0.4*rng.standard_normal(30)
+
+    def residual(params):
+        return ramp([float(par.value) for par in params.values()], x) - y
+
+    def slopes(params):
+        height, left, right = (float(par.value) for par in params.values())
+        inside = np.where((x > left) & (x < right), 1.0, 0.0)
+        steep = inside*height/(right - left)**2
+        return np.stack([ramp((1, left, right), x), steep*(x - right), steep*(left - x)], axis=1)
+
+    good = 0
+    for left in (7.3, 9.6):
+        params = gslfit.Parameters()
+        for name, value in {"height": 4, "left": left, "right": 21.3}.items():
+            params.add(name, value=value)
+        found = gslfit.minimize(residual, params, jac=slopes if jacobian else None)
+        q = np.array([par.value for par in found.params.values()])
+        resting = np.abs(q[1:] - np.round(q[1:])).min() < 1e-5
+        assert found.success
+        assert found.chisqr <= lowest_beside(y, x, q)*(1 + 1e-7)
+        good += resting
+    assert good
+
+
+def test_a_kink_that_bends_down_is_left():
+    y = np.zeros(40)
+    found = gslfit.fit_batch("3 - abs(a)*x", [y, y, y], x=X, start={"a": np.array([1e-12, -1e-12, 1e-6])})
+    best = 3*X.sum()/(X @ X)
+    assert found.success.all()
+    assert np.abs(found.values["a"]) == pytest.approx(best, rel=1e-9)
+
+
+def test_a_jump_is_no_kink():
+    """Chi-square falls to the jump, and on beyond it."""
+    found = gslfit.fit_batch("a*x - where(a > 1, 40, 0)", [2*X], x=X, start={"a": 0.2})
+    assert not found.success.any()
+
+
+def test_a_ramp_that_a_model_fits_alone():
+    rng = np.random.default_rng(4)
+    x = np.linspace(0, 100, 60)
+    y = ramp((5, 31.2, 58.9), x) + 0.4*rng.standard_normal(60)
+    found = StepModel(form="linear").fit(y, x=x)
+    assert found.success
+    center, sigma = found.params["center"].value, found.params["sigma"].value
+    assert found.chisqr <= lowest_beside(y, x, np.array([found.params["amplitude"].value, center - sigma/2, center + sigma/2]))*(1 + 1e-9)
