@@ -110,6 +110,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
 
     Examples
     --------
+    >>> import numpy as np
     >>> t = np.linspace(0, 5, 40)
     >>> curves = np.array([[2.0], [3.0]])*np.exp(-t/1.5)
     >>> result = fit_batch("A*exp(-t/tau)", curves, t=t, A=1.0, tau=1.0)
