@@ -1,23 +1,24 @@
 """Fit a batch block by block: data that lie in a file and are never read whole, and results that are written as they come."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from math import ceil, prod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.curves.containers import dimensions
 from gslfit.curves.job import Job, template
-from gslfit.curves.keeping import Keeping
+from gslfit.curves.keeping import Keeping, finished
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, inputs_of_result
 from gslfit.curves.store import Block, Store, blank, opened, specs, store_of
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
+from gslfit.data.lazy import is_lazy
 from gslfit.data.stored import StoredCurves, blocks_of
 from gslfit.errors import FitStatus
 from gslfit.formula.formula import Formula
@@ -53,17 +54,38 @@ class Batch(NamedTuple):
 
 
 Starts = Mapping[str, Any]
-FitBlock = Callable[[Inputs, Starts, Report | None], BatchResult]
+
+
+class FitPart(Protocol):
+    """The fit of a part of a batch: a function that can be pickled."""
+
+    def __call__(self, part: Inputs, starts: Starts, report: Report | None) -> BatchResult:
+        """Return the result of a part."""
+
+    def in_one_thread(self) -> FitPart:
+        """Return the same that runs in one thread."""
 
 
 def batch_of(job: Job, given: Inputs, options: FitOptions, recipe: str = "") -> Batch:
     """Return what a batch of fits is, before it is run."""
     names = tuple(job.folded.roles) if job.folded is not None else tuple(template(job))
+    for name in job.folded.names if job.folded is not None and job.folded.bounded else ():
+        if not is_lazy(job.start[name]):
+            job.folded.check(name, job.start[name])      # type: ignore[union-attr]
     varying = job.folded.names if job.folded is not None else tuple(name for name, par in template(job).items() if par.vary)
     return Batch(inputs_of_result(job, given, options), names, varying, "" if job.folded is not None else job.reason, recipe)
 
 
-def fit_blocks(fit: FitBlock, batch: Batch, given: Inputs, starts: Starts, options: FitOptions, keeping: Keeping,
+def fit_parts(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, options: FitOptions, keeping: Keeping,
+              progress: Any) -> BatchResult:
+    """Fit block by block, or describe the fits of a dask array's chunks; see `fit_blocks`."""
+    if is_lazy(given.y):
+        from gslfit.curves.lazy import fit_lazily
+        return finished(fit_lazily(fit, batch, given, starts, options, keeping, progress), given, keeping)
+    return finished(fit_blocks(fit, batch, given, starts, options, keeping, progress), given, keeping)
+
+
+def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, options: FitOptions, keeping: Keeping,
                progress: Any) -> BatchResult:
     """Fit block by block.
 

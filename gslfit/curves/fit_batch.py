@@ -5,6 +5,7 @@ Here is what a call means; `gslfit.curves.run_batch` runs the fits, and `gslfit.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -124,12 +125,24 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
-    from gslfit.curves.blocks import batch_of, fit_blocks
+    from gslfit.curves.blocks import batch_of, fit_parts
+    return fit_parts(PartFit(job, options), batch_of(job, found, options), found, job.start, options, keeping, progress)
 
-    def fit(part: Inputs, starts: Mapping[str, Any], report: Report | None) -> BatchResult:
-        return _fit(job._replace(start=dict(starts)), part, options, report)
-    result = fit_blocks(fit, batch_of(job, found, options), found, job.start, options, keeping, progress)
-    return finished(result, found, keeping)
+
+@dataclass(eq=False)
+class PartFit:
+    """The fit of a part of a batch: a function of its inputs, start values and progress function that can be pickled."""
+
+    job: Job
+    options: FitOptions
+
+    def __call__(self, part: Inputs, starts: Mapping[str, Any], report: Report | None) -> BatchResult:
+        """Return the result of a part."""
+        return _fit(self.job._replace(start=dict(starts)), part, self.options, report)
+
+    def in_one_thread(self) -> PartFit:
+        """Return the same that runs in one thread."""
+        return PartFit(self.job, self.options._replace(threads=1))
 
 
 def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mapping[str, Any], *, progress: Any = False,

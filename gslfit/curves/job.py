@@ -18,8 +18,8 @@ from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
+from gslfit.data.lazy import is_lazy, read_batch, read_lazily
 from gslfit.data.numbers import Reading, read
-from gslfit.data.stored import stored
 from gslfit.errors import ExpressionError, InputError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
@@ -31,6 +31,7 @@ from gslfit.parameters.given import parameters_of
 
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
+Reader = Callable[[str, Any], Reading]
 
 
 class Job(NamedTuple):
@@ -44,23 +45,32 @@ class Job(NamedTuple):
     start: dict[str, StartValue]
     missing: tuple[str, ...] = ()
 
+    def __reduce__(self) -> tuple:
+        per_fit = None if self.folded is None else self.folded.inputs
+        return _job_again, (self.formula, self.parameters, per_fit, *self[3:])
+
+
+def _job_again(formula: Formula, parameters: Parameters | None, per_fit: tuple[str, ...] | None, *rest: Any) -> Job:
+    """Return a job from its pickle: what is compiled is compiled anew."""
+    return Job(formula, parameters, None if per_fit is None else fold(formula, parameters, per_fit), *rest)
+
 
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
             whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
-    in_file = None if whole else stored(y)
-    data = read("y", y) if in_file is None else Reading(in_file)  # type: ignore[arg-type]
+    data = read("y", y) if whole else read_batch("y", y)
+    reader = read_lazily if is_lazy(data.array) else read
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
     where = Layout(data.array.shape) if whole else layout(data, axis, (*several.values(), *keywords.values(), x))
     foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
     plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
-    found, variables, given = _sort(formula, x, several, start, plain, where)
+    found, variables, given = _sort(formula, x, several, start, plain, where, reader)
     if foreign:
         own = {name: value for name, value in foreign.items() if name in _names_known(found, params)}
-        given |= {name: start_value(name, value) for name, value in own.items()}
+        given |= {name: start_value(name, value, reader) for name, value in own.items()}
         options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
     if params is None and not entry.arguments.isdisjoint(found.names):
         for name in found.names:
@@ -78,18 +88,18 @@ def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
     return Formula(text, independent)
 
 
-def start_value(name: str, value: Any) -> StartValue:
+def start_value(name: str, value: Any, reader: Reader = read) -> StartValue:
     """Read a start value."""
-    return value if type(value) is float else read(name, value).array
+    return value if type(value) is float else reader(name, value).array
 
 
 def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
-          where: Layout) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
+          where: Layout, reader: Reader) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
     """Return the formula, its independent variables in order, and the start values by name."""
-    named = {name: read(name, value) for name, value in several.items()} if several else {}
-    rest = {name: read(name, value) for name, value in keywords.items()} if keywords else {}
+    named = {name: reader(name, value) for name, value in several.items()} if several else {}
+    rest = {name: reader(name, value) for name, value in keywords.items()} if keywords else {}
     if x is not None and _is_start(source, x, rest, where):
-        x, rest = None, rest | {"x": read("x", x)}
+        x, rest = None, rest | {"x": reader("x", x)}
     if isinstance(source, Formula):
         formula = source
     elif isinstance(source, str):
@@ -100,7 +110,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         if len(formula.independent) != 1:
             raise InputError(f"{formula!r} has {len(formula.independent)} independent variables: give x as a dict, "
                              f"x={{{', '.join(f'{name!r}: ...' for name in formula.independent)}}}")
-        named = {formula.independent[0]: read("x", x)}
+        named = {formula.independent[0]: reader("x", x)}
     for name in formula.independent if rest else ():
         if name in rest:
             if name in named:
@@ -112,7 +122,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: start_value(name, value) for name, value in mapping("start", start).items()}
+    given = {name: start_value(name, value, reader) for name, value in mapping("start", start).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:
@@ -162,7 +172,7 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
                          f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *sorted(entry.keywords)])}")
     starts: dict[str, StartValue] = dict(given)
     for name, value in given.items():
-        if isinstance(value, np.ndarray) and value.ndim and value.shape != shape:
+        if not isinstance(value, float) and value.ndim and value.shape != shape:
             try:
                 starts[name] = np.broadcast_to(value, shape)
             except ValueError:

@@ -44,10 +44,10 @@ IN_MEMORY = Keeping()
 
 
 def by_blocks(given: Inputs, options: FitOptions, keeping: Keeping) -> bool:
-    """Return whether a batch is fitted block by block."""
+    """Return whether a batch is fitted block by block, or chunk by chunk."""
     if keeping.out is not None or options.on_interrupt != "raise":
         return True
-    if type(given.y) is StoredCurves or type(given.mask) is StoredCurves:
+    if type(given.y) is not np.ndarray or type(given.mask) is StoredCurves:
         return True
     return given.factors is not None and type(given.factors.array) is StoredCurves
 

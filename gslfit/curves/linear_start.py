@@ -63,13 +63,13 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
         own = {name: starts[name] if np.ndim(starts[name]) == 0 else np.broadcast_to(starts[name], shape)[here].reshape(-1)
                for name in (*folded.names, *folded.inputs) if name not in names}
         points = [np.asarray(part(each), float) for each in given.x.values()]
-        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own)
+        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1)
         found[here] = inside(fitted, boxes).reshape(found[here].shape)
     return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}
 
 
 def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
-               out: np.ndarray | None, starts: Mapping[str, np.ndarray]) -> LinearFit:
+               out: np.ndarray | None, starts: Mapping[str, np.ndarray], alone: bool = True) -> LinearFit:
     """Fit the parameters that a formula is linear in, the others at their starts.
 
     Parameters
@@ -84,9 +84,11 @@ def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[
         True where a point takes no part; one that is not finite never does.
     starts : mapping of str to ndarray, shape () or (rows,)
         Of all other free parameters and inputs.
+    alone : bool
+        Whether a single row is one fit, which has a quicker way, and not a batch's: the bits of those don't depend on how many there are.
     """
     count, n = y.shape
-    if count == 1 and out is None and all(each.ndim == 1 or len(each) == 1 for each in x):
+    if alone and count == 1 and out is None and all(each.ndim == 1 or len(each) == 1 for each in x):
         found = _of_one(folded, names, y[0], [each.reshape(-1) for each in x], weights, starts)
         if found is not None:
             return found

@@ -8,8 +8,9 @@ import numpy as np
 
 from gslfit.data.labels import Labels, is_array_of_dims, paired
 from gslfit.data.layout import Layout
+from gslfit.data.lazy import check_chunks, is_lazy, lazy, read_lazily
 from gslfit.data.numbers import Reading, is_array_like, read
-from gslfit.data.points import as_mask, check_factors, factors, union, without_effect
+from gslfit.data.points import as_mask, check_factors, factors, mask_of_bool, union, without_effect
 from gslfit.data.stored import Stored, StoredCurves, stored
 from gslfit.errors import InputError
 
@@ -119,7 +120,7 @@ class _Door:
         in_file = self.in_file(given)
         if in_file is not None:
             return Factors(label, in_file)  # type: ignore[arg-type]
-        reading = read(label, given, imaginary=imaginary and label == "weights")
+        reading = read_lazily(label, given) if is_lazy(self.y.array) else read(label, given, imaginary=imaginary and label == "weights")
         found = self.beside(label, reading) if labelled else reading
         array, hidden = self.where.factor(label, found.array), None
         if found.mask is not None:
@@ -142,7 +143,9 @@ class _Door:
         in_file = None if self.masks else self.in_file(given)
         if in_file is not None and in_file.dtype == np.bool_:
             return in_file  # type: ignore[return-value]
-        if given is not None:
+        if given is not None and is_lazy(self.y.array) and np.ndim(given) > 1 and lazy("mask", given) is not None:
+            self.masks.append(where.factor("mask", mask_of_bool(read_lazily("mask", given).array)))
+        elif given is not None:
             flat = np.shape(given) == (where.n,)
             self.masks.append(as_mask(given, (where.n,)) if flat else where.factor("mask", as_mask(given, where.whole)))
         return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks)
@@ -173,6 +176,8 @@ def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: An
     x = {name: door.variable(name, reading) for name, reading in variables.items()}
     label, given = factors(yerr, weights)
     found = None if given is None else door.factors(label, given, labelled=not weightless)
+    if is_lazy(y.array):
+        check_chunks(y, where)
     curves: Any = StoredCurves(y.array, where) if isinstance(y.array, Stored) else where.curves(y.array)
     return Inputs(where, y.labels, curves, x, found, door.mask(mask), weightless)
 

@@ -62,15 +62,20 @@ def as_mask(mask: Any, shape: tuple[int, ...]) -> np.ndarray:
     InputTypeError
         If it isn't of bool: numbers could be indices, or the opposite of a mask.
     """
-    array = np.asarray(mask)
-    if array.dtype != np.bool_:
-        other = "; the start of a parameter called mask goes into start={'mask': ...} or Parameters" if array.ndim == 0 else ""
-        raise InputTypeError(f"mask is an array of {array.dtype}, and bool is needed: True where a point is left out{other}")
+    array = mask_of_bool(np.asarray(mask))
     try:
         return np.broadcast_to(array, shape)
     except ValueError:
         remedy = " (a mask of whole fits is mask[..., None])" if array.shape == shape[:-1] else ""
         raise InputError(f"mask has the shape {array.shape}, which doesn't broadcast to that of the data, {shape}{remedy}") from None
+
+
+def mask_of_bool(array: Any) -> Any:
+    """Return an array of bool as it is, or raise InputTypeError."""
+    if array.dtype != np.bool_:
+        other = "; the start of a parameter called mask goes into start={'mask': ...} or Parameters" if array.ndim == 0 else ""
+        raise InputTypeError(f"mask is an array of {array.dtype}, and bool is needed: True where a point is left out{other}")
+    return array
 
 
 def union(shape: tuple[int, ...], masks: Iterable[np.ndarray | None]) -> np.ndarray | None:

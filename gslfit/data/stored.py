@@ -75,7 +75,9 @@ class StoredCurves:
         return tuple(size for axis, size in enumerate(self.source.chunks) if axis not in self.layout.axes)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        """Read rows, by whole numbers or slices along the axes of the batch."""
+        """Read rows, by whole numbers or slices along the axes of the batch, or by an array of numbers along each."""
+        if isinstance(index, tuple) and index and isinstance(index[0], np.ndarray):
+            return np.array([self[tuple(int(k) for k in place)] for place in zip(*index, strict=True)]).reshape(-1, self.layout.n)
         where, wanted = self.layout, iter(index if isinstance(index, tuple) else (index,))
         parts: list[Part] = [slice(None) if axis in where.axes else next(wanted, slice(None)) for axis in range(len(where.whole))]
         kept = [axis for axis, part in enumerate(parts) if isinstance(part, slice)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,9 @@ from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
-from gslfit.data.numbers import Reading, read
+from gslfit.data.lazy import is_lazy, read_batch, read_lazily
+from gslfit.data.numbers import read
 from gslfit.data.points import without_effect
-from gslfit.data.stored import stored
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
@@ -268,21 +269,36 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     if not by_blocks(given, settings, keeping):
         return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
-    from gslfit.curves.blocks import batch_of, fit_blocks
-
-    def fit(part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
-        return _fit_block(model, formula, part, params, starts, {**options, "progress": report})
+    from gslfit.curves.blocks import batch_of, fit_parts
     progress = options.pop("progress", False)
-    starts = {name: _of_shape(name, value, given.layout.shape) for name, value in start.items()}
+    starts = {name: _of_shape(name, value, given.layout.shape, is_lazy(given.y)) for name, value in start.items()}
     job = job_of(formula, _template(model, params, start), starts, given.layout.shape)
     recipe = model._reprstring() if params is None else ""
-    result = fit_blocks(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
-    return finished(result, given, keeping)
+    fit = PartFit(model, formula, params, options)
+    return fit_parts(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
 
 
-def _of_shape(name: str, value: Any, shape: tuple[int, ...]) -> Any:
+@dataclass(eq=False)
+class PartFit:
+    """The fit of a part of a batch: a function of its inputs, start values and progress function that can be pickled."""
+
+    model: Any
+    formula: Formula
+    params: Parameters | None
+    options: dict[str, Any]
+
+    def __call__(self, part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
+        """Return the result of a part."""
+        return _fit_block(self.model, self.formula, part, self.params, starts, {**self.options, "progress": report})
+
+    def in_one_thread(self) -> PartFit:
+        """Return the same that runs in one thread."""
+        return PartFit(self.model, self.formula, self.params, {**self.options, "threads": 1})
+
+
+def _of_shape(name: str, value: Any, shape: tuple[int, ...], lazily: bool) -> Any:
     """Return a start value as a number, or as an array of the batch's shape."""
-    array = read(name, value).array
+    array = read_lazily(name, value).array if lazily else read(name, value).array
     try:
         return array if array.ndim == 0 else np.broadcast_to(array, shape)
     except ValueError:
@@ -365,13 +381,14 @@ def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> di
 
 def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], weightless: bool = False) -> Inputs:
     """Read the data of a batch and all that comes beside them; takes its options out of those of the call."""
-    in_file = stored(data)
-    y = read("data", data) if in_file is None else Reading(in_file)  # type: ignore[arg-type]
+    y = read_batch("data", data)
+    reader = read_lazily if is_lazy(y.array) else read
     if y.array.ndim == 0:
         raise InputError("data has no axis: it must hold the points of a fit")
     where = layout(y, options.pop("axis", None), variables.values(), "data")
     beside = {name: options.pop(name, None) for name in ("yerr", "weights", "mask")}
-    return inputs(y, where, {name: read(name, value) for name, value in variables.items()}, **beside, by_label=True, weightless=weightless)
+    x = {name: reader(name, value) for name, value in variables.items()}
+    return inputs(y, where, x, **beside, by_label=True, weightless=weightless)
 
 
 def _with_weightless(given: Inputs) -> Inputs:

@@ -78,6 +78,7 @@ def test_of_a_file_as_of_memory(container, call, tmp_path):
     same(found, wanted)
     assert found.success.sum() == found.status.size - (call != "callable")
     np.testing.assert_array_equal(found[0, 1].residual, wanted[0, 1].residual)
+    np.testing.assert_array_equal(found.eval_uncertainty(), wanted.eval_uncertainty())
     assert found[0, 1].init_values == wanted[0, 1].init_values
 
 
