@@ -125,7 +125,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
-    from gslfit.curves.blocks import batch_of, fit_parts
+    from gslfit.curves.blocks import fit_parts
+    from gslfit.curves.parts import batch_of
     return fit_parts(PartFit(job, options), batch_of(job, found, options), found, job.start, options, keeping, progress)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from gslfit.checks import package
 from gslfit.curves.batch_file import STATISTICS
 from gslfit.curves.batch_result import SUCCESSES, BatchResult, Columns, RowResult
-from gslfit.curves.blocks import Batch, FitPart
 from gslfit.curves.keeping import Keeping
+from gslfit.curves.parts import Batch, FitPart
 from gslfit.curves.store import specs
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout

@@ -269,7 +269,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     if not by_blocks(given, settings, keeping):
         return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
-    from gslfit.curves.blocks import batch_of, fit_parts
+    from gslfit.curves.blocks import fit_parts
+    from gslfit.curves.parts import batch_of
     progress = options.pop("progress", False)
     starts = {name: _of_shape(name, value, given.layout.shape, is_lazy(given.y)) for name, value in start.items()}
     job = job_of(formula, _template(model, params, start), starts, given.layout.shape)
