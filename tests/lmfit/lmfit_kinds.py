@@ -381,6 +381,13 @@ def interpreter_of_pickles(M):
     return again["b"].value
 
 
+@behaviour(differs="errors at a bound")
+def fit_at_a_bound(M):
+    params = M.create_params(a=dict(value=.5, max=.8), b=1)
+    result = M.minimize(lambda p: p["a"]*x + p["b"] - x - 1 - .5*np.sin(5*x), params)
+    return result.errorbars, result.params["a"].stderr is None
+
+
 @behaviour()
 def bounds_of_intervals(M):
     params = M.create_params(a=1, b=dict(value=1, min=.9, max=1.2))
