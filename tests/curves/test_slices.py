@@ -6,6 +6,7 @@ import pytest
 from curves import test_batch
 
 from gslfit import FitStatus, Formula, Parameters, fit_batch
+from gslfit.curves import run_batch
 from gslfit.errors import InputError, NonFiniteError
 
 X = np.linspace(0, 6, 30)
@@ -20,8 +21,7 @@ OWN = [name for name, function in vars(test_batch).items() if name.startswith("t
 
 def sliced(monkeypatch, rows):
     """Make a slice hold so many rows of Y's first axis."""
-    module = inspect.getmodule(inspect.unwrap(fit_batch))
-    monkeypatch.setattr(module, "SLICE", rows*Y[0].size)
+    monkeypatch.setattr(run_batch, "SLICE", rows*Y[0].size)
 
 
 def same(one, other):
@@ -38,7 +38,7 @@ def same(one, other):
 @pytest.mark.parametrize("name", OWN)
 def test_batches_again(name, monkeypatch):
     """Every test of what a batch means holds where it goes through in slices of one or two rows."""
-    monkeypatch.setattr(inspect.getmodule(inspect.unwrap(fit_batch)), "SLICE", 60)
+    monkeypatch.setattr(run_batch, "SLICE", 60)
     getattr(test_batch, name)()
 
 
