@@ -47,9 +47,13 @@ struct lane_state {
     lane_vector *trial, *start;        /* the program's free variables; where the fit began */
     const double *low, *high;          /* bounds (p); NULL where there are none */
     lane_vector *u;                    /* room for the step that bounds cut short */
+    lane_vector *newton, *change, *way;  /* the last Gauss-Newton step; its difference from the one before, and that and the step between */
+    lane_vector change_own, change_square;  /* products of that change with that step and with itself, in the norm of H */
+    lane_vector cut;                   /* 1 where bounds cut the last step short */
+    lane_vector steps;                 /* 1 where the last step was one of Gauss-Newton's that converge */
     lane_vector chisqr, lambda, nu;
     lane_vector gain, length, last_length;  /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
-    lane_vector share, rate;           /* what part of the Gauss-Newton step dx has; length over last_length, the root */
+    lane_vector rate;                  /* length over last_length, the root */
     lane_vector count, square;         /* points that take part, and the sum of their squares */
     lane_vector first;                 /* chi-square at the start */
     lane_vector spoilt;                /* 1 where the last trial was not finite: the next stops short of a bound */

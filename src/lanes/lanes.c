@@ -69,8 +69,8 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     s->nsum = 1 + 2 * w->ones + w->ncolumn * extra + TRIANGLE(w->ncolumn);
     s->g_from = calloc(p + 1, sizeof(source));
     s->H_from = calloc(TRIANGLE(p) + 1, sizeof(source));
-    lane_vector **const single[] = {&s->v, &s->dx, &s->g, &s->D, &s->u, &s->start, &s->done.v, &s->done.last, &s->done.start, &s->done.g,
-                                    &s->done.D};
+    lane_vector **const single[] = {&s->v, &s->dx, &s->g, &s->D, &s->u, &s->newton, &s->change, &s->way, &s->start,
+                                    &s->done.v, &s->done.last, &s->done.start, &s->done.g, &s->done.D};
     lane_vector **const triangles[] = {&s->H, &s->L, &s->done.H, &s->done.L, &s->done.covariance};
     const size_t nsingle = sizeof single / sizeof *single, ntriangle = sizeof triangles / sizeof *triangles;
     s->sums = vectors(s->nsum + nsingle * p + ntriangle * TRIANGLE(p));

@@ -5,8 +5,9 @@
  *
  * When is a fit finished? The step dx from the last point is known before the model is evaluated there, and so is its length in standard
  * errors, d = sqrt(dx^T J^T J dx / s^2) >= max |dx_i|/stderr_i (Cauchy-Schwarz), s^2 the reduced chi-square. Near the minimum each step is
- * shorter than the one before by a ratio; so the step that would follow is about ratio*dx. When that is less than xtol of every parameter
- * and a small part of the standard errors, dx is taken without another evaluation, and chi-square lowered by what dx gains.
+ * shorter than the one before by a ratio, and Anderson's acceleration of depth 2 makes dx of the last three; so the step that would follow
+ * is at most about ratio*dx. When that is less than xtol of every parameter and a small part of the standard errors, dx is taken without
+ * another evaluation, and chi-square lowered by what dx gains.
  */
 #ifndef GSLFIT_LANES_H
 #define GSLFIT_LANES_H

@@ -21,8 +21,10 @@ static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no prog
 static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
 static const double OPEN = 1e-6;            /* share of another column by which one that J doesn't determine leaves that one open */
-static const double SAFETY = 4;             /* on the ratio of one step's length to the last */
-static const double STEADY = 0.1;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
+static const double SAFETY = 2.5;           /* on the ratio of one step's length to the last */
+static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to be shorter than the last at most */
+static const double STEADY = 0.3;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
+static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
 static const double TIGHTEST = 1e-8;        /* but no tolerance counts here as less than this, */
 static const double LOOSEST = 3e-6;         /* nor as more */
@@ -119,6 +121,7 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
         out = EITHER(out, EITHER(to < low, to > high));
         store(s->u[k] + h, way);
     }
+    store(s->cut + h, truth(out));
     if (!any(out)) return;
     for (int i = 0; i < p; i++) {
         const vd g = load(s->g[i] + h), way = load(s->u[i] + h), H = load(s->H[ELEMENT(i, i)] + h);
@@ -154,13 +157,40 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
     }
     store(s->length + h, choose(out, vmax(SPLAT(0.0), length), load(s->length + h)));
     store(s->gain + h, choose(out, gain, load(s->gain + h)));
-    store(s->share + h, choose(out, SPLAT(1.0), load(s->share + h)));
+}
+
+/* The step dx from the Gauss-Newton step u (whose length is given): of the errors that Gauss-Newton leaves, each step has most of its
+ * predecessor's, some times smaller. Anderson's acceleration takes away what the last changes of the step, one or two, have in common with
+ * it: dx = u - c (change of u + last dx) - ..., the remainder shortest in the norm of H. The products that this needs are those of g, since
+ * H u = -g; what those of the last step were is taken as it was, H being nearly the same. */
+INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length, vd along, vd along_change) {
+    const vd last = load(s->last_length + h), lambda = load(s->lambda + h), none = SPLAT(0.0);
+    vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
+    if (s->low) steady = BOTH(steady, load(s->cut + h) == 0.0);  /* a step that a bound cut short is no part of a sequence */
+    const vd own = length - along, square = length - 2.0 * along + last;
+    const vd cross = along_change - load(s->change_own + h), square_before = load(s->change_square + h);
+    const vd det = square * square_before - cross * cross;
+    const vm two = BOTH(BOTH(steady, load(s->steps + h) != 0.0), det > ALIKE * square * square_before);
+    const vd one = choose(steady, own / square, none);
+    const vd first = choose(two, (own * square_before - along_change * cross) / det, one);
+    const vd second = choose(two, (along_change * square - own * cross) / det, none);
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) {  /* a step that was refused may have been infinite: no product with it */
+        const vd change = u[i] - load(s->newton[i] + h), way = change + load(s->dx[i] + h), way_before = load(s->way[i] + h);
+        store(s->dx[i] + h, choose(steady, u[i] - first * way - choose(two, second * way_before, none), u[i]));
+        store(s->newton[i] + h, u[i]);
+        store(s->change[i] + h, change);
+        store(s->way[i] + h, way);
+    }
+    store(s->change_own + h, own);
+    store(s->change_square + h, square);
+    store(s->steps + h, truth(steady));
 }
 
 /* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
 INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
-    vd gain = SPLAT(0.0), length = gain, along = gain;
+    vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
 #pragma GCC unroll 8
     for (int i = 0; i < p; i++) {
         vd whole = load(s->H[ELEMENT(i, i)] + h) + lambda * load(s->D[i] + h), pivot = whole, t = -load(s->g[i] + h);
@@ -188,19 +218,11 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
         const vd damped = lambda * load(s->D[i] + h) * t;
         length -= t * (g + damped);
         gain += t * (damped - g);
-        along -= g * load(s->dx[i] + h);
+        along -= g * load(s->newton[i] + h);
+        along_change -= g * load(s->change[i] + h);
     }
-    const vd last = load(s->last_length + h), before = load(s->share + h);
     length = vmax(SPLAT(0.0), length);
-    along /= before;
-    /* Of the errors that Gauss-Newton leaves, each step has most of its predecessor's, some times smaller: the secant through the last two
-     * (Anderson's acceleration, of depth 1) takes that away too. */
-    const vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
-    const vd turn = choose(steady, (length - along) / (length - 2.0 * along + last), SPLAT(0.0)), back = turn * (1.0 - 1.0 / before);
-#pragma GCC unroll 8
-    for (int i = 0; i < p; i++)  /* a step that was refused may have been infinite: no product with it */
-        store(s->dx[i] + h, choose(steady, (1.0 - turn) * u[i] - back * load(s->dx[i] + h), u[i]));
-    store(s->share + h, 1.0 - turn);
+    accelerate(s, p, h, u, length, along, along_change);
     store(s->gain + h, gain);
     store(s->length + h, length);
     if (!s->low) return;
@@ -248,7 +270,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
-    const vd ahead = vmax(grown, SPLAT(0.1));
+    const vd ahead = vmax(grown, SPLAT(LEAST_RATIO));
     store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
 #pragma GCC unroll 8
@@ -509,7 +531,7 @@ static void end_fit(worker *w, int l) {
 static void begin_at(lane_state *s, int l, const double *start) {
     for (int k = 0; k < s->p; k++) s->trial[k][l] = s->start[k][l] = start[k];
     s->fresh[l] = 1;
-    s->share[l] = s->rate[l] = 1;
+    s->rate[l] = 1;
     s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
     for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->end[l] = FIT_NOT_RUN;
