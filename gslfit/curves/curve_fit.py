@@ -25,7 +25,6 @@ from gslfit.curves.scipy_options import (
     limits,
     start_values,
 )
-from gslfit.curves.whole_x import OfWhole, finite_rows, rows_of, whole_x
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError
@@ -124,7 +123,10 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     check_words(method, jac, bounds)
     check_policy(nan_policy)
     data = read("ydata", ydata)
-    whole = None if isinstance(f, (str, Formula)) or not callable(f) else whole_x(xdata, data.array.size)
+    whole = None
+    if not isinstance(f, (str, Formula)) and callable(f):
+        from gslfit.curves.whole_x import OfWhole, finite_rows, rows_of, whole_x
+        whole = whole_x(xdata, data.array.size)
     if whole is not None:
         starred, called = _arguments(cast("Callable[..., Any]", f), p0)
         f = called = OfWhole(called, whole, starred)

@@ -15,7 +15,6 @@ import numpy as np
 from gslfit.curves._batch import KINDS, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.curves.job import Job, StartValue, count_threads, default_nfev, transform_of
-from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.points import check_factors, moved
@@ -91,6 +90,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
             if own is not None and own.ndim > 1:
                 _blame_factors(name, own, mask, out.status[here], first)
             if options.nan_policy != "mark":
+                from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], first)

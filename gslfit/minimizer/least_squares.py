@@ -18,12 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
-from gslfit.minimizer import kinks
 from gslfit.minimizer._descent import Polish, ScaledQR, length
-from gslfit.minimizer.curvature import look_around, newton
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
-from gslfit.minimizer.trust_region import TrustRegion
 from gslfit.solvers._multifit import METHODS, FdfSolver
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
@@ -218,6 +215,8 @@ class Descent(Polish):
             if not settled and self.rounding() < self.norm() <= self.rounding_of(self.first_size):
                 return self._look_closer(reason)
             if not settled and not saddle:
+                from gslfit.minimizer import kinks
+                from gslfit.minimizer.curvature import newton
                 found = newton(self)
                 settled, saddle = found == "minimum", found == "saddle"
                 self.slopes_jump = not settled and not saddle and kinks.descend(self)
@@ -237,6 +236,7 @@ class Descent(Polish):
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
         if self.norm() <= self.rounding_of(self.first_size) or not self.vague():
             return ""
+        from gslfit.minimizer.curvature import look_around
         assert self.first_J is not None
         far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)
         full = (ScaledQR(self.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
@@ -289,6 +289,7 @@ class Descent(Polish):
                 return self._how()
             if reason == FitStatus.FAINT:
                 return reason
+            from gslfit.minimizer.curvature import newton
             found = newton(self)
             if found:
                 return FitStatus.STEP if found == "minimum" else FitStatus.SADDLE
@@ -309,6 +310,7 @@ class Descent(Polish):
         Of many points GSL's copies of J would cost more than the residual. Of many parameters a Jacobian would cost more evaluations than
         the steps that `updates` of it take longer: it is taken anew where one of these is of no use, and once they promise little.
         """
+        from gslfit.minimizer.trust_region import TrustRegion
         delta, fresh, taken, units = 0., True, 0, np.zeros(self.p)
         while taken < (UPDATED_STEPS if updates else FIRST_STEPS):
             qr = self.decompose()

@@ -15,7 +15,6 @@ from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.models.preparation import objective_of
-from gslfit.models.uncertainty import slopes
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -213,10 +212,12 @@ class ModelSource:
 
     def slopes(self, params: Parameters, names: list[str], values: dict[str, Any], dscale: float) -> np.ndarray:
         """Return the derivatives by varying parameters at all points, or at those of `values`: ndarray (p, n)."""
+        from gslfit.models.uncertainty import slopes
         return slopes(self.model, params, names, {**self.userkws, **values}, dscale)
 
     def weighted_slopes(self, params: Parameters, names: list[str], dscale: float) -> np.ndarray | None:
         """Return the derivatives of the weighted model at the points that take part: ndarray (p, n); None where it is complex."""
+        from gslfit.models.uncertainty import slopes
         objective = self.objective
         found = slopes(self.model, params, names, self.arguments(), dscale)
         if found.shape[1] != objective.ndata:

@@ -11,13 +11,11 @@ from gslfit.checks import choice, mapping
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.bands import KINDS, measured
-from gslfit.minimizer.correlated import correlated
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
-from gslfit.models.uncertainty import bands
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -307,6 +305,7 @@ class ModelResult(Answers, Passes):
 
         See `gslfit.FitResult.eval_uncertainty`.
         """
+        from gslfit.models.uncertainty import bands
         everything, own = {**self.userkws, **values}, values.keys().isdisjoint(self.model.independent_vars)
         blanked = self.objective.blanked if own and not self._all_plain else np.asarray
         if choice("kind", kind, KINDS) == "prediction":
@@ -320,6 +319,7 @@ class ModelResult(Answers, Passes):
     @property
     def uvars(self) -> dict[str, Any] | None:
         """Parameters as correlated numbers of the package `uncertainties`, None where it or the errors are missing."""
+        from gslfit.minimizer.correlated import correlated
         return self._once("uvars", lambda: correlated(self))
 
     # -- confidence
