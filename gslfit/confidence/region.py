@@ -1,11 +1,12 @@
-"""Confidence regions of two parameters: both held on a grid, the others refitted."""
+"""Confidence regions of two parameters: both held on a grid, the others refitted, by the branch that lies lowest at each place."""
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from gslfit.checks import shown, whole
+from gslfit.confidence.branches import STRAIGHT, exchanged, exchanges
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
 from gslfit.data.numbers import floats
@@ -75,7 +76,7 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
                   for i, (k, count) in enumerate(zip(held, (nx, ny), strict=True)))
         try:
             refit.aim(refit.unit, ftest.level(CERTAIN, refit.best.chi, 2) - refit.best.chi)
-            chis = _region(refit, held, xs, ys)
+            chis = _region(refit, held, xs, ys, [exchanged(refit.best, order) for order in exchanges(refit, ftest.names)])
             break
         except LowerMinimum as found:
             start, lowered = found.point.x, True
@@ -116,19 +117,71 @@ def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) 
     return np.linspace(ends[0], ends[1], count)
 
 
-def _region(refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
-    """Return chi-square on the grid, refits spreading outward from the minimum: each starts at a neighbour already known."""
+def _region(refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray, images: list[ProfilePoint]) -> np.ndarray:
+    """Return the lowest chi-square on the grid: of the branches of the minimum and of its images, and where that is bent, of others."""
+    region = _Region(refit, held, xs, ys)
+    for start in (refit.best, *images):
+        region.spread(start)
+    if region.bent():
+        region.come_back()
     chis = np.full((ys.size, xs.size), np.inf)
-    known: dict[tuple[int, int], ProfilePoint] = {}
-    for j, i in _outward(np.abs(ys - refit.best.x[held[1]]), np.abs(xs - refit.best.x[held[0]])):
-        near = [known[at] for at in ((j, i - 1), (j, i + 1), (j - 1, i), (j + 1, i), (j - 1, i - 1), (j + 1, i + 1), (j - 1, i + 1),
-                                     (j + 1, i - 1)) if at in known]
-        start = min(near, key=lambda point: point.chi, default=refit.best)
-        point = refit.at(start, held, np.array([xs[i], ys[j]]))
-        if point is not None:
-            known[j, i] = point
-            chis[j, i] = point.chi
+    for place, point in region.lowest.items():
+        chis[place] = point.chi
     return chis
+
+
+class _Region:
+    """A grid of two held parameters, and the lowest refit known at each of its places."""
+
+    def __init__(self, refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> None:
+        self.refit, self.held, self.xs, self.ys = refit, held, xs, ys
+        self.lowest: dict[tuple[int, int], ProfilePoint] = {}
+
+    def spread(self, start: ProfilePoint) -> None:
+        """Refit outward from a minimum: each place begins at a neighbour already known, so that all are of one branch."""
+        self._visit(self._outward(start), start)
+
+    def come_back(self) -> None:
+        """Refit inward from the farthest places, which may lie on a branch that is lower further in too."""
+        places = list(self._outward(self.refit.best))[::-1]
+        known = {places[0]: self.lowest[places[0]]} if places[0] in self.lowest else {}
+        self._visit(places, None, known)
+
+    def _outward(self, start: ProfilePoint) -> Iterator[tuple[int, int]]:
+        return _outward(np.abs(self.ys - start.x[self.held[1]]), np.abs(self.xs - start.x[self.held[0]]))
+
+    def _visit(self, places: Iterable[tuple[int, int]], start: ProfilePoint | None,
+               known: dict[tuple[int, int], ProfilePoint] | None = None) -> None:
+        """Refit at places in order; `known` is what this way over the grid has come to."""
+        known = {} if known is None else known
+        for j, i in places:
+            near = [known[at] for at in ((j, i - 1), (j, i + 1), (j - 1, i), (j + 1, i), (j - 1, i - 1), (j + 1, i + 1), (j - 1, i + 1),
+                                         (j + 1, i - 1)) if at in known]
+            begin = min(near, key=lambda point: point.chi, default=start)
+            point = None if begin is None else self.refit.at(begin, self.held, np.array([self.xs[i], self.ys[j]]))
+            best = self.lowest.get((j, i))
+            if point is not None and (best is None or point.chi < best.chi):
+                self.lowest[j, i] = point
+            if point is not None or (start is None and best is not None):
+                known[j, i] = point if start is not None and point is not None else self.lowest[j, i]
+
+    def bent(self) -> bool:
+        """Return whether chi-square is far from what the Jacobian at the minimum says, within the levels that matter."""
+        best, held, root = self.refit.best, [*self.held], math.sqrt(self.refit.unit)
+        size = np.max(np.abs(best.J), axis=0)
+        if not (np.isfinite(best.J).all() and (size[held] > 0).all() and root > 0):
+            return True
+        scaled = best.J/np.where(size > 0, size, 1.)
+        spread = np.linalg.pinv(scaled.T @ scaled)[np.ix_(held, held)]
+        if not (spread[0, 0]*spread[1, 1] - spread[0, 1]**2) > 1e-12*spread[0, 0]*spread[1, 1]:
+            return True
+        inverse = np.linalg.inv(spread)
+        for (j, i), point in self.lowest.items():
+            move = (np.array([self.xs[i], self.ys[j]]) - best.x[held])*size[held]/root
+            straight = math.sqrt(max(float(move @ inverse @ move), 0.))
+            if point.chi <= self.refit.ceiling + best.chi and straight > 0 and abs(self.refit.root(point.chi)/straight - 1) > STRAIGHT:
+                return True
+        return False
 
 
 def _outward(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, int]]:
