@@ -27,7 +27,7 @@ from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import ending
+from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -95,7 +95,8 @@ class FitPlan:
 class LazyResult:
     """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
 
-    __slots__ = ("deviations", "message", "method", "nfev", "options", "plan", "residual", "rows", "sign", "start", "status", "v", "values")
+    __slots__ = ("deviations", "further", "message", "method", "nfev", "options", "plan", "residual", "rows", "sign", "start", "status",
+                 "v", "values")
 
     def __init__(self, plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray,
                  residual: np.ndarray, spread: tuple[np.ndarray, np.ndarray], nfev: int, status: FitStatus, message: str, method: str,
@@ -103,6 +104,7 @@ class LazyResult:
         self.plan, self.values, self.options, self.start, self.v, self.residual = plan, values, options, start, v, residual
         self.deviations, self.rows = spread
         self.nfev, self.status, self.message, self.method, self.sign = nfev, status, message, method, sign
+        self.further: list[str] = []        # sentences that follow the message
 
     def result(self) -> FitResult:
         """Return the FitResult; its residual is that of the points that take part."""
@@ -122,7 +124,7 @@ class LazyResult:
             part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
             var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),
             call_kws={"scale_covar": options.scale_covar})
-        found.message = ending(self.status, found, self.message)
+        found.message = " ".join([ending(self.status, found, self.message), *self.further])
         return found
 
     def _params(self, spread: np.ndarray, errors: list[float]) -> Parameters:
@@ -311,7 +313,11 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
             return None
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
         message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
-        return LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
+        result = LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
+        if ended == FitStatus.RANK_DEFICIENT:
+            slopes = np.asarray(program.evaluate(v, np.array(x), inputs)[1])
+            result.further = _sums(slopes if weights is None else slopes*weights[:, None], result.deviations, names)
+        return result
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
     reached = v.copy()
     if ended.success and left > 0:
@@ -324,6 +330,12 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
+
+
+def _sums(slopes: np.ndarray, deviations: np.ndarray, names: tuple[str, ...]) -> list[str]:
+    """Return which sums are determined of the parameters without error, a sentence for each group."""
+    open_ = np.flatnonzero(np.isnan(deviations)).tolist()
+    return combinations(slopes[:, open_], [names[k] for k in open_]) if len(open_) > 1 and np.isfinite(slopes).all() else []
 
 
 def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,

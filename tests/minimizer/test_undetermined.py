@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as student
 
-from gslfit import Model, Parameters, fit, fit_batch, minimize
+from gslfit import FitStatus, Model, Parameters, fit, fit_batch, minimize
 from gslfit.minimizer.uncertainty import combinations, determined_sums
 
 X = np.linspace(0, 10, 50)
@@ -99,3 +99,15 @@ def test_determined_sums():
         rest = columns - (columns @ np.linalg.pinv(rows)) @ rows
         assert np.max(np.abs(rest)/np.max(np.abs(columns), axis=0)) < 1e-9
     assert combinations(np.eye(5)[:, :3], ["a", "b", "c"]) == []
+
+
+@pytest.mark.parametrize("text", list(SHORT)[:3])       # without a refit, the lanes don't arrive in the fourth
+def test_lanes_alone_name_the_sums(text):
+    start, said = SHORT[text]
+    one = fit(text, Y, x=X, weights=WEIGHTS, method="lanes", **start)
+    rows = fit_batch(text, Y[None], x=X, weights=WEIGHTS, method="lanes", **start)
+    assert one.status == FitStatus.RANK_DEFICIENT
+    assert rows.status[0] == FitStatus.RANK_DEFICIENT
+    assert said in one.message
+    assert said in rows[0].message
+    assert all((one.params[name].stderr is None) == np.isnan(rows.stderr[name][0]) for name in start)
