@@ -122,6 +122,7 @@ EXTENSIONS = [
     extension("minimizer._descent", "descent/_descent.pyx", core=True),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
     extension("formula._program", "program/_program.pyx", core=True),
+    extension("objective._loss", "program/_loss.pyx", core=True),
     extension("curves._batch", "batch/_batch.pyx", core=True),
     extension("curves._polish", "descent/_polish.pyx", core=True),
 ]

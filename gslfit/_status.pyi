@@ -37,3 +37,4 @@ class FitStatus(IntEnum):
     SLOW = 25
     SADDLE = 26
     FAINT = 27
+    NOT_POSITIVE = 28

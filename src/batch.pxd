@@ -37,7 +37,8 @@ cdef extern from "batch/batch.h" nogil:
         strided_array y
         strided_array weights
         strided_array mask
-        int weighted, masked, omit
+        int weighted, masked, omit, loss
+        strided_array scale
     ctypedef struct fit_options:
         double xtol, ftol, gtol
         int max_nfev
@@ -68,6 +69,7 @@ cdef extern from "batch/batch.h" nogil:
         double *covariance
         double *chisqr
         double *gradient
+        double *cost
         int32_t *nfev
         int32_t *count
         int8_t *status

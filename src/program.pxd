@@ -11,6 +11,8 @@ cdef extern from "objective/points.h" nogil:
         const double *x[16]
         const double *y
         const double *weights
+        int loss
+        double scale
 
 cdef extern from "program/program.h" nogil:
     ctypedef struct opcode_fact:

@@ -189,6 +189,9 @@ def _check(label: str, result: Any) -> None:
         if hasattr(result, "params"):
             raise InputError(f"compare takes results of fits, and {label} is an unfitted {name}")
         raise InputTypeError(f"compare takes results of fits, and {label} is a {name}")
+    loss = (getattr(result, "call_kws", None) or {}).get("loss", "linear")
+    if loss not in ("linear", "poisson"):
+        raise InputError(f"compare takes fits by least squares or of counts, and {label} has loss={loss!r}, whose cost is no chi-square")
 
 
 def _errors_known(labels: Sequence[str], results: Sequence[Any]) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 from gslfit.checks import function, real, text
 from gslfit.confidence.constrained_refit import ConstrainedRefit
 from gslfit.constraints.grammar import close
-from gslfit.errors import InputError, InputTypeError, ParameterNameError
+from gslfit.errors import FitError, InputError, InputTypeError, ParameterNameError
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.options import named
@@ -103,6 +103,10 @@ class FTest:
 
     def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
         minimizer, result, options = residual_of(fitted, result)
+        loss = {**options, **(getattr(result, "call_kws", None) or {})}.get("loss", "linear")
+        if loss not in ("linear", "poisson"):
+            raise FitError(f"profiles of chi-square mean nothing for loss={loss!r}: take a bootstrap, which fits resampled data again and "
+                           "again, or the standard errors")
         self.known = prob_func is None and not scaled(result, options)
         self.prob_func = function("prob_func", prob_func) or f_compare
         if not hasattr(result.params, "bind"):

@@ -11,6 +11,8 @@ from gslfit.errors import FitStatus, InputError
 
 STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")         # the arrays of a result beside values and errors
 
+OF_LOSSES = ("cost", "f_scale")         # those of robust losses besides
+
 
 def read_arrays(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays of a file that `BatchResult.save` wrote, and what stands at its head."""

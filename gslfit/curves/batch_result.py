@@ -18,6 +18,7 @@ from gslfit.data.points import without_effect
 from gslfit.data.stored import in_memory
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.formula.formula import Formula
+from gslfit.objective.loss import Loss
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
@@ -83,13 +84,16 @@ class BatchInputs:
     layout: Layout | None = None
     labels: Labels | None = None
     scale_covar: bool = True
+    loss: str = "linear"
+    f_scale: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
-        for name, value in {"mask": None, "layout": None, "labels": None, "scale_covar": True, **given}.items():
+        later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None}
+        for name, value in {**later, **given}.items():
             setattr(self, name, value)
 
     def without_curves(self) -> BatchInputs:
@@ -119,7 +123,13 @@ class BatchInputs:
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
         own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
-        return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit"))
+        return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit", loss=self.loss_of(index)))
+
+    def loss_of(self, index: tuple[int, ...]) -> Loss | None:
+        """Return the loss of one fit; None for least squares."""
+        if self.loss == "linear":
+            return None
+        return Loss(self.loss, 1.0 if self.f_scale is None else float(self.f_scale[index] if self.f_scale.ndim else self.f_scale))
 
     def _labels(self, index: tuple[int, ...]) -> Labels | None:
         """Return the labels of one fit's points, as the data's container has them."""
@@ -182,6 +192,12 @@ class BatchResult:
     names: tuple[str, ...]
     data: BatchInputs
     reason: str = ""
+    _cost: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def cost(self) -> np.ndarray:
+        """What each fit minimised: half of chi-square, or ``1/2 sum f_scale^2 rho((r/f_scale)^2)`` of a robust loss."""
+        return .5*self.chisqr if self._cost is None else self._cost
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -342,8 +358,12 @@ class BatchResult:
         """Return all arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""
         found = dict(self.values)
         found |= {f"{name}_stderr": error for name, error in self.stderr.items()}
-        found |= {name: getattr(self, name) for name in STATISTICS}
+        found |= {name: getattr(self, name) for name in STATISTICS} | self._of_loss()
         return found | ({} if self.covar is None else {"covar": self.covar})
+
+    def _of_loss(self) -> dict[str, Any]:
+        """Return the arrays that fits by a robust loss have besides."""
+        return {} if self._cost is None else {"cost": self.cost, "f_scale": self.data.f_scale}
 
     def to_xarray(self) -> Any:
         """Return all arrays as an xarray.Dataset, by the names of `to_dict`: ``tau``, ``tau_stderr``, ..., ``status``, ``chisqr``, ...
@@ -378,11 +398,11 @@ class BatchResult:
         import json
         formula = self.data.formula
         head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
-                "parameters": list(self.values), "reason": self.reason, "method": self.data.method,
+                "parameters": list(self.values), "reason": self.reason, "method": self.data.method, "loss": self.data.loss,
                 "shared": all(array.ndim == 1 for array in self.data.x)}
         arrays = {f"value:{name}": array for name, array in self.values.items()}
         arrays |= {f"stderr:{name}": array for name, array in self.stderr.items()}
-        arrays |= {name: getattr(self, name) for name in STATISTICS}
+        arrays |= {name: getattr(self, name) for name in STATISTICS} | self._of_loss()
         if head["shared"]:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
@@ -413,11 +433,12 @@ class BatchResult:
             formula = Formula(head["text"], independent)
             if not set(formula.names) <= set(head["parameters"]):
                 raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
-        data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"])
+        data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"],
+                           loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"))
         return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,
-                   reason=head["reason"])
+                   reason=head["reason"], _cost=arrays.get("cost"))
 
 
 def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> np.ndarray:

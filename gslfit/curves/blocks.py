@@ -23,6 +23,7 @@ from gslfit.errors import FitStatus
 from gslfit.formula.formula import Formula
 from gslfit.formula.graph import rows_of
 from gslfit.minimizer.options import BATCH, FitOptions
+from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
 
 SAMPLES = 16                # fits that a fingerprint looks at
@@ -57,7 +58,7 @@ def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, option
     """
     shape, n = given.layout.shape, given.layout.n
     size = blocks_of(shape, n, given.y.chunks if isinstance(given.y, StoredCurves) else None)
-    arrays = specs(batch.names, batch.varying, shape, options.covar)
+    arrays = specs(batch.names, batch.varying, shape, options.covar, options.loss in ROBUST)
     store = store_of(keeping.out, arrays, size, dimensions(given.labels, given.layout))
     opened(store, {} if keeping.out is None else fingerprint(batch, given, starts, options, size), keeping.resume)
     kept: _Kept | None = _Kept(batch.data, shape, n) if keeping.out is None and keeping.keep_data else None
@@ -115,8 +116,10 @@ def _result(batch: Batch, arrays: Mapping[str, Any], data: BatchInputs, covar: b
     """Return the result of all blocks."""
     values = Columns({name: arrays[name] for name in batch.names})
     stderr = Columns({name: arrays[f"{name}_stderr"] for name in batch.names})
+    if "f_scale" in arrays:
+        data = replace(data, f_scale=arrays["f_scale"])
     return BatchResult(values, stderr, **{name: arrays[name] for name in STATISTICS}, covar=arrays["covar"] if covar else None,
-                       names=batch.varying, data=data, reason=batch.reason)
+                       names=batch.varying, data=data, reason=batch.reason, _cost=arrays.get("cost"))
 
 
 def _part(array: Any, block: Block) -> Any:

@@ -157,6 +157,9 @@ class Curve:
         if self.objective is None:
             return None
         found = self.slopes(params, names, {}, dscale)
+        if self.objective.loss is not None:
+            values = self.formula(**self._points(), **self._numbers(params, {}))
+            return found*self.objective.loss.factors(values, self.objective.y, self.objective.weights)
         return found if self.objective.weights is None else found*self.objective.weights
 
     def shaped(self, flat: Any, values: Mapping[str, Any], everywhere: bool = False) -> Any:
@@ -186,7 +189,7 @@ class Curve:
             from gslfit.formula.program_residual import ProgramResidual
             try:
                 compiled = ProgramResidual(self.formula, params, self.points, self.objective.y, self.objective.weights,
-                                           self.objective.sign if sign is None else sign)
+                                           self.objective.sign if sign is None else sign, self.objective.loss)
             except ExpressionError:
                 pass
             else:

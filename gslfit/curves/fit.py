@@ -8,12 +8,14 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
+from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.job import FormulaLike, prepare, template
 from gslfit.curves.pipeline import FitPlan, fit_curve
-from gslfit.errors import warn
+from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FIT, FitOptions
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.loss import Loss
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
@@ -23,7 +25,7 @@ from gslfit.parameters.collection import Parameters
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
         weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
-        scale_covar: bool = True, **start_or_independent: Any) -> FitResult:
+        scale_covar: bool | None = None, loss: str = "linear", f_scale: float | str = 1.0, **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
 
     Parameters
@@ -52,8 +54,14 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
         What a NaN or an infinity among the points that take part does.
     threads : int, optional
         How many threads a long curve takes; all cores, if not given.
-    scale_covar : bool
-        Multiply the covariance by the reduced chi-square.
+    scale_covar : bool, optional
+        Multiply the covariance by the reduced chi-square; if not given, that is done unless `loss` is "poisson". The errors of robust
+        losses need no scale.
+    loss : {"linear", "soft_l1", "huber", "cauchy", "arctan", "tukey", "poisson"}
+        What is minimised: least squares; a robust loss of the weighted residuals, by SciPy's names, and Tukey's biweight; or the
+        deviance of counts.
+    f_scale : float or "mad"
+        About where a weighted residual begins to be an outlier; "mad" takes it from the residuals themselves.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -77,7 +85,8 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     1.5
     """
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                        "threads": threads, "scale_covar": scale_covar})
+                        "threads": threads, "scale_covar": loss != "poisson" if scale_covar is None else scale_covar, "loss": loss,
+                        "f_scale": f_scale})
     return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)[0]
 
 
@@ -88,12 +97,15 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     `tell` is whether a formula that must be called is worth a warning.
     """
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True)
-    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise"))
+    loss = None if options.loss == "linear" else Loss(options.loss)
+    if loss is not None and job.folded is None:
+        raise InputError(f"loss={loss.name!r} needs a formula that compiles: {job.reason}")
+    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss))
     if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
-    found = fit_curve(plan, curve, options)
+    found = fit_curve(plan, curve, options) if loss is None else fit_by_loss(plan, curve, options)
     if isinstance(found, FitResult):
         return curve.conclude(found), np.array([found.params[name].value for name in plan.names])
     return curve.conclude(found.result()), found.v

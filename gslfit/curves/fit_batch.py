@@ -17,7 +17,7 @@ from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Axis
-from gslfit.errors import warn
+from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
 from gslfit.parameters.collection import Parameters
@@ -28,8 +28,9 @@ from gslfit.parameters.collection import Parameters
 def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None, weights: Any = None,
               mask: Any = None, start: Mapping[str, Any] | None = None, axis: Axis | None = None, method: str = "auto", xtol: float = 1e-8,
               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
-              progress: Any = False, covar: bool = False, scale_covar: bool = True, out: Any = None, resume: bool = False,
-              on_interrupt: str = "raise", keep_data: bool = True, workers: Any = None, vectorized: bool | None = None,
+              progress: Any = False, covar: bool = False, scale_covar: bool | None = None, loss: str = "linear",
+              f_scale: float | str = 1.0, out: Any = None, resume: bool = False, on_interrupt: str = "raise", keep_data: bool = True,
+              workers: Any = None, vectorized: bool | None = None,
               **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
@@ -77,9 +78,15 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     progress : bool or callable
         Show a bar (needs tqdm), or call it with the number of fits done: about twenty times a second, and with that of all at the end.
     covar : bool
-        Whether to keep the covariances, (..., p, p).
-    scale_covar : bool
-        Multiply covariances by the reduced chi-square.
+        Whether to keep the covariances, (..., p, p). Fits by a loss keep them anyway.
+    scale_covar : bool, optional
+        Multiply covariances by the reduced chi-square; if not given, that is done unless `loss` is "poisson". The errors of robust losses
+        need no scale.
+    loss : {"linear", "soft_l1", "huber", "cauchy", "arctan", "tukey", "poisson"}
+        What is minimised: least squares; a robust loss of the weighted residuals, by SciPy's names, and Tukey's biweight; or the
+        deviance of counts.
+    f_scale : float or "mad"
+        About where a weighted residual begins to be an outlier; "mad" takes it from the residuals of each fit.
     out : path, or mapping of str to array, optional
         Where results are written as they come, in place of memory: ``"NAME.zarr"``, a zarr store; any other path, a folder with a
         ``.npy`` for each array; or arrays that are there already, in a dict or a group. They are named as by `BatchResult.to_dict`.
@@ -119,10 +126,11 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     array([2., 3.])
     """
     options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                          "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt, "workers": workers,
-                          "vectorized": vectorized})
+                          "threads": threads, "covar": covar, "scale_covar": loss != "poisson" if scale_covar is None else scale_covar,
+                          "on_interrupt": on_interrupt, "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
+    options = options if options.loss == "linear" else options._replace(covar=True)     # which no Jacobian of the model gives
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
     from gslfit.curves.blocks import fit_parts
@@ -175,6 +183,8 @@ def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: 
     """Fit by the C core, or row by row where there is no program."""
     if job.folded is not None:
         return run_batch(job, given, options, report)
+    if options.loss != "linear":
+        raise InputError(f"loss={options.loss!r} needs a formula that compiles: {job.reason}")
     from gslfit.curves.python_fallback import fit_slowly
     warn(f"the fits call Python for each evaluation: {job.reason}")
     blank = template(job)

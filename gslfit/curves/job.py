@@ -78,6 +78,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                 raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
+    if options.loss == "poisson" and points.factors is not None:
+        raise InputError(f'loss="poisson" takes no {points.factors.name}: the errors of counts follow from the model')
     job = job_of(found, params, given, where.shape, entry)
     return completed(job, points) if whole else job, points, options
 

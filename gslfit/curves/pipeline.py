@@ -28,6 +28,7 @@ from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import combinations, ending
+from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -123,7 +124,8 @@ class LazyResult:
         found = FitResult.later(
             part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
             var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),
-            call_kws={"scale_covar": options.scale_covar})
+            call_kws={"scale_covar": options.scale_covar} | ({} if options.loss == "linear" else {"loss": options.loss,
+                                                                                                 "f_scale": options.f_scale}))
         found.message = " ".join([ending(self.status, found, self.message), *self.further])
         return found
 
@@ -200,9 +202,8 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     assert objective is not None
     if plan.folded is None:
         return by_minimize(plan, curve, options)
-    if options.method == "auto" and objective.ndata < len(plan.names):
-        left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
-        raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
+    if options.method == "auto":
+        check_count(plan, objective)
     ends: list[LaneEnd] = []
     found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, ends)
     if found is not None:
@@ -212,6 +213,13 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
             raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
         plan.folded.check(name, np.asarray(plan.values[name], float))
     return in_doubt(plan, curve, options, ends[-1] if ends else None)
+
+
+def check_count(plan: FitPlan, objective: Objective) -> None:
+    """Raise InputError if there are fewer points than parameters."""
+    if objective.ndata < len(plan.names):
+        left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
+        raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
 
 
 def in_doubt(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd | None) -> FitResult:
@@ -245,7 +253,7 @@ def judge(plan: FitPlan, curve: Curve, options: FitOptions, v: np.ndarray, nfev:
     left = (options.max_nfev or default_nfev(plan.names)) - (nfev if options.max_nfev is not None else 0)
     run(folded.program, objective.y[None], curve.points, there[None], chisqr=numbers, nfev=counts[0], count=counts[1], status=status,
         weights=objective.weights, inputs=[np.array(float(plan.values[name])) for name in folded.inputs], xtol=options.xtol,
-        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), **_bounds_of(folded, start, False))
+        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), **bounds_of(folded, start, False))
     return LaneEnd(FitStatus(status.item()), there, nfev + counts.item(0))
 
 
@@ -300,7 +308,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         return None
     inputs = folded.inputs_of(values)
     numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
-    how = _bounds_of(folded, v, alone)
+    how = bounds_of(folded, v, alone)
     if alone:
         how["covariance"] = np.empty((1, p, p))
     run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
@@ -313,7 +321,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
             return None
         found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
         message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
-        result = LazyResult(plan, values, options, start, v, found, _spread_of(how), counts.item(0), ended, message, label, sign)
+        result = LazyResult(plan, values, options, start, v, found, spread_of(how), counts.item(0), ended, message, label, sign)
         if ended == FitStatus.RANK_DEFICIENT:
             slopes = np.asarray(program.evaluate(v, np.array(x), inputs)[1])
             result.further = _sums(slopes if weights is None else slopes*weights[:, None], result.deviations, names)
@@ -353,7 +361,7 @@ def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, st
                       f"{FitStatus.MAX_NFEV.prose}.", label, sign)
 
 
-def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
+def bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]:
     """Return what `run` must know of the bounds of one fit; nothing where there are none and standard errors are not wanted."""
     if not (folded.bounded or errors):
         return {}
@@ -363,7 +371,7 @@ def _bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any
             "derived_errors": np.empty((1, derived))}
 
 
-def _spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return standard deviations and correlations of what has a deviation, from what `run` wrote."""
     deviations = found["variance"][0]
     with np.errstate(all="ignore"):

@@ -125,7 +125,9 @@ class RowResult(FitResult):
     @classmethod
     def _of(cls, row: _Row, **known: Any) -> RowResult:
         self = cls.__new__(cls)
-        self.__dict__.update(known, _row=row, aborted=False, call_kws={"scale_covar": row.batch.data.scale_covar})
+        loss = row.batch.data.loss_of(row.place)
+        options = {} if loss is None else {"loss": loss.name, "f_scale": loss.f_scale}
+        self.__dict__.update(known, _row=row, aborted=False, call_kws={"scale_covar": row.batch.data.scale_covar, **options})
         return self
 
     @cached_property
@@ -148,7 +150,7 @@ class RowResult(FitResult):
         if curve is None or curve.objective is None:
             return np.array([])
         values = curve.formula(*curve.points, **{name: self.params[name].value for name in curve.formula.names})
-        return curve.objective.spread(curve.objective.residual(values))
+        return curve.objective.spread(curve.objective.residual(np.broadcast_to(values, (curve.objective.ndata,))))
 
     @cached_property
     def covar(self) -> np.ndarray | None:  # type: ignore[override]

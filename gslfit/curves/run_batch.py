@@ -15,12 +15,14 @@ import numpy as np
 from gslfit.curves._batch import KINDS, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.curves.job import Job, StartValue, count_threads, default_nfev, transform_of
+from gslfit.curves.losses import check_counts, run_rows
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.points import check_factors, moved
 from gslfit.errors import FitStatus, NonFiniteError
 from gslfit.formula.parametrize import Folded
 from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import ROBUST
 
 F8, BAD_DATA, NOT_RUN = np.dtype(float), int(FitStatus.BAD_DATA), int(FitStatus.NOT_RUN)
 SLICE = 1_000_000  # numbers of a temporary array
@@ -31,7 +33,7 @@ def inputs_of_result(job: Job, given: Inputs, options: FitOptions) -> BatchInput
     """Return what a result has of the data it was fitted to."""
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     return BatchInputs(job.formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
-                       given.mask, given.layout, given.labels, options.scale_covar)
+                       given.mask, given.layout, given.labels, options.scale_covar, options.loss)
 
 
 def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | None = None) -> BatchResult:
@@ -54,7 +56,8 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     folded, y, xs = job.folded, given.y, tuple(given.x.values())
     assert folded is not None
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
-    out = _Arrays(job, folded, lead, options.covar)
+    out = _Arrays(job, folded, lead, options)
+    fit_rows = run if options.loss == "linear" else partial(run_rows, options)
     curves = y if y.ndim > 1 else y[None]
     name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
     looks = options.nan_policy == "raise"
@@ -77,8 +80,10 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
             _look(rows, x, job.formula.independent, part.left_out(), first, len(given.origin) > 0 or lead != (1,))
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
+        if options.loss == "poisson":
+            check_counts("y", rows, mask, first if given.origin or lead != (1,) else ())
         try:
-            run(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report and _beyond(report, low*row),
+            fit_rows(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report and _beyond(report, low*row),
                 start=own_starts, inputs=own_values, **out.rows(here), **how)
         except KeyboardInterrupt:
             if options.on_interrupt == "raise":
@@ -94,7 +99,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], first)
-                again = partial(run, folded.program, transform=transform, **how)
+                again = partial(fit_rows, folded.program, transform=transform, **how)
                 wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points)
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
@@ -102,6 +107,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     whole = whole if whole is None or y.ndim > 1 else whole[0] if whole.ndim > 1 else whole
     data = inputs_of_result(job, given, options)
     data.mask = whole
+    data.f_scale = out.loss["scale"].reshape(y.shape[:-1]) if options.loss in ROBUST else None
     result = out.result(y.shape[:-1], data)
     if interrupted:
         raise Interrupted(result)
@@ -155,12 +161,13 @@ def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], o
 class _Arrays:
     """The arrays of a result, filled slice by slice."""
 
-    def __init__(self, job: Job, folded: Folded, lead: tuple[int, ...], covar: bool):
+    def __init__(self, job: Job, folded: Folded, lead: tuple[int, ...], options: FitOptions):
         self.job, self.folded = job, folded
+        self.loss = {} if options.loss == "linear" else {"cost": np.empty(lead), "scale": np.ones(lead)}
         p, derived = len(folded.names), len(folded.dependent_names)
         self.v, self.stderr = np.empty((*lead, p)), np.empty((*lead, p))
         self.derived, self.derived_stderr = np.empty((*lead, derived)), np.empty((*lead, derived))
-        self.covar = np.empty((*lead, p, p)) if covar else None
+        self.covar = np.empty((*lead, p, p)) if options.covar or self.loss else None
         self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
         self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.zeros(lead, np.int8)
 
@@ -168,7 +175,7 @@ class _Arrays:
         """Return the parts of the results that `run` writes for a slice."""
         arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
                   "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "derived": self.derived,
-                  "derived_errors": self.derived_stderr}
+                  "derived_errors": self.derived_stderr, **self.loss}
         if here.stop - here.start == len(self.status):
             return arrays
         return {name: None if array is None else array[here] for name, array in arrays.items()}
@@ -201,4 +208,5 @@ class _Arrays:
             values[name], stderr[name] = (value.reshape(shape), error.reshape(shape)) if one else (value, error)
         statistics = {name: getattr(self, name).reshape(shape) for name in STATISTICS}
         covar = None if self.covar is None else self.covar.reshape(*shape, *self.covar.shape[-2:])
-        return BatchResult(Columns(values), Columns(stderr), **statistics, covar=covar, names=folded.names, data=data)
+        cost = self.loss["cost"].reshape(shape) if data.loss in ROBUST else None
+        return BatchResult(Columns(values), Columns(stderr), **statistics, covar=covar, names=folded.names, data=data, _cost=cost)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gslfit.checks import json_tree, package, path
-from gslfit.curves.batch_file import STATISTICS
+from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
 from gslfit.curves.containers import COVARIANCE
 from gslfit.errors import FitStatus, InputError, InputTypeError
 
@@ -24,7 +24,8 @@ Block = tuple[slice, ...]
 Specs = Mapping[str, tuple[np.dtype, tuple[int, ...]]]     # data type and shape of each array
 
 
-def specs(names: Sequence[str], varying: Sequence[str], shape: tuple[int, ...], covar: bool) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
+def specs(names: Sequence[str], varying: Sequence[str], shape: tuple[int, ...], covar: bool,
+          robust: bool = False) -> dict[str, tuple[np.dtype, tuple[int, ...]]]:
     """Return the arrays of a result by name, as `BatchResult.to_dict` has them; ``status`` is the last.
 
     Raises
@@ -32,7 +33,8 @@ def specs(names: Sequence[str], varying: Sequence[str], shape: tuple[int, ...], 
     InputError
         If a parameter has the name of another array.
     """
-    listed = [*names, *(f"{name}_stderr" for name in names), *(name for name in STATISTICS if name != "status"), "status"]
+    listed = [*names, *(f"{name}_stderr" for name in names), *(name for name in STATISTICS if name != "status"),
+              *(OF_LOSSES if robust else ()), "status"]
     twice = [name for name in listed if listed.count(name) > 1]
     if twice:
         raise InputError(f"a parameter is called {twice[0]!r}, as another array of the result: with out= it needs another name")

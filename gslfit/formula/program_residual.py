@@ -11,6 +11,7 @@ import numpy as np
 
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
+from gslfit.objective.loss import Loss
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 from gslfit.parameters.collection import Parameters
 
@@ -57,6 +58,8 @@ class ProgramResidual:
         As `native_residual` takes them; `params` are copied.
     sign : int
         `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
+    loss : Loss, optional
+        What is minimised instead of the sum of squares: the residual is bent, so that half of its squares' sum is that.
 
     Raises
     ------
@@ -67,7 +70,7 @@ class ProgramResidual:
     __name__ = "residual"
 
     def __init__(self, formula: Formula, params: Parameters, x: Sequence[np.ndarray], y: np.ndarray | None = None,
-                 weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA) -> None:
+                 weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA, loss: Loss | None = None) -> None:
         bare = self._params = params.copy()
         for parameter in bare.values():
             if parameter.expr is None and parameter.vary:
@@ -75,19 +78,23 @@ class ProgramResidual:
         folded = fold(formula, bare, idle=True)
         self._formula, self._program, self._names = formula, folded.program, folded.names
         self._x = np.array([np.asarray(row, float) for row in x])
-        self._y, self._weights, self._sign = y, weights, sign
+        self._y, self._weights, self._sign, self._loss = y, weights, sign, loss
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign)
+        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign, self._loss)
 
     def __call__(self, params: Any) -> np.ndarray:
         """Return the residuals, ndarray (n)."""
         value = self._program.evaluate([params[name].value for name in self._names], self._x, jacobian=False)[0]
+        if self._loss is not None:
+            return in_sign(self._loss.bent(value, self._y, self._weights)[0], self._sign)
         return residual(value, 0.0 if self._y is None else self._y, self._weights, self._sign)
 
     def jacobian(self, params: Any) -> np.ndarray:
         """Return the derivatives of the residuals by the varying parameters, ndarray (n, p)."""
-        slopes = self._program.evaluate([params[name].value for name in self._names], self._x)[1]
+        value, slopes = self._program.evaluate([params[name].value for name in self._names], self._x)
+        if self._loss is not None:
+            return in_sign(slopes*self._loss.bent(value, self._y, self._weights)[1][:, None], self._sign)
         if self._weights is not None:
             slopes *= self._weights[:, None]
         return in_sign(slopes, self._sign)

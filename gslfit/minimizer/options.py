@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from gslfit.checks import checked_workers, choice, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
+from gslfit.objective.loss import LOSSES, f_scale_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -44,6 +45,10 @@ class FitOptions(NamedTuple):
         Who fits the rows of a batch whose function is called.
     vectorized : bool or None
         Whether such a function broadcasts over rows; None to find out.
+    loss : str
+        What a residual costs.
+    f_scale : float or str
+        About where a residual begins to be an outlier.
     """
 
     method: str = "auto"
@@ -62,6 +67,8 @@ class FitOptions(NamedTuple):
     on_interrupt: str = "raise"
     workers: Any = None
     vectorized: bool | None = None
+    loss: str = "linear"
+    f_scale: float | str = 1.0
 
 
 SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
@@ -176,6 +183,10 @@ class Entry:
                 return checked_workers(name, value)
             if own == "vectorized":
                 return None if value is None else truth(name, value)
+            if own == "loss":
+                return choice(name, value, LOSSES)
+            if own == "f_scale":
+                return f_scale_of(value)
             return truth(name, value) if own in FLAGS else value
         except (InputError, InputTypeError) as error:
             if not self.starts:
@@ -191,7 +202,7 @@ def _same(value: Any, default: Any) -> bool:
         return False
 
 
-COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar")
+COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar", "loss", "f_scale")
 """What the lanes and their polish understand."""
 
 STARTS = "start={{{name!r}: ...}} or Parameters"

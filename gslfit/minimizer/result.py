@@ -14,6 +14,7 @@ from gslfit.checks import choice
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
 from gslfit.minimizer.bands import KINDS, deviations, measured, of_determined, student, undetermined
+from gslfit.objective.loss import Loss
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 
@@ -183,18 +184,30 @@ class FitResult(Answers):
         return float(residual @ residual)
 
     @property
+    def loss(self) -> Loss | None:
+        """What was minimised instead of the sum of squares; None for least squares."""
+        name = self.call_kws.get("loss", "linear")
+        return None if name == "linear" else Loss(name, self.call_kws["f_scale"])
+
+    @property
+    def cost(self) -> float:
+        """What was minimised: half of chi-square, or ``1/2 sum f_scale^2 rho((r/f_scale)^2)`` of a robust loss."""
+        loss = self.loss
+        return .5*self.chisqr if loss is None or not loss.robust else loss.cost(self.counted)
+
+    @property
     def redchi(self) -> float:
         """Chi-square by degrees of freedom; where there are none, chi-square."""
         return self.chisqr / max(1, self.nfree)
 
     @property
     def aic(self) -> float:
-        """Akaike information criterion, n log(chisqr/n) + 2 nvarys."""
+        """Akaike information criterion, n log(2 cost/n) + 2 nvarys."""
         return self._likelihood() + 2 * self.nvarys
 
     @property
     def bic(self) -> float:
-        """Bayesian information criterion, n log(chisqr/n) + log(n) nvarys."""
+        """Bayesian information criterion, n log(2 cost/n) + log(n) nvarys."""
         return self._likelihood() + float(np.log(self.ndata)) * self.nvarys
 
     @property
@@ -244,8 +257,10 @@ class FitResult(Answers):
         return self.__dict__
 
     def _likelihood(self) -> float:
-        """Return n log(chisqr/n), from the residual itself, since its squares may be out of range."""
-        residual = self.counted
+        """Return n log(2 cost/n), from the residual itself, since its squares may be out of range."""
+        residual, loss = self.counted, self.loss
+        if loss is not None and loss.robust:
+            residual = loss.bent(residual)[0]
         big = float(np.max(np.abs(residual), initial=0.))
         if not big:
             return -np.inf

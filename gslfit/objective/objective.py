@@ -11,6 +11,7 @@ from gslfit.data.inputs import Inputs, floats
 from gslfit.data.labels import given_back
 from gslfit.data.model_values import model_values
 from gslfit.data.points import finite_points
+from gslfit.objective.loss import Loss
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 
 F8 = np.dtype(float)
@@ -29,6 +30,8 @@ class Objective:
         Of the residual that results have.
     shaped : bool
         Whether results have the shape and labels of the data; else they are of the points that take part alone.
+    loss : Loss, optional
+        What is minimised instead of the sum of squares.
 
     Attributes
     ----------
@@ -44,8 +47,11 @@ class Objective:
         As it was given; by "omit" a solver leaves out points where the model isn't finite at the start, and says so by `leave_out`.
     """
 
-    def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True):
-        self.given, self.policy, self.sign, self.shaped = given, policy, sign, shaped
+    loss: Loss | None = None        # of objectives that versions before losses pickled
+
+    def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True,
+                 loss: Loss | None = None):
+        self.given, self.policy, self.sign, self.shaped, self.loss = given, policy, sign, shaped, loss
         self.keep: np.ndarray | None = None
         self._of_data: Objective | None = None
         self.y = contiguous(given.y)
@@ -82,7 +88,9 @@ class Objective:
         return self.y.size
 
     def residual(self, values: np.ndarray) -> np.ndarray:
-        """Return the weighted residual of a model's values at the points that take part."""
+        """Return the weighted residual of a model's values at the points that take part; of counts the deviance residual."""
+        if self.loss is not None and not self.loss.robust:
+            return self.signed(self.loss.bent(values, self.y)[0])
         return residual(values, self.y, self.weights, self.sign)
 
     def values(self, name: str, returned: Any) -> np.ndarray:

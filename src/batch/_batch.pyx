@@ -194,7 +194,7 @@ cdef class _View:
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None, reached=None):
+        derived_errors=None, reached=None, int loss=0, scale=None, cost=None):
     """Fit a program to many curves.
 
     Parameters
@@ -240,6 +240,12 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         With `transform`, written: reduced chi-square; the expressions' values and standard errors.
     reached : ndarray of float64, shape (..., p), optional
         Where fits from these starts have ended: they are judged there, and a lower end is looked for only where that is no minimum.
+    loss : int
+        What residuals cost: `gslfit.objective.loss.LOSSES` has the numbers.
+    scale : ndarray of float64, shape () or (...), optional
+        Of a robust loss, whose errors are the sandwich's, and whose `chisqr` is that of the residuals themselves.
+    cost : ndarray of float64, shape (...), optional
+        Written: half of what was minimised.
 
     Raises
     ------
@@ -284,6 +290,11 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.variance = <double *>out(variance, F8, curves, "variance", p)
     b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
     b.gradient = <double *>out(gradient, F8, curves, "gradient")
+    b.cost, b.source.loss = NULL, loss
+    if loss:
+        b.cost = <double *>out(cost, F8, curves, "cost")
+        scales = np.asarray(1.0 if scale is None else scale, np.float64)[..., None]
+        view(&b.source.scale, scales, curves, 1, "scale")
     view(&b.source.y, curves, curves, points, "y")
     for k, array in enumerate(x):
         view(&b.source.x[<int>k], array, curves, points, f"x[{k}]")

@@ -86,7 +86,8 @@ static void put_transformed(thread *t, const fit_result *end) {
     const fit_transform *o = b->transform;
     const int p = b->program->nfree;
     const long id = end->id;
-    const double dof = end->count > p ? end->count - p : 1, sigma = !o->scaled ? 1 : end->count > p ? end->length / sqrt(dof) : NAN;
+    const int scaled = o->scaled && !t->sandwich;
+    const double dof = end->count > p ? end->count - p : 1, sigma = !scaled ? 1 : end->count > p ? end->length / sqrt(dof) : NAN;
     double *errors = b->variance + id * p;
     o->redchi[id] = end->chisqr / dof;
     for (int i = 0; i < p; i++) {
@@ -137,10 +138,36 @@ static void check_end(const batch *b, fit_result *end) {
     }
 }
 
+/* Errors of a fit by a robust loss, where it has ended, and its squared residual. */
+static void spread_robust(thread *t, fit_result *end) {
+    const batch *b = t->batch;
+    const int p = b->program->nfree;
+    const long most = b->source.points < SHORT ? b->source.points : SHORT;
+    double inputs[MAX_INPUTS], *x[MAX_VARIABLES], *room = t->sandwich_room;
+    fit_points points = {.loss = b->source.loss};
+    find_inputs(b, end->id, inputs);
+    gslfit_sandwich_begin(t->sandwich, end->v, inputs, gslfit_source_scale(&b->source, end->id));
+    for (int j = 0; j < b->program->nx; j++) points.x[j] = x[j] = room + j * most;
+    double *y = room + b->program->nx * most, *weights = y + most;
+    points.y = y, points.weights = weights;
+    for (long first = 0; first < b->source.points; first += most) {
+        const long left = b->source.points - first;
+        const row_source part = gslfit_source_part(&b->source, first, left < most ? left : most);
+        points.n = gslfit_source_gather(&part, end->id, x, y, weights, weights + most);
+        gslfit_sandwich_add(t->sandwich, &points);
+    }
+    gslfit_sandwich_end(t->sandwich, end->flags, t->robust_deviations, t->robust_correlations, &end->chisqr);
+    end->covariance = NULL;
+    end->deviations = t->robust_deviations;
+    end->correlations = t->robust_correlations;
+}
+
 static void put(thread *t, fit_result *end) {
     batch *b = t->batch;
     const long id = end->id;
     check_end(b, end);
+    if (b->cost) b->cost[id] = 0.5 * end->chisqr;
+    if (t->sandwich && isfinite(end->chisqr)) spread_robust(t, end);
     b->status[id] = (int8_t)end->status;
     b->nfev[id] = end->nfev;
     b->count[id] = (int32_t)end->count;
@@ -274,12 +301,22 @@ static int refer(thread *t, long id, long n, const fit_result *lanes, fit_result
     return found;
 }
 
+/* Why a fit can't begin at its start: with counts, a model that is not positive there. */
+static fit_status why_bad(thread *t, long id, const double *start) {
+    const batch *b = t->batch;
+    double inputs[MAX_INPUTS];
+    if (b->source.loss != LOSS_POISSON || !refit_fits(b)) return FIT_BAD_DATA;
+    if (read_row(t, id) < 0) return FIT_BAD_DATA;
+    find_inputs(b, id, inputs);
+    return gslfit_refit_is_finite(t->refit, start, inputs) ? FIT_NOT_POSITIVE : FIT_BAD_DATA;
+}
+
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
 static void finish(worker *w, fit_result *end) {
     thread *t = w->context;
     batch *b = t->batch;
     if (end->status == FIT_BAD_DATA) {
-        put_nothing(t, end->id, FIT_BAD_DATA, end->nfev, end->count);
+        put_nothing(t, end->id, why_bad(t, end->id, end->start), end->nfev, end->count);
         return;
     }
     if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
@@ -316,12 +353,13 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
 
 /* Fit a row of n points that is in GSL's refit's arrays by GSL from the first, and put it down. */
 static void refer_row(thread *t, long id, long n) {
-    const batch *b = t->batch;
     fit_result end;
+    double start[MAX_FREE];
     const int found = refer(t, id, n, NULL, &end);
-    if (memory_ended(t, n) || gslfit_stopped(b)) put_nothing(t, id, FIT_NOT_RUN, 0, (double)gslfit_refit_count_finite(t->refit));
+    find_start(t, id, start);
+    if (memory_ended(t, n) || gslfit_stopped(t->batch)) put_nothing(t, id, FIT_NOT_RUN, 0, (double)gslfit_refit_count_finite(t->refit));
     else if (found) put(t, &end);
-    else put_nothing(t, id, FIT_BAD_DATA, 0, (double)gslfit_refit_count_finite(t->refit));
+    else put_nothing(t, id, why_bad(t, id, start), 0, (double)gslfit_refit_count_finite(t->refit));
 }
 
 static next_fit next_row(worker *w, int lane) {
@@ -354,6 +392,8 @@ static void thread_free(thread *t) {
     gslfit_lanes_free(t->worker.state);
     gslfit_refit_free(t->refit);
     gslfit_long_fit_free(t->long_fit);
+    gslfit_sandwich_free(t->sandwich);
+    free(t->sandwich_room);
     if (t->batch->transform) gslfit_transform_free(t->batch->transform, t->expressions);
     free(t->correlations);
     free(t->memory);
@@ -390,6 +430,15 @@ static int rows_room(thread *t) {
     return 0;
 }
 
+/* What the errors of robust fits are worked out in. Returns 0, or -1 without memory. */
+static int robust_room(thread *t) {
+    const batch *b = t->batch;
+    const size_t most = b->source.points < SHORT ? b->source.points : SHORT;
+    t->sandwich = gslfit_sandwich_new(b->program, b->source.loss);
+    t->sandwich_room = malloc((most * (b->program->nx + 3) + 1) * sizeof(double));
+    return t->sandwich && t->sandwich_room ? 0 : -1;
+}
+
 /* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most
  * need. */
 static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5 > MOST_IN_LANES ? most / 5 : MOST_IN_LANES; }
@@ -408,6 +457,7 @@ static int thread_init(thread *t) {
     const fit_transform *bounds = b->transform && b->transform->bounded ? b->transform : NULL;
     if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
+    if (gslfit_workspace_loss(w->space, b->source.loss) || (b->source.loss && b->source.loss != LOSS_POISSON && robust_room(t))) return -1;
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
     if (b->source.points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;

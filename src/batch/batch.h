@@ -31,6 +31,7 @@ typedef struct {
     double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with a transform the standard errors */
     double *covariance;        /* (fits, p, p): all of it */
     double *chisqr, *gradient; /* (fits) */
+    double *cost;              /* (fits): where there is a loss, half of what its points cost */
     int32_t *nfev, *count;     /* (fits) */
     int8_t *status;            /* (fits) */
     /* asked about twenty times a second by the thread that called; not 0 stops the work */

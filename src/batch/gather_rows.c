@@ -1,4 +1,5 @@
 #include "gather_rows.h"
+#include "program/workspace.h"
 
 #include <float.h>
 #include <math.h>
@@ -75,8 +76,16 @@ static long leave_out(thread *t, const double **y) {
     return used;
 }
 
+/* The sum of counts: what the squares of the data sum up to in units of their errors. */
+static double sum_of_counts(const thread *t, const double *y, long n) {
+    double s[4] = {0, 0, 0, 0};
+    for (long i = 0; i < n; i++) s[i % 4] += has_weights(&t->batch->source) ? y[i] * t->row_weights[i] : y[i];
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
 /* Weighted residuals' data, for the sum of their squares. */
 static double weighted_square(thread *t, const double *y, long n) {
+    if (t->batch->source.loss == LOSS_POISSON) return sum_of_counts(t, y, n);
     for (long i = 0; i < n; i++) t->room[i] = y[i] * t->row_weights[i];
     return sum_of_squares(t->room, n);
 }
@@ -121,8 +130,9 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
         if (!weigh(t, &y, some_out, fit)) return spoilt(t, y, fit);
         spread(t->weights + lane, t->row_weights, n);
     } else {
-        fit->square = sum_of_squares(y, n);
+        fit->square = s->loss == LOSS_POISSON ? sum_of_counts(t, y, n) : sum_of_squares(y, n);
     }
+    if (s->loss) gslfit_workspace_scale(t->worker.space, lane, gslfit_source_scale(s, id));
     for (int j = 0; j < nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);
     if (!isfinite(fit->square) && !all_finite(y, n)) sound = 0;
     if (!sound) return spoilt(t, y, fit);

@@ -62,7 +62,7 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     gsl_refit *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
-    r->memory = calloc((size_t)points * (p->nx + 3) + 1, sizeof(double));
+    r->memory = calloc((size_t)points * (p->nx + 5) + 1, sizeof(double));
     r->curve.space = gslfit_workspace_new(p);
     r->polisher = gslfit_polisher_new(p, points);
     r->transform = o && o->bounded ? o : NULL;
@@ -75,6 +75,7 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     r->points.weights = r->weights = r->y + points;
     r->room = r->weights + points;
     r->curve.points = &r->points;
+    r->curve.room = r->room + points;
     r->curve.bounds = r->transform ? r->bounds : NULL;
     return r;
 }
@@ -82,6 +83,8 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
 int gslfit_refit_out_of_memory(const gsl_refit *r) { return r->out_of_memory; }
 
 long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
+    r->points.loss = source->loss;
+    r->points.scale = gslfit_source_scale(source, id);
     return r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
 }
 
@@ -93,6 +96,13 @@ long gslfit_refit_count_finite(const gsl_refit *r) {
         found += isfinite(sum) != 0;
     }
     return found;
+}
+
+int gslfit_refit_is_finite(gsl_refit *r, const double *v, const double *inputs) {
+    int finite = 1;
+    gslfit_workspace_evaluate(r->curve.space, v, inputs, r->points.x, r->points.n, r->room, NULL, 0, 0);
+    for (long i = 0; i < r->points.n; i++) finite &= isfinite(r->room[i]) != 0;
+    return finite;
 }
 
 /* ---- GSL's families, as the loop sees them ---- */

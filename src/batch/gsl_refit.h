@@ -19,6 +19,9 @@ void gslfit_refit_free(gsl_refit *r);
 long gslfit_refit_read(gsl_refit *r, const row_source *source, long id);
 long gslfit_refit_count_finite(const gsl_refit *r);  /* r may be NULL */
 
+/* Whether the model is finite at all points that were read. */
+int gslfit_refit_is_finite(gsl_refit *r, const double *v, const double *inputs);
+
 /* The fits that follow begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {
     const double *start, *inputs;

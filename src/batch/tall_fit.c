@@ -80,6 +80,9 @@ static void leave_out(const long_fit *f, member *m, long count) {
 
 /* ---- the two tasks: a look at the data, and the sums of a step ---- */
 
+/* The square of a point's data, in units of their error: of counts they are it themselves. */
+static double square_of(const long_fit *f, double data) { return f->batch->source.loss == LOSS_POISSON ? data : data * data; }
+
 /* Survey a block whose numbers are all finite, so that only a weight of 0 leaves a point out; return 0 for any other. */
 static int survey_block(const long_fit *f, const member *m, long count, double *used, double *square) {
     double squares[LANES] = {0};
@@ -89,7 +92,7 @@ static int survey_block(const long_fit *f, const member *m, long count, double *
         if (!all_finite(m->x[j], count)) return 0;
     for (long i = 0; i < count; i += LANES)
         for (int l = 0; l < LANES; l++) {
-            const double r = m->y[i + l] * m->weights[i + l], s = r * r;
+            const double r = m->y[i + l] * m->weights[i + l], s = square_of(f, r);
             squares[l] += r == 0 ? 0 : s < DBL_MIN ? DBL_MIN : s;
         }
     for (long i = 0; i < count; i++) out += m->weights[i] == 0;
@@ -114,7 +117,7 @@ static void survey_chunk(long_fit *f, member *m, long chunk) {
             const int in = takes_part(s, m->weights[i], sum), finite = isfinite(sum + m->weights[i]);
             used += in && finite;
             bad += in && !finite;
-            if (in && finite) square += r == 0 ? 0 : fmax(r * r, DBL_MIN);
+            if (in && finite) square += r == 0 ? 0 : fmax(square_of(f, r), DBL_MIN);
         }
     }
     double *out = f->partial + chunk * f->width;
@@ -139,9 +142,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
         if (weighted) read_weights(f, m, first, count);
         if (f->some_out) leave_out(f, m, count);
         gslfit_workspace_block(w, x, 0, points, w->nbody);
-        const block_columns block = {w->value, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL,
-                                     w->columns, w->ncolumn, w->ones, w->scratch};
-        w->isa->sum(&block, points, m->sums[0]);
+        gslfit_workspace_sum_block(w, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, points, m->sums[0]);
     }
     for (int k = 0; k < f->nsum; k++) {
         const double *sum = m->sums[k];
@@ -263,6 +264,8 @@ int gslfit_long_fit_load(thread *t, long id, next_fit *fit) {
     fit->count = sums[0];
     fit->square = sums[1];
     if (sums[2] > 0) return 0;
+    for (int k = 0; f->batch->source.loss && k < f->sharing; k++)
+        for (int l = 0; l < LANES; l++) gslfit_workspace_scale(f->members[k]->space, l, gslfit_source_scale(&f->batch->source, id));
     if ((f->some_out = sums[0] < (double)f->batch->source.points)) f->sound = find_sound(f);
     return 1;
 }
@@ -297,6 +300,10 @@ static member *member_new(long_fit *f) {
     m->fit = f;
     m->space = gslfit_workspace_new(f->batch->program);
     if (posix_memalign((void **)&m->sums, 64, f->nsum * sizeof(lane_vector))) m->sums = NULL;
+    if (m->space && gslfit_workspace_loss(m->space, f->batch->source.loss)) {
+        gslfit_workspace_free(m->space);
+        m->space = NULL;
+    }
     return m;
 }
 

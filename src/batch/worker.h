@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "gsl_refit.h"
+#include "lanes/sandwich.h"
 
 typedef struct long_fit long_fit;
 
@@ -23,6 +24,8 @@ typedef struct {
     workspace **expressions;      /* of the derived parameters */
     gsl_refit *refit;               /* made when first needed */
     long_fit *long_fit;
+    sandwich *sandwich;           /* of robust losses, with room for what their errors are worked out from */
+    double *sandwich_room;
     double *memory;
     double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
@@ -30,6 +33,7 @@ typedef struct {
     char finite_x[MAX_VARIABLES]; /* whether a variable that all fits share is finite everywhere */
     char patched[LANES];          /* lanes whose variables are not, or not all, those that all fits share */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
+    double robust_deviations[MAX_FREE], robust_correlations[MAX_FREE * (MAX_FREE + 1) / 2];
     double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */
 } thread;

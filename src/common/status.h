@@ -36,7 +36,8 @@
     X(FLAT, 24, 0, 7, "the fit ran off: chi-square stays as it is however far parameters go on")                                          \
     X(SLOW, 25, 0, 6, "chi-square falls too slowly, by less than one per cent in dozens of steps")                                        \
     X(SADDLE, 26, 0, 7, "it is at a saddle, from where chi-square falls to either side")                                                  \
-    X(FAINT, 27, 0, 7, "the residual has shrunk to the rounding of what it was, and no further step is sure")
+    X(FAINT, 27, 0, 7, "the residual has shrunk to the rounding of what it was, and no further step is sure")               \
+    X(NOT_POSITIVE, 28, 0, 7, "the model of counts is zero or negative at the start, where counts have no likelihood")
 
 #define FIT_STATUS_NAME(name, number, success, ier, prose) FIT_##name = number,
 typedef enum { FIT_STATUSES(FIT_STATUS_NAME) FIT_STATUS_COUNT } fit_status;

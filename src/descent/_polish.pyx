@@ -37,7 +37,7 @@ cdef double *numbers(object array, tuple shape, str name) except? NULL:
     return <double *>cnp.PyArray_DATA(array)
 
 
-def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000):
+def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000, int loss=0, double scale=1):
     """Take Gauss-Newton steps from near a minimum until they are down to rounding.
 
     Parameters
@@ -56,6 +56,10 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
         Written: the residuals at the end, if the steps settled.
     most : int, optional
         Of evaluations; there is a limit of its own too.
+    loss : int
+        What residuals cost: `gslfit.objective.loss.LOSSES` has the numbers.
+    scale : float
+        Of the loss.
 
     Returns
     -------
@@ -91,6 +95,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     points.y = numbers(y, (n,), "y")
     points.weights = numbers(weights, (n,), "weights")
     points.n = n
+    points.loss, points.scale = loss, scale
     cdef double *given = numbers(inputs, (code.ninput,), "inputs")
     cdef double *out = numbers(correlations, (code.nfree, code.nfree), "correlations")
     cdef const program *owned = <const program *><uintptr_t>code.address

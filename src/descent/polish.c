@@ -2,6 +2,7 @@
 #include "common/linalg.h"
 #include "common/qr.h"
 #include "program/linear_start.h"
+#include "program/loss_points.h"
 
 #include <float.h>
 #include <math.h>
@@ -29,7 +30,7 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->p = code->nfree;
     s->points = points;
     s->space = gslfit_workspace_new(code);
-    s->memory = malloc((n * (p + 2) + p * p + 2 * p + 1) * sizeof(double));
+    s->memory = malloc((n * (p + 3) + p * p + 2 * p + 1) * sizeof(double));
     if (!s->space || !s->memory) {
         gslfit_polisher_free(s);
         return NULL;
@@ -39,6 +40,7 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->step = s->inverse + p * p;
     s->trial = s->step + p;
     s->room = s->trial + p;
+    s->factors = s->room + n;
     return s;
 }
 
@@ -52,17 +54,33 @@ static double weighted_norm(polisher *s, const fit_points *points, const double 
     return norm(s->room, points->n);
 }
 
+/* Turn the model's values into the residuals of a step, at v. Returns what multiplies the Jacobian's rows. */
+static fit_points take_residuals(polisher *s, double *r) {
+    const long n = s->n;
+    fit_points weighed = *s->data->points;
+    if (!weighed.loss) {
+        s->model = weighted_norm(s, &weighed, r);
+        gslfit_points_residuals(&weighed, r);
+        s->residual = norm(r, n);
+        return weighed;
+    }
+    memcpy(s->room, r, n * sizeof *r);
+    s->residual = sqrt(gslfit_points_step(&weighed, r, s->factors));
+    weighed.weights = s->factors;
+    gslfit_points_weigh(&weighed, s->room, 1);
+    s->model = norm(s->room, n);
+    return weighed;
+}
+
 /* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */
 int gslfit_polisher_take(polisher *s, const double *v) {
     const polish_data *d = s->data;
     const long n = s->n;
     double *r = s->J + s->p * n;
     gslfit_workspace_evaluate(s->space, v, d->inputs, d->points->x, n, r, s->J, 1, n);
-    s->model = weighted_norm(s, d->points, r);
-    gslfit_points_residuals(d->points, r);
-    s->residual = norm(r, n);
+    const fit_points weighed = take_residuals(s, r);
     for (int j = 0; j < s->p; j++) {
-        gslfit_points_weigh(d->points, s->J + j * n, 1);
+        gslfit_points_weigh(&weighed, s->J + j * n, 1);
         const double length = s->lengths[j] = norm(s->J + j * n, n);
         if (!isfinite(length)) return 0;
         if (length < DBL_MIN) s->lengths[j] = 0;  /* subnormal numbers have no digits: as good as zeros */
@@ -75,7 +93,7 @@ double gslfit_polish_length(polisher *s, const polish_data *d, const double *v) 
     const long n = d->points->n;
     double *r = s->J + s->p * n;
     gslfit_workspace_evaluate(s->space, v, d->inputs, d->points->x, n, r, NULL, 0, 0);
-    gslfit_points_residuals(d->points, r);
+    gslfit_points_bend(d->points, r, s->factors);
     return norm(r, n);
 }
 
@@ -199,7 +217,7 @@ static int sort_and_settle(polisher *s, const double *v, const unsigned char *fl
 static void begin(polisher *s, const polish_data *data, polished *end) {
     s->data = data;
     s->n = data->points->n;
-    end->data = data->points->y ? weighted_norm(s, data->points, data->points->y) : 0;
+    end->data = gslfit_points_data(data->points, s->room);
     end->settled = end->nfev = end->rank = end->disputed = end->kinked = 0;
     memset(s->released, 0, s->p);
     end->chisqr = end->gradient = end->length = end->cosine = NAN;

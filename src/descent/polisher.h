@@ -12,6 +12,7 @@ struct polisher {
     int p;
     double *J;       /* columns of n, and the residual as the last */
     double *step, *trial, *room;  /* room: for a number of each point */
+    double *factors;              /* of each point's derivatives, where there is a loss */
     double *R[MAX_FREE]; /* columns of J that count, in their order: the triangle after a decomposition */
     double *inverse;     /* its inverse, below the rank: p x p */
     int order[MAX_FREE], left, rank;  /* the columns that count, the independent ones first */

@@ -2,12 +2,16 @@
 #ifndef GSLFIT_POINTS_H
 #define GSLFIT_POINTS_H
 
+#include "losses.h"
+
 enum { MAX_VARIABLES = 16 };  /* independent variables */
 
 typedef struct {
     long n;
     const double *x[MAX_VARIABLES];  /* each n */
     const double *y, *weights;       /* n, or NULL: 0, and 1 */
+    loss_kind loss;                  /* what the residuals cost */
+    double scale;                    /* of the loss */
 } fit_points;
 
 /* Turn the model's values (n) into weighted residuals. */

@@ -17,6 +17,22 @@ void gslfit_source_weights(const row_source *s, const source_row *row, long firs
     for (long i = 0; i < count; i++) out[i] = room[i] != 0 ? 0.0 : out[i];
 }
 
+row_source gslfit_source_part(const row_source *s, long first, long count) {
+    row_source part = *s;
+    part.points = count;
+    part.y.data += first * s->y.step;
+    if (s->weighted) part.weights.data += first * s->weights.step;
+    if (s->masked) part.mask.data += first * s->mask.step;
+    for (int j = 0; j < s->nx; j++) part.x[j].data += first * s->x[j].step;
+    return part;
+}
+
+double gslfit_source_scale(const row_source *s, long id) {
+    double scale = 1;
+    if (s->loss && s->loss != LOSS_POISSON) gslfit_strided_read(&s->scale, gslfit_strided_row(&s->scale, id), 0, 1, &scale, 1);
+    return scale;
+}
+
 long gslfit_source_gather(const row_source *s, long id, double *const *x, double *y, double *weights, double *room) {
     source_row row;
     gslfit_source_find(s, id, &row);

@@ -16,7 +16,12 @@ typedef struct {
     int weighted;              /* 0: no weights; 1: factors of the residuals; 2: standard deviations */
     int masked;                /* whether there is a mask: not 0 where a point is left out */
     int omit;                  /* points that are not finite are left out; else they spoil their row */
+    loss_kind loss;            /* what residuals cost */
+    strided_array scale;       /* of the loss, rows of one number; where it has one */
 } row_source;
+
+/* The points first to first + count of all rows. */
+row_source gslfit_source_part(const row_source *s, long first, long count);
 
 /* Where one fit's numbers begin. */
 typedef struct {
@@ -37,6 +42,9 @@ static inline int takes_part(const row_source *s, double weight, double sum) { r
 
 /* Whether residuals have weights of their own, if only to leave points out. */
 static inline int has_weights(const row_source *s) { return s->weighted || s->masked || s->omit; }
+
+/* The scale of a row's loss; 1 where it has none. */
+double gslfit_source_scale(const row_source *s, long id);
 
 /* Read the points that take part into arrays side by side. How many there are. */
 long gslfit_source_gather(const row_source *s, long id, double *const *x, double *y, double *weights, double *room);

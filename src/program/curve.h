@@ -11,6 +11,7 @@ typedef struct {
     workspace *space;
     const fit_points *points;
     const double *inputs;
+    double *room;             /* for 2 n numbers; where there is a loss */
     const fit_bound *bounds;  /* NULL, or transforms: v is then what the program's variables are functions of */
 } curve;
 

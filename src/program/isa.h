@@ -2,6 +2,7 @@
 #ifndef GSLFIT_ISA_H
 #define GSLFIT_ISA_H
 
+#include "objective/losses.h"
 #include "program.h"
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
@@ -27,8 +28,17 @@ typedef struct {
     const double *const *columns;
     int count;                          /* of columns */
     int ones;                           /* whether a column of ones is summed too */
-    double *scratch;                    /* (count + 2) blocks */
+    double *scratch;                    /* (count + 3) blocks */
 } block_columns;
+
+/* A block of points of a loss (objective/losses.h), and where its numbers go. */
+typedef struct {
+    loss_kind kind;
+    const double *value, *y, *weights;  /* weights may be NULL */
+    const double *scale;                /* of the loss in each lane */
+    double *slope, *curvature;          /* a block each */
+    double *cost;                       /* of each lane: what these points cost is added */
+} loss_block;
 
 /* What is compiled for one instruction set. */
 typedef struct {
@@ -36,6 +46,8 @@ typedef struct {
     const kernel (*kernels)[KINDS];
     void (*sum)(const block_columns *, long points, double *sums);
     double (*dot)(const double *a, const double *b, long n);  /* the scalar product */
+    void (*rows)(const loss_block *, loss_rows, long points);
+    void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
     void (*fit)(worker *);
 } isa;
 

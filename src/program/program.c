@@ -190,6 +190,7 @@ void gslfit_workspace_free(workspace *w) {
     if (!w) return;
     free(w->scalars);   /* with the registers behind them */
     free(w->prologue);  /* with the rest of the instructions */
+    free(w->loss_room);
     free(w);
 }
 
@@ -202,7 +203,7 @@ workspace *gslfit_workspace_new(const program *p) {
     const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
     void *memory = NULL;
     w->prologue = calloc(1, (p->nprologue + nbody) * sizeof *w->body + nfix * sizeof(fix));
-    if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 2) * BLOCK) * sizeof(double))) {
+    if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 3) * BLOCK) * sizeof(double))) {
         gslfit_workspace_free(w);
         return NULL;
     }
@@ -234,14 +235,43 @@ void gslfit_workspace_block(workspace *w, const double *const *x, long offset, l
     for (const bound_instruction *b = w->body; b < end; b++) b->run(b, points);
 }
 
+int gslfit_workspace_loss(workspace *w, loss_kind loss) {
+    const size_t size = 2 * LANES + 2 * BLOCK;
+    void *memory = NULL;
+    if (loss == LOSS_LINEAR) return 0;
+    if (posix_memalign(&memory, 64, size * sizeof(double))) return -1;
+    w->loss_room = memset(memory, 0, size * sizeof(double));
+    w->loss = loss;
+    for (int l = 0; l < LANES; l++) w->loss_room[l] = 1;
+    return 0;
+}
+
+void gslfit_workspace_scale(workspace *w, int lane, double scale) { w->loss_room[lane] = scale; }
+
+/* The sums of a loss. */
+static void sum_rows(workspace *w, const double *y, const double *weights, long points, double *sums) {
+    double *slopes = w->loss_room + LANES, *curvatures = slopes + BLOCK;
+    const loss_block rows = {w->loss, w->value, y, weights, w->loss_room, slopes, curvatures, sums};
+    const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
+    w->isa->rows(&rows, w->rows, points);
+    w->isa->bent_sum(&block, slopes, curvatures, points, sums);
+}
+
+void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums) {
+    if (w->loss) {
+        sum_rows(w, y, weights, points, sums);
+        return;
+    }
+    const block_columns block = {w->value, y, weights, w->columns, w->ncolumn, w->ones, w->scratch};
+    w->isa->sum(&block, points, sums);
+}
+
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
     const long blocks = (points + POINTS - 1) / POINTS, size = blocks ? (points + blocks - 1) / blocks : 1;
     for (long first = 0; first < points; first += size) {
         const long count = first + size < points ? size : points - first;
         gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
-        const block_columns block = {w->value, y + first * LANES, weights ? weights + first * LANES : NULL, w->columns, w->ncolumn, w->ones,
-                                     w->scratch};
-        w->isa->sum(&block, count, sums);
+        gslfit_workspace_sum_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, sums);
     }
 }
 

@@ -25,11 +25,21 @@ struct workspace {
     int ncolumn, ones;  /* columns that vary; whether any is a scalar */
     int place[MAX_FREE];             /* of a free variable's column among those that vary, or -1 */
     const double *factor[MAX_FREE];  /* the scalar, where it is one */
+    loss_kind loss;                  /* what the residuals of the sums cost */
+    loss_rows rows;                  /* what those sums are for */
+    double *loss_room;               /* the scale in each lane, and blocks of slopes and curvatures; NULL for least squares */
 };
+
+/* Have the sums be those of a loss. Returns 0, or -1 without memory. The scales are 1. */
+int gslfit_workspace_loss(workspace *w, loss_kind loss);
+void gslfit_workspace_scale(workspace *w, int lane, double scale);
 
 void gslfit_workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
 void gslfit_workspace_start(workspace *w);                                       /* the prologue */
 void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
+
+/* Add the sums over the `points` points of a block that has been evaluated. */
+void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums);
 
 /* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);

@@ -1,0 +1,85 @@
+"""How one curve is fitted by a loss: as a row of a batch, and then down to rounding."""
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+
+from gslfit.curves._polish import polish
+from gslfit.curves.curve import Curve
+from gslfit.curves.job import count_threads, default_nfev
+from gslfit.curves.losses import check_counts, run_rows
+from gslfit.curves.pipeline import ENDINGS, FitPlan, LazyResult, bounds_of, check_count, spread_of
+from gslfit.errors import FitStatus, InputError, NonFiniteError, ParameterError
+from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import NUMBERS, Loss
+
+
+def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "fit") -> LazyResult:
+    """Fit what is prepared; the residual of the result is that of the points that take part, in the sign of the objective.
+
+    Parameters
+    ----------
+    plan : FitPlan
+        With a program.
+    curve : Curve
+        Its objective gets the loss with its scale.
+    options : FitOptions
+    method : str
+        What a result calls the method.
+
+    Raises
+    ------
+    InputError
+        If there are fewer points than parameters, a count is negative, or the model of counts isn't positive at the start.
+    ParameterError
+        If a start is not finite, or outside its bounds.
+    """
+    objective, folded = curve.objective, plan.folded
+    assert objective is not None and folded is not None
+    check_count(plan, objective)
+    for name in plan.names:
+        if not isfinite(plan.values[name]):
+            raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
+        folded.check(name, np.asarray(plan.values[name], float))
+    if options.loss == "poisson":
+        check_counts(objective.given.name, objective.y, None)
+    p, n, x, inputs = len(plan.names), objective.ndata, curve.points, folded.inputs_of(plan.values)
+    start = [plan.values[name] for name in plan.names]
+    numbers, counts, status, scale = np.empty((3, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8), np.ones(1)
+    how = bounds_of(folded, np.array(start), True)
+    how["covariance"], v = np.empty((1, p, p)), np.empty((1, p))
+    how["start"] = [np.array(each) for each in how["start"]]
+    run_rows(options, folded.program, objective.y[None], x, v=v, chisqr=numbers[0], cost=numbers[1], gradient=numbers[2], nfev=counts[0],
+             count=counts[1], status=status, scale=scale, weights=objective.weights, errors=False,
+             inputs=[] if inputs is None else [np.array(each) for each in inputs], method=options.method, xtol=options.xtol,
+             ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev or default_nfev(plan.names), omit=False,
+             threads=count_threads(options.threads, n*p), **how)
+    ended, there, nfev = ENDINGS[status.item()], v[0], counts.item(0)
+    if ended in (FitStatus.NOT_POSITIVE, FitStatus.BAD_DATA):
+        _refuse(plan, curve, start, inputs)
+    loss = objective.loss = Loss(options.loss, scale.item())
+    if options.method == "auto" and ended in (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL):
+        better = there.copy()
+        good, *_, more = polish(folded.program, better, x, objective.y, objective.weights, inputs, loss=NUMBERS[loss.name],
+                                scale=loss.f_scale)
+        nfev += more
+        there = better if good and folded.holds(better) else there
+    values = folded.program.evaluate(there, np.array(x), inputs, jacobian=False)[0]
+    found = objective.signed(objective.residual(values))
+    told = options._replace(scale_covar=options.scale_covar and not loss.robust, f_scale=loss.f_scale)
+    return LazyResult(plan, plan.values, told, start, there, found, spread_of(how), nfev, ended, "", method, objective.sign)
+
+
+def _refuse(plan: FitPlan, curve: Curve, start: list[float], inputs: np.ndarray | None) -> None:
+    """Raise an error that says at how many points the model can't be used."""
+    assert plan.folded is not None and curve.objective is not None
+    values = plan.folded.program.evaluate(np.array(start), np.array(curve.points), inputs, jacobian=False)[0]
+    y = curve.objective.y
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise NonFiniteError(f"the model is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
+                             f"{int(np.argmax(bad))}: change the start values")
+    bad = (values < 0) | ((values == 0) & (y > 0))
+    raise InputError(f"the model of counts is zero or negative at {bad.sum()} of {bad.size} points at its start values, where counts have "
+                     "no likelihood: change the start values, or give parameters bounds")

@@ -1,0 +1,12 @@
+import numpy as np
+from numpy.typing import ArrayLike
+
+NUMBERS: dict[str, int]
+STEP: int
+BENT: int
+PLAIN: int
+CURVED: int
+SQUARED: int
+
+def rows(loss: str, kind: int, values: ArrayLike, y: ArrayLike | None = None, weights: ArrayLike | None = None,
+         scale: float = 1) -> tuple[np.ndarray, np.ndarray, float]: ...

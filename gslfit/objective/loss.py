@@ -1,0 +1,94 @@
+"""Losses: what a fit minimises in place of the sum of squared residuals. The formulas are the engine's, `src/program/loss_rows.h`."""
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.checks import choice, positive
+from gslfit.objective._loss import BENT, CURVED, NUMBERS, SQUARED, STEP, rows
+
+LOSSES = tuple(NUMBERS)
+ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
+MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
+
+# times a standard deviation: scales of 95 % efficiency where errors are normal
+TUNED = {"soft_l1": 1.287, "huber": 1.345, "cauchy": 2.385, "arctan": 2.571, "tukey": 4.685}
+
+
+def f_scale_of(value: Any) -> float | str:
+    """Return an `f_scale`, a positive number or "mad", or raise InputError."""
+    if isinstance(value, str):
+        return choice("f_scale", value, ("mad",))
+    return positive("f_scale", value)
+
+
+class Loss(NamedTuple):
+    """A loss with its scale.
+
+    Parameters
+    ----------
+    name : str
+        One of `LOSSES`, but "linear".
+    f_scale : float
+        About where a residual begins to be an outlier; of no meaning for "poisson".
+    """
+
+    name: str
+    f_scale: float = 1.0
+
+    @property
+    def robust(self) -> bool:
+        """Whether it is a loss of residuals, not of counts."""
+        return self.name in ROBUST
+
+    def cost(self, values: Any, y: Any = None, weights: Any = None) -> float:
+        """Return what points cost together: ``1/2 sum f_scale^2 rho((r/f_scale)^2)``, or half the deviance."""
+        return .5*rows(self.name, BENT, values, y, weights, self.f_scale)[2]
+
+    def bent(self, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return residuals whose squares are twice the cost, and what multiplies the model's derivatives to give theirs."""
+        return rows(self.name, BENT, values, y, weights, self.f_scale)[:2]
+
+    def factors(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
+        """Return what multiplies the model's derivatives to give those of a Newton step's residuals."""
+        return np.sqrt(rows(self.name, STEP, values, y, weights, self.f_scale)[1])
+
+    def errors(self, jacobian: np.ndarray, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return standard errors and correlations of parameters: by Fisher's information for counts, else the sandwich's.
+
+        Parameters
+        ----------
+        jacobian : ndarray, shape (n, p)
+            Of the model.
+        values, y, weights
+            Of the points.
+
+        Returns
+        -------
+        errors : ndarray, shape (p,)
+        correlations : ndarray, shape (p, p)
+            NaN, both, where the cost has no minimum that determines the parameters.
+        """
+        covar = self._covariance(np.asarray(jacobian, float), values, y, weights)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            errors = np.sqrt(covar.diagonal())
+            return errors, covar/errors/errors[:, None]
+
+    def _covariance(self, jacobian: np.ndarray, values: Any, y: Any, weights: Any) -> np.ndarray:
+        n, p = jacobian.shape
+        bread = (jacobian.T*rows(self.name, CURVED if self.robust else STEP, values, y, weights, self.f_scale)[1]) @ jacobian
+        scale = np.sqrt(np.abs(bread.diagonal()))
+        scale[scale == 0] = 1.0
+        try:
+            root = np.linalg.inv(np.linalg.cholesky(bread/scale/scale[:, None]))
+        except np.linalg.LinAlgError:
+            return np.full((p, p), math.nan)
+        inverse = root.T @ root/scale/scale[:, None]
+        if not self.robust:
+            return inverse
+        if n <= p:
+            return np.full((p, p), math.nan)
+        pulls = inverse @ (jacobian.T*np.sqrt(rows(self.name, SQUARED, values, y, weights, self.f_scale)[1]))
+        return pulls @ pulls.T*(n/(n - p))

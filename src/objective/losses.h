@@ -1,0 +1,25 @@
+/* Losses beside least squares: what a weighted residual r, or a count, costs, and what a step must know of it.
+ *
+ * The cost of all points is sum c^2 rho((r/c)^2), c the scale of the loss, in SciPy's notation and twice its cost; of counts y it is the
+ * deviance sum 2 (m - y + y log(y/m)) of Poisson's distribution, m the model.
+ */
+#ifndef GSLFIT_LOSSES_H
+#define GSLFIT_LOSSES_H
+
+/* The numbers are those of gslfit.objective.loss. */
+typedef enum { LOSS_LINEAR, LOSS_SOFT_L1, LOSS_HUBER, LOSS_CAUCHY, LOSS_ARCTAN, LOSS_TUKEY, LOSS_POISSON, LOSS_COUNT } loss_kind;
+
+/* What numbers of points are for: a slope and a curvature of each point's cost by the model's value there, half of the first and the second
+ * derivative. */
+typedef enum {
+    ROWS_STEP,    /* a step of a fit: a curvature that is never negative */
+    ROWS_BENT,    /* least squares: a residual whose square is the cost, and its derivative by the model, in their places */
+    ROWS_PLAIN,   /* the weighted residual itself: what they are for least squares */
+    ROWS_CURVED,  /* the curvature as it is, and no slope */
+    ROWS_SQUARED  /* the square of the slope for a curvature, no slope, and the cost of least squares */
+} loss_rows;
+
+/* A step counts on this share at least of the curvature that a robust loss has by its slope alone. */
+#define GSLFIT_LEAST_CURVATURE 0.7
+
+#endif

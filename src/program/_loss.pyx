@@ -1,0 +1,65 @@
+# cython: auto_pickle=False
+"""What losses make of points: `src/objective/losses.h` for Python."""
+import numpy as np
+
+cimport numpy as cnp
+
+from program cimport fit_points
+
+cnp.import_array()
+
+cdef extern from "objective/losses.h" nogil:
+    enum:
+        LOSS_LINEAR
+        LOSS_SOFT_L1
+        LOSS_HUBER
+        LOSS_CAUCHY
+        LOSS_ARCTAN
+        LOSS_TUKEY
+        LOSS_POISSON
+        ROWS_STEP
+        ROWS_BENT
+        ROWS_PLAIN
+        ROWS_CURVED
+        ROWS_SQUARED
+
+cdef extern from "program/loss_points.h" nogil:
+    double gslfit_points_rows(const fit_points *p, int rows, double *values, double *curvatures)
+
+NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, "cauchy": LOSS_CAUCHY, "arctan": LOSS_ARCTAN,
+           "tukey": LOSS_TUKEY, "poisson": LOSS_POISSON}
+STEP, BENT, PLAIN, CURVED, SQUARED = ROWS_STEP, ROWS_BENT, ROWS_PLAIN, ROWS_CURVED, ROWS_SQUARED
+
+
+def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
+    """Return what a loss makes of points: slopes and curvatures of the cost, or what the header has in their places.
+
+    Parameters
+    ----------
+    loss : str
+        A name of `NUMBERS` other than "linear".
+    kind : int
+        `STEP`, `BENT`, `PLAIN`, `CURVED` or `SQUARED`.
+    values : array_like, shape (n,)
+        Of the model.
+    y, weights : array_like, shape (n,), optional
+        Data (0), and factors of the residuals (1).
+    scale : float
+        Of a robust loss.
+
+    Returns
+    -------
+    slopes, curvatures : ndarray, shape (n,)
+    cost : float
+        Twice the cost.
+    """
+    cdef fit_points points
+    cdef cnp.ndarray numbers = np.array(values, np.float64, order="C").reshape(-1), curvatures = np.empty(numbers.size)
+    cdef cnp.ndarray data = None if y is None else np.ascontiguousarray(np.broadcast_to(y, (numbers.size,)), np.float64)
+    cdef cnp.ndarray given = None if weights is None else np.ascontiguousarray(np.broadcast_to(weights, (numbers.size,)), np.float64)
+    points.n = numbers.size
+    points.y = NULL if data is None else <const double *>cnp.PyArray_DATA(data)
+    points.weights = NULL if given is None else <const double *>cnp.PyArray_DATA(given)
+    points.loss, points.scale = NUMBERS[loss], scale
+    cost = gslfit_points_rows(&points, kind, <double *>cnp.PyArray_DATA(numbers), <double *>cnp.PyArray_DATA(curvatures))
+    return numbers, curvatures, cost
