@@ -1,4 +1,4 @@
-/* Errors of a fit by a robust loss: the sandwich A^-1 B A^-1 n/(n - p), A the sum over points of the cost's curvature times J J^T, B that of
+/* Errors of fits by a robust loss: the sandwich A^-1 B A^-1 n/(n - p), A the sum over points of the cost's curvature times J J^T, B that of
  * its slope's square (Huber, Robust Statistics, 1981, section 7.6). They need no scale of the data's errors.
  */
 #ifndef GSLFIT_SANDWICH_H
