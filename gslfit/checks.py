@@ -266,7 +266,10 @@ def checked_workers(name: str, value: Any) -> Any:
     """
     if value is None or callable(value) or hasattr(value, "submit") or hasattr(value, "imap"):
         return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if not is_integer(value):
         raise InputTypeError(f"{name} is a number of processes, -1 for one each core, an executor of concurrent.futures, a pool or a "
-                             f"function like map, not {value!r}")
-    return None if value == 1 else value if value == -1 else whole(name, value, 1)
+                             f"function like map, not {shown(value)}")
+    number = whole(name, value, -1)
+    if not number:
+        raise InputError(f"{name} must be a number of processes from 1, or -1 for one each core, not 0")
+    return None if number == 1 else number

@@ -95,6 +95,18 @@ class Neighbourhood:
             share /= 4
         return False
 
+    def _collect(self, way: np.ndarray, gradients: list[np.ndarray]) -> bool:
+        """Add the gradient at the end of a way; return whether it is finite. Whatever the caller's function raises, the point stays."""
+        descent = self.descent
+        try:
+            descent.go_to(*self._moved(way))
+        except BaseException:
+            descent.x, descent.r = self.x, self.r
+            raise
+        if descent.finite:
+            gradients.append(self._gradient())
+        return bool(descent.finite)
+
     def step(self) -> str:
         """Go down, or collect gradients until they combine to zero; return "lower", "minimum" of a kink, or "" for neither."""
         descent = self.descent
@@ -109,10 +121,8 @@ class Neighbourhood:
                 break
             if self._lower_along(way, min(near, LEAST)):
                 return "lower"
-            descent.go_to(*self._moved(near * way))
-            if not descent.finite:
+            if not self._collect(near * way, gradients):
                 break
-            gradients.append(self._gradient())
             before, size = size, length(shortest(np.array(gradients)))
             if size > TURNED * before:
                 break

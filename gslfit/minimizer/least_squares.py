@@ -54,6 +54,9 @@ SLOW = 0.995            # ... in which it must shorten the residual by this fact
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
 FORWARD_RANK, EXACT_RANK = 1e-6, 1e-10      # relative size of a column of R that counts as independent at the start
 
+# NumPy's BLAS takes memory for itself at its first call, and ends the process if there is none: it is called here, before any fit
+np.linalg.eigh(np.eye(3) @ np.ones((3, 3)) @ np.ones((3, 3)).T)
+
 
 class Problem(NamedTuple):
     """A least-squares problem in its varying parameters.

@@ -80,7 +80,8 @@ class Termination(NamedTuple):
     @property
     def info(self) -> int:
         """What GSL's drivers say of success: 1 for a small step, 2 for a small gradient, 3 for a small change of chi-square; else 0."""
-        return {FitStatus.STEP: 1, FitStatus.GRADIENT: 2, FitStatus.CHISQUARE: 3}.get(self.ending, 0)
+        known = {FitStatus.STEP: 1, FitStatus.GRADIENT: 2, FitStatus.CHISQUARE: 3}
+        return known[self.ending] if self.ending in known else 0
 
     @property
     def status(self) -> FitStatus:

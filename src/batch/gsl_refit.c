@@ -17,6 +17,7 @@
 #include "solver/loop.h"
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
+       KINKS = 4,                         /* descents over kinks, each followed by a look at the curvature */
        /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
        WAYS_BACK = 4,
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
@@ -403,12 +404,30 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
-/* Where a way down is left for all that derivatives say, look whether it is one, or the other side of a kink. */
-static void find_kinks(gsl_refit *r, double *x, int most, fit_result *end) {
-    const int used = gslfit_kinks_descend(r->polisher, &r->data, x, most, &r->last);
+/* Look at chi-square to second order: a saddle, or slow? */
+static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int p = r->program->nfree;
+    double size[MAX_FREE];
+    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->last);
     if (used < 0) r->out_of_memory = 1;
     else end->nfev += used;
     judge(r, x, 0, NULL_SPACE_RISES, end);
+}
+
+/* Where a way down is left for all that derivatives say, look whether it is one, or the other side of a kink. Returns whether it led down
+ * to where there is no kink, so that the curvature there is to be looked at; what was known of x stays where nothing is found. */
+static int find_kinks(gsl_refit *r, double *x, int most, fit_result *end) {
+    const polished before = r->last;
+    const int used = gslfit_kinks_descend(r->polisher, &r->data, x, most, &r->last);
+    if (used < 0) r->out_of_memory = 1;
+    else end->nfev += used;
+    if (!r->last.kinked && !(r->last.length < before.length)) {
+        r->last = before;
+        return 0;
+    }
+    judge(r, x, 0, NULL_SPACE_RISES, end);
+    return !r->last.kinked;
 }
 
 /* Polish x in at most `most` evaluations, judge it, and say so. Returns whether there is a lower point beyond, which is then the end. */
@@ -420,16 +439,12 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     end->nfev += r->last.nfev;
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, NULL_SPACE_RISES, end);
-    /* a saddle, or slow? */
-    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0) {
-        double size[MAX_FREE];
-        for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-        const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most - r->last.nfev, &r->last);
-        if (used < 0) r->out_of_memory = 1;
-        else end->nfev += used;
-        judge(r, x, looked, NULL_SPACE_RISES, end);
+    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0)
+        look_at_curvature(r, x, most - r->last.nfev, end);
+    for (int turn = 0; turn < KINKS && end->verdict == GSLFIT_NOT_MINIMUM && !looked && most - (end->nfev - before) > 0; turn++) {
+        if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
+        look_at_curvature(r, x, most - (end->nfev - before), end);
     }
-    if (end->verdict == GSLFIT_NOT_MINIMUM && !looked) find_kinks(r, x, most - (end->nfev - before), end);
     const int lower = follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);

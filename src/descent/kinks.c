@@ -61,11 +61,13 @@ static void move(const polisher *s, const polish_data *d, const double *v, const
     for (int j = 0; j < s->p; j++) to[j] = within(d, j, v[j] + share * dx[j]);
 }
 
-/* Try v + dx, and shorter down to a share `least`. Where it is lower than `length` by more than rounding, v is moved: returns whether. */
+/* Try v + dx, and shorter down to a share `least`. Where it is lower than `length` by more than rounding, v is moved: returns whether, or
+ * -1 where no evaluation is left to say so. */
 static int lower_along(polisher *s, const polish_data *d, double *v, const double *dx, double least, double length, double rounding,
                        int *left) {
     double at[MAX_FREE];
-    for (double share = 1; share >= least && *left > 0; share /= 4) {
+    for (double share = 1; share >= least; share /= 4) {
+        if (*left <= 0) return -1;
         move(s, d, v, dx, share, at);
         --*left;
         if (!(gslfit_polish_length(s, d, at) < length - rounding)) continue;
@@ -90,14 +92,15 @@ static int lower_beside(const bundle *b, polisher *s, const polish_data *d, doub
     return 0;
 }
 
-/* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved; the
- * bundle's length is then nothing. */
+/* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved,
+ * or may still have to be; the bundle's length is then nothing. */
 static int step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int *left) {
     const double length = end->length, least = fmax(GSLFIT_CLOSE * length, GSLFIT_ROUNDING * fmax(s->model, end->data));
     const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
     double dx[MAX_FREE], at[MAX_FREE];
     b->count = 0;
-    for (add(b, s); b->length > least && b->count < BUNDLE && *left > 0;) {
+    for (add(b, s); b->length > least && b->count < BUNDLE;) {
+        if (*left <= 0) return 1;
         const double before = b->length;
         for (int k = 0; k < b->at.rank; k++) at[k] = -b->shortest[k];
         gslfit_coordinates_outwards(&b->at, at, 1, dx);

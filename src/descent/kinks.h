@@ -11,8 +11,8 @@
 #include "polish.h"
 
 /* Step from v (p) to lower points for as long as there are any, in at most `most` evaluations; returns those used, -1 without memory.
- * Afterwards `end` is what is known at v. At the minimum of a kink, `end->kinked` is set, and the cosine and the greatest slope are those
- * of the shortest combination. */
+ * Afterwards `end` is what is known at v. At the minimum of a kink, if `most` was enough to make sure of it, `end->kinked` is set, and the
+ * cosine and the greatest slope are those of the shortest combination. */
 int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, int most, polished *end);
 
 #endif

@@ -52,7 +52,7 @@ def test_ends_of_ramps_rest_on_points():
 def test_formulas_stop_at_a_kink(text, y, start):
     least = np.sum((y - y.mean())**2) if "c" in start else np.sum(y**2)
     one = gslfit.fit(text, y, x=X, start=start)
-    rows = gslfit.fit_batch(text, [y, y], x=X, start=start)
+    rows = gslfit.fit_batch(text, [y, y], x=X, start=start, max_nfev=500)      # 356 beside a smooth one, where 300 are the default
     assert one.success and rows.success.all()
     assert "flat" not in one.message
     assert np.array([one.chisqr, *rows.chisqr]) == pytest.approx(least, rel=1e-6)
