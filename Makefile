@@ -36,7 +36,7 @@ mutants: $(VENV)/installed-test
 lint: $(VENV)/installed-lint
 	ruff check .
 	cython-lint src
-	codespell --skip docs/generated -L gaus,numer,bui,notin README.md CHANGELOG.md docs gslfit src examples/*.py examples/tutorials
+	codespell --skip "docs/generated,*.dat" -L gaus,gausian,numer,bu,bui,nin,notin README.md CHANGELOG.md docs gslfit src examples/*.py examples/tutorials
 	proselint --config .proselintrc.json check README.md CHANGELOG.md docs/*.md docs/howto/*.md
 	$(PY) .ci/duplicates.py
 	mypy

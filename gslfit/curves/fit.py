@@ -15,7 +15,7 @@ from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FIT, FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.objective.loss import Loss
+from gslfit.objective.loss import Loss, scaled
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 
@@ -85,7 +85,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     1.5
     """
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                        "threads": threads, "scale_covar": loss != "poisson" if scale_covar is None else scale_covar, "loss": loss,
+                        "threads": threads, "scale_covar": scaled(scale_covar, loss), "loss": loss,
                         "f_scale": f_scale})
     return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)[0]
 

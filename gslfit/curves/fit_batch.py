@@ -20,6 +20,7 @@ from gslfit.data.layout import Axis
 from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
+from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
 
 
@@ -126,7 +127,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     array([2., 3.])
     """
     options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                          "threads": threads, "covar": covar, "scale_covar": loss != "poisson" if scale_covar is None else scale_covar,
+                          "threads": threads, "covar": covar, "scale_covar": scaled(scale_covar, loss),
                           "on_interrupt": on_interrupt, "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)

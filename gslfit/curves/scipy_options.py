@@ -33,7 +33,7 @@ def check_words(method: Any, jac: Any, bounds: Any) -> None:
 
 def check_policy(nan_policy: Any) -> None:
     """Raise InputError for a policy about NaN that SciPy's curve_fit doesn't have."""
-    if nan_policy == "propagate" and isinstance(nan_policy, str):
+    if isinstance(nan_policy, str) and nan_policy == "propagate":
         raise InputError("`nan_policy='propagate'` is not supported by this function: it must be 'raise' or 'omit'")
     if nan_policy is not None and (not isinstance(nan_policy, str) or nan_policy not in ("raise", "omit")):
         raise InputError(f"nan_policy must be one of {{None, 'raise', 'omit'}}, not {shown(nan_policy)}")

@@ -152,8 +152,8 @@ class ModelResult(Answers, Passes):
         mask, labels = (self._mask, self._prepared and self._prepared[0].given.labels) if data is None else (self._mask_given, None)
         self.data = self.data if data is None else data
         self.weights = self.weights if weights is None else weights
-        self.method = method or self.method
-        self.nan_policy = nan_policy or self.nan_policy
+        self.method = self.method if method is None else method
+        self.nan_policy = self.nan_policy if nan_policy is None else nan_policy
         self.userkws.update(values)
         if self.data is None:
             raise InputError("there are no data to fit: fit(data=...)")

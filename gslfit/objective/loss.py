@@ -92,3 +92,10 @@ class Loss(NamedTuple):
             return np.full((p, p), math.nan)
         pulls = inverse @ (jacobian.T*np.sqrt(rows(self.name, SQUARED, values, y, weights, self.f_scale)[1]))
         return pulls @ pulls.T*(n/(n - p))
+
+
+def scaled(scale_covar: Any, loss: Any) -> Any:
+    """Return whether errors are scaled: as the caller says, and if he says nothing, unless the data are counts."""
+    if scale_covar is not None:
+        return scale_covar
+    return not (isinstance(loss, str) and loss == "poisson")

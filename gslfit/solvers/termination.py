@@ -81,7 +81,7 @@ class Termination(NamedTuple):
     def info(self) -> int:
         """What GSL's drivers say of success: 1 for a small step, 2 for a small gradient, 3 for a small change of chi-square; else 0."""
         known = {FitStatus.STEP: 1, FitStatus.GRADIENT: 2, FitStatus.CHISQUARE: 3}
-        return known[self.ending] if self.ending in known else 0
+        return known.get(self.ending) or 0
 
     @property
     def status(self) -> FitStatus:

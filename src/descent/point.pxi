@@ -236,7 +236,8 @@ cdef class DescentState:
 
         It is exact along the step, measured in units of the columns' lengths, and unchanged at right angles to it.
         """
-        cdef cnp.ndarray weight = new_vector(self.p), missed = copied(numbers(r, self.n), self.n), norms = copied(data_of(self.norms), self.p)
+        cdef cnp.ndarray weight = new_vector(self.p), missed = copied(numbers(r, self.n), self.n)
+        cdef cnp.ndarray norms = copied(data_of(self.norms), self.p)
         cdef const double *new = numbers(x, self.p)
         cdef const double *old = numbers(self.x, self.p)
         cdef const double *before = numbers(self.r, self.n)

@@ -55,6 +55,12 @@ cdef object start_of(object x, size_t p):
     return _finite(_floats(x, "x", (p,)), "x")
 
 
+cdef need_callable(callback):
+    """Raise InputTypeError for a callback that is none."""
+    if callback is not None and not callable(callback):
+        raise InputTypeError(f"callback must be callable, not {type(callback).__name__}")
+
+
 cdef class _Solver:
     """What the solvers share: start, one loop, what can be read, and who is to blame."""
 
@@ -259,8 +265,7 @@ cdef class _Solver:
         """
         xtol, ftol, gtol = tolerance("xtol", xtol), tolerance("ftol", ftol), tolerance("gtol", gtol)
         max_iter, max_nfev = whole("max_iter", max_iter, 0), whole("max_nfev", max_nfev, 0)
-        if callback is not None and not callable(callback):
-            raise InputTypeError(f"callback must be callable, not {type(callback).__name__}")
+        need_callable(callback)
         self._enter()
         try:
             self._need(2)
@@ -345,6 +350,7 @@ cdef class _Solver:
         solve : the same with a test that does not depend on units, and says in words how it ended.
         """
         maxiter, info, niter = whole("maxiter", maxiter, 1), 0, 0
+        need_callable(callback)
         tell = (lambda solver: None) if callback is None else callback
         self._need(2)
         tell(self)
