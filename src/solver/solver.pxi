@@ -55,6 +55,9 @@ cdef object start_of(object x, size_t p):
     return _finite(_floats(x, "x", (p,)), "x")
 
 
+STUCK = 3               # iterations without progress, one after the other, after which GSL's driver would go on for nothing
+
+
 cdef need_callable(callback):
     """Raise InputTypeError for a callback that is none."""
     if callback is not None and not callable(callback):
@@ -349,7 +352,7 @@ cdef class _Solver:
         --------
         solve : the same with a test that does not depend on units, and says in words how it ended.
         """
-        maxiter, info, niter = whole("maxiter", maxiter, 1), 0, 0
+        maxiter, info, niter, stuck = whole("maxiter", maxiter, 1), 0, 0, 0
         need_callable(callback)
         tell = (lambda solver: None) if callback is None else callback
         self._need(2)
@@ -359,11 +362,14 @@ cdef class _Solver:
             status = self.iterate()
             if status == gsl.GSL_ENOPROG and niter == 0:
                 return gsl.GSL_EMAXITER, status
+            stuck = stuck + 1 if status == gsl.GSL_ENOPROG else 0
             niter += 1
             tell(self)
             if status not in (gsl.GSL_SUCCESS, gsl.GSL_ENOPROG):
                 return gsl.GSL_SUCCESS, status
             status, info = self.test(xtol, gtol, ftol)
+            if stuck == STUCK:          # the point and so the test stay as they are, up to the last iteration
+                break
         return (gsl.GSL_EMAXITER if status == gsl.GSL_CONTINUE else status), info
 
     cdef _outcome(self, max_iter, max_nfev):

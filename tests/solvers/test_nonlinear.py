@@ -400,3 +400,9 @@ def test_names_and_counts_of_gsl():
         solver.set(exponential(), [4., .5])
         assert solver.nevalfvv == 0
         assert solver.solve(max_iter=0).info == 0
+
+
+def test_a_driver_that_gets_nowhere_ends():
+    """Tolerances of zero and iterations without end: where no step helps any more, the driver says so."""
+    solver = solved(NonlinearSolver(60, 3))
+    assert solver.driver(2**31 - 1, 0.0, 0.0)[1] == 0 and np.isfinite(solver.x).all()
