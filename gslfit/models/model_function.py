@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 import gslfit
-from gslfit.checks import mapping, shown, text, text_or, truth, width
+from gslfit.checks import mapping, shown, text, text_or, truth, width, words
 from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
@@ -68,11 +68,12 @@ class ModelFunction:
     @property
     def independent_vars(self) -> list[str]:
         """The independent variables."""
-        return self._definition.independent
+        return list(self._definition.independent)
 
     @independent_vars.setter
     def independent_vars(self, names: Sequence[str]) -> None:
-        self._definition.independent = list(names)
+        self._definition = copy(self._definition)       # models of one class share theirs
+        self._definition.independent = words("independent_vars", names)
 
     @property
     def param_names(self) -> list[str]:

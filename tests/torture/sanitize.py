@@ -25,6 +25,7 @@ FLAGS = f"{CHECKS} {PATTERN} -fno-sanitize-recover=all -fno-omit-frame-pointer -
 SUITE = ("c", "confidence", "constraints", "curves", "formula", "minimizer", "multifit", "parameters", "solvers",
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
 LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
+REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096:abort_on_error=1:log_path={log}",
@@ -87,7 +88,7 @@ def main():
     if given.calls:
         command = ["torture/calls.py", "--no-limit", "--calls", str(given.calls), "--seed", str(given.seed)]
         bad |= subprocess.run([sys.executable, *command], cwd=TESTS, env=settings).returncode
-    reports = sorted(logs.iterdir())
+    reports = [log for log in sorted(logs.iterdir()) if any(word in log.read_text(errors="replace") for word in REPORTED)]
     for report in reports[:10]:
         print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}")
     print(f"{len(reports)} reports of the sanitizers; tests and calls {'failed' if bad else 'well'}")
