@@ -16,6 +16,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -233,7 +234,8 @@ def run(seed, first, calls, only="", seconds=None, verbose=False):
                 name, kind, text = one(seed, number, only)
             names[name] += 1
             for left in os.listdir(folder):  # what a call finds does not depend on those before it
-                Path(folder, left).unlink()
+                place = Path(folder, left)
+                shutil.rmtree(place) if place.is_dir() else place.unlink()
             if kind is None:
                 outcomes[text] += 1
                 continue
