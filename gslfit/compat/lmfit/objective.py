@@ -172,6 +172,9 @@ class Objective:
             out = fit.userfcn(self.free.params, *fit.userargs, **fit.userkws)
         except StopIteration as error:      # SciPy would take it for the end of its own loop; PEP 479 does the same for generators
             raise RuntimeError(f"the function raised {error!r}") from error
+        except FitError as error:
+            error.of_caller = True          # and no word of this fit's about numbers that aren't finite
+            raise
         r = coerce_float64(out, "propagate")
         if not r.size:
             raise InputError("the function returned an empty residual: there is nothing to fit")
