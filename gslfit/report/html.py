@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.report.spread import common_range, middle
 from gslfit.report.text import STATISTICS, at_bound, attribute, ci_notes, doubts, pairs_of, rounded, statistic
 
 STYLE = """<style>
@@ -191,9 +192,9 @@ def batch_html(head: str, counts: Mapping[str, int], good: Mapping[str, np.ndarr
         known = values[np.isfinite(values)]
         if not known.size:
             return [escape(name), "no good fit", "", ""]
-        low, middle, high = np.percentile(known, [15.87, 50, 84.13])
+        low, median, high = middle(known)
         spread = (high - low)/2
-        shown, about = rounded(float(middle), float(spread) if spread > 0 else None)
+        shown, about = rounded(median, spread if spread > 0 else None)
         return [escape(name), shown, about, _map(values)]
     heads = "".join(f"<th>{each}</th>" for each in ("", "median", "half of 68 %", "map"))
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row(name, values)) + "</tr>" for name, values in good.items())
@@ -214,8 +215,8 @@ def _map(values: np.ndarray) -> str:
     from io import BytesIO
     step = max(1, math.ceil(max(values.shape)/(2*MAP_SIDE)))
     small = values[::step, ::step]
-    low, high = np.percentile(values[np.isfinite(values)], [.5, 99.5])
-    share = np.clip((small - low)/(high - low), 0, 1) if high > low else np.where(np.isfinite(small), .5, np.nan)
+    low, high = common_range(values) or (0., 1.)
+    share = np.clip((small - low)/(high - low), 0, 1)
     colours = colormaps["viridis"](np.ma.masked_invalid(share))
     colours[~np.isfinite(share)] = 0.
     file = BytesIO()

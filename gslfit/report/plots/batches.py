@@ -9,9 +9,9 @@ from gslfit.checks import whole
 from gslfit.errors import InputError
 from gslfit.report.plots.curves import plot_fit
 from gslfit.report.plots.style import GREY, ORANGE, line_colour, listed, named, panels
+from gslfit.report.spread import common_range, middle
 
 STATISTICS = ("chisqr", "redchi", "nfev", "status")
-OFTEN = 99.             # per cent of the good values that the colours, or a histogram, cover
 
 
 def _column(batch: Any, name: str) -> tuple[Any, np.ndarray]:
@@ -26,15 +26,6 @@ def _quantities(batch: Any, names: Any, default: list[str]) -> list[str]:
     """Return what is to be drawn: parameters, their errors, statistics."""
     known = [*batch.values, *(f"{name}_stderr" for name in batch.values), *STATISTICS]
     return default if names is None else listed(names, known, "the batch")
-
-
-def common_range(numbers: np.ndarray) -> tuple[float, float] | None:
-    """Return a range that holds all but the outermost of the numbers; None where there are none."""
-    good = numbers[np.isfinite(numbers)]
-    if not good.size:
-        return None
-    low, high = np.percentile(good, [(100 - OFTEN)/2, (100 + OFTEN)/2])
-    return (float(low), float(high)) if high > low else (float(low) - 0.5*(abs(low) or 1), float(high) + 0.5*(abs(high) or 1))
 
 
 def plot_maps(batch: Any, names: Any = None, axes: Any = None, *, ax: Any = None, index: Any = (), cmap: str = "viridis") -> np.ndarray:
@@ -168,8 +159,8 @@ def _histogram(ax: Any, good: np.ndarray, bins: Any) -> None:
         wide = 2*quarters/good.size**(1/3)
         bins = int(np.clip((high - low)/wide, 5, 60)) if wide > 0 else 10
     ax.hist(good, bins=bins, range=None if np.ndim(bins) else (low, high), color=line_colour(ax), alpha=0.8)
-    below, middle, above = np.percentile(good, [15.87, 50, 84.13])
-    ax.axvline(middle, color=ORANGE, lw=1.5)
+    below, median, above = middle(good)
+    ax.axvline(median, color=ORANGE, lw=1.5)
     for end in (below, above):
         ax.axvline(end, color=ORANGE, lw=1, ls="--")
     outside = int(np.count_nonzero((good < low) | (good > high)))

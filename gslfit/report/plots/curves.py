@@ -98,7 +98,7 @@ def fine_points(x: np.ndarray, numpoints: int | None, ax: Any) -> np.ndarray:
     return np.geomspace(low, high, count) if ax.get_xscale() == "log" and low > 0 else np.linspace(low, high, count)
 
 
-def _curve(result: Any, name: str, x: np.ndarray, fine: np.ndarray, evaluate: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray]:
+def _curve(name: str, x: np.ndarray, fine: np.ndarray, evaluate: Callable[..., Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return points and values of a curve: at the fine points, or, where the model is known at the data's points only, at these."""
     if fine is not x:
         try:
@@ -185,10 +185,10 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     scales(ax, xscale, yscale)
     fine = fine_points(x, numpoints, ax)
     if show_init:
-        at, start = _curve(result, name, x, fine, lambda **where: result.eval(result.init_params, **where))
+        at, start = _curve(name, x, fine, lambda **where: result.eval(result.init_params, **where))
         ax.plot(at, part(start), initfmt, label="initial fit", **line_kws("init_kws", init_kws, initfmt, color=GREY))
     _draw(ax, x, part(_data(result)), _spread(result, yerr), datafmt, "data", data_kws)
-    at, curve = _curve(result, name, x, fine, result.eval)
+    at, curve = _curve(name, x, fine, result.eval)
     kws = line_kws("fit_kws", fit_kws, fitfmt, color=line_colour(ax))
     band = None if np.iscomplexobj(curve) else _band(result, name, at, x, sigma)
     if band is not None:
@@ -313,7 +313,7 @@ def plot_components(result: Any, ax: Any = None, numpoints: int | None = None, x
     ax = plot_fit(result, ax, xlabel=xlabel, ylabel=ylabel, yerr=yerr, numpoints=numpoints, title=title, sigma=0, xscale=xscale,
                   yscale=yscale)
     fine = fine_points(x, numpoints, ax)
-    at, _ = _curve(result, name, x, fine, result.eval)
+    at, _ = _curve(name, x, fine, result.eval)
     try:
         parts = result.eval_components(**{name: at})
     except FitError:
