@@ -55,7 +55,8 @@ cdef object start_of(object x, size_t p):
     return _finite(_floats(x, "x", (p,)), "x")
 
 
-STUCK = 3               # iterations without progress, one after the other, after which GSL's driver would go on for nothing
+cdef enum:
+    STUCK = 3           # iterations without progress, one after the other, after which GSL's driver would go on for nothing
 
 
 cdef need_callable(callback):
