@@ -14,6 +14,9 @@ WHEEL := $(lastword $(wildcard dist/gslfit-*.whl))
 demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-plot)
 	$(if $(WHEEL),build/demo-env/bin/python,$(PY)) examples/demo.py
 
+# a worker of the tests is one core's work: BLAS's own threads would wait for one another
+test slow wheel: export OPENBLAS_NUM_THREADS ?= 1
+
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test
 	cd tests && ../$(PY) -m pytest -n 2
