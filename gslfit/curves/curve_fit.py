@@ -14,7 +14,7 @@ import numpy as np
 
 from gslfit.checks import truth
 from gslfit.curves.fit import fit_read
-from gslfit.curves.scipy_answers import covariance, infodict
+from gslfit.curves.scipy_answers import by_scipy, covariance, infodict
 from gslfit.curves.scipy_options import (
     UNBOUNDED,
     check_number_of_points,
@@ -89,7 +89,8 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     mask : array_like of bool, shape (n,), optional
         True where a point takes no part. What numpy.ma masks takes none either.
     **kwargs
-        ``maxfev`` or ``max_nfev``, ``ftol``, ``xtol``, ``gtol``; what else SciPy takes is checked and left aside.
+        ``maxfev`` or ``max_nfev``, ``ftol``, ``xtol``, ``gtol``; ``loss`` and ``f_scale``, as `gslfit.fit` has them: the covariance of a
+        robust loss is SciPy's here, that of counts Fisher's. What else SciPy takes is checked and left aside.
 
     Returns
     -------
@@ -120,7 +121,8 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     array([2. , 1.5])
     """
     options = fit_options(kwargs)
-    check_words(method, jac, bounds)
+    loss = options.get("loss", "linear")
+    check_words(method, jac, bounds, loss)
     check_policy(nan_policy)
     data = read("ydata", ydata)
     whole = None
@@ -143,12 +145,14 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     start = start_values(p0, low, high, names)
     if nan_policy == "omit" and np.ndim(sigma) > 1:     # a covariance is decomposed without the rows of points that are left out
         keep = _without_poles(formula, variables, start, keep)
+    if loss == "poisson" and sigma is not None:
+        raise InputError('loss="poisson" takes no sigma: the errors of counts follow from the model')
     deviations, whiten = _sigma(sigma, y.size, keep)
     if not keep.all():
         y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
         check_number_of_points(names, y.size)
     given = jac if callable(jac) and not formula.native else None
-    direct = whiten is None and given is None
+    direct = whiten is None and given is None and (loss == "linear" or formula.native)
     solved = _linear(formula) if p0 is None and formula.native and direct else ()
     free = bounds is UNBOUNDED or not (np.isfinite(low).any() or np.isfinite(high).any())
     params = None if direct and free and formula.defaults.keys().isdisjoint(solved) else _parameters(names, start, low, high, solved)
@@ -168,7 +172,11 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         result = _by_calls(formula, variables, y, params, _weigh(deviations, whiten), own_slopes, options)
         popt = np.array([result.params[name].value for name in names])
     idle = None if deviations is None or given is not None else np.isinf(deviations)
-    pcov = covariance(result, names, (popt <= low) | (popt >= high), idle, absolute_sigma)
+    at_bound = (popt <= low) | (popt >= high)
+    if result.loss is not None and result.loss.robust and result.success:
+        rows = _weigh(deviations, whiten)(_slopes(formula, variables, popt.tolist(), own_slopes))
+        by_scipy(result, rows, at_bound)
+    pcov = covariance(result, names, at_bound, idle, absolute_sigma)
     if not truth("full_output", full_output):
         return popt, pcov
     slopes = None

@@ -98,14 +98,15 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     """
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True)
     loss = None if options.loss == "linear" else Loss(options.loss)
-    if loss is not None and job.folded is None:
+    if loss is not None and job.folded is None and not loss.robust:
         raise InputError(f"loss={loss.name!r} needs a formula that compiles: {job.reason}")
-    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss))
+    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise",
+                                         loss=None if job.folded is None else loss))
     if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
-    found = fit_curve(plan, curve, options) if loss is None else fit_by_loss(plan, curve, options)
+    found = fit_curve(plan, curve, options) if loss is None or job.folded is None else fit_by_loss(plan, curve, options)
     if isinstance(found, FitResult):
         return curve.conclude(found), np.array([found.params[name].value for name in plan.names])
     return curve.conclude(found.result()), found.v

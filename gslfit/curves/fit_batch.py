@@ -126,12 +126,11 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     >>> result.values["A"].round(6)
     array([2., 3.])
     """
-    options = BATCH.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
-                          "threads": threads, "covar": covar, "scale_covar": scaled(scale_covar, loss),
-                          "on_interrupt": on_interrupt, "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
+    options = batch_options({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
+                             "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt,
+                             "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
-    options = options if options.loss == "linear" else options._replace(covar=True)     # which no Jacobian of the model gives
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
     from gslfit.curves.blocks import fit_parts
@@ -160,7 +159,14 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
     known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
     starts = {name: start_value(name, value) for name, value in {**start, **more}.items() if name not in known}
-    return _fit(job_of(formula, params, starts, given.layout.shape), given, BATCH.read(known), progress)
+    return _fit(job_of(formula, params, starts, given.layout.shape), given, batch_options(known), progress)
+
+
+def batch_options(given: Mapping[str, Any]) -> FitOptions:
+    """Return the options of a batch, read: what scales errors, and whether covariances are kept, depends on the loss."""
+    loss = given.get("loss", "linear")
+    options = BATCH.read({**given, "scale_covar": scaled(given.get("scale_covar"), loss)})
+    return options if options.loss == "linear" else options._replace(covar=True)     # which no Jacobian of the model gives
 
 
 def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchResult:
@@ -184,7 +190,7 @@ def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: 
     """Fit by the C core, or row by row where there is no program."""
     if job.folded is not None:
         return run_batch(job, given, options, report)
-    if options.loss != "linear":
+    if options.loss == "poisson":
         raise InputError(f"loss={options.loss!r} needs a formula that compiles: {job.reason}")
     from gslfit.curves.python_fallback import fit_slowly
     warn(f"the fits call Python for each evaluation: {job.reason}")

@@ -16,6 +16,7 @@ import numpy as np
 from gslfit.checks import mapping
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
+from gslfit.curves.losses import check_factors_of
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
@@ -78,8 +79,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                 raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask)
-    if options.loss == "poisson" and points.factors is not None:
-        raise InputError(f'loss="poisson" takes no {points.factors.name}: the errors of counts follow from the model')
+    check_factors_of(options.loss, points)
     job = job_of(found, params, given, where.shape, entry)
     return completed(job, points) if whole else job, points, options
 

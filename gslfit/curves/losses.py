@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves._batch import run
+from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
 from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer.options import FitOptions
@@ -47,6 +48,12 @@ def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Sequen
         where = tuple(at) if len(at) > 1 else at[0]
         raise InputError(f'{name} is {y[tuple(place)]} at {where}: loss="poisson" is for counts, which are not negative; subtract no '
                          "background, but put it into the model")
+
+
+def check_factors_of(loss: str, given: Inputs) -> None:
+    """Raise InputError where counts are given errors."""
+    if loss == "poisson" and given.factors is not None:
+        raise InputError(f'loss="poisson" takes no {given.factors.name}: the errors of counts follow from the model')
 
 
 def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], scale: np.ndarray,

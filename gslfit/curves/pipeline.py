@@ -408,7 +408,7 @@ def _minimizer(plan: FitPlan, curve: Curve, options: FitOptions) -> tuple[Minimi
     function, exact = curve.residual(params, MODEL_MINUS_DATA)
     return Minimizer(function, params), {
         "xtol": options.xtol, "ftol": options.ftol, "gtol": options.gtol, "scale_covar": options.scale_covar, "covar": options.covar,
-        "nan_policy": "omit" if objective.policy == "omit" else "raise", **exact}
+        "nan_policy": "omit" if objective.policy == "omit" else "raise", "loss": options.loss, "f_scale": options.f_scale, **exact}
 
 
 def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
@@ -417,6 +417,7 @@ def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
     assert result is not None and objective is not None
     result.nfev += spent
     objective.leave_out(minimizer.left_in)
+    objective.loss = result.loss
     if objective.sign != MODEL_MINUS_DATA:
         result.residual = objective.signed(result.residual)
         result.call_kws |= curve.residual(minimizer.params)[1]

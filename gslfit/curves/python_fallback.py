@@ -87,7 +87,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     """
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     data = BatchInputs(formula, tuple(given.x.values()), given.y, weights, inverted, params, dict(start), options.method, given.mask,
-                       given.layout, given.labels, options.scale_covar)
+                       given.layout, given.labels, options.scale_covar, options.loss)
     places = list(np.ndindex(given.layout.shape))
     how = together(formula, params, data, places, options)
     size = max(1, CHUNK//max(1, given.layout.n)) if how is not None else SHARE if options.workers is not None else len(places)
@@ -125,11 +125,13 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
     values, stderr = np.full((len(params), count), np.nan), np.full((len(params), count), np.nan)
     covariances = np.full((count, p, p), np.nan) if options.covar else None
     found = {name: np.full(count, np.nan) for name in ("chisqr", "redchi", "gradient")}
+    costs, scales = np.full(count, np.nan), np.ones(count)
     counted = {name: np.zeros(count, kind) for name, kind in (("nfev", np.int32), ("ndata", np.int64), ("status", np.int8))}
     mask: np.ndarray | None = None
     for k, end in enumerate(ends):
         counted["status"][k], counted["ndata"][k], counted["nfev"][k] = end.status, end.ndata, end.nfev
         found["chisqr"][k], found["redchi"][k] = end.chisqr, end.redchi
+        costs[k], scales[k] = end.cost, end.f_scale
         if end.values:
             values[:, k], stderr[:, k] = end.values, end.stderr
         if covariances is not None and end.covar is not None:
@@ -139,8 +141,10 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
             mask = wide(data.mask, data.y.shape) if mask is None else mask
             mask[places[k]][end.dropped] = True
     data.mask = data.mask if mask is None else mask
+    data.f_scale = None if options.loss == "linear" else scales.reshape(shape)
     all_values = {name: each.reshape(shape) for name, each in zip(params, values, strict=True)}
     all_errors = {name: each.reshape(shape) for name, each in zip(params, stderr, strict=True)}
     return BatchResult(Columns(all_values), Columns(all_errors), **{name: each.reshape(shape) for name, each in found.items()},
                        **{name: each.reshape(shape) for name, each in counted.items()},
-                       covar=None if covariances is None else covariances.reshape(*shape, p, p), names=names, data=data, reason=reason)
+                       covar=None if covariances is None else covariances.reshape(*shape, p, p), names=names, data=data, reason=reason,
+                       _cost=None if options.loss == "linear" else costs.reshape(shape))

@@ -59,6 +59,8 @@ class RowEnd(NamedTuple):
     covar : ndarray, shape (p, p), or None
     dropped : ndarray of int, or None
         Points that were left out since the model is not finite there.
+    cost, f_scale : float
+        Of a robust loss: what was minimised, and the loss's scale.
     """
 
     status: FitStatus
@@ -70,6 +72,8 @@ class RowEnd(NamedTuple):
     stderr: tuple[float, ...] = ()
     covar: np.ndarray | None = None
     dropped: np.ndarray | None = None
+    cost: float = np.nan
+    f_scale: float = 1.0
 
 
 def row_of(data: BatchInputs, place: tuple[int, ...], policy: str) -> Row:
@@ -115,7 +119,8 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
     minimizer = Minimizer(residual_of(formula, row), fitted)
     try:
         minimizer.minimize(METHODS[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev,
-                           scale_covar=options.scale_covar, nan_policy="omit" if options.nan_policy == "omit" else "raise")
+                           scale_covar=options.scale_covar, nan_policy="omit" if options.nan_policy == "omit" else "raise",
+                           loss=options.loss, f_scale=options.f_scale)
     except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
         if error.of_caller or options.nan_policy == "raise":
             raise
@@ -126,7 +131,8 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         dropped = np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]
     stderr = tuple(np.nan if parameter.stderr is None else parameter.stderr for parameter in fitted.values())
     return RowEnd(_status(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
-                  tuple(parameter.value for parameter in fitted.values()), stderr, minimizer.covar if options.covar else None, dropped)
+                  tuple(parameter.value for parameter in fitted.values()), stderr, minimizer.covar if options.covar else None, dropped,
+                  minimizer.cost, minimizer.call_kws["f_scale"])
 
 
 def _status(minimizer: Any) -> FitStatus:

@@ -9,6 +9,8 @@ from gslfit.checks import truth
 from gslfit.errors import ConvergenceError, warn_of_covariance
 from gslfit.objective.residual import degrees_of_freedom
 
+EPS = float(np.finfo(float).eps)
+
 
 def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.ndarray | None, absolute: bool) -> np.ndarray:
     """Return the covariance of the parameters as SciPy's curve_fit has it.
@@ -33,9 +35,10 @@ def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: 
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
     p, pcov = len(names), result.covar
-    if pcov is not None and not truth("absolute_sigma", absolute):
+    absolute = truth("absolute_sigma", absolute) or (result.loss is not None and not result.loss.robust)    # of counts errors are known
+    if pcov is not None and not absolute:
         freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), p)
-        pcov = pcov*(result.chisqr/freedom) if freedom > 0 else None
+        pcov = pcov*(2*result.cost/freedom) if freedom > 0 else None
     pcov = np.full((p, p), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
     without = np.isinf(pcov.diagonal())
     if without.any():
@@ -45,6 +48,34 @@ def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: 
         which = "the parameters" if np.isinf(pcov).all() else lacking
         warn_of_covariance(f"Covariance of {which} could not be estimated: {result.message}")
     return pcov
+
+
+def by_scipy(result: Any, slopes: np.ndarray, at_bound: np.ndarray) -> None:
+    """Give the result of a robust loss the covariance that SciPy has for it, in place of the sandwich: ``inv(J.T @ (J*curvature))``.
+
+    The curvature of the cost counts as 2e-16 where it is less. Rows and columns of what is at its bound are NaN.
+
+    Parameters
+    ----------
+    result : FitResult
+    slopes : ndarray, shape (n, p)
+        Derivatives of the weighted residuals.
+    at_bound : ndarray of bool, shape (p,)
+    """
+    keep = getattr(result, "keep", None)
+    rows = slopes if keep is None or slopes.shape[0] == result.ndata else slopes[keep]
+    free = ~at_bound
+    rows = rows[:, free]
+    curvature = np.maximum(result.loss.curvatures(result.counted), EPS)
+    found = np.full((at_bound.size, at_bound.size), np.nan)
+    size = np.linalg.norm(rows, axis=0)
+    size = np.where(size > 0, size, 1.0)
+    units = np.sqrt(curvature)[:, None]*rows/size
+    _, singular, axes = np.linalg.svd(units, full_matrices=False)
+    if singular.size and singular[-1] > EPS*max(units.shape)*singular[0]:
+        half = axes.T/singular
+        found[np.ix_(free, free)] = half @ half.T/size/size[:, None]
+    result.covar = found
 
 
 def infodict(result: Any, idle: np.ndarray | None, slopes: np.ndarray | None) -> dict[str, Any]:

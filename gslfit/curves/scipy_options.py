@@ -16,15 +16,16 @@ from gslfit.errors import InputError, InputTypeError
 from gslfit.minimizer.options import CURVE_FIT, SYNONYMS, named
 
 UNBOUNDED = -np.inf, np.inf
-LOSSES = ("linear", "soft_l1", "huber", "cauchy", "arctan")
 
 
-def check_words(method: Any, jac: Any, bounds: Any) -> None:
-    """Raise an error for a method or a name of differences that SciPy doesn't have, or a method that knows no bounds."""
+def check_words(method: Any, jac: Any, bounds: Any, loss: str) -> None:
+    """Raise an error for a method or a name of differences that SciPy doesn't have, or a method that knows no bounds or no loss."""
     if method is not None:
         choice("method", method, ("lm", "trf", "dogbox"))
     if method == "lm" and bounds is not UNBOUNDED and any(np.isfinite(limit).any() for limit in pair(bounds)):
         raise InputError("method='lm' only works for unconstrained problems: leave it out, or use 'trf' or 'dogbox'")
+    if method == "lm" and loss != "linear":
+        raise InputError("method='lm' supports only 'linear' loss function: leave it out, or use 'trf' or 'dogbox'")
     if isinstance(jac, str):
         choice("jac", jac, ("2-point", "3-point", "cs"))
     elif jac is not None and not callable(jac):
@@ -59,19 +60,12 @@ def _x_scale(name: str, value: Any) -> None:
         _scale(name, value)
 
 
-def _loss(name: str, value: Any) -> None:
-    if callable(value) or choice(name, value, LOSSES) != "linear":
-        raise InputError(f"loss={shown(value)}: curve_fit has only least squares, loss='linear'")
-
-
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "epsfcn": lambda name, value: None if value is None else real(name, value),
     "factor": positive,
     "diag": lambda name, value: None if value is None else _scale(name, value),
     "col_deriv": truth,
     "x_scale": _x_scale,
-    "loss": _loss,
-    "f_scale": positive,
     "diff_step": lambda name, value: None if value is None else floats(name, value),
     "tr_solver": lambda name, value: None if value is None else choice(name, value, ("exact", "lsmr")),
     "tr_options": lambda name, value: None if isinstance(value, Mapping) or value is None else _no(name, value, "a dict"),

@@ -94,7 +94,7 @@ def together(formula: Formula, params: Parameters, data: BatchInputs, places: Se
         If the caller said that the function broadcasts, and it doesn't.
     """
     varying = tuple(name for name, each in params.items() if each.vary)
-    if (options.vectorized is False or not varying or any(each.expr is not None for each in params.values())
+    if (options.vectorized is False or options.loss != "linear" or not varying or any(each.expr is not None for each in params.values())
             or (options.vectorized is None and len(places) < LEAST) or not places):
         return None
     fixed = {name: each.value for name, each in params.items() if not each.vary and each.value is not None}

@@ -15,9 +15,11 @@ from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers, Passes
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.options import MINIMIZE, FitOptions, named
+from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
+from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import as_parameters
 
@@ -30,10 +32,16 @@ class Setup:
 
     jac: "UserJacobian | None" = None
 
-    def __init__(self, minimizer: "Minimizer", options: FitOptions) -> None:
+    def __init__(self, minimizer: "Minimizer", options: FitOptions, begin: Mapping[str, float] | None = None) -> None:
         self.options = options
         self.starts: dict[str, float] = {}
+        self.bent: Any = None
+        if options.loss != "linear":
+            from gslfit.minimizer.robust import BentResidual
+            self.bent = BentResidual(minimizer.function, Loss(options.loss, float(options.f_scale)))
         self._bind(minimizer, minimizer.params)
+        if begin:
+            self._begin_at(minimizer, minimizer.params, begin)
         if self.free.doubtful:
             self._step_inside(minimizer)
         self._begin_warm(minimizer, getattr(minimizer.function, "linear_start", None))
@@ -41,7 +49,11 @@ class Setup:
             self.residual.precision = max(self.residual.precision, float(options.epsfcn))
         if options.jac is not None:
             from gslfit.minimizer.jacobian import UserJacobian
-            self.jac = UserJacobian(options.jac, self.residual, options.col_deriv)
+            jac = options.jac
+            if self.bent is not None:
+                from gslfit.minimizer.robust import BentJacobian
+                jac = BentJacobian(jac, self.bent, options.col_deriv)
+            self.jac = UserJacobian(jac, self.residual, options.col_deriv)
             differences = Differences(self.residual, self.lower, self.upper, self.residual.precision, 1 / self.residual.scale)
             # where no calls are left for it, none are left for the fit, which will say so
             if np.isfinite(self.r0).all():                    # else it is the residual that is wrong
@@ -51,7 +63,9 @@ class Setup:
 
     def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:
         """Bind the free variables and evaluate the residual at the start."""
-        options, function = self.options, minimizer.function
+        options, function, iter_cb = self.options, minimizer.function, self.options.iter_cb
+        if self.bent is not None:
+            function, iter_cb = self.bent, iter_cb and self.bent.reported(iter_cb, self)
         self.free = params.bind()
         p = len(self.free.names)
         if not p:
@@ -59,11 +73,12 @@ class Setup:
         self.lower, self.upper = self.free.bounds()
         limit = options.max_nfev
         self.limit = 1000 * (p + 1) if limit is None else limit
-        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.nan_policy,
-                                 options.iter_cb, self.limit)
+        self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.nan_policy, iter_cb, self.limit)
         self.starts = self.starts or self.free.starts()         # as the caller gave them
         self.x0 = self.free.origin
         self.r0 = self.residual.first(self.x0)
+        if self.bent is not None:
+            self.residual.precision = max(self.residual.precision, precision_of(self.bent.last))
 
     def _step_inside(self, minimizer: "Minimizer") -> None:
         """Begin further inside where a start lies on its bound or next to it."""
@@ -223,6 +238,11 @@ class Minimizer(Answers, Passes):
             Relative precision of the residual, if it is less precise than its type.
         covar : bool, optional
             False leaves the errors out. Also `calc_covar`.
+        loss : {"linear", "soft_l1", "huber", "cauchy", "arctan", "tukey"}, optional
+            What is minimised: least squares, or ``1/2 sum f_scale^2 rho((r/f_scale)^2)`` with SciPy's names, and Tukey's biweight; "arctan"
+            and "tukey" begin at Huber's end. Errors are the sandwich's then, whatever `scale_covar` says.
+        f_scale : float or "mad", optional
+            About where a residual begins to be an outlier, 1; "mad" takes it from the residuals themselves.
 
         Returns
         -------
@@ -315,8 +335,24 @@ class Minimizer(Answers, Passes):
         if self._interpreter is not None:       # params may be others than when it was made
             self.params.use_interpreter(self._interpreter)
         changed = self.kws | MINIMIZE.checked(kws) if kws else self.kws
-        setup = Setup(self, MINIMIZE.defaults._replace(**changed) if changed else MINIMIZE.defaults)
+        options = MINIMIZE.defaults._replace(**changed) if changed else MINIMIZE.defaults
+        setup = Setup(self, options) if options.loss == "linear" else self._prepare_robust(options)
         self._setup = setup
+        return setup
+
+    def _prepare_robust(self, options: FitOptions) -> Setup:
+        """Prepare a fit by a robust loss: others may come before it, for its scale or for its start."""
+        from gslfit.minimizer.robust import beginning
+        if options.loss == "poisson":
+            raise InputError('loss="poisson" is for counts, which a residual does not show: fit them with gslfit.fit or Model.fit')
+
+        def fitted(told: FitOptions) -> Minimizer:
+            other = Minimizer(self.function, self.params.copy(), self.fcn_args, self.fcn_kws)
+            other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
+            return other
+        options, begin, spent = beginning(self, options, fitted)
+        setup = Setup(self, options, begin)
+        setup.residual.nfev += spent
         return setup
 
     def _least_squares(self, method: str, solver: str, kws: Mapping[str, Any]) -> bool:
@@ -361,13 +397,18 @@ class Minimizer(Answers, Passes):
     def _conclude(self, method: str, setup: Setup, found: list[Solution], tried: list[Solution] | None = None) -> bool:
         """Turn the solution kept, the first of those found, into results."""
         solution, free, options = found[0], setup.free, setup.options
-        names = list(free.names)
+        names, robust = list(free.names), None
+        if setup.bent is not None:
+            from gslfit.minimizer.robust import RobustEnd
+            stopped = solution.reason in (FitStatus.INTERRUPTED, FitStatus.STOPPED, FitStatus.MAX_NFEV)
+            robust = RobustEnd(setup, solution, not stopped)
+            solution = robust.solution
         free.put_external(solution.x)
         told = options.covar and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
         said = doubts(solution, names, setup.problem, options.scale_covar) if told else []
-        known = None
+        known: Any = None
         if told and (solution.residual.size > len(names) or not options.scale_covar):
-            known = Uncertainty(solution, setup.residual.scale, options.scale_covar)
+            known = Uncertainty(solution, setup.residual.scale, options.scale_covar) if robust is None else robust.errors()
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
@@ -382,6 +423,8 @@ class Minimizer(Answers, Passes):
             covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
             call_kws=MINIMIZE.values(options))
+        if robust is not None:
+            self.result.residual = robust.residual
         self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)
         return success
 

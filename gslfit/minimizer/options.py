@@ -210,7 +210,8 @@ FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"),
 BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED,
               ("mark", "omit", "raise"), STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
-                 ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar"))
+                 ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar", "loss",
+                  "f_scale"))
 MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),
               starts="make_params({name}=...), and these into fit(data, params)")
-CURVE_FIT = Entry(FitOptions(), ("max_nfev", "ftol", "xtol", "gtol"))
+CURVE_FIT = Entry(FitOptions(), ("max_nfev", "ftol", "xtol", "gtol", "loss", "f_scale"))

@@ -200,11 +200,12 @@ class Residual(Evaluation):
             positions = []
         named = {positions[i] if i < len(positions) else f"args[{i}]": value for i, value in enumerate(self.args)}
         named.update(self.kws)
-        code = getattr(self.function, "__code__", None)
+        function = inspect.unwrap(self.function)
+        code = getattr(function, "__code__", None)
         if code is not None:
-            closed = zip(code.co_freevars, self.function.__closure__ or (), strict=False)
+            closed = zip(code.co_freevars, function.__closure__ or (), strict=False)
             named.update({name: cell.cell_contents for name, cell in closed if name not in named})
-            known = self.function.__globals__
+            known = function.__globals__
             named.update({name: known[name] for name in code.co_names if name in known and name not in named})
         for name, value in named.items():
             if isinstance(value, (np.ndarray, list, tuple)) or (hasattr(value, "__array__") and not callable(value)):

@@ -14,7 +14,7 @@ from gslfit.checks import choice
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
 from gslfit.minimizer.bands import KINDS, deviations, measured, of_determined, student, undetermined
-from gslfit.objective.loss import Loss
+from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 
@@ -187,7 +187,7 @@ class FitResult(Answers):
     def loss(self) -> Loss | None:
         """What was minimised instead of the sum of squares; None for least squares."""
         name = self.call_kws.get("loss", "linear")
-        return None if name == "linear" else Loss(name, self.call_kws["f_scale"])
+        return None if name == "linear" or name not in LOSSES else Loss(name, self.call_kws.get("f_scale", 1.0))
 
     @property
     def cost(self) -> float:
@@ -379,6 +379,9 @@ class FitResult(Answers):
         self.dely = source.shaped(factor*errors, values)
         self.dely_predicted = source.shaped(factor*np.hypot(errors, np.sqrt(self.redchi)), values)
         if choice("kind", kind, KINDS) == "prediction":
+            if self.loss is not None and not self.loss.robust:      # a count varies by the root of its mean
+                mean = source.eval(self.params if params is None else params, values) if values else source.best_fit(self.params)
+                return np.hypot(self.dely, factor*np.sqrt(mean))
             known = not self.call_kws.get("scale_covar", True)
             one = measured(source.weights, self.redchi, known, bool(values))
             return source.shaped(factor*np.hypot(errors, one), values)

@@ -7,19 +7,23 @@ from typing import Any, Protocol
 import numpy as np
 
 from gslfit.curves.curve import Curve
+from gslfit.curves.fit_by_loss import fit_by_loss
+from gslfit.curves.losses import check_factors_of
 from gslfit.curves.pipeline import FitPlan, fit_curve
-from gslfit.errors import ExpressionError, warn
+from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult, pickles
 from gslfit.models.preparation import objective_of
+from gslfit.objective.loss import Loss
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 
 LANES = "leastsq"     # the method that the lanes stand for
+SHARED = ("xtol", "ftol", "gtol", "max_nfev", "nan_policy", "scale_covar", "covar", "loss", "f_scale")      # what they understand
 PLAIN = tuple(getattr(MODEL.defaults, name) for name in ("method", "iter_cb", "scale_covar", "covar", "max_nfev", "nan_policy"))
 
 
@@ -53,6 +57,9 @@ class Request(Fitted, Protocol):
     _prepared: tuple[Objective, Any, Any, str] | None
     _mask: np.ndarray | None
 
+    def _loss(self) -> Loss | None:
+        """Return the loss of a fit that was done."""
+
     @property
     def params(self) -> Parameters:
         """The fitted parameters."""
@@ -76,7 +83,10 @@ def native_of(result: Fitted) -> tuple[Formula, dict[str, np.ndarray]] | None:
 
 def run_fit(result: Request) -> Any:
     """Fit, and return a FitResult (or what becomes one when it is asked for)."""
-    found, options = native_of(result), options_of(result)
+    options = options_of(result)
+    result.objective.loss = None        # of a fit before
+    check_factors_of(options.loss, result.objective.given)
+    found = native_of(result)
     if found is None:
         return _by_minimizer(result, options, *_called(result))
     formula, x = found
@@ -87,7 +97,10 @@ def run_fit(result: Request) -> Any:
     plan = FitPlan.of(formula, result.init_params)
     if plan.folded is None:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
-    outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
+    if lanes.loss == "linear" or plan.folded is None:
+        outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
+    else:
+        outcome = fit_by_loss(plan, Curve(formula, objective), lanes, options.method)
     return objective.concluded(outcome) if isinstance(outcome, FitResult) else outcome
 
 
@@ -124,7 +137,7 @@ def for_lanes(options: FitOptions) -> FitOptions | None:
         return FIT.defaults
     if options.method != LANES or options.nan_policy == "propagate":
         return None
-    known = {name: getattr(options, name) for name in ("xtol", "ftol", "gtol", "max_nfev", "nan_policy", "scale_covar", "covar")}
+    known = {name: getattr(options, name) for name in SHARED}
     return FIT.defaults._replace(**known) if options == MODEL.defaults._replace(**known) else None
 
 
@@ -134,7 +147,7 @@ def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
     from gslfit.formula.program_residual import ProgramResidual
     objective = result.objective
     try:
-        residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign)
+        residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign, objective.loss)
     except ExpressionError:
         return _called(result)
     return residual, residual.jacobian
@@ -154,6 +167,9 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
 def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
     refuse_idle(unused_by(result.model, result.init_params), result.model._reprstring())
+    if options.loss == "poisson":
+        reason = result.model.formula.reason or f"method={options.method!r}"
+        raise InputError(f'loss="poisson" needs a model that compiles, and method="leastsq": {reason}')
     minimizer = Minimizer(residual, result.init_params.copy())
     told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
     if jacobian is not None:
@@ -164,6 +180,7 @@ def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., 
     assert outcome is not None
     outcome.method = result.method
     result.objective.leave_out(minimizer.left_in)
+    result.objective.loss = outcome.loss
     return result.objective.concluded(outcome)
 
 
@@ -180,12 +197,14 @@ class ModelSource:
         self.model, self.nan_policy, self.userkws = result.model, result.nan_policy, dict(result.userkws)
         self.data, self.factors = result.data, result.weights
         self._objective, self._mask = None if result._prepared is None else result._prepared[0], result._mask
+        self._loss = result._loss()
 
     @property
     def objective(self) -> Objective:
         """What was minimised; that of a fit by the fast path is made when it is asked for."""
         if self._objective is None:
             self._objective = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.factors, mask=self._mask)
+            self._objective.loss = self._loss
         return self._objective
 
     def arguments(self) -> dict[str, Any]:
@@ -222,6 +241,9 @@ class ModelSource:
         found = slopes(self.model, params, names, self.arguments(), dscale)
         if found.shape[1] != objective.ndata:
             return None
+        if objective.loss is not None and objective.y.dtype.kind != "c":
+            return found*objective.loss.factors(objective.values(self.title, self.model.eval(params, **self.arguments())), objective.y,
+                                                objective.weights)
         return found if objective.weights is None else found*objective.weights
 
     @property

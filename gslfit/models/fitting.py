@@ -11,9 +11,10 @@ import numpy as np
 
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.fit_batch import fit_batch, fit_inputs
+from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs
 from gslfit.curves.job import job_of
 from gslfit.curves.keeping import Keeping, by_blocks, finished
+from gslfit.curves.losses import check_factors_of
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
@@ -266,7 +267,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     given = curves_of(data, variables, options, model.conventions.weightless)
-    settings = BATCH.read({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+    settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+    check_factors_of(settings.loss, given)
     if not by_blocks(given, settings, keeping):
         return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
     from gslfit.curves.blocks import fit_parts

@@ -19,6 +19,7 @@ from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
 from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
+from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
 
 
@@ -100,9 +101,10 @@ class Model(ModelFunction):
 
     @names_once(MODEL.starts)
     def fit(self, data: Any, params: Parameters | None = None, weights: Any = None, method: str = "leastsq",
-            iter_cb: Callable[..., Any] | None = None, scale_covar: bool = True, verbose: bool = False,
+            iter_cb: Callable[..., Any] | None = None, scale_covar: bool | None = None, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
-            coerce_farray: bool = True, yerr: Any = None, mask: Any = None, **values: Any) -> ModelResult:
+            coerce_farray: bool = True, yerr: Any = None, mask: Any = None, loss: str = "linear", f_scale: float | str = 1.0,
+            **values: Any) -> ModelResult:
         """Fit to data.
 
         Parameters
@@ -118,8 +120,11 @@ class Model(ModelFunction):
         method : {"leastsq", "lmder", "lbfgsb", "anneal"}
         iter_cb : callable, optional
             ``iter_cb(params, nfev, residual, *args, **kws)``; stops the fit by returning True.
-        scale_covar, calc_covar : bool
-            Scale errors by the reduced chi-square; compute them at all.
+        scale_covar : bool, optional
+            Scale errors by the reduced chi-square; if not given, that is done unless `loss` is "poisson". The errors of robust losses
+            need no scale.
+        calc_covar : bool
+            Compute errors at all.
         verbose : bool
             Print the parameters made.
         fit_kws : dict, optional
@@ -132,6 +137,11 @@ class Model(ModelFunction):
             Standard deviations of the data, instead of weights; an infinite one leaves its point out.
         mask : array_like of bool, optional
             True where a point takes no part, as numpy.ma has it.
+        loss : {"linear", "soft_l1", "huber", "cauchy", "arctan", "tukey", "poisson"}
+            What is minimised: least squares; a robust loss of the weighted residuals, by SciPy's names, and Tukey's biweight; or the
+            deviance of counts.
+        f_scale : float or "mad"
+            About where a weighted residual begins to be an outlier; "mad" takes it from the residuals themselves.
         **values
             Independent variables; start values of parameters.
 
@@ -148,8 +158,8 @@ class Model(ModelFunction):
         """
         return fit_model(self, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),
-                         {"method": method, "iter_cb": iter_cb, "scale_covar": scale_covar, "calc_covar": calc_covar, "max_nfev": max_nfev,
-                          **mapping("fit_kws", fit_kws)})
+                         {"method": method, "iter_cb": iter_cb, "scale_covar": scaled(scale_covar, loss), "calc_covar": calc_covar,
+                          "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale}), **mapping("fit_kws", fit_kws)})
 
     @names_once(BATCH.starts)
     def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> BatchResult:

@@ -10,12 +10,13 @@ import gslfit
 from gslfit.checks import choice, mapping
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
-from gslfit.minimizer.bands import KINDS, measured
+from gslfit.minimizer.bands import KINDS, measured, student
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
+from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -108,11 +109,21 @@ class ModelResult(Answers, Passes):
         """Return the same, of data that may have been read before: `labels` are theirs, and `mask` may be more than the caller's."""
         found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
                              coerce=coerce, labels=labels)
+        found.loss = self._loss()
         self.data, self.weights, variables = kept(found, self.weights)
         self.userkws.update(variables)
         self._mask = found.mask
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
+
+    def _loss(self) -> Loss | None:
+        """Return the loss of a fit that was done, with its scale; None for least squares."""
+        if isinstance(self._found, FitResult):
+            return self._found.loss
+        name, scale = self.fit_kws.get("loss", "linear"), self.fit_kws.get("f_scale", 1.0)
+        if self._found is None or name == "linear" or name not in LOSSES:
+            return None
+        return Loss(name, scale if isinstance(scale, float) else 1.0)
 
     @property
     def objective(self) -> Objective:
@@ -309,6 +320,10 @@ class ModelResult(Answers, Passes):
         everything, own = {**self.userkws, **values}, values.keys().isdisjoint(self.model.independent_vars)
         blanked = self.objective.blanked if own and not self._all_plain else np.asarray
         if choice("kind", kind, KINDS) == "prediction":
+            loss = self.loss
+            if loss is not None and not loss.robust:            # a count varies by the root of its mean
+                mean = self.eval(params, **values) if not own else self._curve(self.params if params is None else params)
+                return np.hypot(blanked(bands(self, params, sigma, dscale, everything)[0]), student(sigma, self.nfree)*np.sqrt(mean))
             one = measured(self.objective.all_weights, self.redchi, not self.call_kws.get("scale_covar", True), not own)
             return blanked(bands(self, params, sigma, dscale, everything, one)[1])
         dely, predicted, parts = bands(self, params, sigma, dscale, everything)

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import json_tree, mapping
+from gslfit.checks import choice, json_tree, mapping, positive
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
 from gslfit.models.arguments import HINTS
 from gslfit.models.model_function import ModelFunction
+from gslfit.objective.loss import LOSSES
 from gslfit.parameters.collection import Parameters
 
 FORMAT = "gslfit model 1"
@@ -72,7 +73,9 @@ def result_text(result: Any, **kws: Any) -> str:
              "keep": _packed(outcome.keep), "mask": _packed(result._mask),
              "outcome": {name: getattr(outcome, name) for name in STATISTICS} | {"status": outcome.status.name},
              "settings": {"method": result.method, "scale_covar": bool(result.scale_covar), "nan_policy": result.nan_policy,
-                          "calc_covar": bool(result.calc_covar), "max_nfev": result.max_nfev}}
+                          "calc_covar": bool(result.calc_covar), "max_nfev": result.max_nfev,
+                          **{name: value for name, value in result.fit_kws.items() if name in ("loss", "f_scale")}},
+             "call": {name: outcome.call_kws[name] for name in ("scale_covar", "loss", "f_scale") if name in outcome.call_kws}}
     return json.dumps(state, default=_plain, **kws)
 
 
@@ -238,7 +241,7 @@ def result_from_text(kind: Callable[..., Any], text: str, funcdefs: Mapping[str,
 def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Parameters, state: Mapping[str, Any]) -> Any:
     """Return the result of a model, its parameters after and before the fit, and the rest of what `result_text` writes."""
     settings, outcome = _typed(state, "settings", dict), _typed(state, "outcome", dict)
-    known = ("method", "scale_covar", "nan_policy", "calc_covar", "max_nfev")
+    known = ("method", "scale_covar", "nan_policy", "calc_covar", "max_nfev", "loss", "f_scale")
     result = kind(model, start, _unpacked(state.get("data")), _unpacked(state.get("weights")),
                   fcn_kws={name: _unpacked(value) for name, value in _typed(state, "variables", dict, {}).items()},
                   **{name: settings[name] for name in known if name in settings and isinstance(settings[name], PLAIN)})
@@ -256,8 +259,18 @@ def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Pa
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
     if keep is not None and keep.shape != (np.size(result.data),):
         raise InputError(f"the result's 'keep' has the shape {keep.shape} for {np.size(result.data)} points")
-    result._found = FitResult(params=params, residual=residual, covar=covar, keep=keep, status=_status(outcome), **statistics)
+    result._found = FitResult(params=params, residual=residual, covar=covar, keep=keep, status=_status(outcome), call_kws=_call(state),
+                              **statistics)
     return result
+
+
+def _call(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the call that a result's numbers depend on."""
+    given = _typed(state, "call", dict, {})
+    found: dict[str, Any] = {"scale_covar": given["scale_covar"]} if isinstance(given.get("scale_covar"), bool) else {}
+    if "loss" in given:
+        found |= {"loss": choice("loss", given["loss"], LOSSES), "f_scale": positive("f_scale", given.get("f_scale"))}
+    return found
 
 
 def _status(outcome: Mapping[str, Any]) -> FitStatus:

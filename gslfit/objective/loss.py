@@ -55,6 +55,14 @@ class Loss(NamedTuple):
         """Return what multiplies the model's derivatives to give those of a Newton step's residuals."""
         return np.sqrt(rows(self.name, STEP, values, y, weights, self.f_scale)[1])
 
+    def slopes(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
+        """Return the derivatives of the cost by each of the model's values, psi times the weight."""
+        return rows(self.name, STEP, values, y, weights, self.f_scale)[0]
+
+    def curvatures(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
+        """Return the second derivatives of the cost by each of the model's values; they may be negative."""
+        return rows(self.name, CURVED if self.robust else STEP, values, y, weights, self.f_scale)[1]
+
     def errors(self, jacobian: np.ndarray, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return standard errors and correlations of parameters: by Fisher's information for counts, else the sandwich's.
 
@@ -78,7 +86,7 @@ class Loss(NamedTuple):
 
     def _covariance(self, jacobian: np.ndarray, values: Any, y: Any, weights: Any) -> np.ndarray:
         n, p = jacobian.shape
-        bread = (jacobian.T*rows(self.name, CURVED if self.robust else STEP, values, y, weights, self.f_scale)[1]) @ jacobian
+        bread = (jacobian.T*self.curvatures(values, y, weights)) @ jacobian
         scale = np.sqrt(np.abs(bread.diagonal()))
         scale[scale == 0] = 1.0
         try:

@@ -50,6 +50,10 @@ class ModelResult(_result.ModelResult):
     col_deriv = False
     flatchain = MinimizerResult.flatchain
 
+    def _loss(self) -> None:
+        """Return None: a loss is an option of SciPy's solver here, and the fit's cost and errors are lmfit's."""
+        return None
+
     def _run(self) -> Any:
         name, _ = method_of(self.method)
         for old in OWN:

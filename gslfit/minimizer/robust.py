@@ -1,0 +1,257 @@
+"""`minimize` by a robust loss: the residual bent so that half of its squares' sum is the cost, Newton's last steps, and errors.
+
+A least-squares fit of the bent residual comes near the minimum; its Gauss-Newton steps know little of the loss's curvature, so that steps
+of Newton's, by the derivatives of the residual itself, take the last digits. Of a function that is called nothing is known but its
+residuals: what the model's own second derivatives add is left out, as Gauss and Newton leave it out.
+
+The errors are the sandwich's (Huber, Robust Statistics, 1981, section 7.6): with the cost's derivative psi by the residual r,
+``A^-1 B A^-1 n/(n - p)`` with ``A = sum psi'(r_i) J_i J_i^T`` and ``B = sum psi(r_i)^2 J_i J_i^T``. The data's errors need no scale.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.errors import FitStatus, InputError
+from gslfit.minimizer._descent import Differences
+from gslfit.minimizer._uncertainty import Errors
+from gslfit.minimizer.jacobian import UserJacobian
+from gslfit.minimizer.least_squares import Solution
+from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten
+from gslfit.objective.loss import MAD, TUNED, Loss
+
+BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
+ROUNDS = 30             # of fits whose residuals give the scale of a loss
+STEADY = 1e-7           # the share by which that scale may still change
+STEPS = 30              # of Newton's at most
+ENOUGH = 1e-9           # of a standard error: a shorter step changes nothing
+NEAR = 1e-6             # of a standard error: steps this short that no longer shrink are rounding
+HALVES = 8              # times that a step is halved where the cost rises
+ROUNDING = 1e-13        # of the cost
+
+
+class BentResidual:
+    """The residual function of a least-squares fit that minimises a loss.
+
+    Parameters
+    ----------
+    function : callable
+        The caller's residual function.
+    loss : Loss
+
+    Attributes
+    ----------
+    last : ndarray, shape (n,)
+        The residual itself, as the last call had it.
+    """
+
+    def __init__(self, function: Callable, loss: Loss) -> None:
+        self.function, self.loss = function, loss
+        self.__wrapped__ = function
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+        self.last = np.empty(0)
+
+    def plain(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
+        """Return the residual itself, flat."""
+        return flatten(self.function(params, *args, **kws), self.__name__)
+
+    def __call__(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
+        """Return the bent residual, flat."""
+        self.last = self.plain(params, *args, **kws)
+        finite = np.isfinite(self.last)
+        return np.where(finite, self.loss.bent(np.where(finite, self.last, 0.0))[0], self.last)
+
+    def reported(self, iter_cb: Callable[..., Any], setup: Any) -> Callable[..., Any]:
+        """Return a caller's iteration callback that is told the residual itself, of the points that take part in a fit."""
+        def told(params: Any, nfev: int, _: np.ndarray, *args: Any, **kws: Any) -> Any:
+            here = setup.residual._keep
+            return iter_cb(params, nfev, self.last.copy() if here is None else self.last[here], *args, **kws)
+        return told
+
+
+class BentJacobian:
+    """The derivatives of a bent residual, from the caller's of the residual.
+
+    Parameters
+    ----------
+    function : callable
+        As `UserJacobian` takes it.
+    residual : BentResidual
+    col_deriv : bool
+        Derivatives go along rows.
+    """
+
+    def __init__(self, function: Callable, residual: BentResidual, col_deriv: bool) -> None:
+        self.function, self.residual, self.col_deriv = function, residual, col_deriv
+        self.__name__ = getattr(function, "__name__", type(function).__name__)
+
+    def __call__(self, params: Any, *args: Any, **kws: Any) -> Any:
+        """Return the derivatives in the caller's shape; what has another one than the residual is returned as it is."""
+        found = self.function(params, *args, **kws)
+        slopes = self.residual.loss.bent(self.residual.plain(params, *args, **kws))[1]
+        if isinstance(found, Mapping):
+            return {name: _times(np.asarray(column).reshape(-1, 1), slopes).reshape(-1) for name, column in found.items()}
+        array = np.asarray(found)
+        if array.ndim != 2:
+            return found
+        return _times(array.T, slopes).T if self.col_deriv else _times(array, slopes)
+
+
+def _times(columns: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """Return columns times slopes row by row; the real and imaginary parts of complex ones have a slope each."""
+    if columns.dtype.kind == "c" and slopes.size == 2*len(columns):
+        return columns.real*slopes[::2, None] + 1j*columns.imag*slopes[1::2, None]
+    if len(columns) == 1 and slopes.size > 1:           # a number for all points
+        return columns*slopes[:, None]
+    return columns*slopes[:, None] if len(columns) == slopes.size else columns
+
+
+class RobustEnd:
+    """The end of a fit by a robust loss: where Newton's steps lead from that of its bent residual, and the errors there.
+
+    Parameters
+    ----------
+    setup : Setup
+        Of the bent residual.
+    solution : Solution
+        Where that ended.
+    further : bool
+        Whether steps are to be taken, and errors to be known.
+
+    Attributes
+    ----------
+    solution : Solution
+        Where the fit ends, with the bent residual there or, after steps, where these began.
+    residual : ndarray, shape (n,)
+        The residual itself.
+    """
+
+    def __init__(self, setup: Any, solution: Solution, further: bool) -> None:
+        bent, options = setup.bent, setup.options
+        self.solution, self.lower, self.upper = solution, setup.lower, setup.upper
+        self.free = [j for j in range(solution.x.size) if j not in solution.dead and j not in solution.held]
+        whole = setup.residual
+        self.fun = Residual(bent.function, setup.free, whole.args, whole.kws, "propagate")
+        self.r = self.fun.first(solution.x)
+        if whole._keep is not None:
+            self.r, self.fun._keep, self.fun.size = self.r[whole._keep], whole._keep, whole.size
+        self.loss = bent.loss._replace(f_scale=bent.loss.f_scale*self.fun.scale)
+        self.jac: Any = None
+        if options.jac is not None:
+            self.jac = UserJacobian(options.jac, self.fun, options.col_deriv)
+        self.differences = Differences(self.fun, self.lower, self.upper, max(self.fun.precision, whole.precision), 1/self.fun.scale)
+        self.factors: np.ndarray | None = None
+        self.norms = np.ones(solution.x.size)
+        if further and self.free and np.isfinite(self.r).all():
+            self.fun.limit = max(whole.limit - whole.nfev, 1)
+            try:
+                self._go_on()
+            except (OutOfCalls, Aborted):
+                self.factors = None
+        whole.nfev += self.fun.nfev
+        self.residual = self.r/self.fun.scale
+
+    def errors(self) -> Errors | None:
+        """Return the errors of the parameters; None where the cost has no curvature that determines them."""
+        n, p = self.r.size, self.norms.size
+        if self.factors is None or n <= p:
+            return None
+        without = tuple(sorted({*self.solution.dead, *self.solution.held}))
+        return Errors(self.factors, self.norms, math.sqrt(n/(n - p)), without)
+
+    def _go_on(self) -> None:
+        """Step to the minimum, and keep how each point pulls at each parameter there."""
+        x, last, cost = self.solution.x, math.inf, self.loss.cost(self.r)
+        for _ in range(STEPS):
+            found = self._pulls(x)
+            if found is None:
+                return
+            step = np.zeros(x.size)
+            step[self.free] = -found.sum(axis=1)/self.norms[self.free]
+            self.factors = np.ones((x.size, self.r.size))
+            self.factors[self.free] = found
+            errors = np.linalg.norm(found, axis=1)/self.norms[self.free]
+            length = float(np.max(np.abs(step[self.free])/np.where(errors > 0, errors, np.inf), initial=0.0))
+            settled = length <= ENOUGH or (length <= NEAR and length >= last)
+            if settled:
+                self._settle(x)
+                return
+            last = length
+            for _ in range(HALVES):
+                there = np.clip(x + step, self.lower, self.upper)
+                r = self.fun(there)
+                new = self.loss.cost(r) if np.isfinite(r).all() else math.inf
+                if new <= cost*(1 + ROUNDING):
+                    break
+                step /= 2
+            else:
+                if length <= NEAR:
+                    self._settle(x)
+                return
+            x, cost, self.r = there, new, r
+            self.solution = self.solution._replace(x=x)
+
+    def _settle(self, x: np.ndarray) -> None:
+        """Take a point at which Newton's steps have come to rest for the minimum."""
+        self.solution = self.solution._replace(x=x)
+        if not self.solution.converged and not self.solution.dead and not self.solution.lost:
+            self.solution = self.solution._replace(converged=True, reason=FitStatus.STEP, verdict="minimum")
+
+    def _pulls(self, x: np.ndarray) -> np.ndarray | None:
+        """Return how each point pulls at each parameter that is free: A^-1 J^T psi, (k, n), in units of one over the columns' lengths.
+
+        Their sums are minus Newton's step. None where A isn't positive definite.
+        """
+        J = self.jac(x) if self.jac is not None else self.differences.central(x, self.r)
+        if not np.isfinite(J).all():
+            return None
+        norms = np.linalg.norm(J, axis=0)
+        self.norms = np.where(norms > 0, norms, 1.0)
+        columns = J[:, self.free]/self.norms[self.free]
+        psi = self.loss.slopes(self.r)
+        for curvature in (self.loss.curvatures(self.r), self.loss.factors(self.r)**2):
+            bread = columns.T @ (columns*curvature[:, None])
+            try:
+                np.linalg.cholesky(bread)
+            except np.linalg.LinAlgError:
+                continue
+            return np.linalg.solve(bread, (columns*psi[:, None]).T)
+        return None
+
+
+def beginning(minimizer: Any, options: FitOptions, fitted: Callable[[FitOptions], Any]) -> tuple[FitOptions, dict[str, float], int]:
+    """Return the options of a fit by a robust loss with its scale, where it begins, and the evaluations that took.
+
+    A scale "mad" is 1.48 times the median absolute residual of the fit by Huber's loss with that very scale, times what makes the loss 95 %
+    efficient. Tukey's biweight and arctan, whose costs have minima of their own round any few points, begin at Huber's end.
+
+    Parameters
+    ----------
+    minimizer : Minimizer
+    options : FitOptions
+    fitted : callable
+        ``fitted(options)`` returns a Minimizer of the same residual, fitted by these; its parameters are its own.
+    """
+    given, spent = options.f_scale, 0
+    plain = options._replace(loss="linear", f_scale=1.0)
+    huber, found = options._replace(loss="huber"), None
+    if given == "mad":
+        found, scale = fitted(plain), 0.0
+        for _ in range(ROUNDS):
+            spent, before = spent + found.nfev, scale
+            scale = MAD*float(np.median(np.abs(found.residual)))
+            if not scale > 0:
+                raise InputError('f_scale="mad": half of the residuals are 0, which is no scale; give a number')
+            if abs(scale - before) <= STEADY*scale:
+                break
+            found = fitted(huber._replace(f_scale=scale*TUNED["huber"]))
+        given = scale*TUNED[options.loss]
+    if options.loss in BOUNDED:
+        found = fitted(huber._replace(f_scale=given))
+        spent += found.nfev
+    begin = {} if found is None or not found.success else {name: float(found.params[name].value) for name in found.var_names}
+    return options._replace(f_scale=given), begin, spent
