@@ -166,8 +166,8 @@ def test_curve_fit_full_output_and_refusals():
         curve_fit(lambda x, *p: p[0]*x, X, Y)
     with pytest.raises(InputError, match="outside of provided bounds: p0 has a"):
         curve_fit(peak, X, Y, P0, bounds=([-9, 7, -9, 0], 9))
-    with pytest.raises(InputError, match="only least squares"):
-        curve_fit(peak, X, Y, P0, loss="soft_l1")
+    with pytest.raises(InputError, match="loss"):
+        curve_fit(peak, X, Y, P0, loss=np.log1p)
     with pytest.raises(RuntimeError, match="Optimal parameters not found"):
         curve_fit(peak, X, Y, P0, maxfev=5)
     assert issubclass(ConvergenceError, RuntimeError)
