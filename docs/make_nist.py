@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent / "tests"), str(HERE.parent / "examples")]
+sys.path[:0] = [str(HERE.parent / "tests" / "support"), str(HERE.parent / "examples")]
 
 import numpy as np  # noqa: E402
 from nist_accuracy import runs  # noqa: E402

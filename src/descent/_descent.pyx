@@ -29,6 +29,11 @@ cdef double FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the
 cdef double MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
 cdef double BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
 cdef double CENTRE = 1e-4           # expected relative error from where on differences are centred
+cdef int MANY = 10                  # parameters from which on forward differences may serve to the end, ...
+cdef double ONE_SIDED = 5e-8        # ... where they leave by themselves a relative error less than this, ...
+cdef double UNSEEN = 2e-6           # ... or less than this many standard errors where these are large, ...
+cdef double LIKELY = 1e-2           # ... by the rate that is expected of steps before they have shown theirs, ...
+cdef double SAFE = 0.1              # ... and columns change over the last move by this share of BENT, as the last two Jacobians tell
 cdef double TARGET = 5e-7, EXACT_TARGET = 1e-12     # expected relative error at which a fit ends, with differences, with exact derivatives
 cdef double CONTRACTS = 0.5         # a step longer than this times the one before does not contract
 cdef double FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
@@ -75,34 +80,88 @@ cdef class Polish(DescentState):
         """
         cdef double digits = EXACT_DIGITS if self.exact else CENTRED_DIGITS, error = EXACT_ERROR if self.exact else CENTRED_ERROR
         cdef double target = EXACT_TARGET if self.exact else TARGET
-        cdef double before = INFINITY, rate = FIRST_RATE, expected = INFINITY, norm, move, latest, slowest
-        cdef bint central = self.exact or self.centred_from_now
+        cdef double before = INFINITY, rate = FIRST_RATE, expected = INFINITY, least = INFINITY, norm, move, latest, slowest
+        cdef bint central = self.exact or self.centred_from_now, near = False, done
         cdef int turn
         for turn in range(TURNS):
             start, norm = self.x, self.norm()
-            central = central or expected <= CENTRE
+            near = near or expected <= CENTRE
+            central = central or (near and not self._one_sided(LIKELY))
             if turn or central:
                 self.go_to(start, self.r, central)
             if not self.finite:
                 return False
-            if not self._contract(digits if central else FORWARD_DIGITS, error if central else FORWARD_ERROR):
+            if not self._contract(digits if central or near else FORWARD_DIGITS, error if central else FORWARD_ERROR):
                 if self.norm() < norm * (1 - 1e-3):
                     continue            # not there, but far better: a new Jacobian may do
                 return False
             move = self.moved(start)
             latest = move / before if 0 < before < INFINITY else FIRST_RATE
             slowest = fmax(rate, latest) if turn > 1 else latest
-            if central:
+            if central or near:
                 slowest = fmax(slowest, MISSED * self.bend)
+            if turn:
+                least = fmin(least, latest)         # once they are down to rounding, moves no longer tell the rate
             rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else INFINITY
-            if central and self._close(start, move) and (expected <= target or (move <= 1e3 * digits and rate > CONTRACTS)):
+            done = (self._close(start, move, central)
+                    and (expected * self._seen(start) <= target * move or (move <= 1e3 * digits and rate > CONTRACTS)))
+            if done and (central or self._one_sided(fmax(least, self.bend))):
                 return True
             if central and self.effect(start) <= self.rounding():
                 return True             # rounding is all that is left
             if move > before and move > 1e-3:
                 return False
-            before = move
+            before, central = move, central or done
         return False
+
+    cdef bint _one_sided(self, double rate) except -1:
+        """Return whether forward differences serve the minimum and the covariance: half a step's curvature and rounding are small enough.
+
+        Where Gauss-Newton steps contract at a rate, the curvature along r is that part of J^T J.
+        """
+        cdef ScaledQR qr = self.decompose()
+        cdef cnp.ndarray factors = qr.factors(), missed = new_vector(self.p)
+        cdef const double *W = data_of(factors)
+        cdef const double *h = data_of(self.differences.steps)
+        cdef const double *x = data_of(self.x)
+        cdef double noise = self.differences.precision * self.size(), norm = self.norm(), total
+        cdef Py_ssize_t i, j
+        if self.p < MANY or qr.rank < qr.count or FORWARD_ERROR > BENT * qr.least():
+            return False
+        for j in range(self.p):
+            data_of(missed)[j] = 0
+            if qr.d[j] > 0:
+                if not noise <= BENT * qr.least() * h[j] * qr.d[j] or not h[j] < INFINITY:
+                    return False
+                data_of(missed)[j] = 0.5 * rate * h[j] * qr.d[j] + noise * norm / sqrt(<double>self.n) / (h[j] * qr.d[j])
+        for i in range(self.p):
+            total = 0
+            for j in range(self.p):
+                total += (dot(W + i * qr.rank, W + j * qr.rank, qr.rank) * data_of(missed)[j]) ** 2
+            if qr.d[i] > 0 and not sqrt(total) <= fmax(ONE_SIDED * fabs(x[i]) * qr.d[i], UNSEEN * self._scaled_error(W + i * qr.rank)):
+                return False
+        return True
+
+    cdef double _scaled_error(self, const double *factor) noexcept:
+        """Return the standard error of a parameter times the length of its column, from its row of factors."""
+        return sqrt(dot(factor, factor, self.qr.rank) / max(1, self.n - self.p)) * norm_of(data_of(self.r), self.n)
+
+    cdef double _seen(self, object start) except -1:
+        """Return the relative size of the way here, in which of many parameters large standard errors count for the values."""
+        cdef ScaledQR qr = self.qr
+        cdef cnp.ndarray step, factors
+        cdef double worst = 0, own
+        cdef Py_ssize_t j
+        if self.exact or self.p < MANY:
+            return self.moved(start)
+        step, factors = self._way(start), qr.factors()
+        for j in range(self.p):
+            if data_of(step)[j] != 0:
+                own = fabs(data_of(self.x)[j])
+                if qr.d[j] > 0:
+                    own = fmax(own, UNSEEN / TARGET * self._scaled_error(data_of(factors) + j * qr.rank) / qr.d[j])
+                worst = fmax(worst, fabs(data_of(step)[j]) / own if own > 0 else INFINITY)
+        return worst
 
     cdef bint _contract(self, double digits, double error) except -1:
         """Repeat steps with the present Jacobian while they contract; return whether they ended at a minimum."""
@@ -124,9 +183,11 @@ cdef class Polish(DescentState):
                 return ended == SETTLED
         return False
 
-    cdef bint _close(self, object start, double move) except -1:
+    cdef bint _close(self, object start, double move, bint central) except -1:
         """Return whether the last Jacobian, taken at `start`, serves the covariance at the end of the moves after it."""
-        return move <= MOVED or (not self.exact and move <= 1e-3 and self.bent(start) <= BENT)
+        if move <= MOVED or self.exact or move > 1e-3:
+            return move <= MOVED
+        return self.bent(start) <= BENT if central else move * self.turning <= SAFE * BENT     # False for NaN
 
     cpdef double norm(self) except -1:
         """Return the length of the residual."""

@@ -63,6 +63,8 @@ cdef class Differences:
         ``r . d2r/dx_j^2`` as the last centred differences saw it.
     first : float
         The size of what the residual was computed from at the first Jacobian, 0 before.
+    steps : ndarray, shape (p,)
+        Those of the last forward differences; infinite where rounding asked for a wider one.
 
     Notes
     -----
@@ -72,7 +74,7 @@ cdef class Differences:
     enough.
     """
 
-    cdef readonly object fun, norms, lengths, bends
+    cdef readonly object fun, norms, lengths, bends, steps
     cdef readonly double precision, unit, first
     cdef readonly object lower, upper
     cdef object scales
@@ -90,7 +92,7 @@ cdef class Differences:
         self.p = lower.shape[0]
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
-        self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
+        self.norms, self.lengths, self.bends, self.steps = (new_vector(self.p) for _ in range(4))
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)
         self.scale = data_of(self.scales)
@@ -212,6 +214,7 @@ cdef class Differences:
         cdef double change = self._ahead(column, j, trial, x, r, step, size), wider
         cdef cnp.ndarray kept
         wider = self._wider(j, x, self.taken, change)
+        data_of(self.steps)[j] = INFINITY if wider > 0 else fabs(self.taken)
         if wider > 0:
             kept, step = copied(column, self.n), self.taken
             if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY

@@ -103,6 +103,7 @@ cdef class DescentState:
     cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
     cdef cnp.ndarray touches
     cdef bint before_central
+    cdef double turning             # share of its length by which a column changes over a move of relative size 1; NaN where unknown
     cdef gslfit_function c
 
     def __init__(self, problem):
@@ -114,7 +115,7 @@ cdef class DescentState:
         self.rank_tolerance = RANK_EXACT if self.exact else RANK_CENTRED
         self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
         self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
-        self.held = ()
+        self.held, self.turning = (), NAN
         self.norms = zeros(1, self.p, False)[0]
         self.last_x, self.last_r = self.x, self.r
         self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
@@ -266,29 +267,38 @@ cdef class DescentState:
         self.x, self.r, self.J, self.norms, self.taken_at = x, r, updated, norms, None
 
     cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
-        """Take from two Jacobians what they say of the second derivatives."""
+        """Take from two Jacobians how fast columns change, and what they say of the second derivatives."""
         cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)
         cdef const double *r = numbers(self.r, self.n)
-        cdef const double *new
-        cdef const double *old
-        cdef double total
-        cdef Py_ssize_t i, j
+        cdef double moved, turned = 0
+        cdef Py_ssize_t j
         for j in range(self.p):
             data_of(step)[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
             data_of(change)[j] = data_of(gradient)[j] - data_of(self.before_gradient)[j]
             if central and not self.exact:
                 data_of(self.second)[j * self.p + j] = data_of(self.differences.bends)[j]
         # over a short way the forward differences' own error would pass for curvature
-        if not (self.exact or (central and self.before_central)
-                or relative_size(data_of(step), data_of(self.x), norms, norm_of(r, self.n), self.p) > TELLING):
+        moved = relative_size(data_of(step), data_of(self.x), norms, norm_of(r, self.n), self.p)
+        if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
         for j in range(self.p):
-            new, old, total = data_of(self.J) + j * self.n, data_of(self.before_J) + j * self.n, 0
-            for i in range(self.n):
-                total += r[i] * (new[i] - old[i])
-            data_of(y)[j] = total
+            data_of(y)[j] = self._turned(j, r, norms[j], &turned)
+        self.turning = turned / moved if moved > 0 else NAN
         secant(data_of(self.second), data_of(step), data_of(y), data_of(change), self.p)
         return 0
+
+    cdef double _turned(self, Py_ssize_t j, const double *r, double norm, double *most) noexcept:
+        """Return the scalar product of the residual with what a column has changed by; raise `most` to its share of the column's length."""
+        cdef const double *new = data_of(self.J) + j * self.n
+        cdef const double *old = data_of(self.before_J) + j * self.n
+        cdef double total = 0, square = 0
+        cdef Py_ssize_t i
+        for i in range(self.n):
+            total += r[i] * (new[i] - old[i])
+            square += (new[i] - old[i]) * (new[i] - old[i])
+        if norm > 0:
+            most[0] = fmax(most[0], sqrt(square) / norm)
+        return total
 
     cpdef cnp.ndarray gradient(self):
         """Return J^T r, ndarray, shape (p,)."""

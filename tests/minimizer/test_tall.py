@@ -135,7 +135,7 @@ def fitted(missed, start):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_many_parameters(seed):
-    """The minimum and the errors of SciPy from an independent start, by about as many evaluations as MINPACK's leastsq."""
+    """The minimum and the errors of SciPy from an independent start, by no more evaluations than MINPACK's leastsq."""
     x, truth = np.linspace(0, 40, 500), np.array([8., 14., 2., .4, .1, 5., 25., 3., .6, -.1, 2., .05])
     y = voigts(x, truth) + .1*np.random.default_rng(1).normal(size=x.size)
     start = truth*(1 + .1*np.random.default_rng(seed).uniform(-1, 1, truth.size))
@@ -143,10 +143,10 @@ def test_many_parameters(seed):
     wanted = least_squares(lambda v: voigts(x, v) - y, truth, xtol=1e-15, ftol=1e-15, gtol=1e-15, x_scale="jac", jac="3-point")
     error = np.sqrt(np.diag(np.linalg.inv(wanted.jac.T @ wanted.jac))*2*wanted.cost/(x.size - truth.size))
     assert found.success
-    assert np.all(np.abs(np.array([each.value for each in found.params.values()]) - wanted.x) < 1e-3*error)
-    assert np.allclose([each.stderr for each in found.params.values()], error, rtol=1e-4)
+    assert np.all(np.abs(np.array([each.value for each in found.params.values()]) - wanted.x) < 5e-6*error)
+    assert np.allclose([each.stderr for each in found.params.values()], error, rtol=5e-6)
     calls = leastsq(lambda v: voigts(x, v) - y, start, full_output=True)[2]["nfev"]
-    assert found.nfev < 1.6*calls
+    assert found.nfev <= calls
 
 
 def test_many_parameters_without_a_way():
