@@ -1,6 +1,6 @@
 """Raise in each call of each function of the caller's, and see that what was raised surfaces as itself.
 
-    python tests/torture/callbacks.py [--every N] [--seconds S]
+    python tests/torture/callbacks.py [--every N] [--seconds S] [--only WORD]
 
 A function raises in its first call, in its second, and so on, until it is not called so often; exceptions of each kind in turn. While a
 function is traced, what it raises only means that it is not compiled: then the fit has its usual result. Prints the counts, and each fault.
@@ -234,12 +234,12 @@ def attempt(place, index, kind):
     return True, "swallowed" if swallowed else None
 
 
-def run(every=1, seconds=None, most=400):
-    """All places, kinds and indices; with `every` only each so many-th index. Returns how often was raised, and the faults."""
+def run(every=1, seconds=None, most=400, only=""):
+    """All places (those with a word in their name), kinds and indices; with `every` only each so many-th index. Returns how often was raised, and the faults."""
     warnings.simplefilter("ignore")
     raised, faults, began = 0, [], time.monotonic()
     with np.errstate(all="ignore"):
-        for place in PLACES:
+        for place in (place for place in PLACES if only in place):
             for kind in KINDS:
                 for index in range(0, most, every):
                     if seconds is not None and time.monotonic() - began > seconds:
@@ -258,8 +258,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seconds", type=float)
+    parser.add_argument("--only", default="", help="of the places only those with this in their name")
     given = parser.parse_args()
-    raised, faults = run(given.every, given.seconds)
+    raised, faults = run(given.every, given.seconds, only=given.only)
     for fault in faults[:40]:
         print(*fault)
     print(f"{raised} exceptions in {len(PLACES)} places, {len(faults)} faults")

@@ -1,19 +1,22 @@
 """Call each way into a fit again and again, those that end in an error included, and see that memory and objects stay as they are.
 
-    python tests/torture/growth.py [--seconds S] [--calls N] [--only WORD]
+    python tests/torture/growth.py [--seconds S] [--calls N] [--entries NAME ...] [--only WORD]
 
-The calls of a way go in four stretches. What grows does so in each of the last three; a cache that fills, or one that is emptied when it is
-full, does not. Prints how many calls were made, and each way whose calls leave a twentieth of a block of Python's, or 10 bytes of C's,
-behind in each of these stretches.
+The ways of an entry share its calls, 100,000 if time allows. Those of a way go in four stretches. What grows does so in each of the last
+three; a cache that fills, or one that is emptied when it is full, does not. Prints for each entry how many calls were made, and each way
+whose calls leave a twentieth of a block of Python's, or 10 bytes of C's, behind in each of these stretches.
 """
 
 import argparse
+import gc
+import os
 import sys
 import time
 import warnings
 from pathlib import Path
 
 if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # beside other processes BLAS's threads wait for each other for most of the time
     sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "support")]
 
 from project.test_leaks import taken
@@ -39,31 +42,52 @@ def watch(call, calls, seconds):
     return made, *map(min, zip(*grown[1:], strict=True))
 
 
-def run(seconds=60.0, calls=100_000, only=""):
-    """All ways; returns the number of calls of each, and the faults."""
-    warnings.simplefilter("ignore")
-    ways = {name: call for name, call in WAYS.items() if only in name}
-    made, faults = {}, []
-    for name, call in ways.items():
-        outcome(call)
-        made[name], blocks, heap = watch(call, calls, seconds / len(ways))
-        if blocks > MOST_BLOCKS or heap > MOST_BYTES:
-            faults.append((name, f"{blocks:.2f} blocks and {heap:.0f} bytes a call, of {made[name]}"))
-    return made, faults
+def entries(only=""):
+    """Entry -> the names of its ways, those with a word in their name."""
+    found = {}
+    for name in WAYS:
+        if only in name:
+            found.setdefault(name.removeprefix("routes: ").split(",")[0], []).append(name)
+    return found
+
+
+def run(ways, seconds, calls):
+    """All ways of an entry; returns the number of calls, the most that a call left behind, and the faults."""
+    made, most, faults = 0, (0.0, 0.0), []
+    for name in ways:
+        outcome(WAYS[name])
+        count, *left = watch(WAYS[name], -(-calls // len(ways)), seconds / len(ways))
+        made += count
+        most = tuple(map(max, most, left))
+        if left[0] > MOST_BLOCKS or left[1] > MOST_BYTES:
+            faults.append((name, f"{left[0]:.2f} blocks and {left[1]:.0f} bytes a call, of {count}"))
+    return made, most, faults
 
 
 def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60, help="for all ways together")
-    parser.add_argument("--calls", type=int, default=100_000, help="most calls of each way")
+    parser.add_argument("--seconds", type=float, default=1e9, help="for all entries together")
+    parser.add_argument("--calls", type=int, default=100_000, help="of each entry")
+    parser.add_argument("--entries", nargs="*", help="these, and no others")
     parser.add_argument("--only", default="", help="of the ways only those with this in their name")
     given = parser.parse_args()
-    made, faults = run(given.seconds, given.calls, given.only)
-    for fault in faults:
-        print(*fault)
-    print(f"{sum(made.values())} calls of {len(made)} ways, {min(made.values())} to {max(made.values())} of each, {len(faults)} faults")
-    sys.exit(bool(faults))
+    warnings.simplefilter("ignore")
+    gc.freeze()  # what is there before is not looked through each time that memory is measured
+    known = entries(given.only)
+    wanted = {name: known[name] for name in given.entries or known}
+    number, bad, ways = {}, 0, sum(map(len, wanted.values()))
+    for entry, names in wanted.items():
+        began = time.monotonic()
+        number[entry], most, faults = run(names, given.seconds * len(names) / ways, given.calls)
+        bad += len(faults)
+        print(f"{entry}: {number[entry]} calls of {len(names)} ways in {time.monotonic() - began:.0f} s, "
+              f"a call leaves at most {most[0]:.3f} blocks and {most[1]:.1f} bytes", flush=True)
+        for fault in faults:
+            print("    ", *fault, flush=True)
+    print(f"{sum(number.values())} calls of {ways} ways of {len(wanted)} entries, {min(number.values())} to {max(number.values())} of each, "
+          f"{bad} faults")
+    sys.exit(bool(bad))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Build the extensions with AddressSanitizer and UndefinedBehaviorSanitizer, and run tests and random calls with them.
 
-    python tests/torture/sanitize.py [--calls N] [--tests PATH ...] [--folder FOLDER]      (make sanitize)
+    python tests/torture/sanitize.py [--calls N] [--tests PATH ... [-k WORDS]] [--jobs N] [--resume] [--folder FOLDER]      (make sanitize)
 
+It goes in pieces: the tests of each folder, and the random calls by the ten thousand. What became of each is noted when it ends, so that
+a run that was broken off goes on by --resume, as long as what is built is the same.
 Needs gcc or clang with its sanitizers. The sanitizers' libraries are preloaded, as the interpreter itself is built without them. Each
 report ends the process that it is about, and stands in a file of its own; they are printed at the end. Not looked for are leaks, of which
 an interpreter that ends has many (`growth.py` looks for ours). Variables on the stack begin as a pattern: no test passes that reads one
@@ -9,12 +11,18 @@ before it is written.
 """
 
 import argparse
+import hashlib
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -22,8 +30,9 @@ CHECKS = "-fsanitize=address,undefined"
 PATTERN = "-ftrivial-auto-var-init=pattern"      # what is read before it is written is an enormous number, and an answer that is wrong
 FLAGS = f"{CHECKS} {PATTERN} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1"
 # the quick tests of extensions; those under `torture` and a few others limit memory, or preload an allocator, and can't run so
-SUITE = ("c", "confidence", "constraints", "curves", "formula", "minimizer", "multifit", "parameters", "solvers",
+SUITE = ("curves", "minimizer", "confidence", "c", "constraints", "formula", "multifit", "parameters", "solvers",
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
+BLOCK = 10_000      # random calls of a piece
 LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
 REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
@@ -46,23 +55,93 @@ def library(name):
     return found
 
 
-def build(folder):
+def build(folder, root=ROOT):
     """Build the package with the sanitizers; returns the folder that goes into PYTHONPATH."""
     place = folder / "lib"
     settings = {"CC": " ".join(compiler()), "CFLAGS": FLAGS, "LDFLAGS": CHECKS}
     command = [sys.executable, "setup.py", "build_py", "--build-lib", place, "build_ext", "--debug", "--build-lib", place, "--build-temp",
                folder / "temp"]
-    found = subprocess.run(list(map(str, command)), cwd=ROOT, env=os.environ | settings, capture_output=True, text=True)
+    found = subprocess.run(list(map(str, command)), cwd=root, env=os.environ | settings, capture_output=True, text=True)
     if found.returncode:
         sys.exit(found.stdout[-2000:] + found.stderr[-4000:])
     return place
 
 
-def environment(place, logs):
-    """Return the environment in which the sanitized package is imported, and reports are written to files."""
+def environment(place, log):
+    """Return the environment in which the sanitized package is imported, and reports are written to files of this name."""
     preloaded = [library(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so.6")]
-    options = {name: value.format(log=logs / name.split("_")[0].lower()) for name, value in OPTIONS.items()}
+    options = {name: value.format(log=f"{log}.{name.split('_')[0].lower()}") for name, value in OPTIONS.items()}
     return os.environ | options | {"LD_PRELOAD": ":".join(preloaded), "PYTHONPATH": str(place), "PYTHONMALLOC": "malloc"}
+
+
+class Piece(NamedTuple):
+    """A part of the run: its name, and what the interpreter is told."""
+
+    name: str
+    command: list
+
+    def run(self, place, logs):
+        """Run it; returns whether it went well, the seconds that it took, its last line, what it printed and the sanitizers' reports."""
+        log = logs / re.sub(r"\W+", "-", self.name)
+        for old in logs.glob(f"{log.name}.*"):
+            old.unlink()
+        began = time.monotonic()
+        found = subprocess.run([sys.executable, *self.command], cwd=TESTS, env=environment(place, log), capture_output=True, text=True,
+                               errors="replace")
+        texts = [path.read_text(errors="replace") for path in sorted(logs.glob(f"{log.name}.*"))]
+        reports = [text for text in texts if any(word in text for word in REPORTED)]
+        last = " / ".join(line.strip("= ") for line in found.stdout.splitlines()[-2 if "calls" in self.name else -1:])
+        return {"well": found.returncode == 0, "seconds": round(time.monotonic() - began), "said": last or found.stderr[-300:],
+                "printed": "" if found.returncode == 0 else found.stdout[-5000:] + found.stderr[-2000:], "reports": reports}
+
+
+def pieces(tests, calls, seed, only=""):
+    """Return the parts of a run: tests, and random calls."""
+    told = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({LIMITED})" + (f" and ({only})" if only else "")]
+    yield from (Piece(path, [*told, path]) for path in tests)
+    for first in range(0, calls, BLOCK):
+        some = ["--first", str(first), "--calls", str(min(BLOCK, calls - first)), "--seed", str(seed)]
+        yield Piece(f"random calls {seed}:{first}", ["torture/calls.py", "--no-limit", *some])
+
+
+def built(place):
+    """Return a digest of what is built."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in place.rglob("*") if path.suffix in (".so", ".py")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_under_test(place):
+    """Whether the package that is imported is the sanitized one."""
+    code = "import gslfit.curves._batch as b; print(b.__file__)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=TESTS, env=environment(place, place.parent / "import"), capture_output=True,
+                           text=True)
+    return found.stdout.startswith(str(place))
+
+
+def run(wanted, place, folder, jobs, resume):
+    """Run the pieces, some at a time; returns what became of each, those of a run before included that is gone on with."""
+    logs, notes = folder / "reports", folder / "pieces.jsonl"
+    digest = built(place)
+    known = [json.loads(line) for line in notes.read_text().splitlines()] if resume and notes.exists() else []
+    ended = {note["piece"]: note for note in known if note["built"] == digest and note["well"] and not note["reports"]}
+    if not resume:
+        shutil.rmtree(logs, ignore_errors=True)
+        notes.unlink(missing_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)
+    left = [piece for piece in wanted if piece.name not in ended]
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {pool.submit(piece.run, place, logs): piece for piece in left}
+        for done in as_completed(running):
+            name, note = running[done].name, done.result()
+            ended[name] = note
+            with notes.open("a") as file:
+                file.write(json.dumps({"piece": name, "built": digest, **note}) + "\n")
+            print(f"{name}: {note['said']}, {note['seconds']} s, {len(note['reports'])} reports", flush=True)
+            if note["printed"]:
+                print(note["printed"], flush=True)
+    return [ended[piece.name] for piece in wanted]
 
 
 def main():
@@ -71,27 +150,21 @@ def main():
     parser.add_argument("--calls", type=int, default=100_000, help="random calls")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--tests", nargs="*", default=list(SUITE), help="of the tests, these")
+    parser.add_argument("-k", dest="only", default="", help="of these only those that an expression of pytest's names")
+    parser.add_argument("--jobs", type=int, default=2, help="pieces at a time")
+    parser.add_argument("--resume", action="store_true", help="leave out the pieces that went well before")
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "sanitized")
     given = parser.parse_args()
-    place = build(given.folder)
-    logs = given.folder / "reports"
-    shutil.rmtree(logs, ignore_errors=True)
-    logs.mkdir(parents=True)
-    settings, bad = environment(place, logs), 0
-    where = subprocess.run([sys.executable, "-c", "import gslfit.curves._batch as b; print(b.__file__)"], cwd=TESTS, env=settings,
-                           capture_output=True, text=True).stdout.strip()
-    if not where.startswith(str(place)):
-        sys.exit(f"the package under test is {where or 'none'}, and not the one of {place}")
-    if given.tests:
-        command = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-k", f"not ({LIMITED})", *given.tests]
-        bad |= subprocess.run([sys.executable, *command], cwd=TESTS, env=settings).returncode
-    if given.calls:
-        command = ["torture/calls.py", "--no-limit", "--calls", str(given.calls), "--seed", str(given.seed)]
-        bad |= subprocess.run([sys.executable, *command], cwd=TESTS, env=settings).returncode
-    reports = [log for log in sorted(logs.iterdir()) if any(word in log.read_text(errors="replace") for word in REPORTED)]
+    folder = given.folder.resolve()
+    place = build(folder)
+    if not is_under_test(place):
+        sys.exit(f"the package under test is not the one of {place}")
+    notes = run(list(pieces(given.tests, given.calls, given.seed, given.only)), place, folder, given.jobs, given.resume)
+    reports = list(dict.fromkeys(report for note in notes for report in note["reports"]))
     for report in reports[:10]:
-        print(f"--- {report.name}\n{report.read_text(errors='replace')[:6000]}")
-    print(f"{len(reports)} reports of the sanitizers; tests and calls {'failed' if bad else 'well'}")
+        print(f"---\n{report[:6000]}")
+    bad = [note for note in notes if not note["well"]]
+    print(f"{len(notes) - len(bad)} of {len(notes)} pieces well; {len(reports)} reports of the sanitizers")
     sys.exit(bool(bad or reports))
 
 

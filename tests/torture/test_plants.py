@@ -1,0 +1,22 @@
+"""Each harness of the torture catches a fault that is planted in a copy."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AREAS = ("address", "undefined", "memory", "interrupts", "callbacks", "growth", "calls")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux") or not shutil.which("gcc"), reason="needs glibc and a compiler")
+@pytest.mark.skipif(not importlib.util.find_spec("tomllib"), reason="needs tomllib")
+def test_planted_faults_are_caught(tmp_path):
+    """Without the fault a harness finds nothing, with it it says what is wrong."""
+    script = Path(__file__).parent / "plants.py"
+    found = subprocess.run([sys.executable, str(script), "--folder", str(tmp_path / "copy")], capture_output=True, text=True, timeout=1500)
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
+    assert [line.split(".")[0] for line in found.stdout.splitlines() if ": caught" in line] == list(AREAS)
