@@ -21,7 +21,7 @@ from gslfit.minimizer.result import FitResult, pickles
 from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
 from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
-from gslfit.parameters.given import as_parameters
+from gslfit.parameters.given import as_parameters, some_free
 
 if TYPE_CHECKING:
     from gslfit.minimizer.jacobian import UserJacobian
@@ -67,9 +67,7 @@ class Setup:
         if self.bent is not None:
             function, iter_cb = self.bent, iter_cb and self.bent.reported(iter_cb, self)
         self.free = params.bind()
-        p = len(self.free.names)
-        if not p:
-            raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+        p = len(some_free(self.free.names))
         self.lower, self.upper = self.free.bounds()
         limit = options.max_nfev
         self.limit = 1000 * (p + 1) if limit is None else limit

@@ -1,11 +1,11 @@
 """What may stand for the parameters of a fit where a caller hands them in: one answer for every entry."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gslfit.checks import shown
-from gslfit.errors import InputTypeError
+from gslfit.errors import InputError, InputTypeError
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
@@ -35,3 +35,10 @@ def as_parameters(params: Any) -> Parameters:
     for name, par in params.items():
         out.adopt(check_name(name), par)        # the objects themselves: the caller reads the results off them
     return out
+
+
+def some_free(names: Sequence[str]) -> Sequence[str]:
+    """Return the names of the parameters that vary, or raise InputError where none does."""
+    if not names:
+        raise InputError("no parameter varies: set vary=True on at least one that has no expression")
+    return names

@@ -9,7 +9,10 @@ import pytest
 import gslfit
 from gslfit import multifit
 from gslfit.compat import lmfit
+from gslfit.compat.lmfit.minimizer import METHODS
+from gslfit.compat.lmfit.scalar import SCALAR_METHODS
 from gslfit.errors import FitError, FitStatus
+from gslfit.solvers._siman import anneal
 
 CURVES = ("auto", "lanes", "lmsder", "lmder", "trust")
 ENGINES = ("leastsq", "lmder", "lbfgsb")
@@ -62,6 +65,27 @@ def by_curve_fit(model, count, x, y, free, **options):
     return True, list(found), float(np.sum((np.cos(np.outer(x, range(count))) @ found - y)**2))
 
 
+def by_annealing(count, x, y, free, max_nfev=400):
+    """By GSL's annealing of a cost, which has no parameters but those that are free."""
+    matrix = np.cos(np.outer(x, range(count)))
+    found = anneal(lambda v: float(np.sum((matrix @ v - y)**2)), [0.5]*count, 1.0, max_nfev=max_nfev)
+    return True, list(found.x), float(found.cost)
+
+
+def by_search(method):
+    """By a method of lmfit's that knows nothing of squares, from bounds where it needs them, until so many evaluations."""
+    def run(count, x, y, free, max_nfev=300):
+        made = params(count, free, lmfit.Parameters)
+        for par in made.values():
+            if method in BOUNDED:
+                par.min, par.max = -9, 9
+        kws = {"Ns": 3} if method == "brute" else {"progress": False, "nwalkers": 2*count + 2} if method == "emcee" else {}
+        if method == "emcee":
+            return of_result(lmfit.minimize(residual, made, method=method, args=(x, y), steps=3, **kws))
+        return of_result(lmfit.minimize(residual, made, method=method, args=(x, y), max_nfev=max_nfev, **kws))
+    return run
+
+
 def by_solver(kind, *arguments, **options):
     """By one of GSL's solvers."""
     def run(count, x, y, free, max_nfev=0):
@@ -76,6 +100,16 @@ def by_solver(kind, *arguments, **options):
     return run
 
 
+BOUNDED = {"brute", "shgo", "dual_annealing", "differential_evolution"}
+# what looks for a minimum without saying how near it came
+SEARCHES = {
+    "anneal": by_annealing,
+    **{f"minimize, {engine}": lambda count, x, y, free, engine=engine, max_nfev=300: of_result(
+        gslfit.minimize(residual, params(count, free), (x, y), engine=engine, max_nfev=max_nfev).result)
+       for engine in ("lbfgsb", "anneal")},
+    **{f"compat, {method}": by_search(method) for method in (*SCALAR_METHODS, *METHODS)},
+}
+DERIVATIVES = {f"compat, {method}" for method in ("newton", "dogleg", "trust-ncg", "trust-exact", "trust-krylov")}      # must be given
 ENTRIES = {
     **{f"fit, {method}": lambda count, x, y, free, method=method, **o: of_result(
         gslfit.fit(text(count), y, params(count, free), x=x, method=method, **o)) for method in CURVES},
@@ -100,12 +134,13 @@ ENTRIES = {
        for method in ("leastsq", "least_squares")},
     "compat, Model.fit": lambda count, x, y, free, **o: of_result(
         lmfit.Model(called(count)).fit(y, params(count, free, lmfit.Parameters), x=x, **o)),
-    **{f"FdfSolver, {method}": by_solver(multifit.FdfSolver, method) for method in ("lmsder", "lmder")},
+    **{f"FdfSolver, {method}": by_solver(multifit.FdfSolver, method) for method in ("lmsder", "lmder", "lmniel")},
     **{f"NonlinearSolver, {trs}": by_solver(multifit.NonlinearSolver, trs=trs)
        for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")},
     "NonlinearSolver, svd": by_solver(multifit.NonlinearSolver, solver="svd"),
-    "NonlinearSolver, cholesky": by_solver(multifit.NonlinearSolver, solver="cholesky"),
-    **{f"LargeSolver, {trs}": by_solver(multifit.LargeSolver, trs=trs) for trs in ("lm", "dogleg", "subspace2D", "cgst")},
+    **{f"NonlinearSolver, {way}": by_solver(multifit.NonlinearSolver, solver=way) for way in ("cholesky", "mcholesky")},
+    **{f"LargeSolver, {trs}": by_solver(multifit.LargeSolver, trs=trs)
+       for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D", "cgst")},
 }
 SOLVERS = {name for name in ENTRIES if "Solver" in name}
 BATCHES = {name for name in ENTRIES if "fit_batch" in name}
@@ -115,7 +150,7 @@ NO_FIXED = SOLVERS | {"curve_fit", "curve_fit, called"}
 def outcome(entry, count, x, y, free=True, **options):
     """Return what an entry makes of it: success, values and chi-square, or the FitError."""
     try:
-        return ENTRIES[entry](count, np.asarray(x, float), np.asarray(y, float), free, **options)
+        return (ENTRIES | SEARCHES)[entry](count, np.asarray(x, float), np.asarray(y, float), free, **options)
     except FitError as error:
         return error
 
@@ -220,3 +255,36 @@ def test_no_rows(shape, method, model):
     assert np.all(result.status == FitStatus.TOO_FEW_POINTS)
     if model is text:
         assert result.best_fit().shape == shape
+
+
+@pytest.mark.parametrize("entry", SEARCHES)
+@pytest.mark.parametrize(("points", "count", "free"), [(7, 2, False), (7, 0, True), (0, 0, True), (0, 2, True), (1, 1, True), (2, 3, True)])
+@pytest.mark.filterwarnings("ignore")
+def test_searches_of_few(entry, points, count, free):
+    """Nothing to vary, or no points, is an error that says so; with fewer points than parameters a search ends no worse than it began."""
+    x = np.linspace(1, 2, points)
+    found = outcome(entry, count, x, np.ones(points), free)
+    if entry in DERIVATIVES:
+        assert "derivatives" in str(found) or "no parameter varies" in str(found)
+    elif not points or not count or not (free or entry == "anneal"):
+        nothing_to_do = entry == "anneal" and count
+        assert nothing_to_do or (isinstance(found, FitError) and any(word in str(found) for word in ("varies", "empty"))), found
+    elif isinstance(found, FitError):
+        assert "residuals for 3 varying parameters" in str(found)
+    elif points > 1:
+        assert found[2] < 3     # a residual of one number is what lmfit's scalar methods minimise, not its square
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", SEARCHES)
+@pytest.mark.parametrize("count", [64, 65])
+@pytest.mark.filterwarnings("ignore")
+def test_searches_of_many_parameters(entry, count):
+    """A search in so many dimensions ends, with numbers for all of them, or says at once that it can't."""
+    x = np.linspace(0.02, 3.1, 100)
+    found = outcome(entry, count, x, np.random.default_rng(count).normal(size=x.size))
+    if entry in DERIVATIVES or entry in ("compat, shgo", "compat, brute"):
+        assert any(word in str(found) for word in ("derivatives", "corners", "brute goes along"))
+        return
+    assert len(found[1]) == count
+    assert np.isfinite([*found[1], found[2]]).all()

@@ -143,10 +143,11 @@ def with_function(function):
     return params
 
 
-def compat():
+def compat(**bounds):
     """Parameters of the compat layer."""
     params = lmfit.Parameters()
-    params.add_many(*START.items())
+    for name, value in START.items():
+        params.add(name, value, **bounds)
     return params
 
 
@@ -205,6 +206,10 @@ PLACES = {
     "conf_interval": (residual, intervals),
     "compat, leastsq": (residual, lambda g: lmfit.minimize(g, compat())),
     "compat, nelder": (residual, lambda g: lmfit.minimize(g, compat(), method="nelder", max_nfev=40)),
+    "compat, differential_evolution": (
+        residual,
+        lambda g: lmfit.minimize(g, compat(min=-9, max=9), method="differential_evolution", max_nfev=60),
+    ),
     "compat, least_squares": (residual, lambda g: lmfit.minimize(g, compat(), method="least_squares")),
     "compat, iter_cb": (lambda p, k, r: None, lambda g: lmfit.minimize(residual, compat(), iter_cb=g)),
     "compat, Model.fit": (decay, lambda g: lmfit.Model(named(g)).fit(Y, x=x, **START)),
@@ -235,7 +240,10 @@ def attempt(place, index, kind):
 
 
 def run(every=1, seconds=None, most=400, only=""):
-    """All places (those with a word in their name), kinds and indices; with `every` only each so many-th index. Returns how often was raised, and the faults."""
+    """All places, or those with a word in their name, kinds and indices; with `every` only each so many-th index.
+
+    Returns how often was raised, and the faults.
+    """
     warnings.simplefilter("ignore")
     raised, faults, began = 0, [], time.monotonic()
     with np.errstate(all="ignore"):

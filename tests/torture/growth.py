@@ -85,8 +85,8 @@ def main():
               f"a call leaves at most {most[0]:.3f} blocks and {most[1]:.1f} bytes", flush=True)
         for fault in faults:
             print("    ", *fault, flush=True)
-    print(f"{sum(number.values())} calls of {ways} ways of {len(wanted)} entries, {min(number.values())} to {max(number.values())} of each, "
-          f"{bad} faults")
+    total, least, most_calls = sum(number.values()), min(number.values()), max(number.values())
+    print(f"{total} calls of {ways} ways of {len(wanted)} entries, {least} to {most_calls} of each, {bad} faults")
     sys.exit(bool(bad))
 
 

@@ -105,9 +105,9 @@ def pieces(tests, calls, seed, only=""):
 
 
 def built(place):
-    """Return a digest of what is built."""
+    """Return a digest of what is compiled."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in place.rglob("*") if path.suffix in (".so", ".py")):
+    for path in sorted(path for path in place.rglob("*") if path.suffix == ".so"):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -112,6 +112,13 @@ def coerce_float64(arr: Any, nan_policy: str = "raise", handle_inf: bool = True,
                          "left out, as nan_policy='omit' does")
 
 
+def some_residuals(r: np.ndarray) -> np.ndarray:
+    """Return a residual, or raise InputError where it is empty."""
+    if not r.size:
+        raise InputError("the function returned an empty residual: there is nothing to fit")
+    return r
+
+
 class Objective:
     """A function of Parameters as one of the array of variables.
 
@@ -175,9 +182,7 @@ class Objective:
         except FitError as error:
             error.of_caller = True          # and no word of this fit's about numbers that aren't finite
             raise
-        r = coerce_float64(out, "propagate")
-        if not r.size:
-            raise InputError("the function returned an empty residual: there is nothing to fit")
+        r = some_residuals(coerce_float64(out, "propagate"))
         score = self.score(r)
         if score < self.least:
             self.best, self.least = np.atleast_1d(np.array(x, float)), score

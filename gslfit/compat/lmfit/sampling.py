@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.compat.lmfit.objective import AbortFitException, coerce_float64
+from gslfit.compat.lmfit.objective import AbortFitException, coerce_float64, some_residuals
 from gslfit.compat.lmfit.result import MinimizerResult
 from gslfit.errors import InputError
+from gslfit.parameters.given import some_free
 
 LN_SIGMA = "__lnsigma"
 ONE_SIGMA = (15.87, 50., 84.13)        # percentiles
@@ -105,10 +106,12 @@ def emcee(minimizer: Any, params: Any = None, steps: int = 1000, nwalkers: int =
         raise InputError("You wanted to use an existing sampler, but it hasn't been created yet")
     result = minimizer.prepare_fit(None if reuse_sampler else params)
     first = coerce_float64(minimizer.userfcn(result.params, *minimizer.userargs, **minimizer.userkws), "propagate")
+    some_residuals(first)
     if first.size > 1 and not is_weighted and LN_SIGMA not in result.params:
         result.params.add(LN_SIGMA, value=.01)
         result = minimizer.prepare_fit(result.params)
     result.method = "emcee"
+    some_free(result.var_names)
     posterior = Posterior(minimizer, result, is_weighted, float_behavior)
     rng = np.random.RandomState(seed)
     if reuse_sampler:

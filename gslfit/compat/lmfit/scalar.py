@@ -9,6 +9,7 @@ from scipy import optimize as _optimize
 from gslfit.compat.lmfit.objective import AbortFitException, Objective
 from gslfit.compat.lmfit.result import MinimizerResult
 from gslfit.errors import InputError, NonFiniteError
+from gslfit.parameters.given import some_free
 
 optimize: Any = _optimize       # options come as dicts, which its stubs can't follow
 
@@ -21,6 +22,7 @@ SCALAR_METHODS = {
 
 WITH_GRADIENT = frozenset({"CG", "BFGS", "Newton-CG", "L-BFGS-B", "TNC", "SLSQP", "dogleg", "trust-ncg", "trust-krylov", "trust-exact"})
 WITH_HESSIAN = frozenset({"Newton-CG", "dogleg", "trust-constr", "trust-ncg", "trust-krylov", "trust-exact"})
+GIVEN_HESSIAN = frozenset({"dogleg", "trust-ncg", "trust-krylov", "trust-exact"})      # SciPy makes none by differences
 EVOLUTION = frozenset({"args", "strategy", "maxiter", "popsize", "tol", "mutation", "recombination", "seed", "callback", "disp", "polish",
                        "init", "atol", "updating", "workers"})
 
@@ -64,6 +66,7 @@ def take(result: MinimizerResult, outcome: Any, prefix: str = "", plain: tuple[s
 def scalar_minimize(minimizer: Any, result: MinimizerResult, method: str, max_nfev: int | None, kws: dict[str, Any]) -> MinimizerResult:
     """Minimise a scalar by a method of `scipy.optimize.minimize`, or by differential evolution, over unbounded variables."""
     result.method = method
+    some_free(result.var_names)
     objective = minimizer.objective(result, 2000*(result.nvarys + 1), max_nfev)
     limit = objective.limit
     kws = ignored("scalar_minimize", kws, "maxiter")
@@ -74,6 +77,7 @@ def scalar_minimize(minimizer: Any, result: MinimizerResult, method: str, max_nf
         options["jac"] = objective.derivatives(derivatives)
     if method not in WITH_HESSIAN:
         options.pop("hess", None)
+    _need(method, options)
     try:
         if method == "differential_evolution":
             for name in result.var_names:
@@ -82,7 +86,7 @@ def scalar_minimize(minimizer: Any, result: MinimizerResult, method: str, max_nf
                     raise InputError(f"differential_evolution requires finite bounds for all varying parameters; {name!r} has none")
             options = {"maxiter": limit} | {name: value for name, value in options.items() if name in EVOLUTION}
             result.call_kws = options
-            outcome = optimize.differential_evolution(objective.penalty, [(-math.pi/2, math.pi/2)]*result.nvarys, **options)
+            outcome = _evolve(objective.penalty, [(-math.pi/2, math.pi/2)]*result.nvarys, options)
         else:
             options.pop("workers", None), options.pop("updating", None)
             settings = {"TNC": {"maxfun": 2*limit}, "COBYLA": {"maxiter": limit}}.get(method, {"maxiter": 2*limit})
@@ -101,6 +105,24 @@ def scalar_minimize(minimizer: Any, result: MinimizerResult, method: str, max_nf
     except AbortFitException:
         result.x = objective.best
     return finish(minimizer, result, objective, result.x)
+
+
+def _need(method: str, options: dict[str, Any]) -> None:
+    """Raise InputError where a method lacks the derivatives that it can't do without."""
+    if method in WITH_GRADIENT & WITH_HESSIAN and not options.get("jac"):
+        raise InputError(f"the method {method!r} needs derivatives: hand the Jacobian's function over as Dfun=")
+    if method in GIVEN_HESSIAN and not (options.get("hess") or options.get("hessp")):
+        raise InputError(f"the method {method!r} needs second derivatives: hand a function over as hess=")
+
+
+def _evolve(penalty: Any, bounds: list[tuple[float, float]], options: dict[str, Any]) -> Any:
+    """Minimise by differential evolution; what the caller's function raises is raised, and not SciPy's RuntimeError in its place."""
+    try:
+        return optimize.differential_evolution(penalty, bounds, **options)
+    except RuntimeError as error:
+        if isinstance(error.__cause__, (TypeError, ValueError)):
+            raise error.__cause__ from None
+        raise
 
 
 def least_squares(minimizer: Any, result: MinimizerResult, max_nfev: int | None, kws: dict[str, Any]) -> MinimizerResult:

@@ -8,11 +8,14 @@ from gslfit.compat.lmfit.objective import AbortFitException
 from gslfit.compat.lmfit.result import Candidate, MinimizerResult
 from gslfit.compat.lmfit.scalar import finish, optimize, settle, take
 from gslfit.errors import InputError
+from gslfit.parameters.given import some_free
 
 PER_VARIABLE = 200_000    # evaluations allowed by default
+GRID_AXES = 40            # that scipy.optimize.brute takes
 
 
 def _objective(minimizer: Any, result: MinimizerResult, max_nfev: int | None, internal: bool) -> Any:
+    some_free(result.var_names)
     return minimizer.objective(result, PER_VARIABLE*(result.nvarys + 1), max_nfev, internal)
 
 
@@ -33,8 +36,19 @@ def basinhopping(minimizer: Any, result: MinimizerResult, max_nfev: int | None, 
 
 
 def shgo(minimizer: Any, result: MinimizerResult, max_nfev: int | None, kws: dict[str, Any]) -> MinimizerResult:
-    """Minimise by `scipy.optimize.shgo`, within the bounds."""
-    return _bounded(minimizer, result, max_nfev, minimizer.kws | kws, "shgo", optimize.shgo, "shgo_")
+    """Minimise by `scipy.optimize.shgo`, within the bounds.
+
+    Raises
+    ------
+    InputError
+        If none or too many parameters vary: the corners alone of the space are more than the evaluations allowed.
+    """
+    options = minimizer.kws | kws
+    minimizer.set_max_nfev(max_nfev, PER_VARIABLE*(result.nvarys + 1))
+    if options.get("sampling_method", "simplicial") == "simplicial" and 2**result.nvarys > minimizer.max_nfev:
+        raise InputError(f"shgo begins at the 2**{result.nvarys} corners of {result.nvarys} parameters, more than the {minimizer.max_nfev} "
+                         "evaluations of max_nfev: give sampling_method='sobol', or hold some parameters")
+    return _bounded(minimizer, result, max_nfev, options, "shgo", optimize.shgo, "shgo_")
 
 
 def dual_annealing(minimizer: Any, result: MinimizerResult, max_nfev: int | None, kws: dict[str, Any]) -> MinimizerResult:
@@ -72,9 +86,17 @@ def _bounded(minimizer: Any, result: MinimizerResult, max_nfev: int | None, opti
 
 
 def brute(minimizer: Any, result: MinimizerResult, max_nfev: int | None, Ns: int, keep: int | str, workers: Any) -> MinimizerResult:
-    """Evaluate on a grid."""
+    """Evaluate on a grid.
+
+    Raises
+    ------
+    InputError
+        If none or too many parameters vary.
+    """
     result.method = "brute"
     objective = _objective(minimizer, result, max_nfev, False)
+    if result.nvarys > GRID_AXES:
+        raise InputError(f"brute goes along {GRID_AXES} parameters at most, and {result.nvarys} vary: hold some, or choose another method")
     ranges = tuple(grid_range(result.params[name], Ns) for name in result.var_names)
     result.call_kws = {"full_output": 1, "finish": None, "disp": False, "Ns": Ns, "workers": workers}
     try:
