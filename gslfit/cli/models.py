@@ -82,47 +82,6 @@ def library_model(text: str) -> Any:
     return whole
 
 
-def formula_model(text: str, variables: Sequence[str]) -> Any:
-    """Return the model of a formula.
-
-    Raises
-    ------
-    Refused
-        If the formula lacks a variable.
-    """
-    from gslfit.models import Model
-    model = Model(text, list(variables))
-    leaves = {str(node.value) for node in model.formula.graph.nodes() if node.op == "x"}
-    for name in variables:
-        if name not in leaves:
-            raise Refused(f"the formula {text!r} has no variable {name!r}; it has {', '.join(model.param_names) or 'no names'}: "
-                          "--x NAME=COLUMN says what the column is called in it")
-    return model
-
-
-def variables_of(text: str, columns: Sequence[tuple[str | None, Sequence[str]]]) -> list[str]:
-    """Return what the columns of x are called in a formula: as the caller says, as the file does if the formula has it, else ``x``.
-
-    Parameters
-    ----------
-    text : str
-        The formula.
-    columns : sequence of (str or None, sequence of str)
-        The caller's name, and the file's, of each column.
-
-    Raises
-    ------
-    Refused
-        If two have one name.
-    """
-    within = set(re.findall(r"[A-Za-z_]\w*", text))
-    found = [given or next((name for name in names if name in within), "x") for given, names in columns]
-    twice = [name for name in found if found.count(name) > 1]
-    if twice:
-        raise Refused(f"two columns are called {twice[0]!r} in the formula: --x NAME=COLUMN says which is what")
-    return found
-
-
 def model_of(text: str, columns: Sequence[tuple[str | None, Sequence[str]]]) -> tuple[Any, list[str]]:
     """Return the model that a text means, and the variable of each column of x.
 
@@ -130,7 +89,7 @@ def model_of(text: str, columns: Sequence[tuple[str | None, Sequence[str]]]) -> 
     ----------
     text : str
     columns : sequence of (str or None, sequence of str)
-        As `variables_of` takes them.
+        The caller's name, and the file's, of each column.
 
     Raises
     ------
@@ -139,18 +98,30 @@ def model_of(text: str, columns: Sequence[tuple[str | None, Sequence[str]]]) -> 
     """
     if not text.strip():
         raise Refused("--model is empty: a formula is needed, or names that `gslfit models` lists")
+    from gslfit.curves.job import names_in
+    from gslfit.integrations.variables import variables_of
+    from gslfit.models import Model
     own = {name for given, names in columns for name in (given, *names) if name}
-    if not names_library_models(text, {"x", *own}):
-        variables = variables_of(text, columns)
-        return formula_model(text, variables), variables
-    model = library_model(text)
-    wanted = list(model.independent_vars)
-    if len(wanted) != len(columns):
-        raise Refused(f"{text} has {len(wanted)} independent variable{'s'*(len(wanted) > 1)}, {', '.join(wanted)}, and there are "
-                      f"{len(columns)}: one --x for each")
-    if all(given in wanted for given, _ in columns):
-        return model, [given or "" for given, _ in columns]
-    return model, wanted
+    model = None
+    if names_library_models(text, {"x", *own}):
+        model = library_model(text)
+        wanted = list(model.independent_vars)
+        if len(wanted) != len(columns):
+            raise Refused(f"{text} has {len(wanted)} independent variable{'s'*(len(wanted) > 1)}, {', '.join(wanted)}, and there are "
+                          f"{len(columns)}: one --x for each")
+        known, places = wanted, variables_of(model, columns)
+    else:
+        known, places = list(names_in(text)), variables_of(text, columns)
+    found: list[str] = []
+    for (_, names), name in zip(columns, places, strict=True):
+        if name is None or name not in known:
+            what = f"variable {name!r}" if name else f"variable 'x', nor one called as the column {names[0]!r}" if names else "variable 'x'"
+            raise Refused(f"{text!r} has no {what}; it has {', '.join(known) or 'no names'}: --x NAME={names[0] if names else '...'} says "
+                          "which of them x is")
+        if name in found:
+            raise Refused(f"two columns are called {name!r} in {text!r}: --x NAME=COLUMN says which is what")
+        found.append(name)
+    return model or Model(text, found), found
 
 
 def check_starts(model: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gslfit.checks import names_once
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, start_value, template
+from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, reader_for, start_value, template
 from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, finished
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
@@ -158,7 +158,8 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
                **more: Any) -> BatchResult:
     """Fit what is prepared, from start values by name; see `fit_batch` for the options."""
     known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
-    starts = {name: start_value(name, value) for name, value in {**start, **more}.items() if name not in known}
+    reader = reader_for(formula, params)
+    starts = {name: start_value(name, value, reader) for name, value in {**start, **more}.items() if name not in known}
     return _fit(job_of(formula, params, starts, given.layout.shape), given, batch_options(known), progress)
 
 

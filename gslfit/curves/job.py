@@ -21,7 +21,7 @@ from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
 from gslfit.data.numbers import Reading, read
-from gslfit.errors import ExpressionError, InputError, ParameterError
+from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
@@ -33,6 +33,7 @@ from gslfit.parameters.given import parameters_of
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
 Reader = Callable[[str, Any], Reading]
+NOWHERE = "gslfit_nowhere"              # an independent variable that no formula has
 
 
 class Job(NamedTuple):
@@ -61,7 +62,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
-    reader = read_lazily if is_lazy(data.array) else read
+    reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
@@ -93,6 +94,31 @@ def _of_text(text: str, independent: tuple[str, ...]) -> Formula:
 def start_value(name: str, value: Any, reader: Reader = read) -> StartValue:
     """Read a start value."""
     return value if type(value) is float else reader(name, value).array
+
+
+def names_in(source: FormulaLike) -> tuple[str, ...]:
+    """Return all names of a formula, those of independent variables too."""
+    if isinstance(source, str):
+        return _of_text(source, (NOWHERE,)).names
+    formula = source if isinstance(source, Formula) else Formula(source)
+    return *formula.independent, *formula.names
+
+
+def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = read) -> Reader:
+    """Return what reads a call's arguments: of one without numbers it says whether its name or its value is the culprit, and what to do."""
+    def reads(name: str, value: Any) -> Reading:
+        try:
+            return reader(name, value)
+        except InputTypeError as error:
+            known = names_in(source)
+            said = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
+            meant = [each for each in said if isinstance(each, str) and each in known]
+            remedy = f"; {meant[0]}=..., with a number for each point, makes {meant[0]!r} an independent variable" if meant else ""
+            if name in ("x", *known, *(params or ())):
+                raise InputTypeError(f"{error}{remedy}") from None
+            raise InputTypeError(f"{name!r} is neither a parameter nor an independent variable of {source!r}, whose names are "
+                                 f"{', '.join(known)}{remedy or close(name, [*known, *sorted(BATCH.keywords)])}") from None
+    return reads
 
 
 def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],

@@ -1,4 +1,4 @@
-"""Which independent variable of a model a named coordinate, or a column of a table, is."""
+"""Which independent variable of a model a column of a table, or a named coordinate, is."""
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -6,17 +6,56 @@ from typing import Any
 
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import fit_batch
+from gslfit.curves.job import names_in
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.model import Model
 
-NOWHERE = "gslfit_nowhere"      # an independent variable that no formula has
+PLAIN = "x"                 # the variable of a text that has none of the columns' names
+Columns = Sequence[tuple[str | None, Sequence[str]]]
 
 
-def independent_of(model: Any, main: Sequence[str], further: Sequence[str] = (), given: Collection[str] = ()) -> dict[str, str]:
+def variables_of(model: Any, columns: Columns, in_order: bool = True, taken: Collection[str] = ()) -> list[str | None]:
+    """Return which independent variable each column is; None for a column that is none.
+
+    It is the one that the caller says, else one of the column's names if the model has it. Of those without, a single one is ``x`` of a
+    text, or the only variable left of a model; several are a model's variables in their order.
+
+    Parameters
+    ----------
+    model : Model, Formula, str or callable
+    columns : sequence of (str or None, sequence of str)
+        What the caller says that a column is called, and its own names.
+    in_order : bool
+        Whether several columns of other names are a model's variables in their order.
+    taken : collection of str
+        Variables that have their numbers elsewhere.
+
+    Examples
+    --------
+    >>> variables_of("A*exp(-t/tau)", [(None, ["time", "t"])]), variables_of("a + b*x", [(None, ["time"])])
+    (['t'], ['x'])
+    >>> variables_of("a + b*u", [("u", ["time"])]), variables_of("a + b*u", [(None, ["time"])])
+    (['u'], [None])
+    """
+    text = isinstance(model, str)
+    known = names_in(model) if text else model.independent_vars if isinstance(model, Model) else _formula(model).independent
+    found = [given or next((name for name in names if name in known), None) for given, names in columns]
+    blank = [place for place, name in enumerate(found) if name is None]
+    left = [name for name in ((PLAIN,) if text else known) if name in known and name not in found and name not in taken]
+    if len(blank) == len(left) and (len(blank) == 1 or in_order):
+        for place, name in zip(blank, left, strict=True):
+            found[place] = name
+    return found
+
+
+def _formula(model: Any) -> Formula:
+    return model if isinstance(model, Formula) else Formula(model)
+
+
+def independent_of(model: Any, main: Sequence[str], further: Sequence[str] = (), given: Collection[str] = (),
+                   in_order: bool = True) -> dict[str, str]:
     """Return the independent variables of a model, and which column each is.
-
-    A column is the variable of its own name; a single one of another name is the only variable, or ``x`` of a text.
 
     Parameters
     ----------
@@ -25,31 +64,29 @@ def independent_of(model: Any, main: Sequence[str], further: Sequence[str] = (),
         The columns that are meant, and those that are taken where the model has their names.
     given : collection of str
         Names that need no column.
+    in_order : bool
+        As `variables_of` takes it.
 
     Raises
     ------
     InputError
         If a variable has no column.
     """
+    places = variables_of(model, [(None, [name]) for name in main], in_order, {*further, *given})
+    found = {variable: name for variable, name in zip(places, main, strict=True) if variable is not None}
     if isinstance(model, str):
-        known = Formula(model, (NOWHERE,)).names
-        variables = [name for name in main if name in known] or [name for name in further if name in known]
-        if not variables and len(main) == 1 and "x" in known:
-            variables = ["x"]
-        if not variables:
+        known = names_in(model)
+        found = found or {name: name for name in further if name in known}
+        if not found:
             raise InputError(f"the formula {model!r} has no variable {' or '.join(map(repr, main))}: x={{'VARIABLE': ...}} says what its "
                              "variable is")
-    else:
-        formula = model if isinstance(model, (Model, Formula)) else Formula(model)
-        variables = list(formula.independent_vars if isinstance(formula, Model) else formula.independent)
-    found = {}
-    for name in variables:
-        if name in given:
-            continue
-        if name not in main and name not in further and not len(variables) == len(main) == 1:
-            raise InputError(f"no values for the independent variable {name!r}: there are {', '.join([*main, *further])}")
-        found[name] = name if name in main or name in further else main[0]
-    return found
+        return {variable: name for variable, name in found.items() if variable not in given}
+    variables = model.independent_vars if isinstance(model, Model) else _formula(model).independent
+    found |= {name: name for name in further if name in variables and name not in found}
+    absent = [name for name in variables if name not in found and name not in given]
+    if absent:
+        raise InputError(f"no values for the independent variable {absent[0]!r}: there are {', '.join([*main, *further])}")
+    return {name: found[name] for name in variables if name not in given}
 
 
 def fit_model_or_formula(model: Any, y: Any, params: Any, x: Mapping[str, Any], options: Mapping[str, Any]) -> BatchResult:

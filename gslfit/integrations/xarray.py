@@ -70,7 +70,7 @@ class DataArrayFits:
         x = options.pop("x", None)
         if x is None:
             along = [str(name) for name, each in data.coords.items() if set(each.dims) & set(dims) and name not in dims]
-            chosen = independent_of(model, [str(each) for each in dims], along, options)
+            chosen = independent_of(model, [str(each) for each in dims], along, options, in_order=False)
             x = {name: self._at_points(column, dims) for name, column in chosen.items()}
         return fit_model_or_formula(model, data, params, x, {"axis": dims, **options}).to_xarray()
 

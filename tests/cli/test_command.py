@@ -130,7 +130,7 @@ REFUSED = [
     (2, "--model is missing", ["decay.csv"]),
     (2, "there is no model 'gausian' (did you mean 'gaussian'?)", ["decay.csv", "-m", "gausian"]),
     (2, "can't be read: '(' was never closed", ["decay.csv", "-m", "A*exp(-x/tau"]),
-    (2, "the formula 'A*exp(-t/tau)' has no variable 'x'; it has A, t, tau", ["decay.csv", "-m", "A*exp(-t/tau)"]),
+    (2, "'A*exp(-t/tau)' has no variable 'x', nor one called as the column 'time'; it has A, t, tau: --x NAME=time says which of them x is", ["decay.csv", "-m", "A*exp(-t/tau)"]),
     (2, "no start value for tau: --start tau=VALUE", ["decay.csv", "-m", DECAY]),
     (2, "the model has no parameter 'ta' (did you mean 'tau'?); it has A, tau, c", ["decay.csv", "-m", DECAY, "--start", "ta=2"]),
     (2, "--start tau=-1 is outside the bounds of 'tau', 0 to inf", ["decay.csv", "-m", DECAY, "--start", "tau=-1", "--bound", "tau=0:"]),
