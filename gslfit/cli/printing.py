@@ -21,13 +21,25 @@ def print_table(target: Any, heads: Sequence[str], rows: Iterable[Sequence[str]]
     """Print a table: columns named in `left` begin at the left, the others end at the right."""
     package("rich", "cli", "the command")
     from rich.box import SIMPLE_HEAD
+    from rich.segment import Segment, Segments
     from rich.table import Table
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for place, head in enumerate(heads):
         table.add_column(head, justify="left" if place in set(left) else "right", overflow="fold")
     for row in rows:
         table.add_row(*row)
-    target.print(table, soft_wrap=False)
+    lines = target.render_lines(table, pad=False)
+    target.print(Segments([piece for line in lines for piece in (*_without_end(line), Segment.line())]), end="")
+
+
+def _without_end(line: Sequence[Any]) -> list[Any]:
+    """Return the pieces of a line without the blanks at its end, that fill the last column."""
+    pieces = list(line)
+    while pieces and not pieces[-1].text.rstrip():
+        pieces.pop()
+    if pieces:
+        pieces[-1] = pieces[-1]._replace(text=pieces[-1].text.rstrip())
+    return pieces
 
 
 def warn(message: str) -> None:

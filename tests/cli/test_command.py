@@ -237,5 +237,5 @@ def test_the_page_shows_what_is_so(tmp_path):
             (tmp_path / command[4:]).write_text(shown)
             continue
         done = shell(command, tmp_path)
-        printed = [line.rstrip() for line in (done.stdout + done.stderr).splitlines()]
+        printed = (done.stdout + done.stderr).splitlines()
         assert printed == shown.splitlines(), f"$ {command}\n" + "\n".join(printed)
