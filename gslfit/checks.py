@@ -201,6 +201,16 @@ def path(name: str, value: Any) -> Path:
     return found
 
 
+def pickles(value: Any) -> bool:
+    """Return whether a value can be pickled: a lambda, what is defined in a function, and an open file can't."""
+    import pickle
+    try:
+        pickle.dumps(value)
+    except Exception:       # whatever an object's own pickling raises
+        return False
+    return True
+
+
 def width(name: str, value: Any) -> int:
     """Return a number of characters or digits, of at most 300."""
     return whole(name, value, 0, 300)

@@ -82,7 +82,7 @@ class ExpressionError(InputError):
         self.column = column
 
     def __reduce__(self) -> tuple:
-        return type(self), (str(self), self.text, self.column)
+        return type(self), (str(self), self.text, self.column), self.__dict__
 
 
 class NoSuchFitError(InputError, IndexError):
@@ -120,7 +120,7 @@ class GSLError(FitError):
             self.code = code
 
     def __reduce__(self) -> tuple:
-        return type(self), (str(self), self.code)
+        return type(self), (str(self), self.code), self.__dict__
 
 
 class Status(NamedTuple):

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import shown
+from gslfit.checks import pickles, shown
 from gslfit.data.labels import given_back
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterNameError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.bands import difference_slopes, exact_slopes
 from gslfit.minimizer.minimizer import Minimizer, fitted_as
-from gslfit.minimizer.result import FitResult, pickles
+from gslfit.minimizer.result import FitResult
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import residual
 from gslfit.parameters.collection import Parameters

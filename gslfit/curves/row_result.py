@@ -62,6 +62,14 @@ class _Row(NamedTuple):
     place: tuple[int, ...]
 
 
+class _Statistics(NamedTuple):
+    """What a batch knows of a fit whose data it does not keep."""
+
+    ndata: int
+    chisqr: float
+    cost: float
+
+
 class _RowErrors:
     """Standard errors and correlations of a fit of a batch, by name; correlations are worked out when somebody asks."""
 
@@ -121,10 +129,14 @@ class RowResult(FitResult):
     """One fit of a batch, `batch[k]`: a `FitResult` whose residual and covariance are worked out when they are asked for."""
 
     _row: _Row | None = None
+    _known: _Statistics | None = None
 
     @classmethod
     def _of(cls, row: _Row, **known: Any) -> RowResult:
         self = cls.__new__(cls)
+        found, place = row
+        chisqr = float(found.chisqr[place])
+        self._known = _Statistics(int(found.ndata[place]), chisqr, .5*chisqr if found._cost is None else float(found._cost[place]))
         loss = row.batch.data.loss_of(row.place)
         options = {} if loss is None else {"loss": loss.name, "f_scale": loss.f_scale}
         self.__dict__.update(known, _row=row, aborted=False, call_kws={"scale_covar": row.batch.data.scale_covar, **options})
@@ -151,6 +163,35 @@ class RowResult(FitResult):
             return np.array([])
         values = curve.formula(*curve.points, **{name: self.params[name].value for name in curve.formula.names})
         return curve.objective.spread(curve.objective.residual(np.broadcast_to(values, (curve.objective.ndata,))))
+
+    @property
+    def _without_data(self) -> _Statistics | None:
+        """The statistics that the batch has, where there are no data to work them out from."""
+        return self._known if np.size(self.residual) == 0 else None
+
+    @property
+    def ndata(self) -> int:
+        """Number of residuals."""
+        known = self._without_data
+        return super().ndata if known is None else known.ndata
+
+    @property
+    def chisqr(self) -> float:
+        """Sum of the squared residuals."""
+        known = self._without_data
+        return super().chisqr if known is None else known.chisqr
+
+    @property
+    def cost(self) -> float:
+        """What was minimised, see `FitResult.cost`."""
+        known = self._without_data
+        return super().cost if known is None else known.cost
+
+    def _likelihood(self) -> float:
+        known = self._without_data
+        if known is None:
+            return super()._likelihood()
+        return known.ndata*float(np.log(2*known.cost/known.ndata)) if known.cost > 0 else -np.inf
 
     @cached_property
     def covar(self) -> np.ndarray | None:  # type: ignore[override]

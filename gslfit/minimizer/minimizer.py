@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import mapping, shown, truth
+from gslfit.checks import mapping, pickles, shown, truth
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, warn
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers, Passes
@@ -17,7 +17,7 @@ from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
-from gslfit.minimizer.result import FitResult, pickles
+from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
 from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
@@ -189,7 +189,8 @@ class Minimizer(Answers, Passes):
         return sorted({*super().__dir__(), *RESULTS})
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_setup": None}        # what a fit was prepared with is of no use after it
+        # what a fit was prepared with is of no use after it, and the parameters have the interpreter
+        return {**self.__dict__, "_setup": None, "_interpreter": None}
 
     def __bool__(self) -> bool:
         return True
@@ -203,6 +204,8 @@ class Minimizer(Answers, Passes):
 
         Once it exists, expressions may use what it alone understands: functions put into its ``symtable`` above all.
         """
+        if self._interpreter is None:
+            self._interpreter = self.params._symbols.interpreter
         if self._interpreter is None:
             from asteval import Interpreter
             self._interpreter = Interpreter()

@@ -1,7 +1,6 @@
 """What a fit leaves behind."""
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -421,12 +420,3 @@ class Later:
 
 for part in LATER:
     setattr(FitResult, part, Later(part))       # not in the class itself: there it would be the field's default
-
-
-def pickles(function: Any) -> bool:
-    """Return whether a function can be pickled: a lambda and what is defined in a function can't."""
-    try:
-        pickle.dumps(function)
-    except Exception:       # whatever an object's own pickling raises
-        return False
-    return True

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from gslfit.checks import pickles
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.losses import check_factors_of
@@ -15,7 +16,7 @@ from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
-from gslfit.minimizer.result import FitResult, pickles
+from gslfit.minimizer.result import FitResult
 from gslfit.models.preparation import objective_of
 from gslfit.objective.loss import Loss
 from gslfit.objective.objective import Objective
@@ -175,7 +176,6 @@ def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., 
     if jacobian is not None:
         told.setdefault("jac", jacobian)
     method_of(options.method)(minimizer, **told, **method_options(result))
-    result._memory["minimizer"] = minimizer
     outcome = minimizer.result
     assert outcome is not None
     outcome.method = result.method

@@ -260,7 +260,7 @@ class Parameters(dict[str, Parameter]):
 
     def __reduce__(self) -> tuple:
         symbols = self._symbols.functions | self._symbols.constants
-        return _restore, (type(self), symbols, [parameter.__getstate__() for parameter in self.values()])
+        return _restore, (type(self), symbols, [parameter.__getstate__() for parameter in self.values()], self._symbols.put_in(self))
 
     # -- filling and reading ---------------------------------------------------------------------------------------------
 
@@ -460,9 +460,15 @@ def _nobody() -> None:
     """Stand for the owner of a parameter that was removed."""
 
 
-def _restore(kind: type[Parameters], symbols: dict[str, Any], states: list[dict[str, Any]]) -> Parameters:
-    """Return unpickled Parameters."""
+def _restore(kind: type[Parameters], symbols: dict[str, Any], states: list[dict[str, Any]],
+             put_in: dict[str, Any] | None = None) -> Parameters:
+    """Return unpickled Parameters; `put_in` is what an interpreter of expressions knows besides."""
     new = kind(usersyms=symbols)
+    if put_in is not None:
+        from asteval import Interpreter
+        interpreter = Interpreter()
+        new.use_interpreter(interpreter)
+        interpreter.symtable.update(put_in)
     for state in states:
         parameter = _blank()
         parameter.__setstate__(state)

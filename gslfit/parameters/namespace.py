@@ -1,11 +1,11 @@
 """What expressions may use beyond the grammar's own table: the user's functions and constants, and an interpreter on request."""
 import ast
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from numbers import Real
 from typing import Any
 
-from gslfit.checks import as_float, mapping
+from gslfit.checks import as_float, mapping, pickles
 from gslfit.constraints.compiler import Constraint, constraint
 from gslfit.constraints.functions import CONSTANTS, TABLE
 from gslfit.constraints.grammar import close
@@ -70,6 +70,13 @@ class Symbols:
         if interpreter is not self.interpreter:
             self.interpreter = interpreter
             self._shipped = dict(interpreter.symtable)
+
+    def put_in(self, taken: Collection[str]) -> dict[str, Any] | None:
+        """Return what the user put into the interpreter's table, as far as a pickle holds it; None where there is no interpreter."""
+        if self.interpreter is None:
+            return None
+        return {name: symbol for name, symbol in self.interpreter.symtable.items()
+                if name not in taken and symbol is not self._shipped.get(name, self) and pickles(symbol)}
 
     def function(self, name: str) -> Callable[..., Any] | None:
         """Return a function of the user's own, None if there is none of that name."""

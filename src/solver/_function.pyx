@@ -162,6 +162,14 @@ cdef class Calls:
             return gsl.GSL_EBADFUNC
 
 
+def _again(kind, f, df, fdf, n, p, lean, product, centred, h, fvv, data, counted):
+    """Return a function from its pickle."""
+    cdef Function_fdf made = kind(centred=centred, h=h, fvv=fvv)
+    made.f, made.df, made.fdf, made.n, made.p, made.lean, made.product = f, df, fdf, n, p, lean, product
+    made.data, made.counted = data, counted
+    return made
+
+
 def _callable(value, name):
     """Complain about what can't be called."""
     if value is not None and not callable(value):
@@ -247,6 +255,12 @@ cdef class Function_fdf:
             raise InputError(f"h is {h}: a relative step lies between 0 and 1")
         if procs or p is not None:
             self.set_procs(*procs, **({} if p is None else {"p": p}))
+
+    def __reduce__(self):
+        if self.native:
+            raise InputTypeError("a Function_fdf of C functions can't be pickled: their addresses mean nothing in another process")
+        return _again, (type(self), self.f, self.df, self.fdf, self.n, self.p, self.lean, self.product, self.centred, self.h, self.fvv,
+                        self.data, self.counted)
 
     @classmethod
     def alloc(cls, *procs, **options):

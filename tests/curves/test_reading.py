@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gslfit import fit
+from gslfit import Model, fit, fit_batch
 from gslfit.data.labels import given_back, paired
 from gslfit.data.numbers import read
 from gslfit.data.points import as_mask, check_factors, finite_points, without_effect
@@ -214,6 +214,33 @@ def test_rows_of_masked_arrays():
     """A list of masked arrays keeps their masks."""
     rows = [np.ma.array(NUMBERS, mask=[False, True, False]), np.ma.array(NUMBERS)]
     assert read("y", rows).mask.tolist() == [[False, True, False], [False]*3]
+
+
+ENTRIES = {"fit": lambda **kws: fit("A*exp(-t/tau)", np.ones(5), A=1.0, tau=1.0, **kws),
+           "fit_batch": lambda **kws: fit_batch("A*exp(-t/tau)", np.ones((2, 5)), A=1.0, tau=1.0, **kws),
+           "Model.fit_batch": lambda **kws: Model("A*exp(-t/tau)", "t").fit_batch(np.ones((2, 5)), A=1.0, tau=1.0, **kws),
+           "fit of a function": lambda **kws: fit(lambda t, A, tau: A*np.exp(-t/tau), np.ones(5), A=1.0, tau=1.0, **kws)}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(("keyword", "remedy"), [
+    ({"independent": "t"}, "; t=..., with a number for each point, makes 't' an independent variable$"),
+    ({"independent_vars": ["t"]}, "; t=..., with a number for each point, makes 't' an independent variable$"),
+    ({"Tau": "2"}, "; did you mean 'tau'[?]$"), ({"metod": "lanes"}, "; did you mean 'method'[?]$"),
+    ({"wanted": None}, "names are [^;]*tau$")])
+def test_a_keyword_of_no_name_without_numbers(entry, keyword, remedy):
+    """It is told by its name, which is what is wrong with it, and the message says what to write instead."""
+    name = next(iter(keyword))
+    with pytest.raises(InputTypeError, match=f"^'{name}' is neither a parameter nor an independent variable of .*{remedy}"):
+        ENTRIES[entry](t=np.arange(5.0), **keyword)
+
+
+def test_a_known_name_without_numbers():
+    """Then its value is what is wrong."""
+    with pytest.raises(InputTypeError, match="^tau is '2': an array of numbers is needed$"):
+        fit("A*exp(-t/tau)", np.ones(5), t=np.arange(5.0), A=1.0, tau="2")
+    with pytest.raises(InputTypeError, match="^x is 't': an array of numbers is needed; t=..., with a number for each point, makes 't' an"):
+        fit("A*exp(-t/tau)", np.ones(5), x="t", A=1.0, tau=2.0)
 
 
 def test_an_independent_variable_of_another_length():
