@@ -210,7 +210,7 @@ def _check_same_data(labels: Sequence[str], results: Sequence[Any]) -> None:
         if other.ndata != first.ndata:
             raise InputError(f"{labels[0]} is of {first.ndata} data and {label} of {other.ndata}: only fits of the same data can be "
                              "compared")
-        for what in ("data", "weights"):
+        for what in ("data", "weights", "ycov"):
             one, two = getattr(first, what, None), getattr(other, what, None)
             if (one is None) != (two is None):
                 alike = what == "data" or not all(hasattr(result, "data") for result in (first, other))

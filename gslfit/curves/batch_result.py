@@ -11,6 +11,7 @@ from gslfit.checks import is_integer, path
 from gslfit.curves.batch_file import STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
 from gslfit.curves.row_result import RowResult, single
+from gslfit.data.covariance import Covariance
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.labels import Groups, Labels, given_back, is_array_of_dims, labels_of
 from gslfit.data.layout import Layout
@@ -69,7 +70,7 @@ class BatchInputs:
 
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
     standard deviations; `mask` is None, (n,) or (..., n), true where a point takes no part. `layout` says where the points lay in the data
-    as they were handed in, `labels` what their container called them.
+    as they were handed in, `labels` what their container called them. `ycov` is the covariance of the errors of each fit's points.
     """
 
     formula: Formula
@@ -86,13 +87,15 @@ class BatchInputs:
     scale_covar: bool = True
     loss: str = "linear"
     f_scale: np.ndarray | None = None
+    ycov: Covariance | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
-        later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None}
+        later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None,
+                 "ycov": None}
         for name, value in {**later, **given}.items():
             setattr(self, name, value)
 
@@ -123,7 +126,8 @@ class BatchInputs:
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
         own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
-        return Curve(self.formula, Objective(Inputs(where, self._labels(index), y, x, own, mask), "omit", loss=self.loss_of(index)))
+        given = Inputs(where, self._labels(index), y, x, own, mask, ycov=self.ycov)
+        return Curve(self.formula, Objective(given, "omit", loss=self.loss_of(index)))
 
     def loss_of(self, index: tuple[int, ...]) -> Loss | None:
         """Return the loss of one fit; None for least squares."""

@@ -14,7 +14,6 @@ from gslfit.minimizer.bands import difference_slopes, exact_slopes
 from gslfit.minimizer.minimizer import Minimizer, fitted_as
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.objective import Objective
-from gslfit.objective.residual import residual
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
@@ -81,8 +80,17 @@ class Curve:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """What multiplies the residuals of the points that take part, flat."""
-        return None if self.objective is None else self.objective.weights
+        """What multiplies the residuals of the points that take part, flat; of correlated errors one over the standard deviations."""
+        if self.objective is None or self.objective.given.ycov is None:
+            return None if self.objective is None else self.objective.weights
+        own = self.objective.all_weights
+        assert own is not None
+        return own if self.objective.keep is None else own[self.objective.keep]
+
+    @property
+    def ycov(self) -> np.ndarray | None:
+        """The covariance of the data's errors, where they are correlated."""
+        return None if self.objective is None or self.objective.given.ycov is None else self.objective.given.ycov.array
 
     def _labelled(self, flat: np.ndarray) -> Any:
         """Return numbers of all points in the shape and the container of the data."""
@@ -160,7 +168,7 @@ class Curve:
         if self.objective.loss is not None:
             values = self.formula(**self._points(), **self._numbers(params, {}))
             return found*self.objective.loss.factors(values, self.objective.y, self.objective.weights)
-        return found if self.objective.weights is None else found*self.objective.weights
+        return self.objective.weighed(found)
 
     def shaped(self, flat: Any, values: Mapping[str, Any], everywhere: bool = False) -> Any:
         """Return numbers in the shape that `eval` with `values` returns; `everywhere` says that they are of all points, not of those
@@ -189,7 +197,7 @@ class Curve:
             from gslfit.formula.program_residual import ProgramResidual
             try:
                 compiled = ProgramResidual(self.formula, params, self.points, self.objective.y, self.objective.weights,
-                                           self.objective.sign if sign is None else sign, self.objective.loss)
+                                           self.objective.sign if sign is None else sign, self.objective.loss, self.objective.factor)
             except ExpressionError:
                 pass
             else:
@@ -229,7 +237,7 @@ class CalledResidual:
         curve = self.curve
         assert curve.objective is not None
         values = curve.formula(**curve._points(), **{name: params[name].value for name in curve.formula.names})
-        return residual(values, curve.objective.y, curve.objective.weights, self.sign)
+        return curve.objective.residual(values, self.sign)
 
 
 def number(value: Any) -> Any:

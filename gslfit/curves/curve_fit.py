@@ -25,6 +25,7 @@ from gslfit.curves.scipy_options import (
     limits,
     start_values,
 )
+from gslfit.data.covariance import Covariance, whitened
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError
@@ -316,10 +317,7 @@ def _sigma(sigma: Any, n: int, keep: np.ndarray) -> tuple[np.ndarray | None, np.
         return wide, None
     if array.shape != (n, n):
         raise InputError(f"sigma has incorrect shape: it is {array.shape}, and a number, ({n},) or ({n}, {n}) is needed")
-    try:
-        return None, np.linalg.cholesky(array[np.ix_(keep, keep)])
-    except np.linalg.LinAlgError:
-        raise InputError("sigma must be positive definite where it is a covariance") from None
+    return None, Covariance("sigma", array).factor(keep)
 
 
 def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndarray, keep: np.ndarray) -> np.ndarray:
@@ -334,8 +332,7 @@ def _without_poles(formula: Formula, variables: list[np.ndarray], start: np.ndar
 def _weigh(deviations: np.ndarray | None, factor: np.ndarray | None) -> Callable[[np.ndarray], np.ndarray]:
     """Return what makes residuals (n) and Jacobians (n, p) those of errors of size 1: division, or a covariance's Cholesky factor."""
     if factor is not None:
-        from scipy.linalg import solve_triangular
-        return lambda array: solve_triangular(factor, array, lower=True, check_finite=False)
+        return lambda array: whitened(factor, array)
     return lambda array: array if deviations is None else (array.T / deviations).T
 
 

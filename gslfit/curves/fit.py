@@ -25,7 +25,8 @@ from gslfit.parameters.collection import Parameters
 def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters | None = None, *, x: Any = None, yerr: Any = None,
         weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
-        scale_covar: bool | None = None, loss: str = "linear", f_scale: float | str = 1.0, **start_or_independent: Any) -> FitResult:
+        scale_covar: bool | None = None, loss: str = "linear", f_scale: float | str = 1.0, ycov: Any = None,
+        **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
 
     Parameters
@@ -62,6 +63,8 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
         deviance of counts.
     f_scale : float or "mad"
         About where a weighted residual begins to be an outlier; "mad" takes it from the residuals themselves.
+    ycov : array_like, shape (n, n), optional
+        The covariance of the data's errors, in place of `yerr`; the residual is that of independent errors of size 1 then.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -87,26 +90,28 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
                         "threads": threads, "scale_covar": scaled(scale_covar, loss), "loss": loss,
                         "f_scale": f_scale})
-    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent)[0]
+    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent, ycov=ycov)[0]
 
 
 def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
-             start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True) -> tuple[FitResult, np.ndarray]:
+             start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True,
+             ycov: Any = None) -> tuple[FitResult, np.ndarray]:
     """Fit as `fit` does, from options that were read; return the result, and the values of what varies in the order of the Parameters.
 
     `tell` is whether a formula that must be called is worth a warning.
     """
-    job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True)
+    job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True,
+                                  ycov=ycov)
     loss = None if options.loss == "linear" else Loss(options.loss)
     if loss is not None and job.folded is None and not loss.robust:
         raise InputError(f"loss={loss.name!r} needs a formula that compiles: {job.reason}")
-    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise",
-                                         loss=None if job.folded is None else loss))
+    in_lanes = job.folded is not None and given.ycov is None
+    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes else None))
     if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
-    found = fit_curve(plan, curve, options) if loss is None or job.folded is None else fit_by_loss(plan, curve, options)
+    found = fit_by_loss(plan, curve, options) if loss is not None and in_lanes else fit_curve(plan, curve, options)
     if isinstance(found, FitResult):
         return curve.conclude(found), np.array([found.params[name].value for name in plan.names])
     return curve.conclude(found.result()), found.v

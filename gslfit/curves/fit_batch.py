@@ -31,7 +31,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None,
               progress: Any = False, covar: bool = False, scale_covar: bool | None = None, loss: str = "linear",
               f_scale: float | str = 1.0, out: Any = None, resume: bool = False, on_interrupt: str = "raise", keep_data: bool = True,
-              workers: Any = None, vectorized: bool | None = None,
+              workers: Any = None, vectorized: bool | None = None, ycov: Any = None,
               **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
@@ -105,6 +105,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     vectorized : bool, optional
         Whether a function that is called takes a parameter of many rows, (rows, 1), and returns (rows, n): such rows are fitted together.
         If not given, that is found out by calling it so.
+    ycov : array_like, shape (n, n), optional
+        The covariance of the errors of a fit's points, in place of `yerr`, the same for all fits.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -130,7 +132,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
                              "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt,
                              "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
-    job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent)
+    job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov)
+    options = options if found.ycov is None else options._replace(covar=True)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
     from gslfit.curves.blocks import fit_parts
@@ -160,7 +163,9 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     known = {name: value for name, value in more.items() if SYNONYMS.get(name, name) in BATCH.takes}
     reader = reader_for(formula, params)
     starts = {name: start_value(name, value, reader) for name, value in {**start, **more}.items() if name not in known}
-    return _fit(job_of(formula, params, starts, given.layout.shape), given, batch_options(known), progress)
+    options = batch_options(known)
+    return _fit(job_of(formula, params, starts, given.layout.shape), given,
+                options if given.ycov is None else options._replace(covar=True), progress)
 
 
 def batch_options(given: Mapping[str, Any]) -> FitOptions:
@@ -189,12 +194,13 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
 
 def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
-    if job.folded is not None:
+    if job.folded is not None and given.ycov is None:
         return run_batch(job, given, options, report)
     if options.loss == "poisson":
         raise InputError(f"loss={options.loss!r} needs a formula that compiles: {job.reason}")
     from gslfit.curves.python_fallback import fit_slowly
-    warn(f"the fits call Python for each evaluation: {job.reason}")
+    if job.folded is None:
+        warn(f"the fits call Python for each evaluation: {job.reason}")
     blank = template(job)
     own = {name: value for name, value in job.start.items() if blank[name].expr is None}
     return fit_slowly(job.formula, given, blank, own, options, reason=job.reason, report=report)

@@ -59,7 +59,7 @@ def _job_again(formula: Formula, parameters: Parameters | None, per_fit: tuple[s
 
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
-            whole: bool = False) -> tuple[Job, Inputs, FitOptions]:
+            whole: bool = False, ycov: Any = None) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
     reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
@@ -79,7 +79,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             if name in entry.arguments and name not in given and name not in found.defaults:
                 raise InputError(f"{name!r} is a parameter of {found!r} and an option of this call: its start goes into "
                                  f"start={{{name!r}: ...}} or Parameters")
-    points = inputs(data, where, variables, yerr, weights, mask)
+    points = inputs(data, where, variables, yerr, weights, mask, ycov=ycov)
     check_factors_of(options.loss, points)
     job = job_of(found, params, given, where.shape, entry)
     return completed(job, points) if whole else job, points, options

@@ -52,8 +52,9 @@ def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Sequen
 
 def check_factors_of(loss: str, given: Inputs) -> None:
     """Raise InputError where counts are given errors."""
-    if loss == "poisson" and given.factors is not None:
-        raise InputError(f'loss="poisson" takes no {given.factors.name}: the errors of counts follow from the model')
+    known = given.factors if given.ycov is None else given.ycov
+    if loss == "poisson" and known is not None:
+        raise InputError(f'loss="poisson" takes no {known.name}: the errors of counts follow from the model')
 
 
 def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], scale: np.ndarray,

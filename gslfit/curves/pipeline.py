@@ -202,17 +202,37 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     assert objective is not None
     if plan.folded is None:
         return by_minimize(plan, curve, options)
+    if objective.given.ycov is not None:
+        return _by_whitened(plan, curve, options)
     if options.method == "auto":
         check_count(plan, objective)
     ends: list[LaneEnd] = []
     found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, ends)
     if found is not None:
         return found
+    _check_start(plan)
+    return in_doubt(plan, curve, options, ends[-1] if ends else None)
+
+
+def _by_whitened(plan: FitPlan, curve: Curve, options: FitOptions) -> FitResult:
+    """Fit data with correlated errors, whose residuals depend on each other: by `minimize` and the program's derivatives."""
+    objective, folded = curve.objective, plan.folded
+    assert objective is not None and folded is not None
+    if objective.policy == "omit":      # one value that isn't finite would spoil the residuals after it
+        v, inputs = np.array([plan.values[name] for name in plan.names], float), folded.inputs_of(plan.values)
+        objective.leave_out(np.isfinite(folded.program.evaluate(v, np.array(curve.points), inputs, jacobian=False)[0]))
+    check_count(plan, objective)
+    _check_start(plan)
+    return by_minimize(plan, curve, options)
+
+
+def _check_start(plan: FitPlan) -> None:
+    """Raise ParameterError for a start that is not finite, or outside its bounds."""
+    assert plan.folded is not None
     for name in plan.names:
         if not isfinite(plan.values[name]):
             raise ParameterError(f"parameter {name!r} has the value {plan.values[name]}; give it a finite one")
         plan.folded.check(name, np.asarray(plan.values[name], float))
-    return in_doubt(plan, curve, options, ends[-1] if ends else None)
 
 
 def check_count(plan: FitPlan, objective: Objective) -> None:

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs
+from gslfit.data.covariance import whitened
 from gslfit.data.points import check_factors, finite_points
-from gslfit.errors import FitStatus, NonFiniteError
+from gslfit.errors import ExpressionError, FitStatus, NonFiniteError
 from gslfit.formula.formula import Formula
+from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.uncertainty import bound_of
@@ -35,6 +37,8 @@ class Row(NamedTuple):
     bad : bool
         There are numbers among them that no fit can take.
     starts : dict of str to float
+    factor : ndarray, shape (used, used), or None
+        What whitens the residuals of the points that take part, see `gslfit.data.covariance`.
     """
 
     points: dict[str, np.ndarray]
@@ -44,6 +48,7 @@ class Row(NamedTuple):
     used: int
     bad: bool
     starts: dict[str, float]
+    factor: np.ndarray | None = None
 
 
 class RowEnd(NamedTuple):
@@ -89,7 +94,8 @@ def row_of(data: BatchInputs, place: tuple[int, ...], policy: str) -> Row:
     starts = {name: float(value[place] if isinstance(value, np.ndarray) and value.ndim else value) for name, value in data.start.items()}
     bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
     bad = bad or (policy != "raise" and not all(map(isfinite, starts.values())))
-    return Row(points, curve, None if own is None else own.weights(), keep, kept, bad, starts)
+    factor = None if data.ycov is None or bad else data.ycov.factor(keep)
+    return Row(points, curve, None if own is None else own.weights(), keep, kept, bad, starts, factor)
 
 
 def doubt(row: Row, p: int) -> FitStatus:
@@ -104,8 +110,21 @@ def residual_of(formula: Formula, row: Row) -> Callable[[Mapping[str, Any]], np.
     weights = None if row.weights is None else row.weights[keep]
 
     def residual(params: Mapping[str, Any]) -> np.ndarray:
-        return weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
+        found = weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
+        return whitened(row.factor, found)
     return residual
+
+
+def compiled_of(formula: Formula, row: Row, params: Parameters) -> ProgramResidual | None:
+    """Return the residual of one curve by the formula's program; None where there is none."""
+    if not formula.native:
+        return None
+    keep = slice(None) if row.keep is None else row.keep
+    try:
+        return ProgramResidual(formula, params, [row.points[name][keep] for name in formula.independent], row.curve[keep],
+                               None if row.weights is None else row.weights[keep], factor=row.factor)
+    except ExpressionError:
+        return None
 
 
 def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions) -> RowEnd:
@@ -116,11 +135,13 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
     fitted = params.copy()
     for name, value in row.starts.items():
         fitted[name].value = value
-    minimizer = Minimizer(residual_of(formula, row), fitted)
+    compiled = compiled_of(formula, row, fitted)
+    minimizer = Minimizer(residual_of(formula, row) if compiled is None else compiled, fitted)
+    exact: dict[str, Any] = {} if compiled is None else {"jac": compiled.jacobian}
     try:
         minimizer.minimize(METHODS[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev,
                            scale_covar=options.scale_covar, nan_policy="omit" if options.nan_policy == "omit" else "raise",
-                           loss=options.loss, f_scale=options.f_scale)
+                           loss=options.loss, f_scale=options.f_scale, **exact)
     except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
         if error.of_caller or options.nan_policy == "raise":
             raise

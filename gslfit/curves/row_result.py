@@ -104,9 +104,7 @@ class _RowErrors:
         for name, par in params.items():
             if par.expr is None:
                 par.set(float(batch.values[name][place]), min=-np.inf, max=np.inf)
-        slopes = curve.slopes(params, [batch.names[k] for k in known], {}, 1e-2)
-        weights = curve.objective.weights
-        slopes = slopes if weights is None else slopes*weights
+        slopes = curve.objective.weighed(curve.slopes(params, [batch.names[k] for k in known], {}, 1e-2))
         found[np.ix_(known, known)] = correlations(slopes.T)
         return found
 

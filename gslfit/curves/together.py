@@ -15,6 +15,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs
 from gslfit.curves.row_fit import Row, RowEnd, doubt, residual_of, row_of
+from gslfit.data.covariance import whitened
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
@@ -51,6 +52,8 @@ class Together(NamedTuple):
         Bounds.
     sure : bool
         The caller says that the function broadcasts; else each row's residual is compared with that of the row alone.
+    factor : ndarray, shape (n, n), or None
+        What whitens each row's residuals, see `gslfit.data.covariance`.
     """
 
     formula: Formula
@@ -60,6 +63,7 @@ class Together(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     sure: bool
+    factor: np.ndarray | None = None
 
     def residuals(self, x: np.ndarray, rows: Curves) -> np.ndarray:
         """Return the weighted residuals, (rows, n), at values (rows, p); NaN where there are none."""
@@ -67,7 +71,21 @@ class Together(NamedTuple):
         given.update({name: x[:, k, None] for k, name in enumerate(self.varying)})
         with np.errstate(all="ignore"):
             found = self.formula(**rows.points, **{name: given[name] for name in self.formula.names})
-        return (np.broadcast_to(found, rows.y.shape) - rows.y)*rows.weights
+        r = (np.broadcast_to(found, rows.y.shape) - rows.y)*rows.weights
+        return r if self.factor is None else whitened(self.factor, r.T).T
+
+
+    def slopes(self, x: np.ndarray, rows: Curves) -> np.ndarray | None:
+        """Return the residuals' derivatives by what varies, (rows, n, p), where the formula has a program; None where it is called."""
+        if not self.formula.native:
+            return None
+        given: dict[str, Any] = {**self.fixed, **rows.own}
+        given.update({name: x[:, k, None] for k, name in enumerate(self.varying)})
+        with np.errstate(all="ignore"):
+            found = self.formula.jacobian(**rows.points, **{name: given[name] for name in self.formula.names})
+        columns = [self.formula.names.index(name) for name in self.varying]
+        J = np.broadcast_to(found, (*rows.y.shape, len(self.formula.names)))[..., columns]*rows.weights[..., None]
+        return J if self.factor is None else self.factor @ J
 
 
 class Curves(NamedTuple):
@@ -100,7 +118,8 @@ def together(formula: Formula, params: Parameters, data: BatchInputs, places: Se
     fixed = {name: each.value for name, each in params.items() if not each.vary and each.value is not None}
     low, high = (np.array([limit if (limit := getattr(params[name], side)) is not None else other for name in varying])
                  for side, other in (("min", -np.inf), ("max", np.inf)))
-    how = Together(formula, tuple(params), varying, fixed, low, high, options.vectorized is True)
+    how = Together(formula, tuple(params), varying, fixed, low, high, options.vectorized is True,
+                   None if data.ycov is None else data.ycov.factor(None))
     broadcasts = _broadcasts(how, data, places)
     if not broadcasts and how.sure:
         name = getattr(formula.func, "__name__", "the function")
@@ -112,7 +131,7 @@ def together(formula: Formula, params: Parameters, data: BatchInputs, places: Se
 def _broadcasts(how: Together, data: BatchInputs, places: Sequence[tuple[int, ...]]) -> bool:
     """Call the function for a few rows at once, and for each alone: is it the same?"""
     chosen = [places[k] for k in sorted({0, len(places)//2, len(places) - 1})][:PROBED]
-    rows = [row_of(data, place, "mark")._replace(keep=None) for place in chosen]
+    rows = [row_of(data, place, "mark")._replace(keep=None, factor=how.factor) for place in chosen]
     curves = _side_by_side(how, rows)
     x = np.array([[row.starts[name] for name in how.varying] for row in rows])
     x = x*(1 + APART*np.arange(1, len(rows) + 1)[:, None]) + (x == 0)*APART*np.arange(1, len(rows) + 1)[:, None]
@@ -201,6 +220,9 @@ class _Fit:
     def _forward(self, which: np.ndarray) -> np.ndarray:
         """Return Jacobians, (rows, n, p), by forward differences."""
         x, r = self.x[which], self.r[which]
+        exact = self.how.slopes(x, self.curves.part(which))
+        if exact is not None:
+            return exact
         J = np.empty((*r.shape, x.shape[1]))
         for j in range(x.shape[1]):
             moved = x.copy()
@@ -210,6 +232,9 @@ class _Fit:
 
     def _central(self, which: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Return Jacobians by centred differences; d (rows, p), about the lengths of their columns."""
+        exact = self.how.slopes(self.x[which], self.curves.part(which))
+        if exact is not None:
+            return exact
         x, norm = self.x[which], np.linalg.norm(self.r[which], axis=1)[:, None]
         size = np.maximum(norm, np.max(d*np.abs(x), axis=1, keepdims=True))
         scale = np.maximum(np.abs(x), 1e-6*norm/d)

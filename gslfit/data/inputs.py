@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.data.covariance import Covariance
 from gslfit.data.labels import Labels, is_array_of_dims, paired
 from gslfit.data.layout import Layout
 from gslfit.data.lazy import check_chunks, is_lazy, lazy, read_lazily
@@ -60,6 +61,8 @@ class Inputs(NamedTuple):
         All independent variables as they were handed in, where such a function is to get them so.
     origin : tuple of int
         Where the first fit is in the batch of which these are a block; () where they are all of it.
+    ycov : Covariance or None
+        Of the errors of one fit's points, the same for all fits.
     """
 
     layout: Layout
@@ -72,6 +75,7 @@ class Inputs(NamedTuple):
     others: Mapping[str, Any] = {}
     raw: Mapping[str, Any] | None = None
     origin: tuple[int, ...] = ()
+    ycov: Covariance | None = None
 
     @property
     def name(self) -> str:
@@ -151,8 +155,37 @@ class _Door:
         return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks)
 
 
+def covariance_of(y: Reading, where: Layout, yerr: Any, weights: Any, ycov: Any) -> tuple[Covariance | None, Any]:
+    """Return the covariance of the data's errors, where they have one, and standard deviations that aren't one.
+
+    Standard deviations of shape (n, n) are the covariance of a single fit's n points; of a batch they are an error.
+
+    Raises
+    ------
+    InputError
+        If its shape is another one, it is given beside standard deviations or weights, or the data are complex.
+    """
+    name, square, n = "ycov", ycov, where.n
+    if yerr is not None and ycov is None and np.shape(yerr) == (n, n) and where.points == (n,) and n > 1:
+        if where.shape:
+            raise InputError(f"yerr has the shape {(n, n)}, and fits of {n} points: a covariance, the same for all fits, is ycov=...; "
+                             "standard deviations of each point of each fit are weights=1/yerr")
+        name, square, yerr = "yerr", yerr, None
+    if square is None:
+        return None, yerr
+    if yerr is not None or weights is not None:
+        raise InputError(f"{name} and {'weights' if weights is not None else 'yerr'} are both given: a covariance has the variances on its "
+                         "diagonal, give one of them")
+    if y.array.dtype.kind == "c":
+        raise InputError(f"{name} is a covariance of real errors, and {where.name} is complex")
+    found = square if isinstance(square, Covariance) else Covariance.of(name, square, n)
+    if len(found.array) != n:
+        raise InputError(f"{name} has the shape {found.array.shape}, and the covariance of {n} points has {(n, n)}")
+    return found, yerr
+
+
 def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: Any, weights: Any, mask: Any, *,
-           by_label: bool = False, weightless: bool = False) -> Inputs:
+           by_label: bool = False, weightless: bool = False, ycov: Any = None) -> Inputs:
     """Bring all that is known of the points side by side.
 
     Parameters
@@ -166,6 +199,7 @@ def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: An
         Whether labels that differ from those of the data are looked up; else they are an error.
     weightless : bool
         Whether a point of weight 0 counts as data.
+    ycov : array_like, shape (n, n), optional
 
     Raises
     ------
@@ -174,16 +208,19 @@ def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: An
     """
     door = _Door(y, where, by_label)
     x = {name: door.variable(name, reading) for name, reading in variables.items()}
+    covariance = None
+    if ycov is not None or yerr is not None:
+        covariance, yerr = covariance_of(y, where, yerr, weights, ycov)
     label, given = factors(yerr, weights)
     found = None if given is None else door.factors(label, given, labelled=not weightless)
     if is_lazy(y.array):
         check_chunks(y, where)
     curves: Any = StoredCurves(y.array, where) if isinstance(y.array, Stored) else where.curves(y.array)
-    return Inputs(where, y.labels, curves, x, found, door.mask(mask), weightless)
+    return Inputs(where, y.labels, curves, x, found, door.mask(mask), weightless, ycov=covariance)
 
 
 def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr: Any, weights: Any, mask: Any, *,
-                  elementwise: bool, weightless: bool = False) -> Inputs:
+                  elementwise: bool, weightless: bool = False, ycov: Any = None) -> Inputs:
     """Bring all that a model's function is called with for one fit side by side.
 
     Parameters
@@ -200,6 +237,7 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
         broadcasts to the data; else arrays of other shapes are handed on as they are.
     weightless : bool
         Whether a point of weight 0 counts as data; weights are paired by position then, as lmfit does.
+    ycov : array_like, shape (n, n), optional
 
     Raises
     ------
@@ -223,9 +261,10 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
         x[name] = array
         if found.mask is not None:
             door.masks.append(np.broadcast_to(found.mask, where.whole).reshape(-1))
+    covariance, yerr = covariance_of(y, where, yerr, weights, ycov)
     label, given = factors(yerr, weights)
     of_all = None if given is None else door.factors(label, given, labelled=not weightless, weightless=weightless, imaginary=True)
-    return Inputs(where, y.labels, where.curves(y.array), x, of_all, door.mask(mask), weightless, others)
+    return Inputs(where, y.labels, where.curves(y.array), x, of_all, door.mask(mask), weightless, others, ycov=covariance)
 
 
 def floats(array: np.ndarray) -> np.ndarray:

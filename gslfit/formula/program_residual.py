@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.covariance import whitened
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
 from gslfit.objective.loss import Loss
@@ -60,6 +61,8 @@ class ProgramResidual:
         `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
     loss : Loss, optional
         What is minimised instead of the sum of squares: the residual is bent, so that half of its squares' sum is that.
+    factor : ndarray, shape (n, n), optional
+        What whitens residuals, see `gslfit.data.covariance`.
 
     Raises
     ------
@@ -70,7 +73,8 @@ class ProgramResidual:
     __name__ = "residual"
 
     def __init__(self, formula: Formula, params: Parameters, x: Sequence[np.ndarray], y: np.ndarray | None = None,
-                 weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA, loss: Loss | None = None) -> None:
+                 weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA, loss: Loss | None = None,
+                 factor: np.ndarray | None = None) -> None:
         bare = self._params = params.copy()
         for parameter in bare.values():
             if parameter.expr is None and parameter.vary:
@@ -78,17 +82,17 @@ class ProgramResidual:
         folded = fold(formula, bare, idle=True)
         self._formula, self._program, self._names = formula, folded.program, folded.names
         self._x = np.array([np.asarray(row, float) for row in x])
-        self._y, self._weights, self._sign, self._loss = y, weights, sign, loss
+        self._y, self._weights, self._sign, self._loss, self._factor = y, weights, sign, loss, factor
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign, self._loss)
+        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign, self._loss, self._factor)
 
     def __call__(self, params: Any) -> np.ndarray:
         """Return the residuals, ndarray (n)."""
         value = self._program.evaluate([params[name].value for name in self._names], self._x, jacobian=False)[0]
         if self._loss is not None:
             return in_sign(self._loss.bent(value, self._y, self._weights)[0], self._sign)
-        return residual(value, 0.0 if self._y is None else self._y, self._weights, self._sign)
+        return whitened(self._factor, residual(value, 0.0 if self._y is None else self._y, self._weights, self._sign))
 
     def jacobian(self, params: Any) -> np.ndarray:
         """Return the derivatives of the residuals by the varying parameters, ndarray (n, p)."""
@@ -97,7 +101,7 @@ class ProgramResidual:
             return in_sign(slopes*self._loss.bent(value, self._y, self._weights)[1][:, None], self._sign)
         if self._weights is not None:
             slopes *= self._weights[:, None]
-        return in_sign(slopes, self._sign)
+        return in_sign(whitened(self._factor, slopes), self._sign)
 
     def linear_start(self, params: Parameters) -> dict[str, float]:
         """Return where parameters are to begin instead, since amplitudes are far too small beside the data; empty where none is."""

@@ -48,6 +48,10 @@ class ModelledSource(Source, Protocol):
         """What multiplies the residuals, None where nothing does."""
 
     @property
+    def ycov(self) -> np.ndarray | None:
+        """The covariance of the data's errors, None where they aren't correlated."""
+
+    @property
     def weights(self) -> np.ndarray | None:
         """The same at the points that `slopes` are of, flat, NaN where one takes no part."""
 
@@ -297,6 +301,11 @@ class FitResult(Answers):
     def weights(self) -> Any:
         """What multiplied the residuals, None where nothing did."""
         return self._modelled("weights").factors
+
+    @property
+    def ycov(self) -> np.ndarray | None:
+        """The covariance of the data's errors, None where they aren't correlated."""
+        return self._modelled("ycov").ycov
 
     @property
     def independent(self) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Request(Fitted, Protocol):
     _memory: dict[str, Any]
     _prepared: tuple[Objective, Any, Any, str] | None
     _mask: np.ndarray | None
+    _ycov: Any
 
     def _loss(self) -> Loss | None:
         """Return the loss of a fit that was done."""
@@ -98,7 +99,7 @@ def run_fit(result: Request) -> Any:
     plan = FitPlan.of(formula, result.init_params)
     if plan.folded is None:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
-    if lanes.loss == "linear" or plan.folded is None:
+    if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
         outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
     else:
         outcome = fit_by_loss(plan, Curve(formula, objective), lanes, options.method)
@@ -148,7 +149,8 @@ def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
     from gslfit.formula.program_residual import ProgramResidual
     objective = result.objective
     try:
-        residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign, objective.loss)
+        residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign, objective.loss,
+                                   objective.factor)
     except ExpressionError:
         return _called(result)
     return residual, residual.jacobian
@@ -197,13 +199,14 @@ class ModelSource:
         self.model, self.nan_policy, self.userkws = result.model, result.nan_policy, dict(result.userkws)
         self.data, self.factors = result.data, result.weights
         self._objective, self._mask = None if result._prepared is None else result._prepared[0], result._mask
-        self._loss = result._loss()
+        self._loss, self._ycov = result._loss(), result._ycov
 
     @property
     def objective(self) -> Objective:
         """What was minimised; that of a fit by the fast path is made when it is asked for."""
         if self._objective is None:
-            self._objective = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.factors, mask=self._mask)
+            self._objective = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.factors, mask=self._mask,
+                                           ycov=self._ycov)
             self._objective.loss = self._loss
         return self._objective
 
@@ -244,7 +247,12 @@ class ModelSource:
         if objective.loss is not None and objective.y.dtype.kind != "c":
             return found*objective.loss.factors(objective.values(self.title, self.model.eval(params, **self.arguments())), objective.y,
                                                 objective.weights)
-        return found if objective.weights is None else found*objective.weights
+        return objective.weighed(found)
+
+    @property
+    def ycov(self) -> np.ndarray | None:
+        """The covariance of the data's errors, where they are correlated."""
+        return None if self.objective.given.ycov is None else self.objective.given.ycov.array
 
     @property
     def weights(self) -> np.ndarray | None:

@@ -38,17 +38,18 @@ from gslfit.parameters.parameter import Parameter
 
 
 def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
-              coerce: bool, verbose: bool, options: dict[str, Any]) -> ModelResult:
+              coerce: bool, verbose: bool, options: dict[str, Any], ycov: Any = None) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
     factor = weights if weights is not None and "weights" in model.param_names and np.ndim(weights) == 0 else None
-    if params is None and yerr is None and mask is None and not verbose and values and factor is None:
+    if params is None and yerr is None and mask is None and ycov is None and not verbose and values and factor is None:
         fast = _fast(model, data, weights, values, policy, options)
         if fast is not None:
             return fast
     check_policy(policy)
     if params is not None:
         parameters_of(params, BY_NAME)
-    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "verbose": verbose or None, **MODEL.changed(options)})
+    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "ycov": ycov, "verbose": verbose or None,
+                                 **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
     given = {name: value for name, value in values.items() if name not in variables and name not in further}
@@ -60,7 +61,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
     kind = getattr(model, "result_class", ModelResult)
     result = kind(model, Parameters(), data, weights, fcn_kws={**variables, **further}, nan_policy=policy, **options)
-    objective = result.prepare(yerr, mask, coerce)
+    objective = result.prepare(yerr, mask, coerce, ycov)
     if params is None:
         params = _made(model, starts, objective)
         if verbose:
@@ -237,7 +238,7 @@ def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[
     from gslfit.curves.linear_start import linear_starts
     own = {name: np.asarray(par.value, float) for name, par in params.items() if par.expr is None and par.value is not None}
     given = objective.given._replace(y=objective.y, x=objective.x, factors=None if objective.weights is None else
-                                     Factors("weights", np.asarray(objective.weights)), mask=None)
+                                     Factors("weights", np.asarray(objective.weights)), mask=None, ycov=None)
     for name, value in linear_starts(folded, blank, given, own).items():
         params[name].value = float(value)
     return linear
@@ -269,6 +270,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     given = curves_of(data, variables, options, model.conventions.weightless)
     settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     check_factors_of(settings.loss, given)
+    settings = settings if given.ycov is None else settings._replace(covar=True)
     if not by_blocks(given, settings, keeping):
         return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
     from gslfit.curves.blocks import fit_parts
@@ -389,7 +391,7 @@ def curves_of(data: Any, variables: Mapping[str, Any], options: dict[str, Any], 
     if y.array.ndim == 0:
         raise InputError("data has no axis: it must hold the points of a fit")
     where = layout(y, options.pop("axis", None), variables.values(), "data")
-    beside = {name: options.pop(name, None) for name in ("yerr", "weights", "mask")}
+    beside = {name: options.pop(name, None) for name in ("yerr", "weights", "mask", "ycov")}
     x = {name: reader(name, value) for name, value in variables.items()}
     return inputs(y, where, x, **beside, by_label=True, weightless=weightless)
 

@@ -17,7 +17,7 @@ from gslfit.objective.residual import DATA_MINUS_MODEL
 
 
 def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, *, weights: Any = None, yerr: Any = None, mask: Any = None,
-                 coerce: bool = True, labels: Labels | None = None) -> Objective:
+                 coerce: bool = True, labels: Labels | None = None, ycov: Any = None) -> Objective:
     """Return what a model's fit minimises.
 
     Parameters
@@ -27,7 +27,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
     values : mapping of str to object
         Independent variables, and further arguments of the model's function.
     policy : {"raise", "omit", "propagate"}
-    weights, yerr, mask : array_like, optional
+    weights, yerr, mask, ycov : array_like, optional
     coerce : bool
         Whether a function that is called gets independent variables as arrays of floats; else as they are.
     labels : Labels, optional
@@ -40,7 +40,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
     """
     conventions = model.conventions
     variables = {name: values[name] for name in model.independent_vars if name in values}
-    if mask is None and yerr is None and coerce and all(_plain(each, data) for each in (data, *variables.values())) and (
+    if mask is None and yerr is None and ycov is None and coerce and all(_plain(each, data) for each in (data, *variables.values())) and (
             weights is None or _plain(weights, data)):
         factors = None if weights is None else Factors("weights", weights)
         if factors is not None and not conventions.weightless:
@@ -55,7 +55,8 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
     y = y._replace(array=floats(y.array), labels=y.labels or labels)
     where = Layout(y.array.shape, name="data")
     elementwise = model.opts.keys().isdisjoint(variables) and model._formula({}).native
-    given = inputs_of_one(y, where, variables, yerr, weights, mask, elementwise=elementwise, weightless=conventions.weightless)
+    given = inputs_of_one(y, where, variables, yerr, weights, mask, elementwise=elementwise, weightless=conventions.weightless,
+                          ycov=ycov)
     if not coerce:
         given = given._replace(raw=variables)
     return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped)

@@ -79,6 +79,7 @@ class ModelResult(Answers, Passes):
     _prepared: tuple[Objective, Any, Any, str] | None = None
     _mask: np.ndarray | None = None
     _mask_given: Any = None
+    _ycov: Any = None
 
     def __init__(self, model: Any, params: Parameters | LazyStart, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
@@ -100,19 +101,19 @@ class ModelResult(Answers, Passes):
 
     # -- what is fitted
 
-    def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True) -> Objective:
+    def prepare(self, yerr: Any = None, mask: Any = None, coerce: bool = True, ycov: Any = None) -> Objective:
         """Read the data and all that comes beside them, and keep them in the shape of the data; return what the fit minimises."""
-        self._mask_given = mask
+        self._mask_given, self._ycov = mask, ycov
         return self._prepare(mask, yerr, coerce)
 
     def _prepare(self, mask: Any, yerr: Any = None, coerce: bool = True, labels: Any = None) -> Objective:
         """Return the same, of data that may have been read before: `labels` are theirs, and `mask` may be more than the caller's."""
         found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
-                             coerce=coerce, labels=labels)
+                             coerce=coerce, labels=labels, ycov=self._ycov)
         found.loss = self._loss()
         self.data, self.weights, variables = kept(found, self.weights)
         self.userkws.update(variables)
-        self._mask = found.mask
+        self._mask, self._ycov = found.mask, found.given.ycov
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
 
@@ -132,6 +133,11 @@ class ModelResult(Answers, Passes):
         if found is None or found[1] is not self.data or found[2] is not self.weights or found[3] != self.nan_policy:
             return self._prepare(self._mask, labels=None if found is None else found[0].given.labels)
         return found[0]
+
+    @property
+    def ycov(self) -> np.ndarray | None:
+        """The covariance of the data's errors, where they are correlated."""
+        return None if self.objective.given.ycov is None else self.objective.given.ycov.array
 
     def arguments(self) -> dict[str, Any]:
         """Return what the model's function gets besides parameters: independent variables at the points that take part, options."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.data.covariance import whitened
 from gslfit.data.inputs import Inputs, floats
 from gslfit.data.labels import given_back
 from gslfit.data.model_values import model_values
@@ -75,6 +76,11 @@ class Objective:
             self.y, self.x = self.y[self.keep], {name: array[self.keep] for name, array in self.x.items()}
             self.weights = None if self.weights is None else self.weights[self.keep]
 
+    @property
+    def factor(self) -> np.ndarray | None:
+        """What whitens the residuals of the points that take part, see `Covariance.factor`; None where their errors are independent."""
+        return None if self.given.ycov is None else self.given.ycov.factor(self.keep)
+
     def _named(self) -> list[tuple[str, np.ndarray]]:
         """Return the arrays that a policy speaks of, by the caller's names."""
         named = [(self.given.name, self.y), *self.x.items()]
@@ -87,11 +93,18 @@ class Objective:
         """How many points take part."""
         return self.y.size
 
-    def residual(self, values: np.ndarray) -> np.ndarray:
+    def residual(self, values: np.ndarray, sign: int | None = None) -> np.ndarray:
         """Return the weighted residual of a model's values at the points that take part; of counts the deviance residual."""
         if self.loss is not None and not self.loss.robust:
             return self.signed(self.loss.bent(values, self.y)[0])
-        return residual(values, self.y, self.weights, self.sign)
+        found = residual(values, self.y, self.weights, self.sign if sign is None else sign)
+        return found if self.given.ycov is None else whitened(self.factor, found)
+
+    def weighed(self, slopes: np.ndarray) -> np.ndarray:
+        """Return derivatives of a model's values at the points that take part, (p, n), as those of model - data with its weights."""
+        if self.given.ycov is not None:
+            return whitened(self.factor, slopes.T).T
+        return slopes if self.weights is None else slopes*self.weights
 
     def values(self, name: str, returned: Any) -> np.ndarray:
         """Return the values of a model's function at the points that take part, from what it returned for `arguments`."""
@@ -182,7 +195,13 @@ class Objective:
 
     @property
     def all_weights(self) -> np.ndarray | None:
-        """What multiplies the residuals of all points, flat, NaN where one takes no part; None where nothing does."""
+        """What multiplies the residuals of all points, flat, NaN where one takes no part; None where nothing does.
+
+        Of correlated errors these are one over the standard deviations.
+        """
+        if self.given.ycov is not None:
+            own = 1/self.given.ycov.deviations
+            return own if self.keep is None else np.where(self.keep, own, np.nan)
         if self.weights is None or self.keep is None:
             return self.weights
         whole = np.full(self.keep.size, np.nan, self.weights.dtype)
