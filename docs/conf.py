@@ -16,13 +16,15 @@ version = release = gslfit.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx_design",
               "sphinx_copybutton", "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["generated/tutorials/*.ipynb", "generated/tutorials/*.py", "_static", "_templates"]
+exclude_patterns = ["**/sg_execution_times.rst", "sg_execution_times.rst", "generated/tutorials/*.ipynb", "generated/tutorials/*.py",
+                    "_static", "_templates"]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"gslfit {version}"
 html_static_path = ["_static"]
 html_css_files = ["gslfit.css"]
+html_search_scorer = "_static/scorer.js"
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"], "footer_end": [],

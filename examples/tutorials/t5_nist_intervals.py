@@ -6,9 +6,9 @@ MGH09 is one of NIST's hardest sets: four parameters, eleven points, a start tha
 from there, and profiles say how far the standard errors can be trusted.
 """
 import matplotlib.pyplot as plt
-import nist
 
 import gslfit
+from gslfit import nist
 
 data = nist.read("MGH09")
 result = gslfit.fit(nist.FORMULAS["MGH09"], data.y, x=data.x, start=dict(zip(data.names, data.starts[0], strict=True)))

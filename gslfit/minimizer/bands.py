@@ -7,7 +7,7 @@ distribution says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import erf, sqrt
+from math import erfc, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,19 @@ from gslfit.parameters.collection import Parameters
 
 LOST = 1e-6         # part of a curve's movement in what the data don't determine above which it has no error
 KINDS = ("confidence", "prediction")
+WIDEST = 37.        # standard deviations beyond which what a normal distribution leaves is no number of double precision
 STEP = 1e-6         # of a parameter without an error, relative to its size, where derivatives are differences
 
 
 def student(sigma: float, freedom: int) -> float:
-    """Return the factor of a band that holds what `sigma` standard deviations of a normal distribution do; below 1 it is a probability."""
+    """Return the factor of a band that holds what `sigma` standard deviations of a normal distribution do; below 1 it is a probability.
+
+    It is worked out from what lies beyond the band: what lies within it is 1 to rounding from 8.3 standard deviations on.
+    """
     from scipy.special import stdtrit
-    sigma = real("sigma", sigma, 0)
-    chance = sigma if sigma < 1 else erf(sigma/sqrt(2))
-    return float(stdtrit(freedom, (chance + 1)/2))
+    sigma = real("sigma", sigma, 0, WIDEST)
+    beyond = 1 - sigma if sigma < 1 else erfc(sigma/sqrt(2))
+    return abs(float(stdtrit(freedom, beyond/2)))
 
 
 def measured(weights: np.ndarray | None, redchi: float, known: bool, elsewhere: bool) -> Any:

@@ -1,4 +1,5 @@
 """`derived` and `eval_uncertainty` of single results and batches, against an expression's own error, algebra and single fits."""
+import mpmath
 import numpy as np
 import pytest
 
@@ -114,6 +115,22 @@ def test_prediction(entry):
     np.testing.assert_allclose(plain.eval_uncertainty(kind="prediction", x=np.array([1., 2.])), right, rtol=1e-9)
     with pytest.raises(gslfit.errors.InputError, match="kind"):
         plain.eval_uncertainty(kind="tolerance")
+
+
+@pytest.mark.parametrize(("sigma", "freedom"), [(.95, 7), (1, 5), (3, 32), (10, 32), (20, 1000), (37, 1)])
+def test_factor_of_wide_bands(sigma, freedom):
+    """A band is so wide that beyond it lies what lies beyond `sigma` of a normal distribution, also where that is far below rounding."""
+    beyond = mpmath.mpf(1) - sigma if sigma < 1 else mpmath.erfc(sigma/mpmath.sqrt(2))
+    factor = mpmath.mpf(student(sigma, freedom))
+    left = mpmath.betainc(mpmath.mpf(freedom)/2, mpmath.mpf(1)/2, 0, freedom/(freedom + factor**2), regularized=True)
+    assert float(left/beyond) == pytest.approx(1, rel=1e-9)
+
+
+@pytest.mark.parametrize("sigma", [38, -1, float("nan"), "2"])
+def test_no_factor(sigma):
+    """What no normal distribution has is refused."""
+    with pytest.raises((gslfit.InputError, gslfit.InputTypeError), match="sigma"):
+        student(sigma, 5)
 
 
 def test_predictions_hold_what_they_say():
