@@ -6,7 +6,7 @@ from gslfit import errors
 PAGE = Path(__file__).with_name("errors.md")
 HEAD = """# Errors and statuses
 
-Written by `docs/make_errors.py` from the tables in `gslfit/errors.py`: change them there.
+<!-- Written by docs/make_errors.py from the tables in gslfit/errors.py: change them there. -->
 
 Whatever gslfit raises by itself is a `gslfit.errors.FitError`, and also the built-in exception one would expect, so that
 `except ValueError` works. The message names the culprit (which parameter, which index, which shape) and what to do. An exception
