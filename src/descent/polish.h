@@ -36,7 +36,8 @@ typedef struct {
 
 typedef struct polisher polisher;
 
-polisher *gslfit_polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
+/* For curves of up to so many points, in a workspace of the program that goes with it; NULL without memory. */
+polisher *gslfit_polisher_new(workspace *space, const program *code, long points);
 void gslfit_polisher_free(polisher *s);
 
 /* Move v (p) to the minimum, in at most `most` evaluations, and say what is known there. */

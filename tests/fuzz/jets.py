@@ -274,6 +274,16 @@ def over(x, k: int):
     return np.where(x == 0, 0.5 if k == 1 else 0.0, special.jv(k, safe)/safe)
 
 
+def trigamma(x):
+    """Return the second derivative of log(gamma(x)); for x < 0 by reflection, as SciPy adds up one term for each unit of -x."""
+    x = np.asarray(x, float)
+    left = x < 0
+    with np.errstate(all="ignore"):
+        found = special.zeta(2.0, np.where(left, 1.0 - x, x))
+        turns = np.pi*(x - np.round(x))
+        return np.where(left, (np.pi/np.sin(turns))**2 - found, found)
+
+
 def i0e_parts(x):
     """Return the derivatives of exp(-|x|) I0(x)."""
     a = np.abs(x)
@@ -364,7 +374,7 @@ FUNCTIONS = {
     "j0": unary(special.j0, lambda x, f: -special.j1(x), lambda x, f: over(x, 1) - f),
     "j1": unary(special.j1, lambda x, f: special.j0(x) - over(x, 1), lambda x, f: -f + over(x, 2)),
     "i0e": paired(special.i0e, i0e_parts),
-    "lgamma": unary(special.gammaln, lambda x, f: special.digamma(x), lambda x, f: special.polygamma(1, x)),
+    "lgamma": unary(special.gammaln, lambda x, f: special.digamma(x), lambda x, f: trigamma(x)),
     "abs": lambda a: abs(a) if isinstance(a, Jet) else np.abs(a),
     "sign": flat(np.sign), "hypot": hypot, "atan2": atan2, "where": where, "min": smallest, "max": greatest, "voigt": voigt,
     "pow": power, "pi": math.pi, "e": math.e,
