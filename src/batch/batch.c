@@ -13,7 +13,7 @@
 #include "gsl_refit.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, STEPS_OF_SHARE = 4, LAST_PART = 6 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, STEPS_OF_SHARE = 4, LAST_PART = 8, MOST_LAST = 30 };
 static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
@@ -303,7 +303,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    const int last = lanes && !there ? left / LAST_PART : 0, all = left;
+    const int part = left / LAST_PART < MOST_LAST ? left / LAST_PART : MOST_LAST, last = lanes && !there ? part : 0, all = left;
     left -= last;
     if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
     else gslfit_refit_fit(t->refit, method, left, end);

@@ -401,6 +401,8 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
+    /* where J determined all at the start, what it leaves open here may be a plain: nobody has looked */
+    if (slope == NULL_SPACE_UNSEEN && !disputed && r->first.rank == p && gslfit_is_success(end->verdict)) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 

@@ -13,7 +13,8 @@ static const double VAST = 10;           /* times a variable's size that its err
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
 static const double VISIBLE = 1e-2;      /* of the residual's length: what a move changes it by, were the others not refitted */
-static const double FALLS = 1e-10;       /* share by which it falls at least where it does fall */
+static const double FALLS = 1e-10;       /* share by which it falls at least where it does fall, ... */
+static const double TOLD = 2.5e-8;       /* ... and of the residual in standard errors, by their number: a lesser fall is none */
 static const double STRIDE = 1e3;        /* factor by which variables that chi-square leaves open together are changed at a time */
 static const double GROWN = 8;           /* times what it was that |J_j| |x_j| may be there: beyond, terms only cancel */
 enum { STRIDES = 4 };                    /* to either side */
@@ -73,20 +74,21 @@ static int falls_far_away(polisher *s, const polish_data *data, double *v, doubl
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                                           const polished *end, int *used) {
     const int p = s->p;
-    const double length = end->length, least = length * (1 - FALLS) - rounding, plain = length * (1 + STAYS) + rounding;
+    const double dof = s->n > p ? s->n - p : 1, length = end->length, plain = length * (1 + STAYS) + rounding;
+    const double least = length * (1 - fmax(FALLS, TOLD / dof)) - rounding, sigma = length / sqrt(dof);
     unsigned char open[MAX_FREE], flags[MAX_FREE];
     const int refit = end->disputed ? MOST_DISPUTED : MOST_BESIDE;
     null_space_slope slope = NULL_SPACE_RISES;
-    const double sigma = length / sqrt(s->n > p ? s->n - p : 1);
     for (int k = 0; k < p; k++)
         open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
-    for (int k = 0; k < p; k++)
-        for (int way = 0; open[k] && way < 16; way++) {
+    for (int way = 0; way < 16; way++)
+        for (int k = 0; k < p; k++) {
+            if (!open[k]) continue;
             const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way >> 2];
             double x[MAX_FREE];
             int spent;
             if (!(span > 0) || (way >= 4 && span == fabs(v[k])) || (way >= 12 && !(end->disputed && span < size[k]))) continue;
-            if (*used + refit > most) return NULL_SPACE_UNSEEN;
+            if (*used + refit > most) return way < 2 || end->disputed ? NULL_SPACE_UNSEEN : slope;
             memcpy(x, v, p * sizeof *x);
             x[k] = within(data, k, v[k] + (way & 1 ? span : -span) * SHARES[way >> 1 & 1]);
             if (x[k] == v[k]) continue;
