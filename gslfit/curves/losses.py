@@ -70,7 +70,7 @@ def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
         scale *= TUNED[options.loss]
     else:
         scale[...] = options.f_scale
-    if options.loss == "tukey":
+    if options.loss == "tukey" and options.method not in ("auto", "lanes"):     # whose lanes do so by themselves
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
         spent += how["nfev"]

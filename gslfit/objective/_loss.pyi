@@ -4,9 +4,7 @@ from numpy.typing import ArrayLike
 NUMBERS: dict[str, int]
 STEP: int
 BENT: int
-PLAIN: int
-CURVED: int
-SQUARED: int
+ERRORS: int
 
 def rows(loss: str, kind: int, values: ArrayLike, y: ArrayLike | None = None, weights: ArrayLike | None = None,
          scale: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]: ...

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.checks import choice, positive
-from gslfit.objective._loss import BENT, CURVED, NUMBERS, SQUARED, STEP, rows
+from gslfit.objective._loss import BENT, ERRORS, NUMBERS, STEP, rows
 
 LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
@@ -61,7 +61,7 @@ class Loss(NamedTuple):
 
     def curvatures(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return the second derivatives of the cost by each of the model's values; they may be negative."""
-        return rows(self.name, CURVED if self.robust else STEP, values, y, weights, self.f_scale)[1]
+        return rows(self.name, ERRORS if self.robust else STEP, values, y, weights, self.f_scale)[1]
 
     def errors(self, jacobian: np.ndarray, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return standard errors and correlations of parameters: by Fisher's information for counts, else the sandwich's.
@@ -86,7 +86,8 @@ class Loss(NamedTuple):
 
     def _covariance(self, jacobian: np.ndarray, values: Any, y: Any, weights: Any) -> np.ndarray:
         n, p = jacobian.shape
-        bread = (jacobian.T*self.curvatures(values, y, weights)) @ jacobian
+        squares, curvatures, _ = rows(self.name, ERRORS if self.robust else STEP, values, y, weights, self.f_scale)
+        bread = (jacobian.T*curvatures) @ jacobian
         scale = np.sqrt(np.abs(bread.diagonal()))
         scale[scale == 0] = 1.0
         try:
@@ -98,7 +99,7 @@ class Loss(NamedTuple):
             return inverse
         if n <= p:
             return np.full((p, p), math.nan)
-        pulls = inverse @ (jacobian.T*np.sqrt(rows(self.name, SQUARED, values, y, weights, self.f_scale)[1]))
+        pulls = inverse @ (jacobian.T*np.sqrt(squares))
         return pulls @ pulls.T*(n/(n - p))
 
 

@@ -141,7 +141,6 @@ static void check_end(const batch *b, fit_result *end) {
 /* Errors of a fit by a robust loss, where it has ended, and its squared residual. */
 static void spread_robust(thread *t, fit_result *end) {
     const batch *b = t->batch;
-    const int p = b->program->nfree;
     const long most = b->source.points < SHORT ? b->source.points : SHORT;
     double inputs[MAX_INPUTS], *x[MAX_VARIABLES], *room = t->sandwich_room;
     fit_points points = {.loss = b->source.loss};
@@ -152,8 +151,11 @@ static void spread_robust(thread *t, fit_result *end) {
     points.y = y, points.weights = weights;
     for (long first = 0; first < b->source.points; first += most) {
         const long left = b->source.points - first;
-        const row_source part = gslfit_source_part(&b->source, first, left < most ? left : most);
-        points.n = gslfit_source_gather(&part, end->id, x, y, weights, weights + most);
+        if (left == most && !first) points.n = gslfit_source_gather(&b->source, end->id, x, y, weights, weights + most);
+        else {
+            const row_source part = gslfit_source_part(&b->source, first, left < most ? left : most);
+            points.n = gslfit_source_gather(&part, end->id, x, y, weights, weights + most);
+        }
         gslfit_sandwich_add(t->sandwich, &points);
     }
     gslfit_sandwich_end(t->sandwich, end->flags, t->robust_deviations, t->robust_correlations, &end->chisqr);
@@ -480,6 +482,7 @@ static int thread_init(thread *t) {
     if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
     w->next = next_row;
     if (gslfit_workspace_loss(w->space, b->source.loss) || (b->source.loss && b->source.loss != LOSS_POISSON && robust_room(t))) return -1;
+    if (b->source.loss) gslfit_lanes_loss(w->state, w->space);
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
     if (b->source.points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
     w->lanes = LANES;

@@ -21,6 +21,15 @@ static double sum_of_squares(const double *y, long n) {
     return not_zero((s[0] + s[1]) + (s[2] + s[3]), y, n);
 }
 
+static double sum_of(const double *y, long n) {
+    double s[4] = {0, 0, 0, 0};
+    long i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++) s[k] += y[i + k];
+    for (; i < n; i++) s[0] += y[i];
+    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+
 static void spread(double *lane, const double *from, long n) {
     for (long i = 0; i < n; i++) lane[i * LANES] = from[i];
 }
@@ -78,9 +87,9 @@ static long leave_out(thread *t, const double **y) {
 
 /* The sum of counts: what the squares of the data sum up to in units of their errors. */
 static double sum_of_counts(const thread *t, const double *y, long n) {
-    double s[4] = {0, 0, 0, 0};
-    for (long i = 0; i < n; i++) s[i % 4] += has_weights(&t->batch->source) ? y[i] * t->row_weights[i] : y[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
+    if (!has_weights(&t->batch->source)) return sum_of(y, n);
+    for (long i = 0; i < n; i++) t->room[i] = y[i] * t->row_weights[i];
+    return sum_of(t->room, n);
 }
 
 /* Weighted residuals' data, for the sum of their squares. */

@@ -232,7 +232,10 @@ static void evaluate(worker *w) {
     double v[MAX_FREE], inputs[MAX_INPUTS];
     for (int k = 0; k < p->nfree; k++) v[k] = w->space->scalars[k * LANES];
     for (int k = 0; k < p->ninput; k++) inputs[k] = w->space->scalars[(p->nfree + k) * LANES];
-    for (int k = 0; k < f->sharing; k++) gslfit_workspace_set(f->members[k]->space, v, inputs);
+    for (int k = 0; k < f->sharing; k++) {
+        gslfit_workspace_set(f->members[k]->space, v, inputs);
+        if (w->space->loss) gslfit_workspace_stage(f->members[k]->space, w->space);
+    }
     share(f, sum_chunk);
     const double *sums = total(f, f->nsum);
     for (int k = 0; k < f->nsum; k++)

@@ -88,6 +88,11 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     return s;
 }
 
+void gslfit_lanes_loss(lane_state *s, workspace *w) {
+    s->least = w->room->least;
+    s->stage = w->room->stage;
+}
+
 void gslfit_lanes_evaluate(worker *w) {
     lane_state *s = w->state;
     memset(s->sums, 0, s->nsum * sizeof(lane_vector));

@@ -70,6 +70,7 @@ struct worker {
 
 /* The bounds (p) must outlive it; NULL for none. */
 lane_state *gslfit_lanes_new(workspace *space, const double *low, const double *high);
+void gslfit_lanes_loss(lane_state *state, workspace *space);  /* once the workspace has a loss */
 void gslfit_lanes_free(lane_state *state);
 void gslfit_lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
 void gslfit_lanes_run(worker *w);

@@ -32,6 +32,9 @@ static const double PATIENCE = 12;          /* steps that are short by their dam
 static const double SHORT_OF = 0.9;         /* of the way to a bound, where the model is not finite on it */
 /* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
 static const double ABSURD = 1e6;
+static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
+static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
+static const double LED = 1;                /* standard errors: after a shorter step Huber's loss gives way to the one it leads to */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
@@ -60,6 +63,16 @@ INLINE vd first_lambda(const lane_state *s, const int p, int h) {
         least = vmin(least, choose(H > 0.0, H / D, SPLAT(1.0)));
     }
     return FIRST_LAMBDA * least;
+}
+
+/* Set how much of the curvature of a robust loss the next evaluation counts on: what it is, but for points where it is next to none or
+ * negative, as soon as a step went right that promised to take away no more of the cost than twice what it left; else most of what the
+ * slope alone makes it, which leads down from anywhere. Where Huber's loss leads to another's minimum, it has once it promises little. */
+INLINE void choose_curvature(lane_state *s, int h, vm went, vd gain, vd trial) {
+    const vm near = BOTH(went, gain <= NEARLY * trial);
+    store(s->least + h, choose(near, SPLAT(LEAST_NEAR), SPLAT(GSLFIT_LEAST_CURVATURE)));
+    const vm led = BOTH(went, gain <= LED * LED * trial * load(s->over_dof + h));
+    store(s->led + h, truth(BOTH(led, load(s->stage + h) != 0.0)));
 }
 
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. */
@@ -98,6 +111,7 @@ INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
                               BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
+    if (s->least) choose_curvature(s, h, BOTH(better, INVERT(fresh)), gain, trial);
     vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
                       lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
     vd higher = lambda * nu;
@@ -530,10 +544,25 @@ static void end_fit(worker *w, int l) {
 static void begin_at(lane_state *s, int l, const double *start) {
     for (int k = 0; k < s->p; k++) s->trial[k][l] = s->start[k][l] = start[k];
     s->fresh[l] = 1;
+    if (s->least) s->least[l] = GSLFIT_LEAST_CURVATURE;
     s->rate[l] = 1;
     s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
     for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->end[l] = FIT_NOT_RUN;
+}
+
+/* Whether a fit has ended by a loss that only leads the way. */
+static int minimum_of_first_stage(const lane_state *s, int l) {
+    return s->end[l] == FIT_CONVERGED || s->end[l] == FIT_NO_PROGRESS;
+}
+
+/* Go on by the loss that is asked for, where the step from the last point leads; but from that point itself where there is no step. */
+static void begin_last_stage(lane_state *s, int l) {
+    double start[MAX_FREE];
+    const int stay = s->end[l] == FIT_NO_PROGRESS;
+    for (int k = 0; k < s->p; k++) start[k] = stay ? s->v[k][l] : s->trial[k][l];
+    s->stage[l] = 0;
+    begin_at(s, l, start);
 }
 
 /* Whether an amplitude's own best step is long beside it, or all of them are zero: where not, no start is cold. */
@@ -576,6 +605,7 @@ static int start_fit(worker *w, int l) {
     s->nfev[l] = 0;
     s->looked[l] = 0;
     s->unseen++;
+    if (s->least) s->stage[l] = w->space->loss == LOSS_TUKEY;
     begin_at(s, l, fit.start);
     return 1;
 }
@@ -612,6 +642,7 @@ static void fit_lanes(worker *w) {
             if (s->id[l] < 0) continue;
             s->fresh[l] = 0;
             if (some_cold && cold[l]) begin_at(s, l, starts[l]);
+            else if (s->least && s->stage[l] != 0 && (s->led[l] != 0 || minimum_of_first_stage(s, l))) begin_last_stage(s, l);
             if (++s->nfev[l] >= w->options->max_nfev && !s->end[l]) s->end[l] = FIT_MAX_NFEV;
             if (!s->end[l]) continue;
             end_fit(w, l);

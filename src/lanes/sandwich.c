@@ -5,12 +5,13 @@
 #include <string.h>
 #include "lane_state.h"
 
-enum { CURVED, SQUARED, KINDS_OF_SUMS };
+static const double DEFINITE = 1e-14;  /* a pivot of a diagonal of ones: less is rounding */
 
 struct sandwich {
     workspace *space;
     lane_state *state;      /* for where the elements of J^T J are among the sums */
-    lane_vector *sums;      /* of each kind */
+    lane_vector *curved, *squared;  /* the sums: by the cost's curvature, and by its slope's square */
+    size_t bytes;                   /* of both, one after the other */
     long count;
     int p;
 };
@@ -19,7 +20,7 @@ void gslfit_sandwich_free(sandwich *s) {
     if (!s) return;
     gslfit_lanes_free(s->state);
     gslfit_workspace_free(s->space);
-    free(s->sums);
+    free(s->curved);
     free(s);
 }
 
@@ -29,15 +30,19 @@ sandwich *gslfit_sandwich_new(const program *code, loss_kind loss) {
     s->p = code->nfree;
     s->space = gslfit_workspace_new(code);
     if (s->space && !gslfit_workspace_loss(s->space, loss)) s->state = gslfit_lanes_new(s->space, NULL, NULL);
-    if (s->state && posix_memalign((void **)&s->sums, 64, (size_t)KINDS_OF_SUMS * s->state->nsum * sizeof(lane_vector))) s->sums = NULL;
-    if (s->sums) return s;
+    if (s->state) {
+        s->bytes = 2 * (size_t)s->state->nsum * sizeof(lane_vector);
+        if (posix_memalign((void **)&s->curved, 64, s->bytes)) s->curved = NULL;
+        s->squared = s->curved + s->state->nsum;
+    }
+    if (s->curved) return s;
     gslfit_sandwich_free(s);
     return NULL;
 }
 
 void gslfit_sandwich_begin(sandwich *s, const double *v, const double *inputs, double scale) {
     for (int l = 0; l < LANES; l++) gslfit_workspace_scale(s->space, l, scale);
-    memset(s->sums, 0, (size_t)KINDS_OF_SUMS * s->state->nsum * sizeof(lane_vector));
+    memset(s->curved, 0, s->bytes);
     s->count = 0;
     gslfit_workspace_set(s->space, v, inputs);
 }
@@ -49,7 +54,6 @@ static void fill(double *out, const double *from, long count, double otherwise) 
 }
 
 void gslfit_sandwich_add(sandwich *s, const fit_points *points) {
-    static const loss_rows kinds[KINDS_OF_SUMS] = {ROWS_CURVED, ROWS_SQUARED};
     _Alignas(64) double x[MAX_VARIABLES][BLOCK], y[BLOCK], weights[BLOCK];
     const double *block[MAX_VARIABLES];
     s->count += points->n;
@@ -63,72 +67,134 @@ void gslfit_sandwich_add(sandwich *s, const fit_points *points) {
         fill(weights, points->weights ? points->weights + first : NULL, count, 1);
         for (long i = count; i % LANES; i++) weights[i] = 0;
         gslfit_workspace_block(s->space, block, 0, rows, s->space->nbody);
-        for (int k = 0; k < KINDS_OF_SUMS; k++) {
-            s->space->rows = kinds[k];
-            gslfit_workspace_sum_block(s->space, y, weights, rows, s->sums[k * s->state->nsum]);
-        }
+        gslfit_workspace_errors_block(s->space, y, weights, rows, s->curved[0], s->squared[0]);
     }
 }
 
 static double total(const double *sum) { return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])); }
 
-/* The elements of J^T J of the variables `which`, by one kind of weights, as a full matrix. */
-static void matrix(const sandwich *s, int kind, const int *which, int count, double *out) {
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j <= i; j++) {
-            const source *from = s->state->H_from + ELEMENT(which[i], which[j]);
-            double sum = total(s->sums[kind * s->state->nsum + from->sum]);
-            for (int k = 0; k < from->count; k++) sum *= from->factors[k][0];
-            out[i * count + j] = out[j * count + i] = sum;
-        }
+/* An element of J^T J, weighted by what the sums are of. */
+static double element(const sandwich *s, const lane_vector *sums, int k) {
+    const source *from = s->state->H_from + k;
+    double sum = total(sums[from->sum]);
+    for (int i = 0; i < from->count; i++) sum *= from->factors[i][0];
+    return sum;
 }
 
-/* L L^T of a matrix, in place. Returns whether it is positive definite. */
-static int factorise(double *A, int p) {
-    for (int i = 0; i < p; i++)
+/* Both matrices, A scaled to a diagonal of ones, and what scales it. What has a flag is by itself: row and column are those of the identity
+ * in A, and 0 in B. */
+static inline __attribute__((always_inline)) void matrices(const sandwich *s, const unsigned char *flags, const int p, double *A, double *B,
+                                                           double *scale) {
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j <= i; j++) A[i * p + j] = element(s, s->curved, ELEMENT(i, j));
+        scale[i] = A[i * p + i] > 0 && !(flags && flags[i]) ? 1 / sqrt(A[i * p + i]) : 0;
+#pragma GCC unroll 8
         for (int j = 0; j <= i; j++) {
-            double sum = A[i * p + j];
-            for (int k = 0; k < j; k++) sum -= A[i * p + k] * A[j * p + k];
-            if (i == j && !(sum > 1e-14)) return 0;
-            A[i * p + j] = i == j ? sqrt(sum) : sum / A[j * p + j];
+            const double both = scale[i] * scale[j];
+            A[i * p + j] *= both;
+            B[i * p + j] = B[j * p + i] = both * element(s, s->squared, ELEMENT(i, j));
+        }
+        if (scale[i] == 0) A[i * p + i] = flags && flags[i];
+    }
+}
+
+/* A^-1 B A^-1 into B, by A = L D L^T; A becomes the inverse of L, T is room for a matrix. Returns whether A is positive definite. */
+static inline __attribute__((always_inline)) int enclose(const int p, double *A, double *B, double *T, double *inverse) {
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) {
+        double u[MAX_FREE], pivot = A[i * p + i];
+#pragma GCC unroll 8
+        for (int j = 0; j < i; j++) {
+            u[j] = A[i * p + j];
+#pragma GCC unroll 8
+            for (int k = 0; k < j; k++) u[j] -= u[k] * A[j * p + k];
+            A[i * p + j] = u[j] * inverse[j];
+            pivot -= u[j] * A[i * p + j];
+        }
+        if (!(pivot > DEFINITE)) return 0;
+        inverse[i] = 1 / pivot;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++)
+#pragma GCC unroll 8
+        for (int j = 0; j < i; j++) {
+            double t = A[i * p + j];
+#pragma GCC unroll 8
+            for (int k = j + 1; k < i; k++) t += A[i * p + k] * A[k * p + j];
+            A[i * p + j] = -t;
+        }
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++)  /* T = L^-1 B */
+#pragma GCC unroll 8
+        for (int j = 0; j < p; j++) {
+            double t = B[i * p + j];
+#pragma GCC unroll 8
+            for (int k = 0; k < i; k++) t += A[i * p + k] * B[k * p + j];
+            T[i * p + j] = t;
+        }
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++)  /* B = D^-1 T L^-T D^-1 */
+#pragma GCC unroll 8
+        for (int j = 0; j <= i; j++) {
+            double t = T[i * p + j];
+#pragma GCC unroll 8
+            for (int k = 0; k < j; k++) t += T[i * p + k] * A[j * p + k];
+            B[i * p + j] = B[j * p + i] = t * inverse[i] * inverse[j];
+        }
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++)  /* T = L^-T B */
+#pragma GCC unroll 8
+        for (int j = 0; j < p; j++) {
+            double t = B[i * p + j];
+#pragma GCC unroll 8
+            for (int k = i + 1; k < p; k++) t += A[k * p + i] * B[k * p + j];
+            T[i * p + j] = t;
+        }
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++)  /* B = T L^-1 */
+#pragma GCC unroll 8
+        for (int j = 0; j <= i; j++) {
+            double t = T[i * p + j];
+#pragma GCC unroll 8
+            for (int k = j + 1; k < p; k++) t += T[i * p + k] * A[k * p + j];
+            B[i * p + j] = t;
         }
     return 1;
 }
 
-/* Solve L L^T z = b in place. */
-static void solve(const double *L, int p, double *b, long stride) {
+static inline __attribute__((always_inline)) void conclude(const sandwich *s, const unsigned char *flags, const int p, double *deviations,
+                                                           double *correlations) {
+    double A[p * p + 1], B[p * p + 1], T[p * p + 1], scale[p + 1], inverse[p + 1], root[p + 1];
+    const double more = (double)s->count / (double)(s->count - p);
+    matrices(s, flags, p, A, B, scale);
+    const int sound = s->count > p && enclose(p, A, B, T, inverse);
+#pragma GCC unroll 8
     for (int i = 0; i < p; i++) {
-        for (int k = 0; k < i; k++) b[i * stride] -= L[i * p + k] * b[k * stride];
-        b[i * stride] /= L[i * p + i];
-    }
-    for (int i = p - 1; i >= 0; i--) {
-        for (int k = i + 1; k < p; k++) b[i * stride] -= L[k * p + i] * b[k * stride];
-        b[i * stride] /= L[i * p + i];
+        const int known = sound && scale[i] > 0;
+        const double variance = B[i * p + i];
+        root[i] = known ? 1 / sqrt(variance) : NAN;
+        deviations[i] = known ? sqrt(variance * more) * scale[i] : NAN;
+#pragma GCC unroll 8
+        for (int j = 0; j <= i; j++) correlations[ELEMENT(i, j)] = B[i * p + j] * root[i] * root[j];
     }
 }
 
+/* Compiled for each number of variables that is often met. */
+#define CONCLUDE(p)                                                                                                       \
+    static void conclude_##p(const sandwich *s, const unsigned char *flags, double *deviations, double *correlations) { \
+        conclude(s, flags, p, deviations, correlations);                                                                  \
+    }
+CONCLUDE(1) CONCLUDE(2) CONCLUDE(3) CONCLUDE(4) CONCLUDE(5) CONCLUDE(6)
+
+static void conclude_any(const sandwich *s, const unsigned char *flags, double *deviations, double *correlations) {
+    conclude(s, flags, s->p, deviations, correlations);
+}
+
 void gslfit_sandwich_end(sandwich *s, const unsigned char *flags, double *deviations, double *correlations, double *square) {
-    double A[MAX_FREE * MAX_FREE], B[MAX_FREE * MAX_FREE], scale[MAX_FREE];
-    int which[MAX_FREE], count = 0;
-    for (int k = 0; k < s->p; k++)
-        if (!flags || !flags[k]) which[count++] = k;
-    *square = total(s->sums[SQUARED * s->state->nsum]);
-    for (int k = 0; k < s->p; k++) deviations[k] = NAN;
-    for (int k = 0; k < TRIANGLE(s->p); k++) correlations[k] = NAN;
-    matrix(s, CURVED, which, count, A);
-    for (int k = 0; k < count; k++) scale[k] = A[k * count + k] > 0 ? 1 / sqrt(A[k * count + k]) : 0;
-    matrix(s, SQUARED, which, count, B);
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j < count; j++) {
-            A[i * count + j] *= scale[i] * scale[j];
-            B[i * count + j] *= scale[i] * scale[j];
-        }
-    if (!count || s->count <= s->p || !factorise(A, count)) return;
-    for (int j = 0; j < count; j++) solve(A, count, B + j, count);
-    for (int i = 0; i < count; i++) solve(A, count, B + i * count, 1);
-    const double more = (double)s->count / (double)(s->count - s->p);
-    for (int i = 0; i < count; i++) deviations[which[i]] = sqrt(B[i * count + i] * more) * scale[i];
-    for (int i = 0; i < count; i++)
-        for (int j = 0; j <= i; j++)
-            correlations[ELEMENT(which[i], which[j])] = B[i * count + j] / sqrt(B[i * count + i] * B[j * count + j]);
+    static void (*const small[])(const sandwich *, const unsigned char *, double *, double *) = {
+        conclude_any, conclude_1, conclude_2, conclude_3, conclude_4, conclude_5, conclude_6};
+    *square = total(s->curved[0]);
+    (s->p <= 6 ? small[s->p] : conclude_any)(s, flags, deviations, correlations);
 }

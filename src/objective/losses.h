@@ -14,12 +14,10 @@ typedef enum { LOSS_LINEAR, LOSS_SOFT_L1, LOSS_HUBER, LOSS_CAUCHY, LOSS_ARCTAN, 
 typedef enum {
     ROWS_STEP,    /* a step of a fit: a curvature that is never negative */
     ROWS_BENT,    /* least squares: a residual whose square is the cost, and its derivative by the model, in their places */
-    ROWS_PLAIN,   /* the weighted residual itself: what they are for least squares */
-    ROWS_CURVED,  /* the curvature as it is, and no slope */
-    ROWS_SQUARED  /* the square of the slope for a curvature, no slope, and the cost of least squares */
+    ROWS_ERRORS   /* errors: the square of the slope, the curvature as it is, and the cost of least squares */
 } loss_rows;
 
 /* A step counts on this share at least of the curvature that a robust loss has by its slope alone. */
-#define GSLFIT_LEAST_CURVATURE 0.7
+#define GSLFIT_LEAST_CURVATURE 0.85
 
 #endif

@@ -40,6 +40,7 @@ long gslfit_source_gather(const row_source *s, long id, double *const *x, double
     for (int j = 0; j < s->nx; j++) gslfit_strided_read(s->x + j, row.x[j], 0, s->points, x[j], 1);
     gslfit_source_weights(s, &row, 0, s->points, weights, room);
     long used = 0;
+    if (!has_weights(s)) return s->points;
     for (long i = 0; i < s->points; i++) {
         double sum = y[i];
         for (int j = 0; j < s->nx; j++) sum += x[j][i];

@@ -19,16 +19,14 @@ cdef extern from "objective/losses.h" nogil:
         LOSS_POISSON
         ROWS_STEP
         ROWS_BENT
-        ROWS_PLAIN
-        ROWS_CURVED
-        ROWS_SQUARED
+        ROWS_ERRORS
 
 cdef extern from "program/loss_points.h" nogil:
     double gslfit_points_rows(const fit_points *p, int rows, double *values, double *curvatures)
 
 NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, "cauchy": LOSS_CAUCHY, "arctan": LOSS_ARCTAN,
            "tukey": LOSS_TUKEY, "poisson": LOSS_POISSON}
-STEP, BENT, PLAIN, CURVED, SQUARED = ROWS_STEP, ROWS_BENT, ROWS_PLAIN, ROWS_CURVED, ROWS_SQUARED
+STEP, BENT, ERRORS = ROWS_STEP, ROWS_BENT, ROWS_ERRORS
 
 
 def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
@@ -39,7 +37,7 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
     loss : str
         A name of `NUMBERS` other than "linear".
     kind : int
-        `STEP`, `BENT`, `PLAIN`, `CURVED` or `SQUARED`.
+        `STEP`, `BENT` or `ERRORS`.
     values : array_like, shape (n,)
         Of the model.
     y, weights : array_like, shape (n,), optional

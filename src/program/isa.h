@@ -36,6 +36,8 @@ typedef struct {
     loss_kind kind;
     const double *value, *y, *weights;  /* weights may be NULL */
     const double *scale;                /* of the loss in each lane */
+    const double *least;                /* GSLFIT_LEAST_CURVATURE, or what else a lane has in its place */
+    const double *stage;                /* not 0 where Huber's loss leads the way to another's minimum: for steps alone */
     double *slope, *curvature;          /* a block each */
     double *cost;                       /* of each lane: what these points cost is added */
 } loss_block;

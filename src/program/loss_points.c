@@ -6,10 +6,11 @@
 #include "isa.h"
 
 double gslfit_points_rows(const fit_points *p, loss_rows rows, double *values, double *curvatures) {
-    _Alignas(64) double value[BLOCK], y[BLOCK], weights[BLOCK], slopes[BLOCK], curved[BLOCK], scale[LANES], cost[LANES] = {0};
-    const loss_block block = {p->loss, value, y, weights, scale, slopes, curved, cost};
+    _Alignas(64) double value[BLOCK], y[BLOCK], weights[BLOCK], slopes[BLOCK], curved[BLOCK];
+    _Alignas(64) double scale[LANES], least[LANES], stage[LANES] = {0}, cost[LANES] = {0};
+    const loss_block block = {p->loss, value, y, weights, scale, least, stage, slopes, curved, cost};
     double sum = 0;
-    for (int l = 0; l < LANES; l++) scale[l] = p->scale;
+    for (int l = 0; l < LANES; l++) scale[l] = p->scale, least[l] = GSLFIT_LEAST_CURVATURE;
     for (long first = 0; first < p->n; first += BLOCK) {
         const long count = p->n - first < BLOCK ? p->n - first : BLOCK;
         for (long i = 0; i < count; i++) {

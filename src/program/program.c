@@ -190,7 +190,7 @@ void gslfit_workspace_free(workspace *w) {
     if (!w) return;
     free(w->scalars);   /* with the registers behind them */
     free(w->prologue);  /* with the rest of the instructions */
-    free(w->loss_room);
+    free(w->room);
     free(w);
 }
 
@@ -244,25 +244,46 @@ void gslfit_workspace_block(workspace *w, const double *const *x, long offset, l
 }
 
 int gslfit_workspace_loss(workspace *w, loss_kind loss) {
-    const size_t size = 2 * LANES + 2 * BLOCK;
     void *memory = NULL;
     if (loss == LOSS_LINEAR) return 0;
-    if (posix_memalign(&memory, 64, size * sizeof(double))) return -1;
-    w->loss_room = memset(memory, 0, size * sizeof(double));
+    if (posix_memalign(&memory, 64, sizeof *w->room)) return -1;
+    w->room = memset(memory, 0, sizeof *w->room);
     w->loss = loss;
-    for (int l = 0; l < LANES; l++) w->loss_room[l] = 1;
+    for (int l = 0; l < LANES; l++) {
+        w->room->scale[l] = 1;
+        w->room->least[l] = GSLFIT_LEAST_CURVATURE;
+    }
     return 0;
 }
 
-void gslfit_workspace_scale(workspace *w, int lane, double scale) { w->loss_room[lane] = scale; }
+void gslfit_workspace_scale(workspace *w, int lane, double scale) { w->room->scale[lane] = scale; }
+
+void gslfit_workspace_stage(workspace *w, const workspace *other) {
+    for (int l = 0; l < LANES; l++) {
+        w->room->least[l] = other->room->least[0];
+        w->room->stage[l] = other->room->stage[0];
+    }
+}
+
+/* The rows of a block that has been evaluated; what they cost is added to `cost`. */
+static void find_rows(workspace *w, loss_rows kind, const double *y, const double *weights, long points, double *cost) {
+    loss_room *room = w->room;
+    const loss_block rows = {w->loss, w->value, y, weights, room->scale, room->least, room->stage, room->slopes, room->curvatures, cost};
+    w->isa->rows(&rows, kind, points);
+}
 
 /* The sums of a loss. */
 static void sum_rows(workspace *w, const double *y, const double *weights, long points, double *sums) {
-    double *slopes = w->loss_room + LANES, *curvatures = slopes + BLOCK;
-    const loss_block rows = {w->loss, w->value, y, weights, w->loss_room, slopes, curvatures, sums};
     const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
-    w->isa->rows(&rows, w->rows, points);
-    w->isa->bent_sum(&block, slopes, curvatures, points, sums);
+    find_rows(w, ROWS_STEP, y, weights, points, sums);
+    w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, sums);
+}
+
+void gslfit_workspace_errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared) {
+    const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
+    find_rows(w, ROWS_ERRORS, y, weights, points, curved);
+    w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, curved);
+    w->isa->bent_sum(&block, w->room->curvatures, w->room->slopes, points, squared);
 }
 
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums) {

@@ -82,6 +82,28 @@ LANEWISE(vrint, rint)
 #undef LANEWISE
 #endif
 
+/* 1/a, and 1/sqrt(a) below, of numbers whose squares are in range; with AVX-512 by Newton's steps from an estimate, to a unit in the last
+ * place or so: half the time of a division, a third of a root's and a division's. */
+static inline vd vreciprocal(vd a) {
+#if WIDTH == 8
+    vd x = (vd)_mm512_rcp14_pd((__m512d)a);
+    x += x * (1.0 - a * x);
+    return x + x * (1.0 - a * x);
+#else
+    return 1.0 / a;
+#endif
+}
+
+static inline vd vrsqrt(vd a) {
+#if WIDTH == 8
+    vd x = (vd)_mm512_rsqrt14_pd((__m512d)a);
+    x += 0.5 * x * (1.0 - a * x * x);
+    return x + 0.5 * x * (1.0 - a * x * x);
+#else
+    return 1.0 / vsqrt(a);
+#endif
+}
+
 static inline vd vabs(vd a) {
 #if WIDTH > 1
     return (vd)((vm)a & ((vm){0} + INT64_MAX));
@@ -101,6 +123,15 @@ static inline vd vscale(vd a, vd k) {
     vm high = BITS((k - (half - MAGIC)) + MAGIC);
     return a * FROM_BITS(EXPONENT(low)) * FROM_BITS(EXPONENT(high));
 }
+#endif
+
+/* A positive number's exponent, the whole part of its binary logarithm, and its mantissa between 1 and 2. */
+#if WIDTH == 8
+static inline vd vexponent(vd a) { return (vd)_mm512_getexp_pd((__m512d)a); }
+static inline vd vmantissa(vd a) { return (vd)_mm512_getmant_pd((__m512d)a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
+#else
+static inline vd vexponent(vd a) { return FROM_BITS(BITS(SPLAT(MAGIC)) + (BITS(a) >> 52)) - (MAGIC + 1023); }
+static inline vd vmantissa(vd a) { return choose(a < INFINITY, FROM_BITS((BITS(a) & 0xfffffffffffff) | 0x3ff0000000000000), a); }
 #endif
 
 static inline int any(vm m) {

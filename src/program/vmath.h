@@ -88,10 +88,10 @@ static inline vd vexp(vd a) {
 #define LIBM_NAME(kind, name) _ZGVbN2##kind##_##name
 #endif
 #define LIBM1(name)                   \
-    vd LIBM_NAME(v, name)(vd);        \
+    vd LIBM_NAME(v, name)(vd) __attribute__((const)); \
     static inline vd v##name(vd a) { return LIBM_NAME(v, name)(a); }
 #define LIBM2(name)                   \
-    vd LIBM_NAME(vv, name)(vd, vd);   \
+    vd LIBM_NAME(vv, name)(vd, vd) __attribute__((const)); \
     static inline vd v##name(vd a, vd b) { return LIBM_NAME(vv, name)(a, b); }
 #else
 #define LIBM1 LANEWISE1

@@ -10,6 +10,13 @@ typedef struct {
     int variable;
 } fix;
 
+/* What a workspace has of a loss: see loss_block. */
+typedef struct {
+    _Alignas(64) double scale[LANES];
+    double least[LANES], stage[LANES];
+    double slopes[BLOCK], curvatures[BLOCK];
+} loss_room;
+
 struct workspace {
     const program *program;
     const isa *isa;
@@ -26,13 +33,15 @@ struct workspace {
     int place[MAX_FREE];             /* of a free variable's column among those that vary, or -1 */
     const double *factor[MAX_FREE];  /* the scalar, where it is one */
     loss_kind loss;                  /* what the residuals of the sums cost */
-    loss_rows rows;                  /* what those sums are for */
-    double *loss_room;               /* the scale in each lane, and blocks of slopes and curvatures; NULL for least squares */
+    loss_room *room;                 /* NULL for least squares */
 };
 
 /* Have the sums be those of a loss. Returns 0, or -1 without memory. The scales are 1. */
 int gslfit_workspace_loss(workspace *w, loss_kind loss);
 void gslfit_workspace_scale(workspace *w, int lane, double scale);
+
+/* Have every lane take its steps as the first one of another workspace does. */
+void gslfit_workspace_stage(workspace *w, const workspace *other);
 
 void gslfit_workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
 void gslfit_workspace_start(workspace *w);                                       /* the prologue */
@@ -40,6 +49,10 @@ void gslfit_workspace_block(workspace *w, const double *const *x, long offset, l
 
 /* Add the sums over the `points` points of a block that has been evaluated. */
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums);
+
+/* The same for errors of a robust loss: products of columns by the cost's curvature, and by its slope's square. The first of `curved` is
+ * the sum of the squared residuals. */
+void gslfit_workspace_errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared);
 
 /* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);

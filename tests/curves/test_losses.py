@@ -10,7 +10,7 @@ import gslfit
 from gslfit import FitError, Formula, Parameters, fit, fit_batch
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import FitStatus, InputError
-from gslfit.objective._loss import BENT, CURVED, SQUARED, STEP, rows
+from gslfit.objective._loss import BENT, ERRORS, STEP, rows
 from gslfit.objective.loss import MAD, ROBUST, TUNED
 
 SCIPY = ["soft_l1", "huber", "cauchy", "arctan"]
@@ -75,8 +75,10 @@ def test_shapes(loss, every_set):
     # SciPy has the second derivative by z in units of 1/f_scale^2
     exact = (rho[1] + 2*rho[2]*r**2)*w**2
     assert (curvature >= exact - 1e-12).all() and (curvature >= 0).all()
-    np.testing.assert_allclose(rows(loss, CURVED, value, y, w, .7)[1], exact, atol=1e-12, rtol=1e-9)
-    np.testing.assert_allclose(rows(loss, SQUARED, value, y, w, .7)[1], (rho[1]*r*w)**2, rtol=1e-12)
+    squares, curvature, square = rows(loss, ERRORS, value, y, w, .7)
+    np.testing.assert_allclose(curvature, exact, atol=1e-12, rtol=1e-9)
+    np.testing.assert_allclose(squares, (rho[1]*r*w)**2, rtol=1e-12)
+    assert square == pytest.approx(r @ r, rel=1e-14)
 
 
 def test_deviance(every_set):
