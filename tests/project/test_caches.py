@@ -5,11 +5,13 @@ import itertools
 import pkgutil
 import re
 from pathlib import Path
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import numpy as np
 import pytest
 
 import gslfit
+from gslfit.compat import lmfit
 from gslfit.formula.memory import MOST, Memory
 from gslfit.models import GaussianModel, Model
 from gslfit.models.library.classes import definition
@@ -81,3 +83,61 @@ def test_options_of_a_model(prefix, composite):
         fitted._formula({"kernel": kernel})
     assert len(model._definition._formulas) <= MOST
     assert len(getattr(fitted, "_memory", ())) <= MOST
+
+
+KINDS = dict, list, set, WeakKeyDictionary, WeakValueDictionary, WeakSet
+
+
+def containers():
+    """Return how many entries each container has that a module, a class or an object of a module holds, by its name."""
+    sizes = {}
+    for module in modules():
+        for name, value in vars(module).items():
+            ours = getattr(value, "__module__", type(value).__module__) or ""
+            held = vars(value) if hasattr(value, "__dict__") and ours.startswith("gslfit") else {}
+            for key, found in (("", value), *held.items()):
+                if isinstance(found, KINDS) and not name.startswith("__"):
+                    sizes[id(found)] = (f"{module.__name__}.{name}{key and '.'}{key}", len(found))
+    return dict(sizes.values())
+
+
+def calls_of_their_own(number):
+    """Fit by many entries, with names, texts, functions, expressions and points that no call before had."""
+    x = np.linspace(0, 8, 40 - number % 20) * (1 + number / 100)
+    y, name = 3*np.exp(-x/2.2) + .4, f"q{number}"
+    start, text = {name: 1.0, "t": 2.0}, f"{name}*exp(-x/t)"
+    gslfit.fit(text, y, x=x, **start)
+    gslfit.fit_batch(text, y[None], x=x, **start)
+    gslfit.Formula(text).jacobian(x, **start)
+    made: dict = {"np": np, "x": x, "y": y}
+    exec(f"def traced(x, {name}, t): return {name}*np.exp(-x/t)\ndef called(x, {name}, t): return traced(x, {name}, float(t))\n"
+         f"def residual(p): return traced(x, p['{name}'].value, p['t'].value) - y", made)
+    for function in (made["traced"], made["called"]):
+        gslfit.curve_fit(function, x, y, [1.0, 2.0])
+        gslfit.Model(function).fit(y, x=x, **start)
+        lmfit.Model(function).fit(y, x=x, **start)
+    for kind, minimize in ((gslfit.Parameters, gslfit.minimize), (lmfit.Parameters, lmfit.minimize)):
+        params = kind()
+        for each, value in start.items():
+            params.add(each, value)
+        params.add("twice", expr=f"{number}*{name}")
+        minimize(made["residual"], params)
+    GaussianModel(prefix=f"{name}_").fit(y, x=x)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_nothing_else_is_kept():
+    """Of all that modules and their objects hold, only what the documentation names grows from call to call."""
+    for number in range(3):
+        calls_of_their_own(number)
+    before = containers()
+    for number in range(3, 9):
+        calls_of_their_own(number)
+    after = containers()
+    text = DOCUMENT.read_text(encoding="utf-8")
+    grown = {name for name in after if after[name] != before.get(name, 0)}
+    assert grown, "nothing is kept, and this test sees nothing"
+    for name in grown:
+        module, _, rest = name.partition("._KNOWN") if "._KNOWN" in name else name.rpartition(".known")
+        assert f"`{module}`" in text, (name, before.get(name), after[name], rest)

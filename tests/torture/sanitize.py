@@ -2,7 +2,7 @@
 
     python tests/torture/sanitize.py [--calls N] [--tests PATH ... [-k WORDS]] [--jobs N] [--resume] [--folder FOLDER]      (make sanitize)
 
-It goes in pieces: the tests of each folder, and the random calls by the ten thousand. What became of each is noted when it ends, so that
+It goes in pieces: some files of tests each, and the random calls by the thousand. What became of each is noted when it ends, so that
 a run that was broken off goes on by --resume, as long as what is built is the same.
 Needs gcc or clang with its sanitizers. The sanitizers' libraries are preloaded, as the interpreter itself is built without them. Each
 report ends the process that it is about, and stands in a file of its own; they are printed at the end. Not looked for are leaks, of which
@@ -32,7 +32,7 @@ FLAGS = f"{CHECKS} {PATTERN} -fno-sanitize-recover=all -fno-omit-frame-pointer -
 # the quick tests of extensions; those under `torture` and a few others limit memory, or preload an allocator, and can't run so
 SUITE = ("curves", "minimizer", "confidence", "c", "constraints", "formula", "multifit", "parameters", "solvers",
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
-BLOCK = 10_000      # random calls of a piece
+FILES, BLOCK = 6, 5000      # files of tests, and random calls, of a piece
 LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
 REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
@@ -98,7 +98,9 @@ class Piece(NamedTuple):
 def pieces(tests, calls, seed, only=""):
     """Return the parts of a run: tests, and random calls."""
     told = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({LIMITED})" + (f" and ({only})" if only else "")]
-    yield from (Piece(path, [*told, path]) for path in tests)
+    for path in tests:
+        files = sorted(str(file.relative_to(TESTS)) for file in (TESTS / path).rglob("test_*.py")) or [path]
+        yield from (Piece(f"{path} {at // FILES + 1}", [*told, *files[at:at + FILES]]) for at in range(0, len(files), FILES))
     for first in range(0, calls, BLOCK):
         some = ["--first", str(first), "--calls", str(min(BLOCK, calls - first)), "--seed", str(seed)]
         yield Piece(f"random calls {seed}:{first}", ["torture/calls.py", "--no-limit", *some])
@@ -138,7 +140,8 @@ def run(wanted, place, folder, jobs, resume):
             ended[name] = note
             with notes.open("a") as file:
                 file.write(json.dumps({"piece": name, "built": digest, **note}) + "\n")
-            print(f"{name}: {note['said']}, {note['seconds']} s, {len(note['reports'])} reports", flush=True)
+            said = f"{note['said']}, {note['seconds']} s, {len(note['reports'])} reports"
+            print(f"{name} ({len(ended)} of {len(wanted)}): {said}", flush=True)
             if note["printed"]:
                 print(note["printed"], flush=True)
     return [ended[piece.name] for piece in wanted]

@@ -16,7 +16,7 @@ SOME = (
     "FdfSolver, lmsder",
     "NonlinearSolver, subspace2D, svd",
     "LargeSolver, cgst",
-    "annealing",
+    "anneal",
     "minimize, lmder",
     "curve_fit",
     "Model.fit",

@@ -1,11 +1,12 @@
 """The routes of the leak tests, and others that ask for memory: each solver, each method of a batch, threads, tall data, annealing."""
 
 import numpy as np
-from routes import PEAK, ROUTES, ROWS, START, TEXT, Y, parameters, residual, solver, tied
+from routes import PEAK, ROUTES, ROWS, START, TEXT, Y, compat, opaque, parameters, residual, solver, tied
 from routes import X as x
 
 import gslfit
 from gslfit import models, multifit
+from gslfit.compat import lmfit
 from gslfit.solvers._siman import anneal
 
 TALL = np.linspace(0, 8, 6000)
@@ -40,32 +41,53 @@ def one(kind, *args, **options):
     return solver(kind, *args, **options)
 
 
-WRONG = (
-    lambda: gslfit.fit("a*", Y, x=x),
-    lambda: gslfit.fit(TEXT, Y[:2], x=x[:2], **START),
-    lambda: gslfit.fit(TEXT, Y, x=x, method="nothing", **START),
-    lambda: gslfit.fit(TEXT, Y, x=x, xtol="a", **START),
-    lambda: gslfit.fit_batch(TEXT, ROWS, x=x[:3], **START),
-    lambda: gslfit.curve_fit(TEXT, x, Y, [1.0]),
-    lambda: gslfit.minimize(residual, {"a": 1}),
-    lambda: gslfit.minimize(lambda p: None, parameters()),
-    lambda: gslfit.minimize(lambda p: np.full(40, np.nan), parameters()),
-    lambda: gslfit.conf_interval(None),
-    lambda: gslfit.Parameters().add("1a"),
-    lambda: gslfit.Parameters().loads("{"),
-    lambda: gslfit.Formula("a.b"),
-    lambda: models.GaussianModel(prefix="1"),
-    lambda: models.GaussianModel().fit([None], x=[1]),
-    lambda: gslfit.Model("a*x").loads('{"format": "gslfit model 1"}'),
-    lambda: multifit.FdfSolver(1, 2),
-    lambda: multifit.FdfSolver(40, 3).solve(),
-)
+WRONG = {
+    "fit": (
+        lambda: gslfit.fit("a*", Y, x=x),
+        lambda: gslfit.fit(TEXT, Y[:2], x=x[:2], **START),
+        lambda: gslfit.fit(TEXT, Y, x=x, method="nothing", **START),
+        lambda: gslfit.fit(TEXT, Y, x=x, xtol="a", **START),
+    ),
+    "fit_batch": (
+        lambda: gslfit.fit_batch(TEXT, ROWS, x=x[:3], **START),
+        lambda: gslfit.fit_batch(TEXT, ROWS, x=x, threads="two", **START),
+        lambda: gslfit.fit_batch(TEXT, ROWS, parameters(a={"min": 3}), x=x, start=np.ones(3), **START),
+        lambda: gslfit.fit_batch(TEXT, -ROWS[:2], x=x, loss="poisson", **START),
+    ),
+    "curve_fit": (lambda: gslfit.curve_fit(TEXT, x, Y, [1.0]), lambda: gslfit.curve_fit(opaque, x, Y, [1.0, 2.0], sigma=-Y)),
+    "minimize": (
+        lambda: gslfit.minimize(residual, {"a": 1}),
+        lambda: gslfit.minimize(lambda p: None, parameters()),
+        lambda: gslfit.minimize(lambda p: np.full(40, np.nan), parameters()),
+        lambda: gslfit.minimize(residual, parameters(), engine="nothing"),
+    ),
+    "conf_interval": (lambda: gslfit.conf_interval(None), lambda: gslfit.conf_interval(gslfit.Minimizer(residual, parameters()))),
+    "parameters": (lambda: gslfit.Parameters().add("1a"), lambda: gslfit.Parameters().loads("{")),
+    "formula": (lambda: gslfit.Formula("a.b"), lambda: gslfit.Formula(TEXT).jacobian(x, nope=1)),
+    "Model.fit": (
+        lambda: models.GaussianModel(prefix="1"),
+        lambda: models.GaussianModel().fit([None], x=[1]),
+        lambda: gslfit.Model("a*x").loads('{"format": "gslfit model 1"}'),
+        lambda: gslfit.Model(TEXT).fit(Y, x=x),
+    ),
+    "Model.fit_batch": (lambda: models.GaussianModel().fit_batch(ROWS, x=x[:3]), lambda: models.GaussianModel().fit_batch(None, x=x)),
+    "FdfSolver": (lambda: multifit.FdfSolver(1, 2), lambda: multifit.FdfSolver(40, 3).solve()),
+    "NonlinearSolver": (lambda: multifit.NonlinearSolver(40, 3, trs="nothing"), lambda: multifit.NonlinearSolver(40, 3).solve()),
+    "LargeSolver": (lambda: multifit.LargeSolver(40, 3, trs="nothing"), lambda: multifit.LargeSolver(40, 3).solve()),
+    "anneal": (lambda: anneal(None, [1.0], 1.0), lambda: anneal(lambda v: float("nan"), [1.0], 1.0)),
+    "compat": (
+        lambda: lmfit.minimize(residual, lmfit.Parameters()),
+        lambda: lmfit.minimize(residual, compat(), method="nothing"),
+        lambda: lmfit.minimize(lambda p: residual(p) * np.nan, compat(), method="powell"),
+        lambda: lmfit.Model(opaque).fit(Y[:0], x=x[:0], k=1, d=2),
+    ),
+}
 
 
-def refused():
-    """Return calls that are refused, one after another."""
+def refused(entry):
+    """Return what is said to calls of an entry that are refused, one after another."""
     kinds = []
-    for call in WRONG:
+    for call in WRONG[entry]:
         try:
             call()
         except gslfit.FitError as error:
@@ -95,7 +117,12 @@ WAYS = {
     "fit_batch, tall": lambda: gslfit.fit_batch(TEXT, TALL_Y[None], x=TALL, threads=3, **START),
     "fit_batch, tall, in doubt": lambda: gslfit.fit_batch(TEXT, TALL_Y[None], x=TALL, threads=2, max_nfev=60, **FAR),
     "fit_batch, saddle": lambda: gslfit.fit_batch("a*exp(-b*x) + a*exp(-c*x)", Y[None], x=x, **SADDLE),
-    "minimize, annealing": lambda: anneal(
+    "fit, by a loss": lambda: gslfit.fit(TEXT, Y, x=x, loss="soft_l1", f_scale=0.1, **START),
+    "fit_batch, by counts": lambda: gslfit.fit_batch(TEXT, ROWS[:2], x=x, loss="poisson", **START),
+    "curve_fit, called": lambda: gslfit.curve_fit(opaque, x, Y, [-0.3, 2.0]),
+    "formula, derivatives": lambda: gslfit.Formula(TEXT).jacobian(x, **START),
+    "parameters, as text": lambda: gslfit.Parameters().loads(tied().dumps()).valuesdict(),
+    "anneal": lambda: anneal(
         lambda v: float(np.sum((v - 3) ** 2)), [-8.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3
     ),
     "minimize, bounds": lambda: gslfit.minimize(residual, parameters(a={"min": 0, "max": 2.5})),
@@ -110,7 +137,7 @@ WAYS = {
     },
     **{f"LargeSolver, {trs}": (lambda trs=trs: large(trs=trs)) for trs in ("lm", "lmaccel", "dogleg", "ddogleg", "subspace2D")},
     "LargeSolver, cgst": lambda: large(trs="cgst", solver="none"),
-    "refused": refused,
+    **{f"{entry}, refused": (lambda entry=entry: refused(entry)) for entry in WRONG},
     "stored": stored,
     **{f"routes: {name}": call for name, call in ROUTES.items()},
 }
