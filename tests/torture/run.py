@@ -8,12 +8,14 @@ with memory flat.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # BLAS's own threads would wait for each other
 # part -> its command for so many seconds, and the share of the time that it gets
 PARTS = {
     "memory ends": (lambda seconds: ["memory.py", *(["--last-too"] if seconds > 60 else [])], 0.15),
@@ -35,7 +37,7 @@ def main():
         command, share = PARTS[part]
         began = time.monotonic()
         found = subprocess.run(
-            [sys.executable, "-X", "faulthandler", *command(given.minutes * 60 * share)], cwd=HERE, capture_output=True, text=True
+            [sys.executable, "-X", "faulthandler", *command(given.minutes * 60 * share)], cwd=HERE, capture_output=True, text=True, env=ENVIRONMENT
         )
         last = (found.stdout.splitlines() or ["nothing was printed"])[-1]
         if found.returncode:

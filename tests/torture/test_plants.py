@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-AREAS = ("address", "undefined", "memory", "interrupts", "callbacks", "growth", "calls")
+AREAS = ("memory", "interrupts", "callbacks", "growth", "calls")  # those of the sanitizers take a build of their own: plants.py alone
 
 
 @pytest.mark.slow
@@ -17,6 +17,6 @@ AREAS = ("address", "undefined", "memory", "interrupts", "callbacks", "growth", 
 def test_planted_faults_are_caught(tmp_path):
     """Without the fault a harness finds nothing, with it it says what is wrong."""
     script = Path(__file__).parent / "plants.py"
-    found = subprocess.run([sys.executable, str(script), "--folder", str(tmp_path / "copy")], capture_output=True, text=True, timeout=1500)
+    found = subprocess.run([sys.executable, str(script), *AREAS, "--folder", str(tmp_path / "copy")], capture_output=True, text=True, timeout=1500)
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
     assert [line.split(".")[0] for line in found.stdout.splitlines() if ": caught" in line] == list(AREAS)
