@@ -36,9 +36,8 @@ def main():
     for part in given.parts:
         command, share = PARTS[part]
         began = time.monotonic()
-        found = subprocess.run(
-            [sys.executable, "-X", "faulthandler", *command(given.minutes * 60 * share)], cwd=HERE, capture_output=True, text=True, env=ENVIRONMENT
-        )
+        arguments = [sys.executable, "-X", "faulthandler", *command(given.minutes * 60 * share)]
+        found = subprocess.run(arguments, cwd=HERE, capture_output=True, text=True, env=ENVIRONMENT)
         last = (found.stdout.splitlines() or ["nothing was printed"])[-1]
         if found.returncode:
             bad += 1
