@@ -33,21 +33,22 @@ axes.set(xlabel="distance", ylabel="residual")
 plt.show()
 
 # %%
-# Suppose that the standard deviation is proportional to the response. By default only the ratios of ``yerr`` matter, so that any factor
-# will do, such as 0.05 here; with ``scale_covar=False`` their size matters too.
+# Suppose that the standard deviation is proportional to the root of the response. By default only the ratios of ``yerr`` matter, so that
+# any factor will do; with ``scale_covar=False`` their size matters too.
 
-weighted = gslfit.fit(formula, y, x=x, start=result.values, yerr=0.05*result.eval(x=x))
+yerr = np.sqrt(result.eval(x=x))
+weighted = gslfit.fit(formula, y, x=x, start=result.values, yerr=yerr)
 for name in data.names:
     one, other = result.params[name], weighted.params[name]
     print(f"{name}: {one.value:.5f} +/- {one.stderr:.5f}, weighted {other.value:.5f} +/- {other.stderr:.5f}")
 
 # %%
-# Divided by their standard deviations, the residuals scatter alike over the whole range:
+# Divided by ``yerr``, the residuals scatter alike over the whole range: the supposition was a good one.
 
 figure, axes = plt.subplots(layout="constrained")
-axes.plot(x, (y - weighted.eval(x=x))/(0.05*result.eval(x=x)), "o", ms=4, color="0.4")
+axes.plot(x, (y - weighted.eval(x=x))/yerr, "o", ms=4, color="0.4")
 axes.axhline(0, color="0.2", lw=1)
-axes.set(xlabel="distance", ylabel="residual/standard deviation")
+axes.set(xlabel="distance", ylabel="residual/yerr")
 plt.show()
 
 # %%
