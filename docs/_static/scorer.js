@@ -4,7 +4,8 @@ const RANKS = [
   [/^howto\/command$/, 1.2],
   [/^howto\//, 3],
   [/^(start|which)$/, 3],
-  [/^faq$/, 2.5],
+  [/^faq\/index$/, 0.5],
+  [/^faq\//, 3],
   [/^(guide|formulas|models|porting.*|generated\/tutorials\/.*)$/, 2],
   [/^glossary$/, 1.5],
 ];
