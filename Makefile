@@ -40,7 +40,7 @@ lint: $(VENV)/installed-lint
 	ruff check .
 	cython-lint src
 	codespell --skip "docs/generated,*.dat" -L gaus,gausian,numer,bu,bui,nin,notin README.md CHANGELOG.md docs gslfit src examples/*.py examples/tutorials
-	proselint --config .proselintrc.json check README.md CHANGELOG.md docs/*.md docs/howto/*.md
+	proselint --config .proselintrc.json check README.md CHANGELOG.md docs/*.md docs/howto/*.md docs/faq/*.md
 	$(PY) .ci/duplicates.py
 	mypy
 	cd tests && ../$(PY) -m mypy --strict typing/user_script.py

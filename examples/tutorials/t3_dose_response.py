@@ -1,6 +1,6 @@
 """
-Dose and response
-=================
+Enzyme kinetics, a dose and its response
+========================================
 
 The initial velocity of an enzyme by the concentration of its substrate, for enzyme treated with the antibiotic puromycin and for
 untreated one (M. A. Treloar 1974; in D. M. Bates, D. G. Watts, Nonlinear Regression Analysis and Its Applications, 1988, appendix
