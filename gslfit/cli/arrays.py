@@ -82,18 +82,21 @@ class Packed:
     blanks : list of float
     """
 
+    chunks: tuple[int, ...] | None = None
+
     def __init__(self, source: Any, scale: float, offset: float, blanks: list[float]):
         self.source, self.scale, self.offset, self.blanks = source, scale, offset, blanks
         self.shape, self.ndim, self.chunks = source.shape, len(source.shape), source.chunks
         self.dtype = np.dtype(float)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[...], dtype)
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Read a part."""
         stored = np.asarray(self.source[index])
         values = stored*self.scale + self.offset
         return np.where(np.isin(stored, self.blanks), np.nan, values) if self.blanks else values
-
-
 
 
 def open_array(text: str) -> Any:
@@ -135,15 +138,18 @@ def _split(text: str) -> tuple[Path, str | None]:
 
 
 def _chosen(path: Path, name: str | None, found: dict[str, Any]) -> Any:
-    """Return the array of a name, or the only one."""
+    """Return the array of a name; without one the only array, or the only one of several axes."""
     if name is not None:
         key = name if name in found else name.strip("/")
         if key not in found:
-            raise FileRefused(f"{path} has no array {name!r}{meant(name, list(found))}; it has {', '.join(found) or 'none'}")
+            ends = [each for each in found if each.rpartition("/")[2] == key.rpartition("/")[2]]
+            like = f" (did you mean {ends[0]!r}?)" if len(ends) == 1 else meant(name, list(found))
+            raise FileRefused(f"{path} has no array {name!r}{like}; it has {', '.join(found) or 'none'}")
         return found[key]
-    if len(found) != 1:
+    large = [each for each in found.values() if len(each.shape) > 1]
+    if len(found) != 1 and len(large) != 1:
         raise FileRefused(f"{path} holds {len(found)} arrays{', ' if found else ''}{', '.join(found)}: say which, {path}:NAME")
-    return next(iter(found.values()))
+    return next(iter(found.values())) if len(found) == 1 else large[0]
 
 
 def _npy(path: Path, name: str | None) -> Any:
@@ -157,9 +163,20 @@ def _alone(path: Path, name: str | None) -> None:
         raise FileRefused(f"{path} holds one array, without a name")
 
 
+class _Member:
+    """An array of a ``.npz``, by its head: it is read whole when it is chosen."""
+
+    def __init__(self, file: Any, name: str):
+        self.file, self.name = file, name
+        with file.zip.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            self.shape = head(member)[0]
+
+
 def _npz(path: Path, name: str | None) -> Any:
     with np.load(path, allow_pickle=False) as file:
-        return file[_chosen(path, name, {each: each for each in file.files})]
+        return file[_chosen(path, name, {each: _Member(file, each) for each in file.files}).name]
 
 
 def _hdf5(path: Path, name: str | None) -> Any:
@@ -171,8 +188,7 @@ def _hdf5(path: Path, name: str | None) -> Any:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in NUMBERS and item.shape:
             found[at] = item
     file.visititems(look)
-    large = {at: item for at, item in found.items() if item.ndim > 1}
-    return _unpacked(_chosen(path, name, large if name is None and len(large) == 1 else found))
+    return _unpacked(_chosen(path, name, found))
 
 
 def _unpacked(item: Any) -> Any:
@@ -189,8 +205,7 @@ def _netcdf(path: Path, name: str | None) -> Any:
     from scipy.io import netcdf_file
     with netcdf_file(str(path), "r", mmap=False, maskandscale=True) as file:
         found = {key: item for key, item in file.variables.items() if item.shape}
-        large = {key: item for key, item in found.items() if len(item.shape) > 1}
-        item = _chosen(path, name, large if name is None and len(large) == 1 else found)
+        item = _chosen(path, name, found)
         return np.ma.filled(np.ma.asarray(item[:], float), np.nan)
 
 
@@ -214,12 +229,29 @@ def _arrays(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 def _tiff(path: Path, name: str | None) -> Any:
     _alone(path, name)
     tifffile = package("tifffile", "cli", str(path))
+    with tifffile.TiffFile(path) as file:
+        of_pages = {page.shape for page in file.pages}
+        if len(file.series) > 1 and len(of_pages) == 1:     # images written one by one are a stack too
+            return file.asarray(key=slice(None))
     try:
         return tifffile.memmap(path, mode="r")
     except ValueError:                          # compressed, or not in one piece
         return tifffile.imread(path)
 
 
+def _table(path: Path, name: str | None) -> Any:
+    """Return a column of a table: the one of a name, or the only one, or the only row."""
+    from gslfit.cli.table import read_table
+    table = read_table(str(path), path.read_bytes())
+    if name is not None:
+        return table.column(table.place(name))
+    columns = [table.column(place) for place in range(len(table.names))]
+    if len(columns) != 1 and len(columns[0]) != 1:
+        raise FileRefused(f"{path} has {len(columns)} columns: say which, {path}:COLUMN (it has {table.described()})")
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+TABLES = (".csv", ".tsv", ".txt", ".dat", ".asc")
 OPENERS: dict[str, Callable[[Path, str | None], Any]] = {
     ".npy": _npy, ".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5, ".hdf": _hdf5, ".nxs": _hdf5, ".nc": _netcdf, ".nc4": _netcdf,
-    ".zarr": _zarr, ".tif": _tiff, ".tiff": _tiff}
+    ".zarr": _zarr, ".tif": _tiff, ".tiff": _tiff, **dict.fromkeys(TABLES, _table)}

@@ -119,7 +119,7 @@ def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> t
     first = [1, 0] if table.y_first else [0, 1]
     if table.y_first and len(table.names) > 2 and not x:
         x = [(None, place) for place in range(1, len(table.names)) if y is None or place != table.place(y)]
-    taken = {place for _, place in x} | ({table.place(y)} if y is not None else set())
+    taken = {place for _, place in x} | ({table.place(y)} if y is not None else set()) | _numbering(table)
     free = [place for place in [*first, *range(2, len(table.names))] if place < len(table.names) and place not in taken]
     if len(free) < (not x) + (y is None):
         raise FileRefused(f"{table.source} has one column, and x and y are two" if len(table.names) == 1 else
@@ -127,6 +127,20 @@ def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> t
     if not x:
         x = [(None, free.pop(0))]
     return x, free[0] if y is None else table.place(y)
+
+
+def _numbering(table: Table) -> set[int]:
+    """Return the place of a first column without name that only counts the rows, as pandas writes it, where others have names."""
+    if table.names[0] or len(table.names) < 3 or not all(table.names[1:]):
+        return set()
+    try:
+        numbers = table.column(0)
+    except FileRefused:
+        return set()
+    if not np.array_equal(numbers, numbers[0] + np.arange(numbers.size)) or numbers[0] not in (0, 1):
+        return set()
+    table.notes.append("column 1, which has no name and counts the rows, is passed over: --x 1 takes it")
+    return {0}
 
 
 def _column(table: Table, place: int, variable: str | None = None) -> Column:

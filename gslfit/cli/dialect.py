@@ -9,12 +9,20 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 LOOKED_AT = 200         # lines at the end of a file, and as many at its beginning, that the dialect is chosen by
-_MISSING = {"", "-", "--", "---", ".", "..", "...", "*", "?", "na", "n/a", "#n/a", "nan", "null", "none", "missing", "nil",
-            "#nv", "#value!"}
-_COMMENT = re.compile(r"\s*(?:[#%!]|//)+")
-_AFTER = re.compile(r"\s[#%!].*$")
+JOINED = 10             # most lines that a quoted cell may take
+ERRORS = ("#n/a", "#nv", "#div/0!", "#num!", "#ref!", "#name?", "#value!", "#null!")        # of spreadsheets
+_MISSING = {"", "-", "--", "---", ".", "..", "...", "*", "?", "na", "n/a", "nan", "null", "none", "missing", "nil", "-nan", "+nan",
+            "nan(ind)", "-nan(ind)", "1.#qnan", "1.#ind", "-1.#ind", "-1.#qnan", *ERRORS}
+SIGNS = ("#", "%", "!", "//")
+_OF_ERRORS = "|".join(re.escape(each[1:]) for each in ERRORS)
+_COMMENT = re.compile(rf"\s*(?:#(?!{_OF_ERRORS})|[%!]|//)+", re.IGNORECASE)
+_AFTER = re.compile(rf"\s(?:#(?!{_OF_ERRORS})|[%!]).*$", re.IGNORECASE)
+_RULE = re.compile(r"[\s|+=:-]*[|+][\s|+=:-]*")          # of a table with lines around its cells
 _NUMBER = {sign: re.compile(rf"[+-]?(?:\d+(?:{end}\d*)?|{end}\d+)(?:[eEdD][+-]?\d+)?|[+-]?(?:inf|infinity)", re.IGNORECASE)
            for sign, end in ((".", r"\."), (",", r",(?=\d)"))}
+BLANKS = "' \u2019\u00a0\u202f\u2009"                    # between thousands, in any country
+_GROUPED = {sign: re.compile(rf"[+-]?\d{{1,3}}(?P<sign>[{other}{BLANKS}])\d{{3}}(?P<more>(?:(?P=sign)\d{{3}})*)(?P<end>{end}\d*)?")
+            for sign, other, end in ((".", ",", r"\."), (",", ".", ","))}
 
 
 class Line(NamedTuple):
@@ -45,20 +53,42 @@ class Dialect:
 
     def split(self, text: str) -> list[str]:
         """Return the cells of a line."""
+        if self.delimiter == "|":
+            text = text.strip().removeprefix("|").removesuffix("|")
         if '"' not in text:
             cells = text.split(self.delimiter)
         elif self.delimiter is None:
             cells = next(csv.reader([" ".join(text.split())], delimiter=" ", skipinitialspace=True), [])
         else:
-            cells = next(csv.reader([text], delimiter=self.delimiter, skipinitialspace=True), [])
+            cells = next(csv.reader(text.splitlines(keepends=True), delimiter=self.delimiter, skipinitialspace=True), [])
         return [cell.strip() for cell in cells]
+
+    def joined(self, cells: Sequence[str]) -> str:
+        """Return a line of cells that `split` takes apart again."""
+        sign = self.delimiter or " "
+        return sign.join(f'"{cell}"' if sign in cell or (not cell and self.delimiter is None) else cell for cell in cells)
+
+    def column(self, lines: Sequence[str], place: int, quoted: bool) -> list[str]:
+        """Return one cell of each of many lines, all of which have it."""
+        if quoted or self.delimiter == "|":
+            return [self.split(line)[place] for line in lines]
+        return [line.split(self.delimiter, place + 1)[place] for line in lines]
 
     def is_number(self, cell: str) -> bool:
         """Return whether a cell is a number, an infinity included."""
-        return _NUMBER[self.decimal].fullmatch(cell.replace("\u2212", "-")) is not None
+        return _NUMBER[self.decimal].fullmatch(cell.replace("\u2212", "-")) is not None or bool(self._thousands(cell))
+
+    def _thousands(self, cell: str) -> str | None:
+        """Return the sign between the thousands of a number; None where there is none, or where it might be that before decimals."""
+        found = _GROUPED[self.decimal].fullmatch(cell.replace("\u2212", "-"))
+        if found is None:
+            return None
+        sure = found["more"] or found["end"] or found["sign"] in BLANKS or (found["sign"] == "," == self.delimiter)
+        return found["sign"] if sure else None
 
     def value(self, cell: str) -> float:
         """Return the value of a number; exponents may be Fortran's."""
+        cell = cell.replace(self._thousands(cell) or "\0", "")
         text = cell.replace("\u2212", "-").replace(",", ".").lower()
         return float(text if "inf" in text else text.replace("d", "e"))
 
@@ -71,24 +101,69 @@ class Dialect:
 CANDIDATES = [Dialect(delimiter, decimal) for delimiter in ("\t", ";", ",", "|", None) for decimal in (".", ",")]
 
 
-def without_comments(text: str) -> tuple[list[Line], list[Line]]:
-    """Return the lines of a text that hold something, without comments, and the comments without their signs."""
-    lines, comments = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+def lines_of(text: str) -> tuple[list[str], Sequence[int]]:
+    """Return the lines of a text, and their numbers from 1; lines that one quoted cell takes are one."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if '"' not in text:
+        return lines, range(1, len(lines) + 1)
+    found: list[str] = []
+    numbers, place = [], 0
+    while place < len(lines):
+        end = place + 1
+        if lines[place].count('"') % 2:
+            ends = (k + 1 for k in range(place + 1, min(place + JOINED, len(lines))) if lines[k].count('"') % 2)
+            end = next(ends, end)
+        found.append("\n".join(lines[place:end]))
+        numbers.append(place + 1)
+        place = end
+    return found, numbers
+
+
+def without_comments(text: str) -> tuple[list[str], Sequence[int], list[Line]]:
+    """Return the lines of a text that hold something, their numbers, and the comments without their signs."""
+    lines, numbers = lines_of(text)
+    if not any(sign in text for sign in SIGNS):
+        if all(lines):
+            return lines, numbers, []
+        kept = [k for k, line in enumerate(lines) if line and not line.isspace()]
+        return [lines[k] for k in kept], [numbers[k] for k in kept], []
+    found, of_found, comments = [], [], []
+    for number, line in zip(numbers, lines, strict=True):
         sign = _COMMENT.match(line)
         if sign is not None:
             comments.append(Line(number, line[sign.end():].strip()))
         elif line.strip():
-            lines.append(Line(number, _AFTER.sub("", line) if '"' not in line else line))
-    return lines, comments
+            found.append(line)
+            of_found.append(number)
+    return found, of_found, comments
 
 
-def choose(lines: Sequence[Line]) -> tuple[Dialect, int]:
+def has_sign(line: str) -> bool:
+    """Return whether a line may end in a comment."""
+    return "#" in line or "%" in line or "!" in line
+
+
+def short(line: str) -> str:
+    """Return a line without the comment at its end."""
+    return _AFTER.sub("", line) if has_sign(line) and '"' not in line else line
+
+
+def is_rule(line: str) -> bool:
+    """Return whether a line only parts others, as in ``|---|---|``."""
+    return _RULE.fullmatch(line) is not None
+
+
+def sample(lines: Sequence[str]) -> list[str]:
+    """Return the lines that a file is judged by."""
+    return list(lines) if len(lines) <= 2*LOOKED_AT else [*lines[:LOOKED_AT], *lines[-LOOKED_AT:]]
+
+
+def choose(lines: Sequence[str]) -> tuple[Dialect, int]:
     """Return the dialect in which most of the lines are numbers, and the number of columns that they have."""
-    sample = lines if len(lines) <= 2*LOOKED_AT else [*lines[:LOOKED_AT], *lines[-LOOKED_AT:]]
+    looked = [short(line) for line in sample(lines)]
     best, chosen = None, (CANDIDATES[0], 1)
     for dialect in CANDIDATES:
-        kinds = [dialect.kinds(dialect.split(line.text)) for line in sample]
+        kinds = [dialect.kinds(dialect.split(line)) for line in looked]
         counts = Counter(len(each) for each in kinds if "n" in each)
         for columns, count in counts.most_common(2):
             own = [each for each in kinds if len(each) == columns and "n" in each]

@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.cli.arrays import TABLES
 from gslfit.cli.columns import Column, content_of, read_column
 from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
-
-ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".asc")
 
 
 class Groups(NamedTuple):
@@ -39,7 +38,7 @@ class Groups(NamedTuple):
 
 def is_table(name: str) -> bool:
     """Return whether a file holds columns, by its name."""
-    return name == "-" or Path(name).suffix.lower() in ENDINGS
+    return name == "-" or Path(name).suffix.lower() in TABLES
 
 
 def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | None) -> Groups:
@@ -50,20 +49,20 @@ def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | No
     FileRefused
         If a column is not said, or can't be used.
     """
-    source, content = content_of(name)
-    table = read_table(source, content)
+    table = read_table(*content_of(name))
     for option, said in (("--by", by), ("--x", x), ("--y", y)):
         if not said:
-            raise FileRefused(f"{source} holds columns: {option} must say which, for a batch --by, --x and --y (it has "
+            raise FileRefused(f"{table.source} holds columns: {option} must say which, for a batch --by, --x and --y (it has "
                               f"{table.described()})")
     assert by is not None and y is not None
     wanted: list[Column] = [read_column(table, each) for each in x]
     numbers = [column.numbers for column in wanted] + [table.column(table.place(each)) for each in (y, yerr) if each is not None]
     place = table.place(by)
-    cells = [row[place] for row in table.rows]
-    first = dict.fromkeys(cells)
-    order = {cell: number for number, cell in enumerate(first)}
-    which = np.array([order[cell] for cell in cells])
+    title = table.title(place)
+    cells = [cell.strip() for cell in table.cells(place)]
+    order = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
+    which = np.fromiter((order[cell] for cell in cells), np.int64, len(cells))
+    del cells, table
     sizes = np.bincount(which)
     sequence = np.argsort(which, kind="stable")
     within = np.arange(which.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -79,7 +78,7 @@ def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | No
         options["yerr"] = curves[-1]
     data = curves[len(wanted)]
     columns = [(column.variable, column.names, curve) for column, curve in zip(wanted, curves, strict=False)]
-    return Groups(table.title(place), list(order), data, columns, options)
+    return Groups(title, list(order), data, columns, options)
 
 
 def write_groups(out: str, groups: Groups, result: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 import gslfit
 from gslfit.cli.app import run
 from gslfit.cli.arrays import NpyArray, open_array
+from gslfit.data.stored import stored
 
 MODEL = "A*exp(-x/tau) + c"
 X = np.linspace(0, 5, 30)
@@ -60,6 +61,30 @@ def write_netcdf(name):
         file.createVariable("t", "f8", ("t",))[:] = X
 
 
+def write_zarr_group(name):
+    """Write the data and their axis as arrays of a zarr group."""
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(name, mode="w")
+    group.create_array("y", shape=CUBE.shape, chunks=(4, 3, 30), dtype="f8")[...] = CUBE
+    group.create_array("axes/t", shape=X.shape, dtype="f8")[...] = X
+
+
+def write_packed(name):
+    """Write the data as HDF5 with the attributes of packed numbers, by a scale that loses nothing."""
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(name, "w") as file:
+        file["y"], file["t"] = CUBE*4, X
+        file["y"].attrs.update(scale_factor=0.25, _FillValue=-999.0)
+
+
+def write_pages(name):
+    """Write the data as a TIFF file of images that were written one by one."""
+    tifffile = pytest.importorskip("tifffile")
+    with tifffile.TiffWriter(name) as file:
+        for image in np.moveaxis(CUBE, -1, 0):
+            file.write(image.astype("f8"), contiguous=False)
+
+
 def write_tiff(name, **more):
     """Write the data as a stack of images."""
     pytest.importorskip("tifffile").imwrite(name, np.moveaxis(CUBE, -1, 0).astype("f8"), **more)
@@ -71,10 +96,20 @@ KINDS = {
     "HDF5": (lambda: write_h5("both.h5"), ["both.h5", "--x", "both.h5:x"]),
     "HDF5 by name": (lambda: write_h5("both.h5"), ["both.h5:/entry/y", "--x", "both.h5:x"]),
     "zarr": (lambda: write_zarr("cube.zarr"), ["cube.zarr", "--x", "x.npy"]),
+    "netCDF-4, packed": (lambda: write_packed("packed.nc"), ["packed.nc", "--x", "packed.nc:t"]),
+    ".npz by its shape": (lambda: np.savez_compressed("both.npz", x=X, y=CUBE), ["both.npz", "--x", "both.npz:x"]),
+    "zarr group": (lambda: write_zarr_group("group.zarr"), ["group.zarr", "--x", "group.zarr:axes/t"]),
+    "Fortran's order": (lambda: np.save("fortran.npy", np.asfortranarray(CUBE)), ["fortran.npy", "--x", "x.npy"]),
+    "big-endian": (lambda: np.save("big.npy", CUBE.astype(">f8")), ["big.npy", "--x", "x.npy"]),
+    "x of a text file": (lambda: np.savetxt("x.csv", X, fmt="%.17g"), ["cube.npy", "--x", "x.csv"]),
+    "x of a column": (lambda: np.savetxt("two.csv", np.column_stack([X, X]), fmt="%.17g", delimiter=",", header="t,u"),
+                      ["cube.npy", "--x", "two.csv:t"]),
     "netCDF": (lambda: write_netcdf("cube.nc"), ["cube.nc", "--x", "cube.nc:t"]),
     "TIFF": (lambda: write_tiff("movie.tif"), ["movie.tif", "--x", "x.npy", "--axis", "0"]),
     "TIFF compressed": (lambda: write_tiff("movie.tif", compression="zlib"), ["movie.tif", "--x", "x.npy", "--axis", "0"]),
+    "TIFF of single pages": (lambda: write_pages("movie.tif"), ["movie.tif", "--x", "x.npy", "--axis", "0"]),
     "another axis": (None, ["movie.npy", "--x", "x.npy", "--axis", "0"]),
+    "an axis from the end": (None, ["movie.npy", "--x", "x.npy", "--axis", "-3"]),
 }
 
 
@@ -195,7 +230,9 @@ def test_packed_netcdf(tmp_path):
     with h5py.File(tmp_path / "packed.nc", "w") as file:
         file["y"] = np.array([[1, 2], [-9, 4]], "i2")
         file["y"].attrs.update(scale_factor=0.5, add_offset=1.0, _FillValue=np.int16(-9))
-    np.testing.assert_array_equal(open_array(str(tmp_path / "packed.nc"))[...], [[1.5, 2], [np.nan, 3]])
+    packed = open_array(str(tmp_path / "packed.nc"))
+    np.testing.assert_array_equal(packed[...], [[1.5, 2], [np.nan, 3]])
+    assert stored(packed) is not None, "it is read by parts"
 
 
 REFUSED = [
@@ -221,7 +258,7 @@ REFUSED = [
 @pytest.mark.parametrize(("code", "message", "args"), REFUSED, ids=[message for _, message, _ in REFUSED])
 def test_refusals(code, message, args, folder, capsys):
     """What can't be done is one line, and nothing is written."""
-    np.savez("both.npz", y=CUBE, x=X)
+    np.savez("both.npz", y=CUBE, x=CUBE)
     np.save("ints.npy", np.zeros(7, int))
     (folder / "notes.md").write_text("notes")
     (folder / "wrong.npy").write_text("not NumPy's")
