@@ -70,7 +70,7 @@ cdef class Polish(DescentState):
         if not self.finite:
             return False
         step = qr.step(self.r)
-        return relative_size(data_of(step), numbers(self.x, self.p), qr.d, norm_of(numbers(self.r, self.n), self.n), self.p) < NEAR
+        return relative_size(data_of(step), numbers(self.x, self.p), qr.d, self.norm(), self.p) < NEAR
 
     def polish(self):
         """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
@@ -142,9 +142,9 @@ cdef class Polish(DescentState):
                 return False
         return True
 
-    cdef double _scaled_error(self, const double *factor) noexcept:
+    cdef double _scaled_error(self, const double *factor) except -1:
         """Return the standard error of a parameter times the length of its column, from its row of factors."""
-        return sqrt(dot(factor, factor, self.qr.rank) / max(1, self.n - self.p)) * norm_of(data_of(self.r), self.n)
+        return sqrt(dot(factor, factor, self.qr.rank) / max(1, self.n - self.p)) * self.norm()
 
     cdef double _seen(self, object start) except -1:
         """Return the relative size of the way here, in which of many parameters large standard errors count for the values."""
@@ -188,10 +188,6 @@ cdef class Polish(DescentState):
         if move <= MOVED or self.exact or move > 1e-3:
             return move <= MOVED
         return self.bent(start) <= BENT if central else move * self.turning <= SAFE * BENT     # False for NaN
-
-    cpdef double norm(self) except -1:
-        """Return the length of the residual."""
-        return norm_of(numbers(self.r, self.n), self.n)
 
     cpdef double rounding(self) except -1:
         """Return what of the residual's length may be rounding."""
@@ -238,7 +234,6 @@ cdef class Polish(DescentState):
         """
         cdef gslfit_evidence e
         memset(&e, 0, sizeof(e))           # what is not said is 0, as in C
-        cdef const double *r = numbers(self.r, self.n)
         cdef const double *d = data_of(self.norms)
         cdef cnp.ndarray slopes = self.slopes(), along
         cdef double *slope = data_of(slopes)
@@ -251,7 +246,7 @@ cdef class Polish(DescentState):
         cdef bint left_out = False
         for j in self.held:
             on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
-        e.p, e.residual, e.first_residual = self.p, norm_of(r, self.n), length(self.problem.r0)
+        e.p, e.residual, e.first_residual = self.p, self.norm(), length(self.problem.r0)
         for j in range(self.p):
             slope[j] = slope[j] / e.residual if e.residual > 0 else 0.
         e.scale = scale * self.differences.precision / EPS
@@ -262,7 +257,7 @@ cdef class Polish(DescentState):
         for j in range(self.p):
             left_out = left_out or (said[j] & GSLFIT_SILENT and d[j] > 0)
         if left_out:
-            counted = ScaledQR(self.J, self.rank_tolerance, [said[j] != 0 for j in range(self.p)])
+            counted = ScaledQR(self.J, self.rank_tolerance, [said[j] != 0 for j in range(self.p)], self.norms, self.r, self.slopes())
         # an error of J turns the span of columns that are nearly dependent by as much more, and the cosine can't be known better
         e.tolerance = fmin(LOOSEST, 10 * (EXACT_ERROR if self.exact else CENTRED_ERROR) / counted.least()) if counted.rank else 0.
         e.rank, e.cosine = counted.rank, 0

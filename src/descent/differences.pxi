@@ -10,9 +10,10 @@
 # Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
 # comes with the two values of the first.
 cdef extern from "descent/quotients.h" nogil:
-    double gslfit_forward(const double *value, const double *r, double width, long n, double *column)
-    double gslfit_central(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *bend,
-                          double *along)
+    double gslfit_forward(const double *value, const double *r, double width, long n, double *column, double *slope)
+    double gslfit_central(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *slope,
+                          double *bend, double *along)
+    double gslfit_change(const double *now, const double *old, const double *r, long n, double *square)
 
 cdef double EPS = 2.220446049250313e-16
 cdef double SINGLE = 2.0 ** -23              # that of float32
@@ -55,8 +56,8 @@ cdef class Differences:
 
     Attributes
     ----------
-    norms : ndarray, shape (p,)
-        Lengths of the columns of the last Jacobian, 0 before the first.
+    norms, gradient : ndarray, shape (p,)
+        Lengths of the columns of the last Jacobian, 0 before the first, and J^T r.
     lengths : ndarray, shape (p,)
         On what length of each parameter its column changes by itself, as the last centred differences saw it; NaN where unknown.
     bends : ndarray, shape (p,)
@@ -74,12 +75,14 @@ cdef class Differences:
     enough.
     """
 
-    cdef readonly object fun, norms, lengths, bends, steps
+    cdef readonly object fun, norms, lengths, bends, steps, gradient
     cdef readonly double precision, unit, first
     cdef readonly object lower, upper
     cdef object scales
     cdef double *scale              # of each parameter at the first Jacobian
     cdef double taken               # the step of the last forward difference
+    cdef double length, slope       # of the column filled last, and its product with r; the length NaN where they are still to be found
+    cdef double *g
     cdef double *low
     cdef double *high
     cdef double *d
@@ -92,7 +95,8 @@ cdef class Differences:
         self.p = lower.shape[0]
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
-        self.norms, self.lengths, self.bends, self.steps = (new_vector(self.p) for _ in range(4))
+        self.norms, self.lengths, self.bends, self.steps, self.gradient = (new_vector(self.p) for _ in range(5))
+        self.g = data_of(self.gradient)
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)
         self.scale = data_of(self.scales)
@@ -131,7 +135,8 @@ cdef class Differences:
         columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
-        self._measure(data_of(columns), at, value)
+            self._measure(data_of(columns) + j * self.n, j, value)
+        self._scale(at, value)
         return cnp.PyArray_Transpose(columns, NULL)
 
     def central(self, x, r):
@@ -149,11 +154,10 @@ cdef class Differences:
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
             bent = self._central_column(column, j, trial, at, value, step)
-            if self._widen_centred(column, j, trial, at, value, step):
-                continue
-            if bent > CURVED:
+            if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
-        self._measure(data_of(columns), at, value)
+            self._measure(column, j, value)
+        self._scale(at, value)
         return cnp.PyArray_Transpose(columns, NULL)
 
     cdef const double *_values(self, object r) except NULL:
@@ -220,8 +224,10 @@ cdef class Differences:
             if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY
                                or self._unlike(data_of(kept), column) <= ALIKE):
                 memcpy(column, data_of(kept), self.n * sizeof(double))
+                self.length = NAN
             elif not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or norm_of(column, self.n) == 0:
                 memcpy(column, data_of(kept), self.n * sizeof(double))
+                self.length = NAN
         return 0
 
     cdef double _unlike(self, const double *faint, const double *wide) noexcept:
@@ -249,11 +255,13 @@ cdef class Differences:
                 self._central_column(column, j, trial, x, r, wider)
             if not noise > NOISY or self._unlike(data_of(kept), column) > NOISE * noise:
                 memcpy(column, data_of(kept), self.n * sizeof(double))
+                self.length = NAN
                 self.L[j], self.bend[j] = length, bend
             return 1
         self._central_column(column, j, trial, x, r, wider)
         if norm_of(column, self.n) == 0:
             memcpy(column, data_of(kept), self.n * sizeof(double))
+            self.length = NAN
         return 1
 
     cdef double _inside(self, Py_ssize_t j, double base, double step) noexcept:
@@ -280,7 +288,8 @@ cdef class Differences:
             out = self.fun(trial)
             value = numbers(out, self.n)
             at[j] = base
-            change = gslfit_forward(value, r, moved, self.n, column)
+            change = gslfit_forward(value, r, moved, self.n, column, &self.slope)
+            self.length = change / fabs(moved)
             if change < INFINITY and fabs(step) < fabs(wanted):
                 break                           # as far as the bounds let it
             if not change < INFINITY:           # not finite there: look closer, on the other side
@@ -297,6 +306,7 @@ cdef class Differences:
                 break
         if not (change < INFINITY and moved != 0):
             memset(column, 0, self.n * sizeof(double))
+            self.length = NAN
         self.taken = moved
         return change
 
@@ -323,7 +333,8 @@ cdef class Differences:
             other = self.fun(trial)
             behind = numbers(other, self.n)
             at[j] = base
-            total = gslfit_central(ahead, behind, r, up - down, self.n, column, &bend, &along)
+            total = gslfit_central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
+            self.length = total / fabs(up - down)
             if not total < INFINITY:
                 step /= 8
                 continue
@@ -343,7 +354,7 @@ cdef class Differences:
         cdef const double *far
         cdef double base = x[j], side
         cdef Py_ssize_t i, attempt
-        self.L[j], self.bend[j] = NAN, 0
+        self.L[j], self.bend[j], self.length = NAN, 0, NAN
         for attempt in range(4):
             side = step if attempt < 2 else step / 64
             if attempt % 2:
@@ -378,17 +389,21 @@ cdef class Differences:
         memcpy(data_of(kept), column, self.n * sizeof(double))
         if self._central_column(column, j, trial, x, r, better) > bent:     # that was rounding, not curvature
             memcpy(column, data_of(kept), self.n * sizeof(double))
+            self.length = NAN
             self.L[j], self.bend[j] = NAN, bend
         return 0
 
-    cdef int _measure(self, const double *columns, const double *x, const double *r) noexcept:
-        """Note the columns' lengths, and at the first Jacobian the size of all."""
+    cdef void _measure(self, const double *column, Py_ssize_t j, const double *r) noexcept:
+        """Note a column's length and its product with r."""
+        if isnan(self.length):
+            self.length, self.slope = norm_of(column, self.n), dot(column, r, self.n)
+        self.d[j], self.g[j] = self.length, self.slope
+
+    cdef void _scale(self, const double *x, const double *r) noexcept:
+        """Note at the first Jacobian the size of all."""
         cdef double norm
         cdef Py_ssize_t j
-        for j in range(self.p):
-            self.d[j] = norm_of(columns + j * self.n, self.n)
         if self.first == 0:
             self.first, norm = self._size(x, r), norm_of(r, self.n)
             for j in range(self.p):
                 self.scale[j] = fabs(x[j]) if x[j] != 0 or not self.d[j] > 0 else norm / self.d[j]
-        return 0

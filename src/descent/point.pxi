@@ -17,6 +17,9 @@ cdef int point_df(const gsl.gsl_vector *v, void *who, gsl.gsl_matrix *J) noexcep
     return (<DescentState>who).jacobian_at(v, J)
 
 
+cdef double TINY = 1e-280        # what is smaller, or larger than 1 by as much, may have lost digits
+
+
 cdef bint same(const double *a, const double *b, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(n):
@@ -100,6 +103,9 @@ cdef class DescentState:
     cdef public bint centred_from_now
     cdef public double rank_tolerance       # a scaled column of R below this is linearly dependent
     cdef double decomposed_with
+    cdef object steepest, steepest_J, steepest_r        # what `slopes` gave last, and where
+    cdef object normed              # the residual whose length is known
+    cdef double length
     cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
     cdef cnp.ndarray touches
     cdef bint before_central
@@ -128,7 +134,7 @@ cdef class DescentState:
     def begin(self):
         """Take the Jacobian at the start, choose the bounds transforms by it, and return the internal start, ndarray, shape (p,)."""
         cdef cnp.ndarray reach = new_vector(self.p)
-        cdef double norm = norm_of(numbers(self.r, self.n), self.n), own
+        cdef double norm = self.norm(), own
         cdef Py_ssize_t j
         self.go_to(self.x, self.r, False)
         v = self.x
@@ -218,10 +224,11 @@ cdef class DescentState:
             self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
         else:
             self.J = self.differences.central(x, r) if central else self.differences.forward(x, r)
-        cdef cnp.ndarray gradient = self.gradient()
+        cdef cnp.ndarray gradient = self.gradient() if self.exact else copied(data_of(self.differences.gradient), self.p)
         cdef cnp.ndarray lengths = self._lengths() if self.exact else self.differences.norms
         norms = data_of(lengths)
         self.norms = copied(norms, self.p)
+        self._note_slopes(data_of(gradient))
         self.finite = True
         for j in range(self.p):
             self.finite = self.finite and isfinite(norms[j])
@@ -278,7 +285,7 @@ cdef class DescentState:
             if central and not self.exact:
                 data_of(self.second)[j * self.p + j] = data_of(self.differences.bends)[j]
         # over a short way the forward differences' own error would pass for curvature
-        moved = relative_size(data_of(step), data_of(self.x), norms, norm_of(r, self.n), self.p)
+        moved = relative_size(data_of(step), data_of(self.x), norms, self.norm(), self.p)
         if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
         for j in range(self.p):
@@ -289,13 +296,8 @@ cdef class DescentState:
 
     cdef double _turned(self, Py_ssize_t j, const double *r, double norm, double *most) noexcept:
         """Return the scalar product of the residual with what a column has changed by; raise `most` to its share of the column's length."""
-        cdef const double *new = data_of(self.J) + j * self.n
-        cdef const double *old = data_of(self.before_J) + j * self.n
-        cdef double total = 0, square = 0
-        cdef Py_ssize_t i
-        for i in range(self.n):
-            total += r[i] * (new[i] - old[i])
-            square += (new[i] - old[i]) * (new[i] - old[i])
+        cdef double square = 0, total
+        total = gslfit_change(data_of(self.J) + j * self.n, data_of(self.before_J) + j * self.n, r, self.n, &square)
         if norm > 0:
             most[0] = fmax(most[0], sqrt(square) / norm)
         return total
@@ -311,12 +313,29 @@ cdef class DescentState:
 
     cpdef cnp.ndarray slopes(self):
         """Return J^T r with the columns of J scaled to length one, ndarray, shape (p,): the gradient, never out of range."""
+        if self.steepest_r is not self.r or self.steepest_J is not self.J:
+            self._note_slopes(NULL)
+        return copied(data_of(self.steepest), self.p)
+
+    cdef int _note_slopes(self, const double *gradient) except -1:
+        """Work out what `slopes` returns, from J^T r where that is known and in range."""
         cdef cnp.ndarray out = new_vector(self.p)
         cdef const double *r = numbers(self.r, self.n)
+        cdef const double *d = data_of(self.norms)
         cdef Py_ssize_t j
         for j in range(self.p):
-            data_of(out)[j] = slope_of(data_of(self.J) + j * self.n, data_of(self.norms)[j], r, self.n)
-        return out
+            if gradient != NULL and d[j] > 0 and TINY < fabs(gradient[j]) < 1 / TINY:
+                data_of(out)[j] = gradient[j] / d[j]
+            else:
+                data_of(out)[j] = slope_of(data_of(self.J) + j * self.n, d[j], r, self.n)
+        self.steepest, self.steepest_J, self.steepest_r = out, self.J, self.r
+        return 0
+
+    cpdef double norm(self) except -1:
+        """Return the length of the residual."""
+        if self.normed is not self.r:
+            self.length, self.normed = norm_of(numbers(self.r, self.n), self.n), self.r
+        return self.length
 
     cdef cnp.ndarray _lengths(self):
         """Return the lengths of the Jacobian's columns."""
@@ -333,7 +352,8 @@ cdef class DescentState:
         self.held = ()
         pushed = self._pushed() if self.bounded else None
         if self.qr is None or self.J is not self.decomposed or pushed != self.left_out or self.decomposed_with != self.rank_tolerance:
-            self.qr, self.decomposed, self.left_out = ScaledQR(self.J, self.rank_tolerance, pushed), self.J, pushed
+            self.qr = ScaledQR(self.J, self.rank_tolerance, pushed, self.norms, self.r, self.slopes())
+            self.decomposed, self.left_out = self.J, pushed
             self.decomposed_with = self.rank_tolerance
         return self.qr
 
@@ -363,7 +383,7 @@ cdef class DescentState:
             data_of(snapped)[j] = to
         if moved:
             r = self.fun(snapped)
-            norm, before = norm_of(numbers(r, self.n), self.n), norm_of(numbers(self.r, self.n), self.n)
+            norm, before = norm_of(numbers(r, self.n), self.n), self.norm()
             if norm <= before * (1 + 1e-9) + self.rounding():
                 self.x, self.r = snapped, r
             elif isfinite(norm):                    # where it is not, the model has no value on the bound
@@ -376,7 +396,7 @@ cdef class DescentState:
     cdef double moved(self, object start) except -1:
         """Return the relative size of the way from `start` to here."""
         cdef cnp.ndarray step = self._way(start)
-        cdef double norm = norm_of(numbers(self.r, self.n), self.n)
+        cdef double norm = self.norm()
         return relative_size(data_of(step), numbers(self.x, self.p), data_of(self.qr.norms), norm, self.p)
 
     cdef double bent(self, object start) except -1:
@@ -406,7 +426,7 @@ cdef class DescentState:
         return self._size(data_of(self.norms))
 
     cdef double _size(self, const double *norms) except -1:
-        cdef double out = norm_of(numbers(self.r, self.n), self.n)
+        cdef double out = self.norm()
         cdef Py_ssize_t j
         for j in range(self.p):
             if isfinite(norms[j]):
@@ -428,7 +448,7 @@ cdef class DescentState:
         but rounding it does not follow.
         """
         cdef cnp.ndarray near = copied(numbers(self.x, self.p), self.p), far = copied(numbers(self.x, self.p), self.p)
-        cdef double reach = SHIFT * norm_of(numbers(self.r, self.n), self.n), step
+        cdef double reach = SHIFT * self.norm(), step
         cdef const double *d = data_of(self.qr.norms)
         cdef Py_ssize_t j
         for j in range(self.p):
@@ -445,7 +465,7 @@ cdef class DescentState:
 
     def weak(self, double share):
         """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""
-        cdef double least = share * norm_of(numbers(self.r, self.n), self.n), norm
+        cdef double least = share * self.norm(), norm
         cdef Py_ssize_t j
         found = []
         for j in range(self.p):

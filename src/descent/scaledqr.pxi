@@ -34,6 +34,10 @@ cdef class ScaledQR:
         A column of R below tol times the first is linearly dependent.
     held : ndarray of bool, shape (p,), optional
         Columns to leave out: parameters that may not move.
+    lengths : ndarray, shape (p,), optional
+        The columns' lengths, where they are known.
+    r, slopes : ndarray, shapes (n,) and (p,), optional
+        A residual of which J^T r is known, by columns scaled to length one.
 
     Attributes
     ----------
@@ -45,6 +49,9 @@ cdef class ScaledQR:
     cdef readonly Py_ssize_t n, p
     cdef readonly int rank
     cdef readonly object norms, J
+    cdef object known_r, known      # a residual, and its slopes; where they are
+    cdef const double *known_at
+    cdef const double *known_slopes
     cdef object x, r                # where `contract` ended, and the residual there
     cdef int count                  # columns that take part
     cdef Py_ssize_t rows            # of R: n, or fewer where LAPACK has been there before
@@ -57,7 +64,7 @@ cdef class ScaledQR:
     cdef double **H                 # the same of a Cholesky factor of R^T R + S, scaled and pivoted
     cdef bint newton
 
-    def __init__(self, J, double tol=1e-14, held=None):
+    def __init__(self, J, double tol=1e-14, held=None, lengths=None, r=None, slopes=None):
         cdef Py_ssize_t j, c
         if not (type(J) is cnp.ndarray and cnp.PyArray_TYPE(J) == cnp.NPY_DOUBLE and cnp.PyArray_ISFARRAY_RO(J)):
             J = np.asfortranarray(J, dtype=np.float64)
@@ -83,7 +90,10 @@ cdef class ScaledQR:
         self.memory = <double *>PyMem_Malloc((room + self.p * self.p + self.p + 1) * sizeof(double))
         if self.memory == NULL:
             raise MemoryError
-        self._measure()
+        self.known_r, self.known = r, slopes
+        if r is not None:
+            self.known_at, self.known_slopes = numbers(r, self.n), numbers(slopes, self.p)
+        self._measure(NULL if lengths is None else numbers(lengths, self.p))
         if by_rows:
             self._reduce_by_rows()
         else:
@@ -106,12 +116,12 @@ cdef class ScaledQR:
         PyMem_Free(self.order)
         PyMem_Free(self.R)
 
-    cdef void _measure(self) noexcept:
+    cdef void _measure(self, const double *lengths) noexcept:
         """Take the lengths of the columns that take part."""
         cdef Py_ssize_t c
         cdef double own
         for c in range(self.count):
-            own = norm_of(self.columns + self.order[c] * self.n, self.n)
+            own = lengths[self.order[c]] if lengths != NULL else norm_of(self.columns + self.order[c] * self.n, self.n)
             self.d[self.order[c]] = own if isfinite(own) else 0.
 
     cdef void _scale(self) noexcept:
@@ -213,6 +223,10 @@ cdef class ScaledQR:
     cdef void _slopes(self, const double *r, double *g) noexcept nogil:
         """Write the gradient J^T r in scaled parameters."""
         cdef Py_ssize_t j
+        if self.known_slopes != NULL and r == self.known_at:
+            for j in range(self.p):
+                g[j] = self.known_slopes[j] if self.d[j] > 0 else 0.
+            return
         for j in range(self.p):
             g[j] = slope_of(self.columns + j * self.n, self.d[j], r, self.n)
 
