@@ -29,8 +29,7 @@ cdef double FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the
 cdef double MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
 cdef double BELIEVED = 0.9          # second derivatives that outweigh J^T J more than this are no minimum's: they are rounding
 cdef double CENTRE = 1e-4           # expected relative error from where on differences are centred
-cdef int MANY = 10                  # parameters from which on forward differences may serve to the end, ...
-cdef double ONE_SIDED = 5e-8        # ... where they leave by themselves a relative error less than this, ...
+cdef double ONE_SIDED = 5e-8        # forward differences of many parameters serve where they leave a relative error less than this, ...
 cdef double UNSEEN = 2e-6           # ... or less than this many standard errors where these are large, ...
 cdef double LIKELY = 1e-2           # ... by the rate that is expected of steps before they have shown theirs, ...
 cdef double SAFE = 0.1              # ... and columns change over the last move by this share of BENT, as the last two Jacobians tell
@@ -179,6 +178,8 @@ cdef class Polish(DescentState):
             qr.curve(second)
             ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS)
             self.x, self.r = qr.x, qr.r
+            if qr.known_r is self.r and not self.held:
+                self.steepest, self.steepest_J, self.steepest_r = qr.known, self.J, self.r
             if ended != CROSSED:
                 return ended == SETTLED
         return False
@@ -263,8 +264,7 @@ cdef class Polish(DescentState):
         e.rank, e.cosine = counted.rank, 0
         if e.residual > 0:
             along = counted.step(self.r)
-            along = counted.change(data_of(along))
-            e.cosine = norm_of(data_of(along), self.n) / e.residual
+            e.cosine = counted.effect(data_of(along)) / e.residual
         verdict = gslfit_judge(&e, said)
         if gslfit_is_success(<gslfit_verdict>verdict) and verdict != GSLFIT_RANK_DEFICIENT and not self.held:
             return VERDICTS[verdict], True, (), ()

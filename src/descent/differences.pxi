@@ -9,11 +9,14 @@
 #
 # Y is taken as the largest of |r| and d_j |x_j|; L as |x_j| until a centred difference has measured it: the second difference
 # comes with the two values of the first.
+cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object o)
+
 cdef extern from "descent/quotients.h" nogil:
     double gslfit_forward(const double *value, const double *r, double width, long n, double *column, double *slope)
     double gslfit_central(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *slope,
                           double *bend, double *along)
-    double gslfit_change(const double *now, const double *old, const double *r, long n, double *square)
+    double gslfit_change(const double *now, const double *old, long n)
 
 cdef double EPS = 2.220446049250313e-16
 cdef double SINGLE = 2.0 ** -23              # that of float32
@@ -23,6 +26,7 @@ cdef double DULL = 1e3       # a column must stand above the residual's rounding
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
 cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
+cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memory is used again: the system clears new memory first
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
@@ -83,6 +87,7 @@ cdef class Differences:
     cdef double taken               # the step of the last forward difference
     cdef double length, slope       # of the column filled last, and its product with r; the length NaN where they are still to be found
     cdef double *g
+    cdef list rooms                 # of the last Jacobians, while somebody holds them and after
     cdef double *low
     cdef double *high
     cdef double *d
@@ -96,7 +101,7 @@ cdef class Differences:
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
         self.norms, self.lengths, self.bends, self.steps, self.gradient = (new_vector(self.p) for _ in range(5))
-        self.g = data_of(self.gradient)
+        self.g, self.rooms = data_of(self.gradient), []
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)
         self.scale = data_of(self.scales)
@@ -130,13 +135,13 @@ cdef class Differences:
         """
         cdef const double *at = numbers(x, self.p)
         cdef const double *value = self._values(r)
-        cdef double size = self._size(at, value), norm = norm_of(value, self.n)
+        cdef double norm = norm_of(value, self.n), size = self._size(at, norm)
         cdef Py_ssize_t j
         columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
             self._measure(data_of(columns) + j * self.n, j, value)
-        self._scale(at, value)
+        self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
 
     def central(self, x, r):
@@ -146,7 +151,7 @@ cdef class Differences:
         """
         cdef const double *at = numbers(x, self.p)
         cdef const double *value = self._values(r)
-        cdef double size = self._size(at, value), norm = norm_of(value, self.n), step, bent
+        cdef double norm = norm_of(value, self.n), size = self._size(at, norm), step, bent
         cdef double *column
         cdef Py_ssize_t j
         columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
@@ -157,7 +162,7 @@ cdef class Differences:
             if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
             self._measure(column, j, value)
-        self._scale(at, value)
+        self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
 
     cdef const double *_values(self, object r) except NULL:
@@ -166,14 +171,21 @@ cdef class Differences:
         return numbers(r, self.n)
 
     cdef cnp.ndarray _columns(self):
-        """Return room for the Jacobian's columns, one after the other."""
+        """Return room for the Jacobian's columns, one after the other: that of an earlier one which nobody else holds, as it is in memory."""
         cdef cnp.npy_intp[2] shape
+        cdef cnp.ndarray columns
+        for columns in self.rooms:
+            if Py_REFCNT(columns) == 2 and cnp.PyArray_DIM(columns, 1) == self.n:       # by the list, and here
+                return columns
         shape[0], shape[1] = self.p, self.n
-        return cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
+        columns = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
+        if self.p * self.n > WORTH_KEEPING:
+            self.rooms = [*self.rooms[-1:], columns]
+        return columns
 
-    cdef double _size(self, const double *x, const double *r) noexcept:
-        """Return the size Y of what the residual is computed from."""
-        cdef double size = norm_of(r, self.n)
+    cdef double _size(self, const double *x, double norm) noexcept:
+        """Return the size Y of what the residual, of a length, is computed from."""
+        cdef double size = norm
         cdef Py_ssize_t j
         for j in range(self.p):
             size = fmax(size, self.d[j] * fabs(x[j]))
@@ -399,11 +411,10 @@ cdef class Differences:
             self.length, self.slope = norm_of(column, self.n), dot(column, r, self.n)
         self.d[j], self.g[j] = self.length, self.slope
 
-    cdef void _scale(self, const double *x, const double *r) noexcept:
+    cdef void _scale(self, const double *x, double norm) noexcept:
         """Note at the first Jacobian the size of all."""
-        cdef double norm
         cdef Py_ssize_t j
         if self.first == 0:
-            self.first, norm = self._size(x, r), norm_of(r, self.n)
+            self.first = self._size(x, norm)
             for j in range(self.p):
                 self.scale[j] = fabs(x[j]) if x[j] != 0 or not self.d[j] > 0 else norm / self.d[j]

@@ -5,6 +5,7 @@
 cdef double WIDE_SHARE = transforms.WIDE
 cdef double TELLING = 1e-4      # relative distance from where a forward and a centred Jacobian together tell curvature
 cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
+cdef int MANY = 10              # parameters from which on how fast columns change is of use: forward differences may serve to the end
 cdef double SHIFT = 1e-2        # share of the residual's length by which it is changed to see whether it is more than rounding
 cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
 
@@ -278,6 +279,7 @@ cdef class DescentState:
         cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)
         cdef const double *r = numbers(self.r, self.n)
         cdef double moved, turned = 0
+        cdef const double *old = data_of(self.before_J)
         cdef Py_ssize_t j
         for j in range(self.p):
             data_of(step)[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
@@ -289,18 +291,12 @@ cdef class DescentState:
         if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
         for j in range(self.p):
-            data_of(y)[j] = self._turned(j, r, norms[j], &turned)
-        self.turning = turned / moved if moved > 0 else NAN
+            data_of(y)[j] = data_of(gradient)[j] - dot(old + j * self.n, r, self.n)
+            if norms[j] > 0 and self.p >= MANY:
+                turned = fmax(turned, gslfit_change(data_of(self.J) + j * self.n, old + j * self.n, self.n) / norms[j])
+        self.turning = turned / moved if moved > 0 and self.p >= MANY else NAN
         secant(data_of(self.second), data_of(step), data_of(y), data_of(change), self.p)
         return 0
-
-    cdef double _turned(self, Py_ssize_t j, const double *r, double norm, double *most) noexcept:
-        """Return the scalar product of the residual with what a column has changed by; raise `most` to its share of the column's length."""
-        cdef double square = 0, total
-        total = gslfit_change(data_of(self.J) + j * self.n, data_of(self.before_J) + j * self.n, r, self.n, &square)
-        if norm > 0:
-            most[0] = fmax(most[0], sqrt(square) / norm)
-        return total
 
     cpdef cnp.ndarray gradient(self):
         """Return J^T r, ndarray, shape (p,)."""
@@ -411,15 +407,9 @@ cdef class DescentState:
         return total
 
     cdef double effect(self, object start) except -1:
-        """Return by what length the way from `start` to here has changed the residual, as the Jacobian has it."""
-        cdef cnp.ndarray step = self._way(start), change = new_vector(self.n)
-        cdef Py_ssize_t i, j
-        for i in range(self.n):
-            data_of(change)[i] = 0
-        for j in range(self.p):
-            for i in range(self.n):
-                data_of(change)[i] += data_of(self.J)[j * self.n + i] * data_of(step)[j]
-        return norm_of(data_of(change), self.n)
+        """Return by what length the way from `start` to here has changed the residual, as the Jacobian taken at its start has it."""
+        cdef cnp.ndarray step = self._way(start)
+        return self.qr.effect(data_of(step))
 
     cpdef double size(self) except -1:
         """Return the size of what the residual is computed from: the largest of |r| and |J_j| |x_j|."""

@@ -207,18 +207,14 @@ cdef class ScaledQR:
         self._solve(data_of(g), data_of(out), False)
         return out
 
-    cdef cnp.ndarray change(self, const double *s):
-        """Return J s, for an s that is zero in columns left out."""
-        cdef cnp.ndarray out = new_vector(self.n)
-        cdef double *sum = data_of(out)
-        cdef Py_ssize_t i, j
-        for i in range(self.n):
-            sum[i] = 0
-        for j in range(self.p):
-            if s[j] != 0:
-                for i in range(self.n):
-                    sum[i] += self.columns[j * self.n + i] * s[j]
-        return out
+    cdef double effect(self, const double *s) noexcept:
+        """Return the length of J s by the triangle, for an s that is zero in columns left out."""
+        cdef Py_ssize_t i, c
+        for i in range(self.rank):
+            self.work[i] = 0
+            for c in range(i, self.count):
+                self.work[i] += self.R[c][i] * self.d[self.order[c]] * s[self.order[c]]
+        return norm_of(self.work, self.rank)
 
     cdef void _slopes(self, const double *r, double *g) noexcept nogil:
         """Write the gradient J^T r in scaled parameters."""
@@ -229,6 +225,14 @@ cdef class ScaledQR:
             return
         for j in range(self.p):
             g[j] = slope_of(self.columns + j * self.n, self.d[j], r, self.n)
+
+    cdef int _keep(self, object r, const double *g) except -1:
+        """Remember the slopes of a residual, that of the point where `contract` is."""
+        cdef cnp.ndarray slopes = new_vector(self.p)
+        memcpy(data_of(slopes), g, self.p * sizeof(double))
+        self.known_r, self.known = r, slopes
+        self.known_at, self.known_slopes = data_of(r), data_of(slopes)
+        return 0
 
     cdef void _solve(self, const double *g, double *s, bint newton) noexcept nogil:
         """Solve for a step by the pivoted triangle, or by that of R^T R + S; g is in scaled parameters."""
@@ -291,6 +295,7 @@ cdef class ScaledQR:
         self.x, self.r = x0, r0
         for _ in range(60):
             self._slopes(value, g)
+            self._keep(self.r, g)
             if self.newton:
                 for i in range(self.p):
                     for j in range(self.p):
@@ -305,8 +310,7 @@ cdef class ScaledQR:
                 model = fmax(model, self.d[j] * fabs(at[j]))
             noise = 32 * precision * model + error * norm
             if size > ratio * before:
-                change = self.change(s)
-                return SETTLED if norm_of(data_of(change), self.n) <= noise else 0
+                return SETTLED if self.effect(s) <= noise else 0
             trial = new_vector(self.p)
             new = data_of(trial)
             crossed = False
