@@ -14,6 +14,8 @@ class Differences:
     norms: NDArray[np.float64]
     lengths: NDArray[np.float64]
     bends: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    gradient: NDArray[np.float64]
     first: float
     precision: float
     unit: float
@@ -31,7 +33,9 @@ class ScaledQR:
     rank: int
     norms: NDArray[np.float64]
     J: NDArray[np.float64]
-    def __init__(self, J: NDArray[np.float64], tol: float = 1e-14, held: NDArray[np.bool_] | None = None) -> None: ...
+    def __init__(self, J: NDArray[np.float64], tol: float = 1e-14, held: NDArray[np.bool_] | None = None,
+                 lengths: NDArray[np.float64] | None = None, r: NDArray[np.float64] | None = None,
+                 slopes: NDArray[np.float64] | None = None) -> None: ...
     def step(self, r: NDArray[np.float64]) -> NDArray[np.float64]: ...
     def least(self) -> float: ...
     def factors(self) -> NDArray[np.float64]: ...

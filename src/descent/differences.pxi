@@ -171,7 +171,7 @@ cdef class Differences:
         return numbers(r, self.n)
 
     cdef cnp.ndarray _columns(self):
-        """Return room for the Jacobian's columns, one after the other: that of an earlier one which nobody else holds, as it is in memory."""
+        """Return room for the Jacobian's columns, one after the other: that of an earlier one which nobody else holds."""
         cdef cnp.npy_intp[2] shape
         cdef cnp.ndarray columns
         for columns in self.rooms:

@@ -189,3 +189,34 @@ def test_updated_jacobians_follow_the_step():
     aside = (aside - scaled*(aside @ scaled)/(scaled @ scaled))/norms
     assert np.allclose(state.J @ aside, before @ aside, rtol=1e-9, atol=1e-11)
     assert np.allclose(state.norms, np.linalg.norm(state.J, axis=0)) and state.x is x and state.finite
+
+
+@pytest.mark.parametrize("central", [False, True])
+def test_what_one_reading_of_the_columns_gives(central):
+    """Lengths and slopes are those of the Jacobian, one column not finite on a side and one faint; Jacobians that are held stay as they are."""
+    rng = np.random.default_rng(6)
+    A, unbounded = rng.normal(size=(30_000, 4)), np.full(4, np.inf)
+
+    class Fun:
+        """Residuals, one of them next to where the model ends."""
+
+        limit, nfev = np.inf, 0
+
+        def __call__(self, x):
+            with np.errstate(invalid="ignore"):
+                return np.sin(A[:, :2] @ x[:2]) + 1e-9*A[:, 2]*x[2] + A[:, 3]*np.sqrt(1 + 1e-9 - x[3])
+    fun, start = Fun(), np.ones(4)
+    state = descent.Descent(descent.Problem(fun, None, None, -unbounded, unbounded, start, fun(start)))
+    state.begin()
+    held = []
+    for _ in range(5):
+        x = start - 1e-3*rng.uniform(size=4)
+        state.go_to(x, fun(x), central)
+        held.append((state.J, state.J.copy()))
+        lengths = np.linalg.norm(state.J, axis=0)
+        assert np.allclose(state.norms, lengths, rtol=1e-12) and np.allclose(state.differences.norms, lengths, rtol=1e-12)
+        assert np.allclose(state.slopes(), state.r @ state.J/lengths, rtol=1e-9, atol=1e-11*state.norm())
+        step = state.decompose().step(state.r)
+        assert np.allclose(step, -np.linalg.lstsq(state.J/lengths, state.r, rcond=None)[0]/lengths, rtol=1e-6)
+        held = held[-1:] if len(held) > 3 else held
+    assert all(np.array_equal(J, copy) for J, copy in held)
