@@ -70,7 +70,8 @@ class BatchInputs:
 
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
     standard deviations; `mask` is None, (n,) or (..., n), true where a point takes no part. `layout` says where the points lay in the data
-    as they were handed in, `labels` what their container called them. `ycov` is the covariance of the errors of each fit's points.
+    as they were handed in, `labels` what their container called them. `ycov` is the covariance of the errors of each fit's points,
+    `prior` what was known of the parameters beforehand.
     """
 
     formula: Formula
@@ -88,6 +89,7 @@ class BatchInputs:
     loss: str = "linear"
     f_scale: np.ndarray | None = None
     ycov: Covariance | None = None
+    prior: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -95,7 +97,7 @@ class BatchInputs:
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
         later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None,
-                 "ycov": None}
+                 "ycov": None, "prior": None}
         for name, value in {**later, **given}.items():
             setattr(self, name, value)
 
@@ -126,7 +128,8 @@ class BatchInputs:
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
         own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
-        given = Inputs(where, self._labels(index), y, x, own, mask, ycov=self.ycov)
+        given = Inputs(where, self._labels(index), y, x, own, mask, ycov=self.ycov,
+                       prior=None if self.prior is None else self.prior.row(index))
         return Curve(self.formula, Objective(given, "omit", loss=self.loss_of(index)))
 
     def loss_of(self, index: tuple[int, ...]) -> Loss | None:
@@ -202,6 +205,11 @@ class BatchResult:
     def cost(self) -> np.ndarray:
         """What each fit minimised: half of chi-square, or ``1/2 sum f_scale^2 rho((r/f_scale)^2)`` of a robust loss."""
         return .5*self.chisqr if self._cost is None else self._cost
+
+    @property
+    def prior_residual(self) -> np.ndarray | None:
+        """How many standard deviations parameters are off what was known of them: ndarray, shape (..., k); None without priors."""
+        return None if self.data.prior is None else self.data.prior.residual(self.values)
 
     @property
     def shape(self) -> tuple[int, ...]:

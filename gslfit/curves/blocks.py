@@ -174,6 +174,8 @@ def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions
         "shape": list(given.layout.whole), "axis": list(given.layout.axes), "dtype": given.y.dtype.str, "data": _digest(given.y, shape),
         "independent variable": {name: _digest(array, shape) for name, array in given.x.items()}, "weights": factors,
         "ycov": "none" if given.ycov is None else _digest(given.ycov.array, ()),
+        "prior": "none" if given.prior is None else {text: [_digest(each, shape) for each in pair]
+                                                     for text, *pair in zip(*given.prior, strict=True)},
         "mask": "none" if given.mask is None else _digest(given.mask, shape), "formula": _text(data.formula, batch.recipe),
         "parameters": _described(data.parameters), "start": {name: _digest(np.asarray(each), shape) for name, each in starts.items()},
         "options": {name: value for name in BATCH.takes if name not in ASIDE for value in [getattr(options, name)]},

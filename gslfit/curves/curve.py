@@ -108,6 +108,20 @@ class Curve:
         result._source = self
         return result if self.objective is None else self.objective.concluded(result)
 
+    def extended(self) -> Curve:
+        """Return the curve that has a point more for each prior; itself where there are none."""
+        objective = self.objective
+        if objective is None or objective.given.prior is None:
+            return self
+        from gslfit.curves.priors import extended_formula, extended_inputs
+        prior, loss = objective.given.prior, objective.loss
+        counts = loss is not None and not loss.robust
+        whole = Objective(extended_inputs(objective.given, prior, counts), objective.policy, objective.sign, loss=loss)
+        if objective.keep is not None:
+            keep = np.concatenate([objective.keep, np.ones(len(prior.texts), bool)])
+            whole.leave_out(keep if whole.keep is None else keep[whole.keep])
+        return Curve(extended_formula(self.formula, prior, counts), whole)
+
     # -- the model
 
     def eval(self, params: Any, values: Mapping[str, Any]) -> Any:
@@ -164,6 +178,8 @@ class Curve:
         """Return the derivatives of the weighted curve at the points that take part: ndarray (p, n); None without the data."""
         if self.objective is None:
             return None
+        if self.objective.given.prior is not None:
+            return self.extended().weighted_slopes(params, names, dscale)
         found = self.slopes(params, names, {}, dscale)
         if self.objective.loss is not None:
             values = self.formula(**self._points(), **self._numbers(params, {}))
@@ -193,6 +209,8 @@ class Curve:
         """
         if self.objective is None:
             raise InputError("the data are not there: a batch is saved without them; fit again for intervals")
+        if self.objective.given.prior is not None:
+            return self.extended().residual(params, sign)
         if self.formula.native:
             from gslfit.formula.program_residual import ProgramResidual
             try:

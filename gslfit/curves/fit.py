@@ -26,7 +26,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
         weights: Any = None, mask: Any = None, start: Mapping[str, Any] | None = None, method: str = "auto", xtol: float = 1e-8,
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
         scale_covar: bool | None = None, loss: str = "linear", f_scale: float | str = 1.0, ycov: Any = None,
-        **start_or_independent: Any) -> FitResult:
+        prior: Mapping[str, Any] | None = None, **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
 
     Parameters
@@ -65,6 +65,9 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
         About where a weighted residual begins to be an outlier; "mad" takes it from the residuals themselves.
     ycov : array_like, shape (n, n), optional
         The covariance of the data's errors, in place of `yerr`; the residual is that of independent errors of size 1 then.
+    prior : mapping of str to (float, float), optional
+        What is known beforehand: of a parameter, or an expression of parameters, the mean and the standard deviation. The errors of the
+        data must be known: `yerr`, `ycov`, `weights` with ``scale_covar=False``, or counts.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -90,28 +93,37 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     options = FIT.read({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
                         "threads": threads, "scale_covar": scaled(scale_covar, loss), "loss": loss,
                         "f_scale": f_scale})
-    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent, ycov=ycov)[0]
+    return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent, ycov=ycov, prior=prior,
+                    scale_covar=scale_covar)[0]
 
 
 def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
              start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True,
-             ycov: Any = None) -> tuple[FitResult, np.ndarray]:
+             ycov: Any = None, prior: Any = None, scale_covar: Any = None) -> tuple[FitResult, np.ndarray]:
     """Fit as `fit` does, from options that were read; return the result, and the values of what varies in the order of the Parameters.
 
     `tell` is whether a formula that must be called is worth a warning.
     """
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True,
-                                  ycov=ycov)
+                                  ycov=ycov, prior=prior, scale_covar=scale_covar)
     loss = None if options.loss == "linear" else Loss(options.loss)
     if loss is not None and job.folded is None and not loss.robust:
         raise InputError(f"loss={loss.name!r} needs a formula that compiles: {job.reason}")
     in_lanes = job.folded is not None and given.ycov is None
-    curve = Curve(job.formula, Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes else None))
+    objective = Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes else None)
+    curve = Curve(job.formula, objective)
+    whole = curve.extended()            # by the priors, where there are any
+    if whole is not curve:
+        from gslfit.curves.priors import extended_job
+        job = extended_job(job, whole.formula, ())
     if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")
     own = template(job) if params is None else template(job).copy()      # the result may ask for them after the caller changed his
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
-    found = fit_by_loss(plan, curve, options) if loss is not None and in_lanes else fit_curve(plan, curve, options)
+    found = fit_by_loss(plan, whole, options) if loss is not None and in_lanes else fit_curve(plan, whole, options)
+    if whole is not curve:
+        assert whole.objective is not None
+        objective.follow(whole.objective)
     if isinstance(found, FitResult):
         return curve.conclude(found), np.array([found.params[name].value for name in plan.names])
     return curve.conclude(found.result()), found.v

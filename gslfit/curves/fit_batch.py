@@ -32,7 +32,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               progress: Any = False, covar: bool = False, scale_covar: bool | None = None, loss: str = "linear",
               f_scale: float | str = 1.0, out: Any = None, resume: bool = False, on_interrupt: str = "raise", keep_data: bool = True,
               workers: Any = None, vectorized: bool | None = None, ycov: Any = None,
-              **start_or_independent: Any) -> BatchResult:
+              prior: Mapping[str, Any] | None = None, **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
     Parameters
@@ -107,6 +107,9 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
         If not given, that is found out by calling it so.
     ycov : array_like, shape (n, n), optional
         The covariance of the errors of a fit's points, in place of `yerr`, the same for all fits.
+    prior : mapping of str to (mean, sd), each array_like, shape () or (...), optional
+        What is known beforehand: of a parameter, or an expression of parameters, the mean and the standard deviation, of all fits or of
+        each. The errors of the data must be known: `yerr`, `ycov`, `weights` with ``scale_covar=False``, or counts.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -132,8 +135,9 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
                              "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt,
                              "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
-    job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov)
-    options = options if found.ycov is None else options._replace(covar=True)
+    job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov,
+                                  prior=prior, scale_covar=scale_covar)
+    options = with_covariances(options, found)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
     from gslfit.curves.blocks import fit_parts
@@ -164,8 +168,12 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     reader = reader_for(formula, params)
     starts = {name: start_value(name, value, reader) for name, value in {**start, **more}.items() if name not in known}
     options = batch_options(known)
-    return _fit(job_of(formula, params, starts, given.layout.shape), given,
-                options if given.ycov is None else options._replace(covar=True), progress)
+    return _fit(job_of(formula, params, starts, given.layout.shape), given, with_covariances(options, given), progress)
+
+
+def with_covariances(options: FitOptions, given: Inputs) -> FitOptions:
+    """Return options of fits whose covariances are kept where no Jacobian of the model alone gives them."""
+    return options if given.ycov is None and given.prior is None else options._replace(covar=True)
 
 
 def batch_options(given: Mapping[str, Any]) -> FitOptions:
@@ -194,6 +202,9 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
 
 def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
+    if given.prior is not None:
+        from gslfit.curves.priors import fit_extended
+        return fit_extended(job, given, options, lambda whole, points: _by_program_or_python(whole, points, options, report))
     if job.folded is not None and given.ycov is None:
         return run_batch(job, given, options, report)
     if options.loss == "poisson":

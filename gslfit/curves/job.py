@@ -59,7 +59,7 @@ def _job_again(formula: Formula, parameters: Parameters | None, per_fit: tuple[s
 
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
-            whole: bool = False, ycov: Any = None) -> tuple[Job, Inputs, FitOptions]:
+            whole: bool = False, ycov: Any = None, prior: Any = None, scale_covar: Any = None) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
     reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
@@ -81,6 +81,10 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask, ycov=ycov)
     check_factors_of(options.loss, points)
+    if prior is not None:
+        from gslfit.curves.priors import check_errors, read_priors
+        points = points._replace(prior=read_priors(prior, where.shape, _names_known(found, params)))
+        options = options if points.prior is None else check_errors(points, options, scale_covar)
     job = job_of(found, params, given, where.shape, entry)
     return completed(job, points) if whole else job, points, options
 

@@ -192,6 +192,12 @@ class RowResult(FitResult):
         return known.ndata*float(np.log(2*known.cost/known.ndata)) if known.cost > 0 else -np.inf
 
     @cached_property
+    def prior_residual(self) -> np.ndarray | None:  # type: ignore[override]
+        """How many standard deviations parameters are off what was known of them, ndarray (k,); None without priors."""
+        prior = None if self._row is None else self._row.batch.data.prior
+        return None if prior is None or self._row is None else prior.row(self._row.place).residual(self.values)
+
+    @cached_property
     def covar(self) -> np.ndarray | None:  # type: ignore[override]
         """Covariance of the varying parameters; NaN where one has none, None where none has."""
         names = self.var_names
@@ -208,7 +214,7 @@ class RowResult(FitResult):
         return np.where(known & known[:, None], found, np.nan)
 
     def __getstate__(self) -> dict[str, Any]:
-        for name in ("_source", "keep", "residual", "covar"):
+        for name in ("_source", "keep", "residual", "covar", "prior_residual"):
             getattr(self, name)
         return {name: value for name, value in super().__getstate__().items() if name != "_row"}
 

@@ -33,7 +33,7 @@ def inputs_of_result(job: Job, given: Inputs, options: FitOptions) -> BatchInput
     """Return what a result has of the data it was fitted to."""
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     return BatchInputs(job.formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
-                       given.mask, given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov)
+                       given.mask, given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov, prior=given.prior)
 
 
 def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | None = None) -> BatchResult:

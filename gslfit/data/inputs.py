@@ -63,6 +63,8 @@ class Inputs(NamedTuple):
         Where the first fit is in the batch of which these are a block; () where they are all of it.
     ycov : Covariance or None
         Of the errors of one fit's points, the same for all fits.
+    prior : Priors or None
+        What is known of the parameters beforehand, `gslfit.curves.priors`.
     """
 
     layout: Layout
@@ -76,6 +78,7 @@ class Inputs(NamedTuple):
     raw: Mapping[str, Any] | None = None
     origin: tuple[int, ...] = ()
     ycov: Covariance | None = None
+    prior: Any = None
 
     @property
     def name(self) -> str:

@@ -135,6 +135,7 @@ class FitResult(Answers):
     call_kws: dict[str, Any] = field(default_factory=dict)
     keep: np.ndarray | None = field(default=None, repr=False)
 
+    _prior_residual = None  # type: np.ndarray | None
     _source = None  # type: Source | ModelledSource | None
     _parts = None  # type: Callable[[str], Any] | None
 
@@ -172,8 +173,8 @@ class FitResult(Answers):
 
     @property
     def ndata(self) -> int:
-        """Number of residuals."""
-        return self.counted.size
+        """Number of residuals, those of priors included."""
+        return self.counted.size + (0 if self.prior_residual is None else self.prior_residual.size)
 
     @property
     def nfree(self) -> int:
@@ -182,9 +183,22 @@ class FitResult(Answers):
 
     @property
     def chisqr(self) -> float:
-        """Sum of the squared residuals."""
-        residual = self.counted
-        return float(residual @ residual)
+        """Sum of the squared residuals, those of priors included."""
+        residual, prior = self.counted, self.prior_residual
+        return float(residual @ residual) + (0.0 if prior is None else float(prior @ prior))
+
+    @property
+    def prior_residual(self) -> np.ndarray | None:
+        """How many standard deviations parameters are off what was known of them, ndarray (k,); None without priors."""
+        return self._prior_residual
+
+    @property
+    def prior(self) -> dict[str, tuple[float, float]] | None:
+        """What was known of the parameters beforehand, means and standard deviations by name or expression; None without priors."""
+        known = getattr(getattr(getattr(self._source, "objective", None), "given", None), "prior", None)
+        if known is None:
+            return None
+        return {text: (float(mean), float(deviation)) for text, mean, deviation in zip(*known, strict=True)}
 
     @property
     def loss(self) -> Loss | None:
@@ -262,6 +276,8 @@ class FitResult(Answers):
     def _likelihood(self) -> float:
         """Return n log(2 cost/n), from the residual itself, since its squares may be out of range."""
         residual, loss = self.counted, self.loss
+        if self.prior_residual is not None:
+            residual = np.concatenate([residual, self.prior_residual])
         if loss is not None and loss.robust:
             residual = loss.bent(residual)[0]
         big = float(np.max(np.abs(residual), initial=0.))

@@ -58,6 +58,7 @@ class Request(Fitted, Protocol):
     _prepared: tuple[Objective, Any, Any, str] | None
     _mask: np.ndarray | None
     _ycov: Any
+    _prior: Any
 
     def _loss(self) -> Loss | None:
         """Return the loss of a fit that was done."""
@@ -96,13 +97,19 @@ def run_fit(result: Request) -> Any:
     if lanes is None:
         return _by_minimizer(result, options, *_compiled(result, formula, x, result.init_params))
     objective = result.objective
-    plan = FitPlan.of(formula, result.init_params)
+    objective.loss = Loss("poisson") if lanes.loss == "poisson" else None       # which says how priors are told
+    curve = Curve(formula, objective)
+    whole = curve.extended()
+    plan = FitPlan.of(whole.formula, result.init_params)
     if plan.folded is None:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
     if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
-        outcome = fit_curve(plan, Curve(formula, objective), lanes, options.method)
+        outcome = fit_curve(plan, whole, lanes, options.method)
     else:
-        outcome = fit_by_loss(plan, Curve(formula, objective), lanes, options.method)
+        outcome = fit_by_loss(plan, whole, lanes, options.method)
+    if whole is not curve:
+        assert whole.objective is not None
+        objective.follow(whole.objective)
     return objective.concluded(outcome) if isinstance(outcome, FitResult) else outcome
 
 
@@ -148,6 +155,10 @@ def _compiled(result: Fitted, formula: Formula, x: dict[str, np.ndarray],
     """Return the residual (data - model)*weights and its Jacobian, from the program; `params` say which vary."""
     from gslfit.formula.program_residual import ProgramResidual
     objective = result.objective
+    if objective.given.prior is not None:
+        whole = Curve(formula, objective).extended()
+        assert whole.objective is not None
+        formula, objective, x = whole.formula, whole.objective, dict(zip(whole.formula.independent, whole.points, strict=True))
     try:
         residual = ProgramResidual(formula, params, list(x.values()), objective.y, objective.weights, objective.sign, objective.loss,
                                    objective.factor)
@@ -160,8 +171,13 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
     """Return the residual by calling the model."""
     model, objective, values = result.model, result.objective, result.arguments()
 
+    prior = objective.given.prior
+
     def residual(params: Parameters) -> np.ndarray:
-        return objective.residual(objective.values(model._name or model._reprstring(), model.eval(params, **values)))
+        found = objective.residual(objective.values(model._name or model._reprstring(), model.eval(params, **values)))
+        if prior is None:
+            return found
+        return np.concatenate([found, objective.signed(prior.residual({name: par.value for name, par in params.items()}))])
 
     residual.__name__ = f"the model {model._reprstring()}"      # what errors call it
     return residual, None
@@ -199,7 +215,7 @@ class ModelSource:
         self.model, self.nan_policy, self.userkws = result.model, result.nan_policy, dict(result.userkws)
         self.data, self.factors = result.data, result.weights
         self._objective, self._mask = None if result._prepared is None else result._prepared[0], result._mask
-        self._loss, self._ycov = result._loss(), result._ycov
+        self._loss, self._ycov, self._prior = result._loss(), result._ycov, result._prior
 
     @property
     def objective(self) -> Objective:
@@ -208,6 +224,7 @@ class ModelSource:
             self._objective = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.factors, mask=self._mask,
                                            ycov=self._ycov)
             self._objective.loss = self._loss
+            self._objective.given = self._objective.given._replace(prior=self._prior)
         return self._objective
 
     def arguments(self) -> dict[str, Any]:
@@ -241,6 +258,9 @@ class ModelSource:
         """Return the derivatives of the weighted model at the points that take part: ndarray (p, n); None where it is complex."""
         from gslfit.models.uncertainty import slopes
         objective = self.objective
+        formula = native_of(self)
+        if objective.given.prior is not None and formula is not None:
+            return Curve(formula[0], objective).weighted_slopes(params, names, dscale)
         found = slopes(self.model, params, names, self.arguments(), dscale)
         if found.shape[1] != objective.ndata:
             return None

@@ -11,12 +11,13 @@ import numpy as np
 
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs
+from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
 from gslfit.curves.job import job_of
 from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
+from gslfit.curves.priors import check_errors, read_priors
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
@@ -38,17 +39,18 @@ from gslfit.parameters.parameter import Parameter
 
 
 def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
-              coerce: bool, verbose: bool, options: dict[str, Any], ycov: Any = None) -> ModelResult:
+              coerce: bool, verbose: bool, options: dict[str, Any], ycov: Any = None, prior: Any = None,
+              scale_covar: bool | None = None) -> ModelResult:
     """Fit a model to one data set; see `Model.fit`."""
     factor = weights if weights is not None and "weights" in model.param_names and np.ndim(weights) == 0 else None
-    if params is None and yerr is None and mask is None and ycov is None and not verbose and values and factor is None:
+    if params is None and yerr is None and mask is None and ycov is None and prior is None and not verbose and values and factor is None:
         fast = _fast(model, data, weights, values, policy, options)
         if fast is not None:
             return fast
     check_policy(policy)
     if params is not None:
         parameters_of(params, BY_NAME)
-    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "ycov": ycov, "verbose": verbose or None,
+    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "ycov": ycov, "prior": prior, "verbose": verbose or None,
                                  **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -71,6 +73,8 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         for name, value in starts.items():
             _set(params, name, value)
     _check_params(model, params, _fill_linear(model, params, objective))
+    if prior is not None:
+        result.know(prior, params, scale_covar)
     result.params = params
     result.fit()
     return result
@@ -267,10 +271,17 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
+    prior = options.pop("prior", None)
     given = curves_of(data, variables, options, model.conventions.weightless)
+    if prior is not None:
+        own = model.make_params() if params is None else parameters_of(params, BY_NAME)
+        given = given._replace(prior=read_priors(prior, given.layout.shape, tuple(own)))
+        if given.prior is not None:
+            told = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+            options["scale_covar"] = check_errors(given, told, options.get("scale_covar")).scale_covar
     settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     check_factors_of(settings.loss, given)
-    settings = settings if given.ycov is None else settings._replace(covar=True)
+    settings = with_covariances(settings, given)
     if not by_blocks(given, settings, keeping):
         return finished(_fit_block(model, formula, given, params, start, options), given, keeping)
     from gslfit.curves.blocks import fit_parts

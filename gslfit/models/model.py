@@ -104,7 +104,7 @@ class Model(ModelFunction):
             iter_cb: Callable[..., Any] | None = None, scale_covar: bool | None = None, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
             coerce_farray: bool = True, yerr: Any = None, mask: Any = None, loss: str = "linear", f_scale: float | str = 1.0,
-            ycov: Any = None, **values: Any) -> ModelResult:
+            ycov: Any = None, prior: Mapping[str, Any] | None = None, **values: Any) -> ModelResult:
         """Fit to data.
 
         Parameters
@@ -144,6 +144,9 @@ class Model(ModelFunction):
             About where a weighted residual begins to be an outlier; "mad" takes it from the residuals themselves.
         ycov : array_like, shape (n, n), optional
             The covariance of the data's errors, in place of `yerr`; the residual is that of independent errors of size 1 then.
+        prior : mapping of str to (float, float), optional
+            What is known beforehand: of a parameter, or an expression of parameters, the mean and the standard deviation. The errors of
+            the data must be known: `yerr`, `ycov`, `weights` with ``scale_covar=False``, or counts.
         **values
             Independent variables; start values of parameters.
 
@@ -161,7 +164,8 @@ class Model(ModelFunction):
         return fit_model(self, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scaled(scale_covar, loss), "calc_covar": calc_covar,
-                          "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale}), **mapping("fit_kws", fit_kws)}, ycov)
+                          "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale}), **mapping("fit_kws", fit_kws)},
+                         ycov, prior, scale_covar)
 
     @names_once(BATCH.starts)
     def fit_batch(self, data: Any, params: Parameters | None = None, *, x: Any = None, **options: Any) -> BatchResult:

@@ -12,6 +12,7 @@ from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.bands import KINDS, measured, student
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
+from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
@@ -80,6 +81,7 @@ class ModelResult(Answers, Passes):
     _mask: np.ndarray | None = None
     _mask_given: Any = None
     _ycov: Any = None
+    _prior: Any = None
 
     def __init__(self, model: Any, params: Parameters | LazyStart, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
@@ -111,11 +113,23 @@ class ModelResult(Answers, Passes):
         found = objective_of(self.model, self.data, self.userkws, self.nan_policy, weights=self.weights, yerr=yerr, mask=mask,
                              coerce=coerce, labels=labels, ycov=self._ycov)
         found.loss = self._loss()
+        if self._prior is not None:
+            found.given = found.given._replace(prior=self._prior)
         self.data, self.weights, variables = kept(found, self.weights)
         self.userkws.update(variables)
         self._mask, self._ycov = found.mask, found.given.ycov
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
+
+    def know(self, prior: Any, params: Parameters, scale_covar: bool | None) -> None:
+        """Take what is known of parameters beforehand; the errors of the data must be known too."""
+        from gslfit.curves.priors import check_errors, read_priors
+        self._prior = read_priors(prior, (), tuple(params))
+        if self._prior is not None:
+            objective = self.objective
+            objective.given = objective.given._replace(prior=self._prior)
+            told = FitOptions(loss=self.fit_kws.get("loss", "linear"))
+            self.scale_covar = check_errors(objective.given, told, scale_covar).scale_covar
 
     def _loss(self) -> Loss | None:
         """Return the loss of a fit that was done, with its scale; None for least squares."""

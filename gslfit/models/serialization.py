@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import choice, json_tree, mapping, positive
+from gslfit.curves.priors import read_priors
 from gslfit.data.covariance import Covariance
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
@@ -77,6 +78,8 @@ def result_text(result: Any, **kws: Any) -> str:
                           "calc_covar": bool(result.calc_covar), "max_nfev": result.max_nfev,
                           **{name: value for name, value in result.fit_kws.items() if name in ("loss", "f_scale")}},
              **({} if result._ycov is None else {"ycov": _packed(result._ycov.array)}),
+             **({} if result._prior is None else {"prior": {text: [float(mean), float(deviation)]
+                                                            for text, mean, deviation in zip(*result._prior, strict=True)}}),
              "call": {name: outcome.call_kws[name] for name in ("scale_covar", "loss", "f_scale") if name in outcome.call_kws}}
     return json.dumps(state, default=_plain, **kws)
 
@@ -259,12 +262,16 @@ def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Pa
         raise InputError(f"the result's covariance has the shape {np.shape(covar)} for {len(statistics['var_names'])} varying parameters")
     masks = map(_unpacked, (state.get("keep"), state.get("mask")))
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
+    if "prior" in state:
+        result._prior = read_priors(_typed(state, "prior", dict), (), tuple(params))
     if "ycov" in state:
         result._ycov = Covariance.of("ycov", _unpacked(state["ycov"]), np.size(result.data))
     if keep is not None and keep.shape != (np.size(result.data),):
         raise InputError(f"the result's 'keep' has the shape {keep.shape} for {np.size(result.data)} points")
     result._found = FitResult(params=params, residual=residual, covar=covar, keep=keep, status=_status(outcome), call_kws=_call(state),
                               **statistics)
+    if result._prior is not None:
+        result._found._prior_residual = result._prior.residual(params.valuesdict())
     return result
 
 

@@ -79,7 +79,9 @@ class Objective:
     @property
     def factor(self) -> np.ndarray | None:
         """What whitens the residuals of the points that take part, see `Covariance.factor`; None where their errors are independent."""
-        return None if self.given.ycov is None else self.given.ycov.factor(self.keep)
+        if self.given.ycov is None:
+            return None
+        return self.given.ycov.factor(None if self.keep is None else self.keep[:len(self.given.ycov.array)])
 
     def _named(self) -> list[tuple[str, np.ndarray]]:
         """Return the arrays that a policy speaks of, by the caller's names."""
@@ -184,6 +186,9 @@ class Objective:
         keep : ndarray of bool, shape (ndata,), or None
             Which of the points go on taking part; None for all. One of another size, that of pairs of complex numbers, is of no use.
         """
+        known = 0 if self.given.prior is None else len(self.given.prior.texts)
+        if keep is not None and known and keep.size == self.ndata + known:
+            keep = keep[:-known]
         if keep is None or keep.size != self.ndata or keep.all():
             return
         if not self.shaped and self._of_data is None:
@@ -192,6 +197,12 @@ class Objective:
         whole[whole] = keep
         self.keep, self.y, self.x = whole, self.y[keep], {name: array[keep] for name, array in self.x.items()}
         self.weights = None if self.weights is None else self.weights[keep]
+
+    def follow(self, extended: Objective) -> None:
+        """Leave out the points of the data that the same objective with further points has left out."""
+        if extended.keep is not None:
+            whole = extended.keep[:self.given.layout.n]
+            self.leave_out(whole if self.keep is None else whole[self.keep])
 
     @property
     def all_weights(self) -> np.ndarray | None:
@@ -215,6 +226,10 @@ class Objective:
 
     def concluded(self, result: Any) -> Any:
         """Return a fit's result, its residual (that of the points that take part, in the sign of this objective) in the data's shape."""
+        prior = self.given.prior
+        if prior is not None and result._prior_residual is None:
+            result._prior_residual = prior.residual({name: par.value for name, par in result.params.items()})
+            result.residual = np.ravel(result.residual)[:-len(prior.texts)]
         if self.shaped and not self.plain and result.residual.size == self.ndata:      # complex residuals are pairs, and stay flat
             result.keep = None if self.keep is None else self.keep.reshape(self.given.layout.whole)
             result.residual = self.spread(result.residual)

@@ -268,6 +268,13 @@ def fit_report(inpars: Any, modelpars: Mapping[str, Any] | None = None, show_cor
     lines = [*_statistics(result, width)] if result is not None else []
     lines.append("[[Variables]]")
     lines += [f"    {name + ':':{width + 1}} {_variable(name, params[name], modelpars)}" for name in names]
+    known = getattr(result, "prior", None)
+    if known:
+        lines.append("[[Priors]]")
+        room = max(map(len, known)) + 1
+        off = getattr(result, "prior_residual", None)
+        lines += [f"    {name + ':':{room}} {mean:.8g} +/- {deviation:.8g}" + ("" if off is None else f" ({off[k]:+.2f} sd)")
+                  for k, (name, (mean, deviation)) in enumerate(known.items())]
     show_correl = truth("show_correl", show_correl)
     if show_correl and correl_mode.startswith("tab"):
         lines += ["[[Correlations]] ", *("  " + line for line in correlation_table(params).split("\n"))]
