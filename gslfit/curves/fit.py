@@ -114,7 +114,7 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     curve = Curve(job.formula, objective)
     whole = curve.extended()            # by the priors, where there are any
     if whole is not curve:
-        from gslfit.curves.priors import extended_job
+        from gslfit.curves.fit_priors import extended_job
         job = extended_job(job, whole.formula, ())
     if job.folded is None and tell:
         warn(f"the fit calls Python for each evaluation: {job.reason}")

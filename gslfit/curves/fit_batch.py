@@ -203,7 +203,7 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
 def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
     if given.prior is not None:
-        from gslfit.curves.priors import fit_extended
+        from gslfit.curves.fit_priors import fit_extended
         return fit_extended(job, given, options, lambda whole, points: _by_program_or_python(whole, points, options, report))
     if job.folded is not None and given.ycov is None:
         return run_batch(job, given, options, report)

@@ -7,14 +7,12 @@ the profiles and the judgement of the end follow.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gslfit.checks import mapping, shown
-from gslfit.curves.job import Job, job_of
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
@@ -223,33 +221,3 @@ def extended_inputs(given: Inputs, priors: Priors, counts: bool = False) -> Inpu
     mask = None if given.mask is None else np.concatenate([given.mask, np.zeros((*given.mask.shape[:-1], k), bool)], axis=-1)
     where = Layout((*shape, n + k), (len(shape),)) if shape else Layout((n + k,))
     return given._replace(layout=where, labels=None, y=y, x=x, factors=factors, mask=mask, prior=None, origin=())
-
-
-def extended_job(job: Job, formula: Formula, shape: tuple[int, ...]) -> Job:
-    """Return the job of a formula with priors, with the starts of one without."""
-    starts = {name: value for name, value in job.start.items() if job.parameters is None or job.parameters[name].expr is None}
-    found = job_of(formula, job.parameters, starts, shape)
-    return found._replace(reason=job.reason or found.reason)
-
-
-def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Job, Inputs], Any]) -> Any:
-    """Fit a batch with priors by a function that fits one without, and return its result with the data as they were given.
-
-    Parameters
-    ----------
-    job : Job
-        With all starts.
-    given : Inputs
-        With priors.
-    options : FitOptions
-    fit : callable
-        ``fit(job, given) -> BatchResult``.
-    """
-    priors, counts, n = given.prior.block(given), options.loss == "poisson", given.y.shape[-1]
-    whole = extended_job(job, extended_formula(job.formula, priors, counts), given.layout.shape)
-    result = fit(whole, extended_inputs(given, priors, counts))
-    weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
-    mask = result.data.mask
-    result.data = replace(result.data, formula=job.formula, x=tuple(given.x.values()), y=given.y, weights=weights, inverted=inverted,
-                          mask=None if mask is None else mask[..., :n], layout=given.layout, labels=given.labels, prior=priors)
-    return result
