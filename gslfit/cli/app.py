@@ -114,7 +114,7 @@ def fit(**options: Any) -> int:
 @main.command(epilog=EXIT_CODES)
 @click.argument("file", metavar="FILE[:NAME]")
 @click.option("--x", "x", multiple=True, metavar="[NAME=]FILE[:NAME]",
-              help="The file of the independent variable; once for each. Of a table its column.")
+              help="The file of the independent variable, an array or a column of a table; once for each. Of a long table its column.")
 @click.option("--y", "y", metavar="COLUMN", help="Of a table: the column of the data.")
 @click.option("--by", metavar="COLUMN", help="Of a table: the column that says which curve a row belongs to.")
 @click.option("--yerr", metavar="FILE[:NAME]", help="The data's standard deviations: of their shape, the batch's, or that of a curve. Of a "
@@ -133,8 +133,8 @@ def batch(**options: Any) -> int:
     """Fit a model to each of the curves of an array or of a long table.
 
     Arrays are read from .npy, .npz, HDF5, netCDF, zarr and TIFF files, block by block where the format allows that, so that they may be
-    larger than memory. A file that holds several arrays needs the name of one: movie.h5:/entry/data. Of a table (.csv, .tsv, .txt, .dat, -
-    for standard input) each row is a point, and --by, --x and --y say which columns are what.
+    larger than memory. Of several arrays in a file the only one of several axes is taken, or the one named: movie.h5:/entry/data. Of
+    a long table (.csv, .tsv, .txt, .dat, - for standard input) each row is a point, and --by, --x and --y say which columns are what.
     """
     from gslfit.cli.batch import fit_batch_file
     return fit_batch_file(**options)
