@@ -11,6 +11,7 @@ from gslfit.cli.arrays import TABLES
 from gslfit.cli.columns import Column, content_of, read_column
 from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
+from gslfit.errors import InputError
 
 
 class Groups(NamedTuple):
@@ -58,21 +59,20 @@ def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | No
     wanted: list[Column] = [read_column(table, each) for each in x]
     numbers = [column.numbers for column in wanted] + [table.column(table.place(each)) for each in (y, yerr) if each is not None]
     place = table.place(by)
-    title = table.title(place)
+    title, source = table.title(place), table.source
     cells = [cell.strip() for cell in table.cells(place)]
     order = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
     which = np.fromiter((order[cell] for cell in cells), np.int64, len(cells))
     del cells, table
-    sizes = np.bincount(which)
-    sequence = np.argsort(which, kind="stable")
-    within = np.arange(which.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    curves = []
-    for column in numbers:
-        curve = np.full((len(order), int(sizes.max())), np.nan)
-        curve[which[sequence], within] = column[sequence]
-        curves.append(curve)
+    from gslfit.integrations.frames import Rows
+    try:
+        rows = Rows(which, len(order))
+    except InputError as error:
+        raise FileRefused(f"{source}: {error}") from None
+    curves = [rows.curves(column) for column in numbers]
     missing = np.any([np.isnan(curve) for curve in curves], axis=0)
-    curves = [np.where(missing, 1.0, curve) for curve in curves]
+    missing = missing if rows.fill is None else missing | rows.fill
+    curves = [np.where(missing, 1.0, curve) for curve in curves] if missing.any() else curves
     options: dict[str, Any] = {"mask": missing} if missing.any() else {}
     if yerr is not None:
         options["yerr"] = curves[-1]

@@ -72,7 +72,7 @@ def fit_groups(df: Any, by: str | Sequence[str], x: str | Sequence[str] | Mappin
         chosen = independent_of(model, columns)
     _check(df, [*names, *chosen.values(), y, *(options[name] for name in BESIDE if isinstance(options.get(name), str))])
     groups, which = _groups(df, names)
-    rows = _Rows(which, len(groups.keys))
+    rows = Rows(which, len(groups.keys))
     data = rows.curves(_column(df, y))
     given = {name: rows.curves(_column(df, column)) for name, column in chosen.items()}
     beside = {name: _beside(df, rows, name, options.pop(name)) for name in BESIDE if options.get(name) is not None}
@@ -96,7 +96,7 @@ def _column(df: Any, name: str) -> np.ndarray:
     return read(name, df[name]).array
 
 
-def _beside(df: Any, rows: _Rows, name: str, value: Any) -> Any:
+def _beside(df: Any, rows: Rows, name: str, value: Any) -> Any:
     """Return what comes beside the data, as curves: of a column, or of an array with a number for each row."""
     array = read(name, df[value] if isinstance(value, str) else value).array
     if array.ndim == 0:
@@ -122,7 +122,7 @@ def _groups(df: Any, by: list[str]) -> tuple[Groups, np.ndarray]:
     return Groups(grouped.size().index), grouped.ngroup().to_numpy()
 
 
-class _Rows:
+class Rows:
     """The rows of a table as curves of one length, filled up where a group has fewer.
 
     Parameters

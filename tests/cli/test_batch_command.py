@@ -172,6 +172,14 @@ def test_a_long_table(folder, capsys):
         assert int(row["ndata"]) == kept.size and int(row["status"]) == gslfit.FitStatus.CONVERGED
 
 
+def test_a_long_table_of_uneven_curves(folder, capsys):
+    """One curve that is far longer than the others would fill memory up: that is told."""
+    rows = "".join(f"long,{k},{k}\n" for k in range(2000)) + "".join(f"c{k},1,2\n" for k in range(3000))
+    (folder / "uneven.csv").write_text("cell,t,counts\n" + rows)
+    assert run(["batch", "uneven.csv", "--by", "cell", "--x", "t", "--y", "counts", *FIT]) == 3
+    assert "uneven.csv: a group has 2000 rows, and most far fewer (5000 in 3001 groups): fit the long ones" in capsys.readouterr().err
+
+
 def same_bits(folder, other):
     """Return whether all arrays of two folders have the same bits."""
     names = sorted(path.name for path in folder.glob("*.npy"))
