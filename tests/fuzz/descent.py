@@ -14,7 +14,7 @@ import numpy as np
 from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, look
 
 STEPS = 25
-SAMPLES = (0.25, 0.5, 0.75)
+SAMPLES = (*10.0**np.arange(-7, -.5, .5), 0.25, 0.5, 0.75)
 ENOUGH = 1e-5   # of the reduced chi-square: a fall beyond it is told, and the descent stops
 FALL = 1e-6     # of the reduced chi-square: the fall that counts
 MOVE = 1e-3     # of a parameter's error: the move that counts

@@ -24,7 +24,7 @@ from fuzz.certificate import STIFF, Local, Rows, at_rounding, certified, chi_squ
 from fuzz.descent import MOVE, descend, moved, room
 
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
-BETWEEN = np.linspace(0, 1, 12)[1:-1]
+BETWEEN = np.concatenate((10.0**np.arange(-9, -1, .25), np.linspace(0, 1, 12)[1:-1]))     # a long step may begin with a thin barrier
 CERTIFIED, DESCENDED, FLAT, JUMPED, ROUNDING, FAULT = "certified", "descended", "flat", "jumped", "rounding", "fault"
 UNJUDGED, NO_EFFECT, PLAIN = "derivatives not finite", "no effect", "plain"
 NEGLIGIBLE = 1e-7   # of the residual: what a parameter changes it by, if it has no effect
