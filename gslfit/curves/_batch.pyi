@@ -17,6 +17,7 @@ def instruction_set(name: str | None = None) -> str: ...
 @disjoint_base
 class FitTransform:
     derived: int
+    bounded: bool
     def __new__(cls, boxes: Sequence[tuple[float, float]], expressions: Sequence[Program] = (), *, inside: float,
                 beside: float, wide: float, out: float) -> FitTransform: ...
 

@@ -21,6 +21,9 @@ from gslfit.objective.loss import MAD, NUMBERS, TUNED
 ROUNDS = 30             # of fits whose residuals give the scale of a loss
 STEADY = 1e-7           # the share by which that scale may still change
 SUCCESSES = [status for status in FitStatus if status.success]
+MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
+NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says
+LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
 
 
@@ -125,10 +128,15 @@ def row_of(array: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
 
 
 def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], **how: Any) -> None:
-    """Fit counts; where that comes to no minimum, again from where least squares with the errors of the counts lead."""
+    """Fit counts; where that comes to no minimum, or to one far from the counts, again from where weighted least squares lead.
+
+    Those begin with amplitudes next to zero, and so with the ones that fit best beside the other start values. The lower end counts. Counts
+    that no values of the parameters describe are fitted twice.
+    """
     poisson = NUMBERS["poisson"]
     run(code, y, x, start=start, loss=poisson, **how)
-    again = ~np.isin(how["status"], [*SUCCESSES, *HOPELESS])
+    ended = np.isin(how["status"], SUCCESSES)
+    again = ~(ended | np.isin(how["status"], HOPELESS)) | (ended & (how["chisqr"] > MISFIT*how["count"] + FAR))
     if not again.any():
         return
     places = np.nonzero(again)
@@ -149,12 +157,15 @@ def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequen
         mean = np.nanmean(counts, axis=-1, keepdims=True)
     deviations = np.sqrt(np.maximum(counts, np.where((mean > 0) & (mean < 1), mean, 1.0)))
     cold: dict[str, Any] = {**out, "cost": None}
-    run(code, counts, own, start=[part(each) for each in start], **{**given, "weights": deviations, "errors": True}, **cold)
+    begin = [part(each) for each in start]
+    if not (how.get("transform") and how["transform"].bounded):
+        begin = [each*NEXT_TO_ZERO if k in code.amplitudes else each for k, each in enumerate(begin)]
+    run(code, counts, own, start=begin, **{**given, "weights": deviations, "errors": True}, **cold)
     spent = out["nfev"].copy()
     moved = [np.where(np.isfinite(out["v"]).all(axis=-1), out["v"][..., k], part(each)) for k, each in enumerate(start)]
     run(code, counts, own, start=moved, loss=poisson, **given, **out)
     out["nfev"] += spent
-    better = np.isin(out["status"], SUCCESSES)
+    better = np.isin(out["status"], SUCCESSES) & ~(ended[places] & (out["chisqr"] >= how["chisqr"][places]*(1 - LOWER)))
     chosen = tuple(axis[better] for axis in places)
     for name, array in out.items():
         how[name][chosen] = array[better]

@@ -127,6 +127,8 @@ cdef class FitTransform:
     ----------
     derived : int
         How many expressions there are.
+    bounded : bool
+        Whether any bound is finite.
     """
 
     cdef double *bounds
@@ -134,6 +136,7 @@ cdef class FitTransform:
     cdef transform_t facts
     cdef object kept
     cdef readonly int derived
+    cdef readonly bint bounded
 
     def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double wide, double out):
         cdef int k, p = len(boxes)
@@ -151,7 +154,7 @@ cdef class FitTransform:
         self.kept = tuple(expressions)
         self.facts.p, self.facts.low, self.facts.high = p, self.bounds, self.bounds + p
         self.facts.derived, self.facts.expressions = self.derived, self.programs
-        self.facts.bounded = any(isfinite(bound) for each in boxes for bound in each)
+        self.facts.bounded = self.bounded = any(isfinite(bound) for each in boxes for bound in each)
         self.facts.inside, self.facts.beside, self.facts.wide, self.facts.out = inside, beside, wide, out
 
     def __dealloc__(self):

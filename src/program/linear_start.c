@@ -65,6 +65,17 @@ static void solve_part(const linear_evidence *e, linear_part *part) {
     for (int i = 0; i < part->count; i++) part->step[i] /= part->norm[i];
 }
 
+/* The length of what the linear variables amount to together where they fit best. */
+static double fitted_length(const linear_evidence *e, const linear_part *part) {
+    double v[MAX_FREE], sum = 0;
+    for (int i = 0; i < part->count; i++) {
+        v[i] = e->value[part->which[i]] + part->step[i];
+        sum += v[i] * v[i] * part->norm[i] * part->norm[i];
+        for (int j = 0; j < i; j++) sum += 2 * v[i] * v[j] * e->product(e->who, part->which[i], part->which[j]);
+    }
+    return sum > 0 ? sqrt(sum) : 0;
+}
+
 static int allowed(const linear_evidence *e, int k, double before, double value) {
     return before * value >= 0 && (!e->low || (value > e->low[k] && value < e->high[k]));
 }
@@ -76,6 +87,8 @@ int gslfit_linear_start(const linear_evidence *e, double *start) {
     const double length = sqrt(e->chisqr);
     find_part(e, &part);
     solve_part(e, &part);
+    /* what an amplitude matters beside: not a residual that another one makes, which begins far too large */
+    const double seen = fmin(length, fitted_length(e, &part));
     for (int k = 0; k < e->program->nfree; k++)
         if (e->program->linear >> k & 1) start[k] = e->value[k];
     for (int i = 0; i < part.count; i++) {
@@ -86,7 +99,7 @@ int gslfit_linear_start(const linear_evidence *e, double *start) {
                              : allowed(e, k, before, alone) ? alone
                              : allowed(e, k, before, share) ? share
                                                             : before;
-        const int far_off = fabs(value) > GSLFIT_COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * length;
+        const int far_off = fabs(value) > GSLFIT_COLD * fabs(before) && fabs(value) * part.norm[i] > MATTERS * seen;
         cold |= (e->program->amplitudes >> k & 1) && far_off;
         start[k] = value;
     }

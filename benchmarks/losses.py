@@ -1,0 +1,117 @@
+"""Time fits by losses against plain fits of the same data, in one run: `python benchmarks/losses.py [--write]`.
+
+Every workload runs in the lanes; the run fails if a row went to GSL. Rounds are interleaved, on one core by one thread; what counts is the
+least processor time of a call.
+"""
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import workloads
+
+import gslfit
+from gslfit.errors import FitStatus
+from gslfit.objective.loss import TUNED
+
+OUT = Path(__file__).parents[1]/"docs"/"benchmarks-losses.md"
+FITS, ROUNDS, BRIGHT = 4000, 9, 100     # BRIGHT: times the peaks, so that counts have about the noise that they have elsewhere
+NOISE = {"peaks": .3, "spots": 10.0}
+HEAD = """# Fits by losses: speed and bias
+
+Written by `python benchmarks/losses.py --write`, a part of `make bench`. Peaks are curves of 50 points and 4 parameters, spots images of
+121 pixels and 5 parameters. For "poisson" the data are counts with these means (the peaks' times 100), for the robust losses 5 % of the
+points are moved by up to 20 standard deviations, and `f_scale` is the one of 95 % efficiency. The plain fit is one by least squares of the
+same data from the same starts; above 1 a loss would be faster than it. One thread; no row went to GSL.
+
+"""
+
+
+BIAS = """
+## Bias
+
+10,000 simulated peaks of `A` = 15, `s` = 1.2 on `b` = 2, 100 points over 10: the mean's distance from the truth in standard deviations, and
+the share of fits whose standard error holds the truth (0.683 is right). What bias the deviance has is that of the exact estimator, of
+maximum likelihood.
+
+| fit | A | c | s | b | A holds | c | s | b |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+"""
+
+
+def work(name):
+    """Return what a workload's fit is called with, the mean of its data, and its noisy data."""
+    given = getattr(workloads, name)(FITS)
+    x = given["x"] if isinstance(given["x"], dict) else {"x": given["x"]}
+    formula = gslfit.Formula(given["formula"], independent=tuple(x))
+    mean = eval(given["formula"], {"exp": np.exp, **x, **dict(zip(given["names"], given["true"].T[:, :, None], strict=True))})
+    return formula, x, dict(zip(given["names"], given["start"].T, strict=True)), mean, given["y"]
+
+
+def timed(calls):
+    """Return the least time of each call, and what it returned."""
+    least, results = dict.fromkeys(calls, np.inf), {}
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            begun = time.process_time()
+            results[name] = call()
+            least[name] = min(least[name], time.process_time() - begun)
+    for name, result in results.items():
+        others = (result.status != FitStatus.CONVERGED).sum()
+        if others:
+            raise SystemExit(f"{name}: {others} of {result.status.size} rows did not end in the lanes")
+    return least, results
+
+
+def calls(name):
+    """Return the calls of a workload: of counts, and of data with outliers, each with the plain fit first."""
+    formula, x, start, mean, y = work(name)
+    rng = np.random.default_rng(18)
+    bright = BRIGHT if name == "peaks" else 1
+    own = {key: value*(bright if key in ("y0", "A", "b") else 1) for key, value in start.items()}
+    counts = rng.poisson(mean*bright).astype(float)
+    moved = y + (rng.random(y.shape) < .05)*rng.uniform(-20, 20, y.shape)*NOISE[name]
+
+    def call(data, begin, **how):
+        return lambda: gslfit.fit_batch(formula, data, x=x, start=begin, threads=1, **how)
+    yield {"plain": call(counts, own), "yerr": call(counts, own, yerr=np.sqrt(np.maximum(counts, 1))),
+           "poisson": call(counts, own, loss="poisson")}
+    yield {"plain": call(moved, start), **{loss: call(moved, start, loss=loss, f_scale=TUNED[loss]*NOISE[name]) for loss in TUNED}}
+
+
+def biases():
+    """Return lines about 10,000 faint peaks, fitted by the deviance of their counts and by least squares."""
+    rng, x, true, names = np.random.default_rng(15), np.linspace(0, 10, 100), np.array([15, 5, 1.2, 2]), ["A", "c", "s", "b"]
+    y = rng.poisson(true[0]*np.exp(-(x - true[1])**2/2/true[2]**2) + true[3], (10_000, x.size)).astype(float)
+    start = dict(zip(names, true*[.8, 1.02, 1.1, 1.2], strict=True))
+    for what, how in (('`loss="poisson"`', {"loss": "poisson"}),
+                      ("`yerr=sqrt(max(y, 1))`", {"yerr": np.sqrt(np.maximum(y, 1)), "scale_covar": False})):
+        result = gslfit.fit_batch("A*exp(-(x - c)**2/(2*s**2)) + b", y, x=x, start=start, **how)
+        v, errors = (np.array([each[name] for name in names]) for each in (result.values, result.stderr))
+        bias, inside = (v.mean(axis=1) - true)/v.std(axis=1), (np.abs(v - true[:, None]) < errors).mean(axis=1)
+        yield f"| {what} | {' | '.join(f'{b:+.3f}' for b in bias)} | {' | '.join(f'{i:.3f}' for i in inside)} |"
+
+
+def main():
+    """Print the tables, and write them."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    lines = ["| data | fit | time of one | of the plain fit's speed | evaluations |", "|---|---|---:|---:|---:|"]
+    for name in NOISE:
+        for kind, group in zip(("counts", "with outliers"), calls(name), strict=True):
+            least, results = timed(group)
+            for what, seconds in least.items():
+                lines.append(f"| {name}, {kind} | {what} | {1e6*seconds/FITS:.2f} us | {least['plain']/seconds:.2f} | "
+                             f"{results[what].nfev.mean():.1f} |")
+                print(lines[-1], flush=True)
+    lines += BIAS.splitlines()
+    for each in biases():
+        lines.append(each)
+        print(each, flush=True)
+    if "--write" in sys.argv:
+        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
