@@ -118,7 +118,7 @@ def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = 
             said = [value] if isinstance(value, str) else value if isinstance(value, (list, tuple)) else []
             meant = [each for each in said if isinstance(each, str) and each in known]
             remedy = f"; {meant[0]}=..., with a number for each point, makes {meant[0]!r} an independent variable" if meant else ""
-            if name in ("x", *known, *(params or ())):
+            if name in ("x", *known, *(params if isinstance(params, Parameters) else ())):
                 raise InputTypeError(f"{error}{remedy}") from None
             raise InputTypeError(f"{name!r} is neither a parameter nor an independent variable of {source!r}, whose names are "
                                  f"{', '.join(known)}{remedy or close(name, [*known, *sorted(BATCH.keywords)])}") from None

@@ -247,3 +247,12 @@ def test_an_independent_variable_of_another_length():
     """An array that is as long as neither the points nor the batch is named with its shape, beside that of the data."""
     with pytest.raises(InputError, match=r"no independent variable .*; t has the shape \(8,\), and the data \(7,\)"):
         fit("A*exp(-t/tau)", np.ones(7), t=np.arange(8.), A=1., tau=2., nan_policy="omit")
+
+
+@pytest.mark.parametrize("params", [np.ones(3), [], 1.0, "a"])
+@pytest.mark.parametrize("x", ["nothing", None, object()])
+def test_neither_parameters_nor_points(params, x):
+    """Where several arguments are of a wrong kind one of them is named; an array in place of Parameters is not asked whether it is true."""
+    for call in (fit, fit_batch):
+        with pytest.raises((InputError, InputTypeError)):
+            call("a*x", np.ones((1, 4)), params, x=x)
