@@ -25,6 +25,7 @@ from torture.interrupts import outcome
 from torture.ways import WAYS
 
 STRETCHES = 4
+LEAST = 70  # calls of a stretch, whatever time they take: fewer would be done before a memory of 64 entries is full
 MOST_BLOCKS, MOST_BYTES = 0.05, 10  # a call may leave
 NOISE = 40, 4000  # blocks and bytes that come and go by themselves
 
@@ -34,7 +35,8 @@ def watch(call, calls, seconds):
     began, made, grown = time.monotonic(), 0, []
     for stretch in range(STRETCHES):
         before, first = taken(), made
-        while made < calls * (stretch + 1) // STRETCHES and time.monotonic() - began < seconds * (stretch + 1) / STRETCHES:
+        until = began + seconds * (stretch + 1) / STRETCHES
+        while made < calls * (stretch + 1) // STRETCHES and (made - first < LEAST or time.monotonic() < until):
             outcome(call)
             made += 1
         left = taken() - before
