@@ -193,7 +193,7 @@ def test_updated_jacobians_follow_the_step():
 
 @pytest.mark.parametrize("central", [False, True])
 def test_what_one_reading_of_the_columns_gives(central):
-    """Lengths and slopes are those of the Jacobian, one column not finite on a side and one faint; Jacobians that are held stay as they are."""
+    """Lengths and slopes are those of the Jacobian, one column not finite on a side, one faint; Jacobians held stay as they are."""
     rng = np.random.default_rng(6)
     A, unbounded = rng.normal(size=(30_000, 4)), np.full(4, np.inf)
 
