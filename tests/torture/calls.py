@@ -140,7 +140,20 @@ BUILTIN = {
     "set": (TypeError,),
 }
 # for gslfit itself; and a dict's own that goes on as long as what it is given
-INTERNAL = {"conclude", "know", "conclude_at", "settle", "adopt", "bind", "start_from", "prepare", "prepare_fit", "post_fit", "take", "fromkeys"}
+INTERNAL = {
+    "conclude",
+    "conclude_at",
+    "settle",
+    "adopt",
+    "bind",
+    "know",
+    "start_from",
+    "prepare",
+    "prepare_fit",
+    "post_fit",
+    "take",
+    "fromkeys",
+}
 SPECIAL = ("__call__", "__getitem__", "__setitem__", "__delitem__")
 
 
