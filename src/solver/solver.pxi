@@ -85,8 +85,8 @@ cdef class _Solver:
         return gsl.GSL_EUNIMPL
 
     def __reduce__(self):
-        raise InputTypeError(f"a {type(self).__name__} can't be pickled, since it works in memory of GSL's: pickle its function and its x, and "
-                             "make another that begins there")
+        raise InputTypeError(f"a {type(self).__name__} can't be pickled, since it works in memory of GSL's: pickle its function and its x, "
+                             "and make another that begins there")
 
     def __dealloc__(self):
         gslfit_loop_free(&self.loop)
