@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +23,7 @@ from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula, split_sum
+from gslfit.formula.limits import limits
 from gslfit.formula.passes import PASSES
 from gslfit.formula.trace import Signature, known_trace
 
@@ -170,6 +171,11 @@ class Formula:
         """The graph as it was read, without derivatives."""
         return self._graph
 
+    @cached_property
+    def _with_limits(self) -> Graph:
+        """The graph that values are worked out by."""
+        return limits(self._graph)
+
     @property
     def passes(self) -> Passes:
         """The passes from the graph to the program; ``print(formula.passes)`` shows what each does."""
@@ -276,7 +282,7 @@ class Formula:
         """
         given = self._values(args, values)
         if self.native:
-            return self._evaluate(self._graph, given)[0]
+            return self._evaluate(self._with_limits, given)[0]
         assert self.func
         assert self._signature
         name = getattr(self.func, "__name__", type(self.func).__name__)

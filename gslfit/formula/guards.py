@@ -36,9 +36,9 @@ def guarded(root: Node) -> frozenset[Node]:
     for node in order:
         if node.level < POINT:
             continue
-        if _infinite_itself(node) or any(_passes(node, k) and arg in infinite for k, arg in enumerate(node.args)):
+        if infinite_itself(node) or any(_passes(node, k) and arg in infinite for k, arg in enumerate(node.args)):
             infinite.add(node)
-        if (_infinite_itself(node) and not _of_any_power(node)) or any(_passes(node, k) and arg in sure for k, arg in enumerate(node.args)):
+        if (infinite_itself(node) and not _of_any_power(node)) or any(_passes(node, k) and arg in sure for k, arg in enumerate(node.args)):
             sure.add(node)
     if not infinite:
         return frozenset()
@@ -79,7 +79,7 @@ def _nonpositive(node: Node) -> bool:
     return False
 
 
-def _infinite_itself(node: Node) -> bool:
+def infinite_itself(node: Node) -> bool:
     """Return whether a node may be infinite at points where its arguments are finite."""
     if node.op == "div":
         return may_be_zero(node.args[1])

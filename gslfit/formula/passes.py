@@ -1,8 +1,8 @@
 """The passes over a graph, in order. Each is a pure function from graph to graph; `PASSES` is the pipeline.
 
 What they may change: the order of multiplications, and a division into a multiplication by a reciprocal, a rounding error or two. What they
-may not: a NaN or an infinity of the formula's own value into a number (``0*x`` and ``x/x`` stay), and anything below a comparison or a
-rounding, where one rounding error can be a jump (``floor(x/0.1)`` divides).
+may not: a NaN or an infinity of the formula's own value into a number (``0*x`` and ``x/x`` stay; but ``x*log(x)`` is its limit at 0, see
+`gslfit.formula.limits`), and anything below a comparison or a rounding, where one rounding error can be a jump (``floor(x/0.1)`` divides).
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from gslfit.formula.derivative import differentiate
 from gslfit.formula.factor_products import share_products
 from gslfit.formula.graph import Graph, Node, Pool, is_const, rewrite, uses
+from gslfit.formula.limits import limits
 from gslfit.formula.operations import OPERATIONS
 
 Rule = Callable[[Pool, Node, tuple[Node, ...]], "Node | None"]
@@ -218,5 +219,5 @@ def fuse(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, simplify, differentiate, fold_constants, simplify, share_products, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, simplify, limits, differentiate, fold_constants, simplify, share_products, fuse)
 """From a formula's graph to one that lowers to its program, instruction by instruction."""

@@ -27,10 +27,8 @@ class Aborted(Exception):
     """The caller's iteration callback asked to stop."""
 
 
-def flatten(out: Any, name: str) -> np.ndarray:
-    """Return what a residual function returned as a new one-dimensional float64 array.
-
-    Complex values become pairs: real part, imaginary part, real part, ...
+def numbers_of(out: Any, name: str) -> np.ndarray:
+    """Return what a residual function returned as a one-dimensional array of real or complex numbers.
 
     Raises
     ------
@@ -45,10 +43,19 @@ def flatten(out: Any, name: str) -> np.ndarray:
     array = found.array
     if array.ndim == 0:
         raise InputTypeError(f"{name} returned the scalar {array.item()!r}: it must return the array of residuals, not their sum")
-    array = array.ravel() if found.mask is None else array[~found.mask]
+    return array.ravel() if found.mask is None else array[~found.mask]
+
+
+def flatten(array: np.ndarray) -> np.ndarray:
+    """Return real or complex numbers as a new float64 array; complex ones as pairs: real part, imaginary part, real part, ..."""
     if array.dtype.kind == "c":
         return np.ascontiguousarray(array, dtype=np.complex128).view(np.float64).copy()
     return array.astype(np.float64)
+
+
+def real(array: np.ndarray) -> np.ndarray:
+    """Return the numbers of a model of real data: NaN where one is complex, since the model has no value there."""
+    return np.where(array.imag == 0, array.real, np.nan)
 
 
 class Residual(Evaluation):
@@ -80,6 +87,8 @@ class Residual(Evaluation):
         Number of residuals in the fit, 0 before `first`.
     full : int
         Number of residuals before any is left out.
+    pairs : bool
+        Whether they were complex at the start: they are then pairs.
     scale : float
         The power of two that residuals are multiplied with, 1 unless they are very small or very large.
     precision : float
@@ -91,15 +100,18 @@ class Residual(Evaluation):
         if nan_policy not in NAN_POLICIES:
             raise InputError(f"nan_policy={nan_policy!r} is not one of {', '.join(map(repr, NAN_POLICIES))}")
         super().__init__(function, free, tuple(args), dict(kws or {}), iter_cb, limit)
-        self.nan_policy = nan_policy
+        self.nan_policy, self.pairs = nan_policy, False
         self.stopped: type[Exception] = OutOfCalls      # what a call beyond the limit raises
 
     def _exhausted(self) -> NoReturn:
         raise self.stopped
 
     def _flat(self, out: Any) -> np.ndarray:
-        """Return what the function returned as a new vector of as many residuals as at the start."""
-        r = flatten(out, self.name)
+        """Return what the function returned as a new vector of as many residuals as at the start, real or complex as they were there."""
+        found = numbers_of(out, self.name)
+        if found.dtype.kind == "c" and not self.pairs:
+            found = real(found)
+        r = flatten(found.astype(complex) if self.pairs else found)
         if r.size != self.full:
             raise InputError(f"{self.name} returned {r.size} residuals after {self.full} before: their number may not change "
                              "during a fit")
@@ -136,7 +148,7 @@ class Residual(Evaluation):
         NonFiniteError
             It, or an expression, is not finite, and `nan_policy` does not allow that.
         """
-        self.scale, self._keep = 1., None
+        self.scale, self._keep, self.pairs = 1., None, False
         out = self._evaluate(x)
         easy = self._easy(out, TINY, HUGE)
         if easy is not None:
@@ -145,8 +157,9 @@ class Residual(Evaluation):
             self._remember(x, easy)
             self._report_first(easy)
             return easy
-        r = flatten(out, self.name)
-        self.full = r.size
+        found = numbers_of(out, self.name)
+        r = flatten(found)
+        self.pairs, self.full = found.dtype.kind == "c", r.size
         self.precision = precision_of(out if isinstance(out, np.ndarray) else r)
         self._check_square(np.shape(out))
         if r.size == 0:

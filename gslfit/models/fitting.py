@@ -180,7 +180,11 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
         if starts or blank or model.conventions.defaults or not _from_table(model):
             return params
         raise InputError(f"{error}; for instance fit(data, {next(iter(params))}=...)") from None
-    except (InputError, TypeError):
+    except InputError:
+        if model.conventions.defaults or not _from_table(model):
+            return params
+        raise
+    except TypeError:
         return params
     if len(found) > 1:
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]

@@ -161,7 +161,7 @@ def test_latex(text, wanted):
 def test_passes_are_named_and_print():
     """The pipeline, and the graph after each of its passes."""
     passes = Formula(PEAK).passes
-    assert [step.__name__ for step in passes] == ["fold_constants", "simplify", "differentiate", "fold_constants", "simplify",
+    assert [step.__name__ for step in passes] == ["fold_constants", "simplify", "limits", "differentiate", "fold_constants", "simplify",
                                                   "share_products", "fuse"]
     text = str(passes)
     for step in passes:

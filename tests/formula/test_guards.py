@@ -40,6 +40,21 @@ AT_ZERO = [     # text, parameters: finite at x = 0, and with derivatives there 
     ("a*(1 - exp(-b/x))", {"a": 2., "b": 3.}),
     ("a/(exp(b/x) - 1)", {"a": 2., "b": 3.}),
 ]
+LIMITS = [      # text, parameters: a product of zero and a logarithm's infinity at x = 0, whose limit is 0
+    ("a + b*x*log(x)", {"a": 1., "b": 2.}),
+    ("a*x**2*log(x)", {"a": 2.}),
+    ("a*log(x)*x**b", {"a": 2., "b": .5}),
+    ("a*x*log(x/c)/b", {"a": 2., "b": .5, "c": 3.}),
+    ("a*x*log(b*x)**2", {"a": 2., "b": .5}),
+    ("a*sqrt(x)*log10(x)", {"a": 2.}),
+    ("a*(x/c)*log(x/c)", {"a": 2., "c": 3.}),
+    ("a*x*log(1 + b/x)", {"a": 2., "b": 3.}),
+    ("x*(a + log(x/b))", {"a": 2., "b": 3.}),
+    ("a*exp(-b*x*log(x))", {"a": 2., "b": .5}),
+    ("a/(1 + b*x*log(x))", {"a": 2., "b": .5}),
+    ("a*x*log(x)*log(x/c)", {"a": 2., "c": 3.}),
+    ("a*x*log2(x) + a*(4 - x)*log(4 - x)", {"a": 2.}),
+]
 NEAR_ONE = [("(a*x)**(b*x)", {"a": 2., "b": 3.}, x, repr(x)) for x in (1e-12, 1e-6, .5, 3.)]      # 1 and a difference that digits end
 NEAR_ONE += [("(a*x)**(b*x)", {"a": 2., "b": 3.}, 0., "1e-4000")]
 FAR = [         # text, parameters: an exponential overflows where the formula vanishes
@@ -50,7 +65,7 @@ FAR = [         # text, parameters: an exponential overflows where the formula v
     ("a*exp(-exp(b*x) - exp(c*x))", {"a": 1., "b": 90., "c": 80.}),
 ]
 DIGITS = 60         # of the oracle's differences
-CASES = [(text, values, x, "1e-4000" if x == 0 else repr(x)) for text, values in AT_ZERO for x in (0., 1e-300, 1e-6, 3.)]
+CASES = [(text, values, x, "1e-4000" if x == 0 else repr(x)) for text, values in AT_ZERO + LIMITS for x in (0., 1e-300, 1e-6, 3.)]
 CASES += [(text, values, x, repr(x)) for text, values in FAR for x in (-30., -5., .5, 8., 30.)]
 CASES += NEAR_ONE
 
@@ -77,7 +92,7 @@ def test_limits(text, values, x, there):
         np.testing.assert_allclose(columns[0], wanted, rtol=RTOL, atol=lost(text, wanted))
 
 
-@pytest.mark.parametrize(("text", "values", "x", "there"), [case for case in CASES if "**" not in case[0] and "xlogy" not in case[0]],
+@pytest.mark.parametrize(("text", "values", "x", "there"), [case for case in CASES if "**" not in case[0] and "xlogy" not in case[0] and case[:2] not in LIMITS],
                          ids=lambda part: part if isinstance(part, str) else "")
 def test_reverse_mode(text, values, x, there):
     """The adjoints are guarded as the tangents are."""
@@ -110,6 +125,58 @@ def test_programs_without_guards(text):
     """Peaks, decays, spots and sigmoids have nothing to be guarded: their programs are as short as ever."""
     formula = Formula(text, independent=("x", "y") if "y" in text else "x")
     assert not guarded(simplify(fold_constants(formula.graph)).value)
+
+
+@pytest.mark.parametrize(("text", "values"), LIMITS)
+def test_limits_of_values(text, values):
+    """A formula that is called, and its Jacobian, have the limit too, with the numbers next to it."""
+    x = np.array([0., 1e-9])
+    found, at = Formula(text)(x, **values), [oracle(text, values, there, ()) for there in ("1e-4000", "1e-9")]
+    np.testing.assert_allclose(found, [value for value, _ in at], rtol=1e-12, atol=TINY)
+
+
+ENDS = [("a*(1 - x)*log(1 - x)", "1e-4000"), ("a*(x - 1)*log(1 - x)", "1e-4000"), ("a*(1 - x)*log1p(-x)", "1e-4000"),
+        ("a*(1 - x)*log(x/(1 - x))", "1e-4000")]
+
+
+@pytest.mark.parametrize(("text", "near"), ENDS)
+def test_limits_where_a_difference_is_zero(text, near):
+    """The other end of a mixture, where it is pure."""
+    assert Formula(text)(np.array([1.]), a=2.)[0] == 0
+    assert Formula(text).jacobian(np.array([1.]), a=2.)[0] == 0
+    assert Formula(text)(np.array([.5]), a=2.)[0] == pytest.approx(oracle(text, {"a": 2.}, ".5", ())[0], rel=1e-14, abs=1e-300)
+
+
+WITHOUT = ["a*log(x)", "a*x*log(x - 2)", "x*log(x)/x*a", "a*x/x", "x*(a*log(x) + 1/x)", "a*sin(x)*log(b*y)*0*x"]
+
+
+@pytest.mark.parametrize("text", WITHOUT)
+def test_what_has_no_limit_stays(text):
+    """Where nothing shows that there is a limit, the value is NumPy's: infinite, or no number."""
+    formula = Formula(text, independent=("x", "y") if "y" in text else "x")
+    values = dict.fromkeys(formula.names, 2.) | dict.fromkeys(formula.independent, np.zeros(1))
+    assert not np.isfinite(formula(**values)[0])
+
+
+def test_every_entry_fits_a_limit():
+    """Counts sorted by a merge sort, 0 of 0 among them: a + b*n*log(n) is linear in both, and fits as on the points without 0."""
+    x = np.array([0., 1., 2., 5., 10., 20., 50., 100.])
+    n = np.array([1e-300, *x[1:]])
+    y = 3 + 2*n*np.log(n) + np.random.default_rng(6).normal(0, 1, x.size)
+    wanted, *_ = np.linalg.lstsq(np.stack([np.ones_like(n), n*np.log(n)], axis=1), y, rcond=None)
+
+    def cost(x, a, b):
+        return a + b*x*np.log(x)
+
+    for source in ("a + b*x*log(x)", cost):
+        found = [fit(source, y, x=x, a=1., b=1.), Model(source).fit(y, x=x, a=1., b=1.)]
+        found += [fit_batch(source, y[None], x=x, a=1., b=1., method=method)[0] for method in ("auto", "lanes", "lmsder", "trust")]
+        for result in found:
+            assert result.success
+            np.testing.assert_allclose([result.params["a"].value, result.params["b"].value], wanted, rtol=1e-9)
+        popt, pcov = curve_fit(source, x, y, p0=[1., 1.])
+        np.testing.assert_allclose(popt, wanted, rtol=1e-9)
+        assert np.isfinite(pcov).all()
 
 
 DOSE = np.repeat([0, .94, 1.88, 3.75, 7.5, 15, 30], 3)

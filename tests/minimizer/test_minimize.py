@@ -639,3 +639,68 @@ def test_a_column_too_small_for_differences_is_not_called_wrong():
     assert not out.success or out.chisqr < 1e-9
     with pytest.raises(InputError, match="'a' has the wrong sign"):
         minimize(lambda p: curve(p) - y, {**params, "b": Parameter(4., name="b")}, Dfun=lambda p: slopes(p)*[-1, 1, 1])
+
+
+ROOT = np.exp(-np.linspace(1, 5, 12)/3)
+
+
+def beyond_its_domain(params, seen, yb):
+    """A model of real data that turns complex where its parameter is below 1, as Python's powers do."""
+    out = ROOT*(float(params["b"].value) - 1)**0.5
+    seen.append(np.iscomplexobj(out))
+    return out - yb*ROOT
+
+
+@pytest.mark.parametrize("method", ["leastsq", "lmder", "lbfgsb"])
+@pytest.mark.parametrize("yb", [0.05, 0.3])
+def test_model_that_turns_complex_off_its_domain(method, yb):
+    """Where a residual that was real is complex, the model has no value: a place that is refused, not one with more residuals."""
+    params, seen = Parameters(), []
+    params.add("b", 3.0)
+    result = minimize(beyond_its_domain, params, args=(seen, yb), method=method)
+    assert any(seen)                            # it has been there
+    assert result.success
+    assert params["b"].value == pytest.approx(1 + yb**2, rel=1e-5)
+
+
+def test_interval_beside_a_complex_domain():
+    """A Hill curve of scalars in a list: at negative h it is complex, and regions and intervals go around, as those of an array, NaN there."""
+    x = np.array([.3, .5, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20.])
+    y = 5*x**1.7/(4**1.7 + x**1.7) + np.random.default_rng(4).normal(0, .4, 12)
+
+    def scalars(p):
+        a, h, n = (complex(p[name].value) if name == "h" else float(p[name].value) for name in "ahn")
+        return np.array([a*t**n/(h**n + t**n) if h.real < 0 else (a*t**n/(h**n + t**n)).real for t in x]) - y
+
+    def arrays(p):
+        a, h, n = (np.float64(p[name].value) for name in "ahn")
+        with np.errstate(all="ignore"):
+            return a*x**n/(h**n + x**n) - y
+
+    found = []
+    for residual in (scalars, arrays):
+        params = Parameters()
+        for name, value in {"a": 4., "h": 3., "n": 1.}.items():
+            params.add(name, value)
+        result = minimize(residual, params)
+        assert result.success
+        found.append(gslfit.conf_interval2d(result, "h", "n", 6, 6, limits=((-3, 8), (.5, 3)))[2])
+    np.testing.assert_allclose(found[0], found[1], atol=1e-4)
+
+
+def test_complex_residual_that_is_real_somewhere():
+    """One that was complex at the start stays so: a real one has imaginary parts of zero."""
+    x = np.linspace(0, 2, 9)
+    data = 2*np.exp(.5j*x)
+
+    def residual(p):
+        a, w = p["a"].value, p["w"].value
+        return (a*np.exp(1j*w*x) - data) if w < 1 or w > 3 else np.full(x.size, 9.)
+
+    params = Parameters()
+    params.add("a", 1.0)
+    params.add("w", 0.0)
+    result = minimize(residual, params)
+    assert result.success
+    assert params["a"].value == pytest.approx(2, rel=1e-8)
+    assert params["w"].value == pytest.approx(.5, rel=1e-8)

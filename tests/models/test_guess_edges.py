@@ -4,6 +4,7 @@ import pytest
 from guess_accuracy import CASES, draw
 
 from gslfit import models
+from gslfit.errors import InputError
 
 LONG = ("TriexponentialModel", "TriexponentialResponseModel", "BiexponentialResponseModel", "BiexponentialModel", "DampedChirpModel",
         "DampedSineModel", "Gaussian3Model", "GslDblexpModel", "DampedHarmonicOscillatorModel", "ExponentialResponseModel")
@@ -226,3 +227,27 @@ def test_a_pole_beside_the_points(count, pole):
     result = model.fit(y, x=x)
     assert result.success
     np.testing.assert_allclose([result.values[name] for name in truth], list(truth.values()), rtol=1e-6)
+
+
+ALL_EQUAL = ["GaussianModel", "ExponentialModel", "LinearModel", "StepModel", "FourParameterLogisticModel", "Gaussian2Model", "SineModel"]
+
+
+@pytest.mark.parametrize("cls", ALL_EQUAL)
+@pytest.mark.parametrize("entry", ["guess", "fit", "fit_batch"])
+def test_points_that_are_all_the_same(cls, entry):
+    """Where x is one number there is nothing to guess from, and every entry that guesses says so; a sum too."""
+    x, y = np.full(20, 3.0), np.random.default_rng(2).normal(5, 1, 20)
+    for model in (models.CLASSES[cls](), models.CLASSES[cls](prefix="a_") + models.GaussianModel(prefix="b_")):
+        with pytest.raises(InputError, match="x is 3 at every point"):
+            getattr(model, entry)(y[None] if entry == "fit_batch" else y, x=x)
+
+
+def test_a_constant_at_one_point():
+    """The height of a constant needs no second place."""
+    x, y = np.full(20, 3.0), np.random.default_rng(2).normal(5, 1, 20)
+    model = models.ConstantModel()
+    assert model.guess(y, x=x)["c"].value == pytest.approx(y.mean())
+    result = model.fit(y, x=x)
+    assert result.success
+    assert result.values["c"] == pytest.approx(y.mean())
+    assert result.params["c"].stderr == pytest.approx(y.std(ddof=1)/np.sqrt(y.size), rel=1e-6)

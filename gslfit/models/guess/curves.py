@@ -17,7 +17,7 @@ class Curves(NamedTuple):
     known: np.ndarray | None = None
 
 
-def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
+def ordered(x: Any, y: np.ndarray, most: int, apart: bool = True) -> Curves:
     """Bring curves to shared, sorted points, at most so many; a point that is not finite is put between its neighbours.
 
     Parameters
@@ -25,12 +25,14 @@ def ordered(x: Any, y: np.ndarray, most: int) -> Curves:
     x : array_like, shape (n,) or (..., n)
     y : ndarray, shape (..., n)
     most : int
+    apart : bool
+        Whether points that are all the same are an error: nothing but the height of a constant can be seen there.
     """
     x, y = floats("x", x), floats("data", y)
     n = y.shape[-1]
     if x.shape[-1:] != (n,):
         raise InputError(f"x has the shape {x.shape}, and the data {y.shape}")
-    if n > 1 and not np.any(x != x[..., :1]):
+    if apart and n > 1 and not np.any(x != x[..., :1]):
         raise InputError(f"x is {float(x.reshape(-1)[0]):g} at every point of a curve: nothing can be guessed from there")
     rows = y.reshape(-1, n)
     if x.ndim > 1:

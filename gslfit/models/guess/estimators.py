@@ -43,7 +43,7 @@ def candidates(model: Any, data: Any, x: Any, values: Mapping[str, Any]) -> list
         raise InputError("there are no data to guess from")
     x = np.arange(y.shape[-1], dtype=float) if x is None else x
     shape = y.shape[:-1]
-    curves = ordered(x, y, WAVE_POINTS if entry.kind == "oscillation" else MOST_POINTS)
+    curves = ordered(x, y, WAVE_POINTS if entry.kind == "oscillation" else MOST_POINTS, apart=entry.guess != "constant")
     bounds = limits(model)
     if negative is not None and "amplitude" in model._definition.names:
         bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
