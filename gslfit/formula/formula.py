@@ -19,11 +19,11 @@ from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
 from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
+from gslfit.formula.limits import limits
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula, split_sum
-from gslfit.formula.limits import limits
 from gslfit.formula.passes import PASSES
 from gslfit.formula.trace import Signature, known_trace
 

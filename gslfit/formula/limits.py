@@ -1,9 +1,9 @@
 """Products with a logarithm that have a limit where the logarithm is infinite: ``x*log(x)`` is 0 at x = 0.
 
-A product in which one factor vanishes where a logarithm's argument does, or where it grows without end, is made with the operation ``mulz``,
-which is 0 where its first factor is: the entropy of a mixture, ``c*log(c) + (1 - c)*log(1 - c)``, is 0 at both ends. It is made so only where
-both have it from one part u of the formula, so that the limit is sure: u**k*log(v*u**m) goes to 0 with u for all k > 0. A product of which
-that isn't known stays as NumPy has it, NaN (``x*log(y)`` where both are 0).
+A product in which one factor vanishes where a logarithm's argument does, or where it grows without end, is made with the operation
+``mulz``, which is 0 where its first factor is: the entropy of a mixture, ``c*log(c) + (1 - c)*log(1 - c)``, is 0 at both ends. It is made
+so only where both have it from one part u of the formula, so that the limit is sure: u**k*log(v*u**m) goes to 0 with u for all k > 0. A
+product of which that isn't known stays as NumPy has it, NaN (``x*log(y)`` where both are 0).
 """
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _power(node: Node, power: int) -> Node:
 
 
 def _logarithms(node: Node, views: Views) -> set[Node]:
-    """Return the logarithms where a factor is infinite: one is it, it is a power of one, or a sum with one that is infinite nowhere else."""
+    """Return the logarithms where a factor is infinite: it is one, a power of one, or a sum with one that is infinite nowhere else."""
     if node.op in LOGARITHMS:
         return {node}
     if node.op in POWERS:

@@ -219,5 +219,6 @@ def fuse(graph: Graph) -> Graph:
     return rewrite(graph, rule)
 
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (fold_constants, simplify, limits, differentiate, fold_constants, simplify, share_products, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    fold_constants, simplify, limits, differentiate, fold_constants, simplify, share_products, fuse)
 """From a formula's graph to one that lowers to its program, instruction by instruction."""

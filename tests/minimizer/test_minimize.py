@@ -645,7 +645,7 @@ ROOT = np.exp(-np.linspace(1, 5, 12)/3)
 
 
 def beyond_its_domain(params, seen, yb):
-    """A model of real data that turns complex where its parameter is below 1, as Python's powers do."""
+    """Return a residual of real data that turns complex where its parameter is below 1, as Python's powers do."""
     out = ROOT*(float(params["b"].value) - 1)**0.5
     seen.append(np.iscomplexobj(out))
     return out - yb*ROOT
@@ -664,7 +664,7 @@ def test_model_that_turns_complex_off_its_domain(method, yb):
 
 
 def test_interval_beside_a_complex_domain():
-    """A Hill curve of scalars in a list: at negative h it is complex, and regions and intervals go around, as those of an array, NaN there."""
+    """A Hill curve of scalars in a list, complex at negative h: its region is that of a curve of arrays, which is NaN there."""
     x = np.array([.3, .5, 1, 1.5, 2, 3, 4, 6, 8, 10, 15, 20.])
     y = 5*x**1.7/(4**1.7 + x**1.7) + np.random.default_rng(4).normal(0, .4, 12)
 
