@@ -17,7 +17,7 @@ from guess_accuracy import CASES, FURTHER, draw, reached  # noqa: E402
 HEAD = """# Accuracy of guesses
 
 For each peak, decay, step and oscillation of the library, {count} curves of 100 points (or as many as its row says; of a sum a tenth of
-the curves) with parameters drawn at random from the ranges
+the curves; evenly spaced, or, where the row says "uneven", at random places) with parameters drawn at random from the ranges
 below (a decade, drawn by its logarithm, for scales) and normal noise of a tenth of the curve's greatest value. Each is fitted from its
 guess alone and from its true values, by `fit_batch`. The guess has reached the minimum if its chi-square is no higher than that from
 the true values, to one part in a million.

@@ -19,6 +19,7 @@ import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
 from gslfit.minimizer._descent import Polish, ScaledQR, length
+from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.solvers._multifit import METHODS, FdfSolver
@@ -552,7 +553,11 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     try:
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
-            tried.append(Descent(problem, way, direct=bool(tried)).run())
+            descent = Descent(problem, way, direct=bool(tried))
+            tried.append(descent.run())
+            if len(tried) == 1 and descent.first_J is not None:
+                calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
+                look_from_warm(problem, descent.first_J, tried, way)
             if (not tried[-1].doubtful or tried[-1].reason == FitStatus.NO_EFFECT or calls.stopped is Aborted
                     or calls.nfev >= allowed - RESERVE * allowed):
                 break
@@ -574,6 +579,25 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         if calls.stopped is not Aborted:
             calls.limit = allowed
     return best, tried
+
+
+def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:
+    """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end takes its place."""
+    first = tried[0]
+    if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J):
+        return
+    try:
+        warm = warm_start(problem.fun, problem.x0, problem.r0, J, problem.lower, problem.upper)
+        if warm is None:
+            return
+        r = problem.fun(warm)
+        if not length(r) < length(problem.r0):
+            return
+        found = Descent(problem._replace(x0=warm, r0=r), method).run()
+    except OutOfCalls:
+        return
+    if found.norm < first.norm * (1 - LOWER) or (found.converged and not first.converged):
+        tried[0] = found
 
 
 def bounds_silence(problem: Problem, end: Solution) -> bool:

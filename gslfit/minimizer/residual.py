@@ -53,9 +53,12 @@ def flatten(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def real(array: np.ndarray) -> np.ndarray:
-    """Return the numbers of a model of real data: NaN where one is complex, since the model has no value there."""
-    return np.where(array.imag == 0, array.real, np.nan)
+def flatten_as(array: np.ndarray, pairs: bool) -> np.ndarray:
+    """Return numbers as `flatten` does, as many as at a start that was complex (pairs) or real: NaN where one has become complex, since the
+    model of real data has no value there."""
+    if array.dtype.kind == "c" and not pairs:
+        array = np.where(array.imag == 0, array.real, np.nan)
+    return flatten(array.astype(complex) if pairs else array)
 
 
 class Residual(Evaluation):
@@ -108,10 +111,7 @@ class Residual(Evaluation):
 
     def _flat(self, out: Any) -> np.ndarray:
         """Return what the function returned as a new vector of as many residuals as at the start, real or complex as they were there."""
-        found = numbers_of(out, self.name)
-        if found.dtype.kind == "c" and not self.pairs:
-            found = real(found)
-        r = flatten(found.astype(complex) if self.pairs else found)
+        r = flatten_as(numbers_of(out, self.name), self.pairs)
         if r.size != self.full:
             raise InputError(f"{self.name} returned {r.size} residuals after {self.full} before: their number may not change "
                              "during a fit")

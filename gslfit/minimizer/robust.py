@@ -21,7 +21,7 @@ from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
-from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten
+from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.objective.loss import MAD, TUNED, Loss
 
 BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
@@ -54,10 +54,14 @@ class BentResidual:
         self.__wrapped__ = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.last = np.empty(0)
+        self.pairs: bool | None = None      # whether it was complex when it was first called
 
     def plain(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
         """Return the residual itself, flat."""
-        return flatten(self.function(params, *args, **kws), self.__name__)
+        found = numbers_of(self.function(params, *args, **kws), self.__name__)
+        if self.pairs is None:
+            self.pairs = found.dtype.kind == "c"
+        return flatten_as(found, self.pairs)
 
     def __call__(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
         """Return the bent residual, flat."""

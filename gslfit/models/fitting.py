@@ -81,7 +81,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
 
 
 GUESSED_NFEV = 200         # evaluations by parameters and one more: twice those of `fit_batch`, for starts that are further away
-SOUGHT_NFEV = 25           # from a start next to the minimum: what takes longer walks along a valley that has no end
+SOUGHT_NFEV = 100          # from a start next to the minimum: what takes longer walks along a valley that has no end
 POLICIES = ("raise", "omit")
 PLAIN = {name: getattr(MODEL.defaults, SYNONYMS.get(name, name)) for name in ("method", "iter_cb", "scale_covar", "calc_covar", "max_nfev")}
 FAST = {"xtol", "ftol", "gtol", "max_nfev", "scale_covar"}        # options that the fast path understands

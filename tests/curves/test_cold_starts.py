@@ -146,3 +146,18 @@ def test_a_result_does_not_depend_on_its_neighbours():
     long = np.tile(y[0], 100)
     found = fit_batch(formula, long[None], x=np.tile(AXIS, 100), start={key: each[0] for key, each in starts.items()})
     assert found.success[0] and found.values["A"][0] == pytest.approx(whole.values["A"][0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["peak", "decay", "spot"])
+@pytest.mark.parametrize("factor", [1e-6, 1e-2, 1e-1, 1e2, 1e6], ids=lambda factor: f"{factor:.0e}")
+def test_cold_amplitudes_of_a_called_residual(name, factor):
+    """A residual that is called, of which nobody knows what it is linear in, reaches the minimum too; none is silently elsewhere."""
+    formula, points, _, y, true, start = drawn(name)
+    best = fit_batch(formula, y[:8], x=points, start={key: each[:8] for key, each in true.items()})
+    for k in (1, 2, 4, 5, 6):
+        params = Parameters()
+        for key in formula.names:
+            params.add(key, float(true[key][k]*factor if key in CASES[name][2] else start[key][k]))
+        result = minimize(lambda p, k=k: formula(**points, **{key: p[key].value for key in formula.names}) - y[k], params)
+        assert result.success
+        assert result.chisqr == pytest.approx(best.chisqr[k], rel=1e-6)

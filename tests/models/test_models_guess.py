@@ -1,7 +1,7 @@
 """Guesses lead to the minimum that the true values lead to; docs/guesses.md has the table for 10,000 curves each."""
 import numpy as np
 import pytest
-from guess_accuracy import CASES, DARK, FEW, SUMS, draw, made, reached
+from guess_accuracy import CASES, DARK, FEW, SUMS, UNEVEN, draw, made, reached
 
 import gslfit
 from gslfit import models
@@ -18,9 +18,9 @@ def test_reached(case):
     assert reached(case, 60 if case.cls in LONG else 200)[0] >= (0.98 if case.cls in LONG else 0.99)
 
 
-@pytest.mark.parametrize("case", [*DARK, *FEW], ids=lambda case: case.title)
+@pytest.mark.parametrize("case", [*DARK, *FEW, *UNEVEN], ids=lambda case: case.title)
 def test_dark_features_and_few_points(case):
-    """Of 100 noisy curves upside down, or of 8 or 15 points, all but one."""
+    """Of 100 noisy curves upside down, of 8 or 15 points, or of points at random places, all but one."""
     assert reached(case, 100)[0] >= 0.99
 
 

@@ -22,6 +22,7 @@ class Case(NamedTuple):
     parts: tuple = ()       # of a sum: classes with forms, their parameters prefixed by a_, b_, c_, ...
     sign: float = 1.0       # of all amplitudes
     points: int = POINTS
+    uneven: bool = False    # points at random places
 
     @property
     def title(self):
@@ -30,7 +31,7 @@ class Case(NamedTuple):
             return " + ".join(cls + (f" ({form})" if form else "") for cls, form in self.parts)
         more = f", {self.points} points" if self.points != POINTS else ""
         dark = ", dark" if self.sign < 0 else ""
-        return self.cls + (f" ({self.form})" if self.form else "") + more + dark
+        return self.cls + (f" ({self.form})" if self.form else "") + more + dark + (", uneven" if self.uneven else "")
 
 
 PLACE = (30.0, 70.0, "u")
@@ -137,7 +138,10 @@ DARK = [case._replace(sign=-1.0) for case in CASES if case.cls in ("GaussianMode
 FEW = [case._replace(points=points, ranges=case.ranges | ({"sigma": (8.0, 20.0)} if "sigma" in case.ranges else {}))
        for points in (8, 15) for case in CASES if case.cls in ("GaussianModel", "LorentzianModel", "ExponentialModel", "PowerLawModel",
                                                                "GslExpModel", "FourParameterLogisticModel")]
-FURTHER = [*SUMS, *DARK, *FEW]
+UNEVEN = [case._replace(uneven=True) for case in CASES
+          if case.cls in ("GaussianModel", "LorentzianModel", "ExponentialModel", "FourParameterLogisticModel", "GslSinModel",
+                          "BiexponentialModel") or case.form == "erf"]
+FURTHER = [*SUMS, *DARK, *FEW, *UNEVEN]
 
 
 def draw(case, count, seed=1):
@@ -148,7 +152,7 @@ def draw(case, count, seed=1):
         values[name] = rng.uniform(low, high, count) if even else np.exp(rng.uniform(np.log(low), np.log(high), count))
     values = {name: case.sign*value if name in ("amplitude", "A") else value for name, value in values.items()}
     model = made(case)
-    x = np.linspace(*case.x, case.points)
+    x = np.sort(rng.uniform(*case.x, case.points)) if case.uneven else np.linspace(*case.x, case.points)
     given = {name: value[:, None] for name, value in values.items()}
     defaults = {} if case.parts else model.entry.defaults
     clean = model.eval(x=x[None], **given, **{name: given[other] for name, other in defaults.items()
