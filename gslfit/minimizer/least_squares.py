@@ -42,6 +42,7 @@ SHARE = 0.5             # of the evaluations left that one way down may use
 RESERVE = 0.1           # of the evaluations allowed, kept for going on from the best point
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
 SOLVER_FAILS = GSLError, NonFiniteError     # what a solver that can't go on raises
+LONG = 15                # evaluations by parameters and one more, beyond which a fit may have gone astray
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
@@ -584,7 +585,8 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
 def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:
     """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end takes its place."""
     first = tried[0]
-    if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J):
+    astray = not first.converged or problem.fun.nfev > LONG * (problem.x0.size + 1)
+    if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J, astray):
         return
     try:
         warm = warm_start(problem.fun, problem.x0, problem.r0, J, problem.lower, problem.upper)
