@@ -583,7 +583,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
 
 
 def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:
-    """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end takes its place."""
+    """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end joins `tried`."""
     first = tried[0]
     astray = not first.converged or problem.fun.nfev > LONG * (problem.x0.size + 1)
     if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J, astray):
@@ -599,7 +599,7 @@ def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], metho
     except OutOfCalls:
         return
     if found.norm < first.norm * (1 - LOWER) or (found.converged and not first.converged):
-        tried[0] = found
+        tried.append(found)
 
 
 def bounds_silence(problem: Problem, end: Solution) -> bool:
