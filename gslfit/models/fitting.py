@@ -74,7 +74,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
             _set(params, name, value)
     _check_params(model, params, _fill_linear(model, params, objective))
     if prior is not None:
-        result.know(prior, params, scale_covar)
+        result._know(prior, params, scale_covar)
     result.params = params
     result.fit()
     return result

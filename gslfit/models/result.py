@@ -121,7 +121,7 @@ class ModelResult(Answers, Passes):
         self._prepared = found, self.data, self.weights, self.nan_policy
         return found
 
-    def know(self, prior: Any, params: Parameters, scale_covar: bool | None) -> None:
+    def _know(self, prior: Any, params: Parameters, scale_covar: bool | None) -> None:
         """Take what is known of parameters beforehand; the errors of the data must be known too."""
         from gslfit.curves.priors import check_errors, read_priors
         self._prior = read_priors(prior, (), tuple(params))

@@ -146,7 +146,6 @@ INTERNAL = {
     "settle",
     "adopt",
     "bind",
-    "know",
     "start_from",
     "prepare",
     "prepare_fit",
