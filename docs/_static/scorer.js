@@ -24,3 +24,21 @@ var Scorer = {
   term: 5,
   partialTerm: 2,
 };
+
+// Where few pages have all the words, those that have most of them follow; a word counts the more the fewer pages have it.
+const withAll = Search.performTermsSearch;
+Search.performTermsSearch = (words, excluded) => {
+  const found = withAll(words, excluded);
+  if (found.length > 2 || words.size < 2) return found;
+  const pages = new Map(found.map((hit) => [hit[0], hit.with(4, 100 * hit[4])]));
+  const whole = new Set(pages.keys());
+  for (const word of words) {
+    const hits = withAll(new Set([word]), excluded);
+    const weight = Math.log(1 + Search._index.docnames.length / (hits.length || 1));
+    for (const hit of hits) {
+      if (whole.has(hit[0])) continue;
+      pages.set(hit[0], hit.with(4, (pages.get(hit[0])?.[4] ?? 0) + weight * hit[4]));
+    }
+  }
+  return [...pages.values()];
+};
