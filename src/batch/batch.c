@@ -13,7 +13,7 @@
 #include "gsl_refit.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, STEPS_OF_SHARE = 4, LAST_PART = 8, MOST_LAST = 30 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60 };
 static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
@@ -221,10 +221,6 @@ static int vague(const batch *b, const fit_result *end) {
 
 /* ---- GSL ---- */
 
-/* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most
- * need. */
-static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5 > MOST_IN_LANES ? most / 5 : MOST_IN_LANES; }
-
 /* Where a fit starts, as the caller gave it in place of its result, and as the lanes have it. */
 static void find_start(const thread *t, long id, double *start) {
     const batch *b = t->batch;
@@ -268,45 +264,24 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
     if (better(&again, end)) *end = again;
 }
 
-/* Fit a row by GSL from where the lanes had come to. */
-static void go_on(thread *t, const fit_result *lanes, int most, fit_result *end) {
-    if (end->nfev >= most) return;
-    gslfit_refit_keep(t->refit, end);
-    fit_result again = *end;
-    gslfit_refit_settle(t->refit, lanes->v, most - end->nfev, &again);
-    again.nfev += end->nfev;
-    end->nfev = again.nfev;
-    if (better(&again, end)) *end = again;
-}
-
-/* How many evaluations the lanes count as, where GSL goes on: by steps, so that its share, and with it the end, is the same with every
- * instruction set. */
-static int rounded_up(const batch *b, int used) {
-    const int share = lanes_share(b->options.max_nfev), step = share / STEPS_OF_SHARE;
-    return b->options.max_nfev > MOST_IN_LANES && used < share ? (used + step - 1) / step * step : used;
-}
-
 /* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is
- * looked at where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start,
- * and where that fails, with what is left of the evaluations, from where the lanes had come to. Returns whether there is an end. */
+ * looked at where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start.
+ * Returns whether there is an end. */
 static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE];
-    const int used = lanes ? lanes->nfev : 0;
-    int left = b->options.max_nfev - rounded_up(b, used);
+    const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
     if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
-    find_start(t, id, start);
-    const int warm = lanes ? memcmp(start, lanes->start, b->program->nfree * sizeof *start) != 0 : !b->reached;
+    if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
+    else find_start(t, id, start);
     const refit_case now = {start, inputs, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
-    if (warm && !gslfit_refit_warm(t->refit, start)) return 0;
+    if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    const int part = left / LAST_PART < MOST_LAST ? left / LAST_PART : MOST_LAST, last = lanes && !there ? part : 0, all = left;
-    left -= last;
     if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
     else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
@@ -315,8 +290,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
         refit(t, METHOD_LMDER, left, end);
-    if (last && !succeeded(end) && end->verdict != GSLFIT_SILENCED) go_on(t, lanes, all, end);
-    if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, all - end->nfev, end);
+    if (end->verdict == GSLFIT_SILENCED) gslfit_refit_look_again(t->refit, method, left - end->nfev, end);
     if (end->status == FIT_CONVERGED_BY_GSL && end->verdict == GSLFIT_MINIMUM && flat(b, end)) end->status = FIT_SINGULAR;
     end->nfev += used;
     return 1;
@@ -466,6 +440,10 @@ static int robust_room(thread *t) {
     t->sandwich_room = malloc((most * (b->program->nx + 3) + 1) * sizeof(double));
     return t->sandwich && t->sandwich_room ? 0 : -1;
 }
+
+/* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most
+ * need. */
+static int lanes_share(int most) { return most < MOST_IN_LANES ? most : most / 5 > MOST_IN_LANES ? most / 5 : MOST_IN_LANES; }
 
 /* A thread's memory. It asks for it itself: the first touch of new memory takes time, which is so shared too. */
 static int thread_init(thread *t) {

@@ -64,8 +64,8 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     if (!r) return NULL;
     r->program = p;
     r->memory = calloc((size_t)points * (p->nx + 5) + 1, sizeof(double));
-    r->curve.space = gslfit_workspace_new_alike(p);
-    r->polisher = gslfit_polisher_new(gslfit_workspace_new_alike(p), p, points);
+    r->curve.space = gslfit_workspace_new(p);
+    r->polisher = gslfit_polisher_new(p, points);
     r->transform = o && o->bounded ? o : NULL;
     if (!r->memory || !r->curve.space || !r->polisher) {
         gslfit_refit_free(r);
@@ -242,7 +242,7 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
 static double scale_of(const gsl_refit *r, const double *x) {
     double within = 0;
     for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
-    return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
+    return r->first.data > 0 ? gslfit_scale(r->first.data, within) : r->first.model;
 }
 
 /* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */
@@ -388,7 +388,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     int open = 0, used = 0;
     for (int k = 0; k < p; k++) {
         size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-        open |= r->last.disputed || (!(end->flags[k] & ~GSLFIT_HELD) && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
+        open |= r->last.disputed || (!end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
@@ -401,8 +401,6 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
-    /* where J determined all at the start, what it leaves open here may be a plain: nobody has looked */
-    if (slope == NULL_SPACE_UNSEEN && !disputed && r->first.rank == p && gslfit_is_success(end->verdict)) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 

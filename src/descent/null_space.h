@@ -18,8 +18,7 @@ typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS, NULL_SPACE_U
 int gslfit_null_space_has(const polished *end, int k, double sigma, double value, double size);
 
 /* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. UNSEEN: they
- * didn't suffice for one move of each open variable to either side. Where it falls, v is moved to the lower point. `rounding` is that of
- * the residual's length. */
+ * didn't suffice. Where it falls, v is moved to the lower point. `rounding` is that of the residual's length. */
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                                           const polished *end, int *used);
 

@@ -23,16 +23,13 @@ void gslfit_polisher_free(polisher *s) {
     free(s);
 }
 
-polisher *gslfit_polisher_new(workspace *space, const program *code, long points) {
+polisher *gslfit_polisher_new(const program *code, long points) {
     polisher *s = calloc(1, sizeof *s);
-    if (!s) {
-        gslfit_workspace_free(space);
-        return NULL;
-    }
+    if (!s) return NULL;
     const size_t p = code->nfree, n = points;
     s->p = code->nfree;
     s->points = points;
-    s->space = space;
+    s->space = gslfit_workspace_new(code);
     s->memory = malloc((n * (p + 3) + p * p + 2 * p + 1) * sizeof(double));
     if (!s->space || !s->memory) {
         gslfit_polisher_free(s);
@@ -349,7 +346,7 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
 int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end) {
     const int p = code->nfree;
     double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
-    polisher *s = gslfit_polisher_new(gslfit_workspace_new(code), code, data->points->n);
+    polisher *s = gslfit_polisher_new(code, data->points->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
     if (data->points->n >= p) gslfit_polish_curve(s, data, v, most, end);

@@ -36,8 +36,7 @@ typedef struct {
 
 typedef struct polisher polisher;
 
-/* For curves of up to so many points, in a workspace of the program that goes with it; NULL without memory. */
-polisher *gslfit_polisher_new(workspace *space, const program *code, long points);
+polisher *gslfit_polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
 void gslfit_polisher_free(polisher *s);
 
 /* Move v (p) to the minimum, in at most `most` evaluations, and say what is known there. */

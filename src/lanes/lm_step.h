@@ -15,6 +15,8 @@
 
 static const double FIRST_LAMBDA = 1e-3;
 static const double GIVEN_UP = 1e-5;        /* so little damping is none */
+/* a variable on a bound whose cosine is less may be held by what the others have to go yet: ten times as much as their own may be */
+static const double FAINT = 10 * GSLFIT_CLOSE;
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
 static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
 static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
@@ -356,7 +358,7 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
             const vm low = BOTH(v <= SPLAT(s->low[i]), g > 0.0), held = is_held(s, i, v, g);
             store(d->held[i] + h, choose(held, choose(low, SPLAT(-1.0), SPLAT(1.0)), SPLAT(0.0)));
             scale = choose(held, SPLAT(0.0), scale);
-            unsure = EITHER(unsure, BOTH(held, BOTH(chisqr > rounding, g * g <= GSLFIT_FAINT * GSLFIT_FAINT * H * chisqr)));
+            unsure = EITHER(unsure, BOTH(held, BOTH(chisqr > rounding, g * g <= FAINT * FAINT * H * chisqr)));
             gone = BOTH(gone, INVERT(held));
         }
         silent = EITHER(silent, gone);
@@ -431,8 +433,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
         slopes[k] = s->low && d->held[k][l] != 0 ? -d->held[k][l] : d->g[k][l] / residual;
         within = gslfit_larger(norms[k] * fabs(x[k]), within);
     }
-    const int zeros = d->square[l] == GSLFIT_ZEROS * GSLFIT_ZEROS * d->first[l];  /* of the data */
-    if (!zeros) end->scale = gslfit_scale(end->scale, within);
+    if (d->square[l] != d->first[l]) end->scale = gslfit_scale(end->scale, within);  /* else the data are zero */
     e.scale = end->scale;
     e.rank = gslfit_sort_columns(&e, end->flags) - !(d->least[l] > DEPENDENT);
     end->verdict = gslfit_judge(&e, end->flags);
@@ -519,7 +520,7 @@ static void end_fit(worker *w, int l) {
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];
     end->count = s->count[l];
-    const double square = s->square[l] > 0 ? s->square[l] : GSLFIT_ZEROS * GSLFIT_ZEROS * s->first[l];
+    const double square = s->square[l] > 0 ? s->square[l] : s->first[l];
     end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];

@@ -194,11 +194,11 @@ void gslfit_workspace_free(workspace *w) {
     free(w);
 }
 
-static workspace *workspace_for(const isa *set, const program *p) {
+workspace *gslfit_workspace_new(const program *p) {
     workspace *w = calloc(1, sizeof *w);
     if (!w) return NULL;
     w->program = p;
-    w->isa = set;
+    w->isa = gslfit_current_isa();
     const size_t scalars = (size_t)p->nscalar * LANES, registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = 4 * BLOCK;
     const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
     void *memory = NULL;
@@ -221,14 +221,6 @@ static workspace *workspace_for(const isa *set, const program *p) {
     for (int k = p->nvalue; k < p->nbody; k++) bind_instruction(w, p->body + k);
     bind_columns(w);
     return w;
-}
-
-workspace *gslfit_workspace_new(const program *p) { return workspace_for(gslfit_current_isa(), p); }
-
-workspace *gslfit_workspace_new_alike(const program *p) {
-    const isa *const *set = gslfit_isas;
-    while (set[1]) set++;
-    return workspace_for(*set, p);
 }
 
 /* ---- evaluation ---- */

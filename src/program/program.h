@@ -51,7 +51,6 @@ int gslfit_program_check(program *p, char *message, size_t size);
 /* The memory that evaluating a program takes, for one thread. */
 typedef struct workspace workspace;
 workspace *gslfit_workspace_new(const program *p);
-workspace *gslfit_workspace_new_alike(const program *p);  /* one that rounds alike whatever the instruction set in use: slower */
 void gslfit_workspace_free(workspace *w);
 
 /* Value (n) and Jacobian, either may be NULL, of one fit at n points; x[j] is variable j (n), inputs may be NULL when there are none.

