@@ -14,12 +14,10 @@ MATTERS = 0.1       # of the residual's length: what takes away less is of no ma
 STRAIGHT = 1e-4     # of a change of the residual: what it may differ from a straight line's by differences
 
 
-def looks_cold(start: np.ndarray, end: np.ndarray, r: np.ndarray, J: np.ndarray, astray: bool) -> bool:
+def looks_cold(start: np.ndarray, end: np.ndarray, r: np.ndarray, J: np.ndarray) -> bool:
     """Return whether a start may have led a fit elsewhere: a parameter that matters was far too small, for the residual there and beside
-    its value at the end, and the fit took long (`astray`), or turned a sign.
+    its value at the end.
     """
-    if not (astray or np.any(start*end < 0)):
-        return False
     norms, size = np.linalg.norm(J, axis=0), np.linalg.norm(r)
     own = norms*np.abs(start)
     return bool(np.any((start != 0) & (COLD*own < size) & (np.abs(end) > COLD*np.abs(start)) & (norms*np.abs(end) > MATTERS*size)))

@@ -586,7 +586,9 @@ def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], metho
     """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end joins `tried`."""
     first = tried[0]
     astray = not first.converged or problem.fun.nfev > LONG * (problem.x0.size + 1)
-    if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J, astray):
+    if not (astray or (problem.x0*first.x < 0).any()) or problem.fun.stopped is Aborted:
+        return
+    if not looks_cold(problem.x0, first.x, problem.r0, J):
         return
     try:
         warm = warm_start(problem.fun, problem.x0, problem.r0, J, problem.lower, problem.upper)
