@@ -556,7 +556,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             descent = Descent(problem, way, direct=bool(tried))
             tried.append(descent.run())
-            if len(tried) == 1 and descent.first_J is not None:
+            if len(tried) == 1 and may_be_astray(problem, tried[0]) and descent.first_J is not None:
                 calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
                 look_from_warm(problem, descent.first_J, tried, way)
             if (not tried[-1].doubtful or tried[-1].reason == FitStatus.NO_EFFECT or calls.stopped is Aborted
@@ -582,13 +582,17 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     return best, tried
 
 
+def may_be_astray(problem: Problem, end: Solution) -> bool:
+    """Return whether a first way down may have led elsewhere: it did not converge, took long, or turned a sign."""
+    if not end.converged or problem.fun.nfev > LONG * (end.x.size + 1):
+        return True
+    return any(a * b < 0 for a, b in zip(problem.x0.tolist(), end.x.tolist(), strict=True))
+
+
 def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:
     """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end joins `tried`."""
     first = tried[0]
-    astray = not first.converged or problem.fun.nfev > LONG * (problem.x0.size + 1)
-    if not (astray or (problem.x0*first.x < 0).any()) or problem.fun.stopped is Aborted:
-        return
-    if not looks_cold(problem.x0, first.x, problem.r0, J):
+    if problem.fun.stopped is Aborted or not looks_cold(problem.x0, first.x, problem.r0, J):
         return
     try:
         warm = warm_start(problem.fun, problem.x0, problem.r0, J, problem.lower, problem.upper)
