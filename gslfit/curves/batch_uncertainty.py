@@ -14,12 +14,11 @@ from gslfit.checks import choice
 from gslfit.curves.row_result import parameters_of_row
 from gslfit.data.numbers import floats
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
-from gslfit.formula.formula import Formula
+from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.minimizer.bands import KINDS, student
 from gslfit.minimizer.derived import with_expression
 
 BLOCK = 1 << 22         # numbers of a block's Jacobians
-POINT = "gslfit_point"  # an independent variable that no expression has
 
 
 def derived(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +87,7 @@ class _Gradients:
         """Return the values of an expression: ndarray (...)."""
         formula = self._formula(expr)
         with np.errstate(all="ignore"):
-            found = formula(**{POINT: 0.0}, **{name: np.asarray(self.batch.values[name]) for name in formula.names})
+            found = formula(**{NO_VARIABLE: 0.0}, **{name: np.asarray(self.batch.values[name]) for name in formula.names})
         return np.array(np.broadcast_to(np.asarray(found, float), self.batch.shape))
 
     def of(self, expr: str, places: Any) -> np.ndarray:
@@ -99,7 +98,7 @@ class _Gradients:
             return np.zeros((count, len(self.batch.names)))
         given = {name: self._of(name, places) for name in formula.names}
         with np.errstate(all="ignore"):
-            own = np.broadcast_to(formula.jacobian(**{POINT: 0.0}, **given), (count, len(formula.names)))
+            own = np.broadcast_to(formula.jacobian(**{NO_VARIABLE: 0.0}, **given), (count, len(formula.names)))
         return self._by_varying(formula.names, own, places)
 
     def of_curve(self, x: list[np.ndarray], places: Any) -> np.ndarray:
@@ -128,7 +127,7 @@ class _Gradients:
 
     def _formula(self, expr: str) -> Formula:
         """Return an expression as a formula, or raise ExpressionError if it can't be one."""
-        formula = Formula(expr, (POINT,))
+        formula = Formula(expr, (NO_VARIABLE,))
         strange = [name for name in formula.names if name not in self.batch.values]
         if strange:
             raise ExpressionError(f"{strange[0]} is no parameter of the batch", expr)

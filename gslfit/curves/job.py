@@ -22,7 +22,7 @@ from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
 from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
-from gslfit.formula.formula import Formula
+from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
@@ -33,7 +33,6 @@ from gslfit.parameters.given import parameters_of
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
 Reader = Callable[[str, Any], Reading]
-NOWHERE = "gslfit_nowhere"              # an independent variable that no formula has
 
 
 class Job(NamedTuple):
@@ -84,7 +83,9 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
         points = points._replace(prior=read_priors(prior, where.shape, _names_known(found, params)))
-        options = options if points.prior is None else check_errors(points, options, scale_covar)
+        if points.prior is not None:
+            check_errors(points, options.loss, scale_covar)
+            options = options._replace(scale_covar=False)
     job = job_of(found, params, given, where.shape, entry)
     return completed(job, points) if whole else job, points, options
 
@@ -103,7 +104,7 @@ def start_value(name: str, value: Any, reader: Reader = read) -> StartValue:
 def names_in(source: FormulaLike) -> tuple[str, ...]:
     """Return all names of a formula, those of independent variables too."""
     if isinstance(source, str):
-        return _of_text(source, (NOWHERE,)).names
+        return _of_text(source, (NO_VARIABLE,)).names
     formula = source if isinstance(source, Formula) else Formula(source)
     return *formula.independent, *formula.names
 

@@ -16,10 +16,8 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
 from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective.loss import MAD, NUMBERS, TUNED
+from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED
 
-ROUNDS = 30             # of fits whose residuals give the scale of a loss
-STEADY = 1e-7           # the share by which that scale may still change
 SUCCESSES = [status for status in FitStatus if status.success]
 MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
 NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says

@@ -17,12 +17,10 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
 from gslfit.errors import InputError
-from gslfit.formula.formula import Formula
+from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.graph import Graph, Pool, transplant
-from gslfit.minimizer.options import FitOptions
 
 ROW = "gslfit_prior"    # an independent variable that no formula has: 0 at a point of the data, k at that of the k-th prior
-POINT = "gslfit_point"
 COUNT = 1e14            # a count that says of its mean what a measurement with a normal error says, to 1e-7
 
 
@@ -56,7 +54,7 @@ class Priors(NamedTuple):
         """Return how many standard deviations parameters are off their means: ndarray (..., k)."""
         found = []
         for text, mean, deviation in zip(*self, strict=True):
-            formula = Formula(text, (POINT,))
+            formula = Formula(text, (NO_VARIABLE,))
             with np.errstate(all="ignore"):
                 found.append((formula(0.0, **{name: np.asarray(values[name]) for name in formula.names}) - mean)/deviation)
         return np.stack(np.broadcast_arrays(*found), axis=-1)
@@ -85,7 +83,7 @@ def read_priors(given: Any, shape: tuple[int, ...], known: Any) -> Priors | None
         label = f"prior[{shown(text)}]"
         if not isinstance(text, str):
             raise InputError(f"{label}: the keys of prior are parameters' names, or expressions of them")
-        formula = Formula(text, (POINT,))
+        formula = Formula(text, (NO_VARIABLE,))
         strange = [name for name in formula.names if name not in known]
         if strange or not formula.names:
             what = f"{strange[0]!r} is no parameter" if strange else "there is no parameter in it"
@@ -108,26 +106,20 @@ def read_priors(given: Any, shape: tuple[int, ...], known: Any) -> Priors | None
     return Priors(tuple(texts), tuple(means), tuple(deviations)) if texts else None
 
 
-def check_errors(given: Inputs, options: FitOptions, scale_covar: Any) -> FitOptions:
-    """Return options for a fit with priors, whose errors are not scaled.
-
-    Raises
-    ------
-    InputError
-        If the errors of the data aren't known, which a prior must be weighed against; or the loss is a robust one.
-    """
+def check_errors(given: Inputs, loss: str, scale_covar: Any) -> None:
+    """Raise InputError where the errors of the data aren't known, which a prior must be weighed against: those of fits with priors are not
+    scaled. `scale_covar` is what the caller said, None for nothing."""
     if given.y.dtype.kind == "c":
         raise InputError("prior= needs real data, and these are complex")
-    if options.loss not in ("linear", "poisson"):
-        raise InputError(f"prior= is weighed against the errors of the data, and with loss={options.loss!r} they have none: give "
+    if loss not in ("linear", "poisson"):
+        raise InputError(f"prior= is weighed against the errors of the data, and with loss={loss!r} they have none: give "
                          "loss='linear' or 'poisson', or hold the parameter")
-    known = options.loss == "poisson" or given.ycov is not None or (given.factors is not None and (
+    known = loss == "poisson" or given.ycov is not None or (given.factors is not None and (
         given.factors.inverted or scale_covar is False))
     if not known or scale_covar is True:
         weighted = ", with weights scale_covar=False too" if given.factors is not None else ""
         said = " (scale_covar=True estimates them)" if known else weighted
         raise InputError(f"prior= is weighed against the errors of the data, which must be known: give yerr or ycov{said}")
-    return options._replace(scale_covar=False)
 
 
 def extended_formula(formula: Formula, priors: Priors, counts: bool = False) -> Formula:
@@ -140,7 +132,7 @@ def extended_formula(formula: Formula, priors: Priors, counts: bool = False) -> 
     counts : bool
         Whether a prior is told as the mean of a count of `COUNT`.
     """
-    parts = [Formula(text, (POINT,)) for text in priors.texts]
+    parts = [Formula(text, (NO_VARIABLE,)) for text in priors.texts]
     names = tuple(dict.fromkeys((*formula.names, *(name for part in parts for name in part.names))))
     independent = (*formula.independent, ROW)
     if not (formula.native and all(part.native for part in parts)):

@@ -67,25 +67,26 @@ class Together(NamedTuple):
 
     def residuals(self, x: np.ndarray, rows: Curves) -> np.ndarray:
         """Return the weighted residuals, (rows, n), at values (rows, p); NaN where there are none."""
-        given: dict[str, Any] = {**self.fixed, **rows.own}
-        given.update({name: x[:, k, None] for k, name in enumerate(self.varying)})
         with np.errstate(all="ignore"):
-            found = self.formula(**rows.points, **{name: given[name] for name in self.formula.names})
+            found = self.formula(**self._arguments(x, rows))
         r = (np.broadcast_to(found, rows.y.shape) - rows.y)*rows.weights
         return r if self.factor is None else whitened(self.factor, r.T).T
-
 
     def slopes(self, x: np.ndarray, rows: Curves) -> np.ndarray | None:
         """Return the residuals' derivatives by what varies, (rows, n, p), where the formula has a program; None where it is called."""
         if not self.formula.native:
             return None
-        given: dict[str, Any] = {**self.fixed, **rows.own}
-        given.update({name: x[:, k, None] for k, name in enumerate(self.varying)})
         with np.errstate(all="ignore"):
-            found = self.formula.jacobian(**rows.points, **{name: given[name] for name in self.formula.names})
+            found = self.formula.jacobian(**self._arguments(x, rows))
         columns = [self.formula.names.index(name) for name in self.varying]
         J = np.broadcast_to(found, (*rows.y.shape, len(self.formula.names)))[..., columns]*rows.weights[..., None]
         return J if self.factor is None else self.factor @ J
+
+    def _arguments(self, x: np.ndarray, rows: Curves) -> dict[str, Any]:
+        """Return what the formula is called with: points (rows, n), and values (rows, 1) of what varies."""
+        given: dict[str, Any] = {**self.fixed, **rows.own}
+        given.update({name: x[:, k, None] for k, name in enumerate(self.varying)})
+        return {**rows.points, **{name: given[name] for name in self.formula.names}}
 
 
 class Curves(NamedTuple):
@@ -217,12 +218,16 @@ class _Fit:
         self.out[which[self.nfev[which] >= self.limit]] = True
         return self.how.residuals(np.clip(x, self.how.low, self.how.high), self.curves.part(which))
 
+    def _jacobian(self, which: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
+        """Return Jacobians, (rows, n, p): exact ones, or by differences, centred where the lengths d of their columns are known."""
+        exact = self.how.slopes(self.x[which], self.curves.part(which))
+        if exact is not None:
+            return exact
+        return self._forward(which) if d is None else self._central(which, d)
+
     def _forward(self, which: np.ndarray) -> np.ndarray:
         """Return Jacobians, (rows, n, p), by forward differences."""
         x, r = self.x[which], self.r[which]
-        exact = self.how.slopes(x, self.curves.part(which))
-        if exact is not None:
-            return exact
         J = np.empty((*r.shape, x.shape[1]))
         for j in range(x.shape[1]):
             moved = x.copy()
@@ -232,9 +237,6 @@ class _Fit:
 
     def _central(self, which: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Return Jacobians by centred differences; d (rows, p), about the lengths of their columns."""
-        exact = self.how.slopes(self.x[which], self.curves.part(which))
-        if exact is not None:
-            return exact
         x, norm = self.x[which], np.linalg.norm(self.r[which], axis=1)[:, None]
         size = np.maximum(norm, np.max(d*np.abs(x), axis=1, keepdims=True))
         scale = np.maximum(np.abs(x), 1e-6*norm/d)
@@ -260,7 +262,7 @@ class _Fit:
                 return
             again = active[fresh[active]]
             if again.size:
-                self.J[again] = self._forward(again)
+                self.J[again] = self._jacobian(again)
                 lengths = np.linalg.norm(self.J[again], axis=1)
                 self.out[again[~(np.isfinite(lengths) & (lengths > 0)).all(axis=1)]] = True
                 D[again] = np.maximum(D[again], lengths)
@@ -305,7 +307,7 @@ class _Fit:
         for _ in range(JACOBIANS):
             if not active.size:
                 return
-            self.J[active] = self._central(active, d[active])
+            self.J[active] = self._jacobian(active, d[active])
             d[active] = np.linalg.norm(self.J[active], axis=1)
             self.out[active[~(np.isfinite(d[active]) & (d[active] > 0)).all(axis=1)]] = True
             active = active[~self.out[active]]

@@ -35,19 +35,21 @@ class Covariance:
 
     @classmethod
     def of(cls, name: str, given: Any, n: int) -> Covariance:
-        """Read a covariance of n points.
+        """Read a covariance of n points, or take one that was read.
 
         Raises
         ------
         InputError
             If its shape is another one.
         """
-        reading = read(name, given)
-        if reading.array.shape != (n, n):
-            raise InputError(f"{name} has the shape {reading.array.shape}, and the covariance of {n} points has {(n, n)}")
-        if reading.mask is not None and reading.mask.any():
+        found = read(name, given.array if isinstance(given, Covariance) else given)
+        if found.array.shape != (n, n):
+            raise InputError(f"{name} has the shape {found.array.shape}, and the covariance of {n} points has {(n, n)}")
+        if isinstance(given, Covariance):
+            return given
+        if found.mask is not None and found.mask.any():
             raise InputError(f"{name} is masked: mask= says which points are left out, with their rows and columns")
-        return cls(name, np.array(reading.array, float))
+        return cls(name, np.array(found.array, float))
 
     def __reduce__(self) -> tuple:
         return type(self), (self.name, self.array)

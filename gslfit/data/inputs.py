@@ -181,10 +181,7 @@ def covariance_of(y: Reading, where: Layout, yerr: Any, weights: Any, ycov: Any)
                          "diagonal, give one of them")
     if y.array.dtype.kind == "c":
         raise InputError(f"{name} is a covariance of real errors, and {where.name} is complex")
-    found = square if isinstance(square, Covariance) else Covariance.of(name, square, n)
-    if len(found.array) != n:
-        raise InputError(f"{name} has the shape {found.array.shape}, and the covariance of {n} points has {(n, n)}")
-    return found, yerr
+    return Covariance.of(name, square, n), yerr
 
 
 def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: Any, weights: Any, mask: Any, *,

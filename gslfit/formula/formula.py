@@ -27,6 +27,8 @@ from gslfit.formula.parse import read_formula, split_sum
 from gslfit.formula.passes import PASSES
 from gslfit.formula.trace import Signature, known_trace
 
+NO_VARIABLE = "gslfit_nowhere"      # an independent variable that no formula has: that of an expression of parameters alone
+
 
 def fresh(graph: Graph, free: tuple[str, ...]) -> Graph:
     """Return a graph in a pool of its own, to be differentiated by the free names: what comes out depends on nothing done before."""

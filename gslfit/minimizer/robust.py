@@ -22,11 +22,9 @@ from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
-from gslfit.objective.loss import MAD, TUNED, Loss
+from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss
 
 BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
-ROUNDS = 30             # of fits whose residuals give the scale of a loss
-STEADY = 1e-7           # the share by which that scale may still change
 STEPS = 30              # of Newton's at most
 ENOUGH = 1e-9           # of a standard error: a shorter step changes nothing
 NEAR = 1e-6             # of a standard error: steps this short that no longer shrink are rounding

@@ -17,7 +17,6 @@ from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.multistart import lowest
 from gslfit.curves.pipeline import FitPlan, by_lanes
-from gslfit.curves.priors import check_errors, read_priors
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
@@ -277,13 +276,14 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     prior = options.pop("prior", None)
     given = curves_of(data, variables, options, model.conventions.weightless)
+    settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     if prior is not None:
+        from gslfit.curves.priors import check_errors, read_priors
         own = model.make_params() if params is None else parameters_of(params, BY_NAME)
         given = given._replace(prior=read_priors(prior, given.layout.shape, tuple(own)))
         if given.prior is not None:
-            told = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
-            options["scale_covar"] = check_errors(given, told, options.get("scale_covar")).scale_covar
-    settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+            check_errors(given, settings.loss, options.get("scale_covar"))
+            options["scale_covar"], settings = False, settings._replace(scale_covar=False)
     check_factors_of(settings.loss, given)
     settings = with_covariances(settings, given)
     if not by_blocks(given, settings, keeping):

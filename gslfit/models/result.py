@@ -12,7 +12,6 @@ from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.bands import KINDS, measured, student
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
-from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
@@ -128,8 +127,8 @@ class ModelResult(Answers, Passes):
         if self._prior is not None:
             objective = self.objective
             objective.given = objective.given._replace(prior=self._prior)
-            told = FitOptions(loss=self.fit_kws.get("loss", "linear"))
-            self.scale_covar = check_errors(objective.given, told, scale_covar).scale_covar
+            check_errors(objective.given, self.fit_kws.get("loss", "linear"), scale_covar)
+            self.scale_covar = False
 
     def _loss(self) -> Loss | None:
         """Return the loss of a fit that was done, with its scale; None for least squares."""

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import choice, json_tree, mapping, positive
-from gslfit.curves.priors import read_priors
 from gslfit.data.covariance import Covariance
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult
@@ -263,6 +262,7 @@ def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Pa
     masks = map(_unpacked, (state.get("keep"), state.get("mask")))
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
     if "prior" in state:
+        from gslfit.curves.priors import read_priors
         result._prior = read_priors(_typed(state, "prior", dict), (), tuple(params))
     if "ycov" in state:
         result._ycov = Covariance.of("ycov", _unpacked(state["ycov"]), np.size(result.data))

@@ -12,6 +12,8 @@ from gslfit.objective._loss import BENT, ERRORS, NUMBERS, STEP, rows
 LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
 MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
+ROUNDS = 30                     # of fits whose residuals give the scale "mad" of a loss, at most
+STEADY = 1e-7                   # the share by which that scale may still change
 
 # times a standard deviation: scales of 95 % efficiency where errors are normal
 TUNED = {"soft_l1": 1.287, "huber": 1.345, "cauchy": 2.385, "arctan": 2.571, "tukey": 4.685}
