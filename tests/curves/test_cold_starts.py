@@ -1,11 +1,14 @@
 """Amplitudes that start far from where they belong: peaks, decays and spots reach the minimum that their true values lead to."""
+import re
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gslfit import Formula, Model, Parameters, curve_fit, fit, fit_batch, minimize
 from gslfit.formula.program_residual import native_residual
+from gslfit.minimizer import cold_start
 
 N = 60
 AXIS = np.linspace(0, 10, 60)
@@ -161,3 +164,11 @@ def test_cold_amplitudes_of_a_called_residual(name, factor):
         result = minimize(lambda p, k=k: formula(**points, **{key: p[key].value for key in formula.names}) - y[k], params)
         assert result.success
         assert result.chisqr == pytest.approx(best.chisqr[k], rel=1e-6)
+
+
+@pytest.mark.parametrize(("name", "file", "pattern"), [("COLD", "linear_start.h", r"#define GSLFIT_COLD ([\d.]+)"),
+                                                       ("MATTERS", "linear_start.c", r"MATTERS = ([\d.]+);")])
+def test_cold_is_the_same_in_both_languages(name, file, pattern):
+    """Formulas in C and residuals that are called go by the same numbers."""
+    text = (Path(__file__).parents[2] / "src" / "program" / file).read_text()
+    assert float(re.search(pattern, text)[1]) == getattr(cold_start, name)
