@@ -47,6 +47,8 @@ cdef extern from "batch/batch.h" nogil:
         int p, bounded
         const double *low
         const double *high
+        const strided_array *lows
+        const strided_array *highs
         double inside, beside, wide, out
         const strided_array *starts
         int scaled, derived

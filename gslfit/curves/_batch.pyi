@@ -29,7 +29,8 @@ def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *,
         progress: Callable[[int], Any] | None = None, transform: FitTransform | None = None, start: Sequence[np.ndarray] = (),
         scaled: bool = True, redchi: np.ndarray | None = None, derived: np.ndarray | None = None,
         derived_errors: np.ndarray | None = None, reached: np.ndarray | None = None, loss: int = 0,
-        scale: np.ndarray | None = None, cost: np.ndarray | None = None) -> None: ...
+        scale: np.ndarray | None = None, cost: np.ndarray | None = None,
+        boxes: Sequence[tuple[Any, Any]] | None = None) -> None: ...
 def fit_many(code: Program, y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None, start: ArrayLike,
              inputs: ArrayLike | None, *, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
              max_nfev: int = 1000, covariance: bool = False, nan_policy: str = "mark", threads: int = 1,

@@ -71,7 +71,7 @@ class BatchInputs:
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
     standard deviations; `mask` is None, (n,) or (..., n), true where a point takes no part. `layout` says where the points lay in the data
     as they were handed in, `labels` what their container called them. `ycov` is the covariance of the errors of each fit's points,
-    `prior` what was known of the parameters beforehand.
+    `prior` what was known of the parameters beforehand, `limits` the bounds of each fit and what varies in it.
     """
 
     formula: Formula
@@ -90,6 +90,7 @@ class BatchInputs:
     f_scale: np.ndarray | None = None
     ycov: Covariance | None = None
     prior: Any = None
+    limits: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -97,7 +98,7 @@ class BatchInputs:
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
         later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None,
-                 "ycov": None, "prior": None}
+                 "ycov": None, "prior": None, "limits": None}
         for name, value in {**later, **given}.items():
             setattr(self, name, value)
 

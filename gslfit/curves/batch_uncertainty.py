@@ -65,8 +65,8 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
         slopes = gradients.of_curve(rows, places)
         covariance = _covariances(batch, places, gradients)
         errors = np.sqrt(np.maximum(np.einsum("kni,kij,knj->kn", slopes, covariance, slopes), 0.0))
-        counts, which = np.unique(np.asarray(batch.ndata)[places], return_inverse=True)
-        errors *= np.array([student(sigma, int(count) - len(batch.names)) for count in counts])[which.reshape(-1)][:, None]
+        freedoms, which = np.unique((np.asarray(batch.ndata) - varying(batch))[places], return_inverse=True)
+        errors *= np.array([student(sigma, int(freedom)) for freedom in freedoms])[which.reshape(-1)][:, None]
         out = None if values else _left_out(batch, places)
         errors = errors if out is None else np.where(out, np.nan, errors)
         found[places] = errors if places else errors[0]
@@ -132,6 +132,14 @@ class _Gradients:
         if strange:
             raise ExpressionError(f"{strange[0]} is no parameter of the batch", expr)
         return formula
+
+
+def varying(batch: Any) -> np.ndarray:
+    """Return how many parameters vary in each fit: ndarray (...)."""
+    limits, found = batch.data.limits, np.full(batch.shape, len(batch.names))
+    for name in () if limits is None else limits.patterned:
+        found -= ~limits.vary[name]
+    return found
 
 
 def _known(batch: Any) -> np.ndarray:

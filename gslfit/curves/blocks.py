@@ -133,7 +133,8 @@ def block_of(given: Inputs, block: Block) -> Inputs:
     y = np.asarray(given.y[block])
     where = Layout(y.shape, (y.ndim - 1,), given.layout.name)
     return given._replace(layout=where, labels=None, y=y, x={name: _part(array, block) for name, array in given.x.items()},
-                          factors=factors, mask=_part(given.mask, block), origin=tuple(part.start for part in block))
+                          factors=factors, mask=_part(given.mask, block), origin=tuple(part.start for part in block),
+                          limits=None if given.limits is None else given.limits.part(block))
 
 
 def starts_of(starts: Starts, block: Block) -> dict[str, Any]:
@@ -176,6 +177,8 @@ def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions
         "ycov": "none" if given.ycov is None else _digest(given.ycov.array, ()),
         "prior": "none" if given.prior is None else {text: [_digest(each, shape) for each in pair]
                                                      for text, *pair in zip(*given.prior, strict=True)},
+        "bounds": {} if given.limits is None else {name: [_digest(each, shape) for each in box] for name, box in given.limits.bounds.items()},
+        "vary": {} if given.limits is None else {name: _digest(each, shape) for name, each in given.limits.vary.items()},
         "mask": "none" if given.mask is None else _digest(given.mask, shape), "formula": _text(data.formula, batch.recipe),
         "parameters": _described(data.parameters), "start": {name: _digest(np.asarray(each), shape) for name, each in starts.items()},
         "options": {name: value for name in BATCH.takes if name not in ASIDE for value in [getattr(options, name)]},

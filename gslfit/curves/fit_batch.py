@@ -32,7 +32,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               progress: Any = False, covar: bool = False, scale_covar: bool | None = None, loss: str = "linear",
               f_scale: float | str = 1.0, out: Any = None, resume: bool = False, on_interrupt: str = "raise", keep_data: bool = True,
               workers: Any = None, vectorized: bool | None = None, ycov: Any = None,
-              prior: Mapping[str, Any] | None = None, **start_or_independent: Any) -> BatchResult:
+              prior: Mapping[str, Any] | None = None, bounds: Mapping[str, Any] | None = None, vary: Mapping[str, Any] | None = None,
+              **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
     Parameters
@@ -110,6 +111,11 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     prior : mapping of str to (mean, sd), each array_like, shape () or (...), optional
         What is known beforehand: of a parameter, or an expression of parameters, the mean and the standard deviation, of all fits or of
         each. The errors of the data must be known: `yerr`, `ycov`, `weights` with ``scale_covar=False``, or counts.
+    bounds : mapping of str to (low, high), each float, None or array_like, shape () or (...), optional
+        Bounds of parameters, over those of `params`, of all fits or of each; None or an infinite one for none.
+    vary : mapping of str to bool or array_like of bool, shape () or (...), optional
+        Whether parameters vary, over what `params` say, in all fits or in each. One that doesn't is held at its start: its error is 0, as
+        are its covariances, and it counts for no degree of freedom.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -120,7 +126,9 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     Raises
     ------
     InputError
-        If shapes or names don't fit; the message names them.
+        If shapes or names don't fit, or bounds leave no room in some fit; the message names them.
+    ParameterError
+        If a start lies outside its bounds, or what is held has no value.
 
     Examples
     --------
@@ -136,7 +144,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
                              "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov,
-                                  prior=prior, scale_covar=scale_covar)
+                                  prior=prior, scale_covar=scale_covar, bounds=bounds, vary=vary)
     options = with_covariances(options, found)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
@@ -168,12 +176,15 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     reader = reader_for(formula, params)
     starts = {name: start_value(name, value, reader) for name, value in {**start, **more}.items() if name not in known}
     options = batch_options(known)
+    if given.limits is not None:
+        params = given.limits.applied(params)
     return _fit(job_of(formula, params, starts, given.layout.shape), given, with_covariances(options, given), progress)
 
 
 def with_covariances(options: FitOptions, given: Inputs) -> FitOptions:
     """Return options of fits whose covariances are kept where no Jacobian of the model alone gives them."""
-    return options if given.ycov is None and given.prior is None else options._replace(covar=True)
+    alike = given.limits is None or not given.limits.patterned
+    return options if given.ycov is None and given.prior is None and alike else options._replace(covar=True)
 
 
 def batch_options(given: Mapping[str, Any]) -> FitOptions:
@@ -185,8 +196,6 @@ def batch_options(given: Mapping[str, Any]) -> FitOptions:
 
 def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchResult:
     """Fit curves in memory, and tell of it where that is wanted."""
-    if job.missing:
-        job = completed(job, given)
     if progress is False or progress is None:
         return _by_program_or_python(job, given, options, None)
     with Progress(progress, prod(given.layout.shape)) as report:
@@ -202,6 +211,11 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
 
 def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit by the C core, or row by row where there is no program."""
+    if given.limits is not None and given.limits.patterned:
+        from gslfit.curves.patterns import fit_by_patterns
+        return fit_by_patterns(job, given, options, report, lambda part, points, told: _by_program_or_python(part, points, options, told))
+    if job.missing:
+        job = completed(job, given)
     if given.prior is not None:
         from gslfit.curves.fit_priors import fit_extended
         return fit_extended(job, given, options, lambda whole, points: _by_program_or_python(whole, points, options, report))

@@ -58,7 +58,8 @@ def _job_again(formula: Formula, parameters: Parameters | None, per_fit: tuple[s
 
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
-            whole: bool = False, ycov: Any = None, prior: Any = None, scale_covar: Any = None) -> tuple[Job, Inputs, FitOptions]:
+            whole: bool = False, ycov: Any = None, prior: Any = None, scale_covar: Any = None, bounds: Any = None,
+            vary: Any = None) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
     reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
@@ -80,6 +81,14 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask, ycov=ycov)
     check_factors_of(options.loss, points)
+    if bounds is not None or vary is not None:
+        from gslfit.curves.per_fit import given_values, read_per_fit
+        limits = read_per_fit(bounds, vary, where.shape, _names_known(found, params))
+        if limits is not None:
+            params = given_values(found) if params is None else params
+            limits.check_held({*given, *(name for name, par in params.items() if par.value is not None)})
+            params = limits.applied(params)
+            points = points._replace(limits=limits if limits.differs else None)
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
         points = points._replace(prior=read_priors(prior, where.shape, _names_known(found, params)))
@@ -87,6 +96,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             check_errors(points, options.loss, scale_covar)
             options = options._replace(scale_covar=False)
     job = job_of(found, params, given, where.shape, entry)
+    if points.limits is not None and not is_lazy(points.y):
+        points.limits.check(job.start, where.shape)
     return completed(job, points) if whole else job, points, options
 
 

@@ -75,9 +75,11 @@ class ChunkFit:
             factors = Factors(factors.name, wide(("factors", ""), curves.shape, factors.array))
         mask = wide(("mask", ""), curves.shape, given.mask)
         starts = {**self.starts, **{name: wide((kind, name), batch) for kind, name in own if kind == "start"}}
+        block = tuple(slice(low, low + size) for low, size in zip(origin, batch, strict=True))
         part = given._replace(layout=Layout(curves.shape, (curves.ndim - 1,), given.name), y=curves, factors=factors,
                               x={name: wide(("x", name), curves.shape, array) for name, array in given.x.items()},
-                              mask=mask if hidden is None else union(curves.shape, (mask, hidden)), origin=origin)
+                              mask=mask if hidden is None else union(curves.shape, (mask, hidden)), origin=origin,
+                              limits=None if given.limits is None else given.limits.part(block))
         return self.fit(part, starts, None)
 
 

@@ -41,7 +41,8 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     starts : mapping of str to float or ndarray, shape () or (...)
         Of all other free parameters and inputs.
     """
-    boxes = [folded.boxes[folded.names.index(name)] for name in names]
+    own_boxes = None if given.limits is None else given.limits.boxes(folded)
+    boxes = [(own_boxes or folded.boxes)[folded.names.index(name)] for name in names]
     if given.y.ndim == 1 and given.factors is None and given.mask is None:
         rows, points = np.asarray(given.y, float)[None], [np.asarray(each, float) for each in given.x.values()]
         found = inside(linear_fit(folded, names, rows, points, None, None, starts), boxes)
@@ -51,7 +52,8 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     found = np.empty((*shape, len(names)))
     if not curves.size:                 # no points tell nothing
         unknown = np.full((found.size//len(names), len(names)), np.nan)
-        found[...] = inside(LinearFit(unknown, unknown, unknown[:, 0]), boxes).reshape(found.shape)
+        limits = [tuple(each if np.ndim(each) == 0 else each.reshape(-1) for each in box) for box in boxes]
+        found[...] = inside(LinearFit(unknown, unknown, unknown[:, 0]), limits).reshape(found.shape)
         shape = (0,)
     size = max(1, CHUNK//max(1, n*int(np.prod(shape[1:]))))
     for low in range(0, shape[0], size):
@@ -64,7 +66,8 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
                for name in (*folded.names, *folded.inputs) if name not in names}
         points = [np.asarray(part(each), float) for each in given.x.values()]
         fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1)
-        found[here] = inside(fitted, boxes).reshape(found[here].shape)
+        limits = [tuple(each if np.ndim(each) == 0 else each[here].reshape(-1) for each in box) for box in boxes]
+        found[here] = inside(fitted, limits).reshape(found[here].shape)
     return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}
 
 
@@ -154,19 +157,19 @@ def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np
     return LinearFit(values, length, data)
 
 
-def inside(found: LinearFit, bounds: Sequence[tuple[float, float]]) -> np.ndarray:
+def inside(found: LinearFit, bounds: Sequence[tuple[Any, ...]]) -> np.ndarray:
     """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero."""
-    if len(found.values) == 1 and not any(isfinite(bound) for each in bounds for bound in each):
+    if len(found.values) == 1 and not any(np.ndim(bound) or isfinite(bound) for each in bounds for bound in each):
         row, = found.values.tolist()
         if all(isfinite(value) and value != 0 for value in row):
             return found.values
-    values, boxes = found.values, np.array(bounds, float)
-    low, high = boxes[:, 0], boxes[:, 1]
+    values = found.values
+    low, high = (np.stack([np.broadcast_to(box[side], len(values)) for box in bounds], axis=-1) for side in (0, 1))
     with np.errstate(all="ignore"):
         size = found.data[:, None]/found.columns
         half = 0.5*np.where(np.isfinite(size) & (size > 0), size, 1.0)
         values = np.where(np.isfinite(values) & (values != 0), values, half)
-        if np.isfinite(boxes).any():
+        if np.isfinite(low).any() or np.isfinite(high).any():
             half = np.minimum(half, 0.5*(high - low))
             values = np.where(values <= low, low + half, values)
             values = np.where(values >= high, high - half, values)

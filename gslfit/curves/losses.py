@@ -25,7 +25,7 @@ LOWER = 1e-9            # the share by which the second end of a fit must lie lo
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
 
 
-def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Sequence[int] = ()) -> None:
+def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Any = ()) -> None:
     """Raise InputError where data can't be counts.
 
     Parameters
@@ -35,8 +35,8 @@ def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Sequen
     y : ndarray, shape (n,) or (..., n)
     out : ndarray of bool, or None
         True where a point takes no part.
-    first : sequence of int
-        The place of the first of the fits in the batch.
+    first : tuple of int, or ndarray
+        Where the fits are in the batch, as `gslfit.data.points.moved` takes it.
     """
     if y.dtype.kind in "bu":
         return
@@ -149,6 +149,8 @@ def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequen
     counts, own = rows(y), [rows(each) for each in x]
     given: dict[str, Any] = {name: value for name, value in how.items() if name not in RESULTS}
     given |= {"mask": rows(how.get("mask")), "inputs": [part(each) for each in how["inputs"]], "progress": None}
+    if how.get("boxes") is not None:
+        given["boxes"] = [tuple(map(part, box)) for box in how["boxes"]]
     out: dict[str, Any] = {name: np.empty((len(counts), *how[name].shape[lead:]), how[name].dtype) for name in RESULTS
                            if how.get(name) is not None}
     with np.errstate(invalid="ignore"):
@@ -156,7 +158,7 @@ def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequen
     deviations = np.sqrt(np.maximum(counts, np.where((mean > 0) & (mean < 1), mean, 1.0)))
     cold: dict[str, Any] = {**out, "cost": None}
     begin = [part(each) for each in start]
-    if not (how.get("transform") and how["transform"].bounded):
+    if not (how.get("boxes") or (how.get("transform") and how["transform"].bounded)):
         begin = [each*NEXT_TO_ZERO if k in code.amplitudes else each for k, each in enumerate(begin)]
     run(code, counts, own, start=begin, **{**given, "weights": deviations, "errors": True}, **cold)
     spent = out["nfev"].copy()

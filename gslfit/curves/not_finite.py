@@ -50,7 +50,7 @@ def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], s
     return found, points
 
 
-def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first: Sequence[int]) -> None:
+def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first: Any) -> None:
     """Raise NonFiniteError for the first row whose model isn't finite, if there is one.
 
     Parameters
@@ -59,8 +59,8 @@ def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first
         As `spoilt_by_model` gives them.
     shape : tuple of int
         Of the rows looked at.
-    first : sequence of int
-        Where the first of them is in the batch.
+    first : tuple of int, or ndarray
+        Where they are in the batch, as `gslfit.data.points.moved` takes it.
     """
     bad = np.flatnonzero(points.any(axis=1))
     if bad.size:
@@ -74,7 +74,7 @@ def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first
 
 def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
                 mask: np.ndarray | None, starts: Sequence[np.ndarray], inputs: Sequence[np.ndarray], places: np.ndarray,
-                points: np.ndarray) -> np.ndarray | None:
+                points: np.ndarray, boxes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None) -> np.ndarray | None:
     """Fit rows again without the points where the model isn't finite.
 
     Parameters
@@ -88,6 +88,8 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
     starts, inputs : sequence of ndarray
     places, points : ndarray
         As `spoilt_by_model` gives them.
+    boxes : sequence of (low, high), each ndarray of shape () or (...), optional
+        The bounds of each fit.
 
     Returns
     -------
@@ -113,7 +115,8 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
     lead = len(rows.shape) - 1
     new = {name: None if array is None else np.empty((places.size, *array.shape[lead:]), array.dtype) for name, array in out.items()}
     again(part(rows), tuple(map(part, x)), weights=part(weights), mask=flat[places], start=list(map(values, starts)),
-          inputs=list(map(values, inputs)), **new)
+          inputs=list(map(values, inputs)), **new,
+          **({} if boxes is None else {"boxes": [tuple(map(values, box)) for box in boxes]}))
     for name, array in out.items():
         if array is not None:
             array[np.unravel_index(places, rows.shape[:-1])] = new[name]

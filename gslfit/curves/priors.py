@@ -43,6 +43,11 @@ class Priors(NamedTuple):
         means, deviations = (tuple(np.asarray(each[place] if each.ndim else each) for each in group) for group in self[1:])
         return Priors(self.texts, means, deviations)
 
+    def of_rows(self, at: tuple[np.ndarray, ...]) -> Priors:
+        """Return those of some fits, by index arrays."""
+        means, deviations = (tuple(each[at] if each.ndim else each for each in group) for group in self[1:])
+        return Priors(self.texts, means, deviations)
+
     def block(self, given: Inputs) -> Priors:
         """Return those of a block of a batch."""
         shape = given.layout.shape

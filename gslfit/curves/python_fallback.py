@@ -87,7 +87,8 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     """
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     data = BatchInputs(formula, tuple(given.x.values()), given.y, weights, inverted, params, dict(start), options.method, given.mask,
-                       given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov)
+                       given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov,
+                       limits=given.limits)
     places = list(np.ndindex(given.layout.shape))
     how = together(formula, params, data, places, options)
     size = max(1, CHUNK//max(1, given.layout.n)) if how is not None else SHARE if options.workers is not None else len(places)

@@ -39,6 +39,8 @@ class Row(NamedTuple):
     starts : dict of str to float
     factor : ndarray, shape (used, used), or None
         What whitens the residuals of the points that take part, see `gslfit.data.covariance`.
+    box : dict of str to (float, float)
+        Bounds that are this fit's own.
     """
 
     points: dict[str, np.ndarray]
@@ -49,6 +51,7 @@ class Row(NamedTuple):
     bad: bool
     starts: dict[str, float]
     factor: np.ndarray | None = None
+    box: Mapping[str, tuple[float, float]] = {}
 
 
 class RowEnd(NamedTuple):
@@ -95,7 +98,8 @@ def row_of(data: BatchInputs, place: tuple[int, ...], policy: str) -> Row:
     bad = policy == "mark" and kept < (curve.size if out is None else int(np.count_nonzero(~out)))
     bad = bad or (policy != "raise" and not all(map(isfinite, starts.values())))
     factor = None if data.ycov is None or bad else data.ycov.factor(keep)
-    return Row(points, curve, None if own is None else own.weights(), keep, kept, bad, starts, factor)
+    return Row(points, curve, None if own is None else own.weights(), keep, kept, bad, starts, factor,
+               {} if data.limits is None else data.limits.box(place))
 
 
 def doubt(row: Row, p: int) -> FitStatus:
@@ -133,6 +137,8 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
     if status:
         return RowEnd(status, row.used)
     fitted = params.copy()
+    for name, (low, high) in row.box.items():
+        fitted[name].set(min=low, max=high)
     for name, value in row.starts.items():
         fitted[name].value = value
     compiled = compiled_of(formula, row, fitted)

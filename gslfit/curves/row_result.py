@@ -26,9 +26,9 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
     data, status = batch.data, FitStatus(int(batch.status[place]))
     values = {name: float(value[place]) for name, value in batch.values.items()}
     errors = {name: float(error[place]) for name, error in batch.stderr.items()}
-    params = parameters_of_row(batch, values)
+    params, names = parameters_of_row(batch, values, place), names_of_row(batch, place)
     start = {name: float(value[place] if np.ndim(value) else value) for name, value in data.start.items() if name in values}
-    began = values | dict.fromkeys(batch.names, np.nan) | start
+    began = values | dict.fromkeys(names, np.nan) | start
     if any(par.expr is not None for par in params.values()) and all(map(isfinite, start.values())):
         for name, value in start.items():
             if params[name].expr is None:
@@ -37,8 +37,8 @@ def single(batch: Any, place: tuple[int, ...]) -> RowResult:
     row = _Row(batch, place)
     params.conclude(values, began, _RowErrors(row, errors))
     found = RowResult._of(row, params=params, method=data.method, success=status.success, status=status, nfev=int(batch.nfev[place]),
-                          errorbars=all(map(isfinite, (errors[name] for name in batch.names))),
-                          var_names=list(batch.names), init_vals=[began[name] for name in batch.names])
+                          errorbars=all(map(isfinite, (errors[name] for name in names))),
+                          var_names=list(names), init_vals=[began[name] for name in names])
     found.message = " ".join([ending(status, found), *_sums(batch, place, params)])
     return found
 
@@ -47,7 +47,7 @@ def _sums(batch: Any, place: tuple[int, ...], params: Parameters) -> list[str]:
     """Return which sums of parameters a fit determines that does not determine each of them, a sentence each."""
     if batch.status[place] != FitStatus.RANK_DEFICIENT:
         return []
-    curve, all_names = batch.data.curve(place), list(batch.names)
+    curve, all_names = batch.data.curve(place), list(names_of_row(batch, place))
     names = undetermined(params, all_names)
     slopes = curve.weighted_slopes(params, all_names, 1e-2) if len(names) > 1 and curve.points else None
     if slopes is None or not np.isfinite(slopes).all():
@@ -79,7 +79,7 @@ class _RowErrors:
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
         """Return the standard error of a parameter (None where it has none) and its correlations (None where it has none)."""
-        error, names = self.errors[name], self.row.batch.names
+        error, names = self.errors[name], names_of_row(*self.row)
         if name not in names:
             return (error if error == error else None), None
         if self._correlations is None:
@@ -91,20 +91,21 @@ class _RowErrors:
     def _worked_out(self) -> np.ndarray:
         """Return the correlations of the varying parameters, NaN where one has no error."""
         batch, place = self.row
-        deviations = np.array([self.errors[name] for name in batch.names])
+        names = names_of_row(batch, place)
+        deviations = np.array([self.errors[name] for name in names])
         if batch.covar is not None:
             with np.errstate(all="ignore"):
-                return np.asarray(batch.covar)[place]/deviations[:, None]/deviations
+                return covariance_of_row(batch, place)/deviations[:, None]/deviations
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
         curve = batch.data.curve(place)
         if not known.size or curve.objective is None:
             return found
-        params = parameters_of_row(batch, dict.fromkeys(batch.values, 0.0))
+        params = parameters_of_row(batch, dict.fromkeys(batch.values, 0.0), place)
         for name, par in params.items():
             if par.expr is None:
                 par.set(float(batch.values[name][place]), min=-np.inf, max=np.inf)
-        slopes = curve.objective.weighed(curve.slopes(params, [batch.names[k] for k in known], {}, 1e-2))
+        slopes = curve.objective.weighed(curve.slopes(params, [names[k] for k in known], {}, 1e-2))
         found[np.ix_(known, known)] = correlations(slopes.T)
         return found
 
@@ -206,7 +207,7 @@ class RowResult(FitResult):
         if not known.any():
             return None
         if self._row is not None and self._row.batch.covar is not None:
-            found = np.asarray(self._row.batch.covar)[self._row.place]
+            found = covariance_of_row(*self._row)
         else:
             correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names]
                           for name in names]
@@ -219,11 +220,27 @@ class RowResult(FitResult):
         return {name: value for name, value in super().__getstate__().items() if name != "_row"}
 
 
-def parameters_of_row(batch: Any, values: dict[str, float]) -> Parameters:
-    """Return the Parameters of one fit: those of the call copied, or plain ones."""
+def parameters_of_row(batch: Any, values: dict[str, float], place: tuple[int, ...] | None = None) -> Parameters:
+    """Return the Parameters of one fit, or of all (None): those of the call copied, or plain ones."""
     if batch.data.parameters is not None:
-        return batch.data.parameters.copy()
-    params = Parameters()
-    for name, value in values.items():
-        params.add(name, value, name in batch.names)
-    return params
+        params = batch.data.parameters.copy()
+    else:
+        params = Parameters()
+        for name, value in values.items():
+            params.add(name, value, name in batch.names)
+    return params if place is None or batch.data.limits is None else batch.data.limits.of_row(params, place)
+
+
+def names_of_row(batch: Any, place: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the parameters that vary in one fit."""
+    held = () if batch.data.limits is None else batch.data.limits.held(place)
+    return tuple(name for name in batch.names if name not in held) if held else batch.names
+
+
+def covariance_of_row(batch: Any, place: tuple[int, ...]) -> np.ndarray:
+    """Return the covariance of the parameters that vary in one fit, from those of a batch."""
+    found, names = np.asarray(batch.covar)[place], names_of_row(batch, place)
+    if len(names) == len(batch.names):
+        return found
+    own = [batch.names.index(name) for name in names]
+    return found[np.ix_(own, own)]

@@ -5,7 +5,7 @@ size needs little memory beside its input and its result.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from math import prod
 from typing import Any
@@ -33,7 +33,8 @@ def inputs_of_result(job: Job, given: Inputs, options: FitOptions) -> BatchInput
     """Return what a result has of the data it was fitted to."""
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     return BatchInputs(job.formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
-                       given.mask, given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov, prior=given.prior)
+                       given.mask, given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov, prior=given.prior,
+                       limits=given.limits)
 
 
 def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | None = None) -> BatchResult:
@@ -71,19 +72,22 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
         folded.check(free, job.start[free])
     transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
-    whole, origin, interrupted = given.mask, given.origin or (0,), False
+    boxes = None if given.limits is None else given.limits.boxes(folded)
+    whole, interrupted, several = given.mask, False, len(given.origin) > 0 or given.places is not None or lead != (1,)
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
         rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
-        mask, first = _slice(given.mask, here), (low + origin[0], *origin[1:])
+        mask, first = _slice(given.mask, here), given.first(low)
         if looks:
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
-            _look(rows, x, job.formula.independent, part.left_out(), first, len(given.origin) > 0 or lead != (1,))
+            _look(rows, x, job.formula.independent, part.left_out(), first, several)
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
+        if boxes is not None:
+            how["boxes"] = [tuple(each[here] if each.ndim else each for each in box) for box in boxes]
         if options.loss == "poisson":
-            check_counts("y", rows, mask, first if given.origin or lead != (1,) else ())
+            check_counts("y", rows, mask, first if several else ())
         try:
-            fit_rows(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report and _beyond(report, low*row),
+            fit_rows(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report and beyond(report, low*row),
                 start=own_starts, inputs=own_values, **out.rows(here), **how)
         except KeyboardInterrupt:
             if options.on_interrupt == "raise":
@@ -99,8 +103,8 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
                 if looks:
                     refuse(places, points, rows.shape[:-1], first)
-                again = partial(fit_rows, folded.program, transform=transform, **how)
-                wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points)
+                again = partial(fit_rows, folded.program, transform=transform, **{**how, "progress": None})
+                wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points, how.get("boxes"))
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider
@@ -114,16 +118,16 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     return result
 
 
-def _beyond(report: Report, done: int) -> Report:
+def beyond(report: Report, done: int) -> Report:
     """Return the progress function of a slice that begins after so many fits."""
     return (lambda count: report(done + count)) if done else report
 
 
-def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: Sequence[int]) -> None:
+def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status: np.ndarray, first: Any) -> None:
     """Raise InputError where a fit was spoilt by an invalid weight or standard deviation."""
     bad = np.broadcast_to((status == BAD_DATA)[..., None], array.shape)
     looked = bad if mask is None else bad & ~np.broadcast_to(mask, array.shape)
-    check_factors(name, np.where(looked, array, 1.0), tuple(first))
+    check_factors(name, np.where(looked, array, 1.0), first)
 
 
 def _readable(given: StartValue) -> np.ndarray:
@@ -140,7 +144,7 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
 
 
 def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None,
-          first: Sequence[int], several: bool) -> None:
+          first: Any, several: bool) -> None:
     """Raise NonFiniteError naming the first number that is not finite at a point that takes part, and its fit's place."""
     for name, array in (("y", rows), *zip(names, x, strict=True)):
         if array.dtype.kind in "bui":

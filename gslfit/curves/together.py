@@ -65,6 +65,15 @@ class Together(NamedTuple):
     sure: bool
     factor: np.ndarray | None = None
 
+    def bounds(self, rows: Sequence[Row]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds of rows, (rows, p) each: their own, where they have some."""
+        low, high = np.tile(self.low, (len(rows), 1)), np.tile(self.high, (len(rows), 1))
+        for k, row in enumerate(rows):
+            for name, box in row.box.items():
+                if name in self.varying:
+                    low[k, self.varying.index(name)], high[k, self.varying.index(name)] = box
+        return low, high
+
     def residuals(self, x: np.ndarray, rows: Curves) -> np.ndarray:
         """Return the weighted residuals, (rows, n), at values (rows, p); NaN where there are none."""
         with np.errstate(all="ignore"):
@@ -136,7 +145,7 @@ def _broadcasts(how: Together, data: BatchInputs, places: Sequence[tuple[int, ..
     curves = _side_by_side(how, rows)
     x = np.array([[row.starts[name] for name in how.varying] for row in rows])
     x = x*(1 + APART*np.arange(1, len(rows) + 1)[:, None]) + (x == 0)*APART*np.arange(1, len(rows) + 1)[:, None]
-    x = np.clip(x, how.low, how.high)
+    x = np.clip(x, *how.bounds(rows))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -181,8 +190,9 @@ def fit_together(how: Together, rows: Sequence[Row], options: FitOptions) -> dic
     chosen = [k for k, row in enumerate(rows) if row.keep is None and row.used > p and not doubt(row, p)]
     if len(chosen) < 2:
         return {}
-    fit = _Fit(how, _side_by_side(how, [rows[k] for k in chosen]),
-               np.array([[rows[k].starts[name] for name in how.varying] for k in chosen]), options.max_nfev)
+    some = [rows[k] for k in chosen]
+    fit = _Fit(how, _side_by_side(how, some), np.array([[row.starts[name] for name in how.varying] for row in some]), how.bounds(some),
+               options.max_nfev)
     with np.errstate(all="ignore"):
         fit.descend()
         fit.polish()
@@ -199,12 +209,13 @@ def _same(how: Together, x: np.ndarray, row: Row, r: np.ndarray) -> bool:
 class _Fit:
     """Rows on their way down: values x (rows, p), residuals r (rows, n), the number of calls, and which are out of this."""
 
-    def __init__(self, how: Together, curves: Curves, start: np.ndarray, max_nfev: int | None):
+    def __init__(self, how: Together, curves: Curves, start: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], max_nfev: int | None):
+        self.low, self.high = bounds
         self.how, self.curves, self.x, self.start = how, curves, start.copy(), start
         self.r = how.residuals(self.x, curves)
         self.nfev = np.ones(len(start), int)
         self.limit = np.inf if max_nfev is None else max_nfev
-        inside = ((start > how.low) & (start < how.high)).all(axis=1)
+        inside = ((start > self.low) & (start < self.high)).all(axis=1)
         self.out = ~(np.isfinite(self.r).all(axis=1) & inside)
         self.settled = np.zeros(len(start), bool)
         self.close = np.zeros(len(start), bool)
@@ -212,11 +223,12 @@ class _Fit:
 
     def _at(self, which: np.ndarray, x: np.ndarray) -> np.ndarray:
         """Return residuals of some rows; a row that leaves its bounds, or has had too many calls, is out."""
-        beyond = ((x <= self.how.low) | (x >= self.how.high)).any(axis=1)
+        low, high = self.low[which], self.high[which]
+        beyond = ((x <= low) | (x >= high)).any(axis=1)
         self.out[which[beyond]] = True
         self.nfev[which] += 1
         self.out[which[self.nfev[which] >= self.limit]] = True
-        return self.how.residuals(np.clip(x, self.how.low, self.how.high), self.curves.part(which))
+        return self.how.residuals(np.clip(x, low, high), self.curves.part(which))
 
     def _jacobian(self, which: np.ndarray, d: np.ndarray | None = None) -> np.ndarray:
         """Return Jacobians, (rows, n, p): exact ones, or by differences, centred where the lengths d of their columns are known."""

@@ -65,6 +65,10 @@ class Inputs(NamedTuple):
         Of the errors of one fit's points, the same for all fits.
     prior : Priors or None
         What is known of the parameters beforehand, `gslfit.curves.priors`.
+    limits : PerFit or None
+        Bounds of each fit, and what varies in it, `gslfit.curves.per_fit`.
+    places : ndarray of int, shape (rows, axes), or None
+        Where each fit is in the batch, where these are picked from it.
     """
 
     layout: Layout
@@ -79,6 +83,13 @@ class Inputs(NamedTuple):
     origin: tuple[int, ...] = ()
     ycov: Covariance | None = None
     prior: Any = None
+    limits: Any = None
+    places: np.ndarray | None = None
+
+    def first(self, low: int) -> Any:
+        """Return what `moved` takes to know where fits from the `low`-th on are in the batch."""
+        origin = self.origin or (0,)
+        return (low + origin[0], *origin[1:]) if self.places is None else self.places[low:]
 
     @property
     def name(self) -> str:

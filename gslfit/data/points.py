@@ -23,7 +23,7 @@ def factors(yerr: Any, weights: Any) -> tuple[str, Any]:
     return ("yerr", yerr) if yerr is not None else ("weights", weights)
 
 
-def check_factors(name: str, array: np.ndarray, first: tuple[int, ...] = ()) -> None:
+def check_factors(name: str, array: np.ndarray, first: Any = ()) -> None:
     """Raise InputError for a standard deviation (any name but "weights") or a weight that can't be one.
 
     Parameters
@@ -31,8 +31,8 @@ def check_factors(name: str, array: np.ndarray, first: tuple[int, ...] = ()) -> 
     name : str
         What the caller calls it.
     array : ndarray
-    first : tuple of int
-        What to add to the index where the array is a block of a batch.
+    first : tuple of int, or ndarray
+        Where the array is a block of a batch, or rows of it: as `moved` takes it.
     """
     with np.errstate(invalid="ignore"):
         bad = ~np.isfinite(array) if name == "weights" else ~(array > 0)
@@ -47,8 +47,17 @@ def check_factors(name: str, array: np.ndarray, first: tuple[int, ...] = ()) -> 
     raise InputError(f"{where} is {value}: {rule}")
 
 
-def moved(place: Sequence[int], first: Sequence[int]) -> list[int]:
-    """Return an index in a block of a batch as one in the batch; `first` is where the block begins."""
+def moved(place: Sequence[int], first: Any) -> list[int]:
+    """Return an index in a block of a batch as one in the batch.
+
+    Parameters
+    ----------
+    place : sequence of int
+    first : tuple of int, or ndarray of int, shape (rows, axes)
+        Where the block begins, or where each of its rows is.
+    """
+    if isinstance(first, np.ndarray):
+        return [*map(int, first[place[0]]), *map(int, place[1:])]
     return [int(k) + begin for k, begin in zip_longest(place, first[:len(place)], fillvalue=0)]
 
 

@@ -153,17 +153,8 @@ class Folded:
             Its starts, one for each fit; NaN is not checked here.
         """
         role = self.roles[name]
-        if role.bounds == FREE:
-            return
-        for bound, which in ((role.low, "min"), (role.high, "max")):
-            if bound is None:
-                continue
-            outside = values < bound if which == "min" else values > bound
-            if np.any(outside):
-                first = int(np.argmax(outside))
-                value = float(np.reshape(values, -1)[first])
-                raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {bound!r}; "
-                                     "start inside the bounds, or move the bound")
+        if role.bounds != FREE:
+            refuse_outside(name, values, -inf if role.low is None else role.low, inf if role.high is None else role.high)
 
     def holds(self, values: np.ndarray) -> bool:
         """Return whether one fit's values lie within the bounds, ndarray (p)."""
@@ -269,6 +260,26 @@ def constraint_nodes(pool: Pool, parts: dict[str, Role], own: dict[str, Node], p
             node = pool.make("min", node, parts[name].high)  # type: ignore[arg-type]
         nodes[name] = node
     return nodes
+
+
+def refuse_outside(name: str, values: np.ndarray | float, low: np.ndarray | float, high: np.ndarray | float) -> None:
+    """Raise ParameterError if a start of a varying parameter lies outside its bounds.
+
+    Parameters
+    ----------
+    name : str
+    values : float or ndarray, shape (...)
+        Its starts, one for each fit; NaN is not checked here.
+    low, high : float or ndarray, shape (...)
+        Its bounds, infinite for none.
+    """
+    for bound, which in ((low, "min"), (high, "max")):
+        outside = np.asarray(values < bound if which == "min" else values > bound)
+        if outside.any():
+            first = int(np.argmax(outside))
+            value, limit = (float(np.broadcast_to(each, outside.shape).flat[first]) for each in (values, bound))
+            raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {limit!r}; "
+                                 "start inside the bounds, or move the bound")
 
 
 def refuse_idle(idle: Sequence[str], whose: Any) -> None:

@@ -16,6 +16,7 @@ from gslfit.curves.job import job_of
 from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.multistart import lowest
+from gslfit.curves.per_fit import PerFit
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
@@ -274,12 +275,19 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
-    prior = options.pop("prior", None)
+    prior, bounds, vary = (options.pop(name, None) for name in ("prior", "bounds", "vary"))
     given = curves_of(data, variables, options, model.conventions.weightless)
     settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
+    own = model.make_params() if params is None else parameters_of(params, BY_NAME)
+    if bounds is not None or vary is not None:
+        from gslfit.curves.per_fit import read_per_fit
+        given = given._replace(limits=read_per_fit(bounds, vary, given.layout.shape, tuple(own)))
+        if given.limits is not None:
+            given.limits.applied(own)       # refuses what no fit can have
+            values = hinted(model) if params is None else {name for name, par in own.items() if par.value is not None}
+            given.limits.check_held({*start, *values})
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
-        own = model.make_params() if params is None else parameters_of(params, BY_NAME)
         given = given._replace(prior=read_priors(prior, given.layout.shape, tuple(own)))
         if given.prior is not None:
             check_errors(given, settings.loss, options.get("scale_covar"))
@@ -292,7 +300,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     from gslfit.curves.parts import batch_of
     progress = options.pop("progress", False)
     starts = {name: _of_shape(name, value, given.layout.shape, is_lazy(given.y)) for name, value in start.items()}
-    job = job_of(formula, _template(model, params, start), starts, given.layout.shape)
+    template = _template(model, params, start)
+    job = job_of(formula, template if given.limits is None else given.limits.applied(template), starts, given.layout.shape)
     recipe = model._reprstring() if params is None else ""
     fit = PartFit(model, formula, params, options)
     return fit_parts(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
@@ -361,7 +370,10 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
             made[name].value = float(value)
         elif made[name].value is None:
             made[name].value = 0.0
-    starts = [{name: _within(made[name], value) for name, value in each.items()} for each in starts]
+    limits: PerFit | None = given.limits
+    if limits is not None:
+        made = limits.applied(made)
+    starts = [{name: _within(made[name], value, limits) for name, value in each.items()} for each in starts]
 
     def fit(start: Mapping[str, Any], max_nfev: int | None = None, **more: Any) -> Any:
         limits = [each for each in (options.get("max_nfev"), max_nfev) if each is not None]
@@ -428,7 +440,9 @@ def guessed(model: Any, given: Inputs) -> list[dict[str, Any]]:
             for each in found]
 
 
-def _within(parameter: Parameter, value: Any) -> np.ndarray:
+def _within(parameter: Parameter, value: Any, limits: PerFit | None) -> np.ndarray:
     """Return start values inside a parameter's bounds; a guess may lie a little outside."""
+    if limits is not None and parameter.name in (*limits.bounds, *limits.vary):
+        return limits.within(parameter, np.asarray(value, float))
     low, high = parameter.min, parameter.max
     return np.clip(np.asarray(value, float), -np.inf if low is None else low, np.inf if high is None else high)

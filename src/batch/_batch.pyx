@@ -170,20 +170,26 @@ cdef class _View:
 
     cdef transform_t facts
     cdef strided_array *starts
-    cdef object kept
+    cdef list kept
 
-    def __cinit__(self, FitTransform owner not None, start, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
-        cdef int k
+    def __cinit__(self, FitTransform owner not None, start, boxes, bint scaled, redchi, derived, derived_errors, cnp.ndarray y):
+        cdef int k, p = owner.facts.p
         self.facts = owner.facts
-        if len(start) != self.facts.p:
-            raise InputError(f"there are {self.facts.p} free variables, and starts of {len(start)}")
-        self.starts = <strided_array *>PyMem_Malloc((self.facts.p + 1)*sizeof(strided_array))
+        if len(start) != p or (boxes is not None and len(boxes) != p):
+            raise InputError(f"there are {p} free variables, and starts of {len(start)}"
+                             f"{'' if boxes is None else f' and bounds of {len(boxes)}'}")
+        self.starts = <strided_array *>PyMem_Malloc((3*p + 1)*sizeof(strided_array))
         if self.starts == NULL:
             raise MemoryError
         self.kept = [np.asarray(array)[..., None] for array in start]
-        for k in range(self.facts.p):
+        for k in range(p):
             view(&self.starts[k], self.kept[k], y, 1, f"start[{k}]")
         self.facts.starts, self.facts.scaled = self.starts, scaled
+        if boxes is not None:
+            for k in range(2*p):
+                self.kept.append(np.asarray(boxes[k % p][k//p], np.float64)[..., None])
+                view(&self.starts[p + k], self.kept[p + k], y, 1, f"bounds[{k % p}]")
+            self.facts.lows, self.facts.highs, self.facts.bounded = self.starts + p, self.starts + 2*p, True
         self.facts.redchi = <double *>out(redchi, F8, y, "redchi")
         self.facts.derived_values = <double *>out(derived, F8, y, "derived", owner.derived)
         self.facts.derived_errors = <double *>out(derived_errors, F8, y, "derived_errors", owner.derived)
@@ -197,7 +203,7 @@ cdef class _View:
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None, reached=None, int loss=0, scale=None, cost=None):
+        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None):
     """Fit a program to many curves.
 
     Parameters
@@ -249,6 +255,8 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         Of a robust loss, whose errors are the sandwich's, and whose `chisqr` is that of the residuals themselves.
     cost : ndarray of float64, shape (...), optional
         Written: half of what was minimised.
+    boxes : sequence of (low, high), each ndarray of shape () or (...), optional
+        With `transform`: the bounds of each free variable in each fit, infinite for none, in place of the transform's own.
 
     Raises
     ------
@@ -275,7 +283,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         if variance is None or transform.facts.p != p:
             raise InputError(f"a transform of {transform.facts.p} free variables for a program of {p}, "
                              f"{'without' if variance is None else 'with'} room for their errors")
-        outer = _View(transform, start, scaled, redchi, derived, derived_errors, curves)
+        outer = _View(transform, start, boxes, scaled, redchi, derived, derived_errors, curves)
         b.transform = &outer.facts
     b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev

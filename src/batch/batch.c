@@ -269,13 +269,14 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
  * Returns whether there is an end. */
 static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
-    double inputs[MAX_INPUTS], start[MAX_FREE];
+    double inputs[MAX_INPUTS], start[MAX_FREE], room[2 * MAX_FREE];
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
     if (n < 0 || left < 1) return 0;
     find_inputs(b, id, inputs);
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
     else find_start(t, id, start);
-    const refit_case now = {start, inputs, &b->options, check_thread, t};
+    const fit_box box = b->transform ? gslfit_transform_box(b->transform, id, room) : (fit_box){NULL, NULL};
+    const refit_case now = {start, inputs, box, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
     if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
@@ -381,6 +382,10 @@ static next_fit next_row(worker *w, int lane) {
         else put_nothing(t, fit.id, state, 0, fit.count);
     }
     if (fit.id < 0) return fit;
+    if (b->transform) {
+        const fit_box box = gslfit_transform_box(b->transform, fit.id, t->box);
+        fit.low = box.low, fit.high = box.high;
+    }
     double inputs[MAX_INPUTS];
     find_inputs(b, fit.id, inputs);
     for (int k = 0; k < b->program->ninput; k++) w->space->scalars[(p + k) * LANES + lane] = inputs[k];
@@ -456,8 +461,7 @@ static int thread_init(thread *t) {
     *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->source.points, .finish = finish, .check = check_worker,
                   .context = t};
     w->space = gslfit_workspace_new(b->program);
-    const fit_transform *bounds = b->transform && b->transform->bounded ? b->transform : NULL;
-    if (!w->space || !(w->state = gslfit_lanes_new(w->space, bounds ? bounds->low : NULL, bounds ? bounds->high : NULL))) return -1;
+    if (!w->space || !(w->state = gslfit_lanes_new(w->space, b->transform && b->transform->bounded))) return -1;
     w->next = next_row;
     if (gslfit_workspace_loss(w->space, b->source.loss) || (b->source.loss && b->source.loss != LOSS_POISSON && robust_room(t))) return -1;
     if (b->source.loss) gslfit_lanes_loss(w->state, w->space);

@@ -6,8 +6,8 @@
 
 /* ---- starts ---- */
 
-static double start_of(const fit_transform *o, int k, long id) {
-    const strided_array *v = o->starts + k;
+/* A fit's number in an array that has one for each. */
+static double number_of(const strided_array *v, long id) {
     const char *row = gslfit_strided_row(v, id);
     const double *in_place = gslfit_strided_in_place(v, row);
     double value;
@@ -16,11 +16,19 @@ static double start_of(const fit_transform *o, int k, long id) {
     return value;
 }
 
+fit_box gslfit_transform_box(const fit_transform *o, long id, double *room) {
+    if (!o->lows) return (fit_box){o->low, o->high};
+    for (int k = 0; k < o->p; k++) room[k] = number_of(o->lows + k, id), room[o->p + k] = number_of(o->highs + k, id);
+    return (fit_box){room, room + o->p};
+}
+
 void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v) {
+    double room[2 * MAX_FREE];
+    const fit_box box = gslfit_transform_box(o, id, room);
     for (int k = 0; k < o->p; k++) {
-        const double value = start_of(o, k, id);
+        const double value = number_of(o->starts + k, id);
         if (given) given[k] = value;
-        v[k] = o->bounded ? gslfit_bound_interior(value, o->low[k], o->high[k], o->inside, o->beside) : value;
+        v[k] = o->bounded ? gslfit_bound_interior(value, box.low[k], box.high[k], o->inside, o->beside) : value;
     }
 }
 

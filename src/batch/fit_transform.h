@@ -14,6 +14,7 @@ typedef struct {
     int p;                 /* free variables */
     int bounded;           /* whether any has bounds */
     const double *low, *high;            /* their bounds, infinite for none */
+    const strided_array *lows, *highs;   /* (p) each: the bounds of each fit, rows of one number; NULL where all have the same */
     double inside, beside, wide, out;    /* bounds.py's INSIDE, NEAR, WIDE and FAR */
     const strided_array *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are multiplied by the reduced chi-square */
@@ -22,6 +23,12 @@ typedef struct {
     double *redchi;                     /* (fits) */
     double *derived_values, *derived_errors;  /* (fits, derived) */
 } fit_transform;
+
+/* A fit's bounds (p): those that all have, or a row of `room` (2p), which they are read into. */
+typedef struct {
+    const double *low, *high;
+} fit_box;
+fit_box gslfit_transform_box(const fit_transform *o, long id, double *room);
 
 /* A fit's start as the caller gave it, and strictly interior where it lies on a bound. */
 void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v);

@@ -173,7 +173,7 @@ static double step_share(const gsl_refit *r, const gsl_vector *v) {
 static void go_in(gsl_refit *r, const double *x, gsl_vector *v) {
     const fit_transform *o = r->transform;
     for (size_t k = 0; k < v->size; k++) {
-        if (o) gslfit_bound_set(r->bounds + k, x[k], o->low[k], o->high[k], 0, o->wide, o->out);
+        if (o) gslfit_bound_set(r->bounds + k, x[k], r->now.box.low[k], r->now.box.high[k], 0, o->wide, o->out);
         gsl_vector_set(v, k, o ? gslfit_bound_internal(r->bounds + k, x[k]) : x[k]);
     }
 }
@@ -274,7 +274,7 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     const fit_transform *o = r->transform;
     r->now = *which;
     r->curve.inputs = which->inputs;
-    for (int k = 0; o && k < r->program->nfree; k++) r->low[k] = o->low[k], r->high[k] = o->high[k];
+    for (int k = 0; o && k < r->program->nfree; k++) r->low[k] = which->box.low[k], r->high[k] = which->box.high[k];
     r->data = (polish_data){&r->points, which->inputs, o ? r->low : NULL, o ? r->high : NULL};
     r->first.residual = r->last.residual = NULL;
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
@@ -290,14 +290,14 @@ int gslfit_refit_warm(gsl_refit *r, double *start) {
 
 /* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance. */
 static int beside_bound(const gsl_refit *r, int k, double value) {
-    const double low = r->transform->low[k], high = r->transform->high[k], start = r->now.start[k];
+    const double low = r->now.box.low[k], high = r->now.box.high[k], start = r->now.start[k];
     if (isfinite(low) && value - low <= TOUCHING * (start - low)) return -1;
     return isfinite(high) && high - value <= TOUCHING * (high - start);
 }
 
 /* The bound of a narrow box that chi-square pushes variable k to, where the whole box changes the residual by a small part; else 0. */
 static int pushed_in_narrow_box(const gsl_refit *r, const polished *here, int k) {
-    const double change = here->norms[k] * (r->transform->high[k] - r->transform->low[k]);
+    const double change = here->norms[k] * (r->now.box.high[k] - r->now.box.low[k]);
     if (!(change > 0 && change <= NO_WAY * here->length)) return 0;
     return here->slopes[k] > 0 ? -1 : here->slopes[k] < 0;
 }
@@ -349,7 +349,7 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     const int known_here = o && gslfit_polish_look(r->polisher, &r->data, x, NULL, &here);
     end->nfev += o != NULL;
     for (int k = 0; o && k < r->program->nfree; k++) {
-        const double low = o->low[k], high = o->high[k], value = x[k];
+        const double low = r->now.box.low[k], high = r->now.box.high[k], value = x[k];
         const int beside = beside_bound(r, k, value), side = beside || !known_here ? beside : pushed_in_narrow_box(r, &here, k);
         r->low[k] = low, r->high[k] = high;
         x[k] = side < 0 ? low : side > 0 ? high : value;
@@ -525,7 +525,6 @@ typedef struct {
 /* Try x: from each bound that holds, how steeply does chi-square fall inwards there? Keep the best, as far inside as a straight line
  * says. */
 static void try_start(gsl_refit *r, const double *x, const unsigned char *flags, best_start *best) {
-    const fit_transform *o = r->transform;
     polished at;
     at.residual = NULL;
     best->nfev++;
@@ -534,7 +533,7 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
         if (!at.bounds[k] || flags[k] & GSLFIT_SILENT) continue;
         const double inwards = at.bounds[k] < 0 ? -at.slopes[k] : at.slopes[k];
         if (!(inwards > best->score) || !(at.norms[k] > 0)) continue;
-        const double step = fmin(inwards * at.length / at.norms[k], 0.5 * (o->high[k] - o->low[k]));
+        const double step = fmin(inwards * at.length / at.norms[k], 0.5 * (r->now.box.high[k] - r->now.box.low[k]));
         best->score = inwards;
         memcpy(best->x, x, r->program->nfree * sizeof *x);
         best->x[k] = x[k] + (at.bounds[k] < 0 ? step : -step);

@@ -25,6 +25,7 @@ int gslfit_refit_is_finite(gsl_refit *r, const double *v, const double *inputs);
 /* The fits that follow begin at a start strictly inside its bounds; check(who) stops them. */
 typedef struct {
     const double *start, *inputs;
+    fit_box box;  /* where the transform is bounded */
     const fit_options *options;
     int (*check)(void *who);
     void *who;

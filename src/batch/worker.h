@@ -34,6 +34,7 @@ typedef struct {
     char patched[LANES];          /* lanes whose variables are not, or not all, those that all fits share */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
     double robust_deviations[MAX_FREE], robust_correlations[MAX_FREE * (MAX_FREE + 1) / 2];
+    double box[2 * MAX_FREE];     /* bounds of the fit that is to begin */
     double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */
 } thread;

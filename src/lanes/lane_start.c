@@ -20,11 +20,13 @@ static double product_of(const void *who, int i, int j) {
 
 int gslfit_lane_start(const lane_state *s, const program *p, int l, double *start) {
     const lane here = {s, l};
+    double low[MAX_FREE], high[MAX_FREE];
     linear_evidence e;
     e.program = p;
     e.chisqr = s->sums[0][l];
-    e.low = s->low;
-    e.high = s->high;
+    e.low = s->low ? low : NULL;
+    e.high = s->low ? high : NULL;
+    for (int k = 0; s->low && k < s->p; k++) low[k] = s->low[k][l], high[k] = s->high[k][l];
     e.product = product_of;
     e.who = &here;
     for (int k = 0; k < s->p; k++) {

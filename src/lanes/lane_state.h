@@ -21,7 +21,7 @@ typedef struct {
 
 /* Fits that have ended, until LANES of them have come together: their covariances are then worked out side by side. */
 typedef struct {
-    lane_vector *v, *start, *H, *g, *D, *covariance, *L;
+    lane_vector *v, *start, *H, *g, *D, *covariance, *L, *low, *high;
     lane_vector *last;           /* the last point that was evaluated: v has the step from it, which is not checked any more */
     lane_vector gain;            /* what that step was counted to take off chi-square */
     lane_vector square_of[MAX_FREE], scale[MAX_FREE];  /* a column's length squared, and what it is multiplied by: 0 where held */
@@ -45,7 +45,7 @@ struct lane_state {
     source *g_from, *H_from;
     lane_vector *v, *dx, *g, *H, *D, *L;  /* at the last accepted point; the step from it */
     lane_vector *trial, *start;        /* the program's free variables; where the fit began */
-    const double *low, *high;          /* bounds (p); NULL where there are none */
+    lane_vector *low, *high;           /* bounds; NULL where there are none */
     lane_vector *u;                    /* room for the step that bounds cut short */
     lane_vector *newton, *change, *way;  /* the last Gauss-Newton step; its difference from the one before, and that and the step between */
     lane_vector change_own, change_square;  /* products of that change with that step and with itself, in the norm of H */

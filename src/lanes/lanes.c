@@ -61,7 +61,7 @@ static void find_sources(lane_state *s, const workspace *w) {
     }
 }
 
-lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high) {
+lane_state *gslfit_lanes_new(workspace *w, int bounded) {
     lane_state *s = NULL;
     if (posix_memalign((void **)&s, 64, sizeof *s)) return NULL;
     memset(s, 0, sizeof *s);
@@ -70,13 +70,12 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     s->g_from = calloc(p + 1, sizeof(source));
     s->H_from = calloc(TRIANGLE(p) + 1, sizeof(source));
     lane_vector **const single[] = {&s->v, &s->dx, &s->g, &s->D, &s->u, &s->newton, &s->change, &s->way, &s->start,
-                                    &s->done.v, &s->done.last, &s->done.start, &s->done.g, &s->done.D};
+                                    &s->done.v, &s->done.last, &s->done.start, &s->done.g, &s->done.D,
+                                    &s->low, &s->high, &s->done.low, &s->done.high};
     lane_vector **const triangles[] = {&s->H, &s->L, &s->done.H, &s->done.L, &s->done.covariance};
     const size_t nsingle = sizeof single / sizeof *single, ntriangle = sizeof triangles / sizeof *triangles;
     s->sums = vectors(s->nsum + nsingle * p + ntriangle * TRIANGLE(p));
     s->trial = (lane_vector *)w->scalars;
-    s->low = low;
-    s->high = high;
     if (!s->g_from || !s->H_from || !s->sums) {
         gslfit_lanes_free(s);
         return NULL;
@@ -84,6 +83,7 @@ lane_state *gslfit_lanes_new(workspace *w, const double *low, const double *high
     lane_vector *next = s->sums + s->nsum;
     for (size_t k = 0; k < nsingle; k++, next += p) *single[k] = next;
     for (size_t k = 0; k < ntriangle; k++, next += TRIANGLE(p)) *triangles[k] = next;
+    if (!bounded) s->low = s->high = NULL;
     find_sources(s, w);
     return s;
 }

@@ -42,11 +42,13 @@ typedef struct {
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
-/* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start. */
+/* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start; its
+ * bounds (p each, infinite for none), which nobody reads where nothing is bounded. */
 typedef struct {
     long id;
     double count, square;
     double start[MAX_FREE];
+    const double *low, *high;
 } next_fit;
 
 typedef struct worker worker;
@@ -68,8 +70,7 @@ struct worker {
     void *context;
 };
 
-/* The bounds (p) must outlive it; NULL for none. */
-lane_state *gslfit_lanes_new(workspace *space, const double *low, const double *high);
+lane_state *gslfit_lanes_new(workspace *space, int bounded);  /* bounded: fits have bounds */
 void gslfit_lanes_loss(lane_state *state, workspace *space);  /* once the workspace has a loss */
 void gslfit_lanes_free(lane_state *state);
 void gslfit_lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */

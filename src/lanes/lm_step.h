@@ -48,11 +48,11 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
 /* ---- bounds ---- */
 
 /* Where variable k lies on a bound and chi-square falls outwards: it does not move. */
-INLINE vm is_held(const lane_state *s, int k, vd v, vd g) {
-    return EITHER(BOTH(v <= SPLAT(s->low[k]), g > 0.0), BOTH(v >= SPLAT(s->high[k]), g < 0.0));
+INLINE vm is_held(const lane_state *s, int k, int h, vd v, vd g) {
+    return EITHER(BOTH(v <= load(s->low[k] + h), g > 0.0), BOTH(v >= load(s->high[k] + h), g < 0.0));
 }
 
-INLINE vd within(const lane_state *s, int k, vd v) { return vmin(SPLAT(s->high[k]), vmax(SPLAT(s->low[k]), v)); }
+INLINE vd within(const lane_state *s, int k, int h, vd v) { return vmin(load(s->high[k] + h), vmax(load(s->low[k] + h), v)); }
 
 /* ---- steps ---- */
 
@@ -130,7 +130,7 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
     const vd lambda = load(s->lambda + h), reach = choose(load(s->spoilt + h) != 0.0, SPLAT(SHORT_OF), SPLAT(1.0 + 4e-16));
     vm out = INVERT(TRUE_MASK);
     for (int k = 0; k < p; k++) {  /* s->u: the way to the bound, 0 for those that stay between them */
-        const vd v = load(s->v[k] + h), low = SPLAT(s->low[k]), high = SPLAT(s->high[k]), to = v + load(s->dx[k] + h);
+        const vd v = load(s->v[k] + h), low = load(s->low[k] + h), high = load(s->high[k] + h), to = v + load(s->dx[k] + h);
         const vd way = choose(to < low, (low - v) * reach, choose(to > high, (high - v) * reach, SPLAT(0.0)));
         out = EITHER(out, EITHER(to < low, to > high));
         store(s->u[k] + h, way);
@@ -140,7 +140,7 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
     for (int i = 0; i < p; i++) {
         const vd g = load(s->g[i] + h), way = load(s->u[i] + h), H = load(s->H[ELEMENT(i, i)] + h);
         vd pivot = H + lambda * load(s->D[i] + h), whole = pivot, t = -g;
-        const vm fixed = EITHER(way != 0.0, is_held(s, i, load(s->v[i] + h), g));
+        const vm fixed = EITHER(way != 0.0, is_held(s, i, h, load(s->v[i] + h), g));
         for (int k = 0; k < p; k++)
             if (k != i) t -= load(s->H[k < i ? ELEMENT(i, k) : ELEMENT(k, i)] + h) * load(s->u[k] + h);
         for (int j = 0; j < i; j++) {
@@ -160,7 +160,7 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
         u[i] = t;
     }
     for (int i = 0; i < p; i++) {
-        const vd v = load(s->v[i] + h), way = load(s->u[i] + h), step = choose(way != 0.0, way, within(s, i, v + u[i]) - v);
+        const vd v = load(s->v[i] + h), way = load(s->u[i] + h), step = choose(way != 0.0, way, within(s, i, h, v + u[i]) - v);
         store(s->dx[i] + h, choose(out, step, load(s->dx[i] + h)));
     }
     for (int i = 0; i < p; i++) {
@@ -218,7 +218,7 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
             t -= L[ELEMENT(i, j)] * z[j];
         }
         inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
-        if (s->low) inverse[i] = choose(is_held(s, i, load(s->v[i] + h), load(s->g[i] + h)), SPLAT(0.0), inverse[i]);
+        if (s->low) inverse[i] = choose(is_held(s, i, h, load(s->v[i] + h), load(s->g[i] + h)), SPLAT(0.0), inverse[i]);
         z[i] = t;
     }
 #pragma GCC unroll 8
@@ -259,7 +259,7 @@ static __attribute__((noinline)) vd undamped_length(const lane_state *s, const i
             t -= L[ELEMENT(i, j)] * z[j];
         }
         inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
-        if (s->low) inverse[i] = choose(is_held(s, i, load(s->v[i] + h), g), SPLAT(0.0), inverse[i]);
+        if (s->low) inverse[i] = choose(is_held(s, i, h, load(s->v[i] + h), g), SPLAT(0.0), inverse[i]);
         z[i] = t;
         length += t * t * inverse[i];
     }
@@ -270,7 +270,8 @@ static __attribute__((noinline)) vd undamped_length(const lane_state *s, const i
 static __attribute__((noinline)) void stay_within(lane_state *s, const int p, int h, vd end) {
     vm arrives = INVERT(TRUE_MASK);
     for (int k = 0; k < p; k++) {
-        const vd v = load(s->v[k] + h), low = SPLAT(s->low[k]), high = SPLAT(s->high[k]), trial = within(s, k, load(s->trial[k] + h));
+        const vd v = load(s->v[k] + h), low = load(s->low[k] + h), high = load(s->high[k] + h);
+        const vd trial = within(s, k, h, load(s->trial[k] + h));
         arrives = EITHER(arrives, EITHER(BOTH(trial <= low, v > low), BOTH(trial >= high, v < high)));
         store(s->trial[k] + h, trial);
     }
@@ -355,7 +356,8 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
         vd scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
         vm gone = EITHER(INVERT(H > 0.0), BOTH(H * size * size <= unseen, H <= fallen * load(d->D[i] + h)));
         if (s->low) {
-            const vm low = BOTH(v <= SPLAT(s->low[i]), g > 0.0), held = is_held(s, i, v, g);
+            const vm low = BOTH(v <= load(d->low[i] + h), g > 0.0);
+            const vm held = EITHER(low, BOTH(v >= load(d->high[i] + h), g < 0.0));
             store(d->held[i] + h, choose(held, choose(low, SPLAT(-1.0), SPLAT(1.0)), SPLAT(0.0)));
             scale = choose(held, SPLAT(0.0), scale);
             unsure = EITHER(unsure, BOTH(held, BOTH(chisqr > rounding, g * g <= FAINT * FAINT * H * chisqr)));
@@ -429,7 +431,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
         start[k] = d->start[k][l];
         norms[k] = sqrt(d->square_of[k][l]);
         first[k] = sqrt(d->D[k][l]);
-        bounds[k] = !s->low ? 0 : x[k] <= s->low[k] ? -1 : x[k] >= s->high[k];
+        bounds[k] = !s->low ? 0 : x[k] <= d->low[k][l] ? -1 : x[k] >= d->high[k][l];
         slopes[k] = s->low && d->held[k][l] != 0 ? -d->held[k][l] : d->g[k][l] / residual;
         within = gslfit_larger(norms[k] * fabs(x[k]), within);
     }
@@ -529,7 +531,10 @@ static void end_fit(worker *w, int l) {
     for (int k = 0; k < s->p; k++) {
         const double v = d->last[k][at] = s->v[k][l], dx = s->dx[k][l];
         d->v[k][at] = taken && (v == 0 || fabs(dx) < ABSURD * fabs(v)) ? v + dx : v;
-        if (s->low) d->v[k][at] = gslfit_between(d->v[k][at], s->low[k], s->high[k]);
+        if (s->low) {
+            d->low[k][at] = s->low[k][l], d->high[k][at] = s->high[k][l];
+            d->v[k][at] = gslfit_between(d->v[k][at], s->low[k][l], s->high[k][l]);
+        }
         d->start[k][at] = end->start[k] = s->start[k][l];
         d->g[k][at] = s->g[k][l];
         d->D[k][at] = s->D[k][l];
@@ -607,6 +612,7 @@ static int start_fit(worker *w, int l) {
     s->looked[l] = 0;
     s->unseen++;
     if (s->least) s->stage[l] = w->space->loss == LOSS_TUKEY;
+    for (int k = 0; s->low && k < s->p; k++) s->low[k][l] = fit.low[k], s->high[k][l] = fit.high[k];
     begin_at(s, l, fit.start);
     return 1;
 }

@@ -29,7 +29,7 @@ sandwich *gslfit_sandwich_new(const program *code, loss_kind loss) {
     if (!s) return NULL;
     s->p = code->nfree;
     s->space = gslfit_workspace_new(code);
-    if (s->space && !gslfit_workspace_loss(s->space, loss)) s->state = gslfit_lanes_new(s->space, NULL, NULL);
+    if (s->space && !gslfit_workspace_loss(s->space, loss)) s->state = gslfit_lanes_new(s->space, 0);
     if (s->state) {
         s->bytes = 2 * (size_t)s->state->nsum * sizeof(lane_vector);
         if (posix_memalign((void **)&s->curved, 64, s->bytes)) s->curved = NULL;

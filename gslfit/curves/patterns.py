@@ -1,0 +1,171 @@
+"""Batches in which a parameter varies in some fits and is held in others: each pattern of held parameters is a batch of its own."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
+from gslfit.curves.job import Job, job_of
+from gslfit.curves.per_fit import PerFit
+from gslfit.curves.progress import Interrupted
+from gslfit.curves.run_batch import Report, beyond, inputs_of_result
+from gslfit.data.inputs import Factors, Inputs
+from gslfit.data.layout import Layout
+from gslfit.errors import FitStatus
+from gslfit.minimizer.options import FitOptions
+
+NUMBERS = 4_000_000     # of the data that are brought together at a time
+
+Fit = Callable[[Job, Inputs, Report | None], BatchResult]
+
+
+def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report | None, fit: Fit) -> BatchResult:
+    """Fit rows with the same parameters held side by side, and put their results back in their places.
+
+    Parameters
+    ----------
+    job : Job
+        A parameter that varies in any fit varies in it.
+    given : Inputs
+        With `limits`.
+    options : FitOptions
+    report : callable, optional
+        Called with the number of fits done.
+    fit : callable
+        ``fit(job, given, report) -> BatchResult``, of a batch in which the same parameters vary in each fit.
+
+    Raises
+    ------
+    Interrupted
+        With what was done, if Ctrl-C ends a batch whose `on_interrupt` is "partial".
+    """
+    limits: PerFit = given.limits
+    shape, names = given.layout.shape, limits.patterned
+    held = ~np.stack([limits.vary[name].reshape(-1) for name in names])
+    whole = _Whole(job, given, options)
+    done, flat = 0, limits.flat()
+    for pattern, rows in _groups(held, given.layout.n):
+        part = _of_rows(given, rows)._replace(limits=flat.part(rows)._replace(vary={}))
+        own = _job(job, [name for name, out in zip(names, pattern, strict=True) if out], rows, shape)
+        try:
+            whole.put(rows, fit(own, part, report and beyond(report, done)))
+        except Interrupted as stop:
+            whole.put(rows, stop.result)
+            raise Interrupted(whole.result()) from None
+        done += rows.size
+    return whole.result()
+
+
+def _groups(held: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield which parameters are held, (k,), and in which rows: no more at a time than memory should hold twice."""
+    codes = np.zeros(held.shape[1], np.int64)
+    for k, row in enumerate(held):
+        codes |= row.astype(np.int64) << k
+    size = max(1, NUMBERS//max(1, n))
+    for code in np.unique(codes):
+        rows = np.flatnonzero(codes == code)
+        for low in range(0, rows.size, size):
+            yield held[:, rows[0]], rows[low:low + size]
+
+
+def _of_rows(given: Inputs, rows: np.ndarray) -> Inputs:
+    """Return what some of the fits are made to, as a batch with one axis."""
+    shape = given.layout.shape
+    at = np.unravel_index(rows, shape)
+
+    def part(array: Any) -> Any:
+        if array is None or array.ndim <= 1:
+            return array
+        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(at, array.shape[:-1], strict=True))]
+    y = given.y[at]
+    factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
+    places = np.stack(at, axis=1) + np.array(given.origin or (0,)*len(shape))
+    prior = None if given.prior is None else given.prior.block(given).of_rows(at)
+    return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x={name: part(each) for name, each in given.x.items()},
+                          factors=factors, mask=part(given.mask), origin=(), places=places, prior=prior)
+
+
+def _job(job: Job, held: list[str], rows: np.ndarray, shape: tuple[int, ...]) -> Job:
+    """Return the job of rows in which some parameters are held at their starts."""
+    assert job.parameters is not None
+    params, starts = job.parameters.copy(), {}
+    for name in held:
+        params[name].vary = False
+    for name, start in job.start.items():
+        if params[name].expr is not None or name in job.missing:
+            continue
+        if np.ndim(start) == 0 and not params[name].vary:
+            params[name].value = float(start)
+        else:
+            starts[name] = start if np.ndim(start) == 0 else np.broadcast_to(start, shape).reshape(-1)[rows]
+    return job_of(job.formula, params, starts, (rows.size,))._replace(reason=job.reason)
+
+
+class _Whole:
+    """The arrays of all fits, filled by those of some rows."""
+
+    def __init__(self, job: Job, given: Inputs, options: FitOptions):
+        self.job, self.given, self.shape = job, given, given.layout.shape
+        self.data = inputs_of_result(job, given, options)
+        assert job.parameters is not None
+        names = tuple(job.parameters) if job.folded is None else tuple(job.folded.roles)
+        self.varying = tuple(name for name in names if job.parameters[name].vary)
+        self.arrays: dict[str, np.ndarray] = {}
+        self.names = names
+        self.reason = job.reason
+        self._new("status", np.dtype(np.int8), 0)
+        self.mask: np.ndarray | None = None
+
+    def _new(self, name: str, kind: np.dtype, blank: Any, *rest: int) -> np.ndarray:
+        """Return an array of all fits by its name, made when it is first needed."""
+        if name not in self.arrays:
+            self.arrays[name] = np.full((int(np.prod(self.shape)), *rest), blank, kind)
+        return self.arrays[name]
+
+    def put(self, rows: np.ndarray, found: BatchResult) -> None:
+        """Put the results of some rows in their places."""
+        for name in self.names:
+            self._new(f"value:{name}", np.dtype(float), np.nan)[rows] = found.values[name]
+            self._new(f"error:{name}", np.dtype(float), np.nan)[rows] = found.stderr[name]
+        for name in STATISTICS:
+            own = getattr(found, name)
+            self._new(name, own.dtype, np.nan if own.dtype.kind == "f" else int(FitStatus.NOT_RUN))[rows] = own
+        if found._cost is not None:
+            self._new("cost", np.dtype(float), np.nan)[rows] = found._cost
+        if found.data.f_scale is not None:
+            self._new("f_scale", np.dtype(float), 1.0)[rows] = found.data.f_scale
+        if found.covar is not None:
+            p = len(self.varying)
+            here = [self.varying.index(name) for name in found.names]
+            wide = np.zeros((rows.size, p, p))
+            wide[np.ix_(np.arange(rows.size), here, here)] = found.covar
+            wide[np.isin(found.status, (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS))] = np.nan
+            self._new("covar", np.dtype(float), np.nan, p, p)[rows] = wide
+        for name in self.job.missing:
+            self._new(f"start:{name}", np.dtype(float), np.nan)[rows] = found.data.start[name]
+        self._leave_out(rows, found)
+        self.reason = self.reason or found.reason
+
+    def _leave_out(self, rows: np.ndarray, found: BatchResult) -> None:
+        """Take over the points that were left out as the model is not finite there."""
+        assert self.data.y is not None
+        if found.data.mask is None or (self.mask is None and self.given.mask is not None and
+                                       np.array_equal(found.data.mask, _of_rows(self.given, rows).mask)):
+            return
+        if self.mask is None:
+            known = False if self.given.mask is None else self.given.mask
+            self.mask = np.array(np.broadcast_to(known, self.data.y.shape), bool)
+        self.mask[np.unravel_index(rows, self.shape)] = found.data.mask
+
+    def result(self) -> BatchResult:
+        """Return the result of all fits."""
+        arrays = {name: each.reshape(*self.shape, *each.shape[1:]) for name, each in self.arrays.items()}
+        started = {name.removeprefix("start:"): each for name, each in arrays.items() if name.startswith("start:")}
+        data = replace(self.data, start={**self.data.start, **started}, f_scale=arrays.get("f_scale"),
+                       mask=self.data.mask if self.mask is None else self.mask)
+        return BatchResult(Columns({name: arrays[f"value:{name}"] for name in self.names}),
+                           Columns({name: arrays[f"error:{name}"] for name in self.names}), **{name: arrays[name] for name in STATISTICS},
+                           covar=arrays.get("covar"), names=self.varying, data=data, reason=self.reason, _cost=arrays.get("cost"))
