@@ -10,6 +10,7 @@ import numpy as np
 from gslfit.checks import is_integer, path
 from gslfit.curves.batch_file import STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
+from gslfit.curves.per_fit import PerFit
 from gslfit.curves.row_result import RowResult, single
 from gslfit.data.covariance import Covariance
 from gslfit.data.inputs import Factors, Inputs
@@ -90,7 +91,7 @@ class BatchInputs:
     f_scale: np.ndarray | None = None
     ycov: Covariance | None = None
     prior: Any = None
-    limits: Any = None
+    limits: PerFit | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -420,6 +421,8 @@ class BatchResult:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
             arrays["covar"] = self.covar
+        if self.data.limits is not None:
+            arrays |= {f"vary:{name}": self.data.limits.vary[name].astype(np.int8) for name in self.data.limits.patterned}
         where = file if hasattr(file, "write") else path("file", file)
         np.savez(where, head=np.array(json.dumps(head)), **arrays)  # type: ignore[arg-type]
 
@@ -446,8 +449,9 @@ class BatchResult:
             formula = Formula(head["text"], independent)
             if not set(formula.names) <= set(head["parameters"]):
                 raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
+        vary = {name.removeprefix("vary:"): array != 0 for name, array in arrays.items() if name.startswith("vary:")}
         data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"],
-                           loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"))
+                           loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"), limits=PerFit({}, vary) if vary else None)
         return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,

@@ -13,6 +13,7 @@ from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Col
 from gslfit.curves.containers import dimensions
 from gslfit.curves.keeping import Keeping, finished
 from gslfit.curves.parts import Batch, FitPart, Starts
+from gslfit.curves.per_fit import PerFit
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.store import Block, Store, blank, opened, specs, store_of
 from gslfit.data.inputs import Factors, Inputs
@@ -169,7 +170,7 @@ class _Kept:
 
 def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions, size: tuple[int, ...]) -> dict[str, Any]:
     """Return what tells one batch from another, as plain things: all that a resumed one must have in common with what was begun."""
-    shape, data = given.layout.shape, batch.data
+    shape, data, limits = given.layout.shape, batch.data, PerFit({}, {}) if given.limits is None else given.limits
     factors = "none" if given.factors is None else f"{given.factors.name} {_digest(given.factors.array, shape)}"
     return {
         "shape": list(given.layout.whole), "axis": list(given.layout.axes), "dtype": given.y.dtype.str, "data": _digest(given.y, shape),
@@ -177,8 +178,8 @@ def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions
         "ycov": "none" if given.ycov is None else _digest(given.ycov.array, ()),
         "prior": "none" if given.prior is None else {text: [_digest(each, shape) for each in pair]
                                                      for text, *pair in zip(*given.prior, strict=True)},
-        "bounds": {} if given.limits is None else {name: [_digest(each, shape) for each in box] for name, box in given.limits.bounds.items()},
-        "vary": {} if given.limits is None else {name: _digest(each, shape) for name, each in given.limits.vary.items()},
+        "bounds": {name: [_digest(each, shape) for each in box] for name, box in limits.bounds.items()},
+        "vary": {name: _digest(each, shape) for name, each in limits.vary.items()},
         "mask": "none" if given.mask is None else _digest(given.mask, shape), "formula": _text(data.formula, batch.recipe),
         "parameters": _described(data.parameters), "start": {name: _digest(np.asarray(each), shape) for name, each in starts.items()},
         "options": {name: value for name in BATCH.takes if name not in ASIDE for value in [getattr(options, name)]},

@@ -52,7 +52,7 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     found = np.empty((*shape, len(names)))
     if not curves.size:                 # no points tell nothing
         unknown = np.full((found.size//len(names), len(names)), np.nan)
-        limits = [tuple(each if np.ndim(each) == 0 else each.reshape(-1) for each in box) for box in boxes]
+        limits = _of_part(boxes, ...)
         found[...] = inside(LinearFit(unknown, unknown, unknown[:, 0]), limits).reshape(found.shape)
         shape = (0,)
     size = max(1, CHUNK//max(1, n*int(np.prod(shape[1:]))))
@@ -66,9 +66,14 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
                for name in (*folded.names, *folded.inputs) if name not in names}
         points = [np.asarray(part(each), float) for each in given.x.values()]
         fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1)
-        limits = [tuple(each if np.ndim(each) == 0 else each[here].reshape(-1) for each in box) for box in boxes]
+        limits = _of_part(boxes, here)
         found[here] = inside(fitted, limits).reshape(found[here].shape)
     return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}
+
+
+def _of_part(boxes: Sequence[tuple[Any, ...]], here: Any) -> list[tuple[Any, ...]]:
+    """Return the bounds of some of the fits, those that have an axis for them as (rows,)."""
+    return [tuple(each if np.ndim(each) == 0 else each[here].reshape(-1) for each in box) for box in boxes]
 
 
 def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,

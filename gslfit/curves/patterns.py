@@ -9,6 +9,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
 from gslfit.curves.job import Job, job_of
+from gslfit.curves.not_finite import wide
 from gslfit.curves.per_fit import PerFit
 from gslfit.curves.progress import Interrupted
 from gslfit.curves.run_batch import Report, beyond, inputs_of_result
@@ -51,9 +52,9 @@ def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report
         part = _of_rows(given, rows)._replace(limits=flat.part(rows)._replace(vary={}))
         own = _job(job, [name for name, out in zip(names, pattern, strict=True) if out], rows, shape)
         try:
-            whole.put(rows, fit(own, part, report and beyond(report, done)))
+            whole.put(rows, part, fit(own, part, report and beyond(report, done)))
         except Interrupted as stop:
-            whole.put(rows, stop.result)
+            whole.put(rows, part, stop.result)
             raise Interrupted(whole.result()) from None
         done += rows.size
     return whole.result()
@@ -84,8 +85,9 @@ def _of_rows(given: Inputs, rows: np.ndarray) -> Inputs:
     factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
     places = np.stack(at, axis=1) + np.array(given.origin or (0,)*len(shape))
     prior = None if given.prior is None else given.prior.block(given).of_rows(at)
-    return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x={name: part(each) for name, each in given.x.items()},
-                          factors=factors, mask=part(given.mask), origin=(), places=places, prior=prior)
+    x = {name: part(each) for name, each in given.x.items()}
+    return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x=x, factors=factors, mask=part(given.mask),
+                          origin=(), places=places, prior=prior)
 
 
 def _job(job: Job, held: list[str], rows: np.ndarray, shape: tuple[int, ...]) -> Job:
@@ -125,7 +127,7 @@ class _Whole:
             self.arrays[name] = np.full((int(np.prod(self.shape)), *rest), blank, kind)
         return self.arrays[name]
 
-    def put(self, rows: np.ndarray, found: BatchResult) -> None:
+    def put(self, rows: np.ndarray, part: Inputs, found: BatchResult) -> None:
         """Put the results of some rows in their places."""
         for name in self.names:
             self._new(f"value:{name}", np.dtype(float), np.nan)[rows] = found.values[name]
@@ -139,26 +141,22 @@ class _Whole:
             self._new("f_scale", np.dtype(float), 1.0)[rows] = found.data.f_scale
         if found.covar is not None:
             p = len(self.varying)
-            here = [self.varying.index(name) for name in found.names]
-            wide = np.zeros((rows.size, p, p))
-            wide[np.ix_(np.arange(rows.size), here, here)] = found.covar
-            wide[np.isin(found.status, (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS))] = np.nan
-            self._new("covar", np.dtype(float), np.nan, p, p)[rows] = wide
+            here = np.array([self.varying.index(name) for name in found.names], int)
+            covar = np.zeros((rows.size, p, p))
+            covar[np.ix_(np.arange(rows.size), here, here)] = found.covar
+            covar[np.isin(found.status, (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS))] = np.nan
+            self._new("covar", np.dtype(float), np.nan, p, p)[rows] = covar
         for name in self.job.missing:
             self._new(f"start:{name}", np.dtype(float), np.nan)[rows] = found.data.start[name]
-        self._leave_out(rows, found)
+        if found.data.mask is not None and found.data.mask is not part.mask:
+            self._leave_out(rows, found.data.mask)
         self.reason = self.reason or found.reason
 
-    def _leave_out(self, rows: np.ndarray, found: BatchResult) -> None:
+    def _leave_out(self, rows: np.ndarray, mask: np.ndarray) -> None:
         """Take over the points that were left out as the model is not finite there."""
-        assert self.data.y is not None
-        if found.data.mask is None or (self.mask is None and self.given.mask is not None and
-                                       np.array_equal(found.data.mask, _of_rows(self.given, rows).mask)):
-            return
         if self.mask is None:
-            known = False if self.given.mask is None else self.given.mask
-            self.mask = np.array(np.broadcast_to(known, self.data.y.shape), bool)
-        self.mask[np.unravel_index(rows, self.shape)] = found.data.mask
+            self.mask = wide(self.given.mask, self.given.y.shape)
+        self.mask[np.unravel_index(rows, self.shape)] = mask
 
     def result(self) -> BatchResult:
         """Return the result of all fits."""

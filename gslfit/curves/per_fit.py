@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import mapping, shown, truth
+from gslfit.checks import mapping, shown
 from gslfit.constraints.grammar import close
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError, ParameterError
@@ -86,9 +86,9 @@ class PerFit(NamedTuple):
             If a parameter has an expression.
         """
         params = params.copy()
-        for name, given in {**self.bounds, **self.vary}.items():
-            if params[name].expr is not None and (name in self.vary or any(each.ndim for each in given)):
-                argument = "vary" if name in self.vary else "bounds"
+        for name in (*self.bounds, *self.vary):
+            argument = "vary" if name in self.vary else "bounds" if any(each.ndim for each in self.bounds[name]) else ""
+            if argument and params[name].expr is not None:
                 raise InputError(f"{argument}[{name!r}]: {name!r} has the expression {params[name].expr!r}, which says what it is: "
                                  "vary or bound the parameters in it")
         for name, (low, high) in self.bounds.items():
@@ -123,8 +123,10 @@ class PerFit(NamedTuple):
 
     def within(self, parameter: Parameter, values: np.ndarray) -> np.ndarray:
         """Return a parameter's start values inside each fit's bounds; what is held stays what it is."""
-        own = -np.inf if parameter.min is None else parameter.min, np.inf if parameter.max is None else parameter.max
-        return np.where(self.vary.get(parameter.name, np.True_), np.clip(values, *self.bounds.get(parameter.name, own)), values)
+        name = str(parameter.name)
+        low, high = self.bounds.get(name, (parameter.min, parameter.max))
+        inside = values if low is None and high is None else np.clip(values, low, high)
+        return np.where(self.vary.get(name, np.True_), inside, values)
 
 
 def read_per_fit(bounds: Any, vary: Any, shape: tuple[int, ...], known: Collection[str]) -> PerFit | None:
@@ -192,11 +194,10 @@ def _box(name: str, pair: Any, shape: tuple[int, ...]) -> Box:
 
 def _varies(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return where a parameter varies; one number where that is everywhere or nowhere."""
-    if np.ndim(value) == 0 and not hasattr(value, "dtype"):
-        return np.asarray(truth(f"vary[{name!r}]", value))
     array = np.asarray(read(f"vary[{name!r}]", value).array)
     if array.dtype != np.bool_:
-        raise InputTypeError(f"vary[{name!r}] is an array of {array.dtype}, and bool is needed: True where {name!r} varies")
+        what = f"an array of {array.dtype}" if array.ndim else shown(value)
+        raise InputTypeError(f"vary[{name!r}] is {what}, and bool is needed: True where {name!r} varies")
     array = _broadcast(f"vary[{name!r}]", array, shape)
     return np.asarray(array.flat[0]) if array.size and (array == array.flat[0]).all() else array if array.size else np.asarray(True)
 

@@ -187,7 +187,7 @@ class _Arrays:
     def blank(self) -> None:
         """Write NaN for the fits that have not run."""
         out = self.status == NOT_RUN
-        for name, array in self.rows(slice(len(self.status))).items():
+        for name, array in self.rows(slice(0, len(self.nfev))).items():
             if array is not None and name not in ("nfev", "count", "status"):
                 array[out] = np.nan
             elif name in ("nfev", "count"):

@@ -178,7 +178,7 @@ class Model(ModelFunction):
             Bounds, expressions and start values; without start values `guess` finds them for each curve.
         x : array_like, shape (n,) or (..., n), or mapping
         **options
-            As `gslfit.fit_batch` takes them: ``yerr``, ``weights``, ``start``, ``method``, ``covar``, ...; ``max_nfev`` is twice
+            As `gslfit.fit_batch` takes them: ``yerr``, ``weights``, ``start``, ``bounds``, ``vary``, ``covar``, ...; ``max_nfev`` is twice
             its own where starts are guessed.
 
         Returns

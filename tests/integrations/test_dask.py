@@ -51,7 +51,14 @@ def uncomputed():
 
 CALLS = {"formula": lambda y: fit_batch(DECAY, y, x=X, covar=True, **START), "linear": lambda y: fit_batch(DECAY, y, x=X, tau=1.0),
          "model": lambda y: Model(DECAY).fit_batch(y, x=X, **START),
-         "params": lambda y: fit_batch(DECAY, y, bounded(), x=X, covar=True)}
+         "params": lambda y: fit_batch(DECAY, y, bounded(), x=X, covar=True),
+         "limits": lambda y: fit_batch(DECAY, y, x=X, start=START, **limits(y.shape[:-1]))}
+
+
+def limits(shape):
+    """Return bounds, and what varies, of each fit."""
+    low = np.linspace(0, .9, int(np.prod(shape))).reshape(shape)
+    return {"bounds": {"A": (low, low + 1.5)}, "vary": {"c": np.arange(low.size).reshape(shape) % 3 > 0}}
 
 
 def bounded():
