@@ -17,6 +17,10 @@ _HOME: dict[str, str] = {
     "conf_interval2d": "confidence.region",
     "f_compare": "confidence.ftest",
     "compare": "confidence.comparison",
+    "bootstrap": "resampling.bootstrap",
+    "BootstrapResult": "resampling.bootstrap",
+    "jackknife": "resampling.jackknife",
+    "JackknifeResult": "resampling.jackknife",
     "Comparison": "confidence.comparison",
     "report_errors": "report.text",
     "report_ci": "report.text",
@@ -89,6 +93,10 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.report.text import report_ci as report_ci
     from gslfit.report.text import report_errors as report_errors
     from gslfit.report.text import report_fit as report_fit
+    from gslfit.resampling.bootstrap import BootstrapResult as BootstrapResult
+    from gslfit.resampling.bootstrap import bootstrap as bootstrap
+    from gslfit.resampling.jackknife import JackknifeResult as JackknifeResult
+    from gslfit.resampling.jackknife import jackknife as jackknife
     from gslfit.solvers.pointers import get_include as get_include
 
 __all__ = ["__version__", *_HOME]

@@ -227,6 +227,10 @@ class Curve:
         function, options = self.residual(result.params)
         return fitted_as(result, function, scale_covar=result.call_kws.get("scale_covar", True), **options)
 
+    def curve(self) -> Curve:
+        """Return itself: what was fitted as a formula with its data."""
+        return self
+
     def keeps(self) -> bool:
         """Return whether its formula can be pickled."""
         return self.formula.native or pickles(self.formula.func)

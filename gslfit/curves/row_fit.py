@@ -157,12 +157,12 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         ndata = int(np.count_nonzero(minimizer.left_in))
         dropped = np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]
     stderr = tuple(np.nan if parameter.stderr is None else parameter.stderr for parameter in fitted.values())
-    return RowEnd(_status(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
+    return RowEnd(status_of(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
                   tuple(parameter.value for parameter in fitted.values()), stderr, minimizer.covar if options.covar else None, dropped,
                   minimizer.cost, minimizer.call_kws["f_scale"])
 
 
-def _status(minimizer: Any) -> FitStatus:
+def status_of(minimizer: Any) -> FitStatus:
     """Return the status of a fit by `minimize`."""
     if minimizer.success and not minimizer.errorbars:
         return FitStatus.AT_BOUND if any(bound_of(par) for par in minimizer.params.values()) else FitStatus.RANK_DEFICIENT

@@ -87,6 +87,13 @@ class ProgramResidual:
     def __reduce__(self) -> tuple:
         return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign, self._loss, self._factor)
 
+    @property
+    def parts(self) -> tuple[Formula, np.ndarray, np.ndarray | None, np.ndarray | None] | None:
+        """The formula, the independent variables (nx, n), the data and the weights; None where the residual is more than that."""
+        if self._loss is not None or self._factor is not None:
+            return None
+        return self._formula, self._x, self._y, self._weights
+
     def __call__(self, params: Any) -> np.ndarray:
         """Return the residuals, ndarray (n)."""
         value = self._program.evaluate([params[name].value for name in self._names], self._x, jacobian=False)[0]

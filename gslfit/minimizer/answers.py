@@ -98,6 +98,15 @@ class Answers:
         """Return the confidence region of two parameters; see `gslfit.conf_interval2d`."""
         return gslfit.conf_interval2d(self, x_name, y_name, nx, ny, limits, prob_func)
 
+    def bootstrap(self, n: int = 10_000, kind: str | None = None, seed: Any = None, *, threads: int | None = None,
+                  progress: Any = False) -> gslfit.BootstrapResult:
+        """Repeat the fit with resampled data; see `gslfit.bootstrap`."""
+        return gslfit.bootstrap(self, n, kind, seed, threads=threads, progress=progress)
+
+    def jackknife(self, *, threads: int | None = None, progress: Any = False) -> gslfit.JackknifeResult:
+        """Repeat the fit without each of its points in turn; see `gslfit.jackknife`."""
+        return gslfit.jackknife(self, threads=threads, progress=progress)
+
     def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
         """Return confidence intervals as text; further arguments are those of `conf_interval`."""
         return gslfit.ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)

@@ -59,6 +59,9 @@ class ModelledSource(Source, Protocol):
     def independent(self) -> dict[str, Any]:
         """The independent variables by name."""
 
+    def curve(self) -> Any:
+        """Return the formula with its data, `gslfit.curves.curve.Curve`, where fits of other data can be a batch; else None."""
+
     def eval(self, params: Any, values: dict[str, Any]) -> Any:
         """Evaluate with parameters; `values` are other points, or other values of parameters."""
 

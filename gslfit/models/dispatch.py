@@ -291,6 +291,11 @@ class ModelSource:
         exact: dict[str, Any] = {} if jacobian is None else {"jac": jacobian}
         return fitted_as(result, residual, nan_policy=self.nan_policy, scale_covar=result.call_kws.get("scale_covar", True), **exact)
 
+    def curve(self) -> Curve | None:
+        """Return the model's formula with the data, None where the model is called."""
+        found = native_of(self)
+        return None if found is None else Curve(found[0], self.objective)
+
     def keeps(self) -> bool:
         """Return whether the model can be pickled."""
         return pickles(self.model)

@@ -20,6 +20,7 @@ formula
 minimizer
 confidence
 curves
+resampling
 models
 compat integrations
 cli

@@ -312,11 +312,14 @@ def test_dark_ground():
         assert contrast(single().plot_fit()) > 4.5
 
 
+OWNERS = dict.fromkeys(["plot_maps", "plot_hist", "plot_fits"], gslfit.BatchResult) | {"plot_bootstrap": gslfit.BootstrapResult}
+
+
 def test_every_picture_takes_axes():
     """Each function of the package has `ax=`, and all are methods of what they draw."""
     for name in plots.__all__:
         assert "ax" in inspect.signature(getattr(plots, name)).parameters, name
-        owner = gslfit.BatchResult if name in ("plot_maps", "plot_hist", "plot_fits") else gslfit.FitResult
+        owner = OWNERS.get(name, gslfit.FitResult)
         assert callable(getattr(owner, name))
 
 

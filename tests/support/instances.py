@@ -124,6 +124,9 @@ MADE = {
     gslfit.ModelResult: lambda: [composite(models), gslfit.Model(decay).fit(Y, x=X, **START), gslfit.Model(called).fit(Y, x=X, **START)],
     lmfit.model.ModelResult: lambda: [composite(lmfit.models)],
     gslfit.Comparison: lambda: [gslfit.compare(gslfit.fit(TEXT, Y, x=X, **START), gslfit.fit("a*exp(-x/tau)", Y, x=X, a=2., tau=1.5))],
+    gslfit.BootstrapResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).bootstrap(20, seed=1), gslfit.Model(decay).fit(
+        Y, x=X, **START).bootstrap(20, "pairs", seed=2)],
+    gslfit.JackknifeResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).jackknife()],
     gslfit.ConfidenceIntervals: lambda: [gslfit.conf_interval(gslfit.minimize(residual, parameters()))],
     multifit.FitResult: lambda: [multifit.fit(X, Y, "exponential")],
     multifit.Function_fdf: lambda: [solver()[1], multifit.Function_fdf(lean, None, 3)],

@@ -153,6 +153,9 @@ GOOD = {
     "right": [models.LinearModel],
     "op": [lambda: __import__("operator").add],
     "ax": [lambda: None],
+    "kind": [lambda: "residual", lambda: "pairs", lambda: "parametric", lambda: "poisson"],
+    "seed": [lambda: 1],
+    "level": [lambda: 0.9],
 }
 FUNCTIONS = (
     "conf_interval",
@@ -187,6 +190,8 @@ FUNCTIONS = (
     "Parameter",
     "Parameters",
     "get_include",
+    "bootstrap",
+    "jackknife",
     "BatchResult",
 )
 
@@ -246,6 +251,8 @@ def subjects():
         *[("Formula object", lambda: gslfit.Formula(TEXT))] * 2,
         ("Formula of a function object", lambda: gslfit.Formula(opaque)),
         ("ConfidenceIntervals object", intervals),
+        ("BootstrapResult object", lambda: model_result().bootstrap(50, seed=1)),
+        ("JackknifeResult object", lambda: model_result().jackknife()),
         ("FdfSolver object", lambda: made(multifit.FdfSolver, "lmsder", 40, 3)),
         ("NonlinearSolver object", lambda: made(multifit.NonlinearSolver, 40, 3)),
         ("LargeSolver object", lambda: made(multifit.LargeSolver, 40, 3)),

@@ -60,6 +60,12 @@ both, trace = fitted.conf_interval(["tau"], trace=True)
 limit: float = both["tau"][0][1]
 points: NDArray[np.float64] = trace["tau"]["prob"]
 
+# resampling
+scattered: gslfit.BootstrapResult = result.bootstrap(100, "pairs", seed=1)
+share: NDArray[np.float64] = scattered.values["tau"]
+low, high = scattered.percentile(0.9)["tau"]
+left_out: gslfit.JackknifeResult = gslfit.jackknife(result)
+
 # models
 model = GaussianModel(prefix="g_") + LinearModel(prefix="l_")
 start: Parameters = model.make_params(g_amplitude=5.0, g_center=4.0, g_sigma=1.0, l_slope=0.0, l_intercept=1.0)

@@ -1,0 +1,1 @@
+"""Fits of resampled data: the bootstrap and the jackknife, and what single points do to a fit."""
