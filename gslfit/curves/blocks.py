@@ -203,8 +203,13 @@ def _text(formula: Formula, recipe: str) -> str:
 
 def _described(params: Parameters | None) -> dict[str, Any]:
     """Return what parameters mean for a fit, by name."""
-    return {name: [par.value, par.vary, *(None if bound is None else str(bound) for bound in (par.min, par.max)), par.expr]
+    return {name: {"value": par.value, "vary": par.vary, "min": _bound(par.min), "max": _bound(par.max), "expr": par.expr}
             for name, par in ({} if params is None else params).items()}
+
+
+def _bound(bound: float | None) -> str | None:
+    """Return a bound as text, which JSON has for infinities too."""
+    return None if bound is None else str(bound)
 
 
 def _digest(array: Any, shape: tuple[int, ...]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
 from gslfit.curves.containers import COVARIANCE
 from gslfit.errors import FitStatus, InputError, InputTypeError
 
+_DIGEST = re.compile("[0-9a-f]{20}")
 HEAD = "gslfit"                 # what the fingerprint is called: an attribute of a group, a file NAME.json of a folder
 KINDS: dict[str, np.dtype] = {"nfev": np.dtype("i4"), "ndata": np.dtype("i4"), "status": np.dtype("i1")}     # of other arrays: float64
 Block = tuple[slice, ...]
@@ -256,16 +258,17 @@ def _compare(found: Mapping[str, Any], head: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(head))
     for name in (*wanted, *found):
         if found.get(name) != wanted.get(name):
-            raise InputError(f"resume=True: out= was begun with another {name}{_shown(found.get(name), wanted.get(name))}; name another "
-                             "place, or do what was done before")
+            said = _difference(found.get(name), wanted.get(name))
+            raise InputError(f"resume=True: this batch and the one that out= was begun with differ in their {name}"
+                             f"{said and f' ({said})'}; name another place, or do what was done before")
 
 
-def _shown(before: Any, now: Any) -> str:
-    """Return two values that differ, where they are short."""
+def _difference(before: Any, now: Any) -> str:
+    """Return what differs, by name where it has names, "tau: min: '0.0' before, None now"; of digests the names alone."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         odd = next(name for name in (*now, *before) if before.get(name) != now.get(name))
-        return f" ({odd}: {before.get(odd)!r:.80} before, {now.get(odd)!r:.80} now)"
-    return f" ({before!r:.80} before, {now!r:.80} now)"
+        return ": ".join(part for part in (str(odd), _difference(before.get(odd), now.get(odd))) if part)
+    return "" if any(_DIGEST.search(str(each)) for each in (before, now)) else f"{before!r:.80} before, {now!r:.80} now"
 
 
 def blank(store: Store, names: Iterable[str], block: Block) -> None:

@@ -214,7 +214,7 @@ def test_killed_and_resumed(folder):
     np.save("err.npy", np.full(X.size, 0.1))
     for more in (["--yerr", "err.npy"], ["--bound", "tau=0:"], ["--fix", "c=0"], ["--known-errors", "--yerr", "err.npy"]):
         refused = subprocess.run([*command, "killed", "--resume", *more], capture_output=True, text=True)
-        assert refused.returncode == 2 and "killed was begun with another" in refused.stderr
+        assert refused.returncode == 2 and "killed was begun with differ in their" in refused.stderr
     assert same_bits(folder / "whole", folder / "killed")
 
 

@@ -238,7 +238,7 @@ def test_another_batch_is_not_resumed(part, changed, tmp_path):
     wanted = fit()
     with pytest.raises(InputError, match="resume=True goes on with it"):
         fit()
-    with pytest.raises(InputError, match=f"another {part}"):
+    with pytest.raises(InputError, match=f"differ in their {part}"):
         fit(**changed, resume=True)
     same(fit(resume=True), wanted)
 
