@@ -89,10 +89,10 @@ def explore(side: ProfileSide, levels: Sequence[float], images: Iterable[Sequenc
     pool : iterable of ProfilePoint
         Points of other profiles.
     """
-    target = max((side.refit.root(level) for level in levels if side.known[-1].root >= side.refit.root(level)), default=0.)
+    target = max((root for root in map(side.refit.root, levels) if side.reached(root)), default=0.)
     if not target or not side.spread < math.inf:
         return                                                # a lower branch does not make a limit that is never reached a finite one
-    outermost = next(known for known in side.known if known.root >= target)
+    outermost = next((known for known in side.known if known.root >= target), side.known[-1])
     reach = min(BEYOND*outermost.distance, side.room, side.edge)
     for points in images:
         _take_over(side, points, reach)

@@ -20,6 +20,7 @@ MINIMUM = 1e-4            # a decrease of chi-square by this share of its varian
 TOLERANCE = 2e-6          # of a refit: expected decrease of chi-square, by the lowest level
 PRECISION = 2e-6          # the same by the rise of chi-square itself
 ROUGH = .05               # the same above the ceiling
+KEPT = .1                 # share of chi-square's rise: a guess that is this near to what was promised gets a Jacobian at once
 FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
@@ -101,8 +102,15 @@ class ConstrainedRefit:
 
     # -- refits --------------------------------------------------------------------------------------------------------------
 
-    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array) -> ProfilePoint | None:
-        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite."""
+    def at(self, near: ProfilePoint, held: tuple[int, ...], values: Array, likely: Array | None = None) -> ProfilePoint | None:
+        """Return the refit with some parameters held at given values, from a point near by; None where the model isn't finite.
+
+        Where it is likely to end, if that is known from further points, is tried first, with a Jacobian of its own.
+        """
+        if likely is not None:
+            point = self._evaluated(np.clip(self._moved(likely, held, values), self.lower, self.upper), near.J)
+            if point.chi <= FAR*near.chi:                     # False for NaN
+                return self.relax(point._replace(J=self.jac(point.x, point.r)), held)
         x = near.x.copy()
         move = values - x[[*held]]
         x[[*held]] = values
@@ -112,13 +120,17 @@ class ConstrainedRefit:
             x[free] += self._solve(near.J[:, free], pull, 0.)[0]
         found: list[ProfilePoint] = []
         for guess in (np.clip(x, self.lower, self.upper), self._moved(near.x, held, values)):
-            r = self.fun(guess)
-            chi = float(r @ r)
-            if math.isfinite(chi):
-                found.append(ProfilePoint(guess, r, chi, near.J))
-            if chi <= FAR*near.chi:                           # False for NaN
+            point = self._evaluated(guess, near.J)
+            if math.isfinite(point.chi):
+                found.append(point)
+            if point.chi <= FAR*near.chi:                     # False for NaN
                 break
-        return self.relax(min(found, key=lambda point: point.chi), held, False) if found else None
+        if not found:
+            return None
+        lowest = min(found, key=lambda point: point.chi)
+        promised = near.r + near.J @ (lowest.x - near.x)
+        fresh = lowest.chi - float(promised @ promised) <= KEPT*(lowest.chi - self.best.chi)      # then one step leads to the end
+        return self.relax(lowest._replace(J=self.jac(lowest.x, lowest.r)) if fresh else lowest, held, fresh)
 
     def glance(self, near: ProfilePoint, k: int, value: float) -> ProfilePoint | None:
         """Return where one step leads with parameter k held, from a point near by; None where the model isn't finite."""
@@ -130,6 +142,11 @@ class ConstrainedRefit:
         x = np.clip(x + self._step(point, self._free(point, (k,)), 0.)[0], self.lower, self.upper)
         r = self.fun(x)
         return ProfilePoint(x, r, float(r @ r), point.J) if float(r @ r) < point.chi else point
+
+    def _evaluated(self, x: Array, J: Array) -> ProfilePoint:
+        """Return a point with its residual, and a Jacobian from near by."""
+        r = self.fun(x)
+        return ProfilePoint(x, r, float(r @ r), J)
 
     @staticmethod
     def _moved(x: Array, held: tuple[int, ...], values: Array) -> Array:

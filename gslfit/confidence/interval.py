@@ -15,7 +15,7 @@ from gslfit.checks import truth, whole, words
 from gslfit.confidence.branches import exchanged, exchanges, explore
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
-from gslfit.confidence.profile import ProfileSide
+from gslfit.confidence.profile import ProfileSide, both_sides
 from gslfit.confidence.region import conf_interval2d
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, warn
@@ -168,7 +168,7 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
         intervals = ConfidenceIntervals()
         traces: dict[str, dict[str, np.ndarray]] = {}
         try:
-            sides = {name: [ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1)] for name, k in zip(wanted, indices, strict=True)}
+            sides = {name: both_sides(refit, k, maxiter) for name, k in zip(wanted, indices, strict=True)}
             _find(ftest, sides, chances)
             for name, k in zip(wanted, indices, strict=True):
                 intervals[name] = _interval(ftest, intervals, name, sides[name], chances, verbose)

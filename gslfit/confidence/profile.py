@@ -6,13 +6,18 @@ give: one or two refits a limit. A refit starts from a point that is known alrea
 `gslfit.confidence.branches` looks for lower ones.
 """
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.confidence.constrained_refit import ConstrainedRefit, ProfilePoint
+from gslfit.confidence.extrapolation import Node, foretold
 
 CORRECTION = 1e-3         # of a limit's distance: a last Newton step below this is not checked by another refit
+BENT = .3                 # relative deviation of a profile's root and slope from a straight line above which points aren't foretold
+FORESEEN = 1e-5           # of a limit's distance: nor is a longer one whose second-order term, known from two points, is below this
+NEAR = .05                 # of a limit's distance: the longest step that is believed so
 GAP = .05                 # a profile that falls is followed more closely, until its points are this near to each other
 LEVEL = 1e-3              # relative growth of the root of chi-square, as the distance doubles, below which a profile has levelled off
 CLOSE = 1e-6              # relative width of a bracket in which a profile steps over a level
@@ -60,6 +65,8 @@ class ProfileSide:
         The lowest of them, by distance.
     branched : bool
         Whether some lie on another branch: refits then start from both sides.
+    opposite : ProfileSide or None
+        The other side of the same profile: near the minimum its points foretell this one's.
     """
 
     def __init__(self, refit: ConstrainedRefit, k: int, sign: int, maxiter: int = 200) -> None:
@@ -74,6 +81,7 @@ class ProfileSide:
         # a parameter without effect has no scale but its own size
         self.scale = self.spread*math.sqrt(max(n - p, 1)) if 0 < self.spread < math.inf else abs(self.origin) or 1.
         self.known = [Known(0., 0., 1/self.spread if self.spread else math.inf, refit.best)]
+        self.opposite: ProfileSide | None = None
         self.edge = math.inf                                  # from here on the model isn't finite
         self._end = ""                                        # why there is no going further
 
@@ -110,18 +118,24 @@ class ProfileSide:
 
     def further(self, level: float) -> list[tuple[float, float]]:
         """Return the ranges, (low, high), in which the profile lies below a level again, beyond its first crossing."""
-        target = self.refit.root(level)
+        target, end = self.refit.root(level), None
         while sum((a.root < target) != (b.root < target) for a, b in zip(self.known, self.known[1:], strict=False)) % 2 == 0:
-            if len(self.known) > self.maxiter or (distance := self._outside(target, self.known[-1])) is None:
-                break                                         # the last range has no end
+            end = self._settled(target, self.known[-1], None) if self._straight(self.known[-1]) else None
+            if end is not None or len(self.known) > self.maxiter or (distance := self._outside(target, self.known[-1])) is None:
+                break                                         # the crossing is next to the last point, or the last range has no end
             self.visit(distance)
         turns = [pair for pair in zip(self.known, self.known[1:], strict=False) if (pair[0].root < target) != (pair[1].root < target)]
         crossings = [self._cross(target, *pair) for pair in turns[1:]]       # the first is the limit
         if len(crossings) % 2:
-            crossings.append(math.inf if self.known[-1].distance < self.room else self.room)
+            crossings.append(end or (math.inf if self.known[-1].distance < self.room else self.room))
         ranges = zip(crossings[::2], crossings[1::2], strict=True)
         ends = [(self.origin + self.sign*near, self.origin + self.sign*far) for near, far in ranges]
         return [(min(pair), max(pair)) for pair in ends]
+
+    def reached(self, target: float) -> bool:
+        """Return whether the points known tell where the profile's root reaches a target."""
+        last = self.known[-1]
+        return last.root >= target or (self._straight(last) and self._settled(target, last, None) is not None)
 
     def up_to(self, level: float) -> list[ProfilePoint]:
         """Return the profile's points from the minimum on, up to the first one above a level."""
@@ -154,27 +168,50 @@ class ProfileSide:
 
     def _settled(self, target: float, below: Known, above: Known | None) -> float | None:
         """Return the crossing's distance where a Newton step from a point known already is short enough to be believed."""
-        for distance, root, slope, *_ in (known for known in (below, above) if known is not None and known.distance > 0):
-            if slope > 0:
-                step = (target - root)/slope
-                if abs(step) <= CORRECTION*distance and (above is None or below.distance <= distance + step <= above.distance):
-                    return distance + step
+        for known, other in ((below, above), (above, below)):
+            if known is None or known.distance == 0 or known.slope <= 0:
+                continue
+            distance, unsure = self._foretold(target, known, None if other is None else [other])
+            newton = (target - known.root)/known.slope
+            short = abs(newton) <= CORRECTION*known.distance
+            if short or (self._straight(known) and abs(newton) <= NEAR*known.distance and unsure <= FORESEEN*known.distance):
+                distance = known.distance + newton if short else distance
+                if above is None or below.distance <= distance <= above.distance:
+                    return distance
         if above is not None and above.distance - below.distance <= CLOSE*above.distance:
             return above.distance                             # a jump: the profile steps over the level here
         return None
 
-    @staticmethod
-    def _inside(target: float, below: Known, above: Known) -> float:
-        """Return the crossing's distance between two points: cubic in the root through both values and slopes, held within."""
-        (d0, z0, s0, *_), (d1, z1, s1, *_) = below, above
-        u, dz, dd = (target - z0)/(z1 - z0), z1 - z0, d1 - d0
-        guess = d0 + u*dd
-        if s0 > 0 and s1 > 0:
-            m0, m1 = dz/s0, dz/s1
-            cubic = d0 + m0*u + (3*dd - 2*m0 - m1)*u**2 + (m0 + m1 - 2*dd)*u**3
-            if d0 < cubic < d1:
-                guess = cubic
+    def _inside(self, target: float, below: Known, above: Known) -> float:
+        """Return the crossing's distance between two points, as both foretell it, held within."""
+        (d0, z0, *_), (d1, z1, *_) = below, above
+        dd = d1 - d0
+        guess = self._foretold(target, above, [below])[0] if above.slope > 0 else math.nan
+        if not d0 < guess < d1:
+            guess = d0 + (target - z0)/(z1 - z0)*dd
         return min(max(guess, d0 + .02*dd), d1 - .02*dd)      # a share of the bracket is always gained
+
+    def _foretold(self, target: float, known: Known, others: Sequence[Known] | None = None) -> tuple[float, float]:
+        """Return the distance at which the root reaches a target, as known points foretell it, and the uncertainty of that.
+
+        The others, if not given, are the two next ones inward and the nearest one of the opposite side. At the minimum no slope is used:
+        the residual's second derivatives have a part in it that the Jacobian doesn't know.
+        """
+        if others is None:
+            here = self.known.index(known)
+            others = [*self.known[max(here - 2, 0):here][::-1], *self._across()]
+        near = [each for each in (known, *others) if each.other == known.other and (each.slope > 0 or not each.distance)]
+        return foretold(target, [Node(each.root, each.distance, 1/each.slope if each.distance else None) for each in near])
+
+    def _straight(self, known: Known) -> bool:
+        """Return whether the profile is nearly straight up to a point: what lies next to it is foretold only then."""
+        ratios = self.spread*known.slope, self.spread*known.root/known.distance if known.distance else 1.
+        return all(abs(ratio - 1) <= BENT for ratio in ratios)
+
+    def _across(self) -> list[Known]:
+        """Return the nearest point of the opposite side, mirrored, if there is one."""
+        near = [] if self.opposite is None else self.opposite.known[1:2]
+        return [Known(-known.distance, -known.root, known.slope, known.point, known.other) for known in near if self._straight(known)]
 
     def _between(self) -> float | None:
         """Return a distance before the last point, if that came out lower than the one before: it may belong to another minimum."""
@@ -187,11 +224,13 @@ class ProfileSide:
         """Return the next distance beyond all points known; None, with the reason kept, where there is no going on."""
         distance, root, slope, *_ = below
         step = (target - root)/slope if slope > 0 else math.inf
+        ahead, unsure = self._foretold(target, below) if slope > 0 else (math.inf, math.inf)
+        sure = self._straight(below) and unsure <= .5*step and ahead > distance
         if distance == 0:
-            reach = min(step, 10*self.scale) if math.isfinite(step) else self.scale
+            reach = min(ahead if sure else step, 10*self.scale) if math.isfinite(step) else self.scale
         else:
-            # at least a little further than Newton's step, so that a bracket closes; at most three times as far as so far
-            reach = distance + min(max(1.02*step, .05*distance), 2*distance)
+            # where Newton's step alone is known a little further, so that a bracket closes; at most three times as far as so far
+            reach = distance + min(ahead - distance if sure else max(1.02*step, .05*distance), 2*distance)
         if math.isfinite(self.edge):
             if self.edge - distance <= 1e-3*distance:
                 self._end = f"the model is not finite beyond {self.origin + self.sign*self.edge:.6g}"
@@ -236,7 +275,17 @@ class ProfileSide:
 
     def refitted(self, start: ProfilePoint, distance: float) -> ProfilePoint | None:
         """Return the others' best from a start, with the parameter held at a distance."""
-        return self.refit.at(start, (self.k,), np.array([self.value(distance)]))
+        return self.refit.at(start, (self.k,), np.array([self.value(distance)]), self._others(start, distance))
+
+    def _others(self, start: ProfilePoint, distance: float) -> np.ndarray | None:
+        """Return all parameters at a distance as the profile's points foretell them; None where a single point is near, or it is bent."""
+        here = next((each for each in self.known if each.point is start), None)
+        if here is None or here.distance == 0 or here.other or not self._straight(here):
+            return None
+        at = self.known.index(here)
+        near = [each for each in (*self.known[max(at - 2, 0):at + 1][::-1], *self._across()) if not each.other]
+        return np.array([foretold(distance, [Node(each.distance, float(each.point.x[j]), None) for each in near])[0]
+                         for j in range(start.x.size)])
 
     def value(self, distance: float) -> float:
         """Return the parameter's value at a distance."""
@@ -249,3 +298,11 @@ class ProfileSide:
         self.known = sorted([*(known for known in self.known if known.distance != distance), new], key=lambda known: known.distance)
         self.branched = self.branched or other
         return new
+
+
+def both_sides(refit: ConstrainedRefit, k: int, maxiter: int) -> list[ProfileSide]:
+    """Return the lower and the upper side of a parameter's profile."""
+    lower, upper = (ProfileSide(refit, k, sign, maxiter) for sign in (-1, 1))
+    lower.opposite, upper.opposite = upper, lower
+    return [lower, upper]
+

@@ -1,10 +1,11 @@
 """Confidence intervals: against SciPy's own profiles, lmfit's calls, and everything that can go wrong on the way."""
+import math
 import warnings
 
 import lmfit
 import numpy as np
 import pytest
-from scipy.optimize import brentq, leastsq
+from scipy.optimize import brentq, least_squares, leastsq
 from scipy.stats import f as f_distribution
 
 import gslfit
@@ -84,6 +85,36 @@ def theirs(problem, sigmas):
     result = mini.minimize()
     before = problem.calls
     return lmfit.conf_interval(mini, result, sigmas=sigmas), problem.calls - before
+
+
+MILD = {
+    "a peak on a constant": (lambda x, a, b, c, d: a*np.exp(-(x - b)**2/2/c**2) + d, (3., 5., 1., .3), .1),
+    "a damped sine": (lambda x, a, b, c, d: a*np.sin(b*x + c)*np.exp(-d*x), (3., 2., .5, .1), .2),
+    "a dose-response curve": (lambda x, a, b, c, d: a + (b - a)/(1 + (x/c)**d), (1., 5., 4., 3.), .1)}
+
+
+@pytest.mark.parametrize("name", MILD)
+def test_limits_of_mild_problems_take_few_evaluations(name):
+    """Two dozen limits of four parameters in at most 180 evaluations; SciPy's refits there reach the level to 2e-4 of its root."""
+    curve, truth, noise = MILD[name]
+    x = np.linspace(.1, 10, 100)
+    y = curve(x, *truth) + noise*np.random.default_rng(3).normal(size=x.size)
+    params = gslfit.Parameters()
+    for each, value in zip("abcd", truth, strict=True):
+        params.add(each, 1.1*value)
+    mini = gslfit.minimize(lambda p: curve(x, *[p[each].value for each in "abcd"]) - y, params)
+    found = conf_interval(mini)
+    assert found.nfev <= 180
+    best = np.array([mini.params[each].value for each in "abcd"])
+    for k, each in enumerate("abcd"):
+        for chance, limit in found[each]:
+            if chance:
+                def others(free, k=k, limit=limit):
+                    return curve(x, *np.insert(free, k, limit)) - y
+                refit = least_squares(others, np.delete(best, k), xtol=1e-12, ftol=1e-12, gtol=1e-12, x_scale="jac")
+                rise = 2*refit.cost/mini.chisqr - 1
+                level = f_distribution.ppf(chance, 1, x.size - 4)/(x.size - 4)
+                assert math.sqrt(rise) == pytest.approx(math.sqrt(level), rel=2e-4), (each, chance)
 
 
 @pytest.mark.parametrize(("make", "sigmas"), [(basic, SIGMAS), (advanced, (.68, .95))])
