@@ -16,7 +16,7 @@ GROUPS = {
     "Models": ("gslfit", ["Model", "CompositeModel", "ModelResult", "save_model", "load_model", "save_modelresult", "load_modelresult"]),
     "Parameters": ("gslfit", ["Parameter", "Parameters"]),
     "Confidence intervals": ("gslfit", ["conf_interval", "conf_interval2d", "ConfidenceIntervals", "f_compare", "compare", "Comparison"]),
-    "Resampling": ("gslfit", ["bootstrap", "BootstrapResult", "jackknife", "JackknifeResult"]),
+    "Resampling": ("gslfit", ["bootstrap", "BootstrapResult", "jackknife", "JackknifeResult", "influence", "Influence"]),
     "Reports": ("gslfit", ["fit_report", "report_fit", "ci_report", "report_ci", "report_errors"]),
     "Errors": ("gslfit", ["FitError", "FitWarning", "FitStatus"]),
     "GSL": ("gslfit", ["get_include"]),

@@ -21,6 +21,8 @@ _HOME: dict[str, str] = {
     "BootstrapResult": "resampling.bootstrap",
     "jackknife": "resampling.jackknife",
     "JackknifeResult": "resampling.jackknife",
+    "influence": "resampling.influence",
+    "Influence": "resampling.influence",
     "Comparison": "confidence.comparison",
     "report_errors": "report.text",
     "report_ci": "report.text",
@@ -95,6 +97,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.report.text import report_fit as report_fit
     from gslfit.resampling.bootstrap import BootstrapResult as BootstrapResult
     from gslfit.resampling.bootstrap import bootstrap as bootstrap
+    from gslfit.resampling.influence import Influence as Influence
+    from gslfit.resampling.influence import influence as influence
     from gslfit.resampling.jackknife import JackknifeResult as JackknifeResult
     from gslfit.resampling.jackknife import jackknife as jackknife
     from gslfit.solvers.pointers import get_include as get_include

@@ -107,6 +107,10 @@ class Answers:
         """Repeat the fit without each of its points in turn; see `gslfit.jackknife`."""
         return gslfit.jackknife(self, threads=threads, progress=progress)
 
+    def influence(self) -> gslfit.Influence:
+        """Find what each point does to the fit: leverage, studentized residual, Cook's distance; see `gslfit.influence`."""
+        return gslfit.influence(self)
+
     def ci_report(self, with_offset: bool = True, ndigits: int = 5, **kws: Any) -> str:
         """Return confidence intervals as text; further arguments are those of `conf_interval`."""
         return gslfit.ci_report(self.conf_interval(**kws), with_offset=with_offset, ndigits=ndigits)
@@ -198,6 +202,11 @@ class Answers:
         """Draw the confidence region of two parameters; returns the axes. See `gslfit.report.plots.plot_ci2d`."""
         from gslfit.report.plots import plot_ci2d
         return plot_ci2d(self, x_name, y_name, **kws)
+
+    def plot_influence(self, axes: Any = None, **kws: Any) -> np.ndarray:
+        """Draw leverages, studentized residuals and Cook's distances; returns both axes. See `gslfit.report.plots.plot_influence`."""
+        from gslfit.report.plots import plot_influence
+        return plot_influence(self, axes, **kws)
 
     def plot_correlation(self, p_names: Any = None, **kws: Any) -> Any:
         """Draw the correlations of the varying parameters; returns the axes. See `gslfit.report.plots.plot_correlation`."""

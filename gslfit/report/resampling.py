@@ -85,3 +85,32 @@ def _text(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], notes
 
 def _html(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]) -> str:
     return enclosed(table(heads, rows, title) + "".join(f'<p class="doubt">{escape(note)}</p>' for note in notes))
+
+
+def influence_report(found: Any, count: int) -> str:
+    """Return the points with the largest Cook's distances as text: a line for each.
+
+    Parameters
+    ----------
+    found : Influence
+    count : int
+        How many points.
+    """
+    return _text(POINTS, POINT_HEADS, _points(found, count), [])
+
+
+def influence_html(found: Any, count: int) -> str:
+    """Return the same as HTML."""
+    return _html(POINTS, POINT_HEADS, _points(found, count), [])
+
+
+POINTS = "Points by Cook's distance"
+POINT_HEADS = ["point", "leverage", "studentized residual", "Cook's distance"]
+
+
+def _points(found: Any, count: int) -> list[list[str]]:
+    rows = []
+    for place in found.worst(count):
+        numbers = (found.leverage[place], found.studentized[place], found.cooks_distance[place])
+        rows.append([str(place[0] if len(place) == 1 else place), *(f"{number:.3g}" for number in numbers)])
+    return rows

@@ -45,3 +45,20 @@ def test_clouds():
     for how, words in (({"names": "gamma"}, "no 'gamma'"), ({"pairs": True, "ax": ax}, "takes no axes"), ({"ax": ax}, "3 axes")):
         with pytest.raises(InputError, match=words):
             plot_bootstrap(boot, **how)
+
+
+def test_influence():
+    """Residuals stand over leverages, and Cook's distances over x; the points that move the fit most are named."""
+    fit = decay()
+    found = fit.influence()
+    left, right = fit.plot_influence()
+    points = left.lines[0]
+    assert np.array_equal(points.get_xdata(), found.leverage)
+    assert np.array_equal(points.get_ydata(), found.studentized)
+    assert right.get_xlabel() == "x"
+    assert {text.get_text() for text in right.texts} == {str(place[0]) for place in found.worst(3)}
+    line = left.lines[1]
+    h, t = (np.asarray(each) for each in (line.get_xdata(), line.get_ydata()))
+    assert t**2*h/(1 - h)/3 == pytest.approx(.5)
+    _, axes = plt.subplots(1, 2)
+    assert found.plot(axes)[1] is axes[1]

@@ -127,6 +127,7 @@ MADE = {
     gslfit.BootstrapResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).bootstrap(20, seed=1), gslfit.Model(decay).fit(
         Y, x=X, **START).bootstrap(20, "pairs", seed=2)],
     gslfit.JackknifeResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).jackknife()],
+    gslfit.Influence: lambda: [gslfit.fit(TEXT, Y, x=X, **START).influence()],
     gslfit.ConfidenceIntervals: lambda: [gslfit.conf_interval(gslfit.minimize(residual, parameters()))],
     multifit.FitResult: lambda: [multifit.fit(X, Y, "exponential")],
     multifit.Function_fdf: lambda: [solver()[1], multifit.Function_fdf(lean, None, 3)],

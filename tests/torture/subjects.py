@@ -192,6 +192,7 @@ FUNCTIONS = (
     "get_include",
     "bootstrap",
     "jackknife",
+    "influence",
     "BatchResult",
 )
 
@@ -253,6 +254,7 @@ def subjects():
         ("ConfidenceIntervals object", intervals),
         ("BootstrapResult object", lambda: model_result().bootstrap(50, seed=1)),
         ("JackknifeResult object", lambda: model_result().jackknife()),
+        ("Influence object", lambda: model_result().influence()),
         ("FdfSolver object", lambda: made(multifit.FdfSolver, "lmsder", 40, 3)),
         ("NonlinearSolver object", lambda: made(multifit.NonlinearSolver, 40, 3)),
         ("LargeSolver object", lambda: made(multifit.LargeSolver, 40, 3)),

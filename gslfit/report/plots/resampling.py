@@ -1,4 +1,4 @@
-"""Pictures of resampled fits: how parameters scatter in a bootstrap."""
+"""Pictures of resampled fits: how parameters scatter in a bootstrap, what single points do to a fit."""
 from __future__ import annotations
 
 from typing import Any
@@ -7,10 +7,12 @@ import numpy as np
 
 from gslfit.checks import truth
 from gslfit.errors import InputError
-from gslfit.report.plots.style import GREY, ORANGE, line_colour, listed, panels, plain, pyplot
+from gslfit.report.plots.style import GREY, ORANGE, line_colour, listed, named, panels, plain, pyplot
 
 BINS = 60               # of a histogram, at most
 DOTS = 2000             # of a cloud, at most
+COOK = (.5, 1.0)        # Cook's distances that have a line
+LABELS = 3              # points that are named
 TAIL = 5e-4             # share of the replicates beyond either end of an axis
 
 
@@ -116,3 +118,68 @@ def _cloud(ax: Any, result: Any, x_name: str, y_name: str, every: int) -> None:
     ax.set_xlim(_range(x))
     ax.set_ylim(_range(y))
     ax.locator_params(nbins=4)
+
+
+def plot_influence(result: Any, axes: Any = None, *, ax: Any = None) -> np.ndarray:
+    """Draw what each point does to a fit.
+
+    First the studentized residuals over the leverages, with lines at which Cook's distance is 0.5 and 1; then Cook's distance of each point,
+    with a line at 4/n, above which points are looked at (Bollen and Jackman, Sociol. Methods Res. 13 (1985) 510). The three largest are
+    named by their places in the data.
+
+    Parameters
+    ----------
+    result : FitResult, ModelResult, Minimizer or Influence
+    axes, ax : two matplotlib Axes, optional
+
+    Returns
+    -------
+    ndarray of two matplotlib Axes
+    """
+    given = result.influence() if hasattr(result, "influence") else result
+    left, right = found = panels(ax if axes is None else axes, 2, 3.2)
+    h, t, d = (np.asarray(each).reshape(-1) for each in (given.leverage, given.studentized, given.cooks_distance))
+    left.plot(h, t, "o", color=line_colour(left), ms=4, alpha=.7, mew=0)
+    _cook_lines(left, h, t, len(given.names))
+    left.set(xlabel="leverage", ylabel="studentized residual")
+    places, title = _over(given.fit, d.size)
+    right.vlines(places, 0, d, color=line_colour(right), lw=1.2)
+    right.axhline(4/max(1, int(np.count_nonzero(np.isfinite(d)))), color=GREY, ls="--", lw=1)
+    right.set(xlabel=title, ylabel="Cook's distance", ylim=(0, None))
+    for place in given.worst(LABELS):
+        k = int(np.ravel_multi_index(place, given.leverage.shape))
+        text = str(place[0] if len(place) == 1 else place)
+        for panel, x, y in ((left, h[k], t[k]), (right, places[k], d[k])):
+            if np.isfinite(y):
+                panel.annotate(text, (x, y), xytext=(4, 3), textcoords="offset points", fontsize="small", color=ORANGE)
+    return found
+
+
+def _cook_lines(ax: Any, h: np.ndarray, t: np.ndarray, p: int) -> None:
+    """Draw where Cook's distance is 0.5 and 1, as far as they come near the points."""
+    top = float(np.nanmax(np.abs(t), initial=1.0))*1.15
+    right = float(np.nanmax(h, initial=0.0))
+    right = min(1.0, 1.15*right) if right > 0 else 1.0
+    grid = np.linspace(right/400, right, 400)
+    with np.errstate(divide="ignore"):
+        for level in COOK:
+            line = np.sqrt(level*p*np.maximum(1 - grid, 0)/grid)
+            for sign in (1, -1):
+                ax.plot(grid, sign*line, "--", color=GREY, lw=1)
+            inside = np.flatnonzero(line <= top)
+            if inside.size:
+                ax.annotate(f"{level:g}", (grid[inside[-1]], line[inside[-1]]), fontsize="small", color=GREY, ha="right", va="bottom")
+    ax.axhline(0, color=GREY, lw=.6)
+    ax.set_xlim(0, right)
+    ax.set_ylim(-top, top)
+
+
+def _over(fit: Any, size: int) -> tuple[np.ndarray, str]:
+    """Return what points are drawn over, and its name: the independent variable where there is one of real numbers, else their numbers."""
+    known = fit.independent if hasattr(getattr(fit, "_source", None), "eval") else {}
+    if len(known) == 1:
+        (name, values), = known.items()
+        array = np.asarray(values)
+        if array.size == size and array.dtype.kind in "biuf":
+            return array.reshape(-1).astype(float), named(name, values)
+    return np.arange(size, dtype=float), "point"
