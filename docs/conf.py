@@ -30,7 +30,8 @@ html_copy_source = False
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"], "footer_end": [],
                       "header_links_before_dropdown": 7}
 ALONE = ("index", "start", "which", "guide", "formulas", "models", "guesses", "errors", "bad-input", "generated/gallery", "mathematics",
-         "benchmarks", "benchmarks-models", "benchmarks-replaces", "benchmarks-losses", "nist", "glossary", "development")
+         "benchmarks", "benchmarks-models", "benchmarks-replaces", "benchmarks-losses", "benchmarks-resampling", "nist",
+         "glossary", "development")
 html_sidebars = {page: [] for page in ALONE}       # pages that have none below them
 templates_path = ["_templates"]
 

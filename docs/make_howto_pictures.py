@@ -1,4 +1,4 @@
-"""Draw the pictures of the how-to pages about outliers, correlated errors and priors, from the pages' own code, into `_static/`."""
+"""Draw the pictures of how-to pages (outliers, correlated errors, priors, bootstraps) from the pages' own code, into `_static/`."""
 import re
 from pathlib import Path
 
@@ -64,6 +64,11 @@ def main() -> None:
     band(ax, wide, page["alone"], ORANGE, "the data alone")
     band(ax, wide, page["known"], BLUE, "with what is known of tau")
     finish(ax, "priors")
+
+    mpl.rcParams["axes.spines.top"] = mpl.rcParams["axes.spines.right"] = False
+    page = run("bootstrap.md")
+    for name, axes in (("bootstrap", page["boot"].plot(pairs=True)), ("influence", page["fit"].plot_influence())):
+        axes.ravel()[0].figure.savefig(HERE/"_static"/f"{name}.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

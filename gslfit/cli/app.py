@@ -98,6 +98,12 @@ def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--known-errors", is_flag=True, help="Take --yerr as it is, instead of scaling errors by the reduced chi-square.")
 @click.option("--plot", metavar="FILE", help="Draw data, curve and residuals into a PNG, PDF or SVG file.")
 @click.option("--ci", is_flag=True, help="Confidence intervals of 68, 95 and 99.7 % from profiles of chi-square.")
+@click.option("--bootstrap", metavar="N[:KIND]",
+              help="Standard errors and 95 % intervals from N fits of resampled data: 10000, or 10000:pairs; also residual (the default), "
+                   "parametric, poisson.")
+@click.option("--seed", type=click.IntRange(0), metavar="NUMBER",
+              help="Of the random numbers of --bootstrap: the same one gives the same replicates. Without it they differ from call to "
+                   "call.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output, without the report.")
 @click.option("--save", metavar="FILE", help="Write the result with its data, for gslfit.load_modelresult.")
 def fit(**options: Any) -> int:

@@ -14,13 +14,13 @@ from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import Outputs
 from gslfit.cli.printing import console, warn
 from gslfit.cli.report import as_json, print_report
-from gslfit.cli.settings import Settings, apply, interval, read_settings
+from gslfit.cli.settings import Settings, apply, interval, read_settings, replicates
 from gslfit.errors import FitError
 
 
 def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str | None, model: str | None, start: Sequence[str],
               bound: Sequence[str], fix: Sequence[str], expr: Sequence[str], xlim: str | None, known_errors: bool, plot: str | None,
-              ci: bool, json_file: str | None, save: str | None) -> int:
+              ci: bool, bootstrap: str | None, seed: int | None, json_file: str | None, save: str | None) -> int:
     """Fit each file, print the reports, write what is asked for; return the exit code.
 
     Raises
@@ -36,6 +36,7 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     if known_errors and yerr is None:
         raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which column they are in")
     settings = read_settings(start, bound, fix, expr)
+    resampling = replicates(bootstrap, seed)
     if xlim is not None:
         limits = interval("--xlim", xlim, xlim)
         curves = [within(curve, limits) for curve in curves]
@@ -44,14 +45,17 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     for number, curve in enumerate(curves):
         result = _fit(curve, model, settings, known_errors)
         intervals, failed = _intervals(result) if ci else (None, False)
+        scatter, lost = (None, False) if resampling is None else _bootstrap(result, *resampling, seed)
         if number:
             target.print("")
         if json_file != "-":
             from gslfit.report.text import ci_report
             print_report(target, curve, model, result, None if intervals is None else ci_report(intervals))
-        told.append(as_json(curve, model, result, intervals))
+            if scatter is not None:
+                target.print(f"\n{scatter.report()}")
+        told.append(as_json(curve, model, result, intervals, scatter))
         outputs.write(number, result, curve)
-        if not result.success or failed:
+        if not result.success or failed or lost:
             code = NOT_CONVERGED
     if json_file is not None:
         _write_json(json_file, told)
@@ -83,6 +87,18 @@ def _intervals(result: Any) -> tuple[Any, bool]:
             return result.conf_interval(sigmas=(1, 2, 3)), False
     except FitError as error:
         warn(f"no confidence intervals: {error}")
+        return None, True
+
+
+def _bootstrap(result: Any, n: int, kind: str | None, seed: int | None) -> tuple[Any, bool]:
+    """Return the bootstrap of a fit, and whether there is none."""
+    if not result.success:
+        warn("no bootstrap: the fit did not converge")
+        return None, True
+    try:
+        return result.bootstrap(n, kind, seed), False
+    except FitError as error:
+        warn(f"no bootstrap: {error}")
         return None, True
 
 

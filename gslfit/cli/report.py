@@ -8,6 +8,7 @@ from gslfit.cli.columns import Curve
 from gslfit.cli.printing import print_table
 from gslfit.report.text import at_bound, correlations, doubts, rounded
 
+LEVEL = .95             # of the intervals of a bootstrap
 SHOWN_FROM = 0.1        # correlations
 STATISTICS = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "rsquared", "aic", "bic", "nfev")
 LABELS = {"chisqr": "chi-square", "redchi": "reduced chi-square", "rsquared": "R-squared", "aic": "AIC", "bic": "BIC",
@@ -65,7 +66,7 @@ def plain(value: Any) -> Any:
     return value if math.isfinite(value) else None
 
 
-def as_json(curve: Curve, text: str, result: Any, intervals: Any) -> dict[str, Any]:
+def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any = None) -> dict[str, Any]:
     """Return a fit as plain things.
 
     Parameters
@@ -75,6 +76,7 @@ def as_json(curve: Curve, text: str, result: Any, intervals: Any) -> dict[str, A
         The model as the caller wrote it.
     result : ModelResult
     intervals : dict of str to list of (float, float), or None
+    scatter : BootstrapResult, or None
     """
     params = {name: {"value": plain(par.value), "stderr": plain(par.stderr), "start": plain(par.init_value), "min": plain(par.min),
                      "max": plain(par.max), "vary": bool(par.vary), "expr": par.expr,
@@ -87,4 +89,14 @@ def as_json(curve: Curve, text: str, result: Any, intervals: Any) -> dict[str, A
     found |= {name: plain(getattr(result, name, None)) for name in STATISTICS}
     if intervals is not None:
         found["confidence_intervals"] = {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
+    if scatter is not None:
+        found["bootstrap"] = _bootstrap(scatter)
     return found
+
+
+def _bootstrap(scatter: Any) -> dict[str, Any]:
+    """Return a bootstrap as plain things."""
+    limits = scatter.percentile(LEVEL)
+    params = {name: {"stderr": plain(scatter.stderr[name]), "bias": plain(scatter.bias[name]), "interval": [*map(plain, limits[name])]}
+              for name in scatter.names}
+    return {"kind": scatter.kind, "n": scatter.n, "failed": scatter.failed, "seed": scatter.seed, "level": LEVEL, "params": params}

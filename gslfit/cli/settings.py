@@ -82,6 +82,27 @@ def read_settings(start: Iterable[str], bound: Iterable[str], fix: Iterable[str]
     return found
 
 
+def replicates(text: str | None, seed: int | None) -> tuple[int, str | None] | None:
+    """Read the option ``--bootstrap``, N or N:KIND; None where it is not given.
+
+    Raises
+    ------
+    Refused
+        If it isn't written so, or there is a seed without it.
+    """
+    if text is None:
+        if seed is not None:
+            raise Refused("--seed is that of --bootstrap, which is not given")
+        return None
+    from gslfit.resampling.draws import KINDS
+    count, colon, kind = text.partition(":")
+    if not count.strip().isdecimal() or int(count) < 2:
+        raise Refused(f"--bootstrap {text}: how many replicates, 2 or more, is needed, such as 10000 or 10000:pairs")
+    if colon and kind not in KINDS:
+        raise Refused(f"--bootstrap {text}: there is no {kind!r}{meant(kind, KINDS)}; there are {', '.join(KINDS)}")
+    return int(count), kind or None
+
+
 def apply(settings: Settings, model: Any) -> None:
     """Write what is said about parameters into the hints of a model.
 

@@ -1,10 +1,10 @@
 """What single points do to a fit: leverage, studentized residuals, Cook's distance, by formulas that refit nothing.
 
-Without its point i the fit is, to one Gauss-Newton step, the same as with a further parameter that moves the point alone (Cook and Weisberg,
-Residuals and Influence in Regression, 1982, sections 2.2 and 5.4). With J and r the Jacobian and the residuals in units of the errors and
-``H = J (J^T J)^-1 J^T`` that step is ``(J^T J)^-1 j_i r_i/(1 - h_i)``, exact for a model that is linear in its parameters. Of correlated
-errors with ``C^-1 = K = F^T F`` the same argument has ``u_i = J^T F f_i/sqrt(K_ii)`` in the place of the row j_i and ``f_i^T r/sqrt(K_ii)`` in
-that of r_i, where f_i is a column of F (Haslett, J. R. Statist. Soc. B 61 (1999) 603).
+Without its point i the fit is, to one Gauss-Newton step, the same as with a further parameter that moves the point alone (Cook and
+Weisberg, Residuals and Influence in Regression, 1982, sections 2.2 and 5.4). With J and r the Jacobian and the residuals in units of the
+errors and ``H = J (J^T J)^-1 J^T`` that step is ``(J^T J)^-1 j_i r_i/(1 - h_i)``, exact for a model that is linear in its parameters. Of
+correlated errors with ``C^-1 = K = F^T F`` the same argument has ``J^T f_i/sqrt(K_ii)`` in the place of the row j_i and
+``f_i^T r/sqrt(K_ii)`` in that of r_i, where f_i is a column of F and J and r are whitened (Haslett, J. R. Statist. Soc. B 61 (1999) 603).
 """
 from __future__ import annotations
 
@@ -173,7 +173,9 @@ def _jacobian(fitted: Fitted, names: list[str]) -> tuple[np.ndarray, np.ndarray]
         r, columns = test.residual(test.x), [test.names.index(name) for name in names]
         return -test.jac(test.x, r)[:, columns]/test.residual.scale, r/test.residual.scale
     source = fitted.source if fitted.curve is None else fitted.curve
-    J = source.weighted_slopes(fitted.params, names, DSCALE).T
+    found = source.weighted_slopes(fitted.params, names, DSCALE)
+    assert found is not None            # as it is of complex data
+    J = found.T
     if fitted.loss is None:
         return J, fitted.residuals
     objective = fitted.objective

@@ -94,6 +94,22 @@ def test_a_nist_file_as_it_comes(folder, capsys):
     assert [told["params"][name]["stderr"] for name in data.names] == pytest.approx(data.stderr, rel=1e-6)
 
 
+def test_bootstrap(folder, capsys):
+    """The replicates are the library's of the same seed; errors and intervals are printed and told."""
+    told = as_json(capsys, "decay.csv", "-m", DECAY, "--start", "tau=3", "--bootstrap", "500:pairs", "--seed", "4")["bootstrap"]
+    boot = gslfit.Model(DECAY).fit(COUNTS, x=T, tau=3).bootstrap(500, "pairs", 4)
+    assert {key: told[key] for key in ("kind", "n", "failed", "seed", "level")} == {
+        "kind": "pairs", "n": 500, "failed": boot.failed, "seed": 4, "level": .95}
+    for name, (low, high) in boot.percentile(.95).items():
+        assert told["params"][name]["interval"] == pytest.approx([low, high], rel=1e-7)
+        assert told["params"][name]["stderr"] == pytest.approx(boot.stderr[name], rel=1e-6)
+    assert run(["fit", "decay.csv", "-m", DECAY, "--start", "tau=2", "--bootstrap", "200"]) == 0
+    assert "Bootstrap of residuals, 200 replicates" in capsys.readouterr().out
+    (folder / "few.csv").write_text("x,y\n0,1\n1,3\n")
+    assert run(["fit", "few.csv", "-m", "a + b*x", "--bootstrap", "200"]) == 1
+    assert "no bootstrap: " in capsys.readouterr().err
+
+
 def test_several_files_and_what_is_written(folder, capsys):
     """Each file gets its own report, picture and saved result; JSON is one list."""
     (folder / "other.csv").write_text((folder / "decay.csv").read_text().replace("5.", "6.", 1))
@@ -128,6 +144,9 @@ REFUSED = [
     (3, "text.csv, line 3: 'x' in column 'b' is no number", ["text.csv", "-m", "linear"]),
     (3, "there is no folder 'no'", ["decay.csv", "-m", "linear", "--plot", "no/fit.png"]),
     (2, "--model is missing", ["decay.csv"]),
+    (2, "--bootstrap some: how many replicates, 2 or more, is needed", ["decay.csv", "-m", "linear", "--bootstrap", "some"]),
+    (2, "there is no 'pair' (did you mean 'pairs'?)", ["decay.csv", "-m", "linear", "--bootstrap", "90:pair"]),
+    (2, "--seed is that of --bootstrap", ["decay.csv", "-m", "linear", "--seed", "1"]),
     (2, "there is no model 'gausian' (did you mean 'gaussian'?)", ["decay.csv", "-m", "gausian"]),
     (2, "can't be read: '(' was never closed", ["decay.csv", "-m", "A*exp(-x/tau"]),
     (2, "'A*exp(-t/tau)' has no variable 'x', nor one called as the column 'time'; it has A, t, tau: --x NAME=time",

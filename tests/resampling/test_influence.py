@@ -90,10 +90,10 @@ def test_entries():
     """Whatever fitted, they are the same."""
     wanted = decay(yerr=ERRORS).influence()
     weights = 1/ERRORS
-    model = gslfit.Model(called).fit(Y, x=X, weights=weights, **START)
-    fits = [gslfit.fit_batch(DECAY, np.array([Y, Y]), x=X, yerr=ERRORS, **START)[1], gslfit.Model(DECAY).fit(Y, x=X, weights=weights, **START),
-            gslfit.fit(called, Y, x=X, weights=weights, **START), model, gslfit.minimize(residual, parameters(), (X, Y, ERRORS)),
-            gslfit.minimize(residual, parameters(), (X, Y, ERRORS), compiled=True)]
+    fits = [gslfit.fit_batch(DECAY, np.array([Y, Y]), x=X, yerr=ERRORS, **START)[1],
+            gslfit.fit(called, Y, x=X, weights=weights, **START),
+            *(gslfit.Model(model).fit(Y, x=X, weights=weights, **START) for model in (DECAY, called)),
+            *(gslfit.minimize(residual, parameters(), (X, Y, ERRORS), compiled=how) for how in (False, True))]
     for fit in fits:
         found = fit.influence()
         for name in ("leverage", "studentized", "cooks_distance"):

@@ -123,9 +123,9 @@ def _cloud(ax: Any, result: Any, x_name: str, y_name: str, every: int) -> None:
 def plot_influence(result: Any, axes: Any = None, *, ax: Any = None) -> np.ndarray:
     """Draw what each point does to a fit.
 
-    First the studentized residuals over the leverages, with lines at which Cook's distance is 0.5 and 1; then Cook's distance of each point,
-    with a line at 4/n, above which points are looked at (Bollen and Jackman, Sociol. Methods Res. 13 (1985) 510). The three largest are
-    named by their places in the data.
+    First the studentized residuals over the leverages, with lines at which Cook's distance is 0.5 and 1, for residuals with the fit's own
+    standard deviation. Then Cook's distance of each point, with a line at 4/n, above which points are looked at (Bollen and Jackman,
+    Sociol. Methods Res. 13 (1985) 510). The three largest are named by their places in the data.
 
     Parameters
     ----------
@@ -168,7 +168,8 @@ def _cook_lines(ax: Any, h: np.ndarray, t: np.ndarray, p: int) -> None:
                 ax.plot(grid, sign*line, "--", color=GREY, lw=1)
             inside = np.flatnonzero(line <= top)
             if inside.size:
-                ax.annotate(f"{level:g}", (grid[inside[-1]], line[inside[-1]]), fontsize="small", color=GREY, ha="right", va="bottom")
+                ax.annotate(f"{level:g}", (grid[inside[0]], line[inside[0]]), xytext=(3, -2), textcoords="offset points", fontsize="small",
+                            color=GREY, va="top")
     ax.axhline(0, color=GREY, lw=.6)
     ax.set_xlim(0, right)
     ax.set_ylim(-top, top)
