@@ -83,6 +83,7 @@ def bootstrap(result: Any, n: int = 10_000, kind: str | None = None, seed: Any =
     True
     """
     fitted = fitted_of(result, "a bootstrap")
+    fitted.check_determined()
     count = whole("n", n, ENOUGH)
     wanted = kind_of(fitted, kind if kind is None else choice("kind", kind, KINDS))
     threads = None if threads is None else whole("threads", threads, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from math import sqrt
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from gslfit.confidence.ftest import scaled
 from gslfit.curves.curve import Curve
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
-from gslfit.errors import InputError, InputTypeError
+from gslfit.errors import FitStatus, InputError, InputTypeError
 from gslfit.formula.program_residual import ProgramResidual
+from gslfit.minimizer.answers import Answers
+from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.loss import MAD, Loss
 from gslfit.objective.objective import Objective
@@ -160,6 +162,13 @@ class Fitted:
         self.check_freedom()
         return float(np.linalg.norm(self.residuals))/sqrt(self.freedom)
 
+    def check_determined(self) -> None:
+        """Raise InputError where the fit does not determine every parameter, and no replicate would."""
+        if self.result.status == FitStatus.RANK_DEFICIENT:
+            names = undetermined(self.params, self.names)
+            raise InputError(f"{self.asked} needs a fit that determines every parameter, and this one does not determine "
+                             f"{', '.join(names)}: hold one of them, or take it out of the model")
+
     def check_freedom(self) -> None:
         """Raise InputError where no degree of freedom is left to tell errors by."""
         if self.freedom <= 0:
@@ -211,11 +220,11 @@ def fitted_of(given: Any, asked: str) -> Fitted:
     """
     if hasattr(given, "ndata") and hasattr(given, "shape"):
         raise InputTypeError(f"{asked} is of one fit, not of a {type(given).__name__}: ask one of its fits, such as result[0]")
-    if not hasattr(given, "params"):
+    if not isinstance(given, Answers):
         raise InputTypeError(f"{asked} is of a fit's result (FitResult, ModelResult or Minimizer), not of {type(given).__name__}")
-    result = given if isinstance(given, FitResult) else getattr(given, "result", None)
-    if not isinstance(result, FitResult):
-        _unfitted(asked, given)
+    result = given if isinstance(given, FitResult) else _result_of(given)
+    if result is None:
+        raise InputError(f"{asked} needs a fitted {type(given).__name__}: call its fit first")
     if result._source is None:
         _ = result.minimizer            # which says why there is nothing to fit again
     if not result.success:
@@ -225,7 +234,10 @@ def fitted_of(given: Any, asked: str) -> Fitted:
     return Fitted(result, asked)
 
 
-def _unfitted(asked: str, given: Any) -> NoReturn:
-    """Raise InputError for what has no result of gslfit's."""
-    raise InputError(f"{asked} needs a fitted {type(given).__name__} of gslfit: call its fit first")
-
+def _result_of(given: Any) -> FitResult | None:
+    """Return the result that a Minimizer or a ModelResult has; None before a fit."""
+    try:
+        found = given.result
+    except AttributeError:
+        return None
+    return found if isinstance(found, FitResult) else None

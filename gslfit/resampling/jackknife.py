@@ -54,6 +54,7 @@ def jackknife(result: Any, *, threads: int | None = None, progress: Any = False)
     ((50,), True)
     """
     fitted = fitted_of(result, "a jackknife")
+    fitted.check_determined()
     fitted.check_freedom()
     threads = None if threads is None else whole("threads", threads, 1)
     with Progress(progress, fitted.n) as report:

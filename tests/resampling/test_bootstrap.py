@@ -166,6 +166,16 @@ def test_parameters():
     assert boot.percentile(.9, "A/tau")["A/tau"] == pytest.approx(np.quantile(boot.derived("A/tau"), [.05, .95]))
 
 
+def test_bounds_of_each_fit():
+    """A row of a batch keeps its own bounds, and what varies in it."""
+    rows = np.array([Y, Y])
+    batch = gslfit.fit_batch(DECAY, rows, x=X, bounds={"tau": ([.1, .1], [1.5, 9.])}, **START)
+    most = [batch[k].bootstrap(300, seed=1).values["tau"].max() for k in (0, 1)]
+    assert most[0] == 1.5 < most[1]
+    batch = gslfit.fit_batch(DECAY, rows, x=X, vary={"c": [False, True]}, **START)
+    assert [batch[k].bootstrap(10, seed=1).names for k in (0, 1)] == [("A", "tau"), ("A", "tau", "c")]
+
+
 @pytest.mark.parametrize("kind", ["residual", "pairs", "parametric"])
 def test_all_entries(kind):
     """Whatever fitted, the same seed gives the same replicates."""
@@ -295,6 +305,8 @@ def test_refusals():
         gslfit.bootstrap(3)
     with pytest.raises(InputError, match="fitted Minimizer"):
         gslfit.Minimizer(residual, gslfit.Parameters()).bootstrap()
+    with pytest.raises(InputError, match="does not determine a, b: hold one"):
+        gslfit.fit("(a + b)*exp(-x/tau)", Y, x=X, a=1., b=1., tau=1.).bootstrap(10)
     with pytest.raises(InputError, match="did not"):
         decay(max_nfev=1).bootstrap()
     with pytest.raises(InputError, match="data, and they are not there"):
