@@ -36,8 +36,7 @@ SAME = 1e-6               # a change of chi-square by this share of its variance
 def exchanges(refit: ConstrainedRefit, names: Sequence[str]) -> list[list[int]]:
     """Return the exchanges of parameters that leave the residual as it is."""
     best, found = refit.best, []
-    tried = _all_exchanges(len(names)) if len(names) <= ALL_EXCHANGES else _named_exchanges(names)
-    for order in tried:
+    for order in exchange_orders(names):
         x = best.x[order]
         if np.array_equal(x, best.x) or (x < refit.lower).any() or (x > refit.upper).any():
             continue
@@ -45,6 +44,11 @@ def exchanges(refit: ConstrainedRefit, names: Sequence[str]) -> list[list[int]]:
         if float(missed @ missed) <= SAME*refit.unit:        # False for NaN
             found.append(order)
     return found
+
+
+def exchange_orders(names: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the exchanges of parameters that are worth a try."""
+    return _all_exchanges(len(names)) if len(names) <= ALL_EXCHANGES else _named_exchanges(names)
 
 
 def exchanged(point: ProfilePoint, order: list[int]) -> ProfilePoint:

@@ -60,6 +60,23 @@ def f_compare(ndata: float, nparas: float, new_chi: float, best_chi: float, nfix
     return float(fdtr(nfix, nfree, max(new_chi/best_chi - 1, 0)*nfree/nfix))
 
 
+def rises(chances: Any, nfree: Any, known: bool, nfix: float = 1) -> np.ndarray:
+    """Return the rises of chi-square that probabilities stand for, in units of what one standard error adds, with `nfix` parameters held.
+
+    Parameters
+    ----------
+    chances, nfree : array_like
+        Probabilities; degrees of freedom, which matter where the errors of the data aren't known. They are broadcast.
+    known : bool
+        Whether the errors of the data are known.
+    """
+    if known:
+        from scipy.special import gammaincinv
+        return 2*gammaincinv(.5*nfix, np.asarray(chances, float))
+    from scipy.special import fdtri
+    return nfix*fdtri(nfix, nfree, chances)
+
+
 def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str, Any]]:
     """Return what has the residual function of anything that was fitted, what has the best parameters, and the options of the fit.
 
@@ -118,11 +135,12 @@ class FTest:
         self.lower = np.array([-np.inf if par.min is None else par.min for par in varying])
         self.upper = np.array([np.inf if par.max is None else par.max for par in varying])
         self.x = np.array([float(par.value) for par in varying])
-        n, p = self.residual.first(self.x).size, self.x.size
+        r = self.residual.first(self.x)
+        n, p = r.size, self.x.size
         if n < p or (n == p and not self.known):
             hint = "" if n < p else "; with known errors, scale_covar=False, none is needed"
             raise InputError(f"there are {n} residuals for {p} varying parameters: no degree of freedom is left to tell errors by{hint}")
-        self.ndata = n
+        self.ndata, self.chi = n, float(r @ r)
         self.jac: Callable[[np.ndarray, np.ndarray], np.ndarray] = self._differences
         if options.get("jac") is not None:
             exact = UserJacobian(options["jac"], self.residual, options.get("col_deriv", False))
@@ -162,13 +180,11 @@ class FTest:
         """Return the chi-square that a probability stands for with `nfix` parameters held."""
         if probability <= 0:
             return best
+        nfree = self.ndata - len(self.names)
         if self.known:
-            from scipy.special import gammaincinv
-            return best + 2*float(gammaincinv(.5*nfix, probability))*self.residual.scale**2
+            return best + float(rises(probability, nfree, True, nfix))*self.residual.scale**2
         if self.prob_func is f_compare:
-            from scipy.special import fdtri
-            nfree = self.ndata - len(self.names)
-            return best*(1 + nfix*float(fdtri(nfix, nfree, probability))/nfree)
+            return best*(1 + float(rises(probability, nfree, False, nfix))/nfree)
         from scipy.optimize import brentq
         high = 1.
         while not self.probability(best*(1 + high), best, nfix) >= probability:

@@ -14,6 +14,7 @@ import numpy as np
 from gslfit.checks import truth, whole, words
 from gslfit.confidence.branches import exchanged, exchanges, explore
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
+from gslfit.confidence.engine import TURNS, Limits, limits_of
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
 from gslfit.confidence.profile import ProfileSide, both_sides
 from gslfit.confidence.region import conf_interval2d
@@ -160,6 +161,10 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
     wanted = list(ftest.names) if p_names is None else words("p_names", p_names)
     trace, verbose, maxiter = truth("trace", trace), truth("verbose", verbose), whole("maxiter", maxiter, 1)
     indices = [ftest.index(name) for name in wanted]
+    if not (trace or verbose) and ftest.prob_func is f_compare and maxiter >= TURNS:
+        sure = limits_of(ftest, indices, chances)
+        if sure is not None:
+            return _by_engine(ftest, wanted, indices, chances, sure)
     x, lowered = ftest.x, ""
     for attempt in range(RESTARTS + 1):
         refit = ftest.refit(x)
@@ -181,6 +186,24 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
                 raise InputError(f"{lowered}, again and again: {listed(ftest.values(x))}; fit from there first") from None
     _conclude(ftest, intervals, refit, lowered)
     return (intervals, traces) if trace else intervals
+
+
+def _by_engine(ftest: FTest, wanted: Sequence[str], indices: Sequence[int], chances: list[float], sure: Limits) -> ConfidenceIntervals:
+    """Return intervals from limits of which the engine is sure."""
+    found = ConfidenceIntervals()
+    found.nfev = ftest.residual.nfev + sure.nfev
+    found.chisqr, some = ftest.chisqr(ftest.chi), bool(sure.beyond.any())
+    for name, k, (low, high), beyond in zip(wanted, indices, sure.values.tolist(), sure.beyond, strict=True):
+        found[name] = [*zip(chances[::-1], low[::-1], strict=True), (0., float(ftest.x[k])), *zip(chances, high, strict=True)]
+        for side, bound, out in zip(("lower", "upper"), (ftest.lower[k], ftest.upper[k]), beyond, strict=True) if some else ():
+            found.notes += [_not_reached(name, side, chance, f"it would lie beyond the bound {bound:.6g}")
+                            for chance, missed in zip(chances, out, strict=True) if missed]
+    return found
+
+
+def _not_reached(name: str, side: str, chance: float, why: str) -> str:
+    """Return the note of a limit that is infinite."""
+    return f"{name}: the {side} limit of {100*chance:.2f}% is not reached: {why}"
 
 
 def _levels(ftest: FTest, refit: ConstrainedRefit, chances: list[float]) -> list[float]:
@@ -220,7 +243,7 @@ def _interval(ftest: FTest, intervals: ConfidenceIntervals, name: str, sides: li
             rows[-1].append((chance, limit.value))
             what = f"{name}: the {which} limit of {100*chance:.2f}%"
             if limit.note:
-                intervals.notes.append(f"{what} is not reached: {limit.note}")
+                intervals.notes.append(_not_reached(name, which, chance, limit.note))
             if limit.other is not None:
                 intervals.notes.append(f"{what} lies on another branch of the profile, next to {listed(ftest.values(limit.other.x))}")
             if verbose:

@@ -94,6 +94,8 @@ class Folded:
     transform : FitTransform, optional
         Its bounds and expressions as the lanes take them: `gslfit.curves.job.transform_of` keeps them here, as long as the
         program lives.
+    exchanges : ndarray, optional
+        The exchanges of parameters that leave the program's values as they are: `gslfit.confidence.engine` keeps them here.
     """
 
     graph: Graph
@@ -106,6 +108,7 @@ class Folded:
     dependent_names: tuple[str, ...]
     idle: tuple[str, ...] = ()
     transform: Any = None
+    exchanges: Any = None
 
     @cached_property
     def program(self) -> Program:

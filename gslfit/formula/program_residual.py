@@ -64,6 +64,15 @@ class ProgramResidual:
     factor : ndarray, shape (n, n), optional
         What whitens residuals, see `gslfit.data.covariance`.
 
+    Attributes
+    ----------
+    folded : Folded
+        The formula with the parameters folded in.
+    program : Program
+        The model.
+    names : tuple of str
+        The varying parameters, its free variables.
+
     Raises
     ------
     ExpressionError
@@ -80,12 +89,12 @@ class ProgramResidual:
             if parameter.expr is None and parameter.vary:
                 parameter.set(min=-np.inf, max=np.inf)      # lmfit's Parameter leaves a bound that is None as it is
         folded = fold(formula, bare, idle=True)
-        self._formula, self._program, self._names = formula, folded.program, folded.names
-        self._x = np.array([np.asarray(row, float) for row in x])
-        self._y, self._weights, self._sign, self._loss, self._factor = y, weights, sign, loss, factor
+        self._formula, self.folded, self.program, self.names = formula, folded, folded.program, folded.names
+        self.x = np.array([np.asarray(row, float) for row in x])
+        self.y, self.weights, self._sign, self.loss, self.factor = y, weights, sign, loss, factor
 
     def __reduce__(self) -> tuple:
-        return type(self), (self._formula, self._params, self._x, self._y, self._weights, self._sign, self._loss, self._factor)
+        return type(self), (self._formula, self._params, self.x, self.y, self.weights, self._sign, self.loss, self.factor)
 
     @property
     def parts(self) -> tuple[Formula, np.ndarray, np.ndarray | None, np.ndarray | None] | None:
@@ -96,33 +105,33 @@ class ProgramResidual:
 
     def __call__(self, params: Any) -> np.ndarray:
         """Return the residuals, ndarray (n)."""
-        value = self._program.evaluate([params[name].value for name in self._names], self._x, jacobian=False)[0]
-        if self._loss is not None:
-            return in_sign(self._loss.bent(value, self._y, self._weights)[0], self._sign)
-        return whitened(self._factor, residual(value, 0.0 if self._y is None else self._y, self._weights, self._sign))
+        value = self.program.evaluate([params[name].value for name in self.names], self.x, jacobian=False)[0]
+        if self.loss is not None:
+            return in_sign(self.loss.bent(value, self.y, self.weights)[0], self._sign)
+        return whitened(self.factor, residual(value, 0.0 if self.y is None else self.y, self.weights, self._sign))
 
     def jacobian(self, params: Any) -> np.ndarray:
         """Return the derivatives of the residuals by the varying parameters, ndarray (n, p)."""
-        value, slopes = self._program.evaluate([params[name].value for name in self._names], self._x)
-        if self._loss is not None:
-            return in_sign(slopes*self._loss.bent(value, self._y, self._weights)[1][:, None], self._sign)
-        if self._weights is not None:
-            slopes *= self._weights[:, None]
-        return in_sign(whitened(self._factor, slopes), self._sign)
+        value, slopes = self.program.evaluate([params[name].value for name in self.names], self.x)
+        if self.loss is not None:
+            return in_sign(slopes*self.loss.bent(value, self.y, self.weights)[1][:, None], self._sign)
+        if self.weights is not None:
+            slopes *= self.weights[:, None]
+        return in_sign(whitened(self.factor, slopes), self._sign)
 
     def linear_start(self, params: Parameters) -> dict[str, float]:
         """Return where parameters are to begin instead, since amplitudes are far too small beside the data; empty where none is."""
-        if not self._program.amplitudes:
+        if not self.program.amplitudes:
             return {}
         slopes, r = self.jacobian(params), self(params)
         good = np.isfinite(r) & np.isfinite(slopes).all(axis=1)
-        own = [params[name] for name in self._names]
+        own = [params[name] for name in self.names]
         low = [-np.inf if each.min is None else each.min for each in own]
         high = [np.inf if each.max is None else each.max for each in own]
-        start = self._program.linear_start([each.value for each in own], r[good], slopes[good], low, high)
+        start = self.program.linear_start([each.value for each in own], r[good], slopes[good], low, high)
         if start is None:
             return {}
-        return {name: value for name, each, value in zip(self._names, own, start.tolist(), strict=True) if value != each.value}
+        return {name: value for name, each, value in zip(self.names, own, start.tolist(), strict=True) if value != each.value}
 
 
 def compiled_residual(function: Callable[..., Any], params: Parameters, args: Sequence[Any] = (),

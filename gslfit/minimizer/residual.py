@@ -128,6 +128,11 @@ class Residual(Evaluation):
         with contextlib.suppress(Aborted):
             self._report(r)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the residuals are the function's own numbers: real ones, and none left out."""
+        return self._keep is None and not self.pairs
+
     def rows(self, J: np.ndarray) -> np.ndarray:
         """Return the rows of a Jacobian, shape (full, p), that are in the fit."""
         return J if self._keep is None else J[self._keep]
