@@ -1,11 +1,11 @@
 /* Profiles of chi-square, many fits at once: where they cross given levels.
  *
- * A lane is one side of the profile of one parameter of one row of data; it goes from the minimum outward, level by level. A step moves the
- * parameter and the others together, to where chi-square's quadratic model (J^T J) has the level on the profile (D. J. Venzon, S. H.
- * Moolgavkar, Applied Statistics 37 (1988) 87); the parameter's own move is a step of Newton's in the root of chi-square's rise, or a cubic's
- * through the points known, for the root is nearly straight (D. M. Bates, D. G. Watts, Nonlinear Regression Analysis and Its Applications,
- * 1988, chapter 6). What this can't vouch for is said to be in doubt, for others to look at: a bent profile, one that is not reached, a jump,
- * another parameter's points that lie below it, parameters that can change roles within reach.
+ * A lane is one side of the profile of one parameter of one row of data; it goes from the minimum outward, level by level. A step moves
+ * the parameter and the others together, to where chi-square's quadratic model (J^T J) has the level on the profile (D. J. Venzon,
+ * S. H. Moolgavkar, Applied Statistics 37 (1988) 87); the parameter's own move is a step of Newton's in the root of chi-square's rise, or
+ * a cubic's through the points known, for the root is nearly straight (D. M. Bates, D. G. Watts, Nonlinear Regression Analysis and Its
+ * Applications, 1988, chapter 6). What this can't vouch for is said to be in doubt, for others to look at: a bent profile, one that is not
+ * reached, a jump, another parameter's points that lie below it, parameters that can change roles within reach.
  */
 #ifndef GSLFIT_PROFILE_H
 #define GSLFIT_PROFILE_H
@@ -25,8 +25,8 @@ typedef struct {
     const double *low, *high;      /* bounds (p), infinite for none */
     const double *best;            /* (rows, p): the minima */
     int count;                     /* of levels */
-    const double *rises;           /* (rows, count): of chi-square in units of what one standard error adds; they increase. A row whose first
-                                    * is NaN has no limits */
+    const double *rises;           /* (rows, count): of chi-square in units of what one standard error adds; they increase. A row whose
+                                    * first is NaN has no limits */
     int known;                     /* whether that unit is 1; else it is the reduced chi-square */
     int profiled;                  /* parameters whose profiles are wanted */
     const int *which;              /* (profiled) */

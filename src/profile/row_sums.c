@@ -24,7 +24,7 @@ int gslfit_row_sums_new(row_sums *t, const program *code, const row_source *sour
     t->program = code, t->source = source, t->inputs = inputs;
     t->space = gslfit_workspace_new(code);
     if (!t->space || gslfit_workspace_loss(t->space, source->loss)) return -1;
-    if (!(t->state = gslfit_lanes_new(t->space, NULL, NULL))) return -1;
+    if (!(t->state = gslfit_lanes_new(t->space, 0))) return -1;
     const size_t size = (size_t)(code->nx + 2) * (n + 8 + wide + 8) + n + 8;
     if (posix_memalign((void **)&t->memory, 64, size * sizeof(double))) {
         t->memory = NULL;
