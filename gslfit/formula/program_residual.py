@@ -99,9 +99,9 @@ class ProgramResidual:
     @property
     def parts(self) -> tuple[Formula, np.ndarray, np.ndarray | None, np.ndarray | None] | None:
         """The formula, the independent variables (nx, n), the data and the weights; None where the residual is more than that."""
-        if self._loss is not None or self._factor is not None:
+        if self.loss is not None or self.factor is not None:
             return None
-        return self._formula, self._x, self._y, self._weights
+        return self._formula, self.x, self.y, self.weights
 
     def __call__(self, params: Any) -> np.ndarray:
         """Return the residuals, ndarray (n)."""
