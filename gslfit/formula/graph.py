@@ -15,6 +15,7 @@ from gslfit.errors import ExpressionError
 
 MAX_NODES = 50_000
 CONSTANT, SCALAR, POINT = 0, 1, 2  # what a node depends on at most: nothing, parameters, independent variables
+BOUNDED = frozenset(["sin", "cos", "tanh", "erf"])  # by 1
 LEAVES = {"const": CONSTANT, "par": SCALAR, "x": POINT}
 
 
@@ -246,6 +247,8 @@ def positive(node: Node, depth: int = 8) -> bool:
         return True
     if node.op == "add":
         a, b = node.args
+        if any(is_const(part) and float(part.value) > 1 and other.op in BOUNDED for part, other in ((a, b), (b, a))):  # type: ignore[arg-type]
+            return True
         return (positive(a, depth - 1) and nonnegative(b, depth - 1)) or (nonnegative(a, depth - 1) and positive(b, depth - 1))
     if node.op in ("mul", "div", "sqrt", "recip", "hypot"):
         return all(positive(arg, depth - 1) for arg in node.args)
@@ -260,12 +263,25 @@ def nonnegative(node: Node, depth: int = 8) -> bool:
         return False
     if node.op in ("square", "abs", "sqrt", "hypot") or positive(node, depth):
         return True
-    if node.op == "mul" and node.args[0] is node.args[1]:
-        return True
-    if node.op == "pow" and is_const(node.args[1]):
+    if node.op in ("mul", "div"):
+        return all(nonnegative(factor, depth - 1) for factor in _odd_factors(node))
+    if node.op in ("pow", "powi") and is_const(node.args[1]):
         power = float(node.args[1].value)  # type: ignore[arg-type]
         return power == math.floor(power) and power % 2 == 0
-    return node.op in ("add", "mul", "div") and all(nonnegative(arg, depth - 1) for arg in node.args)
+    return node.op == "add" and all(nonnegative(arg, depth - 1) for arg in node.args)
+
+
+def _odd_factors(node: Node) -> set[Node]:
+    """Return the factors and divisors of a product that it has an odd number of times."""
+    odd: set[Node] = set()
+    stack = [node]
+    while stack:
+        part = stack.pop()
+        if part.op in ("mul", "div"):
+            stack.extend(part.args)
+        else:
+            odd ^= {part}
+    return odd
 
 
 def nonzero(node: Node, depth: int = 8) -> bool:

@@ -12,6 +12,7 @@ from functools import reduce
 from gslfit.formula.factor_products import JUMPS, MULTIPLICATIVE, Monomial, monomial
 from gslfit.formula.graph import POINT, Graph, Node, Pool, below, is_const, rewrite
 from gslfit.formula.guards import infinite_itself
+from gslfit.formula.quotients import quotients
 
 LOGARITHMS = frozenset(["log", "log2", "log10", "log1p"])
 POWERS = frozenset(["sqrt", "cbrt", "abs", "pow", "powi"])
@@ -22,6 +23,11 @@ Views = dict[Node, Monomial]
 
 
 def limits(graph: Graph) -> Graph:
+    """Give a formula the limits that it has where its parts have no value."""
+    return quotients(_products(graph))
+
+
+def _products(graph: Graph) -> Graph:
     """Give products with a logarithm their limits where it is infinite."""
     order = graph.nodes()
     if not any(node.op in LOGARITHMS and node.level == POINT for node in order):
