@@ -14,11 +14,13 @@ import numpy as np
 from gslfit.errors import FitStatus
 
 WITHOUT = (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS)     # endings without a result
+EQUAL = 1e-9            # share by which a later start must end lower
 TRIAL: dict[str, Any] = {"method": "lanes", "max_nfev": 400, "covar": False, "progress": False}
+WHOLE: dict[str, Any] = {"covar": False, "progress": False}
 Start = Mapping[str, Any]
 
 
-def lowest(starts: Sequence[Start], fit: Callable[..., Any]) -> dict[str, Any]:
+def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False) -> dict[str, Any]:
     """Return the start of each curve from which its fit ended lowest.
 
     Parameters
@@ -26,7 +28,10 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any]) -> dict[str, Any]:
     starts : sequence of mappings of str to array_like, shape (...)
         Start values by name, those tried first the better ones.
     fit : callable
-        ``fit(start, **options) -> BatchResult``, options as those of `gslfit.fit_batch`.
+        ``fit(start, **options) -> BatchResult``, options as those of `gslfit.fit_batch`; and `idle`, where given, an array of bool: which
+        curves need no fit.
+    whole : bool
+        Whether each is fitted with all that a fit does, but for errors.
 
     Returns
     -------
@@ -34,10 +39,22 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any]) -> dict[str, Any]:
         The first start where no fit has a result.
     """
     best, least = dict(starts[0]), np.array(np.inf)
-    for start in starts:
-        result = fit(start, **TRIAL)
+    for k, start in enumerate(starts):
+        idle = _tried_later(start, starts[k + 1:]) if whole else np.array(False)
+        if idle.all():
+            continue
+        result = fit(start, **(WHOLE if whole else TRIAL), **({"idle": idle} if idle.any() else {}))
         chisqr = np.where(np.isin(result.status, WITHOUT), np.inf, result.chisqr)
-        better = chisqr < least
+        better = chisqr < least*(1 - EQUAL)
         best = {name: np.where(better, value, best[name]) for name, value in start.items()}
         least = np.where(better, chisqr, least)
     return best
+
+
+def _tried_later(start: Start, others: Sequence[Start]) -> np.ndarray:
+    """Return for which curves another start is the same."""
+    found = np.array(False)
+    for other in others:
+        same = [np.equal(value, other[name]) for name, value in start.items()]
+        found = found | np.logical_and.reduce(np.broadcast_arrays(*same))
+    return found

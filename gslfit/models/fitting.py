@@ -189,7 +189,7 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     if len(found) > 1:
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
         best = lowest(own, lambda start, **how: fit_batch(model.formula, objective.y, found[0], x=objective.x, weights=objective.weights,
-                                                          start=start, **how))
+                                                          start=start, **how), model._sharpens)
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
@@ -375,14 +375,18 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
         made = limits.applied(made)
     starts = [{name: _within(made[name], value, limits) for name, value in each.items()} for each in starts]
 
-    def fit(start: Mapping[str, Any], max_nfev: int | None = None, **more: Any) -> Any:
+    def fit(start: Mapping[str, Any], max_nfev: int | None = None, idle: np.ndarray | None = None, **more: Any) -> Any:
+        if idle is not None:        # a curve of NaN is not fitted
+            here = given._replace(y=np.where(idle[..., None], np.nan, given.y))
+            policy = {"nan_policy": "mark"} if options.get("nan_policy") == "raise" else {}
+            return fit_inputs(formula, here, made, start, **{**options, **more, **policy})
         limits = [each for each in (options.get("max_nfev"), max_nfev) if each is not None]
         own = {"max_nfev": min(limits)} if limits else {}
         return fit_inputs(formula, given, made, start, **{**options, **more, **own})
     if len(starts) == 1:
         return fit(starts[0])
     try:
-        best = lowest(starts, fit)
+        best = lowest(starts, fit, model._sharpens)
     except Interrupted:
         raise KeyboardInterrupt from None       # what one of several starts has reached is no result yet
     return fit(best)

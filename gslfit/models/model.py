@@ -96,6 +96,11 @@ class Model(ModelFunction):
         """Whether a single start is next to the minimum."""
         return False
 
+    @property
+    def _sharpens(self) -> bool:
+        """Whether starts with sharp edges may be among those that `_guesses` returns."""
+        return False
+
     def post_fit(self, result: Any) -> None:
         """Do nothing; a subclass may change a result after its fit."""
 

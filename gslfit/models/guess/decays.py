@@ -231,8 +231,8 @@ class Decays:
         for here in slices:
             y, known = data.y[here], None if curves.known is None else curves.known[here]
             ends.append(lowest(data.x, y, known, grid.starts(y, rounds[0][0]), rounds, **limits))
-        found = data.named(self.names, joined([end.ends() for end in ends]), *(np.concatenate([getattr(end, name) for end in ends])
-                                                                               for name in ("heights", "offset")))
+        places, heights = zip(*(end.settled() for end in ends), strict=True)
+        found = data.named(self.names, joined(places), np.concatenate(heights), np.concatenate([end.offset for end in ends]))
         inside = np.ones(len(data.y), bool)
         for name, (low, high) in bounds.items():
             if name in found:

@@ -279,4 +279,5 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
     found = [{name: value[k] for name, value in whole.items() if name in source.names} for k in range(len(next(iter(whole.values()))))]
     if plan.settle:
         return [dict(plan.settle(found, curves))]
+    found = plan.beside(found, curves) if plan.beside else found
     return [dict(plan.finish(each)) if plan.finish else each for each in found]

@@ -15,6 +15,7 @@ import numpy as np
 
 from gslfit.errors import InputError
 from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
+from gslfit.models.guess.sharp_edges import ERROR_FUNCTION, LOGISTIC, Edge, SharpEdges
 
 Shapes = dict[str, np.ndarray]
 
@@ -61,6 +62,8 @@ class GuessRecipe(NamedTuple):
         How many families are tried at most, the best first.
     settle : callable, optional
         ``settle(candidates, curves)``: the start of all families' that is best after a search of its own, for curves with kinks.
+    beside : callable, optional
+        ``beside(starts, curves)``: the starts, and others that shapes of a grid don't have.
     search : callable, optional
         ``search(curves, bounds)``: starts, the best first, in place of all this; a single one is next to the minimum.
     """
@@ -72,6 +75,7 @@ class GuessRecipe(NamedTuple):
     families: Mapping[str, int] = MappingProxyType({})
     most: int = 8
     settle: Callable[[list[Shapes], Any], Shapes] | None = None
+    beside: Callable[[list[Shapes], Any], list[Shapes]] | None = None
     search: Callable[[Any, Mapping[str, tuple[float, float]]], list[Shapes]] | None = None
 
 
@@ -251,6 +255,8 @@ def bose(axis: Axis) -> Shapes:
     return product(center=[*(axis.low - axis.span*np.geomspace(0.003, 3, 18)), *between], kt=axis.span*np.geomspace(0.02, 5, 16))
 
 
+STEP_EDGES = (Edge("center", "sigma"),)
+RECTANGLE_EDGES = (Edge("center1", "sigma1"), Edge("center2", "sigma2", falls=True))
 PLANS: dict[str, GuessRecipe] = {
     "constant": GuessRecipe(lambda axis: {}, ("c",)),
     "line": GuessRecipe(lambda axis: {}, ("slope", "intercept")),
@@ -277,11 +283,15 @@ PLANS: dict[str, GuessRecipe] = {
     "exponential": GuessRecipe(lambda axis: {"decay": 1/rates(axis)}),
     "step": GuessRecipe(steps()),
     "step:linear": GuessRecipe(steps(), settle=settle_step),
+    "step:erf": GuessRecipe(steps(), beside=SharpEdges(ERROR_FUNCTION, STEP_EDGES)),
+    "step:logistic": GuessRecipe(steps(), beside=SharpEdges(LOGISTIC, STEP_EDGES)),
     "rectangle:linear": GuessRecipe(rectangle, settle=settle_rectangle),
     "fermi": GuessRecipe(steps(("center", "kt"))),
     "thermal": GuessRecipe(thermal, ()),
     "bose": GuessRecipe(bose),
     "rectangle": GuessRecipe(rectangle),
+    "rectangle:erf": GuessRecipe(rectangle, beside=SharpEdges(ERROR_FUNCTION, RECTANGLE_EDGES)),
+    "rectangle:logistic": GuessRecipe(rectangle, beside=SharpEdges(LOGISTIC, RECTANGLE_EDGES)),
     "sine": GuessRecipe(lambda axis: {"frequency": frequencies(axis)}, ("p", "q"), "p*sin(frequency*x) + q*cos(frequency*x)",
                  lambda found: {"amplitude": np.hypot(found["p"], found["q"]), "frequency": found["frequency"],
                                 "shift": np.arctan2(found["q"], found["p"])}),

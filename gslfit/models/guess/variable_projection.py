@@ -23,6 +23,8 @@ ROOT_HALF = 0.7071067811865476
 GAUSS = 0.3989422804014327      # 1/sqrt(2 pi)
 SHORTEST = 1e-4                 # a time by the edge's width: a pulse
 SPIKE = 1e-6                    # what stands for a time without an edge, by the points' distance
+UNSEEN = 750.0                  # of a time, at which exp is 0
+FAINT, STEADY = 1e-10, 1e170    # a pulse's time by the edge's width, a step's by the range: what they are is not seen any more
 LONGEST = 1e5                   # by the range: a step
 APART = 1e-3                    # how near two times come, relatively
 FIRM = 1e-18                    # the square of a column that says nothing, by the square of the data
@@ -182,6 +184,22 @@ class Search:
     def ends(self) -> Places:
         """Return where the fits are."""
         return self.places(np.arange(len(self.q)), self.edge, self.q)
+
+    def settled(self) -> tuple[Places, np.ndarray]:
+        """Return where the fits are, and the heights there, (rows, k); a time at a limit is one that has no effect of its own any more.
+
+        A pulse is as good with any shorter time, a step with any longer one: a fit that begins at the limit stays there, and has the other
+        parameters to find; one that begins before it follows chi-square, which falls for ever and by less than counts.
+        """
+        places, heights = self.ends(), self.heights
+        low, high = self.limits(self.edge, self.middle)
+        pulse, step = self.q <= 3*low, self.q >= high - 1e-12
+        if not self.edge.shape[1]:
+            pulse = pulse if self.known is None else pulse & self.known[:, :1]
+            return places._replace(tau=np.where(pulse, max(self.step/UNSEEN, self.shortest), places.tau)), heights
+        short = FAINT*self.edge[:, 1:]
+        tau = np.where(pulse, short, np.where(step, STEADY, places.tau))
+        return places._replace(tau=tau), np.where(pulse, heights*places.tau/short, heights)
 
     def limits(self, edge: np.ndarray, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the limits of q, (rows, 1) each."""

@@ -128,6 +128,12 @@ class LibraryModel(Model):
         return self._own_guess and plan is not None and plan.search is not None
 
     @property
+    def _sharpens(self) -> bool:
+        from gslfit.models.guess.estimators import plan_for
+        plan = plan_for(self)
+        return self._own_guess and plan is not None and plan.beside is not None
+
+    @property
     def valid_forms(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names of its forms."""
         return self.entry.forms
