@@ -22,11 +22,14 @@ below (a decade, drawn by its logarithm, for scales) and normal noise of a tenth
 guess alone and from its true values, by `fit_batch`. The guess has reached the minimum if its chi-square is no higher than that from
 the true values, to one part in a million.
 
-"Converged" is the share of fits that ended at a minimum; what is missing are curves that don't determine every parameter at this noise:
-chi-square falls without end along a valley, or has a kink where it is least. There "reached" asks for as low a chi-square all the same.
+"Converged" is the share of fits that ended at a minimum, among them those that leave a parameter open, which the result says: an edge
+that is sharper than the points are near, a decay that is over before the second point, a step for ever. Guesses of such shapes are at
+these limits. What is missing are curves where chi-square falls without end along a valley. There "reached" asks for as low a chi-square
+all the same.
 
 "Starts" is how many starts `fit_batch` tries for each curve, where chi-square has several minima: each is fitted in the SIMD lanes without
-errors, and the one that ended lowest is fitted again with all that a fit does. "Time" is the processor time of one curve, the guess
+errors, and the one that ended lowest is fitted again with all that a fit does. (Starts at limits are fitted wholly, for the curves that may
+be there: sharp edges, tails or asymmetries without end.) "Time" is the processor time of one curve, the guess
 included, by that of the fit from the true values. The straight ramps of StepModel and RectangleModel have one start, from a search for
 the places of their kinks, which takes most of their time; so have sums of decays, from a search among their times and limits, which leads
 lower than the true values do for many curves: there decays are more than this noise lets one see.

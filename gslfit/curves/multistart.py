@@ -31,7 +31,7 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
         ``fit(start, **options) -> BatchResult``, options as those of `gslfit.fit_batch`; and `idle`, where given, an array of bool: which
         curves need no fit.
     whole : bool
-        Whether each is fitted with all that a fit does, but for errors.
+        Whether each is fitted with all that a fit does, but for errors, the last one first: of two that end as low it is the later one.
 
     Returns
     -------
@@ -39,8 +39,9 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
         The first start where no fit has a result.
     """
     best, least = dict(starts[0]), np.array(np.inf)
-    for k, start in enumerate(starts):
-        idle = _tried_later(start, starts[k + 1:]) if whole else np.array(False)
+    tried = starts[::-1] if whole else starts
+    for k, start in enumerate(tried):
+        idle = _tried_later(start, tried[k + 1:]) if whole else np.array(False)
         if idle.all():
             continue
         result = fit(start, **(WHOLE if whole else TRIAL), **({"idle": idle} if idle.any() else {}))

@@ -189,7 +189,7 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     if len(found) > 1:
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
         best = lowest(own, lambda start, **how: fit_batch(model.formula, objective.y, found[0], x=objective.x, weights=objective.weights,
-                                                          start=start, **how), model._sharpens)
+                                                          start=start, **how), model._tries_limits)
         for name, value in best.items():
             found[0][name].value = float(value)
     return found[0]
@@ -360,7 +360,7 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
                     raise
             if options.get("max_nfev") is None:
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV
-                options["max_nfev"] = most*(1 + sum(par.vary for par in made.values()))
+                options["max_nfev"] = model._patience*most*(1 + sum(par.vary for par in made.values()))
     else:
         made = parameters_of(params, BY_NAME).copy()
     for name, value in starts[0].items():
@@ -386,7 +386,7 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
     if len(starts) == 1:
         return fit(starts[0])
     try:
-        best = lowest(starts, fit, model._sharpens)
+        best = lowest(starts, fit, model._tries_limits)
     except Interrupted:
         raise KeyboardInterrupt from None       # what one of several starts has reached is no result yet
     return fit(best)

@@ -97,9 +97,14 @@ class Model(ModelFunction):
         return False
 
     @property
-    def _sharpens(self) -> bool:
-        """Whether starts with sharp edges may be among those that `_guesses` returns."""
+    def _tries_limits(self) -> bool:
+        """Whether starts at limits may be among those that `_guesses` returns: which one leads lower, only whole fits tell."""
         return False
+
+    @property
+    def _patience(self) -> int:
+        """How many times more evaluations than others a fit from a guess may take."""
+        return 1
 
     def post_fit(self, result: Any) -> None:
         """Do nothing; a subclass may change a result after its fit."""

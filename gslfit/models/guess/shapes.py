@@ -18,6 +18,8 @@ from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
 from gslfit.models.guess.sharp_edges import ERROR_FUNCTION, LOGISTIC, Edge, SharpEdges
 
 Shapes = dict[str, np.ndarray]
+NO_TAILS = 1e7      # an exponent at which Moffat's peak is a Gaussian, to seven digits
+AS_GOOD = 1.3       # how many times more of the data's squares than another shape one may leave to be tried
 
 
 class Axis(NamedTuple):
@@ -63,7 +65,9 @@ class GuessRecipe(NamedTuple):
     settle : callable, optional
         ``settle(candidates, curves)``: the start of all families' that is best after a search of its own, for curves with kinks.
     beside : callable, optional
-        ``beside(starts, curves)``: the starts, and others that shapes of a grid don't have.
+        ``beside(starts, curves)``: the starts, and after them others at limits that shapes of a grid don't have.
+    patience : int
+        How many times more evaluations a fit may take than from other guesses: where it follows a valley to a bound.
     search : callable, optional
         ``search(curves, bounds)``: starts, the best first, in place of all this; a single one is next to the minimum.
     """
@@ -76,6 +80,7 @@ class GuessRecipe(NamedTuple):
     most: int = 8
     settle: Callable[[list[Shapes], Any], Shapes] | None = None
     beside: Callable[[list[Shapes], Any], list[Shapes]] | None = None
+    patience: int = 1
     search: Callable[[Any, Mapping[str, tuple[float, float]]], list[Shapes]] | None = None
 
 
@@ -157,6 +162,26 @@ def moffat(axis: Axis) -> Shapes:
     c, w = places(axis)
     base = crossed({"center": c, "w": w}, beta=(1.0, 3.0))
     return {"center": base["center"], "sigma": base["w"]/np.sqrt(2**(1/base["beta"]) - 1), "beta": base["beta"]}
+
+
+def as_gaussian(starts: list[Shapes], curves: Any) -> list[Shapes]:
+    """Return starts, after them Gaussians where these are as good: Moffat's exponent has no end where the data have no tails."""
+    first = starts[0]
+    u = ((curves.x - first["center"][:, None])/first["sigma"][:, None])**2
+    half = first["sigma"]*np.sqrt(np.expm1(np.log(2)/first["beta"]))
+    tailed = (1 + u)**-first["beta"][:, None]
+    bare = np.exp(-u/np.expm1(np.log(2)/first["beta"])[:, None]*np.log(2))
+    good = _left(curves.y, bare) <= AS_GOOD*_left(curves.y, tailed)
+    if not good.any():
+        return starts
+    sigma = half/np.sqrt(np.expm1(np.log(2)/NO_TAILS))
+    return [*starts, {**first, "sigma": np.where(good, sigma, first["sigma"]), "beta": np.where(good, NO_TAILS, first["beta"])}]
+
+
+def _left(y: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Return what a column (fits, n), times the best factors, leaves of the squares of data (fits, n)."""
+    along = np.sum(column*y, axis=1)
+    return np.sum(y*y, axis=1) - along*along/np.sum(column*column, axis=1)
 
 
 def pearson7(axis: Axis) -> Shapes:
@@ -267,8 +292,8 @@ PLANS: dict[str, GuessRecipe] = {
     "split": GuessRecipe(split),
     "voigt": GuessRecipe(voigt),
     "pseudo_voigt": GuessRecipe(pseudo_voigt),
-    "moffat": GuessRecipe(moffat),
-    "pearson4": GuessRecipe(pearson4),
+    "moffat": GuessRecipe(moffat, beside=as_gaussian),
+    "pearson4": GuessRecipe(pearson4, patience=5),
     "pearson7": GuessRecipe(pearson7),
     "students_t": GuessRecipe(students_t),
     "breit_wigner": GuessRecipe(breit_wigner),

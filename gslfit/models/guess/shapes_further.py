@@ -8,6 +8,8 @@ import numpy as np
 from gslfit.models.guess.decays import Decays, Names
 from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed, frequencies, places, positive, product, rates, steps
 
+ENDLESS = 1e6       # an asymmetry of the five-parameter logistic from which on chi-square does not change
+
 
 def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
     """Return peaks whose parameter is the square of a width."""
@@ -34,6 +36,13 @@ def lopsided(axis: Axis) -> Shapes:
     b = base["steep"]/np.minimum(base["g"], 1)
     with np.errstate(over="ignore"):
         return {"c": base["half"]*(2**(1/base["g"]) - 1)**(-1/b), "b": b, "g": base["g"]}
+
+
+def without_end(starts: list[Shapes], curves: object) -> list[Shapes]:
+    """Return starts, and one so asymmetric that the curve is an exponential of a power: exp(-(x/c)**b), as far as data tell."""
+    most = np.argmax([each["g"] for each in starts], axis=0)[None]
+    first = {name: np.take_along_axis(np.array([each[name] for each in starts]), most, 0)[0] for name in starts[0]}
+    return [*starts, {**first, "c": first["c"]*(ENDLESS/first["g"])**(1/first["b"]), "g": np.full(np.shape(first["g"]), ENDLESS)}]
 
 
 def scales(name: str, power: int = 1) -> Callable[[Axis], Shapes]:
@@ -112,7 +121,7 @@ PLANS.update({
     "gsl_rayleigh": GuessRecipe(lambda axis: {"var": np.geomspace(positive(axis)[0], axis.high, 64)**2}, ("A",)),
     "hill": GuessRecipe(doses("half", "slope"), ("bottom", "top")),
     "logistic4": GuessRecipe(doses("c", "b"), ("a", "d")),
-    "logistic5": GuessRecipe(lopsided, ("a", "d"), families={"g": 8}),
+    "logistic5": GuessRecipe(lopsided, ("a", "d"), families={"g": 8}, beside=without_end),
     "michaelis_menten": GuessRecipe(scales("km"), ("vmax",)),
     "langmuir": GuessRecipe(scales("K", -1), ("qmax",)),
     "arrhenius": GuessRecipe(

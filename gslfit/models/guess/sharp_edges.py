@@ -62,7 +62,7 @@ class SharpEdges:
         self.shape, self.edges = shape, edges
 
     def __call__(self, found: list[Shapes], curves: Curves) -> list[Shapes]:
-        """Return starts, the first ones with sharp edges, all or some, where any curve has edges that may be."""
+        """Return starts, the last ones with sharp edges, all or some, where any curve has edges that may be."""
         if len(curves.x) < 3:
             return found
         starts: list[Shapes] = []
@@ -72,7 +72,7 @@ class SharpEdges:
                 starts.append(dict(found[0]))
                 for edge in edges:
                     self.sharpen(starts[-1], edge, curves)
-        return [*starts, *found]
+        return [*found, *reversed(starts)]
 
     def sharpen(self, start: Shapes, edge: Edge, curves: Curves) -> bool:
         """Make an edge sharp where it is narrow, in place; return whether there is such a curve."""

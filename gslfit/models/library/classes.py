@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gslfit.checks import is_integer, shown, text_or, whole, words
 from gslfit.errors import InputError
@@ -18,6 +18,9 @@ from gslfit.models.library.special import ComplexConstantModel, ExpressionModel,
 from gslfit.models.model import Model
 from gslfit.models.serialization import Reading, common_state, reads
 from gslfit.parameters.collection import Parameters
+
+if TYPE_CHECKING:
+    from gslfit.models.guess.shapes import GuessRecipe
 
 ENTRIES: dict[str, Entry] = {entry.cls: entry for entry in (*TABLE, *LAB)}
 
@@ -122,16 +125,22 @@ class LibraryModel(Model):
         return type(self).guess.__module__.startswith("gslfit.")
 
     @property
-    def _searches(self) -> bool:
+    def _recipe(self) -> GuessRecipe | None:
+        """How its start is found, if that is the library's own way."""
         from gslfit.models.guess.estimators import plan_for
-        plan = plan_for(self)
-        return self._own_guess and plan is not None and plan.search is not None
+        return plan_for(self) if self._own_guess else None
 
     @property
-    def _sharpens(self) -> bool:
-        from gslfit.models.guess.estimators import plan_for
-        plan = plan_for(self)
-        return self._own_guess and plan is not None and plan.beside is not None
+    def _searches(self) -> bool:
+        return self._recipe is not None and self._recipe.search is not None
+
+    @property
+    def _tries_limits(self) -> bool:
+        return self._recipe is not None and self._recipe.beside is not None
+
+    @property
+    def _patience(self) -> int:
+        return 1 if self._recipe is None else self._recipe.patience
 
     @property
     def valid_forms(self) -> tuple[str, ...]:  # type: ignore[override]
