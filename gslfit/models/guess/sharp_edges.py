@@ -7,7 +7,7 @@ and the fit that ends lower is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from gslfit.models.guess.curves import Curves
 
 Shapes = dict[str, np.ndarray]
 SHARP = 2000.0      # the distance of the next points by the edge's width
-SEEN = 0.02         # of the height: a point's value nearer to either side is that side's
+SEEN, SIDE = 0.02, 0.3  # of the height: a point's value nearer to either side is that side's, surely or perhaps
 AROUND = 4          # points to either side of an edge where it is looked for
 AS_GOOD = 4.0       # how many times more of the values around it than the wide edge a sharp one may leave to be tried
 WIDEST = 5.0        # width of a found edge, by the distance of the points around it, from which none is looked for
@@ -65,17 +65,20 @@ class SharpEdges:
         """Return starts, the last ones with sharp edges, all or some, where any curve has edges that may be."""
         if len(curves.x) < 3:
             return found
+        narrow = [edge for edge in self.edges if self.sharpen(dict(found[0]), edge, curves, SEEN)]
         starts: list[Shapes] = []
-        narrow = [edge for edge in self.edges if self.sharpen(dict(found[0]), edge, curves)]
-        for count in range(len(narrow), 0, -1):
-            for edges in combinations(narrow, count):
-                starts.append(dict(found[0]))
-                for edge in edges:
-                    self.sharpen(starts[-1], edge, curves)
-        return [*found, *reversed(starts)]
+        for kinds in product((0.0, SEEN, SIDE), repeat=len(narrow)):
+            starts.append(dict(found[0]))
+            for edge, seen in zip(narrow, kinds, strict=True):
+                if seen:
+                    self.sharpen(starts[-1], edge, curves, seen)
+        return [*found, *starts[1:]]
 
-    def sharpen(self, start: Shapes, edge: Edge, curves: Curves) -> bool:
-        """Make an edge sharp where it is narrow, in place; return whether there is such a curve."""
+    def sharpen(self, start: Shapes, edge: Edge, curves: Curves, least: float) -> bool:
+        """Make an edge sharp where it is narrow, in place; return whether there is such a curve.
+
+        A point's value that is nearer to either side than the share `least` of the height is that side's, and the edge beside the point.
+        """
         x = curves.x
         center, width = (np.asarray(start[name], float) for name in (edge.center, edge.width))
         at = np.clip(np.searchsorted(x, center), 1, len(x) - 1)
@@ -88,9 +91,9 @@ class SharpEdges:
         share = np.where(falls[:, None], 1 - share, share)          # rises from 0 to 1
         near = np.clip(at[narrow][:, None] + np.arange(-AROUND - 1, AROUND + 1), 0, len(x) - 1)
         values = np.take_along_axis(share, near, 1)
-        best, least = jump(values)
+        best, left = jump(values)
         wide = self.shape.rise((x[near] - center[narrow, None])/np.abs(width[narrow, None]))
-        good = least <= AS_GOOD*np.sum((values - wide)**2, axis=1)
+        good = left <= AS_GOOD*np.sum((values - wide)**2, axis=1)
         if not good.any():
             return False
         narrow, share, falls, place = narrow[good], share[good], falls[good], near[np.arange(len(near)), best][good]
@@ -99,9 +102,8 @@ class SharpEdges:
         here = x[place]
         gap = np.where(before < here, np.where(after > here, np.minimum(here - before, after - here), here - before), after - here)
         size = np.where(gap > 0, gap, 1.0)/SHARP
-        seen = np.clip(own, SEEN, 1 - SEEN)
-        middle = here - size*self.shape.inverse(seen)
-        middle = np.where(own < SEEN, 0.5*(here + after), np.where(own > 1 - SEEN, 0.5*(before + here), middle))
+        middle = here - size*self.shape.inverse(np.clip(own, least, 1 - least))
+        middle = np.where(own < least, 0.5*(here + after), np.where(own > 1 - least, 0.5*(before + here), middle))
         start[edge.center], start[edge.width] = center.copy(), width.copy()
         start[edge.center][narrow] = middle
         start[edge.width][narrow] = np.copysign(size, width[narrow])
