@@ -296,6 +296,44 @@ def counted():
         yield f"`minimize`, two Voigts and a background, start {seed + 1}: 12 parameters, 1000 points", ours, theirs, "MINPACK's leastsq"
 
 
+# -- many parameters
+
+
+def peaks_apart(count, gap, n, rows=32):
+    """Return a formula of so many peaks on a constant, curves of it, and starts: what `fit_batch` is called with."""
+    text = " + ".join(f"A{i}*exp(-(x - c{i})**2/(2*s{i}**2))" for i in range(count)) + " + b"
+    formula, x = gslfit.Formula(text), np.linspace(0, gap*(count + 1), n)
+    truth = {"b": 1.}
+    for i in range(count):
+        truth |= {f"A{i}": 3. + i % 3, f"c{i}": gap*(i + 1.), f"s{i}": 1 + .1*(i % 4)}
+    rng = np.random.default_rng(1)
+    y = formula(x=x, **truth) + .02*rng.normal(size=(rows, n))
+    starts = {name: value + .05*rng.uniform(-1, 1) for name, value in truth.items()}
+    return {"formula": formula, "y": y, "x": x, "start": starts, "method": "lanes", "threads": 1}
+
+
+def evaluation(fit):
+    """Return nanoseconds of processor time for each point and evaluation of a batch of curves."""
+    found = []
+    for _ in range(5):
+        begun = time.process_time()
+        result = gslfit.fit_batch(**fit)
+        taken = time.process_time() - begun
+        assert result.success.all()
+        found.append(1e9*taken/(result.nfev.sum()*fit["x"].size))
+    return statistics.median(found)
+
+
+def of_many_parameters():
+    """Yield lines of sums of peaks: parameters, nanoseconds, the same by the square of the parameters, and with the peaks far apart."""
+    first = None
+    for count in (4, 8, 12, 16):
+        near, apart = (evaluation(peaks_apart(count, gap, 100*count)) for gap in (4, 80))
+        p = 3*count + 1
+        first = first or near/p**2
+        yield p, near, near/p**2/first, apart/near
+
+
 # -- where the time goes
 
 
@@ -360,6 +398,14 @@ def main():
     lines += ["", "| its own work, in units of the time in the residual | gslfit | MINPACK's leastsq | ratio |", "|---|---:|---:|---:|"]
     for name, own, other in own_work():
         lines.append(f"| {name} | {own:.2f} | {other:.2f} | {own/other:.2f} |")
+        print(lines[-1], flush=True)
+    lines += ["", "## Many parameters", "",
+              "Sums of peaks on a constant by `fit_batch`: nanoseconds for each point and evaluation, errors included; what that is by",
+              "the square of the parameters, that of 13 being 1; and as a multiple the same with the peaks 80 widths apart, where most",
+              "of their values would be subnormal numbers.", "",
+              "| parameters | ns | by their square | far apart |", "|---:|---:|---:|---:|"]
+    for p, near, squared, apart in of_many_parameters():
+        lines.append(f"| {p} | {near:.1f} | {squared:.2f} | {apart:.2f} |")
         print(lines[-1], flush=True)
     lines += ["", "## Where the time of a small fit goes", "",
               "100 points, 3 parameters; microseconds by file, as cProfile shares out the time of a call. What is compiled counts where it",

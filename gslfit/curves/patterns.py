@@ -62,12 +62,10 @@ def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report
 
 def _groups(held: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield which parameters are held, (k,), and in which rows: no more at a time than memory should hold twice."""
-    codes = np.zeros(held.shape[1], np.int64)
-    for k, row in enumerate(held):
-        codes |= row.astype(np.int64) << k
+    which = np.unique(held, axis=1, return_inverse=True)[1].reshape(-1)
     size = max(1, NUMBERS//max(1, n))
-    for code in np.unique(codes):
-        rows = np.flatnonzero(codes == code)
+    for group in range(which.max() + 1 if which.size else 0):
+        rows = np.flatnonzero(which == group)
         for low in range(0, rows.size, size):
             yield held[:, rows[0]], rows[low:low + size]
 
