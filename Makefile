@@ -59,6 +59,7 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/replaces.py --write
 	$(PY) benchmarks/losses.py --write
 	$(PY) benchmarks/resampling.py --write
+	$(PY) benchmarks/starts.py --write
 	$(PY) benchmarks/minimize_overhead.py
 
 # a wheel with GSL in it, in dist/, tried where no GSL can be seen; make wheel STEP=build only builds it

@@ -1,4 +1,4 @@
-"""Draw the pictures of how-to pages (outliers, correlated errors, priors, bootstraps) from the pages' own code, into `_static/`."""
+"""Draw the pictures of how-to pages (outliers, correlated errors, priors, starts, bootstraps) from the pages' own code, into `_static/`."""
 import re
 from pathlib import Path
 
@@ -27,10 +27,10 @@ def band(ax, x, result, color, label):
     ax.plot(x, curve, color=color, label=label)
 
 
-def finish(ax, name):
+def finish(ax, name, x="x", y="y"):
     """Label axes and write the file."""
-    ax.set_xlabel("x")
-    ax.set_ylabel("y")
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
     ax.legend(frameon=False)
     ax.figure.savefig(HERE/"_static"/f"{name}.svg", metadata={"Date": None})
 
@@ -64,6 +64,25 @@ def main() -> None:
     band(ax, wide, page["alone"], ORANGE, "the data alone")
     band(ax, wide, page["known"], BLUE, "with what is known of tau")
     finish(ax, "priors")
+
+    page = run("starts.md")
+    t, wave, minima = page["t"], page["wave"], page["result"].minima
+    f = np.linspace(.1, 3, 1500)
+    waves = np.stack([np.sin(2*np.pi*f[:, None]*t), np.cos(2*np.pi*f[:, None]*t)], axis=-1)
+    rest = [wave - each @ np.linalg.lstsq(each, wave, rcond=None)[0] for each in waves]
+    _, ax = plt.subplots()
+    ax.plot(f, [each @ each for each in rest], color=GREY, lw=1, label="least chi-square at each f")
+    ax.plot([each.values["f"] for each in minima[1:]], [each.chisqr for each in minima[1:]], "o", ms=4, color=ORANGE, label="minima found")
+    ax.plot(minima[0].values["f"], minima[0].chisqr, "o", color=BLUE, label="the lowest, the result")
+    ax.set_xlim(0, 3.1)
+    finish(ax, "starts", "f", "chi-square")
+
+    _, axes = plt.subplots(1, 2, figsize=(6, 2.5), sharey=True)
+    for ax, batch, title in ((axes[0], page["plain"], "each from its own start"), (axes[1], page["maps"], 'starts="neighbours"')):
+        image = ax.imshow(batch.values["f"], vmin=.6, vmax=1.6, cmap="cividis", aspect="auto")
+        ax.set_title(title, fontsize=10)
+    ax.figure.colorbar(image, ax=axes, label="f")
+    ax.figure.savefig(HERE/"_static"/"starts-neighbours.svg", metadata={"Date": None})
 
     mpl.rcParams["axes.spines.top"] = mpl.rcParams["axes.spines.right"] = False
     page = run("bootstrap.md")

@@ -76,6 +76,10 @@ def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--start", multiple=True, metavar="NAME=VALUE",
                      help="Where a parameter starts. Models of the library are guessed; of a formula, parameters need one that do not "
                           "enter linearly."),
+        click.option("--starts", metavar="NUMBER|auto", help="Try so many starts, side by side, and keep the lowest minimum; auto: where a "
+                                                             "first fit is in doubt. Of a map also: neighbours."),
+        click.option("--ranges", multiple=True, metavar="NAME=LOW:HIGH",
+                     help="Where the starts of a parameter lie; it needs no --start then, and the range is no bound."),
         click.option("--bound", multiple=True, metavar="NAME=LOW:HIGH", help="The bounds of a parameter; one may be left out: tau=0: ."),
         click.option("--fix", multiple=True, metavar="NAME[=VALUE]", help="Hold a parameter."),
         click.option("--expr", multiple=True, metavar="NAME=EXPRESSION",

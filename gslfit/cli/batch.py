@@ -18,14 +18,15 @@ from gslfit.cli.groups import is_table, read_groups, write_groups
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import checked, draw, picture
 from gslfit.cli.printing import console, warn
-from gslfit.cli.settings import apply, read_settings
+from gslfit.cli.settings import apply, read_settings, read_starts
 from gslfit.errors import FitError
 
 MAPS = 2                # axes of a batch that a picture shows
 
 
 def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, yerr: str | None, mask: str | None, axis: str,
-                   model: str | None, start: Sequence[str], bound: Sequence[str], fix: Sequence[str], expr: Sequence[str],
+                   model: str | None, start: Sequence[str], starts: str | None, ranges: Sequence[str], bound: Sequence[str],
+                   fix: Sequence[str], expr: Sequence[str],
                    known_errors: bool, out: str | None, resume: bool, maps: str | None, threads: int | None) -> int:
     """Fit the curves of a file, write what is asked for, print a summary; return the exit code.
 
@@ -50,13 +51,18 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
         raise Refused("--model is missing: a formula of x, or names that `gslfit models` lists")
     if known_errors and yerr is None:
         raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which they are")
-    settings = read_settings(start, bound, fix, expr)
+    settings, many = read_settings(start, bound, fix, expr), read_starts(starts, ranges, ("auto", "neighbours"))
     made, variables = model_of(model, [(given, names) for given, names, _ in columns])
     apply(settings, made)
-    check_starts(made)
+    check_starts(made, many)
     if not any(hasattr(part, "entry") for part in made.components):
         options["params"] = made.make_params()
     store = _store(out, resume, groups is not None)
+    if many.get("starts") == "neighbours":
+        if store is not None:
+            raise Refused(f"--starts neighbours needs all fits at once, and --out {out} is written as they come: --out NAME.npz is not")
+        data = np.asarray(data[...])
+        options |= {name: np.asarray(options[name]) for name in ("yerr", "mask") if name in options}
     chart = None if maps is None else picture("--maps", maps)
     if chart is not None and not 1 <= len(shape) <= MAPS:
         raise Refused(f"--maps draws batches of one or two axes, and this one has the shape {shape}")
@@ -64,7 +70,7 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     if not prod(shape):
         raise FileRefused(f"{file} holds no curve: its shape is {tuple(data.shape)}")
     result = _run(made, data, values, axes if len(axes) > 1 else axes[0], prod(shape), store, resume,
-                  {**options, "scale_covar": not known_errors, "threads": threads})
+                  {**options, **many, "scale_covar": not known_errors, "threads": threads})
     if result is None:
         return INTERRUPTED
     target = console()

@@ -14,13 +14,14 @@ from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import Outputs
 from gslfit.cli.printing import console, warn
 from gslfit.cli.report import as_json, print_report
-from gslfit.cli.settings import Settings, apply, interval, read_settings, replicates
+from gslfit.cli.settings import Settings, apply, interval, read_settings, read_starts, replicates
 from gslfit.errors import FitError
 
 
 def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str | None, model: str | None, start: Sequence[str],
-              bound: Sequence[str], fix: Sequence[str], expr: Sequence[str], xlim: str | None, known_errors: bool, plot: str | None,
-              ci: bool, bootstrap: str | None, seed: int | None, json_file: str | None, save: str | None) -> int:
+              starts: str | None, ranges: Sequence[str], bound: Sequence[str], fix: Sequence[str], expr: Sequence[str],
+              xlim: str | None, known_errors: bool, plot: str | None, ci: bool, bootstrap: str | None, seed: int | None,
+              json_file: str | None, save: str | None) -> int:
     """Fit each file, print the reports, write what is asked for; return the exit code.
 
     Raises
@@ -35,7 +36,7 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
         raise Refused("--model is missing: a formula of x, or names that `gslfit models` lists")
     if known_errors and yerr is None:
         raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which column they are in")
-    settings = read_settings(start, bound, fix, expr)
+    settings, many = read_settings(start, bound, fix, expr), read_starts(starts, ranges, ("auto",))
     resampling = replicates(bootstrap, seed)
     if xlim is not None:
         limits = interval("--xlim", xlim, xlim)
@@ -43,7 +44,7 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     outputs = Outputs(plot, save, json_file, [curve.source for curve in curves])
     target, told, code = console(stderr=json_file == "-"), [], GOOD
     for number, curve in enumerate(curves):
-        result = _fit(curve, model, settings, known_errors)
+        result = _fit(curve, model, settings, known_errors, many)
         intervals, failed = _intervals(result) if ci else (None, False)
         scatter, lost = (None, False) if resampling is None else _bootstrap(result, *resampling, seed)
         if number:
@@ -62,15 +63,16 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     return code
 
 
-def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool) -> Any:
+def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool, many: dict[str, Any]) -> Any:
     """Fit one curve; warnings are lines on standard error."""
     model, variables = model_of(text, [(column.variable, column.names) for column in curve.x])
     apply(settings, model)
-    check_starts(model)
+    check_starts(model, many)
     values = {name: column.numbers for name, column in zip(variables, curve.x, strict=True)}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, scale_covar=not known_errors, **values)
+        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, scale_covar=not known_errors, **many,
+                           **values)
     for each in {str(each.message): each for each in caught}.values():
         warn(f"{curve.source}: warning: {each.message}")
     return result

@@ -1,8 +1,9 @@
 """Models as the command names them: a formula, or models of the library joined by ``+``."""
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gslfit.cli.endings import Refused, meant
@@ -124,9 +125,21 @@ def model_of(text: str, columns: Sequence[tuple[str | None, Sequence[str]]]) -> 
     return model or Model(text, found), found
 
 
-def check_starts(model: Any) -> None:
-    """Raise Refused for a parameter of a formula that needs a start and has none: what the formula is linear in doesn't."""
+def check_starts(model: Any, many: Mapping[str, Any]) -> None:
+    """Raise Refused for a parameter of a formula that needs a start and has none: what the formula is linear in doesn't.
+
+    Parameters
+    ----------
+    model : Model
+    many : mapping of str to object
+        `starts` and `ranges`, where they are asked for; what has a range, or then two bounds, needs no start either.
+    """
     params = model.make_params()
+    varying = [name for name, par in params.items() if par.vary and par.expr is None]
+    for name in many.get("ranges", ()):
+        if name not in varying:
+            what = f"{name!r} does not vary" if name in params else f"the model has no parameter {name!r}{meant(name, varying)}"
+            raise Refused(f"--ranges {name}: {what}; it has {', '.join(varying)}")
     blank = [name for name, par in params.items() if par.expr is None and par.value is None]
     if not blank or any(hasattr(part, "entry") for part in model.components):
         return
@@ -135,7 +148,13 @@ def check_starts(model: Any) -> None:
         raise Refused(f"--fix {fixed[0]}: {fixed[0]!r} has no value yet: --fix {fixed[0]}=VALUE")
     from gslfit.formula.parametrize import fold
     linear = set(fold(model.formula, params, idle=True).linearity.together(blank)) if model.formula.native else set()
-    missing = [name for name in blank if name not in linear]
+    placed = {*many.get("ranges", ()), *(name for name in varying if many and _has_two_bounds(params[name]))}
+    missing = [name for name in blank if name not in linear and name not in placed]
     if missing:
-        raise Refused(f"no start value for {', '.join(missing)}: {' '.join(f'--start {name}=VALUE' for name in missing)} "
-                      "(only parameters that enter the formula linearly need none)")
+        raise Refused(f"no start value for {', '.join(missing)}: {' '.join(f'--start {name}=VALUE' for name in missing)}, or a range to "
+                      f"look in, --ranges {missing[0]}=LOW:HIGH (only parameters that enter the formula linearly need none)")
+
+
+def _has_two_bounds(par: Any) -> bool:
+    """Return whether a parameter has two finite bounds."""
+    return all(bound is not None and math.isfinite(bound) for bound in (par.min, par.max))

@@ -6,7 +6,7 @@ from typing import Any
 
 from gslfit.cli.columns import Curve
 from gslfit.cli.printing import print_table
-from gslfit.report.text import at_bound, correlations, doubts, rounded
+from gslfit.report.text import at_bound, correlations, doubts, rounded, starts_told
 
 LEVEL = .95             # of the intervals of a bootstrap
 SHOWN_FROM = 0.1        # correlations
@@ -44,6 +44,9 @@ def print_report(target: Any, curve: Curve, text: str, result: Any, intervals: s
     target.print("")
     told = [(LABELS[name], getattr(result, name, None)) for name in LABELS]
     target.print("   ".join(f"{label} {value:.6g}" for label, value in told if value is not None))
+    starts = starts_told(result)
+    if starts:
+        target.print(f"starts: {starts}")
     strong = correlations(result.params, SHOWN_FROM)
     if strong:
         target.print("correlations: " + "   ".join(f"{pair} {value:+.3f}" for pair, value in strong))
@@ -87,6 +90,9 @@ def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any =
         "y": curve.y.title, "yerr": None if curve.yerr is None else curve.yerr.title}, "left_out": curve.left_out,
         "success": bool(result.success), "message": result.message, "errorbars": bool(result.errorbars), "params": params}
     found |= {name: plain(getattr(result, name, None)) for name in STATISTICS}
+    if result.starts_tried > 1:
+        found |= {"starts": result.starts_tried, "minima": [{"chisqr": plain(each.chisqr), "starts": each.starts, "values": {
+            name: plain(value) for name, value in each.values.items()}} for each in result.minima]}
     if intervals is not None:
         found["confidence_intervals"] = {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
     if scatter is not None:

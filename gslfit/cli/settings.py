@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from gslfit.cli.endings import Refused, meant
 
+MOST_STARTS = 1_000_000
+
 
 class Settings(NamedTuple):
     """What is said about parameters, by their names."""
@@ -80,6 +82,26 @@ def read_settings(start: Iterable[str], bound: Iterable[str], fix: Iterable[str]
         if value is not None and name in found.start:
             raise Refused(f"{name!r} can't have both --start and --fix {name}=VALUE")
     return found
+
+
+def read_starts(starts: str | None, ranges: Iterable[str], words: tuple[str, ...]) -> dict[str, Any]:
+    """Read the options ``--starts`` and ``--ranges``, as `Model.fit` and `Model.fit_batch` take them; only those that are given.
+
+    Raises
+    ------
+    Refused
+        If one is not written as it must be; `words` are what may stand in place of a number.
+    """
+    found: dict[str, Any] = {}
+    if starts is not None:
+        if starts not in words and not (starts.isdigit() and 1 <= int(starts) <= MOST_STARTS):
+            raise Refused(f"--starts {starts}: a number of starts is needed, from 1 to {MOST_STARTS}, or {' or '.join(words)}")
+        found["starts"] = starts if starts in words else int(starts)
+    given = {name: (text, *interval("--ranges", text, said or "")) for name, (text, said) in pairs("--ranges", ranges, "LOW:HIGH").items()}
+    for text, low, high in given.values():
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise Refused(f"--ranges {text}: both ends are needed, LOW:HIGH")
+    return found | ({"ranges": {name: (low, high) for name, (_, low, high) in given.items()}} if given else {})
 
 
 def replicates(text: str | None, seed: int | None) -> tuple[int, str | None] | None:

@@ -29,6 +29,7 @@ from gslfit.parameters.collection import Parameters
 
 SAMPLES = 16                # fits that a fingerprint looks at
 SMALL = 100_000             # numbers of an array that a fingerprint takes whole
+MANY = ("starts", "ranges")         # options that stores of earlier versions don't have
 ASIDE = ("threads", "on_interrupt", "workers", "vectorized")        # options that change no number
 
 
@@ -182,7 +183,8 @@ def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions
         "vary": {name: _digest(each, shape) for name, each in limits.vary.items()},
         "mask": "none" if given.mask is None else _digest(given.mask, shape), "formula": _text(data.formula, batch.recipe),
         "parameters": _described(data.parameters), "start": {name: _digest(np.asarray(each), shape) for name, each in starts.items()},
-        "options": {name: value for name in BATCH.takes if name not in ASIDE for value in [getattr(options, name)]},
+        "options": {name: value for name in BATCH.takes if name not in ASIDE for value in [getattr(options, name)]
+                    if name not in MANY or value is not None},
         "block": list(size)}
 
 

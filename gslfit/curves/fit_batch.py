@@ -19,6 +19,7 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Axis
 from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
+from gslfit.minimizer.multistart import asks
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
 from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
@@ -33,6 +34,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               f_scale: float | str = 1.0, out: Any = None, resume: bool = False, on_interrupt: str = "raise", keep_data: bool = True,
               workers: Any = None, vectorized: bool | None = None, ycov: Any = None,
               prior: Mapping[str, Any] | None = None, bounds: Mapping[str, Any] | None = None, vary: Mapping[str, Any] | None = None,
+              starts: int | str | None = None, ranges: Mapping[str, tuple[float, float]] | None = None,
               **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
@@ -116,6 +118,13 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     vary : mapping of str to bool or array_like of bool, shape () or (...), optional
         Whether parameters vary, over what `params` say, in all fits or in each. One that doesn't is held at its start: its error is 0, as
         are its covariances, and it counts for no degree of freedom.
+    starts : int, "auto" or "neighbours", optional
+        How many starts are tried for each fit, and where they lie, as `fit` has it: roughly, and the best few to the end. "auto": for fits
+        in doubt, as there. "neighbours": fits of a map that failed, or whose chi-square falls when they start from a fit beside them along
+        an axis, are fitted again from there, until nothing changes; the order of rows is of no matter. The batch must be in memory then.
+    ranges : mapping of str to (float, float), optional
+        Where starts are placed, by parameter; they are no bounds, and a parameter that has one needs no start. Without `starts`, and before
+        neighbours are asked: 100 starts.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -141,7 +150,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     """
     options = batch_options({"method": method, "xtol": xtol, "ftol": ftol, "gtol": gtol, "max_nfev": max_nfev, "nan_policy": nan_policy,
                              "threads": threads, "covar": covar, "scale_covar": scale_covar, "on_interrupt": on_interrupt,
-                             "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale})
+                             "workers": workers, "vectorized": vectorized, "loss": loss, "f_scale": f_scale, "starts": starts,
+                             "ranges": ranges})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov,
                                   prior=prior, scale_covar=scale_covar, bounds=bounds, vary=vary)
@@ -178,7 +188,7 @@ def fit_inputs(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     options = batch_options(known)
     if given.limits is not None:
         params = given.limits.applied(params)
-    return _fit(job_of(formula, params, starts, given.layout.shape), given, with_covariances(options, given), progress)
+    return _fit(job_of(formula, params, starts, given.layout.shape, options=options), given, with_covariances(options, given), progress)
 
 
 def with_covariances(options: FitOptions, given: Inputs) -> FitOptions:
@@ -197,9 +207,9 @@ def batch_options(given: Mapping[str, Any]) -> FitOptions:
 def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchResult:
     """Fit curves in memory, and tell of it where that is wanted."""
     if progress is False or progress is None:
-        return _by_program_or_python(job, given, options, None)
+        return _fit_asked(job, given, options, None)
     with Progress(progress, prod(given.layout.shape)) as report:
-        result = _by_program_or_python(job, given, options, report.tell)
+        result = _fit_asked(job, given, options, report.tell)
         try:
             report.end()
         except KeyboardInterrupt:
@@ -207,6 +217,14 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
                 raise
             raise Interrupted(result) from None
     return result
+
+
+def _fit_asked(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
+    """Fit from one start each, or from as many as are asked for."""
+    if asks(options):
+        from gslfit.curves.batch_starts import fit_many
+        return fit_many(job, given, options, report, _by_program_or_python)
+    return _by_program_or_python(job, given, options, report)
 
 
 def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:

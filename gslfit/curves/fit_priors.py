@@ -16,7 +16,7 @@ def extended_job(job: Job, formula: Formula, shape: tuple[int, ...]) -> Job:
     """Return the job of a formula with priors, with the starts of one without."""
     starts = {name: value for name, value in job.start.items() if job.parameters is None or job.parameters[name].expr is None}
     found = job_of(formula, job.parameters, starts, shape)
-    return found._replace(reason=job.reason or found.reason)
+    return found._replace(reason=job.reason or found.reason, places=job.places, unset=job.unset)
 
 
 def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Job, Inputs], Any]) -> Any:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +24,9 @@ from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
+from gslfit.minimizer.descents import boxes_of
+from gslfit.minimizer.multistart import Several, asks, centre, count_of, placed
+from gslfit.minimizer.multistart import remedy as of_ranges
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
@@ -36,7 +39,10 @@ Reader = Callable[[str, Any], Reading]
 
 
 class Job(NamedTuple):
-    """What is fitted: a program, or the reason why there is none; start values by name, and the parameters that have none yet."""
+    """What is fitted: a program, or the reason why there is none; start values by name, and the parameters that have none yet.
+
+    Where several starts are asked for, `places` says where they are placed, and `unset` which parameters have no other start.
+    """
 
     formula: Formula
     parameters: Parameters | None
@@ -45,6 +51,12 @@ class Job(NamedTuple):
     names: tuple[str, ...]
     start: dict[str, StartValue]
     missing: tuple[str, ...] = ()
+    places: Mapping[str, tuple[float, float]] = {}
+    unset: tuple[str, ...] = ()
+
+    def several(self, options: FitOptions) -> Several:
+        """Return what a call asks for beside one start."""
+        return Several(count_of(options), self.places, self.unset, options.starts == "auto")
 
     def __reduce__(self) -> tuple:
         per_fit = None if self.folded is None else self.folded.inputs
@@ -95,7 +107,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
         if points.prior is not None:
             check_errors(points, options.loss, scale_covar)
             options = options._replace(scale_covar=False)
-    job = job_of(found, params, given, where.shape, entry)
+    job = job_of(found, params, given, where.shape, entry, options)
     if points.limits is not None and not is_lazy(points.y):
         points.limits.check(job.start, where.shape)
     return completed(job, points) if whole else job, points, options
@@ -207,8 +219,8 @@ def _names_known(formula: Formula, parameters: Parameters | None) -> tuple[str, 
 
 
 def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, StartValue], shape: tuple[int, ...],
-           entry: Entry = BATCH) -> Job:
-    """Fold the parameters into the formula, and find the start values."""
+           entry: Entry = BATCH, options: FitOptions | None = None) -> Job:
+    """Fold the parameters into the formula, and find the start values; by `options` several may be asked for, which are placed."""
     known = _names_known(formula, parameters)
     unknown = [name for name in given if name not in known]
     if unknown:
@@ -221,12 +233,16 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
                 starts[name] = np.broadcast_to(value, shape)
             except ValueError:
                 raise InputError(f"the start of {name!r} has the shape {value.shape}, and the batch {shape}") from None
-    missing = []
+    places = {} if options is None or not asks(options) else placed(options, _boxes(known, parameters), known)
+    missing, unset = [], []
     for name in known:
         if name not in starts:
             known_value = _start(name, formula, parameters)
             starts[name] = nan if known_value is None else known_value
-            if known_value is None and (parameters is None or parameters[name].expr is None):
+            if known_value is None and name in places:
+                starts[name] = centre(places[name])
+                unset.append(name)
+            elif known_value is None and (parameters is None or parameters[name].expr is None):
                 missing.append(name)
     per_fit: list[str] = []
     if parameters is not None:
@@ -246,12 +262,17 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
     if folded is None:
         if parameters is not None:
             refuse_idle(unused(parameters, formula.names), formula)
-        return Job(formula, parameters, None, reason, known, starts)
+        return Job(formula, parameters, None, reason, known, starts, places=places, unset=tuple(unset))
     for name in (*folded.names, *per_fit):
         start = starts[name]
         if (type(start) is float or np.ndim(start) == 0) and not isfinite(start) and name not in missing:
             raise ParameterError(f"parameter {name!r} has the value {start}; give it a finite one")
-    return Job(formula, parameters, folded, "", folded.names, starts, tuple(missing))
+    return Job(formula, parameters, folded, "", folded.names, starts, tuple(missing), places, tuple(unset))
+
+
+def _boxes(known: Sequence[str], parameters: Parameters | None) -> dict[str, tuple[float, float]]:
+    """Return the bounds of what varies."""
+    return dict.fromkeys(known, (-inf, inf)) if parameters is None else boxes_of(parameters)
 
 
 def _check_missing(missing: Sequence[str], formula: Formula, parameters: Parameters | None, folded: Folded | None) -> None:
@@ -261,7 +282,7 @@ def _check_missing(missing: Sequence[str], formula: Formula, parameters: Paramet
     if not needed:
         return
     from gslfit.curves.linear_start import remedy
-    more = remedy([name for name in missing if name in linear])
+    more = f"; {of_ranges(needed)}{remedy([name for name in missing if name in linear])}"
     if parameters is not None:
         raise ParameterError(f"parameter {needed[0]!r} has no value; give it one: params[{needed[0]!r}].value = ...{more}")
     raise InputError(f"no start value for {needed[0]!r}: give it as a keyword, in start={{...}}, or Parameters ({', '.join(needed)}){more}")
@@ -293,7 +314,13 @@ def _plain(names: tuple[str, ...]) -> Parameters:
 
 def _start(name: str, formula: Formula, parameters: Parameters | None) -> float | None:
     """Return the start value of a parameter for which the call has none; None where nobody has."""
-    value = formula.defaults.get(name) if parameters is None else parameters[name].value
+    if parameters is None:
+        value = formula.defaults.get(name)
+    else:
+        try:
+            value = parameters[name].value
+        except ParameterError:          # of an expression, where what it is made of has no start yet
+            value = None
     return None if value is None else float(value)
 
 

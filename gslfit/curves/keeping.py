@@ -13,7 +13,7 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.labels import is_array_of_dims
 from gslfit.data.stored import StoredCurves
 from gslfit.errors import InputError
-from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.options import NEIGHBOURS, FitOptions
 
 
 class Keeping(NamedTuple):
@@ -44,12 +44,19 @@ IN_MEMORY = Keeping()
 
 
 def by_blocks(given: Inputs, options: FitOptions, keeping: Keeping) -> bool:
-    """Return whether a batch is fitted block by block, or chunk by chunk."""
-    if keeping.out is not None or options.on_interrupt != "raise":
-        return True
-    if type(given.y) is not np.ndarray or type(given.mask) is StoredCurves:
-        return True
-    return given.factors is not None and type(given.factors.array) is StoredCurves
+    """Return whether a batch is fitted block by block, or chunk by chunk.
+
+    Raises
+    ------
+    InputError
+        If it is, and neighbours are asked for, which may be in other blocks.
+    """
+    stored = type(given.y) is not np.ndarray or type(given.mask) is StoredCurves or (
+        given.factors is not None and type(given.factors.array) is StoredCurves)
+    found = stored or keeping.out is not None or options.on_interrupt != "raise"
+    if found and options.starts == NEIGHBOURS:
+        raise InputError("starts='neighbours' needs all fits of a batch at once: data in memory, no out=, and on_interrupt='raise'")
+    return found
 
 
 def finished(result: BatchResult, given: Inputs, keeping: Keeping) -> BatchResult:

@@ -13,8 +13,8 @@ from gslfit.curves.not_finite import wide
 from gslfit.curves.per_fit import PerFit
 from gslfit.curves.progress import Interrupted
 from gslfit.curves.run_batch import Report, beyond, inputs_of_result
-from gslfit.data.inputs import Factors, Inputs
-from gslfit.data.layout import Layout
+from gslfit.curves.some_rows import inputs_at
+from gslfit.data.inputs import Inputs
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 
@@ -49,7 +49,7 @@ def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report
     whole = _Whole(job, given, options)
     done, flat = 0, limits.flat()
     for pattern, rows in _groups(held, given.layout.n):
-        part = _of_rows(given, rows)._replace(limits=flat.part(rows)._replace(vary={}))
+        part = inputs_at(given, np.unravel_index(rows, shape))._replace(limits=flat.part(rows)._replace(vary={}))
         own = _job(job, [name for name, out in zip(names, pattern, strict=True) if out], rows, shape)
         try:
             whole.put(rows, part, fit(own, part, report and beyond(report, done)))
@@ -68,24 +68,6 @@ def _groups(held: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]
         rows = np.flatnonzero(which == group)
         for low in range(0, rows.size, size):
             yield held[:, rows[0]], rows[low:low + size]
-
-
-def _of_rows(given: Inputs, rows: np.ndarray) -> Inputs:
-    """Return what some of the fits are made to, as a batch with one axis."""
-    shape = given.layout.shape
-    at = np.unravel_index(rows, shape)
-
-    def part(array: Any) -> Any:
-        if array is None or array.ndim <= 1:
-            return array
-        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(at, array.shape[:-1], strict=True))]
-    y = given.y[at]
-    factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
-    places = np.stack(at, axis=1) + np.array(given.origin or (0,)*len(shape))
-    prior = None if given.prior is None else given.prior.block(given).of_rows(at)
-    x = {name: part(each) for name, each in given.x.items()}
-    return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x=x, factors=factors, mask=part(given.mask),
-                          origin=(), places=places, prior=prior)
 
 
 def _job(job: Job, held: list[str], rows: np.ndarray, shape: tuple[int, ...]) -> Job:

@@ -166,6 +166,7 @@ class Minimizer(Answers, Passes):
         self._interpreter: Any = None
         self._setup: Setup | None = None
         self._ended: dict[str, float] | None = None
+        self._unset: tuple[str, ...] = ()       # parameters whose values are nobody's start
 
     @property
     def function(self) -> Callable:
@@ -244,6 +245,15 @@ class Minimizer(Answers, Passes):
             and "tukey" begin at Huber's end. Errors are the sandwich's then, whatever `scale_covar` says.
         f_scale : float or "mad", optional
             About where a residual begins to be an outlier, 1; "mad" takes it from the residuals themselves.
+        starts : int or "auto", optional
+            How many starts are tried, the parameters' values as the first of them: roughly, and the best to the end, each with at most
+            `max_nfev` evaluations. The others are Sobol's points over `ranges`, or else between a parameter's bounds; where there are
+            neither, from a tenth to ten times the values. "auto": 100 where the fit from the values is in doubt: without success, without
+            errors, at a bound, with a chi-square that known errors make improbable, or residuals that are no white noise. `minima` has
+            all that was found.
+        ranges : dict of str to (float, float), optional
+            Where starts are placed; they are no bounds. A parameter that has a range needs no value. In the logarithm where both ends
+            have one sign and differ a hundredfold. Without `starts`: 100 of them.
 
         Returns
         -------
@@ -337,6 +347,8 @@ class Minimizer(Answers, Passes):
             self.params.use_interpreter(self._interpreter)
         changed = self.kws | MINIMIZE.checked(kws) if kws else self.kws
         options = MINIMIZE.defaults._replace(**changed) if changed else MINIMIZE.defaults
+        if options.starts is not None or options.ranges is not None:
+            raise InputError("starts and ranges are for the methods leastsq and lmder; anneal and lbfgsb begin at the parameters' values")
         setup = Setup(self, options) if options.loss == "linear" else self._prepare_robust(options)
         self._setup = setup
         return setup
@@ -357,6 +369,11 @@ class Minimizer(Answers, Passes):
         return setup
 
     def _least_squares(self, method: str, solver: str, kws: Mapping[str, Any]) -> bool:
+        if not MANY.isdisjoint(kws) or not MANY.isdisjoint(self.kws):
+            from gslfit.minimizer import descents, multistart
+            options = self.kws | MINIMIZE.checked(kws)
+            if multistart.asks(MINIMIZE.defaults._replace(**options)):
+                return descents.from_many(self, method, options, self._unset)
         setup = self.prepare_fit(**kws)
         try:
             solution, tried = minimise(setup.problem, solver)
@@ -470,6 +487,8 @@ def fitted_as(result: FitResult, function: Callable, args: tuple = (), kws: Mapp
 
 RESULTS = frozenset({*FitResult.__dataclass_fields__, *(name for name, value in vars(FitResult).items() if isinstance(value, property))})
 
+MANY = frozenset(["starts", "ranges"])
+
 METHODS: dict[str, Callable[..., bool]] = {
     "leastsq": Minimizer.leastsq, "lmder": Minimizer.lmder, "lbfgsb": Minimizer.lbfgsb, "anneal": Minimizer.anneal}
 
@@ -555,8 +574,13 @@ def minimize(function: Callable, params: Any, args: Any = None, kws: Mapping[str
 def _compiled(fitter: Minimizer, options: dict[str, Any]) -> tuple[Minimizer, dict[str, Any]]:
     """Return the same fit by the program that its residual function traces to, with exact derivatives; or a warning that says why not."""
     from gslfit.formula.program_residual import compiled_residual
+    params = fitter.params
+    if not MANY.isdisjoint(options):
+        from gslfit.minimizer import descents, multistart
+        asked = MINIMIZE.defaults._replace(**MINIMIZE.checked(options))
+        params = descents.filled(params, multistart.placed(asked, descents.boxes_of(params), [*params]))
     try:
-        residual, jacobian = compiled_residual(fitter.function, fitter.params, fitter.fcn_args, fitter.fcn_kws)
+        residual, jacobian = compiled_residual(fitter.function, params, fitter.fcn_args, fitter.fcn_kws)
     except ExpressionError as error:
         warn(f"compiled=True: {error}")
         return fitter, options

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gslfit.checks import checked_workers, choice, tolerance, truth, whole
+from gslfit.checks import checked_workers, choice, mapping, real, shown, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 from gslfit.objective.loss import LOSSES, f_scale_of
 
@@ -49,6 +49,10 @@ class FitOptions(NamedTuple):
         What a residual costs.
     f_scale : float or str
         About where a residual begins to be an outlier.
+    starts : int, str or None
+        How many starts are tried; "auto": several where a first fit is in doubt; "neighbours": of a map, those of the fits around.
+    ranges : dict of str to (float, float), or None
+        Where starts are placed, by parameter.
     """
 
     method: str = "auto"
@@ -69,6 +73,8 @@ class FitOptions(NamedTuple):
     vectorized: bool | None = None
     loss: str = "linear"
     f_scale: float | str = 1.0
+    starts: int | str | None = None
+    ranges: dict[str, tuple[float, float]] | None = None
 
 
 SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
@@ -82,6 +88,9 @@ TOLERANCES = ("xtol", "ftol", "gtol")
 COUNTS = ("max_nfev", "threads")
 FLAGS = ("scale_covar", "covar", "col_deriv")
 INTERRUPTS = ("raise", "partial")
+NEIGHBOURS = "neighbours"
+MOST_STARTS = 1_000_000
+LARGEST = 1.7e308       # what is not infinite
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +116,8 @@ class Entry:
         What `method` and `nan_policy` may be; `methods` is empty where they are looked up elsewhere.
     starts : str
         Where the start of a parameter goes that has an option's name, `{name}`.
+    several : tuple of str
+        What the option `starts` may be besides a number.
 
     Attributes
     ----------
@@ -115,8 +126,9 @@ class Entry:
     """
 
     def __init__(self, defaults: FitOptions, takes: tuple[str, ...], methods: tuple[str, ...] = (),
-                 policies: tuple[str, ...] = ("raise", "omit", "propagate"), starts: str = ""):
+                 policies: tuple[str, ...] = ("raise", "omit", "propagate"), starts: str = "", several: tuple[str, ...] = ("auto",)):
         self.defaults, self.takes, self.methods, self.policies, self.starts = defaults, takes, methods, policies, starts
+        self.several = several
         self._plain = {name: getattr(defaults, name) for name in takes}
         self.arguments: frozenset[str] = frozenset()
         self.keywords: frozenset[str] = frozenset()
@@ -187,11 +199,47 @@ class Entry:
                 return choice(name, value, LOSSES)
             if own == "f_scale":
                 return f_scale_of(value)
+            if own == "starts":
+                return self._starts(name, value)
+            if own == "ranges":
+                return None if value is None else as_ranges(value)
             return truth(name, value) if own in FLAGS else value
         except (InputError, InputTypeError) as error:
             if not self.starts:
                 raise
             raise type(error)(f"{error}; if {name!r} is a parameter, its start goes into {self.starts.format(name=name)}") from None
+
+    def _starts(self, name: str, value: Any) -> int | str | None:
+        """Return how many starts are tried, or the word that says it."""
+        if value is None or (isinstance(value, str) and value in self.several):
+            return value
+        if isinstance(value, str):
+            words = " or ".join(repr(each) for each in self.several)
+            only = ": only the fits of a batch have neighbours" if value == NEIGHBOURS else ""
+            raise InputError(f"{name} is {shown(value)}, which is neither a number of starts nor {words}{only}")
+        return whole(name, value, 1, MOST_STARTS)
+
+
+def as_ranges(value: Any) -> dict[str, tuple[float, float]]:
+    """Return ranges by name: pairs of finite numbers, the lower first.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        If a range is none; the message names its parameter.
+    """
+    found = {}
+    for key, given in mapping("ranges", value).items():
+        name = f"ranges[{shown(key)}]"
+        try:
+            low, high = given
+        except (TypeError, ValueError):
+            raise InputTypeError(f"{name} is {shown(given)}: a pair of numbers (low, high) is needed") from None
+        ends = real(name, low, -LARGEST, LARGEST), real(name, high, -LARGEST, LARGEST)
+        if not ends[0] < ends[1]:
+            raise InputError(f"{name} is {shown(given)}: the lower end comes first, and the upper one lies above it")
+        found[key] = ends
+    return found
 
 
 def _same(value: Any, default: Any) -> bool:
@@ -202,16 +250,17 @@ def _same(value: Any, default: Any) -> bool:
         return False
 
 
-COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar", "loss", "f_scale")
+COMPILED_OPTIONS = ("method", "xtol", "ftol", "gtol", "max_nfev", "nan_policy", "threads", "scale_covar", "loss", "f_scale", "starts",
+                    "ranges")
 """What the lanes and their polish understand."""
 
 STARTS = "start={{{name!r}: ...}} or Parameters"
 FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
 BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED,
-              ("mark", "omit", "raise"), STARTS)
+              ("mark", "omit", "raise"), STARTS, ("auto", NEIGHBOURS))
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar", "loss",
-                  "f_scale"))
+                  "f_scale", "starts", "ranges"))
 MODEL = Entry(FitOptions(method="leastsq"), ("method", *MINIMIZE.takes),
               starts="make_params({name}=...), and these into fit(data, params)")
 CURVE_FIT = Entry(FitOptions(), ("max_nfev", "ftol", "xtol", "gtol", "loss", "f_scale"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,14 @@ if TYPE_CHECKING:
 
 LATER = ("params", "covar")         # what a result may work out when it is first read
 SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
+
+
+class Minimum(NamedTuple):
+    """A minimum that several starts led to: its chi-square, all parameters' values by name, and how many starts ended there."""
+
+    chisqr: float
+    values: dict[str, float]
+    starts: int
 
 
 class Source(Protocol):
@@ -139,6 +147,8 @@ class FitResult(Answers):
     keep: np.ndarray | None = field(default=None, repr=False)
 
     _prior_residual = None  # type: np.ndarray | None
+    _minima = None  # type: list[Minimum] | None
+    _starts = 1  # type: int
     _source = None  # type: Source | ModelledSource | None
     _parts = None  # type: Callable[[str], Any] | None
 
@@ -202,6 +212,23 @@ class FitResult(Answers):
         if known is None:
             return None
         return {text: (float(mean), float(deviation)) for text, mean, deviation in zip(*known, strict=True)}
+
+    @property
+    def minima(self) -> list[Minimum]:
+        """The minima found, (chisqr, values, starts) each, the lowest first; by a robust loss twice the cost stands for chi-square.
+
+        Ends of several `starts` that are the same within their errors are one, and `starts` says how many starts were seen to lead there
+        (those whose rough descent ended high were not followed to their end). What is told apart by names alone, as two peaks that have
+        changed places, are minima of their own. Empty where the fit did not succeed.
+        """
+        if self._minima is not None:
+            return self._minima
+        return [Minimum(2*self.cost, self.values, 1)] if self.success else []
+
+    @property
+    def starts_tried(self) -> int:
+        """How many starts the fit was tried from."""
+        return self._starts
 
     @property
     def loss(self) -> Loss | None:

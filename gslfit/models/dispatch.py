@@ -10,11 +10,13 @@ from gslfit.checks import pickles
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.losses import check_factors_of
-from gslfit.curves.pipeline import FitPlan, fit_curve
+from gslfit.curves.pipeline import FitPlan, LazyResult, fit_curve
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
+from gslfit.minimizer.descents import boxes_of
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
+from gslfit.minimizer.multistart import Several, asks, count_of, placed
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult
 from gslfit.models.preparation import objective_of
@@ -24,7 +26,8 @@ from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 
 LANES = "leastsq"     # the method that the lanes stand for
-SHARED = ("xtol", "ftol", "gtol", "max_nfev", "nan_policy", "scale_covar", "covar", "loss", "f_scale")      # what they understand
+SHARED = ("xtol", "ftol", "gtol", "max_nfev", "nan_policy", "scale_covar", "covar", "loss", "f_scale", "starts", "ranges")
+"""What they understand."""
 PLAIN = tuple(getattr(MODEL.defaults, name) for name in ("method", "iter_cb", "scale_covar", "covar", "max_nfev", "nan_policy"))
 
 
@@ -59,6 +62,7 @@ class Request(Fitted, Protocol):
     _mask: np.ndarray | None
     _ycov: Any
     _prior: Any
+    _unset: tuple[str, ...]
 
     def _loss(self) -> Loss | None:
         """Return the loss of a fit that was done."""
@@ -103,10 +107,18 @@ def run_fit(result: Request) -> Any:
     plan = FitPlan.of(whole.formula, result.init_params)
     if plan.folded is None:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
-    if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
-        outcome = fit_curve(plan, whole, lanes, options.method)
+
+    def fit_from(plan: FitPlan) -> LazyResult | FitResult:
+        if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
+            return fit_curve(plan, whole, lanes, options.method)
+        return fit_by_loss(plan, whole, lanes, options.method)
+    if asks(options):
+        from gslfit.curves.multistart import from_many
+        places = placed(options, boxes_of(result.init_params), [*result.init_params])
+        several = Several(count_of(options), places, result._unset, options.starts == "auto")
+        outcome: LazyResult | FitResult = from_many(plan, whole, lanes, several, fit_from)
     else:
-        outcome = fit_by_loss(plan, whole, lanes, options.method)
+        outcome = fit_from(plan)
     if whole is not curve:
         assert whole.objective is not None
         objective.follow(whole.objective)
@@ -190,6 +202,7 @@ def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., 
         reason = result.model.formula.reason or f"method={options.method!r}"
         raise InputError(f'loss="poisson" needs a model that compiles, and method="leastsq": {reason}')
     minimizer = Minimizer(residual, result.init_params.copy())
+    minimizer._unset = result._unset
     told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
     if jacobian is not None:
         told.setdefault("jac", jacobian)

@@ -27,6 +27,9 @@ from gslfit.data.points import without_effect
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
+from gslfit.minimizer.descents import boxes_of
+from gslfit.minimizer.multistart import asks, centre, placed
+from gslfit.minimizer.multistart import remedy as of_ranges
 from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -72,6 +75,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         params = params.copy()
         for name, value in starts.items():
             _set(params, name, value)
+    result._unset = _place(params, options)
     _check_params(model, params, _fill_linear(model, params, objective))
     if prior is not None:
         result._know(prior, params, scale_covar)
@@ -231,6 +235,18 @@ def _set(params: Parameters, name: str, value: Any) -> None:
         params[name].value = value
 
 
+def _place(params: Parameters, options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give parameters without a start the middle of where starts are placed; return which."""
+    asked = MODEL.read({name: options[name] for name in ("starts", "ranges") if name in options})
+    if not asks(asked):
+        return ()
+    places = placed(asked, boxes_of(params), [*params])
+    blank = tuple(name for name in places if params[name].value is None)
+    for name in blank:
+        params[name].value = centre(places[name])
+    return blank
+
+
 def _fill_linear(model: Any, params: Parameters, objective: Objective) -> tuple[str, ...]:
     """Set the starts of parameters that have none, where the model's formula is linear in them; return which need none."""
     blank = [name for name, par in params.items() if par.expr is None and par.vary and par.value is None]
@@ -263,8 +279,8 @@ def _check_params(model: Any, params: Parameters, linear: Sequence[str]) -> None
     if blank:
         from gslfit.curves.linear_start import remedy
         ways = "" if blank[0] in inspect.signature(model.fit).parameters else f"fit(data, {blank[0]}=...), or "
-        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...)"
-                         f"{remedy(others)}")
+        raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...); "
+                         f"{of_ranges(blank)}{remedy(others)}")
 
 
 def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> BatchResult:

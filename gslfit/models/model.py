@@ -114,7 +114,8 @@ class Model(ModelFunction):
             iter_cb: Callable[..., Any] | None = None, scale_covar: bool | None = None, verbose: bool = False,
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
             coerce_farray: bool = True, yerr: Any = None, mask: Any = None, loss: str = "linear", f_scale: float | str = 1.0,
-            ycov: Any = None, prior: Mapping[str, Any] | None = None, **values: Any) -> ModelResult:
+            ycov: Any = None, prior: Mapping[str, Any] | None = None, starts: int | str | None = None,
+            ranges: Mapping[str, tuple[float, float]] | None = None, **values: Any) -> ModelResult:
         """Fit to data.
 
         Parameters
@@ -157,6 +158,10 @@ class Model(ModelFunction):
         prior : mapping of str to (float, float), optional
             What is known beforehand: of a parameter, or an expression of parameters, the mean and the standard deviation. The errors of
             the data must be known: `yerr`, `ycov`, `weights` with ``scale_covar=False``, or counts.
+        starts : int or "auto", optional
+            How many starts are tried, as `gslfit.fit` has it; the first is the one given, or guessed.
+        ranges : mapping of str to (float, float), optional
+            Where starts are placed, by parameter; they are no bounds, and a parameter that has one needs no start.
         **values
             Independent variables; start values of parameters.
 
@@ -174,7 +179,8 @@ class Model(ModelFunction):
         return fit_model(self, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scaled(scale_covar, loss), "calc_covar": calc_covar,
-                          "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale}), **mapping("fit_kws", fit_kws)},
+                          "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale, "starts": starts, "ranges": ranges}),
+                          **mapping("fit_kws", fit_kws)},
                          ycov, prior, scale_covar)
 
     @names_once(BATCH.starts)

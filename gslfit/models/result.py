@@ -81,6 +81,7 @@ class ModelResult(Answers, Passes):
     _mask_given: Any = None
     _ycov: Any = None
     _prior: Any = None
+    _unset: tuple[str, ...] = ()        # parameters whose start is nobody's, and only says where others lie
 
     def __init__(self, model: Any, params: Parameters | LazyStart, data: Any = None, weights: Any = None, method: str = "leastsq",
                  fcn_args: tuple | None = None, fcn_kws: Mapping[str, Any] | None = None, iter_cb: Callable[..., Any] | None = None,
@@ -191,6 +192,8 @@ class ModelResult(Answers, Passes):
             self._prepare(mask, labels=labels)
         self._memory, self.ci_out = {}, None
         self._found = self._run()
+        if self._unset or (isinstance(self._found, FitResult) and self._found._starts > 1):
+            self._start, self._unset = self.result.init_params, ()
         self.model.post_fit(self)
         return self
 

@@ -308,12 +308,26 @@ def doubts(result: Any) -> Iterator[str]:
         yield "uncertainties could not be estimated:"
 
 
+def starts_told(result: Any) -> str:
+    """Return how many starts a fit was tried from, and what they led to; nothing where that was one.
+
+    Parameters
+    ----------
+    result : result, or Minimizer
+    """
+    tried, minima = getattr(result, "starts_tried", 1), getattr(result, "minima", None)
+    return f"{tried}, of which {minima[0].starts} led to this minimum, the lowest of {len(minima)}" if tried > 1 and minima else ""
+
+
 def _statistics(result: Any, width: int) -> Iterator[str]:
     """Yield the lines of a fit's statistics, and of its doubts."""
     yield "[[Fit Statistics]]"
     for label, name, mark in STATISTICS:
         if name != "rsquared" or getattr(result, name, None) is not None:
             yield f"    {mark}{label} = {statistic(result, name)}"
+    starts = starts_told(result)
+    if starts:
+        yield f"    # {'starts':16} = {starts}"
     for doubt in doubts(result):
         yield f"##  Warning: {doubt}"
     if getattr(result, "errorbars", True):

@@ -276,3 +276,17 @@ def test_refusals(code, message, args, folder, capsys):
     printed = capsys.readouterr()
     assert message in printed.err and printed.err.count("\n") == 1 and not printed.out
     assert sorted(folder.iterdir()) == before
+
+
+def test_many_starts_and_neighbours(folder, capsys):
+    """A formula needs no start where a parameter has a range; neighbours need the batch at once."""
+    wanted = unbroken().values["tau"]
+    assert run(["batch", "cube.npy", "--x", "x.npy", "--model", MODEL, "--ranges", "tau=0.1:10", "--starts", "20", "--out", "a"]) == 0
+    assert np.allclose(np.load("a/tau.npy"), wanted, rtol=1e-6)
+    assert run(["batch", "cube.npy", "--x", "x.npy", *FIT, "--starts", "neighbours", "--out", "b.npz"]) == 0
+    assert np.allclose(np.load("b.npz")["tau"], wanted, rtol=1e-6)
+    capsys.readouterr()
+    assert run(["batch", "cube.npy", "--x", "x.npy", *FIT, "--starts", "neighbours", "--out", "c"]) == 2
+    assert "--starts neighbours needs all fits at once" in capsys.readouterr().err
+    assert run(["batch", "cube.npy", "--x", "x.npy", "--model", MODEL]) == 2
+    assert "--ranges tau=LOW:HIGH" in capsys.readouterr().err

@@ -151,7 +151,13 @@ REFUSED = [
     (2, "can't be read: '(' was never closed", ["decay.csv", "-m", "A*exp(-x/tau"]),
     (2, "'A*exp(-t/tau)' has no variable 'x', nor one called as the column 'time'; it has A, t, tau: --x NAME=time",
      ["decay.csv", "-m", "A*exp(-t/tau)"]),
-    (2, "no start value for tau: --start tau=VALUE", ["decay.csv", "-m", DECAY]),
+    (2, "no start value for tau: --start tau=VALUE, or a range to look in, --ranges tau=LOW:HIGH", ["decay.csv", "-m", DECAY]),
+    (2, "--ranges q: the model has no parameter 'q'; it has A, tau, c", ["decay.csv", "-m", DECAY, "--ranges", "q=1:2"]),
+    (2, "--ranges c: 'c' does not vary", ["decay.csv", "-m", DECAY, "--ranges", "c=1:2", "--fix", "c=1"]),
+    (2, "--ranges tau=1:: both ends are needed", ["decay.csv", "-m", DECAY, "--ranges", "tau=1:"]),
+    (2, "--ranges tau=3:2: the lower limit is not below", ["decay.csv", "-m", DECAY, "--ranges", "tau=3:2"]),
+    (2, "--starts 0: a number of starts is needed", ["decay.csv", "-m", DECAY, "--start", "tau=2", "--starts", "0"]),
+    (2, "--starts neighbours: a number of starts is needed", ["decay.csv", "-m", DECAY, "--start", "tau=2", "--starts", "neighbours"]),
     (2, "the model has no parameter 'ta' (did you mean 'tau'?); it has A, tau, c", ["decay.csv", "-m", DECAY, "--start", "ta=2"]),
     (2, "--start tau=-1 is outside the bounds of 'tau', 0 to inf", ["decay.csv", "-m", DECAY, "--start", "tau=-1", "--bound", "tau=0:"]),
     (2, "--start sigma=-1 is outside the bounds of 'sigma'", ["decay.csv", "-m", "gaussian", "--start", "sigma=-1"]),
@@ -245,6 +251,21 @@ def test_completes_models(tmp_path):
     """Names of models are completed, the last of a sum too."""
     done = shell("gslfit", tmp_path, _GSLFIT_COMPLETE="bash_complete", COMP_WORDS="gslfit fit --model linear+loren", COMP_CWORD="3")
     assert done.stdout.split() == ["plain,linear+lorentzian"]
+
+
+@pytest.mark.parametrize("options", [["--ranges", "tau=0.1:100"], ["--starts", "30", "--bound", "tau=0.01:50"],
+                                     ["--start", "tau=400", "--starts", "auto"], ["--ranges", "tau=0.1:100", "--starts", "7"]])
+def test_many_starts(folder, capsys, options):
+    """A formula needs no start where a parameter has a range; the minima that were found are in the JSON."""
+    told = as_json(capsys, "decay.csv", "--model", DECAY, *options)
+    result = gslfit.Model(DECAY).fit(COUNTS, x=T, tau=2)
+    assert told["params"]["tau"]["value"] == pytest.approx(result.params["tau"].value, rel=1e-6)
+    if "auto" not in options:
+        count = {"--ranges": 100, "--starts": 30}[options[0]] if len(options) == 2 or options[0] == "--starts" else 7
+        assert told["starts"] == count and told["minima"][0]["chisqr"] == pytest.approx(result.chisqr)
+        assert told["minima"][0]["values"]["tau"] == told["params"]["tau"]["value"] and 1 <= told["minima"][0]["starts"] <= count
+    assert run(["fit", "decay.csv", "--model", DECAY, "--ranges", "tau=0.1:100"]) == 0
+    assert "starts: 100, of which " in capsys.readouterr().out
 
 
 def test_the_page_shows_what_is_so(tmp_path):

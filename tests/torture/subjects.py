@@ -71,6 +71,8 @@ GOOD = {
     "mask": [lambda: None, lambda: x > 7],
     "axis": [lambda: -1, lambda: 0],
     "start": [lambda: START],
+    "starts": [lambda: 5, lambda: 1, lambda: "auto", lambda: "neighbours", lambda: None],
+    "ranges": [lambda: {"tau": (0.1, 10.0)}, lambda: {"a": (-1, 5), "c": (0, 1)}, lambda: None],
     "bounds": [lambda: (0, 10), lambda: ([0, 0, 0], [9, 9, 9]), lambda: {"a": (0, 10)},
                lambda: {"a": (np.linspace(0, 1.9, len(ROWS)), None), "tau": (.1, np.full(len(ROWS), 9.0))}],
     "method": [lambda: "auto", lambda: "lmsder", lambda: "leastsq", lambda: "lanes", lambda: "trust", lambda: "lmder"],

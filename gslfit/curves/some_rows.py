@@ -1,0 +1,97 @@
+"""Some rows of a batch: as a batch of their own, and what becomes of their results."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves.batch_result import STATISTICS, BatchResult
+from gslfit.curves.job import Job, template
+from gslfit.curves.not_finite import wide
+from gslfit.data.inputs import Factors, Inputs
+from gslfit.data.layout import Layout
+from gslfit.errors import FitStatus
+
+WITHOUT = (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS)     # endings without a result
+Places = tuple[np.ndarray, ...]         # of some rows in a batch, an index array for each of its axes
+
+
+def inputs_at(given: Inputs, places: Places) -> Inputs:
+    """Return what some of the fits are made to, as a batch with one axis."""
+    shape = given.layout.shape
+
+    def part(array: Any) -> Any:
+        if array is None or array.ndim <= 1:
+            return array
+        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(places, array.shape[:-1], strict=True))]
+    y = given.y[places]
+    factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
+    names = np.stack(places, axis=1) + np.array(given.origin or (0,)*len(shape)) if given.places is None else given.places[places[0]]
+    prior = None if given.prior is None else given.prior.block(given).of_rows(places)
+    x = {name: part(each) for name, each in given.x.items()}
+    return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x=x, factors=factors, mask=part(given.mask),
+                          origin=(), places=names, prior=prior, limits=None if given.limits is None else given.limits.part(places))
+
+
+def within(job: Job, given: Inputs, starts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return other start values as each fit may have them: inside its own bounds, and what it holds as it is."""
+    limits, params = given.limits, template(job)
+    if limits is None:
+        return dict(starts)
+    found = dict(starts)
+    for name in starts:
+        if name in limits.vary:
+            found[name] = np.where(limits.vary[name], starts[name], job.start[name])
+        if name in limits.bounds or name in limits.vary:
+            found[name] = limits.within(params[name], np.asarray(found[name], float))
+    return found
+
+
+def starts_at(start: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """Return the start values of some rows."""
+    return {name: value if np.ndim(value) == 0 else np.asarray(value)[places] for name, value in start.items()}
+
+
+def job_at(job: Job, places: Places, start: Mapping[str, Any]) -> Job:
+    """Return the job of some rows, some of whose start values, (m,), are others."""
+    return job._replace(start={**starts_at(job.start, places), **start}, missing=tuple(name for name in job.missing if name not in start))
+
+
+def costs(found: BatchResult) -> np.ndarray:
+    """Return what each fit of a batch minimised, infinite where there is no result."""
+    cost = np.array(found.cost, float)
+    return np.where(np.isin(found.status, WITHOUT) | ~np.isfinite(cost), np.inf, cost)
+
+
+def put(result: BatchResult, some: BatchResult, places: Places, better: np.ndarray) -> None:
+    """Put the results of some rows in the place of those of a batch, and count the evaluations of all of them.
+
+    Parameters
+    ----------
+    result : BatchResult
+        Of the batch; changed.
+    some : BatchResult
+        Of the rows at `places`, one after another.
+    places : tuple of ndarray
+    better : ndarray of bool, shape (m,)
+        Which of them are put.
+    """
+    spent = result.nfev[places] + some.nfev
+    here = tuple(axis[better] for axis in places)
+    pairs = [(getattr(result, name), getattr(some, name)) for name in (*STATISTICS, "covar", "_cost")]
+    pairs += [(result.data.f_scale, some.data.f_scale)]
+    pairs += [(mine[name], theirs[name]) for mine, theirs in ((result.values, some.values), (result.stderr, some.stderr)) for name in mine
+              if mine[name].flags.writeable]
+    for array, new in pairs:
+        if array is not None:
+            array[here] = new[better]
+    result.nfev[places] = spent
+    for name in result.names:
+        start = np.array(np.broadcast_to(result.data.start[name], result.shape), float)
+        start[here] = np.broadcast_to(some.data.start[name], some.shape)[better]
+        result.data.start[name] = start
+    mask = some.data.mask
+    if mask is not None and mask.ndim > 1 and result.data.y is not None:
+        result.data.mask = wide(result.data.mask, result.data.y.shape)
+        result.data.mask[here] = mask[better]
