@@ -113,7 +113,7 @@ def from_many(plan: FitPlan, curve: Curve, options: FitOptions, several: Several
     ends, values, nfev = _descend(plan, curve, options, starts) if in_lanes else _descend_by_minimize(plan, curve, options, starts)
     data = _weighted_data(curve)
     best, result, more = _to_the_end(plan, ends, fit, places, data)
-    if first is not None and first.success and not (result.success and result.cost <= first.cost):
+    if first is not None and first.success and not (result.success and result.cost <= first.cost*(1 + multistart.EQUAL)):
         first.nfev = result.nfev + spent + nfev + more
         return first
     return concluded(result, ends, best, values, len(ends.cost), spent + nfev + more, data)

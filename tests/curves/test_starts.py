@@ -16,7 +16,7 @@ from gslfit.models import GaussianModel
 T = np.linspace(0, 10, 200)
 SINE = "A*sin(2*pi*f*t + p)"
 WAVE = 2*np.sin(2*np.pi*1.37*T + 0.4) + np.random.default_rng(2).normal(0, 0.2, T.size)
-QUICK = ("BoxBOD", "Chwirut2", "Eckerle4", "Gauss3", "MGH10", "MGH17", "Nelson", "Rat43", "Thurber")
+QUICK = ("Bennett5", "BoxBOD", "Chwirut2", "Eckerle4", "Gauss3", "MGH10", "MGH17", "Nelson", "Rat43", "Thurber")
 
 
 def ranges_around(data, factor):
@@ -191,6 +191,17 @@ def test_auto_looks_again_at_known_errors_that_are_too_small_for_the_residual():
     how = {"t": T, "yerr": np.full(T.size, 0.2), "scale_covar": False, "start": {"f": 3.0, "p": 0.3}}
     assert gslfit.fit(SINE, fast, **how).redchi > 10
     assert abs(gslfit.fit(SINE, fast, starts="auto", **how).redchi - 1) < 0.4
+
+
+def test_auto_looks_again_where_there_is_nothing_to_be_found():
+    noisy = WAVE + np.random.default_rng(9).normal(0, 0.5, T.size)         # white, but more of it than the errors say
+    how = {"t": T, "yerr": 0.2, "start": {"f": 1.37, "p": 0.3}, "starts": "auto"}
+    plain, auto = gslfit.fit(SINE, noisy, **how), gslfit.fit(SINE, noisy, scale_covar=False, **how)
+    assert plain.starts_tried == 1 and auto.starts_tried == 100
+    assert np.isclose(plain.chisqr, auto.chisqr, rtol=1e-9) and np.isclose(plain.values["f"], auto.values["f"], rtol=1e-9)
+    rows = gslfit.fit_batch(SINE, np.array([WAVE, noisy]), scale_covar=False, **how)
+    alone = gslfit.fit_batch(SINE, np.array([WAVE, noisy]), **{**how, "starts": None})
+    assert rows.nfev[0] == alone.nfev[0] and rows.nfev[1] > 10*alone.nfev[1]
 
 
 def test_auto_looks_again_at_a_bound_and_after_a_failure():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gslfit
+from gslfit import nist
 from gslfit.errors import InputError, ParameterError
 from gslfit.minimizer import multistart
 from gslfit.minimizer.sobol import sobol
@@ -89,6 +90,17 @@ def test_a_residual_that_fails_at_some_starts():
         raise KeyError("a slip of the caller's")
     with pytest.raises(KeyError):
         gslfit.minimize(broken, parameters(), ranges={"f": (0.1, 3)})
+
+
+def test_ends_of_rough_descents_are_gone_on_from():
+    data, residual = nist.read("MGH10"), nist.residual("MGH10")      # no descent is at its end after 20 evaluations by parameter
+    params = gslfit.Parameters()
+    for name in data.names:
+        params.add(name)
+    ranges = {name: (value/3, value*3) for name, value in zip(data.names, data.certified, strict=True)}
+    with np.errstate(over="ignore"):
+        out = gslfit.minimize(lambda p: residual([p[name].value for name in data.names]), params, ranges=ranges, starts=12)
+    assert out.success and np.isclose(out.chisqr, data.rss, rtol=1e-8)
 
 
 def test_robust_loss():
