@@ -14,7 +14,7 @@ import numpy as np
 from gslfit.checks import choice, json_tree, mapping, positive
 from gslfit.data.covariance import Covariance
 from gslfit.errors import FitStatus, InputError, ending
-from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.result import FitResult, Minimum
 from gslfit.models.arguments import HINTS
 from gslfit.models.model_function import ModelFunction
 from gslfit.objective.loss import LOSSES
@@ -79,6 +79,7 @@ def result_text(result: Any, **kws: Any) -> str:
              **({} if result._ycov is None else {"ycov": _packed(result._ycov.array)}),
              **({} if result._prior is None else {"prior": {text: [float(mean), float(deviation)]
                                                             for text, mean, deviation in zip(*result._prior, strict=True)}}),
+             **({} if outcome.starts_tried == 1 else {"starts": outcome.starts_tried, "minima": outcome.minima}),
              "call": {name: outcome.call_kws[name] for name in ("scale_covar", "loss", "f_scale") if name in outcome.call_kws}}
     return json.dumps(state, default=_plain, **kws)
 
@@ -270,9 +271,21 @@ def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Pa
         raise InputError(f"the result's 'keep' has the shape {keep.shape} for {np.size(result.data)} points")
     result._found = FitResult(params=params, residual=residual, covar=covar, keep=keep, status=_status(outcome), call_kws=_call(state),
                               **statistics)
+    if "starts" in state:
+        result._found._starts = _typed(state, "starts", int)
+        result._found._minima = [_minimum(each) for each in _typed(state, "minima", list)]
     if result._prior is not None:
         result._found._prior_residual = result._prior.residual(params.valuesdict())
     return result
+
+
+def _minimum(given: Any) -> Minimum:
+    """Return a minimum of a file."""
+    try:
+        chisqr, values, starts = given
+        return Minimum(float(chisqr), {str(name): float(value) for name, value in values.items()}, int(starts))
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        raise InputError(f"{given!r:.60} is no minimum: chi-square, values by name, and a number of starts are needed") from None
 
 
 def _call(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -237,6 +237,10 @@ def test_models():
     assert f"= 100, of which {result.minima[0].starts} led to this minimum, the lowest of {len(result.minima)}" in result.fit_report()
     again = pickle.loads(pickle.dumps(result))
     assert again.minima == result.minima and again.starts_tried == 100
+    read = result.loads(result.dumps())
+    assert read.minima == result.minima and read.starts_tried == 100
+    with pytest.raises(InputError, match="is no minimum"):
+        result.loads(result.dumps().replace('"minima": [[', '"minima": [[[],'))
     alone = model.fit(WAVE, t=T, A=2, f=1.37, p=0.4)
     assert len(alone.minima) == 1 and alone.minima[0].chisqr == alone.chisqr and "starts" not in alone.fit_report()
     assert np.isclose(alone.chisqr, result.chisqr)
