@@ -126,6 +126,7 @@ class Formula:
         self._rows: Rows = ()  # of a graph that came from elsewhere
         self.reason = ""
         self.defaults: dict[str, float] = {}
+        self._was_real = False      # whether a function that is called has returned real numbers
         if isinstance(source, str):
             self.text = source
             self.independent = wanted or ("x",)
@@ -280,7 +281,13 @@ class Formula:
         Returns
         -------
         ndarray
-            Of the shape that all of them broadcast to; a NumPy number where that is ().
+            Of the shape that all of them broadcast to; a NumPy number where that is (). NaN where a function that is called has become
+            complex, as Python's powers of negative numbers do.
+
+        Raises
+        ------
+        InputTypeError
+            A function that is called is complex everywhere.
         """
         given = self._values(args, values)
         if self.native:
@@ -288,7 +295,15 @@ class Formula:
         assert self.func
         assert self._signature
         name = getattr(self.func, "__name__", type(self.func).__name__)
-        return model_values(name, self._signature.call(self.func, given), _shape(given))[()]
+        returned = self._signature.call(self.func, given)
+        found = model_values(name, returned, _shape(given), imaginary=True)
+        if found.dtype.kind == "c":
+            real = found.imag == 0
+            if not (self._was_real or real.any()):
+                found = model_values(name, returned, _shape(given))     # raises the error: it never was real
+            found = np.where(real, found.real, np.nan)
+        self._was_real = True
+        return found[()]
 
     def jacobian(self, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate the exact derivatives by the parameters, in the order of `names`.

@@ -124,3 +124,19 @@ def test_lowest_prefers_limits_of_equals():
     assert found["a"].tolist() == [2., 1., 9.]
     assert seen == [(2., [False, True, True]), (1., None)]
     assert lowest(starts, lambda start, **options: fit(start))["a"].tolist() == [1., 1., 9.]
+
+
+def test_limits_are_limits_in_any_unit_and_anywhere():
+    """Nanoseconds end as seconds do, and decays whose points begin late are no spikes."""
+    x = np.linspace(0, 100, 100)
+    rng = np.random.default_rng(7)
+    y = 3*np.exp(-x/4) + 2*np.exp(-x/40) + .05*rng.normal(size=(20, 100))
+    model = models.BiexponentialModel()
+    wanted = model.fit_batch(y, x=x)
+    late = model.fit_batch(y, x=x + 1000)
+    assert np.all(late.chisqr <= wanted.chisqr*(1 + 1e-5))
+    response = models.BiexponentialResponseModel()
+    y = response.eval(x=x, amplitude1=3, tau1=3, amplitude2=2, tau2=30, t0=20, irf=2, offset=.05) + .2*rng.normal(size=(100, 100))
+    wanted, small = response.fit_batch(y, x=x), response.fit_batch(y, x=x*1e-9)
+    assert np.mean(small.success == wanted.success) > .97
+    assert np.mean(small.chisqr <= wanted.chisqr*(1 + 1e-6)) > .97

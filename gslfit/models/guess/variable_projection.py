@@ -195,8 +195,9 @@ class Search:
         low, high = self.limits(self.edge, self.middle)
         pulse, step = self.q <= 3*low, self.q >= high - 1e-12
         if not self.edge.shape[1]:
+            pulse &= self.shortest < self.step/UNSEEN
             pulse = pulse if self.known is None else pulse & self.known[:, :1]
-            return places._replace(tau=np.where(pulse, max(self.step/UNSEEN, self.shortest), places.tau)), heights
+            return places._replace(tau=np.where(pulse, self.step/UNSEEN, places.tau)), heights
         short = FAINT*self.edge[:, 1:]
         tau = np.where(pulse, short, np.where(step, STEADY, places.tau))
         return places._replace(tau=tau), np.where(pulse, heights*places.tau/short, heights)

@@ -46,7 +46,8 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
         low, high = params[full].min, params[full].max
         value = np.asarray(value, float)
         if low is not None or high is not None:
-            value = np.clip(value, *nudged(-np.inf if low is None else low, np.inf if high is None else high))
+            low, high = -np.inf if low is None else low, np.inf if high is None else high
+            value = np.where((value > low) & (value < high), value, np.clip(value, *nudged(low, high)))    # a small unit's are near 0
         inside[full] = value
     if shape:
         return {**inside, **{name if name in params else model._prefix + name: spread(name, value, shape)
