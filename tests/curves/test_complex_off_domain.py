@@ -65,10 +65,9 @@ def test_complex_at_some_points_of_the_start():
 
 
 def test_complex_everywhere_is_named():
-    for name, entry in ENTRIES.items():
+    for entry in ENTRIES.values():
         with pytest.raises(InputTypeError, match="the result of always is complex"):
             entry(always, {"a": 1., "b": 1.})
-            raise AssertionError(name)
     with pytest.raises(InputTypeError, match="the result of always is complex"):
         curve_fit(always, X, Y, p0=[1., 1.])
 
