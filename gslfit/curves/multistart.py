@@ -63,7 +63,7 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
             continue
         result = fit(start, **(WHOLE if whole else TRIAL), **({"idle": idle} if idle.any() else {}))
         chisqr = np.where(np.isin(result.status, WITHOUT), np.inf, result.chisqr)
-        better = chisqr < least*(1 - EQUAL)
+        better = chisqr < (least*(1 - EQUAL) if whole else least)
         best = {name: np.where(better, value, best[name]) for name, value in start.items()}
         least = np.where(better, chisqr, least)
     return best

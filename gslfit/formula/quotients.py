@@ -17,10 +17,13 @@ from functools import reduce
 from itertools import pairwise
 from operator import mul
 
+import numpy as np
+
 from gslfit.formula.factor_products import JUMPS
 from gslfit.formula.graph import POINT, Graph, Node, Pool, below, rewrite, transplant
 from gslfit.formula.guards import may_be_zero
 from gslfit.formula.laurent import Laurent, NoSeries, Place, Sum, made, power_of, whole_power
+from gslfit.formula.operations import OPERATIONS
 
 TERMS = 4           # powers of a series that are taken
 FURTHER = 2         # powers that say how far they hold
@@ -37,7 +40,7 @@ def quotients(graph: Graph) -> Graph:
     if not divisors:
         return graph
     exact = {node for jump in order if jump.op in JUMPS for node in below(jump.args)}
-    kept = _outermost(graph, _found([node for node in order if node not in exact], order, divisors))
+    kept = _outermost(graph, _found(graph, exact, divisors))
     if not kept:
         return graph
     done: dict[Node, Node] = {}
@@ -78,8 +81,9 @@ def _places(divisor: Node) -> Iterable[Place]:
                 yield Place(node, b, a if minus else -a, -1 if minus else 1)
 
 
-def _found(nodes: list[Node], order: list[Node], divisors: list[Node]) -> Found:
+def _found(graph: Graph, exact: set[Node], divisors: list[Node]) -> Found:
     """Return the nodes that have a limit where they are of no number, with their series."""
+    order = graph.nodes()
     found: Found = {}
     places: dict[Place, list[Node]] = {}
     for divisor in divisors:
@@ -89,11 +93,43 @@ def _found(nodes: list[Node], order: list[Node], divisors: list[Node]) -> Found:
         series = Laurent(place, order)
         if not any(_first(series, divisor) > 0 for divisor in own):
             continue
-        for node in nodes:
-            if (node.level == POINT and series.moves(node) and _indeterminate(series, node)
+        taken = _taken(graph.roots, place) - exact
+        for node in order:
+            if (node in taken and node.level == POINT and series.moves(node) and _indeterminate(series, node)
                     and not _covered(series, found.get(node, [])) and _terms(series, node)):
                 found.setdefault(node, []).append(series)
     return found
+
+
+def _taken(roots: Iterable[Node], place: Place) -> set[Node]:
+    """Return the nodes that the roots need at a place, without those of branches that aren't taken there (``where(x == 0, ...)``)."""
+    found: set[Node] = set()
+    known: dict[Node, float | None] = {}
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in found:
+            continue
+        found.add(node)
+        condition = _number_at(node.args[0], place, known) if node.op == "select" else None
+        stack.extend(node.args if condition is None else (node.args[0], node.args[1 if condition else 2]))
+    return found
+
+
+def _number_at(root: Node, place: Place, known: dict[Node, float | None]) -> float | None:
+    """Return what a node is at a place; None where that isn't known without the parameters."""
+    for node in below([root]):
+        if node in known:
+            continue
+        args = [known[arg] for arg in node.args]
+        if node is place.node:
+            known[node] = 0.0 if place.base is None else None
+        elif node.op == "const" or not args or None in args:
+            known[node] = float(node.value) if node.op == "const" else None  # type: ignore[arg-type]
+        else:
+            with np.errstate(all="ignore"):
+                known[node] = float(OPERATIONS[node.op].value(*args))
+    return known[root]
 
 
 def _first(series: Laurent, node: Node) -> int:

@@ -157,7 +157,12 @@ def test_two_variables():
 
 def test_branches_of_the_users_own_stay():
     """A limit that the user wrote is the one that is taken."""
-    assert Formula("where(x == 0, 7, sin(a*x)/x)")(0., a=2.) == 7
+    guarded, written = Formula("where(x == 0, 7, sin(a*x)/x)"), Formula("where(abs(x) < 1e-8, a, sin(a*x)/x)")
+    assert guarded(0., a=2.) == 7
+    for formula in (guarded, written):
+        graph = simplify(fold_constants(formula.graph))
+        assert quotients(graph).value is graph.value
+    assert Formula("where(x > 5, 7, sin(a*x)/x)")(0., a=2.) == 2
 
 
 def test_every_entry_fits_a_quotient():
