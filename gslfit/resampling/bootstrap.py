@@ -38,8 +38,8 @@ def bootstrap(result: Any, n: int = 10_000, kind: str | None = None, seed: Any =
         What is drawn. "residual": the weighted residuals (of correlated errors the whitened ones), less their mean and times
         ``sqrt(n/(n - p))``, with replacement, about the fitted model; x stays, and the errors are taken for alike. "pairs": points with
         replacement, each with its x, y and weight. "parametric": normal errors about the fitted model, of the size that `yerr` or `ycov`
-        says, or of that of the residuals where errors are scaled. "poisson": counts whose means are the fitted model. By default
-        "residual", and of fits with ``loss="poisson"`` "poisson".
+        says, or of that of the residuals where errors are scaled. "poisson": counts whose means are the fitted model; weights stay. By
+        default "residual", and of fits with ``loss="poisson"`` "poisson".
     seed : int, sequence of int, numpy.random.Generator or SeedSequence, optional
         Of the random numbers: the same one gives the same replicates, however many threads fit them.
     threads : int, optional

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,6 +76,14 @@ def refits(fitted: Fitted, samples: Iterable[Sample], count: int, threads: int |
     return found
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Leave out warnings of fits, which would come once for each replicate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        yield
+
+
 # -- a formula: rows of a batch
 
 def _by_batch(fitted: Fitted, sample: Sample, threads: int | None) -> Refits:
@@ -83,9 +92,8 @@ def _by_batch(fitted: Fitted, sample: Sample, threads: int | None) -> Refits:
     options: dict[str, Any] = {"threads": threads, "scale_covar": not fitted.known}
     if loss is not None:
         options |= {"loss": loss.name} | ({"f_scale": loss.f_scale} if loss.robust else {})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)         # that Python is called: the fit itself said so
-        assert fitted.curve is not None
+    assert fitted.curve is not None
+    with quiet():                       # that Python is called: the fit itself said so
         found = fit_inputs(fitted.curve.formula, _inputs(fitted, sample), fitted.params, {}, **options)
     status = np.array(found.status)
     if sample.chosen is not None and fitted.loss is not None:       # else each point is there once, with a weight
@@ -173,8 +181,7 @@ def _one_by_one(fitted: Fitted, sample: Sample, done: int, tell: Callable[[int],
         minimizer = Minimizer(replicate, fitted.params.copy())
         exact = {} if jac is None else {"jac": replicate.jacobian}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FitWarning)
+            with quiet():
                 if replicate.distinct < len(fitted.names):
                     status[row] = FitStatus.TOO_FEW_POINTS
                 else:

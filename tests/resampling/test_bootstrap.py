@@ -285,6 +285,19 @@ def test_progress():
     assert len(told) > 1
 
 
+def test_progress_of_a_function():
+    """Where a function is called each replicate is told, and what the function raises comes through."""
+    told = []
+    fit = gslfit.minimize(residual, parameters(), (X, Y, ERRORS))
+    assert fit.bootstrap(5, seed=1, progress=told.append).failed == 0
+    assert told == [1, 2, 3, 4, 5]
+
+    def stops(count):
+        raise RuntimeError("enough")
+    with pytest.raises(RuntimeError, match="enough"):
+        fit.bootstrap(5, seed=1, progress=stops)
+
+
 def test_refusals():
     """What can't be resampled is said in one line."""
     fit = decay()

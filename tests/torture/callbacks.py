@@ -165,6 +165,13 @@ def intervals(function):
     return gslfit.conf_interval(minimizer, p_names=["a"], sigmas=[0.68])
 
 
+def replicates(function):
+    """Return a fit whose replicates call the function."""
+    minimizer = fitted()
+    minimizer.result._source.function = function
+    return minimizer
+
+
 from_callables = multifit.Function_fdf.from_callables
 # entry -> the function that is to raise, and the call that is handed it
 PLACES = {
@@ -204,6 +211,11 @@ PLACES = {
     "LargeSolver, product": (product, lambda g: solver(multifit.LargeSolver, from_callables(f, None, x.size, 3, product=g))),
     "anneal": (lambda v: float(v @ v), lambda g: anneal(g, [3.0, 1.0], 5.0, iters_fixed_T=2, mu_t=4.0, t_initial=1e3)),
     "conf_interval": (residual, intervals),
+    "bootstrap": (residual, lambda g: replicates(g).bootstrap(3, seed=1)),
+    "bootstrap, pairs": (residual, lambda g: replicates(g).bootstrap(3, "pairs", seed=1)),
+    "bootstrap, progress": (lambda count: None, lambda g: fitted().bootstrap(3, seed=1, progress=g)),
+    "jackknife": (residual, lambda g: replicates(g).jackknife()),
+    "influence": (residual, lambda g: replicates(g).influence()),
     "compat, leastsq": (residual, lambda g: lmfit.minimize(g, compat())),
     "compat, nelder": (residual, lambda g: lmfit.minimize(g, compat(), method="nelder", max_nfev=40)),
     "compat, differential_evolution": (

@@ -62,6 +62,13 @@ WRONG = {
         lambda: gslfit.minimize(residual, parameters(), engine="nothing"),
     ),
     "conf_interval": (lambda: gslfit.conf_interval(None), lambda: gslfit.conf_interval(gslfit.Minimizer(residual, parameters()))),
+    "bootstrap": (
+        lambda: gslfit.bootstrap(None),
+        lambda: gslfit.fit(TEXT, Y, x=x, **START).bootstrap(5, "nothing"),
+        lambda: gslfit.fit(TEXT, Y, x=x, **START).bootstrap(5, seed="nothing"),
+    ),
+    "jackknife": (lambda: gslfit.jackknife(None), lambda: gslfit.fit(TEXT, Y[:3], x=x[:3], **START).jackknife()),
+    "influence": (lambda: gslfit.influence(None), lambda: gslfit.fit(TEXT, Y, x=x, loss="huber", **START).influence()),
     "parameters": (lambda: gslfit.Parameters().add("1a"), lambda: gslfit.Parameters().loads("{")),
     "formula": (lambda: gslfit.Formula("a.b"), lambda: gslfit.Formula(TEXT).jacobian(x, nope=1)),
     "Model.fit": (
