@@ -65,8 +65,8 @@ def bootstrap(result: Any, n: int = 10_000, kind: str | None = None, seed: Any =
     What was known of parameters beforehand (`prior`) is a measurement too: its mean is drawn anew with its standard deviation. A robust
     loss keeps the scale that the fit had. Points that took no part take none.
 
-    A function that can't be compiled is called, a replicate at a time where only its residuals are known: that takes as long as so many
-    fits do.
+    A residual function is traced, as by ``minimize(compiled=True)``. What can't be compiled is called, a replicate at a time where only
+    residuals are known: that takes as long as so many fits do.
 
     Examples
     --------

@@ -126,7 +126,7 @@ class Draws:
         noise = self.rng.standard_normal((rows, self.n))
         if np.iscomplexobj(self.fitted.residuals):
             noise = noise + 1j*self.rng.standard_normal((rows, self.n))
-        noise *= self.fitted.unit
+        noise *= self.fitted.unit if self.fitted.modelled or self.fitted.curve is None else -self.fitted.unit       # whose data are 0
         return {"noise": noise}
 
     def _counts(self, rows: int) -> dict[str, Any]:

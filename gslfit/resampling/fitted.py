@@ -12,8 +12,8 @@ from gslfit.confidence.ftest import scaled
 from gslfit.curves.curve import Curve
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
-from gslfit.errors import FitStatus, InputError, InputTypeError
-from gslfit.formula.program_residual import ProgramResidual
+from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError
+from gslfit.formula.program_residual import ProgramResidual, compiled_residual
 from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
@@ -53,7 +53,7 @@ class Fitted:
         self.names = tuple(result.var_names)
         self.loss: Loss | None = result.loss
         self.source: Any = result._source
-        self.curve = curve_of(self.source)
+        self.curve = curve_of(self.source, self.params)
         if self.curve is not None and self.curve.objective is None:
             raise InputError(f"{asked} needs the data, and they are not there: a batch is saved without them; fit again")
 
@@ -139,7 +139,7 @@ class Fitted:
 
     @cached_property
     def model(self) -> np.ndarray:
-        """The model at the points that take part, of a residual function that was compiled its residuals: ndarray (n,)."""
+        """The model at the points that take part, of a residual function that was traced its residuals: ndarray (n,)."""
         objective = self.objective
         assert objective is not None
         if self.curve is not None:
@@ -184,15 +184,21 @@ class Fitted:
         return whole
 
 
-def curve_of(source: Any) -> Curve | None:
-    """Return what a result's source was fitted to, as a formula with its data; None where a function is called.
+def curve_of(source: Any, params: Parameters) -> Curve | None:
+    """Return what a result's source was fitted to, as a formula with its data; None where a function has to be called.
 
-    Of a residual function that was compiled the formula is the residual, and the data are 0.
+    A residual function is traced, since it would be called thousands of times else; the formula is the residual then, and the data are 0.
     """
     if hasattr(source, "curve"):
         found: Curve | None = source.curve()
         return found
-    parts = source.function.parts if isinstance(getattr(source, "function", None), ProgramResidual) else None
+    residual = source.function
+    if not isinstance(residual, ProgramResidual):
+        try:
+            residual = compiled_residual(source.function, params, source.args, source.kws)[0]
+        except ExpressionError:
+            return None
+    parts = residual.parts if isinstance(residual, ProgramResidual) else None
     if parts is None:
         return None
     formula, x, y, weights = parts

@@ -3,7 +3,7 @@ import pickle
 
 import numpy as np
 import pytest
-from resampled import DECAY, ERRORS, LINE, START, X, Y, bounded, called, decay, line, parameters, residual
+from resampled import DECAY, ERRORS, LINE, START, X, Y, bounded, called, decay, line, parameters, residual, untraced
 
 import gslfit
 from gslfit.errors import FitError, InputError
@@ -93,7 +93,7 @@ def test_entries():
     fits = [gslfit.fit_batch(DECAY, np.array([Y, Y]), x=X, yerr=ERRORS, **START)[1],
             gslfit.fit(called, Y, x=X, weights=weights, **START),
             *(gslfit.Model(model).fit(Y, x=X, weights=weights, **START) for model in (DECAY, called)),
-            *(gslfit.minimize(residual, parameters(), (X, Y, ERRORS), compiled=how) for how in (False, True))]
+            *(gslfit.minimize(function, parameters(), (X, Y, ERRORS)) for function in (residual, untraced))]
     for fit in fits:
         found = fit.influence()
         for name in ("leverage", "studentized", "cooks_distance"):

@@ -36,6 +36,12 @@ def residual(params, x, y, e):
     return (y - params["A"]*np.exp(-x/params["tau"]) - params["c"])/e
 
 
+def untraced(params, x, y, e):
+    """Return the same by way of bytes, which no tracer follows."""
+    found = np.asarray(residual(params, x, y, e))
+    return np.frombuffer(found.tobytes())
+
+
 def called(x, A, tau, c):
     """Return a decay by a function that can't be compiled."""
     return A*np.exp(-x/tau) + c if float(A) == A else x

@@ -227,7 +227,8 @@ PLACES = {
     "compat, Model.fit": (decay, lambda g: lmfit.Model(named(g)).fit(Y, x=x, **START)),
     "compat, Model.fit, omit": (decay, lambda g: lmfit.Model(named(g), nan_policy="omit").fit(ROWS[2], x=x, **START)),
 }
-TRACED = {"minimize, compiled"}  # where what is raised only means that the function isn't compiled
+# where what is raised only means that the function isn't compiled
+TRACED = {"minimize, compiled", "bootstrap", "bootstrap, pairs", "jackknife", "influence"}
 
 
 def attempt(place, index, kind):
