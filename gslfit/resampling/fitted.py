@@ -22,8 +22,6 @@ from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA
 from gslfit.parameters.collection import Parameters
 
-DSCALE = 1e-2       # step of differences, in standard errors, where a model has no exact derivatives
-
 
 class Fitted:
     """One fit, to be repeated with other data.

@@ -16,8 +16,9 @@ from gslfit.checks import package, whole
 from gslfit.confidence.ftest import FTest
 from gslfit.curves.batch_result import Columns
 from gslfit.errors import FitError, InputError
+from gslfit.minimizer.derived import DSCALE
 from gslfit.minimizer.result import FitResult
-from gslfit.resampling.fitted import DSCALE, Fitted, fitted_of
+from gslfit.resampling.fitted import Fitted, fitted_of
 
 WORST = 5               # points of a report
 NUMBERS = ("leverage", "standardized", "studentized", "cooks_distance", "dffits")
