@@ -114,8 +114,12 @@ class Fitted:
 
     @cached_property
     def taking_part(self) -> np.ndarray:
-        """Which of a called function's residuals take part: those that are finite; ndarray of bool."""
-        return np.isfinite(self.all_residuals)
+        """Which of a called function's residuals take part: those that are finite, and of a point with weight; ndarray of bool."""
+        found = np.isfinite(self.all_residuals)
+        weights = None if self.objective is None else self.objective.weights
+        if weights is not None:
+            found[:weights.size] &= weights != 0
+        return found
 
     @cached_property
     def residuals(self) -> np.ndarray:
@@ -174,12 +178,20 @@ class Fitted:
 
     def shaped(self, flat: np.ndarray) -> np.ndarray:
         """Return numbers of the points that take part in the shape of the data, NaN at the others."""
-        if self.objective is not None:
-            found = np.asarray(self.objective.spread(np.asarray(flat, float)))
-            return found if found.size != self.objective.given.layout.n else found.reshape(self.objective.given.layout.whole)
-        whole = np.full(self.taking_part.shape, np.nan)
-        whole[self.taking_part] = flat
-        return whole
+        flat, objective = np.asarray(flat, float), self.objective
+        if self.curve is None:
+            known = 0 if self.prior is None else len(self.prior.texts)
+            flat = _spread(flat, self.taking_part[:self.taking_part.size - known])
+        if objective is None:
+            return flat
+        return (flat if objective.keep is None else _spread(flat, objective.keep)).reshape(objective.given.layout.whole)
+
+
+def _spread(flat: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """Return numbers where `keep` is true, NaN elsewhere."""
+    found = np.full(keep.shape, np.nan)
+    found[keep] = flat
+    return found
 
 
 def curve_of(source: Any, params: Parameters) -> Curve | None:
@@ -189,7 +201,7 @@ def curve_of(source: Any, params: Parameters) -> Curve | None:
     """
     if hasattr(source, "curve"):
         found: Curve | None = source.curve()
-        return found
+        return found if found is None or found.objective is None else Curve(found.formula, _with_weight(found.objective), found.independent)
     residual = source.function
     if not isinstance(residual, ProgramResidual):
         try:
@@ -204,6 +216,15 @@ def curve_of(source: Any, params: Parameters) -> Curve | None:
     given = Inputs(Layout((n,)), None, np.zeros(n) if y is None else y, dict(zip(formula.independent, x, strict=True)),
                    None if weights is None else Factors("weights", weights), None)
     return Curve(formula, Objective(given, "omit"))
+
+
+def _with_weight(objective: Objective) -> Objective:
+    """Return what is minimised without points of weight 0, which count as data where lmfit's conventions hold."""
+    if not objective.given.weightless or objective.weights is None or objective.weights.all():
+        return objective
+    found = Objective(objective.given._replace(weightless=False), objective.policy, objective.sign, loss=objective.loss)
+    found.follow(objective)
+    return found
 
 
 def fitted_of(given: Any, asked: str) -> Fitted:

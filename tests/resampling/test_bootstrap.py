@@ -8,6 +8,7 @@ from scipy.optimize import least_squares
 from scipy.stats import bootstrap as scipy_bootstrap
 
 import gslfit
+from gslfit.compat import lmfit
 from gslfit.errors import FitStatus, InputError, InputTypeError, NoModelError
 from gslfit.resampling.bootstrap import generator
 from gslfit.resampling.draws import Draws, poisson_counts
@@ -164,6 +165,22 @@ def test_parameters():
     assert boot.derived("A*rate") == pytest.approx(boot.values["A"]/boot.values["tau"], rel=1e-14)
     assert boot.covar.shape == boot.correlation.shape == (2, 2)
     assert boot.percentile(.9, "A/tau")["A/tau"] == pytest.approx(np.quantile(boot.derived("A/tau"), [.05, .95]))
+
+
+@pytest.mark.parametrize("model", [DECAY, called])
+def test_points_without_weight(model):
+    """Points of weight 0, which lmfit counts as data, are neither drawn nor fitted."""
+    keep = np.arange(X.size) % 7 != 2
+    params = lmfit.Parameters()
+    for name, value in START.items():
+        params.add(name, value)
+    fit = (lmfit.models.ExpressionModel(model) if model is DECAY else lmfit.Model(model)).fit(Y, params, x=X, weights=keep*1.0)
+    wanted = gslfit.fit(DECAY, Y[keep], x=X[keep], **START)
+    for kind in ("residual", "pairs"):
+        boot = fit.bootstrap(20, kind, seed=1)
+        assert boot.failed == 0
+        assert boot.values["tau"] == pytest.approx(wanted.bootstrap(20, kind, seed=1).values["tau"], rel=1e-5)
+    assert np.array_equal(np.isfinite(fit.jackknife().values["tau"]), keep)
 
 
 def test_bounds_of_each_fit():
