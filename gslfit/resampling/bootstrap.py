@@ -137,8 +137,6 @@ class BootstrapResult:
         What was drawn, see `bootstrap`.
     seed : int or sequence of int, or None
         What makes the same replicates anew; None where the caller's generator was used.
-    n : int
-        How many replicates were fitted.
     names : tuple of str
         The varying parameters, and those with an expression.
     best : dict of str to float

@@ -193,6 +193,7 @@ def test_bounds_of_each_fit():
     assert [batch[k].bootstrap(10, seed=1).names for k in (0, 1)] == [("A", "tau"), ("A", "tau", "c")]
 
 
+@pytest.mark.filterwarnings("ignore:the fit calls Python")
 @pytest.mark.parametrize("kind", ["residual", "pairs", "parametric"])
 def test_all_entries(kind):
     """Whatever fitted, the same seed gives the same replicates."""

@@ -86,6 +86,7 @@ def test_nonlinear_model():
     assert found.cooks_distance[1:] == pytest.approx(jack.cooks_distance[1:], rel=.3, abs=.02)
 
 
+@pytest.mark.filterwarnings("ignore:the fit calls Python")
 def test_entries():
     """Whatever fitted, they are the same."""
     wanted = decay(yerr=ERRORS).influence()
