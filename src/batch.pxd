@@ -7,6 +7,7 @@ cdef extern from "batch/batch.h" nogil:
     enum:
         MAX_AXES
         MAX_INPUTS
+        SHORT
         METHOD_AUTO
         METHOD_LANES
         METHOD_LMSDER
@@ -39,6 +40,7 @@ cdef extern from "batch/batch.h" nogil:
         strided_array mask
         int weighted, masked, omit, loss
         strided_array scale
+        const double *factor
     ctypedef struct fit_options:
         double xtol, ftol, gtol
         int max_nfev
@@ -78,3 +80,6 @@ cdef extern from "batch/batch.h" nogil:
         int (*pulse)(void *who, long done) noexcept nogil
         void *who
     int gslfit_batch_run(batch *b)
+
+cdef extern from "batch/medians.h" nogil:
+    int gslfit_median_residuals(const batch *b, double *medians)

@@ -13,6 +13,7 @@ cdef extern from "objective/points.h" nogil:
         const double *weights
         int loss
         double scale
+        const double *factor
 
 cdef extern from "program/program.h" nogil:
     ctypedef struct opcode_fact:

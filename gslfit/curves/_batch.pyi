@@ -12,6 +12,7 @@ F8: np.dtype
 I4: np.dtype
 I1: np.dtype
 KINDS: dict[str, int]
+MOST_CORRELATED: int
 
 def instruction_set(name: str | None = None) -> str: ...
 @disjoint_base
@@ -30,7 +31,10 @@ def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *,
         scaled: bool = True, redchi: np.ndarray | None = None, derived: np.ndarray | None = None,
         derived_errors: np.ndarray | None = None, reached: np.ndarray | None = None, loss: int = 0,
         scale: np.ndarray | None = None, cost: np.ndarray | None = None,
-        boxes: Sequence[tuple[Any, Any]] | None = None) -> None: ...
+        boxes: Sequence[tuple[Any, Any]] | None = None, factor: np.ndarray | None = None) -> None: ...
+def median_residuals(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, medians: np.ndarray, *,
+                     weights: np.ndarray | None = None, errors: bool = False, mask: np.ndarray | None = None,
+                     inputs: Sequence[np.ndarray] = (), omit: bool = False) -> None: ...
 def fit_many(code: Program, y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None, start: ArrayLike,
              inputs: ArrayLike | None, *, method: str = "auto", xtol: float = 1e-8, ftol: float = 1e-8, gtol: float = 1e-8,
              max_nfev: int = 1000, covariance: bool = False, nan_policy: str = "mark", threads: int = 1,

@@ -239,6 +239,15 @@ def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: 
         return fit_extended(job, given, options, lambda whole, points: _by_program_or_python(whole, points, options, report))
     if job.folded is not None and given.ycov is None:
         return run_batch(job, given, options, report)
+    if given.ycov is not None:
+        from gslfit.curves.correlated import fit_correlated, fits_lanes
+        if fits_lanes(job, given, options):
+            return fit_correlated(job, given, options, report)
+    return _slowly(job, given, options, report)
+
+
+def _slowly(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
+    """Fit row by row."""
     if options.loss == "poisson":
         raise InputError(f"loss={options.loss!r} needs a formula that compiles: {job.reason}")
     from gslfit.curves.python_fallback import fit_slowly

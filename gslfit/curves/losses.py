@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves._batch import run
+from gslfit.curves._batch import median_residuals, run
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
 from gslfit.errors import FitStatus, InputError
@@ -89,40 +89,30 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
                  how: dict[str, Any]) -> None:
     """Find the scale of each fit, 1.48 times the median absolute residual of Huber's fit with that very scale."""
     run(code, y, x, start=start, **how)
-    for turn in range(ROUNDS):
-        spent += how["nfev"]
-        before = scale.copy()
-        _measure(code, y, x, scale, how)
-        if turn and not (abs(scale - before) > STEADY*scale).any():
+    spent += how["nfev"]
+    _measure(code, y, x, scale, how)
+    moving = np.ones(scale.shape, bool)
+    for _ in range(ROUNDS - 1):
+        some = _Rows(y, x, how, moving)
+        own, before = some.part(scale), some.part(scale)
+        reached = {name: some.part(how[name]) for name in ("status", "v")}
+        run(code, some.y, some.x, start=_from_there([some.part(each) for each in start], reached), loss=NUMBERS["huber"],
+            scale=own*TUNED["huber"], **some.given, **some.out)
+        _measure(code, some.y, some.x, own, {**some.given, **some.out})
+        some.put(np.ones(own.shape, bool))
+        spent[some.places] += some.out["nfev"]
+        scale[some.places] = own
+        moving[some.places] = abs(own - before) > STEADY*own
+        if not moving.any():
             return
-        run(code, y, x, start=_from_there(start, how), loss=NUMBERS["huber"], scale=np.where(scale > 0, scale, 1.0)*TUNED["huber"], **how)
 
 
 def _measure(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
     """Put the scale of the residuals of each fit at its end; 1 where there are none, or half of them are 0."""
-    weights, mask, omit = how.get("weights"), how.get("mask"), how["omit"]
-    for place in np.ndindex(scale.shape):
-        own = np.array([row_of(each, place) for each in x], float)
-        inputs = np.array([each[place] if each.ndim else each for each in how["inputs"]], float)
-        v = how["v"][place]
-        scale[place] = 1.0
-        if not np.isfinite(v).all():
-            continue
-        with np.errstate(all="ignore"):
-            r = code.evaluate(v, own, inputs if inputs.size else None, jacobian=False)[0] - y[place]
-            if weights is not None:
-                factor = row_of(weights, place)
-                r = np.where(factor == (np.inf if how["errors"] else 0), np.nan, r/factor if how["errors"] else r*factor)
-        keep = np.isfinite(r)
-        if mask is not None:
-            keep &= ~row_of(mask, place)
-        found = MAD*float(np.median(np.abs(r[keep]))) if keep.any() and (omit or keep.any()) else 0.0
-        scale[place] = found if found > 0 else 1.0
-
-
-def row_of(array: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
-    """Return one fit's part of an array (n,), which all share, or (..., n)."""
-    return array if array.ndim == 1 else array[place]
+    median_residuals(code, y, x, how["v"], scale, **{name: how[name] for name in ("weights", "errors", "mask", "inputs", "omit")
+                                                    if name in how})
+    scale *= MAD
+    scale[~(scale > 0)] = 1.0
 
 
 def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], **how: Any) -> None:
@@ -137,38 +127,64 @@ def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequen
     again = ~(ended | np.isin(how["status"], HOPELESS)) | (ended & (how["chisqr"] > MISFIT*how["count"] + FAR))
     if not again.any():
         return
-    places = np.nonzero(again)
-    lead = again.ndim
-
-    def part(array: Any) -> Any:
-        """Return the rows that are fitted again, of an array with the batch's axes."""
-        return array if array is None or np.ndim(array) == 0 else np.ascontiguousarray(array[places])
-
-    def rows(array: Any) -> Any:
-        return array if array is None or array.ndim == 1 else part(np.broadcast_to(array, y.shape))
-    counts, own = rows(y), [rows(each) for each in x]
-    given: dict[str, Any] = {name: value for name, value in how.items() if name not in RESULTS}
-    given |= {"mask": rows(how.get("mask")), "inputs": [part(each) for each in how["inputs"]], "progress": None}
-    if how.get("boxes") is not None:
-        given["boxes"] = [tuple(map(part, box)) for box in how["boxes"]]
-    out: dict[str, Any] = {name: np.empty((len(counts), *how[name].shape[lead:]), how[name].dtype) for name in RESULTS
-                           if how.get(name) is not None}
+    some = _Rows(y, x, how, again)
     with np.errstate(invalid="ignore"):
-        mean = np.nanmean(counts, axis=-1, keepdims=True)
-    deviations = np.sqrt(np.maximum(counts, np.where((mean > 0) & (mean < 1), mean, 1.0)))
-    cold: dict[str, Any] = {**out, "cost": None}
-    begin = [part(each) for each in start]
+        mean = np.nanmean(some.y, axis=-1, keepdims=True)
+    deviations = np.sqrt(np.maximum(some.y, np.where((mean > 0) & (mean < 1), mean, 1.0)))
+    begin = [some.part(each) for each in start]
     if not (how.get("boxes") or (how.get("transform") and how["transform"].bounded)):
         begin = [each*NEXT_TO_ZERO if k in code.amplitudes else each for k, each in enumerate(begin)]
-    run(code, counts, own, start=begin, **{**given, "weights": deviations, "errors": True}, **cold)
-    spent = out["nfev"].copy()
-    moved = [np.where(np.isfinite(out["v"]).all(axis=-1), out["v"][..., k], part(each)) for k, each in enumerate(start)]
-    run(code, counts, own, start=moved, loss=poisson, **given, **out)
-    out["nfev"] += spent
-    better = np.isin(out["status"], SUCCESSES) & ~(ended[places] & (out["chisqr"] >= how["chisqr"][places]*(1 - LOWER)))
-    chosen = tuple(axis[better] for axis in places)
-    for name, array in out.items():
-        how[name][chosen] = array[better]
+    run(code, some.y, some.x, start=begin, **{**some.given, "weights": deviations, "errors": True}, **{**some.out, "cost": None})
+    spent = some.out["nfev"].copy()
+    there = [np.where(np.isfinite(some.out["v"]).all(axis=-1), some.out["v"][..., k], some.part(each)) for k, each in enumerate(start)]
+    run(code, some.y, some.x, start=there, loss=poisson, **some.given, **some.out)
+    some.out["nfev"] += spent
+    lower = ended[some.places] & (some.out["chisqr"] >= how["chisqr"][some.places]*(1 - LOWER))
+    some.put(np.isin(some.out["status"], SUCCESSES) & ~lower)
+
+
+class _Rows:
+    """Some rows of a batch, as `run` takes them, and room for their results.
+
+    Parameters
+    ----------
+    y, x : ndarray, and sequence of ndarray
+    how : dict of str to object
+        What `run` is called with for all rows.
+    chosen : ndarray of bool, shape (...)
+
+    Attributes
+    ----------
+    y : ndarray, shape (m, n)
+    x : list of ndarray
+    given, out : dict of str to object
+        The same of the rows that are chosen: what goes in, and what is written.
+    places : tuple of ndarray of int
+    """
+
+    def __init__(self, y: np.ndarray, x: Sequence[np.ndarray], how: dict[str, Any], chosen: np.ndarray):
+        self.places, self._how, self._shape = np.nonzero(chosen), how, y.shape
+        self.y, self.x = self._points(y), [self._points(each) for each in x]
+        self.given: dict[str, Any] = {name: value for name, value in how.items() if name not in RESULTS}
+        self.given |= {name: self._points(how.get(name)) for name in ("weights", "mask")}
+        self.given |= {"inputs": [self.part(each) for each in how["inputs"]], "progress": None}
+        if how.get("boxes") is not None:
+            self.given["boxes"] = [tuple(map(self.part, box)) for box in how["boxes"]]
+        self.out: dict[str, Any] = {name: np.empty((len(self.y), *how[name].shape[chosen.ndim:]), how[name].dtype) for name in RESULTS
+                                    if how.get(name) is not None}
+
+    def part(self, array: Any) -> Any:
+        """Return these rows of an array with the batch's axes."""
+        return array if np.ndim(array) == 0 else np.ascontiguousarray(array[self.places])
+
+    def _points(self, array: Any) -> Any:
+        return array if array is None or array.ndim == 1 else self.part(np.broadcast_to(array, self._shape))
+
+    def put(self, which: np.ndarray) -> None:
+        """Put what was written for some of these rows, ndarray of bool (m,), in their places."""
+        chosen = tuple(axis[which] for axis in self.places)
+        for name, array in self.out.items():
+            self._how[name][chosen] = array[which]
 
 
 RESULTS = ("v", "variance", "covariance", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.curves._batch import run
+from gslfit.curves._batch import MOST_CORRELATED, run
 from gslfit.curves._polish import polish
 from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev, transform_of
+from gslfit.data.covariance import whitened
 from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
@@ -202,28 +203,32 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     assert objective is not None
     if plan.folded is None:
         return by_minimize(plan, curve, options)
+    factor = None
     if objective.given.ycov is not None:
-        return _by_whitened(plan, curve, options)
+        if objective.policy == "omit":
+            _leave_out_not_finite(plan, curve)
+        if options.loss != "linear" or objective.ndata > MOST_CORRELATED:
+            check_count(plan, objective)
+            _check_start(plan)
+            return by_minimize(plan, curve, options)
+        factor = objective.square
     if options.method == "auto":
         check_count(plan, objective)
     ends: list[LaneEnd] = []
-    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, ends)
+    found = by_lanes(plan, plan.values, objective.y, curve.points, objective.weights, options, method, objective.sign, ends,
+                     factor)
     if found is not None:
         return found
     _check_start(plan)
     return in_doubt(plan, curve, options, ends[-1] if ends else None)
 
 
-def _by_whitened(plan: FitPlan, curve: Curve, options: FitOptions) -> FitResult:
-    """Fit data with correlated errors, whose residuals depend on each other: by `minimize` and the program's derivatives."""
+def _leave_out_not_finite(plan: FitPlan, curve: Curve) -> None:
+    """Leave out points where the model isn't finite at the start: one would spoil all residuals that depend on it."""
     objective, folded = curve.objective, plan.folded
     assert objective is not None and folded is not None
-    if objective.policy == "omit":      # one value that isn't finite would spoil the residuals after it
-        v, inputs = np.array([plan.values[name] for name in plan.names], float), folded.inputs_of(plan.values)
-        objective.leave_out(np.isfinite(folded.program.evaluate(v, np.array(curve.points), inputs, jacobian=False)[0]))
-    check_count(plan, objective)
-    _check_start(plan)
-    return by_minimize(plan, curve, options)
+    v, inputs = np.array([plan.values[name] for name in plan.names], float), folded.inputs_of(plan.values)
+    objective.leave_out(np.isfinite(folded.program.evaluate(v, np.array(curve.points), inputs, jacobian=False)[0]))
 
 
 def _check_start(plan: FitPlan) -> None:
@@ -273,7 +278,8 @@ def judge(plan: FitPlan, curve: Curve, options: FitOptions, v: np.ndarray, nfev:
     left = (options.max_nfev or default_nfev(plan.names)) - (nfev if options.max_nfev is not None else 0)
     run(folded.program, objective.y[None], curve.points, there[None], chisqr=numbers, nfev=counts[0], count=counts[1], status=status,
         weights=objective.weights, inputs=[np.array(float(plan.values[name])) for name in folded.inputs], xtol=options.xtol,
-        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), **bounds_of(folded, start, False))
+        ftol=options.ftol, gtol=options.gtol, max_nfev=max(left, 1), reached=v[None].copy(), factor=objective.square,
+        **bounds_of(folded, start, False))
     return LaneEnd(FitStatus(status.item()), there, nfev + counts.item(0))
 
 
@@ -283,12 +289,13 @@ def chi_square(plan: FitPlan, curve: Curve, v: np.ndarray) -> float:
     assert folded is not None and objective is not None
     inputs = np.array([plan.values[name] for name in folded.inputs], float) if folded.inputs else None
     model = folded.program.evaluate(v, np.array(curve.points), inputs, jacobian=False)[0]
-    size = length(residual(model, objective.y, objective.weights))
+    size = length(whitened(objective.factor, residual(model, objective.y, objective.weights)))
     return size*size
 
 
 def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
-             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, ends: list[LaneEnd] | None = None) -> LazyResult | None:
+             options: FitOptions, label: str = "fit", sign: int = MODEL_MINUS_DATA, ends: list[LaneEnd] | None = None,
+             factor: np.ndarray | None = None) -> LazyResult | None:
     """Fit one curve by the lanes, and polish.
 
     Parameters
@@ -307,6 +314,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         Of the result's residual: `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
     ends : list of LaneEnd, optional
         An end in doubt is appended.
+    factor : ndarray of float64, shape (n, n), optional
+        What whitens the residuals, see `gslfit.data.covariance`.
 
     Returns
     -------
@@ -334,28 +343,32 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
-        gradient=numbers[1], **how)
+        gradient=numbers[1], factor=factor, **how)
     ended = ENDINGS[status.item()]
     if alone:
         if method == "auto" and not ended.success:
             return None
-        found = residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
+        found = whitened(factor, residual(program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights))
         message = ROUGHLY if method == "auto" and ended != FitStatus.RANK_DEFICIENT else ""
         result = LazyResult(plan, values, options, start, v, found, spread_of(how), counts.item(0), ended, message, label, sign)
         if ended == FitStatus.RANK_DEFICIENT:
             slopes = np.asarray(program.evaluate(v, np.array(x), inputs)[1])
-            result.further = _sums(slopes if weights is None else slopes*weights[:, None], result.deviations, names)
+            slopes = whitened(factor, slopes if weights is None else slopes*weights[:, None])
+            result.further = _sums(slopes, result.deviations, names)
         return result
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
     reached = v.copy()
     if ended.success and left > 0:
-        limit = {} if left == inf else {"most": int(left)}
+        limit: dict[str, Any] = {} if left == inf else {"most": int(left)}
+        if factor is not None:
+            limit["factor"] = factor
         good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, **limit)
     if not (good and folded.holds(v)):
         if ends is not None:
             ends.append(LaneEnd(ended, reached, counts.item(0) + more))
         stopped = more >= left
-        return _stopped(plan, values, options, start, v, inputs, (y, x, weights), counts.item(0) + more, label, sign) if stopped else None
+        return _stopped(plan, values, options, start, v, inputs, (y, x, weights, factor), counts.item(0) + more, label,
+                        sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
 
@@ -367,14 +380,15 @@ def _sums(slopes: np.ndarray, deviations: np.ndarray, names: tuple[str, ...]) ->
 
 
 def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,
-             data: tuple[np.ndarray, list[np.ndarray], np.ndarray | None], nfev: int, label: str, sign: int) -> LazyResult | None:
+             data: tuple[np.ndarray, list[np.ndarray], np.ndarray | None, np.ndarray | None], nfev: int, label: str,
+             sign: int) -> LazyResult | None:
     """Return a fit that used up the caller's limit of evaluations: the best values so far, without errors; None where there are none."""
     assert plan.folded is not None
-    y, x, weights = data
+    y, x, weights, factor = data
     p = len(v)
     if not plan.folded.holds(v):
         return None
-    found = residual(plan.folded.program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights)
+    found = whitened(factor, residual(plan.folded.program.evaluate(v, np.array(x), inputs, jacobian=False)[0], y, weights))
     if not np.all(np.isfinite(found)):
         return None
     return LazyResult(plan, values, options, start, v, found, (np.full(p, nan), np.full((p, p), nan)), nfev, FitStatus.MAX_NFEV,

@@ -17,6 +17,7 @@ from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Col
 from gslfit.curves.job import Job, StartValue, count_threads, default_nfev, transform_of
 from gslfit.curves.losses import check_counts, run_rows
 from gslfit.curves.progress import Interrupted
+from gslfit.data.covariance import of_all
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.points import check_factors, moved
 from gslfit.errors import FitStatus, NonFiniteError
@@ -72,6 +73,8 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
         folded.check(free, job.start[free])
     transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
     own_inputs = [_readable(job.start[name]) for name in folded.inputs]
+    if given.ycov is not None:
+        how["factor"] = of_all(given.ycov.factor(None), n)
     boxes = None if given.limits is None else given.limits.boxes(folded)
     whole, interrupted, several = given.mask, False, len(given.origin) > 0 or given.places is not None or lead != (1,)
     for low in range(0, lead[0], size) if out.status.size else ():

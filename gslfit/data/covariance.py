@@ -70,6 +70,14 @@ class Covariance:
             self._known[key] = self._factor(np.flatnonzero(keep))
         return self._known[key]
 
+    def part(self, keep: np.ndarray) -> Covariance:
+        """Return the covariance of some of the points: ndarray of bool (n,)."""
+        if keep.all():
+            return self
+        found, places = Covariance(self.name, self.array[np.ix_(keep, keep)]), np.count_nonzero(keep)
+        found._known[np.ones(places, bool).tobytes()] = self.factor(keep)
+        return found
+
     def _factor(self, places: np.ndarray) -> np.ndarray:
         part = self.array[np.ix_(places, places)]
         if not np.isfinite(part).all():
@@ -95,22 +103,32 @@ class Covariance:
     @staticmethod
     def _inverse(part: np.ndarray, size: np.ndarray) -> np.ndarray | None:
         """Return L^-1 of a covariance with standard deviations `size`; None where it is singular, or none."""
-        from scipy.linalg import solve_triangular
+        from scipy.linalg.lapack import dtrtri
         if not (part.diagonal() > 0).all():
             return None
         try:
             root = np.linalg.cholesky(part/np.multiply.outer(size, size))
         except np.linalg.LinAlgError:
             return None
-        inverse = solve_triangular(root, np.eye(size.size), lower=True, check_finite=False)
+        inverse = dtrtri(root, lower=1)[0]
         # one over the sum of its squares is less than the least eigenvalue of the correlations
-        return inverse/size if np.sum(inverse**2) < 1/(size.size*LAST_DIGIT) else None
+        return np.ascontiguousarray(inverse/size) if np.sum(inverse**2) < 1/(size.size*LAST_DIGIT) else None
 
     @cached_property
     def deviations(self) -> np.ndarray:
         """The standard deviations of the points, (n,)."""
         with np.errstate(invalid="ignore"):
             return np.sqrt(self.array.diagonal())
+
+
+def of_all(factor: np.ndarray, n: int) -> np.ndarray:
+    """Return the factor of n points, the first of which are `factor`'s, and the others independent: ndarray (n, n)."""
+    m = len(factor)
+    if m == n:
+        return factor
+    found = np.eye(n)
+    found[:m, :m] = factor
+    return found
 
 
 def whitened(factor: np.ndarray | None, array: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.data.covariance import whitened
+from gslfit.data.covariance import of_all, whitened
 from gslfit.data.inputs import Inputs, floats
 from gslfit.data.labels import given_back
 from gslfit.data.model_values import model_values
@@ -83,6 +83,12 @@ class Objective:
             return None
         return self.given.ycov.factor(None if self.keep is None else self.keep[:len(self.given.ycov.array)])
 
+    @property
+    def square(self) -> np.ndarray | None:
+        """The same of all of these points, (ndata, ndata): those that have no covariance are independent."""
+        factor = self.factor
+        return None if factor is None else of_all(factor, self.ndata)
+
     def _named(self) -> list[tuple[str, np.ndarray]]:
         """Return the arrays that a policy speaks of, by the caller's names."""
         named = [(self.given.name, self.y), *self.x.items()]
@@ -104,9 +110,8 @@ class Objective:
 
     def weighed(self, slopes: np.ndarray) -> np.ndarray:
         """Return derivatives of a model's values at the points that take part, (p, n), as those of model - data with its weights."""
-        if self.given.ycov is not None:
-            return whitened(self.factor, slopes.T).T
-        return slopes if self.weights is None else slopes*self.weights
+        own = slopes if self.weights is None else slopes*self.weights
+        return own if self.given.ycov is None else whitened(self.factor, own.T).T
 
     def values(self, name: str, returned: Any) -> np.ndarray:
         """Return the values of a model's function at the points that take part, from what it returned for `arguments`."""

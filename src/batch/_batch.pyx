@@ -14,12 +14,14 @@ from libc.stdint cimport int8_t, int32_t, uintptr_t
 from libc.string cimport memset
 
 from batch cimport (
-    MAX_INPUTS, METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, batch, gslfit_batch_run, strided_array,
+    MAX_INPUTS, METHOD_AUTO, METHOD_LANES, METHOD_LMDER, METHOD_LMSDER, METHOD_TRUST, SHORT, batch, gslfit_batch_run,
+    gslfit_median_residuals, strided_array,
 )
 from batch cimport fit_transform as transform_t
 from program cimport gslfit_isa_choose, gslfit_isa_name, program
 
 cnp.import_array()
+MOST_CORRELATED = SHORT     # points of a fit whose residuals depend on each other
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
 
@@ -145,10 +147,68 @@ cdef class _View:
         PyMem_Free(self.starts)
 
 
+cdef int read_source(batch *b, code, cnp.ndarray curves, x, weights, bint errors, mask, inputs, bint omit, list kept) except -1:
+    """Describe a program's data, which `kept` keeps alive: rows, their weights and mask, and inputs."""
+    if not isinstance(code, Program):
+        raise InputError(f"code must be a Program, not {type(code).__name__}")
+    if not cnp.PyArray_NDIM(curves):
+        raise InputError("y has no axis: it must hold the points of each fit")
+    cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
+    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
+        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
+                         f"and got {len(x)} and {len(inputs)}")
+    b.program = <const program *><uintptr_t>code.address
+    b.fits, b.source.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
+    b.source.nx, b.source.omit, b.source.loss, b.source.factor = code.nx, omit, 0, NULL
+    b.source.weighted, b.source.masked = 0 if weights is None else 2 if errors else 1, mask is not None
+    view(&b.source.y, curves, curves, points, "y")
+    for k, array in enumerate(x):
+        view(&b.source.x[<int>k], array, curves, points, f"x[{k}]")
+    if weights is not None:
+        view(&b.source.weights, weights, curves, points, "yerr" if errors else "weights")
+    if mask is not None:
+        view(&b.source.mask, mask, curves, points, "mask")
+    for k, array in enumerate(inputs):
+        kept.append(np.asarray(array)[..., None])
+        view(&b.inputs[<int>k], kept[k], curves, 1, f"inputs[{k}]")
+    return 0
+
+
+def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False, mask=None, inputs=(), bint omit=False):
+    """Find the median of the absolute weighted residuals of each fit.
+
+    Parameters
+    ----------
+    code : Program
+        The model.
+    y, x, weights, errors, mask, inputs, omit
+        As `run` takes them. Points without effect are left out, and residuals that aren't finite.
+    v : ndarray of float64, shape (..., p)
+        Where the fits have ended.
+    medians : ndarray of float64, shape (...)
+        Written; 0 where nothing is left.
+
+    Raises
+    ------
+    InputError
+        If shapes or dtypes are wrong.
+    """
+    cdef batch b
+    cdef int ending
+    cdef list kept = []
+    read_source(&b, code, y, x, weights, errors, mask, inputs, omit, kept)
+    b.v = <double *>out(v, F8, y, "v", code.nfree)
+    cdef double *found = <double *>out(medians, F8, y, "medians")
+    with nogil:
+        ending = gslfit_median_residuals(&b, found)
+    if ending:
+        raise MemoryError
+
+
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None):
+        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None, factor=None):
     """Fit a program to many curves.
 
     Parameters
@@ -202,6 +262,9 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         Written: half of what was minimised.
     boxes : sequence of (low, high), each ndarray of shape () or (...), optional
         With `transform`: the bounds of each free variable in each fit, infinite for none, in place of the transform's own.
+    factor : ndarray of float64, shape (n, n), optional
+        A lower triangle, zeros above it, that makes the residuals of each fit independent, once they are weighted. For least squares of
+        up to `MOST_CORRELATED` points, all of which take part.
 
     Raises
     ------
@@ -212,14 +275,11 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     """
     cdef batch b
     cdef _Caller caller = _Caller()
-    if not isinstance(code, Program):
-        raise InputError(f"code must be a Program, not {type(code).__name__}")
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
-    if len(x) != code.nx or len(inputs) != code.ninput or code.ninput > MAX_INPUTS:
-        raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs (at most {MAX_INPUTS}), "
-                         f"and got {len(x)} and {len(inputs)}")
     cdef cnp.ndarray curves = y
+    cdef list given = []
+    read_source(&b, code, curves, x, weights, errors, mask, inputs, omit, given)
     cdef int p = code.nfree
     cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
     cdef _View outer = None
@@ -230,13 +290,9 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
                              f"{'without' if variance is None else 'with'} room for their errors")
         outer = _View(transform, start, boxes, scaled, redchi, derived, derived_errors, curves)
         b.transform = &outer.facts
-    b.program = <const program *><uintptr_t>code.address
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
     b.options.covariance = covariance is not None or (transform is not None and transform.derived > 0)
-    b.method, b.source.omit, b.threads = METHODS[method], omit, max(threads, 1)
-    b.source.nx = code.nx
-    b.fits, b.source.points = cnp.PyArray_SIZE(curves)//points if points else prod((<object>curves).shape[:-1]), points
-    b.source.weighted = 0 if weights is None else 2 if errors else 1
+    b.method, b.threads = METHODS[method], max(threads, 1)
     b.v = <double *>out(v, F8, curves, "v", p)
     b.reached = <const double *>out(reached, F8, curves, "reached", p)
     b.chisqr = <double *>out(chisqr, F8, curves, "chisqr")
@@ -251,17 +307,13 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         b.cost = <double *>out(cost, F8, curves, "cost")
         scales = np.asarray(1.0 if scale is None else scale, np.float64)[..., None]
         view(&b.source.scale, scales, curves, 1, "scale")
-    view(&b.source.y, curves, curves, points, "y")
-    for k, array in enumerate(x):
-        view(&b.source.x[<int>k], array, curves, points, f"x[{k}]")
-    if weights is not None:
-        view(&b.source.weights, weights, curves, points, "yerr" if errors else "weights")
-    b.source.masked = mask is not None
-    if b.source.masked:
-        view(&b.source.mask, mask, curves, points, "mask")
-    given = [np.asarray(array)[..., None] for array in inputs]
-    for k, array in enumerate(given):
-        view(&b.inputs[<int>k], array, curves, 1, f"inputs[{k}]")
+    cdef cnp.ndarray triangle = None
+    if factor is not None:
+        triangle = np.ascontiguousarray(factor, np.float64)
+        if (<object>triangle).shape != (points, points) or loss or omit or mask is not None or points > SHORT:
+            raise InputError(f"factor has the shape {(<object>triangle).shape}: a square of up to {SHORT} points that all take part, by "
+                             "least squares, is needed")
+        b.source.factor = <const double *>cnp.PyArray_DATA(triangle)
     memset(b.status, 0, b.fits)
     caller.progress = progress
     b.pulse, b.who = pulse, <void *>caller

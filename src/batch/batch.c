@@ -461,7 +461,8 @@ static int thread_init(thread *t) {
     *w = (worker){.program = b->program, .options = &t->in_lanes, .points = b->source.points, .finish = finish, .check = check_worker,
                   .context = t};
     w->space = gslfit_workspace_new(b->program);
-    if (!w->space || !(w->state = gslfit_lanes_new(w->space, b->transform && b->transform->bounded))) return -1;
+    if (!w->space || (b->source.factor && gslfit_workspace_whiten(w->space, b->source.factor, b->source.points))) return -1;
+    if (!(w->state = gslfit_lanes_new(w->space, b->transform && b->transform->bounded))) return -1;
     w->next = next_row;
     if (gslfit_workspace_loss(w->space, b->source.loss) || (b->source.loss && b->source.loss != LOSS_POISSON && robust_room(t))) return -1;
     if (b->source.loss) gslfit_lanes_loss(w->state, w->space);

@@ -99,13 +99,22 @@ static double weighted_square(thread *t, const double *y, long n) {
     return sum_of_squares(t->room, n);
 }
 
+/* The same of correlated residuals' data. */
+static double whitened_square(thread *t, const double *y) {
+    const row_source *s = &t->batch->source;
+    const fit_points points = {.n = s->points, .weights = has_weights(s) ? t->row_weights : NULL, .factor = s->factor};
+    for (long i = 0; i < s->points; i++) t->room[i] = y[i];
+    gslfit_points_weigh(&points, t->room, 1);
+    return sum_of_squares(t->room, s->points);
+}
+
 /* A row's weights, and its numbers without those of points that take no part. Whether it can be fitted at all. */
 static int weigh(thread *t, const double **y, int some_out, next_fit *fit) {
     const row_source *s = &t->batch->source;
     fit->square = 0;
     if (some_out || s->omit) fit->count = (double)leave_out(t, y);
     if (fit->count == 0) return !s->omit;  /* too few points, not bad ones */
-    fit->square = weighted_square(t, *y, s->points);
+    fit->square = s->factor ? whitened_square(t, *y) : weighted_square(t, *y, s->points);
     return all_finite(t->row_weights, s->points);
 }
 
@@ -139,7 +148,7 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
         if (!weigh(t, &y, some_out, fit)) return spoilt(t, y, fit);
         spread(t->weights + lane, t->row_weights, n);
     } else {
-        fit->square = s->loss == LOSS_POISSON ? sum_of_counts(t, y, n) : sum_of_squares(y, n);
+        fit->square = s->loss == LOSS_POISSON ? sum_of_counts(t, y, n) : s->factor ? whitened_square(t, y) : sum_of_squares(y, n);
     }
     if (s->loss) gslfit_workspace_scale(t->worker.space, lane, gslfit_source_scale(s, id));
     for (int j = 0; j < nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);

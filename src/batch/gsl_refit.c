@@ -86,6 +86,7 @@ int gslfit_refit_out_of_memory(const gsl_refit *r) { return r->out_of_memory; }
 long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
     r->points.loss = source->loss;
     r->points.scale = gslfit_source_scale(source, id);
+    r->points.factor = source->factor;
     return r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
 }
 

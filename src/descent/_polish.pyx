@@ -37,7 +37,8 @@ cdef double *numbers(object array, tuple shape, str name) except? NULL:
     return <double *>cnp.PyArray_DATA(array)
 
 
-def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000, int loss=0, double scale=1):
+def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000, int loss=0, double scale=1,
+           factor=None):
     """Take Gauss-Newton steps from near a minimum until they are down to rounding.
 
     Parameters
@@ -60,6 +61,8 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
         What residuals cost: `gslfit.objective.loss.LOSSES` has the numbers.
     scale : float
         Of the loss.
+    factor : ndarray of float64, shape (n, n), optional
+        A lower triangle, zeros above it, that makes correlated residuals independent.
 
     Returns
     -------
@@ -95,7 +98,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     points.y = numbers(y, (n,), "y")
     points.weights = numbers(weights, (n,), "weights")
     points.n = n
-    points.loss, points.scale = loss, scale
+    points.loss, points.scale, points.factor = loss, scale, numbers(factor, (n, n), "factor")
     cdef double *given = numbers(inputs, (code.ninput,), "inputs")
     cdef double *out = numbers(correlations, (code.nfree, code.nfree), "correlations")
     cdef const program *owned = <const program *><uintptr_t>code.address

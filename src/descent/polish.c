@@ -48,7 +48,7 @@ polisher *gslfit_polisher_new(const program *code, long points) {
 
 /* The length of a number of each point, weighted. */
 static double weighted_norm(polisher *s, const fit_points *points, const double *numbers) {
-    if (!points->weights) return norm(numbers, points->n);
+    if (!points->weights && !points->factor) return norm(numbers, points->n);
     memcpy(s->room, numbers, points->n * sizeof *numbers);
     gslfit_points_weigh(points, s->room, 1);
     return norm(s->room, points->n);

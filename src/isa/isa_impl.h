@@ -4,6 +4,7 @@
 #include "program/loss_rows.h"
 #include "program/sums.h"
 #include "program/loss_sums.h"
+#include "program/whiten.h"
 
 #define ISA_NAME_(set) gslfit_isa_##set
 #define ISA_NAME(set) ISA_NAME_(set)
@@ -12,4 +13,4 @@
 
 static double dot(const double *a, const double *b, long n) { return gslfit_dot(a, b, n); }
 
-const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, dot, rows_of_block, bent_sums, fit_lanes};
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, dot, rows_of_block, bent_sums, whiten_columns, fit_lanes};

@@ -12,12 +12,13 @@ typedef struct {
     const double *y, *weights;       /* n, or NULL: 0, and 1 */
     loss_kind loss;                  /* what the residuals cost */
     double scale;                    /* of the loss */
+    const double *factor;            /* n x n, a lower triangle by rows: what makes correlated residuals independent; or NULL */
 } fit_points;
 
 /* Turn the model's values (n) into weighted residuals. */
 void gslfit_points_residuals(const fit_points *p, double *values);
 
-/* Weigh a number of each point, `stride` apart: derivatives of the model become those of the residuals. */
+/* Weigh a number of each point, `stride` apart, and whiten them: derivatives of the model become those of the residuals. */
 void gslfit_points_weigh(const fit_points *p, double *numbers, long stride);
 
 #endif

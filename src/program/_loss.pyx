@@ -58,6 +58,6 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
     points.n = numbers.size
     points.y = NULL if data is None else <const double *>cnp.PyArray_DATA(data)
     points.weights = NULL if given is None else <const double *>cnp.PyArray_DATA(given)
-    points.loss, points.scale = NUMBERS[loss], scale
+    points.loss, points.scale, points.factor = NUMBERS[loss], scale, NULL
     cost = gslfit_points_rows(&points, kind, <double *>cnp.PyArray_DATA(numbers), <double *>cnp.PyArray_DATA(curvatures))
     return numbers, curvatures, cost

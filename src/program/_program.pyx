@@ -279,7 +279,7 @@ cdef class Program:
             number[j] = which[j]
         for j in range(self.code.nx):
             to.x[j] = floats(points) + j*n
-        to.n, to.y, to.weights = n, floats(data), floats(factors)
+        to.n, to.y, to.weights, to.factor = n, floats(data), floats(factors), NULL
         found, lengths = np.empty(count), np.empty(count)
         cdef const double *free = floats(values)
         cdef const double *extra = floats(given)

@@ -50,6 +50,7 @@ typedef struct {
     double (*dot)(const double *a, const double *b, long n);  /* the scalar product */
     void (*rows)(const loss_block *, loss_rows, long points);
     void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
+    void (*whiten)(const double *factor, long n, double *const *columns, int count);  /* columns of n points, in place */
     void (*fit)(worker *);
 } isa;
 

@@ -47,9 +47,7 @@ void gslfit_points_bend(const fit_points *p, double *values, double *room) {
 
 double gslfit_points_data(const fit_points *p, double *room) {
     if (!p->y) return 0;
-    for (long i = 0; i < p->n; i++) {
-        room[i] = p->loss == LOSS_POISSON ? sqrt(p->y[i]) : p->y[i];
-        if (p->weights) room[i] *= p->weights[i];
-    }
+    for (long i = 0; i < p->n; i++) room[i] = p->loss == LOSS_POISSON ? sqrt(p->y[i]) : p->y[i];
+    gslfit_points_weigh(p, room, 1);
     return gslfit_norm(gslfit_dot(room, room, p->n), room, p->n, 1);
 }

@@ -191,6 +191,7 @@ void gslfit_workspace_free(workspace *w) {
     free(w->scalars);   /* with the registers behind them */
     free(w->prologue);  /* with the rest of the instructions */
     free(w->room);
+    free(w->whitened);
     free(w);
 }
 
@@ -287,7 +288,59 @@ void gslfit_workspace_sum_block(workspace *w, const double *y, const double *wei
     w->isa->sum(&block, points, sums);
 }
 
+int gslfit_workspace_whiten(workspace *w, const double *triangle, long points) {
+    void *memory = NULL;
+    w->spread_ones = w->ones;
+    for (int j = 0; j < w->program->nfree; j++)
+        if (w->place[j] < 0) w->place[j] = w->ncolumn;
+    w->ncolumn += w->ones;
+    w->ones = 0;
+    w->triangle = triangle;
+    if (posix_memalign(&memory, 64, ((size_t)points * (w->ncolumn + 1) + 1) * LANES * sizeof(double))) return -1;
+    w->whitened = memory;
+    return 0;
+}
+
+static void multiply(double *out, const double *numbers, const double *weights, long size) {
+    for (long i = 0; i < size; i++) out[i] = numbers[i] * weights[i];
+}
+
+/* Residuals and columns of a block that has been evaluated, weighted, to where all points' are. */
+static void take_columns(workspace *w, const double *y, const double *weights, long points, double *const *columns, long offset) {
+    const long size = points * LANES;
+    double *residual = columns[0] + offset;
+    for (long i = 0; i < size; i++) residual[i] = w->value[i] - y[i];
+    if (weights) multiply(residual, residual, weights, size);
+    for (int j = 0; j < w->ncolumn - w->spread_ones; j++)
+        if (weights) multiply(columns[1 + j] + offset, w->columns[j], weights, size);
+        else memcpy(columns[1 + j] + offset, w->columns[j], size * sizeof(double));
+    for (long i = 0; w->spread_ones && i < size; i++) columns[w->ncolumn][offset + i] = weights ? weights[i] : 1;
+}
+
+static void whitened_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
+    static const double zeros[BLOCK] __attribute__((aligned(64)));
+    double *columns[1 + MAX_FREE];
+    const double *here[MAX_FREE + 1];
+    for (int j = 0; j <= w->ncolumn; j++) columns[j] = w->whitened + j * points * LANES;
+    for (long first = 0; first < points; first += POINTS) {
+        const long count = first + POINTS < points ? POINTS : points - first, offset = first * LANES;
+        gslfit_workspace_block(w, x, offset, count, w->nbody);
+        take_columns(w, y + offset, weights ? weights + offset : NULL, count, columns, offset);
+    }
+    w->isa->whiten(w->triangle, points, columns, 1 + w->ncolumn);
+    for (long first = 0; first < points; first += POINTS) {
+        const long count = first + POINTS < points ? POINTS : points - first, offset = first * LANES;
+        for (int j = 0; j < w->ncolumn; j++) here[j] = columns[1 + j] + offset;
+        const block_columns block = {columns[0] + offset, zeros, NULL, here, w->ncolumn, 0, w->scratch};
+        w->isa->sum(&block, count, sums);
+    }
+}
+
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
+    if (w->triangle) {
+        whitened_sums(w, x, y, weights, points, sums);
+        return;
+    }
     const long blocks = (points + POINTS - 1) / POINTS, size = blocks ? (points + blocks - 1) / blocks : 1;
     for (long first = 0; first < points; first += size) {
         const long count = first + size < points ? size : points - first;

@@ -34,11 +34,19 @@ struct workspace {
     const double *factor[MAX_FREE];  /* the scalar, where it is one */
     loss_kind loss;                  /* what the residuals of the sums cost */
     loss_room *room;                 /* NULL for least squares */
+    const double *triangle;          /* what whitens the residuals of the sums, see gslfit_workspace_whiten; NULL for nothing */
+    double *whitened;                /* and columns of all points: the residual, and those that vary */
+    int spread_ones;                 /* whether the last of these is that of ones */
 };
 
 /* Have the sums be those of a loss. Returns 0, or -1 without memory. The scales are 1. */
 int gslfit_workspace_loss(workspace *w, loss_kind loss);
 void gslfit_workspace_scale(workspace *w, int lane, double scale);
+
+/* Have the sums be those of correlated residuals, made independent by a lower triangle (points x points, zeros above the diagonal) that must
+ * outlive the workspace; they are taken over all points at once then. No scalar is a column of its own any more. Returns 0, or -1 without
+ * memory. */
+int gslfit_workspace_whiten(workspace *w, const double *triangle, long points);
 
 /* Have every lane take its steps as the first one of another workspace does. */
 void gslfit_workspace_stage(workspace *w, const workspace *other);

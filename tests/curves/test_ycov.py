@@ -7,7 +7,7 @@ from scipy.optimize import curve_fit as scipy_curve_fit
 
 import gslfit
 from gslfit import Model, Parameters, curve_fit, fit, fit_batch
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import FitStatus, FitWarning, InputError
 from gslfit.models import ModelResult
 
 N = 30
@@ -179,3 +179,76 @@ def test_kept(tmp_path):
     error = plain.derived("A*t")[1]
     assert error[0] == pytest.approx(result.derived("A*t")[1], rel=1e-5) and plain.eval_uncertainty()[0] == pytest.approx(
         result.eval_uncertainty(), rel=1e-5)
+
+
+def newton(batch, k, y, factor, names=tuple(START)):
+    """Return the exact Gauss-Newton step that is left at a fit's end, in standard errors, and the covariance there."""
+    v = {name: batch.values[name][k] for name in START}
+    J = factor @ slopes(X, **v)[:, [list(START).index(name) for name in names]]
+    covar = np.linalg.inv(J.T @ J)
+    return covar @ J.T @ (factor @ (decay(X, **v) - y))/np.sqrt(covar.diagonal()), covar
+
+
+@pytest.mark.parametrize("instructions", ["base", "v3", "v4"])
+def test_lanes(instructions):
+    """The lanes come to the minimum of r @ inv(ycov) @ r on their own, whatever they are compiled for; so do GSL's solvers."""
+    from gslfit.curves._batch import instruction_set
+    y = 3*np.exp(-X/2) + 1 + (np.linalg.cholesky(C) @ np.random.default_rng(5).normal(size=(N, 300))).T
+    factor, chosen = np.linalg.inv(np.linalg.cholesky(C)), instruction_set()
+    try:
+        instruction_set(instructions)
+    except InputError:
+        pytest.skip(f"this processor has no {instructions}")
+    try:
+        for how in ({}, {"method": "lanes"}, {"method": "lmsder"}, {"method": "trust"}, {"threads": 3}):
+            batch = fit_batch(TEXT, y, x=X, **START, ycov=C, scale_covar=False, **how)
+            assert batch.success.all() and (how.get("method", "lanes") != "lanes" or (batch.status == FitStatus.CONVERGED).all())
+            assert (batch.nfev.max() < 40) and batch.reason == ""
+            for k in range(0, 300, 23):
+                step, covar = newton(batch, k, y[k], factor)
+                assert np.abs(step).max() < 1e-7
+                np.testing.assert_allclose(batch.covar[k], covar, rtol=1e-6)
+                r = factor @ (decay(X, **{name: batch.values[name][k] for name in START}) - y[k])
+                assert batch.chisqr[k] == pytest.approx(r @ r, rel=1e-9)
+    finally:
+        instruction_set(chosen)
+
+
+def test_rows_of_their_own():
+    """Rows with other points, with bounds, priors and held parameters of their own are single fits, in the lanes."""
+    rng = np.random.default_rng(8)
+    out, known = rng.random((40, N)) < .04, rng.random(40) < .5
+    y = 3*np.exp(-X/2) + 1 + (np.linalg.cholesky(C) @ rng.normal(size=(N, 40))).T
+    low, prior = rng.uniform(1.9, 2.03, 40), {"A": (rng.normal(3, .01, 40), .01)}
+    batch = fit_batch(TEXT, y, x=X, **{**START, "t": 2.1, "c": np.where(known, 1.0, .5)}, ycov=C, mask=out, prior=prior,
+                      bounds={"t": (low, 2.5)}, vary={"c": ~known})
+    assert batch.reason == ""
+    for k in range(0, 40, 3):
+        params = Parameters()
+        params.add("A", 2.0)
+        params.add("t", 2.1, min=low[k], max=2.5)
+        params.add("c", 1.0 if known[k] else .5, vary=not known[k])
+        one = fit(TEXT, y[k], params, x=X, ycov=C, mask=out[k], prior={"A": (prior["A"][0][k], .01)})
+        assert one.success and batch.success[k] and batch.ndata[k] == one.ndata and batch[k].nfree == one.nfree
+        for name in START:
+            error = one.params[name].stderr
+            assert abs(batch.values[name][k] - one.values[name]) < 1e-6*(error or 1e-3)
+            assert batch.stderr[name][k] == pytest.approx(np.nan if error is None else error, rel=1e-5, nan_ok=True)
+    poles = fit_batch("a + b/x", Y, x=np.where(np.arange(N) == 3, 0.0, X + .1), a=1.0, b=.1, ycov=C, nan_policy="omit")
+    keep = np.arange(N) != 3
+    without = fit_batch("a + b/x", Y[:, keep], x=(X + .1)[keep], a=1.0, b=.1, ycov=C[keep][:, keep])
+    np.testing.assert_allclose(poles.values["b"], without.values["b"], rtol=1e-6)
+    assert (poles.ndata == N - 1).all()
+
+
+def test_many_points(monkeypatch):
+    """Curves of more points than the lanes whiten at once are fitted by minimize, to the same minimum."""
+    from gslfit.curves import correlated, pipeline
+    lanes, one = fit_batch(TEXT, Y, x=X, **START, ycov=C), fit(TEXT, Y[0], x=X, **START, ycov=C)
+    for module in (correlated, pipeline):
+        monkeypatch.setattr(module, "MOST_CORRELATED", N - 1)
+    slow = fit_batch(TEXT, Y, x=X, **START, ycov=C)
+    for name in START:
+        np.testing.assert_allclose(slow.values[name], lanes.values[name], rtol=1e-7)
+        np.testing.assert_allclose(slow.stderr[name], lanes.stderr[name], rtol=1e-5)
+    assert fit(TEXT, Y[0], x=X, **START, ycov=C).values == pytest.approx(one.values, rel=1e-8)
