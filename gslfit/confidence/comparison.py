@@ -136,7 +136,8 @@ def compare(*results: Any, names: Sequence[str] | None = None) -> Comparison:
     Raises
     ------
     InputError
-        If fewer than two are given, or they can't be compared: other data or weights, errors known in one and estimated in another.
+        If fewer than two are given, or they can't be compared: other data, weights, priors or covariances, counts in one and least
+        squares in another, errors known in one and estimated in another, robust losses.
     InputTypeError
         If one is no result of one fit.
 
@@ -164,6 +165,8 @@ def compare(*results: Any, names: Sequence[str] | None = None) -> Comparison:
         raise InputError(f"names must be {len(results)} different ones, one for each result; not {', '.join(labels)}")
     for label, result in zip(labels, results, strict=True):
         _check(label, result)
+    _check_same_losses(labels, results)
+    _check_same_priors(labels, results)
     known = _errors_known(labels, results)
     _check_same_data(labels, results)
     likelihoods = [float(result.chisqr) if known else float(result.aic) - 2*result.nvarys for result in results]
@@ -189,9 +192,37 @@ def _check(label: str, result: Any) -> None:
         if hasattr(result, "params"):
             raise InputError(f"compare takes results of fits, and {label} is an unfitted {name}")
         raise InputTypeError(f"compare takes results of fits, and {label} is a {name}")
-    loss = (getattr(result, "call_kws", None) or {}).get("loss", "linear")
+    loss = _loss(result)
     if loss not in ("linear", "poisson"):
         raise InputError(f"compare takes fits by least squares or of counts, and {label} has loss={loss!r}, whose cost is no chi-square")
+
+
+def _loss(result: Any) -> str:
+    """Return the loss of a fit."""
+    return str((getattr(result, "call_kws", None) or {}).get("loss", "linear"))
+
+
+def _check_same_losses(labels: Sequence[str], results: Sequence[Any]) -> None:
+    """Raise InputError if one fit is of counts and another by least squares."""
+    losses = [_loss(result) for result in results]
+    if len(set(losses)) > 1:
+        one, other = losses.index("linear"), losses.index("poisson")
+        raise InputError(f"{labels[one]} is by least squares and {labels[other]} by loss='poisson': what they minimise is not the same, so "
+                         "fit both in the same way to compare them")
+
+
+def _check_same_priors(labels: Sequence[str], results: Sequence[Any]) -> None:
+    """Raise InputError if fits have different priors: each is a measurement, and so they are of different data."""
+    first = getattr(results[0], "prior", None) or {}
+    for label, other in zip(labels[1:], results[1:], strict=True):
+        own = getattr(other, "prior", None) or {}
+        if own == first:
+            continue
+        name = next(each for each in (*first, *own) if first.get(each) != own.get(each))
+        told = [f"{where} has {known[name][0]:.6g} +/- {known[name][1]:.6g}" if name in known else f"{where} has none"
+                for where, known in ((labels[0], first), (label, own))]
+        raise InputError(f"{labels[0]} and {label} have different priors of {name!r}: {' and '.join(told)}; a prior is a measurement, so "
+                         "only fits with the same ones are of the same data")
 
 
 def _errors_known(labels: Sequence[str], results: Sequence[Any]) -> bool:

@@ -10,7 +10,7 @@ from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.job import FormulaLike, prepare, template
-from gslfit.curves.pipeline import FitPlan, LazyResult, fit_curve
+from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.multistart import asks
@@ -137,7 +137,8 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
 
     def fit_from(plan: FitPlan) -> LazyResult | FitResult:
-        return fit_by_loss(plan, whole, options) if loss is not None and in_lanes else fit_curve(plan, whole, options)
+        with blaming_priors(given.prior, plan, loss is not None):
+            return fit_by_loss(plan, whole, options) if loss is not None and in_lanes else fit_curve(plan, whole, options)
     if asks(options):
         from gslfit.curves.multistart import from_many
         found: LazyResult | FitResult = from_many(plan, whole, options, job.several(options), fit_from)

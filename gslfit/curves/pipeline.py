@@ -10,6 +10,7 @@ is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
@@ -179,6 +180,14 @@ class _Errors:
         row = self.correlations[list(self.errors).index(name)].tolist()
         found = dict(zip(self.errors, row, strict=True))
         return own, {other: r for other, r in found.items() if other != name and r == r}
+
+
+def blaming_priors(prior: Any, plan: FitPlan, counts: bool) -> AbstractContextManager[None]:
+    """Return a context in which an error at a plan's start names the prior that is to blame for it, where there are any."""
+    if prior is None:
+        return nullcontext()
+    from gslfit.curves.priors import naming_priors
+    return naming_priors(prior, plan.params, plan.values, counts)
 
 
 def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "fit") -> LazyResult | FitResult:

@@ -7,7 +7,9 @@ the profiles and the judgement of the end follow.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import isfinite, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,9 +18,10 @@ from gslfit.checks import mapping, shown
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
-from gslfit.errors import InputError
+from gslfit.errors import InputError, NonFiniteError
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.graph import Graph, Pool, transplant
+from gslfit.parameters.collection import Parameters
 
 ROW = "gslfit_prior"    # an independent variable that no formula has: 0 at a point of the data, k at that of the k-th prior
 COUNT = 1e14            # a count that says of its mean what a measurement with a normal error says, to 1e-7
@@ -125,6 +128,37 @@ def check_errors(given: Inputs, loss: str, scale_covar: Any) -> None:
         weighted = ", with weights scale_covar=False too" if given.factors is not None else ""
         said = " (scale_covar=True estimates them)" if known else weighted
         raise InputError(f"prior= is weighed against the errors of the data, which must be known: give yerr or ycov{said}")
+
+
+@contextmanager
+def naming_priors(priors: Priors | None, params: Parameters, values: Mapping[str, Any], counts: bool) -> Iterator[None]:
+    """Have an error of one fit at its start name the prior that is to blame for it, where one is.
+
+    Parameters
+    ----------
+    priors : Priors or None
+    params : Parameters
+    values : mapping of str to float
+        Start values, over those of `params`.
+    counts : bool
+        Whether a prior is told as the mean of a count of `COUNT`.
+    """
+    try:
+        yield
+    except (InputError, NonFiniteError) as error:
+        if priors is None or (not isinstance(error, NonFiniteError) and not counts):
+            raise
+        started = params.copy()
+        for name, value in values.items():
+            if started[name].expr is None:
+                started[name].value = float(value)
+        for text, off in zip(priors.texts, priors.residual({name: par.value for name, par in started.items()}).tolist(), strict=True):
+            if not isfinite(off):
+                raise NonFiniteError(f"prior[{text!r}]: it is not finite at the start values; change these") from None
+            if counts and off <= -sqrt(COUNT):
+                raise InputError(f"prior[{text!r}]: its start is {-off:.3g} standard deviations below its mean, and among counts "
+                                 f"{sqrt(COUNT):.0e} is the most: start nearer to it") from None
+        raise
 
 
 def extended_formula(formula: Formula, priors: Priors, counts: bool = False) -> Formula:

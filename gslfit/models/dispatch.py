@@ -10,7 +10,7 @@ from gslfit.checks import pickles
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.losses import check_factors_of
-from gslfit.curves.pipeline import FitPlan, LazyResult, fit_curve
+from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
@@ -109,9 +109,10 @@ def run_fit(result: Request) -> Any:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
 
     def fit_from(plan: FitPlan) -> LazyResult | FitResult:
-        if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
-            return fit_curve(plan, whole, lanes, options.method)
-        return fit_by_loss(plan, whole, lanes, options.method)
+        with blaming_priors(objective.given.prior, plan, lanes.loss == "poisson"):
+            if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
+                return fit_curve(plan, whole, lanes, options.method)
+            return fit_by_loss(plan, whole, lanes, options.method)
     if asks(options):
         from gslfit.curves.multistart import from_many
         places = placed(options, boxes_of(result.init_params), [*result.init_params])

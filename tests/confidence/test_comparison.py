@@ -120,3 +120,31 @@ def test_names():
     for names in (["one"], ["one", "one"]):
         with pytest.raises(gslfit.errors.InputError, match="2 different ones"):
             gslfit.compare(polynomial("line"), polynomial("cubic"), names=names)
+
+
+@pytest.mark.parametrize("entry", ["fit", "Model.fit", "row"])
+@pytest.mark.parametrize(("one", "two", "said"), [
+    ({"yerr": .2, "prior": {"b": (2, .1)}}, {"yerr": .2, "scale_covar": False},
+     "different priors of 'b': fit 1 has 2 \\+/- 0.1 and fit 2 has none"),
+    ({"yerr": .2, "prior": {"b": (2, .1)}}, {"yerr": .2, "prior": {"b": (2, .2)}}, "fit 1 has 2 \\+/- 0.1 and fit 2 has 2 \\+/- 0.2"),
+    ({"yerr": .2, "prior": {"b": (2, .1)}}, {"yerr": .2, "prior": {"a": (1, .1)}}, "different priors of 'b'"),
+    ({"loss": "poisson"}, {}, "fit 2 is by least squares and fit 1 by loss='poisson'"),
+    ({"loss": "poisson"}, {"scale_covar": False}, "fit 2 is by least squares and fit 1 by loss='poisson'"),
+    ({"loss": "huber"}, {}, "fit 1 has loss='huber'"),
+    ({"ycov": .04*np.eye(X.size)}, {"yerr": .2}, "different"),
+    ({"ycov": .04*np.eye(X.size)}, {"ycov": .05*np.eye(X.size)}, "different weights|different ycov"),
+], ids=str)
+def test_other_objectives(entry, one, two, said):
+    """Fits with other priors, losses or covariances minimise something else, and that is said."""
+    y = np.round(Y*20)
+    with pytest.raises(gslfit.errors.InputError, match=said):
+        gslfit.compare(polynomial("line", entry, y, **one), polynomial("parabola", entry, y, **two))
+
+
+@pytest.mark.parametrize("how", [{"yerr": .2, "prior": {"b": (2, .1)}}, {"ycov": .04*np.eye(X.size)}, {"loss": "poisson"}], ids=str)
+@pytest.mark.parametrize("entry", ["fit", "Model.fit", "row"])
+def test_same_objectives(entry, how):
+    """With the same priors, covariance or loss the fall of what is minimised follows chi-square's distribution."""
+    line, parabola = (polynomial(name, entry, np.round(Y*20), **{"scale_covar": False, **how}) for name in ("line", "parabola"))
+    found = gslfit.compare(line, parabola)
+    assert found.tests[0].p == pytest.approx(chi2.sf(line.chisqr - parabola.chisqr, 1), rel=1e-9)

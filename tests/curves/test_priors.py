@@ -163,3 +163,14 @@ def test_refusals():
         with pytest.raises(InputError, match=words.replace("(", r"\(").replace(")", r"\)")):
             fit(TEXT, Y[0], yerr=.1, prior=prior, **how)
     assert fit(TEXT, Y[0], yerr=.1, prior={}, **how).values == fit(TEXT, Y[0], yerr=.1, **how).values
+
+
+def test_start_of_a_prior():
+    """A prior that is not finite at the start, or too far away for counts, is named, not a point that the caller doesn't have."""
+    counts, model = np.random.default_rng(4).poisson(decay(X, 30, 2, 5)), Model(TEXT, independent_vars=["x"])
+    for call in (lambda y, **how: fit(TEXT, y, x=X, **how), lambda y, **how: model.fit(y, x=X, **how)):
+        for more in ({"loss": "poisson"}, {"yerr": 5.0}):
+            with pytest.raises(InputError, match=r"prior\['A/c'\]: it is not finite at the start values"):
+                call(counts, A=30.0, t=2.0, c=0.0, prior={"A": (30, 1), "A/c": (6, 1)}, **more)
+        with pytest.raises(InputError, match=r"prior\['c'\]: its start is 1e\+09 standard deviations below its mean"):
+            call(counts, A=30.0, t=2.0, c=5.0, prior={"c": (1e9, 1)}, loss="poisson")
