@@ -57,8 +57,10 @@ static inline __attribute__((always_inline)) row robust_row(bent (*bend)(vd, vd)
     const vd r = off * w, u = vmin(SPLAT(FAR_OFF), vabs(r * inverse)), z = u * u;
     bent b = bend(u, z);
     if (rows == ROWS_STEP && bend == bend_TUKEY) {
-        const bent huber = bend_HUBER(u, z);
-        b = (bent){choose(early, huber.rho, b.rho), choose(early, huber.slope, b.slope), choose(early, huber.curvature, b.curvature)};
+        /* Huber's, which only leads the way */
+        const vd near = vmin(SPLAT(1.0), u), slope = vmin(SPLAT(1.0), vrough_reciprocal(vmax(u, SPLAT(0.5))));
+        b = (bent){choose(early, near * (2.0 * u - near), b.rho), choose(early, slope, b.slope),
+                   choose(early, choose(u > 1.0, SPLAT(0.0), SPLAT(1.0)), b.curvature)};
     }
     const vd slope = b.slope * r * w;
     vd cost = b.rho + 0.0 * r, factor = SPLAT(0.0);

@@ -94,6 +94,15 @@ static inline vd vreciprocal(vd a) {
 #endif
 }
 
+/* 1/a to four digits or more. */
+static inline vd vrough_reciprocal(vd a) {
+#if WIDTH == 8
+    return (vd)_mm512_rcp14_pd((__m512d)a);
+#else
+    return 1.0 / a;
+#endif
+}
+
 static inline vd vrsqrt(vd a) {
 #if WIDTH == 8
     vd x = (vd)_mm512_rsqrt14_pd((__m512d)a);

@@ -43,9 +43,9 @@ struct workspace {
 int gslfit_workspace_loss(workspace *w, loss_kind loss);
 void gslfit_workspace_scale(workspace *w, int lane, double scale);
 
-/* Have the sums be those of correlated residuals, made independent by a lower triangle (points x points, zeros above the diagonal) that must
- * outlive the workspace; they are taken over all points at once then. No scalar is a column of its own any more. Returns 0, or -1 without
- * memory. */
+/* Have the sums be those of correlated residuals, made independent by a lower triangle (points x points, zeros above the diagonal) that
+ * must outlive the workspace; they are taken over all points at once then. No scalar is a column of its own any more. Returns 0, or -1
+ * without memory. */
 int gslfit_workspace_whiten(workspace *w, const double *triangle, long points);
 
 /* Have every lane take its steps as the first one of another workspace does. */
