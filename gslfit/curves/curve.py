@@ -220,7 +220,8 @@ class Curve:
                 pass
             else:
                 return compiled, {"jac": compiled.jacobian}
-        return CalledResidual(self, self.objective.sign if sign is None else sign), {}
+        kind = CalledCounts if self.objective.loss is not None and not self.objective.loss.robust else CalledResidual
+        return kind(self, self.objective.sign if sign is None else sign), {}
 
     def minimizer(self, result: FitResult) -> Minimizer:
         """Return a Minimizer that has `result` for its result."""
@@ -256,10 +257,23 @@ class CalledResidual:
 
     def __call__(self, params: Parameters) -> np.ndarray:
         """Return the residuals of the points that take part."""
-        curve = self.curve
-        assert curve.objective is not None
-        values = curve.formula(**curve._points(), **{name: params[name].value for name in curve.formula.names})
-        return curve.objective.residual(values, self.sign)
+        assert self.curve.objective is not None
+        return self.curve.objective.residual(self.values(params), self.sign)
+
+    def values(self, params: Parameters) -> np.ndarray:
+        """Return the formula's values at the points that take part."""
+        return self.curve.formula(**self.curve._points(), **{name: params[name].value for name in self.curve.formula.names})
+
+
+class CalledCounts(CalledResidual):
+    """The deviance residual of a curve of counts whose formula is called."""
+
+    def share(self, params: Parameters) -> np.ndarray:
+        """Return what makes of its derivatives those of Fisher's information, see `Loss.share`."""
+        objective = self.curve.objective
+        assert objective is not None
+        assert objective.loss is not None
+        return objective.loss.share(np.broadcast_to(self.values(params), objective.y.shape), objective.y)
 
 
 def number(value: Any) -> Any:

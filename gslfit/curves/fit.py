@@ -11,7 +11,7 @@ from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.job import FormulaLike, prepare, template
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
-from gslfit.errors import InputError, warn
+from gslfit.errors import warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.multistart import asks
 from gslfit.minimizer.options import FIT, FitOptions
@@ -122,10 +122,8 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True,
                                   ycov=ycov, prior=prior, scale_covar=scale_covar)
     loss = None if options.loss == "linear" else Loss(options.loss)
-    if loss is not None and job.folded is None and not loss.robust:
-        raise InputError(f"loss={loss.name!r} needs a formula that compiles: {job.reason}")
-    in_lanes = job.folded is not None and given.ycov is None
-    objective = Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes else None)
+    in_lanes, counts = job.folded is not None and given.ycov is None, loss is not None and not loss.robust
+    objective = Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes or counts else None)
     curve = Curve(job.formula, objective)
     whole = curve.extended()            # by the priors, where there are any
     if whole is not curve:

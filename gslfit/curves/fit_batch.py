@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from gslfit.checks import names_once
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, reader_for, start_value, template
 from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, finished
+from gslfit.curves.losses import check_counts
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Axis
-from gslfit.errors import InputError, warn
+from gslfit.errors import warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.multistart import asks
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
@@ -249,7 +252,7 @@ def _by_program_or_python(job: Job, given: Inputs, options: FitOptions, report: 
 def _slowly(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit row by row."""
     if options.loss == "poisson":
-        raise InputError(f"loss={options.loss!r} needs a formula that compiles: {job.reason}")
+        check_counts("y", np.asarray(given.y), given.left_out(), given.first(0))
     from gslfit.curves.python_fallback import fit_slowly
     if job.folded is None:
         warn(f"the fits call Python for each evaluation: {job.reason}")

@@ -8,9 +8,9 @@ import numpy as np
 from gslfit.curves._polish import polish
 from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev
-from gslfit.curves.losses import check_counts, run_rows
+from gslfit.curves.losses import check_counts, check_means, run_rows
 from gslfit.curves.pipeline import ENDINGS, FitPlan, LazyResult, bounds_of, check_count, spread_of
-from gslfit.errors import FitStatus, InputError, NonFiniteError, ParameterError
+from gslfit.errors import FitStatus, ParameterError
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import NUMBERS, Loss
 
@@ -75,11 +75,4 @@ def _refuse(plan: FitPlan, curve: Curve, start: list[float], inputs: np.ndarray 
     """Raise an error that says at how many points the model can't be used."""
     assert plan.folded is not None and curve.objective is not None
     values = plan.folded.program.evaluate(np.array(start), np.array(curve.points), inputs, jacobian=False)[0]
-    y = curve.objective.y
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise NonFiniteError(f"the model is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
-                             f"{int(np.argmax(bad))}: change the start values")
-    bad = (values < 0) | ((values == 0) & (y > 0))
-    raise InputError(f"the model of counts is zero or negative at {bad.sum()} of {bad.size} points at its start values, where counts have "
-                     "no likelihood: change the start values, or give parameters bounds")
+    check_means(values, curve.objective.y)

@@ -14,7 +14,7 @@ import numpy as np
 from gslfit.curves._batch import median_residuals, run
 from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
-from gslfit.errors import FitStatus, InputError
+from gslfit.errors import FitStatus, InputError, NonFiniteError
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED
 
@@ -49,6 +49,23 @@ def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Any = 
         where = tuple(at) if len(at) > 1 else at[0]
         raise InputError(f'{name} is {y[tuple(place)]} at {where}: loss="poisson" is for counts, which are not negative; subtract no '
                          "background, but put it into the model")
+
+
+def check_means(values: np.ndarray, y: np.ndarray) -> None:
+    """Raise an error where the values of a model at its start can't be means of counts.
+
+    Parameters
+    ----------
+    values, y : ndarray, shape (n,)
+    """
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise NonFiniteError(f"the model is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
+                             f"{int(np.argmax(bad))}: change the start values")
+    bad = (values < 0) | ((values == 0) & (y > 0))
+    if bad.any():
+        raise InputError(f"the model of counts is zero or negative at {bad.sum()} of {bad.size} points at its start values, where counts "
+                         "have no likelihood: change the start values, or give parameters bounds")
 
 
 def check_factors_of(loss: str, given: Inputs) -> None:

@@ -211,6 +211,9 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     objective = curve.objective
     assert objective is not None
     if plan.folded is None:
+        if options.loss == "poisson":
+            check_count(plan, objective)
+            refuse_counts(curve, plan.values)
         return by_minimize(plan, curve, options)
     factor = None
     if objective.given.ycov is not None:
@@ -230,6 +233,16 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
         return found
     _check_start(plan)
     return in_doubt(plan, curve, options, ends[-1] if ends else None)
+
+
+def refuse_counts(curve: Curve, values: Mapping[str, Any]) -> None:
+    """Raise an error where data can't be counts, or the model isn't positive at these values of parameters without expression."""
+    from gslfit.curves.losses import check_counts, check_means
+    objective = curve.objective
+    assert objective is not None
+    check_counts(objective.given.name, objective.y, None)
+    if all(name in values for name in curve.formula.names):
+        check_means(curve.formula(**curve._points(), **{name: values[name] for name in curve.formula.names}), objective.y)
 
 
 def _leave_out_not_finite(plan: FitPlan, curve: Curve) -> None:
@@ -449,9 +462,11 @@ def _minimizer(plan: FitPlan, curve: Curve, options: FitOptions) -> tuple[Minimi
         if params[name].expr is None:
             params[name].value = float(value)
     function, exact = curve.residual(params, MODEL_MINUS_DATA)
+    counts = options.loss == "poisson"      # whose deviance residuals are fitted by least squares
     return Minimizer(function, params), {
         "xtol": options.xtol, "ftol": options.ftol, "gtol": options.gtol, "scale_covar": options.scale_covar, "covar": options.covar,
-        "nan_policy": "omit" if objective.policy == "omit" else "raise", "loss": options.loss, "f_scale": options.f_scale, **exact}
+        "nan_policy": "omit" if objective.policy == "omit" else "raise", "loss": "linear" if counts else options.loss,
+        "f_scale": options.f_scale, **exact}
 
 
 def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
@@ -460,6 +475,8 @@ def _told(minimizer: Minimizer, curve: Curve, spent: int) -> FitResult:
     assert result is not None and objective is not None
     result.nfev += spent
     objective.leave_out(minimizer.left_in)
+    if hasattr(minimizer.function, "share"):
+        result.call_kws |= {"loss": "poisson", "f_scale": 1.0}
     objective.loss = result.loss
     if objective.sign != MODEL_MINUS_DATA:
         result.residual = objective.signed(result.residual)

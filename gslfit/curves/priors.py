@@ -175,7 +175,7 @@ def extended_formula(formula: Formula, priors: Priors, counts: bool = False) -> 
     names = tuple(dict.fromkeys((*formula.names, *(name for part in parts for name in part.names))))
     independent = (*formula.independent, ROW)
     if not (formula.native and all(part.native for part in parts)):
-        return _called(formula, parts, names, independent)
+        return _called(formula, parts, names, (*independent, *((f"{ROW}_mean", f"{ROW}_size") if counts else ())))
     pool = Pool()
     value, = transplant(pool, [formula.graph.value])
     which = pool.leaf("x", ROW)
@@ -204,7 +204,7 @@ class CalledWithPriors:
     parts : list of Formula
         Of the expressions.
     names, independent : tuple of str
-        All parameters, and the independent variables, the last of which is `ROW`.
+        All parameters, and the independent variables: `ROW` behind the function's own, of counts its mean and its size too.
     """
 
     def __init__(self, formula: Formula, parts: list[Formula], names: tuple[str, ...], independent: tuple[str, ...]):
@@ -219,6 +219,9 @@ class CalledWithPriors:
         points = {name: np.asarray(given[name])[..., own] for name in self.formula.independent}
         found = self.formula(**points, **{name: given[name] for name in self.formula.names})
         more = [part(0.0, **{name: given[name] for name in part.names}) for part in self.parts]
+        if f"{ROW}_mean" in given:
+            means, sizes = (np.asarray(given[f"{ROW}_{what}"])[..., ~own] for what in ("mean", "size"))
+            more = [(each - means[..., k])*sizes[..., k] + COUNT for k, each in enumerate(more)]
         lead = np.broadcast_shapes(np.shape(found)[:-1], *(np.shape(each)[:-1] for each in more))
         return np.concatenate([np.broadcast_to(each, (*lead, size)) for each, size in
                                zip((found, *more), (np.shape(found)[-1], *(1 for _ in more)), strict=True)], axis=-1)

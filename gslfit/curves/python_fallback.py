@@ -20,6 +20,7 @@ from gslfit.curves.workers import run
 from gslfit.data.inputs import Inputs
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
 
 CHUNK = 200_000         # numbers of the data of a chunk of rows that are fitted together
@@ -142,10 +143,10 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
             mask = wide(data.mask, data.y.shape) if mask is None else mask
             mask[places[k]][end.dropped] = True
     data.mask = data.mask if mask is None else mask
-    data.f_scale = None if options.loss == "linear" else scales.reshape(shape)
+    data.f_scale = scales.reshape(shape) if options.loss in ROBUST else None
     all_values = {name: each.reshape(shape) for name, each in zip(params, values, strict=True)}
     all_errors = {name: each.reshape(shape) for name, each in zip(params, stderr, strict=True)}
     return BatchResult(Columns(all_values), Columns(all_errors), **{name: each.reshape(shape) for name, each in found.items()},
                        **{name: each.reshape(shape) for name, each in counted.items()},
                        covar=None if covariances is None else covariances.reshape(*shape, p, p), names=names, data=data, reason=reason,
-                       _cost=None if options.loss == "linear" else costs.reshape(shape))
+                       _cost=costs.reshape(shape) if options.loss in ROBUST else None)

@@ -16,6 +16,7 @@ from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.uncertainty import bound_of
+from gslfit.objective.loss import Loss
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
 
@@ -119,6 +120,35 @@ def residual_of(formula: Formula, row: Row) -> Callable[[Mapping[str, Any]], np.
     return residual
 
 
+class RowCounts:
+    """The deviance residual of one curve of counts whose function is called.
+
+    Parameters
+    ----------
+    formula : Formula
+    row : Row
+    """
+
+    __name__ = "residual"
+    loss = Loss("poisson")
+
+    def __init__(self, formula: Formula, row: Row):
+        self.formula, keep = formula, slice(None) if row.keep is None else row.keep
+        self.points, self.y = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
+
+    def values(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return the means at the points that take part."""
+        return np.broadcast_to(self.formula(**self.points, **{name: params[name].value for name in self.formula.names}), self.y.shape)
+
+    def __call__(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return the residuals."""
+        return self.loss.bent(self.values(params), self.y)[0]
+
+    def share(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Return what makes of its derivatives those of Fisher's information, see `Loss.share`."""
+        return self.loss.share(self.values(params), self.y)
+
+
 def compiled_of(formula: Formula, row: Row, params: Parameters) -> ProgramResidual | None:
     """Return the residual of one curve by the formula's program; None where there is none."""
     if not formula.native:
@@ -141,17 +171,19 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         fitted[name].set(min=low, max=high)
     for name, value in row.starts.items():
         fitted[name].value = value
-    compiled = compiled_of(formula, row, fitted)
-    minimizer = Minimizer(residual_of(formula, row) if compiled is None else compiled, fitted)
+    counts = options.loss == "poisson"
+    compiled = None if counts else compiled_of(formula, row, fitted)
+    function = RowCounts(formula, row) if counts else residual_of(formula, row) if compiled is None else compiled
+    minimizer = Minimizer(function, fitted)
     exact: dict[str, Any] = {} if compiled is None else {"jac": compiled.jacobian}
     try:
         minimizer.minimize(METHODS[options.method], xtol=options.xtol, ftol=options.ftol, gtol=options.gtol, max_nfev=options.max_nfev,
                            scale_covar=options.scale_covar, nan_policy="omit" if options.nan_policy == "omit" else "raise",
-                           loss=options.loss, f_scale=options.f_scale, **exact)
+                           loss="linear" if counts else options.loss, f_scale=options.f_scale, **exact)
     except NonFiniteError as error:         # at the start: a row that can't be fitted doesn't end the batch
         if error.of_caller or options.nan_policy == "raise":
             raise
-        return RowEnd(FitStatus.BAD_DATA, row.used)
+        return RowEnd(FitStatus.NOT_POSITIVE if counts else FitStatus.BAD_DATA, row.used)
     ndata, dropped = row.used, None
     if minimizer.left_in is not None:
         ndata = int(np.count_nonzero(minimizer.left_in))

@@ -18,7 +18,7 @@ from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, message
+from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, information, message
 from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import as_parameters, some_free
@@ -427,6 +427,9 @@ class Minimizer(Answers, Passes):
         known: Any = None
         if told and (solution.residual.size > len(names) or not options.scale_covar):
             known = Uncertainty(solution, setup.residual.scale, options.scale_covar) if robust is None else robust.errors()
+            share = getattr(self.function, "share", None)       # of counts
+            if share is not None:
+                known = self._information(setup, solution, share(free.params), known)
         start, values = setup.starts, dict(free._space)
         # a fit taken up again where the last one ended is still the one that began at the first start
         began = {name: par.init_value for name, par in self.params.items()} if start == self._ended else start
@@ -445,6 +448,17 @@ class Minimizer(Answers, Passes):
             self.result.residual = robust.residual
         self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)
         return success
+
+
+    def _information(self, setup: Setup, solution: Solution, share: np.ndarray, otherwise: Any) -> Any:
+        """Return the errors of counts, by Fisher's information; those by the deviance residuals where no calls are left."""
+        fun = setup.residual
+        differences = Differences(fun, setup.lower, setup.upper, fun.precision, 1/fun.scale)
+        try:
+            jacobian = differences.central(solution.x, solution.residual)
+        except (OutOfCalls, Aborted):
+            return otherwise
+        return information(solution, jacobian, fun.scale, share if fun._keep is None else share[fun._keep])
 
 
 class ResidualSource:

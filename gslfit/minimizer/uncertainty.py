@@ -39,6 +39,31 @@ class Uncertainty(Errors):
         super().__init__(solution.factors, solution.norms, factor, solution.dead + solution.held)
 
 
+def information(solution: Solution, jacobian: np.ndarray, scale: float, share: np.ndarray) -> Errors:
+    """Return the errors of the varying parameters of counts, by Fisher's information.
+
+    Parameters
+    ----------
+    solution : Solution
+        Of deviance residuals.
+    jacobian : ndarray, shape (n, p)
+        Theirs.
+    scale : float
+        What the residual was multiplied with.
+    share : ndarray, shape (n,)
+        As `Loss.share` gives it.
+    """
+    without = solution.dead + solution.held
+    free = [j for j in range(solution.x.size) if j not in without]
+    jacobian, norms = jacobian[:, free]*share[:, None], np.ones(solution.x.size)
+    factors = np.zeros((norms.size, share.size))
+    if free and np.isfinite(jacobian).all():
+        lengths = np.linalg.norm(jacobian, axis=0)
+        norms[free] = np.where(lengths > 0, lengths, 1.0)
+        factors[free] = np.linalg.pinv(jacobian/norms[free])
+    return Errors(factors, norms, scale, without)
+
+
 class ParameterUncertainties:
     """Standard errors and correlations of all parameters of a fit, worked out when somebody asks.
 

@@ -9,9 +9,9 @@ import numpy as np
 from gslfit.checks import pickles
 from gslfit.curves.curve import Curve
 from gslfit.curves.fit_by_loss import fit_by_loss
-from gslfit.curves.losses import check_factors_of
+from gslfit.curves.losses import check_counts, check_factors_of, check_means
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
-from gslfit.errors import ExpressionError, InputError, warn
+from gslfit.errors import ExpressionError, InputError, NonFiniteError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
 from gslfit.minimizer.descents import boxes_of
@@ -94,6 +94,9 @@ def run_fit(result: Request) -> Any:
     result.objective.loss = None        # of a fit before
     check_factors_of(options.loss, result.objective.given)
     found = native_of(result)
+    if options.loss == "poisson":
+        check_counts(result.objective.given.name, result.objective.y, None)
+        result.objective.loss = Loss("poisson")
     if found is None:
         return _by_minimizer(result, options, *_called(result))
     formula, x = found
@@ -186,32 +189,49 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
 
     prior = objective.given.prior
 
+    def means(params: Parameters) -> np.ndarray:
+        return objective.values(model._name or model._reprstring(), model.eval(params, **values))
+
     def residual(params: Parameters) -> np.ndarray:
-        found = objective.residual(objective.values(model._name or model._reprstring(), model.eval(params, **values)))
+        found = objective.residual(means(params))
         if prior is None:
             return found
         return np.concatenate([found, objective.signed(prior.residual({name: par.value for name, par in params.items()}))])
 
     residual.__name__ = f"the model {model._reprstring()}"      # what errors call it
+    if objective.loss is not None and not objective.loss.robust:
+        loss = objective.loss
+
+        def share(params: Parameters) -> np.ndarray:
+            known = np.ones(0 if prior is None else len(prior.texts))       # priors have normal errors
+            return np.concatenate([loss.share(means(params), objective.y), known])
+        residual.share, residual.means = share, means      # type: ignore[attr-defined]
     return residual, None
 
 
 def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
     refuse_idle(unused_by(result.model, result.init_params), result.model._reprstring())
-    if options.loss == "poisson":
-        reason = result.model.formula.reason or f"method={options.method!r}"
-        raise InputError(f'loss="poisson" needs a model that compiles, and method="leastsq": {reason}')
     minimizer = Minimizer(residual, result.init_params.copy())
     minimizer._unset = result._unset
     told = {name: value for name, value in MODEL.changed(options._asdict()).items() if name in MINIMIZE.takes}
+    counts = told.pop("loss", None) if options.loss == "poisson" else None
     if jacobian is not None:
+        if counts:
+            raise InputError(f'loss="poisson" of a model that compiles takes method="leastsq", not {options.method!r}')
         told.setdefault("jac", jacobian)
-    method_of(options.method)(minimizer, **told, **method_options(result))
+    try:
+        method_of(options.method)(minimizer, **told, **method_options(result))
+    except NonFiniteError:
+        if counts:
+            check_means(residual.means(result.init_params), result.objective.y)     # type: ignore[attr-defined]
+        raise
     outcome = minimizer.result
     assert outcome is not None
     outcome.method = result.method
     result.objective.leave_out(minimizer.left_in)
+    if counts:
+        outcome.call_kws |= {"loss": "poisson", "f_scale": 1.0}
     result.objective.loss = outcome.loss
     return result.objective.concluded(outcome)
 

@@ -57,6 +57,12 @@ class Loss(NamedTuple):
         """Return what multiplies the model's derivatives to give those of a Newton step's residuals."""
         return np.sqrt(rows(self.name, STEP, values, y, weights, self.f_scale)[1])
 
+    def share(self, values: Any, y: Any) -> np.ndarray:
+        """Return what multiplies the derivatives of the bent residuals of counts, so that their squares sum up to Fisher's information."""
+        slopes = self.bent(values, y)[1]
+        with np.errstate(all="ignore"):
+            return np.where(slopes > 0, self.factors(values, y)/slopes, 0.0)
+
     def slopes(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return the derivatives of the cost by each of the model's values, psi times the weight."""
         return rows(self.name, STEP, values, y, weights, self.f_scale)[0]
