@@ -23,7 +23,8 @@ HEAD = """# Fits by losses: speed, bias and errors
 Written by `python benchmarks/losses.py --write`, a part of `make bench`. Peaks are curves of 50 points and 4 parameters, spots images of
 121 pixels and 5 parameters. For "poisson" the data are counts with these means (the peaks' times 100), for the robust losses 5 % of the
 points are moved by up to 20 standard deviations, and `f_scale` is the one of 95 % efficiency. The plain fit is one by least squares of the
-same data from the same starts; above 1 a loss would be faster than it. One thread; no row went to GSL.
+same data from the same starts; above 1 a loss would be faster than it. With correlated errors (half of the variance over three points) it
+is `ycov` that is compared. One thread; no row went to GSL.
 
 """
 
@@ -78,6 +79,10 @@ def calls(name):
     yield {"plain": call(counts, own), "yerr": call(counts, own, yerr=np.sqrt(np.maximum(counts, 1))),
            "poisson": call(counts, own, loss="poisson")}
     yield {"plain": call(moved, start), **{loss: call(moved, start, loss=loss, f_scale=TUNED[loss]*NOISE[name]) for loss in TUNED}}
+    apart = np.abs(np.subtract.outer(*2*[np.arange(y.shape[-1])]))
+    drift = NOISE[name]**2*(np.exp(-apart/3.0) + np.eye(len(apart)))/2
+    drifting = mean + rng.normal(size=y.shape) @ np.linalg.cholesky(drift).T
+    yield {"plain": call(drifting, start), "ycov": call(drifting, start, ycov=drift)}
 
 
 def biases():
@@ -126,7 +131,7 @@ def main():
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     lines = ["| data | fit | time of one | of the plain fit's speed | evaluations |", "|---|---|---:|---:|---:|"]
     for name in NOISE:
-        for kind, group in zip(("counts", "with outliers"), calls(name), strict=True):
+        for kind, group in zip(("counts", "with outliers", "correlated errors"), calls(name), strict=True):
             least, results = timed(group)
             for what, seconds in least.items():
                 lines.append(f"| {name}, {kind} | {what} | {1e6*seconds/FITS:.2f} us | {least['plain']/seconds:.2f} | "
