@@ -125,6 +125,7 @@ EXTENSIONS = [
     extension("objective._loss", "program/_loss.pyx", core=True),
     extension("curves._batch", "batch/_batch.pyx", core=True),
     extension("curves._polish", "descent/_polish.pyx", core=True),
+    extension("shared._rows", "batch/_rows.pyx", core=True),
     extension("confidence._profile", "profile/_profile.pyx", core=True),
 ]
 

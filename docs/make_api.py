@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent / "generated"
 GROUPS = {
     "Fitting one curve": ("gslfit", ["fit", "curve_fit", "minimize", "Minimizer", "FitResult"]),
     "Fitting many curves": ("gslfit", ["fit_batch", "fit_groups", "BatchResult"]),
+    "Fitting data sets that share parameters": ("gslfit", ["fit_shared", "SharedResult"]),
     "Formulas": ("gslfit", ["Formula"]),
     "Models": ("gslfit", ["Model", "CompositeModel", "ModelResult", "save_model", "load_model", "save_modelresult", "load_modelresult"]),
     "Parameters": ("gslfit", ["Parameter", "Parameters"]),

@@ -1,4 +1,4 @@
-"""Draw the pictures of how-to pages (outliers, correlated errors, priors, starts, bootstraps) from the pages' own code, into `_static/`."""
+"""Draw the pictures of how-to pages (outliers, correlated errors, priors, starts, bootstraps, shared parameters)."""
 import re
 from pathlib import Path
 
@@ -88,6 +88,11 @@ def main() -> None:
     page = run("bootstrap.md")
     for name, axes in (("bootstrap", page["boot"].plot(pairs=True)), ("influence", page["fit"].plot_influence())):
         axes.ravel()[0].figure.savefig(HERE/"_static"/f"{name}.svg", metadata={"Date": None})
+
+    page = run("shared-parameters.md")
+    _, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    page["result"].plot_shared(names="a", axes=axes)
+    axes[0].figure.savefig(HERE/"_static"/"shared-parameters.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ _HOME: dict[str, str] = {
     "fit": "curves.fit",
     "FitResult": "minimizer.result",
     "fit_batch": "curves.fit_batch",
+    "fit_shared": "shared.fit_shared",
+    "SharedResult": "shared.result",
     "fit_groups": "integrations.frames",
     "Model": "models",
     "CompositeModel": "models",
@@ -101,6 +103,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.resampling.influence import influence as influence
     from gslfit.resampling.jackknife import JackknifeResult as JackknifeResult
     from gslfit.resampling.jackknife import jackknife as jackknife
+    from gslfit.shared.fit_shared import fit_shared as fit_shared
+    from gslfit.shared.result import SharedResult as SharedResult
     from gslfit.solvers.pointers import get_include as get_include
 
 __all__ = ["__version__", *_HOME]

@@ -28,3 +28,4 @@ cdef extern from "common/judgement.h" nogil:
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_is_success(gslfit_verdict verdict)
+    double gslfit_scale(double data, double within)

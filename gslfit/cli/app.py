@@ -108,6 +108,8 @@ def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seed", type=click.IntRange(0), metavar="NUMBER",
               help="Of the random numbers of --bootstrap: the same one gives the same replicates. Without it they differ from call to "
                    "call.")
+@click.option("--shared", multiple=True, metavar="NAME", help="Fit all files together, with this parameter the same in all of them; once "
+                                                             "for each, or joined by commas.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the result as JSON; - for standard output, without the report.")
 @click.option("--save", metavar="FILE", help="Write the result with its data, for gslfit.load_modelresult.")
 def fit(**options: Any) -> int:
@@ -115,7 +117,7 @@ def fit(**options: Any) -> int:
 
     CSV, TSV and columns apart by spaces are read, with decimal points or commas, comments, lines above the numbers, and missing values,
     whose rows are left out; NIST's files too, and standard input as "-". Of several files each is fitted by itself, and its name is
-    added to the names of pictures and of results that are saved: fit-a.png, fit-b.png.
+    added to the names of pictures and of results that are saved: fit-a.png, fit-b.png. With --shared they are fitted together.
     """
     from gslfit.cli.fit import fit_files
     return fit_files(**options)

@@ -11,7 +11,7 @@ from typing import Any
 from gslfit.cli.columns import Curve, read_curve, within
 from gslfit.cli.endings import GOOD, NOT_CONVERGED, FileRefused, Refused
 from gslfit.cli.models import check_starts, model_of
-from gslfit.cli.outputs import Outputs
+from gslfit.cli.outputs import Outputs, draw
 from gslfit.cli.printing import console, warn
 from gslfit.cli.report import as_json, print_report
 from gslfit.cli.settings import Settings, apply, interval, read_settings, read_starts, replicates
@@ -21,8 +21,8 @@ from gslfit.errors import FitError
 def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str | None, model: str | None, start: Sequence[str],
               starts: str | None, ranges: Sequence[str], bound: Sequence[str], fix: Sequence[str], expr: Sequence[str],
               xlim: str | None, known_errors: bool, plot: str | None, ci: bool, bootstrap: str | None, seed: int | None,
-              json_file: str | None, save: str | None) -> int:
-    """Fit each file, print the reports, write what is asked for; return the exit code.
+              json_file: str | None, save: str | None, shared: Sequence[str]) -> int:
+    """Fit each file, or all together where they share parameters, print the reports, write what is asked for; return the exit code.
 
     Raises
     ------
@@ -41,6 +41,11 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     if xlim is not None:
         limits = interval("--xlim", xlim, xlim)
         curves = [within(curve, limits) for curve in curves]
+    if shared:
+        for option, given in (("--save", save is not None), ("--bootstrap", resampling is not None), ("--starts", bool(many))):
+            if given:
+                raise Refused(f"{option} is of the fit of one file, and --shared fits all of them together")
+        return _fit_together(curves, model, shared, settings, known_errors, ci, Outputs(plot, None, json_file, ["all"]))
     outputs = Outputs(plot, save, json_file, [curve.source for curve in curves])
     target, told, code = console(stderr=json_file == "-"), [], GOOD
     for number, curve in enumerate(curves):
@@ -76,6 +81,22 @@ def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool, many: 
     for each in {str(each.message): each for each in caught}.values():
         warn(f"{curve.source}: warning: {each.message}")
     return result
+
+
+def _fit_together(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, known_errors: bool, ci: bool,
+                  outputs: Outputs) -> int:
+    """Fit all files together, print the report, write what is asked for; return the exit code."""
+    from gslfit.cli.shared import fit_shared_files, print_shared, shared_as_json
+    from gslfit.report.text import ci_report
+    result = fit_shared_files(curves, text, shared, settings, known_errors)
+    intervals, failed = _intervals(result) if ci else (None, False)
+    if outputs.json_file != "-":
+        print_shared(console(stderr=False), curves, text, result, None if intervals is None else ci_report(intervals))
+    if outputs.plot is not None:
+        draw(result.plot_shared()[0], outputs.plot)
+    if outputs.json_file is not None:
+        _write_json(outputs.json_file, [shared_as_json(curves, text, result, intervals)])
+    return GOOD if result.success and not failed and not result.left_out.size else NOT_CONVERGED
 
 
 def _intervals(result: Any) -> tuple[Any, bool]:

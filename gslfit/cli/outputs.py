@@ -66,6 +66,7 @@ class Outputs:
     def __init__(self, plot: str | None, save: str | None, json_file: str | None, sources: Sequence[str]):
         self.plot = None if plot is None else picture("--plot", plot)
         self.save = None if save is None else checked("--save", save)
+        self.json_file = json_file
         if json_file is not None and json_file != "-":
             checked("--json", json_file)
         stems = [Path(source).stem.replace(" ", "-") for source in sources]

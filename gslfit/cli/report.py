@@ -34,14 +34,24 @@ def print_report(target: Any, curve: Curve, text: str, result: Any, intervals: s
         target.print(f"  {note}")
     target.print(f"model: {text}")
     target.print("")
+    print_parameters(target, "parameter", result.params)
+    target.print("")
+    print_statistics(target, result, intervals)
+
+
+def print_parameters(target: Any, head: str, params: Any) -> None:
+    """Print a table of fitted parameters."""
     rows = []
-    for name, par in result.params.items():
+    for name, par in params.items():
         value, error = rounded(par.value, par.stderr if par.vary or par.expr is not None else None)
         share = f"{abs(par.stderr/par.value):.1%}" if par.stderr and par.value and math.isfinite(par.stderr) else ""
         start = "" if par.expr is not None or par.init_value is None else f"{par.init_value:.6g}"
         rows.append([name, value, error, share, start, origin_of(par)])
-    print_table(target, ["parameter", "value", "error", "share", "start", ""], rows, left=(0, 5))
-    target.print("")
+    print_table(target, [head, "value", "error", "share", "start", ""], rows, left=(0, 5))
+
+
+def print_statistics(target: Any, result: Any, intervals: str | None) -> None:
+    """Print a fit's statistics, correlations, doubts, how it ended, and confidence intervals."""
     told = [(LABELS[name], getattr(result, name, None)) for name in LABELS]
     target.print("   ".join(f"{label} {value:.6g}" for label, value in told if value is not None))
     starts = starts_told(result)
@@ -69,6 +79,19 @@ def plain(value: Any) -> Any:
     return value if math.isfinite(value) else None
 
 
+def parameters_as_json(params: Any) -> dict[str, Any]:
+    """Return fitted parameters as plain things."""
+    return {name: {"value": plain(par.value), "stderr": plain(par.stderr), "start": plain(par.init_value), "min": plain(par.min),
+                   "max": plain(par.max), "vary": bool(par.vary), "expr": par.expr,
+                   "correlations": {other: plain(value) for other, value in (par.correl or {}).items()}}
+            for name, par in params.items()}
+
+
+def intervals_as_json(intervals: Any) -> dict[str, Any]:
+    """Return confidence intervals as plain things."""
+    return {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
+
+
 def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any = None) -> dict[str, Any]:
     """Return a fit as plain things.
 
@@ -81,20 +104,17 @@ def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any =
     intervals : dict of str to list of (float, float), or None
     scatter : BootstrapResult, or None
     """
-    params = {name: {"value": plain(par.value), "stderr": plain(par.stderr), "start": plain(par.init_value), "min": plain(par.min),
-                     "max": plain(par.max), "vary": bool(par.vary), "expr": par.expr,
-                     "correlations": {other: plain(value) for other, value in (par.correl or {}).items()}}
-              for name, par in result.params.items()}
     found = {"file": curve.source, "model": text, "columns": {
         "x": {variable: column.title for variable, column in zip(result.model.independent_vars, curve.x, strict=True)},
         "y": curve.y.title, "yerr": None if curve.yerr is None else curve.yerr.title}, "left_out": curve.left_out,
-        "success": bool(result.success), "message": result.message, "errorbars": bool(result.errorbars), "params": params}
+        "success": bool(result.success), "message": result.message, "errorbars": bool(result.errorbars),
+        "params": parameters_as_json(result.params)}
     found |= {name: plain(getattr(result, name, None)) for name in STATISTICS}
     if result.starts_tried > 1:
         found |= {"starts": result.starts_tried, "minima": [{"chisqr": plain(each.chisqr), "starts": each.starts, "values": {
             name: plain(value) for name, value in each.values.items()}} for each in result.minima]}
     if intervals is not None:
-        found["confidence_intervals"] = {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
+        found["confidence_intervals"] = intervals_as_json(intervals)
     if scatter is not None:
         found["bootstrap"] = _bootstrap(scatter)
     return found

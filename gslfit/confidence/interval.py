@@ -57,7 +57,7 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
         return ci_html(self)
 
 
-def _probabilities(sigmas: Iterable[float]) -> list[float]:
+def probabilities(sigmas: Iterable[float]) -> list[float]:
     """Return sorted probabilities for probabilities (below 1) or numbers of standard deviations."""
     chances = []
     for sigma in np.atleast_1d(floats("sigmas", sigmas)).ravel():
@@ -156,7 +156,7 @@ def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
 def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = SIGMAS,
                    trace: bool = False, maxiter: int = 200, verbose: bool = False, prob_func: ProbFunc | None = None) -> Any:
     """Do the work of `conf_interval`, beginning anew from each lower minimum that turns up."""
-    chances = _probabilities(SIGMAS if sigmas is None else sigmas)
+    chances = probabilities(SIGMAS if sigmas is None else sigmas)
     ftest = FTest(minimizer, result, prob_func)
     wanted = list(ftest.names) if p_names is None else words("p_names", p_names)
     trace, verbose, maxiter = truth("trace", trace), truth("verbose", verbose), whole("maxiter", maxiter, 1)

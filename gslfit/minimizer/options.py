@@ -258,6 +258,8 @@ STARTS = "start={{{name!r}: ...}} or Parameters"
 FIT = Entry(FitOptions(), COMPILED_OPTIONS, COMPILED, ("mark", "omit", "raise"), STARTS)
 BATCH = Entry(FitOptions(nan_policy="mark", covar=False), (*COMPILED_OPTIONS, "covar", "on_interrupt", "workers", "vectorized"), COMPILED,
               ("mark", "omit", "raise"), STARTS, ("auto", NEIGHBOURS))
+SHARED = Entry(FitOptions(nan_policy="mark"), ("max_nfev", "nan_policy", "threads", "scale_covar", "loss", "f_scale"), (),
+               ("mark", "omit", "raise"), STARTS)
 MINIMIZE = Entry(FitOptions(method="leastsq", xtol=1e-7, ftol=1e-7, gtol=0.0),
                  ("xtol", "ftol", "gtol", "max_nfev", "jac", "col_deriv", "scale_covar", "iter_cb", "nan_policy", "epsfcn", "covar", "loss",
                   "f_scale", "starts", "ranges"))

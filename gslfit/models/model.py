@@ -1,8 +1,8 @@
 """`Model`: a formula with named parameters, to guess, fit and combine; `CompositeModel`: two of them, one formula, one program."""
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from gslfit.curves.batch_result import BatchResult
 from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Memory
-from gslfit.minimizer.options import BATCH, MODEL
+from gslfit.minimizer.options import BATCH, MODEL, SHARED
 from gslfit.models.arguments import with_values
 from gslfit.models.fitting import fit_curves, fit_model
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
@@ -21,6 +21,9 @@ from gslfit.models.result import ModelResult
 from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
 from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
+
+if TYPE_CHECKING:
+    from gslfit.shared.result import SharedResult
 
 
 class Model(ModelFunction):
@@ -202,6 +205,40 @@ class Model(ModelFunction):
         BatchResult
         """
         return fit_curves(self, data, params, x, options)
+
+    @names_once(SHARED.starts)
+    def fit_shared(self, data: Any, params: Parameters | None = None, *, x: Any = None, shared: str | Sequence[str] = (),
+                   **options: Any) -> SharedResult:
+        """Fit to data sets that share parameters; see `gslfit.fit_shared`.
+
+        Parameters
+        ----------
+        data : array_like, shape (m, n), or list of m arrays
+        params : Parameters, optional
+            Bounds, expressions and start values; without them `guess` finds start values of each data set, and shared parameters begin at
+            their median.
+        x : array_like, shape (n,) or (m, n), list or mapping
+        shared : str or sequence of str
+            The parameters that all data sets share.
+        **options
+            As `gslfit.fit_shared` takes them: ``yerr``, ``weights``, ``start``, ``bounds``, ``bad``, ``loss``, ...
+
+        Returns
+        -------
+        SharedResult
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gslfit.models import GaussianModel
+        >>> x = np.linspace(-5, 5, 80)
+        >>> peaks = np.array([[2.0], [5.0]])*np.exp(-(x - 0.5)**2/2)
+        >>> result = GaussianModel().fit_shared(peaks, x=x, shared=("center", "sigma"))
+        >>> result.values["center"].round(6), result.values["height"].round(6)
+        (np.float64(0.5), array([2., 5.]))
+        """
+        from gslfit.models.shared import fit_data_sets
+        return fit_data_sets(self, data, params, x, {"shared": shared, **options})
 
     # -- combining
 

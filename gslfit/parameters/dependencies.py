@@ -177,12 +177,18 @@ def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], s
     return [found[name] for name in order(with_expression, needs)]
 
 
-def unused(params: Any, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the varying parameters that are neither among the names that a function takes, nor used by the expressions of these."""
+def needed(params: Any, names: Iterable[str]) -> set[str]:
+    """Return the parameters among the names that a function takes, and those that the expressions of these use."""
     taken = {name for name in names if name in params}
     plain = {name: math.nan for name, par in params.items() if par._expr is None}
     for derived in derived_parameters(params, list(taken), params._symbols, plain):
         taken |= {derived.name, *derived.names}
+    return taken
+
+
+def unused(params: Any, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the varying parameters that are neither among the names that a function takes, nor used by the expressions of these."""
+    taken = needed(params, names)
     return tuple(name for name, par in params.items() if par.vary and par.expr is None and name not in taken)
 
 

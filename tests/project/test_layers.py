@@ -20,7 +20,7 @@ formula
 minimizer
 confidence
 curves
-resampling
+resampling shared
 models
 compat integrations
 cli

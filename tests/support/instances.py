@@ -117,6 +117,8 @@ MADE = {
     gslfit.FitResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START), gslfit.fit(decay, Y, parameters(), x=X),
                                gslfit.fit(called, Y, x=X, **START), gslfit.fit(TEXT, Y, x=X, loss="huber", **START)],
     gslfit.BatchResult: batches,
+    gslfit.SharedResult: lambda: [gslfit.fit_shared(TEXT, ROWS, x=X, shared="tau", **START),
+                                  gslfit.fit_shared([decay, TEXT], [ROWS[0], ROWS[1][:-3]], x=[X, X[:-3]], shared="tau", **START)],
     gslfit.Model: lambda: [gslfit.Model(decay), gslfit.Model(called), gslfit.Model(TEXT)],
     lmfit.Model: lambda: [lmfit.Model(decay), lmfit.Model(called)],
     gslfit.CompositeModel: lambda: [composite(models).model],

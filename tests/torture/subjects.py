@@ -109,7 +109,9 @@ GOOD = {
     "minimizer": [fitted, model_result],
     "result": [fitted, lambda: fitted().result, model_result],
     "modelresult": [model_result],
-    "model": [models.GaussianModel],
+    "model": [models.GaussianModel, *FORMULAS, lambda: [TEXT]*len(ROWS), lambda: [TEXT, "a*exp(-x/tau)", TEXT]],
+    "shared": [lambda: "tau", lambda: ("tau", "c"), lambda: ["a", "tau", "c"], lambda: ()],
+    "bad": [lambda: "omit", lambda: "raise"],
     "ci": [intervals],
     "p_names": [lambda: ["a"]],
     "sigmas": [lambda: [1]],
@@ -176,6 +178,9 @@ FUNCTIONS = (
     "fit_batch",
     "fit_batch",
     "fit_batch",
+    "fit_shared",
+    "fit_shared",
+    "fit_shared",
     "curve_fit",
     "curve_fit",
     "minimize",
@@ -196,6 +201,7 @@ FUNCTIONS = (
     "jackknife",
     "influence",
     "BatchResult",
+    "SharedResult",
 )
 
 
@@ -205,9 +211,10 @@ def private():
     from gslfit.formula import _program
     from gslfit.minimizer import _descent, _uncertainty
     from gslfit.parameters import _values
+    from gslfit.shared import _rows
 
     found = []
-    for module in (_batch, _polish, _program, _descent, _uncertainty, _values):
+    for module in (_batch, _polish, _program, _descent, _uncertainty, _values, _rows):
         for name in dir(module):
             each = getattr(module, name)
             if callable(each) and getattr(each, "__module__", None) == module.__name__:
@@ -243,6 +250,7 @@ def subjects():
         ("FitResult object", lambda: gslfit.fit(TEXT, Y, x=x, **START)),
         ("Minimizer object", lambda: gslfit.Minimizer(residual, parameters())),
         ("fitted Minimizer object", lambda: gslfit.minimize(residual, parameters())),
+        ("SharedResult object", lambda: gslfit.fit_shared(TEXT, ROWS, x=x, shared="tau", **START)),
         *[("BatchResult object", lambda: gslfit.fit_batch(TEXT, ROWS, x=x, **START))] * 2,
         *[
             ("Model object", models.GaussianModel),

@@ -1,0 +1,31 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from typing_extensions import disjoint_base
+
+from gslfit.errors import FitStatus
+from gslfit.formula._program import Program
+
+SIDE_BY_SIDE: int
+CLOSE: float
+NEGLIGIBLE: float
+FALLEN: float
+ROUNDING: float
+LEAST_CURVATURE: float
+
+def interior(start: np.ndarray, low: np.ndarray, high: np.ndarray, inside: float, beside: float) -> np.ndarray: ...
+
+@disjoint_base
+class Rows:
+    count: int
+    size: int
+    def __init__(self, code: Program, y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None = None,
+                 loss: int = 0) -> None: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def sums(self, v: np.ndarray, inputs: np.ndarray, cost: np.ndarray, g: np.ndarray, H: np.ndarray, *, first: int = 0,
+             last: int | None = None, scale: np.ndarray | None = None, least: float = 0, squared: np.ndarray | None = None) -> None: ...
+
+def judge(x: np.ndarray, start: np.ndarray, norms: np.ndarray, first_norms: np.ndarray, slopes: np.ndarray, bounds: np.ndarray, *,
+          residual: float, first_residual: float, scale: float,
+          cosine_and_rank: Callable[[np.ndarray], tuple[float, int]]) -> tuple[FitStatus, np.ndarray]: ...

@@ -1,0 +1,397 @@
+"""The descent in all parameters of data sets together: Levenberg-Marquardt on the arrow that their normal equations are.
+
+The damping is Nielsen's, times the greatest diagonal of the Schur complement so far (More's scaling); the local parameters of a data set
+that go wrong are damped by themselves, so that one data set does not hold up the others. Where a formula is linear in its local parameters,
+what counts is chi-square with these at their best, which elimination tells without a further evaluation (Golub and Pereyra, SIAM J. Numer.
+Anal. 10, 1973, 413; Ruhe and Wedin, SIAM Rev. 22, 1980, 318): the steps are those of variable projection with Kaufman's derivative.
+
+A fit has converged when what is left to go is a small part of every standard error; the last step is then taken, and looked at.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit.errors import FitStatus
+from gslfit.parameters.bounds import INSIDE, NEAR
+from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
+from gslfit.shared.arrow import Elimination, Sums
+from gslfit.shared.groups import Group
+
+# as the lanes have them: src/lanes/lm_step.h
+FIRST, LAST, GIVEN_UP = 1e-3, 1e16, 1e-5
+SAME = 1e-13            # chi-squares that differ by less are equal: rounding
+TIGHT = 1e-8            # standard errors: what may be left to go
+SAFETY, LEAST_RATIO = 2.5, .05
+DETERMINED = 1e-13      # an eigenvalue of the Schur complement, the columns of length 1: less is rounding
+LEAST_NEAR = .05        # of the curvature by its slope alone: what a robust loss has at least once a step went right
+NEARLY = 2              # times the cost left: a step of a robust loss that promises less leads to where curvatures are what they are
+FAR_OFF = 100.          # times chi-square: a trial costs so much with its local parameters as they are
+CANCELLED = 1e6         # the same, where nothing is left of the digits
+WRONG = .5              # of the step's promise: a data set that misses it by more is damped by itself
+PATIENCE = 10           # steps after which a few data sets that have not come to an end are left to fits of their own
+STRAGGLERS = .25        # the part of the data sets that are a few
+TROUBLE = 6             # steps in which a data set went wrong, and is left to a fit of its own
+MANY = .5               # the part of the data sets that are too many for that
+
+
+@dataclass(eq=False)
+class State:
+    """A point of the descent: the shared parameters, the variables of each group, and the sums there."""
+
+    shared: np.ndarray
+    v: list[np.ndarray]
+    sums: list[Sums]
+    free: list[Elimination]
+    costs: list[np.ndarray]
+
+    @property
+    def cost(self) -> float:
+        """The sum of all costs; where local parameters are projected out, with these at their best."""
+        return float(sum(each.sum() for each in self.costs))
+
+
+class Reduced(NamedTuple):
+    """The Schur complement and its gradient (s); chi-square's share that an undamped step removes; which columns count; their rank."""
+
+    schur: np.ndarray
+    slopes: np.ndarray
+    step: np.ndarray
+    decrement: float
+    rank: int
+
+
+@dataclass(eq=False)
+class Descent:
+    """A descent.
+
+    Parameters
+    ----------
+    groups : list of Group
+    start : ndarray, shape (s,)
+        Of the shared parameters.
+    low, high : ndarray, shape (s,)
+    ndata : int
+        Points that take part.
+    most : int
+        Evaluations of all data sets.
+
+    Attributes
+    ----------
+    state : State
+        The best point so far.
+    reason : FitStatus
+    first_norms : list of ndarray, shape (q, k)
+        The greatest lengths of the local columns so far; `shared_norms`, shape (s,), those of the shared ones.
+    first_costs : list of ndarray, shape (k,)
+        What the data sets cost at the start.
+    stragglers : list of (int, ndarray)
+        Data sets, by their group and place in it, that came to no end while the others did.
+    """
+
+    groups: list[Group]
+    start: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    ndata: int
+    most: int
+    nfev: int = 0
+    reason: FitStatus = FitStatus.NOT_RUN
+    stragglers: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
+
+    def __post_init__(self) -> None:
+        self.start = interior(self.start, self.low, self.high, INSIDE, NEAR)
+        for k, value in self.held.items():
+            self.start[k] = value
+        self.count = len(self.start)
+        self.nvarys = self.count + sum(len(each.local.own)*len(each.which) for each in self.groups)
+        self.damping, self.growth = FIRST, 2.0
+        self.own = [np.zeros(len(each.which)) for each in self.groups]
+        self.trouble = [np.zeros(len(each.which), int) for each in self.groups]
+        self.state = self.at(self.start, [each.values for each in self.groups])
+        self.first_costs = [each.cost.copy() for each in self.state.sums]
+        self.norms = [np.zeros(each.slopes.shape) for each in self.state.sums]
+        self.shared_norms, self.scaling = np.zeros(self.count), np.zeros(self.count)
+        self._note(self.state)
+
+    # -- evaluation
+
+    def at(self, shared: np.ndarray, local: list[np.ndarray]) -> State:
+        """Return the state at a point."""
+        v = [group.put(shared, own) for group, own in zip(self.groups, local, strict=True)]
+        return self._state(shared, v)
+
+    def _state(self, shared: np.ndarray, v: list[np.ndarray]) -> State:
+        sums = [group.sums(each, self.count) for group, each in zip(self.groups, v, strict=True)]
+        self.nfev += 1
+        with np.errstate(all="ignore"):
+            free = [Elimination(each, self.active(group, at, each)) for group, at, each in zip(self.groups, v, sums, strict=True)]
+            costs = [each.cost - part.decrement if group.linear else each.cost
+                     for group, each, part in zip(self.groups, sums, free, strict=True)]
+        return State(shared, v, sums, free, costs)
+
+    @property
+    def raw_cost(self) -> float:
+        """The sum of the costs at the point reached."""
+        return raw_cost(self.state)
+
+    @staticmethod
+    def active(group: Group, v: np.ndarray, sums: Sums) -> np.ndarray:
+        """Return which local parameters may move: not those on a bound that chi-square pushes against."""
+        if not group.bounded:
+            return np.ones(sums.slopes.shape, bool)
+        values = v[group.local.own, :len(group.which)]
+        return ~(((values <= group.low) & (sums.slopes > 0)) | ((values >= group.high) & (sums.slopes < 0)))
+
+    def _note(self, state: State) -> None:
+        """Remember the greatest lengths of the columns so far."""
+        for known, sums in zip(self.norms, state.sums, strict=True):
+            np.maximum(known, np.sqrt(np.einsum("qqm->qm", sums.block)), out=known, where=np.isfinite(sums.cost))
+        np.maximum(self.shared_norms, self.lengths(state), out=self.shared_norms)
+        np.maximum(self.scaling, np.diagonal(sum(each.schur for each in state.free)), out=self.scaling)
+
+    @staticmethod
+    def lengths(state: State) -> np.ndarray:
+        """Return the lengths of the shared parameters' columns: ndarray (s,)."""
+        return np.sqrt(sum(np.einsum("ssm->s", each.shared_block) for each in state.sums))
+
+    # -- steps
+
+    def fixed(self, state: State, slopes: np.ndarray) -> np.ndarray:
+        """Return which shared parameters don't move: on a bound and pushed against it, or held by a profile."""
+        out = ((state.shared <= self.low) & (slopes > 0)) | ((state.shared >= self.high) & (slopes < 0))
+        out[list(self.held)] = True
+        return out
+
+    def reduced(self, state: State, counted: np.ndarray | None = None) -> Reduced:
+        """Return the undamped equations of the shared parameters at a state, and their solution in those that move, or that are counted."""
+        schur, slopes = sum(each.schur for each in state.free), sum(each.slopes for each in state.free)
+        moves = ~self.fixed(state, slopes) if counted is None else counted
+        lengths = self.lengths(state)
+        step, decrement, rank = solve(schur, slopes, lengths, moves)
+        return Reduced(schur, slopes, step, decrement, rank)
+
+    def _step(self, state: State, damping: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return a step from a state, within all bounds."""
+        damped = damping > 0 or any(each.any() for each in self.own)
+        parts = state.free
+        if damped:
+            parts = [Elimination(sums, self.active(group, v, sums), None if group.linear and not own.any()
+                                 else (own + (0.0 if group.linear else damping))*norms**2)
+                     for group, v, sums, own, norms in zip(self.groups, state.v, state.sums, self.own, self.norms, strict=True)]
+        shared = self._shared_step(state, parts, damping)
+        local = [part.local(shared) for part in parts]
+        if not any(group.bounded for group in self.groups):
+            return shared, local
+        cut = [self._cut(group, state.v[k], state.sums[k], part, own, damping, k)
+               for k, (group, part, own) in enumerate(zip(self.groups, parts, local, strict=True))]
+        shared = self._shared_step(state, cut, damping)
+        return shared, [self._within(group, v, part.local(shared)) for group, v, part in zip(self.groups, state.v, cut, strict=True)]
+
+    def _cut(self, group: Group, v: np.ndarray, sums: Sums, part: Elimination, step: np.ndarray, damping: float, k: int) -> Elimination:
+        """Return an elimination in which local parameters whose step leads out of bounds go to these bounds."""
+        values = v[group.local.own, :len(group.which)]
+        way = np.where(values + step < group.low, group.low - values, np.where(values + step > group.high, group.high - values, 0.0))
+        if not way.any():
+            return part
+        added = self.own[k] + (0.0 if group.linear else damping)
+        return Elimination(sums, self.active(group, v, sums) & (way == 0), added*self.norms[k]**2, way)
+
+    @staticmethod
+    def _within(group: Group, v: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Return a step of local parameters that does not leave their bounds."""
+        values = v[group.local.own, :len(group.which)]
+        return np.clip(values + step, group.low, group.high) - values
+
+    def _shared_step(self, state: State, parts: list[Elimination], damping: float) -> np.ndarray:
+        """Return the step of the shared parameters, within their bounds."""
+        schur, slopes = sum(each.schur for each in parts), sum(each.slopes for each in parts)
+        lengths = self.lengths(state)
+        schur = schur + damping*np.diag(self.scaling)
+        moves = ~self.fixed(state, slopes)
+        way = np.zeros(self.count)
+        for _ in range(self.count + 1):
+            step = solve(schur, slopes + schur @ way, lengths, moves)[0] + way
+            to = state.shared + step
+            out = moves & ((to < self.low) | (to > self.high))
+            if not out.any():
+                break
+            way[out] = np.clip(to, self.low, self.high)[out] - state.shared[out]
+            moves = moves & ~out
+        return step
+
+    # -- the descent
+
+    def run(self) -> FitStatus:
+        """Descend. Returns why it ended: `FitStatus.CONVERGED`, `MAX_NFEV`, `NO_PROGRESS` or `BAD_DATA`."""
+        with np.errstate(all="ignore"):
+            return self._run()
+
+    def _run(self) -> FitStatus:
+        if not np.isfinite(self.state.cost):
+            self.reason = FitStatus.BAD_DATA
+            return self.reason
+        last, turns = np.inf, 0
+        while True:
+            left, far = self.left()
+            undamped = self.damping == 0 and not any(each.any() for each in self.own)
+            ratio = min(1.0, max(left/last, LEAST_RATIO)) if undamped and last > 0 else 1.0
+            if left*ratio*SAFETY <= TIGHT or left == 0:
+                self._finish()
+                self.reason = FitStatus.CONVERGED
+                return self.reason
+            if self.nfev >= self.most:
+                self.reason = FitStatus.MAX_NFEV
+                return self.reason
+            turns += 1
+            if turns > PATIENCE and self._only_stragglers(far):
+                self.reason = FitStatus.CONVERGED
+                return self.reason
+            if (turns > PATIENCE and self._in_trouble(TROUBLE)) or not self._go():
+                self.reason = FitStatus.NO_PROGRESS
+                return self.reason
+            last = left if undamped else np.inf
+
+    def left(self) -> tuple[float, list[np.ndarray]]:
+        """Return how far the minimum is, in standard errors, by an undamped step; and which data sets' own parameters have as far to go."""
+        state = self.state
+        chisqr = sum(each.cost.sum() for each in state.sums)
+        square = sum(each.squares.sum() for each in self.groups)
+        variance = chisqr/max(self.ndata - self.nvarys, 1)
+        floor = ROUNDING**2
+        shared = self.reduced(state).decrement
+        most = 0.0 if shared <= floor*square else shared/variance if variance > 0 else np.inf
+        far = []
+        for group, part in zip(self.groups, state.free, strict=True):
+            own = np.where(part.decrement <= floor*group.squares, 0.0, part.decrement)
+            far.append(own > variance*TIGHT**2)
+            if own.size:
+                most = max(most, float(own.max())/variance if variance > 0 else np.inf*bool(own.max()))
+        return float(np.sqrt(most)), far
+
+    def _only_stragglers(self, far: list[np.ndarray]) -> bool:
+        """Return whether a few data sets alone have not come to an end, and note which."""
+        count, total = sum(int(each.sum()) for each in far), sum(each.size for each in far)
+        if not 0 < count <= max(1, STRAGGLERS*total) or total == count:
+            return False
+        state = self.state
+        variance = sum(each.cost.sum() for each in state.sums)/max(self.ndata - self.nvarys, 1)
+        if self.reduced(state).decrement > variance:
+            return False
+        self.stragglers = [(k, np.flatnonzero(each)) for k, each in enumerate(far) if each.any()]
+        return True
+
+    def _in_trouble(self, least: int) -> bool:
+        """Return whether some data sets, and not most, went wrong at least so many times, and note which."""
+        found = [each >= least for each in self.trouble]
+        count = sum(int(each.sum()) for each in found)
+        if not 0 < count <= MANY*sum(each.size for each in found):
+            return False
+        self.stragglers = [(k, np.flatnonzero(each)) for k, each in enumerate(found) if each.any()]
+        return True
+
+    def _go(self) -> bool:
+        """Take a step that lowers chi-square; returns False where none does."""
+        state = self.state
+        while self.nfev < self.most:
+            shared, local = self._step(state, self.damping)
+            trial = self._projected(self._moved(state, shared, local), state)
+            actual = [new - old for new, old in zip(trial.costs, state.costs, strict=True)]
+            promised = [sums.change(shared, own) + (part.decrement if group.linear else 0.0) for group, sums, own, part
+                        in zip(self.groups, state.sums, local, state.free, strict=True)]
+            change, promise = sum(each.sum() for each in actual), sum(each.sum() for each in promised)
+            better = bool(np.isfinite(trial.cost) and change <= SAME*state.cost and raw_cost(trial) <= CANCELLED*state.cost)
+            variance = state.cost/max(self.ndata - self.nvarys, 1)
+            self._damp(actual, promised, variance, better)
+            if better:
+                rho = change/promise if promise else 1.0
+                for group in self.groups:
+                    group.least = LEAST_NEAR if -promise <= NEARLY*trial.cost else LEAST_CURVATURE
+                near = -promise <= variance*max(1.0, .1*self.nvarys) and (rho > .5 or -promise <= 1e-10*state.cost)
+                self.damping = 0.0 if near else self.damping*min(2.0, max(.1, 1 - (2*min(rho, 2.0) - 1)**3))
+                self.growth = 2.0
+                self.state = trial
+                self._note(trial)
+                return True
+            self.damping = FIRST if self.damping == 0 else self.damping*self.growth
+            self.growth *= 2
+            if self._in_trouble(TROUBLE):
+                return False
+            if self.damping > LAST:
+                self._in_trouble(1)
+                return False
+        return False
+
+    def _moved(self, state: State, shared: np.ndarray, local: list[np.ndarray]) -> State:
+        """Return the state a step away."""
+        return self.at(state.shared + shared, [v[group.local.own, :len(group.which)] + own
+                                               for group, v, own in zip(self.groups, state.v, local, strict=True)])
+
+    def _projected(self, trial: State, state: State) -> State:
+        """Return a trial with the local parameters that are projected out where they are best, if they are far from there: what chi-square
+        is with these at their best is else the difference of large numbers.
+        """
+        if not any(group.linear for group in self.groups) or not FAR_OFF*state.cost < raw_cost(trial) < np.inf:
+            return trial
+        none = np.zeros(self.count)
+        return self.at(trial.shared, [v[group.local.own, :len(group.which)] + (part.local(none) if group.linear else 0.0)
+                                      for group, v, part in zip(self.groups, trial.v, trial.free, strict=True)])
+
+    def _damp(self, actual: list[np.ndarray], promised: list[np.ndarray], variance: float, better: bool) -> None:
+        """Damp the data sets whose own parameters went wrong, and let the others go again."""
+        for k, group in enumerate(self.groups):
+            if group.linear or not len(group.local.own):
+                continue
+            missed = actual[k] - promised[k]
+            wrong = ~(missed <= np.maximum(WRONG*np.abs(promised[k]), variance))
+            own = np.where(wrong, np.maximum(4*self.own[k], FIRST), .2*self.own[k] if better else self.own[k])
+            self.own[k] = np.where(own < GIVEN_UP, 0.0, own)
+            self.trouble[k] = np.where(wrong, self.trouble[k] + 1, np.maximum(self.trouble[k] - better, 0))
+
+    def _finish(self) -> None:
+        """Take the last step, where it is not worse."""
+        shared, local = self._step(self.state, 0.0) if not any(each.any() for each in self.own) else (None, [])
+        if shared is None or not (shared.any() or any(each.any() for each in local)):
+            return
+        trial = self._moved(self.state, shared, local)
+        if trial.cost <= self.state.cost*(1 + SAME):
+            self.state = trial
+
+
+def raw_cost(state: State) -> float:
+    """Return the sum of the costs at a point as it is."""
+    return float(sum(each.cost.sum() for each in state.sums))
+
+
+def solve(schur: np.ndarray, slopes: np.ndarray, lengths: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, float, int]:
+    """Solve for a step of the shared parameters.
+
+    Parameters
+    ----------
+    schur, slopes : ndarray, shapes (s, s) and (s,)
+    lengths : ndarray, shape (s,)
+        Of the Jacobian's columns: what is small beside them is rounding.
+    moves : ndarray of bool, shape (s,)
+
+    Returns
+    -------
+    step : ndarray, shape (s,)
+        The shortest where columns are dependent; 0 where a parameter doesn't move.
+    decrement : float
+        By how much chi-square falls by it.
+    rank : int
+        Of the columns that move.
+    """
+    step = np.zeros(len(slopes))
+    used = np.flatnonzero(moves & (lengths > 0))
+    if not used.size:
+        return step, 0.0, 0
+    unit = 1/lengths[used]
+    values, axes = np.linalg.eigh(schur[np.ix_(used, used)]*unit*unit[:, None])
+    good = values > DETERMINED
+    along = axes[:, good].T @ (slopes[used]*unit)
+    step[used] = -(axes[:, good] @ (along/values[good]))*unit
+    return step, float(along @ (along/values[good])), int(good.sum())

@@ -1,0 +1,144 @@
+"""What is a minimum of data sets that share parameters: the table of `src/common/judgement.h`, asked of the shared parameters together,
+and of each data set's own ones.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from gslfit.curves.batch_result import SUCCESSES, BatchInputs
+from gslfit.errors import FitStatus
+from gslfit.shared._rows import CLOSE, FALLEN, NEGLIGIBLE, ROUNDING, judge
+from gslfit.shared.arrow import Elimination
+from gslfit.shared.descent import DETERMINED, Descent, State
+from gslfit.shared.groups import Group
+from gslfit.shared.reading import Part
+
+HOPELESS = (FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS, FitStatus.NOT_POSITIVE)
+OPEN = 1e-6             # share of another column by which one that isn't determined leaves that one open
+
+
+class Known:
+    """What is known of a part's data sets while they are fitted.
+
+    Attributes
+    ----------
+    part : Part
+    looked : BatchInputs
+        Its data, with the points left out where the model isn't finite.
+    ndata, status : ndarray of int, shape (k,)
+    values, begun, norms : ndarray, shape (q, k)
+        The local parameters, where they began, and the greatest lengths of their columns.
+    costs, first_costs : ndarray, shape (k,)
+    undetermined : ndarray of bool, shape (q, k)
+        Local parameters without an error.
+    """
+
+    looked: BatchInputs
+
+    def __init__(self, part: Part, names: tuple[str, ...]):
+        count = len(part.places)
+        self.part, self.names = part, names
+        self.ndata, self.status = np.zeros(count, int), np.zeros(count, np.int8)
+        self.values, self.begun, self.norms = (np.full((len(names), count), np.nan) for _ in range(3))
+        self.costs, self.first_costs = np.full(count, np.nan), np.full(count, np.nan)
+        self.undetermined = np.ones((len(names), count), bool)
+        self.tried = np.zeros(count, bool)      # whether a data set has had a fit of its own
+        self.given_up = np.zeros(count, bool)   # and again, once the others had come to an end
+
+    @property
+    def hopeless(self) -> np.ndarray:
+        """Which data sets can't be fitted, whatever the shared parameters are."""
+        return np.isin(self.status, HOPELESS)
+
+
+def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_norms: np.ndarray, first_cost: float) -> tuple[
+        FitStatus, np.ndarray]:
+    """Judge the shared parameters at the end of a descent, all others at their best.
+
+    Parameters
+    ----------
+    descent : Descent
+    reason : FitStatus
+        Why it ended.
+    start, first_norms : ndarray, shape (s,)
+        Where the fit began, and the greatest lengths of the columns since.
+    first_cost : float
+        What all data sets cost there.
+
+    Returns
+    -------
+    status : FitStatus
+    flags : ndarray of uint8, shape (s,)
+        Not 0 for those that are held at a bound or have no effect.
+    """
+    state, shared = descent.state, descent.state.shared
+    residual = float(np.sqrt(max(descent.raw_cost, 0.0)))
+    square = sum(float(group.squares.sum()) for group in descent.groups)
+    norms = descent.lengths(state)
+    slopes = sum(each.shared_slopes.sum(axis=1) for each in state.sums)
+    with np.errstate(all="ignore"):
+        cosines = np.where(norms > 0, slopes/(norms*residual), 0.0)
+    pushes = sum(each.slopes for each in state.free)        # what pushes against a bound, all others at their best
+    sides = np.where(shared <= descent.low, -1, np.where(shared >= descent.high, 1, 0))
+    cosines = np.where(sides != 0, np.sign(pushes)*np.abs(cosines), cosines)
+
+    def cosine_and_rank(counted: np.ndarray) -> tuple[float, int]:
+        found = descent.reduced(state, counted)
+        return float(np.sqrt(max(found.decrement, 0.0))/residual) if residual > 0 else 0.0, found.rank
+    status, flags = judge(shared, start, norms, np.maximum(first_norms, norms), cosines, sides, residual=residual,
+                          first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)), cosine_and_rank=cosine_and_rank)
+    if reason == FitStatus.CONVERGED:
+        return status, flags
+    freedom = max(descent.ndata - descent.nvarys, 1)
+    early = reason in (FitStatus.MAX_NFEV, FitStatus.NO_PROGRESS) and descent.left()[0] > CLOSE*np.sqrt(freedom)
+    return (reason if early or status not in SUCCESSES else status), flags
+
+
+def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
+    """Judge the local parameters of data sets, as the lanes do: those that are plainly at a minimum at once, the others one by one."""
+    which, sums, part = group.which, state.sums[k], state.free[k]
+    values, low, high = state.v[k][group.local.own, :len(which)], group.low, group.high
+    norms = np.sqrt(np.einsum("qqm->qm", sums.block))
+    residual, rounding = np.sqrt(sums.cost), ROUNDING**2*group.squares
+    sides = np.where(values <= low, -1, np.where(values >= high, 1, 0)).astype(np.int8)
+    first = np.maximum(known.norms[:, which], norms)
+    size = np.maximum(np.abs(values), np.abs(known.begun[:, which]))
+    with np.errstate(all="ignore"):
+        fallen = np.maximum(NEGLIGIBLE**2, FALLEN**2*np.maximum(sums.cost, rounding)/known.first_costs[which])
+        unseen = np.maximum(NEGLIGIBLE**2*sums.cost, rounding)
+        gone = (norms == 0) | ((norms**2*size**2 <= unseen) & (norms**2 <= fallen*first**2))
+        cosines = np.where(norms > 0, sums.slopes/(norms*residual), 0.0)
+        held = (sides != 0) & ~(cosines*sides > 0)
+        low_enough = part.decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
+    plain = low_enough & ~gone.any(axis=0) & ~held.any(axis=0) & part.independent.all(axis=0) & np.isfinite(sums.cost)
+    known.status[which] = np.where(plain, FitStatus.CONVERGED, FitStatus.NO_PROGRESS)
+    known.undetermined[:, which] = ~part.independent
+    for j in np.flatnonzero(~plain & np.isfinite(sums.cost)):
+        def cosine_and_rank(counted: np.ndarray, j: int = int(j)) -> tuple[float, int]:
+            one = Elimination(sums.take(np.array([j])), counted[:, None])
+            return (float(np.sqrt(one.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
+        status, flags = judge(values[:, j], known.begun[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
+                              residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),
+                              scale=float(np.sqrt(group.squares[j])), cosine_and_rank=cosine_and_rank)
+        known.status[which[j]] = status
+        known.undetermined[:, which[j]] = (flags > 0) | open_columns(sums.block[:, :, j], flags)
+
+
+def open_columns(block: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Return which of the columns that count are combinations of others, or are part of one: ndarray of bool (q).
+
+    Parameters
+    ----------
+    block : ndarray, shape (q, q)
+        J^T J.
+    flags : ndarray, shape (q,)
+        Not 0 for those that don't count.
+    """
+    found = np.zeros(len(flags), bool)
+    used = np.flatnonzero(flags == 0)
+    if used.size:
+        unit = 1/np.sqrt(np.diagonal(block)[used])
+        values, axes = np.linalg.eigh(block[np.ix_(used, used)]*unit*unit[:, None])
+        loose = axes[:, values <= DETERMINED]
+        found[used] = (np.abs(loose) > OPEN).any(axis=1)
+    return found

@@ -1,0 +1,295 @@
+"""From data sets that were read to their common minimum: which of them take part, the descent, and what is a minimum.
+
+A data set that can't be fitted does not spoil the others: it is left out with its status, and the rest is fitted as without it. One whose
+own parameters come to no end while all others do is fitted for itself beside the shared parameters found; where that succeeds, it goes on
+from there with the others.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gslfit.curves.batch_result import SUCCESSES
+from gslfit.curves.job import completed, default_nfev
+from gslfit.errors import FitStatus, InputError
+from gslfit.formula.parametrize import refuse_outside
+from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import ROBUST, STEADY, TUNED
+from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
+from gslfit.shared.arrow import Elimination
+from gslfit.shared.descent import Descent, solve
+from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
+from gslfit.shared.groups import Group, look, refit
+from gslfit.shared.reading import Part, Sets
+
+OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
+FEW = .25               # the part of the data sets that may be so
+ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
+
+
+class Fitting:
+    """The fit of data sets that share parameters.
+
+    Parameters
+    ----------
+    sets : Sets
+    options : FitOptions
+    bad : {"omit", "raise"}
+        What a data set does that can't be fitted.
+
+    Attributes
+    ----------
+    known : list of Known
+        Of each part.
+    shared, shared_start : ndarray, shape (s,)
+    status : FitStatus
+        Of all data sets together.
+    flags : ndarray of uint8, shape (s,)
+        Shared parameters without an error.
+    descent : Descent or None
+        The last one; None where no data set could be fitted.
+    nfev : int
+    """
+
+    descent: Descent | None = None
+    scales: np.ndarray | None = None    # of a robust loss, of each data set
+    _loss = "linear"                    # of the descents just now
+
+    def __init__(self, sets: Sets, options: FitOptions, bad: str):
+        self.sets, self.options, self.bad = sets, options, bad
+        self.nfev, self.status, self.shared_norms = 0, FitStatus.BAD_DATA, np.zeros(len(sets.shared))
+        self.first_cost = np.nan
+        self.flags = np.zeros(len(sets.shared), np.uint8)
+        self.low, self.high = (np.array([float(sets.bounds[name][side]) if name in sets.bounds else end for name in sets.shared])
+                               for side, end in ((0, -np.inf), (1, np.inf)))
+        self.known = [self._look(part) for part in sets.parts]
+        self.shared = self.shared_start = self._first_shared()
+
+    def _look(self, part: Part) -> Known:
+        """Look at the data sets of a part, and at their start values."""
+        job = part.job
+        if job.missing and self.options.loss == "poisson":      # whose model must not be zero at the start
+            job = completed(job, part.given)
+            part = part._replace(job=job)
+        assert job.folded is not None
+        starts = {name: np.asarray(job.start[name], float) for name in (*job.folded.names, *job.folded.inputs)}
+        starts |= {name: np.zeros(()) for name in job.missing}       # until a linear fit has told
+        for name in self.sets.shared:
+            if name in starts and starts[name].ndim:
+                starts[name] = np.nanmedian(starts[name])
+        part = part._replace(job=job._replace(start={**job.start, **starts}))
+        known = Known(part, tuple(name for name in self.sets.local if name in starts))
+        self._check_bounds(starts, part)
+        found = look(part, self.sets, starts, self.options)
+        known.looked, known.ndata = found.data, np.array(found.ndata, int)
+        known.status = np.where(np.isin(found.status, HOPELESS), found.status, FitStatus.NOT_RUN).astype(np.int8)
+        for k, name in enumerate(known.names):
+            known.values[k] = starts[name]
+        self._refuse(known)
+        return known
+
+    def _check_bounds(self, starts: dict[str, np.ndarray], part: Part) -> None:
+        """Raise ParameterError for a start outside its bounds."""
+        for name, (low, high) in self.sets.bounds.items():
+            if name in starts and name not in part.job.missing:
+                values = np.full(self.sets.total, np.nan)
+                values[part.places] = starts[name]
+                refuse_outside(name, values, low, high)
+
+    def _refuse(self, known: Known) -> None:
+        """Raise InputError for a data set that can't be fitted, where that is wanted."""
+        bad = ~np.isin(known.status, (*SUCCESSES, FitStatus.NOT_RUN))
+        if self.bad == "raise" and bad.any():
+            first = int(np.argmax(bad))
+            raise InputError(f"data set {known.part.places[first]} can't be fitted: {FitStatus(int(known.status[first])).prose}; "
+                             'bad="omit" leaves such data sets out')
+
+    def _first_shared(self) -> np.ndarray:
+        """Return the start values of the shared parameters."""
+        found = np.zeros(len(self.sets.shared))
+        for k, name in enumerate(self.sets.shared):
+            values = [float(known.part.job.start[name]) for known in self.known if name in known.part.job.start]
+            found[k] = values[0]
+        return found
+
+    # -- descents
+
+    def run(self) -> None:
+        """Fit: by the loss that is asked for, after those that lead to it."""
+        loss, f_scale = self.options.loss, self.options.f_scale
+        self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
+        self._solve_linear()
+        self._look_at_outlying()
+        if loss in ROBUST and f_scale == "mad":
+            self._find_scales()
+        elif loss in ROBUST:
+            self._scale_by(float(f_scale))
+        if loss == "tukey" and f_scale != "mad":        # whose minima are many: begin where Huber's loss leads
+            self._loss = "huber"
+            self._rounds()
+        self._loss = loss
+        self._rounds()
+        for known in self.known:
+            self._refuse(known)
+
+    def _rounds(self) -> None:
+        """Descend, and leave out data sets or take them in again, until that changes no more."""
+        for _ in range(ROUNDS):
+            groups = self._groups()
+            if not groups:
+                self.descent = None
+                return
+            self._descend(groups)
+            if not self._again(groups):
+                return
+
+    def _scale_by(self, factor: float | str) -> np.ndarray:
+        """Scale the loss of all data sets, or each by its own residuals: 1.48 times their median size, times what a loss has for that."""
+        scales = np.ones(self.sets.total)
+        for group in [] if self.descent is None or not isinstance(factor, str) else self.descent.groups:
+            known = self.of(group)
+            size = group.typical(self.descent.state.v[self.descent.groups.index(group)])  # type: ignore[union-attr]
+            scales[known.part.places[group.which]] = np.where(size > 0, size, 1.0)
+        self.scales = scales*(TUNED[factor] if isinstance(factor, str) else factor)
+        return self.scales
+
+    def _find_scales(self) -> None:
+        """Find the scale of each data set that its residuals have in a fit by Huber's loss of that very scale."""
+        self._rounds()
+        self._loss = "huber"
+        for _ in range(MAD_ROUNDS):
+            before, after = self.scales, self._scale_by("huber")
+            if self.descent is None or (before is not None and not (abs(after - before) > STEADY*after).any()):
+                break
+            self._rounds()
+        self._scale_by(self.options.loss)
+
+    def _groups(self) -> list[Group]:
+        """Return the data sets that take part."""
+        found = []
+        for known in self.known:
+            which = np.flatnonzero(np.isin(known.status, (*SUCCESSES, FitStatus.NOT_RUN)))
+            if which.size:
+                scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
+                options = self.options._replace(loss=self._loss)
+                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale))
+        return found
+
+    def of(self, group: Group) -> Known:
+        """Return what is known of a group's data sets."""
+        return next(known for known in self.known if known.part is group.part)
+
+    def _solve_linear(self) -> None:
+        """Find start values of parameters that have none, which the formulas are linear in: all data sets together."""
+        missing = {name for known in self.known for name in known.part.job.missing}
+        if missing and self.options.loss != "poisson" and (groups := self._groups()):
+            count = len(self.shared)
+            parts, all_sums = [], []
+            for group in groups:
+                names = self.of(group).names
+                sums = group.sums(group.put(self.shared, group.values), count)
+                active = np.repeat(np.array([name in missing for name in names], bool)[:, None], len(group.which), 1)
+                parts.append(Elimination(sums, active))
+                all_sums.append(sums)
+            moves = np.array([name in missing for name in self.sets.shared])
+            lengths = np.sqrt(sum(np.einsum("ssm->s", sums.shared_block) for sums in all_sums))
+            step = solve(sum(part.schur for part in parts), sum(part.slopes for part in parts), lengths, moves)[0]
+            self.shared = self.shared_start = np.clip(self.shared + step, self.low, self.high)
+            for group, part, sums in zip(groups, parts, all_sums, strict=True):
+                known = self.of(group)
+                active = np.array([name in missing for name in known.names], bool)[:, None]
+                found = group.values + part.local(step)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    half = .5*np.sqrt(group.squares)/np.sqrt(np.einsum("qqm->qm", sums.block))
+                found = np.where(active & ~(np.isfinite(found) & (found != 0)), np.where(np.isfinite(half) & (half > 0), half, 1.0), found)
+                known.values[:, group.which] = np.clip(found, group.low, group.high)
+        for known in self.known:
+            known.begun = known.values.copy()
+
+    def _look_at_outlying(self) -> None:
+        """Give a few data sets that are far off at their start, beside the others, fits of their own: they would lead all others astray."""
+        groups = [group for group in self._groups() if len(group.local.own) and not group.linear]
+        costs = [group.sums(group.put(self.shared, group.values), len(self.shared)).cost/self.of(group).ndata[group.which]
+                 for group in groups]
+        if not groups:
+            return
+        typical = np.nanmedian(np.concatenate(costs))
+        for group, cost in zip(groups, costs, strict=True):
+            known = self.of(group)
+            far = np.zeros(len(known.status), bool)
+            far[group.which] = ~(cost <= OUTLYING*typical)
+            if far.sum() <= FEW*len(group.which):
+                self._alone(known, far)
+                known.tried[far] = False        # which is for the end of a descent
+
+    def _descend(self, groups: list[Group]) -> None:
+        """Descend from where the data sets are, and judge where that ended."""
+        knowns = [self.of(group) for group in groups]
+        ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))
+        per_fit = default_nfev((*self.sets.shared, *self.sets.local)) if self.options.max_nfev is None else self.options.max_nfev
+        descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, per_fit - self.nfev))
+        if np.isnan(self.first_cost):
+            self.first_cost = sum(each.sum() for each in descent.first_costs)
+        reason = descent.run()
+        self.descent, self.nfev, self.shared = descent, self.nfev + descent.nfev, descent.state.shared
+        self.shared_norms = np.maximum(self.shared_norms, descent.shared_norms)
+        for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
+            which, state = group.which, descent.state
+            known.values[:, which] = state.v[k][group.local.own, :len(which)]
+            known.costs[which] = state.sums[k].cost
+            known.norms[:, which] = np.fmax(known.norms[:, which], descent.norms[k])
+            fresh = np.isnan(known.first_costs[which])
+            known.first_costs[which] = np.where(fresh, descent.first_costs[k], known.first_costs[which])
+        self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
+        for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
+            judge_sets(known, group, descent.state, k)
+
+    def _again(self, groups: list[Group]) -> bool:
+        """Give data sets that came to no end a fit of their own; returns whether there is to be another descent.
+
+        One that comes to no end again is left out, until the others have: then it gets a last chance.
+        """
+        if self.status in SUCCESSES:
+            failed = [~np.isin(known.status, SUCCESSES) & ~known.hopeless for known in self.known]
+            taking = np.concatenate([group.places for group in groups])
+            again = any((each & np.isin(known.part.places, taking)).any() for each, known in zip(failed, self.known, strict=True))
+            if not again:
+                failed = [each & ~known.given_up for each, known in zip(failed, self.known, strict=True)]
+                for each, known in zip(failed, self.known, strict=True):
+                    known.given_up |= each
+                found = [self._alone(known, each) for each, known in zip(failed, self.known, strict=True)]
+                return any(found)
+        else:
+            assert self.descent is not None
+            failed, again = [np.zeros(len(known.status), bool) for known in self.known], bool(self.descent.stragglers)
+            for group in groups if again else ():       # what was judged came too early
+                self.of(group).status[group.which] = FitStatus.NOT_RUN
+            for k, rows in self.descent.stragglers:
+                known = self.of(groups[k])
+                failed[self.known.index(known)][groups[k].which[rows]] = True
+                known.status[groups[k].which[rows]] = FitStatus.NO_PROGRESS
+        for each, known in zip(failed, self.known, strict=True):
+            self._alone(known, each & ~known.tried)
+        return again
+
+    def _alone(self, known: Known, which: np.ndarray) -> bool:
+        """Fit some data sets of a part each for itself, beside the shared parameters as they are; returns whether any of them can be."""
+        places = np.flatnonzero(which)
+        if not places.size:
+            return False
+        known.tried[places] = True
+        own = {name: value for name, value in zip(self.sets.shared, self.shared.tolist(), strict=True) if name in known.part.job.start}
+        found = refit(known.part, self.sets, places, known.looked, own, self._starts(known), self.options)
+        good = np.isin(found.status, SUCCESSES)
+        for k, name in enumerate(known.names):
+            known.values[k, places[good]] = found.values[name][good]
+        known.status[places] = np.where(good, FitStatus.NOT_RUN, found.status)
+        return bool(good.any())
+
+    def _starts(self, known: Known) -> dict[str, Any]:
+        """Return the start values of a part's local and fixed parameters."""
+        start = known.part.job.start
+        assert known.part.job.folded is not None
+        found: dict[str, Any] = {name: start[name] for name in known.part.job.folded.inputs}
+        return found | {name: known.begun[k] for k, name in enumerate(known.names)}

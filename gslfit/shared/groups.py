@@ -1,0 +1,268 @@
+"""Data sets of one formula as a descent has them: packed for the C core, their parameters, and what least squares need to know of them."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.curves.batch_result import BatchInputs, BatchResult
+from gslfit.curves.job import Job, count_threads, job_of, template
+from gslfit.curves.per_fit import PerFit
+from gslfit.curves.run_batch import run_batch
+from gslfit.data.inputs import Inputs
+from gslfit.data.layout import Layout
+from gslfit.data.points import without_effect
+from gslfit.minimizer.options import BATCH, FitOptions
+from gslfit.objective.loss import MAD, NUMBERS
+from gslfit.parameters.bounds import INSIDE, NEAR
+from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
+from gslfit.shared.arrow import Sums
+from gslfit.shared.reading import Part, Sets
+
+FEW = 1_000_000     # numbers of the data below which one thread works out the sums
+
+
+class Places(NamedTuple):
+    """Where parameters are: numbers among the free variables of a program, and among those of all data sets."""
+
+    own: np.ndarray
+    whole: np.ndarray
+
+
+class Group:
+    """Data sets of one formula that are fitted.
+
+    Parameters
+    ----------
+    part : Part
+    sets : Sets
+    which : ndarray of int, shape (k,)
+        Which of the part's data sets.
+    looked : BatchInputs
+        The part's data, with the points left out where the model isn't finite.
+    options : FitOptions
+    values : ndarray, shape (q, k)
+        Where the local parameters begin.
+    scale : ndarray, shape (k,), optional
+        Of a robust loss.
+
+    Attributes
+    ----------
+    shared, local : Places
+    linear : bool
+        Whether the formula is linear in its local parameters, all together, none has bounds, and the loss is least squares.
+    values : ndarray, shape (q, k)
+        Where the local parameters begin, strictly within their bounds.
+    low, high : ndarray, shape (q, k)
+        Bounds of the local parameters.
+    squares : ndarray, shape (k,)
+        The sum of the squares of a data set's weighted data: what rounding is measured by.
+    """
+
+    def __init__(self, part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, options: FitOptions,
+                 values: np.ndarray, scale: np.ndarray | None = None):
+        folded = part.job.folded
+        assert folded is not None
+        self.part, self.which, self.program, names = part, which, folded.program, folded.names
+        self.places = part.places[which]
+        self.shared = _places(names, sets.shared)
+        self.local = _places(names, sets.local)
+        self.least = LEAST_CURVATURE
+        self.points = y, x, weights = _points(looked, which, options)
+        self.rows = Rows(self.program, y, x, weights, NUMBERS[options.loss])
+        self.threads = count_threads(options.threads, y.size) if y.size > FEW or options.threads else 1
+        self.size = self.rows.size
+        counts = y if weights is None else y*weights
+        self.squares = counts.sum(axis=1) if options.loss == "poisson" else np.einsum("mn,mn->m", counts, counts)
+        self.inputs = np.array([self._spread(part.job.start[name]) for name in folded.inputs]).reshape(len(folded.inputs), self.size)
+        limits = [sets.bounds.get(sets.local[k], (np.array(-np.inf), np.array(np.inf))) for k in self.local.whole]
+        shape = len(self.local.own), len(which)
+        self.low = np.array([np.broadcast_to(low if low.ndim == 0 else low[self.places], len(which)) for low, _ in limits]).reshape(shape)
+        self.high = np.array([np.broadcast_to(high if high.ndim == 0 else high[self.places], len(which))
+                              for _, high in limits]).reshape(shape)
+        self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
+        own = [names[k] for k in self.local.own]
+        self.linear = bool(own) and not self.bounded and options.loss == "linear" and set(folded.linearity.together(own)) == set(own)
+        self.scale = None if scale is None else self._filled(scale)
+        self.values = interior(values, self.low, self.high, INSIDE, NEAR)
+        p, room = len(names), self.size
+        self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
+
+    def _spread(self, start: Any) -> np.ndarray:
+        """Return start values of the data sets, and of the rows that fill up the last lanes."""
+        array = np.asarray(start, float)
+        return self._filled(array if array.ndim == 0 else array[self.which])
+
+    def _filled(self, numbers: np.ndarray) -> np.ndarray:
+        """Return a number of each data set, and of the rows that fill up the last lanes."""
+        found = np.empty(self.size)
+        found[:len(self.which)] = numbers
+        found[len(self.which):] = found[len(self.which) - 1]
+        return found
+
+    def put(self, shared: np.ndarray, local: np.ndarray) -> np.ndarray:
+        """Return the program's variables at values of all shared parameters, ndarray (s,), and of the local ones, (q, k)."""
+        v = np.empty((self.program.nfree, self.size))
+        v[self.shared.own] = shared[self.shared.whole, None]
+        v[self.local.own, :len(self.which)] = local
+        v[self.local.own, len(self.which):] = local[:, -1:]
+        return v
+
+    def sums(self, v: np.ndarray, shared: int) -> Sums:
+        """Return what least squares need to know at a point; `shared` is how many parameters all data sets share together."""
+        self._room.reverse()            # the last sums stay as they are
+        cost, g, H = self._room[0]
+        self._call(lambda first, last: self.rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=self.scale,
+                                                      least=self.least))
+        return self._parts(cost, g, H, shared)
+
+    def error_sums(self, v: np.ndarray, shared: int) -> tuple[Sums, Sums]:
+        """Return the sums that errors of a robust loss are worked out from: by the cost's curvature, and by its slope's square."""
+        cost, g, H = (np.zeros_like(each) for each in self._room[0])
+        squared = np.zeros_like(H)
+        self._call(lambda first, last: self.rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=self.scale,
+                                                      squared=squared))
+        return self._parts(cost, g, H, shared), self._parts(cost, g, squared, shared)
+
+    def typical(self, v: np.ndarray) -> np.ndarray:
+        """Return the standard deviations that the median sizes of the residuals stand for, of each data set: ndarray (k,)."""
+        found = np.zeros(len(self.which))
+        y, x, weights = self.points
+        for k in range(len(self.which)):
+            own = np.array([each if each.ndim == 1 else each[k] for each in x])
+            r = self.program.evaluate(v[:, k], own, self.inputs[:, k], jacobian=False)[0] - y[k]
+            factor = None if weights is None else weights if weights.ndim == 1 else weights[k]
+            r = r if factor is None else (r*factor)[factor != 0]
+            found[k] = MAD*float(np.median(np.abs(r))) if r.size else 0.0
+        return found
+
+    def _call(self, work: Callable[[int, int], None]) -> None:
+        """Work on all blocks of lanes, in so many threads."""
+        blocks = self.size//SIDE_BY_SIDE
+        if self.threads == 1 or blocks == 1:
+            work(0, blocks)
+            return
+        edges = np.linspace(0, blocks, min(self.threads, blocks) + 1).astype(int).tolist()
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(work, edges[:-1], edges[1:]))
+
+    def _parts(self, cost: np.ndarray, g: np.ndarray, H: np.ndarray, shared: int) -> Sums:
+        """Return sums sorted into what is shared and what is local."""
+        k, own, local, to = len(self.which), self.shared.own, self.local.own, self.shared.whole
+        slopes = np.zeros((shared, k))
+        slopes[to] = g[own, :k]
+        block, cross = np.zeros((shared, shared, k)), np.zeros((len(local), shared, k))
+        block[np.ix_(to, to)] = H[_element(own[:, None], own), :k]
+        cross[:, to] = H[_element(local[:, None], own), :k]
+        return Sums(cost[:k].copy(), slopes, g[local, :k], block, cross, H[_element(local[:, None], local), :k])
+
+
+def _places(names: tuple[str, ...], chosen: tuple[str, ...]) -> Places:
+    """Return where those of some parameters that a program has are."""
+    found = [(names.index(name), k) for k, name in enumerate(chosen) if name in names]
+    return Places(np.array([own for own, _ in found], int), np.array([k for _, k in found], int))
+
+
+def _element(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Return the numbers of elements in a triangle by rows."""
+    high, low = np.maximum(i, j), np.minimum(i, j)
+    return high*(high + 1)//2 + low
+
+
+def _points(looked: BatchInputs, which: np.ndarray, options: FitOptions) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None]:
+    """Return data, variables and weights of some data sets; a point that takes no part has the weight 0, and finite numbers."""
+    assert looked.y is not None
+    everything = len(which) == len(looked.y)
+
+    def rows(array: np.ndarray | None) -> Any:
+        if array is None or array.ndim == 1:
+            return array if array is None else np.asarray(array, float)
+        return np.asarray(array if everything else array[which], float)
+    y, x, weights = rows(looked.y), [rows(each) for each in looked.x], rows(looked.weights)
+    own, mask = looked.factors(), looked.mask
+    mask = mask if mask is None or mask.ndim == 1 or everything else mask[which]
+    idle = None if own is None else without_effect(own.name, weights)
+    out = [each for each in (mask, idle) if each is not None]
+    left_out = np.logical_or.reduce(np.broadcast_arrays(*out)) if len(out) > 1 else out[0] if out else None
+    if options.nan_policy == "omit":
+        finite = np.isfinite(y)
+        for each in x:
+            finite = finite & np.isfinite(each)
+        if not finite.all():
+            left_out = ~finite if left_out is None else left_out | ~finite
+    if weights is not None and looked.inverted:
+        with np.errstate(divide="ignore"):
+            weights = 1/weights
+    if left_out is None or not left_out.any():
+        return y, x, weights
+    wide = np.broadcast_to(left_out, y.shape)
+    weights = np.where(left_out, 0.0, 1.0 if weights is None else weights)
+    sound = np.argmin(wide, axis=1)     # a point that takes part
+    rest = np.arange(len(y))
+    x = [np.where(wide, np.broadcast_to(each, y.shape)[rest, sound][:, None], each) for each in x]
+    return np.where(wide, y[rest, sound][:, None], y), x, weights
+
+
+
+
+# -- data sets each for itself
+
+def local_job(part: Part, sets: Sets, shared: dict[str, float], starts: dict[str, Any], names: tuple[str, ...] | None = None) -> Job:
+    """Return the job of a part's data sets each for itself, the shared parameters held.
+
+    Parameters
+    ----------
+    part : Part
+    sets : Sets
+    shared : dict of str to float
+        The values of all shared parameters that the formula has.
+    starts : dict of str to float or ndarray, shape (k,)
+        Of the others.
+    names : tuple of str, optional
+        Those that are to vary; all local ones, if not given.
+    """
+    params = template(part.job).copy()
+    vary = names if names is not None else tuple(name for name in params if name in sets.local)
+    for name, par in params.items():
+        if par.expr is None:
+            par.vary = name in vary
+        if par.vary and par.expr is None:
+            alike = [side for side in sets.bounds.get(name, ()) if not side.ndim]
+            par.set(min=float(alike[0]) if len(alike) == 2 else -np.inf, max=float(alike[1]) if len(alike) == 2 else np.inf)
+    given = {name: np.asarray(value, float) for name, value in {**shared, **starts}.items() if name in params and params[name].expr is None}
+    shape = () if not any(value.ndim for value in given.values()) else next(value.shape for value in given.values() if value.ndim)
+    return job_of(part.job.formula, params, given, shape or part.given.layout.shape)
+
+
+def look(part: Part, sets: Sets, starts: dict[str, Any], options: FitOptions) -> BatchResult:
+    """Look at a part's data sets as a batch does: which points take part, and whether a data set can be fitted at all."""
+    names = tuple(name for name in sets.local if name in starts) or tuple(name for name in sets.shared if name in starts)[:1]
+    held = {name: float(value) for name, value in starts.items() if name in sets.shared and name not in names}
+    job = local_job(part, sets, held, {name: value for name, value in starts.items() if name not in held}, names)
+    once = BATCH.read({"method": "lanes", "max_nfev": 1, "nan_policy": options.nan_policy, "threads": options.threads,
+                       "loss": "poisson" if options.loss == "poisson" else "linear"})
+    return run_batch(job, part.given, once)
+
+
+def refit(part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, shared: dict[str, float], starts: dict[str, Any],
+          options: FitOptions) -> BatchResult:
+    """Fit some data sets of a part each for itself, the shared parameters held: in lanes, and where that is in doubt by GSL's solvers."""
+    given = part.given
+    parts: dict[str, Any] = {"y": given.y[which], "x": {name: _rows(array, which) for name, array in given.x.items()},
+                             "mask": None if looked.mask is None else _rows(looked.mask, which),
+                             "factors": None if given.factors is None else given.factors._replace(array=_rows(given.factors.array, which))}
+    limits = PerFit({name: pair for name, pair in sets.bounds.items() if any(side.ndim for side in pair)}, {}).part(part.places[which])
+    own = Inputs(**{**given._asdict(), **parts, "layout": Layout((len(which), given.layout.n), (1,)), "labels": None,
+                    "limits": limits if limits.bounds else None})
+    narrow = part._replace(given=own)
+    job = local_job(narrow, sets, shared, {name: np.asarray(value)[which] if np.ndim(value) else value for name, value in starts.items()})
+    again = BATCH.read({"nan_policy": "omit" if options.nan_policy == "omit" else "mark", "threads": options.threads,
+                        "loss": options.loss, "f_scale": options.f_scale, "covar": True})
+    return run_batch(job, own, again)
+
+
+def _rows(array: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Return some data sets' rows of an array (k, n); one (n,), which all share, as it is."""
+    return array if array.ndim == 1 else array[which]

@@ -1,0 +1,296 @@
+"""What a call of `fit_shared` means: data sets of one formula side by side, their start values and bounds by name.
+
+Data sets of the same length and formula come as one array, and are read as a batch is. Others are read one by one; those of one formula are
+then filled up to about the same length, with points that take no part.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.checks import mapping, words
+from gslfit.constraints.grammar import close
+from gslfit.curves.job import FormulaLike, Job, prepare
+from gslfit.curves.per_fit import read_per_fit
+from gslfit.data.inputs import Factors, Inputs
+from gslfit.data.layout import Layout
+from gslfit.data.numbers import read
+from gslfit.data.points import union
+from gslfit.errors import InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.formula.formula import Formula
+from gslfit.minimizer.options import SHARED, FitOptions
+from gslfit.parameters.collection import Parameters
+from gslfit.parameters.dependencies import needed, unused
+from gslfit.parameters.given import parameters_of
+
+RENAMED = (InputError, InputTypeError, NonFiniteError, ParameterError)
+PER_SET = ("x", "yerr", "weights", "mask")
+
+
+class Part(NamedTuple):
+    """Data sets of one formula.
+
+    Attributes
+    ----------
+    places : ndarray of int, shape (k,)
+        Which of the data sets.
+    job : Job
+        Their formula, in which all that varies is free, and their start values, (k,) or ().
+    given : Inputs
+        Of all of them: y is (k, n).
+    own : list of Inputs, or None
+        Of each of them, where they were read one by one.
+    """
+
+    places: np.ndarray
+    job: Job
+    given: Inputs
+    own: list[Inputs] | None
+
+
+class Sets(NamedTuple):
+    """The data sets of a call.
+
+    Attributes
+    ----------
+    parts : list of Part
+    total : int
+        How many data sets there are.
+    names : tuple of str
+        Every parameter.
+    shared, local : tuple of str
+        Those that vary.
+    bounds : dict of str to tuple (low, high)
+        Arrays, shape () or (m,), of those that vary and have any; infinite for none.
+    parameters : Parameters or None
+        As they were given.
+    """
+
+    parts: list[Part]
+    total: int
+    names: tuple[str, ...]
+    shared: tuple[str, ...]
+    local: tuple[str, ...]
+    bounds: dict[str, tuple[np.ndarray, np.ndarray]]
+    parameters: Parameters | None
+
+
+def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None, shared: Any, beside: Mapping[str, Any],
+              start: Mapping[str, Any] | None, bounds: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[Sets, FitOptions]:
+    """Read a call; `beside` has x, yerr, weights and mask as they were given.
+
+    Raises
+    ------
+    InputError
+        If shapes or names don't fit; the message names them.
+    """
+    if params is not None:
+        params = parameters_of(params, "plain start values go into start={...}")
+    wanted = tuple(words("shared", shared))
+    variables = beside["x"].values() if isinstance(beside["x"], Mapping) else ()
+    one_by_one = isinstance(model, (list, tuple)) or any(map(_apart, (y, *beside.values(), *variables)))
+    reader = _read_apart if one_by_one else _read_together
+    parts, count, options = reader(options, model, y, params, beside, start, keywords)
+    for part in parts:
+        if part.job.folded is None:
+            raise InputError(f"fit_shared needs formulas that compile, and {part.job.formula!r} does not: {part.job.reason}")
+    names = tuple(params) if params is not None else tuple(dict.fromkeys(name for part in parts for name in part.job.formula.names))
+    free = {name for part in parts for name in _free(part.job)}
+    _check_shared(wanted, names, free, params, parts)
+    found = Sets(parts, count, names, tuple(name for name in names if name in free and name in wanted),
+                 tuple(name for name in names if name in free and name not in wanted), {}, params)
+    if params is not None and one_by_one:
+        idle = unused(params, {name for part in parts for name in part.job.formula.names})
+        if idle:
+            raise InputError(f"parameter {idle[0]!r} varies, but none of the formulas depends on it: set vary=False, or leave it out")
+    return found._replace(bounds=_bounds(found, bounds)), options
+
+
+def _free(job: Job) -> tuple[str, ...]:
+    """Return the parameters of a formula that vary."""
+    if job.folded is not None:
+        return job.folded.names
+    if job.parameters is None:
+        return job.formula.names
+    return tuple(name for name, par in job.parameters.items() if par.vary and par.expr is None)
+
+
+def _check_shared(wanted: Sequence[str], names: Sequence[str], free: set[str], params: Parameters | None, parts: list[Part]) -> None:
+    """Raise InputError for a shared parameter that there isn't, that has an expression, or that has many start values."""
+    if not wanted:
+        raise InputError("shared names no parameter: fit_batch fits data sets each for itself")
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"{name!r} in shared is no parameter; there are {', '.join(names)}{close(name, list(names))}")
+        if params is not None and params[name].expr is not None:
+            raise InputError(f"{name!r} in shared has the expression {params[name].expr!r}: it is shared as far as what that is made of is")
+        if any(np.ndim(part.job.start.get(name, 0.0)) for part in parts):
+            raise InputError(f"the start of {name!r} is an array, and {name!r} is shared: give one number")
+    if free <= set(wanted) or not free.isdisjoint(wanted):
+        return
+    raise InputError(f"no parameter of shared=({', '.join(map(repr, wanted))}) varies: fit_batch fits data sets each for itself")
+
+
+def _bounds(sets: Sets, given: Mapping[str, Any] | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the bounds of what varies: those of the Parameters, and over them those of the call."""
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    varying = (*sets.shared, *sets.local)
+    for name in varying if sets.parameters is not None else ():
+        low, high = sets.parameters[name].min, sets.parameters[name].max  # type: ignore[index]
+        if low is not None or high is not None:
+            found[name] = (np.array(-np.inf if low is None else low), np.array(np.inf if high is None else high))
+    own = read_per_fit(given, None, (sets.total,), varying)
+    for name, pair in {} if own is None else own.bounds.items():
+        if name in sets.shared and any(side.ndim for side in pair):
+            raise InputError(f"bounds[{name!r}] holds arrays, and {name!r} is shared: one number is needed for each bound")
+        found[name] = pair
+    return found
+
+
+# -- arrays
+
+def _read_together(options: FitOptions, model: FormulaLike, y: Any, params: Parameters | None, beside: Mapping[str, Any],
+                   start: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[list[Part], int, FitOptions]:
+    """Read data sets that come as one array."""
+    job, given, options = prepare(SHARED, options, model, y, params, beside["x"], beside["yerr"], beside["weights"], beside["mask"], start,
+                                  None, keywords)
+    if len(given.layout.shape) != 1:
+        remedy = "; one data set is fitted by fit" if not given.layout.shape else ""
+        raise InputError(f"y has the shape {given.layout.whole}, and (m, n) is needed, m data sets of n points, or a list{remedy}")
+    given = given._replace(y=np.asarray(given.y), x={name: np.asarray(array) for name, array in given.x.items()})
+    return [Part(np.arange(len(given.y)), job, given, None)], len(given.y), options
+
+
+# -- data sets one by one
+
+def _apart(value: Any) -> bool:
+    """Return whether it is a list that is no array: of mappings, of arrays of several lengths, with None among them."""
+    if not isinstance(value, (list, tuple)) or not value:
+        return False
+    if any(each is None or isinstance(each, Mapping) for each in value):
+        return True
+    return len({np.shape(each) for each in value}) > 1
+
+
+def _each(name: str, value: Any, count: int) -> list[Any]:
+    """Return what each data set has of an argument: an element of a list, or the same."""
+    if not isinstance(value, (list, tuple)) or (len(value) != count and not any(map(np.ndim, value)) and not _apart(value)):
+        return [value]*count
+    if len(value) != count:
+        raise InputError(f"{name} is a list of {len(value)}, and y one of {count} data sets")
+    return list(value)
+
+
+def _read_apart(options: FitOptions, model: Any, y: Any, params: Parameters | None, beside: Mapping[str, Any],
+                start: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[list[Part], int, FitOptions]:
+    """Read data sets that differ in length, in formula, or in what comes beside them."""
+    if np.ndim(y) == 0 if not isinstance(y, (list, tuple)) else False:
+        raise InputError("y must be an array (m, n), or a list with the points of each data set")
+    count = len(y)
+    models = list(model) if isinstance(model, (list, tuple)) else [model]*count
+    if len(models) != count:
+        raise InputError(f"there are {len(models)} models and {count} data sets")
+    columns = {name: _each(name, value, count) for name, value in beside.items()}
+    if isinstance(beside["x"], Mapping):
+        named = {name: _each(name, value, count) for name, value in beside["x"].items()}
+        columns["x"] = [{name: each[k] for name, each in named.items()} for k in range(count)]
+    starts = {**mapping("start", start)}
+    variables = {}
+    for name, value in keywords.items():
+        if isinstance(value, (list, tuple)) and any(map(np.ndim, value)):
+            variables[name] = _each(name, value, count)
+        else:
+            starts[name] = value
+    own_params: dict[Any, Parameters | None] = {}
+    found: list[tuple[Job, Inputs]] = []
+    used: set[str] = set()
+    for k in range(count):
+        formula = _formula(models[k], columns["x"][k], {name: each[k] for name, each in variables.items()}, starts, count)
+        key = id(models[k]) if not isinstance(models[k], str) else models[k]
+        if key not in own_params:
+            own_params[key] = _own_params(params, formula)
+        mine = own_params[key]
+        known = set(formula.names if mine is None else mine)
+        used |= known
+        own = {name: _of_set(name, value, k, count) for name, value in starts.items() if name in known}
+        try:
+            job, given, options = prepare(SHARED, options, formula, y[k], mine, columns["x"][k], columns["yerr"][k], columns["weights"][k],
+                                          columns["mask"][k], own, None, {name: each[k] for name, each in variables.items()})
+            if given.layout.shape:
+                raise InputError(f"it has the shape {given.layout.whole}, and one axis is needed, that of its points")
+        except RENAMED as error:
+            if type(error) not in RENAMED:
+                raise
+            raise type(error)(f"data set {k}: {error}") from None
+        found.append((job, given))
+    strange = [name for name in starts if name not in used]
+    if strange:
+        raise InputError(f"{strange[0]!r} is no parameter of any formula; there are {', '.join(sorted(used))}"
+                         f"{close(strange[0], sorted(used | SHARED.keywords))}")
+    groups: dict[Any, list[int]] = {}
+    for k, (job, given) in enumerate(found):
+        groups.setdefault((job.formula, tuple(job.start), given.factors and given.factors.name, (given.layout.n or 1).bit_length()),
+                          []).append(k)
+    return [_joined(found, places) for places in groups.values()], count, options
+
+
+def _formula(model: FormulaLike, x: Any, variables: Mapping[str, Any], starts: Mapping[str, Any], count: int) -> Formula:
+    """Return the formula of one data set, its independent variables known."""
+    if isinstance(model, Formula):
+        return model
+    named = tuple(x) if isinstance(x, Mapping) else ()
+    if isinstance(model, str):
+        return Formula(model, (*named, *variables) or None)
+    return Formula(model, named or None)
+
+
+def _own_params(params: Parameters | None, formula: Formula) -> Parameters | None:
+    """Return the Parameters that a formula needs, of those of all."""
+    if params is None:
+        return None
+    own = params.copy()
+    keep = needed(params, formula.names)
+    for name in [name for name, par in params.items() if par.expr is not None] + list(params):
+        if name in own and name not in keep:
+            del own[name]
+    return own
+
+
+def _of_set(name: str, value: Any, k: int, count: int) -> Any:
+    """Return one data set's start value."""
+    array = np.asarray(read(name, value).array)
+    if array.ndim == 0:
+        return float(array)
+    if array.shape != (count,):
+        raise InputError(f"the start of {name!r} has the shape {array.shape}, and there are {count} data sets")
+    return float(array[k])
+
+
+def _joined(sets: list[tuple[Job, Inputs]], places: list[int]) -> Part:
+    """Return data sets of one formula side by side, filled up to the longest by points that take no part."""
+    job, first = sets[places[0]]
+    own = [sets[k][1] for k in places]
+    n = max(each.layout.n for each in own)
+    y, short = np.zeros((len(places), n)), any(each.layout.n < n for each in own)
+    x = {name: np.empty((len(places), n)) for name in first.x}
+    masked = short or any(each.mask is not None for each in own)
+    mask = np.zeros((len(places), n), bool) if masked else None
+    factors = None if first.factors is None else Factors(first.factors.name, np.ones((len(places), n)))
+    for row, each in enumerate(own):
+        count = each.layout.n
+        y[row, :count] = each.y
+        for name, array in each.x.items():
+            x[name][row, :count], x[name][row, count:] = array, array[:1] if count else 0.0
+        if mask is not None:
+            mask[row, :count], mask[row, count:] = False if each.mask is None else union((count,), [each.mask]), True
+        if factors is not None and each.factors is not None:
+            factors.array[row, :count] = each.factors.array
+    starts: dict[str, Any] = {}
+    for name in job.start:
+        values = [float(sets[k][0].start[name]) for k in places]
+        same = all(value == values[0] or (value != value and values[0] != values[0]) for value in values)
+        starts[name] = values[0] if same else np.array(values)
+    given = Inputs(Layout((len(places), n), (1,)), None, y, x, factors, mask)
+    return Part(np.array(places), job._replace(start=starts), given, own)

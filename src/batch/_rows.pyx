@@ -1,0 +1,249 @@
+# cython: auto_pickle=False
+"""Sums of least squares of many rows at given parameters, and the judgement of parameters that they share."""
+import numpy as np
+
+from gslfit.formula._program import Program
+from gslfit.errors import FitStatus, InputError
+
+cimport numpy as cnp
+from libc.stdint cimport uintptr_t
+
+from judgement cimport (
+    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+)
+from program cimport MAX_VARIABLES, program
+
+cnp.import_array()
+
+cdef extern from "batch/packed_rows.h" nogil:
+    enum:
+        LANES
+    ctypedef struct packed_rows:
+        const program *program
+        long rows, points
+        const double *x[16]
+        int own[16]
+        const double *y
+        const double *weights
+        int loss
+        const double *scale
+        double least
+    ctypedef struct packed_sums:
+        const double *v
+        const double *inputs
+        double *cost
+        double *g
+        double *H
+        double *squared
+    int gslfit_packed_sums(const packed_rows *rows, const packed_sums *to, long first, long last)
+
+cdef extern from "lanes/lanes.h" nogil:
+    int FIT_CONVERGED
+    int gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, int converged)
+
+cdef extern from "parameters/bounds.h" nogil:
+    double gslfit_bound_interior(double start, double low, double high, double inside, double beside)
+
+cdef extern from "objective/losses.h" nogil:
+    double GSLFIT_LEAST_CURVATURE
+    enum:
+        LOSS_COUNT
+
+SIDE_BY_SIDE = <int>LANES
+# of src/common/judgement.h and src/objective/losses.h
+CLOSE, NEGLIGIBLE, FALLEN, ROUNDING = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING
+LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
+
+
+def interior(start, low, high, double inside, double beside):
+    """Return start values strictly inside their bounds, where they lie on one.
+
+    Parameters
+    ----------
+    start, low, high : ndarray of float64, each of one shape
+        Bounds are infinite where there are none.
+    inside, beside : float
+        `INSIDE` and `NEAR` of `gslfit.parameters.bounds`.
+
+    Returns
+    -------
+    ndarray of that shape
+    """
+    found, least, most = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(start, low, high))
+    cdef double *value = <double *>cnp.PyArray_DATA(found)
+    cdef const double *bottom = <const double *>cnp.PyArray_DATA(least)
+    cdef const double *top = <const double *>cnp.PyArray_DATA(most)
+    cdef Py_ssize_t k
+    for k in range(found.size):
+        value[k] = gslfit_bound_interior(value[k], bottom[k], top[k], inside, beside)
+    return found
+
+
+cdef object aligned(tuple shape):
+    """Return an array of zeros that begins where the widest vectors may."""
+    size = 1
+    for each in shape:
+        size *= each
+    room = np.zeros(size + LANES)
+    first = (-<Py_ssize_t>cnp.PyArray_DATA(room)//sizeof(double)) % LANES
+    return room[first:first + size].reshape(shape)
+
+
+cdef object packed(object array, long rows, long points, double rest):
+    """Return rows (m, n) as blocks of lanes, (rows/LANES, n, LANES); (n,) spread over the lanes, (1, n, LANES)."""
+    wide = np.atleast_2d(array)
+    if wide.shape[1] != points or (array.ndim > 1 and len(wide) > rows):
+        raise InputError(f"rows of {points} points are needed, not {array.shape}")
+    if array.ndim == 1:
+        found = aligned((1, points, LANES))
+        found[...] = array[:, None]
+        return found
+    found = aligned((rows//LANES, points, LANES))
+    whole = len(wide)//LANES
+    found[:whole] = wide[:whole*LANES].reshape(whole, LANES, points).transpose(0, 2, 1)
+    left = len(wide) - whole*LANES
+    if left:
+        found[whole, :, :left] = wide[whole*LANES:].T
+        found[whole, :, left:] = wide[-1:].T if rest != rest else rest
+    return found
+
+
+cdef const double *numbers(object array, Py_ssize_t size, str name) except? NULL:
+    """Return where the numbers of a contiguous float64 array are; NULL for None."""
+    if array is None:
+        return NULL
+    if array.dtype != np.float64 or array.size != size or not array.flags.c_contiguous:
+        raise InputError(f"{name} must be a contiguous array of {size} float64")
+    return <const double *>cnp.PyArray_DATA(array)
+
+
+cdef class Rows:
+    """Data of many fits of one program, packed as the lanes have them.
+
+    Parameters
+    ----------
+    code : Program
+    y : ndarray, shape (m, n)
+    x : sequence of ndarray, each (n,) or (m, n)
+        All numbers are finite; those of points that take no part too.
+    weights : ndarray, shape (n,) or (m, n), or None
+        0 where a point takes no part.
+    loss : int
+        What residuals cost: `gslfit.objective.loss.LOSSES` has the numbers.
+
+    Attributes
+    ----------
+    count, size : int
+        How many rows there are, and with those that fill up the last lanes.
+    """
+
+    cdef packed_rows rows
+    cdef object kept, code
+    cdef readonly long count, size
+
+    def __init__(self, code, y, x, weights=None, int loss=0):
+        if not isinstance(code, Program) or len(x) != code.nx:
+            raise InputError(f"a Program is needed, and as many independent variables as it has, not {len(x)}")
+        cdef long points = y.shape[1]
+        cdef int j
+        if y.ndim != 2 or not 0 <= loss < LOSS_COUNT:
+            raise InputError(f"y of shape (m, n) is needed, not {y.shape}, and a loss below {LOSS_COUNT}")
+        cdef long count = len(y), size = (count + LANES - 1)//LANES*LANES
+        if weights is None and count % LANES:
+            weights = np.ones(points)
+        if weights is not None and weights.ndim == 1:
+            weights = np.broadcast_to(weights, y.shape)
+        arrays = [packed(y, size, points, 0.0), None if weights is None else packed(weights, size, points, 0.0),
+                  *(packed(array, size, points, np.nan) for array in x)]
+        own = [array.ndim > 1 and len(array) == count for array in x]
+        if not all(own[j] or x[j].ndim == 1 for j in range(len(own))) or (weights is not None and len(weights) != count):
+            raise InputError(f"variables and weights of {count} rows are needed, or variables that all of them share")
+        for j in range(len(own)):
+            self.rows.x[j], self.rows.own[j] = <const double *>cnp.PyArray_DATA(arrays[2 + j]), own[j]
+        self.kept, self.code, self.count, self.size = arrays, code, count, size
+        self.rows.program = <const program *><uintptr_t>code.address
+        self.rows.rows, self.rows.points, self.rows.loss = size, points, loss
+        self.rows.y = <const double *>cnp.PyArray_DATA(arrays[0])
+        self.rows.weights = NULL if weights is None else <const double *>cnp.PyArray_DATA(arrays[1])
+
+    def __reduce__(self):
+        raise TypeError("Rows can't be pickled: make them anew from their data")
+
+    def sums(self, v, inputs, cost, g, H, *, long first=0, last=None, scale=None, double least=0, squared=None):
+        """Work out the sums of each row.
+
+        Parameters
+        ----------
+        v : ndarray, shape (p, size)
+            The free variables.
+        inputs : ndarray, shape (ninput, size)
+        cost, g, H : ndarray, shapes (size,), (p, size) and (p*(p + 1)/2, size)
+            Written: chi-square, or what a loss has in its place; J^T r; J^T J, its lower triangle by rows.
+        first, last : int
+            Which blocks of lanes; all of them, if not given.
+        scale : ndarray, shape (size,), optional
+            Of a robust loss.
+        least : float
+            Share of the curvature by its slope that a robust loss has at least.
+        squared : ndarray of the shape of H, optional
+            Written: the products of derivatives by the slopes' square. Then H has those by the curvature as it is, g is not written, and the
+            cost is that of least squares.
+        """
+        cdef packed_sums to
+        cdef packed_rows rows = self.rows
+        if self.code is None or any(array is None for array in (v, inputs, cost, g, H)):
+            raise InputError("rows that were made, and v, inputs, cost, g and H are needed")
+        cdef long p = self.code.nfree, size = self.size, end = size//LANES if last is None else last
+        cdef int failed
+        if not 0 <= first <= end <= size//LANES:
+            raise InputError(f"there are {size//LANES} blocks, and none from {first} to {end}")
+        to.v, to.inputs = numbers(v, p*size, "v"), numbers(inputs, self.code.ninput*size, "inputs")
+        to.cost, to.g = <double *>numbers(cost, size, "cost"), <double *>numbers(g, p*size, "g")
+        to.H, to.squared = <double *>numbers(H, p*(p + 1)//2*size, "H"), <double *>numbers(squared, p*(p + 1)//2*size, "squared")
+        rows.scale, rows.least = numbers(scale, size, "scale"), least
+        with nogil:
+            failed = gslfit_packed_sums(&rows, &to, first, end)
+        if failed:
+            raise MemoryError
+
+
+def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, cosine_and_rank):
+    """Say whether a point is a minimum, by `src/common/judgement.h`.
+
+    Parameters
+    ----------
+    x, start, norms, first_norms, slopes : ndarray, shape (p,)
+        The parameters at the end and at the start; the lengths of the Jacobian's columns there; cosines of the columns and the residual.
+    bounds : ndarray of int8, shape (p,)
+        -1 on the lower bound, 1 on the upper one, else 0.
+    residual, first_residual : float
+        The lengths of the residual, at the end and at the start.
+    scale : float
+        The length of the data.
+    cosine_and_rank : callable
+        Called with a mask of the columns that count, returns the cosine of the residual with their span, and how many of them are
+        independent.
+
+    Returns
+    -------
+    status : FitStatus
+    flags : ndarray of uint8, shape (p,)
+        Not 0 for a parameter that is held at a bound or has no effect.
+    """
+    cdef gslfit_evidence e
+    cdef int p = len(x)
+    arrays = [np.ascontiguousarray(each, np.float64) for each in (x, start, norms, first_norms, slopes)]
+    sides, flags = np.ascontiguousarray(bounds, np.int8), np.zeros(p, np.uint8)
+    if {each.shape for each in (*arrays, sides)} != {(p,)}:
+        raise InputError(f"all arrays must have the shape {(p,)}")
+    e.x, e.start, e.norms = numbers(arrays[0], p, "x"), numbers(arrays[1], p, "start"), numbers(arrays[2], p, "norms")
+    e.first_norms, e.slopes = numbers(arrays[3], p, "first_norms"), numbers(arrays[4], p, "slopes")
+    e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
+    e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
+    e.unmoved = e.looked = e.runs_off = e.plain = 0
+    e.scale = gslfit_scale(scale, float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0)))
+    cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)
+    gslfit_sort_columns(&e, marks)
+    e.cosine, e.rank = cosine_and_rank(flags == 0)
+    cdef gslfit_verdict verdict = gslfit_judge(&e, marks)
+    return FitStatus(gslfit_status_of_verdict(verdict, marks, p, e.rank, FIT_CONVERGED)), flags
