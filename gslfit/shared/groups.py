@@ -145,7 +145,7 @@ class Group:
             work(0, blocks)
             return
         edges = np.linspace(0, blocks, min(self.threads, blocks) + 1).astype(int).tolist()
-        with ThreadPoolExecutor(self.threads) as pool:
+        with ThreadPoolExecutor(len(edges) - 1) as pool:
             list(pool.map(work, edges[:-1], edges[1:]))
 
     def _parts(self, cost: np.ndarray, g: np.ndarray, H: np.ndarray, shared: int) -> Sums:

@@ -11,6 +11,7 @@ import numpy as np
 from gslfit.checks import is_integer, package
 from gslfit.curves.batch_result import QUANTILES, BatchInputs, BatchResult, Columns, spread
 from gslfit.curves.job import template
+from gslfit.curves.per_fit import PerFit
 from gslfit.curves.row_result import single
 from gslfit.data.inputs import Factors
 from gslfit.data.labels import given_back
@@ -208,7 +209,11 @@ class SharedResult:
         if self.options.loss in ROBUST and f_scale is None:
             f_scale = np.array(float(self.options.f_scale))
         params = None if job.parameters is None else template(job)
-        shared: dict[str, Any] = {"start": start, "method": self.method, "f_scale": f_scale, "parameters": params}
+        place = int(each.part.places[row])
+        boxes = {name: tuple(np.array(self._number(side, place)) for side in box) for name, box in self.sets.bounds.items()
+                 if job.folded is not None and name in job.folded.names}
+        shared: dict[str, Any] = {"start": start, "method": self.method, "f_scale": f_scale, "parameters": params,
+                                  "limits": PerFit(boxes, {}) if boxes else None}  # type: ignore[arg-type]
         mask = looked.row(looked.mask, (row,))
         if each.part.own is not None:
             own = each.part.own[row]

@@ -153,6 +153,7 @@ def test_bounds_hold_single_data_sets():
     result = fit_shared(FORMULA, y, t=T, shared=("tau", "theta"), tau=.5, theta=4., A=3., bounds={"A": (low, None)})
     assert list(result.status) == [FitStatus.CONVERGED, FitStatus.CONVERGED, FitStatus.AT_BOUND, FitStatus.CONVERGED]
     assert result.values["A"][2] == 2.5 and np.isnan(result.stderr["A"][2]) and result.success
+    assert result[2].params["A"].min == 2.5 and "A is at its bound (min = 2.5)" in result[2].message
 
     def residual(p):
         own = np.insert(p[2:], 6, 2.5).reshape(m, 3)
