@@ -26,7 +26,6 @@ from gslfit.parameters.dependencies import needed, unused
 from gslfit.parameters.given import parameters_of
 
 RENAMED = (InputError, InputTypeError, NonFiniteError, ParameterError)
-PER_SET = ("x", "yerr", "weights", "mask")
 
 
 class Part(NamedTuple):
@@ -128,9 +127,8 @@ def _check_shared(wanted: Sequence[str], names: Sequence[str], free: set[str], p
             raise InputError(f"{name!r} in shared has the expression {params[name].expr!r}: it is shared as far as what that is made of is")
         if any(np.ndim(part.job.start.get(name, 0.0)) for part in parts):
             raise InputError(f"the start of {name!r} is an array, and {name!r} is shared: give one number")
-    if free <= set(wanted) or not free.isdisjoint(wanted):
-        return
-    raise InputError(f"no parameter of shared=({', '.join(map(repr, wanted))}) varies: fit_batch fits data sets each for itself")
+    if free.isdisjoint(wanted):
+        raise InputError(f"no parameter of shared=({', '.join(map(repr, wanted))}) varies: fit_batch fits data sets each for itself")
 
 
 def _bounds(sets: Sets, given: Mapping[str, Any] | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -175,75 +173,86 @@ def _apart(value: Any) -> bool:
 
 
 def _each(name: str, value: Any, count: int) -> list[Any]:
-    """Return what each data set has of an argument: an element of a list, or the same."""
-    if not isinstance(value, (list, tuple)) or (len(value) != count and not any(map(np.ndim, value)) and not _apart(value)):
+    """Return what each data set has of an argument: an element of a list, a row of an array of several axes, or the same."""
+    if not isinstance(value, (list, tuple)):
+        return list(value) if np.ndim(value) > 1 and len(value) == count else [value]*count
+    if len(value) != count and not any(map(np.ndim, value)) and not _apart(value):
         return [value]*count
     if len(value) != count:
         raise InputError(f"{name} is a list of {len(value)}, and y one of {count} data sets")
     return list(value)
 
 
+def _by_set(named: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Return what each data set has of several arguments, by their names."""
+    columns = {name: _each(name, value, count) for name, value in named.items()}
+    return [{name: column[k] for name, column in columns.items()} for k in range(count)]
+
+
 def _read_apart(options: FitOptions, model: Any, y: Any, params: Parameters | None, beside: Mapping[str, Any],
                 start: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[list[Part], int, FitOptions]:
     """Read data sets that differ in length, in formula, or in what comes beside them."""
-    if np.ndim(y) == 0 if not isinstance(y, (list, tuple)) else False:
+    if not isinstance(y, (list, tuple)) and np.ndim(y) == 0:
         raise InputError("y must be an array (m, n), or a list with the points of each data set")
     count = len(y)
     models = list(model) if isinstance(model, (list, tuple)) else [model]*count
     if len(models) != count:
         raise InputError(f"there are {len(models)} models and {count} data sets")
-    columns = {name: _each(name, value, count) for name, value in beside.items()}
+    columns = _by_set(beside, count)
     if isinstance(beside["x"], Mapping):
-        named = {name: _each(name, value, count) for name, value in beside["x"].items()}
-        columns["x"] = [{name: each[k] for name, each in named.items()} for k in range(count)]
-    starts = {**mapping("start", start)}
-    variables = {}
-    for name, value in keywords.items():
-        if isinstance(value, (list, tuple)) and any(map(np.ndim, value)):
-            variables[name] = _each(name, value, count)
-        else:
-            starts[name] = value
+        columns = [{**each, "x": own} for each, own in zip(columns, _by_set(beside["x"], count), strict=True)]
+    lists = {name for name, value in keywords.items() if isinstance(value, (list, tuple)) and any(map(np.ndim, value))}
+    variables = _by_set({name: keywords[name] for name in keywords if name in lists}, count)
+    starts = {**mapping("start", start), **{name: value for name, value in keywords.items() if name not in lists}}
     own_params: dict[Any, Parameters | None] = {}
     found: list[tuple[Job, Inputs]] = []
-    used: set[str] = set()
-    for k in range(count):
-        formula = _formula(models[k], columns["x"][k], {name: each[k] for name, each in variables.items()}, starts, count)
-        key = id(models[k]) if not isinstance(models[k], str) else models[k]
+    for k, each in enumerate(models):
+        formula = _formula(each, columns[k]["x"], variables[k])
+        key = each if isinstance(each, str) else id(each)
         if key not in own_params:
             own_params[key] = _own_params(params, formula)
-        mine = own_params[key]
-        known = set(formula.names if mine is None else mine)
-        used |= known
-        own = {name: _of_set(name, value, k, count) for name, value in starts.items() if name in known}
         try:
-            job, given, options = prepare(SHARED, options, formula, y[k], mine, columns["x"][k], columns["yerr"][k], columns["weights"][k],
-                                          columns["mask"][k], own, None, {name: each[k] for name, each in variables.items()})
-            if given.layout.shape:
-                raise InputError(f"it has the shape {given.layout.whole}, and one axis is needed, that of its points")
+            job, given, options = _read_one(options, formula, y[k], own_params[key], columns[k], variables[k], starts, (k, count))
         except RENAMED as error:
             if type(error) not in RENAMED:
                 raise
             raise type(error)(f"data set {k}: {error}") from None
         found.append((job, given))
+    used = {name for job, _ in found for name in _known(job.formula, job.parameters)}
     strange = [name for name in starts if name not in used]
     if strange:
         raise InputError(f"{strange[0]!r} is no parameter of any formula; there are {', '.join(sorted(used))}"
                          f"{close(strange[0], sorted(used | SHARED.keywords))}")
     groups: dict[Any, list[int]] = {}
     for k, (job, given) in enumerate(found):
-        groups.setdefault((job.formula, tuple(job.start), given.factors and given.factors.name, (given.layout.n or 1).bit_length()),
-                          []).append(k)
+        alike = job.formula, tuple(job.start), given.factors and given.factors.name, (given.layout.n or 1).bit_length()
+        groups.setdefault(alike, []).append(k)
     return [_joined(found, places) for places in groups.values()], count, options
 
 
-def _formula(model: FormulaLike, x: Any, variables: Mapping[str, Any], starts: Mapping[str, Any], count: int) -> Formula:
+def _read_one(options: FitOptions, formula: Formula, y: Any, params: Parameters | None, beside: Mapping[str, Any],
+              variables: Mapping[str, Any], starts: Mapping[str, Any], place: tuple[int, int]) -> tuple[Job, Inputs, FitOptions]:
+    """Read one data set; `place` is its number, and how many there are."""
+    known = _known(formula, params)
+    own = {name: _of_set(name, value, *place) for name, value in starts.items() if name in known}
+    job, given, options = prepare(SHARED, options, formula, y, params, beside["x"], beside["yerr"], beside["weights"], beside["mask"], own,
+                                  None, variables)
+    if given.layout.shape:
+        raise InputError(f"it has the shape {given.layout.whole}, and one axis is needed, that of its points")
+    return job, given, options
+
+
+def _known(formula: Formula, params: Parameters | None) -> set[str]:
+    """Return the parameters of a data set."""
+    return set(formula.names if params is None else params)
+
+
+def _formula(model: FormulaLike, x: Any, variables: Mapping[str, Any]) -> Formula:
     """Return the formula of one data set, its independent variables known."""
     if isinstance(model, Formula):
         return model
     named = tuple(x) if isinstance(x, Mapping) else ()
-    if isinstance(model, str):
-        return Formula(model, (*named, *variables) or None)
-    return Formula(model, named or None)
+    return Formula(model, (*named, *variables) or None) if isinstance(model, str) else Formula(model, named or None)
 
 
 def _own_params(params: Parameters | None, formula: Formula) -> Parameters | None:

@@ -398,3 +398,16 @@ def test_curves_come_back_in_the_container_of_the_data():
     assert result.best_fit.dims == result.residual.dims == data.dims and result[1].best_fit.dims == ("t",)
     with pytest.raises(InputError, match=r"result.conf_interval\(\) finds intervals"):
         gslfit.conf_interval(result)
+
+
+def test_formulas_may_differ_where_data_sets_are_rows_of_arrays():
+    rng = np.random.default_rng(4)
+    x = np.array([np.linspace(0, 5, 40), np.linspace(0, 9, 40)])
+    y = np.array([2*np.exp(-x[0]/1.3), 4*x[1]/(x[1] + 1.3)]) + .01*rng.normal(size=x.shape)
+    yerr = np.array([np.full(40, .01), np.full(40, .02)])
+    models = ["a*exp(-x/tau)", "v*x/(x + tau)"]
+    rows = fit_shared(models, y, x=x, yerr=yerr, shared="tau", tau=1.)
+    lists = fit_shared(models, list(y), x=list(x), yerr=list(yerr), shared="tau", tau=1.)
+    assert rows.success and rows.values["a"][0] == pytest.approx(2, abs=.05) and rows.values["v"][1] == pytest.approx(4, abs=.05)
+    for name in rows.values:
+        np.testing.assert_array_equal(rows.values[name], lists.values[name])
