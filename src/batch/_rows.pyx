@@ -9,9 +9,10 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale, gslfit_sort_columns,
+    gslfit_verdict,
 )
-from program cimport MAX_VARIABLES, program
+from program cimport program
 
 cnp.import_array()
 
@@ -186,8 +187,8 @@ cdef class Rows:
         least : float
             Share of the curvature by its slope that a robust loss has at least.
         squared : ndarray of the shape of H, optional
-            Written: the products of derivatives by the slopes' square. Then H has those by the curvature as it is, g is not written, and the
-            cost is that of least squares.
+            Written: the products of derivatives by the slopes' square. Then H has those by the curvature as it is, g is not written, and
+            the cost is that of least squares.
         """
         cdef packed_sums to
         cdef packed_rows rows = self.rows
