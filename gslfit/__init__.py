@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 _HOME: dict[str, str] = {
     "conf_interval": "confidence.interval",
     "ConfidenceIntervals": "confidence.interval",
+    "BatchIntervals": "confidence.batch_intervals",
+    "LimitStatus": "confidence.limit_status",
     "confidence": "confidence",
     "conf_interval2d": "confidence.region",
     "f_compare": "confidence.ftest",
@@ -65,12 +67,14 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit import models as models
     from gslfit import multifit as multifit
     from gslfit import printfuncs as printfuncs
+    from gslfit.confidence.batch_intervals import BatchIntervals as BatchIntervals
     from gslfit.confidence.comparison import Comparison as Comparison
     from gslfit.confidence.comparison import compare as compare
     from gslfit.confidence.ftest import f_compare as f_compare
     from gslfit.confidence.interval import ConfidenceIntervals as ConfidenceIntervals
     from gslfit.confidence.interval import conf_interval as conf_interval
     from gslfit.confidence.region import conf_interval2d as conf_interval2d
+    from gslfit.confidence.limit_status import LimitStatus as LimitStatus
     from gslfit.curves.batch_result import BatchResult as BatchResult
     from gslfit.curves.curve_fit import curve_fit as curve_fit
     from gslfit.curves.fit import fit as fit

@@ -100,6 +100,13 @@ def residual_of(fitted: Any, result: Any = None) -> tuple[Any, Any, Mapping[str,
     return minimizer, fitted if result is None else result, minimizer.kws
 
 
+def refuse_robust(loss: str) -> None:
+    """Raise FitError for a loss whose profiles mean nothing."""
+    if loss not in ("linear", "poisson"):
+        raise FitError(f"profiles of chi-square mean nothing for loss={loss!r}: take a bootstrap, which fits resampled data again and "
+                       "again, or the standard errors")
+
+
 def scaled(result: Any, options: Mapping[str, Any]) -> bool:
     """Return whether a fit's errors are scaled by the reduced chi-square: whether those of the data are estimated."""
     own = getattr(result, "scale_covar", None)                # a model's result has it
@@ -121,9 +128,7 @@ class FTest:
     def __init__(self, fitted: Any, result: Any = None, prob_func: ProbFunc | None = None) -> None:
         minimizer, result, options = residual_of(fitted, result)
         loss = {**options, **(getattr(result, "call_kws", None) or {})}.get("loss", "linear")
-        if loss not in ("linear", "poisson"):
-            raise FitError(f"profiles of chi-square mean nothing for loss={loss!r}: take a bootstrap, which fits resampled data again and "
-                           "again, or the standard errors")
+        refuse_robust(loss)
         self.known = prob_func is None and not scaled(result, options)
         self.prob_func = function("prob_func", prob_func) or f_compare
         if not hasattr(result.params, "bind"):

@@ -5,9 +5,11 @@ found first, without the residual; then where the profile crosses that level (`g
 from the minimum and, once other ones have been looked for (`gslfit.confidence.branches`), on the lowest of them. The fit's parameters are
 not touched: everything happens in copies.
 """
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -16,10 +18,15 @@ from gslfit.confidence.branches import exchanged, exchanges, explore
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
 from gslfit.confidence.engine import TURNS, Limits, limits_of
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, f_compare, listed
-from gslfit.confidence.profile import ProfileSide, both_sides
+from gslfit.confidence.limit_status import LimitStatus
+from gslfit.confidence.profile import Limit, ProfileSide, both_sides
 from gslfit.confidence.region import conf_interval2d
+from gslfit.curves.batch_result import BatchResult
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, warn
+
+if TYPE_CHECKING:
+    from gslfit.confidence.batch_intervals import BatchIntervals
 
 SIGMAS = (.674, .95, .997)
 
@@ -42,6 +49,8 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
         Chi-square at the minimum that the intervals are around.
     nfev : int
         Evaluations of the residual.
+    status : dict of str to list of LimitStatus
+        What each limit is worth, in the order of its pair; FOUND for the best value amid them.
     """
 
     def __init__(self) -> None:
@@ -51,6 +60,7 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
         self.better: dict[str, float] | None = None
         self.chisqr = math.nan
         self.nfev = 0
+        self.status: dict[str, list[LimitStatus]] = {}
 
     def _repr_html_(self) -> str:
         from gslfit.report.html import ci_html
@@ -58,7 +68,7 @@ class ConfidenceIntervals(dict[str, list[tuple[float, float]]]):
 
 
 def probabilities(sigmas: Iterable[float]) -> list[float]:
-    """Return sorted probabilities for probabilities (below 1) or numbers of standard deviations."""
+    """Return probabilities for probabilities (below 1) or numbers of standard deviations."""
     chances = []
     for sigma in np.atleast_1d(floats("sigmas", sigmas)).ravel():
         if not 0 <= sigma < 38:
@@ -67,9 +77,12 @@ def probabilities(sigmas: Iterable[float]) -> list[float]:
         if chance >= 1:
             raise InputError(f"{sigma:g} standard deviations have a probability of 1 to machine precision; ask for 8 at most")
         chances.append(chance)
-    return sorted(chances)
+    return chances
 
 
+@overload
+def conf_interval(minimizer: BatchResult, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., *,
+                  thorough: bool = ..., threads: int | None = ..., progress: Any = ...) -> BatchIntervals: ...
 @overload
 def conf_interval(minimizer: Any, p_names: Sequence[str] | None = ..., sigmas: Iterable[float] | None = ..., trace: Literal[False] = ...,
                   maxiter: int = ..., verbose: bool = ..., prob_func: ProbFunc | None = ..., *,
@@ -92,8 +105,8 @@ def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
 
     Parameters
     ----------
-    minimizer : Minimizer
-        The fitted one.
+    minimizer : Minimizer, FitResult, ModelResult or BatchResult
+        The fitted one. Of a batch the intervals of all fits are found: see `BatchResult.conf_interval`.
     result : result of a fit, optional
         Whose parameters are the best fit, instead of the Minimizer's own.
     p_names : list of str, optional
@@ -148,15 +161,24 @@ def conf_interval(minimizer: Any, *args: Any, **kws: Any) -> Any:
     >>> [round(limit, 3) for probability, limit in ci["b"]]
     [1.96, 1.978, 1.996]
     """
+    if isinstance(minimizer, BatchResult):
+        return _of_batch(minimizer, *args, **kws)
     result, args, kws = as_called(args, kws)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):       # a refit may try where the model overflows
         return _conf_interval(minimizer, result, *args, **kws)
 
 
+def _of_batch(batch: BatchResult, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = None, *, thorough: bool = True,
+              threads: int | None = None, progress: Any = False) -> BatchIntervals:
+    """Do the work of `conf_interval` for a batch."""
+    from gslfit.confidence.batch_intervals import batch_intervals
+    return batch_intervals(batch, p_names, probabilities(SIGMAS if sigmas is None else sigmas), thorough, threads, progress)
+
+
 def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = None, sigmas: Iterable[float] | None = SIGMAS,
                    trace: bool = False, maxiter: int = 200, verbose: bool = False, prob_func: ProbFunc | None = None) -> Any:
-    """Do the work of `conf_interval`, beginning anew from each lower minimum that turns up."""
-    chances = probabilities(SIGMAS if sigmas is None else sigmas)
+    """Do the work of `conf_interval`."""
+    chances = sorted(probabilities(SIGMAS if sigmas is None else sigmas))
     ftest = FTest(minimizer, result, prob_func)
     wanted = list(ftest.names) if p_names is None else words("p_names", p_names)
     trace, verbose, maxiter = truth("trace", trace), truth("verbose", verbose), whole("maxiter", maxiter, 1)
@@ -165,6 +187,19 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
         sure = limits_of(ftest, indices, chances)
         if sure is not None:
             return _by_engine(ftest, wanted, indices, chances, sure)
+    return _careful(ftest, wanted, chances, trace, verbose, maxiter)
+
+
+def careful_intervals(result: Any, names: Sequence[str], chances: list[float]) -> ConfidenceIntervals:
+    """Return the intervals of a fit of which the engine is not sure; probabilities are sorted."""
+    found: ConfidenceIntervals = _careful(FTest(result), names, chances)
+    return found
+
+
+def _careful(ftest: FTest, wanted: Sequence[str], chances: list[float], trace: bool = False, verbose: bool = False,
+             maxiter: int = 200) -> Any:
+    """Find limits by refits one after the other, beginning anew from each lower minimum that turns up."""
+    indices = [ftest.index(name) for name in wanted]
     x, lowered = ftest.x, ""
     for attempt in range(RESTARTS + 1):
         refit = ftest.refit(x)
@@ -185,6 +220,7 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
             if attempt == RESTARTS:
                 raise InputError(f"{lowered}, again and again: {listed(ftest.values(x))}; fit from there first") from None
     _conclude(ftest, intervals, refit, lowered)
+    _judge(intervals)
     return (intervals, traces) if trace else intervals
 
 
@@ -195,6 +231,8 @@ def _by_engine(ftest: FTest, wanted: Sequence[str], indices: Sequence[int], chan
     found.chisqr, some = ftest.chisqr(ftest.chi), bool(sure.beyond.any())
     for name, k, (low, high), beyond in zip(wanted, indices, sure.values.tolist(), sure.beyond, strict=True):
         found[name] = [*zip(chances[::-1], low[::-1], strict=True), (0., float(ftest.x[k])), *zip(chances, high, strict=True)]
+        codes = np.concatenate([beyond[0, ::-1], [False], beyond[1]])
+        found.status[name] = [LimitStatus.BEYOND_BOUND if out else LimitStatus.FOUND for out in codes.tolist()]
         for side, bound, out in zip(("lower", "upper"), (ftest.lower[k], ftest.upper[k]), beyond, strict=True) if some else ():
             found.notes += [_not_reached(name, side, chance, f"it would lie beyond the bound {bound:.6g}")
                             for chance, missed in zip(chances, out, strict=True) if missed]
@@ -242,6 +280,7 @@ def _interval(ftest: FTest, intervals: ConfidenceIntervals, name: str, sides: li
         for chance, limit in zip(chances, side.limits(levels), strict=True):
             rows[-1].append((chance, limit.value))
             what = f"{name}: the {which} limit of {100*chance:.2f}%"
+            intervals.status.setdefault(name, []).append(_status(side, limit))
             if limit.note:
                 intervals.notes.append(_not_reached(name, which, chance, limit.note))
             if limit.other is not None:
@@ -250,6 +289,29 @@ def _interval(ftest: FTest, intervals: ConfidenceIntervals, name: str, sides: li
                 print(f"{what} = {limit.value:.8g} {limit.note}".rstrip())
     _note_ranges(intervals, name, sides, chances, levels, rows)
     return [*rows[0][::-1], (0., sides[0].origin), *rows[1]]
+
+
+def _status(side: ProfileSide, limit: Limit) -> LimitStatus:
+    """Return what a limit is worth, for all that its own side of the profile tells."""
+    if math.isinf(limit.value):
+        return LimitStatus.BEYOND_BOUND if side.known[-1].distance >= side.room else LimitStatus.UNBOUNDED
+    return LimitStatus.REFITTED if limit.other is None else LimitStatus.OTHER_BRANCH
+
+
+def _judge(intervals: ConfidenceIntervals) -> None:
+    """Put statuses, which were taken down side by side, in the order of the limits, with what is to be said of several of them."""
+    for name, pairs in intervals.items():
+        known, count = intervals.status[name], len(pairs)//2
+        found = [*known[:count][::-1], LimitStatus.FOUND, *known[count:]]
+        ranges = intervals.ranges.get(name, {})
+        for place, (chance, limit) in enumerate(pairs):
+            if math.isinf(limit) or place == count:
+                continue
+            if intervals.better is not None:
+                found[place] = LimitStatus.LOWER_MINIMUM
+            elif chance in ranges:
+                found[place] = LimitStatus.SEVERAL_RANGES
+        intervals.status[name] = found
 
 
 def _note_ranges(intervals: ConfidenceIntervals, name: str, sides: list[ProfileSide], chances: list[float], levels: list[float],

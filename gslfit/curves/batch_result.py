@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import gslfit
 from gslfit.checks import is_integer, path
 from gslfit.curves.batch_file import STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
@@ -321,6 +322,39 @@ class BatchResult:
         from gslfit.curves.batch_uncertainty import bands
         found = bands(self, sigma, kind, values)
         return found if values else given_back(spread(found, self.shape, self.data.layout), self.data.labels)
+
+    def conf_interval(self, p_names: Any = None, sigmas: Any = None, *, thorough: bool = True, threads: int | None = None,
+                      progress: Any = False) -> gslfit.BatchIntervals:
+        """Find confidence intervals of each fit from profiles of chi-square.
+
+        Parameters
+        ----------
+        p_names : sequence of str, optional
+            Parameters to find intervals of; by default all that vary.
+        sigmas : sequence of float, optional
+            Probabilities; numbers from 1 on are standard deviations. 0.674, 0.95 and 0.997, if not given.
+        thorough : bool
+            Whether limits that are in doubt (a profile far from that of a line, one that is not reached, other branches) are found by refits
+            one after the other, as for single fits: some 20 ms a fit, where the others take some 20 µs. Else they stay in doubt.
+        threads : int, optional
+            How many; all cores, if not given.
+        progress : bool or callable
+            Show a bar (needs tqdm), or call it with the number of fits done.
+
+        Returns
+        -------
+        BatchIntervals
+            ``intervals[name]``: ndarray (levels, 2, ...), lower and upper limits by the order of `sigmas`; ``intervals.status[name]``, of
+            the same shape, what each is worth.
+
+        Raises
+        ------
+        InputError
+            If a parameter doesn't vary, a probability can't be, or the data are not there.
+        FitError
+            For robust losses, whose profiles mean nothing.
+        """
+        return gslfit.conf_interval(self, p_names, sigmas, thorough=thorough, threads=threads, progress=progress)
 
     def plot_maps(self, names: Any = None, **kws: Any) -> np.ndarray:
         """Draw each parameter over the batch; returns the axes. See `gslfit.report.plots.plot_maps`."""

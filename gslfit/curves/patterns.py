@@ -42,7 +42,7 @@ def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report
     held = ~np.stack([limits.vary[name].reshape(-1) for name in names])
     whole = Whole(job, given, options)
     done = 0
-    for pattern, rows in _groups(held, given.layout.n):
+    for pattern, rows in groups(held, given.layout.n):
         part = of_rows(given, rows, vary=False)
         own = _job(job, [name for name, out in zip(names, pattern, strict=True) if out], rows, shape)
         try:
@@ -54,7 +54,7 @@ def fit_by_patterns(job: Job, given: Inputs, options: FitOptions, report: Report
     return whole.result()
 
 
-def _groups(held: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def groups(held: np.ndarray, n: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield which parameters are held, (k,), and in which rows."""
     which = np.zeros(held.shape[1], np.int64)
     for row in held:

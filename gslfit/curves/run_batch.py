@@ -71,15 +71,15 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
         "omit": options.nan_policy == "omit", "scaled": options.scale_covar, "max_nfev": options.max_nfev or default_nfev(job.names)}
     for free in folded.names if folded.bounded else ():
         folded.check(free, job.start[free])
-    transform, starts = transform_of(folded), [_readable(job.start[name]) for name in folded.names]
-    own_inputs = [_readable(job.start[name]) for name in folded.inputs]
+    transform, starts = transform_of(folded), [readable(job.start[name]) for name in folded.names]
+    own_inputs = [readable(job.start[name]) for name in folded.inputs]
     if given.ycov is not None:
         how["factor"] = of_all(given.ycov.factor(None), n)
     boxes = None if given.limits is None else given.limits.boxes(folded)
     whole, interrupted, several = given.mask, False, len(given.origin) > 0 or given.places is not None or lead != (1,)
     for low in range(0, lead[0], size) if out.status.size else ():
         here = slice(low, min(low + size, lead[0]))
-        rows, x, own = _readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
+        rows, x, own = readable(curves[here]), tuple(_slice(array, here) for array in xs), _slice(weights, here)
         mask, first = _slice(given.mask, here), given.first(low)
         if looks:
             part = given._replace(factors=None if own is None else Factors(name, own), mask=mask)
@@ -133,7 +133,7 @@ def _blame_factors(name: str, array: np.ndarray, mask: np.ndarray | None, status
     check_factors(name, np.where(looked, array, 1.0), first)
 
 
-def _readable(given: StartValue) -> np.ndarray:
+def readable(given: StartValue) -> np.ndarray:
     """Return an array of a type that the C core reads in place."""
     array = np.asarray(given)
     return array if array.dtype is F8 or array.dtype.str[1:] in KINDS else np.asarray(array, float)
@@ -143,7 +143,7 @@ def _slice(array: np.ndarray | None, here: slice) -> Any:
     """Return some fits' part of an array (n,), which all share, or (..., n)."""
     if array is None:
         return None
-    return _readable(array if array.ndim == 1 else array[here])
+    return readable(array if array.ndim == 1 else array[here])
 
 
 def _look(rows: np.ndarray, x: tuple[np.ndarray, ...], names: tuple[str, ...], out: np.ndarray | None,

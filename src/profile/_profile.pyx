@@ -33,6 +33,7 @@ cdef extern from "profile/profile.h" nogil:
         const strided_array *inputs
         const double *low
         const double *high
+        int own
         const double *best
         int count
         const double *rises
@@ -118,7 +119,7 @@ def profiles(code, y, x, best, rises, which, *, low, high, bint known, double st
         no limits.
     which : ndarray of intc, shape (k,)
         The parameters whose profiles are wanted.
-    low, high : ndarray of float64, shape (p,)
+    low, high : ndarray of float64, shape (p,) or (rows, p)
         Bounds, infinite for none.
     known : bool
         Whether that unit is 1; else it is the reduced chi-square.
@@ -150,7 +151,9 @@ def profiles(code, y, x, best, rises, which, *, low, high, bint known, double st
     job.source, job.inputs = rows.source, rows.inputs
     job.rows, job.count, job.known, job.profiled, job.exchanges = count, levels, known, len(which), len(orders)
     job.straight, job.lower, job.beyond = straight, lower, beyond
-    job.low, job.high = <const double *>sound(low, F8, (p,), "low"), <const double *>sound(high, F8, (p,), "high")
+    job.own = low.ndim > 1
+    box = (count, p) if job.own else (p,)
+    job.low, job.high = <const double *>sound(low, F8, box, "low"), <const double *>sound(high, F8, box, "high")
     job.best = <const double *>sound(best, F8, (count, p), "best")
     job.rises = <const double *>sound(rises, F8, (count, levels), "rises")
     job.which = <const int *>sound(which, I4, (len(which),), "which")

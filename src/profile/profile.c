@@ -32,6 +32,7 @@ typedef struct {
 typedef struct {
     profile_job *job;
     row_sums sums;
+    const double *low, *high;           /* this row's bounds */
     double best[MAX_FREE], minimum, unit;
     section first[MAX_FREE];            /* of each parameter profiled: the section at the minimum, */
     double tangent[MAX_FREE];           /* and the root's slope along the profile there; */
@@ -54,6 +55,8 @@ static int begin_row(profiler *t, long id) {
     const int p = job->program->nfree;
     section s;
     memcpy(t->best, job->best + id * p, p * sizeof *t->best);
+    t->low = job->low + (job->own ? id * p : 0);
+    t->high = job->high + (job->own ? id * p : 0);
     if (!gslfit_row_sums_load(&t->sums, id)) return 0;
     for (int l = 0; l < LANES; l++) gslfit_row_sums_set(&t->sums, l, t->best);
     gslfit_row_sums_evaluate(&t->sums);
@@ -61,13 +64,13 @@ static int begin_row(profiler *t, long id) {
     t->unit = job->known ? 1 : t->minimum / (double)(t->sums.points - p);
     if (!gslfit_row_sums_finite(&t->sums, 0) || !(t->minimum > ROUNDING * t->sums.square) || !(t->unit > 0)) return 0;
     for (int i = 0; i < job->count; i++) t->roots[i] = sqrt(job->rises[id * job->count + i] * t->unit);
-    if (!gslfit_section(&t->sums, 0, t->best, job->low, job->high, 0, -1, &s)) return 0;
+    if (!gslfit_section(&t->sums, 0, t->best, t->low, t->high, 0, -1, &s)) return 0;
     if (!(s.fall <= AT_MINIMUM * t->roots[0] * t->roots[0])) return 0;
     for (int w = 0; w < job->profiled; w++) {
         const int k = job->which[w];
-        if (!gslfit_section(&t->sums, 0, t->best, job->low, job->high, only(k), k, t->first + k)) return 0;
+        if (!gslfit_section(&t->sums, 0, t->best, t->low, t->high, only(k), k, t->first + k)) return 0;
         t->tangent[k] = sqrt(t->first[k].curvature);
-        t->push[k] = t->best[k] <= job->low[k] || t->best[k] >= job->high[k] ? fabs(t->first[k].slope) : 0;
+        t->push[k] = t->best[k] <= t->low[k] || t->best[k] >= t->high[k] ? fabs(t->first[k].slope) : 0;
     }
     return 1;
 }
@@ -85,8 +88,8 @@ static void aim(const profiler *t, side *a, const section *s, double from, doubl
     const profile_job *job = t->job;
     const double move = a->sign * (to - from);
     for (int i = 0; i < job->program->nfree; i++)
-        a->trial[i] = fmin(job->high[i], fmax(job->low[i], a->x[i] - s->rest[i] - move * s->pull[i]));
-    a->trial[a->k] = to >= a->room ? (a->sign > 0 ? job->high : job->low)[a->k] : t->best[a->k] + a->sign * to;
+        a->trial[i] = fmin(t->high[i], fmax(t->low[i], a->x[i] - s->rest[i] - move * s->pull[i]));
+    a->trial[a->k] = to >= a->room ? (a->sign > 0 ? t->high : t->low)[a->k] : t->best[a->k] + a->sign * to;
 }
 
 static void end_side(profiler *t, side *a, limit_status status) {
@@ -103,7 +106,7 @@ static void begin_side(profiler *t, side *a, int number) {
     const profile_job *job = t->job;
     const int k = job->which[number / 2];
     *a = (side){.number = number, .k = k, .sign = number % 2 ? 1 : -1, .above = INFINITY};
-    a->room = number % 2 ? job->high[k] - t->best[k] : t->best[k] - job->low[k];
+    a->room = number % 2 ? t->high[k] - t->best[k] : t->best[k] - t->low[k];
     a->inner = (known){0, 0, t->push[k] > 0 ? INFINITY : t->tangent[k]};
     memcpy(a->x, t->best, job->program->nfree * sizeof *a->x);
     if (a->room > 0) aim(t, a, t->first + k, 0, fmin(expected(t, k, t->roots[0]), a->room));
@@ -192,12 +195,12 @@ static void go_on(profiler *t, int lane, side *a) {
     a->halvings = 0;
     memcpy(a->x, a->trial, job->program->nfree * sizeof *a->x);
     if (++a->turns > LIMIT_TURNS || chisqr < t->minimum - job->lower * t->unit
-        || !gslfit_section(r, lane, a->x, job->low, job->high, only(a->k), a->k, &s)) {
+        || !gslfit_section(r, lane, a->x, t->low, t->high, only(a->k), a->k, &s)) {
         end_side(t, a, LIMIT_IN_DOUBT);
         return;
     }
     const double rise = chisqr - s.fall - t->minimum, root = sqrt(fmax(rise, 0));
-    const int settled = s.fall <= SETTLED * wanted, at_bound = a->x[a->k] == (a->sign > 0 ? job->high : job->low)[a->k];
+    const int settled = s.fall <= SETTLED * wanted, at_bound = a->x[a->k] == (a->sign > 0 ? t->high : t->low)[a->k];
     const known here = {at_bound ? a->room : a->sign * (a->x[a->k] - t->best[a->k]), root, root > 0 ? a->sign * s.slope / root : 0};
     if (settled && settle(t, a, here)) return;
     if (!(here.slope > 0) || (at_bound && here.root < t->roots[a->level])) {  /* the others first */

@@ -14,7 +14,7 @@
 
 enum { MAX_LEVELS = 64, LIMIT_TURNS = 14 /* evaluations that a limit may take */ };
 
-/* Of a limit; the numbers are those of gslfit.errors.LimitStatus. */
+/* Of a limit; the numbers are those of gslfit.confidence.limit_status. */
 typedef enum { LIMIT_NONE, LIMIT_FOUND, LIMIT_BEYOND_BOUND, LIMIT_IN_DOUBT } limit_status;
 
 typedef struct {
@@ -22,7 +22,8 @@ typedef struct {
     long rows;
     row_source source;             /* a row for each fit */
     const strided_array *inputs;   /* per-fit inputs of the program */
-    const double *low, *high;      /* bounds (p), infinite for none */
+    const double *low, *high;      /* bounds (p), infinite for none; of each row (rows, p) where `own` is not 0 */
+    int own;
     const double *best;            /* (rows, p): the minima */
     int count;                     /* of levels */
     const double *rises;           /* (rows, count): of chi-square in units of what one standard error adds; they increase. A row whose

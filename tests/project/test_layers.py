@@ -18,8 +18,8 @@ objective report
 printfuncs parameters multifit
 formula
 minimizer
-confidence
 curves
+confidence
 resampling shared
 models
 compat integrations
