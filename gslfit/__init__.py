@@ -14,6 +14,7 @@ _HOME: dict[str, str] = {
     "conf_interval": "confidence.interval",
     "ConfidenceIntervals": "confidence.interval",
     "BatchIntervals": "confidence.batch_intervals",
+    "confidence_contours": "confidence.contours",
     "LimitStatus": "confidence.limit_status",
     "confidence": "confidence",
     "conf_interval2d": "confidence.region",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.confidence.batch_intervals import BatchIntervals as BatchIntervals
     from gslfit.confidence.comparison import Comparison as Comparison
     from gslfit.confidence.comparison import compare as compare
+    from gslfit.confidence.contours import confidence_contours as confidence_contours
     from gslfit.confidence.ftest import f_compare as f_compare
     from gslfit.confidence.interval import ConfidenceIntervals as ConfidenceIntervals
     from gslfit.confidence.interval import conf_interval as conf_interval

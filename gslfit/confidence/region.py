@@ -1,14 +1,16 @@
 """Confidence regions of two parameters: both held on a grid, the others refitted, by the branch that lies lowest at each place."""
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gslfit.checks import shown, whole
 from gslfit.confidence.branches import STRAIGHT, exchanged, exchanges
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum, ProfilePoint
+from gslfit.confidence.engine import compiled
 from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
+from gslfit.confidence.region_engine import HeldPair, lowest
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, warn
 
@@ -64,9 +66,7 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
                      prob_func: ProbFunc | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Do the work of `conf_interval2d`, beginning anew from each lower minimum that turns up."""
     ftest = FTest(minimizer, result, prob_func)
-    held = ftest.index(x_name), ftest.index(y_name)
-    if held[0] == held[1]:
-        raise InputError(f"a region takes two different parameters, not {x_name!r} twice")
+    held = different(ftest, x_name, y_name)
     nx, ny = whole("nx", nx, 1), whole("ny", ny, 1)
     limits = None if limits is None else _limits(limits)
     start, lowered = ftest.x, False
@@ -76,7 +76,7 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
                   for i, (k, count) in enumerate(zip(held, (nx, ny), strict=True)))
         try:
             refit.aim(refit.unit, ftest.level(CERTAIN, refit.best.chi, 2) - refit.best.chi)
-            chis = _region(refit, held, xs, ys, [exchanged(refit.best, order) for order in exchanges(refit, ftest.names)])
+            chis = region_of(ftest, refit, held, xs, ys).chis
             break
         except LowerMinimum as found:
             start, lowered = found.point.x, True
@@ -88,6 +88,14 @@ def _conf_interval2d(minimizer: Any, result: Any, x_name: str, y_name: str, nx: 
              f"{listed(ftest.values(refit.best.x))}; repeat the fit from there")
     best = refit.best.chi
     return xs, ys, np.array([[ftest.probability(chi, best, 2) if math.isfinite(chi) else 1. for chi in row] for row in chis])
+
+
+def different(ftest: FTest, x_name: str, y_name: str) -> tuple[int, int]:
+    """Return the places of two parameters, or raise InputError where they are one."""
+    held = ftest.index(x_name), ftest.index(y_name)
+    if held[0] == held[1]:
+        raise InputError(f"a region takes two different parameters, not {x_name!r} twice")
+    return held
 
 
 def _limits(limits: Any) -> np.ndarray:
@@ -117,17 +125,57 @@ def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) 
     return np.linspace(ends[0], ends[1], count)
 
 
-def _region(refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray, images: list[ProfilePoint]) -> np.ndarray:
+class Region(NamedTuple):
+    """Chi-square on a grid of two held parameters.
+
+    Attributes
+    ----------
+    xs, ys : ndarray, shapes (nx,) and (ny,)
+    chis : ndarray, shape (ny, nx)
+        Infinite where the model isn't finite.
+    there : ndarray, shape (ny, nx, p)
+        Where all parameters are.
+    """
+
+    xs: np.ndarray
+    ys: np.ndarray
+    chis: np.ndarray
+    there: np.ndarray
+
+
+def region_of(ftest: FTest, refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray) -> Region:
     """Return the lowest chi-square on the grid: of the branches of the minimum and of its images, and where that is bent, of others."""
+    starts = [refit.best, *(exchanged(refit.best, order) for order in exchanges(refit, ftest.names))]
+    if compiled(ftest) is not None:
+        found = lowest(HeldPair(ftest, refit, held), xs, ys, starts)
+        if found is not None and not _bent(refit, held, xs, ys, found[0]):
+            return Region(xs, ys, *found)
     region = _Region(refit, held, xs, ys)
-    for start in (refit.best, *images):
+    for start in starts:
         region.spread(start)
-    if region.bent():
+    if _bent(refit, held, xs, ys, region.chis()):
         region.come_back()
-    chis = np.full((ys.size, xs.size), np.inf)
+    there = np.full((ys.size, xs.size, refit.best.x.size), np.nan)
     for place, point in region.lowest.items():
-        chis[place] = point.chi
-    return chis
+        there[place] = point.x
+    return Region(xs, ys, region.chis(), there)
+
+
+def _bent(refit: ConstrainedRefit, held: tuple[int, int], xs: np.ndarray, ys: np.ndarray, chis: np.ndarray) -> bool:
+    """Return whether chi-square is far from what the Jacobian at the minimum says, within the levels that matter."""
+    best, both, root = refit.best, [*held], math.sqrt(refit.unit)
+    size = np.max(np.abs(best.J), axis=0)
+    if not (np.isfinite(best.J).all() and (size[both] > 0).all() and root > 0):
+        return True
+    scaled = best.J/np.where(size > 0, size, 1.)
+    spread = np.linalg.pinv(scaled.T @ scaled)[np.ix_(both, both)]
+    if not (spread[0, 0]*spread[1, 1] - spread[0, 1]**2) > 1e-12*spread[0, 0]*spread[1, 1]:
+        return True
+    move = (np.stack(np.broadcast_arrays(xs, ys[:, None]), axis=-1) - best.x[both])*size[both]/root
+    straight = np.sqrt(np.maximum(np.einsum("yxi,ij,yxj->yx", move, np.linalg.inv(spread), move), 0.))
+    near = (chis <= refit.ceiling + best.chi) & (straight > 0)
+    roots = np.sqrt(np.maximum(chis[near] - best.chi, 0.)/refit.unit)
+    return bool((np.abs(roots/straight[near] - 1) > STRAIGHT).any())
 
 
 class _Region:
@@ -165,23 +213,12 @@ class _Region:
             if point is not None or (start is None and best is not None):
                 known[j, i] = point if start is not None and point is not None else self.lowest[j, i]
 
-    def bent(self) -> bool:
-        """Return whether chi-square is far from what the Jacobian at the minimum says, within the levels that matter."""
-        best, held, root = self.refit.best, [*self.held], math.sqrt(self.refit.unit)
-        size = np.max(np.abs(best.J), axis=0)
-        if not (np.isfinite(best.J).all() and (size[held] > 0).all() and root > 0):
-            return True
-        scaled = best.J/np.where(size > 0, size, 1.)
-        spread = np.linalg.pinv(scaled.T @ scaled)[np.ix_(held, held)]
-        if not (spread[0, 0]*spread[1, 1] - spread[0, 1]**2) > 1e-12*spread[0, 0]*spread[1, 1]:
-            return True
-        inverse = np.linalg.inv(spread)
-        for (j, i), point in self.lowest.items():
-            move = (np.array([self.xs[i], self.ys[j]]) - best.x[held])*size[held]/root
-            straight = math.sqrt(max(float(move @ inverse @ move), 0.))
-            if point.chi <= self.refit.ceiling + best.chi and straight > 0 and abs(self.refit.root(point.chi)/straight - 1) > STRAIGHT:
-                return True
-        return False
+    def chis(self) -> np.ndarray:
+        """Return the lowest chi-square at each place, infinite where none is known."""
+        found = np.full((self.ys.size, self.xs.size), np.inf)
+        for place, point in self.lowest.items():
+            found[place] = point.chi
+        return found
 
 
 def _outward(rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[int, int]]:
