@@ -75,8 +75,8 @@ if TYPE_CHECKING:  # the same names for type checkers and editors, which see no 
     from gslfit.confidence.ftest import f_compare as f_compare
     from gslfit.confidence.interval import ConfidenceIntervals as ConfidenceIntervals
     from gslfit.confidence.interval import conf_interval as conf_interval
-    from gslfit.confidence.region import conf_interval2d as conf_interval2d
     from gslfit.confidence.limit_status import LimitStatus as LimitStatus
+    from gslfit.confidence.region import conf_interval2d as conf_interval2d
     from gslfit.curves.batch_result import BatchResult as BatchResult
     from gslfit.curves.curve_fit import curve_fit as curve_fit
     from gslfit.curves.fit import fit as fit

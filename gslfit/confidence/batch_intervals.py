@@ -1,9 +1,8 @@
-"""Confidence intervals of all fits of a batch: the profiles of chi-square of every row in the lanes, and the careful code for what is in doubt."""
+"""Confidence intervals of all fits of a batch: the profiles of every row in the lanes, and the careful code for what is in doubt."""
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -11,14 +10,15 @@ import numpy as np
 
 from gslfit.checks import truth, words
 from gslfit.confidence._profile import LEVELS, profiles
-from gslfit.confidence.engine import DOUBTS, orders_of
+from gslfit.confidence.batch_rows import BatchRows, patterns_of
+from gslfit.confidence.careful import careful_intervals
+from gslfit.confidence.engine import DOUBTS
 from gslfit.confidence.ftest import refuse_robust, rises
 from gslfit.confidence.limit_status import LimitStatus
 from gslfit.constraints.grammar import close
 from gslfit.curves.batch_result import SUCCESSES, BatchResult, Columns
 from gslfit.curves.job import count_threads
 from gslfit.curves.progress import Progress
-from gslfit.confidence.batch_rows import BatchRows, patterns_of
 from gslfit.errors import ExpressionError, FitError, InputError, ParameterNameError
 from gslfit.objective.loss import NUMBERS
 
@@ -48,7 +48,7 @@ class BatchIntervals(Mapping[str, Any]):
     >>> intervals["tau"].shape
     (2, 2, 2)
     >>> intervals["tau"][1].round(2).tolist()           # of two standard deviations: lower ones, upper ones
-    [[1.43, 1.46], [1.55, 1.54]]
+    [[1.45, 1.47], [1.54, 1.53]]
     """
 
     def __init__(self, levels: Sequence[float], limits: Mapping[str, Any], status: Mapping[str, Any]) -> None:
@@ -200,7 +200,7 @@ class _Work:
         limits, status, _ = profiles(folded.program, part.y, part.x, part.best, heights, which, low=part.low, high=part.high, known=known,
                                      weights=part.weights, errors=batch.data.inverted, mask=part.mask, omit=rows.omit, inputs=part.inputs,
                                      loss=NUMBERS[batch.data.loss], orders=rows.orders(part, int(np.argmax(good))), **DOUBTS)
-        at = np.ix_(piece, here)
+        at = np.ix_(piece, np.array(here))
         self.values[at], self.status[at] = limits, status
 
     def _doubt(self, piece: np.ndarray, held: Sequence[str]) -> None:
@@ -208,11 +208,10 @@ class _Work:
         here = [k for k, name in enumerate(self.names) if name not in held]
         free = np.asarray(self.batch.ndata).reshape(-1)[piece] - (len(self.batch.names) - len(held))
         piece = piece[self.good[piece] & (free >= (1 if self.batch.data.scale_covar else 0))]
-        self.status[np.ix_(piece, here)] = LimitStatus.IN_DOUBT
+        self.status[np.ix_(piece, np.array(here, int))] = LimitStatus.IN_DOUBT
 
     def look_again(self) -> None:
         """Find what is in doubt by refits, one fit after the other."""
-        from gslfit.confidence.interval import careful_intervals
         doubtful = (self.status == LimitStatus.IN_DOUBT).any(axis=(1, 2, 3))
         for number in np.flatnonzero(doubtful).tolist():
             row = self.batch[number]

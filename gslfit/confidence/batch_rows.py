@@ -73,8 +73,7 @@ class BatchRows:
         self.counts = data.loss == "poisson"
         formula = data.formula if data.prior is None else extended_formula(data.formula, data.prior, self.counts)
         params, own = None if data.parameters is None else data.parameters.copy(), list(held)
-        for name in () if params is None else params:
-            par = params[name]
+        for name, par in () if params is None else params.items():
             if name in held:
                 par.vary = False
             elif par.expr is None and not par.vary:

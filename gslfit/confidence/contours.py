@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import package, whole
+from gslfit.confidence.careful import probabilities
 from gslfit.confidence.constrained_refit import ConstrainedRefit, LowerMinimum
 from gslfit.confidence.engine import compiled
 from gslfit.confidence.ftest import FTest, rises
-from gslfit.confidence.interval import conf_interval, probabilities
+from gslfit.confidence.interval import conf_interval
 from gslfit.confidence.region import Region, different, region_of
 from gslfit.confidence.region_engine import HeldPair
 from gslfit.errors import InputError
@@ -27,7 +28,8 @@ LARGEST = .5            # cells of the grid a step is long at most
 ENOUGH = 1e-4           # standard errors that a line may be off
 
 
-def confidence_contours(result: Any, x: str, y: str, levels: Iterable[float] = LEVELS, *, points: int = 40) -> dict[float, list[np.ndarray]]:
+def confidence_contours(result: Any, x: str, y: str, levels: Iterable[float] = LEVELS, *,
+                        points: int = 40) -> dict[float, list[np.ndarray]]:
     """Find the contours of the confidence region of two parameters.
 
     Parameters
@@ -56,8 +58,8 @@ def confidence_contours(result: Any, x: str, y: str, levels: Iterable[float] = L
 
     Notes
     -----
-    With known errors (``scale_covar=False``) the level of a probability is a rise of chi-square by the quantile of its distribution with two
-    degrees of freedom, -2 log(1 - p); else by the F-test's. See `conf_interval`.
+    With known errors (``scale_covar=False``) the level of a probability is a rise of chi-square by the quantile of its distribution with
+    two degrees of freedom, -2 log(1 - p); else by the F-test's. See `conf_interval`.
 
     Examples
     --------
@@ -66,12 +68,12 @@ def confidence_contours(result: Any, x: str, y: str, levels: Iterable[float] = L
     >>> result = gslfit.fit("A*exp(-t/tau)", 2*np.exp(-t/1.5) + .05*np.cos(9*t), t=t, A=1.0, tau=1.0)
     >>> line, = confidence_contours(result, "A", "tau", [.95])[.95]
     >>> line.min(axis=0).round(2).tolist(), line.max(axis=0).round(2).tolist()
-    ([1.92, 1.41], [2.06, 1.58])
+    ([1.96, 1.44], [2.06, 1.55])
     """
     generator = package("contourpy", "plot", "lines of a level")
     given = [float(level) for level in np.atleast_1d(np.asarray([*levels], float))]
     chances, points = probabilities(given), whole("points", points, 5, 1000)
-    if not all(0 < chance for chance in chances):
+    if not all(chance > 0 for chance in chances):
         raise InputError(f"levels are probabilities above 0 and below 1, or standard deviations from 1 to 8; not {given}")
     ftest = FTest(result)
     held = different(ftest, x, y)

@@ -80,7 +80,7 @@ class HeldPair:
 
 
 def lowest(pair: HeldPair, xs: np.ndarray, ys: np.ndarray, starts: Sequence[ProfilePoint]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Return the lowest chi-square on a grid of the valleys of some minima, ndarray (ny, nx), and where it is, (ny, nx, p); None in doubt."""
+    """Return the lowest chi-square on a grid of the valleys of some minima, (ny, nx), and where it is, (ny, nx, p); None in doubt."""
     found = pair.grid(xs, ys, starts[0])
     for start in starts[1:]:
         other = None if found is None else pair.grid(xs, ys, start)

@@ -334,8 +334,8 @@ class BatchResult:
         sigmas : sequence of float, optional
             Probabilities; numbers from 1 on are standard deviations. 0.674, 0.95 and 0.997, if not given.
         thorough : bool
-            Whether limits that are in doubt (a profile far from that of a line, one that is not reached, other branches) are found by refits
-            one after the other, as for single fits: some 20 ms a fit, where the others take some 20 µs. Else they stay in doubt.
+            Whether limits that are in doubt (a profile far from a straight line's, one that is not reached, other branches) are found by
+            refits one after the other, as for single fits: some 20 ms a fit, where the others take some 20 µs. Else they stay in doubt.
         threads : int, optional
             How many; all cores, if not given.
         progress : bool or callable

@@ -126,6 +126,7 @@ MADE = {
     gslfit.ModelResult: lambda: [composite(models), gslfit.Model(decay).fit(Y, x=X, **START), gslfit.Model(called).fit(Y, x=X, **START)],
     lmfit.model.ModelResult: lambda: [composite(lmfit.models)],
     gslfit.Comparison: lambda: [gslfit.compare(gslfit.fit(TEXT, Y, x=X, **START), gslfit.fit("a*exp(-x/tau)", Y, x=X, a=2., tau=1.5))],
+    gslfit.BatchIntervals: lambda: [gslfit.fit_batch(TEXT, ROWS, x=X, **START).conf_interval(["tau"], [.68, .95])],
     gslfit.BootstrapResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).bootstrap(20, seed=1), gslfit.Model(decay).fit(
         Y, x=X, **START).bootstrap(20, "pairs", seed=2)],
     gslfit.JackknifeResult: lambda: [gslfit.fit(TEXT, Y, x=X, **START).jackknife()],
