@@ -83,6 +83,7 @@ def main() -> None:
         ax.set_title(title, fontsize=10)
     ax.figure.colorbar(image, ax=axes, label="f")
     ax.figure.savefig(HERE/"_static"/"starts-neighbours.svg", metadata={"Date": None})
+    run("intervals.md")["fig"].savefig(HERE/"_static"/"intervals.svg", metadata={"Date": None})
 
     mpl.rcParams["axes.spines.top"] = mpl.rcParams["axes.spines.right"] = False
     page = run("bootstrap.md")

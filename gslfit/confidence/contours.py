@@ -19,6 +19,7 @@ from gslfit.confidence.ftest import FTest, rises
 from gslfit.confidence.interval import conf_interval
 from gslfit.confidence.region import Region, different, region_of
 from gslfit.confidence.region_engine import HeldPair
+from gslfit.data.numbers import floats
 from gslfit.errors import InputError
 
 LEVELS = (.6826894921370859, .9544997361036416)
@@ -71,7 +72,7 @@ def confidence_contours(result: Any, x: str, y: str, levels: Iterable[float] = L
     ([1.96, 1.44], [2.06, 1.55])
     """
     generator = package("contourpy", "plot", "lines of a level")
-    given = [float(level) for level in np.atleast_1d(np.asarray([*levels], float))]
+    given = np.atleast_1d(floats("levels", levels)).ravel().tolist()
     chances, points = probabilities(given), whole("points", points, 5, 1000)
     if not all(chance > 0 for chance in chances):
         raise InputError(f"levels are probabilities above 0 and below 1, or standard deviations from 1 to 8; not {given}")
@@ -119,7 +120,15 @@ def _lines(generator: Any, ftest: FTest, refit: ConstrainedRefit, held: tuple[in
     roots = np.sqrt(np.maximum(region.chis - refit.best.chi, 0.)/refit.unit)
     roots = np.where(np.isfinite(roots), roots, 2*root + 1)
     lines = generator.contour_generator(region.xs, region.ys, roots).lines(root)
-    return [_settled(ftest, refit, held, region, roots, np.asarray(line, float), root) for line in lines]
+    found = [_settled(ftest, refit, held, region, roots, np.asarray(line, float), root) for line in lines]
+    return [_settled(ftest, refit, held, region, roots, _doubled(line), root) for line in found]     # sharp ends need more points
+
+
+def _doubled(line: np.ndarray) -> np.ndarray:
+    """Return a line with a point more amid each two."""
+    found = np.empty((2*len(line) - 1, 2))
+    found[::2], found[1::2] = line, .5*(line[1:] + line[:-1])
+    return found
 
 
 def _settled(ftest: FTest, refit: ConstrainedRefit, held: tuple[int, int], region: Region, roots: np.ndarray, line: np.ndarray,
