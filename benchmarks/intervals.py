@@ -44,7 +44,8 @@ def single(text, x, start, noise, rounds=5):
     params = lmfit.Parameters()
     for name, value in start.items():
         params.add(name, value)
-    mini = lmfit.Minimizer(lambda p: formula(x, **p.valuesdict()) - y, params)
+    plain = eval(f"lambda {', '.join(formula.independent + tuple(start))}: {text}", {"exp": np.exp})      # as one writes it for lmfit
+    mini = lmfit.Minimizer(lambda p: plain(x, *[p[name].value for name in start]) - y, params)
     theirs = mini.minimize()
     ours, careful, lmfits = [], [], []
     for _ in range(rounds):
