@@ -24,7 +24,7 @@ from gslfit.errors import InputError
 
 LEVELS = (.6826894921370859, .9544997361036416)
 MARGIN = .06            # of a region's width on either side of it
-ROUNDS = 3              # of steps that put a line on its level
+ROUNDS = 8              # of steps that put a line on its level
 LARGEST = .5            # cells of the grid a step is long at most
 ENOUGH = 1e-4           # standard errors that a line may be off
 

@@ -53,6 +53,7 @@ cdef extern from "profile/profile.h" nogil:
         const double *low
         const double *high
         uint64_t held
+        const uint64_t *holds
         double enough, share, floor
         long count
         double *v
@@ -200,7 +201,7 @@ def refits(code, y, x, v, held, *, low, high, double enough, double share, doubl
     job.program = <const program *><uintptr_t>code.address
     job.source, job.inputs = rows.source, rows.inputs
     job.low, job.high = <const double *>sound(low, F8, (p,), "low"), <const double *>sound(high, F8, (p,), "high")
-    job.held = 0
+    job.held, job.holds = 0, NULL
     for k in held:
         job.held |= <uint64_t>1 << <int>k
     job.enough, job.share, job.floor, job.count = enough, share, floor, count

@@ -1,5 +1,4 @@
-#include "profile.h"
-#include "section.h"
+#include "profile_state.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -14,36 +13,17 @@ static const double FAR = 3;          /* times its distance, up or down, a step 
 static const double ABSURD = 30;      /* times the level's rise: a trial so high is no basis for a step */
 static const double AT_MINIMUM = 1e-6;     /* of the lowest level's rise: what the minimum may lie below the point given for it */
 static const double ROUNDING = 1e-24; /* of the data's squares: less is no chi-square */
+static const double CROOKED = 4;      /* times as far or as near as the tangent has it: more than bent */
 static const double MISSED = 0.05;    /* standard errors that interpolation between a profile's points may be off */
-
-/* A point of a profile: distance, root of chi-square's rise, and that root's slope. */
-typedef struct {
-    double distance, root, slope;
-} known;
 
 /* A side of a profile in a lane; `number` is -1 for an idle one. */
 typedef struct {
     int number, k, level, turns, halvings;
     double sign, room, x[MAX_FREE], trial[MAX_FREE];
+    last_section last;
     known inner;            /* the last that was settled, for an earlier level */
     double below, above;    /* distances between which the limit lies */
 } side;
-
-typedef struct {
-    profile_job *job;
-    row_sums sums;
-    const double *low, *high;           /* this row's bounds */
-    double best[MAX_FREE], minimum, unit;
-    section first[MAX_FREE];            /* of each parameter profiled: the section at the minimum, */
-    double tangent[MAX_FREE];           /* and the root's slope along the profile there; */
-    double push[MAX_FREE];              /* of one that its bound holds half of chi-square's slope, else 0 */
-    double roots[MAX_LEVELS];           /* of the levels' rises */
-    known *found;                       /* (sides, count) */
-    double *points;                     /* (sides, count, p): where */
-    int *reached;                       /* (sides): how many levels have a point there */
-    double *limits;                     /* of this row */
-    int8_t *status;
-} profiler;
 
 /* ---- the minimum ---- */
 
@@ -66,8 +46,7 @@ static int begin_row(profiler *t, long id) {
     for (int i = 0; i < job->count; i++) t->roots[i] = sqrt(job->rises[id * job->count + i] * t->unit);
     if (!gslfit_section(&t->sums, 0, t->best, t->low, t->high, 0, -1, &s)) return 0;
     if (!(s.fall <= AT_MINIMUM * t->roots[0] * t->roots[0])) return 0;
-    for (int w = 0; w < job->profiled; w++) {
-        const int k = job->which[w];
+    for (int k = 0; k < p; k++) {
         if (!gslfit_section(&t->sums, 0, t->best, t->low, t->high, only(k), k, t->first + k)) return 0;
         t->tangent[k] = sqrt(t->first[k].curvature);
         t->push[k] = t->best[k] <= t->low[k] || t->best[k] >= t->high[k] ? fabs(t->first[k].slope) : 0;
@@ -84,11 +63,14 @@ static double expected(const profiler *t, int k, double root) {
 }
 
 /* Put the next trial at a distance, the others where the section at x has them. */
-static void aim(const profiler *t, side *a, const section *s, double from, double to) {
+static void aim(const profiler *t, int lane, side *a, const section *s, double from, double to) {
     const profile_job *job = t->job;
     const double move = a->sign * (to - from);
+    double step[MAX_FREE];
+    gslfit_section_step(&t->sums, lane, a->x, s, move, &a->last, step);
+    if (!a->turns) a->last.known = 0;  /* of an earlier level: too far away to learn from */
     for (int i = 0; i < job->program->nfree; i++)
-        a->trial[i] = fmin(t->high[i], fmax(t->low[i], a->x[i] - s->rest[i] - move * s->pull[i]));
+        a->trial[i] = fmin(t->high[i], fmax(t->low[i], a->x[i] + step[i] - move * s->pull[i]));
     a->trial[a->k] = to >= a->room ? (a->sign > 0 ? t->high : t->low)[a->k] : t->best[a->k] + a->sign * to;
 }
 
@@ -109,7 +91,7 @@ static void begin_side(profiler *t, side *a, int number) {
     a->room = number % 2 ? t->high[k] - t->best[k] : t->best[k] - t->low[k];
     a->inner = (known){0, 0, t->push[k] > 0 ? INFINITY : t->tangent[k]};
     memcpy(a->x, t->best, job->program->nfree * sizeof *a->x);
-    if (a->room > 0) aim(t, a, t->first + k, 0, fmin(expected(t, k, t->roots[0]), a->room));
+    if (a->room > 0) aim(t, 0, a, t->first + k, 0, fmin(expected(t, k, t->roots[0]), a->room));
     else end_side(t, a, LIMIT_BEYOND_BOUND);
 }
 
@@ -120,8 +102,11 @@ static void keep_point(profiler *t, const side *a, known point) {
     t->reached[a->number] = a->level + 1;
 }
 
-static int is_bent(const profiler *t, const side *a, known point) {
-    return !(fabs(expected(t, a->k, point.root) / point.distance - 1) <= t->job->straight);
+/* Note whether a profile is bent at a point. Returns 0 where it is so much that no more can be told from it. */
+static int look_at(const profiler *t, const side *a, known point) {
+    const double ratio = expected(t, a->k, point.root) / point.distance;
+    t->bent[a->number] |= !(fabs(ratio - 1) <= t->job->straight);
+    return ratio < CROOKED && ratio * CROOKED > 1;
 }
 
 /* Where the cubic through two points, with their slopes, has a root; else where the tangent at the second one has it. */
@@ -141,13 +126,13 @@ static int settle(profiler *t, side *a, known here) {
         const double root = t->roots[a->level];
         if (here.distance >= a->room && here.root < root) {
             if (a->level < count) keep_point(t, a, here);
-            end_side(t, a, is_bent(t, a, here) ? LIMIT_IN_DOUBT : LIMIT_BEYOND_BOUND);
+            end_side(t, a, look_at(t, a, here) ? LIMIT_BEYOND_BOUND : LIMIT_IN_DOUBT);
             return 1;
         }
         const double to = crossing(a->inner, here, root);
         if (!(here.slope > 0) || !(fabs(to - here.distance) <= NEAR * here.distance) || to > a->room) return 0;
         const known limit = {to, root, here.slope};
-        if (is_bent(t, a, limit)) {
+        if (!look_at(t, a, limit)) {
             end_side(t, a, LIMIT_IN_DOUBT);
             return 1;
         }
@@ -189,6 +174,7 @@ static void go_on(profiler *t, int lane, side *a) {
             end_side(t, a, LIMIT_IN_DOUBT);
             return;
         }
+        a->last.known = 0;
         for (int i = 0; i < job->program->nfree; i++) a->trial[i] = 0.5 * (a->x[i] + a->trial[i]);
         return;
     }
@@ -205,12 +191,12 @@ static void go_on(profiler *t, int lane, side *a) {
     if (settled && settle(t, a, here)) return;
     if (!(here.slope > 0) || (at_bound && here.root < t->roots[a->level])) {  /* the others first */
         if (settled) end_side(t, a, LIMIT_IN_DOUBT);
-        else aim(t, a, &s, here.distance, here.distance);
+        else aim(t, lane, a, &s, here.distance, here.distance);
         return;
     }
     const double to = next_distance(a, here, t->roots[a->level], s.fall > 200 * SETTLED * wanted);
     if (settled) a->inner = here;
-    aim(t, a, &s, here.distance, to);
+    aim(t, lane, a, &s, here.distance, to);
 }
 
 /* ---- all sides of a row ---- */
@@ -264,13 +250,13 @@ static int exchangeable(const profiler *t, int number) {
     return 0;
 }
 
-static int all_sure(const profiler *t) {
+static int all_sure(profiler *t) {
     const profile_job *job = t->job;
     for (int i = 0; i < 2 * job->profiled * job->count; i++)
         if (t->status[i] == LIMIT_IN_DOUBT) return 0;
     for (int number = 0; number < 2 * job->profiled; number++)
         if (undercut(t, number) || exchangeable(t, number)) return 0;
-    return 1;
+    return gslfit_look_over(t);
 }
 
 static void follow_sides(profiler *t) {
@@ -278,6 +264,7 @@ static void follow_sides(profiler *t) {
     const int sides = 2 * t->job->profiled;
     int next = 0, running;
     memset(t->reached, 0, sides * sizeof *t->reached);
+    memset(t->bent, 0, sides);
     for (int l = 0; l < LANES; l++) lanes[l].number = -1;
     do {
         running = 0;
@@ -317,8 +304,9 @@ int gslfit_profile_run(profile_job *job) {
     t->found = calloc(points + 1, sizeof *t->found);
     t->points = calloc(points * job->program->nfree + 1, sizeof *t->points);
     t->reached = calloc(2 * (size_t)job->profiled + 1, sizeof *t->reached);
+    t->bent = calloc(2 * (size_t)job->profiled + 1, 1);
     int ended = gslfit_row_sums_new(&t->sums, job->program, &job->source, job->inputs);
-    if (!t->found || !t->points || !t->reached) ended = -1;
+    if (!t->found || !t->points || !t->reached || !t->bent) ended = -1;
     if (!ended) {
         const gslfit_float_mode mode = gslfit_flush_subnormals();
         for (long id = 0; id < job->rows; id++) do_row(t, id);
@@ -328,6 +316,7 @@ int gslfit_profile_run(profile_job *job) {
     free(t->found);
     free(t->points);
     free(t->reached);
+    free(t->bent);
     free(t);
     return ended;
 }

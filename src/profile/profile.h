@@ -51,7 +51,8 @@ typedef struct {
     row_source source;
     const strided_array *inputs;   /* per-fit inputs of the program */
     const double *low, *high;
-    uint64_t held;                 /* a bit for each parameter that is */
+    uint64_t held;                 /* a bit for each parameter that is, */
+    const uint64_t *holds;         /* or (count): of each start; else NULL */
     double enough, share;          /* a promised decrease of chi-square, or a share of its rise above `floor`, that is not worth a step */
     double floor;
     long count;

@@ -5,6 +5,10 @@
 
 static const double DEPENDENT = 1e-11;  /* a pivot of columns of length 1: less is no basis for a limit */
 
+static const double MOST_MIXED = 0.9;    /* of the last step's change, up or down, that the next takes into account */
+
+static const double SLOW = 0.1;          /* of the last promise: a step that promises more converges slowly */
+
 static double product(const double *H, int i, int j) { return i >= j ? H[ELEMENT(i, j)] : H[ELEMENT(j, i)]; }
 
 /* Cholesky's decomposition of a matrix with a diagonal of ones, in place, the reciprocals on the diagonal. Whether it is sound. */
@@ -67,4 +71,25 @@ int gslfit_section(const row_sums *t, int lane, const double *x, const double *l
         s->pull[free[i]] = pull[i] * scale[i];
     }
     return k < 0 || s->curvature > DEPENDENT * H[ELEMENT(k, k)];
+}
+
+void gslfit_section_step(const row_sums *t, int lane, const double *x, const section *s, double move, last_section *last, double *step) {
+    const int p = t->program->nfree;
+    const double *H = t->H[lane];
+    double across = 0, square = 0, share = 0;
+    const int slow = last->known && s->fall > SLOW * last->fall;
+    for (int i = 0; slow && i < p; i++) {
+        const double change = last->rest[i] - s->rest[i], weight = H[ELEMENT(i, i)];
+        across -= s->rest[i] * change * weight;
+        square += change * change * weight;
+    }
+    if (square > 0) share = fmin(MOST_MIXED, fmax(-MOST_MIXED, across / square));
+    for (int i = 0; i < p; i++) {
+        step[i] = -s->rest[i];
+        if (share != 0 && s->rest[i] != 0) step[i] -= share * (x[i] - last->x[i] + last->rest[i] - s->rest[i]);
+        last->x[i] = x[i] - move * s->pull[i];
+        last->rest[i] = s->rest[i];
+    }
+    last->known = 1;
+    last->fall = s->fall;
 }

@@ -16,4 +16,15 @@ typedef struct {
  * that chi-square pushes against their bound. Returns 0 where a parameter has no effect, or the columns depend on each other. */
 int gslfit_section(const row_sums *t, int lane, const double *x, const double *low, const double *high, uint64_t held, int k, section *s);
 
+/* The point before and its section, for steps that learn from it. */
+typedef struct {
+    int known;
+    double fall, x[MAX_FREE], rest[MAX_FREE];
+} last_section;
+
+/* The step of those not held, -rest; where steps converge slowly it is corrected by what the one before did: where the residual bends more
+ * than J^T J says, Gauss-Newton goes to and fro (Anderson's acceleration of depth 1, Journal of the ACM 12 (1965) 547). The point and its
+ * section are kept, moved by `move` of parameter k along the section, as the step to be taken moves it. */
+void gslfit_section_step(const row_sums *t, int lane, const double *x, const section *s, double move, last_section *last, double *step);
+
 #endif

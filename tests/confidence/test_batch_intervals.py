@@ -9,6 +9,7 @@ from scipy.stats import chi2, t
 
 import gslfit
 from gslfit import LimitStatus, Parameters
+from gslfit.confidence.careful import careful_intervals
 from gslfit.errors import FitError, FitStatus, InputError, ParameterNameError
 
 X = np.linspace(-5, 5, 50)
@@ -119,7 +120,8 @@ def test_rows_that_failed():
     batch = gslfit.fit_batch(PEAK, y, x=X, nan_policy="omit", **START)
     found = batch.conf_interval(["A"], [.9])
     assert np.isnan(found["A"][0, :, [1, 2]]).all()
-    assert found.status["A"][0, 0].tolist() == [1, 0, 0, 1, 1]
+    none, sure = LimitStatus.NONE, LimitStatus.FOUND
+    assert found.status["A"][0, 0].tolist() == [sure, none, none, sure, sure]
     assert np.isfinite(found["A"][0, :, [0, 3, 4]]).all()
 
 
@@ -152,6 +154,26 @@ def test_rows_in_doubt():
     assert seen & {LimitStatus.OTHER_BRANCH, LimitStatus.SEVERAL_RANGES, LimitStatus.LOWER_MINIMUM}
     assert (left.status["c"] == LimitStatus.IN_DOUBT).any()
     assert LimitStatus.IN_DOUBT.prose in left.summary()
+
+
+def test_bent_rows():
+    """Profiles far from straight lines, but of one branch, are looked over in the lanes; their limits are those of the careful code."""
+    x = np.linspace(0, 6, 50)
+    y = .5 + 3*np.exp(-x/1.5) + .3*np.random.default_rng(6).normal(size=(40, 50))
+    batch = gslfit.fit_batch("c + A*exp(-x/u)", y, x=x, c=.5, A=3., u=1.5)
+    found = batch.conf_interval(sigmas=[.95, .997], thorough=False)
+    half = found["u"][1, 1] - batch.values["u"], batch.values["u"] - found["u"][1, 0]
+    sure = (found.status["u"] == LimitStatus.FOUND).all(axis=(0, 1))
+    bent = np.flatnonzero(sure & (half[0] > 1.8*half[1]))
+    assert sure.mean() > .8
+    assert bent.size
+    for k in bent[:3].tolist():
+        careful = careful_intervals(batch[k], list(batch.names), [.95, .997])
+        for name in batch.names:
+            for level, places in enumerate(((1, 3), (0, 4))):
+                for side, place in enumerate(places):
+                    expected, best = careful[name][place][1], careful[name][2][1]
+                    assert abs(found[name][level, side, k] - expected) <= 2e-4*abs(expected - best)
 
 
 def test_where_no_program_is():
