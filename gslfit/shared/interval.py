@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.checks import whole, words
+from gslfit.confidence.careful import ConfidenceIntervals, probabilities
 from gslfit.confidence.ftest import rises
-from gslfit.confidence.interval import SIGMAS, ConfidenceIntervals, probabilities
+from gslfit.confidence.interval import SIGMAS
 from gslfit.confidence.profile import both_sides
 from gslfit.constraints.grammar import close
 from gslfit.errors import FitStatus, InputError, warn
@@ -108,7 +109,7 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
     InputError
         If a parameter isn't shared, or there are no errors to tell an interval by.
     """
-    chances = probabilities(SIGMAS if sigmas is None else sigmas)
+    chances = sorted(probabilities(SIGMAS if sigmas is None else sigmas))
     names = list(result.var_names) if p_names is None else words("p_names", p_names)
     maxiter = whole("maxiter", maxiter, 1)
     for name in names:
