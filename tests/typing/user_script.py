@@ -60,8 +60,8 @@ both, trace = fitted.conf_interval(["tau"], trace=True)
 limit: float = both["tau"][0][1]
 points: NDArray[np.float64] = trace["tau"]["prob"]
 
-many: gslfit.BatchIntervals = gslfit.fit_batch("a*exp(-x/tau)", y[None], x=x, a=1.0, tau=1.0).conf_interval(sigmas=[0.95])
-lines: dict[float, list[NDArray[np.float64]]] = gslfit.confidence_contours(result, "a", "tau", levels=[0.95])
+of_rows: gslfit.BatchIntervals = gslfit.fit_batch("a*exp(-x/tau)", y[None], x=x, a=1.0, tau=1.0).conf_interval(sigmas=[0.95])
+contours: dict[float, list[NDArray[np.float64]]] = gslfit.confidence_contours(result, "a", "tau", levels=[0.95])
 
 # resampling
 scattered: gslfit.BootstrapResult = result.bootstrap(100, "pairs", seed=1)
