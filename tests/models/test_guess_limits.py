@@ -140,3 +140,14 @@ def test_limits_are_limits_in_any_unit_and_anywhere():
     wanted, small = response.fit_batch(y, x=x), response.fit_batch(y, x=x*1e-9)
     assert np.mean(small.success == wanted.success) > .97
     assert np.mean(small.chisqr <= wanted.chisqr*(1 + 1e-6)) > .97
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_doses_with_a_sharp_edge(seed):
+    """A response that jumps between two doses: the logistic of four parameters is at a minimum as low as the two means."""
+    dose = np.geomspace(.1, 100, 12)
+    y = np.where(dose < 3, 1., 5.) + np.random.default_rng(seed).normal(0, .2, (6, 12))
+    means = sum(np.sum((part - part.mean(axis=1, keepdims=True))**2, axis=1) for part in (y[:, dose < 3], y[:, dose >= 3]))
+    batch = models.FourParameterLogisticModel().fit_batch(y, x=dose)
+    assert np.all(batch.chisqr <= means*(1 + 1e-6))
+    assert np.mean(batch.success) > .8

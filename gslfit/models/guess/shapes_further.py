@@ -7,6 +7,7 @@ import numpy as np
 
 from gslfit.models.guess.decays import Decays, Names
 from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed, frequencies, places, positive, product, rates, steps
+from gslfit.models.guess.sharp_edges import SharpDoses
 
 ENDLESS = 1e6       # an asymmetry of the five-parameter logistic from which on chi-square does not change
 
@@ -119,8 +120,8 @@ PLANS.update({
     "gsl_power": GuessRecipe(lambda axis: {"r": np.array([r for r in np.linspace(-6, 6, 49) if r])}, ("y0", "A")),
     "gsl_lognormal": GuessRecipe(gsl_lognormal, ("y0", "A")),
     "gsl_rayleigh": GuessRecipe(lambda axis: {"var": np.geomspace(positive(axis)[0], axis.high, 64)**2}, ("A",)),
-    "hill": GuessRecipe(doses("half", "slope"), ("bottom", "top")),
-    "logistic4": GuessRecipe(doses("c", "b"), ("a", "d")),
+    "hill": GuessRecipe(doses("half", "slope"), ("bottom", "top"), beside=SharpDoses("bottom", "top", "half", "slope")),
+    "logistic4": GuessRecipe(doses("c", "b"), ("a", "d"), beside=SharpDoses("a", "d", "c", "b")),
     "logistic5": GuessRecipe(lopsided, ("a", "d"), families={"g": 8}, beside=without_end),
     "michaelis_menten": GuessRecipe(scales("km"), ("vmax",)),
     "langmuir": GuessRecipe(scales("K", -1), ("qmax",)),

@@ -117,3 +117,26 @@ def jump(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     cost = np.cumsum(low, axis=1) - low + own + high.sum(axis=1, keepdims=True) - np.cumsum(high, axis=1)
     best = np.argmin(cost, axis=1)
     return best, cost[np.arange(len(cost)), best]
+
+
+class SharpDoses:
+    """Add a start with a sharp edge to those of a curve that rises with the logarithm of x, from one height to another.
+
+    Parameters
+    ----------
+    low, high, half, slope : str
+        What the model calls its heights for x = 0 and without end, the place of half the height, and the steepness there.
+    """
+
+    def __init__(self, low: str, high: str, half: str, slope: str):
+        self.low, self.high, self.half, self.slope = low, high, half, slope
+
+    def __call__(self, found: list[Shapes], curves: Curves) -> list[Shapes]:
+        """Return starts, the last ones with sharp edges where any curve has one that may be."""
+        first = found[0]
+        if not curves.x[0] > 0 or not np.all(first[self.half] > 0) or not np.all(first[self.slope]):
+            return found
+        step = {"amplitude": first[self.high] - first[self.low], "center": np.log(first[self.half]), "sigma": 1/first[self.slope]}
+        below = Curves(np.log(curves.x), curves.y - first[self.low][:, None], curves.known)
+        sharp = SharpEdges(LOGISTIC, (Edge("center", "sigma"),))([step], below)[1:]
+        return [*found, *({**first, self.half: np.exp(each["center"]), self.slope: 1/each["sigma"]} for each in sharp)]
