@@ -237,11 +237,13 @@ def test_residuals_have_no_model():
         Minimizer(lambda p: np.zeros(3), parameters()).conf_interval()
 
 
-def test_whole_batches_are_refused():
-    """A batch has no interval of its own."""
+def test_intervals_of_a_whole_batch():
+    """Those of each of its fits; of a number there are none."""
     batch = fit_batch(TEXT, np.stack([Y, Y]), x=X, **START)
-    with pytest.raises(InputTypeError, match=r"result\[0\]"):
-        gslfit.conf_interval(batch)
+    found = gslfit.conf_interval(batch, sigmas=[.95])
+    assert np.array_equal(found["a"], batch.conf_interval(sigmas=[.95])["a"])
+    (_, low), _, (_, high) = batch[0].conf_interval(["a"], sigmas=[.95])["a"]
+    assert found["a"][0, :, 0] == pytest.approx([low, high], rel=1e-6)
     with pytest.raises(InputTypeError, match="float"):
         gslfit.conf_interval(1.0)
 
