@@ -23,7 +23,7 @@ curve's greatest value. Each is fitted from its guess alone and from its true va
 its chi-square is no higher than that from the true values, to one part in a million.
 
 "Converged" is the share of fits that ended at a minimum, among them those that leave a parameter open, which the result says: an edge
-that is sharper than the points are near, a decay that is over before the second point, a step for ever. Guesses of such shapes are at
+that is sharper than the points are near, a decay that is over before the second point, a step without an end. Guesses of such shapes are at
 these limits. What is missing are curves where chi-square falls without end along a valley. There "reached" asks for as low a chi-square
 all the same.
 
