@@ -12,7 +12,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "tests" / "support")]
 
 import numpy as np  # noqa: E402
-from guess_accuracy import CASES, FURTHER, draw, reached  # noqa: E402
+from guess_accuracy import CASES, COUNT, FURTHER, draw, reached  # noqa: E402
 
 HEAD = """# Accuracy of guesses
 
@@ -39,21 +39,18 @@ Written by `docs/make_guesses.py`; `tests/models/test_models_guess.py` holds it.
 """
 
 
-COUNT = 10_000
-SLOW = ("TriexponentialModel", "TriexponentialResponseModel", "FiveParameterLogisticModel")
 PAGE = HERE / "guesses.md"
 TITLE = ["| model | parameters | reached | converged | converged from the truth | starts | time |", "|---|---|---|---|---|---|---|"]
 
 
 def row(case):
     """Run a case, and return its line."""
-    count = COUNT//10 if case.parts or case.cls in SLOW else COUNT
-    share, success, _, true, times = reached(case, count)
+    share, success, _, true, times = reached(case)
     model, x, _, y = draw(case, 2)
     ranges = ", ".join(f"`{name}` {low:g} to {high:g}" for name, (low, high, *_) in case.ranges.items())
     return (f"| {case.title} | {ranges}; x {case.x[0]:g} to {case.x[1]:g} | {100*share:.2f} % | {100*success:.1f} % | "
             f"{100*np.mean(true.success):.1f} % | {len(model._guesses(y, x=x))} | "
-            f"{1e3*times[0]/count:.2f} : {1e3*times[1]/count:.2f} ms |")
+            f"{1e3*times[0]/case.count:.2f} : {1e3*times[1]/case.count:.2f} ms |")
 
 
 def main(names):
