@@ -104,6 +104,11 @@ def whole(name: str, value: Any, least: int, most: int = 2**31 - 1) -> int:
     return min(found, most)
 
 
+def count_if_given(name: str, value: Any) -> int | None:
+    """Return a whole number from 1 on; None where none is given."""
+    return None if value is None else whole(name, value, 1)
+
+
 def choice(name: str, value: Any, known: Collection[str]) -> str:
     """Return one of the names that are known, or raise InputError that lists them."""
     if not isinstance(value, str) or value not in known:

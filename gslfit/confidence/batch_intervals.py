@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import truth, words
+from gslfit.checks import count_if_given, truth, words
 from gslfit.confidence._profile import LEVELS, profiles
 from gslfit.confidence.batch_rows import BatchRows, patterns_of
 from gslfit.confidence.careful import careful_intervals
@@ -103,7 +103,7 @@ def batch_intervals(batch: BatchResult, p_names: Sequence[str] | None, chances: 
     progress : bool or callable
     """
     refuse_robust(batch.data.loss)
-    names, thorough = _wanted(batch, p_names), truth("thorough", thorough)
+    names, thorough, threads = _wanted(batch, p_names), truth("thorough", thorough), count_if_given("threads", threads)
     if batch.data.y is None:
         raise InputError("the data are not there, and intervals are found from them: fit with keep_data=True, or again after a load")
     work = _Work(batch, names, chances)

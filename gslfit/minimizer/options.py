@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gslfit.checks import checked_workers, choice, mapping, real, shown, tolerance, truth, whole
+from gslfit.checks import checked_workers, choice, count_if_given, mapping, real, shown, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 from gslfit.objective.loss import LOSSES, f_scale_of
 
@@ -190,7 +190,7 @@ class Entry:
             if own in TOLERANCES:
                 return tolerance(name, value)
             if own in COUNTS:
-                return None if value is None else whole(name, value, 1)
+                return count_if_given(name, value)
             if own == "workers":
                 return checked_workers(name, value)
             if own == "vectorized":

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import as_float, choice, package, shown, whole, words
+from gslfit.checks import as_float, choice, count_if_given, package, shown, whole, words
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
 from gslfit.errors import FitStatus, InputError, InputTypeError, warn
@@ -86,7 +86,7 @@ def bootstrap(result: Any, n: int = 10_000, kind: str | None = None, seed: Any =
     fitted.check_determined()
     count = whole("n", n, ENOUGH)
     wanted = kind_of(fitted, kind if kind is None else choice("kind", kind, KINDS))
-    threads = None if threads is None else whole("threads", threads, 1)
+    threads = count_if_given("threads", threads)
     rng, known = generator(seed)
     draws = Draws(fitted, wanted, rng)
     with Progress(progress, count) as report:

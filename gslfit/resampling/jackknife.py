@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import whole
+from gslfit.checks import count_if_given
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
 from gslfit.minimizer.result import FitResult
@@ -56,7 +56,7 @@ def jackknife(result: Any, *, threads: int | None = None, progress: Any = False)
     fitted = fitted_of(result, "a jackknife")
     fitted.check_determined()
     fitted.check_freedom()
-    threads = None if threads is None else whole("threads", threads, 1)
+    threads = count_if_given("threads", threads)
     with Progress(progress, fitted.n) as report:
         found = refits(fitted, _samples(fitted.n), fitted.n, threads, None if report.function is None else report.tell)
     return JackknifeResult(fitted, found.values, found.good)

@@ -23,8 +23,8 @@ typedef struct {
 } last_section;
 
 /* The step of those not held, -rest; where steps converge slowly it is corrected by what the one before did: where the residual bends more
- * than J^T J says, Gauss-Newton goes back and forth (Anderson's acceleration of depth 1, Journal of the ACM 12 (1965) 547). The point and its
- * section are kept, moved by `move` of parameter k along the section, as the step to be taken moves it. */
+ * than J^T J says, Gauss-Newton goes back and forth (Anderson's acceleration of depth 1, Journal of the ACM 12 (1965) 547). The point and
+ * its section are kept, moved by `move` of parameter k along the section, as the step to be taken moves it. */
 void gslfit_section_step(const row_sums *t, int lane, const double *x, const section *s, double move, last_section *last, double *step);
 
 #endif

@@ -10,7 +10,7 @@ from scipy.stats import chi2, t
 import gslfit
 from gslfit import LimitStatus, Parameters
 from gslfit.confidence.careful import careful_intervals
-from gslfit.errors import FitError, FitStatus, InputError, ParameterNameError
+from gslfit.errors import FitError, FitStatus, InputError, InputTypeError, ParameterNameError
 
 X = np.linspace(-5, 5, 50)
 PEAK = "c + A*exp(-(x - m)**2/(2*s**2))"
@@ -208,6 +208,9 @@ def test_asked_for_wrongly():
         batch.conf_interval(["c"])
     with pytest.raises(ParameterNameError, match="no parameter 'n'"):
         batch.conf_interval(["n"])
+    for wrong in (0, [1j], 1.5):
+        with pytest.raises((InputError, InputTypeError), match="threads"):
+            batch.conf_interval(threads=wrong)
     with pytest.raises(InputError, match="sigmas"):
         batch.conf_interval(sigmas=[-1])
     with pytest.raises(InputError, match="keep_data"):
