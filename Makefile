@@ -60,6 +60,8 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/losses.py --write
 	$(PY) benchmarks/resampling.py --write
 	$(PY) benchmarks/starts.py --write
+	$(PY) benchmarks/intervals.py
+	$(PY) benchmarks/shared.py
 	$(PY) benchmarks/minimize_overhead.py
 
 # a wheel with GSL in it, in dist/, tried where no GSL can be seen; make wheel STEP=build only builds it
