@@ -12,7 +12,6 @@ from functools import reduce
 from gslfit.formula.factor_products import JUMPS, MULTIPLICATIVE, Monomial, monomial
 from gslfit.formula.graph import POINT, Graph, Node, Pool, below, is_const, rewrite
 from gslfit.formula.guards import infinite_itself
-from gslfit.formula.quotients import quotients
 
 LOGARITHMS = frozenset(["log", "log2", "log10", "log1p"])
 POWERS = frozenset(["sqrt", "cbrt", "abs", "pow", "powi"])
@@ -24,6 +23,7 @@ Views = dict[Node, Monomial]
 
 def limits(graph: Graph) -> Graph:
     """Give a formula the limits that it has where its parts have no value."""
+    from gslfit.formula.quotients import quotients  # not before a formula is compiled: it needs exact fractions
     return quotients(_products(graph))
 
 
