@@ -1,0 +1,389 @@
+"""Build and test gslfit in other environments than the one at hand, and keep a table of what came out on which day.
+
+    tests/matrix.sh [ROW ...] [--folder FOLDER] [--jobs N] [--table]
+
+Each row makes its environment in a folder of its own and keeps it for the next run: Debian releases by `debootstrap` (root is needed),
+GSL's oldest version and a CPython without its lock from Debian's source packages, the C core for arm64 by a cross compiler and `qemu-user`.
+The archive is the one that this machine's apt uses, and certificates are this machine's. A row ends as "passed" or "failed", with pytest's
+last line; a row for which something is missing here says "not run" and what is missing. Results are kept in results.json beside this file;
+the table is printed at the end, and docs/trust.md has it (docs/make_trust.py).
+"""
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RESULTS = HERE / "results.json"
+# the tests of what is compiled, for rows in which only that differs
+COMPILED = ("c", "confidence", "curves", "formula", "minimizer", "multifit", "parameters", "shared", "solvers")
+# tests of the sources' looks, of documents and of packaging, which say nothing about an environment
+UNRELATED = ("project/test_house.py", "project/test_layers.py", "project/test_packaging.py", "project/test_documents.py",
+             "project/test_examples.py", "project/test_typing.py", "project/test_old_paths.py", "project/test_billion.py")
+TEST_EXTRA = ("pytest", "pytest-xdist", "hypothesis", "lmfit", "sympy", "mpmath", "numba", "cffi", "matplotlib", "tqdm", "pandas", "psutil",
+              "xarray", "emcee", "dask[array]", "distributed", "joblib", "polars", "h5py", "zarr", "click", "rich", "tifffile")
+PACKAGES = ("gcc", "libc6-dev", "make", "pkg-config", "libgsl-dev", "ca-certificates")
+OF_PYTHON = ("zlib1g-dev", "libffi-dev", "libssl-dev", "libbz2-dev", "liblzma-dev", "libsqlite3-dev", "xz-utils")
+OLDEST_GSL = ("bullseye", "2.6")
+FREE_THREADED = ("sid", "3.14"), ("trixie", "3.13")        # the first whose source can be had
+PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+ANY_DATE = ("-o", "Acquire::Check-Valid-Until=false")        # a mirror may be some weeks old
+FACTS = """
+import platform, sys, sysconfig, numpy, scipy, gslfit
+free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+print("Python", platform.python_version() + free, "NumPy", numpy.__version__, "SciPy", scipy.__version__)
+"""
+
+
+class NotRunError(Exception):
+    """What a row needs isn't here."""
+
+
+def run(*command: object, **options: object) -> str:
+    """Run a command, and return what it prints; its output is the exception's text where it fails."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          **options)     # type: ignore[call-overload]
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(map(str, command))[:300]}\n{done.stdout[-3000:]}")
+    return str(done.stdout)
+
+
+def needs(*commands: str) -> None:
+    """Raise NotRunError where a command is missing."""
+    missing = [command for command in commands if not shutil.which(command)]
+    if missing:
+        raise NotRunError(f"needs {', '.join(missing)}")
+
+
+def mirror() -> str:
+    """Return the address of the Debian archive that this machine's apt uses."""
+    needs("apt-get")
+    found = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
+    for address in found:
+        if re.search(r"/debian/?$", address):
+            return address.rstrip("/")
+    raise NotRunError("needs a Debian archive among apt's sources")
+
+
+def sources(folder: Path) -> Path:
+    """Copy the files that git knows, as they are now."""
+    target = folder / "gslfit"
+    shutil.rmtree(target, ignore_errors=True)
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).splitlines()
+    for name in filter(lambda name: (ROOT / name).is_file(), listed):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target / name)
+    return target
+
+
+def ended(output: str) -> tuple[str, str]:
+    """Return "passed" or "failed" and pytest's last line of what it printed."""
+    lines = [line.strip("= ") for line in output.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
+    last = lines[-1] if lines else "no test ran"
+    return "passed" if re.search(r"\d+ passed", last) and not re.search(r"failed|error", last) else "failed", re.sub(r" in .*", "", last)
+
+
+class Here:
+    """This machine's Python and its packages, with a build of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the build is.
+    settings : dict of str
+        The environment of the build, such as CC and CFLAGS.
+    plugin : str, optional
+        A plugin of pytest.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, str], plugin: str = ""):
+        self.folder, self.settings, self.plugin = folder, settings, plugin
+
+    def test(self, jobs: int, log: Path) -> tuple[str, str, str]:
+        """Build, and run the tests of what is compiled; return how that ended, in what, and pytest's last line."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        tree = sources(self.folder)
+        library = self.folder / "lib"
+        run(sys.executable, "setup.py", "-q", "build_py", "--build-lib", library, "build_ext", "--build-lib", library, "--build-temp",
+            self.folder / "temp", cwd=tree, env=os.environ | self.settings)
+        env = os.environ | self.settings | {"PYTHONPATH": f"{library}{os.pathsep}{tree / 'tests'}", "OPENBLAS_NUM_THREADS": "1"}
+        facts = run(sys.executable, "-c", FACTS, cwd=self.folder, env=env).strip()
+        plugin = ["-p", self.plugin] if self.plugin else []
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider", *plugin, *COMPILED]
+        with log.open("w") as out:
+            subprocess.run(command, cwd=tree / "tests", env=env, stdout=out, stderr=subprocess.STDOUT, check=False)
+        return (*ended(log.read_text(errors="replace")), facts)
+
+
+class Debian:
+    """A Debian release in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the release is, or will be.
+    suite : str
+        Its name.
+    """
+
+    def __init__(self, folder: Path, suite: str):
+        self.root, self.suite = folder, suite
+
+    def make(self) -> None:
+        """Install the base system and what gslfit is built with, where that isn't done yet."""
+        needs("debootstrap", "chroot", "unshare")
+        if os.geteuid():
+            raise NotRunError("needs root")
+        if not (self.root / "made").exists():
+            run("debootstrap", "--variant=minbase", self.suite, self.root, mirror())
+            (self.root / "etc/apt/sources.list").write_text(f"deb {mirror()} {self.suite} main\ndeb-src {mirror()} {self.suite} main\n")
+            self.inside(shlex.join(["apt-get", *ANY_DATE, "-qq", "update"]))
+            self.install(*PACKAGES)
+            local = Path("/usr/local/share/ca-certificates")
+            if local.is_dir():
+                shutil.copytree(local, self.root / local.relative_to("/"), dirs_exist_ok=True)
+            self.inside("update-ca-certificates")
+            (self.root / "made").touch()
+
+    def inside(self, script: str, **settings: str) -> str:
+        """Run a script of the shell in the release, with /proc and /dev there; return what it prints."""
+        env, certificates = {name: os.environ[name] for name in PASSED_ON if name in os.environ}, "/etc/ssl/certs/ca-certificates.crt"
+        env |= {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
+                "DEBIAN_FRONTEND": "noninteractive", "SSL_CERT_FILE": certificates, "PIP_CERT": certificates,
+                "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OPENBLAS_NUM_THREADS": "1"} | settings
+        mounts = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm"'
+        enter = f'{mounts} && exec chroot "$0" sh -ec "$1"'
+        return run("unshare", "--mount", "--pid", "--fork", "--propagation", "private", "sh", "-ec", enter, self.root, script, env=env)
+
+    def install(self, *packages: str) -> None:
+        """Install Debian packages."""
+        self.inside(shlex.join(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *packages]))
+
+    def environment(self, python: str) -> tuple[str, list[str]]:
+        """Return the Python of a virtual environment with what the tests need, and which of it has no wheel for that Python."""
+        place = f"/opt/env-{Path(python).name}"
+        lacking = self.root / place.removeprefix("/") / "lacking.json"
+        if not lacking.exists():
+            self.inside(f"{python} -m venv --clear {place}")
+            wheels = f"{place}/bin/pip install -q --only-binary :all:"
+            self.inside(f"{wheels} 'numpy>=2' scipy asteval 'Cython>=3.1' 'setuptools>=77' pkgconfig")
+            without = []
+            for package in TEST_EXTRA:
+                try:
+                    self.inside(f"{wheels} '{package}'")
+                except RuntimeError:
+                    without.append(package)
+            lacking.write_text(json.dumps(without))
+        return f"{place}/bin/python", json.loads(lacking.read_text())
+
+    def test(self, python: str, jobs: int, log: Path) -> tuple[str, str, str]:
+        """Build and install gslfit, and run the quick tests; return how that ended, pytest's last line, and in what."""
+        interpreter, without = self.environment(python)
+        sources(self.root / "root")
+        self.inside(f"cd /root/gslfit && {interpreter} -m pip install -q --no-deps --no-build-isolation --force-reinstall .")
+        facts = self.inside(f"cd /root && {interpreter} -c {shlex.quote(FACTS)}").strip()
+        gsl = self.inside("pkg-config --modversion gsl").strip()
+        compiler = self.inside("gcc --version").split("\n")[0].split()[-1]
+        unrelated = " ".join(f"--ignore {name}" for name in UNRELATED)
+        try:
+            command = f"{interpreter} -m pytest -q -n {jobs} -p no:cacheprovider {unrelated}"
+            self.inside(f"cd /root/gslfit/tests && {command} > /root/pytest.log 2>&1 || true")
+        finally:
+            said = (self.root / "root/pytest.log").read_text(errors="replace")
+            log.write_text(said)
+        missing = f"; no wheels of {', '.join(without)}" if without else ""
+        return (*ended(said), f"{facts}, GSL {gsl}, gcc {compiler}{missing}")
+
+
+def debian(suite: str, python: str, *packages: str) -> Callable[[Path, int, Path], tuple[str, str, str]]:
+    """Return a row that tests a Python of a Debian release."""
+    def row(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+        release = Debian(folder / suite, suite)
+        release.make()
+        try:
+            release.install(*packages)
+        except RuntimeError as error:
+            raise NotRunError(f"{suite} has no {' '.join(packages)}") from error
+        return release.test(python, jobs, log)
+    return row
+
+
+def here(settings: dict[str, str], *commands: str, plugin: str = "") -> Callable[[Path, int, Path], tuple[str, str, str]]:
+    """Return a row that tests another build by this machine's Python."""
+    def row(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+        needs(*commands)
+        how, last, facts = Here(folder / log.stem, settings, plugin).test(jobs, log)
+        gsl = run("pkg-config", "--modversion", "gsl", env=os.environ | settings).strip()
+        compiler = run(*shlex.split(settings.get("CC", "cc")), "--version").split("\n")[0]
+        return how, last, f"{facts}, GSL {gsl}, {compiler}" + (f", {settings['CFLAGS']}" if "CFLAGS" in settings else "")
+    return row
+
+
+def oldest_gsl(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+    """Build the oldest GSL that is supported from its source, and test with it."""
+    suite, version = OLDEST_GSL
+    place = folder / f"gsl-{version}"
+    if not (place / "lib/pkgconfig/gsl.pc").exists():
+        source = fetched(folder / "archive-gsl", suite, "source", "--download-only", "gsl")
+        archive = next(source.glob("gsl_*.orig.tar.?z"))
+        tree = folder / "gsl-source"
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir()
+        run("tar", "xf", archive, "-C", tree, "--strip-components=1")
+        configure = f"./configure -q --disable-static --prefix={shlex.quote(str(place))} CFLAGS=-O2"
+        run("sh", "-ec", f"{configure} && make -s -j{jobs} && make -s install", cwd=tree)
+    settings = {"PKG_CONFIG_PATH": str(place / "lib/pkgconfig"), "LD_LIBRARY_PATH": str(place / "lib")}
+    return here(settings)(folder, jobs, log)
+
+
+def fetched(folder: Path, suite: str, *command: str, architecture: str = "") -> Path:
+    """Have apt fetch packages of another release or architecture, with lists of its own; return the folder in which they are."""
+    for name in ("lists/partial", "cache/archives/partial", "etc", "packages"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / "status").touch()
+    listed = folder / "sources.list"
+    listed.write_text("".join(f"{kind} [check-valid-until=no] {mirror()} {suite} main\n" for kind in ("deb", "deb-src")))
+    place = {"Dir::Etc::SourceList": listed, "Dir::Etc::SourceParts": folder / "etc", "Dir::State::Lists": folder / "lists",
+             "Dir::State::Status": folder / "status", "Dir::Cache": folder / "cache", "APT::Sandbox::User": "root"}
+    place |= {"APT::Architecture": architecture, "APT::Architectures": architecture} if architecture else {}
+    options = [word for name, value in place.items() for word in ("-o", f"{name}={value}")]
+    run("apt-get", *options, "-qq", "update")
+    run("apt-get", *options, "-qq", *command, cwd=folder / "packages")
+    return folder / "packages"
+
+
+def arm64(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+    """Build the C core's own tests for arm64, and run them by qemu-user."""
+    cross, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+    needs(cross, emulator, "dpkg", "apt-get")
+    system = folder / "arm64"
+    if not list(system.glob("usr/lib/aarch64-linux-gnu/libgsl.a")):
+        release = re.search(r"VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text())
+        if release is None:
+            raise NotRunError("needs a Debian release")
+        packages = fetched(folder / "archive-arm64", release[1], "download", "libgsl-dev", architecture="arm64")
+        run("dpkg", "-x", next(packages.glob("libgsl-dev_*.deb")), system)
+    said = []
+    for test in ("test_engine", "test_judgement", "test_loop"):
+        program = folder / f"arm64-{test}"
+        core = sorted(map(str, ROOT.glob("src/**/*.c")))
+        folders = [f"-I{place}" for place in (ROOT / "src", ROOT / "tests/c", system / "usr/include")]
+        libraries = [f"-L{system / 'usr/lib/aarch64-linux-gnu'}", "-lgsl", "-lgslcblas", "-lm", "-lpthread"]
+        run(cross, "-O2", "-static", "-fno-math-errno", *folders, *core, ROOT / "tests/c" / f"{test}.c", "-o", program, *libraries)
+        done = subprocess.run([emulator, str(program)], capture_output=True, text=True, check=False)
+        said += [f"{test}: exit status {done.returncode}\n{done.stdout}{done.stderr}"]
+    log.write_text("\n".join(said))
+    bad = [text for text in said if "exit status 0" not in text or re.search(r"\b[1-9]\d* failures", text)]
+    return ("failed" if bad else "passed", f"{len(said) - len(bad)} of {len(said)} programs of tests/c passed",
+            f"{run(cross, '--version').splitlines()[0]}, {run(emulator, '--version').splitlines()[0]}")
+
+
+def free_threaded(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+    """Build CPython without its lock from a source package of Debian's, and test with it, the fuzz of threads included."""
+    for suite, version in FREE_THREADED:
+        release = Debian(folder / suite, suite)
+        release.make()
+        prefix = f"/opt/python{version}t"
+        python = f"{prefix}/bin/python{version}t"
+        if (release.root / python.removeprefix("/")).exists():
+            break
+        release.install("dpkg-dev", *OF_PYTHON)
+        try:
+            release.inside("rm -rf /opt/source && mkdir -p /opt/source && cd /opt/source"
+                           f" && apt-get -qq source --download-only python{version}")
+        except RuntimeError:
+            continue        # the archive's lists may name a version that it no longer has
+        release.inside(f"""
+            cd /opt/source && mkdir tree && tar xf python{version}_*.orig.tar.?z -C tree --strip-components=1 && cd tree
+            ./configure -q --disable-gil --prefix={prefix} CFLAGS=-O2 && make -s -j{jobs} && make -s install""")
+        break
+    else:
+        raise NotRunError("the archive has no source of " + " or ".join(f"python{version} ({suite})" for suite, version in FREE_THREADED))
+    how, last, facts = release.test(python, jobs, log)
+    interpreter, _ = release.environment(python)
+    said = release.inside(f"cd /root/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --seconds 120 2>&1 || echo FAILED")
+    with log.open("a") as out:
+        out.write(said)
+    final = said.strip().splitlines()[-1]
+    return "failed" if final == "FAILED" else how, f"{last}; threads: {final}", facts
+
+
+ROWS: dict[str, Callable[[Path, int, Path], tuple[str, str, str]]] = {
+    "debian-13": debian("trixie", "python3", "python3-dev", "python3-venv"),
+    "debian-sid": debian("sid", "python3", "python3-dev", "python3-venv"),
+    "debian-sid-python3.15": debian("sid", "python3.15", "python3.15-dev", "python3.15-venv"),
+    "free-threaded": free_threaded,
+    "clang": here({"CC": "clang"}, "clang"),
+    "plain-c": here({"CFLAGS": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM"}),
+    "base-instructions": here({}, plugin="matrix.base_instructions"),
+    "oldest-gsl": oldest_gsl,
+    "arm64": arm64,
+}
+MEANINGS = {
+    "debian-13": "Debian 13 in a folder, its Python and GSL",
+    "debian-sid": "Debian sid in a folder, its Python and GSL",
+    "debian-sid-python3.15": "the same, with Python 3.15",
+    "free-threaded": "CPython built with --disable-gil, and a fuzz of its threads",
+    "clang": "this machine's Python, clang",
+    "plain-c": "no vector extension of C, no vector libm",
+    "base-instructions": "instructions that every x86-64 processor has",
+    "oldest-gsl": "the oldest GSL that is supported",
+    "arm64": "the C core alone, by qemu-user",
+}
+
+
+def table() -> str:
+    """Return the table of what is known of each row, in Markdown."""
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    lines = ["| row | what | day | result | versions |", "|---|---|---|---|---|"]
+    for name, meaning in MEANINGS.items():
+        row = known.get(name, {"day": "", "result": "not run", "said": "", "in": ""})
+        said = f"{row['result']}: {row['said']}" if row["said"] else row["result"]
+        lines.append(f"| `{name}` | {meaning} | {row['day']} | {said} | {row['in']} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line and run; return 1 where a row failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all, if not given")
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gslfit-matrix", help="where the environments are")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at once")
+    parser.add_argument("--table", action="store_true", help="only print what is known")
+    given = parser.parse_args(arguments)
+    unknown = [name for name in given.rows if name not in ROWS]
+    if unknown:
+        parser.error(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    bad = 0
+    (given.folder / "logs").mkdir(parents=True, exist_ok=True)
+    for name in [] if given.table else given.rows or ROWS:
+        log = given.folder / "logs" / f"{name}.log"
+        try:
+            how, said, facts = ROWS[name](given.folder, given.jobs, log)
+        except NotRunError as reason:
+            how, said, facts = "not run", str(reason), ""
+        except RuntimeError as error:
+            log.write_text(str(error))
+            how, said, facts = "failed", f"no build; see {log.name}", ""
+        bad += how == "failed"
+        print(f"{name}: {how}, {said} ({facts}); {log}", flush=True)
+        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        known[name] = {"day": datetime.date.today().isoformat(), "result": how, "said": said, "in": facts}
+        RESULTS.write_text(json.dumps({row: known[row] for row in ROWS if row in known}, indent=1) + "\n")
+    print(table())
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
