@@ -9,6 +9,7 @@ import numpy as np
 
 import gslfit
 from gslfit.checks import mapping, shown, text, text_or, truth, width, words
+from gslfit.constraints.grammar import UNREADABLE
 from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
 from gslfit.models.arguments import HINTS, inputs_of, number, plain, with_values
@@ -192,8 +193,8 @@ class ModelFunction:
         own = {*self._definition.names, *self.param_hints}
         try:
             return renamed(text, {name: self._prefix + name for name in own})
-        except SyntaxError:
-            return text
+        except UNREADABLE:
+            return text             # the parameter that is made from it says what is wrong
 
     def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
         """Make the model's Parameters.

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gslfit.errors import InputTypeError
+from gslfit.errors import ExpressionError, InputTypeError
 from gslfit.models import GaussianModel
 
 
@@ -23,3 +23,13 @@ def test_independent_variables_are_names(names):
     with pytest.raises(InputTypeError, match="independent_vars must be a name or a sequence of names"):
         model.independent_vars = names
     assert model.independent_vars == ["x"]
+
+
+@pytest.mark.parametrize("text", ["\udcb6", "a\0b", "9"*5000, "("*300 + "1" + ")"*300, "-"*50_000 + "a", "a +"],
+                         ids=["a lone surrogate", "a null byte", "many digits", "many brackets", "many signs", "no end"])
+def test_hints_that_cannot_be_read(text):
+    """An expression of a hint is read with the prefix put in: whatever Python's parser says of it, it is an ExpressionError."""
+    model = GaussianModel(prefix="p_")
+    model.set_param_hint("twice", expr=text)
+    with pytest.raises(ExpressionError):
+        model.make_params()
