@@ -19,6 +19,7 @@ from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import checked, draw, picture
 from gslfit.cli.printing import console, warn
 from gslfit.cli.settings import apply, read_settings, read_starts
+from gslfit.data.writing import write_npz
 from gslfit.errors import FitError
 
 MAPS = 2                # axes of a batch that a picture shows
@@ -159,7 +160,7 @@ def _store(out: str | None, resume: bool, grouped: bool) -> str | None:
 def _write_npz(out: str, result: Any) -> None:
     """Write all arrays of a result to a ``.npz``, by the names of its `to_dict`."""
     try:
-        np.savez(out, **result.to_dict())
+        write_npz(Path(out), result.to_dict())
     except OSError as error:
         raise FileRefused(f"{out} can't be written: {error.strerror}") from None
 
@@ -182,6 +183,9 @@ def _run(model: Any, data: Any, x: dict[str, Any], axis: Any, total: int, store:
         further = f": the same command with --resume goes on with what is in {store}" if store else ""
         warn(f"interrupted after {done} of {total} fits{further}")
         return None
+    except OSError as error:
+        further = f"; when it can, the same command with --resume goes on with what is in {store}" if store else ""
+        raise FileRefused(f"{store or 'a file'} can't be read or written: {error.strerror or error}{further}") from None
     except FitError as error:
         text = str(error)
         for said, option in (("resume=True", "--resume"), ("out= ", f"--out {store} "), ("out=", "--out ")):

@@ -65,8 +65,10 @@ class Dialect:
 
     def joined(self, cells: Sequence[str]) -> str:
         """Return a line of cells that `split` takes apart again."""
-        sign = self.delimiter or " "
-        return sign.join(f'"{cell}"' if sign in cell or (not cell and self.delimiter is None) else cell for cell in cells)
+        sign, quote = self.delimiter or " ", '"'
+        line = sign.join(f'"{cell.replace(quote, 2*quote)}"' if sign in cell or quote in cell or (not cell and self.delimiter is None)
+                         else cell for cell in cells)
+        return f"|{line}|" if sign == "|" else line     # an empty cell at an end would be taken for the table's edge
 
     def column(self, lines: Sequence[str], place: int, quoted: bool) -> list[str]:
         """Return one cell of each of many lines, all of which have it."""

@@ -5,7 +5,6 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gslfit.cli.columns import Curve, read_curve, within
@@ -15,6 +14,7 @@ from gslfit.cli.outputs import Outputs, draw
 from gslfit.cli.printing import console, warn
 from gslfit.cli.report import as_json, print_report
 from gslfit.cli.settings import Settings, apply, interval, read_settings, read_starts, replicates
+from gslfit.data.writing import write_text
 from gslfit.errors import FitError
 
 
@@ -132,6 +132,6 @@ def _write_json(name: str, told: list[dict[str, Any]]) -> None:
         sys.stdout.write(text)
         return
     try:
-        Path(name).write_text(text, encoding="utf-8")
+        write_text(name, text)
     except OSError as error:
         raise FileRefused(f"{name} can't be written: {error.strerror}") from None

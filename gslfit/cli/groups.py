@@ -11,6 +11,7 @@ from gslfit.cli.arrays import TABLES
 from gslfit.cli.columns import Column, content_of, read_column
 from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
+from gslfit.data.writing import whole, write_npz
 from gslfit.errors import InputError
 
 
@@ -86,9 +87,9 @@ def write_groups(out: str, groups: Groups, result: Any) -> None:
     arrays = {name: array for name, array in result.to_dict().items() if name != "covar"}
     try:
         if Path(out).suffix.lower() == ".npz":
-            np.savez(out, **{groups.by: np.array(groups.names)}, **arrays)  # type: ignore[arg-type]
+            write_npz(Path(out), {groups.by: np.array(groups.names), **arrays})
             return
-        with open(out, "w", newline="", encoding="utf-8") as file:
+        with whole(out, newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([groups.by, *arrays])
             for row, name in enumerate(groups.names):

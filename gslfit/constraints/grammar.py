@@ -18,7 +18,7 @@ from gslfit.errors import ExpressionError
 MAX_LENGTH = 10_000     # characters of a text
 MAX_DEPTH = 200         # of the tree; a sum of 200 terms is a tree 200 deep
 MAX_NODES = 5_000       # of the tree
-# what Python's parser raises for a text: null bytes, lone surrogates and integers of thousands of digits are ValueErrors, deep ones the last two
+# what Python's parser raises for a text; null bytes, lone surrogates, integers of thousands of digits: ValueErrors; deep ones: the last two
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 MAX_NUMBER = float.fromhex("0x1.fffffffffffffp+1023")    # of a literal: what a float holds
 

@@ -20,7 +20,7 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.lazy import is_lazy
 from gslfit.data.stored import StoredCurves, blocks_of
-from gslfit.errors import FitStatus
+from gslfit.errors import FitStatus, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.graph import rows_of
 from gslfit.minimizer.options import BATCH, FitOptions
@@ -92,6 +92,8 @@ def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, option
             done += found.status.size
         if not interrupted:
             report.end()
+    if isinstance(given.y, StoredCurves) and given.y.source.changed:
+        warn("the file of the data was written to while it was read: fits may be of what it held before, or after")
     data = batch.data if kept is None else kept.data()
     return _result(batch, store.arrays(), data, options.covar)
 

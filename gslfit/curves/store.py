@@ -6,7 +6,6 @@ to what is told by a fingerprint of data, formula and options that is written fi
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from gslfit.checks import json_tree, package, path
 from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
 from gslfit.curves.containers import COVARIANCE
+from gslfit.data.writing import reserve, write_text
 from gslfit.errors import FitStatus, InputError, InputTypeError
 
 _DIGEST = re.compile("[0-9a-f]{20}")
@@ -137,10 +137,11 @@ class Folder:
     def begin(self, head: dict[str, Any], fresh: bool) -> None:
         self.where.mkdir(parents=True, exist_ok=True)
         if fresh:
-            _write_whole(self.where / f"{HEAD}.json", json.dumps(head))
+            write_text(self.where / f"{HEAD}.json", json.dumps(head))
         if fresh or not self._whole("status"):      # it is made last: without it nothing has been written
             for name, (kind, shape) in self.specs.items():
                 np.lib.format.open_memmap(self._file(name), "w+", kind, shape)  # type: ignore[no-untyped-call]
+                reserve(self._file(name))
 
     def _whole(self, name: str) -> bool:
         """Return whether the file of an array is there, as it must be."""
@@ -167,13 +168,6 @@ class Folder:
 
     def arrays(self) -> dict[str, Any]:
         return {name: self._open(name, "r") for name in self.specs}
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file that is there whole, or not at all."""
-    part = file.with_suffix(".part")
-    part.write_text(text)
-    os.replace(part, file)
 
 
 class ZarrStore:

@@ -96,7 +96,8 @@ def _check_sent(piece: Any, workers: Any) -> None:
 
 def _not_sent(error: BaseException, workers: Any, sure: bool = False) -> InputError | None:
     """Return what is said of something that can't be pickled; None for an error of another kind."""
-    if not (sure or isinstance(error, pickle.PicklingError) or "pickle" in str(error)):
+    told = "pickle" in str(error) or "Can't get local object" in str(error)     # the latter from Python 3.13 on, no PicklingError there
+    if not (sure or isinstance(error, pickle.PicklingError) or told):
         return None
     return InputError(f"workers={_shown(workers)} sends the function and its data to other processes, and that can't be done ({error}): "
                       "define the function at the top of a module, or use threads: workers=concurrent.futures.ThreadPoolExecutor()")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.data.labels import Labels, labels_of
+from gslfit.data.maps import check_length
 from gslfit.errors import InputError, InputTypeError
 
 REAL = "buif"
@@ -56,7 +57,7 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     InputTypeError
         If there is a unit, a date, a text, None, or a complex number where real ones are needed.
     InputError
-        If rows differ in length.
+        If rows differ in length, or the file of a memory map has become shorter.
     """
     if type(value) is np.ndarray and value.dtype.kind in REAL:
         return Reading(value)
@@ -69,6 +70,7 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     if hasattr(value, "unmasked") and hasattr(value, "mask"):       # astropy's Masked
         value, mask = value.unmasked, np.asarray(value.mask)
     array = _array(name, value)
+    check_length(array)
     if isinstance(array, np.ma.MaskedArray):
         array, mask = np.ma.getdata(array), np.ma.getmaskarray(array)
     numbers = _numeric(name, np.asarray(array), imaginary)

@@ -4,15 +4,13 @@ A fit of many curves reads such an array block by block, each block as whole chu
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gslfit.data.layout import Layout
+from gslfit.data.maps import check_length, pages_of, written
 from gslfit.data.numbers import REAL
-
-if TYPE_CHECKING:
-    from mmap import mmap
 
 Part = int | slice
 NUMBERS = 2_000_000     # of a block; one chunk of the file, where that is larger
@@ -34,16 +32,28 @@ class Stored:
     """
 
     def __init__(self, source: Any):
-        self.source = source
+        self.source, self._written = source, written(source)
         self.shape: tuple[int, ...] = tuple(source.shape)
         self.dtype: np.dtype = source.dtype
         self.ndim = len(self.shape)
         self.chunks: tuple[int, ...] = tuple(getattr(source, "chunks", None) or (1,)*self.ndim)
 
+    @property
+    def changed(self) -> bool:
+        """Whether the file of a memory map was written to since it was first looked at."""
+        return self._written != written(self.source)
+
     def part(self, index: tuple[Part, ...]) -> np.ndarray:
-        """Read a part into memory."""
+        """Read a part into memory.
+
+        Raises
+        ------
+        InputError
+            If the file of a memory map has become shorter than the map.
+        """
+        check_length(self.source)
         found = np.array(self.source[index])
-        pages = _pages(self.source)
+        pages = pages_of(self.source)
         if pages is not None:
             import mmap
             pages.madvise(mmap.MADV_DONTNEED)       # what was read is in the file still, and no longer counts as memory of this process
@@ -102,19 +112,6 @@ def stored(value: Any) -> Stored | None:
 def in_memory(array: Any) -> np.ndarray:
     """Return the numbers of an array; of a memory map in memory of their own, so that its pages can be given back."""
     return Stored(array).whole() if isinstance(array, np.memmap) else np.asarray(array)
-
-
-def _pages(array: Any) -> mmap | None:
-    """Return the memory map that an array is a view of, where its pages can be given back; None for any other array."""
-    if not isinstance(array, np.memmap) or array.mode == "c":
-        return None         # pages of a map with mode "c" hold changes that are nowhere else
-    import mmap
-    if not hasattr(mmap, "MADV_DONTNEED"):
-        return None
-    base = array
-    while isinstance(base, np.ndarray):
-        base = base.base  # type: ignore[assignment]
-    return base if isinstance(base, mmap.mmap) else None
 
 
 def blocks_of(shape: tuple[int, ...], n: int, chunks: tuple[int, ...] | None = None) -> tuple[int, ...]:

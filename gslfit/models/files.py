@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gslfit.checks import path
+from gslfit.data.writing import write_text
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.model import Model
 from gslfit.models.result import ModelResult
@@ -31,7 +32,7 @@ def _dumped(name: str, subject: Any, kind: type[Model | ModelResult]) -> str:
 
 def save_model(model: Model, fname: str | Path) -> None:
     """Write a model to a JSON file."""
-    path("fname", fname).write_text(_dumped("model", model, Model), encoding="utf-8")
+    write_text(path("fname", fname), _dumped("model", model, Model))
 
 
 def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> Model:
@@ -41,7 +42,7 @@ def load_model(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | N
 
 def save_modelresult(modelresult: ModelResult, fname: str | Path) -> None:
     """Write a result to a JSON file, its data included."""
-    path("fname", fname).write_text(_dumped("modelresult", modelresult, ModelResult), encoding="utf-8")
+    write_text(path("fname", fname), _dumped("modelresult", modelresult, ModelResult))
 
 
 def load_modelresult(fname: str | Path, funcdefs: Mapping[str, Callable[..., Any]] | None = None) -> ModelResult:

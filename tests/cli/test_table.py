@@ -1,9 +1,12 @@
 """Files of numbers are read as they come: separators, decimals, comments, headings, missing values; what can't be read names the line."""
+from itertools import product
+
 import numpy as np
 import pytest
 
 from gslfit import nist
 from gslfit.cli.columns import read_curve
+from gslfit.cli.dialect import CANDIDATES
 from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
 
@@ -124,3 +127,16 @@ def test_missing_file(tmp_path):
     """A file that isn't there is named."""
     with pytest.raises(FileRefused, match=r"nothing.csv can't be read: No such file"):
         read_curve(str(tmp_path / "nothing.csv"), [], None, None)
+
+
+@pytest.mark.parametrize("dialect", CANDIDATES, ids=repr)
+def test_a_line_is_taken_apart_as_it_was_joined(dialect):
+    """Cells that are empty, or have signs between cells and quotes in them, come back."""
+    for cells in product(["", "a", '"', 'a"b', "a b", "a,b", "a;b", "a|b", '""', "1"], repeat=3):
+        assert dialect.split(dialect.joined(list(cells))) == list(cells)
+
+
+def test_empty_cells_between_bars():
+    """A row that ends too early has nothing in its last column."""
+    table = read_table("f", b"13|3\n7\n0|\n1|2\n")
+    np.testing.assert_array_equal(table.column(1), [3, np.nan, np.nan, 2])

@@ -52,22 +52,42 @@ def fuzz(target, seconds, seed, folder):
     return int(counted[1]) if counted else 0, found, sorted(bad.iterdir()), done.stderr if done.returncode else ""
 
 
-def keep(target, found, folder):
-    """Put into the corpus what reaches something new, the smallest first."""
-    merged = folder / target / "merged"
-    merged.mkdir(exist_ok=True)
-    subprocess.run([sys.executable, __file__, "--inner", target, "--", "-merge=1", str(merged), str(CORPORA / target), str(found)],
-                   capture_output=True, check=False)
-    total = 0
-    for old in (CORPORA / target).iterdir():
-        if not old.name.startswith("find-"):
-            old.unlink()
-    for path in sorted(merged.iterdir(), key=lambda path: path.stat().st_size)[:MOST_FILES]:
-        total += path.stat().st_size
-        if total > MOST_BYTES:
-            break
-        content = path.read_bytes()
-        (CORPORA / target / hashlib.sha1(content).hexdigest()[:12]).write_bytes(content)
+def reached(target, content):
+    """Return which steps from line to line within gslfit an input leads to."""
+    from fuzz.targets import ends_well
+    steps, last = set(), {}
+
+    def trace(frame, event, argument):
+        if "/gslfit/" not in frame.f_code.co_filename:
+            return None
+        steps.add((frame.f_code, last.get(frame), frame.f_lineno))
+        last[frame] = frame.f_lineno
+        return trace
+    sys.settrace(trace)
+    try:
+        ends_well(target, content)
+    finally:
+        sys.settrace(None)
+    return {(code.co_filename, code.co_firstlineno, before, line) for code, before, line in steps}
+
+
+def keep(target, found):
+    """Put into the corpus what reaches something new, the smallest first; finds that were mended (find-*) stay."""
+    corpus = CORPORA / target
+    mended = [path for path in corpus.iterdir() if path.name.startswith("find-")]
+    candidates = {path.read_bytes() for folder in (corpus, found) for path in folder.iterdir()}
+    known = set().union(*(reached(target, path.read_bytes()) for path in mended))
+    chosen, room = [], MOST_BYTES
+    for content in sorted(candidates, key=lambda content: (len(content), content)):
+        new = reached(target, content) - known
+        if new and len(content) <= room and len(chosen) < MOST_FILES:
+            chosen.append(content)
+            known |= new
+            room -= len(content)
+    for path in set(corpus.iterdir()) - set(mended):
+        path.unlink()
+    for content in chosen:
+        (corpus / hashlib.sha1(content).hexdigest()[:12]).write_bytes(content)
 
 
 def main():
@@ -89,7 +109,7 @@ def main():
         for path in bad:
             print(f"    {path}: {path.read_bytes()[:200]!r}")
         if given.keep:
-            keep(target, found, given.folder)
+            keep(target, found)
     sys.exit(bool(faults))
 
 

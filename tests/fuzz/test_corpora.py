@@ -9,7 +9,7 @@ from fuzz.targets import TARGETS, ends_well, good, show
 def test_kept(target):
     """Every input of a corpus: none ends by another error."""
     kept = sorted((CORPORA / target).iterdir())
-    assert len(kept) >= 5
+    assert len(kept) >= 2
     for path in kept:
         content = path.read_bytes()
         try:

@@ -190,17 +190,17 @@ class Debian:
     def test(self, python: str, jobs: int, log: Path) -> tuple[str, str, str]:
         """Build and install gslfit, and run the quick tests; return how that ended, pytest's last line, and in what."""
         interpreter, without = self.environment(python)
-        sources(self.root / "root")
-        self.inside(f"cd /root/gslfit && {interpreter} -m pip install -q --no-deps --no-build-isolation --force-reinstall .")
-        facts = self.inside(f"cd /root && {interpreter} -c {shlex.quote(FACTS)}").strip()
+        sources(self.root / "srv")
+        self.inside(f"cd /srv/gslfit && {interpreter} -m pip install -q --no-deps --no-build-isolation --force-reinstall .")
+        facts = self.inside(f"cd /srv && {interpreter} -c {shlex.quote(FACTS)}").strip()
         gsl = self.inside("pkg-config --modversion gsl").strip()
         compiler = self.inside("gcc --version").split("\n")[0].split()[-1]
         unrelated = " ".join(f"--ignore {name}" for name in UNRELATED)
         try:
             command = f"{interpreter} -m pytest -q -n {jobs} -p no:cacheprovider {unrelated}"
-            self.inside(f"cd /root/gslfit/tests && {command} > /root/pytest.log 2>&1 || true")
+            self.inside(f"cd /srv/gslfit/tests && {command} > /srv/pytest.log 2>&1 || true")
         finally:
-            said = (self.root / "root/pytest.log").read_text(errors="replace")
+            said = (self.root / "srv/pytest.log").read_text(errors="replace")
             log.write_text(said)
         missing = f"; no wheels of {', '.join(without)}" if without else ""
         return (*ended(said), f"{facts}, GSL {gsl}, gcc {compiler}{missing}")
@@ -312,7 +312,7 @@ def free_threaded(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
         raise NotRunError("the archive has no source of " + " or ".join(f"python{version} ({suite})" for suite, version in FREE_THREADED))
     how, last, facts = release.test(python, jobs, log)
     interpreter, _ = release.environment(python)
-    said = release.inside(f"cd /root/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --seconds 120 2>&1 || echo FAILED")
+    said = release.inside(f"cd /srv/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --seconds 120 2>&1 || echo FAILED")
     with log.open("a") as out:
         out.write(said)
     final = said.strip().splitlines()[-1]
