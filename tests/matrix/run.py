@@ -1,17 +1,19 @@
 """Build and test gslfit in other environments than the one at hand, and keep a table of what came out on which day.
 
-    tests/matrix.sh [ROW ...] [--folder FOLDER] [--jobs N] [--table]
+    tests/matrix.sh [ROW ...] [--folder FOLDER] [--jobs N] [--compiled] [--table]
 
 Each row makes its environment in a folder of its own and keeps it for the next run: Debian releases by `debootstrap` (root is needed),
 GSL's oldest version and a CPython without its lock from Debian's source packages, the C core for arm64 by a cross compiler and `qemu-user`.
 The archive is the one that this machine's apt uses, and certificates are this machine's. A row ends as "passed" or "failed", with pytest's
-last line; a row for which something is missing here says "not run" and what is missing. Results are kept in results.json beside this file;
-the table is printed at the end, and docs/trust.md has it (docs/make_trust.py).
+last line; a row for which something is missing here says "not run" and what is missing. Rows of other Pythons run the whole quick suite, or
+with --compiled only the tests of what is compiled, as other rows do. Results are kept in results.json beside this file; the table is
+printed at the end, and docs/trust.md has it (docs/make_trust.py).
 """
 from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
 import json
 import os
 import re
@@ -23,6 +25,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from debian import Debian, NotRunError, fetched, needs, run
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.json"
@@ -31,14 +35,9 @@ COMPILED = ("c", "confidence", "curves", "formula", "minimizer", "multifit", "pa
 # tests of the sources' looks, of documents and of packaging, which say nothing about an environment
 UNRELATED = ("project/test_house.py", "project/test_layers.py", "project/test_packaging.py", "project/test_documents.py",
              "project/test_examples.py", "project/test_typing.py", "project/test_old_paths.py", "project/test_billion.py")
-TEST_EXTRA = ("pytest", "pytest-xdist", "hypothesis", "lmfit", "sympy", "mpmath", "numba", "cffi", "matplotlib", "tqdm", "pandas", "psutil",
-              "xarray", "emcee", "dask[array]", "distributed", "joblib", "polars", "h5py", "zarr", "click", "rich", "tifffile")
-PACKAGES = ("gcc", "libc6-dev", "make", "pkg-config", "libgsl-dev", "ca-certificates")
 OF_PYTHON = ("zlib1g-dev", "libffi-dev", "libssl-dev", "libbz2-dev", "liblzma-dev", "libsqlite3-dev", "xz-utils")
 OLDEST_GSL = ("bullseye", "2.6")
 FREE_THREADED = ("sid", "3.14"), ("trixie", "3.13")        # the first whose source can be had
-PASSED_ON = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-ANY_DATE = ("-o", "Acquire::Check-Valid-Until=false")        # a mirror may be some weeks old
 FACTS = """
 import platform, sys, sysconfig, numpy, scipy, gslfit
 free = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
@@ -46,34 +45,8 @@ print("Python", platform.python_version() + free, "NumPy", numpy.__version__, "S
 """
 
 
-class NotRunError(Exception):
-    """What a row needs isn't here."""
-
-
-def run(*command: object, **options: object) -> str:
-    """Run a command, and return what it prints; its output is the exception's text where it fails."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          **options)     # type: ignore[call-overload]
-    if done.returncode:
-        raise RuntimeError(f"{shlex.join(map(str, command))[:300]}\n{done.stdout[-3000:]}")
-    return str(done.stdout)
-
-
-def needs(*commands: str) -> None:
-    """Raise NotRunError where a command is missing."""
-    missing = [command for command in commands if not shutil.which(command)]
-    if missing:
-        raise NotRunError(f"needs {', '.join(missing)}")
-
-
-def mirror() -> str:
-    """Return the address of the Debian archive that this machine's apt uses."""
-    needs("apt-get")
-    found = run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").split()
-    for address in found:
-        if re.search(r"/debian/?$", address):
-            return address.rstrip("/")
-    raise NotRunError("needs a Debian archive among apt's sources")
+# what runs a row: ``row(folder, jobs, log, only_compiled)`` returns how it ended, pytest's last line, and in what
+Row = Callable[[Path, int, Path, bool], tuple[str, str, str]]
 
 
 def sources(folder: Path) -> Path:
@@ -92,6 +65,14 @@ def ended(output: str) -> tuple[str, str]:
     lines = [line.strip("= ") for line in output.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
     last = lines[-1] if lines else "no test ran"
     return "passed" if re.search(r"\d+ passed", last) and not re.search(r"failed|error", last) else "failed", re.sub(r" in .*", "", last)
+
+
+def digest(tree: Path) -> str:
+    """Return a digest of what is installed."""
+    found = hashlib.sha256()
+    for path in sorted(path for top in ("src", "gslfit") for path in (tree / top).rglob("*") if path.is_file()):
+        found.update(f"{path.relative_to(tree)}".encode() + path.read_bytes())
+    return found.hexdigest()
 
 
 class Here:
@@ -126,102 +107,44 @@ class Here:
         return (*ended(log.read_text(errors="replace")), facts)
 
 
-class Debian:
-    """A Debian release in a folder.
-
-    Parameters
-    ----------
-    folder : Path
-        Where the release is, or will be.
-    suite : str
-        Its name.
-    """
-
-    def __init__(self, folder: Path, suite: str):
-        self.root, self.suite = folder, suite
-
-    def make(self) -> None:
-        """Install the base system and what gslfit is built with, where that isn't done yet."""
-        needs("debootstrap", "chroot", "unshare")
-        if os.geteuid():
-            raise NotRunError("needs root")
-        if not (self.root / "made").exists():
-            run("debootstrap", "--variant=minbase", self.suite, self.root, mirror())
-            (self.root / "etc/apt/sources.list").write_text(f"deb {mirror()} {self.suite} main\ndeb-src {mirror()} {self.suite} main\n")
-            self.inside(shlex.join(["apt-get", *ANY_DATE, "-qq", "update"]))
-            self.install(*PACKAGES)
-            local = Path("/usr/local/share/ca-certificates")
-            if local.is_dir():
-                shutil.copytree(local, self.root / local.relative_to("/"), dirs_exist_ok=True)
-            self.inside("update-ca-certificates")
-            (self.root / "made").touch()
-
-    def inside(self, script: str, **settings: str) -> str:
-        """Run a script of the shell in the release, with /proc and /dev there; return what it prints."""
-        env, certificates = {name: os.environ[name] for name in PASSED_ON if name in os.environ}, "/etc/ssl/certs/ca-certificates.crt"
-        env |= {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8",
-                "DEBIAN_FRONTEND": "noninteractive", "SSL_CERT_FILE": certificates, "PIP_CERT": certificates,
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1", "OPENBLAS_NUM_THREADS": "1"} | settings
-        mounts = 'mount --rbind /dev "$0/dev" && mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm"'
-        enter = f'{mounts} && exec chroot "$0" sh -ec "$1"'
-        return run("unshare", "--mount", "--pid", "--fork", "--propagation", "private", "sh", "-ec", enter, self.root, script, env=env)
-
-    def install(self, *packages: str) -> None:
-        """Install Debian packages."""
-        self.inside(shlex.join(["apt-get", "-qq", "-y", "--no-install-recommends", "install", *packages]))
-
-    def environment(self, python: str) -> tuple[str, list[str]]:
-        """Return the Python of a virtual environment with what the tests need, and which of it has no wheel for that Python."""
-        place = f"/opt/env-{Path(python).name}"
-        lacking = self.root / place.removeprefix("/") / "lacking.json"
-        if not lacking.exists():
-            self.inside(f"{python} -m venv --clear {place}")
-            wheels = f"{place}/bin/pip install -q --only-binary :all:"
-            self.inside(f"{wheels} 'numpy>=2' scipy asteval 'Cython>=3.1' 'setuptools>=77' pkgconfig")
-            without = []
-            for package in TEST_EXTRA:
-                try:
-                    self.inside(f"{wheels} '{package}'")
-                except RuntimeError:
-                    without.append(package)
-            lacking.write_text(json.dumps(without))
-        return f"{place}/bin/python", json.loads(lacking.read_text())
-
-    def test(self, python: str, jobs: int, log: Path) -> tuple[str, str, str]:
-        """Build and install gslfit, and run the quick tests; return how that ended, pytest's last line, and in what."""
-        interpreter, without = self.environment(python)
-        sources(self.root / "srv")
-        self.inside(f"cd /srv/gslfit && {interpreter} -m pip install -q --no-deps --no-build-isolation --force-reinstall .")
-        facts = self.inside(f"cd /srv && {interpreter} -c {shlex.quote(FACTS)}").strip()
-        gsl = self.inside("pkg-config --modversion gsl").strip()
-        compiler = self.inside("gcc --version").split("\n")[0].split()[-1]
-        unrelated = " ".join(f"--ignore {name}" for name in UNRELATED)
-        try:
-            command = f"{interpreter} -m pytest -q -n {jobs} -p no:cacheprovider {unrelated}"
-            self.inside(f"cd /srv/gslfit/tests && {command} > /srv/pytest.log 2>&1 || true")
-        finally:
-            said = (self.root / "srv/pytest.log").read_text(errors="replace")
-            log.write_text(said)
-        missing = f"; no wheels of {', '.join(without)}" if without else ""
-        return (*ended(said), f"{facts}, GSL {gsl}, gcc {compiler}{missing}")
+def test_in(release: Debian, python: str, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
+    """Build and install gslfit where its sources are new, and run the tests; return how that ended, what was said, and in what."""
+    interpreter, without = release.environment(python)
+    tree = sources(release.root / "srv")
+    built, now = release.root / interpreter.removeprefix("/").replace("bin/python", "built"), digest(tree)
+    if not built.exists() or built.read_text() != now:
+        release.inside(f"cd /srv/gslfit && {interpreter} -m pip install -q --no-deps --no-build-isolation --force-reinstall .")
+        built.write_text(now)
+    facts = release.inside(f"cd /srv && {interpreter} -c {shlex.quote(FACTS)}").strip()
+    gsl = release.inside("pkg-config --modversion gsl").strip()
+    compiler = release.inside("gcc --version").split("\n")[0].split()[-1]
+    chosen = " ".join(COMPILED if only_compiled else [f"--ignore {name}" for name in UNRELATED])
+    try:
+        command = f"{interpreter} -m pytest -q -n {jobs} -p no:cacheprovider {chosen}"
+        release.inside(f"cd /srv/gslfit/tests && {command} > /srv/pytest.log 2>&1 || true")
+    finally:
+        said = (release.root / "srv/pytest.log").read_text(errors="replace")
+        log.write_text(said)
+    missing = f"; no wheels of {', '.join(without)}" if without else ""
+    return (*ended(said), f"{facts}, GSL {gsl}, gcc {compiler}{missing}")
 
 
-def debian(suite: str, python: str, *packages: str) -> Callable[[Path, int, Path], tuple[str, str, str]]:
+def debian(suite: str, python: str, *packages: str) -> Row:
     """Return a row that tests a Python of a Debian release."""
-    def row(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+    def row(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
         release = Debian(folder / suite, suite)
         release.make()
         try:
             release.install(*packages)
         except RuntimeError as error:
             raise NotRunError(f"{suite} has no {' '.join(packages)}") from error
-        return release.test(python, jobs, log)
+        return test_in(release, python, jobs, log, only_compiled)
     return row
 
 
-def here(settings: dict[str, str], *commands: str, plugin: str = "") -> Callable[[Path, int, Path], tuple[str, str, str]]:
+def here(settings: dict[str, str], *commands: str, plugin: str = "") -> Row:
     """Return a row that tests another build by this machine's Python."""
-    def row(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+    def row(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
         needs(*commands)
         how, last, facts = Here(folder / log.stem, settings, plugin).test(jobs, log)
         gsl = run("pkg-config", "--modversion", "gsl", env=os.environ | settings).strip()
@@ -230,7 +153,7 @@ def here(settings: dict[str, str], *commands: str, plugin: str = "") -> Callable
     return row
 
 
-def oldest_gsl(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+def oldest_gsl(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
     """Build the oldest GSL that is supported from its source, and test with it."""
     suite, version = OLDEST_GSL
     place = folder / f"gsl-{version}"
@@ -241,29 +164,15 @@ def oldest_gsl(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
         shutil.rmtree(tree, ignore_errors=True)
         tree.mkdir()
         run("tar", "xf", archive, "-C", tree, "--strip-components=1")
+        makefile = tree / "Makefile.in"
+        makefile.write_text(re.sub(r"^(SUBDIRS = .*) doc\b", r"\1", makefile.read_text(), flags=re.M))     # Debian leaves the manual out
         configure = f"./configure -q --disable-static --prefix={shlex.quote(str(place))} CFLAGS=-O2"
         run("sh", "-ec", f"{configure} && make -s -j{jobs} && make -s install", cwd=tree)
     settings = {"PKG_CONFIG_PATH": str(place / "lib/pkgconfig"), "LD_LIBRARY_PATH": str(place / "lib")}
-    return here(settings)(folder, jobs, log)
+    return here(settings)(folder, jobs, log, only_compiled)
 
 
-def fetched(folder: Path, suite: str, *command: str, architecture: str = "") -> Path:
-    """Have apt fetch packages of another release or architecture, with lists of its own; return the folder in which they are."""
-    for name in ("lists/partial", "cache/archives/partial", "etc", "packages"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    (folder / "status").touch()
-    listed = folder / "sources.list"
-    listed.write_text("".join(f"{kind} [check-valid-until=no] {mirror()} {suite} main\n" for kind in ("deb", "deb-src")))
-    place = {"Dir::Etc::SourceList": listed, "Dir::Etc::SourceParts": folder / "etc", "Dir::State::Lists": folder / "lists",
-             "Dir::State::Status": folder / "status", "Dir::Cache": folder / "cache", "APT::Sandbox::User": "root"}
-    place |= {"APT::Architecture": architecture, "APT::Architectures": architecture} if architecture else {}
-    options = [word for name, value in place.items() for word in ("-o", f"{name}={value}")]
-    run("apt-get", *options, "-qq", "update")
-    run("apt-get", *options, "-qq", *command, cwd=folder / "packages")
-    return folder / "packages"
-
-
-def arm64(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+def arm64(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
     """Build the C core's own tests for arm64, and run them by qemu-user."""
     cross, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
     needs(cross, emulator, "dpkg", "apt-get")
@@ -289,7 +198,7 @@ def arm64(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
             f"{run(cross, '--version').splitlines()[0]}, {run(emulator, '--version').splitlines()[0]}")
 
 
-def free_threaded(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
+def free_threaded(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
     """Build CPython without its lock from a source package of Debian's, and test with it, the fuzz of threads included."""
     for suite, version in FREE_THREADED:
         release = Debian(folder / suite, suite)
@@ -310,7 +219,7 @@ def free_threaded(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
         break
     else:
         raise NotRunError("the archive has no source of " + " or ".join(f"python{version} ({suite})" for suite, version in FREE_THREADED))
-    how, last, facts = release.test(python, jobs, log)
+    how, last, facts = test_in(release, python, jobs, log, only_compiled)
     interpreter, _ = release.environment(python)
     said = release.inside(f"cd /srv/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --seconds 120 2>&1 || echo FAILED")
     with log.open("a") as out:
@@ -319,7 +228,7 @@ def free_threaded(folder: Path, jobs: int, log: Path) -> tuple[str, str, str]:
     return "failed" if final == "FAILED" else how, f"{last}; threads: {final}", facts
 
 
-ROWS: dict[str, Callable[[Path, int, Path], tuple[str, str, str]]] = {
+ROWS: dict[str, Row] = {
     "debian-13": debian("trixie", "python3", "python3-dev", "python3-venv"),
     "debian-sid": debian("sid", "python3", "python3-dev", "python3-venv"),
     "debian-sid-python3.15": debian("sid", "python3.15", "python3.15-dev", "python3.15-venv"),
@@ -343,9 +252,9 @@ MEANINGS = {
 }
 
 
-def table() -> str:
+def table(results: Path = RESULTS) -> str:
     """Return the table of what is known of each row, in Markdown."""
-    known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    known = json.loads(results.read_text()) if results.exists() else {}
     lines = ["| row | what | day | result | versions |", "|---|---|---|---|---|"]
     for name, meaning in MEANINGS.items():
         row = known.get(name, {"day": "", "result": "not run", "said": "", "in": ""})
@@ -359,7 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all, if not given")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gslfit-matrix", help="where the environments are")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where results are kept")
     parser.add_argument("--jobs", type=int, default=2, help="tests at once")
+    parser.add_argument("--compiled", action="store_true", help="only the tests of what is compiled")
     parser.add_argument("--table", action="store_true", help="only print what is known")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.rows if name not in ROWS]
@@ -370,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in [] if given.table else given.rows or ROWS:
         log = given.folder / "logs" / f"{name}.log"
         try:
-            how, said, facts = ROWS[name](given.folder, given.jobs, log)
+            how, said, facts = ROWS[name](given.folder, given.jobs, log, given.compiled)
         except NotRunError as reason:
             how, said, facts = "not run", str(reason), ""
         except RuntimeError as error:
@@ -378,10 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             how, said, facts = "failed", f"no build; see {log.name}", ""
         bad += how == "failed"
         print(f"{name}: {how}, {said} ({facts}); {log}", flush=True)
-        known = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        known = json.loads(given.results.read_text()) if given.results.exists() else {}
         known[name] = {"day": datetime.date.today().isoformat(), "result": how, "said": said, "in": facts}
-        RESULTS.write_text(json.dumps({row: known[row] for row in ROWS if row in known}, indent=1) + "\n")
-    print(table())
+        given.results.write_text(json.dumps({row: known[row] for row in ROWS if row in known}, indent=1) + "\n")
+    print(table(given.results))
     return int(bad > 0)
 
 

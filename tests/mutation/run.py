@@ -202,8 +202,9 @@ class Tree:
         return {0: "passed", 1: "failed"}.get(code, "crashed"), FAILED.findall(self.out) if code else [], took
 
     def tests(self, names: Sequence[str]) -> list[str]:
-        """The files of tests of these names, wherever they are."""
-        found = {path.stem: str(path.relative_to(self.folder / "tests")) for path in sorted((self.folder / "tests").rglob("test_*.py"))}
+        """The files of tests of these names, wherever they are; FOLDER/NAME where there are several."""
+        files = [path.relative_to(self.folder / "tests") for path in sorted((self.folder / "tests").rglob("test_*.py"))]
+        found = {name: str(path) for path in files for name in (path.stem, f"{path.parent}/{path.stem}")}
         absent = [name for name in names if name not in found]
         if absent:
             print(f"there are no tests {', '.join(absent)}", file=sys.stderr)
