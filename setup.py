@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.modified import newer_group
 
-OLDEST_GSL = (2, 5)
+OLDEST_GSL = (2, 6)
 DIRECTIVES = {"language_level": 3, "embedsignature": True, "binding": True, "freethreading_compatible": True,
               "autotestdict": False, "auto_pickle": False}
 

@@ -164,7 +164,7 @@ class Tree:
             path = self.find(fault)
             assert path is not None, fault.label
             text = wanted.get(path, self.text(path))
-            assert fault.old in text, f"{fault.label} overlaps with another fault"
+            assert fault.old in text, f"{fault.label} overlaps with another fault: see apart"
             wanted[path] = text.replace(fault.old, fault.new)
         before = {path: self.text(path) for path in wanted}
         for path, text in wanted.items():
@@ -172,6 +172,22 @@ class Tree:
                 path.write_text(text, encoding="utf-8")
         self.planted = {path: text for path, text in before.items() if wanted[path] != text}
         return self.build({path.suffix for path in wanted} <= {".py"})
+
+    def apart(self, faults: Sequence[Fault]) -> list[list[Fault]]:
+        """Return faults in lists, in each of which no two change the same text, so that they can be planted together."""
+        lists: list[list[Fault]] = []
+        texts: list[dict[Path, str]] = []
+        for fault in faults:
+            path = self.find(fault)
+            assert path is not None, fault.label
+            fits = (k for k, known in enumerate(texts) if known.get(path, self.text(path)).count(fault.old) == 1)
+            place = next(fits, len(lists))
+            if place == len(lists):
+                lists.append([])
+                texts.append({})
+            lists[place].append(fault)
+            texts[place][path] = texts[place].get(path, self.text(path)).replace(fault.old, fault.new)
+        return lists
 
     def build(self, python_only: bool = False) -> bool:
         """Bring the build up to date; return whether that worked."""
@@ -244,7 +260,8 @@ def first_stage(tree: Tree, faults: Sequence[Fault], places: dict[str, list[str]
         if not here:
             continue
         began = time.monotonic()
-        tests = telling(tree, here, tree.tests(place))
+        told = [test for some in tree.apart(here) for test in telling(tree, some, tree.tests(place))]
+        tests = list(dict.fromkeys(told))
         took = time.monotonic() - began
         print(f"# {', '.join(dict.fromkeys(fault.area for fault in here))}: {took:.0f} s, {len(tests)} tests may tell", flush=True)
         earlier = [test for test in tests if named(test) in old] if old else []
@@ -306,9 +323,14 @@ def check_killers(tree: Tree, faults: Sequence[Fault], results: Results) -> None
 
 def second_stage(tree: Tree, faults: Sequence[Fault], results: Results) -> None:
     """Let all that survived so far meet the whole quick suite together."""
-    left = [fault for fault in faults if results.of(fault) == "passed"]
-    if not left:
-        return
+    tree.plant([])
+    for left in tree.apart([fault for fault in faults if results.of(fault) == "passed"]):
+        whole_suite(tree, left, results)
+    tree.plant([])
+
+
+def whole_suite(tree: Tree, left: Sequence[Fault], results: Results) -> None:
+    """Let faults meet the whole quick suite together."""
     everything = ["-n", "2", *(f"--ignore-glob=*{name}.py" for name in UNRELATED)]
     if not tree.plant(left):
         raise SystemExit(f"these faults don't build together:\n{tree.log.stderr[-2000:]}")
@@ -319,7 +341,6 @@ def second_stage(tree: Tree, faults: Sequence[Fault], results: Results) -> None:
     for fault in left:
         if fault not in guilty:
             results.add(fault, "survived")
-    tree.plant([])
 
 
 def guilty_of(tree: Tree, faults: Sequence[Fault], suspects: Sequence[str], results: Results, known: bool) -> list[Fault]:

@@ -52,7 +52,7 @@ def fake_gsl(folder, version):
 def test_missing_gsl_is_one_message(tree, without_gsl):
     """Without GSL the build stops with what to install on each platform, and no traceback."""
     said = build_ext(tree, ok=False, **without_gsl)
-    assert "needs the GNU Scientific Library (GSL 2.5 or later) with its headers, and it was not found" in said
+    assert "needs the GNU Scientific Library (GSL 2.6 or later) with its headers, and it was not found" in said
     for platform, command in {"Debian, Ubuntu": "apt install libgsl-dev pkg-config", "Fedora": "dnf install gsl-devel",
                               "macOS": "brew install gsl", "conda": "conda install -c conda-forge gsl", "Windows": "GSL_DIR"}.items():
         assert re.search(rf"^ +{platform} .*{re.escape(command)}", said, re.MULTILINE), said
@@ -60,9 +60,9 @@ def test_missing_gsl_is_one_message(tree, without_gsl):
 
 
 def test_old_gsl_is_refused(tree, without_gsl, tmp_path):
-    """A GSL older than 2.5 is named by its version."""
-    said = build_ext(tree, ok=False, **without_gsl, GSL_DIR=fake_gsl(tmp_path / "old", "2.4"))
-    assert "and the one found is 2.4." in said
+    """A GSL older than 2.6 is named by its version."""
+    said = build_ext(tree, ok=False, **without_gsl, GSL_DIR=fake_gsl(tmp_path / "old", "2.5"))
+    assert "and the one found is 2.5." in said
     assert "Traceback" not in said
 
 

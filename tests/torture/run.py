@@ -3,8 +3,8 @@
     python tests/torture/run.py [--minutes M]        (make torture, make torture MINUTES=60)
 
 Each part is a program of its own, so that one that dies is seen by its exit status: memory that ends at each allocation in turn,
-random calls, SIGINT at random moments, exceptions of every kind in each call of the caller's functions, calls by the ten thousand
-with memory flat.
+random calls, SIGINT at random moments, exceptions of every kind in each call of the caller's functions, much data, threads, calls by the
+ten thousand with memory flat.
 """
 
 import argparse
@@ -19,9 +19,11 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}  # BLAS's own threads would
 # part -> its command for so many seconds, and the share of the time that it gets
 PARTS = {
     "memory ends": (lambda seconds: ["memory.py", *(["--last-too"] if seconds > 60 else [])], 0.15),
-    "random calls": (lambda seconds: ["calls.py", "--calls", "100000000", "--seed", "7", "--seconds", str(seconds)], 0.3),
+    "random calls": (lambda seconds: ["calls.py", "--calls", "100000000", "--seed", "7", "--seconds", str(seconds)], 0.2),
     "SIGINT": (lambda seconds: ["interrupts.py", "--times", str(max(5, int(seconds / 4))), "--seconds", str(seconds)], 0.25),
     "exceptions": (lambda seconds: ["callbacks.py", "--every", "1" if seconds > 100 else "5", "--seconds", str(seconds)], 0.15),
+    "load": (lambda seconds: ["load.py", *([] if seconds > 60 else ["--points", "10000000", "--fits", "1000000"])], 0.05),
+    "threads": (lambda seconds: ["threads.py", "--seconds", str(seconds)], 0.05),
     "growth": (lambda seconds: ["growth.py", "--seconds", str(seconds)], 0.15),
 }
 
