@@ -96,8 +96,9 @@ class Here:
         self.folder.mkdir(parents=True, exist_ok=True)
         tree = sources(self.folder)
         library = self.folder / "lib"
+        cached = {"CC": f"ccache {self.settings.get('CC', 'gcc')}", "CCACHE_NOHASHDIR": "1"} if shutil.which("ccache") else {}
         run(sys.executable, "setup.py", "-q", "build_py", "--build-lib", library, "build_ext", "--build-lib", library, "--build-temp",
-            self.folder / "temp", cwd=tree, env=os.environ | self.settings)
+            self.folder / "temp", cwd=tree, env=os.environ | self.settings | cached)
         env = os.environ | self.settings | {"PYTHONPATH": f"{library}{os.pathsep}{tree / 'tests'}", "OPENBLAS_NUM_THREADS": "1"}
         facts = run(sys.executable, "-c", FACTS, cwd=self.folder, env=env).strip()
         plugin = ["-p", self.plugin] if self.plugin else []
