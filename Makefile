@@ -10,7 +10,7 @@ export PIP_USER := 0
 # a wheel that make wheel has made, or that was put there: the demo needs no compiler and no GSL then
 WHEEL := $(lastword $(wildcard dist/gslfit-*.whl))
 
-.PHONY: demo test slow torture sanitize mutants lint docs bench wheel clean
+.PHONY: demo test slow torture sanitize fuzz matrix mutants lint docs bench wheel clean
 demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-plot)
 	$(if $(WHEEL),build/demo-env/bin/python,$(PY)) examples/demo.py
 
@@ -31,6 +31,14 @@ torture: $(VENV)/installed-test
 # the extensions with AddressSanitizer and UndefinedBehaviorSanitizer: quick tests and random calls, make sanitize CALLS=1000
 sanitize: $(VENV)/installed-test
 	$(PY) tests/torture/sanitize.py --calls $(or $(CALLS),100000)
+
+# texts and files of strangers, led by which lines they reach, each kind for so many seconds: make fuzz SECONDS=600
+fuzz: $(VENV)/installed-fuzz
+	$(PY) tests/fuzz/guided.py --seconds $(or $(SECONDS),60)
+
+# other Pythons, compilers, GSLs and processors, in folders: make matrix ROWS="debian-13 clang"
+matrix: $(VENV)/installed-test
+	tests/matrix.sh $(ROWS)
 
 # plants faults one at a time and lists those that no test notices: hours
 mutants: $(VENV)/installed-test

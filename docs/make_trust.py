@@ -29,7 +29,7 @@ def counts():
 def page():
     """Return the page with today's figures."""
     text = PAGE.read_text(encoding="utf-8")
-    tables = {"counts": counts(), "environments": runpy.run_path(str(TESTS / "matrix" / "run.py"))["table"]()}
+    tables = {"counts": counts(), "environments": runpy.run_path(str(TESTS / "matrix" / "outcomes.py"))["table"]()}
     for name, (begin, end) in MARKS.items():
         before, _, rest = text.partition(begin)
         after = rest.partition(end)[2]

@@ -26,10 +26,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from debian import Debian, NotRunError, fetched, needs, run
+from outcomes import RESULTS, table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-RESULTS = HERE / "results.json"
 # the tests of what is compiled, for rows in which only that differs
 COMPILED = ("c", "confidence", "curves", "formula", "minimizer", "multifit", "parameters", "shared", "solvers")
 # tests of the sources' looks, of documents and of packaging, which say nothing about an environment
@@ -64,7 +64,8 @@ def ended(output: str) -> tuple[str, str]:
     """Return "passed" or "failed" and pytest's last line of what it printed."""
     lines = [line.strip("= ") for line in output.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
     last = lines[-1] if lines else "no test ran"
-    return "passed" if re.search(r"\d+ passed", last) and not re.search(r"failed|error", last) else "failed", re.sub(r" in .*", "", last)
+    well = re.search(r"\d+ passed", last) and not re.search(r"\d+ (failed|error)", last)
+    return "passed" if well else "failed", re.sub(r" in .*", "", last)
 
 
 def digest(tree: Path) -> str:
@@ -240,28 +241,6 @@ ROWS: dict[str, Row] = {
     "oldest-gsl": oldest_gsl,
     "arm64": arm64,
 }
-MEANINGS = {
-    "debian-13": "Debian 13 in a folder, its Python and GSL",
-    "debian-sid": "Debian sid in a folder, its Python and GSL",
-    "debian-sid-python3.15": "the same, with Python 3.15",
-    "free-threaded": "CPython built with --disable-gil, and a fuzz of its threads",
-    "clang": "this machine's Python, clang",
-    "plain-c": "no vector extension of C, no vector libm",
-    "base-instructions": "instructions that every x86-64 processor has",
-    "oldest-gsl": "the oldest GSL that is supported",
-    "arm64": "the C core alone, by qemu-user",
-}
-
-
-def table(results: Path = RESULTS) -> str:
-    """Return the table of what is known of each row, in Markdown."""
-    known = json.loads(results.read_text()) if results.exists() else {}
-    lines = ["| row | what | day | result | versions |", "|---|---|---|---|---|"]
-    for name, meaning in MEANINGS.items():
-        row = known.get(name, {"day": "", "result": "not run", "said": "", "in": ""})
-        said = f"{row['result']}: {row['said']}" if row["said"] else row["result"]
-        lines.append(f"| `{name}` | {meaning} | {row['day']} | {said} | {row['in']} |")
-    return "\n".join(lines)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

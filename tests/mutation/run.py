@@ -221,6 +221,9 @@ class Tree:
         """The files of tests of these names, wherever they are; FOLDER/NAME where there are several."""
         files = [path.relative_to(self.folder / "tests") for path in sorted((self.folder / "tests").rglob("test_*.py"))]
         found = {name: str(path) for path in files for name in (path.stem, f"{path.parent}/{path.stem}")}
+        twice = [name for name in names if "/" not in name and sum(path.stem == name for path in files) > 1]
+        if twice:
+            raise SystemExit(f"there are several {twice[0]}: say FOLDER/{twice[0]}")
         absent = [name for name in names if name not in found]
         if absent:
             print(f"there are no tests {', '.join(absent)}", file=sys.stderr)
