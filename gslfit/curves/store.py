@@ -16,6 +16,7 @@ import numpy as np
 from gslfit.checks import json_tree, package, path
 from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
 from gslfit.curves.containers import COVARIANCE
+from gslfit.data.maps import mapped
 from gslfit.data.writing import reserve, write_text
 from gslfit.errors import FitStatus, InputError, InputTypeError
 
@@ -140,7 +141,7 @@ class Folder:
             write_text(self.where / f"{HEAD}.json", json.dumps(head))
         if fresh or not self._whole("status"):      # it is made last: without it nothing has been written
             for name, (kind, shape) in self.specs.items():
-                np.lib.format.open_memmap(self._file(name), "w+", kind, shape)  # type: ignore[no-untyped-call]
+                mapped(self._file(name), "w+", kind, shape)
                 reserve(self._file(name))
 
     def _whole(self, name: str) -> bool:
@@ -152,7 +153,7 @@ class Folder:
         return (found.dtype, found.shape) == self.specs[name]
 
     def _open(self, name: str, mode: Any) -> np.ndarray:
-        return np.load(self._file(name), mmap_mode=mode)
+        return mapped(self._file(name), mode)
 
     def head(self) -> dict[str, Any] | None:
         file = self.where / f"{HEAD}.json"

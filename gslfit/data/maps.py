@@ -1,6 +1,7 @@
 """Memory maps of NumPy, and the files that they show: a read beyond the end of a file that was cut ends the process."""
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,25 @@ from gslfit.errors import InputError
 
 if TYPE_CHECKING:
     from mmap import mmap
+    from pathlib import Path
+
+
+def mapped(file: Path, mode: Any, kind: np.dtype | None = None, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """Map a ``.npy`` into memory: one that is there, or with "w+" a new one of a type and shape.
+
+    Raises
+    ------
+    MemoryError
+        If there are no addresses left for it, which the system calls an OSError.
+    """
+    try:
+        if kind is None:
+            return np.load(file, mmap_mode=mode)
+        return np.lib.format.open_memmap(file, mode, kind, shape)  # type: ignore[no-untyped-call, no-any-return]
+    except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(f"{file} can't be mapped into memory: {error.strerror}") from None
+        raise
 
 
 def map_of(array: Any) -> mmap | None:

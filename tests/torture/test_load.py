@@ -183,19 +183,19 @@ LIMITED = """
 limit = {limit}
 y = np.load(sys.argv[1], mmap_mode="r")
 wanted = go(y[:100])
-resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
 try:
     found = go(y{options})
     print("done", int(found.success[...].sum()))
 except MemoryError as error:
     print("MemoryError")
-resource.setrlimit(resource.RLIMIT_AS, (-1, resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 assert (go(y[:100]).values["tau"] == wanted.values["tau"]).all()
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("beyond", [20, 60, 150, 400, 1500])
+@pytest.mark.parametrize("beyond", [20, 150, 1500])
 @pytest.mark.parametrize("options", ["", ", threads=4", ", out=sys.argv[2]"])
 def test_a_million_rows_under_pressure(beyond, options, tmp_path):
     """A million fits with so many megabytes to spare: all of them, or a MemoryError, and the next batch is right."""
