@@ -19,7 +19,8 @@ OLDEST_GSL = (2, 6)
 DIRECTIVES = {"language_level": 3, "embedsignature": True, "binding": True, "freethreading_compatible": True,
               "autotestdict": False, "auto_pickle": False}
 
-MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1")]
+# GSL 2.8 beside <complex.h>, which NumPy includes, has initialisers that gcc 16 refuses, unless its complex numbers are those of before
+MACROS = [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"), ("HAVE_INLINE", "1"), ("GSL_COMPLEX_LEGACY", "1")]
 
 MISSING = """
 gslfit needs the GNU Scientific Library (GSL {oldest} or later) with its headers, and {problem}.
