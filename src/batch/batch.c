@@ -11,6 +11,7 @@
 #include "gather_rows.h"
 #include "tall_fit.h"
 #include "gsl_refit.h"
+#include "robust_errors.h"
 #include "worker.h"
 
 enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60 };
@@ -64,7 +65,7 @@ static void count_done(thread *t) {
     atomic_store_explicit(&t->done, atomic_load_explicit(&t->done, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-static void find_inputs(const batch *b, long id, double *inputs) {
+void gslfit_batch_inputs(const batch *b, long id, double *inputs) {
     for (int k = 0; k < b->program->ninput; k++)
         gslfit_strided_read(b->inputs + k, gslfit_strided_row(b->inputs + k, id), 0, 1, inputs + k, 1);
 }
@@ -86,7 +87,7 @@ static void put_transformed(thread *t, const fit_result *end) {
     const fit_transform *o = b->transform;
     const int p = b->program->nfree;
     const long id = end->id;
-    const int scaled = o->scaled && !t->sandwich;
+    const int scaled = o->scaled && !t->robust;
     const double dof = end->count > p ? end->count - p : 1, sigma = !scaled ? 1 : end->count > p ? end->length / sqrt(dof) : NAN;
     double *errors = b->variance + id * p;
     o->redchi[id] = end->chisqr / dof;
@@ -103,7 +104,7 @@ static void put_transformed(thread *t, const fit_result *end) {
             t->correlations[ELEMENT(i, j)] = !end->covariance ? end->correlations[ELEMENT(i, j)]
                                              : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
     }
-    find_inputs(b, id, inputs);
+    gslfit_batch_inputs(b, id, inputs);
     gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
 }
 
@@ -138,38 +139,9 @@ static void check_end(const batch *b, fit_result *end) {
     }
 }
 
-/* Errors of a fit by a robust loss, where it has ended, and its squared residual. */
-static void spread_robust(thread *t, fit_result *end) {
-    const batch *b = t->batch;
-    const long most = b->source.points < SHORT ? b->source.points : SHORT;
-    double inputs[MAX_INPUTS], *x[MAX_VARIABLES], *room = t->sandwich_room;
-    fit_points points = {.loss = b->source.loss};
-    find_inputs(b, end->id, inputs);
-    gslfit_sandwich_begin(t->sandwich, end->v, inputs, gslfit_source_scale(&b->source, end->id));
-    for (int j = 0; j < b->program->nx; j++) points.x[j] = x[j] = room + j * most;
-    double *y = room + b->program->nx * most, *weights = y + most;
-    points.y = y, points.weights = weights;
-    for (long first = 0; first < b->source.points; first += most) {
-        const long left = b->source.points - first;
-        if (left == most && !first) points.n = gslfit_source_gather(&b->source, end->id, x, y, weights, weights + most);
-        else {
-            const row_source part = gslfit_source_part(&b->source, first, left < most ? left : most);
-            points.n = gslfit_source_gather(&part, end->id, x, y, weights, weights + most);
-        }
-        gslfit_sandwich_add(t->sandwich, &points);
-    }
-    gslfit_sandwich_end(t->sandwich, end->flags, t->robust_deviations, t->robust_correlations, &end->chisqr);
-    end->covariance = NULL;
-    end->deviations = t->robust_deviations;
-    end->correlations = t->robust_correlations;
-}
-
-static void put(thread *t, fit_result *end) {
+void gslfit_thread_put(thread *t, const fit_result *end) {
     batch *b = t->batch;
     const long id = end->id;
-    check_end(b, end);
-    if (b->cost) b->cost[id] = 0.5 * end->chisqr;
-    if (t->sandwich && isfinite(end->chisqr)) spread_robust(t, end);
     b->status[id] = (int8_t)end->status;
     b->nfev[id] = end->nfev;
     b->count[id] = (int32_t)end->count;
@@ -179,6 +151,14 @@ static void put(thread *t, fit_result *end) {
     if (b->transform) put_transformed(t, end);
     else put_inside(b, end);
     count_done(t);
+}
+
+static void put(thread *t, fit_result *end) {
+    batch *b = t->batch;
+    check_end(b, end);
+    if (b->cost) b->cost[end->id] = 0.5 * end->chisqr;
+    if (t->robust && isfinite(end->chisqr)) gslfit_robust_take(t->robust, end);
+    else gslfit_thread_put(t, end);
 }
 
 /* A row that can't be fitted at all: it has no numbers. */
@@ -272,7 +252,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     double inputs[MAX_INPUTS], start[MAX_FREE], room[2 * MAX_FREE];
     const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
     if (n < 0 || left < 1) return 0;
-    find_inputs(b, id, inputs);
+    gslfit_batch_inputs(b, id, inputs);
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
     else find_start(t, id, start);
     const fit_box box = b->transform ? gslfit_transform_box(b->transform, id, room) : (fit_box){NULL, NULL};
@@ -310,7 +290,7 @@ static fit_status why_bad(thread *t, long id, const double *start) {
     double inputs[MAX_INPUTS];
     if (b->source.loss != LOSS_POISSON || !refit_fits(b)) return FIT_BAD_DATA;
     if (read_row(t, id) < 0) return FIT_BAD_DATA;
-    find_inputs(b, id, inputs);
+    gslfit_batch_inputs(b, id, inputs);
     return gslfit_refit_is_finite(t->refit, start, inputs) ? FIT_NOT_POSITIVE : FIT_BAD_DATA;
 }
 
@@ -387,7 +367,7 @@ static next_fit next_row(worker *w, int lane) {
         fit.low = box.low, fit.high = box.high;
     }
     double inputs[MAX_INPUTS];
-    find_inputs(b, fit.id, inputs);
+    gslfit_batch_inputs(b, fit.id, inputs);
     for (int k = 0; k < b->program->ninput; k++) w->space->scalars[(p + k) * LANES + lane] = inputs[k];
     return fit;
 }
@@ -399,10 +379,10 @@ static void thread_free(thread *t) {
     gslfit_lanes_free(t->worker.state);
     gslfit_refit_free(t->refit);
     gslfit_long_fit_free(t->long_fit);
-    gslfit_sandwich_free(t->sandwich);
-    free(t->sandwich_room);
+    gslfit_robust_free(t->robust);
     if (t->batch->transform) gslfit_transform_free(t->batch->transform, t->expressions);
     free(t->correlations);
+    free(t->rows.memory);
     free(t->memory);
 }
 
@@ -412,38 +392,22 @@ static double *room(double **memory, long count) {
     return start;
 }
 
-/* Room for the rows on their way into the lanes. Shared variables are spread over the lanes once and for all. */
+/* Room for the rows in the lanes, and on their way there. */
 static int rows_room(thread *t) {
     batch *b = t->batch;
     const int nx = b->program->nx;
     const long n = b->source.points, wide = (n + 7) / 8 * 8;
-    if (posix_memalign((void **)&t->memory, 64, (size_t)wide * (LANES * (nx + 2) + nx + 3) * sizeof(double) + 64)) return -1;
+    if (posix_memalign((void **)&t->memory, 64, (size_t)wide * (nx + 3) * sizeof(double) + 64)) return -1;
     double *memory = t->memory;
-    t->y = room(&memory, n * LANES);
-    t->weights = room(&memory, n * LANES);
     t->row_y = room(&memory, n);
     t->row_weights = room(&memory, n);
     t->room = room(&memory, n);
-    memset(t->y, 0, n * LANES * sizeof(double));
-    memset(t->weights, 0, n * LANES * sizeof(double));
-    for (int j = 0; j < nx; j++) {
-        t->x[j] = room(&memory, n * LANES);
-        t->row_x_room[j] = room(&memory, n);
-        gslfit_gather_shared(t, j);
-        t->worker.x[j] = t->x[j];
-    }
-    t->worker.y = t->y;
-    t->worker.weights = has_weights(&b->source) ? t->weights : NULL;
+    for (int j = 0; j < nx; j++) t->row_x_room[j] = room(&memory, n);
+    if (gslfit_lane_rows_new(t, &t->rows, t->worker.space)) return -1;
+    for (int j = 0; j < nx; j++) t->worker.x[j] = t->rows.x[j];
+    t->worker.y = t->rows.y;
+    t->worker.weights = has_weights(&b->source) ? t->rows.weights : NULL;
     return 0;
-}
-
-/* What the errors of robust fits are worked out in. Returns 0, or -1 without memory. */
-static int robust_room(thread *t) {
-    const batch *b = t->batch;
-    const size_t most = b->source.points < SHORT ? b->source.points : SHORT;
-    t->sandwich = gslfit_sandwich_new(b->program, b->source.loss);
-    t->sandwich_room = malloc((most * (b->program->nx + 3) + 1) * sizeof(double));
-    return t->sandwich && t->sandwich_room ? 0 : -1;
 }
 
 /* How many evaluations the lanes may use of those allowed: a fifth, so that a fit that wanders leaves GSL enough, but as many as most
@@ -464,13 +428,17 @@ static int thread_init(thread *t) {
     if (!w->space || (b->source.factor && gslfit_workspace_whiten(w->space, b->source.factor, b->source.points))) return -1;
     if (!(w->state = gslfit_lanes_new(w->space, b->transform && b->transform->bounded))) return -1;
     w->next = next_row;
-    if (gslfit_workspace_loss(w->space, b->source.loss) || (b->source.loss && b->source.loss != LOSS_POISSON && robust_room(t))) return -1;
+    if (gslfit_workspace_loss(w->space, b->source.loss)) return -1;
     if (b->source.loss) gslfit_lanes_loss(w->state, w->space);
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
-    if (b->source.points > SHORT) return (t->long_fit = gslfit_long_fit_new(t)) ? 0 : -1;
-    w->lanes = LANES;
-    w->evaluate = gslfit_lanes_evaluate;
-    return rows_room(t);
+    if (b->source.points > SHORT) {
+        if (!(t->long_fit = gslfit_long_fit_new(t))) return -1;
+    } else {
+        w->lanes = LANES;
+        w->evaluate = gslfit_lanes_evaluate;
+        if (rows_room(t)) return -1;
+    }
+    return !b->source.loss || b->source.loss == LOSS_POISSON || (t->robust = gslfit_robust_new(t)) ? 0 : -1;
 }
 
 /* All fits by GSL, where the caller wants it so, or knows where they end. */
@@ -494,6 +462,7 @@ static void *thread_main(void *which) {
     if (thread_init(t)) atomic_fetch_add(&all->failed, 1);  /* the others do its work */
     else if (t->batch->method > METHOD_LANES || t->batch->reached) refer_all(t);
     else gslfit_lanes_run(&t->worker);
+    if (t->robust) gslfit_robust_conclude(t->robust);
     if (atomic_fetch_sub(&all->running, 1) == 1 && t->number) {
         pthread_mutex_lock(&all->lock);
         pthread_cond_signal(&all->ended);

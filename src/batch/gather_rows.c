@@ -3,6 +3,8 @@
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Where all squares are too small for a number, their sum stands for something that is not zero. */
 static double not_zero(double sum, const double *y, long n) {
@@ -41,11 +43,20 @@ static const double *doubles(const strided_array *v, const char *row, long n, do
     return in_place ? in_place : room;
 }
 
-void gslfit_gather_shared(thread *t, int j) {
+int gslfit_lane_rows_new(thread *t, lane_rows *rows, workspace *space) {
     const row_source *s = &t->batch->source;
-    const double *x = doubles(s->x + j, gslfit_strided_row(s->x + j, 0), s->points, t->row_x_room[j]);
-    t->finite_x[j] = !s->x[j].axes && all_finite(x, s->points);
-    for (int l = 0; l < LANES; l++) spread(t->x[j] + l, x, s->points);
+    const size_t size = (size_t)s->points * LANES;
+    if (posix_memalign((void **)&rows->memory, 64, (size * (s->nx + 2) + 1) * sizeof(double))) return -1;
+    rows->space = space;
+    rows->y = memset(rows->memory, 0, 2 * size * sizeof(double));
+    rows->weights = rows->y + size;
+    for (int j = 0; j < s->nx; j++) {
+        const double *x = doubles(s->x + j, gslfit_strided_row(s->x + j, 0), s->points, t->row_x_room[j]);
+        t->finite_x[j] = !s->x[j].axes && all_finite(x, s->points);
+        rows->x[j] = rows->weights + (j + 1) * size;
+        for (int l = 0; l < LANES; l++) spread(rows->x[j] + l, x, s->points);
+    }
+    return 0;
 }
 
 /* Weights of a row into t->row_weights. Whether some are 0. */
@@ -131,31 +142,57 @@ static int spoilt(const thread *t, const double *y, next_fit *fit) {
     return 0;
 }
 
-int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
+/* A row on its way into a lane. */
+typedef struct {
+    const double *y;
+    int some_out, patch;  /* whether points have no weight; whether the lane may get other numbers than those that all fits share */
+    int spread_x[MAX_VARIABLES];
+} row_in;
+
+static row_in find_row(thread *t, lane_rows *to, long id, int lane) {
     const row_source *s = &t->batch->source;
     source_row row;
+    row_in in;
     gslfit_source_find(s, id, &row);
+    in.some_out = has_weights(s) && read_weights(t, &row);
+    in.patch = in.some_out || s->omit;
+    in.y = doubles(&s->y, row.y, s->points, t->row_y);
+    for (int j = 0; j < s->nx; j++)
+        if ((in.spread_x[j] = !t->finite_x[j] || in.patch || to->patched[lane]))
+            t->row_x[j] = doubles(s->x + j, row.x[j], s->points, t->row_x_room[j]);
+    to->patched[lane] = (char)in.patch;
+    if (s->loss) gslfit_workspace_scale(to->space, lane, gslfit_source_scale(s, id));
+    return in;
+}
+
+static void spread_row(const thread *t, lane_rows *to, const row_in *in, int lane) {
+    const row_source *s = &t->batch->source;
+    if (has_weights(s)) spread(to->weights + lane, t->row_weights, s->points);
+    spread(to->y + lane, in->y, s->points);
+    for (int j = 0; j < s->nx; j++)
+        if (in->spread_x[j]) spread(to->x[j] + lane, t->row_x[j], s->points);
+}
+
+int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
+    const row_source *s = &t->batch->source;
     const long n = s->points;
-    const int nx = s->nx, weights = has_weights(s), some_out = weights && read_weights(t, &row);
-    const int patch = some_out || s->omit;  /* the lane may get other numbers than those of the variables that all fits share */
-    const double *y = doubles(&s->y, row.y, n, t->row_y);
-    int sound = 1, spread_x[MAX_VARIABLES];
-    for (int j = 0; j < nx; j++)
-        if ((spread_x[j] = !t->finite_x[j] || patch || t->patched[lane])) t->row_x[j] = doubles(s->x + j, row.x[j], n, t->row_x_room[j]);
-    t->patched[lane] = (char)patch;
+    row_in in = find_row(t, &t->rows, id, lane);
+    int sound = 1;
     fit->count = (double)n;
-    if (weights) {
-        if (!weigh(t, &y, some_out, fit)) return spoilt(t, y, fit);
-        spread(t->weights + lane, t->row_weights, n);
+    if (has_weights(s)) {
+        if (!weigh(t, &in.y, in.some_out, fit)) return spoilt(t, in.y, fit);
     } else {
-        fit->square = s->loss == LOSS_POISSON ? sum_of_counts(t, y, n) : s->factor ? whitened_square(t, y) : sum_of_squares(y, n);
+        fit->square = s->loss == LOSS_POISSON ? sum_of_counts(t, in.y, n) : s->factor ? whitened_square(t, in.y) : sum_of_squares(in.y, n);
     }
-    if (s->loss) gslfit_workspace_scale(t->worker.space, lane, gslfit_source_scale(s, id));
-    for (int j = 0; j < nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);
-    if (!isfinite(fit->square) && !all_finite(y, n)) sound = 0;
-    if (!sound) return spoilt(t, y, fit);
-    spread(t->y + lane, y, n);
-    for (int j = 0; j < nx; j++)
-        if (spread_x[j]) spread(t->x[j] + lane, t->row_x[j], n);
+    for (int j = 0; j < s->nx; j++) sound &= t->finite_x[j] || all_finite(t->row_x[j], n);
+    if (!isfinite(fit->square) && !all_finite(in.y, n)) sound = 0;
+    if (!sound) return spoilt(t, in.y, fit);
+    spread_row(t, &t->rows, &in, lane);
     return 1;
+}
+
+void gslfit_row_reload(thread *t, lane_rows *to, long id, int lane) {
+    row_in in = find_row(t, to, id, lane);
+    if (in.patch) leave_out(t, &in.y);
+    spread_row(t, to, &in, lane);
 }

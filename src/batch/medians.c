@@ -3,6 +3,7 @@
 #include <gsl/gsl_statistics.h>
 #include <math.h>
 #include <stdlib.h>
+#include "worker.h"
 
 /* The median of the absolute values of what is finite of n numbers, which are moved about. */
 static double median_of(double *numbers, long n) {
@@ -22,8 +23,7 @@ int gslfit_median_residuals(const batch *b, double *medians) {
     for (long id = 0; !failed && id < b->fits; id++) {
         double *y = memory, *weights = y + n, *room = weights + n, *residuals = room + n;
         for (int j = 0; j < nx; j++) x[j] = residuals + (j + 1) * n;
-        for (int k = 0; k < b->program->ninput; k++)
-            gslfit_strided_read(b->inputs + k, gslfit_strided_row(b->inputs + k, id), 0, 1, inputs + k, 1);
+        gslfit_batch_inputs(b, id, inputs);
         fit_points points = {.y = y, .weights = weights};
         points.n = gslfit_source_gather(&b->source, id, x, y, weights, room);
         for (int j = 0; j < nx; j++) points.x[j] = x[j];

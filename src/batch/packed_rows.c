@@ -46,16 +46,6 @@ static void write_elements(const source *from, int count, const lane_vector *sum
     }
 }
 
-/* The points of a block that robust errors are worked out from. */
-static void sum_errors(summing *s, const packed_rows *rows, const double *const *x, const double *y, const double *weights) {
-    for (long first = 0; first < rows->points; first += POINTS) {
-        const long count = rows->points - first < POINTS ? rows->points - first : POINTS;
-        gslfit_workspace_block(s->space, x, first * LANES, count, s->space->nbody);
-        gslfit_workspace_errors_block(s->space, y + first * LANES, weights ? weights + first * LANES : NULL, count, s->state->sums[0],
-                                      s->squared[0]);
-    }
-}
-
 static void sum_block_of_rows(summing *s, const packed_rows *rows, const packed_sums *to, long block) {
     const program *p = rows->program;
     const long at = block * LANES, size = rows->points * LANES;
@@ -71,7 +61,7 @@ static void sum_block_of_rows(summing *s, const packed_rows *rows, const packed_
     gslfit_workspace_start(s->space);
     if (s->squared) {
         memset(s->squared, 0, s->state->nsum * sizeof(lane_vector));
-        sum_errors(s, rows, x, rows->y + block * size, weights);
+        gslfit_workspace_errors(s->space, x, rows->y + block * size, weights, rows->points, s->state->sums[0], s->squared[0]);
         write_elements(s->state->H_from, TRIANGLE(p->nfree), s->squared, to->squared + at, rows->rows);
     } else {
         gslfit_workspace_sums(s->space, x, rows->y + block * size, weights, rows->points, s->state->sums[0]);

@@ -4,11 +4,19 @@
 
 #include "batch.h"
 #include "gsl_refit.h"
-#include "lanes/sandwich.h"
 
 typedef struct long_fit long_fit;
+typedef struct robust_errors robust_errors;
 
 typedef struct thread_pool thread_pool;
+
+/* A row in each lane, [point][lane]. */
+typedef struct {
+    double *memory;
+    double *y, *weights, *x[MAX_VARIABLES];
+    char patched[LANES];          /* lanes whose variables are not, or not all, those that all fits share */
+    workspace *space;             /* what they are for: it is told the scales of their losses */
+} lane_rows;
 
 typedef struct {
     batch *batch;
@@ -24,16 +32,13 @@ typedef struct {
     workspace **expressions;      /* of the derived parameters */
     gsl_refit *refit;               /* made when first needed */
     long_fit *long_fit;
-    sandwich *sandwich;           /* of robust losses, with room for what their errors are worked out from */
-    double *sandwich_room;
+    robust_errors *robust;        /* where the loss is a robust one */
+    lane_rows rows;               /* those under way */
     double *memory;
-    double *y, *weights, *x[MAX_VARIABLES];               /* [point][lane] */
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
     const double *row_x[MAX_VARIABLES];
     char finite_x[MAX_VARIABLES]; /* whether a variable that all fits share is finite everywhere */
-    char patched[LANES];          /* lanes whose variables are not, or not all, those that all fits share */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
-    double robust_deviations[MAX_FREE], robust_correlations[MAX_FREE * (MAX_FREE + 1) / 2];
     double box[2 * MAX_FREE];     /* bounds of the fit that is to begin */
     double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */
@@ -49,5 +54,11 @@ struct thread_pool {
 };
 
 int gslfit_thread_check(thread *t);
+
+/* What a fit is given beside its variables. */
+void gslfit_batch_inputs(const batch *b, long id, double *inputs);
+
+/* Write the results of a fit whose errors are known. */
+void gslfit_thread_put(thread *t, const fit_result *end);
 
 #endif

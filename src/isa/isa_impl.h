@@ -1,6 +1,7 @@
 /* Programs and lanes for one instruction set; the source that includes this says WIDTH and ISA. */
 #include "program/kernels.h"
 #include "lanes/lm_step.h"
+#include "lanes/enclose.h"
 #include "program/loss_rows.h"
 #include "program/sums.h"
 #include "program/loss_sums.h"
@@ -13,4 +14,4 @@
 
 static double dot(const double *a, const double *b, long n) { return gslfit_dot(a, b, n); }
 
-const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, dot, rows_of_block, bent_sums, whiten_columns, fit_lanes};
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table, sum_block, dot, rows_of_block, bent_sums, whiten_columns, fit_lanes, enclose_lanes};

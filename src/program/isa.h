@@ -10,7 +10,8 @@
 #endif
 
 typedef struct bound_instruction bound_instruction;
-typedef struct worker worker;      /* of lanes/lanes.h, which is above this */
+typedef struct worker worker;      /* of lanes/, which is above this, */
+typedef struct sandwich sandwich;  /* as this is */
 typedef void (*kernel)(const bound_instruction *, long points);
 
 /* An instruction with its operands found: kernels for each kind of operands, bit k of the kind set where operand k is a scalar. */
@@ -52,6 +53,7 @@ typedef struct {
     void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
     void (*whiten)(const double *factor, long n, double *const *columns, int count);  /* columns of n points, in place */
     void (*fit)(worker *);
+    void (*enclose)(sandwich *);
 } isa;
 
 extern const isa *const gslfit_isas[];  /* the best first, NULL at the end: those that were compiled */

@@ -272,7 +272,7 @@ static void sum_rows(workspace *w, const double *y, const double *weights, long 
     w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, sums);
 }
 
-void gslfit_workspace_errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared) {
+static void errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared) {
     const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
     find_rows(w, ROWS_ERRORS, y, weights, points, curved);
     w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, curved);
@@ -336,16 +336,32 @@ static void whitened_sums(workspace *w, const double *const *x, const double *y,
     }
 }
 
+/* Blocks of about the same size. */
+static long block_size(long points) {
+    const long blocks = (points + POINTS - 1) / POINTS;
+    return blocks ? (points + blocks - 1) / blocks : 1;
+}
+
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
     if (w->triangle) {
         whitened_sums(w, x, y, weights, points, sums);
         return;
     }
-    const long blocks = (points + POINTS - 1) / POINTS, size = blocks ? (points + blocks - 1) / blocks : 1;
+    const long size = block_size(points);
     for (long first = 0; first < points; first += size) {
         const long count = first + size < points ? size : points - first;
         gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
         gslfit_workspace_sum_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, sums);
+    }
+}
+
+void gslfit_workspace_errors(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *curved,
+                             double *squared) {
+    const long size = block_size(points);
+    for (long first = 0; first < points; first += size) {
+        const long count = first + size < points ? size : points - first;
+        gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
+        errors_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, curved, squared);
     }
 }
 

@@ -58,9 +58,10 @@ void gslfit_workspace_block(workspace *w, const double *const *x, long offset, l
 /* Add the sums over the `points` points of a block that has been evaluated. */
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums);
 
-/* The same for errors of a robust loss: products of columns by the cost's curvature, and by its slope's square. The first of `curved` is
- * the sum of the squared residuals. */
-void gslfit_workspace_errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared);
+/* The same over `points` points for errors of a robust loss: products of columns by the cost's curvature, and by its slope's square. The
+ * first of `curved` is the sum of the squared residuals. */
+void gslfit_workspace_errors(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *curved,
+                             double *squared);
 
 /* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
