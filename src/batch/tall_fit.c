@@ -144,6 +144,7 @@ static void sum_chunk(long_fit *f, member *m, long chunk) {
         gslfit_workspace_block(w, x, 0, points, w->nbody);
         gslfit_workspace_sum_block(w, y && !ragged ? y + first : m->y, weighted ? m->weights : NULL, points, m->sums[0]);
     }
+    gslfit_workspace_end_sums(w, m->sums[0]);
     for (int k = 0; k < f->nsum; k++) {
         const double *sum = m->sums[k];
         f->partial[chunk * f->width + k] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));

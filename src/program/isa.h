@@ -40,7 +40,8 @@ typedef struct {
     const double *least;                /* GSLFIT_LEAST_CURVATURE, or what else a lane has in its place */
     const double *stage;                /* not 0 where Huber's loss leads the way to another's minimum: for steps alone */
     double *slope, *curvature;          /* a block each */
-    double *cost;                       /* of each lane: what these points cost is added */
+    double *cost;                       /* of each lane: what these points cost is added, */
+    double *parts;                      /* or kept here in the meantime, for steps: 3 numbers of each lane, at first 1, 0, 0 */
 } loss_block;
 
 /* What is compiled for one instruction set. */
@@ -50,6 +51,7 @@ typedef struct {
     void (*sum)(const block_columns *, long points, double *sums);
     double (*dot)(const double *a, const double *b, long n);  /* the scalar product */
     void (*rows)(const loss_block *, loss_rows, long points);
+    void (*end_rows)(const loss_block *);  /* once the blocks of a step are done: adds what was kept to the cost */
     void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
     void (*whiten)(const double *factor, long n, double *const *columns, int count);  /* columns of n points, in place */
     void (*fit)(worker *);

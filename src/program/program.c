@@ -245,6 +245,7 @@ int gslfit_workspace_loss(workspace *w, loss_kind loss) {
     for (int l = 0; l < LANES; l++) {
         w->room->scale[l] = 1;
         w->room->least[l] = GSLFIT_LEAST_CURVATURE;
+        w->room->parts[l] = 1;
     }
     return 0;
 }
@@ -258,11 +259,22 @@ void gslfit_workspace_stage(workspace *w, const workspace *other) {
     }
 }
 
+static loss_block rows_of(const workspace *w, const double *y, const double *weights, double *cost) {
+    loss_room *room = w->room;
+    return (loss_block){w->loss,          w->value, y,          weights, room->scale, room->least, room->stage, room->slopes,
+                        room->curvatures, cost,     room->parts};
+}
+
 /* The rows of a block that has been evaluated; what they cost is added to `cost`. */
 static void find_rows(workspace *w, loss_rows kind, const double *y, const double *weights, long points, double *cost) {
-    loss_room *room = w->room;
-    const loss_block rows = {w->loss, w->value, y, weights, room->scale, room->least, room->stage, room->slopes, room->curvatures, cost};
+    const loss_block rows = rows_of(w, y, weights, cost);
     w->isa->rows(&rows, kind, points);
+}
+
+void gslfit_workspace_end_sums(workspace *w, double *sums) {
+    if (!w->loss) return;
+    const loss_block rows = rows_of(w, NULL, NULL, sums);
+    w->isa->end_rows(&rows);
 }
 
 /* The sums of a loss. */
@@ -353,6 +365,7 @@ void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y
         gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
         gslfit_workspace_sum_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, sums);
     }
+    gslfit_workspace_end_sums(w, sums);
 }
 
 void gslfit_workspace_errors(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *curved,

@@ -24,7 +24,12 @@ typedef int64_t vm __attribute__((vector_size(8 * WIDTH)));
 #define INVERT(m) (~(m))
 #define EXPONENT(m) (((m) + 1023) << 52)
 #define TRUE_MASK (~(vm){0})
+#if WIDTH == 8
+#include <immintrin.h>
+static inline vd choose(vm m, vd yes, vd no) { return (vd)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)m), (__m512d)no, (__m512d)yes); }
+#else
 static inline vd choose(vm m, vd yes, vd no) { return (vd)((m & (vm)yes) | (~m & (vm)no)); }
+#endif
 static inline vd truth(vm m) { return (vd)(m & (vm)SPLAT(1.0)); }
 static inline vd load(const double *p) { return *(const vd_memory *)p; }
 static inline vd load_loose(const double *p) { return *(const vd_loose *)p; }
@@ -50,7 +55,6 @@ static inline void store(double *p, vd v) { *p = v; }
 
 /* The greater and the smaller; where b is NaN, NaN. The compiler can't know that only this order of NaN matters, so x86 is told. */
 #if WIDTH == 8
-#include <immintrin.h>
 static inline vd vmax(vd a, vd b) { return (vd)_mm512_max_pd((__m512d)a, (__m512d)b); }
 static inline vd vmin(vd a, vd b) { return (vd)_mm512_min_pd((__m512d)a, (__m512d)b); }
 static inline vd vsqrt(vd a) { return (vd)_mm512_sqrt_pd((__m512d)a); }
@@ -82,8 +86,8 @@ LANEWISE(vrint, rint)
 #undef LANEWISE
 #endif
 
-/* 1/a, and 1/sqrt(a) below, of numbers whose squares are in range; with AVX-512 by Newton's steps from an estimate, to a unit in the last
- * place or so: half the time of a division, a third of a root's and a division's. */
+/* 1/a, and 1/sqrt(a) below, of numbers whose squares are in range; with AVX-512 by Newton's steps from an estimate, or the series of which
+ * they are the first term, to a unit in the last place or so: half the time of a division, a third of a root's and a division's. */
 static inline vd vreciprocal(vd a) {
 #if WIDTH == 8
     vd x = (vd)_mm512_rcp14_pd((__m512d)a);
@@ -106,8 +110,8 @@ static inline vd vrough_reciprocal(vd a) {
 static inline vd vrsqrt(vd a) {
 #if WIDTH == 8
     vd x = (vd)_mm512_rsqrt14_pd((__m512d)a);
-    x += 0.5 * x * (1.0 - a * x * x);
-    return x + 0.5 * x * (1.0 - a * x * x);
+    const vd e = 1.0 - a * x * x;  /* less than 2^-13; (1 - e)^(-1/2) is a series */
+    return x + x * e * (0.5 + e * (0.375 + e * 0.3125));
 #else
     return 1.0 / vsqrt(a);
 #endif
@@ -120,6 +124,9 @@ static inline vd vabs(vd a) {
     return fabs(a);
 #endif
 }
+
+/* a, its sign turned where b has one. */
+static inline vd vturned(vd a, vd b) { return FROM_BITS(BITS(a) ^ (BITS(b) & BITS(SPLAT(-0.0)))); }
 
 /* Adding and taking away this leaves the nearest whole number, and the sum has it in its low bits: 1.5 * 2**52. */
 #define MAGIC 6755399441055744.0

@@ -15,6 +15,7 @@ typedef struct {
     _Alignas(64) double scale[LANES];
     double least[LANES], stage[LANES];
     double slopes[BLOCK], curvatures[BLOCK];
+    double parts[3 * LANES];
 } loss_room;
 
 struct workspace {
@@ -55,8 +56,9 @@ void gslfit_workspace_set(workspace *w, const double *v, const double *inputs); 
 void gslfit_workspace_start(workspace *w);                                       /* the prologue */
 void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
 
-/* Add the sums over the `points` points of a block that has been evaluated. */
+/* Add the sums over the `points` points of a block that has been evaluated; and after the last block what is added at the end. */
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums);
+void gslfit_workspace_end_sums(workspace *w, double *sums);
 
 /* The same over `points` points for errors of a robust loss: products of columns by the cost's curvature, and by its slope's square. The
  * first of `curved` is the sum of the squared residuals. */
