@@ -68,7 +68,7 @@ struct lane_state {
     char looked[LANES];                /* whether a fit's start has been looked at */
     int unseen;                        /* how many starts have not been */
     double *least, *stage;             /* of losses, in the workspace: see loss_block; NULL for least squares */
-    lane_vector led;                   /* 1 where the first stage has done its part */
+    lane_vector led;                   /* 1 where the first stage has done its part with the next step */
     waiting done;
 };
 

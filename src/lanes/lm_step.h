@@ -36,7 +36,7 @@ static const double SHORT_OF = 0.9;         /* of the way to a bound, where the 
 static const double ABSURD = 1e6;
 static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
 static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
-static const double LED = 1;                /* standard errors: after a shorter step Huber's loss gives way to the one it leads to */
+static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where the loss that it leads to begins */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
@@ -69,12 +69,18 @@ INLINE vd first_lambda(const lane_state *s, const int p, int h) {
 
 /* Set how much of the curvature of a robust loss the next evaluation counts on: what it is, but for points where it is next to none or
  * negative, as soon as a step went right that promised to take away no more of the cost than twice what it left; else most of what the
- * slope alone makes it, which leads down from anywhere. Where Huber's loss leads to another's minimum, it has once it promises little. */
+ * slope alone makes it, which leads down from anywhere. */
 INLINE void choose_curvature(lane_state *s, int h, vm went, vd gain, vd trial) {
     const vm near = BOTH(went, gain <= NEARLY * trial);
     store(s->least + h, choose(near, SPLAT(LEAST_NEAR), SPLAT(GSLFIT_LEAST_CURVATURE)));
-    const vm led = BOTH(went, gain <= LED * LED * trial * load(s->over_dof + h));
-    store(s->led + h, truth(BOTH(led, load(s->stage + h) != 0.0)));
+    store(s->led + h, truth(BOTH(went, load(s->stage + h) != 0.0)));
+}
+
+/* Where Huber's loss leads to another's minimum: whether it has done its part with the step that is now known, after one that went right. */
+INLINE void find_led(lane_state *s, int h) {
+    const vd variance = load(s->chisqr + h) * load(s->over_dof + h);
+    const vm short_one = BOTH(load(s->gain + h) <= LED * LED * variance, load(s->lambda + h) <= FIRST_LAMBDA);
+    store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
 
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. */
@@ -312,6 +318,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
 #pragma GCC unroll 8
     for (int k = 0; k < p; k++) store(s->trial[k] + h, load(s->v[k] + h) + load(s->dx[k] + h));
     if (s->low) stay_within(s, p, h, end);
+    if (s->least) find_led(s, h);
 }
 
 #define STEP_OF(p)                                                              \
