@@ -36,7 +36,7 @@ static const double SHORT_OF = 0.9;         /* of the way to a bound, where the 
 static const double ABSURD = 1e6;
 static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
 static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
-static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where the loss that it leads to begins */
+static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
@@ -76,7 +76,7 @@ INLINE void choose_curvature(lane_state *s, int h, vm went, vd gain, vd trial) {
     store(s->led + h, truth(BOTH(went, load(s->stage + h) != 0.0)));
 }
 
-/* Where Huber's loss leads to another's minimum: whether it has done its part with the step that is now known, after one that went right. */
+/* Where Huber's loss leads to another's minimum: whether it has done its part with the step now known, after one that went right. */
 INLINE void find_led(lane_state *s, int h) {
     const vd variance = load(s->chisqr + h) * load(s->over_dof + h);
     const vm short_one = BOTH(load(s->gain + h) <= LED * LED * variance, load(s->lambda + h) <= FIRST_LAMBDA);

@@ -34,14 +34,16 @@ typedef struct {
 /* soft_l1: rho = 2 (sqrt(1 + z) - 1), summed as it stands for steps */
 static inline bent bend_SOFT_L1(loss_rows rows, vd r, vd u, vd z, vd scale, vd least) {
     const vd inverse = vrsqrt(1.0 + z), root = (1.0 + z) * inverse;
-    return (bent){2.0 * z * vreciprocal(root + 1.0), inverse, inverse * r, inverse * vmax(inverse * inverse, least), root - 1.0};
+    const vd curvature = inverse * vmax(inverse * inverse, least);
+    return (bent){2.0 * z * vreciprocal(root + 1.0), inverse, inverse * r, curvature, root - 1.0};
 }
 
 /* A step makes do with a rough curvature of what is far off. */
 static inline bent bend_HUBER(loss_rows rows, vd r, vd u, vd z, vd scale, vd least) {
     const vd near = vmin(SPLAT(1.0), u), beyond = vmax(SPLAT(1.0), u), pull = vmax(-scale, vmin(scale, r));
     const vd slope = rows == ROWS_STEP ? vrough_reciprocal(beyond) : vreciprocal(beyond);
-    return (bent){near * (u + (u - near)), slope, pull, choose(u > 1.0, rows == ROWS_STEP ? least * slope : SPLAT(0.0), SPLAT(1.0)), SPLAT(0.0)};
+    const vd curvature = choose(u > 1.0, rows == ROWS_STEP ? least * slope : SPLAT(0.0), SPLAT(1.0));
+    return (bent){near * (u + (u - near)), slope, pull, curvature, SPLAT(0.0)};
 }
 
 static inline bent bend_CAUCHY(loss_rows rows, vd r, vd u, vd z, vd scale, vd least) {
@@ -92,10 +94,12 @@ static inline vd near_deviance(vd both, vd t) {
 }
 
 /* Counts y whose means are m. The cost, half the deviance m - y + y log(y/m), is NaN where there is no such mean. With M = 2^k m, between
- * the roots of 1/2 and 2 of y or so, it is M - y + y log(y/M) + (m - M) + k log(2) y; where there are no counts to speak of, M is as good as
- * infinite beside y. A mean that is as good as 0 has a slope and next to no curvature, since what it comes from has vanished with it. */
+ * the roots of 1/2 and 2 of y or so, it is M - y + y log(y/M) + (m - M) + k log(2) y; where there are no counts to speak of, M is as good
+ * as infinite beside y. A mean that is as good as 0 has a slope and next to no curvature, since what it comes from has vanished with it.
+ */
 static inline __attribute__((always_inline)) row poisson_row(loss_rows rows, vd m, vd y) {
-    const vd k = vexponent(vmax(SPLAT(NO_RATIO), y * M_SQRT2 * vrough_reciprocal(m))), M = vscale(m, k), both = y + M, apart = y - m;
+    const vd k = vexponent(vmax(SPLAT(NO_RATIO), y * M_SQRT2 * vrough_reciprocal(m)));
+    const vd M = vscale(m, k), both = y + M, apart = y - m;
     const vd product = 1.0 / (m * both), inverse = product * both;  /* two reciprocals by way of one */
     const vd cost = near_deviance(both, (y - M) * (product * m)) + ((m - M) + k * 0x1.62e42fefa39efp-1 * y);
     row found = {1.0 - y * inverse, inverse, cost, SPLAT(0.0), SPLAT(0.0)};
@@ -217,7 +221,7 @@ static inline parts normalised(parts all) {
                 parts all = before;                                                                                                        \
                 *next = SPLAT(0.0);                                                                                                        \
                 for (long i = 0; i < points; i += 2) all = add_##NAME(all, part[i], part[i + 1]);                                          \
-                if (BY_PARTS_##NAME != ANGLES && any(low)) {                                                                                                            \
+                if (BY_PARTS_##NAME != ANGLES && any(low)) {                                                                               \
                     sum = choose(low, small_##NAME(b, points, h), sum);                                                                    \
                     all = (parts){choose(low, before.a, all.a), choose(low, before.b, all.b), choose(low, before.count, all.count)};       \
                 }                                                                                                                          \

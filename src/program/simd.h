@@ -26,7 +26,9 @@ typedef int64_t vm __attribute__((vector_size(8 * WIDTH)));
 #define TRUE_MASK (~(vm){0})
 #if WIDTH == 8
 #include <immintrin.h>
-static inline vd choose(vm m, vd yes, vd no) { return (vd)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)m), (__m512d)no, (__m512d)yes); }
+static inline vd choose(vm m, vd yes, vd no) {
+    return (vd)_mm512_mask_blend_pd(_mm512_movepi64_mask((__m512i)m), (__m512d)no, (__m512d)yes);
+}
 #else
 static inline vd choose(vm m, vd yes, vd no) { return (vd)((m & (vm)yes) | (~m & (vm)no)); }
 #endif
