@@ -294,16 +294,31 @@ static fit_status why_bad(thread *t, long id, const double *start) {
     return gslfit_refit_is_finite(t->refit, start, inputs) ? FIT_NOT_POSITIVE : FIT_BAD_DATA;
 }
 
+/* Whether a sum of squares has all its digits, and the lanes can go by it. */
+static int has_digits(double square) { return square > TINY && square < HUGE_SUM; }
+
+/* A fit could not begin in the lanes: where all is finite but its squares, GSL does it. */
+static void begin_by_gsl(thread *t, fit_result *end) {
+    const batch *b = t->batch;
+    const long n = b->method == METHOD_AUTO && refit_fits(b) ? read_row(t, end->id) : 0;
+    fit_result found;
+    if (n != 0 && memory_ended(t, n)) put_nothing(t, end->id, FIT_NOT_RUN, end->nfev, end->count);
+    else if (n > 0 && refer(t, end->id, n, end, &found)) put(t, &found);
+    else put_nothing(t, end->id, why_bad(t, end->id, end->start), end->nfev, end->count);
+}
+
 /* A fit has ended in the lanes: take it, or have it looked at by QR from its own start. */
 static void finish(worker *w, fit_result *end) {
     thread *t = w->context;
     batch *b = t->batch;
     if (end->status == FIT_BAD_DATA) {
-        put_nothing(t, end->id, why_bad(t, end->id, end->start), end->nfev, end->count);
+        begin_by_gsl(t, end);
         return;
     }
     if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
-    const int doubtful = !succeeded(end) || end->doubtful || (end->status == FIT_CONVERGED && vague(b, end));
+    /* of data that are zero the scale is what the model was at the start */
+    const int blurred = !has_digits(end->scale * end->scale), vaguely = end->status == FIT_CONVERGED && vague(b, end);
+    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely;
     if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);
@@ -330,7 +345,7 @@ static fit_status row_state(const batch *b, const next_fit *fit) {
     for (int k = 0; k < b->program->nfree; k++)
         if (!isfinite(fit->start[k])) return FIT_BAD_DATA;
     if (fit->count < b->program->nfree || fit->count < 1) return FIT_TOO_FEW_POINTS;
-    if (fit->square != 0 && !(fit->square > TINY && fit->square < HUGE_SUM)) return FIT_NOT_RUN;
+    if (fit->square != 0 && !has_digits(fit->square)) return FIT_NOT_RUN;
     return FIT_CONVERGED;
 }
 
