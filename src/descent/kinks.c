@@ -6,11 +6,13 @@
 #include "common/linalg.h"
 #include "coordinates.h"
 
-enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000 };
+enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000, SHORTER = 6 };
 static const double REACH = 1e-7;     /* of the residual's length, in z: where a gradient next to the point is taken */
 static const double VISIBLE = 1e-14;  /* of a variable: the least that it is moved by */
 static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
 static const double LEAST = 0.02;     /* share of a step down to which shorter ones are tried at least */
+static const double BESIDE = 1e-4;    /* of the residual's length: what a variable that moves next to the point may change it by */
+static const double BENT = 0.25;      /* of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend */
 static const double TURNED = 0.9;     /* of its length against itself that the shortest combination must lose by a new gradient */
 static const double WAYS[] = {1, 1e-2, 1e-4};  /* standard errors by which each coordinate is tried in the end */
 
@@ -61,6 +63,45 @@ static void move(const polisher *s, const polish_data *d, const double *v, const
     for (int j = 0; j < s->p; j++) to[j] = within(d, j, v[j] + share * dx[j]);
 }
 
+/* Whether the gradient, which changes over a step to where the polisher is, does so in a jump: halfway, where it has been taken into
+ * `halfway`, a gradient that bends has changed by half as much, however narrow the valley. */
+static int jumps(const bundle *b, const polisher *s, const double *halfway) {
+    const int rank = b->at.rank;
+    double there[MAX_FREE], change[MAX_FREE], off[MAX_FREE];
+    gslfit_coordinates_gradient(&b->at, s, there);
+    for (int k = 0; k < rank; k++) {
+        change[k] = there[k] - b->gradients[0][k];
+        off[k] = halfway[k] - b->gradients[0][k] - 0.5 * change[k];
+    }
+    return gslfit_norm(gslfit_dot(off, off, rank), off, rank, 1) > BENT * gslfit_norm(gslfit_dot(change, change, rank), change, rank, 1);
+}
+
+/* Whether a point is next to v: no variable has moved by what changes the residual, and it is as long there. */
+static int is_beside(const bundle *b, polisher *s, const polish_data *d, const double *v, const double *at, double length) {
+    for (int j = 0; j < s->p; j++)
+        if (!(b->at.lengths[j] * fabs(at[j] - v[j]) <= BESIDE * length)) return 0;
+    return gslfit_polish_length(s, d, at) <= length * (1 + NEAR);
+}
+
+/* Have the polisher take a step along dx, or one that is shorter by as much as it must be to lead next to v. Returns whether there is a kink
+ * on the way. */
+static int look_behind(const bundle *b, polisher *s, const polish_data *d, const double *v, const double *dx, double near, double length,
+                       int *left) {
+    double at[MAX_FREE], halfway[MAX_FREE];
+    for (int turn = 0; turn < SHORTER; turn++, near /= 8) {
+        move(s, d, v, dx, near, at);
+        --*left;
+        if (!is_beside(b, s, d, v, at, length)) continue;
+        move(s, d, v, dx, 0.5 * near, at);
+        *left -= 2;
+        if (!gslfit_polisher_take(s, at)) return 0;
+        gslfit_coordinates_gradient(&b->at, s, halfway);
+        move(s, d, v, dx, near, at);
+        return gslfit_polisher_take(s, at) && jumps(b, s, halfway);
+    }
+    return 0;
+}
+
 /* Try v + dx, and shorter down to a share `least`. Where it is lower than `length` by more than rounding, v is moved: returns whether, or
  * -1 where no evaluation is left to say so. */
 static int lower_along(polisher *s, const polish_data *d, double *v, const double *dx, double least, double length, double rounding,
@@ -107,9 +148,7 @@ static int step(bundle *b, polisher *s, const polish_data *d, double *v, const p
         const double near = gslfit_coordinates_visible(&b->at, v, dx, REACH * length / before, VISIBLE);
         if (!(near * before <= NEAR * length)) return 0;
         if (lower_along(s, d, v, dx, fmin(near, LEAST), length, rounding, left)) return 1;
-        move(s, d, v, dx, near, at);
-        --*left;
-        if (!gslfit_polisher_take(s, at)) return 0;
+        if (!look_behind(b, s, d, v, dx, near, length, left)) return 0;
         add(b, s);
         if (b->length > TURNED * before) return 0;  /* no kink: as steep behind it */
     }
