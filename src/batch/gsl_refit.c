@@ -26,6 +26,7 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double UNTOLD = 5e-9;        /* half the fall of chi-square, in reduced ones, that is none */
+static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -541,6 +542,20 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
     }
 }
 
+/* The same from both sides along the null space of J at the point that was just looked at: chi-square stays there, but what holds at a bound
+ * may turn round (the amplitude of a decay whose exponent has become 0). */
+static void try_null_space(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
+    const int p = r->program->nfree;
+    double x[MAX_FREE], size[MAX_FREE], directions[MAX_FREE][MAX_FREE];
+    int count = 0;
+    for (int k = 0; k < p; k++) size[k] = fmax(fabs(v[k]), fabs(r->now.start[k]));
+    while (count < MAX_FREE && gslfit_polish_null(r->polisher, count, size, directions[count])) count++;
+    for (int i = 0; i < 2 * count; i++) {
+        for (int k = 0; k < p; k++) x[k] = inside_bounds(r, k, v[k] + (i & 1 ? -TURNED : TURNED) * directions[i >> 1][k]);
+        try_start(r, x, flags, best);
+    }
+}
+
 /* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
 static void find_start(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
@@ -551,6 +566,7 @@ static void find_start(gsl_refit *r, const double *v, const unsigned char *flags
     best->nfev++;
     if (gslfit_polish_look(r->polisher, &r->data, v, NULL, &at)) {
         largest(r, residual, where);
+        try_null_space(r, v, flags, best);
         for (int k = 0; k < p; k++) base[k] = flags[k] & GSLFIT_SILENT ? r->now.start[k] : v[k];
         try_start(r, base, flags, best);
         for (int k = 0; k < p; k++)
