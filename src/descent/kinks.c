@@ -7,7 +7,7 @@
 #include "coordinates.h"
 
 enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000, SHORTER = 6 };
-static const double REACH = 1e-7;     /* of the residual's length, in z: where a gradient next to the point is taken */
+static const double REACH = 2e-8;     /* of the residual's length, in z: where a gradient next to the point is taken */
 static const double VISIBLE = 1e-14;  /* of a variable: the least that it is moved by */
 static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
 static const double LEAST = 0.02;     /* share of a step down to which shorter ones are tried at least */
