@@ -244,7 +244,7 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
 static double scale_of(const gsl_refit *r, const double *x) {
     double within = 0;
     for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
-    return r->first.data > 0 ? gslfit_scale(r->first.data, within) : r->first.model;
+    return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
 }
 
 /* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */

@@ -4,9 +4,9 @@
  *
  *   (a) EXACT           The residual is at rounding: at most ROUNDING times `scale`. Nothing below it can be seen, so it is a success
  *                       whatever the rank of J. (`scale` is the length of the weighted data, or a sixteenth of the greatest |J_j| |x_j|
- *                       at the end where terms cancel, up to CANCELLED of the data. Where the data are all zero it is that of the
- *                       weighted model at the start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the start's
- *                       |r| if that is 0. The start does not count otherwise: from 1e20 times too large, any residual would be
+ *                       at the end where terms cancel, up to CANCELLED of the data. Where the data are all zero it is ZEROS of the
+ *                       weighted model at the start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the
+ *                       start's |r| if that is 0. The start does not count otherwise: from 1e20 times too large, any residual would be
  *                       rounding.)
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
@@ -46,6 +46,7 @@
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
 #define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
 #define GSLFIT_CANCELLED 1e6                    /* times the data: terms that cancel may be as large, further ones are nonsense */
+#define GSLFIT_ZEROS 0.5                        /* of the model at the start: what stands for data that are zero */
 #define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
 
 typedef enum {

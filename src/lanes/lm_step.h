@@ -442,7 +442,8 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
         slopes[k] = s->low && d->held[k][l] != 0 ? -d->held[k][l] : d->g[k][l] / residual;
         within = gslfit_larger(norms[k] * fabs(x[k]), within);
     }
-    if (d->square[l] != d->first[l]) end->scale = gslfit_scale(end->scale, within);  /* else the data are zero */
+    const int zeros = d->square[l] == GSLFIT_ZEROS * GSLFIT_ZEROS * d->first[l];  /* of the data */
+    if (!zeros) end->scale = gslfit_scale(end->scale, within);
     e.scale = end->scale;
     e.rank = gslfit_sort_columns(&e, end->flags) - !(d->least[l] > DEPENDENT);
     end->verdict = gslfit_judge(&e, end->flags);
@@ -529,7 +530,7 @@ static void end_fit(worker *w, int l) {
     end->status = (fit_status)s->end[l];
     end->nfev = s->nfev[l];
     end->count = s->count[l];
-    const double square = s->square[l] > 0 ? s->square[l] : s->first[l];
+    const double square = s->square[l] > 0 ? s->square[l] : GSLFIT_ZEROS * GSLFIT_ZEROS * s->first[l];
     end->scale = sqrt(square);
     const int taken = end->status == FIT_CONVERGED && !s->noise[l];
     end->chisqr = s->chisqr[l];
