@@ -16,6 +16,8 @@
 
 enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60 };
 static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
+static const double NEARLY_THERE = 1e-3;                /* greatest cosine of an end of the lanes that is looked at where it is, ... */
+enum { SHARE_THERE = 4 };                               /* ... in a fourth of the evaluations that are left */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -245,8 +247,8 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
 }
 
 /* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is
- * looked at where it is, and so is what a held parameter silences; all else, and what is still in doubt, is fitted by GSL from its start.
- * Returns whether there is an end. */
+ * looked at where it is, and so are what a held parameter silences and what the lanes had nearly brought to an end; all else, and what is
+ * still in doubt, is fitted by GSL from its start. Returns whether there is an end. */
 static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE], room[2 * MAX_FREE];
@@ -263,11 +265,13 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
+    const int near = lanes && !there && !reached && lanes->gradient <= NEARLY_THERE && left > SHARE_THERE;
+    if (near) gslfit_refit_settle(t->refit, lanes->v, left / SHARE_THERE, end);
+    else if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
     else gslfit_refit_fit(t->refit, method, left, end);
     end->id = id;
     end->count = (double)n;
-    if (there && !silenced && (!succeeded(end) || vague(b, end)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
+    if ((there || near) && !silenced && (!succeeded(end) || vague(b, end)) && end->verdict != GSLFIT_SILENCED) refit(t, method, left, end);
     /* lmder, which doesn't scale, now and then finds a way out that lmsder doesn't (NIST's BoxBOD) */
     if (b->method == METHOD_AUTO && !reached && !silenced && !succeeded(end) && end->verdict != GSLFIT_SILENCED)
         refit(t, METHOD_LMDER, left, end);
