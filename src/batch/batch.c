@@ -14,10 +14,8 @@
 #include "robust_errors.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4 };
 static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
-static const double NEARLY_THERE = 1e-3;                /* greatest cosine of an end of the lanes that is looked at where it is, ... */
-enum { SHARE_THERE = 4 };                               /* ... in a fourth of the evaluations that are left */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -265,7 +263,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));
-    const int near = lanes && !there && !reached && lanes->gradient <= NEARLY_THERE && left > SHARE_THERE;
+    const int near = lanes && !there && !reached && lanes->nearly && left > SHARE_THERE;
     if (near) gslfit_refit_settle(t->refit, lanes->v, left / SHARE_THERE, end);
     else if (there || reached) gslfit_refit_settle(t->refit, reached ? reached : lanes->v, left, end);
     else gslfit_refit_fit(t->refit, method, left, end);

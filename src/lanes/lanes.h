@@ -28,6 +28,7 @@ typedef struct {
     fit_status status;
     int nfev;
     int doubtful;  /* ill conditioned: worth a look by QR */
+    int nearly;    /* whether an undamped Gauss-Newton step promises to remove next to nothing of chi-square */
     gslfit_verdict verdict;
     unsigned char flags[MAX_FREE];  /* of judgement.h: held, silent, undetermined; such parameters have no error */
     double chisqr, gradient, count, scale;  /* scale: what rounding is measured by, a length; see judgement.h */

@@ -34,6 +34,7 @@ static const double PATIENCE = 12;          /* steps that are short by their dam
 static const double SHORT_OF = 0.9;         /* of the way to a bound, where the model is not finite on it */
 /* times itself that a variable does not go in a last, unchecked step: its column is next to zero */
 static const double ABSURD = 1e6;
+static const double NEAR_END = 1e-3;        /* cosine below which an end is as good as one */
 static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
 static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
 static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
@@ -506,6 +507,7 @@ static void flush(worker *w) {
         end->length = sqrt(end->chisqr);
         for (int k = 0; k < p; k++) d->deviations[l][k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
         end->gradient = d->slope[l];
+        end->nearly = d->least[l] > DEPENDENT && d->decrement[l] <= NEAR_END * NEAR_END * d->chisqr[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9) || d->unsure[l] != 0;
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
         const int low = d->decrement[l] <= gslfit_larger(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);

@@ -9,15 +9,12 @@ NAN_FAULTS: dict[tuple[str, str, str, str], str] = {
 }
 
 UNIT_FAULTS: dict[tuple[str, str, float], str] = {
-    ("stderr, fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("stderr, curve_fit", "scaled", 1e-200): "no standard errors: their squares are out of range",
     ("stderr, curve_fit", "scaled", 1e+200): "no standard errors: their squares are out of range",
     ("stderr, curve_fit", "known", 1e-200): "a standard error of 0: its square is out of range",
     ("stderr, curve_fit", "known", 1e+200): "no standard errors: their squares are out of range",
     ("stderr, curve_fit", "unscaled", 1e-200): "no standard errors: their squares are out of range",
     ("stderr, curve_fit", "unscaled", 1e+200): "a standard error of 0: its square is out of range",
-    ("stderr, Model.fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
-    ("stderr, compat fit_batch", "known", 1e-200): "weights of 5e201 are called bad data: their squares are out of range",
     ("far start, curve_fit", "scaled", 1e-200): "no standard errors: their squares are out of range",
     ("far start, curve_fit", "scaled", 1e+200): "no standard errors: their squares are out of range",
 }
