@@ -32,8 +32,9 @@ from gslfit.curves._batch import instruction_set
 
 # successes of fit_batch that are known not to be at a minimum (AVX-512): parts of a model that cancel to less than they can be told apart,
 # one point of a curve with three parameters, parts of a quotient that are all tiny, an edge so sharp that nothing tells its place
-LEFT = ("301:68715", "4001:84319", "2001:58172", "2001:58250", "5001:33495", "11001:37397", "911:73175", "901:61020", "901:61056", "901:61088",
-        "4001:86556", "7001:53214", "11001:6985", "11001:53135", "11001:53670", "8001:10127", "9001:76993")
+LEFT = ("301:68715", "4001:84319", "2001:58172", "2001:58250", "5001:33495", "11001:37397", "911:73175", "901:61020", "901:61056",
+        "901:61088", "4001:86556", "7001:53214", "11001:6985", "11001:53135", "11001:53670", "8001:10127", "9001:76993", "12001:25307",
+        "12001:45712", "12001:73155", "13001:21272", "13001:29473", "13001:33041", "13001:79765")
 ASKED = 5   # failures of a block that SciPy fits again from their start
 
 
