@@ -542,8 +542,8 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
     }
 }
 
-/* The same from both sides along the null space of J at the point that was just looked at: chi-square stays there, but what holds at a bound
- * may turn round (the amplitude of a decay whose exponent has become 0). */
+/* The same from both sides along the null space of J at the point that was just looked at: chi-square stays there, but what holds at a
+ * bound may turn round (the amplitude of a decay whose exponent has become 0). */
 static void try_null_space(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
     double x[MAX_FREE], size[MAX_FREE], directions[MAX_FREE][MAX_FREE];

@@ -83,8 +83,8 @@ static int is_beside(const bundle *b, polisher *s, const polish_data *d, const d
     return gslfit_polish_length(s, d, at) <= length * (1 + NEAR);
 }
 
-/* Have the polisher take a step along dx, or one that is as much shorter as it must be to lead next to v. Returns whether there is a kink on
- * the way. */
+/* Have the polisher take a step along dx, or one that is as much shorter as it must be to lead next to v. Returns whether there is a kink
+ * on the way. */
 static int look_behind(const bundle *b, polisher *s, const polish_data *d, const double *v, const double *dx, double near, double length,
                        int *left) {
     double at[MAX_FREE], halfway[MAX_FREE];
