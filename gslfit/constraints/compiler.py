@@ -11,7 +11,6 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from gslfit.constraints.dual import DUALS, lift_user
 from gslfit.constraints.functions import CONSTANTS, OPERATORS, TABLE
 from gslfit.constraints.grammar import ANY_CALL, Arity, Parsed, as_text, parse
 from gslfit.errors import ExpressionError
@@ -167,7 +166,12 @@ def _table(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
 
 
 _FLOATS = _table({name: function.call for name, function in (TABLE | OPERATORS).items()})
-_DUALS = _table(DUALS)
+
+
+@lru_cache(maxsize=1)
+def _duals() -> dict[str, Any]:
+    from gslfit.constraints.dual import DUALS
+    return _table(DUALS)
 
 
 def scope(own: Mapping[str, Callable[..., Any]], dual: bool = False) -> dict[str, Any]:
@@ -180,10 +184,13 @@ def scope(own: Mapping[str, Callable[..., Any]], dual: bool = False) -> dict[str
     dual : bool
         Whether they take dual numbers.
     """
-    standard = _DUALS if dual else _FLOATS
+    standard = _duals() if dual else _FLOATS
     if not own:
         return standard
-    return standard | {hidden(name): lift_user(function) if dual else function for name, function in own.items()}
+    if dual:
+        from gslfit.constraints.dual import lift_user
+        return standard | {hidden(name): lift_user(function) for name, function in own.items()}
+    return standard | {hidden(name): function for name, function in own.items()}
 
 
 def number(value: Any, text: str) -> float:

@@ -11,8 +11,6 @@ import gslfit
 from gslfit.checks import is_integer, path
 from gslfit.curves.batch_file import STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
-from gslfit.curves.per_fit import PerFit
-from gslfit.curves.row_result import RowResult, single
 from gslfit.data.covariance import Covariance
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.labels import Groups, Labels, given_back, is_array_of_dims, labels_of
@@ -30,6 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from gslfit.curves.per_fit import PerFit
+    from gslfit.curves.row_result import RowResult
 
 QUANTILES = (.05, .5, .95)
 
@@ -252,6 +253,7 @@ class BatchResult:
 
     def __getitem__(self, index: int | tuple[int, ...]) -> RowResult:
         """Return one fit as a result of its own, by its number (in C order) or its place."""
+        from gslfit.curves.row_result import single
         return single(self, self._index(index))
 
     def __iter__(self) -> Iterator[RowResult]:
@@ -483,6 +485,7 @@ class BatchResult:
             formula = Formula(head["text"], independent)
             if not set(formula.names) <= set(head["parameters"]):
                 raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
+        from gslfit.curves.per_fit import PerFit
         vary = {name.removeprefix("vary:"): array != 0 for name, array in arrays.items() if name.startswith("vary:")}
         data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"],
                            loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"), limits=PerFit({}, vary) if vary else None)

@@ -31,7 +31,6 @@ from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.formula.trace import signature
 from gslfit.minimizer.options import FIT
 from gslfit.objective.residual import residual
 from gslfit.parameters.collection import Parameters
@@ -291,6 +290,7 @@ def _first_apart(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _of_rows(f: Callable[..., Any], count: int, names: tuple[str, ...] | None) -> Formula:
     """Return the formula of a function that takes all independent variables as one array, a row each."""
+    from gslfit.formula.trace import signature
     form = signature(f, None, names)
     rows = tuple(f"x{k}" for k in range(count)) if not {f"x{k}" for k in range(count)} & set(form.names) else \
         tuple(f"row_{k}" for k in range(count))

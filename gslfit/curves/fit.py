@@ -8,12 +8,10 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.job import FormulaLike, prepare, template
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import warn
 from gslfit.formula.formula import Formula
-from gslfit.minimizer.multistart import asks
 from gslfit.minimizer.options import FIT, FitOptions
 from gslfit.minimizer.result import FitResult
 from gslfit.objective.loss import Loss, scaled
@@ -136,8 +134,11 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
 
     def fit_from(plan: FitPlan) -> LazyResult | FitResult:
         with blaming_priors(given.prior, plan, loss is not None):
-            return fit_by_loss(plan, whole, options) if loss is not None and in_lanes else fit_curve(plan, whole, options)
-    if asks(options):
+            if loss is None or not in_lanes:
+                return fit_curve(plan, whole, options)
+            from gslfit.curves.fit_by_loss import fit_by_loss
+            return fit_by_loss(plan, whole, options)
+    if options.several:
         from gslfit.curves.multistart import from_many
         found: LazyResult | FitResult = from_many(plan, whole, options, job.several(options), fit_from)
     else:

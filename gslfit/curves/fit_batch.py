@@ -22,7 +22,6 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Axis
 from gslfit.errors import warn
 from gslfit.formula.formula import Formula
-from gslfit.minimizer.multistart import asks
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
 from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
@@ -224,7 +223,7 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
 
 def _fit_asked(job: Job, given: Inputs, options: FitOptions, report: Report | None) -> BatchResult:
     """Fit from one start each, or from as many as are asked for."""
-    if asks(options):
+    if options.several:
         from gslfit.curves.batch_starts import fit_many
         return fit_many(job, given, options, report, _by_program_or_python)
     return _by_program_or_python(job, given, options, report)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import inf, isfinite, nan
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,14 +24,14 @@ from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
-from gslfit.minimizer.descents import boxes_of
-from gslfit.minimizer.multistart import Several, asks, centre, count_of, placed
-from gslfit.minimizer.multistart import remedy as of_ranges
 from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 from gslfit.parameters.given import parameters_of
+
+if TYPE_CHECKING:
+    from gslfit.minimizer.multistart import Several
 
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
@@ -56,6 +56,7 @@ class Job(NamedTuple):
 
     def several(self, options: FitOptions) -> Several:
         """Return what a call asks for beside one start."""
+        from gslfit.minimizer.multistart import Several, count_of
         return Several(count_of(options), self.places, self.unset, options.starts == "auto")
 
     def __reduce__(self) -> tuple:
@@ -233,7 +234,10 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
                 starts[name] = np.broadcast_to(value, shape)
             except ValueError:
                 raise InputError(f"the start of {name!r} has the shape {value.shape}, and the batch {shape}") from None
-    places = {} if options is None or not asks(options) else placed(options, _boxes(known, parameters), known)
+    places: dict[str, tuple[float, float]] = {}
+    if options is not None and options.several:
+        from gslfit.minimizer.multistart import centre, placed
+        places = placed(options, _boxes(known, parameters), known)
     missing, unset = [], []
     for name in known:
         if name not in starts:
@@ -272,6 +276,7 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
 
 def _boxes(known: Sequence[str], parameters: Parameters | None) -> dict[str, tuple[float, float]]:
     """Return the bounds of what varies."""
+    from gslfit.minimizer.descents import boxes_of
     return dict.fromkeys(known, (-inf, inf)) if parameters is None else boxes_of(parameters)
 
 
@@ -282,6 +287,7 @@ def _check_missing(missing: Sequence[str], formula: Formula, parameters: Paramet
     if not needed:
         return
     from gslfit.curves.linear_start import remedy
+    from gslfit.minimizer.multistart import remedy as of_ranges
     more = f"; {of_ranges(needed)}{remedy([name for name in missing if name in linear])}"
     if parameters is not None:
         raise ParameterError(f"parameter {needed[0]!r} has no value; give it one: params[{needed[0]!r}].value = ...{more}")

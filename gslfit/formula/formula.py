@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, lru_cache
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,9 @@ from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula, split_sum
 from gslfit.formula.passes import PASSES
-from gslfit.formula.trace import Signature, known_trace
+
+if TYPE_CHECKING:
+    from gslfit.formula.trace import Signature
 
 NO_VARIABLE = "gslfit_nowhere"      # an independent variable that no formula has: that of an expression of parameters alone
 
@@ -133,6 +135,7 @@ class Formula:
             self._graph, self.names, memory = _read(source, self.independent)
         elif callable(source):
             self.func = source
+            from gslfit.formula.trace import known_trace
             own_names = None if names is None else tuple(words("names", names))
             (graph, self.reason, self._signature), _, memory = known_trace(source, wanted, own_names)
             self.independent, self.names, self.defaults = self._signature.independent, self._signature.names, self._signature.defaults

@@ -370,9 +370,9 @@ class Minimizer(Answers, Passes):
 
     def _least_squares(self, method: str, solver: str, kws: Mapping[str, Any]) -> bool:
         if not MANY.isdisjoint(kws) or not MANY.isdisjoint(self.kws):
-            from gslfit.minimizer import descents, multistart
             options = self.kws | MINIMIZE.checked(kws)
-            if multistart.asks(MINIMIZE.defaults._replace(**options)):
+            if MINIMIZE.defaults._replace(**options).several:
+                from gslfit.minimizer import descents
                 return descents.from_many(self, method, options, self._unset)
         setup = self.prepare_fit(**kws)
         try:

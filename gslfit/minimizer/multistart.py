@@ -59,11 +59,6 @@ class Several(NamedTuple):
 Boxes = Mapping[str, tuple[float, float]]
 
 
-def asks(options: FitOptions) -> bool:
-    """Return whether a call asks for more than one start."""
-    return options.starts is not None or options.ranges is not None
-
-
 def count_of(options: FitOptions) -> int:
     """Return how many starts a call asks for."""
     if isinstance(options.starts, int):

@@ -76,6 +76,11 @@ class FitOptions(NamedTuple):
     starts: int | str | None = None
     ranges: dict[str, tuple[float, float]] | None = None
 
+    @property
+    def several(self) -> bool:
+        """Whether more than one start is asked for."""
+        return self.starts is not None or self.ranges is not None
+
 
 SYNONYMS = {"maxfev": "max_nfev", "Dfun": "jac", "engine": "method", "calc_covar": "covar"}
 UNSUPPORTED = {

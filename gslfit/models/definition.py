@@ -3,18 +3,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.checks import words
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
-from gslfit.formula.function_key import Key, function_key
 from gslfit.formula.memory import Memory, key_of
-from gslfit.formula.trace import bound_keywords, known_trace
 from gslfit.models.formulas import prefix_formula
 from gslfit.models.texts import is_text
+
+if TYPE_CHECKING:
+    from gslfit.formula.function_key import Key
 
 FORBIDDEN = ("data", "weights", "params")
 
@@ -96,6 +97,7 @@ class Definition:
 
     def _read(self, func: Callable[..., Any], independent: list[str] | None, names: Sequence[str] | None, options: dict[str, Any]) -> None:
         """Sort a function's arguments: numbers and arguments without default are parameters, the first one the independent variable."""
+        from gslfit.formula.trace import bound_keywords
         label = getattr(func, "__name__", repr(func))
         plain, self.defaults, others, self.starred = [], {}, {}, False
         given = bound_keywords(func)
@@ -141,6 +143,7 @@ class Definition:
         """Return the formula with the options at these values; a function is traced once for each, and again when what it reads changed."""
         if self.own is not None:
             return self.own
+        from gslfit.formula.function_key import function_key
         key = key_of(dict(options))
         found, trace = self._formulas.get(key, (None, None))
         if found is not None and (not found.native or self._is_as_it_was(found, trace)):
@@ -160,6 +163,8 @@ class Definition:
 
     def _is_as_it_was(self, formula: Formula, key: Key | None) -> bool:
         """Return whether the function does what it did when it was traced to a formula, its key being what it is made of."""
+        from gslfit.formula.function_key import function_key
+        from gslfit.formula.trace import known_trace
         if key is not None:
             return function_key(self.source) == key  # type: ignore[arg-type]
         return known_trace(formula.func, formula.independent).traced.graph is formula.graph  # type: ignore[arg-type]

@@ -8,15 +8,12 @@ import numpy as np
 
 from gslfit.checks import pickles
 from gslfit.curves.curve import Curve
-from gslfit.curves.fit_by_loss import fit_by_loss
 from gslfit.curves.losses import check_counts, check_factors_of, check_means
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import refuse_idle
-from gslfit.minimizer.descents import boxes_of
 from gslfit.minimizer.minimizer import Minimizer, fitted_as, method_of
-from gslfit.minimizer.multistart import Several, asks, count_of, placed
 from gslfit.minimizer.options import FIT, MINIMIZE, MODEL, SYNONYMS, FitOptions, named
 from gslfit.minimizer.result import FitResult
 from gslfit.models.preparation import objective_of
@@ -115,9 +112,12 @@ def run_fit(result: Request) -> Any:
         with blaming_priors(objective.given.prior, plan, lanes.loss == "poisson"):
             if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
                 return fit_curve(plan, whole, lanes, options.method)
+            from gslfit.curves.fit_by_loss import fit_by_loss
             return fit_by_loss(plan, whole, lanes, options.method)
-    if asks(options):
+    if options.several:
         from gslfit.curves.multistart import from_many
+        from gslfit.minimizer.descents import boxes_of
+        from gslfit.minimizer.multistart import Several, count_of, placed
         places = placed(options, boxes_of(result.init_params), [*result.init_params])
         several = Several(count_of(options), places, result._unset, options.starts == "auto")
         outcome: LazyResult | FitResult = from_many(plan, whole, lanes, several, fit_from)

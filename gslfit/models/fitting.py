@@ -5,7 +5,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +15,6 @@ from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_c
 from gslfit.curves.job import job_of
 from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
-from gslfit.curves.multistart import lowest
-from gslfit.curves.per_fit import PerFit
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
 from gslfit.data.inputs import Factors, Inputs, inputs
@@ -27,9 +25,6 @@ from gslfit.data.points import without_effect
 from gslfit.errors import ExpressionError, InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import fold
-from gslfit.minimizer.descents import boxes_of
-from gslfit.minimizer.multistart import asks, centre, placed
-from gslfit.minimizer.multistart import remedy as of_ranges
 from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -39,6 +34,9 @@ from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
+
+if TYPE_CHECKING:
+    from gslfit.curves.per_fit import PerFit
 
 
 def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
@@ -191,6 +189,7 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     except TypeError:
         return params
     if len(found) > 1:
+        from gslfit.curves.multistart import lowest
         own = [{name: par.value for name, par in each.items() if par.expr is None and par.vary} for each in found]
         best = lowest(own, lambda start, **how: fit_batch(model.formula, objective.y, found[0], x=objective.x, weights=objective.weights,
                                                           start=start, **how), model._tries_limits)
@@ -238,8 +237,10 @@ def _set(params: Parameters, name: str, value: Any) -> None:
 def _place(params: Parameters, options: Mapping[str, Any]) -> tuple[str, ...]:
     """Give parameters without a start the middle of where starts are placed; return which."""
     asked = MODEL.read({name: options[name] for name in ("starts", "ranges") if name in options})
-    if not asks(asked):
+    if not asked.several:
         return ()
+    from gslfit.minimizer.descents import boxes_of
+    from gslfit.minimizer.multistart import centre, placed
     places = placed(asked, boxes_of(params), [*params])
     blank = tuple(name for name in places if params[name].value is None)
     for name in blank:
@@ -278,6 +279,7 @@ def _check_params(model: Any, params: Parameters, linear: Sequence[str]) -> None
     blank = [name for name in blank if name not in linear]
     if blank:
         from gslfit.curves.linear_start import remedy
+        from gslfit.minimizer.multistart import remedy as of_ranges
         ways = "" if blank[0] in inspect.signature(model.fit).parameters else f"fit(data, {blank[0]}=...), or "
         raise InputError(f"no start value for {', '.join(blank)} of {model._reprstring()}: {ways}make_params({blank[0]}=...); "
                          f"{of_ranges(blank)}{remedy(others)}")
@@ -401,6 +403,7 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
         return fit_inputs(formula, given, made, start, **{**options, **more, **own})
     if len(starts) == 1:
         return fit(starts[0])
+    from gslfit.curves.multistart import lowest
     try:
         best = lowest(starts, fit, model._tries_limits)
     except Interrupted:

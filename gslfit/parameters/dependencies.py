@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 import numpy as np
 
 from gslfit.constraints.compiler import FILE, number, scope
-from gslfit.constraints.dual import Dual, plain
-from gslfit.constraints.ridders import derivative
 from gslfit.constraints.topological import order
 from gslfit.errors import ExpressionError, FitError, InputError, NonFiniteError
 from gslfit.parameters.namespace import Interpreted, Symbols
@@ -71,6 +69,7 @@ class DerivedParameter:
 
     def _where(self, space: Mapping[str, Any]) -> str:
         """Return the values of the parameters that the expression uses, for a message."""
+        from gslfit.constraints.dual import plain
         values = [f"{name} = {plain(space[name])!r}" for name in self.names if name in space]
         return " at " + ", ".join(values) if values else ""
 
@@ -92,6 +91,8 @@ class DerivedParameter:
 
     def by_differences(self, space: Mapping[str, Any]) -> Any:
         """Return the value as a `Dual`, by differences along each parameter that moves."""
+        from gslfit.constraints.dual import Dual, plain
+        from gslfit.constraints.ridders import derivative
         at = {name: plain(value) for name, value in space.items()}
         slope: Any = 0.
         for name in self.names:

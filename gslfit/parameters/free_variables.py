@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.constraints.dual import Dual, plain
 from gslfit.errors import ParameterError
 from gslfit.parameters._values import Values
 from gslfit.parameters.parameter import Parameter
@@ -65,6 +64,7 @@ class Binding(Values):
         p = len(self.names)
         if not self._derived:
             return (), np.zeros((0, p))
+        from gslfit.constraints.dual import Dual, plain
         values = self._space if at is None else at
         space: dict[str, Any] = dict(values)
         for row, name in zip(np.eye(p), self.names, strict=True):
