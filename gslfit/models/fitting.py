@@ -29,7 +29,7 @@ from gslfit.minimizer.options import BATCH, FIT, MODEL, SYNONYMS
 from gslfit.models.guess.points import without_left_out
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import BY_NAME, LazyStart, ModelResult
-from gslfit.objective.objective import Objective
+from gslfit.objective.objective import Objective, sum_of_squares
 from gslfit.objective.residual import DATA_MINUS_MODEL
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -108,15 +108,9 @@ def _fast(model: Any, data: Any, weights: Any, values: Mapping[str, Any], policy
             if name not in starts or name in plan.fixed or not isinstance(value, (float, int)):
                 return None
             starts[name] = float(value)
-    with np.errstate(over="ignore", invalid="ignore"):      # a sum of squares that overflows only asks for the longer look
-        sums = data.dot(data)
-        for value in variables.values():
-            if not _alike(value, data):
-                return None
-            sums += value.dot(value)
-    if len(values) == len(variables):
+    if len(values) == len(variables) or not all(_alike(value, data) for value in variables.values()):
         return None
-    if not math.isfinite(sums if weights is None else sums + weights.dot(weights)):
+    if not math.isfinite(sum_of_squares(data, *variables.values(), *(() if weights is None else (weights,)))):
         return None         # not finite, or enormous
     x, y, factors = list(variables.values()), data, weights
     if not (data.flags.c_contiguous and all(value.flags.c_contiguous for value in x) and (weights is None or weights.flags.c_contiguous)):

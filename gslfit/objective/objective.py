@@ -60,13 +60,8 @@ class Objective:
         self.weights = None if given.factors is None else contiguous(given.factors.weights())
         everything = given.mask is None and (self.weights is None or np.count_nonzero(self.weights) == self.weights.size)
         # one pass each tells that all is finite; a sum of squares that overflows only asks for the longer look
-        with np.errstate(over="ignore", invalid="ignore"):
-            squares = abs(self.y.dot(self.y))
-            for array in self.x.values():
-                squares += abs(array.dot(array))
-            if self.weights is not None and given.weightless:
-                squares += abs(self.weights.dot(self.weights))
-        if everything and isfinite(squares):
+        factors = (self.weights,) if self.weights is not None and given.weightless else ()
+        if everything and isfinite(sum_of_squares(self.y, *self.x.values(), *factors)):
             return
         out = given.left_out()
         given_out = None if out is None else ~out
@@ -239,6 +234,14 @@ class Objective:
             result.keep = None if self.keep is None else self.keep.reshape(self.given.layout.whole)
             result.residual = self.spread(result.residual)
         return result
+
+
+def sum_of_squares(*arrays: np.ndarray) -> float:
+    """Return the sum of the squares in arrays, infinite where it overflows: `numpy.vdot` doesn't warn of that."""
+    total = 0.0
+    for array in arrays:
+        total += float(np.vdot(array, array).real)
+    return total
 
 
 def contiguous(array: np.ndarray) -> np.ndarray:
