@@ -10,9 +10,10 @@ import numpy as np
 
 from gslfit.checks import package
 from gslfit.curves.batch_file import STATISTICS
-from gslfit.curves.batch_result import SUCCESSES, BatchResult, Columns, RowResult
+from gslfit.curves.batch_result import SUCCESSES, BatchResult, Columns
 from gslfit.curves.keeping import Keeping
 from gslfit.curves.parts import Batch, FitPart
+from gslfit.curves.row_result import RowResult
 from gslfit.curves.store import specs
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout

@@ -97,13 +97,18 @@ def test_jump_by_brute_force():
 
 
 def test_moffat_without_tails():
-    """A Gaussian is a Moffat peak whose exponent has no end: as low as the Gaussian, and a minimum, and the guess itself has tails."""
+    """A Gaussian is a Moffat peak whose exponent has no end: as low as the Gaussian, and the guess itself has tails.
+
+    Where noise looks like tails there is a minimum, which is a success. Else chi-square falls with the exponent for ever, and what an end
+    at 1e8 is called is open: a minimum at infinity is none.
+    """
     y = 3*np.exp(-.5*((X - 9)/2)**2) + np.array([noise(seed) for seed in range(30)])
     gaussian = models.GaussianModel().fit_batch(y, x=X)
     model = models.MoffatModel()
     batch = model.fit_batch(y, x=X)
-    assert np.mean(batch.success) > .5
-    assert np.all(batch.chisqr <= gaussian.chisqr*(1 + 1e-6))
+    tails = batch.values["beta"] < 1e3
+    assert tails.sum() >= 9 and batch.success[tails].all()
+    assert np.all(batch.chisqr[tails] < gaussian.chisqr[tails]) and np.all(batch.chisqr <= gaussian.chisqr*(1 + 1e-6))
     assert np.all(model.guess(y, x=X)["beta"] <= 3)
 
 
