@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from gslfit.curves.job import Job, job_of
 from gslfit.curves.priors import extended_formula, extended_inputs
 from gslfit.data.inputs import Inputs
@@ -17,6 +19,14 @@ def extended_job(job: Job, formula: Formula, shape: tuple[int, ...]) -> Job:
     starts = {name: value for name, value in job.start.items() if job.parameters is None or job.parameters[name].expr is None}
     found = job_of(formula, job.parameters, starts, shape)
     return found._replace(reason=job.reason or found.reason, places=job.places, unset=job.unset)
+
+
+def _without_prior(used: np.ndarray | None, given: np.ndarray | None, n: int, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return which fits were made without a prior, as it isn't finite at their start: ndarray of bool (...); None for none."""
+    if used is None or used is given:
+        return None
+    lost = np.broadcast_to(used[..., n:].any(axis=-1), shape)
+    return lost if lost.any() else None
 
 
 def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Job, Inputs], Any]) -> Any:
@@ -34,7 +44,12 @@ def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Jo
     """
     priors, counts, n = given.prior.block(given), options.loss == "poisson", given.y.shape[-1]
     whole = extended_job(job, extended_formula(job.formula, priors, counts), given.layout.shape)
-    result = fit(whole, extended_inputs(given, priors, counts))
+    points = extended_inputs(given, priors, counts)
+    result = fit(whole, points)
+    lost = _without_prior(result.data.mask, points.mask, n, result.status.shape)
+    if lost is not None:        # such a point is left out as data are: without its prior the fit is another one
+        starts = {name: np.where(lost, np.nan, value) if name in whole.names else value for name, value in whole.start.items()}
+        result = fit(whole._replace(start=starts), points)
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
     mask = result.data.mask
     result.data = replace(result.data, formula=job.formula, x=tuple(given.x.values()), y=given.y, weights=weights, inverted=inverted,

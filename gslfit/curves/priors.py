@@ -130,9 +130,18 @@ def check_errors(given: Inputs, loss: str, scale_covar: Any) -> None:
         raise InputError(f"prior= is weighed against the errors of the data, which must be known: give yerr or ycov{said}")
 
 
+def _off_at_start(priors: Priors, params: Parameters, values: Mapping[str, Any]) -> dict[str, float]:
+    """Return how many standard deviations each prior is off its mean at start values."""
+    started = params.copy()
+    for name, value in values.items():
+        if started[name].expr is None:
+            started[name].value = float(value)
+    return dict(zip(priors.texts, priors.residual({name: par.value for name, par in started.items()}).tolist(), strict=True))
+
+
 @contextmanager
 def naming_priors(priors: Priors | None, params: Parameters, values: Mapping[str, Any], counts: bool) -> Iterator[None]:
-    """Have an error of one fit at its start name the prior that is to blame for it, where one is.
+    """Refuse a prior that is not finite at the start of one fit, and have an error there name the prior that is to blame for it.
 
     Parameters
     ----------
@@ -143,19 +152,18 @@ def naming_priors(priors: Priors | None, params: Parameters, values: Mapping[str
     counts : bool
         Whether a prior is told as the mean of a count of `COUNT`.
     """
+    if priors is None:
+        yield
+        return
+    off_at_start = _off_at_start(priors, params, values)
+    for text, off in off_at_start.items():      # nan_policy="omit" would leave it out as it leaves out data
+        if not isfinite(off):
+            raise NonFiniteError(f"prior[{text!r}]: it is not finite at the start values; change these")
     try:
         yield
-    except (InputError, NonFiniteError) as error:
-        if priors is None or (not isinstance(error, NonFiniteError) and not counts):
-            raise
-        started = params.copy()
-        for name, value in values.items():
-            if started[name].expr is None:
-                started[name].value = float(value)
-        for text, off in zip(priors.texts, priors.residual({name: par.value for name, par in started.items()}).tolist(), strict=True):
-            if not isfinite(off):
-                raise NonFiniteError(f"prior[{text!r}]: it is not finite at the start values; change these") from None
-            if counts and off <= -sqrt(COUNT):
+    except (InputError, NonFiniteError):
+        for text, off in off_at_start.items() if counts else ():
+            if off <= -sqrt(COUNT):
                 raise InputError(f"prior[{text!r}]: its start is {-off:.3g} standard deviations below its mean, and among counts "
                                  f"{sqrt(COUNT):.0e} is the most: start nearer to it") from None
         raise

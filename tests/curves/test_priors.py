@@ -1,12 +1,13 @@
 """Priors against algebra and SciPy's fit of data with further rows."""
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from scipy.optimize import least_squares, root
 
 from gslfit import Model, Parameters, fit, fit_batch
-from gslfit.errors import FitWarning, InputError
+from gslfit.errors import FitStatus, FitWarning, InputError, NonFiniteError
 from gslfit.models import ModelResult
 
 N = 40
@@ -174,3 +175,19 @@ def test_start_of_a_prior():
                 call(counts, A=30.0, t=2.0, c=0.0, prior={"A": (30, 1), "A/c": (6, 1)}, **more)
         with pytest.raises(InputError, match=r"prior\['c'\]: its start is 1e\+09 standard deviations below its mean"):
             call(counts, A=30.0, t=2.0, c=5.0, prior={"c": (1e9, 1)}, loss="poisson")
+
+
+@pytest.mark.parametrize("model", [TEXT, called])
+def test_prior_without_a_value_at_the_start(model):
+    """By nan_policy="omit" data are left out where the model isn't finite, a prior never: the fit would be another one, unsaid."""
+    given = {"x": X, "yerr": .1, "prior": {"log(A)": (np.log(3), .1)}, "nan_policy": "omit", "t": 1.5, "c": .5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitWarning)
+        batch = fit_batch(model, Y[:3], A=np.array([2., -2., 1.5]), **given)
+        alone = [fit(model, Y[k], A=2.0, **given) for k in (0, 2)]
+        with pytest.raises(NonFiniteError, match=r"prior\['log\(A\)'\]: it is not finite at the start"):
+            fit(model, Y[1], A=-2.0, **given)
+    assert batch.status.tolist()[1] == FitStatus.BAD_DATA and np.isnan([batch.values["A"][1], batch.stderr["t"][1]]).all()
+    for k, one in zip((0, 2), alone, strict=True):
+        assert batch.success[k] and batch.ndata[k] == one.ndata == N + 1
+        assert abs(batch.values["A"][k] - one.values["A"]) < 1e-6*one.params["A"].stderr

@@ -285,6 +285,9 @@ def test_histograms():
         assert ax.lines[0].get_xdata()[0] == np.median(found.values[name])
     nothing = gslfit.fit_batch(TEXT, np.full((3, X.size), np.nan), x=X, start=START)
     assert nothing.plot_hist("tau")[0].texts[0].get_text() == "no good fit"
+    for none in ([], np.empty((0, 40))):
+        with pytest.raises(InputError, match="nothing to draw"):
+            found.plot_hist(none)
 
 
 def test_single_fits_of_a_batch():

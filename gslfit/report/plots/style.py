@@ -53,9 +53,11 @@ def panels(axes: Any, count: int, size: float = 3.0, what: str = "ax", **kws: An
     Raises
     ------
     InputError
-        If the axes given are not as many.
+        If the axes given are not as many, or there is nothing to draw.
     """
     plt = pyplot()
+    if not count:
+        raise InputError("there is nothing to draw: no parameter or fit is chosen")
     if axes is not None:
         found = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
         if found.size != count:
