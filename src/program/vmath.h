@@ -61,8 +61,14 @@ static inline vd vexp(vd a) {
 }
 #endif
 
+/* How vectors are passed to functions elsewhere: clang passes them in registers where all of the file is compiled for these, not where a
+ * function's own target has them. */
+#if defined(__clang__) && ((WIDTH == 8 && !defined(__AVX512F__)) || (WIDTH == 4 && !defined(__AVX__)))
+#define VECTORS_IN_MEMORY
+#endif
+
 /* glibc 2.35 has vector forms of C's functions, under names that say the instruction set and the number of lanes. */
-#if WIDTH > 1 && defined(__x86_64__) && defined(__GLIBC__) && !defined(GSLFIT_NO_VECTOR_LIBM)
+#if WIDTH > 1 && defined(__x86_64__) && defined(__GLIBC__) && !defined(GSLFIT_NO_VECTOR_LIBM) && !defined(VECTORS_IN_MEMORY)
 #if __GLIBC_PREREQ(2, 35)
 #define VECTOR_LIBM
 #endif
