@@ -110,6 +110,7 @@ FORKS = {
 def test_fork_while_another_thread_fits(what):
     """A child of a process in the middle of a batch ends, and fits; the parent's batch goes on."""
     code, said = run(f"""
+small(), gslfit.fit_batch(TEXT, few, x=x, threads=2, **START)       # a fork while a thread imports is Python's own deadlock
 worker = threading.Thread(target=batch)
 worker.start()
 time.sleep(0.2)
