@@ -189,7 +189,7 @@ def scope(own: Mapping[str, Callable[..., Any]], dual: bool = False) -> dict[str
         return standard
     if dual:
         from gslfit.constraints.dual import lift_user
-        return standard | {hidden(name): lift_user(function) for name, function in own.items()}
+        own = {name: lift_user(function) for name, function in own.items()}
     return standard | {hidden(name): function for name, function in own.items()}
 
 

@@ -17,7 +17,6 @@ from gslfit.data.labels import Groups, Labels, given_back, is_array_of_dims, lab
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.data.stored import in_memory
-from gslfit.data.writing import write_npz
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.formula.formula import Formula
 from gslfit.objective.loss import Loss
@@ -460,6 +459,7 @@ class BatchResult:
             arrays["covar"] = self.covar
         if self.data.limits is not None:
             arrays |= {f"vary:{name}": self.data.limits.vary[name].astype(np.int8) for name in self.data.limits.patterned}
+        from gslfit.data.writing import write_npz
         write_npz(file if hasattr(file, "write") else path("file", file), {"head": np.array(json.dumps(head)), **arrays})
 
     @classmethod
