@@ -68,7 +68,8 @@ def content_of(name: str) -> tuple[str, bytes]:
     try:
         return name, Path(name).read_bytes()
     except (OSError, ValueError) as error:
-        raise FileRefused(f"{name} can't be read: {getattr(error, 'strerror', None) or error}") from None
+        formula = "; a formula is told by --model" if isinstance(error, FileNotFoundError) and set(name) & set("*()^") else ""
+        raise FileRefused(f"{name} can't be read: {getattr(error, 'strerror', None) or error}{formula}") from None
 
 
 def read_curve(name: str, x: Sequence[str], y: str | None, yerr: str | None) -> Curve:

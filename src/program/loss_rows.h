@@ -221,11 +221,11 @@ static inline parts normalised(parts all) {
                 parts all = before;                                                                                                        \
                 *next = SPLAT(0.0);                                                                                                        \
                 for (long i = 0; i < points; i += 2) all = add_##NAME(all, part[i], part[i + 1]);                                          \
-                if (BY_PARTS_##NAME != ANGLES && any(low)) {                                                                               \
+                if ((int)BY_PARTS_##NAME != ANGLES && any(low)) {                                                                          \
                     sum = choose(low, small_##NAME(b, points, h), sum);                                                                    \
                     all = (parts){choose(low, before.a, all.a), choose(low, before.b, all.b), choose(low, before.count, all.count)};       \
                 }                                                                                                                          \
-                store_parts(b, h, BY_PARTS_##NAME == ANGLES ? normalised(all) : all);                                                      \
+                store_parts(b, h, (int)BY_PARTS_##NAME == ANGLES ? normalised(all) : all);                                                 \
             }                                                                                                                              \
             store(b->cost + h, load(b->cost + h) + (unit) * (sum + 0.0 * most));                                                           \
             (void)inverse, (void)least, (void)scale, (void)early, (void)total;                                                             \

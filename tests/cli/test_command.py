@@ -138,6 +138,7 @@ def test_a_fit_that_does_not_converge(folder, capsys):
 
 REFUSED = [
     (3, "nothing.csv can't be read: No such file", ["nothing.csv", "-m", "gausian"]),
+    (3, "a*exp(-x/t) can't be read: No such file or directory; a formula is told by --model", ["a*exp(-x/t)", "-m", "gausian"]),
     (3, "has no column 'coutns' (did you mean 'counts'?)", ["decay.csv", "--y", "coutns", "-m", "gausian", "--start", "a"]),
     (3, "has no column '4'; it has time, counts, err", ["decay.csv", "--x", "4", "-m", "linear"]),
     (3, "empty.csv is empty", ["empty.csv", "-m", "linear"]),
