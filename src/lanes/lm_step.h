@@ -37,7 +37,7 @@ static const double ABSURD = 1e6;
 static const double NEAR_END = 1e-3;        /* cosine below which an end is as good as one */
 static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
 static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
-static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
+static const double LED = 2;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
