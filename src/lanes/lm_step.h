@@ -581,15 +581,26 @@ static void begin_last_stage(lane_state *s, int l) {
     begin_at(s, l, start);
 }
 
-/* Whether an amplitude's own best step is long beside it, or all of them are zero: where not, no start is cold. */
-INLINE vm may_be_cold(const lane_state *s, uint64_t amplitudes, int h) {
+/* How far down chi-square an amplitude's slope may lead with what the other linear variables' own best steps do to it. */
+INLINE vd farthest_slope(const lane_state *s, uint64_t linear, int k, int h) {
+    vd sum = vabs(element(s, s->g_from + k, h));
+    for (int j = 0; j < s->p; j++) {
+        if (j == k || !(linear >> j & 1)) continue;
+        const int product = j < k ? ELEMENT(k, j) : ELEMENT(j, k);
+        const vd square = element(s, s->H_from + ELEMENT(j, j), h), slope = element(s, s->g_from + j, h);
+        sum += choose(square > 0.0, vabs(element(s, s->H_from + product, h) * slope) / square, SPLAT(0.0));
+    }
+    return sum;
+}
+
+/* Whether an amplitude's best step may be long beside it, or all of them are zero: where not, no start is cold. */
+INLINE vm may_be_cold(const lane_state *s, const program *code, int h) {
     vm looks = INVERT(TRUE_MASK), zeros = TRUE_MASK;
     for (int k = 0; k < s->p; k++) {
-        if (!(amplitudes >> k & 1)) continue;
-        const vd value = load(s->trial[k] + h), slope = element(s, s->g_from + k, h);
-        const vd square = element(s, s->H_from + ELEMENT(k, k), h);
+        if (!(code->amplitudes >> k & 1)) continue;
+        const vd value = load(s->trial[k] + h), square = element(s, s->H_from + ELEMENT(k, k), h);
         zeros = BOTH(zeros, value == 0.0);
-        looks = EITHER(looks, vabs(slope) > (GSLFIT_COLD - 1) * vabs(value) * square);
+        looks = EITHER(looks, farthest_slope(s, code->linear, k, h) > (GSLFIT_COLD - 1) * vabs(value) * square);
     }
     return EITHER(looks, zeros);
 }
@@ -600,7 +611,7 @@ static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
     lane_vector may_be;
     int any_cold = 0;
     s->unseen = 0;
-    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program->amplitudes, h)));
+    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program, h)));
     for (int l = 0; l < w->lanes; l++) {
         const int looks = !s->looked[l] && s->id[l] >= 0 && may_be[l] != 0;
         s->looked[l] = 1;

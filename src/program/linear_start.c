@@ -15,13 +15,23 @@ typedef struct {
     double norm[MAX_FREE], slope[MAX_FREE], step[MAX_FREE];  /* of the columns' units: length, J^T r, and the linear fit's step */
 } linear_part;
 
-/* Whether an amplitude looks cold: its own best step is long, and takes much off chi-square; or all of them are zero. */
+/* An amplitude's slope, and at most what the other linear variables' own best steps make of it: two that are far off may leave it none. */
+static double farthest_slope(const linear_evidence *e, int k) {
+    double sum = fabs(e->slope[k]);
+    for (int j = 0; j < e->program->nfree; j++) {
+        if (j == k || !(e->program->linear >> j & 1 && e->square[j] > 0)) continue;
+        sum += fabs(e->product(e->who, j > k ? j : k, j > k ? k : j) * e->slope[j]) / e->square[j];
+    }
+    return sum;
+}
+
+/* Whether an amplitude looks cold: its best step may be long, and take much off chi-square; or all of them are zero. */
 static int looks_cold(const linear_evidence *e) {
     int looks = 0, zeros = 1;
     if (!(e->chisqr > 0 && e->chisqr < INFINITY)) return 0;
     for (int k = 0; k < e->program->nfree; k++) {
         if (!(e->program->amplitudes >> k & 1)) continue;
-        const double square = e->square[k], slope = e->slope[k], value = e->value[k], own = (GSLFIT_COLD - 1) * value * square;
+        const double square = e->square[k], slope = farthest_slope(e, k), value = e->value[k], own = (GSLFIT_COLD - 1) * value * square;
         zeros &= value == 0;
         looks |= value != 0 && slope * slope > own * own && slope * slope > MATTERS * MATTERS * e->chisqr * square;
     }

@@ -89,6 +89,22 @@ def test_cold_amplitudes_by_minimize(name, factor):
             assert {key: par.init_value for key, par in result.params.items()} == given
 
 
+@pytest.mark.parametrize("loss", ["linear", "poisson"])
+@pytest.mark.parametrize("name", ["peak", "Lorentzian", "decay", "spot"])
+def test_cold_amplitude_that_a_background_hides(name, loss):
+    """A background so far off that the amplitude's own slope is zero: the linear fit of both is what knows where they belong."""
+    formula, points, clean, _, true, start = drawn(name)
+    scale = 100/np.max(clean, axis=1)
+    y = np.random.default_rng(6).poisson(clean*scale[:, None]).astype(float)
+    A = true["A"]*scale*1e-3
+    shape = formula(**{key: each[None] for key, each in points.items()}, A=1.0, b=0.0, **{key: v[:, None] for key, v in start.items()})
+    b = np.sum(shape*(y - A[:, None]*shape), axis=1)/np.sum(shape, axis=1)
+    best = fit_batch(formula, y, x=points, start={**true, "A": true["A"]*scale, "b": true["b"]*scale}, loss=loss)
+    for method in ("auto", "lmsder") if loss == "linear" else ("auto",):
+        found = fit_batch(formula, y, x=points, start={**start, "A": A, "b": b}, loss=loss, method=method)
+        assert np.all(found.success & (found.chisqr <= best.chisqr*(1 + 1e-6)))
+
+
 @pytest.mark.parametrize("unit", [1e-150, 1e150])
 @pytest.mark.parametrize("method", ["lmsder", "auto"])
 def test_cold_in_any_unit(method, unit):

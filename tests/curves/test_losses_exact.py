@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares, root
 
-from gslfit import fit_batch
+from gslfit import Formula, fit_batch
 
 PEAK, NAMES = "A*exp(-(x - c)**2/(2*s**2)) + b", ["A", "c", "s", "b"]
 
@@ -122,3 +122,29 @@ def test_cold_counts(true):
         result = fit_batch(PEAK, y, x=x, start={**start, **own}, loss="poisson")
         there = np.abs(result.chisqr - right.chisqr) < 1e-6*right.chisqr
         assert there.mean() > .99 and not (result.success & ~there).any(), (off, there.mean())
+
+
+PIXELS = [each.ravel() for each in np.meshgrid(np.arange(13.0), np.arange(13.0))]
+SHAPES = {"peak": (PEAK, {"x": np.arange(60.0)}, {"c": (30, 2), "s": (6, None)}),
+          "Lorentzian": ("A/(1 + ((x - c)/s)**2) + b", {"x": np.arange(60.0)}, {"c": (30, 2), "s": (5, None)}),
+          "decay": ("A*exp(-x/t) + b", {"x": np.arange(60.0)}, {"t": (12, None)}),
+          "spot": ("A*exp(-((x - c)**2 + (y - d)**2)/(2*s**2)) + b", dict(zip("xy", PIXELS, strict=True)),
+                   {"c": (6, .7), "d": (6, .7), "s": (1.6, None)})}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("A", "b"), [(15, 2), (100, 10), (1000, 3), (5000, 500)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_many_cold_counts(shape, A, b):
+    """Counts of 48,000 curves in all, from few to many, amplitudes and backgrounds up to a million off: none silently elsewhere."""
+    text, points, others = SHAPES[shape]
+    rng, size, formula = np.random.default_rng(5), 1000, Formula(text, independent=tuple(points))
+    true = {"A": A, "b": b, **{name: value for name, (value, _) in others.items()}}
+    y = rng.poisson(formula(**points, **true), (size, len(points["x"]))).astype(float)
+    right = fit_batch(formula, y, x=points, start=true, loss="poisson")
+    own = {name: value + rng.uniform(-off, off, size) if off else value*rng.uniform(.7, 1.3, size) for name, (value, off) in others.items()}
+    for far in ("A", "b", "Ab"):
+        start = {name: true[name]*(10**rng.uniform(-6, 6, size) if name in far else 1.0) for name in "Ab"}
+        found = fit_batch(formula, y, x=points, start={**start, **own}, loss="poisson")
+        there = found.chisqr < right.chisqr*(1 + 1e-6)
+        assert there.mean() > .99 and not (found.success & ~there).any(), (far, there.mean())
