@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves.job import Job, job_of
-from gslfit.curves.priors import extended_formula, extended_inputs
+from gslfit.curves.priors import Priors, extended_formula, extended_inputs
 from gslfit.data.inputs import Inputs
+from gslfit.data.points import moved
+from gslfit.errors import NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
 
@@ -29,6 +31,17 @@ def _without_prior(used: np.ndarray | None, given: np.ndarray | None, n: int, sh
     return lost if lost.any() else None
 
 
+def _name_prior(priors: Priors, job: Job, given: Inputs) -> None:
+    """Raise NonFiniteError for the first fit at whose start a prior isn't finite: it isn't a point that the caller has."""
+    shape = given.layout.shape
+    off = np.broadcast_to(priors.residual(job.start), (*shape, len(priors.texts)))
+    bad = np.argwhere(~np.isfinite(off))
+    if len(bad):
+        *place, k = bad[0].tolist()
+        fit = ", ".join(map(str, moved(place, given.first(0))))
+        raise NonFiniteError(f"prior[{priors.texts[k]!r}]: it is not finite at the start values of fit {fit}; change these") from None
+
+
 def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Job, Inputs], Any]) -> Any:
     """Fit a batch with priors by a function that fits one without, and return its result with the data as they were given.
 
@@ -45,7 +58,11 @@ def fit_extended(job: Job, given: Inputs, options: FitOptions, fit: Callable[[Jo
     priors, counts, n = given.prior.block(given), options.loss == "poisson", given.y.shape[-1]
     whole = extended_job(job, extended_formula(job.formula, priors, counts), given.layout.shape)
     points = extended_inputs(given, priors, counts)
-    result = fit(whole, points)
+    try:
+        result = fit(whole, points)
+    except NonFiniteError:
+        _name_prior(priors, job, given)
+        raise
     lost = _without_prior(result.data.mask, points.mask, n, result.status.shape)
     if lost is not None:        # such a point is left out as data are: without its prior the fit is another one
         starts = {name: np.where(lost, np.nan, value) if name in whole.names else value for name, value in whole.start.items()}

@@ -187,6 +187,8 @@ def test_prior_without_a_value_at_the_start(model):
         alone = [fit(model, Y[k], A=2.0, **given) for k in (0, 2)]
         with pytest.raises(NonFiniteError, match=r"prior\['log\(A\)'\]: it is not finite at the start"):
             fit(model, Y[1], A=-2.0, **given)
+        with pytest.raises(NonFiniteError, match=r"prior\['log\(A\)'\]: it is not finite at the start values of fit 1"):
+            fit_batch(model, Y[:3], A=np.array([2., -2., 1.5]), **{**given, "nan_policy": "raise"})
     assert batch.status.tolist()[1] == FitStatus.BAD_DATA and np.isnan([batch.values["A"][1], batch.stderr["t"][1]]).all()
     for k, one in zip((0, 2), alone, strict=True):
         assert batch.success[k] and batch.ndata[k] == one.ndata == N + 1
