@@ -1,4 +1,4 @@
-"""Draw the pictures of how-to pages (outliers, correlated errors, priors, starts, bootstraps, shared parameters)."""
+"""Draw the pictures of how-to pages (outliers, counts, correlated errors, priors, starts, bootstraps, shared parameters)."""
 import re
 from pathlib import Path
 
@@ -47,6 +47,19 @@ def main() -> None:
     band(ax, x, gslfit.fit("A*exp(-x/tau) + c", y, x=x, tau=1), ORANGE, "least squares")
     band(ax, x, page["robust"], BLUE, 'loss="huber"')
     finish(ax, "outliers")
+
+    page = run("counts.md")
+    _, axes = plt.subplots(1, 2, sharey=True)
+    for ax, name, true in zip(axes, "Ab", (15, 2), strict=True):
+        either = [page[which].values[name] for which in ("naive", "result")]
+        edges = np.histogram_bin_edges(np.concatenate(either), 50)
+        for values, color, label in zip(either, (ORANGE, BLUE), ("least squares", 'loss="poisson"'), strict=True):
+            ax.hist(values, edges, color=color, alpha=.5, label=label)
+        ax.axvline(true, color="k", ls="--", lw=1, label="the truth")
+        ax.set_xlabel(name)
+    axes[0].set_ylabel("fits")
+    axes[0].legend(frameon=False, loc="upper left")
+    ax.figure.savefig(HERE/"_static"/"counts.svg", metadata={"Date": None})
 
     page = run("correlated-errors.md")
     x, y = page["x"], page["y"]
