@@ -9,7 +9,7 @@ is asked for.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
@@ -29,7 +29,7 @@ from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, ending
+from gslfit.minimizer.uncertainty import combinations, ending, touches
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
@@ -148,13 +148,20 @@ class LazyResult:
             began |= {name: value for name, (value, _) in folded.dependent(np.array(self.start), inputs).items()}
             for name, (value, row) in folded.dependent(self.v, inputs).items():
                 found[name], slopes[name] = value, row
-        params.conclude(found, began, _Errors(names, spread, errors, slopes, self.rows))
+        held = [error != error and touches(found[name], began[name], params[name].min, params[name].max)
+                for name, error in zip(names, errors, strict=True)] if slopes else []
+        params.conclude(found, began, _Errors(names, spread, errors, slopes, self.rows, held))
         return params
 
 
-def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray) -> float:
-    """Return the standard error of an expression."""
+def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray, held: Sequence[bool]) -> float:
+    """Return the standard error of an expression: a parameter that its bound holds adds nothing, and alone makes none."""
     used = slope.nonzero()[0]
+    if any(held):
+        free = used[~np.array(held)[used]]
+        if used.size and not free.size:
+            return nan
+        used = free
     parts = slope[used]*errors[used]
     most = max(map(abs, parts.tolist()), default=0.0)
     share = parts/most if most > 0 else parts
@@ -165,7 +172,8 @@ class _Errors:
     """Standard errors and correlations of a fit's parameters, by name, worked out when somebody asks."""
 
     def __init__(self, names: tuple[str, ...], spread: np.ndarray, errors: list[float], slopes: dict[str, np.ndarray],
-                 correlations: np.ndarray):
+                 correlations: np.ndarray, held: Sequence[bool]):
+        self.held = held
         self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
         self.spread, self.slopes = spread, slopes
 
@@ -173,7 +181,7 @@ class _Errors:
         """Return the standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
         own = self.errors.get(name)
         if own is None:
-            error = _propagated(self.slopes[name], self.spread, self.correlations) if name in self.slopes else 0.0
+            error = _propagated(self.slopes[name], self.spread, self.correlations, self.held) if name in self.slopes else 0.0
             return (error if error == error else None), None
         if own != own:
             return None, None

@@ -6,7 +6,8 @@ from typing_extensions import disjoint_base
 class Errors:
     sigma: NDArray[np.float64]
     unit: NDArray[np.float64]
-    def __init__(self, factors: NDArray[np.float64], norms: NDArray[np.float64], factor: float, without: tuple[int, ...]) -> None: ...
+    def __init__(self, factors: NDArray[np.float64], norms: NDArray[np.float64], factor: float, without: tuple[int, ...],
+                 held: tuple[int, ...]) -> None: ...
     @property
     def covar(self) -> NDArray[np.float64]: ...
     @property

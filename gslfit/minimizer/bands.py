@@ -79,7 +79,7 @@ def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> 
     Returns
     -------
     ndarray, shape (n,)
-        NaN where no parameter has an error.
+        NaN where the curve moves with no parameter that has an error.
     """
     errors = np.array([np.nan if (error := params[name].stderr) is None else error for name in names], float)
     known = np.flatnonzero(np.isfinite(errors))
@@ -90,8 +90,9 @@ def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> 
         correlations[i, j] = correlations[j, i] = (params[names[known[i]]].correl or {}).get(names[known[j]], 0.0)
     moves = slopes[known]*errors[known, None]
     most = np.max(np.abs(moves), axis=0)
+    still = (slopes[known] == 0).all(axis=0) & (np.delete(slopes, known, axis=0) != 0).any(axis=0)
     units = moves/np.where(most > 0, most, 1.0)
-    return most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0))
+    return np.where(still, np.nan, most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0)))
 
 
 def undetermined(params: Parameters, names: Sequence[str]) -> list[str]:

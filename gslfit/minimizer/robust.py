@@ -162,8 +162,7 @@ class RobustEnd:
         n, p = self.r.size, self.norms.size
         if self.factors is None or n <= p:
             return None
-        without = tuple(sorted({*self.solution.dead, *self.solution.held}))
-        return Errors(self.factors, self.norms, math.sqrt(n/(n - p)), without)
+        return Errors(self.factors, self.norms, math.sqrt(n/(n - p)), self.solution.dead, self.solution.held)
 
     def _go_on(self) -> None:
         """Step to the minimum, and keep how each point pulls at each parameter there."""

@@ -36,7 +36,7 @@ class Uncertainty(Errors):
     def __init__(self, solution: Solution, scale: float, scale_covar: bool) -> None:
         n, p = solution.jacobian.shape
         factor = solution.norm / math.sqrt(n - p) if scale_covar else scale
-        super().__init__(solution.factors, solution.norms, factor, solution.dead + solution.held)
+        super().__init__(solution.factors, solution.norms, factor, solution.dead, solution.held)
 
 
 def information(solution: Solution, jacobian: np.ndarray, scale: float, share: np.ndarray) -> Errors:
@@ -61,7 +61,7 @@ def information(solution: Solution, jacobian: np.ndarray, scale: float, share: n
         lengths = np.linalg.norm(jacobian, axis=0)
         norms[free] = np.where(lengths > 0, lengths, 1.0)
         factors[free] = np.linalg.pinv(jacobian/norms[free])
-    return Errors(factors, norms, scale, without)
+    return Errors(factors, norms, scale, solution.dead, solution.held)
 
 
 class ParameterUncertainties:
@@ -107,15 +107,21 @@ def at_bound(name: str, value: float, lower: float, upper: float) -> str:
     return f"{name} is at its bound ({which} = {bound:g}), where it has no standard error."
 
 
+def touches(value: float, start: float, lower: float | None, upper: float | None) -> bool:
+    """Return whether a value lies on the nearer one of its bounds (None: there is none), or, beside its way from the start, next to it."""
+    lower, upper = (-math.inf if lower is None else lower), (math.inf if upper is None else upper)
+    bound = lower if value - lower <= upper - value else upper
+    return math.isfinite(bound) and abs(value - bound) <= TOUCHING * abs(start - bound)
+
+
 def bound_of(par: Any) -> str:
     """Return the sentence of `at_bound` for a fitted parameter that has no error and lies on its bound or next to it, else nothing."""
     if not par.vary or par.expr is not None or par.stderr is not None or not math.isfinite(par.value):
         return ""
-    lower, upper = (-math.inf if par.min is None else par.min), (math.inf if par.max is None else par.max)
-    bound = lower if par.value - lower <= upper - par.value else upper
     start = par.value if par.init_value is None else par.init_value
-    near = math.isfinite(bound) and abs(par.value - bound) <= TOUCHING * abs(start - bound)
-    return at_bound(par.name, par.value, lower, upper) if near else ""
+    if not touches(par.value, start, par.min, par.max):
+        return ""
+    return at_bound(par.name, par.value, -math.inf if par.min is None else par.min, math.inf if par.max is None else par.max)
 
 
 def ending(status: FitStatus, result: Any, said: str = "") -> str:

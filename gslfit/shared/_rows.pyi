@@ -8,6 +8,7 @@ from gslfit.errors import FitStatus
 from gslfit.formula._program import Program
 
 SIDE_BY_SIDE: int
+HELD: int
 CLOSE: float
 NEGLIGIBLE: float
 FALLEN: float

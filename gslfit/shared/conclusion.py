@@ -13,6 +13,7 @@ from gslfit.minimizer.uncertainty import at_bound
 from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import needed
+from gslfit.shared._rows import HELD
 from gslfit.shared.ending import Known
 from gslfit.shared.fitting import Fitting
 from gslfit.shared.result import SharedPart, SharedResult, left_out_in_words
@@ -136,11 +137,15 @@ def _put(arrays: _Arrays, name: str, value: np.ndarray, error: np.ndarray, place
 
 
 def _propagated(slopes: Mapping[str, np.ndarray], fitting: Fitting, known: Known, arrays: _Arrays, count: int) -> np.ndarray:
-    """Return the standard errors of an expression in each data set of a part: ndarray (k,)."""
+    """Return the standard errors of an expression in each data set of a part, ndarray (k,); what its bound holds adds nothing to them."""
     sets, places = fitting.sets, known.part.places
     used = [(name, np.broadcast_to(slope, (count,))) for name, slope in slopes.items() if np.any(slope != 0)]
     cross = arrays.part(known).cross
     variance = np.zeros(count)
+    held = {name: np.broadcast_to(fitting.flags[sets.shared.index(name)] == HELD if name in sets.shared
+                                  else known.held[known.names.index(name)], (count,)) for name, _ in used}
+    still = np.any([held[name] & (slope != 0) for name, slope in used], axis=0) if used else np.zeros(count, bool)
+    moves = np.any([~held[name] & (slope != 0) for name, slope in used], axis=0) if used else still
     for name, slope in used:
         for other, factor in used:
             both = (name in sets.shared) + 2*(other in sets.shared)
@@ -151,8 +156,8 @@ def _propagated(slopes: Mapping[str, np.ndarray], fitting: Fitting, known: Known
             else:
                 local, common = (other, name) if both == 1 else (name, other)
                 covariance = cross[:, known.names.index(local), sets.shared.index(common)]
-            variance = variance + slope*factor*covariance
-    return np.sqrt(np.maximum(variance, 0.0))
+            variance = variance + np.where(held[name] | held[other], 0.0, slope*factor*covariance)
+    return np.where(still & ~moves, np.nan, np.sqrt(np.maximum(variance, 0.0)))
 
 
 def _common(fitting: Fitting, values: Mapping[str, np.ndarray], stderr: Mapping[str, np.ndarray], arrays: _Arrays) -> Parameters:

@@ -7,7 +7,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs
 from gslfit.errors import FitStatus
-from gslfit.shared._rows import CLOSE, FALLEN, NEGLIGIBLE, ROUNDING, judge
+from gslfit.shared._rows import CLOSE, FALLEN, HELD, NEGLIGIBLE, ROUNDING, judge
 from gslfit.shared.arrow import Elimination
 from gslfit.shared.descent import DETERMINED, Descent, State
 from gslfit.shared.groups import Group
@@ -31,6 +31,8 @@ class Known:
     costs, first_costs : ndarray, shape (k,)
     undetermined : ndarray of bool, shape (q, k)
         Local parameters without an error.
+    held : ndarray of bool, shape (q, k)
+        Those of them that their bounds hold.
     """
 
     looked: BatchInputs
@@ -41,7 +43,7 @@ class Known:
         self.ndata, self.status = np.zeros(count, int), np.zeros(count, np.int8)
         self.values, self.begun, self.norms = (np.full((len(names), count), np.nan) for _ in range(3))
         self.costs, self.first_costs = np.full(count, np.nan), np.full(count, np.nan)
-        self.undetermined = np.ones((len(names), count), bool)
+        self.undetermined, self.held = np.ones((len(names), count), bool), np.zeros((len(names), count), bool)
         self.tried = np.zeros(count, bool)      # whether a data set has had a fit of its own
         self.given_up = np.zeros(count, bool)   # and again, once the others had come to an end
 
@@ -112,7 +114,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
         low_enough = part.decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
     plain = low_enough & ~gone.any(axis=0) & ~held.any(axis=0) & part.independent.all(axis=0) & np.isfinite(sums.cost)
     known.status[which] = np.where(plain, FitStatus.CONVERGED, FitStatus.NO_PROGRESS)
-    known.undetermined[:, which] = ~part.independent
+    known.undetermined[:, which], known.held[:, which] = ~part.independent, False
     for j in np.flatnonzero(~plain & np.isfinite(sums.cost)):
         def cosine_and_rank(counted: np.ndarray, j: int = int(j)) -> tuple[float, int]:
             one = Elimination(sums.take(np.array([j])), counted[:, None])
@@ -122,6 +124,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
                               scale=float(np.sqrt(group.squares[j])), cosine_and_rank=cosine_and_rank)
         known.status[which[j]] = status
         known.undetermined[:, which[j]] = (flags > 0) | open_columns(sums.block[:, :, j], flags)
+        known.held[:, which[j]] = flags == HELD
 
 
 def open_columns(block: np.ndarray, flags: np.ndarray) -> np.ndarray:

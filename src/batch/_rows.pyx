@@ -9,8 +9,8 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale, gslfit_sort_columns,
-    gslfit_verdict,
+    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale,
+    gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -52,6 +52,7 @@ cdef extern from "objective/losses.h" nogil:
 
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
+HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
 CLOSE, NEGLIGIBLE, FALLEN, ROUNDING = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
 

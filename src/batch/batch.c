@@ -99,13 +99,12 @@ static void put_transformed(thread *t, const fit_result *end) {
     if (!o->derived) return;
     double inputs[MAX_INPUTS];
     for (int i = 0; i < p; i++) {
-        t->errors[i] = end->flags[i] & GSLFIT_HELD ? 0 : errors[i];
         for (int j = 0; j < i; j++)
             t->correlations[ELEMENT(i, j)] = !end->covariance ? end->correlations[ELEMENT(i, j)]
                                              : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
     }
     gslfit_batch_inputs(b, id, inputs);
-    gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, t->errors, t->correlations);
+    gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, end->flags, errors, t->correlations);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */

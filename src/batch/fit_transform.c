@@ -52,16 +52,25 @@ void gslfit_transform_free(const fit_transform *o, workspace **spaces) {
 /* An output of a program without independent variables: a scalar. */
 static double output(const workspace *w, int k) { return w->scalars[(long)~w->program->outputs[k] * LANES]; }
 
-/* The length of sum over i of slope_i error_i e_i, where e_i.e_j is the correlation. A parameter without an error spoils what depends
- * on it. */
-static double spread_of(const workspace *w, int p, const double *errors, const double *correlations) {
+/* The length of sum over i of slope_i error_i e_i, where e_i.e_j is the correlation. A parameter that its bound holds adds nothing to it;
+ * what depends on no other one has no error, and neither has what depends on a parameter without one. */
+static double spread_of(const workspace *w, int p, const unsigned char *flags, const double *errors, const double *correlations) {
     double parts[MAX_FREE], most = 0, sum = 0;
+    int held = 0, moves = 0;
     for (int i = 0; i < p; i++) {
         const double slope = output(w, 1 + i);
-        parts[i] = slope != 0 ? slope * errors[i] : 0;
+        parts[i] = 0;
+        if (slope == 0) continue;
+        if (flags[i] & GSLFIT_HELD) {
+            held = 1;
+            continue;
+        }
+        moves = 1;
+        parts[i] = slope * errors[i];
         if (isnan(parts[i])) return NAN;
         most = gslfit_larger(fabs(parts[i]), most);
     }
+    if (held && !moves) return NAN;
     if (most == 0 || isinf(most)) return most;
     for (int i = 0; i < p; i++)
         for (int j = 0; j < p && parts[i] != 0; j++)
@@ -71,10 +80,10 @@ static double spread_of(const workspace *w, int p, const double *errors, const d
 }
 
 void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,
-                             const double *errors, const double *correlations) {
+                             const unsigned char *flags, const double *errors, const double *correlations) {
     for (int t = 0; t < o->derived; t++) {
         gslfit_workspace_set(spaces[t], values, inputs);
         o->derived_values[id * o->derived + t] = output(spaces[t], 0);
-        o->derived_errors[id * o->derived + t] = spread_of(spaces[t], o->p, errors, correlations);
+        o->derived_errors[id * o->derived + t] = spread_of(spaces[t], o->p, flags, errors, correlations);
     }
 }

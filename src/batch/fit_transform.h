@@ -39,6 +39,6 @@ void gslfit_transform_free(const fit_transform *o, workspace **spaces);
 
 /* The expressions of one fit: by its values, inputs, standard errors, and correlations (element (i, j) at correlations[ELEMENT(i, j)]). */
 void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,
-                             const double *errors, const double *correlations);
+                             const unsigned char *flags, const double *errors, const double *correlations);
 
 #endif

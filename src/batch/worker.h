@@ -40,7 +40,7 @@ typedef struct {
     char finite_x[MAX_VARIABLES]; /* whether a variable that all fits share is finite everywhere */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
     double box[2 * MAX_FREE];     /* bounds of the fit that is to begin */
-    double errors[MAX_FREE], *correlations;  /* of one fit, as the caller sees them */
+    double *correlations;         /* of one fit, as the caller sees them */
     char apart[64];               /* from the next thread's */
 } thread;
 

@@ -21,6 +21,8 @@ cdef class Errors:
         What all errors are multiplied with.
     without : tuple of int
         Parameters that have no error.
+    held : tuple of int
+        Those that a bound holds; they have none either.
 
     Attributes
     ----------
@@ -31,11 +33,12 @@ cdef class Errors:
     """
 
     cdef readonly object sigma, unit
+    cdef tuple held
     cdef Py_ssize_t p, rank
     cdef double *s
     cdef double *u
 
-    def __init__(self, factors, norms, double factor, tuple without):
+    def __init__(self, factors, norms, double factor, tuple without, tuple held):
         cdef const double *d
         cdef double size
         cdef Py_ssize_t i, j
@@ -48,7 +51,8 @@ cdef class Errors:
             self.s[j] = factor * (size / d[j])
             for i in range(self.rank):
                 self.u[j * self.rank + i] /= size
-        for j in without:
+        self.held = held
+        for j in without + held:
             self.s[j] = NO_NUMBER
 
     cdef double correlation(self, Py_ssize_t i, Py_ssize_t j) noexcept:
@@ -83,7 +87,10 @@ cdef class Errors:
         return True
 
     def of(self, slopes):
-        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none."""
+        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none.
+
+        A parameter that a bound holds adds nothing; what depends on no other one has no error.
+        """
         cdef cnp.ndarray sum = new_vector(self.rank)
         cdef const double *row
         cdef double own
@@ -94,10 +101,14 @@ cdef class Errors:
             row = data_of(rows) + m * self.p
             for i in range(self.rank):
                 data_of(sum)[i] = 0
+            moves = still = False
             for j in range(self.p):
-                if row[j] != 0:
+                if row[j] != 0 and j in self.held:
+                    still = True
+                elif row[j] != 0:
+                    moves = True
                     for i in range(self.rank):
                         data_of(sum)[i] += row[j] * self.s[j] * self.u[j * self.rank + i]
             own = norm_of(data_of(sum), self.rank)
-            errors.append(own if own == own else None)
+            errors.append(own if own == own and (moves or not still) else None)
         return errors
