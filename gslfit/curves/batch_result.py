@@ -298,7 +298,7 @@ class BatchResult:
         Returns
         -------
         value, error : ndarray, shape (...)
-            The error is NaN where the expression depends on what has none, and where a fit has no result.
+            A parameter at its bound adds nothing to the error, which is NaN where no other one does, and where a fit has no result.
         """
         from gslfit.curves.batch_uncertainty import derived
         value, error = derived(self, expr)
