@@ -131,7 +131,8 @@ class Answers:
         Returns
         -------
         value, error : float
-            From exact derivatives and the covariance; a parameter at its bound adds nothing to the error, which is NaN where no other one does.
+            From exact derivatives and the covariance; a parameter at its bound adds nothing to the error, which is NaN where no other one
+            does.
         """
         from gslfit.minimizer.derived import derived
         return derived(self, expr)
