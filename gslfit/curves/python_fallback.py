@@ -6,6 +6,7 @@ or where the fit of one is not plain. Chunks go to other threads or processes wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from gslfit.curves.row_fit import Row, RowEnd, fit_row, row_of
 from gslfit.curves.together import Together, fit_together, together
 from gslfit.curves.workers import run
 from gslfit.data.inputs import Inputs
+from gslfit.data.model_values import ComplexModelError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import ROBUST
@@ -49,8 +51,13 @@ def fit_chunk(chunk: Chunk, ends: list[RowEnd] | None = None, tell: Callable[[in
         Called with the number of rows that are done.
     """
     ends = [] if ends is None else ends
-    settled = {} if chunk.how is None else fit_together(chunk.how, rows := list(chunk.rows), chunk.options)
-    for k, row in enumerate(chunk.rows if chunk.how is None else rows):
+    settled: dict[int, RowEnd] = {}
+    rows: Iterable[Row] = chunk.rows
+    if chunk.how is not None:
+        rows = list(chunk.rows)
+        with suppress(ComplexModelError):       # which says no more than that all of these are complex at their starts
+            settled = fit_together(chunk.how, rows, chunk.options)
+    for k, row in enumerate(rows):
         ends.append(settled[k] if k in settled else fit_row(chunk.formula, row, chunk.params, chunk.options))
         if tell is not None:
             tell(len(ends))
@@ -104,6 +111,9 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
         if options.on_interrupt == "raise":
             raise
         interrupted = True
+    refused = [end.refused for end in ends if end.refused is not None]
+    if refused and not any(end.values for end in ends):
+        raise refused[0]
     result = _result(data, params, places, ends, options, reason)
     if interrupted:
         raise Interrupted(result)

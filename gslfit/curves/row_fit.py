@@ -9,8 +9,9 @@ import numpy as np
 
 from gslfit.curves.batch_result import BatchInputs
 from gslfit.data.covariance import whitened
+from gslfit.data.model_values import ComplexModelError
 from gslfit.data.points import check_factors, finite_points
-from gslfit.errors import ExpressionError, FitStatus, NonFiniteError
+from gslfit.errors import ExpressionError, FitStatus, InputTypeError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.minimizer.minimizer import Minimizer
@@ -70,6 +71,8 @@ class RowEnd(NamedTuple):
         Points that were left out since the model is not finite there.
     cost, f_scale : float
         Of a robust loss: what was minimised, and the loss's scale.
+    refused : InputTypeError, or None
+        That the model is complex at all points: the batch's error if it is so in all of its fits.
     """
 
     status: FitStatus
@@ -83,6 +86,7 @@ class RowEnd(NamedTuple):
     dropped: np.ndarray | None = None
     cost: float = np.nan
     f_scale: float = 1.0
+    refused: InputTypeError | None = None
 
 
 def row_of(data: BatchInputs, place: tuple[int, ...], policy: str) -> Row:
@@ -184,6 +188,10 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         if error.of_caller or options.nan_policy == "raise":
             raise
         return RowEnd(FitStatus.NOT_POSITIVE if counts else FitStatus.BAD_DATA, row.used)
+    except ComplexModelError as error:
+        if options.nan_policy == "raise":
+            raise
+        return RowEnd(FitStatus.BAD_DATA, row.used, refused=error)
     ndata, dropped = row.used, None
     if minimizer.left_in is not None:
         ndata = int(np.count_nonzero(minimizer.left_in))

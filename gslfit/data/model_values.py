@@ -9,6 +9,10 @@ from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError
 
 
+class ComplexModelError(InputTypeError):
+    """A model that has given no real number yet is complex at all points."""
+
+
 def model_values(name: str, value: Any, shape: tuple[int, ...], *, imaginary: bool = False) -> np.ndarray:
     """Return the values of a model at its points.
 

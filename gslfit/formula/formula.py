@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gslfit.checks import words
-from gslfit.data.model_values import model_values
+from gslfit.data.model_values import ComplexModelError, model_values
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
@@ -303,7 +303,10 @@ class Formula:
         if found.dtype.kind == "c":
             real = found.imag == 0
             if not (self._was_real or real.any()):
-                found = model_values(name, returned, _shape(given))     # raises the error: it never was real
+                try:
+                    model_values(name, returned, _shape(given))
+                except InputTypeError as error:         # it never was real
+                    raise ComplexModelError(*error.args) from None
             found = np.where(real, found.real, np.nan)
         self._was_real = True
         return found[()]

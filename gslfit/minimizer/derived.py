@@ -63,8 +63,8 @@ def derived(result: Any, expr: str) -> tuple[float, float]:
     Returns
     -------
     value, error : float
-        A parameter that its bound holds adds nothing to the error, which is NaN where the expression depends on no other one, or on one that
-        the data don't determine.
+        A parameter that its bound holds adds nothing to the error, which is NaN where the expression depends on no other one, or on one
+        that the data don't determine.
     """
     params, names = result.params, list(result.var_names)
     value, slopes = gradient(params, expr, names)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from gslfit import Formula, Model, Parameters, curve_fit, fit, fit_batch, minimize
-from gslfit.errors import InputTypeError, NonFiniteError
+from gslfit.errors import FitStatus, InputTypeError, NonFiniteError
 
 pytestmark = pytest.mark.filterwarnings("ignore::gslfit.errors.FitWarning")
 X = np.linspace(.1, 5, 30)
@@ -20,6 +20,11 @@ def root(x, a, b):
 def always(x, a, b):
     float(a)
     return a*np.exp(1j*b*x)
+
+
+def off_domain(x, a, b):
+    float(a)
+    return np.emath.sqrt(a)*x**b
 
 
 def by_minimize(start):
@@ -62,6 +67,25 @@ def test_complex_at_some_points_of_the_start():
         curve_fit(root, X, Y, p0=[1., 1.])
     batch = fit_batch(root, ROWS, x=X, a=1., b=np.array([1., 0.]))
     assert batch.success.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_complex_fits_of_a_batch(bad, workers):
+    """A fit whose start makes the model complex everywhere is bad data, be it the first; the others are as without it."""
+    y = 2*X**.5 + .01*np.random.default_rng(0).standard_normal((3, X.size))
+    a = np.array([3., 3.5, 2.5])
+    wanted = fit_batch(off_domain, y, x=X, a=a, b=.4)
+    a[bad] = -1
+    found = fit_batch(off_domain, y, x=X, a=a, b=.4, workers=workers)
+    good = np.arange(3) != bad
+    assert found.status[bad] == FitStatus.BAD_DATA
+    assert np.isnan(found.values["a"][bad])
+    assert wanted.success.all()
+    assert found.success[good].all()
+    assert found.values["a"][good] == pytest.approx(wanted.values["a"][good], rel=1e-9)
+    with pytest.raises(InputTypeError, match="the result of off_domain is complex"):
+        fit_batch(off_domain, y, x=X, a=-1., b=.4, workers=workers)
 
 
 def test_complex_everywhere_is_named():
