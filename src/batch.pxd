@@ -40,6 +40,7 @@ cdef extern from "batch/batch.h" nogil:
         strided_array mask
         int weighted, masked, omit, loss
         strided_array scale
+        strided_array response
         const double *factor
     ctypedef struct fit_options:
         double xtol, ftol, gtol

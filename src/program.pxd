@@ -26,6 +26,14 @@ cdef extern from "program/program.h" nogil:
         MAX_FREE
     ctypedef struct instruction:
         int32_t op, out, a, b, c
+    ctypedef struct measured_response:
+        long n
+        const double *x
+        double step
+        long count, centre
+        const double *numbers
+        int shift
+        double moved
     ctypedef struct program:
         int nx, nfree, ninput, nconstant
         int nprologue, nbody, nvalue
@@ -35,6 +43,7 @@ cdef extern from "program/program.h" nogil:
         const int32_t *outputs
         int nscalar, nregister
         uint64_t linear, amplitudes
+        const measured_response *response
     ctypedef struct workspace:
         pass
     int gslfit_program_check(program *p, char *message, size_t size)

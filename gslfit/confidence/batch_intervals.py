@@ -199,7 +199,8 @@ class _Work:
         part = rows.part(piece)
         limits, status, _ = profiles(folded.program, part.y, part.x, part.best, heights, which, low=part.low, high=part.high, known=known,
                                      weights=part.weights, errors=batch.data.inverted, mask=part.mask, omit=rows.omit, inputs=part.inputs,
-                                     loss=NUMBERS[batch.data.loss], orders=rows.orders(part, int(np.argmax(good))), **DOUBTS)
+                                     loss=NUMBERS[batch.data.loss], orders=rows.orders(part, int(np.argmax(good))), response=part.responses,
+                                     **DOUBTS)
         at = np.ix_(piece, np.array(here))
         self.values[at], self.status[at] = limits, status
 

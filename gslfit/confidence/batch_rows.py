@@ -28,6 +28,7 @@ class Rows(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     inputs: list[np.ndarray]
+    responses: np.ndarray | None
 
 
 def patterns_of(batch: BatchResult) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -117,7 +118,9 @@ class BatchRows:
             [np.broadcast_to(self._of(each, rows, 0), (rows.size,)) for each in box] for box in self.boxes]
         low, high = (np.ascontiguousarray(np.stack([np.asarray(box[k], float) for box in boxes], axis=-1)) for k in (0, 1))
         inputs = [np.broadcast_to(values[name], (rows.size,)) for name in folded.inputs]
-        return Rows(y, x, weights, mask, np.ascontiguousarray(best), low, high, inputs)
+        own = folded.response
+        responses = None if own is None or own.numbers.ndim == 1 else own.numbers.reshape(-1, own.length)[rows]
+        return Rows(y, x, weights, mask, np.ascontiguousarray(best), low, high, inputs, responses)
 
     def _extended(self, rows: np.ndarray, y: np.ndarray, x: list[np.ndarray], weights: np.ndarray | None,
                   mask: np.ndarray | None) -> tuple[np.ndarray, list[np.ndarray], np.ndarray | None, np.ndarray | None]:
@@ -133,4 +136,5 @@ class BatchRows:
         """Return the exchanges of parameters that leave the model as it is, tried at one of some rows."""
         x = [each if each.ndim == 1 else each[row] for each in part.x]
         inputs = np.array([each[row] for each in part.inputs], float) if part.inputs else None
-        return orders_of(self.folded, part.best[row], x, inputs)
+        folded = self.folded.of_row(None if part.responses is None else part.responses[row])
+        return orders_of(folded, part.best[row], x, inputs)

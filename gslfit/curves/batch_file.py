@@ -42,12 +42,24 @@ def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> st
     shape, p = arrays["status"].shape, len(head["names"])
     for name, array in arrays.items():
         part = name.partition(":")[0]
-        fits = part == "head" or (array.ndim == 1 if part == "x" else array.shape == ((*shape, p, p) if part == "covar" else shape))
+        fits = (part == "head" or (_is_response(name, array, shape) if part == "response" else array.ndim == 1 if part == "x" else
+                                   array.shape == ((*shape, p, p) if part == "covar" else shape)))
         if not fits or array.dtype.kind not in ("U" if part == "head" else "iu" if part in COUNTS else "iuf"):
             return f"{name} is an array of {array.dtype} of the shape {array.shape}"
+    own = head.get("response")
+    if own is not None and not (isinstance(own, dict) and {"response:numbers", "response:x"} <= arrays.keys()
+                                and type(own.get("centre")) is int and 0 <= own["centre"] < arrays["response:numbers"].shape[-1]
+                                and isinstance(own.get("shift"), (str, type(None)))):
+        return "its response is none"
     if not (set(head["names"]) <= set(head["parameters"]) and np.isin(arrays["status"], [status.value for status in FitStatus]).all()):
         return "its names, or a status, are none"
     return ""
+
+
+def _is_response(name: str, array: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Return whether an array has the shape of a response's points, or of its numbers."""
+    lead = array.shape[:-1] if name == "response:numbers" else ()
+    return array.size > 0 and array.ndim == len(lead) + 1 and lead in ((), shape)
 
 
 # the parts of a file's head, and what they are

@@ -127,14 +127,14 @@ class BatchInputs:
         """Return the curve that one fit was made to."""
         x = {name: self.row(array, index) for name, array in zip(self.formula.independent, self.x, strict=False)}
         if self.y is None:
-            return Curve(self.formula, None, x)
+            return Curve(self.formula.at(index), None, x)
         y, mask, own = self.y[index], self.row(self.mask, index), self.factors(index)
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
         own = None if own is None else Factors(own.name, np.broadcast_to(own.array, y.shape))
         given = Inputs(where, self._labels(index), y, x, own, mask, ycov=self.ycov,
                        prior=None if self.prior is None else self.prior.row(index))
-        return Curve(self.formula, Objective(given, "omit", loss=self.loss_of(index)))
+        return Curve(self.formula.at(index), Objective(given, "omit", loss=self.loss_of(index)))
 
     def loss_of(self, index: tuple[int, ...]) -> Loss | None:
         """Return the loss of one fit; None for least squares."""
@@ -285,7 +285,7 @@ class BatchResult:
     def _curve(self, place: tuple[int, ...]) -> np.ndarray:
         """Return the model's curve of one fit, (n,)."""
         x = {name: self.data.row(array, place) for name, array in zip(self.data.formula.independent, self.data.x, strict=True)}
-        return self.data.formula(**x, **{name: float(self.values[name][place]) for name in self.data.formula.names})
+        return self.data.formula.at(place)(**x, **{name: float(self.values[name][place]) for name in self.data.formula.names})
 
     def derived(self, expr: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the value and the standard error of an expression of the parameters, of each fit.
@@ -450,9 +450,14 @@ class BatchResult:
         head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
                 "parameters": list(self.values), "reason": self.reason, "method": self.data.method, "loss": self.data.loss,
                 "shared": all(array.ndim == 1 for array in self.data.x)}
+        own = formula.response
+        if own is not None:
+            head["response"] = {"centre": own.centre, "shift": own.shift}
         arrays = {f"value:{name}": array for name, array in self.values.items()}
         arrays |= {f"stderr:{name}": array for name, array in self.stderr.items()}
         arrays |= {name: getattr(self, name) for name in STATISTICS} | self._of_loss()
+        if own is not None:
+            arrays |= {"response:numbers": own.numbers, "response:x": own.x}
         if head["shared"]:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
@@ -479,12 +484,16 @@ class BatchResult:
         """
         arrays, head = read_arrays(file)
         independent = tuple(head["independent"])
+        own = formula is None
         if formula is None:
             if not head["text"]:
                 raise InputError(f"{file} was saved from a Python function: give it again, BatchResult.load(file, formula=Formula(func))")
             formula = Formula(head["text"], independent)
-            if not set(formula.names) <= set(head["parameters"]):
-                raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
+        if "response" in head and formula.response is None:
+            from gslfit.formula.response import convolved_again
+            formula = convolved_again(formula, arrays["response:numbers"], arrays["response:x"], head["response"])
+        if own and not set(formula.names) <= set(head["parameters"]):
+            raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
         from gslfit.curves.per_fit import PerFit
         vary = {name.removeprefix("vary:"): array != 0 for name, array in arrays.items() if name.startswith("vary:")}
         data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"],

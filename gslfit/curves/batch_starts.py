@@ -268,7 +268,7 @@ def _not_white(result: BatchResult, given: Inputs) -> np.ndarray:
         x = {name: part(array) for name, array in given.x.items()}
         own = {name: np.asarray(result.values[name])[low:low + size][..., None] for name in formula.names}
         with np.errstate(all="ignore"):
-            rest = np.asarray(part(given.y), float) - formula(**x, **own)
+            rest = np.asarray(part(given.y), float) - formula.at(slice(low, low + size))(**x, **own)
             rest = rest if weights is None else rest*part(weights)
         rest = np.where(np.isfinite(rest) if out is None else np.isfinite(rest) & ~part(out), rest, 0.0)
         along = np.argsort(np.broadcast_to(part(order), rest.shape), axis=-1, kind="stable")

@@ -103,7 +103,7 @@ class _Gradients:
 
     def of_curve(self, x: list[np.ndarray], places: Any) -> np.ndarray:
         """Return the formula's derivatives in some of the fits: ndarray (k, n, p)."""
-        formula = self.batch.data.formula
+        formula = self.batch.data.formula.at(places)
         given = {name: self._of(name, places)[:, None] for name in formula.names}
         with np.errstate(all="ignore"):
             own = formula.jacobian(**dict(zip(formula.independent, x, strict=True)), **given)

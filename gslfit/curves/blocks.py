@@ -138,7 +138,8 @@ def block_of(given: Inputs, block: Block) -> Inputs:
     where = Layout(y.shape, (y.ndim - 1,), given.layout.name)
     return given._replace(layout=where, labels=None, y=y, x={name: _part(array, block) for name, array in given.x.items()},
                           factors=factors, mask=_part(given.mask, block), origin=tuple(part.start for part in block),
-                          limits=None if given.limits is None else given.limits.part(block))
+                          limits=None if given.limits is None else given.limits.part(block),
+                          response=None if given.response is None else given.response[block])
 
 
 def starts_of(starts: Starts, block: Block) -> dict[str, Any]:
@@ -181,6 +182,7 @@ def fingerprint(batch: Batch, given: Inputs, starts: Starts, options: FitOptions
         "ycov": "none" if given.ycov is None else _digest(given.ycov.array, ()),
         "prior": "none" if given.prior is None else {text: [_digest(each, shape) for each in pair]
                                                      for text, *pair in zip(*given.prior, strict=True)},
+        **({} if data.formula.response is None else {"response": data.formula.response.described()}),
         "bounds": {name: [_digest(each, shape) for each in box] for name, box in limits.bounds.items()},
         "vary": {name: _digest(each, shape) for name, each in limits.vary.items()},
         "mask": "none" if given.mask is None else _digest(given.mask, shape), "formula": _text(data.formula, batch.recipe),

@@ -8,7 +8,7 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.curve import Curve
-from gslfit.curves.job import FormulaLike, prepare, template
+from gslfit.curves.job import NO_RESPONSE, FormulaLike, prepare, response_of, template
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import warn
 from gslfit.formula.formula import Formula
@@ -26,6 +26,7 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
         ftol: float = 1e-8, gtol: float = 1e-8, max_nfev: int | None = None, nan_policy: str = "raise", threads: int | None = None,
         scale_covar: bool | None = None, loss: str = "linear", f_scale: float | str = 1.0, ycov: Any = None,
         prior: Mapping[str, Any] | None = None, starts: int | str | None = None, ranges: Mapping[str, tuple[float, float]] | None = None,
+        response: Any = None, response_centre: int = 0, response_shift: str | None = None,
         **start_or_independent: Any) -> FitResult:
     """Fit a formula to one curve.
 
@@ -78,6 +79,16 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
     ranges : mapping of str to (float, float), optional
         Where starts are placed, by parameter; they are no bounds. A parameter that has a range needs no start. In the logarithm where both
         ends have one sign and differ a hundredfold. Without `starts`: 100 of them.
+    response : array_like, shape (k,), optional
+        A measured response, that the model is folded with, on the even spacing of x and as it is: nothing is normalised. At point i
+        the model is ``sum(response[j]*model[i + response_centre - j] for j in range(k))``, and nothing outside of the points of x, that
+        is ``numpy.convolve(model, response)[response_centre:response_centre + n]``; it is folded before points are left out. The formula
+        compiles, and has one independent variable.
+    response_centre : int
+        The place in `response` that stands for no delay; 0: the response comes after the light.
+    response_shift : str, optional
+        A parameter that moves the response along x, by so much, between its numbers on straight lines; it starts at 0, if no start is
+        given.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -107,18 +118,19 @@ def fit(formula: Formula | str | Callable[..., Any], y: Any, params: Parameters 
                         "threads": threads, "scale_covar": scaled(scale_covar, loss), "loss": loss,
                         "f_scale": f_scale, "starts": starts, "ranges": ranges})
     return fit_read(options, formula, y, params, x, yerr, weights, mask, start, start_or_independent, ycov=ycov, prior=prior,
-                    scale_covar=scale_covar)[0]
+                    scale_covar=scale_covar, response=response_of(response, response_centre, response_shift))[0]
 
 
 def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any, mask: Any,
              start: Mapping[str, Any] | None, keywords: Mapping[str, Any], tell: bool = True,
-             ycov: Any = None, prior: Any = None, scale_covar: Any = None) -> tuple[FitResult, np.ndarray]:
+             ycov: Any = None, prior: Any = None, scale_covar: Any = None,
+             response: tuple[Any, Any, Any] = NO_RESPONSE) -> tuple[FitResult, np.ndarray]:
     """Fit as `fit` does, from options that were read; return the result, and the values of what varies in the order of the Parameters.
 
     `tell` is whether a formula that must be called is worth a warning.
     """
     job, given, options = prepare(FIT, options, formula, y, params, x, yerr, weights, mask, start, None, keywords, whole=True,
-                                  ycov=ycov, prior=prior, scale_covar=scale_covar)
+                                  ycov=ycov, prior=prior, scale_covar=scale_covar, response=response)
     loss = None if options.loss == "linear" else Loss(options.loss)
     in_lanes, counts = job.folded is not None and given.ycov is None, loss is not None and not loss.robust
     objective = Objective(given, "omit" if options.nan_policy == "omit" else "raise", loss=loss if in_lanes or counts else None)

@@ -13,14 +13,14 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.batch_result import BatchResult
-from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, reader_for, start_value, template
+from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, reader_for, response_of, start_value, template
 from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, finished
 from gslfit.curves.losses import check_counts
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Axis
-from gslfit.errors import warn
+from gslfit.errors import InputError, warn
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import BATCH, SYNONYMS, FitOptions
 from gslfit.objective.loss import scaled
@@ -37,6 +37,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
               workers: Any = None, vectorized: bool | None = None, ycov: Any = None,
               prior: Mapping[str, Any] | None = None, bounds: Mapping[str, Any] | None = None, vary: Mapping[str, Any] | None = None,
               starts: int | str | None = None, ranges: Mapping[str, tuple[float, float]] | None = None,
+              response: Any = None, response_centre: int = 0, response_shift: str | None = None,
               **start_or_independent: Any) -> BatchResult:
     """Fit a formula to many curves.
 
@@ -127,6 +128,16 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     ranges : mapping of str to (float, float), optional
         Where starts are placed, by parameter; they are no bounds, and a parameter that has one needs no start. Without `starts`, and before
         neighbours are asked: 100 starts.
+    response : array_like, shape (k,) or (..., k), optional
+        A measured response, that of all fits or of each, which the model is folded with, on the even spacing of x and as it is: nothing is
+        normalised. At point i the model is ``sum(response[j]*model[i + response_centre - j] for j in range(k))``, and nothing outside of
+        the points of x, that is ``numpy.convolve(model, response)[response_centre:response_centre + n]``; it is folded before points are
+        left out. The formula compiles, and has one independent variable, the same for all fits.
+    response_centre : int
+        The place in `response` that stands for no delay; 0: the response comes after the light.
+    response_shift : str, optional
+        A parameter that moves the response along x, by so much, between its numbers on straight lines; it starts at 0, if no start is
+        given.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -156,7 +167,8 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
                              "ranges": ranges})
     keeping = IN_MEMORY if out is None and resume is False and keep_data is True else Keeping(out, resume, keep_data).checked()
     job, found, options = prepare(BATCH, options, formula, y, params, x, yerr, weights, mask, start, axis, start_or_independent, ycov=ycov,
-                                  prior=prior, scale_covar=scale_covar, bounds=bounds, vary=vary)
+                                  prior=prior, scale_covar=scale_covar, bounds=bounds, vary=vary,
+                                  response=response_of(response, response_centre, response_shift))
     options = with_covariances(options, found)
     if not by_blocks(found, options, keeping):
         return finished(_fit(job, found, options, progress), found, keeping)
@@ -252,6 +264,8 @@ def _slowly(job: Job, given: Inputs, options: FitOptions, report: Report | None)
     """Fit row by row."""
     if options.loss == "poisson":
         check_counts("y", np.asarray(given.y), given.left_out(), given.first(0))
+    if given.response is not None:
+        raise InputError(f"response= of each fit needs a model that compiles, with its parameters, and this one doesn't: {job.reason}")
     from gslfit.curves.python_fallback import fit_slowly
     if job.folded is None:
         warn(f"the fits call Python for each evaluation: {job.reason}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FormulaLike = Formula | str | Callable[..., Any]
 StartValue = np.ndarray | float         # a number, or one for each fit: shape () or (...)
 Reader = Callable[[str, Any], Reading]
+NO_RESPONSE = None, 0, None     # response, response_centre and response_shift, if nothing is said
 
 
 class Job(NamedTuple):
@@ -72,7 +73,7 @@ def _job_again(formula: Formula, parameters: Parameters | None, per_fit: tuple[s
 def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, params: Parameters | None, x: Any, yerr: Any, weights: Any,
             mask: Any, start: Mapping[str, Any] | None, axis: Axis | None, keywords: Mapping[str, Any],
             whole: bool = False, ycov: Any = None, prior: Any = None, scale_covar: Any = None, bounds: Any = None,
-            vary: Any = None) -> tuple[Job, Inputs, FitOptions]:
+            vary: Any = None, response: tuple[Any, Any, Any] = NO_RESPONSE) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
     reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
@@ -94,6 +95,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
                                  f"start={{{name!r}: ...}} or Parameters")
     points = inputs(data, where, variables, yerr, weights, mask, ycov=ycov)
     check_factors_of(options.loss, points)
+    if response is not NO_RESPONSE:
+        found, points = convolved(found, points, response, prior)
     if bounds is not None or vary is not None:
         from gslfit.curves.per_fit import given_values, read_per_fit
         limits = read_per_fit(bounds, vary, where.shape, _names_known(found, params))
@@ -112,6 +115,31 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     if points.limits is not None and not is_lazy(points.y):
         points.limits.check(job.start, where.shape)
     return completed(job, points) if whole else job, points, options
+
+
+def response_of(response: Any, centre: Any, shift: Any) -> tuple[Any, Any, Any]:
+    """Return what a call says of a response."""
+    if response is None and shift is None and type(centre) is int and centre == 0:
+        return NO_RESPONSE
+    if response is None:
+        raise InputError(f"response_{'centre' if shift is None else 'shift'} is given, and no response")
+    return response, centre, shift
+
+
+def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prior: Any = None) -> tuple[Formula, Inputs]:
+    """Return a formula that is folded with a response, and the data with that of each fit, where they have their own.
+
+    Raises
+    ------
+    InputError
+        If it can't be folded; or beside correlated errors or priors.
+    """
+    from gslfit.formula.response import ConvolvedFormula, read_response
+    for name, given in (("ycov", points.ycov), ("prior", prior)):
+        if given is not None:
+            raise InputError(f"response= and {name}= can't be given together: leave one of them out")
+    own = read_response(*said, points.x, points.layout.shape)
+    return ConvolvedFormula(formula, own), points._replace(response=own.numbers if own.numbers.ndim > 1 else None)
 
 
 @lru_cache(maxsize=256)

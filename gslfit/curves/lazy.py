@@ -80,7 +80,8 @@ class ChunkFit:
         part = given._replace(layout=Layout(curves.shape, (curves.ndim - 1,), given.name), y=curves, factors=factors,
                               x={name: wide(("x", name), curves.shape, array) for name, array in given.x.items()},
                               mask=mask if hidden is None else union(curves.shape, (mask, hidden)), origin=origin,
-                              limits=None if given.limits is None else given.limits.part(block))
+                              limits=None if given.limits is None else given.limits.part(block),
+                              response=None if given.response is None else given.response[block])
         return self.fit(part, starts, None)
 
 

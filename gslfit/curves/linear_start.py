@@ -45,7 +45,7 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
     boxes = [(own_boxes or folded.boxes)[folded.names.index(name)] for name in names]
     if given.y.ndim == 1 and given.factors is None and given.mask is None:
         rows, points = np.asarray(given.y, float)[None], [np.asarray(each, float) for each in given.x.values()]
-        found = inside(linear_fit(folded, names, rows, points, None, None, starts), boxes)
+        found = inside(linear_fit(folded, names, rows, points, None, None, starts, True, given.response), boxes)
         return {name: found[0, k] for k, name in enumerate(names)}
     curves = given.y if given.y.ndim > 1 else given.y[None]
     shape, n, weights, out = curves.shape[:-1], curves.shape[-1], given.weights, given.left_out()
@@ -65,7 +65,8 @@ def linear_starts(folded: Folded, names: Sequence[str], given: Inputs, starts: M
         own = {name: starts[name] if np.ndim(starts[name]) == 0 else np.broadcast_to(starts[name], shape)[here].reshape(-1)
                for name in (*folded.names, *folded.inputs) if name not in names}
         points = [np.asarray(part(each), float) for each in given.x.values()]
-        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1)
+        responses = given.response if given.response is None else given.response[here].reshape(-1, given.response.shape[-1])
+        fitted = linear_fit(folded, names, rows, points, part(weights), part(out), own, given.y.ndim == 1, responses)
         limits = _of_part(boxes, here)
         found[here] = inside(fitted, limits).reshape(found[here].shape)
     return {name: found[..., k].reshape(given.y.shape[:-1]) for k, name in enumerate(names)}
@@ -77,7 +78,8 @@ def _of_part(boxes: Sequence[tuple[Any, ...]], here: Any) -> list[tuple[Any, ...
 
 
 def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
-               out: np.ndarray | None, starts: Mapping[str, np.ndarray], alone: bool = True) -> LinearFit:
+               out: np.ndarray | None, starts: Mapping[str, np.ndarray], alone: bool = True,
+               responses: np.ndarray | None = None) -> LinearFit:
     """Fit the parameters that a formula is linear in, the others at their starts.
 
     Parameters
@@ -94,15 +96,17 @@ def linear_fit(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[
         Of all other free parameters and inputs.
     alone : bool
         Whether a single row is one fit, which has a quicker way, and not a batch's: the bits of those don't depend on how many there are.
+    responses : ndarray, shape (rows, k), optional
+        That of each row, where they have their own.
     """
     count, n = y.shape
-    if alone and count == 1 and out is None and all(each.ndim == 1 or len(each) == 1 for each in x):
+    if alone and count == 1 and out is None and responses is None and all(each.ndim == 1 or len(each) == 1 for each in x):
         found = _of_one(folded, names, y[0], [each.reshape(-1) for each in x], weights, starts)
         if found is not None:
             return found
     size = max(1, CHUNK//(max(n, 1)*(len(names) + 1)))
     parts = [_of_rows(folded, names, y[here], [_part(each, here) for each in x], _part(weights, here), _part(out, here),
-                      {name: each[here, None] if np.ndim(each) else each for name, each in starts.items()})
+                      {name: each[here, None] if np.ndim(each) else each for name, each in starts.items()}, _part(responses, here))
              for here in (slice(low, low + size) for low in range(0, count, size))]
     return LinearFit(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
@@ -124,12 +128,15 @@ def _part(array: np.ndarray | None, here: slice) -> np.ndarray | None:
 
 
 def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np.ndarray | None], weights: np.ndarray | None,
-             out: np.ndarray | None, starts: Mapping[str, np.ndarray]) -> LinearFit:
+             out: np.ndarray | None, starts: Mapping[str, np.ndarray], responses: np.ndarray | None = None) -> LinearFit:
     """Fit a few rows."""
     graph, k = folded.graph, len(names)
-    points = dict(zip(graph.independent, x, strict=True))
-    roots = (graph.value, *(graph.columns[graph.free.index(name)] for name in names))
-    found = evaluate(roots, {**starts, **dict.fromkeys(names, 0.0), **points})
+    values = {**starts, **dict.fromkeys(names, 0.0)}
+    if folded.response is None:
+        points = dict(zip(graph.independent, x, strict=True))
+        found = evaluate((graph.value, *(graph.columns[graph.free.index(name)] for name in names)), {**values, **points})
+    else:
+        found = _convolved(folded, names, x, values, responses)
     with np.errstate(all="ignore"):
         factor = np.asarray(1.0 if weights is None else weights, float)
         rest = (y - found[0])*factor
@@ -160,6 +167,21 @@ def _of_rows(folded: Folded, names: Sequence[str], y: np.ndarray, x: Sequence[np
         values = solved*top[:, None]/np.where(length > 0, length, 1.0)
         data = np.sqrt(np.einsum("bn,bn->b", rest, rest))*top
     return LinearFit(values, length, data)
+
+
+def _convolved(folded: Folded, names: Sequence[str], x: Sequence[np.ndarray | None], values: Mapping[str, Any],
+               responses: np.ndarray | None) -> list[np.ndarray]:
+    """Return the values and the derivatives by some parameters of a formula that is folded with a response, each (rows, n) or (1, n)."""
+    count = max([1 if responses is None else len(responses), *(np.size(each) for each in values.values())])
+    v, inputs = (np.array([np.broadcast_to(np.reshape(values[name], -1), (count,)) for name in some], float).reshape(len(some), count)
+                 for some in (folded.names, folded.inputs))
+    points, which = np.array(x, float), [folded.names.index(name) for name in names]
+    rows = []
+    for i in range(count):
+        program = folded.of_row(None if responses is None else responses[i]).program
+        value, slopes = program.evaluate(v[:, i], points.reshape(1, -1), inputs[:, i] if folded.inputs else None)
+        rows.append(np.column_stack([value, slopes[:, which]]))
+    return list(np.moveaxis(np.array(rows), -1, 0))
 
 
 def inside(found: LinearFit, bounds: Sequence[tuple[Any, ...]]) -> np.ndarray:

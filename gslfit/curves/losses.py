@@ -126,7 +126,7 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
 
 def _measure(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
     """Put the scale of the residuals of each fit at its end; 1 where there are none, or half of them are 0."""
-    median_residuals(code, y, x, how["v"], scale, **{name: how[name] for name in ("weights", "errors", "mask", "inputs", "omit")
+    median_residuals(code, y, x, how["v"], scale, **{name: how[name] for name in ("weights", "errors", "mask", "inputs", "omit", "response")
                                                     if name in how})
     scale *= MAD
     scale[~(scale > 0)] = 1.0
@@ -187,6 +187,8 @@ class _Rows:
         self.given |= {"inputs": [self.part(each) for each in how["inputs"]], "progress": None}
         if how.get("boxes") is not None:
             self.given["boxes"] = [tuple(map(self.part, box)) for box in how["boxes"]]
+        if how.get("response") is not None:
+            self.given["response"] = self.part(how["response"])
         self.out: dict[str, Any] = {name: np.empty((len(self.y), *how[name].shape[chosen.ndim:]), how[name].dtype) for name in RESULTS
                                     if how.get(name) is not None}
 

@@ -12,7 +12,7 @@ from gslfit.formula.parametrize import Folded
 
 
 def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], starts: Sequence[np.ndarray], inputs: Sequence[np.ndarray],
-                    status: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+                    status: np.ndarray, responses: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return which rows the model spoilt, and where it isn't finite at their start values.
 
     Parameters
@@ -23,6 +23,8 @@ def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], s
     starts, inputs : sequence of ndarray, shape () or (...)
         Of the free parameters, and of those that have a value in each fit.
     status : ndarray of int8, shape (...)
+    responses : ndarray, shape (..., k), optional
+        That of each fit, where they have their own.
 
     Returns
     -------
@@ -45,7 +47,8 @@ def spoilt_by_model(folded: Folded, rows: np.ndarray, x: Sequence[np.ndarray], s
         for k in range(found.size):
             variables = np.array([each if each.ndim == 1 else each[k] for each in at], float)
             given = own[:, k] if len(own) else None
-            values = folded.program.evaluate(start[:, k], variables, given, jacobian=False)[0]
+            own_folded = folded.of_row(None if responses is None else responses.reshape(-1, responses.shape[-1])[found[k]])
+            values = own_folded.program.evaluate(start[:, k], variables, given, jacobian=False)[0]
             points[k] = ~np.isfinite(values) & np.isfinite(variables).all(axis=0)
     return found, points
 
@@ -74,7 +77,8 @@ def refuse(places: np.ndarray, points: np.ndarray, shape: tuple[int, ...], first
 
 def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarray, x: Sequence[np.ndarray], weights: np.ndarray | None,
                 mask: np.ndarray | None, starts: Sequence[np.ndarray], inputs: Sequence[np.ndarray], places: np.ndarray,
-                points: np.ndarray, boxes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None) -> np.ndarray | None:
+                points: np.ndarray, boxes: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+                responses: np.ndarray | None = None) -> np.ndarray | None:
     """Fit rows again without the points where the model isn't finite.
 
     Parameters
@@ -90,6 +94,8 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
         As `spoilt_by_model` gives them.
     boxes : sequence of (low, high), each ndarray of shape () or (...), optional
         The bounds of each fit.
+    responses : ndarray, shape (..., k), optional
+        That of each fit, where they have their own.
 
     Returns
     -------
@@ -116,7 +122,8 @@ def fit_without(again: Callable[..., None], out: dict[str, Any], rows: np.ndarra
     new = {name: None if array is None else np.empty((places.size, *array.shape[lead:]), array.dtype) for name, array in out.items()}
     again(part(rows), tuple(map(part, x)), weights=part(weights), mask=flat[places], start=list(map(values, starts)),
           inputs=list(map(values, inputs)), **new,
-          **({} if boxes is None else {"boxes": [tuple(map(values, box)) for box in boxes]}))
+          **({} if boxes is None else {"boxes": [tuple(map(values, box)) for box in boxes]}),
+          **({} if responses is None else {"response": responses.reshape(-1, responses.shape[-1])[places]}))
     for name, array in out.items():
         if array is not None:
             array[np.unravel_index(places, rows.shape[:-1])] = new[name]

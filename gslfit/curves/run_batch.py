@@ -33,7 +33,8 @@ Report = Callable[[int], Any]      # is called with the number of fits done
 def inputs_of_result(job: Job, given: Inputs, options: FitOptions) -> BatchInputs:
     """Return what a result has of the data it was fitted to."""
     weights, inverted = (None, False) if given.factors is None else (given.factors.array, given.factors.inverted)
-    return BatchInputs(job.formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
+    formula = job.formula if given.response is None else job.formula.of_rows(given.response)
+    return BatchInputs(formula, tuple(given.x.values()), given.y, weights, inverted, job.parameters, job.start, options.method,
                        given.mask, given.layout, given.labels, options.scale_covar, options.loss, ycov=given.ycov, prior=given.prior,
                        limits=given.limits)
 
@@ -75,6 +76,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     own_inputs = [readable(job.start[name]) for name in folded.inputs]
     if given.ycov is not None:
         how["factor"] = of_all(given.ycov.factor(None), n)
+    responses = None if given.response is None else np.asarray(given.response).reshape(*lead, -1)
     boxes = None if given.limits is None else given.limits.boxes(folded)
     whole, interrupted, several = given.mask, False, len(given.origin) > 0 or given.places is not None or lead != (1,)
     for low in range(0, lead[0], size) if out.status.size else ():
@@ -87,6 +89,8 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
         own_starts, own_values = ([array[here] if array.ndim else array for array in each] for each in (starts, own_inputs))
         if boxes is not None:
             how["boxes"] = [tuple(each[here] if each.ndim else each for each in box) for box in boxes]
+        if responses is not None:
+            how["response"] = responses[here]
         if options.loss == "poisson":
             check_counts("y", rows, mask, first if several else ())
         try:
@@ -103,11 +107,12 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
                 _blame_factors(name, own, mask, out.status[here], first)
             if options.nan_policy != "mark":
                 from gslfit.curves.not_finite import fit_without, refuse, spoilt_by_model, wide
-                places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here])
+                places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here], how.get("response"))
                 if looks:
                     refuse(places, points, rows.shape[:-1], first)
                 again = partial(fit_rows, folded.program, transform=transform, **{**how, "progress": None})
-                wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points, how.get("boxes"))
+                wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points,
+                                    how.get("boxes"), how.get("response"))
                 if wider is not None:
                     whole = wide(whole, curves.shape) if whole is None or whole is given.mask else whole
                     whole[here] = wider

@@ -31,7 +31,8 @@ def inputs_at(given: Inputs, places: Places) -> Inputs:
     prior = None if given.prior is None else given.prior.block(given).of_rows(places)
     x = {name: part(each) for name, each in given.x.items()}
     return given._replace(layout=Layout(y.shape, (1,), given.layout.name), labels=None, y=y, x=x, factors=factors, mask=part(given.mask),
-                          origin=(), places=names, prior=prior, limits=None if given.limits is None else given.limits.part(places))
+                          origin=(), places=names, prior=prior, limits=None if given.limits is None else given.limits.part(places),
+                          response=None if given.response is None else given.response[places])
 
 
 def within(job: Job, given: Inputs, starts: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,9 @@ class Formula:
         else:
             raise InputTypeError(f"a formula is a text or a function, not {type(source).__name__}")
         self._folded, self._made, self._programs = memory
+        self._convolved: dict[str | None, Made] = {}     # what is compiled of it where it is folded with a response
+
+    response: Any = None        # what it is folded with, `gslfit.formula.response`
 
     @classmethod
     def from_graph(cls, graph: Graph, names: tuple[str, ...], label: str = "a graph") -> Formula:
@@ -159,7 +162,7 @@ class Formula:
         self = cls("0*x")
         self.text, self.independent, self.names, self._graph = label, graph.independent, names, graph
         self._rows = rows_of(graph)
-        self._folded, self._made, self._programs = Memory(), Memory(), Memory()
+        self._folded, self._made, self._programs, self._convolved = Memory(), Memory(), Memory(), {}
         return self
 
     @property
@@ -218,6 +221,23 @@ class Formula:
         if found is None:
             found = self._made[key] = Program(**self.lowered(free, inputs).encoded(OPCODES))
         return found
+
+    def convolved(self, found: Any) -> Any:
+        """Return it, with parameters folded in, as it is evaluated: itself, where there is no response."""
+        return found
+
+    def at(self, places: Any) -> Formula:
+        """Return the formula of one fit of a batch, or of some: it is the same for all, where they have no responses of their own."""
+        return self
+
+    def of_rows(self, numbers: np.ndarray) -> Formula:
+        """Return the formula of fits with responses of their own, (..., k), of one that is folded with a response."""
+        raise InputError(f"{self!r} is not folded with a response")
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Parameters that are none of the graph's: that of a response's shift."""
+        return ()
 
     def disassemble(self) -> str:
         """Return the program: what runs once a step, what at each point, what for the derivatives.

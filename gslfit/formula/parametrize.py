@@ -8,7 +8,7 @@ the bounds are, and those of each fit may be transformed as its own start wants 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from typing import Any, NamedTuple
@@ -96,6 +96,8 @@ class Folded:
         program lives.
     exchanges : ndarray, optional
         The exchanges of parameters that leave the program's values as they are: `gslfit.confidence.engine` keeps them here.
+    response : Response, optional
+        What the program's values and derivatives are folded with, `gslfit.formula.response`.
     """
 
     graph: Graph
@@ -109,13 +111,31 @@ class Folded:
     idle: tuple[str, ...] = ()
     transform: Any = None
     exchanges: Any = None
+    response: Any = None
+
+    def with_response(self, response: Any) -> Folded:
+        """Return the same, folded with a response."""
+        role = self.roles.get(response.shift)
+        if role is not None and role.kind == "expr":
+            raise InputError(f"response_shift is {response.shift!r}, which has the expression {role.expr!r}: the parameter that moves the "
+                             "response varies by itself, or is held")
+        return replace(self, response=response, exchanges=None)
+
+    def of_row(self, numbers: np.ndarray | None) -> Folded:
+        """Return the same for one fit, which has a response of its own, (k,), if one is given."""
+        return self if numbers is None else replace(self, response=self.response._replace(numbers=numbers))
 
     @cached_property
     def program(self) -> Program:
         """The program, ready to run."""
         linear = self.linearity.together()
         scales = [self.names.index(name) for name in linear if name in self.linearity.amplitudes]
-        return Program(**self.lowered.encoded(OPCODES), linear=[self.names.index(name) for name in linear], amplitudes=scales)
+        own = None
+        if self.response is not None:
+            moved = self.roles[self.response.shift].value if self.response.shift in self.roles else 0.0
+            own = self.response.of_program(self.names, self.inputs, moved)
+        return Program(**self.lowered.encoded(OPCODES), linear=[self.names.index(name) for name in linear], amplitudes=scales,
+                       response=own)
 
     @cached_property
     def expressions(self) -> tuple[Program, ...]:
@@ -320,7 +340,7 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
         found = formula._folded.get(None)
         if found is None:
             found = formula._folded[None] = _fold(formula, {name: Role("free") for name in formula.names}, Parameters())
-        return found
+        return formula.convolved(found)
     key = roles(parameters, formula.names, per_fit)
     plain = not parameters._symbols
     found = formula._folded.get(key) if plain else None
@@ -330,7 +350,7 @@ def fold(formula: Formula, parameters: Parameters | None, per_fit: Iterable[str]
         refuse_idle(found.idle, formula)
     if plain and key not in formula._folded:
         formula._folded[key] = found
-    return found
+    return formula.convolved(found)
 
 
 def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> Folded:
@@ -348,7 +368,7 @@ def _fold(formula: Formula, parts: dict[str, Role], parameters: Parameters) -> F
     source = formula.graph
     change = {source.pool.leaf("par", name): nodes[name] for name in formula.names}
     value, = transplant(pool, [source.value], change)
-    idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask)
+    idle = tuple(name for name in free if not pool.leaf("par", name).mask & value.mask and name not in formula.others)
     graph, known = Graph(pool, value, (), free, source.independent), linearity(value, free)
     for step in PASSES:
         graph = step(graph)

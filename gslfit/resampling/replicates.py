@@ -13,7 +13,7 @@ from gslfit.curves.row_fit import status_of
 from gslfit.data.covariance import Covariance
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
-from gslfit.errors import FitStatus, FitWarning, NonFiniteError
+from gslfit.errors import FitStatus, FitWarning, InputError, NonFiniteError
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import MINIMIZE
 from gslfit.resampling.draws import Sample
@@ -117,6 +117,9 @@ def _inputs(fitted: Fitted, sample: Sample) -> Inputs:
         if objective.weights is not None:
             weights *= objective.weights
     elif sample.chosen is not None:             # whose points each have a cost of their own
+        if curve.formula.response is not None:
+            raise InputError('a bootstrap of cases of a fit by a loss= and with response= takes points from their places on x: draw '
+                             "residuals or counts instead")
         y, x = objective.y[sample.chosen], {name: array[sample.chosen] for name, array in x.items()}
         weights = None if weights is None else weights[sample.chosen]
     if sample.left_out is not None:

@@ -174,14 +174,41 @@ cdef int read_source(batch *b, code, cnp.ndarray curves, x, weights, bint errors
     return 0
 
 
-def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False, mask=None, inputs=(), bint omit=False):
+cdef int read_response(batch *b, code, cnp.ndarray curves, response, list kept) except -1:
+    """Describe the responses of fits, where they have their own, which `kept` keeps alive."""
+    if code.response is None or code.response[1] is not None:
+        return 0
+    if response is None:
+        raise InputError("each fit has a response of its own, and none is given")
+    kept.append(np.asarray(response, np.float64))
+    view(&b.source.response, kept[-1], curves, code.response[2], "response")
+    return 0
+
+
+def on_grid(code, y, x, weights, mask):
+    """Return data, independent variables, weights and mask over the whole grid of a program's response; points that lack are masked."""
+    grid = code.response[0]
+    if y.shape[-1] == grid.size and (x[0] is grid or np.array_equal(x[0], grid)):
+        return y, x, weights, mask
+    places = np.rint((x[0] - grid[0])/((grid[-1] - grid[0])/max(grid.size - 1, 1) or 1.0)).astype(int)
+
+    def whole(array, rest, dtype=float):
+        if array is None:
+            return None
+        found = np.full((*array.shape[:-1], grid.size), rest, dtype)
+        found[..., places] = array
+        return found
+    return whole(y, 0.0), [grid], whole(weights, 1.0), whole(np.zeros(places.size, bool) if mask is None else mask, True, bool)
+
+
+def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False, mask=None, inputs=(), bint omit=False, response=None):
     """Find the median of the absolute weighted residuals of each fit.
 
     Parameters
     ----------
     code : Program
         The model.
-    y, x, weights, errors, mask, inputs, omit
+    y, x, weights, errors, mask, inputs, omit, response
         As `run` takes them. Points without effect are left out, and residuals that aren't finite.
     v : ndarray of float64, shape (..., p)
         Where the fits have ended.
@@ -197,6 +224,7 @@ def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False,
     cdef int ending
     cdef list kept = []
     read_source(&b, code, y, x, weights, errors, mask, inputs, omit, kept)
+    read_response(&b, code, y, response, kept)
     b.v = <double *>out(v, F8, y, "v", code.nfree)
     cdef double *found = <double *>out(medians, F8, y, "medians")
     with nogil:
@@ -208,7 +236,7 @@ def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False,
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None, factor=None):
+        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None, factor=None, response=None):
     """Fit a program to many curves.
 
     Parameters
@@ -265,6 +293,8 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     factor : ndarray of float64, shape (n, n), optional
         A lower triangle, zeros above it, that makes the residuals of each fit independent, once they are weighted. For least squares of
         up to `MOST_CORRELATED` points, all of which take part.
+    response : ndarray, shape (..., k), optional
+        That of each fit, where the program's has no numbers.
 
     Raises
     ------
@@ -277,9 +307,12 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     cdef _Caller caller = _Caller()
     if method not in METHODS:
         raise InputError(f"there is no method {method!r}; choose from {', '.join(METHODS)}")
+    if isinstance(code, Program) and code.response is not None:
+        y, x, weights, mask = on_grid(code, y, x, weights, mask)
     cdef cnp.ndarray curves = y
     cdef list given = []
     read_source(&b, code, curves, x, weights, errors, mask, inputs, omit, given)
+    read_response(&b, code, curves, response, given)
     cdef int p = code.nfree
     cdef long points = cnp.PyArray_DIM(curves, cnp.PyArray_NDIM(curves) - 1)
     cdef _View outer = None
@@ -310,7 +343,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     cdef cnp.ndarray triangle = None
     if factor is not None:
         triangle = np.ascontiguousarray(factor, np.float64)
-        if (<object>triangle).shape != (points, points) or loss or omit or mask is not None or points > SHORT:
+        if (<object>triangle).shape != (points, points) or loss or omit or mask is not None or points > SHORT or code.response is not None:
             raise InputError(f"factor has the shape {(<object>triangle).shape}: a square of up to {SHORT} points that all take part, by "
                              "least squares, is needed")
         b.source.factor = <const double *>cnp.PyArray_DATA(triangle)

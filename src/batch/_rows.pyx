@@ -26,6 +26,7 @@ cdef extern from "batch/packed_rows.h" nogil:
         int own[16]
         const double *y
         const double *weights
+        const double *response
         int loss
         const double *scale
         double least
@@ -132,6 +133,8 @@ cdef class Rows:
         0 where a point takes no part.
     loss : int
         What residuals cost: `gslfit.objective.loss.LOSSES` has the numbers.
+    response : ndarray, shape (m, k), optional
+        That of each row, where the program's has no numbers.
 
     Attributes
     ----------
@@ -143,7 +146,7 @@ cdef class Rows:
     cdef object kept, code
     cdef readonly long count, size
 
-    def __init__(self, code, y, x, weights=None, int loss=0):
+    def __init__(self, code, y, x, weights=None, int loss=0, response=None):
         if not isinstance(code, Program) or len(x) != code.nx:
             raise InputError(f"a Program is needed, and as many independent variables as it has, not {len(x)}")
         cdef long points = y.shape[1]
@@ -155,6 +158,10 @@ cdef class Rows:
             weights = np.ones(points)
         if weights is not None and weights.ndim == 1:
             weights = np.broadcast_to(weights, y.shape)
+        self.rows.response = NULL
+        if code.response is not None:
+            if points != code.response[0].size or (code.response[1] is None and (response is None or len(response) != count)):
+                raise InputError(f"rows of {code.response[0].size} points are needed, and a response of each where they have their own")
         arrays = [packed(y, size, points, 0.0), None if weights is None else packed(weights, size, points, 0.0),
                   *(packed(array, size, points, np.nan) for array in x)]
         own = [array.ndim > 1 and len(array) == count for array in x]
@@ -166,6 +173,9 @@ cdef class Rows:
         self.rows.program = <const program *><uintptr_t>code.address
         self.rows.rows, self.rows.points, self.rows.loss = size, points, loss
         self.rows.y = <const double *>cnp.PyArray_DATA(arrays[0])
+        if code.response is not None and code.response[1] is None:
+            arrays.append(packed(response, size, code.response[2], 0.0))
+            self.rows.response = <const double *>cnp.PyArray_DATA(arrays[len(arrays) - 1])
         self.rows.weights = NULL if weights is None else <const double *>cnp.PyArray_DATA(arrays[1])
 
     def __reduce__(self):

@@ -25,7 +25,7 @@ static const double PULSE = 0.05;
 static long next_job(thread *t) {
     batch *b = t->batch;
     if (t->first == t->last) {
-        const long run = b->source.points > SHORT ? 1 : CLAIM;
+        const long run = gslfit_is_long(b) ? 1 : CLAIM;
         if (gslfit_stopped(b)) return -1;
         t->first = atomic_fetch_add(&b->next, run);
         if (t->first >= b->fits) t->first = t->last = b->fits;
@@ -447,7 +447,7 @@ static int thread_init(thread *t) {
     if (gslfit_workspace_loss(w->space, b->source.loss)) return -1;
     if (b->source.loss) gslfit_lanes_loss(w->state, w->space);
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
-    if (b->source.points > SHORT) {
+    if (gslfit_is_long(b)) {
         if (!(t->long_fit = gslfit_long_fit_new(t))) return -1;
     } else {
         w->lanes = LANES;
@@ -528,7 +528,7 @@ static void end_pool(void *which) {
 }
 
 int gslfit_batch_run(batch *b) {
-    const long most = b->source.points > SHORT ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
+    const long most = gslfit_is_long(b) ? b->fits : (b->fits + CLAIM - 1) / CLAIM;
     if (!b->program->nfree) b->method = METHOD_LANES;  /* nothing to step in: the model is evaluated, and GSL has no solver for it */
     thread_pool all = {.count = b->threads > most ? (int)(most > 0 ? most : 1) : b->threads};
     if (!(all.threads = calloc(all.count, sizeof *all.threads))) return -1;

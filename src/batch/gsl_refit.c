@@ -13,6 +13,7 @@
 #include "descent/null_space.h"
 #include "descent/polish.h"
 #include "lanes/lane_state.h"
+#include "program/folding.h"
 #include "solver/fdfsolver.h"
 #include "solver/loop.h"
 
@@ -88,6 +89,10 @@ long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
     r->points.loss = source->loss;
     r->points.scale = gslfit_source_scale(source, id);
     r->points.factor = source->factor;
+    if (r->program->response && !r->program->response->numbers) {
+        gslfit_workspace_respond(r->curve.space, -1, &source->response, id);
+        gslfit_workspace_respond(gslfit_polisher_space(r->polisher), -1, &source->response, id);
+    }
     return r->points.n = gslfit_source_gather(source, id, r->x, r->y, r->weights, r->room);
 }
 

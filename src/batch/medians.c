@@ -3,6 +3,7 @@
 #include <gsl/gsl_statistics.h>
 #include <math.h>
 #include <stdlib.h>
+#include "program/folding.h"
 #include "worker.h"
 
 /* The median of the absolute values of what is finite of n numbers, which are moved about. */
@@ -24,6 +25,7 @@ int gslfit_median_residuals(const batch *b, double *medians) {
         double *y = memory, *weights = y + n, *room = weights + n, *residuals = room + n;
         for (int j = 0; j < nx; j++) x[j] = residuals + (j + 1) * n;
         gslfit_batch_inputs(b, id, inputs);
+        if (gslfit_responds(b)) gslfit_workspace_respond(space, -1, &b->source.response, id);
         fit_points points = {.y = y, .weights = weights};
         points.n = gslfit_source_gather(&b->source, id, x, y, weights, room);
         for (int j = 0; j < nx; j++) points.x[j] = x[j];

@@ -1,5 +1,6 @@
 #include "packed_rows.h"
 #include "lanes/lane_state.h"
+#include "program/folding.h"
 #include "common/subnormals.h"
 
 #include <stdlib.h>
@@ -57,6 +58,9 @@ static void sum_block_of_rows(summing *s, const packed_rows *rows, const packed_
         if (rows->scale) gslfit_workspace_scale(s->space, l, rows->scale[at + l]);
         s->space->room->least[l] = rows->least;
     }
+    const measured_response *r = p->response;
+    if (rows->response)
+        memcpy(s->space->folding->numbers, rows->response + block * r->count * LANES, r->count * LANES * sizeof(double));
     memset(s->state->sums, 0, s->state->nsum * sizeof(lane_vector));
     gslfit_workspace_start(s->space);
     if (s->squared) {

@@ -14,6 +14,7 @@ typedef struct {
     const double *x[MAX_VARIABLES];   /* [block][point][lane], aligned to 64 bytes, or [point][lane] where all blocks share it */
     int own[MAX_VARIABLES];           /* whether each block has its own */
     const double *y, *weights;        /* [block][point][lane]; weights may be NULL */
+    const double *response;           /* of each row, [block][number][lane], where the program's has no numbers; else NULL */
     loss_kind loss;
     const double *scale;              /* of a robust loss, (rows); else NULL */
     double least;                     /* share of the curvature by its slope that a robust loss has at least */

@@ -23,6 +23,8 @@ void gslfit_polisher_free(polisher *s) {
     free(s);
 }
 
+workspace *gslfit_polisher_space(polisher *s) { return s->space; }
+
 polisher *gslfit_polisher_new(const program *code, long points) {
     polisher *s = calloc(1, sizeof *s);
     if (!s) return NULL;

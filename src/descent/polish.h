@@ -38,6 +38,7 @@ typedef struct polisher polisher;
 
 polisher *gslfit_polisher_new(const program *code, long points);  /* for curves of up to so many points; NULL without memory */
 void gslfit_polisher_free(polisher *s);
+workspace *gslfit_polisher_space(polisher *s);  /* what it evaluates with */
 
 /* Move v (p) to the minimum, in at most `most` evaluations, and say what is known there. */
 void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int most, polished *end);

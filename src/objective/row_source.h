@@ -18,6 +18,7 @@ typedef struct {
     int omit;                  /* points that are not finite are left out; else they spoil their row */
     loss_kind loss;            /* what residuals cost */
     strided_array scale;       /* of the loss, rows of one number; where it has one */
+    strided_array response;    /* of each fit, where the program's has no numbers (program.h) */
     const double *factor;      /* what whitens the residuals of a row, see fit_points; NULL for nothing. All points take part then */
 } row_source;
 

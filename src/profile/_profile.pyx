@@ -79,7 +79,7 @@ cdef class _Rows:
     cdef strided_array inputs[64]
     cdef object kept
 
-    def __cinit__(self, code, cnp.ndarray y not None, x, weights, bint errors, mask, bint omit, int loss, inputs):
+    def __cinit__(self, code, cnp.ndarray y not None, x, weights, bint errors, mask, bint omit, int loss, inputs, response):
         cdef int k
         cdef long points = cnp.PyArray_DIM(y, cnp.PyArray_NDIM(y) - 1)
         if not isinstance(code, Program):
@@ -100,10 +100,15 @@ cdef class _Rows:
             view(&self.source.mask, mask, y, points, "mask")
         for k, array in enumerate(self.kept[4]):
             view(&self.inputs[k], array, y, 1, f"inputs[{k}]")
+        if code.response is not None and code.response[1] is None:
+            if response is None:
+                raise InputError("each fit has a response of its own, and none is given")
+            view(&self.source.response, response, y, code.response[2], "response")
+            self.kept = (*self.kept, response)
 
 
 def profiles(code, y, x, best, rises, which, *, low, high, bint known, double straight, double lower, double beyond, weights=None,
-             bint errors=False, mask=None, bint omit=False, inputs=(), int loss=0, orders=None):
+             bint errors=False, mask=None, bint omit=False, inputs=(), int loss=0, orders=None, response=None):
     """Find where the profiles of chi-square of many fits cross levels.
 
     Parameters
@@ -126,7 +131,7 @@ def profiles(code, y, x, best, rises, which, *, low, high, bint known, double st
         Whether that unit is 1; else it is the reduced chi-square.
     straight, lower, beyond : float
         `STRAIGHT`, `MINIMUM` and `BEYOND` of `gslfit.confidence`: what is bent, another minimum, and within reach.
-    weights, errors, mask, omit, inputs, loss
+    weights, errors, mask, omit, inputs, loss, response
         As `gslfit.curves._batch.run` takes them.
     orders : ndarray of intc, shape (m, p), optional
         Exchanges of parameters that leave the model as it is.
@@ -140,7 +145,7 @@ def profiles(code, y, x, best, rises, which, *, low, high, bint known, double st
     evaluations : int
     """
     cdef profile_job job
-    cdef _Rows rows = _Rows(code, y, x, weights, errors, mask, omit, loss, inputs)
+    cdef _Rows rows = _Rows(code, y, x, weights, errors, mask, omit, loss, inputs, response)
     cdef int ended
     p, (count, levels) = code.nfree, rises.shape
     orders = np.empty((0, p), np.intc) if orders is None else orders
@@ -195,7 +200,7 @@ def refits(code, y, x, v, held, *, low, high, double enough, double share, doubl
         Whether the lowest place was found.
     """
     cdef refit_job job
-    cdef _Rows rows = _Rows(code, y, x, weights, False, None, False, loss, inputs)
+    cdef _Rows rows = _Rows(code, y, x, weights, False, None, False, loss, inputs, None)
     cdef int ended
     p, count = code.nfree, len(v)
     job.program = <const program *><uintptr_t>code.address

@@ -1,5 +1,7 @@
 #include "row_sums.h"
 
+#include "program/folding.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +21,11 @@ void gslfit_row_sums_free(row_sums *t) {
 }
 
 int gslfit_row_sums_new(row_sums *t, const program *code, const row_source *source, const strided_array *inputs) {
-    const long n = source->points, wide = (n < WHOLE ? n : POINTS) * LANES;
+    const long grid = code->response ? code->response->n : 0, n = source->points > grid ? source->points : grid;
+    const long wide = (n < WHOLE || grid ? n : POINTS) * LANES;
     memset(t, 0, sizeof *t);
+    t->whole = n < WHOLE || grid;
+    t->weighted = has_weights(source) || (grid && source->points != grid);
     t->program = code, t->source = source, t->inputs = inputs;
     t->space = gslfit_workspace_new(code);
     if (!t->space || gslfit_workspace_loss(t->space, source->loss)) return -1;
@@ -48,8 +53,21 @@ static void spread(double *out, const double *from, long n) {
 
 static void spread_all(row_sums *t, long first, long count) {
     spread(t->wide_y, t->y + first, count);
-    if (has_weights(t->source)) spread(t->wide_weights, t->weights + first, count);
+    if (t->weighted) spread(t->wide_weights, t->weights + first, count);
     for (int j = 0; j < t->program->nx; j++) spread(t->wide_x[j], t->x[j] + first, count);
+}
+
+/* Put the points that take part back where they are on the grid of a response, among others of weight 0. */
+static void put_back(row_sums *t) {
+    const measured_response *r = t->program->response;
+    long i = t->points - 1;
+    for (long k = r->n - 1; k >= 0; k--) {
+        const int here = i >= 0 && gslfit_response_index(r, t->x[0][i]) == k;
+        t->y[k] = here ? t->y[i] : 0;
+        t->weights[k] = here ? t->weights[i] : 0;
+        i -= here;
+    }
+    memcpy(t->x[0], r->x, r->n * sizeof(double));
 }
 
 int gslfit_row_sums_load(row_sums *t, long id) {
@@ -68,7 +86,10 @@ int gslfit_row_sums_load(row_sums *t, long id) {
         gslfit_strided_read(t->inputs + k, gslfit_strided_row(t->inputs + k, id), 0, 1, &value, 1);
         for (int l = 0; l < LANES; l++) lanes[l] = value;
     }
-    if (t->points <= WHOLE && t->source->points < WHOLE) spread_all(t, 0, t->points);
+    if (code->response && t->weighted) put_back(t);
+    if (code->response && !code->response->numbers) gslfit_workspace_respond(t->space, -1, &t->source->response, id);
+    t->rows = code->response ? code->response->n : t->points;
+    if (t->whole) spread_all(t, 0, t->rows);
     return sum == 0 && t->points > 0;
 }
 
@@ -85,10 +106,10 @@ static double element(const lane_state *s, const source *from, int l) {
 void gslfit_row_sums_evaluate(row_sums *t) {
     lane_state *s = t->state;
     const double *const *x = (const double *const *)t->wide_x;
-    const double *weights = has_weights(t->source) ? t->wide_weights : NULL;
+    const double *weights = t->weighted ? t->wide_weights : NULL;
     memset(s->sums, 0, s->nsum * sizeof(lane_vector));
     gslfit_workspace_start(t->space);
-    if (t->source->points < WHOLE) gslfit_workspace_sums(t->space, x, t->wide_y, weights, t->points, s->sums[0]);
+    if (t->whole) gslfit_workspace_sums(t->space, x, t->wide_y, weights, t->rows, s->sums[0]);
     else
         for (long first = 0; first < t->points; first += POINTS) {
             const long count = t->points - first < POINTS ? t->points - first : POINTS;

@@ -13,7 +13,8 @@ typedef struct {
     lane_state *state;             /* for where the elements are among the sums */
     double *memory, *y, *weights, *room, *x[MAX_VARIABLES];            /* the row's points that take part */
     double *wide_y, *wide_weights, *wide_x[MAX_VARIABLES];             /* [point][lane]; of a long row a block at a time */
-    long points;                   /* that take part */
+    long points, rows;             /* that take part; that are evaluated */
+    int whole, weighted;           /* whether the row is spread over the lanes once; whether its residuals have weights */
     double square;                 /* the sum of their weighted data's squares */
     double chisqr[LANES];          /* of the last evaluation; of counts the deviance */
     double g[LANES][MAX_FREE];     /* J^T r */

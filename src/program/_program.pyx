@@ -11,7 +11,8 @@ from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score,
-    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, opcode_fact, program, shape_set, workspace,
+    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program, shape_set,
+    workspace,
 )
 
 cnp.import_array()
@@ -23,6 +24,7 @@ cdef tuple described(int number):
     return fact.name.decode(), (number, fact.arity, fact.meaning.decode())
 
 
+OFF_GRID = 1e-3     # of its spacing, how far from a point of a response's grid x may be
 FREE_LIMIT, VARIABLE_LIMIT = <int>MAX_FREE, <int>MAX_VARIABLES
 OPCODES = dict(described(number) for number in range(OPCODE_COUNT))
 
@@ -96,6 +98,9 @@ cdef class Program:
         Numbers of free variables that the value is linear in, all together.
     amplitudes : sequence of int, optional
         Those of them that multiply what depends on others.
+    response : tuple (x, numbers, count, centre, shift, moved), optional
+        What value and derivatives are folded with, over the points x (n) of an even grid: `count` numbers, or None where each fit has its
+        own; the number that stands for no delay; the free variable or the input that moves it, or -1, and by how much it is moved then.
 
     Raises
     ------
@@ -104,9 +109,11 @@ cdef class Program:
     """
 
     cdef program code
-    cdef object constants, prologue, body, outputs
+    cdef measured_response folded
+    cdef object constants, prologue, body, outputs, grid, numbers
 
-    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=(), amplitudes=()):
+    def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=(), amplitudes=(),
+                 response=None):
         cdef char message[200]
         self.constants = _numbers(constants, np.float64, "constants", 1)
         self.prologue = _numbers(prologue, np.int32, "prologue", 2)
@@ -124,13 +131,35 @@ cdef class Program:
         self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
         self.code.outputs = <const int32_t *>cnp.PyArray_DATA(self.outputs)
         self.code.linear, self.code.amplitudes = _bits(linear, nfree), _bits(amplitudes, nfree)
+        self.code.response = NULL
+        if response is not None:
+            self._respond(*response)
         if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
+
+    def _respond(self, x, numbers, long count, long centre, int shift, double moved):
+        """Take a response."""
+        self.grid = _numbers(x, np.float64, "the response's x", 1)
+        self.numbers = None if numbers is None else _numbers(numbers, np.float64, "the response", 1)
+        if not len(self.grid) or (numbers is not None and len(self.numbers) != count):
+            raise InputError(f"a response of {count} numbers over points is needed")
+        self.folded.n, self.folded.x = len(self.grid), floats(self.grid)
+        self.folded.step = (self.grid[-1] - self.grid[0])/(len(self.grid) - 1) if len(self.grid) > 1 else 1.0
+        self.folded.count, self.folded.centre, self.folded.numbers = count, centre, floats(self.numbers)
+        self.folded.shift, self.folded.moved = shift, moved
+        self.code.response = &self.folded
+
+    @property
+    def response(self):
+        """What the program was made with: what its value and derivatives are folded with; None where that is nothing."""
+        r = &self.folded
+        return None if self.code.response == NULL else (self.grid, self.numbers, r.count, r.centre, r.shift, r.moved)
 
     def __reduce__(self):
         code = &self.code
         return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs,
-                         *(tuple(k for k in range(code.nfree) if mask >> k & 1) for mask in (code.linear, code.amplitudes)))
+                         *(tuple(k for k in range(code.nfree) if mask >> k & 1) for mask in (code.linear, code.amplitudes)),
+                         *(() if code.response == NULL else (self.response,)))
 
     @property
     def address(self):
@@ -398,7 +427,18 @@ cdef class Program:
             raise InputError(f"inputs has shape {given.shape}, and {(self.code.ninput,)} is needed")
         if points.ndim != 2 or points.shape[0] != self.code.nx:
             raise InputError(f"x has shape {points.shape}, and ({self.code.nx}, n) is needed: a row for each independent variable")
+        if self.code.response != NULL:
+            self._check_grid(points)
         return values, given, points
+
+    def _check_grid(self, points):
+        """Raise InputError where points are not on the grid of the response, or the response has no numbers."""
+        if self.numbers is None:
+            raise InputError("each fit has a response of its own: evaluate the program of one of them")
+        places = np.clip(np.rint((points[0] - self.grid[0])/self.folded.step), 0, self.folded.n - 1)
+        if not (np.abs(points[0] - self.grid[np.where(np.isfinite(places), places, 0).astype(int)])
+                <= OFF_GRID*abs(self.folded.step)).all():
+            raise InputError("x has points that are not on the grid that the response is folded over")
 
     def residual(self, x, y=None, weights=None, inputs=None):
         """Return ``weights*(model - y)`` and its Jacobian as functions for GSL's solvers, run without Python.

@@ -44,6 +44,12 @@ typedef struct {
     double *parts;                      /* or kept here in the meantime, for steps: 3 numbers of each lane, at first 1, 0, 0 */
 } loss_block;
 
+/* How columns of n points are folded: point i of the outcome is the sum of taps[t], [tap][lane], times point i + centre - t. */
+typedef struct {
+    const double *taps;
+    long count, centre, n;
+} convolution;
+
 /* What is compiled for one instruction set. */
 typedef struct {
     const char *name;
@@ -54,6 +60,7 @@ typedef struct {
     void (*end_rows)(const loss_block *);  /* once the blocks of a step are done: adds what was kept to the cost */
     void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
     void (*whiten)(const double *factor, long n, double *const *columns, int count);  /* columns of n points, in place */
+    void (*convolve)(const convolution *, const double *in, double *out, int count);  /* columns, [column][point][lane] */
     void (*fit)(worker *);
     void (*enclose)(sandwich *);
 } isa;

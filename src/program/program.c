@@ -1,4 +1,5 @@
 #include "workspace.h"
+#include "folding.h"
 
 #include <math.h>
 #include <stdatomic.h>
@@ -69,6 +70,8 @@ int gslfit_program_check(program *p, char *message, size_t size) {
         return snprintf(message, size, "a program has up to %d free variables, not %d", MAX_FREE, p->nfree), -1;
     if (p->ninput < 0 || p->ninput + p->nconstant >= MAX_OPERANDS)
         return snprintf(message, size, "a program has up to %d inputs and constants", MAX_OPERANDS - 1), -1;
+    if (p->response && (p->nx != 1 || p->response->n < 1 || p->response->count < 1 || p->response->shift >= p->nfree + p->ninput))
+        return snprintf(message, size, "a response needs one independent variable with points, and is moved by a free variable or an input"), -1;
     if (p->nvalue < 0 || p->nvalue > p->nbody)
         return snprintf(message, size, "the body has %d instructions, the value can't need %d", p->nbody, p->nvalue), -1;
     count_operands(p);
@@ -192,6 +195,7 @@ void gslfit_workspace_free(workspace *w) {
     free(w->prologue);  /* with the rest of the instructions */
     free(w->room);
     free(w->whitened);
+    gslfit_folding_free(w->folding);
     free(w);
 }
 
@@ -221,7 +225,9 @@ workspace *gslfit_workspace_new(const program *p) {
     bind_value(w);
     for (int k = p->nvalue; k < p->nbody; k++) bind_instruction(w, p->body + k);
     bind_columns(w);
-    return w;
+    if (!p->response || !gslfit_folding_new(w)) return w;
+    gslfit_workspace_free(w);
+    return NULL;
 }
 
 /* ---- evaluation ---- */
@@ -259,45 +265,37 @@ void gslfit_workspace_stage(workspace *w, const workspace *other) {
     }
 }
 
-static loss_block rows_of(const workspace *w, const double *y, const double *weights, double *cost) {
+static loss_block rows_of(const workspace *w, const double *value, const double *y, const double *weights, double *cost) {
     loss_room *room = w->room;
-    return (loss_block){w->loss,          w->value, y,          weights, room->scale, room->least, room->stage, room->slopes,
-                        room->curvatures, cost,     room->parts};
-}
-
-/* The rows of a block that has been evaluated; what they cost is added to `cost`. */
-static void find_rows(workspace *w, loss_rows kind, const double *y, const double *weights, long points, double *cost) {
-    const loss_block rows = rows_of(w, y, weights, cost);
-    w->isa->rows(&rows, kind, points);
+    return (loss_block){w->loss,          value, y,          weights, room->scale, room->least, room->stage, room->slopes,
+                        room->curvatures, cost,  room->parts};
 }
 
 void gslfit_workspace_end_sums(workspace *w, double *sums) {
     if (!w->loss) return;
-    const loss_block rows = rows_of(w, NULL, NULL, sums);
+    const loss_block rows = rows_of(w, NULL, NULL, NULL, sums);
     w->isa->end_rows(&rows);
 }
 
-/* The sums of a loss. */
-static void sum_rows(workspace *w, const double *y, const double *weights, long points, double *sums) {
-    const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
-    find_rows(w, ROWS_STEP, y, weights, points, sums);
-    w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, sums);
+void gslfit_workspace_sum_columns(workspace *w, const block_columns *block, long points, double *sums, double *squared) {
+    if (!w->loss) {
+        w->isa->sum(block, points, sums);
+        return;
+    }
+    /* the rows; what they cost is added to the first sum */
+    const loss_block rows = rows_of(w, block->value, block->y, block->weights, sums);
+    w->isa->rows(&rows, squared ? ROWS_ERRORS : ROWS_STEP, points);
+    w->isa->bent_sum(block, w->room->slopes, w->room->curvatures, points, sums);
+    if (squared) w->isa->bent_sum(block, w->room->curvatures, w->room->slopes, points, squared);
 }
 
-static void errors_block(workspace *w, const double *y, const double *weights, long points, double *curved, double *squared) {
-    const block_columns block = {NULL, NULL, NULL, w->columns, w->ncolumn, w->ones, w->scratch};
-    find_rows(w, ROWS_ERRORS, y, weights, points, curved);
-    w->isa->bent_sum(&block, w->room->slopes, w->room->curvatures, points, curved);
-    w->isa->bent_sum(&block, w->room->curvatures, w->room->slopes, points, squared);
+static block_columns evaluated(const workspace *w, const double *y, const double *weights) {
+    return (block_columns){w->value, y, weights, w->columns, w->ncolumn, w->ones, w->scratch};
 }
 
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums) {
-    if (w->loss) {
-        sum_rows(w, y, weights, points, sums);
-        return;
-    }
-    const block_columns block = {w->value, y, weights, w->columns, w->ncolumn, w->ones, w->scratch};
-    w->isa->sum(&block, points, sums);
+    const block_columns block = evaluated(w, y, weights);
+    gslfit_workspace_sum_columns(w, &block, points, sums, NULL);
 }
 
 int gslfit_workspace_whiten(workspace *w, const double *triangle, long points) {
@@ -355,8 +353,9 @@ static long block_size(long points) {
 }
 
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
-    if (w->triangle) {
-        whitened_sums(w, x, y, weights, points, sums);
+    if (w->triangle || w->folding) {
+        if (w->triangle) whitened_sums(w, x, y, weights, points, sums);
+        else gslfit_folded_sums(w, y, weights, sums, NULL);
         return;
     }
     const long size = block_size(points);
@@ -371,10 +370,15 @@ void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y
 void gslfit_workspace_errors(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *curved,
                              double *squared) {
     const long size = block_size(points);
+    if (w->folding) {
+        gslfit_folded_sums(w, y, weights, curved, squared);
+        return;
+    }
     for (long first = 0; first < points; first += size) {
         const long count = first + size < points ? size : points - first;
         gslfit_workspace_block(w, x, first * LANES, count, w->nbody);
-        errors_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, curved, squared);
+        const block_columns block = evaluated(w, y + first * LANES, weights ? weights + first * LANES : NULL);
+        gslfit_workspace_sum_columns(w, &block, count, curved, squared);
     }
 }
 
@@ -404,6 +408,10 @@ void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inpu
     const program *p = w->program;
     double tail[MAX_VARIABLES][BLOCK] __attribute__((aligned(64)));
     const double *block[MAX_VARIABLES];
+    if (w->folding) {
+        gslfit_folded_evaluate(w, v, inputs, x[0], n, value, jacobian, row, column);
+        return;
+    }
     gslfit_workspace_set(w, v, inputs);
     for (long first = 0; first < n; first += BLOCK) {
         const long count = n - first < BLOCK ? n - first : BLOCK;

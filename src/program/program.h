@@ -34,6 +34,18 @@ typedef struct {
 
 extern const opcode_fact gslfit_opcode_facts[OPCODE_COUNT];
 
+/* A measured response that a model of one variable is folded with: point i is the sum over j of numbers[j] times the model at point
+ * i + centre - j of an even grid, and nothing outside of it. */
+typedef struct {
+    long n;                   /* points of the grid */
+    const double *x;          /* (n) */
+    double step;              /* from one to the next */
+    long count, centre;
+    const double *numbers;    /* (count); NULL where each fit has its own */
+    int shift;                /* the scalar, a free variable or an input, by which it is moved along x, between its numbers on straight */
+    double moved;             /* lines; or -1, and by so much */
+} measured_response;
+
 typedef struct {
     int nx, nfree, ninput, nconstant;
     int nprologue, nbody, nvalue;
@@ -43,6 +55,7 @@ typedef struct {
     int nscalar, nregister;   /* filled in by gslfit_program_check */
     uint64_t linear;          /* a bit for each free variable: the value is linear in all that have one, together */
     uint64_t amplitudes;      /* those of them that multiply what depends on others */
+    const measured_response *response;  /* what value and derivatives are folded with; NULL for nothing */
 } program;
 
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
@@ -53,7 +66,7 @@ typedef struct workspace workspace;
 workspace *gslfit_workspace_new(const program *p);
 void gslfit_workspace_free(workspace *w);
 
-/* Value (n) and Jacobian, either may be NULL, of one fit at n points; x[j] is variable j (n), inputs may be NULL when there are none.
+/* Value (n) and Jacobian, either may be NULL, of one fit at n points (of the grid, where there is a response); x[j] is variable j (n), inputs may be NULL when there are none.
  * jacobian[i*row + j*column] is the derivative of point i by free variable j. */
 void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
                                double *jacobian, long row, long column);

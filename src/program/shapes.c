@@ -106,7 +106,7 @@ static void put_in_lanes(double *lanes, const double *a, long n) {
 
 /* What the best v takes off the squares of y, by the sums of a block (sums.h): of (b - y)^2, of (b - y) J, and of J^2. */
 static void score_lane(const workspace *w, const double *sums, int l, double square, double *score, double *value) {
-    const double factor = w->place[0] < 0 ? w->factor[0][l] : 1;
+    const double factor = w->factor[0] ? w->factor[0][l] : 1;
     const double chisqr = sums[l], slope = factor * sums[LANES + l], curvature = factor * factor * sums[2 * LANES + l];
     const int good = curvature > 0 && curvature < INFINITY && chisqr < INFINITY;
     *value = good ? -slope / curvature : 0;

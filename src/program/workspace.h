@@ -18,6 +18,8 @@ typedef struct {
     double parts[3 * LANES];
 } loss_room;
 
+typedef struct folding folding;
+
 struct workspace {
     const program *program;
     const isa *isa;
@@ -38,6 +40,7 @@ struct workspace {
     const double *triangle;          /* what whitens the residuals of the sums, see gslfit_workspace_whiten; NULL for nothing */
     double *whitened;                /* and columns of all points: the residual, and those that vary */
     int spread_ones;                 /* whether the last of these is that of ones */
+    folding *folding;                /* of a program with a response (folding.h); NULL for any other */
 };
 
 /* Have the sums be those of a loss. Returns 0, or -1 without memory. The scales are 1. */
@@ -55,6 +58,9 @@ void gslfit_workspace_stage(workspace *w, const workspace *other);
 void gslfit_workspace_set(workspace *w, const double *v, const double *inputs);  /* the same values in every lane, and the prologue */
 void gslfit_workspace_start(workspace *w);                                       /* the prologue */
 void gslfit_workspace_block(workspace *w, const double *const *x, long offset, long points, int count);
+
+/* The sums of a block whose value and columns lie elsewhere; with `squared` those of gslfit_workspace_errors. */
+void gslfit_workspace_sum_columns(workspace *w, const block_columns *block, long points, double *sums, double *squared);
 
 /* Add the sums over the `points` points of a block that has been evaluated; and after the last block what is added at the end. */
 void gslfit_workspace_sum_block(workspace *w, const double *y, const double *weights, long points, double *sums);
