@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gslfit.checks import choice, names_once
+from gslfit.curves.job import response_of
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import SHARED
 from gslfit.objective.loss import scaled
@@ -23,7 +24,8 @@ def fit_shared(model: Formula | str | Callable[..., Any] | Sequence[Any], y: Any
                shared: str | Sequence[str] = (), yerr: Any = None, weights: Any = None, mask: Any = None,
                start: Mapping[str, Any] | None = None, bounds: Mapping[str, Any] | None = None, bad: str = "omit",
                max_nfev: int | None = None, nan_policy: str = "mark", threads: int | None = None, scale_covar: bool | None = None,
-               loss: str = "linear", f_scale: float | str = 1.0, **start_or_independent: Any) -> SharedResult:
+               loss: str = "linear", f_scale: float | str = 1.0, response: Any = None, response_centre: int = 0,
+               response_shift: str | None = None, **start_or_independent: Any) -> SharedResult:
     """Fit data sets together, some of whose parameters are the same in all of them (global analysis).
 
     Time and memory are proportional to the number of data sets: the parameters that each has for itself are eliminated from the normal
@@ -66,6 +68,16 @@ def fit_shared(model: Formula | str | Callable[..., Any] | Sequence[Any], y: Any
         deviance of counts.
     f_scale : float
         About where a weighted residual begins to be an outlier.
+    response : array_like, shape (k,) or (m, k), optional
+        A measured response, that of all data sets or of each, which the model is folded with, on the even spacing of x and as it is:
+        nothing is normalised. At point i the model is ``sum(response[j]*model[i + response_centre - j] for j in range(k))``, and nothing outside of
+        the points of x, that is ``numpy.convolve(model, response)[response_centre:response_centre + n]``; it is folded before points are
+        left out. The formula compiles, and has one independent variable, the same for all data sets.
+    response_centre : int
+        The place in `response` that stands for no delay; 0: the response comes after the light.
+    response_shift : str, optional
+        A parameter that moves the response along x, by so much, between its numbers on straight lines; it starts at 0, if no start is
+        given.
     **start_or_independent
         Start values by name, and independent variables by name.
 
@@ -90,7 +102,7 @@ def fit_shared(model: Formula | str | Callable[..., Any] | Sequence[Any], y: Any
     options = SHARED.read({"max_nfev": max_nfev, "nan_policy": nan_policy, "threads": threads, "scale_covar": scaled(scale_covar, loss),
                            "loss": loss, "f_scale": f_scale})
     sets, options = read_sets(options, model, y, params, shared, {"x": x, "yerr": yerr, "weights": weights, "mask": mask}, start, bounds,
-                              start_or_independent)
+                              start_or_independent, response_of(response, response_centre, response_shift))
     fitting = Fitting(sets, options, choice("bad", bad, BAD))
     fitting.run()
     return concluded(fitting)

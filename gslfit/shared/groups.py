@@ -71,7 +71,8 @@ class Group:
         self.local = _places(names, sets.local)
         self.least = LEAST_CURVATURE
         self.points = y, x, weights = _points(looked, which, options)
-        self.rows = Rows(self.program, y, x, weights, NUMBERS[options.loss])
+        self.responses = None if part.given.response is None else np.asarray(part.given.response)[which]
+        self.rows = Rows(self.program, y, x, weights, NUMBERS[options.loss], self.responses)
         self.threads = count_threads(options.threads, y.size) if y.size > FEW or options.threads else 1
         self.size = self.rows.size
         counts = y if weights is None else y*weights
@@ -132,7 +133,10 @@ class Group:
         y, x, weights = self.points
         for k in range(len(self.which)):
             own = np.array([each if each.ndim == 1 else each[k] for each in x])
-            r = self.program.evaluate(v[:, k], own, self.inputs[:, k], jacobian=False)[0] - y[k]
+            folded = self.part.job.folded
+            assert folded is not None
+            program = folded.of_row(None if self.responses is None else self.responses[k]).program
+            r = program.evaluate(v[:, k], own, self.inputs[:, k], jacobian=False)[0] - y[k]
             factor = None if weights is None else weights if weights.ndim == 1 else weights[k]
             r = r if factor is None else (r*factor)[factor != 0]
             found[k] = MAD*float(np.median(np.abs(r))) if r.size else 0.0
@@ -255,7 +259,8 @@ def refit(part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, shared
                              "factors": None if given.factors is None else given.factors._replace(array=_rows(given.factors.array, which))}
     limits = PerFit({name: pair for name, pair in sets.bounds.items() if any(side.ndim for side in pair)}, {}).part(part.places[which])
     own = Inputs(**{**given._asdict(), **parts, "layout": Layout((len(which), given.layout.n), (1,)), "labels": None,
-                    "limits": limits if limits.bounds else None})
+                    "limits": limits if limits.bounds else None,
+                    "response": None if given.response is None else given.response[which]})
     narrow = part._replace(given=own)
     job = local_job(narrow, sets, shared, {name: np.asarray(value)[which] if np.ndim(value) else value for name, value in starts.items()})
     again = BATCH.read({"nan_policy": "omit" if options.nan_policy == "omit" else "mark", "threads": options.threads,

@@ -12,7 +12,7 @@ import numpy as np
 
 from gslfit.checks import mapping, words
 from gslfit.constraints.grammar import close
-from gslfit.curves.job import FormulaLike, Job, prepare
+from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare
 from gslfit.curves.per_fit import read_per_fit
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
@@ -77,7 +77,8 @@ class Sets(NamedTuple):
 
 
 def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None, shared: Any, beside: Mapping[str, Any],
-              start: Mapping[str, Any] | None, bounds: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[Sets, FitOptions]:
+              start: Mapping[str, Any] | None, bounds: Mapping[str, Any] | None, keywords: Mapping[str, Any],
+              response: tuple[Any, Any, Any] = NO_RESPONSE) -> tuple[Sets, FitOptions]:
     """Read a call; `beside` has x, yerr, weights and mask as they were given.
 
     Raises
@@ -90,8 +91,11 @@ def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None
     wanted = tuple(words("shared", shared))
     variables = beside["x"].values() if isinstance(beside["x"], Mapping) else ()
     one_by_one = isinstance(model, (list, tuple)) or any(map(_apart, (y, *beside.values(), *variables)))
-    reader = _read_apart if one_by_one else _read_together
-    parts, count, options = reader(options, model, y, params, beside, start, keywords)
+    if one_by_one and response is not NO_RESPONSE:
+        raise InputError("response= and data sets one by one can't be given together: y as an array (m, n), one x and one formula are "
+                         "needed")
+    parts, count, options = (_read_apart(options, model, y, params, beside, start, keywords) if one_by_one else
+                             _read_together(options, model, y, params, beside, start, keywords, response))
     for part in parts:
         if part.job.folded is None:
             raise InputError(f"fit_shared needs formulas that compile, and {part.job.formula!r} does not: {part.job.reason}")
@@ -150,10 +154,11 @@ def _bounds(sets: Sets, given: Mapping[str, Any] | None) -> dict[str, tuple[np.n
 # -- arrays
 
 def _read_together(options: FitOptions, model: FormulaLike, y: Any, params: Parameters | None, beside: Mapping[str, Any],
-                   start: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> tuple[list[Part], int, FitOptions]:
+                   start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
+                   response: tuple[Any, Any, Any]) -> tuple[list[Part], int, FitOptions]:
     """Read data sets that come as one array."""
     job, given, options = prepare(SHARED, options, model, y, params, beside["x"], beside["yerr"], beside["weights"], beside["mask"], start,
-                                  None, keywords)
+                                  None, keywords, response=response)
     if len(given.layout.shape) != 1:
         remedy = "; one data set is fitted by fit" if not given.layout.shape else ""
         raise InputError(f"y has the shape {given.layout.whole}, and (m, n) is needed, m data sets of n points, or a list{remedy}")

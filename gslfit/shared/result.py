@@ -212,8 +212,8 @@ class SharedResult:
         place = int(each.part.places[row])
         boxes = {name: tuple(np.array(self._number(side, place)) for side in box) for name, box in self.sets.bounds.items()
                  if job.folded is not None and name in job.folded.names}
-        shared: dict[str, Any] = {"start": start, "method": self.method, "f_scale": f_scale, "parameters": params,
-                                  "limits": PerFit(boxes, {}) if boxes else None}  # type: ignore[arg-type]
+        shared: dict[str, Any] = {"formula": looked.formula.at(row), "start": start, "method": self.method, "f_scale": f_scale,
+                                  "parameters": params, "limits": PerFit(boxes, {}) if boxes else None}  # type: ignore[arg-type]
         mask = looked.row(looked.mask, (row,))
         if each.part.own is not None:
             own = each.part.own[row]
@@ -259,7 +259,7 @@ class SharedResult:
 
     def _at(self, each: SharedPart, row: int, **x: Any) -> np.ndarray:
         """Return the model of one data set, at its points or at others."""
-        formula, data = each.looked.formula, self._inputs(each, row)
+        formula, data = each.looked.formula.at(row), self._inputs(each, row)
         points = {**dict(zip(formula.independent, data.x, strict=True)), **x}
         own = {name: self._number(self.values[name], int(each.part.places[row])) for name in formula.names}
         return np.array(formula(**points, **own))
