@@ -97,6 +97,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     check_factors_of(options.loss, points)
     if response is not NO_RESPONSE:
         found, points = convolved(found, points, response, prior)
+        params = with_shift(params, response[2])
     if bounds is not None or vary is not None:
         from gslfit.curves.per_fit import given_values, read_per_fit
         limits = read_per_fit(bounds, vary, where.shape, _names_known(found, params))
@@ -126,6 +127,22 @@ def response_of(response: Any, centre: Any, shift: Any) -> tuple[Any, Any, Any]:
     return response, centre, shift
 
 
+def refuse_beside(ycov: Any, prior: Any) -> None:
+    """Raise InputError for what can't be given beside a response."""
+    for name, given in (("ycov", ycov), ("prior", prior)):
+        if given is not None:
+            raise InputError(f"response= and {name}= can't be given together: leave one of them out")
+
+
+def with_shift(params: Any, shift: str | None) -> Any:
+    """Return Parameters that have the one that moves a response too; it starts at 0."""
+    if shift is None or not isinstance(params, Parameters) or shift in params:
+        return params
+    params = params.copy()
+    params.add(shift, 0.0)
+    return params
+
+
 def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prior: Any = None) -> tuple[Formula, Inputs]:
     """Return a formula that is folded with a response, and the data with that of each fit, where they have their own.
 
@@ -135,9 +152,7 @@ def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prio
         If it can't be folded; or beside correlated errors or priors.
     """
     from gslfit.formula.response import ConvolvedFormula, read_response
-    for name, given in (("ycov", points.ycov), ("prior", prior)):
-        if given is not None:
-            raise InputError(f"response= and {name}= can't be given together: leave one of them out")
+    refuse_beside(points.ycov, prior)
     own = read_response(*said, points.x, points.layout.shape)
     return ConvolvedFormula(formula, own), points._replace(response=own.numbers if own.numbers.ndim > 1 else None)
 

@@ -5,6 +5,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
-from gslfit.curves.job import job_of
+from gslfit.curves.job import NO_RESPONSE, convolved, job_of, refuse_beside, response_of, with_shift
 from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.pipeline import FitPlan, by_lanes
@@ -37,6 +38,7 @@ from gslfit.parameters.parameter import Parameter
 
 if TYPE_CHECKING:
     from gslfit.curves.per_fit import PerFit
+    from gslfit.formula.response import Response
 
 
 def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, yerr: Any, mask: Any, values: Mapping[str, Any], policy: str,
@@ -82,6 +84,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
     return result
 
 
+RESPONSE = "response", "response_centre", "response_shift"
 GUESSED_NFEV = 200         # evaluations by parameters and one more: twice those of `fit_batch`, for starts that are further away
 SOUGHT_NFEV = 100          # from a start next to the minimum: what takes longer walks along a valley that has no end
 POLICIES = ("raise", "omit")
@@ -284,11 +287,15 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = _variables_of_batch(formula, x, options)
     start = mapping("start", options.pop("start", None))
-    known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints)}
+    said = response_of(*(options.pop(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
+    known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints), *said[2:]}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     prior, bounds, vary = (options.pop(name, None) for name in ("prior", "bounds", "vary"))
     given = curves_of(data, variables, options, model.conventions.weightless)
+    if said is not NO_RESPONSE:
+        formula, given = convolved(formula, given, said, prior)
+        model, params = folded_with(model, formula.response), with_shift(params, said[2])
     settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     own = model.make_params() if params is None else parameters_of(params, BY_NAME)
     if bounds is not None or vary is not None:
@@ -317,6 +324,23 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     recipe = model._reprstring() if params is None else ""
     fit = PartFit(model, formula, params, options)
     return fit_parts(fit, batch_of(job, given, settings, recipe), given, starts, settings, keeping, progress)
+
+
+def folded_with(model: Any, response: Response) -> Any:
+    """Return a model that is folded with a response."""
+    return import_module("gslfit.models.convolved").ConvolvedModel(model, response)     # which is a model, and so made of what is here
+
+
+def folded_for(model: Any, said: tuple[Any, Any, Any], values: Mapping[str, Any], ycov: Any, prior: Any) -> Any:
+    """Return a model that is folded with a response over the points that a call of `Model.fit` gives."""
+    from gslfit.formula.response import read_response
+    refuse_beside(ycov, prior)
+    points = {name: np.ravel(read(name, values[name]).array) for name in model.independent_vars
+              if values.get(name) is not None and name not in model.opts}
+    absent = [name for name in model.independent_vars if name not in points and name not in model.opts]
+    if absent:
+        raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
+    return folded_with(model, read_response(*said, points, ()))
 
 
 @dataclass(eq=False)

@@ -8,12 +8,13 @@ import numpy as np
 
 from gslfit.checks import mapping, names_once, shown, text_or, truth
 from gslfit.curves.batch_result import BatchResult
+from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
 from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Memory
 from gslfit.minimizer.options import BATCH, MODEL, SHARED
 from gslfit.models.arguments import with_values
-from gslfit.models.fitting import fit_curves, fit_model
+from gslfit.models.fitting import fit_curves, fit_model, folded_for
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -118,7 +119,8 @@ class Model(ModelFunction):
             fit_kws: Mapping[str, Any] | None = None, nan_policy: str | None = None, calc_covar: bool = True, max_nfev: int | None = None,
             coerce_farray: bool = True, yerr: Any = None, mask: Any = None, loss: str = "linear", f_scale: float | str = 1.0,
             ycov: Any = None, prior: Mapping[str, Any] | None = None, starts: int | str | None = None,
-            ranges: Mapping[str, tuple[float, float]] | None = None, **values: Any) -> ModelResult:
+            ranges: Mapping[str, tuple[float, float]] | None = None, response: Any = None, response_centre: int = 0,
+            response_shift: str | None = None, **values: Any) -> ModelResult:
         """Fit to data.
 
         Parameters
@@ -165,6 +167,13 @@ class Model(ModelFunction):
             How many starts are tried, as `gslfit.fit` has it; the first is the one given, or guessed.
         ranges : mapping of str to (float, float), optional
             Where starts are placed, by parameter; they are no bounds, and a parameter that has one needs no start.
+        response : array_like, shape (k,), optional
+            A measured response, which the model is folded with, on the even spacing of its one independent variable, as `gslfit.fit` has
+            it. The result's `model` is folded too: it is known at these points alone.
+        response_centre : int
+            The place in `response` that stands for no delay.
+        response_shift : str, optional
+            A further parameter, which moves the response along x; it starts at 0, if no start is given.
         **values
             Independent variables; start values of parameters.
 
@@ -179,7 +188,10 @@ class Model(ModelFunction):
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        return fit_model(self, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
+        said, model = response_of(response, response_centre, response_shift), self
+        if said is not NO_RESPONSE:
+            model, params = folded_for(self, said, values, ycov, prior), with_shift(params, response_shift)
+        return fit_model(model, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scaled(scale_covar, loss), "calc_covar": calc_covar,
                           "max_nfev": max_nfev, **MODEL.changed({"loss": loss, "f_scale": f_scale, "starts": starts, "ranges": ranges}),

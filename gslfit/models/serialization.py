@@ -185,7 +185,8 @@ def build(reading: Reading) -> Any:
     """
     cls = reading.typed("class", str)
     if cls not in READERS:
-        import_module("gslfit.models.library.classes")      # whose classes have their readers there
+        for module in ("library.classes", "convolved"):         # whose classes have their readers there
+            import_module(f"gslfit.models.{module}")
     if cls not in READERS:
         raise InputError(f"there is no model class {cls!r:.60}")
     model = READERS[cls](reading)

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import mapping, words
+from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.errors import InputError
+from gslfit.formula.response import read_response
 from gslfit.minimizer.options import SHARED
-from gslfit.models.fitting import curves_of, guessed, hinted
+from gslfit.models.fitting import RESPONSE, curves_of, folded_with, guessed, hinted
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.shared.fit_shared import fit_shared
@@ -30,6 +32,7 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
     start = mapping("start", options.pop("start", None))
     start |= {name: options.pop(name) for name in list(options) if name in model.param_names and name not in SHARED.keywords}
     made = model.make_params() if params is None else parameters_of(params, "plain start values go into start={...}").copy()
+    made = with_shift(made, options.get("response_shift"))
     for name in start:
         if name in made and made[name].expr is not None:
             made[name].vary = True
@@ -56,6 +59,9 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
     given = curves_of(data, variables, dict(beside))
     if len(given.layout.shape) != 1:
         raise InputError(f"data has the shape {given.layout.whole}, and (m, n) is needed, m data sets of n points, or a list")
+    said = response_of(*(options.get(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
+    if said is not NO_RESPONSE:
+        model = folded_with(model, read_response(*said, given.x, given.layout.shape))
     return guessed(model, given)
 
 

@@ -69,10 +69,10 @@ def fit_shared(model: Formula | str | Callable[..., Any] | Sequence[Any], y: Any
     f_scale : float
         About where a weighted residual begins to be an outlier.
     response : array_like, shape (k,) or (m, k), optional
-        A measured response, that of all data sets or of each, which the model is folded with, on the even spacing of x and as it is:
-        nothing is normalised. At point i the model is ``sum(response[j]*model[i + response_centre - j] for j in range(k))``, and nothing outside of
-        the points of x, that is ``numpy.convolve(model, response)[response_centre:response_centre + n]``; it is folded before points are
-        left out. The formula compiles, and has one independent variable, the same for all data sets.
+        A measured response, that of all data sets or of each, which the model is folded with, on the even spacing of x, as it is:
+        nothing is normalised. At point i the model is ``sum(response[j]*model[i + response_centre - j] for j in range(k))``, and
+        nothing outside of the points of x, that is ``numpy.convolve(model, response)[response_centre:response_centre + n]``; it is folded
+        before points are left out. The formula compiles, and has one independent variable, the same for all data sets.
     response_centre : int
         The place in `response` that stands for no delay; 0: the response comes after the light.
     response_shift : str, optional

@@ -393,6 +393,8 @@ cdef class Program:
         data = _rows([y], n)
         if self.code.nfree != 1:
             raise InputError(f"the program has {self.code.nfree} free variables, and one is needed")
+        if self.code.response != NULL and not np.array_equal(points, self.grid):
+            raise InputError("x must be the whole grid that the response is folded over")
         gains, found = np.empty(count), np.empty(count)
         cdef const double *at = floats(points)
         cdef const double *given = floats(rows)
@@ -412,6 +414,8 @@ cdef class Program:
         rows = np.ascontiguousarray(np.transpose(inputs), np.float64)
         if self.code.nx != 1 or points.ndim != 1 or rows.ndim != 2 or rows.shape[1] != self.code.ninput:
             raise InputError(f"x of shape (n,) and inputs of shape ({self.code.ninput}, g) are needed, and one independent variable")
+        if self.code.response != NULL:
+            self._check_grid(points[None])
         return points, rows
 
     def _arguments(self, v, x, inputs):
