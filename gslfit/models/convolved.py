@@ -1,7 +1,7 @@
 """A model that is folded with a measured response: what `Model.fit` fits where one is given."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,13 @@ class ConvolvedModel(Model):
         return self.base.conventions
 
     @property
-    def independent_vars(self) -> list[str]:  # type: ignore[override]
+    def independent_vars(self) -> list[str]:
         """The independent variables."""
         return self.base.independent_vars
+
+    @independent_vars.setter
+    def independent_vars(self, names: Sequence[str]) -> None:
+        self.base.independent_vars = names  # type: ignore[assignment]
 
     @property
     def _more(self) -> list[str]:

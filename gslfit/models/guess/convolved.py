@@ -155,11 +155,18 @@ def _heights_of(part: Any, plan: GuessRecipe) -> tuple[str, ...]:
     return plan.linear
 
 
-class _Shapes(NamedTuple):
-    """Shapes of a sum: all combinations of times, with each shape of another model."""
+class _Shapes:
+    """Shapes of a sum: all combinations of times, with each shape of another model. Equal ones are of the same models."""
 
-    times: tuple[Times, ...]
-    others: tuple[tuple[str, GuessRecipe], ...]
+    def __init__(self, times: tuple[Times, ...], others: tuple[tuple[str, GuessRecipe], ...]):
+        self.times, self.others = times, others
+        self._key = times, tuple((prefix, id(plan)) for prefix, plan in others)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Shapes) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
 
     def __call__(self, axis: Axis) -> dict[str, np.ndarray]:
         names = [(name, each.rates) for each in self.times for name in each.names]
