@@ -1,4 +1,4 @@
-"""Draw the pictures of how-to pages (outliers, counts, correlated errors, priors, starts, bootstraps, shared parameters)."""
+"""Draw the pictures of how-to pages (outliers, counts, correlated errors, priors, starts, bootstraps, shared parameters, responses)."""
 import re
 from pathlib import Path
 
@@ -107,6 +107,24 @@ def main() -> None:
     _, axes = plt.subplots(1, 2, figsize=(9, 3.6))
     page["result"].plot_shared(names="a", axes=axes)
     axes[0].figure.savefig(HERE/"_static"/"shared-parameters.svg", metadata={"Date": None})
+
+    page = run("response.md")
+    fig, (above, below) = plt.subplots(2, 1, figsize=(6, 4.4), sharex=True, height_ratios=(3, 1), layout="constrained")
+    t, counts, result = page["t"], page["counts"], page["result"]
+    best = {name: par.value for name, par in result.params.items()}
+    bare = best["a"]*np.exp(-t/best["short"]) + best["b"]*np.exp(-t/best["long"])
+    above.semilogy(t, np.where(counts > 0, counts, np.nan), ".", color=GREY, ms=3, label="counts")
+    above.plot(t, np.where(page["response"] > 0, 1000*page["response"], np.nan), color=ORANGE, lw=1, label="response, times 1000")
+    above.plot(t, bare, "--", color=GREY, lw=1, label="the decay itself")
+    above.plot(t, result.best_fit, color=BLUE, label="fit")
+    above.set_ylim(1, 8000)
+    above.set_ylabel("counts")
+    above.legend(frameon=False)
+    below.axhline(0, color=GREY, lw=0.8)
+    below.plot(t, (counts - result.best_fit)/np.sqrt(np.maximum(result.best_fit, 1)), ".", color=BLUE, ms=3)
+    below.set_xlabel("t (ns)")
+    below.set_ylabel("residual")
+    fig.savefig(HERE/"_static"/"response.svg", metadata={"Date": None})
 
 
 if __name__ == "__main__":

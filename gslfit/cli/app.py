@@ -84,6 +84,11 @@ def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--fix", multiple=True, metavar="NAME[=VALUE]", help="Hold a parameter."),
         click.option("--expr", multiple=True, metavar="NAME=EXPRESSION",
                      help="Compute a parameter from others: b=2*a; or a further one, with its error: half=tau*log(2)."),
+        click.option("--response", metavar="FILE[:COLUMN]",
+                     help="Fold the model with a measured response, on the spacing of x: the only column of a file, or the second one."),
+        click.option("--response-centre", type=click.IntRange(0), default=0, metavar="PLACE",
+                     help="Which of its numbers, from 0 on, stands for no delay; the first, if not given."),
+        click.option("--response-shift", metavar="NAME", help="A parameter that moves the response along x; it starts at 0."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -18,6 +18,7 @@ from gslfit.cli.groups import is_table, read_groups, write_groups
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import checked, draw, picture
 from gslfit.cli.printing import console, warn
+from gslfit.cli.response import read_response
 from gslfit.cli.settings import apply, read_settings, read_starts
 from gslfit.data.writing import write_npz
 from gslfit.errors import FitError
@@ -28,7 +29,8 @@ MAPS = 2                # axes of a batch that a picture shows
 def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, yerr: str | None, mask: str | None, axis: str,
                    model: str | None, start: Sequence[str], starts: str | None, ranges: Sequence[str], bound: Sequence[str],
                    fix: Sequence[str], expr: Sequence[str],
-                   known_errors: bool, out: str | None, resume: bool, maps: str | None, threads: int | None) -> int:
+                   known_errors: bool, out: str | None, resume: bool, maps: str | None, threads: int | None, response: str | None,
+                   response_centre: int, response_shift: str | None) -> int:
     """Fit the curves of a file, write what is asked for, print a summary; return the exit code.
 
     Raises
@@ -53,7 +55,13 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     if known_errors and yerr is None:
         raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which they are")
     settings, many = read_settings(start, bound, fix, expr), read_starts(starts, ranges, ("auto", "neighbours"))
+    measured = read_response(response, response_centre, response_shift)
     made, variables = model_of(model, [(given, names) for given, names, _ in columns])
+    values = {name: array for name, (_, _, array) in zip(variables, columns, strict=True)}
+    if measured is not None:
+        if any(array.ndim > 1 for array in values.values()):
+            raise Refused(f"--response {response} needs an x that is the same for all curves, with one axis")
+        made = measured.folded(made, values)
     apply(settings, made)
     check_starts(made, many)
     if not any(hasattr(part, "entry") for part in made.components):
@@ -67,7 +75,6 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     chart = None if maps is None else picture("--maps", maps)
     if chart is not None and not 1 <= len(shape) <= MAPS:
         raise Refused(f"--maps draws batches of one or two axes, and this one has the shape {shape}")
-    values = {name: array for name, (_, _, array) in zip(variables, columns, strict=True)}
     if not prod(shape):
         raise FileRefused(f"{file} holds no curve: its shape is {tuple(data.shape)}")
     result = _run(made, data, values, axes if len(axes) > 1 else axes[0], prod(shape), store, resume,

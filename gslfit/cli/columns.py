@@ -181,3 +181,31 @@ def within(curve: Curve, limits: tuple[float, float]) -> Curve:
         raise Refused(f"--xlim {limits[0]:g}:{limits[1]:g} leaves no point of {curve.source}: {curve.x[0].title!r} goes from "
                       f"{x.min():g} to {x.max():g}")
     return curve.kept(rows)
+
+
+def outside(curve: Curve, limits: tuple[float, float]) -> np.ndarray:
+    """Return where points have no part that `within` leaves out: ndarray of bool (n,)."""
+    inside = within(curve, limits).x[0].numbers
+    return ~np.isin(curve.x[0].numbers, inside)
+
+
+def read_numbers(name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the numbers of a file's only column, of its second one with those of the first, or of the column of FILE:COLUMN.
+
+    Raises
+    ------
+    FileRefused
+        If the file or the column can't be used, or a value is missing.
+    """
+    path, colon, wanted = name.rpartition(":")
+    named = bool(colon and Path(path).exists() and not Path(name).exists())
+    source, content = content_of(path if named else name)
+    table = read_table(source, content)
+    single = named or len(table.names) == 1
+    place = table.place(wanted) if named else 0 if single else 1
+    numbers, x = table.column(place), None if single else table.column(0)
+    for column in (numbers, x):
+        if column is not None and not np.isfinite(column).all():
+            row = int(np.flatnonzero(~np.isfinite(column))[0])
+            raise FileRefused(f"{source}, line {table.numbers[row]}: a value is missing")
+    return numbers, x

@@ -13,6 +13,7 @@ from gslfit.cli.endings import Refused, meant
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.printing import print_table, warn
 from gslfit.cli.report import STATISTICS, intervals_as_json, parameters_as_json, plain, print_parameters, print_statistics
+from gslfit.cli.response import MeasuredResponse
 from gslfit.cli.settings import Settings, apply
 from gslfit.errors import FitStatus
 from gslfit.report.text import rounded
@@ -23,15 +24,25 @@ def shared_names(given: Sequence[str]) -> list[str]:
     return [name.strip() for each in given for name in each.split(",") if name.strip()]
 
 
-def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, known_errors: bool) -> Any:
+def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, known_errors: bool,
+                     measured: MeasuredResponse | None = None, masks: Sequence[Any] = ()) -> Any:
     """Fit all files together; warnings are lines on standard error.
 
     Raises
     ------
     Refused
-        If there is no such parameter, or the files have no variables in common.
+        If there is no such parameter, or the files have no variables in common; or a response is given, and they have not the same x.
     """
     model, variables = model_of(text, [(column.variable, column.names) for column in curves[0].x])
+    x: dict[str, Any] = {name: [curve.x[k].numbers for curve in curves] for k, name in enumerate(variables)}
+    more: dict[str, Any] = {}
+    if measured is not None:
+        for name, arrays in x.items():
+            if not all(np.array_equal(each, arrays[0]) for each in arrays):
+                raise Refused(f"--response needs files with the same {name}, and those of {curves[0].source} and another one differ")
+        x = {name: arrays[0] for name, arrays in x.items()}
+        model = measured.folded(model, x)
+        more = {"mask": None if masks[0] is None else masks[0]}
     apply(settings, model)
     names = shared_names(shared)
     for name in names:
@@ -41,11 +52,11 @@ def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], 
     if not names:
         raise Refused("--shared names no parameter")
     check_starts(model, {})
-    x = {name: [curve.x[k].numbers for curve in curves] for k, name in enumerate(variables)}
     yerr = None if curves[0].yerr is None else [curve.yerr.numbers for curve in curves if curve.yerr is not None]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = model.fit_shared([curve.y.numbers for curve in curves], x=x, shared=names, yerr=yerr, scale_covar=not known_errors)
+        result = model.fit_shared([curve.y.numbers for curve in curves], x=x, shared=names, yerr=yerr, scale_covar=not known_errors,
+                                  **more)
     for each in {str(each.message): each for each in caught}.values():
         warn(f"warning: {each.message}")
     return result

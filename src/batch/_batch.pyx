@@ -188,6 +188,8 @@ cdef int read_response(batch *b, code, cnp.ndarray curves, response, list kept) 
 def on_grid(code, y, x, weights, mask):
     """Return data, independent variables, weights and mask over the whole grid of a program's response; points that lack are masked."""
     grid = code.response[0]
+    if x[0].ndim != 1:
+        raise InputError("x must be the same for all fits that are folded with a response")
     if y.shape[-1] == grid.size and (x[0] is grid or np.array_equal(x[0], grid)):
         return y, x, weights, mask
     places = np.rint((x[0] - grid[0])/((grid[-1] - grid[0])/max(grid.size - 1, 1) or 1.0)).astype(int)

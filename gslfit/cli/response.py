@@ -1,0 +1,78 @@
+"""``--response FILE``: a measured response that the model is folded with."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gslfit.cli.columns import read_numbers
+from gslfit.cli.endings import FileRefused, Refused
+from gslfit.errors import FitError
+from gslfit.formula.response import OFF_GRID
+
+
+class MeasuredResponse(NamedTuple):
+    """A response as a file has it.
+
+    Attributes
+    ----------
+    name : str
+        The option's text.
+    numbers : ndarray, shape (k,)
+    step : float or None
+        The spacing that the file's own first column has, where it has one.
+    centre : int
+    shift : str or None
+    """
+
+    name: str
+    numbers: np.ndarray
+    step: float | None
+    centre: int
+    shift: str | None
+
+    def folded(self, model: Any, values: Mapping[str, Any]) -> Any:
+        """Return a model that is folded with it over the points given by name.
+
+        Raises
+        ------
+        Refused
+            If it can't be; or the file's spacing is another one than that of the points.
+        """
+        from gslfit.models.fitting import folded_for
+        try:
+            found = folded_for(model, (self.numbers, self.centre, self.shift), values, None, None)
+        except FitError as error:
+            raise Refused(f"--response {self.name}: {error}") from None
+        x = found.response.x
+        own = (x[-1] - x[0])/max(x.size - 1, 1)
+        if self.step is not None and abs(self.step - own) > OFF_GRID*abs(own):
+            raise Refused(f"--response {self.name} is measured in steps of {self.step:.6g}, and the data in steps of {own:.6g}: a response "
+                          "on the spacing of the data is needed")
+        return found
+
+
+def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredResponse | None:
+    """Read the file of a response: its only column, or the second one beside its own x, or FILE:COLUMN; None where none is asked for.
+
+    Raises
+    ------
+    FileRefused
+        If the file can't be used.
+    Refused
+        If there is no response to move.
+    """
+    if name is None:
+        if centre or shift is not None:
+            raise Refused(f"--response-{'centre' if shift is None else 'shift'} is given, and no --response")
+        return None
+    if shift is not None and not shift.isidentifier():
+        raise Refused(f"--response-shift {shift}: the name of a parameter is needed")
+    numbers, x = read_numbers(name)
+    if x is None:
+        return MeasuredResponse(name, numbers, None, centre, shift)
+    step = (x[-1] - x[0])/max(x.size - 1, 1)
+    if x.size > 1 and not (step and np.abs(x - x[0] - step*np.arange(x.size)).max() <= OFF_GRID*abs(step)):
+        raise FileRefused(f"--response {name}: its first column is not evenly spaced; FILE:COLUMN names the column of the response")
+    return MeasuredResponse(name, numbers, step if x.size > 1 else None, centre, shift)
