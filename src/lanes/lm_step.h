@@ -19,7 +19,7 @@ static const double GIVEN_UP = 1e-5;        /* so little damping is none */
 static const double FAINT = 10 * GSLFIT_CLOSE;
 static const double LAST_LAMBDA = 1e16;     /* no step this short helps: no progress */
 static const double DEPENDENT = 1e-14;       /* a pivot of columns of length 1: J^T J can't tell it from 0 */
-static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding */
+static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is rounding, and no step is divided by it */
 static const double OPEN = 1e-6;            /* share of another column by which one that J doesn't determine leaves that one open */
 static const double SAFETY = 2.5;           /* on the ratio of one step's length to the last */
 static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to be shorter than the last at most */
@@ -45,6 +45,9 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
     for (int k = 0; k < from->count; k++) sum *= load(from->factors[k] + h);
     return sum;
 }
+
+/* What a pivot is divided by; 0 for one that may be rounding: the variable does not move then, and takes no part in what moves the others. */
+INLINE vd reciprocal(vd pivot, vd rounding) { return choose(pivot > rounding, 1.0 / pivot, SPLAT(0.0)); }
 
 /* ---- bounds ---- */
 
@@ -157,7 +160,7 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
             pivot -= u[j] * L[ELEMENT(i, j)];
             t -= L[ELEMENT(i, j)] * z[j];
         }
-        inverse[i] = choose(fixed, SPLAT(0.0), 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot));
+        inverse[i] = choose(fixed, SPLAT(0.0), reciprocal(pivot, SMALL_PIVOT * whole));
         z[i] = choose(fixed, SPLAT(0.0), t);
     }
     vd gain = SPLAT(0.0), length = gain;
@@ -208,7 +211,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length
     store(s->steps + h, truth(steady));
 }
 
-/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A pivot that is lost in rounding is held just above it. L has room for a triangle. */
+/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding does not move. L has room for a triangle. */
 INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
     vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
@@ -224,7 +227,7 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
             pivot -= u[j] * L[ELEMENT(i, j)];
             t -= L[ELEMENT(i, j)] * z[j];
         }
-        inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
+        inverse[i] = reciprocal(pivot, SMALL_PIVOT * whole);
         if (s->low) inverse[i] = choose(is_held(s, i, h, load(s->v[i] + h), load(s->g[i] + h)), SPLAT(0.0), inverse[i]);
         z[i] = t;
     }
@@ -252,7 +255,7 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
     cut_short(s, p, h, L, inverse, z, u);
 }
 
-/* What an undamped step from here would have as its length: (J^T r)^T (J^T J)^-1 J^T r. */
+/* What an undamped step from here would have as its length: (J^T r)^T (J^T J)^-1 J^T r, by the columns that J tells apart. */
 static __attribute__((noinline)) vd undamped_length(const lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     vd length = SPLAT(0.0);
     for (int i = 0; i < p; i++) {
@@ -265,7 +268,7 @@ static __attribute__((noinline)) vd undamped_length(const lane_state *s, const i
             pivot -= u[j] * L[ELEMENT(i, j)];
             t -= L[ELEMENT(i, j)] * z[j];
         }
-        inverse[i] = 1.0 / vmax(SMALL_PIVOT * whole + 1e-300, pivot);
+        inverse[i] = reciprocal(pivot, DEPENDENT * whole);
         if (s->low) inverse[i] = choose(is_held(s, i, h, load(s->v[i] + h), g), SPLAT(0.0), inverse[i]);
         z[i] = t;
         length += t * t * inverse[i];
@@ -388,7 +391,8 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
         }
 }
 
-/* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. */
+/* (J^T J)^-1 = sum over k of M[k]^T M[k] / d[k], M the inverse of L; built column by column of M. Columns that depend on those before them
+ * are left out: what rounding left of them says nothing of the others, nor of how far chi-square can fall. */
 static void invert_waiting(waiting *d, int p, int h, int whole) {
     vd pivot[MAX_FREE], inverse[MAX_FREE], z[MAX_FREE], least = SPLAT(1.0), worst = SPLAT(0.0), decrement = worst;
     vd *L = (vd *)d->L;
@@ -404,7 +408,7 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
             z[i] -= L[ELEMENT(i, j)] * z[j];
         }
         least = vmin(least, pivot[i]);
-        inverse[i] = 1.0 / vmax(SPLAT(1e-30), pivot[i]);
+        inverse[i] = reciprocal(pivot[i], SPLAT(DEPENDENT));
         decrement += z[i] * z[i] * inverse[i];
     }
     store(d->decrement + h, decrement);
@@ -451,14 +455,14 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
 }
 
-/* Flag what the columns of J leave open where they are dependent: by a Cholesky factorisation of lane l, the longest column left first. */
+/* Flag what the columns of J leave open, one of which is dependent: by a Cholesky factorisation of lane l, the longest column left first. */
 static void flag_undetermined(const waiting *d, int l, int p, unsigned char *flags) {
     double A[TRIANGLE(MAX_FREE)], share[MAX_FREE];
     int order[MAX_FREE], rank = 0;
     for (int k = 0; k < TRIANGLE(p); k++) A[k] = d->H[k][l];
     for (int k = 0; k < p; k++) order[k] = k;
 #define AT(i, j) A[(i) > (j) ? ELEMENT(i, j) : ELEMENT(j, i)]
-    for (; rank < p; rank++) {  /* A's part that is left: what the columns chosen so far don't span */
+    for (; rank < p - 1; rank++) {  /* A's part that is left: what the columns chosen so far don't span */
         int best = rank;
         for (int k = rank; k < p; k++)
             if (AT(order[k], order[k]) > AT(order[best], order[best])) best = k;
@@ -512,7 +516,7 @@ static void flush(worker *w) {
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
         const int low = d->decrement[l] <= gslfit_larger(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
-        if (end->status == FIT_NO_PROGRESS && plain) end->status = FIT_CONVERGED, end->doubtful = 1;
+        if (end->status == FIT_NO_PROGRESS && low) end->status = FIT_CONVERGED, end->doubtful = 1;
         if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
         if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
         if (!(d->least[l] > DEPENDENT)) flag_undetermined(d, l, p, end->flags);
