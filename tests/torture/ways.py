@@ -41,6 +41,32 @@ def one(kind, *args, **options):
     return solver(kind, *args, **options)
 
 
+LOCAL = {"bounds": {"a": (0, np.array([2.5, 9.0, 9.0])), "tau": (np.array([0.01, 0.1, 0.1]), None)}, "vary": {"c": [True, False, True]}}
+CORRELATED = np.exp(-abs(x[:, None] - x))
+PRIOR = {"a": (3.0, 0.1), "a/tau": (1.4, 0.2)}
+ERRORS = np.linspace(0.02, 0.05, x.size)
+
+
+def shared(rows=ROWS[:2], shared="tau", **options):
+    """Return a fit of data sets that share parameters."""
+    return gslfit.fit_shared(TEXT, rows, x=x, shared=shared, **{**START, **options})
+
+
+def told(result):
+    """Return what a fit of data sets says: the values, the errors and the status of each."""
+    return result.values, result.stderr, result.chisqr, result.status
+
+
+def drawn(result):
+    """Return the values and errors of replicates."""
+    return result.values, result.stderr, result.covar
+
+
+def limits(intervals):
+    """Return the limits of a batch's intervals, and what is said of each."""
+    return [(name, np.asarray(intervals[name])) for name in intervals]
+
+
 WRONG = {
     "fit": (
         lambda: gslfit.fit("a*", Y, x=x),
