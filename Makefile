@@ -24,17 +24,18 @@ test: $(VENV)/installed-test
 slow: $(VENV)/installed-test
 	cd tests && ../$(PY) -m pytest -n 2 -m slow
 
-# interrupts, exceptions, memory that ends, random calls, for so many minutes: make torture MINUTES=60
+# interrupts, exceptions, memory that ends, random calls, so many times the usual counts: make torture TIMES=20
 torture: $(VENV)/installed-test
-	$(PY) tests/torture/run.py --minutes $(or $(MINUTES),8)
+	$(PY) tests/torture/run.py --times $(or $(TIMES),1)
 
-# the extensions with AddressSanitizer and UndefinedBehaviorSanitizer: quick tests and random calls, make sanitize CALLS=1000
+# the extensions with AddressSanitizer and UndefinedBehaviorSanitizer: quick tests and random calls, make sanitize CALLS=1000;
+# and the C core's threads with ThreadSanitizer
 sanitize: $(VENV)/installed-test
 	$(PY) tests/torture/sanitize.py --calls $(or $(CALLS),100000)
 
-# texts and files of strangers, led by which lines they reach, each kind for so many seconds: make fuzz SECONDS=600
+# texts and files of strangers, led by which lines they reach, so many of each kind: make fuzz INPUTS=200000
 fuzz: $(VENV)/installed-fuzz
-	$(PY) tests/fuzz/guided.py --seconds $(or $(SECONDS),60)
+	$(PY) tests/fuzz/guided.py --inputs $(or $(INPUTS),20000)
 
 # other Pythons, compilers, GSLs and processors, in folders: make matrix ROWS="debian-13 clang"
 matrix: $(VENV)/installed-test

@@ -162,9 +162,17 @@ cdef class Calls:
             return gsl.GSL_EBADFUNC
 
 
+cdef Function_fdf _made(kind, options):
+    """Return a new function of a class, which may be a subclass of the caller's: one whose `__new__` returns something else is refused."""
+    found = kind(**options)
+    if not isinstance(found, Function_fdf):
+        raise InputTypeError(f"{kind!r:.100} makes no Function_fdf, but {type(found).__name__}")
+    return found
+
+
 def _again(kind, f, df, fdf, n, p, lean, product, centred, h, fvv, data, counted):
     """Return a function from its pickle."""
-    cdef Function_fdf made = kind(centred=centred, h=h, fvv=fvv)
+    cdef Function_fdf made = _made(kind, {"centred": centred, "h": h, "fvv": fvv})
     made.f, made.df, made.fdf, made.n, made.p, made.lean, made.product = f, df, fdf, n, p, lean, product
     made.data, made.counted = data, counted
     return made
@@ -371,7 +379,7 @@ cdef class Function_fdf:
             To be handed to a solver's `set`. The solver scales the residuals internally to about 1 at the start, by a power of two,
             so that their units don't matter.
         """
-        cdef Function_fdf self = cls(centred=centred, h=h, fvv=fvv)
+        cdef Function_fdf self = _made(cls, {"centred": centred, "h": h, "fvv": fvv})
         if not callable(f):
             raise InputTypeError(f"f must be callable, not {type(f).__name__}")
         self.f, self.df, self.product = f, _callable(df, "df"), _callable(product, "product")
@@ -405,7 +413,7 @@ cdef class Function_fdf:
         InputTypeError
             If a function's C signature is another one, or a pointer can't be made of the object.
         """
-        cdef Function_fdf self = cls(centred=centred, h=h)
+        cdef Function_fdf self = _made(cls, {"centred": centred, "h": h})
         if f is None:
             raise InputTypeError("from_pointers needs a pointer to f")
         from gslfit.solvers.pointers import address_of, memory_of

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from c.programs import run as run_program
 
 ROOT = Path(__file__).parents[2]
 CORE = sorted(str(path.relative_to(ROOT / "src").with_suffix("")) for path in ROOT.glob("src/**/*.c"))
@@ -43,6 +44,6 @@ def test_core(build, tmp_path):
     command = ["gcc", *shlex.split(BUILDS[build]), "-fno-math-errno", "-Wno-psabi", f"-I{ROOT / 'src'}", f"-I{ROOT / 'tests' / 'c'}",
                *gsl("--cflags"), *sources, "-o", str(program), *gsl("--libs"), "-lm", "-lpthread"]
     subprocess.run(command, check=True)
-    run = subprocess.run([str(program)], capture_output=True, text=True)
+    run = run_program(program)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "base: 0 failures" in run.stdout

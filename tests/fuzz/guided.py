@@ -1,14 +1,15 @@
 """Look for texts and files that end otherwise than they may, led by which lines of gslfit each input reaches. Needs atheris.
 
-    python tests/fuzz/guided.py [TARGET ...] [--seconds S] [--keep] [--seed N]
+    python tests/fuzz/guided.py [TARGET ...] [--inputs N] [--keep] [--seed N]
 
 Begins with the corpus of each target (tests/fuzz/corpora) and with what it takes (`targets.good`). An input that ends badly, or takes more
-than ten seconds or a gigabyte and a half, is written to a folder and named; the exit status is 1 then. With --keep the inputs that reach
-something new go into the corpus, the smallest first, up to so many bytes that all stay a quick test.
+than ten seconds or a gigabyte and a half, is written to a folder and named; the exit status is 1 then, and where fewer inputs were tried.
+With --keep the inputs that reach something new go into the corpus, the smallest first, up to so many bytes that all stay a quick test.
 """
 import argparse
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,15 +36,16 @@ def inner(target, arguments):
     atheris.Fuzz()
 
 
-def fuzz(target, seconds, seed, folder):
+def fuzz(target, inputs, seed, folder):
     """Fuzz one target; return how many inputs were tried, the folder of what was found, and the inputs that ended badly."""
     from fuzz.targets import LENGTHS, good
     found, bad = folder / target / "found", folder / target / "bad"
+    shutil.rmtree(bad, ignore_errors=True)      # of a run before
     for place in (found, bad, CORPORA / target):
         place.mkdir(parents=True, exist_ok=True)
     for content in good(target):
         (found / hashlib.sha1(content).hexdigest()).write_bytes(content)
-    command = [sys.executable, __file__, "--inner", target, "--", str(found), str(CORPORA / target), f"-max_total_time={seconds}",
+    command = [sys.executable, __file__, "--inner", target, "--", str(found), str(CORPORA / target), f"-runs={inputs}",
                f"-max_len={LENGTHS[target]}", f"-seed={seed}", "-timeout=10", "-rss_limit_mb=1500", "-print_final_stats=1",
                f"-artifact_prefix={bad}/"]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
@@ -94,18 +96,18 @@ def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(NAMES)}; all, if not given")
-    parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--inputs", type=int, default=20_000, help="of each target")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="put what reaches something new into the corpora")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "gslfit-fuzz", help="where finds are written")
     given = parser.parse_args()
     faults = 0
     for target in given.targets or NAMES:
-        tried, found, bad, said = fuzz(target, given.seconds, given.seed, given.folder)
+        tried, found, bad, said = fuzz(target, given.inputs, given.seed, given.folder)
         last = re.findall(r"=== Uncaught Python exception: ===\n(.*)", said) or re.findall(r"ERROR: libFuzzer: (.*)", said)
         why = f": {(last or ['?'])[0].strip()[:300]}" if bad or said else ""
         print(f"{target}: {tried} inputs, {len(bad)} ended badly{why}", flush=True)
-        faults += bool(bad or said)
+        faults += bool(bad or said or tried < given.inputs)
         for path in bad:
             print(f"    {path}: {path.read_bytes()[:200]!r}")
         if given.keep:

@@ -223,7 +223,7 @@ def free_threaded(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tu
         raise NotRunError("the archive has no source of " + " or ".join(f"python{version} ({suite})" for suite, version in FREE_THREADED))
     how, last, facts = test_in(release, python, jobs, log, only_compiled)
     interpreter, _ = release.environment(python)
-    said = release.inside(f"cd /srv/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --seconds 120 2>&1 || echo FAILED")
+    said = release.inside(f"cd /srv/gslfit/tests && {interpreter} -X faulthandler torture/threads.py --calls 40000 2>&1 || echo FAILED")
     with log.open("a") as out:
         out.write(said)
     final = said.strip().splitlines()[-1]

@@ -1,10 +1,11 @@
 """Make random public calls, and see that each returns or raises what it may.
 
-    python tests/torture/calls.py --calls 100000 --seed 1 [--only WORD] [--replay SEED:NUMBER]
+    python tests/torture/calls.py --calls 100000 --seed 1 [--each] [--only WORD] [--replay SEED:NUMBER]
 
 Allowed are FitError, MemoryError, KeyboardInterrupt, what the caller's own functions raise, IndexError of [], AttributeError, TypeError of
-Python's own argument binding, OSError, and ImportError of an extra. Call number n of a seed is the same whatever came before it. Prints a
-line for each kind of fault; exits with 1 if there were any.
+Python's own argument binding, OSError, and ImportError of an extra. Call number n of a seed is the same whatever came before it. With
+--each so many calls are made of each entry, one entry after the other. Prints a line for each kind of fault; exits with 1 if there were
+any.
 """
 
 import argparse
@@ -20,7 +21,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 import warnings
 from collections import Counter
@@ -34,7 +34,8 @@ if __name__ == "__main__":
 from torture.junk import Own, junk
 from torture.subjects import GOOD, subjects
 
-LONGEST = 30  # seconds that a call may take
+LONGEST = 30  # seconds of the processor that a call may take,
+WAITS = 20  # and so many times as long by the clock: one that waits for ever takes no time of the processor's
 MEMORY = 6 << 30  # bytes of address space
 
 BINDING = re.compile(
@@ -156,9 +157,9 @@ INTERNAL = {
 SPECIAL = ("__call__", "__getitem__", "__setitem__", "__delitem__")
 
 
-def draw(rng, only=""):
+def draw(rng, only="", entry=None):
     """Return a call: what it is called, and a function that makes it."""
-    name, make = rng.choice([pair for pair in subjects() if only in pair[0]])
+    name, make = rng.choice([pair for pair in subjects() if only in pair[0] and entry in (None, pair[0])])
     subject = make()
     if (callable(subject) and not inspect.isclass(subject) and not hasattr(type(subject), "fit")) or inspect.isclass(subject):
         args, kws = arguments(rng, subject)
@@ -187,6 +188,11 @@ def draw(rng, only=""):
     return f"{name}.{member}", "[]" if member in ("__getitem__", "__delitem__", "pop") else "()", (args, kws), lambda: bound(*args, **kws)
 
 
+def entries(only=""):
+    """Return the names of what is called, each once."""
+    return list(dict.fromkeys(name for name, _ in subjects() if only in name))
+
+
 def shown(given):
     """Return what was handed over, in short."""
     with contextlib.suppress(BaseException):
@@ -194,16 +200,18 @@ def shown(given):
     return "?"
 
 
-def one(seed, number, only=""):
+def one(seed, number, only="", entry=None):
     """Make call number n of a seed; returns its name and None, or (name, kind of fault, text)."""
     rng = random.Random(f"{seed}:{number}")
-    name, way, given, call = draw(rng, only)
+    name, way, given, call = draw(rng, only, entry)
     inputs = shown(given)
     try:
-        signal.alarm(LONGEST)
+        signal.setitimer(signal.ITIMER_PROF, LONGEST)
+        signal.alarm(LONGEST * WAITS)
         try:
             call()
         finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
     except TooLong:
         return name, "does not end", inputs
@@ -227,23 +235,26 @@ def one(seed, number, only=""):
 
 
 def expire(*_):
-    """Raise when the alarm goes off."""
+    """Raise when a call has had its time."""
     raise TooLong
 
 
-def run(seed, first, calls, only="", seconds=None, verbose=False):
+def limit():
+    """Have the timers raise."""
+    signal.signal(signal.SIGALRM, expire)
+    signal.signal(signal.SIGPROF, expire)
+
+
+def run(seed, first, calls, only="", entry=None, verbose=False):
     """Make calls; returns the counts of outcomes, and of each kind of fault an example."""
     outcomes, faults, names = Counter(), {}, Counter()
-    signal.signal(signal.SIGALRM, expire)
+    limit()
     warnings.simplefilter("ignore")
-    began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
         os.chdir(folder)
         for number in range(first, first + calls):
-            if seconds is not None and time.monotonic() - began > seconds:
-                break
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                name, kind, text = one(seed, number, only)
+                name, kind, text = one(seed, number, only, entry)
             names[name] += 1
             for left in os.listdir(folder):  # what a call finds does not depend on those before it
                 place = Path(folder, left)
@@ -266,7 +277,7 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="of the entries only those with this in their name")
-    parser.add_argument("--seconds", type=float, help="stop after so many")
+    parser.add_argument("--each", action="store_true", help="so many calls of each entry")
     parser.add_argument("--replay", help="SEED:NUMBER of one call")
     parser.add_argument("--no-limit", action="store_true", help="no limit of memory, and a longer one of time, for sanitizers")
     given = parser.parse_args()
@@ -278,13 +289,19 @@ def main():
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.RLIM_INFINITY))
     if given.replay:
         seed, number = given.replay.split(":")
-        signal.signal(signal.SIGALRM, expire)
         rng = random.Random(f"{seed}:{number}")
         name, _, inputs, call = draw(rng, given.only)
         print(name, shown(inputs))
         call()
         return
-    outcomes, faults, names = run(given.seed, given.first, given.calls, given.only, given.seconds, verbose=True)
+    outcomes, faults, names = Counter(), {}, Counter()
+    for entry in entries(given.only) if given.each else [None]:
+        found, wrong, called = run(given.seed, given.first, given.calls, given.only, entry, verbose=True)
+        if given.each:
+            print(f"{entry}: {sum(found.values())} calls, {len(wrong)} kinds of faults", flush=True)
+        outcomes += found
+        faults |= wrong
+        names += called
     print(
         f"{sum(outcomes.values())} calls of {len(names)} entries: " + ", ".join(f"{count} {what}" for what, count in outcomes.most_common())
     )

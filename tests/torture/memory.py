@@ -15,6 +15,7 @@ import sys
 import sysconfig
 import tempfile
 import warnings
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def digest(result):
         return [digest(dict(result.values)), digest(dict(result.stderr)), *(digest(getattr(result, name)) for name in names)]
     if isinstance(result, np.ndarray):
         return result.tobytes()
-    if isinstance(result, dict):
+    if isinstance(result, Mapping):
         return [(name, digest(value)) for name, value in result.items()]
     if isinstance(result, (list, tuple)):
         return [digest(value) for value in result]

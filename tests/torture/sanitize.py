@@ -1,4 +1,5 @@
-"""Build the extensions with AddressSanitizer and UndefinedBehaviorSanitizer, and run tests and random calls with them.
+"""Build the extensions with AddressSanitizer and UndefinedBehaviorSanitizer, and run tests and random calls with them; and the C core's
+threads with ThreadSanitizer.
 
     python tests/torture/sanitize.py [--calls N] [--tests PATH ... [-k WORDS]] [--jobs N] [--resume] [--folder FOLDER]      (make sanitize)
 
@@ -7,7 +8,7 @@ a run that was broken off goes on by --resume, as long as what is built is the s
 Needs gcc or clang with its sanitizers. The sanitizers' libraries are preloaded, as the interpreter itself is built without them. Each
 report ends the process that it is about, and stands in a file of its own; they are printed at the end. Not looked for are leaks, of which
 an interpreter that ends has many (`growth.py` looks for ours). Variables on the stack begin as a pattern: no test passes that reads one
-before it is written.
+before it is written. Tests that measure memory run without the memory that AddressSanitizer keeps back from what is freed.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +36,8 @@ SUITE = ("curves", "minimizer", "confidence", "c", "constraints", "formula", "mu
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
 FILES, BLOCK = 6, 5000      # files of tests, and random calls, of a piece
 LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
+MEASURING = "solvers/test_solver.py::test_ten_thousand_solvers_leave_nothing",
+THREADS = "c/test_races.py", "c/test_c_core.py"
 REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
 OPTIONS = {
@@ -67,18 +71,23 @@ def build(folder, root=ROOT):
     return place
 
 
-def environment(place, log):
-    """Return the environment in which the sanitized package is imported, and reports are written to files of this name."""
+def environment(place, log, more=""):
+    """Return the environment in which the sanitized package is imported, and reports are written to files of this name.
+
+    With `more` options of AddressSanitizer's.
+    """
     preloaded = [library(name) for name in ("libasan.so", "libubsan.so", "libstdc++.so.6")]
     options = {name: value.format(log=f"{log}.{name.split('_')[0].lower()}") for name, value in OPTIONS.items()}
+    options["ASAN_OPTIONS"] += more
     return os.environ | options | {"LD_PRELOAD": ":".join(preloaded), "PYTHONPATH": str(place), "PYTHONMALLOC": "malloc"}
 
 
 class Piece(NamedTuple):
-    """A part of the run: its name, and what the interpreter is told."""
+    """A part of the run: its name, what the interpreter is told, and what makes its environment of where the package and reports are."""
 
     name: str
     command: list
+    settings: Callable = environment
 
     def run(self, place, logs):
         """Run it; returns whether it went well, the seconds that it took, its last line, what it printed and the sanitizers' reports."""
@@ -86,7 +95,7 @@ class Piece(NamedTuple):
         for old in logs.glob(f"{log.name}.*"):
             old.unlink()
         began = time.monotonic()
-        found = subprocess.run([sys.executable, *self.command], cwd=TESTS, env=environment(place, log), capture_output=True, text=True,
+        found = subprocess.run([sys.executable, *self.command], cwd=TESTS, env=self.settings(place, log), capture_output=True, text=True,
                                errors="replace")
         texts = [path.read_text(errors="replace") for path in sorted(logs.glob(f"{log.name}.*"))]
         reports = [text for text in texts if any(word in text for word in REPORTED)]
@@ -95,10 +104,24 @@ class Piece(NamedTuple):
                 "printed": "" if found.returncode == 0 else found.stdout[-5000:] + found.stderr[-2000:], "reports": reports}
 
 
+def without_quarantine(place, log):
+    """Return the environment in which memory that was freed is free."""
+    return environment(place, log, ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0")
+
+
+def as_it_is(place, log):
+    """Return the environment of programs that are built with a sanitizer of their own, which must not be skipped."""
+    return os.environ | {"GSLFIT_SANITIZERS": "1"}
+
+
 def pieces(tests, calls, seed, only=""):
-    """Return the parts of a run: tests, and random calls."""
-    told = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", f"not ({LIMITED})" + (f" and ({only})" if only else "")]
-    for path in tests:
+    """Return the parts of a run: tests (all, and the threads', if none are named), and random calls."""
+    told = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    if tests is None:
+        yield Piece("threads", [*told, "-m", "slow or not slow", "-k", "sanitizer or threads", *THREADS], as_it_is)
+        yield Piece("memory", [*told, *MEASURING], without_quarantine)
+    told += ["-k", f"not ({LIMITED})" + (f" and ({only})" if only else ""), *(f"--deselect={test}" for test in MEASURING)]
+    for path in SUITE if tests is None else tests:
         files = sorted(str(file.relative_to(TESTS)) for file in (TESTS / path).rglob("test_*.py")) or [path]
         yield from (Piece(f"{path} {at // FILES + 1}", [*told, *files[at:at + FILES]]) for at in range(0, len(files), FILES))
     for first in range(0, calls, BLOCK):
@@ -152,7 +175,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--calls", type=int, default=100_000, help="random calls")
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--tests", nargs="*", default=list(SUITE), help="of the tests, these")
+    parser.add_argument("--tests", nargs="*", help="of the tests, these")
     parser.add_argument("-k", dest="only", default="", help="of these only those that an expression of pytest's names")
     parser.add_argument("--jobs", type=int, default=2, help="pieces at a time")
     parser.add_argument("--resume", action="store_true", help="leave out the pieces that went well before")

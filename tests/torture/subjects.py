@@ -1,6 +1,9 @@
 """What random calls are made of: the public entries, objects with their methods, and good arguments by name."""
 
 import functools
+from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 
 import numpy as np
 from routes import PEAK, START, TEXT, Y, opaque, parameters, residual, tied
@@ -213,21 +216,17 @@ FUNCTIONS = (
 
 
 def private():
-    """Doors that Python does not lock."""
-    from gslfit.curves import _batch, _polish
-    from gslfit.formula import _program
-    from gslfit.minimizer import _descent, _uncertainty
-    from gslfit.parameters import _values
-    from gslfit.shared import _rows
-
-    found = []
-    for module in (_batch, _polish, _program, _descent, _uncertainty, _values, _rows):
+    """Doors that Python does not lock: what is in the extension modules."""
+    package, found = Path(gslfit.__file__).parent, []
+    for path in sorted(package.rglob(f"_*{EXTENSION_SUFFIXES[0]}")):
+        own = path.name.split(".")[0]
+        module = import_module(".".join(["gslfit", *path.relative_to(package).parent.parts, own]))
         for name in dir(module):
             each = getattr(module, name)
             if callable(each) and getattr(each, "__module__", None) == module.__name__:
-                found.append((f"private {name}", lambda each=each: each))
+                found.append((f"private {own}.{name}", lambda each=each: each))
                 if isinstance(each, type):
-                    found.append((f"private {name}.__new__", lambda each=each: functools.partial(each.__new__, each)))
+                    found.append((f"private {own}.{name}.__new__", lambda each=each: functools.partial(each.__new__, each)))
     return found
 
 

@@ -1,17 +1,17 @@
 """Call every way into a fit from several threads at once: each result is, bit by bit, that of a thread alone.
 
-    python tests/torture/threads.py [--seconds S] [--threads N] [--seed N]
+    python tests/torture/threads.py [--calls N] [--threads N] [--seed N]
 
 Threads share what may be shared: formulas, models, functions and the memories of what was compiled. Every now and then all of them meet,
 and then use at the same moment one text that no thread has used, or one result of which nothing was worked out yet. Says whether Python's
-lock is there; it is meant for a Python without one, where nothing else keeps threads apart. Prints the counts, and each fault.
+lock is there; it is meant for a Python without one, where nothing else keeps threads apart. Prints the counts, and each fault; it is one,
+too, if a way can't be compared with itself.
 """
 
 import argparse
 import random
 import sys
 import threading
-import time
 import warnings
 from collections import Counter
 from itertools import count
@@ -30,6 +30,7 @@ from torture.interrupts import outcome
 from torture.memory import digest
 from torture.ways import WAYS
 
+APART = 150  # calls of each thread between two meetings
 MODEL = models.GaussianModel() + models.LinearModel()
 GUESSES = {"amplitude": 5, "center": 2.8, "sigma": 0.7, "slope": 0.1, "intercept": 1}
 # what is worked out of a result when it is asked for
@@ -45,14 +46,16 @@ READS = {
 
 
 def steady(only=""):
-    """Return the ways, or those with a word in their name, whose result is the same each time, with that result."""
-    found = {}
+    """Return the ways, or those with a word in their name, with their results; and the names of those that have another one each time."""
+    found, odd = {}, []
     for name, call in [(name, call) for name, call in WAYS.items() if only in name]:
         for _ in range(2):
             reference = outcome(call)
         if outcome(call) == reference:
             found[name] = (call, reference)
-    return found
+        else:
+            odd.append(name)
+    return found, odd
 
 
 def value(text):
@@ -64,7 +67,7 @@ def value(text):
 
 
 class Crew:
-    """Threads that call ways at random until a time, and what they found.
+    """Threads that call ways at random, and what they found.
 
     Parameters
     ----------
@@ -87,11 +90,11 @@ class Crew:
             if found != reference:
                 self.faults.append((kind, str(found)[:200], str(reference)[:200]))
 
-    def apart(self, number, until):
-        """Call ways at random."""
+    def apart(self, number, calls):
+        """Call ways at random, so often."""
         rng = random.Random(f"{self.seed} {number}")
         names = list(self.ways)
-        while time.monotonic() < until:
+        for _ in range(calls):
             name = rng.choice(names)
             call, reference = self.ways[name]
             try:
@@ -121,14 +124,16 @@ class Crew:
             self.note(kind, result, alone)
 
 
-def run(seconds=60.0, threads=4, seed=1, only=""):
-    """Run the fuzz, of all ways or those with a word in their name; return the counts and the faults."""
+def run(calls=20_000, threads=4, seed=1, only=""):
+    """Run the fuzz until so many calls were made, of all ways or those with a word in their name; return the counts and the faults."""
     warnings.simplefilter("ignore")
-    crew = Crew(steady(only), (text for block in count(seed) for text in formulas(100, block)), seed)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not crew.faults:
-        until = min(end, time.monotonic() + max(0.5, seconds / 20))
-        apart = [threading.Thread(target=crew.apart, args=(k, until)) for k in range(threads)]
+    ways, odd = steady(only)
+    crew = Crew(ways, (text for block in count(seed) for text in formulas(100, block)), seed)
+    crew.faults += [(name, "another result the second time", "") for name in odd]
+    for turn in count():
+        if crew.counts.total() >= calls or crew.faults:
+            break
+        apart = [threading.Thread(target=crew.apart, args=(f"{turn} {k}", APART)) for k in range(threads)]
         for thread in apart:
             thread.start()
         for thread in apart:
@@ -144,18 +149,18 @@ def run(seconds=60.0, threads=4, seed=1, only=""):
 def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="ways with this word in their name")
     given = parser.parse_args()
-    counts, faults = run(given.seconds, given.threads, given.seed, given.only)
+    counts, faults = run(given.calls, given.threads, given.seed, given.only)
     lock = getattr(sys, "_is_gil_enabled", lambda: True)()
     for fault in faults[:20]:
         print(*fault, sep="\n    ")
     print(f"{sum(counts.values())} calls of {len(counts)} kinds in {given.threads} threads, {'with' if lock else 'without'} Python's lock: "
           f"{len(faults)} faults")
-    sys.exit(bool(faults))
+    sys.exit(bool(faults or sum(counts.values()) < given.calls))
 
 
 if __name__ == "__main__":

@@ -41,30 +41,25 @@ def one(kind, *args, **options):
     return solver(kind, *args, **options)
 
 
-LOCAL = {"bounds": {"a": (0, np.array([2.5, 9.0, 9.0])), "tau": (np.array([0.01, 0.1, 0.1]), None)}, "vary": {"c": [True, False, True]}}
+EACH = {"bounds": {"a": (0, np.array([2.5, 9.0, 9.0])), "tau": (np.array([0.01, 0.1, 0.1]), None)}, "vary": {"c": [True, False, True]}}
 CORRELATED = np.exp(-abs(x[:, None] - x))
 PRIOR = {"a": (3.0, 0.1), "a/tau": (1.4, 0.2)}
-ERRORS = np.linspace(0.02, 0.05, x.size)
 
 
 def shared(rows=ROWS[:2], shared="tau", **options):
-    """Return a fit of data sets that share parameters."""
-    return gslfit.fit_shared(TEXT, rows, x=x, shared=shared, **{**START, **options})
-
-
-def told(result):
-    """Return what a fit of data sets says: the values, the errors and the status of each."""
+    """Return what a fit of data sets that share parameters says."""
+    result = gslfit.fit_shared(TEXT, rows, x=x, shared=shared, **{**START, **options})
     return result.values, result.stderr, result.chisqr, result.status
 
 
 def drawn(result):
-    """Return the values and errors of replicates."""
-    return result.values, result.stderr, result.covar
+    """Return the values of replicates, what is made of them."""
+    return result.values, result.stderr
 
 
-def limits(intervals):
-    """Return the limits of a batch's intervals, and what is said of each."""
-    return [(name, np.asarray(intervals[name])) for name in intervals]
+def fitted(**options):
+    """Return a fit of one curve."""
+    return gslfit.fit(TEXT, Y, x=x, **{**START, **options})
 
 
 WRONG = {
@@ -88,6 +83,21 @@ WRONG = {
         lambda: gslfit.minimize(residual, parameters(), engine="nothing"),
     ),
     "conf_interval": (lambda: gslfit.conf_interval(None), lambda: gslfit.conf_interval(gslfit.Minimizer(residual, parameters()))),
+    "fit_shared": (
+        lambda: shared(shared="nothing"),
+        lambda: shared([Y, Y[:3]]),
+        lambda: shared(ROWS, bad="raise"),
+        lambda: shared(bounds={"tau": (3, 2)}),
+    ),
+    "batch.conf_interval": (lambda: batch().conf_interval(["nothing"]), lambda: batch().conf_interval(sigmas=[-1])),
+    "options of each fit": (
+        lambda: batch(bounds={"a": (np.ones(2), None)}),
+        lambda: batch(vary={"c": [True, False]}),
+        lambda: batch(ycov=-np.eye(40)),
+        lambda: batch(prior={"a": (1, -1)}, yerr=1),
+        lambda: fitted(ycov=np.ones((3, 3))),
+        lambda: fitted(prior={"nothing": (1, 1)}, yerr=1),
+    ),
     "bootstrap": (
         lambda: gslfit.bootstrap(None),
         lambda: gslfit.fit(TEXT, Y, x=x, **START).bootstrap(5, "nothing"),
@@ -154,6 +164,28 @@ WAYS = {
     "fit, from many starts": lambda: gslfit.fit(TEXT, Y, x=x, ranges={"tau": (0.1, 10.0), "c": (-1, 1)}).chisqr,
     "fit_batch, from many starts": lambda: gslfit.fit_batch(TEXT, ROWS[:2], x=x, starts=9, **START),
     "fit_batch, neighbours": lambda: gslfit.fit_batch(TEXT, ROWS[:4], x=x, starts="neighbours", **START),
+    "fit_batch, bounds and vary of each": lambda: batch(covar=True, **EACH),
+    "fit_batch, bounds and vary of each, GSL": lambda: batch(method="trust", **EACH),
+    "fit_batch, ycov": lambda: batch(ycov=CORRELATED),
+    "fit_batch, prior": lambda: batch(prior=PRIOR, yerr=0.05, nan_policy="omit"),
+    "fit_batch, robust": lambda: batch(loss="tukey", f_scale=0.1),
+    "fit, ycov": lambda: fitted(ycov=CORRELATED),
+    "fit, prior": lambda: fitted(prior=PRIOR, yerr=0.05),
+    "fit_batch, vary, omit": lambda: batch(vary={"c": np.arange(3) > 0}, nan_policy="omit"),
+    "batch.conf_interval": lambda: batch(ROWS[:2]).conf_interval(sigmas=[1], threads=2),
+    "batch.conf_interval, bounded": lambda: batch(ROWS[:2], bounds={"a": (0, 2.9)}).conf_interval(sigmas=[1, 2]),
+    "fit_shared": shared,
+    "fit_shared, all shared": lambda: shared(shared=("a", "tau", "c"), threads=2),
+    "fit_shared, bounds": lambda: shared(bounds={"tau": (0.1, 2.0), "a": (np.zeros(2), 9)}),
+    "fit_shared, one left out": lambda: shared(ROWS, loss="huber", f_scale=0.1),
+    "fit_shared, intervals": lambda: dict(gslfit.fit_shared(TEXT, ROWS[:2], x=x, shared="tau", **START).conf_interval(sigmas=[1])),
+    **{
+        f"bootstrap, {kind}": (lambda kind=kind: drawn(fitted().bootstrap(20, kind, seed=1, threads=2)))
+        for kind in ("residual", "pairs", "parametric")
+    },
+    "bootstrap, called": lambda: drawn(gslfit.fit(opaque, Y, x=x, k=-0.3, d=2.0).bootstrap(3, seed=1)),
+    "jackknife": lambda: drawn(fitted().jackknife()),
+    "influence": lambda: fitted().influence().cooks_distance,
     "minimize, from many starts": lambda: gslfit.minimize(residual, parameters(), starts=5).chisqr,
     "fit_batch, by counts": lambda: gslfit.fit_batch(TEXT, ROWS[:2], x=x, loss="poisson", **START),
     "curve_fit, called": lambda: gslfit.curve_fit(opaque, x, Y, [-0.3, 2.0]),
