@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.errors import FitError, FitStatus, InputError
+from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult, Minimum
 from gslfit.minimizer.sobol import sobol
@@ -32,7 +32,6 @@ WHITE = 1e-4            # probability that the residuals are white noise, which 
 UNFINISHED = (FitStatus.MAX_NFEV, FitStatus.NO_PROGRESS, FitStatus.SLOW, FitStatus.FAINT, FitStatus.SADDLE)
 IS_SUCCESS, IS_UNFINISHED = np.zeros((2, max(FitStatus) + 1), bool)      # by number
 IS_SUCCESS[[status for status in FitStatus if status.success]] = IS_UNFINISHED[[*UNFINISHED]] = True
-CAUGHT = (FitError, ArithmeticError, ValueError, np.linalg.LinAlgError)     # what a start may raise without being missed
 
 
 class Several(NamedTuple):

@@ -20,6 +20,7 @@ if __name__ == "__main__":
 from mutation.run import Tree, read_faults
 
 HERE = Path(__file__).parent
+OWN = "sanitize.py", "-m"  # these build what they need
 FAULTS, HARNESSES = read_faults(HERE / "plants.toml")
 
 
@@ -36,16 +37,17 @@ class Copy(Tree):
 def harness(tree, area):
     """Run the harness of an area in the copy; returns its exit status and what it said."""
     script, *arguments = HARNESSES[area]
-    library = next(tree.folder.glob("build/lib*")) if tree.builds else ""
     place = tree.folder / "tests" / "torture"
-    found = subprocess.run([sys.executable, "-X", "faulthandler", str(place / script), *arguments], cwd=place, capture_output=True,
-                           text=True, errors="replace", env={**os.environ, **tree.env, "PYTHONPATH": str(library)})
+    program = [script] if script == "-m" else [str(place / script)]
+    library = next(tree.folder.glob("build/lib*")) if tree.builds else ""
+    found = subprocess.run([sys.executable, "-X", "faulthandler", *program, *arguments], cwd=place, capture_output=True, text=True,
+                           errors="replace", env={**os.environ, **tree.env, "PYTHONPATH": str(library), "GSLFIT_SANITIZERS": "1"})
     return found.returncode, found.stdout + found.stderr
 
 
 def caught(tree, fault):
     """Return what is wrong, or "", and the line in which the harness says what the fault is seen by."""
-    tree.builds = HARNESSES[fault.area][0] != "sanitize.py"
+    tree.builds = HARNESSES[fault.area][0] not in OWN
     if not tree.plant([]):
         return f"the copy can't be built: {tree.log.stderr[-500:]}", ""
     status, said = harness(tree, fault.area)

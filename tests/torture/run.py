@@ -22,12 +22,12 @@ LONGEST = 3600  # seconds that a part may take, times the times
 # part -> its command for counts that are so many times as large, those that take longest first
 PARTS = {
     "memory ends": lambda times: ["memory.py", *(["--last-too"] if times > 1 else [])],
-    "growth": lambda times: ["growth.py", "--calls", str(280 * times)],
-    "SIGINT": lambda times: ["interrupts.py", "--times", str(25 * times)],
-    "random calls": lambda times: ["calls.py", "--calls", str(10_000 * times), "--seed", "7"],
-    "exceptions": lambda times: ["callbacks.py", "--every", str(max(1, 8 // times))],
+    "growth": lambda times: ["growth.py", "--calls", str(1000 * times)],
+    "SIGINT": lambda times: ["interrupts.py", "--times", str(100 * times)],
+    "random calls": lambda times: ["calls.py", "--calls", str(20_000 * times), "--seed", "7"],
+    "exceptions": lambda times: ["callbacks.py", "--every", str(max(1, 3 // times))],
     "load": lambda times: ["load.py", *(["--points", "10000000", "--fits", "1000000"] if times == 1 else [])],
-    "threads": lambda times: ["threads.py", "--calls", str(10_000 * times)],
+    "threads": lambda times: ["threads.py", "--calls", str(20_000 * times)],
 }
 
 
