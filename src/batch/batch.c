@@ -369,7 +369,12 @@ static next_fit next_row(worker *w, int lane) {
     next_fit fit;
     while ((fit.id = next_job(t)) >= 0) {
         find_start(t, fit.id, fit.start);
-        if (!(t->long_fit ? gslfit_long_fit_load(t, fit.id, &fit) : gslfit_row_load(t, fit.id, lane, &fit))) {
+        const int sound = t->long_fit ? gslfit_long_fit_load(t, fit.id, &fit) : gslfit_row_load(t, fit.id, lane, &fit);
+        if (t->long_fit && gslfit_stopped(b)) {  /* not all of its points have been looked at */
+            put_nothing(t, fit.id, FIT_NOT_RUN, 0, 0);
+            continue;
+        }
+        if (!sound) {
             put_nothing(t, fit.id, FIT_BAD_DATA, 0, fit.count);
             continue;
         }

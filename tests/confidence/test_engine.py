@@ -179,6 +179,30 @@ def test_counts_against_scipy():
         assert abs(limit - expected) <= 5e-5*abs(expected - best)
 
 
+def test_beyond_where_the_model_has_a_value(monkeypatch):
+    """A trial where the model is not finite is gone back from: the engine finds the limits of log(x - t), which algebra and SciPy find."""
+    x = np.linspace(1, 4, 30)
+    y = 2*np.log(x - .7) + .5 + .6*np.random.default_rng(0).normal(size=30)
+    found, _, sure = both(gslfit.fit("A*log(x - t) + c", y, x=x, A=2, t=.7, c=.5), monkeypatch, p_names=["t"], sigmas=[.9])
+    assert sure
+
+    def least(t):
+        return np.linalg.lstsq(np.stack([np.log(x - t), np.ones(30)], axis=1), y, rcond=None)[1][0]
+    (_, low), (_, best), (_, high) = found["t"]
+    level = least(best)*(1 + f_distribution.ppf(.9, 1, 27)/27)
+    assert low == pytest.approx(brentq(lambda t: least(t) - level, low - 5, best), rel=1e-4)
+    assert high == pytest.approx(brentq(lambda t: least(t) - level, best, 1 - 1e-9), rel=1e-4)
+
+
+def test_peaks_that_may_change_places():
+    """Two like peaks of one width may be either of them: the ranges of one center are those of the other."""
+    x = np.linspace(-5, 5, 60)
+    y = 2*np.exp(-(x + .6)**2/2) + 2*np.exp(-(x - .6)**2/2) + .4*np.random.default_rng(3).normal(size=60)
+    found = gslfit.fit("a*exp(-(x - c)**2/2) + b*exp(-(x - d)**2/2)", y, x=x, a=2, c=-.6, b=2, d=.6).conf_interval(["c", "d"], sigmas=[.68])
+    assert len(found.ranges["c"][.68]) == 2
+    np.testing.assert_allclose(found.ranges["c"][.68], found.ranges["d"][.68], rtol=1e-4)
+
+
 def test_levels_as_they_are_given(monkeypatch):
     """A probability of 0, one given twice, sigmas; more levels than the engine takes are for the careful code."""
     result = FITS["plain"]()

@@ -85,3 +85,31 @@ def test_parameters_that_act_together(method):
     degrees = np.sqrt(37/36)                                # one parameter more is counted
     assert np.allclose(found.stderr["k"], one.stderr["k"]*degrees, rtol=1e-4)
     assert np.allclose(found.stderr["c"], one.stderr["c"]*degrees, rtol=1e-4)
+
+
+WANDERING = "a*exp(-x/t) + b*exp(-x/u) + c*exp(-x/v) + d*exp(-x/w)"
+FROM = {"a": 1., "b": -2., "c": 3., "d": -4., "t": 1., "u": 2., "v": 3., "w": 4.}
+
+
+def stop(_done):
+    """Interrupt a batch."""
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_an_interrupt_while_other_threads_fit(order):
+    """The caller's thread asks while it waits for others, also where its own rows had nothing to fit."""
+    x, rng = np.linspace(0, 5, 4000), np.random.default_rng(0)
+    y = np.concatenate([(np.full((64, x.size), np.nan), rng.normal(size=(64, x.size)))[part] for part in order])     # 64 are one thread's
+    found = fit_batch(WANDERING, y, x=x, max_nfev=300, threads=2, nan_policy="mark", progress=stop, on_interrupt="partial", **FROM)
+    assert (found.status[np.isfinite(y[:, 0])] == FitStatus.NOT_RUN).any()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interrupt_while_points_are_looked_at(threads):
+    """A long row whose points have been looked at in part has not been run: nothing is said of its data."""
+    x = np.linspace(0, 5, 60_000)
+    y = np.random.default_rng(0).normal(size=(2, x.size))
+    for _ in range(3):
+        found = fit_batch(WANDERING, y, x=x, threads=threads, progress=stop, on_interrupt="partial", **FROM)
+        assert (found.status == FitStatus.NOT_RUN).all()

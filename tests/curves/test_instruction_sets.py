@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from random_formulas import formulas
+from scipy import special
 
 import gslfit
 from gslfit import FitStatus, Formula, Parameters, fit_batch
@@ -360,3 +361,16 @@ def test_instruction_sets_by_name():
             choose("v9")
     assert instruction_set() == HERE[0]
     assert gslfit.fit("a*x", np.arange(1., 9.), x=np.arange(1., 9.), a=.5).params["a"].value == 1
+
+
+@pytest.mark.parametrize("text", ["exp(x)", "minimum(a, x)", "minimum(x, a)", "maximum(a, x)", "maximum(x, a)", "sin(x)", "log(x)", "x**a",
+                                  "tanh(x)", "erf(x)"])
+def test_nan_stays_nan(isa, text):
+    """A NaN among the points is a NaN of the curve, whichever argument it is, and its neighbours are NumPy's and SciPy's."""
+    x = np.linspace(.1, 3, 21)
+    x[[0, 9, 20]] = np.nan
+    formula = Formula(text, ["x"])
+    found = formula(x=x, **dict.fromkeys(formula.names, 1.5))
+    assert np.isnan(found[[0, 9, 20]]).all()
+    names = {name: getattr(np, name) for name in ("exp", "minimum", "maximum", "sin", "log", "tanh")} | {"erf": special.erf}
+    np.testing.assert_allclose(found, eval(text, names | {"x": x, "a": 1.5}), rtol=1e-13)

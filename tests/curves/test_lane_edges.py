@@ -88,6 +88,46 @@ def test_a_peak_looked_for_from_its_bound(sign):
     assert there.mean() > before.mean() + .2
 
 
+def test_a_peak_looked_for_from_either_side_of_its_bound():
+    """What is turned upside down, data and bound, ends turned upside down: peaks on a background, all of them found."""
+    x, rng = np.linspace(-5, 5, 41), np.random.default_rng(3)
+    center = rng.uniform(-4, 4, 60)
+    y = 2*np.exp(-(x - center[:, None])**2/2) + rng.normal(0, .05, (60, 41))
+    ends = []
+    for sign in (1, -1):
+        p = Parameters()
+        p.add("A", sign, **{"min" if sign > 0 else "max": 0})
+        p.add("m", -2.)
+        p.add("c", 0.)
+        ends.append(fit_batch(Formula("A*exp(-(x - m)**2/2) + c"), sign*y, p, x=x))
+        assert np.all(np.abs(ends[-1].values["m"] - center) < .3)
+    for name, sign in {"A": -1, "m": 1, "c": -1}.items():
+        np.testing.assert_allclose(ends[1].values[name], sign*ends[0].values[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["a*b*exp(-x/t) + c", "a*exp(-(x - b)/t)"])
+def test_products_by_the_lanes_alone(text):
+    """Of 300 rows of a model that has one parameter too many, none is called a minimum of all, whatever rounding leaves of the pivot."""
+    x, rng = np.linspace(0, 4, 30), np.random.default_rng(0)
+    y = rng.uniform(1, 3, (300, 1))*np.exp(-x/rng.uniform(.5, 2, (300, 1))) + rng.normal(0, .02, (300, 30))
+    start = {"a": 1., "b": .5, "t": 1., "c": 0.}
+    found = fit_batch(text, y, x=x, method="lanes", **{name: start[name] for name in Formula(text, ["x"]).names})
+    assert (found.status == FitStatus.RANK_DEFICIENT).sum() > 50
+    assert not np.isin(found.status, [FitStatus.CONVERGED, FitStatus.AT_BOUND]).any()
+
+
+@pytest.mark.parametrize("noise", [0, 1e-5])
+def test_a_step_that_has_no_width(noise):
+    """Constants fitted by a*tanh(x/t) are the better the smaller t is, and never best: no minimum where all is exact, and with noise
+    no success above the chi-square that is left at t = 0."""
+    x, rng = np.linspace(0, 4, 25), np.random.default_rng(0)
+    y = rng.uniform(1, 3, (400, 1)) + noise*rng.normal(size=(400, 25))
+    found = fit_batch("a*tanh(x/t)", y, x=x, a=1., t=1.)
+    infimum = y[:, 0]**2 + 24*y[:, 1:].var(axis=1)
+    assert np.all(found.chisqr[found.success] <= infimum[found.success]*(1 + 1e-12))
+    assert noise or not found.success.any()
+
+
 @pytest.mark.parametrize("method", ["lanes", "auto", "lmsder"])
 @pytest.mark.parametrize("start", [0, 1])
 @pytest.mark.parametrize(("low", "width"), [(1., 1.), (1., 1e-4), (-1 - 1e-4, 1e-4), (-3., 2.), (1e6, .5)])

@@ -243,6 +243,15 @@ def test_another_batch_is_not_resumed(part, changed, tmp_path):
     same(fit(resume=True), wanted)
 
 
+def test_another_large_batch_is_not_resumed(tmp_path):
+    """Arrays of many numbers are told apart by some of their fits: other data are refused, the same go on."""
+    y = curves(100_001//N + 1)
+    wanted = fit_batch(DECAY, y, x=X, out=tmp_path/"out", **START)
+    with pytest.raises(InputError, match="differ in their data"):
+        fit_batch(DECAY, y + .01, x=X, out=tmp_path/"out", resume=True, **START)
+    same(fit_batch(DECAY, y, x=X, out=tmp_path/"out", resume=True, **START), wanted)
+
+
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.filterwarnings("ignore:the fits call Python")
 @pytest.mark.parametrize("kind", [None, "folder", "zarr"])
