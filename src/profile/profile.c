@@ -14,7 +14,6 @@ static const double ABSURD = 30;      /* times the level's rise: a trial so high
 static const double AT_MINIMUM = 1e-6;     /* of the lowest level's rise: what the minimum may lie below the point given for it */
 static const double ROUNDING = 1e-24; /* of the data's squares: less is no chi-square */
 static const double CROOKED = 4;      /* times as far or as near as the tangent has it: more than bent */
-static const double MISSED = 0.05;    /* standard errors that interpolation between a profile's points may be off */
 
 /* A side of a profile in a lane; `number` is -1 for an idle one. */
 typedef struct {
@@ -205,31 +204,6 @@ static double distance_of(const profiler *t, int number, double value) {
     return (number % 2 ? 1 : -1) * (value - t->best[t->job->which[number / 2]]);
 }
 
-/* The root of a side's profile at a distance, between the points known; NaN beyond them. */
-static double root_at(const profiler *t, int number, double distance) {
-    known low = {0, 0, 0};
-    for (int i = 0; i < t->reached[number]; i++) {
-        const known high = t->found[number * t->job->count + i];
-        if (distance <= high.distance)
-            return high.distance > low.distance
-                       ? low.root + (high.root - low.root) * (distance - low.distance) / (high.distance - low.distance) : high.root;
-        low = high;
-    }
-    return NAN;
-}
-
-/* Whether a point of another profile lies below this side's. */
-static int undercut(const profiler *t, int number) {
-    const int count = t->job->count, p = t->job->program->nfree, k = t->job->which[number / 2];
-    for (int other = 0; other < 2 * t->job->profiled; other++)
-        for (int i = 0; other / 2 != number / 2 && i < t->reached[other]; i++) {
-            const double distance = distance_of(t, number, t->points[(long)(other * count + i) * p + k]);
-            const double root = distance > 0 ? root_at(t, number, distance) : NAN, lower = t->found[other * count + i].root;
-            if (root - lower > t->job->straight * root + MISSED * sqrt(t->unit)) return 1;
-        }
-    return 0;
-}
-
 static double outermost(const profiler *t, int number) {
     return t->reached[number] ? t->found[number * t->job->count + t->reached[number] - 1].distance : 0;
 }
@@ -255,7 +229,7 @@ static int all_sure(profiler *t) {
     for (int i = 0; i < 2 * job->profiled * job->count; i++)
         if (t->status[i] == LIMIT_IN_DOUBT) return 0;
     for (int number = 0; number < 2 * job->profiled; number++)
-        if (undercut(t, number) || exchangeable(t, number)) return 0;
+        if (exchangeable(t, number)) return 0;
     return gslfit_look_over(t);
 }
 
