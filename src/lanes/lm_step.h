@@ -46,7 +46,7 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
     return sum;
 }
 
-/* What a pivot is divided by; 0 for one that may be rounding: the variable does not move then, and takes no part in what moves the others. */
+/* What a pivot is divided by; 0 for one that may be rounding: the variable does not move then, and takes no part in what moves others. */
 INLINE vd reciprocal(vd pivot, vd rounding) { return choose(pivot > rounding, 1.0 / pivot, SPLAT(0.0)); }
 
 /* ---- bounds ---- */
@@ -211,7 +211,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length
     store(s->steps + h, truth(steady));
 }
 
-/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding does not move. L has room for a triangle. */
+/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding stays. L has room for a triangle. */
 INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
     vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
@@ -455,7 +455,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
 }
 
-/* Flag what the columns of J leave open, one of which is dependent: by a Cholesky factorisation of lane l, the longest column left first. */
+/* Flag what the columns of J leave open, one of which is dependent: by a Cholesky factorisation of lane l, the longest column first. */
 static void flag_undetermined(const waiting *d, int l, int p, unsigned char *flags) {
     double A[TRIANGLE(MAX_FREE)], share[MAX_FREE];
     int order[MAX_FREE], rank = 0;
