@@ -86,6 +86,8 @@ def even(name: str, x: np.ndarray) -> np.ndarray:
     if not np.isfinite(points).all():
         bad = int(np.argmin(np.isfinite(points)))
         raise InputError(f"{name} is not finite at point {bad}: with response= the spacing of {name} must be even; mask= leaves points out")
+    if not points.size:
+        raise InputError(f"{name} has no points: a model can't be folded with a response over none")
     if points.size < 2:
         return points
     step = (points[-1] - points[0])/(points.size - 1)

@@ -53,7 +53,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
     check_policy(policy)
     if params is not None:
         parameters_of(params, BY_NAME)
-    _check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "ycov": ycov, "prior": prior, "verbose": verbose or None,
+    check_names(model, params, {"weights": factor, "yerr": yerr, "mask": mask, "ycov": ycov, "prior": prior, "verbose": verbose or None,
                                  **MODEL.changed(options)})
     variables = {name: values[name] for name in model.independent_vars if name in values}
     further = {name: values[name] for name in model.opts if name in values and name not in variables}
@@ -213,7 +213,7 @@ def _from_table(model: Any) -> bool:
     return any(part._prefix + name not in known for part in model.components if hasattr(part, "entry") for name in part._definition.names)
 
 
-def _check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
+def check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
     """Raise InputError for a parameter that has the name of an argument of the call, which was given in its place."""
     for name, value in given.items():
         if value is not None and name in model.param_names and (params is None or name not in params):

@@ -14,7 +14,7 @@ from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Memory
 from gslfit.minimizer.options import BATCH, MODEL, SHARED
 from gslfit.models.arguments import with_values
-from gslfit.models.fitting import fit_curves, fit_model, folded_for
+from gslfit.models.fitting import check_names, fit_curves, fit_model, folded_for
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -190,6 +190,7 @@ class Model(ModelFunction):
         """
         said, model = response_of(response, response_centre, response_shift), self
         if said is not NO_RESPONSE:
+            check_names(self, params, {"response": response, "response_centre": response_centre or None, "response_shift": response_shift})
             model, params = folded_for(self, said, values, ycov, prior), with_shift(params, response_shift)
         return fit_model(model, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),

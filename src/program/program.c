@@ -71,7 +71,7 @@ int gslfit_program_check(program *p, char *message, size_t size) {
     if (p->ninput < 0 || p->ninput + p->nconstant >= MAX_OPERANDS)
         return snprintf(message, size, "a program has up to %d inputs and constants", MAX_OPERANDS - 1), -1;
     if (p->response && (p->nx != 1 || p->response->n < 1 || p->response->count < 1 || p->response->shift >= p->nfree + p->ninput))
-        return snprintf(message, size, "a response needs one independent variable with points; a free variable or an input moves it"), -1;
+        return snprintf(message, size, "a response needs one independent variable, and is moved by a free variable or an input"), -1;
     if (p->nvalue < 0 || p->nvalue > p->nbody)
         return snprintf(message, size, "the body has %d instructions, the value can't need %d", p->nbody, p->nvalue), -1;
     count_operands(p);

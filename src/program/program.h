@@ -67,8 +67,7 @@ workspace *gslfit_workspace_new(const program *p);
 void gslfit_workspace_free(workspace *w);
 
 /* Value (n) and Jacobian, either may be NULL, of one fit at n points (of the grid, where there is a response); x[j] is variable j (n),
- * inputs may be NULL when there are none.
- * jacobian[i*row + j*column] is the derivative of point i by free variable j. */
+ * inputs may be NULL when there are none. jacobian[i*row + j*column] is the derivative of point i by free variable j. */
 void gslfit_workspace_evaluate(workspace *w, const double *v, const double *inputs, const double *const *x, long n, double *value,
                                double *jacobian, long row, long column);
 
