@@ -145,8 +145,9 @@ def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequen
     if not again.any():
         return
     some = _Rows(y, x, how, again)
-    with np.errstate(invalid="ignore"):
-        mean = np.nanmean(some.y, axis=-1, keepdims=True)
+    known = ~np.isnan(some.y)
+    with np.errstate(invalid="ignore"):         # of a row without numbers
+        mean = np.where(known, some.y, 0.0).sum(axis=-1, keepdims=True)/known.sum(axis=-1, keepdims=True)
     deviations = np.sqrt(np.maximum(some.y, np.where((mean > 0) & (mean < 1), mean, 1.0)))
     begin = [some.part(each) for each in start]
     if not (how.get("boxes") or (how.get("transform") and how["transform"].bounded)):

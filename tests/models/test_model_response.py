@@ -61,6 +61,14 @@ def test_batches_are_guessed(model, values):
     assert np.median(result.values["shift"]) == pytest.approx(0.02, abs=0.005)
 
 
+def test_the_level_of_counts_does_not_begin_below_0():
+    values = {"amplitude1": 3, "tau1": 0.4, "amplitude2": 2, "tau2": 3, "offset": 0}
+    model = BiexponentialModel()
+    y = np.random.default_rng(8).poisson(np.tile(folded(model, values, RESPONSE/100), (40, 1))).astype(float)
+    guess = model.fit_batch(y, **{**HOW, "response": RESPONSE/100}, loss="poisson").data.start
+    assert np.all(guess["offset"] > 0)
+
+
 def test_as_a_formula():
     model, values = CASES[2]
     y = folded(model, values) + np.random.default_rng(3).normal(0, 5, N)

@@ -26,6 +26,8 @@ MOST_SHAPES = 20_000
 TIMES = {1: 40, 2: 24, 3: 16}       # of decays, by how many there are
 SHORTEST, LONGEST = 0.3, 3.0        # of them, in distances of points and in ranges
 BACKGROUNDS = {"constant": ("c",), "line": ("slope", "intercept")}
+LEVELS = ("offset", "y0", "c")      # of decays, and a constant
+LEAST_LEVEL = 1e-3          # share of the data's mean that the level of counts begins with at least
 
 
 class Times(NamedTuple):
@@ -91,7 +93,17 @@ def guess_convolved(model: Any, data: np.ndarray, x: np.ndarray, values: Mapping
         bounds["amplitude"] = (-np.inf, 0.0) if negative else (0.0, np.inf)
     curves = ordered(coarse.response.x, coarse.y, MOST_POINTS)
     found = estimate(recipe, ConvolvedFormula(formula, coarse.response), curves, bounds)[0]
+    if curves.y.size and curves.y.min() >= 0:       # counts, say, whose mean is not to begin below 0
+        least = LEAST_LEVEL*curves.y.mean(axis=-1)/(abs(coarse.response.numbers.sum()) or 1.0)
+        found = {name: np.maximum(each, least) if name.removeprefix(_prefix_of(name, base)) in LEVELS else each
+                 for name, each in found.items()}
     return [settled(model, {name: each.reshape(shape) for name, each in found.items()}, values, shape)]
+
+
+def _prefix_of(name: str, model: Any) -> str:
+    """Return the prefix of the part of a sum that a parameter belongs to; that of a single model is not in the names."""
+    parts = model.components
+    return next((part._prefix for part in parts if name.startswith(part._prefix)), "") if len(parts) > 1 else ""
 
 
 def _of_model(model: Any, found: Any) -> Any:
