@@ -14,7 +14,7 @@ import numpy as np
 from gslfit.checks import shown, whole
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError
-from gslfit.formula._program import OFF_GRID, OPCODES, Program
+from gslfit.formula._program import FREE_LIMIT, OFF_GRID, OPCODES, Program
 from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.parametrize import Folded
@@ -226,9 +226,23 @@ class ConvolvedFormula(Formula):
         found = np.empty((len(curves), points.size, *more))
         shared = self.response.numbers.ndim == 1
         for k, v in enumerate(curves):
-            program = self.program() if shared else self.at(np.unravel_index(k, lead)).program()
-            found[k] = program.evaluate(v, points, jacobian=jacobian)[1 if jacobian else 0]
+            formula = self if shared else self.of_rows(self.response.numbers[np.unravel_index(k, lead)])
+            found[k] = formula._of_curve(v, points, jacobian)
         return found.reshape((*lead, *x.shape[-1:], *more))
+
+    def _of_curve(self, v: np.ndarray, points: np.ndarray, jacobian: bool) -> np.ndarray:
+        """Return the values of one curve, or the derivatives: by so many parameters at a time as a program has."""
+        if len(self.names) <= FREE_LIMIT:
+            return self.program().evaluate(v, points, jacobian=jacobian)[1 if jacobian else 0]
+        if not jacobian:
+            return self.program((), self.names).evaluate((), points, v, jacobian=False)[0]
+        parts = []
+        for first in range(0, len(self.names), FREE_LIMIT):
+            free = self.names[first:first + FREE_LIMIT]
+            rest = [k for k in range(len(self.names)) if not first <= k < first + FREE_LIMIT]
+            program = self.program(free, [self.names[k] for k in rest])
+            parts.append(program.evaluate(v[first:first + FREE_LIMIT], points, v[rest])[1])
+        return np.concatenate(parts, axis=1)
 
     def terms(self) -> list[Formula]:
         """Return the terms of a formula whose text is a sum, each folded with the response."""

@@ -429,6 +429,23 @@ def test_a_spacing_with_rounding_is_even():
     assert fit(TEXT, noisy(1)[0], **START, **{**HOW, "t": rough.astype(np.float32)}).success
 
 
+def test_more_parameters_than_a_program_has():
+    count = 70
+    text = " + ".join(f"a{k}*exp(-(t - {0.1*k:g})**2/0.02)" for k in range(count)) + " + d"
+    params = Parameters()
+    for k in range(count):
+        params.add(f"a{k}", 1.0 + 0.1*k, vary=k < 5)
+    params.add("d", 0.5)
+    own = [np.exp(-(T - float(f"{0.1*k:g}"))**2/0.02) for k in range(count)] + [np.ones(N)]
+    J = folded(np.transpose(own))
+    values = np.array([*(1.0 + 0.1*k for k in range(count)), 0.5])
+    result = fit(text, J @ values, params, **HOW)
+    formula, given = result._source.formula, dict(zip([*(f"a{k}" for k in range(count)), "d"], values, strict=True))
+    assert np.allclose(formula(t=T, **given), J @ values, rtol=1e-12)
+    assert np.allclose(formula.jacobian(t=T, **given), J, rtol=1e-11, atol=1e-12)
+    assert np.allclose(result.best_fit, J @ values, rtol=1e-9)
+
+
 def test_formulas_compare():
     one, two = (fit(TEXT, noisy(1)[0], **START, **{**HOW, "response_centre": centre})._source.formula for centre in (3, 4))
     assert one != two
