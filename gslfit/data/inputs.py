@@ -67,10 +67,10 @@ class Inputs(NamedTuple):
         What is known of the parameters beforehand, `gslfit.curves.priors`.
     limits : PerFit or None
         Bounds of each fit, and what varies in it, `gslfit.curves.per_fit`.
-    response : ndarray, shape (..., k), or None
-        That of each fit, where they have their own.
     places : ndarray of int, shape (rows, axes), or None
         Where each fit is in the batch, where these are picked from it.
+    response : ndarray, shape (..., k), or None
+        That of each fit, where they have their own.
     """
 
     layout: Layout
@@ -86,8 +86,8 @@ class Inputs(NamedTuple):
     ycov: Covariance | None = None
     prior: Any = None
     limits: Any = None
-    response: np.ndarray | None = None
     places: np.ndarray | None = None
+    response: np.ndarray | None = None
 
     def first(self, low: int) -> Any:
         """Return what `moved` takes to know where fits from the `low`-th on are in the batch."""
