@@ -41,9 +41,9 @@ fuzz: $(VENV)/installed-fuzz
 matrix: $(VENV)/installed-test
 	tests/matrix.sh $(ROWS)
 
-# plants faults one at a time and lists those that no test notices: hours
+# plants faults one at a time and lists those that no test notices: hours; a sample, make mutants SAMPLE=100
 mutants: $(VENV)/installed-test
-	$(PY) tests/mutation/run.py
+	$(PY) tests/mutation/run.py $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(VENV)/installed-lint
 	ruff check .

@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from gslfit import FitStatus, fit_batch
+from gslfit import BatchResult, FitStatus, fit_batch
+from gslfit.errors import InputError
 
 X = np.linspace(0, 3, 40)
 DECAY = "A*exp(-k*x)"
@@ -113,3 +114,27 @@ def test_an_interrupt_while_points_are_looked_at(threads):
     for _ in range(3):
         found = fit_batch(WANDERING, y, x=x, threads=threads, progress=stop, on_interrupt="partial", **FROM)
         assert (found.status == FitStatus.NOT_RUN).all()
+
+
+@pytest.mark.parametrize("n", [4096, 4097, 20_003])
+def test_holes_in_a_row_s_own_x(n):
+    """A point without an x of its own row is left out of that row alone, however long the rows are."""
+    rng, at = np.random.default_rng(n), [0, 700, n - 3]
+    x = np.tile(np.linspace(0, 3, n), (2, 1))
+    y = 2*np.exp(-x) + .01*rng.normal(size=x.shape)
+    alone = fit_batch(DECAY, np.delete(y[1], at), x=np.delete(x[1], at), A=1., k=.5)
+    x[1, at] = np.nan
+    found = fit_batch(DECAY, y, x=x, A=1., k=.5, nan_policy="omit")
+    assert found.success.all() and found.ndata.tolist() == [n, n - 3]
+    assert found.values["k"][1] == pytest.approx(alone.values["k"], rel=1e-9)
+
+
+def test_a_file_of_fits_with_their_own_x(tmp_path):
+    """A batch whose fits have an x each is saved without it, and says so where a curve is asked for."""
+    x = X + .1*np.arange(3)[:, None]
+    found = fit_batch(DECAY, 2*np.exp(-x), x=x, A=1., k=.5)
+    found.save(tmp_path/"fits.npz")
+    loaded = BatchResult.load(tmp_path/"fits.npz")
+    np.testing.assert_array_equal(loaded.values["k"], found.values["k"])
+    with pytest.raises(InputError, match="only where all fits share them"):
+        loaded.best_fit()

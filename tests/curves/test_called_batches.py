@@ -1,4 +1,5 @@
 """Batches of functions that can't be compiled: rows fitted together where they broadcast, and by other threads and processes."""
+import math
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -271,3 +272,18 @@ def test_a_program_needs_no_workers():
     assert len(seen) == 1
     found = gslfit.fit_batch("a*exp(-b*x) + c", Y, x=X, start=START, workers=2, vectorized=True)
     assert (found.values["a"] == gslfit.fit_batch("a*exp(-b*x) + c", Y, x=X, start=START).values["a"]).all()
+
+
+def test_a_bad_weight_where_nothing_is_asked():
+    """The weight of a point that is masked may be anything, also where the function can't be compiled."""
+    x = np.linspace(0, 3, 20)
+    y = np.stack([a*np.exp(-x) for a in (1., 2., 3.)])
+    weights, mask = np.ones_like(y), np.zeros(y.shape, bool)
+    weights[:, 4], mask[:, 4] = np.nan, True
+
+    def decay(x, a, k):
+        return np.array([a*math.exp(-k*float(each)) for each in x])
+    with pytest.warns(FitWarning):
+        found = gslfit.fit_batch(decay, y, x=x, a=1., k=.5, weights=weights, mask=mask)
+    assert found.success.all() and (found.ndata == 19).all()
+    np.testing.assert_allclose(found.values["a"], [1, 2, 3], rtol=1e-8)

@@ -119,3 +119,11 @@ def test_rows_of_nothing(monkeypatch):
     np.testing.assert_array_equal(found.status == FitStatus.BAD_DATA, bad)
     assert np.isnan(found.values["a"][bad]).all()
     assert np.isfinite(found.values["a"][~bad]).all()
+
+
+def test_progress_goes_on(monkeypatch):
+    """The fits that are done are counted through all slices, up to all of them."""
+    sliced(monkeypatch, 2)
+    told = []
+    fit_batch(TEXT, Y.astype("f2"), x=X, start=START, progress=told.append)
+    assert told == sorted(told) and told[-1] == 21

@@ -429,3 +429,18 @@ def test_emcee_goes_on_and_begins_where_it_is_told():
     few = dict(steps=3, nwalkers=12, seed=1, progress=False)
     for wrong in ({"pos": np.zeros((3, 3))}, {"pos": np.zeros((12, 2))}):
         side_by_side(lambda M, wrong=wrong: M.Minimizer(residual, made(M)).emcee(**few, **wrong).chain)
+
+
+def test_samples_lie_within_the_bounds():
+    """The prior of emcee is flat within the bounds and zero beyond, on either side, where the best value lies close to one."""
+    x = np.linspace(0, 1, 20)
+    y = 2*x + .5 + .05*np.random.default_rng(1).normal(size=20)
+    for low, high in ((0, 2.), (1.85, 5)):
+        params = ours.Parameters()
+        params.add("a", 1.9, min=low, max=high)
+        params.add("b", .5)
+        fitter = ours.Minimizer(lambda p: (p["a"]*x + p["b"] - y)/.05, params)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chain = fitter.emcee(steps=40, nwalkers=20, burn=5, seed=1, progress=False).flatchain["a"]
+        assert low <= chain.min() < chain.max() <= high

@@ -95,3 +95,18 @@ def test_a_start_next_to_zero(tiny):
         found.append([p["c"].value, p["c"].stderr, out.nfev])
     assert found[1][:2] == pytest.approx(found[0][:2], rel=1e-6)
     assert found[1][2] <= 2*found[0][2]
+
+
+@pytest.mark.parametrize("start", [0, 1e-15, 1.5])
+def test_every_evaluation_counts(start):
+    """nfev is the number of calls, those that looked for a start inside the bound included."""
+    calls = []
+    y = 2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size)
+
+    def residual(p):
+        calls.append(p["A"].value)
+        return p["A"]*np.exp(-X/p["t"]) + p["c"] - y
+    params = gslfit.Parameters()
+    params.add("A", start, min=0)
+    params.add_many(("t", 1.), ("c", 0.))
+    assert gslfit.minimize(residual, params).nfev == len(calls)

@@ -433,3 +433,25 @@ def test_hints_are_looked_at_again():
     model.set_param_hint("b", vary=False, value=2.)
     assert model.fit(y, x=x, a=1.).best_values["b"] == 2
     assert model.fit(y, x=x, a=1., b=1.2).best_values["b"] == 1.2
+
+
+def test_nothing_of_the_fit_before():
+    """A result that is fitted to other data says nothing of the ones before, though it was asked: all is twice what it was."""
+    y = 3*np.exp(-X**2/2)
+    result = models.GaussianModel().fit(y, x=X, amplitude=5, center=.1, sigma=1.2)
+    best, amplitude = result.best_fit.copy(), result.best_values["amplitude"]
+    result.fit(2*y)
+    np.testing.assert_allclose(result.best_fit, 2*best, rtol=1e-9)
+    assert result.best_values["amplitude"] == pytest.approx(2*amplitude, rel=1e-9)
+
+
+def test_weights_of_a_file(tmp_path):
+    """A result that is loaded has its weights: fitted again, it has the errors that it had."""
+    weights = np.linspace(1, 5, X.size)
+    result = models.GaussianModel().fit(3*np.exp(-X**2/2) + .01*np.cos(9*X), x=X, amplitude=5, center=.1, sigma=1.2, weights=weights)
+    models.save_modelresult(result, tmp_path/"result.json")
+    loaded = models.load_modelresult(tmp_path/"result.json")
+    np.testing.assert_array_equal(loaded.weights, weights)
+    error = result.params["sigma"].stderr
+    loaded.fit()
+    assert loaded.params["sigma"].stderr == pytest.approx(error, rel=1e-6)

@@ -9,7 +9,7 @@ forks for each run.
 Each fault meets the quick tests of its place until one fails: first those that noticed other faults of its area, then one of each
 function, the quickest first, then the others, for so many seconds (ENOUGH). A crash and a run beyond the time limit count as noticed. A
 test that notices something is run in a copy without faults too, and does not count if it fails there. What survives is planted all at once,
-and the whole quick suite is run: tests that fail then are run again with halves of the faults, and halves of these, down to single ones.
+and one test of each function of the quick suite is run, then the whole suite: tests that fail then are run again with each fault alone.
 So the suite, the dear part, runs once. Faults may hide each other: one that makes a test fail which another would make pass again is
 counted as a survivor. That is rare, and errs on the side of too many survivors.
 
@@ -168,40 +168,50 @@ class Runner:
         return "", seconds
 
     def together(self, left: Sequence[Fault]) -> None:
-        """Let faults meet the whole quick suite together; those that no test notices are survivors."""
-        outcome = self.planted(left, ["-n", "2", *(f"--ignore-glob=*{name}.py" for name in UNRELATED)])
-        suspects = sorted(set(outcome.failed))
-        print(f"# the whole suite with {len(left)} faults: {outcome.how} in {outcome.seconds:.0f} s; {len(suspects)} tests", flush=True)
-        if outcome.how not in ("passed", "failed"):
-            raise SystemExit(outcome.said[-2000:])
-        while suspects and left:
-            few = self.sound_ones(list({named(test): test for test in suspects}.values()))
-            guilty = self.guilty(left, few) if few else []
-            if not guilty:      # perhaps by others of the same functions
-                suspects = self.sound_ones(suspects)
-                guilty = self.guilty(left, suspects) if suspects else []
-            left = [fault for fault in left if fault not in guilty]
-            suspects = self.planted(left, suspects).failed if guilty and left else []
+        """Let faults meet the whole quick suite together; those that no test notices are survivors.
+
+        First one test of each function, then all tests of the places of those that are left.
+        """
+        unrelated = [f"--ignore-glob=*{name}.py" for name in UNRELATED]
+        left = self.left_by(left, list({named(test): test for test in self.plain.collect(unrelated)}.values()))
+        left = self.left_by(left, self.tree.tests(list(dict.fromkeys(name for fault in left for name in self.places[fault.area]))))
+        left = self.left_by(left, unrelated)
         for fault in left:
             self.results.add(fault, "survived")
+
+    def left_by(self, left: Sequence[Fault], tests: Sequence[str]) -> Sequence[Fault]:
+        """Plant faults together and run tests; those that fail meet each fault alone. Returns the faults that none of them noticed."""
+        if not left:
+            return left
+        outcome = self.planted(left, ["-n", "2", *tests])
+        while outcome.how != "passed":
+            self.took.update(outcome.took)
+            suspects = sorted({test for test in outcome.failed if self.sound.get(test, True)}, key=self.seconds)
+            print(f"# {len(left)} faults together: {outcome.how} in {outcome.seconds:.0f} s; {len(suspects)} tests", flush=True)
+            if outcome.how != "failed":
+                raise SystemExit(outcome.said[-2000:])
+            one = list({named(test): test for test in reversed(suspects)}.values())[::-1]
+            guilty = [fault for fault in left if self.noticed(fault, one)] or [fault for fault in left if self.noticed(fault, suspects)]
+            left = [fault for fault in left if fault not in guilty]
+            if not guilty or not left:
+                break
+            outcome = self.planted(left, suspects)
+        return left
+
+    def noticed(self, fault: Fault, tests: list[str]) -> bool:
+        """Plant one fault; return whether a sound test fails."""
+        if not tests or not self.tree.plant([fault]):
+            return False
+        by, seconds = self.meet(tests)
+        if by:
+            self.results.add(fault, "killed", by, seconds)
+        return bool(by)
 
     def planted(self, faults: Sequence[Fault], tests: Sequence[str]) -> Outcome:
         """Plant faults and run tests."""
         if not self.tree.plant(faults):
             raise SystemExit(f"these faults don't build together:\n{self.tree.log.stderr[-2000:]}")
         return self.tree.test(list(tests), 3600)
-
-    def guilty(self, faults: Sequence[Fault], suspects: Sequence[str]) -> list[Fault]:
-        """Return which faults make some of the tests fail, by halves."""
-        outcome = self.planted(faults, ["-x", *suspects] if len(faults) == 1 else suspects)
-        if outcome.how == "passed":
-            return []
-        if len(faults) == 1:
-            self.results.add(faults[0], "killed", outcome.failed[0] if outcome.failed else outcome.how, outcome.seconds)
-            return list(faults)
-        half = len(faults) // 2
-        suspects = sorted(set(outcome.failed)) or suspects
-        return self.guilty(faults[:half], suspects) + self.guilty(faults[half:], suspects)
 
 
 def drawn(faults: Sequence[Fault], count: int, seed: int) -> list[Fault]:
