@@ -444,3 +444,20 @@ def test_samples_lie_within_the_bounds():
             warnings.simplefilter("ignore")
             chain = fitter.emcee(steps=40, nwalkers=20, burn=5, seed=1, progress=False).flatchain["a"]
         assert low <= chain.min() < chain.max() <= high
+
+
+@pytest.mark.parametrize("method", ["nelder", "powell"])
+def test_an_aborted_fit_has_its_best_values(method):
+    """A fit that a callback ends early is where the least chi-square of its evaluations was."""
+    x, seen = np.linspace(0, 1, 20), []
+    y = 2*x + .5 + .01*np.random.default_rng(0).normal(size=20)
+
+    def note(p, count, residual):
+        seen.append((float(np.sum(residual**2)), p["a"].value, p["c"].value))
+        return count >= 30
+    params = ours.Parameters()
+    params.add("a", 1.)
+    params.add("c", .3)
+    result = ours.minimize(lambda p: p["a"]*x + p["c"] - y, params, method=method, iter_cb=note)
+    assert result.aborted and len(seen) == 30
+    assert [result.params[name].value for name in "ac"] == pytest.approx(min(seen)[1:], rel=1e-12)

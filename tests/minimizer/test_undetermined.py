@@ -111,3 +111,14 @@ def test_lanes_alone_name_the_sums(text):
     assert said in one.message
     assert said in rows[0].message
     assert all((one.params[name].stderr is None) == np.isnan(rows.stderr[name][0]) for name in start)
+
+
+def test_what_has_no_error_has_no_correlations():
+    """Of a sum of two parameters neither has an error, nor a correlation with what the data determine."""
+    x = np.linspace(0, 1, 20)
+    y = 2*x + .5 + .01*np.random.default_rng(0).normal(size=20)
+    params = Parameters()
+    params.add_many(("a", 1.), ("b", 2.), ("c", .3))
+    result = minimize(lambda p: (p["a"] + p["b"])*x + p["c"] - y, params)
+    assert [result.params[name].stderr is None for name in "abc"] == [True, True, False]
+    assert not any(result.params[name].correl for name in "abc")
