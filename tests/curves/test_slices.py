@@ -123,7 +123,8 @@ def test_rows_of_nothing(monkeypatch):
 
 def test_progress_goes_on(monkeypatch):
     """The fits that are done are counted through all slices, up to all of them."""
-    sliced(monkeypatch, 2)
+    y = np.tile(Y.reshape(21, 30).astype("f2"), (6000, 1))
+    monkeypatch.setattr(run_batch, "SLICE", y.size//3)
     told = []
-    fit_batch(TEXT, Y.astype("f2"), x=X, start=START, progress=told.append)
-    assert told == sorted(told) and told[-1] == 21
+    fit_batch(TEXT, y, x=X, a=4., b=.7, c=.4, progress=told.append, threads=1)
+    assert told == sorted(told) and told[-1] == len(y)
