@@ -305,7 +305,7 @@ def main():
     print(
         f"{sum(outcomes.values())} calls of {len(names)} entries: " + ", ".join(f"{count} {what}" for what, count in outcomes.most_common())
     )
-    print(f"{len(faults)} kinds of faults")
+    print(f"{len(faults)} kinds of faults in {sum(outcomes.values())} calls of {len(names)} entries")
     sys.exit(bool(faults))
 
 

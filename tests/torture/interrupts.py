@@ -3,7 +3,8 @@
     python tests/torture/interrupts.py [--times N] [--seed N] [--only WORD]
 
 An interrupt that comes while an object is let go, or in a weak reference's callback, is shown by Python and not raised: then the fit goes
-on. Prints the counts, and each fault; it is one, too, if a way can't be compared with itself, or most of the SIGINTs come too late.
+on. A SIGINT that comes too late does not count. Prints the counts, and each fault; it is one, too, if a way can't be compared with itself,
+or too few come in time.
 """
 
 import argparse
@@ -23,6 +24,9 @@ from routes import Stop
 from gslfit.errors import FitError
 from torture.memory import digest
 from torture.ways import WAYS
+
+MOST_LATE = 10  # SIGINTs that come too late for each that is to come in time
+MOST_FAULTS = 20  # of a way
 
 
 def outcome(call):
@@ -52,13 +56,15 @@ def one(name, call, rng, times):
     counts, faults = Counter(), []
     for _ in range(2):
         reference = outcome(call)
-    began = time.perf_counter()
-    if outcome(call) != reference:
-        return counts, [(name, "differs from call to call: there is nothing to compare with")]
-    took = time.perf_counter() - began
-    for _ in range(times):
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        if outcome(call) != reference:
+            return counts, [(name, "differs from call to call: there is nothing to compare with")]
+        took.append(time.perf_counter() - began)
+    while counts["interrupted"] < times and counts["finished"] < MOST_LATE * times and len(faults) < MOST_FAULTS:
         try:
-            found = interrupted(call, max(1e-6, rng.random() * took * 1.2))
+            found = interrupted(call, max(1e-6, rng.random() * min(took)))
         except KeyboardInterrupt:
             found = KeyboardInterrupt
         except BaseException as error:
@@ -69,6 +75,8 @@ def one(name, call, rng, times):
             faults.append((name, str(found)[:200]))
         elif kind == "interrupted" and outcome(call) != reference:
             faults.append((name, "the next fit has another result"))
+    if counts["interrupted"] < times and not faults:
+        faults.append((name, f"only {counts['interrupted']} of {counts.total()} SIGINTs came in time"))
     return counts, faults
 
 
@@ -83,15 +91,13 @@ def run(times=20, seed=1, only=""):
         found, wrong = one(name, call, rng, times)
         counts += found
         faults += wrong
-    if 2 * counts["interrupted"] < sum(counts.values()) or not ways:
-        faults.append(("all ways", f"only {counts['interrupted']} of {sum(counts.values())} SIGINTs came in time"))
     return counts, faults, len(ways)
 
 
 def main():
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--times", type=int, default=20, help="of each way")
+    parser.add_argument("--times", type=int, default=20, help="of each way, those that came in time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="", help="of the ways only those with this in their name")
     given = parser.parse_args()
@@ -100,7 +106,7 @@ def main():
         print(*fault)
     made = f"{counts['interrupted']} interrupted, {counts['finished']} finished"
     print(f"{sum(counts.values())} SIGINTs in {ways} ways: {made}, {len(faults)} faults")
-    sys.exit(bool(faults))
+    sys.exit(bool(faults or not ways))
 
 
 if __name__ == "__main__":
