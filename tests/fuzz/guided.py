@@ -51,7 +51,7 @@ def fuzz(target, inputs, seed, folder):
     done = subprocess.run(command, capture_output=True, text=True, errors="replace")
     (folder / f"{target}.log").write_text(done.stdout + done.stderr)
     counted = re.search(r"number_of_executed_units: (\d+)", done.stderr)
-    return int(counted[1]) if counted else 0, found, sorted(bad.iterdir()), done.stderr if done.returncode else ""
+    return int(counted[1]) if counted else 0, found, sorted(bad.iterdir()), done.stdout + done.stderr if done.returncode else ""
 
 
 def reached(target, content):
