@@ -98,10 +98,12 @@ def test_no_free_parameter(method):
 def test_none_where_an_extension_has_its_own():
     """None in place of an object of an extension is an error: behind every private door it is looked for."""
     code = "\n".join([
-        "from gslfit.parameters import _values", "import gslfit", "from gslfit.formula._program import Program", "refused = 0",
+        "from gslfit.parameters import _values", "from gslfit.solvers import _function", "import gslfit",
+        "from gslfit.formula._program import Program", "refused = 0",
         "for call in (lambda: _values.twins({'a': None}, None, None), lambda: _values.Evaluation(len, None, (), {}, None, 1.0),",
-        "             lambda: _values.Evaluation(len, None, None, None, None, 1.0), lambda: _values.Values(None)):",
-        "    try:", "        call()", "    except Exception:", "        refused += 1", "assert refused == 4, refused"])
+        "             lambda: _values.Evaluation(len, None, None, None, None, 1.0), lambda: _values.Values(None),",
+        "             lambda: _function._again(lambda **k: None, *[None]*12)):",
+        "    try:", "        call()", "    except Exception:", "        refused += 1", "assert refused == 5, refused"])
     assert run(code) == 0
 
 
