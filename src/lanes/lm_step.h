@@ -37,7 +37,7 @@ static const double ABSURD = 1e6;
 static const double NEAR_END = 1e-3;        /* cosine below which an end is as good as one */
 static const double NEARLY = 2;             /* times the cost left: a step that promises less leads to where curvatures are what they are */
 static const double LEAST_NEAR = 0.05;      /* of the curvature by its slope alone: what a point has there at least */
-static const double LED = 1;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
+static const double LED = 2;                /* standard errors: a shorter step of Huber's leads to where another loss begins */
 
 /* An element of the trial's J^T r or J^T J from the sums of the blocks. */
 INLINE vd element(const lane_state *s, const source *from, int h) {
@@ -46,7 +46,7 @@ INLINE vd element(const lane_state *s, const source *from, int h) {
     return sum;
 }
 
-/* One over a pivot; 0 for one that may be rounding: the variable does not move then, and takes no part in what moves the others. */
+/* What a pivot is divided by; 0 for one that may be rounding: the variable does not move then, and takes no part in what moves others. */
 INLINE vd reciprocal(vd pivot, vd rounding) { return choose(pivot > rounding, 1.0 / pivot, SPLAT(0.0)); }
 
 /* ---- bounds ---- */
@@ -211,7 +211,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length
     store(s->steps + h, truth(steady));
 }
 
-/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is rounding does not move. L has room for a triangle. */
+/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding stays. L has room for a triangle. */
 INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
     vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
@@ -455,7 +455,7 @@ static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_resu
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, s->p, e.rank, FIT_CONVERGED);
 }
 
-/* Flag what the columns of J leave open, one of them dependent: by a Cholesky factorisation of lane l, the longest column left first. */
+/* Flag what the columns of J leave open, one of which is dependent: by a Cholesky factorisation of lane l, the longest column first. */
 static void flag_undetermined(const waiting *d, int l, int p, unsigned char *flags) {
     double A[TRIANGLE(MAX_FREE)], share[MAX_FREE];
     int order[MAX_FREE], rank = 0;
@@ -585,15 +585,26 @@ static void begin_last_stage(lane_state *s, int l) {
     begin_at(s, l, start);
 }
 
-/* Whether an amplitude's own best step is long beside it, or all of them are zero: where not, no start is cold. */
-INLINE vm may_be_cold(const lane_state *s, uint64_t amplitudes, int h) {
+/* How far down chi-square an amplitude's slope may lead with what the other linear variables' own best steps do to it. */
+INLINE vd farthest_slope(const lane_state *s, uint64_t linear, int k, int h) {
+    vd sum = vabs(element(s, s->g_from + k, h));
+    for (int j = 0; j < s->p; j++) {
+        if (j == k || !(linear >> j & 1)) continue;
+        const int product = j < k ? ELEMENT(k, j) : ELEMENT(j, k);
+        const vd square = element(s, s->H_from + ELEMENT(j, j), h), slope = element(s, s->g_from + j, h);
+        sum += choose(square > 0.0, vabs(element(s, s->H_from + product, h) * slope) / square, SPLAT(0.0));
+    }
+    return sum;
+}
+
+/* Whether an amplitude's best step may be long beside it, or all of them are zero: where not, no start is cold. */
+INLINE vm may_be_cold(const lane_state *s, const program *code, int h) {
     vm looks = INVERT(TRUE_MASK), zeros = TRUE_MASK;
     for (int k = 0; k < s->p; k++) {
-        if (!(amplitudes >> k & 1)) continue;
-        const vd value = load(s->trial[k] + h), slope = element(s, s->g_from + k, h);
-        const vd square = element(s, s->H_from + ELEMENT(k, k), h);
+        if (!(code->amplitudes >> k & 1)) continue;
+        const vd value = load(s->trial[k] + h), square = element(s, s->H_from + ELEMENT(k, k), h);
         zeros = BOTH(zeros, value == 0.0);
-        looks = EITHER(looks, vabs(slope) > (GSLFIT_COLD - 1) * vabs(value) * square);
+        looks = EITHER(looks, farthest_slope(s, code->linear, k, h) > (GSLFIT_COLD - 1) * vabs(value) * square);
     }
     return EITHER(looks, zeros);
 }
@@ -604,7 +615,7 @@ static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
     lane_vector may_be;
     int any_cold = 0;
     s->unseen = 0;
-    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program->amplitudes, h)));
+    for (int h = 0; h < LANES; h += WIDTH) store(may_be + h, truth(may_be_cold(s, w->program, h)));
     for (int l = 0; l < w->lanes; l++) {
         const int looks = !s->looked[l] && s->id[l] >= 0 && may_be[l] != 0;
         s->looked[l] = 1;
