@@ -98,7 +98,7 @@ class Piece(NamedTuple):
         found = subprocess.run([sys.executable, *self.command], cwd=TESTS, env=self.settings(place, log), capture_output=True, text=True,
                                errors="replace")
         texts = [path.read_text(errors="replace") for path in sorted(logs.glob(f"{log.name}.*"))]
-        reports = [text for text in texts if any(word in text for word in REPORTED)]
+        reports = [text for text in (*texts, found.stderr) if any(word in text for word in REPORTED)]      # gcc's UBSan writes to stderr
         last = " / ".join(line.strip("= ") for line in found.stdout.splitlines()[-2 if "calls" in self.name else -1:])
         return {"well": found.returncode == 0, "seconds": round(time.monotonic() - began), "said": last or found.stderr[-300:],
                 "printed": "" if found.returncode == 0 else found.stdout[-5000:] + found.stderr[-2000:], "reports": reports}
@@ -116,7 +116,7 @@ def as_it_is(place, log):
 
 def pieces(tests, calls, seed, only=""):
     """Return the parts of a run: tests (all, and the threads', if none are named), and random calls."""
-    told = ["-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    told = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--capture=sys"]     # what C writes to stderr is a report
     if tests is None:
         yield Piece("threads", [*told, "-m", "slow or not slow", "-k", "sanitizer or threads", *THREADS], as_it_is)
         yield Piece("memory", [*told, *MEASURING], without_quarantine)
