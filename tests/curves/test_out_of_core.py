@@ -373,7 +373,7 @@ fit_batch("A*exp(-x/tau) + c", y, x=np.linspace(0, 5, 80), A=1.0, tau=1.0, c=0.0
 """
 
 
-@pytest.mark.parametrize("suffix", ["", ".zarr"])
+@pytest.mark.parametrize("suffix", ["", pytest.param(".zarr", marks=pytest.mark.slow)])
 def test_killed_and_resumed(suffix, tmp_path):
     """A process that is killed at random moments, and resumed, ends with the bits of one that is not."""
     if suffix:

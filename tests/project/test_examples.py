@@ -49,7 +49,7 @@ GOLDEN = {
         r"the region's grid has shape \(30, 30\)",
     ],
     "20_model_fit.py": [r"    peak_center: +4\.2\d+ \+/- ", r"    line_slope: +0\.\d+ \+/- ", r"unweighted, chi-square is "],
-    "21_cube_of_voigts.py": [r"48x48 spectra of 100 points, guessed and fitted in ", r" +2304  converged$"],
+    "21_cube_of_voigts.py": [r"24x24 spectra of 100 points, guessed and fitted in ", r" +576  converged$"],
     "13_lmfit_constraints.py": [
         r"  frac_curve2    0\.69314 \+/- 0\.00299   1-frac_curve1$",
         r"  amp_2          1\.50746 \+/- 0\.00220   \(2\.0 - amp_1\*\*2\)$",
@@ -59,7 +59,7 @@ GOLDEN = {
 }
 
 
-ARGUMENTS = {"21_cube_of_voigts.py": ["48"]}      # a smaller cube
+ARGUMENTS = {"21_cube_of_voigts.py": ["24"]}      # a smaller cube
 
 
 def output(name):
