@@ -71,6 +71,7 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/starts.py --write
 	$(PY) benchmarks/intervals.py
 	$(PY) benchmarks/shared.py
+	$(PY) benchmarks/response.py
 	$(PY) benchmarks/minimize_overhead.py
 
 # a wheel with GSL in it, in dist/, tried where no GSL can be seen; make wheel STEP=build only builds it
