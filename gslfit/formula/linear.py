@@ -29,6 +29,13 @@ class Linearity(NamedTuple):
     products: dict[str, frozenset[str]]
     amplitudes: frozenset[str]
 
+    def without(self, name: str | None) -> Linearity:
+        """Return the same where the value depends on one of them in other ways too."""
+        if name not in self.products:
+            return self
+        products = {each: others - {name} for each, others in self.products.items() if each != name}
+        return Linearity(tuple(products), products, self.amplitudes - {name})
+
     def together(self, first: Iterable[str] = ()) -> tuple[str, ...]:
         """Return parameters that the value is linear in all together, those of `first` before others."""
         wanted = [name for name in first if name in self.products]

@@ -119,7 +119,7 @@ class Folded:
         if role is not None and role.kind == "expr":
             raise InputError(f"response_shift is {response.shift!r}, which has the expression {role.expr!r}: the parameter that moves the "
                              "response varies by itself, or is held")
-        return replace(self, response=response, exchanges=None)
+        return replace(self, response=response, exchanges=None, linearity=self.linearity.without(response.shift))
 
     def of_row(self, numbers: np.ndarray | None) -> Folded:
         """Return the same for one fit, which has a response of its own, (k,), if one is given."""

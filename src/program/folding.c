@@ -21,7 +21,8 @@ static double *part(double **memory, size_t count) {
 static int room(folding *f, int outcomes) {
     const measured_response *r = f->response;
     const size_t n = (size_t)r->n, count = (size_t)r->count, taps = f->moves ? 2 * n : 0, most = f->moves ? 2 * n : count;
-    const size_t size = LANES * (count + 2 * taps + n + n * (f->columns + outcomes)) + 2 * most + 8 * 8;
+    const size_t beside = f->moves ? n : 0;
+    const size_t size = LANES * (count + 2 * taps + n + n * (f->columns + outcomes) + 3 * beside) + 2 * most + 11 * 8;
     if (posix_memalign((void **)&f->memory, 64, size * sizeof(double))) return -1;
     double *memory = memset(f->memory, 0, size * sizeof(double));
     f->numbers = part(&memory, count * LANES);
@@ -31,18 +32,31 @@ static int room(folding *f, int outcomes) {
     f->plain = part(&memory, n * LANES * f->columns);
     f->folded = part(&memory, n * LANES * outcomes);
     f->turned = part(&memory, 2 * most);
+    f->ones = part(&memory, beside * LANES);
+    f->beside = part(&memory, beside * LANES);
+    f->slid = part(&memory, beside * LANES);
     return 0;
 }
 
-/* Where columns go: constant ones share that of ones, and a variable that moves the response has one of its own. */
-static void place_columns(workspace *w, const folding *f) {
+/* The derivative of the plain value by the variable that moves the response, where it is the same at all points; NULL for 0. */
+static const double *level_of(const workspace *w, int shift) {
+    const program *p = w->program;
+    const int constant = ~p->outputs[1 + shift] - p->nfree - p->ninput;
+    return constant >= 0 && constant < p->nconstant && p->constants[constant] == 0 ? NULL : w->factor[shift];
+}
+
+/* Where columns go: constant ones share that of ones, and a variable that moves the response has one of its own: that of its derivative in
+ * the formula, where an expression has it there too. */
+static void place_columns(workspace *w, folding *f) {
     const int varying = w->ncolumn, shift = f->shifts ? f->response->shift : -1;
+    f->apart = f->shifts && w->place[shift] < 0;
+    f->level = f->apart ? level_of(w, shift) : NULL;
     w->spread_ones = 0;
     for (int j = 0; j < w->program->nfree; j++) w->spread_ones |= w->place[j] < 0 && j != shift;
     for (int j = 0; j < w->program->nfree; j++)
         if (w->place[j] < 0) w->place[j] = j == shift ? varying + w->spread_ones : varying;
     if (f->shifts) w->factor[shift] = NULL;
-    w->ncolumn += w->spread_ones + f->shifts;
+    w->ncolumn += w->spread_ones + f->apart;
     w->ones = 0;
 }
 
@@ -54,11 +68,12 @@ int gslfit_folding_new(workspace *w) {
     f->shifts = r->shift >= 0 && r->shift < w->program->nfree;
     f->moves = r->shift >= 0 || r->moved != 0;
     place_columns(w, f);
-    f->columns = 1 + w->ncolumn - f->shifts;
+    f->columns = 1 + w->ncolumn - f->apart;
     if (room(f, 1 + w->ncolumn)) return -1;
     for (long i = 0; i < r->n; i++)
         for (int l = 0; l < LANES; l++) f->grid[i * LANES + l] = r->x[i];
     for (long i = 0; w->spread_ones && i < r->n * LANES; i++) f->plain[(f->columns - 1) * r->n * LANES + i] = 1;
+    for (long i = 0; f->moves && i < r->n * LANES; i++) f->ones[i] = 1;
     for (long i = 0; r->numbers && i < r->count; i++)
         for (int l = 0; l < LANES; l++) f->numbers[i * LANES + l] = r->numbers[i];
     f->present = (convolution){f->numbers, r->count, r->centre, r->n};
@@ -91,7 +106,7 @@ static long whole_steps(double shift, double *rest) {
 static void move(workspace *w) {
     folding *f = w->folding;
     const measured_response *r = f->response;
-    long steps[LANES], first = r->centre + r->n, last = r->centre - r->n;
+    long *steps = f->steps, first = r->centre + r->n, last = r->centre - r->n;
     double rest[LANES];
     if (!f->moves) return;
     for (int l = 0; l < LANES; l++) {
@@ -114,6 +129,46 @@ static void move(workspace *w) {
 
 /* ---- a fit in each lane ---- */
 
+static long limited(long place, long count) {
+    return place < 0 ? 0 : place < count ? place : count;
+}
+
+static int any_not_finite(const double *in, long n, int lane) {
+    for (long i = 0; i < n; i++)
+        if (!isfinite(in[i * LANES + lane])) return 1;
+    return 0;
+}
+
+/* Fold columns by taps, or slopes. Where a lane has numbers that aren't finite, it is folded by its own taps alone: the others of its
+ * neighbours are 0 in it, and 0 times infinity is no number. */
+static void fold_columns(const workspace *w, const double *taps, const double *in, double *out, int count) {
+    const folding *f = w->folding;
+    const long n = f->response->n, first = f->response->centre - f->present.centre, apart = n * LANES;
+    convolution all = f->present;
+    all.taps = taps;
+    w->isa->convolve(&all, in, out, count);
+    for (int l = 0; f->moves && l < LANES; l++) {
+        const long begin = limited(f->steps[l] - first, all.count), end = limited(f->steps[l] - first + f->response->count + 1, all.count);
+        if (end - begin == all.count) continue;
+        const convolution own = {taps + begin * LANES, end - begin, all.centre - begin, n};
+        for (int j = 0; j < count; j++) {
+            if (!any_not_finite(in + j * apart, n, l)) continue;
+            w->isa->convolve(&own, in + j * apart, f->beside, 1);
+            for (long i = 0; i < n; i++) out[j * apart + i * LANES + l] = f->beside[i * LANES + l];
+        }
+    }
+}
+
+/* The column of the variable that moves the response: what its slopes give, and what the formula's own derivative does. */
+static void fold_shift(const workspace *w) {
+    const folding *f = w->folding;
+    const long apart = f->response->n * LANES;
+    double *own = f->folded + (w->place[f->response->shift] + 1) * apart, *slid = f->level || !f->apart ? f->slid : own;
+    if (f->level) fold_columns(w, f->present.taps, f->ones, own, 1);
+    fold_columns(w, f->slopes, f->plain, slid, 1);
+    for (long i = 0; slid != own && i < apart; i++) own[i] = (f->level ? f->level[i % LANES] : 1) * own[i] + slid[i];
+}
+
 /* Value and columns of all points of the grid, folded. */
 static void fold(workspace *w) {
     folding *f = w->folding;
@@ -127,11 +182,8 @@ static void fold(workspace *w) {
         for (int j = 0; j < varying; j++) memcpy(f->plain + (j + 1) * apart + offset, w->columns[j], size * sizeof(double));
     }
     move(w);
-    w->isa->convolve(&f->present, f->plain, f->folded, f->columns);
-    if (!f->shifts) return;
-    convolution slopes = f->present;
-    slopes.taps = f->slopes;
-    w->isa->convolve(&slopes, f->plain, f->folded + f->columns * apart, 1);
+    fold_columns(w, f->present.taps, f->plain, f->folded, f->columns);
+    if (f->shifts) fold_shift(w);
 }
 
 /* A point that takes no part is 0, whatever the model is there. */
@@ -203,8 +255,10 @@ void gslfit_folded_evaluate(workspace *w, const double *v, const double *inputs,
         if (value) value[k] = folded_at(w, taps, f->plain, i);
         for (int j = 0; jacobian && j < w->program->nfree; j++) {
             const int moves = f->shifts && j == f->response->shift;
-            const double *plain = moves ? f->plain : f->plain + (w->place[j] + 1) * apart;
-            jacobian[k * row + j * column] = folded_at(w, moves ? slopes : taps, plain, i) * (w->factor[j] ? w->factor[j][0] : 1);
+            double found = moves ? folded_at(w, slopes, f->plain, i) : 0;
+            if (moves && f->level) found += folded_at(w, taps, f->ones, i) * f->level[0];
+            if (!moves || !f->apart) found += folded_at(w, taps, f->plain + (w->place[j] + 1) * apart, i);
+            jacobian[k * row + j * column] = w->factor[j] ? found * w->factor[j][0] : found;
         }
     }
 }

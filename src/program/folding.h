@@ -12,10 +12,14 @@ struct folding {
     double *taps, *slopes;   /* where it is moved: as it is then, and its derivative by the shift, [tap][lane] */
     double *grid;            /* x, [point][lane] */
     double *plain, *folded;  /* [column][point][lane]: the value, the columns that vary, that of ones; folded, besides, that of the shift */
+    double *ones, *beside, *slid;  /* where it is moved: columns of ones, of what is folded apart, and of what the slopes give */
     double *turned;          /* for points in the lanes: the taps of lane 0, and their slopes, from the last to the first */
     int moves;               /* whether the response is moved, */
     int shifts;              /* and whether by a free variable */
+    int apart;               /* and that has no column in the formula, which has a derivative by it where an expression has it, too; */
+    const double *level;     /* where that is the same at all points; NULL for 0 */
     int columns;             /* that are folded, with the value */
+    long steps[LANES];       /* of the grid, that the response is moved by */
     convolution present;     /* by the taps as they are */
 };
 

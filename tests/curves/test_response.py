@@ -7,7 +7,7 @@ from scipy.optimize import least_squares
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
-from gslfit import BatchResult, Formula, Parameters, fit, fit_batch
+from gslfit import BatchResult, Formula, Parameters, fit, fit_batch, fit_shared
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError, InputTypeError
 
@@ -271,6 +271,54 @@ def test_a_shift(shift, loss):
     values, errors = likeliest(y[4], truth, function=shifted) if loss == "poisson" else least(y[4], truth, function=shifted)
     check(result, 4, values, errors, names)
     check_one(fit("a*exp(-t/tau) + c", y[4], **how), values, errors, names)
+
+
+@pytest.mark.parametrize(("name", "text", "by"), [("a", "50 + 20*shift", 20), ("c", "3 - 5*shift", -5), ("tau", "1.5 + 0.5*shift", 0.5)])
+def test_a_shift_that_others_depend_on(name, text, by):
+    """The derivative is that of the moved response, and that of the parameters that follow it."""
+    fixed, place = np.array([50.0, 1.5, 3.0]), ("a", "tau", "c").index(name)
+    free = [k for k in range(3) if k != place]
+
+    def function(v):
+        values = fixed.copy()
+        values[free], values[place] = v[:2], fixed[place] + by*v[2]
+        m, J = shifted([*values, v[2]])
+        return m, np.column_stack([J[:, free], J[:, 3] + by*J[:, place]])
+    names = [*(("a", "tau", "c")[k] for k in free), "shift"]
+    truth = np.array([*fixed[free], 0.033])
+    y = function(truth)[0] + np.random.default_rng(8).normal(0, 1, (3, N))
+    params = Parameters()
+    for k in range(3):
+        params.add(("a", "tau", "c")[k], fixed[k], expr=text if k == place else None)
+    params.add("shift", 0.03)
+    how = {**HOW, "response_shift": "shift"}
+    values, errors = least(y[1], truth, function=function)
+    check(fit_batch("a*exp(-t/tau) + c", y, params, **how), 1, values, errors, names)
+    check(fit_batch("a*exp(-t/tau) + c", y, params, **how, method="lmsder"), 1, values, errors, names)
+    check_one(fit("a*exp(-t/tau) + c", y[1], params, **how), values, errors, names)
+    shared = fit_shared("a*exp(-t/tau) + c", y[1:2], params, **how, shared=names[:1])
+    assert shared.success
+    assert np.max(np.abs(np.array([np.ravel(shared.values[each])[0] for each in names]) - values)/errors) < 1e-6
+    assert np.allclose([np.ravel(shared.stderr[each])[0] for each in names], errors, rtol=1e-6)
+
+
+def test_a_neighbour_that_is_moved_elsewhere_does_not_matter():
+    """The model is infinite at a point that is left out, which the response of no row reaches but that of one."""
+    x = np.arange(40.0)
+    plain = np.append(3/(39 - x[:-1]), 0) + x
+    y = np.convolve(plain, [1, 0.5])[:40] + 0.01*np.sin(np.outer(np.arange(1, 9), x))
+    how = {"x": x, "a": 1.0, "b": 1.0, "response": [1.0, 0.5], "response_shift": "shift", "mask": x > 38,
+           "vary": {"shift": np.zeros(8, bool)}}
+    shifts = np.full(8, 0.25)
+    alike = fit_batch("a/(39 - x) + b*x", y, **how, start={"shift": shifts})
+    shifts[3] = -5
+    others = fit_batch("a/(39 - x) + b*x", y, **how, start={"shift": shifts})
+    rest = np.arange(8) != 3
+    assert alike.success.all()
+    assert others.success[rest].all()
+    for name in ("a", "b"):
+        assert np.array_equal(alike.values[name][rest], others.values[name][rest])
+        assert np.array_equal(alike.stderr[name][rest], others.stderr[name][rest])
 
 
 def test_a_shift_that_is_held():
