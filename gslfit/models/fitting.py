@@ -176,11 +176,11 @@ def _made(model: Any, starts: Mapping[str, Any], objective: Objective) -> Parame
     try:
         found = model._guesses(objective.narrowed(objective.given.y), **objective.arguments(), **{**hinted(model), **starts})
     except NotImplementedError as error:
-        if starts or blank or model.conventions.defaults or not _from_table(model):
+        if starts or blank or model.conventions.defaults or not _of_table(model):
             return params
         raise InputError(f"{error}; for instance fit(data, {next(iter(params))}=...)") from None
     except InputError:
-        if model.conventions.defaults or not _from_table(model):
+        if model.conventions.defaults or not _of_table(model):
             return params
         raise
     except TypeError:
@@ -207,10 +207,10 @@ def hinted(model: Any) -> dict[str, float]:
     return {name: value for name, value in found.items() if name in model.param_names}
 
 
-def _from_table(model: Any) -> bool:
-    """Return whether parameters would start from the library's own defaults, which are nobody's start values."""
-    known = hinted(model)
-    return any(part._prefix + name not in known for part in model.components if hasattr(part, "entry") for name in part._definition.names)
+def _of_table(model: Any) -> set[str]:
+    """Return the parameters that have the library's own defaults, which are nobody's start values."""
+    return {part._prefix + name for part in model.components if hasattr(part, "entry")
+            for name in part._definition.names}.difference(hinted(model))
 
 
 def check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
@@ -303,8 +303,8 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
         given = given._replace(limits=read_per_fit(bounds, vary, given.layout.shape, tuple(own)))
         if given.limits is not None:
             given.limits.applied(own)       # refuses what no fit can have
-            values = hinted(model) if params is None else {name for name, par in own.items() if par.value is not None}
-            given.limits.check_held({*start, *values})
+            values = {name for name, par in own.items() if par.value is not None}
+            given.limits.check_held({*start, *values.difference(_of_table(model) if params is None else ())})
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
         given = given._replace(prior=read_priors(prior, given.layout.shape, tuple(own)))
@@ -392,7 +392,8 @@ def _fit_block(model: Any, formula: Formula, given: Inputs, params: Parameters |
             try:
                 starts = [{**found, **hinted(model), **start} for found in guessed(model, given)]
             except NotImplementedError:
-                if all(name in start or made[name].value is not None or made[name].expr for name in model.param_names):
+                known = all(name in start or made[name].value is not None or made[name].expr for name in model.param_names)
+                if known and not model.conventions.defaults and _of_table(model).difference(start):
                     raise
             if options.get("max_nfev") is None:
                 most = SOUGHT_NFEV if model._searches and len(starts) == 1 else GUESSED_NFEV

@@ -12,7 +12,7 @@ import numpy as np
 
 from gslfit.checks import mapping, words
 from gslfit.constraints.grammar import close
-from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare
+from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare, with_shift
 from gslfit.curves.per_fit import read_per_fit
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
@@ -87,7 +87,7 @@ def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None
         If shapes or names don't fit; the message names them.
     """
     if params is not None:
-        params = parameters_of(params, "plain start values go into start={...}")
+        params = with_shift(parameters_of(params, "plain start values go into start={...}"), response[2])
     wanted = tuple(words("shared", shared))
     variables = beside["x"].values() if isinstance(beside["x"], Mapping) else ()
     one_by_one = isinstance(model, (list, tuple)) or any(map(_apart, (y, *beside.values(), *variables)))

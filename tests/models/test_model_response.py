@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from gslfit import Model, fit, fit_batch
+from gslfit import Model, fit, fit_batch, fit_shared
 from gslfit.errors import InputError
 from gslfit.models import (
     BiexponentialModel,
@@ -154,3 +154,19 @@ def test_refusals():
         ExponentialModel().fit_batch(np.ones((2, N)), **HOW, prior={"decay": (1, 0.1)}, yerr=1.0)
     with pytest.raises(InputError, match="response_shift is 'decay'"):
         ExponentialModel().fit(y, **HOW, response_shift="decay")
+
+
+def test_a_model_without_a_guess():
+    """The parameter that moves the response starts at 0 by itself, whatever the call; and so does one that a hint or a default gives."""
+    y = np.convolve(3*np.exp(-X/0.8), RESPONSE)[CENTRE:CENTRE + N] + np.random.default_rng(9).normal(0, 5, N)
+    model, start = Model("a*exp(-x/tau)"), {"a": 2.0, "tau": 1.0}
+    how = {**HOW, "response_shift": "shift"}
+    free, held = model.fit(y, **how, **start), fit_batch("a*exp(-x/tau)", [y], **how, **start, vary={"shift": False})
+    batch, own = model.fit_batch([y], **how, **start), model.fit_batch([y], **how, **start, vary={"shift": False})
+    params = model.make_params(**start)
+    shared, of_params = (fit_shared("a*exp(-x/tau)", [y], given, **how, shared="tau", **values) for given, values in
+                         ((None, start), (params, {})))
+    for name in ("a", "tau", "shift"):
+        for other in (batch, shared, of_params):
+            assert np.ravel(other.values[name])[0] == pytest.approx(free.params[name].value, abs=1e-6*free.params[name].stderr)
+        assert own.values[name][0] == pytest.approx(held.values[name][0], abs=1e-6*held.stderr[name][0])

@@ -85,6 +85,21 @@ def test_no_estimator():
         gslfit.Model("a*x").guess(np.ones(3), x=np.arange(3.))
 
 
+def _decay(x, a, tau=1.0):
+    return a*np.exp(-x/tau)
+
+
+def test_starts_that_are_known_without_a_guess():
+    """What a hint or a default says is a start value of a batch too, as it is of one fit."""
+    x = np.linspace(0, 5, 40)
+    y = 2*np.exp(-x/1.5)
+    hinted = gslfit.Model("a*exp(-x/tau)")
+    hinted.set_param_hint("tau", value=1.0)
+    for model in (hinted, gslfit.Model(_decay)):
+        assert model.fit_batch([y], x=x, a=1.0).values["tau"][0] == pytest.approx(1.5)
+        assert model.fit_batch([y], x=x, a=1.0, vary={"tau": False}).values["tau"][0] == 1.0
+
+
 @pytest.mark.parametrize("name", [entry.cls for entry in models.ENTRIES.values() if entry.guess and len(entry.independent) == 1])
 def test_every_model_guesses(name):
     """Every model of one variable has a guess, which is finite and within bounds."""
