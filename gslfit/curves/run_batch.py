@@ -76,7 +76,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     own_inputs = [readable(job.start[name]) for name in folded.inputs]
     if given.ycov is not None:
         how["factor"] = of_all(given.ycov.factor(None), n)
-    responses = None if given.response is None else np.asarray(given.response).reshape(*lead, -1)
+    responses = None if given.response is None else np.asarray(given.response).reshape(*lead, given.response.shape[-1])
     boxes = None if given.limits is None else given.limits.boxes(folded)
     whole, interrupted, several = given.mask, False, len(given.origin) > 0 or given.places is not None or lead != (1,)
     for low in range(0, lead[0], size) if out.status.size else ():

@@ -118,7 +118,8 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
     InputError, InputTypeError
         If a shape, a number or the spacing is none that a model can be folded by.
     """
-    numbers = np.array(read("response", response).array, float)
+    given = read("response", response)
+    numbers = np.array(given.array, float)
     if len(x) != 1:
         raise InputError(f"response= folds a model along its one independent variable, and here there are {', '.join(x) or 'none'}")
     if not numbers.ndim or not numbers.shape[-1]:
@@ -129,6 +130,9 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
         except ValueError:
             raise InputError(f"response has the shape {numbers.shape}, and the batch {shape}: (k,)"
                              f"{''.join([' or (', *(f'{size}, ' for size in shape), 'k)']) if shape else ''} is needed") from None
+    if given.mask is not None:
+        raise InputError(f"response is masked at {tuple(int(k) for k in np.argwhere(given.mask)[0])}: a model is folded with all numbers "
+                         "of a response; fill those in (response.filled(0)), or interpolate them")
     if not np.isfinite(numbers).all():
         raise InputError(f"response is not finite at {tuple(int(k) for k in np.argwhere(~np.isfinite(numbers))[0])}: numbers as they were "
                          "measured are needed")

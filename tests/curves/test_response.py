@@ -446,6 +446,7 @@ def called(x, a):
     ({"response_shift": 2}, "response_shift is 2"),
     ({"response": np.zeros(4), "response_centre": 0}, "response has nothing but zeros"),
     ({"response": [1.0, np.nan]}, "response is not finite at"),
+    ({"response": np.ma.array(RESPONSE, mask=RESPONSE < 0.01)}, r"response is masked at \(0,\)"),
     ({"response": np.ones((3, 40))}, r"response has the shape \(3, 40\), and the batch \(\)"),
     ({"response": "irf"}, "response is 'irf'"),
 ])
@@ -492,6 +493,13 @@ def test_more_parameters_than_a_program_has():
     assert np.allclose(formula(t=T, **given), J @ values, rtol=1e-12)
     assert np.allclose(formula.jacobian(t=T, **given), J, rtol=1e-11, atol=1e-12)
     assert np.allclose(result.best_fit, J @ values, rtol=1e-9)
+
+
+def test_a_batch_of_no_fits():
+    for responses in (RESPONSE, np.empty((0, 40))):
+        found = fit_batch(TEXT, np.empty((0, N)), **START, **{**HOW, "response": responses})
+        assert found.values["tau"].shape == (0,)
+        assert found.best_fit().shape == (0, N)
 
 
 def test_formulas_compare():
