@@ -119,11 +119,9 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
 
 
 def response_of(response: Any, centre: Any, shift: Any) -> tuple[Any, Any, Any]:
-    """Return what a call says of a response."""
+    """Return what a call says of a response; `NO_RESPONSE`, if nothing."""
     if response is None and shift is None and type(centre) is int and centre == 0:
         return NO_RESPONSE
-    if response is None:
-        raise InputError(f"response_{'centre' if shift is None else 'shift'} is given, and no response")
     return response, centre, shift
 
 
@@ -136,7 +134,7 @@ def refuse_beside(ycov: Any, prior: Any) -> None:
 
 def with_shift(params: Any, shift: str | None) -> Any:
     """Return Parameters that have the one that moves a response too; it starts at 0."""
-    if shift is None or not isinstance(params, Parameters) or shift in params:
+    if not (isinstance(shift, str) and shift.isidentifier() and isinstance(params, Parameters)) or shift in params:
         return params
     params = params.copy()
     params.add(shift, 0.0)

@@ -91,6 +91,8 @@ def even(name: str, x: np.ndarray) -> np.ndarray:
     if points.size < 2:
         return points
     step = (points[-1] - points[0])/(points.size - 1)
+    if (points == points[0]).all():
+        raise InputError(f"{name} is {points[0]:.6g} at all points: with response= its spacing must be even, and not 0")
     off = np.abs(points - (points[0] + step*np.arange(points.size)))
     if step == 0 or not off.max() <= OFF_GRID*abs(step):
         worst = int(np.argmax(off))
@@ -118,6 +120,8 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
     InputError, InputTypeError
         If a shape, a number or the spacing is none that a model can be folded by.
     """
+    if response is None:
+        raise InputError(f"response_{'centre' if shift is None else 'shift'} is given, and no response")
     given = read("response", response)
     numbers = np.array(given.array, float)
     if len(x) != 1:

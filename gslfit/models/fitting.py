@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -213,10 +213,10 @@ def _of_table(model: Any) -> set[str]:
             for name in part._definition.names}.difference(hinted(model))
 
 
-def check_names(model: Any, params: Parameters | None, given: Mapping[str, Any]) -> None:
+def check_names(model: Any, params: Parameters | None, given: Mapping[str, Any], start: Collection[str] = ()) -> None:
     """Raise InputError for a parameter that has the name of an argument of the call, which was given in its place."""
     for name, value in given.items():
-        if value is not None and name in model.param_names and (params is None or name not in params):
+        if value is not None and name in model.param_names and (params is None or name not in params) and name not in start:
             raise InputError(f"{name!r} is a parameter of {model._reprstring()} and an argument of fit: its start goes into "
                              f"make_params({name}=...), and these into fit(data, params)")
 
@@ -287,6 +287,7 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = _variables_of_batch(formula, x, options)
     start = mapping("start", options.pop("start", None))
+    check_names(model, params, {name: options.get(name) for name in RESPONSE}, start)
     said = response_of(*(options.pop(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints), *said[2:]}
     start |= {name: options.pop(name) for name in list(options) if name in known and name not in BATCH.keywords}
@@ -331,7 +332,7 @@ def folded_with(model: Any, response: Response) -> Any:
     return import_module("gslfit.models.convolved").ConvolvedModel(model, response)     # which is a model, and so made of what is here
 
 
-def folded_for(model: Any, said: tuple[Any, Any, Any], values: Mapping[str, Any], ycov: Any, prior: Any) -> Any:
+def folded_for(model: Any, said: Sequence[Any], values: Mapping[str, Any], ycov: Any, prior: Any) -> Any:
     """Return a model that is folded with a response over the points that a call of `Model.fit` gives."""
     from gslfit.formula.response import read_response
     refuse_beside(ycov, prior)
@@ -340,7 +341,8 @@ def folded_for(model: Any, said: tuple[Any, Any, Any], values: Mapping[str, Any]
     absent = [name for name in model.independent_vars if name not in points and name not in model.opts]
     if absent:
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
-    return folded_with(model, read_response(*said, points, ()))
+    response, centre, shift = said
+    return folded_with(model, read_response(response, centre, shift, points, ()))
 
 
 @dataclass(eq=False)

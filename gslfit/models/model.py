@@ -14,7 +14,7 @@ from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Memory
 from gslfit.minimizer.options import BATCH, MODEL, SHARED
 from gslfit.models.arguments import with_values
-from gslfit.models.fitting import check_names, fit_curves, fit_model, folded_for
+from gslfit.models.fitting import RESPONSE, check_names, fit_curves, fit_model, folded_for
 from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
@@ -188,10 +188,14 @@ class Model(ModelFunction):
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        said, model = response_of(response, response_centre, response_shift), self
-        if said is not NO_RESPONSE:
-            check_names(self, params, {"response": response, "response_centre": response_centre or None, "response_shift": response_shift})
-            model, params = folded_for(self, said, values, ycov, prior), with_shift(params, response_shift)
+        said = [response, response_centre, response_shift]
+        for k, name in enumerate(RESPONSE):     # one that an independent variable has, holds its points
+            if name in self.independent_vars and said[k] is not NO_RESPONSE[k]:
+                values[name], said[k] = said[k], NO_RESPONSE[k]
+        model = self
+        if response_of(*said) is not NO_RESPONSE:
+            check_names(self, params, {name: own for name, own, unsaid in zip(RESPONSE, said, NO_RESPONSE, strict=True) if own is not unsaid})
+            model, params = folded_for(self, said, values, ycov, prior), with_shift(params, said[2])
         return fit_model(model, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),
                          {"method": method, "iter_cb": iter_cb, "scale_covar": scaled(scale_covar, loss), "calc_covar": calc_covar,

@@ -12,7 +12,7 @@ from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.errors import InputError
 from gslfit.formula.response import read_response
 from gslfit.minimizer.options import SHARED
-from gslfit.models.fitting import RESPONSE, curves_of, folded_with, guessed, hinted
+from gslfit.models.fitting import RESPONSE, check_names, curves_of, folded_with, guessed, hinted
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.shared.fit_shared import fit_shared
@@ -30,6 +30,7 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
     if x is not None:
         variables |= dict(x) if isinstance(x, Mapping) else {formula.independent[0]: x}
     start = mapping("start", options.pop("start", None))
+    check_names(model, params, {name: options.get(name) for name in RESPONSE}, start)
     start |= {name: options.pop(name) for name in list(options) if name in model.param_names and name not in SHARED.keywords}
     made = model.make_params() if params is None else parameters_of(params, "plain start values go into start={...}").copy()
     made = with_shift(made, options.get("response_shift"))

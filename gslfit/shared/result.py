@@ -283,7 +283,16 @@ class SharedResult:
         -------
         ndarray
             Of shape (k,); with all data sets (m, k), or a list of arrays where they have points of their own.
+
+        Raises
+        ------
+        InputError
+            If a name is that of no independent variable.
         """
+        known = {name for each in self.parts for name in each.looked.formula.independent}
+        strange = [name for name in x if name not in known]
+        if strange:
+            raise InputError(f"{strange[0]!r} is no independent variable; there are {', '.join(sorted(known))}")
         if index is not None:
             each, row, _ = self._of(index)
             return self._at(each, row, **x)

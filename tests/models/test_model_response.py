@@ -1,11 +1,12 @@
 """Models that are folded with a measured response: guesses, fits, and what their results know."""
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 
 from gslfit import Model, fit, fit_batch, fit_shared
-from gslfit.errors import InputError
+from gslfit.errors import InputError, InputTypeError
 from gslfit.models import (
     BiexponentialModel,
     ConstantModel,
@@ -142,8 +143,29 @@ def called(x, a):
     return np.array([a*float(each) for each in x])
 
 
+@pytest.mark.parametrize("name", ["response", "response_centre", "response_shift"])
+def test_names_that_are_arguments(name):
+    """An independent variable comes before an argument of its name; a parameter is told of, and has its start in start=."""
+    y, shared = np.exp(-X/2), {"shared": "tau"}
+    points, own, text = Model(f"a*exp(-{name}/tau)", name), Model(f"{name}*exp(-x/tau)"), f"{name}*exp(-x/tau)"
+    assert points.fit(y, a=2.0, tau=1.0, **{name: X}).params["tau"].value == pytest.approx(2)
+    assert points.fit_batch([y], a=2.0, tau=1.0, **{name: X}).values["tau"][0] == pytest.approx(2)
+    assert points.fit_shared([y], a=2.0, tau=1.0, **shared, **{name: X}).values["tau"] == pytest.approx(2)
+    calls = [partial(own.fit, y), partial(own.fit_batch, [y]), partial(own.fit_shared, [y], **shared), partial(fit, text, y),
+             partial(fit_batch, text, [y]), partial(fit_shared, text, [y], **shared)]
+    for call in calls:
+        with pytest.raises(InputError, match=f"'{name}' is a parameter of "):
+            call(x=X, tau=1.0, **{name: 2.0})
+    for call in calls[1:]:
+        assert np.all(call(x=X, tau=1.0, start={name: 2.0}, response=[1.0]).success)
+
+
 def test_refusals():
     y = np.ones(N)
+    with pytest.raises((InputError, InputTypeError), match="response_centre is array"):
+        ExponentialModel().fit(y, x=X, response=RESPONSE, response_centre=np.arange(2))
+    with pytest.raises(InputError, match="x is 3 at all points"):
+        ExponentialModel().fit(y, x=np.full(N, 3.0), response=RESPONSE)
     with pytest.raises(InputError, match="response= needs a formula that compiles"):
         Model(called).fit(y, **HOW, a=1)
     with pytest.raises(InputError, match="no values for the independent variable 'x'"):

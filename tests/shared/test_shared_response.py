@@ -55,6 +55,8 @@ def test_as_one_dense_fit(response):
     assert np.allclose(result.best_fit - y, dense.fun.reshape(M, N), atol=1e-5)
     assert np.allclose(result[4].best_fit, result.best_fit[4])
     assert np.allclose(result.eval(4), result.best_fit[4])
+    with pytest.raises(InputError, match="'a' is no independent variable; there are t"):
+        result.eval(4, a=3.0)
 
 
 @pytest.mark.parametrize("loss", ["poisson", "cauchy"])
