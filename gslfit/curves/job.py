@@ -29,6 +29,7 @@ from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 from gslfit.parameters.given import parameters_of
+from gslfit.parameters.parameter import Parameter
 
 if TYPE_CHECKING:
     from gslfit.minimizer.multistart import Several
@@ -134,11 +135,27 @@ def refuse_beside(ycov: Any, prior: Any) -> None:
 
 def with_shift(params: Any, shift: str | None) -> Any:
     """Return Parameters that have the one that moves a response too; it starts at 0."""
-    if not (isinstance(shift, str) and shift.isidentifier() and isinstance(params, Parameters)) or shift in params:
+    if not (isinstance(shift, str) and shift.isidentifier() and isinstance(params, Parameters)):
+        return params
+    if shift in params and not _unset(params[shift]):
         return params
     params = params.copy()
-    params.add(shift, 0.0)
+    start_shift(params, shift)
     return params
+
+
+def _unset(par: Parameter) -> bool:
+    """Return whether a parameter has no start yet."""
+    return par.value is None and par.expr is None
+
+
+def start_shift(params: Parameters, shift: str) -> None:
+    """Have a response begin where it was measured, or as near as bounds allow, where no start is given."""
+    if shift not in params:
+        params.add(shift, 0.0)
+    elif _unset(params[shift]):
+        low, high = params[shift].min, params[shift].max
+        params[shift].value = float(np.clip(0.0, -np.inf if low is None else low, np.inf if high is None else high))
 
 
 def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prior: Any = None) -> tuple[Formula, Inputs]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import text_or
+from gslfit.curves.job import start_shift
 from gslfit.data.numbers import read
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
@@ -96,9 +97,12 @@ class ConvolvedModel(Model):
     def _fill(self, params: Parameters, values: Mapping[str, Any]) -> None:
         self.base._fill(params, values)
         for name in self._more:
-            if name not in params:
-                given = values.get(name)
-                params.add(name, **given) if isinstance(given, dict) else params.add(name, 0.0 if given is None else number(given))
+            given = values.get(name)
+            if isinstance(given, dict):
+                params[name].set(**given) if name in params else params.add(name, **given)
+            elif given is not None:
+                params[name].set(value=number(given)) if name in params else params.add(name, number(given))
+            start_shift(params, name)
 
     def _eval(self, params: Any, values: Mapping[str, Any]) -> Any:
         formula = self._formula({name: values[name] for name in self.opts if name in values})

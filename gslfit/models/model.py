@@ -194,7 +194,8 @@ class Model(ModelFunction):
                 values[name], said[k] = said[k], NO_RESPONSE[k]
         model = self
         if response_of(*said) is not NO_RESPONSE:
-            check_names(self, params, {name: own for name, own, unsaid in zip(RESPONSE, said, NO_RESPONSE, strict=True) if own is not unsaid})
+            given = zip(RESPONSE, said, NO_RESPONSE, strict=True)
+            check_names(self, params, {name: own for name, own, unsaid in given if own is not unsaid})
             model, params = folded_for(self, said, values, ycov, prior), with_shift(params, said[2])
         return fit_model(model, data, params, weights, yerr, mask, values, self.nan_policy if nan_policy is None else nan_policy,
                          truth("coerce_farray", coerce_farray), truth("verbose", verbose),

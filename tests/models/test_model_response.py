@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gslfit import Model, fit, fit_batch, fit_shared
+from gslfit import Model, Parameters, fit, fit_batch, fit_shared
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models import (
     BiexponentialModel,
@@ -15,6 +15,7 @@ from gslfit.models import (
     GslExpModel,
     LorentzianModel,
     TriexponentialModel,
+    VoigtModel,
 )
 
 N, CENTRE = 200, 20
@@ -104,6 +105,52 @@ def test_results_are_folded_and_keep_it():
     assert "shift" in result.fit_report()
     with pytest.raises(InputError, match="none of the points that the model is folded over"):
         result.eval(x=X + 0.01)
+
+
+@pytest.mark.parametrize("count", [N, 1000])
+def test_points_that_descend(count):
+    """With x, the data and the response turned round, the guess and the fit are those of ascending points."""
+    x = np.arange(count)*10/count
+    response = np.exp(-0.5*((x[:count//3] - 1.5)/0.15)**2)
+    rng = np.random.default_rng(10)
+    y = rng.poisson(200/count*np.convolve(50*np.exp(-x/0.4) + 10*np.exp(-x/3), response)[CENTRE:CENTRE + count] + 1).astype(float)
+    model, how = BiexponentialModel(), {"loss": "poisson", "response_shift": "shift"}
+    up = model.fit(y, x=x, response=response, response_centre=CENTRE, **how)
+    down = model.fit(y[::-1], x=x[::-1], response=response[::-1], response_centre=len(response) - 1 - CENTRE, **how)
+    assert up.success
+    assert down.success
+    for name in up.params:
+        assert down.init_params[name].value == pytest.approx(up.init_params[name].value, rel=1e-6)
+        assert down.params[name].value == pytest.approx(up.params[name].value, abs=1e-5*up.params[name].stderr)
+
+
+def test_a_shift_without_a_start_begins_at_0_or_the_bound_that_is_next():
+    y = np.random.default_rng(11).normal(np.convolve(3*np.exp(-X/0.8), RESPONSE)[CENTRE:CENTRE + N], 5)
+    for limits, begun in (({}, 0.0), ({"min": -0.5, "max": 0.5}, 0.0), ({"min": 0.01, "max": 0.5}, 0.01)):
+        model, how = ExponentialModel(), {**HOW, "response_shift": "shift"}
+        model.set_param_hint("shift", **limits)
+        params = Parameters()
+        params.add("amplitude", 2.0)
+        params.add("decay", 1.0)
+        params.add("shift", **limits)
+        text = "amplitude*exp(-x/decay)"
+        one = fit(text, y, params, **how)
+        assert params["shift"].value is None
+        assert one.init_values["shift"] == begun
+        for other in (model.fit(y, **how), ExponentialModel().fit(y, params, **how)):
+            assert other.params["shift"].value == pytest.approx(one.params["shift"].value, abs=1e-8)
+        for batch in (fit_batch(text, [y], params, **how), ExponentialModel().fit_batch([y], params, **how),
+                      fit_shared(text, [y], params, **how, shared="decay")):
+            assert np.ravel(batch.values["shift"])[0] == pytest.approx(one.params["shift"].value, abs=1e-8)
+
+
+def test_responses_that_cancel():
+    """Guesses look at the mean of the responses, and at the first of them where there is none."""
+    y = np.convolve(3*np.exp(-X/0.8), RESPONSE)[CENTRE:CENTRE + N]
+    for model in (ExponentialModel(), VoigtModel()):
+        found = model.fit_batch([y, -y], **{**HOW, "response": [RESPONSE, -RESPONSE]})
+        assert found.values[model.param_names[0]].shape == (2,)
+        assert model.fit_batch(np.empty((0, N)), **{**HOW, "response": np.empty((0, 70))}).success.shape == (0,)
 
 
 def test_a_shift_and_given_parameters():

@@ -48,9 +48,13 @@ class Coarse(NamedTuple):
         """Return data (..., m) at some of the points, NaN at the others; `MOST_POINTS` sums of neighbours where there are more."""
         grid, n = response.x, response.x.size
         step = (grid[-1] - grid[0])/max(n - 1, 1) or 1.0
+        if step < 0:        # shapes are matched along ascending points
+            return cls.of(Response(response.numbers[..., ::-1], response.length - 1 - response.centre, None, grid[::-1]), x, y)
         whole = np.full((*y.shape[:-1], n), np.nan)
         whole[..., np.clip(np.rint((x - grid[0])/step), 0, n - 1).astype(int)] = y
-        numbers = response.numbers.reshape(-1, response.length).mean(axis=0)
+        several = response.numbers.reshape(-1, response.length)
+        numbers = several.mean(axis=0) if len(several) else np.ones(response.length)
+        numbers = numbers if numbers.any() else several[0]
         size = -(-n//MOST_POINTS)
         if size > 1:
             n = n//size*size
