@@ -191,6 +191,11 @@ def names_in(source: FormulaLike) -> tuple[str, ...]:
     return *formula.independent, *formula.names
 
 
+def elsewhere(name: str) -> str:
+    """Return where a single fit takes what only batches have an argument for, or nothing."""
+    return "; a single fit takes bounds and vary from its Parameters (params=)" if name in ("bounds", "vary") else ""
+
+
 def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = read) -> Reader:
     """Return what reads a call's arguments: of one without numbers it says whether its name or its value is the culprit, and what to do."""
     def reads(name: str, value: Any) -> Reading:
@@ -203,8 +208,9 @@ def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = 
             remedy = f"; {meant[0]}=..., with a number for each point, makes {meant[0]!r} an independent variable" if meant else ""
             if name in ("x", *known, *(params if isinstance(params, Parameters) else ())):
                 raise InputTypeError(f"{error}{remedy}") from None
+            remedy = elsewhere(name) or remedy or close(name, [*known, *sorted(BATCH.keywords)])
             raise InputTypeError(f"{name!r} is neither a parameter nor an independent variable of {source!r}, whose names are "
-                                 f"{', '.join(known)}{remedy or close(name, [*known, *sorted(BATCH.keywords)])}") from None
+                                 f"{', '.join(known)}{remedy}") from None
     return reads
 
 

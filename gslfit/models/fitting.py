@@ -13,7 +13,7 @@ import numpy as np
 from gslfit.checks import mapping
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
-from gslfit.curves.job import NO_RESPONSE, convolved, job_of, refuse_beside, response_of, with_shift
+from gslfit.curves.job import NO_RESPONSE, convolved, elsewhere, job_of, refuse_beside, response_of, with_shift
 from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.pipeline import FitPlan, by_lanes
@@ -163,7 +163,7 @@ def _starts(model: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             starts[full] = value
         elif not any(part._definition.starred for part in model.components):
             warn(f"{name!r} is neither a parameter nor an independent variable of {model!r}, and is left aside; it has "
-                 f"{', '.join([*model.param_names, *model.independent_vars])}")
+                 f"{', '.join([*model.param_names, *model.independent_vars])}{elsewhere(name)}")
     return starts
 
 

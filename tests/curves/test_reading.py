@@ -9,7 +9,7 @@ from gslfit import Model, fit, fit_batch
 from gslfit.data.labels import given_back, paired
 from gslfit.data.numbers import read
 from gslfit.data.points import as_mask, check_factors, finite_points, without_effect
-from gslfit.errors import InputError, InputTypeError, NonFiniteError
+from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
 
 pd = pytest.importorskip("pandas")
 xr = pytest.importorskip("xarray")
@@ -233,6 +233,16 @@ def test_a_keyword_of_no_name_without_numbers(entry, keyword, remedy):
     name = next(iter(keyword))
     with pytest.raises(InputTypeError, match=f"^'{name}' is neither a parameter nor an independent variable of .*{remedy}"):
         ENTRIES[entry](t=np.arange(5.0), **keyword)
+
+
+@pytest.mark.parametrize("name", ["bounds", "vary"])
+def test_what_only_batches_have_an_argument_for(name):
+    """A single fit says where it takes that from."""
+    given = {name: {"tau": (0, 1) if name == "bounds" else False}}
+    with pytest.raises(InputTypeError, match="; a single fit takes bounds and vary from its Parameters"):
+        fit("A*exp(-t/tau)", np.ones(5), t=np.arange(5.0), A=1.0, tau=1.0, **given)
+    with pytest.warns(FitWarning, match="; a single fit takes bounds and vary from its Parameters"):
+        Model("A*exp(-t/tau)", independent_vars=["t"]).fit(np.ones(5), t=np.arange(5.0), A=1.0, tau=1.0, **given)
 
 
 def test_a_known_name_without_numbers():
