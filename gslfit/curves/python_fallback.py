@@ -20,6 +20,8 @@ from gslfit.curves.together import Together, fit_together, together
 from gslfit.curves.workers import run
 from gslfit.data.inputs import Inputs
 from gslfit.data.model_values import ComplexModelError
+from gslfit.data.points import moved
+from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import ROBUST
@@ -106,7 +108,7 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     interrupted = False
     try:
         blank = Chunk(formula, params, options._replace(workers=None), (), how)     # without the workers: these can't be sent to themselves
-        run(_chunks(blank, data, places, size, options.workers is None), fit_chunk, options.workers, ends, report)
+        run(_chunks(blank, data, places, size, options.workers is None, given.first(0)), fit_chunk, options.workers, ends, report)
     except KeyboardInterrupt:
         if options.on_interrupt == "raise":
             raise
@@ -120,12 +122,22 @@ def fit_slowly(formula: Formula, given: Inputs, params: Parameters, start: Mappi
     return result
 
 
-def _chunks(blank: Chunk, data: BatchInputs, places: list[tuple[int, ...]], size: int, here: bool) -> Iterator[Chunk]:
-    """Yield the rows in chunks, one by one as they are asked for where they are fitted here."""
+def _chunks(blank: Chunk, data: BatchInputs, places: list[tuple[int, ...]], size: int, here: bool, first: Any) -> Iterator[Chunk]:
+    """Yield the rows in chunks, one by one as they are asked for where they are fitted here; `first` is where they are in the batch."""
     rest = iter(places)
     while some := list(islice(rest, size)):
-        rows = (row_of(data, place, blank.options.nan_policy) for place in some)
+        rows = (_row(data, place, blank.options.nan_policy, first) for place in some)
         yield blank._replace(rows=rows if here else list(rows))
+
+
+def _row(data: BatchInputs, place: tuple[int, ...], policy: str, first: Any) -> Row:
+    """Return one curve; an error of its numbers says which fit it is."""
+    try:
+        return row_of(data, place, policy)
+    except InputError as error:
+        if not place:
+            raise
+        raise type(error)(f"fit {', '.join(map(str, moved(place, first)))}: {error}") from None
 
 
 def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]], ends: list[RowEnd], options: FitOptions,

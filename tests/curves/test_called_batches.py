@@ -287,3 +287,18 @@ def test_a_bad_weight_where_nothing_is_asked():
         found = gslfit.fit_batch(decay, y, x=x, a=1., k=.5, weights=weights, mask=mask)
     assert found.success.all() and (found.ndata == 19).all()
     np.testing.assert_allclose(found.values["a"], [1, 2, 3], rtol=1e-8)
+
+
+def test_an_error_of_one_row_says_which(tmp_path):
+    """Also where the batch is fitted in blocks; a message that names a point names the fit beside it."""
+    def called(x, a):
+        return np.array([a*float(each) for each in x])
+    x, y = np.arange(5.0), np.ones((3, 4, 5))
+    y[2, 1, 3] = np.nan
+    for more in ({}, {"out": tmp_path/"out"}):
+        with pytest.raises(gslfit.errors.NonFiniteError, match=r"fit 2, 1: y\[3\] is nan"):
+            gslfit.fit_batch(called, y, x=x, a=1.0, nan_policy="raise", **more)
+    sigma = np.ones((3, 4, 5))
+    sigma[1, 3, 2] = -1
+    with pytest.raises(InputError, match="fit 1, 3: yerr"):
+        gslfit.fit_batch(called, np.ones((3, 4, 5)), x=x, a=1.0, yerr=sigma)
