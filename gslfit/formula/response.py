@@ -168,6 +168,8 @@ class ConvolvedFormula(Formula):
     """
 
     def __init__(self, base: Formula, response: Response):
+        if base.response is not None:
+            raise InputError(f"{base!r} is that already: give the formula or the model itself beside response=")
         if not base.native:
             raise InputError(f"response= needs a formula that compiles, and {base!r} doesn't: {base.reason}")
         if response.shift in (*base.names, *base.independent):

@@ -5,6 +5,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.formula.graph import Graph, Node, Pool, below, transplant
 from gslfit.models.texts import is_text, joined, prefixed
@@ -30,7 +31,15 @@ def combined(left: Formula, symbol: str, right: Formula) -> Formula:
     left, right : Formula
         Native ones.
     symbol : str
+
+    Raises
+    ------
+    InputError
+        If one of them is folded with a response.
     """
+    if left.response is not None or right.response is not None:
+        raise InputError(f"({left!r}) {symbol} ({right!r}): a sum, or another composite, is folded as a whole; join the models themselves, "
+                         "and hand response= to its fit")
     independent = tuple(dict.fromkeys((*left.independent, *right.independent)))
     names = tuple(dict.fromkeys((*left.names, *right.names)))
     if is_text(left) and is_text(right):

@@ -192,6 +192,7 @@ def on_grid(code, y, x, weights, mask):
         raise InputError("x must be the same for all fits that are folded with a response")
     if y.shape[-1] == grid.size and (x[0] is grid or np.array_equal(x[0], grid)):
         return y, x, weights, mask
+    code.check_points(x[0])
     places = np.rint((x[0] - grid[0])/((grid[-1] - grid[0])/max(grid.size - 1, 1) or 1.0)).astype(int)
 
     def whole(array, rest, dtype=float):

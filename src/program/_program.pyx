@@ -439,8 +439,12 @@ cdef class Program:
         """Raise InputError where points are not on the grid of the response, or the response has no numbers."""
         if self.numbers is None:
             raise InputError("each fit has a response of its own: evaluate the program of one of them")
-        places = np.clip(np.rint((points[0] - self.grid[0])/self.folded.step), 0, self.folded.n - 1)
-        if not (np.abs(points[0] - self.grid[np.where(np.isfinite(places), places, 0).astype(int)])
+        self.check_points(points[0])
+
+    def check_points(self, x):
+        """Raise InputError where x, (n,), is not on the grid that the response is folded over."""
+        places = np.clip(np.rint((x - self.grid[0])/self.folded.step), 0, self.folded.n - 1)
+        if not (np.abs(x - self.grid[np.where(np.isfinite(places), places, 0).astype(int)])
                 <= OFF_GRID*abs(self.folded.step)).all():
             raise InputError("x has points that are not on the grid that the response is folded over")
 

@@ -7,7 +7,7 @@ from scipy.optimize import least_squares
 from scipy.stats import norm as normal
 from scipy.stats import t as student
 
-from gslfit import BatchResult, Formula, Parameters, fit, fit_batch, fit_shared
+from gslfit import BatchResult, Formula, Model, Parameters, fit, fit_batch, fit_shared
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError, InputTypeError
 
@@ -500,6 +500,27 @@ def test_a_batch_of_no_fits():
         found = fit_batch(TEXT, np.empty((0, N)), **START, **{**HOW, "response": responses})
         assert found.values["tau"].shape == (0,)
         assert found.best_fit().shape == (0, N)
+
+
+def test_a_folded_formula_given_again():
+    """It is fitted at its own points, or at some of them; others are an error, and so is a second response."""
+    y = noisy(2)
+    formula = fit(TEXT, y[0], **START, **HOW)._source.formula
+    some = fit(TEXT, y[0], **START, **HOW, mask=T > 9)
+    for found in (fit(formula, y[0][T <= 9], t=T[T <= 9], **START), fit_batch(formula, y[:, T <= 9], t=T[T <= 9], **START)[0]):
+        for name in NAMES:
+            assert found.params[name].value == pytest.approx(some.params[name].value, abs=1e-6*some.params[name].stderr)
+    for off in (T + STEP/3, T + 100*STEP, T - 100*STEP, np.where(T > 9, np.inf, T)):
+        for call in (lambda points: fit(formula, y[0], t=points, **START), lambda points: fit_batch(formula, y, t=points, **START),
+                     lambda points: Model(formula).fit(y[0], t=points, **START),
+                     lambda points: fit_shared(formula, y, t=points, **START, shared="tau")):
+            with pytest.raises(InputError, match="grid|finite|none of the points"):
+                call(off)
+    with pytest.raises(InputError, match="folded with a response of 40 numbers is that already"):
+        fit(formula, y[0], **START, **HOW)
+    part = Model("a*exp(-t/tau)", "t").fit(y[0], **HOW, a=15.0, tau=0.4).model
+    with pytest.raises(InputError, match="folded as a whole"):
+        (part + Model("c", "t")).fit(y[0], t=T, a=15.0, tau=0.4, c=1.0)
 
 
 def test_formulas_compare():
