@@ -131,6 +131,12 @@ def open_array(text: str) -> Any:
     return array
 
 
+def is_array(text: str) -> bool:
+    """Return whether ``FILE`` or ``FILE:NAME`` is of a kind that holds arrays, not a table."""
+    suffix = _split(text)[0].suffix.lower()
+    return suffix in OPENERS and suffix not in TABLES
+
+
 def _split(text: str) -> tuple[Path, str | None]:
     """Return the file and the name of the array in it, if one is said."""
     head, colon, name = text.rpartition(":")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.cli.arrays import is_array, open_array
 from gslfit.cli.columns import read_numbers
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.errors import FitError
@@ -53,8 +54,17 @@ class MeasuredResponse(NamedTuple):
         return found
 
 
+def _array(name: str) -> np.ndarray:
+    """Return the numbers of a file of arrays."""
+    numbers = np.asarray(open_array(name)[...], float)
+    if numbers.ndim != 1 or not np.isfinite(numbers).all():
+        what = "a value is missing" if numbers.ndim == 1 else f"has the shape {numbers.shape}, and one axis is needed"
+        raise FileRefused(f"--response {name}: {what}")
+    return numbers
+
+
 def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredResponse | None:
-    """Read the file of a response: its only column, or the second one beside its own x, or FILE:COLUMN; None where none is asked for.
+    """Read a response: an array, a file's only column, the second one beside its own x, or FILE:COLUMN; None where none is asked for.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredR
         return None
     if shift is not None and not shift.isidentifier():
         raise Refused(f"--response-shift {shift}: the name of a parameter is needed")
-    numbers, x = read_numbers(name)
+    numbers, x = (_array(name), None) if is_array(name) else read_numbers(name)
     if x is None:
         return MeasuredResponse(name, numbers, None, centre, shift)
     step = (x[-1] - x[0])/max(x.size - 1, 1)

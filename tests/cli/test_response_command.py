@@ -69,3 +69,24 @@ def test_refusals(files, options, message, capsys):
     np.savetxt("wide.csv", np.column_stack([2*T[:40], RESPONSE]), delimiter=",")
     assert run(["fit", "a.csv", "-m", "exponential", *options]) != 0
     assert message in capsys.readouterr().err
+
+
+def test_arrays(files):
+    """A response may be an array, as the data may be."""
+    np.save("y.npy", np.array([files["a"], files["b"]]))
+    np.save("t.npy", T)
+    np.save("irf.npy", RESPONSE)
+    np.savez("many.npz", irf=RESPONSE, y=T)
+    shown = []
+    for response in ("irf.csv", "irf.npy", "many.npz:irf"):
+        assert run(["batch", "y.npy", "--x", "t=t.npy", "-m", "A*exp(-t/tau)", "--start", "A=4", "--start", "tau=1", "--response", response,
+                    "--out", "o.npz"]) == 0
+        with np.load("o.npz") as found:
+            shown.append({name: found[name] for name in ("A", "tau")})
+    for one in shown[1:]:
+        for name in one:
+            np.testing.assert_allclose(one[name], shown[0][name], rtol=1e-12)
+    np.save("wide.npy", RESPONSE[None])
+    np.save("gap.npy", np.append(RESPONSE, np.nan))
+    for bad in ("wide.npy", "gap.npy", "none.npy"):
+        assert run(["batch", "y.npy", "--x", "t=t.npy", "-m", "A*exp(-t/tau)", "--start", "tau=1", "--response", bad]) == 3
