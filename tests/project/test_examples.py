@@ -71,7 +71,10 @@ def output(name):
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["demo.py", *NUMBERED])
+LONG = {"12_lmfit_confidence.py"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in ("demo.py", *NUMBERED)])
 def test_example(name):
     """The example ends well, prints something, and prints its golden lines."""
     text = output(name)

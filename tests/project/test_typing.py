@@ -11,6 +11,7 @@ from gslfit import models
 SCRIPT = Path(__file__).parents[1] / "typing" / "user_script.py"
 
 
+@pytest.mark.slow
 def test_script_of_a_user(tmp_path):
     """A user's script passes ``mypy --strict``, and what it reads off parameters, results and intervals is of its type, not Any."""
     pytest.importorskip("mypy")
