@@ -79,13 +79,12 @@ def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool, many: 
     values = {name: column.numbers for name, column in zip(variables, curve.x, strict=True)}
     if measured is not None:
         model = measured.folded(model, values)
-        many = {**many, "mask": mask}
     apply(settings, model)
-    check_starts(model, {name: value for name, value in many.items() if name != "mask"})
+    check_starts(model, many)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, scale_covar=not known_errors, **many,
-                           **values)
+        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, mask=mask,
+                           scale_covar=not known_errors, **many, **values)
     for each in {str(each.message): each for each in caught}.values():
         warn(f"{curve.source}: warning: {each.message}")
     return result

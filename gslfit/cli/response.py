@@ -9,8 +9,8 @@ import numpy as np
 from gslfit.cli.arrays import is_array, open_array
 from gslfit.cli.columns import read_numbers
 from gslfit.cli.endings import FileRefused, Refused
-from gslfit.errors import FitError
-from gslfit.formula.response import OFF_GRID
+from gslfit.errors import FitError, InputError
+from gslfit.formula.response import OFF_GRID, even, spacing
 
 
 class MeasuredResponse(NamedTuple):
@@ -46,8 +46,7 @@ class MeasuredResponse(NamedTuple):
             found = folded_for(model, (self.numbers, self.centre, self.shift), values, None, None)
         except FitError as error:
             raise Refused(f"--response {self.name}: {error}") from None
-        x = found.response.x
-        own = (x[-1] - x[0])/max(x.size - 1, 1)
+        own = spacing(found.response.x)
         if self.step is not None and abs(self.step - own) > OFF_GRID*abs(own):
             raise Refused(f"--response {self.name} is measured in steps of {self.step:.6g}, and the data in steps of {own:.6g}: a response "
                           "on the spacing of the data is needed")
@@ -82,7 +81,9 @@ def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredR
     numbers, x = (_array(name), None) if is_array(name) else read_numbers(name)
     if x is None:
         return MeasuredResponse(name, numbers, None, centre, shift)
-    step = (x[-1] - x[0])/max(x.size - 1, 1)
-    if x.size > 1 and not (step and np.abs(x - x[0] - step*np.arange(x.size)).max() <= OFF_GRID*abs(step)):
-        raise FileRefused(f"--response {name}: its first column is not evenly spaced; FILE:COLUMN names the column of the response")
-    return MeasuredResponse(name, numbers, step if x.size > 1 else None, centre, shift)
+    try:
+        even("the first column", x)
+    except InputError:
+        raise FileRefused(f"--response {name}: its first column is not evenly spaced; FILE:COLUMN names the column of the "
+                          "response") from None
+    return MeasuredResponse(name, numbers, spacing(x) if x.size > 1 else None, centre, shift)

@@ -42,7 +42,7 @@ def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], 
                 raise Refused(f"--response needs files with the same {name}, and those of {curves[0].source} and another one differ")
         x = {name: arrays[0] for name, arrays in x.items()}
         model = measured.folded(model, x)
-        more = {"mask": None if masks[0] is None else masks[0]}
+        more = {"mask": masks[0]}
     apply(settings, model)
     names = shared_names(shared)
     for name in names:

@@ -53,8 +53,7 @@ class Response(NamedTuple):
 
     def check(self, name: str, points: np.ndarray) -> None:
         """Raise InputError where points are none of those that the model is folded over."""
-        first, last = float(self.x[0]), float(self.x[-1])
-        step = (last - first)/(self.x.size - 1) if self.x.size > 1 else 1.0
+        first, last, step = float(self.x[0]), float(self.x[-1]), spacing(self.x) or 1.0
         places = (points - first)/step
         off = ~(np.abs(places - np.clip(np.rint(places), 0, self.x.size - 1)) <= 2*OFF_GRID)
         if off.any():
@@ -70,6 +69,11 @@ class Response(NamedTuple):
         """Return whether another one is the same."""
         return other is not None and self[1:3] == other[1:3] and all(
             one.shape == two.shape and bool((one == two).all()) for one, two in ((self.numbers, other.numbers), (self.x, other.x)))
+
+
+def spacing(points: np.ndarray) -> float:
+    """Return the step of evenly spaced points; 0 of one."""
+    return float(points[-1] - points[0])/max(points.size - 1, 1)
 
 
 def even(name: str, x: np.ndarray) -> np.ndarray:
@@ -90,7 +94,7 @@ def even(name: str, x: np.ndarray) -> np.ndarray:
         raise InputError(f"{name} has no points: a model can't be folded with a response over none")
     if points.size < 2:
         return points
-    step = (points[-1] - points[0])/(points.size - 1)
+    step = spacing(points)
     if (points == points[0]).all():
         raise InputError(f"{name} is {points[0]:.6g} at all points: with response= its spacing must be even, and not 0")
     off = np.abs(points - (points[0] + step*np.arange(points.size)))

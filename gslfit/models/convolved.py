@@ -137,14 +137,6 @@ class ConvolvedModel(Model):
         return guess_convolved(self, data, own, values)
 
     @property
-    def _searches(self) -> bool:
-        return False
-
-    @property
-    def _tries_limits(self) -> bool:
-        return False
-
-    @property
     def _patience(self) -> int:
         return self.base._patience
 

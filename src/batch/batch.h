@@ -46,9 +46,6 @@ typedef struct {
 /* Whether the points of a fit are dealt to the lanes. What is folded with a response is evaluated as a whole, however long. */
 static inline int gslfit_is_long(const batch *b) { return b->source.points > SHORT && !b->program->response; }
 
-/* Whether each fit has a response of its own. */
-static inline int gslfit_responds(const batch *b) { return b->program->response && !b->program->response->numbers; }
-
 /* Whether the work must end early: the caller asked for it, or memory ended. */
 static inline int gslfit_stopped(const batch *b) { return atomic_load_explicit(&b->stop, memory_order_relaxed); }
 

@@ -162,7 +162,7 @@ static row_in find_row(thread *t, lane_rows *to, long id, int lane) {
             t->row_x[j] = doubles(s->x + j, row.x[j], s->points, t->row_x_room[j]);
     to->patched[lane] = (char)in.patch;
     if (s->loss) gslfit_workspace_scale(to->space, lane, gslfit_source_scale(s, id));
-    if (gslfit_responds(t->batch)) gslfit_workspace_respond(to->space, lane, &s->response, id);
+    if (gslfit_own_responses(t->batch->program)) gslfit_workspace_respond(to->space, lane, &s->response, id);
     return in;
 }
 

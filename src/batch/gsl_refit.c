@@ -89,7 +89,7 @@ long gslfit_refit_read(gsl_refit *r, const row_source *source, long id) {
     r->points.loss = source->loss;
     r->points.scale = gslfit_source_scale(source, id);
     r->points.factor = source->factor;
-    if (r->program->response && !r->program->response->numbers) {
+    if (gslfit_own_responses(r->program)) {
         gslfit_workspace_respond(r->curve.space, -1, &source->response, id);
         gslfit_workspace_respond(gslfit_polisher_space(r->polisher), -1, &source->response, id);
     }

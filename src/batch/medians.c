@@ -25,7 +25,7 @@ int gslfit_median_residuals(const batch *b, double *medians) {
         double *y = memory, *weights = y + n, *room = weights + n, *residuals = room + n;
         for (int j = 0; j < nx; j++) x[j] = residuals + (j + 1) * n;
         gslfit_batch_inputs(b, id, inputs);
-        if (gslfit_responds(b)) gslfit_workspace_respond(space, -1, &b->source.response, id);
+        if (gslfit_own_responses(b->program)) gslfit_workspace_respond(space, -1, &b->source.response, id);
         fit_points points = {.y = y, .weights = weights};
         points.n = gslfit_source_gather(&b->source, id, x, y, weights, room);
         for (int j = 0; j < nx; j++) points.x[j] = x[j];

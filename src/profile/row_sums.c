@@ -87,7 +87,7 @@ int gslfit_row_sums_load(row_sums *t, long id) {
         for (int l = 0; l < LANES; l++) lanes[l] = value;
     }
     if (code->response && t->weighted) put_back(t);
-    if (code->response && !code->response->numbers) gslfit_workspace_respond(t->space, -1, &t->source->response, id);
+    if (gslfit_own_responses(code)) gslfit_workspace_respond(t->space, -1, &t->source->response, id);
     t->rows = code->response ? code->response->n : t->points;
     if (t->whole) spread_all(t, 0, t->rows);
     return sum == 0 && t->points > 0;

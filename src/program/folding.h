@@ -34,6 +34,9 @@ void gslfit_folded_sums(workspace *w, const double *y, const double *weights, do
 void gslfit_folded_evaluate(workspace *w, const double *v, const double *inputs, const double *x, long n, double *value, double *jacobian,
                             long row, long column);
 
+/* Whether each fit has a response of its own, to be read by gslfit_workspace_respond. */
+static inline int gslfit_own_responses(const program *p) { return p->response && !p->response->numbers; }
+
 /* The number of a point of the grid. */
 long gslfit_response_index(const measured_response *r, double x);
 
