@@ -599,7 +599,16 @@ INLINE vd farthest_slope(const lane_state *s, uint64_t linear, int k, int h) {
 
 /* Whether an amplitude's best step may be long beside it, or all of them are zero: where not, no start is cold. */
 INLINE vm may_be_cold(const lane_state *s, const program *code, int h) {
-    vm looks = INVERT(TRUE_MASK), zeros = TRUE_MASK;
+    const int linear = __builtin_popcountll(code->linear);
+    vm looks = INVERT(TRUE_MASK), zeros = TRUE_MASK, small = looks;
+    /* no slope is longer than residual times column, so none leads far where the amplitude's own part of the model is large beside both */
+    const vd most = (double)(linear * linear) * load(s->sums[0] + h);
+    for (int k = 0; k < s->p; k++) {
+        if (!(code->amplitudes >> k & 1)) continue;
+        const vd step = (GSLFIT_COLD - 1) * load(s->trial[k] + h);
+        small = EITHER(small, INVERT(step * step * element(s, s->H_from + ELEMENT(k, k), h) >= most));
+    }
+    if (!s->least && !any(small)) return small;  /* a loss's curvature isn't that of chi-square */
     for (int k = 0; k < s->p; k++) {
         if (!(code->amplitudes >> k & 1)) continue;
         const vd value = load(s->trial[k] + h), square = element(s, s->H_from + ELEMENT(k, k), h);
