@@ -84,6 +84,9 @@ def _about_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--fix", multiple=True, metavar="NAME[=VALUE]", help="Hold a parameter."),
         click.option("--expr", multiple=True, metavar="NAME=EXPRESSION",
                      help="Compute a parameter from others: b=2*a; or a further one, with its error: half=tau*log(2)."),
+        click.option("--loss", metavar="LOSS[:SCALE]",
+                     help="What is minimised instead of the sum of squares: poisson for counts; against outliers soft_l1, huber, cauchy, "
+                          "arctan, tukey, of residuals in units of SCALE: huber:0.5, tukey:mad."),
         click.option("--response", metavar="FILE[:COLUMN]",
                      help="Fold the model with a measured response, on the spacing of x: the only column of a file, or the second one."),
         click.option("--response-centre", type=click.IntRange(0), default=0, metavar="PLACE",

@@ -19,7 +19,7 @@ from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import checked, draw, picture
 from gslfit.cli.printing import console, warn
 from gslfit.cli.response import read_response
-from gslfit.cli.settings import apply, read_settings, read_starts
+from gslfit.cli.settings import apply, read_errors, read_loss, read_settings, read_starts
 from gslfit.data.writing import write_npz
 from gslfit.errors import FitError
 
@@ -28,9 +28,8 @@ MAPS = 2                # axes of a batch that a picture shows
 
 def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, yerr: str | None, mask: str | None, axis: str,
                    model: str | None, start: Sequence[str], starts: str | None, ranges: Sequence[str], bound: Sequence[str],
-                   fix: Sequence[str], expr: Sequence[str],
-                   known_errors: bool, out: str | None, resume: bool, maps: str | None, threads: int | None, response: str | None,
-                   response_centre: int, response_shift: str | None) -> int:
+                   fix: Sequence[str], expr: Sequence[str], known_errors: bool, loss: str | None, out: str | None, resume: bool,
+                   maps: str | None, threads: int | None, response: str | None, response_centre: int, response_shift: str | None) -> int:
     """Fit the curves of a file, write what is asked for, print a summary; return the exit code.
 
     Raises
@@ -52,9 +51,8 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     shape = tuple(size for place, size in enumerate(data.shape) if place not in axes)
     if model is None:
         raise Refused("--model is missing: a formula of x, or names that `gslfit models` lists")
-    if known_errors and yerr is None:
-        raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which they are")
     settings, many = read_settings(start, bound, fix, expr), read_starts(starts, ranges, ("auto", "neighbours"))
+    options |= read_errors(known_errors, yerr) | read_loss(loss)
     measured = read_response(response, response_centre, response_shift)
     made, variables = model_of(model, [(given, names) for given, names, _ in columns])
     values = {name: array for name, (_, _, array) in zip(variables, columns, strict=True)}
@@ -78,7 +76,7 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     if not prod(shape):
         raise FileRefused(f"{file} holds no curve: its shape is {tuple(data.shape)}")
     result = _run(made, data, values, axes if len(axes) > 1 else axes[0], prod(shape), store, resume,
-                  {**options, **many, "scale_covar": not known_errors, "threads": threads})
+                  {**options, **many, "threads": threads})
     if result is None:
         return INTERRUPTED
     target = console()

@@ -14,14 +14,14 @@ from gslfit.cli.outputs import Outputs, draw
 from gslfit.cli.printing import console, warn
 from gslfit.cli.report import as_json, print_report
 from gslfit.cli.response import MeasuredResponse, read_response
-from gslfit.cli.settings import Settings, apply, interval, read_settings, read_starts, replicates
+from gslfit.cli.settings import Settings, apply, interval, read_errors, read_loss, read_settings, read_starts, replicates
 from gslfit.data.writing import write_text
 from gslfit.errors import FitError
 
 
 def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str | None, model: str | None, start: Sequence[str],
               starts: str | None, ranges: Sequence[str], bound: Sequence[str], fix: Sequence[str], expr: Sequence[str],
-              xlim: str | None, known_errors: bool, plot: str | None, ci: bool, bootstrap: str | None, seed: int | None,
+              xlim: str | None, known_errors: bool, loss: str | None, plot: str | None, ci: bool, bootstrap: str | None, seed: int | None,
               json_file: str | None, save: str | None, shared: Sequence[str], response: str | None, response_centre: int,
               response_shift: str | None) -> int:
     """Fit each file, or all together where they share parameters, print the reports, write what is asked for; return the exit code.
@@ -36,9 +36,8 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     curves = [read_curve(name, x, y, yerr) for name in files]
     if model is None:
         raise Refused("--model is missing: a formula of x, or names that `gslfit models` lists")
-    if known_errors and yerr is None:
-        raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which column they are in")
     settings, many = read_settings(start, bound, fix, expr), read_starts(starts, ranges, ("auto",))
+    options = read_errors(known_errors, yerr) | read_loss(loss)
     resampling = replicates(bootstrap, seed)
     measured = read_response(response, response_centre, response_shift)
     limits = None if xlim is None else interval("--xlim", xlim, xlim)
@@ -49,11 +48,11 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
         for option, given in (("--save", save is not None), ("--bootstrap", resampling is not None), ("--starts", bool(many))):
             if given:
                 raise Refused(f"{option} is of the fit of one file, and --shared fits all of them together")
-        return _fit_together(curves, model, shared, settings, known_errors, ci, Outputs(plot, None, json_file, ["all"]), measured, masks)
+        return _fit_together(curves, model, shared, settings, options, ci, Outputs(plot, None, json_file, ["all"]), measured, masks)
     outputs = Outputs(plot, save, json_file, [curve.source for curve in curves])
     target, told, code = console(stderr=json_file == "-"), [], GOOD
     for number, curve in enumerate(curves):
-        result = _fit(curve, model, settings, known_errors, many, measured, masks[number])
+        result = _fit(curve, model, settings, options, many, measured, masks[number])
         intervals, failed = _intervals(result) if ci else (None, False)
         scatter, lost = (None, False) if resampling is None else _bootstrap(result, *resampling, seed)
         if number:
@@ -72,8 +71,8 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     return code
 
 
-def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool, many: dict[str, Any], measured: MeasuredResponse | None,
-         mask: Any) -> Any:
+def _fit(curve: Curve, text: str, settings: Settings, options: dict[str, Any], many: dict[str, Any],
+         measured: MeasuredResponse | None, mask: Any) -> Any:
     """Fit one curve; warnings are lines on standard error."""
     model, variables = model_of(text, [(column.variable, column.names) for column in curve.x])
     values = {name: column.numbers for name, column in zip(variables, curve.x, strict=True)}
@@ -84,18 +83,18 @@ def _fit(curve: Curve, text: str, settings: Settings, known_errors: bool, many: 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, mask=mask,
-                           scale_covar=not known_errors, **many, **values)
+                           **options, **many, **values)
     for each in {str(each.message): each for each in caught}.values():
         warn(f"{curve.source}: warning: {each.message}")
     return result
 
 
-def _fit_together(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, known_errors: bool, ci: bool,
-                  outputs: Outputs, measured: MeasuredResponse | None, masks: Sequence[Any]) -> int:
+def _fit_together(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, options: dict[str, Any],
+                  ci: bool, outputs: Outputs, measured: MeasuredResponse | None, masks: Sequence[Any]) -> int:
     """Fit all files together, print the report, write what is asked for; return the exit code."""
     from gslfit.cli.shared import fit_shared_files, print_shared, shared_as_json
     from gslfit.report.text import ci_report
-    result = fit_shared_files(curves, text, shared, settings, known_errors, measured, masks)
+    result = fit_shared_files(curves, text, shared, settings, options, measured, masks)
     intervals, failed = _intervals(result) if ci else (None, False)
     if outputs.json_file != "-":
         print_shared(console(stderr=False), curves, text, result, None if intervals is None else ci_report(intervals))

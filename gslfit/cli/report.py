@@ -6,7 +6,7 @@ from typing import Any
 
 from gslfit.cli.columns import Curve
 from gslfit.cli.printing import print_table
-from gslfit.report.text import at_bound, correlations, doubts, rounded, starts_told
+from gslfit.report.text import about_fit, at_bound, correlations, doubts, rounded
 
 LEVEL = .95             # of the intervals of a bootstrap
 SHOWN_FROM = 0.1        # correlations
@@ -54,9 +54,8 @@ def print_statistics(target: Any, result: Any, intervals: str | None) -> None:
     """Print a fit's statistics, correlations, doubts, how it ended, and confidence intervals."""
     told = [(LABELS[name], getattr(result, name, None)) for name in LABELS]
     target.print("   ".join(f"{label} {value:.6g}" for label, value in told if value is not None))
-    starts = starts_told(result)
-    if starts:
-        target.print(f"starts: {starts}")
+    for label, said in about_fit(result):
+        target.print(f"{label}: {said}")
     strong = correlations(result.params, SHOWN_FROM)
     if strong:
         target.print("correlations: " + "   ".join(f"{pair} {value:+.3f}" for pair, value in strong))
@@ -92,6 +91,11 @@ def intervals_as_json(intervals: Any) -> dict[str, Any]:
     return {name: [[plain(p), plain(limit)] for p, limit in row] for name, row in intervals.items()}
 
 
+def loss_as_json(loss: Any) -> dict[str, Any]:
+    """Return what was minimised as plain things: a loss's name, and its scale where it has one."""
+    return {"loss": "linear"} if loss is None else {"loss": loss.name, **({"f_scale": plain(loss.f_scale)} if loss.robust else {})}
+
+
 def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any = None) -> dict[str, Any]:
     """Return a fit as plain things.
 
@@ -113,6 +117,7 @@ def as_json(curve: Curve, text: str, result: Any, intervals: Any, scatter: Any =
     if result.starts_tried > 1:
         found |= {"starts": result.starts_tried, "minima": [{"chisqr": plain(each.chisqr), "starts": each.starts, "values": {
             name: plain(value) for name, value in each.values.items()}} for each in result.minima]}
+    found |= loss_as_json(result.loss)
     if intervals is not None:
         found["confidence_intervals"] = intervals_as_json(intervals)
     if scatter is not None:

@@ -1,8 +1,8 @@
 """``--response FILE``: a measured response that the model is folded with."""
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from gslfit.cli.columns import read_numbers
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.errors import FitError, InputError
 from gslfit.formula.response import OFF_GRID, even, spacing
+
+Read = TypeVar("Read")
 
 
 class MeasuredResponse(NamedTuple):
@@ -53,9 +55,17 @@ class MeasuredResponse(NamedTuple):
         return found
 
 
+def _named(read: Callable[[], Read]) -> Read:
+    """Return what a file holds; what is wrong with it is told of the option."""
+    try:
+        return read()
+    except FileRefused as error:
+        raise FileRefused(f"--response: {error}") from None
+
+
 def _array(name: str) -> np.ndarray:
     """Return the numbers of a file of arrays."""
-    numbers = np.asarray(open_array(name)[...], float)
+    numbers = _named(lambda: np.asarray(open_array(name)[...], float))
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
         what = "a value is missing" if numbers.ndim == 1 else f"has the shape {numbers.shape}, and one axis is needed"
         raise FileRefused(f"--response {name}: {what}")
@@ -78,7 +88,7 @@ def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredR
         return None
     if shift is not None and not shift.isidentifier():
         raise Refused(f"--response-shift {shift}: the name of a parameter is needed")
-    numbers, x = (_array(name), None) if is_array(name) else read_numbers(name)
+    numbers, x = (_array(name), None) if is_array(name) else _named(lambda: read_numbers(name))
     if x is None:
         return MeasuredResponse(name, numbers, None, centre, shift)
     try:

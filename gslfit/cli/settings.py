@@ -104,6 +104,50 @@ def read_starts(starts: str | None, ranges: Iterable[str], words: tuple[str, ...
     return found | ({"ranges": {name: (low, high) for name, (_, low, high) in given.items()}} if given else {})
 
 
+def read_loss(text: str | None) -> dict[str, Any]:
+    """Read the option ``--loss``, LOSS or LOSS:SCALE, as fits take it; nothing where it is not given.
+
+    Raises
+    ------
+    Refused
+        If there is no such loss, or its scale is no scale.
+
+    Examples
+    --------
+    >>> read_loss("huber:mad")
+    {'loss': 'huber', 'f_scale': 'mad'}
+    """
+    if text is None:
+        return {}
+    from gslfit.objective.loss import LOSSES, ROBUST
+    loss, colon, scale = text.partition(":")
+    if loss not in LOSSES:
+        raise Refused(f"--loss {text}: there is no loss {loss!r}{meant(loss, LOSSES)}; there are {', '.join(LOSSES)}")
+    if not colon:
+        return {"loss": loss}
+    if loss not in ROBUST:
+        raise Refused(f"--loss {text}: {loss} has no scale; {', '.join(ROBUST)} have one")
+    if scale == "mad":
+        return {"loss": loss, "f_scale": scale}
+    f_scale = number("--loss", text, scale)
+    if f_scale <= 0:
+        raise Refused(f"--loss {text}: a positive scale is needed, or mad")
+    return {"loss": loss, "f_scale": f_scale}
+
+
+def read_errors(known_errors: bool, yerr: str | None) -> dict[str, Any]:
+    """Read the option ``--known-errors``, as fits take it: where it is not given, they do what is usual for their loss.
+
+    Raises
+    ------
+    Refused
+        If no errors are given.
+    """
+    if known_errors and yerr is None:
+        raise Refused("--known-errors says that the errors of the data are known, and --yerr doesn't say which column or file they are in")
+    return {"scale_covar": False} if known_errors else {}
+
+
 def replicates(text: str | None, seed: int | None) -> tuple[int, str | None] | None:
     """Read the option ``--bootstrap``, N or N:KIND; None where it is not given.
 

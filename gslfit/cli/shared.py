@@ -12,7 +12,7 @@ from gslfit.cli.columns import Curve
 from gslfit.cli.endings import Refused, meant
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.printing import print_table, warn
-from gslfit.cli.report import STATISTICS, intervals_as_json, parameters_as_json, plain, print_parameters, print_statistics
+from gslfit.cli.report import STATISTICS, intervals_as_json, loss_as_json, parameters_as_json, plain, print_parameters, print_statistics
 from gslfit.cli.response import MeasuredResponse
 from gslfit.cli.settings import Settings, apply
 from gslfit.errors import FitStatus
@@ -24,7 +24,7 @@ def shared_names(given: Sequence[str]) -> list[str]:
     return [name.strip() for each in given for name in each.split(",") if name.strip()]
 
 
-def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, known_errors: bool,
+def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, options: dict[str, Any],
                      measured: MeasuredResponse | None = None, masks: Sequence[Any] = ()) -> Any:
     """Fit all files together; warnings are lines on standard error.
 
@@ -55,8 +55,7 @@ def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], 
     yerr = None if curves[0].yerr is None else [curve.yerr.numbers for curve in curves if curve.yerr is not None]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = model.fit_shared([curve.y.numbers for curve in curves], x=x, shared=names, yerr=yerr, scale_covar=not known_errors,
-                                  **more)
+        result = model.fit_shared([curve.y.numbers for curve in curves], x=x, shared=names, yerr=yerr, **options, **more)
     for each in {str(each.message): each for each in caught}.values():
         warn(f"warning: {each.message}")
     return result
@@ -97,7 +96,7 @@ def shared_as_json(curves: Sequence[Curve], text: str, result: Any, intervals: A
              for k, curve in enumerate(curves)]
     found = {"model": text, "success": bool(result.success), "message": result.message,
                              "shared": parameters_as_json(result.params), "files": files}
-    found |= {name: plain(getattr(result, name)) for name in STATISTICS if hasattr(result, name)}
+    found |= {name: plain(getattr(result, name)) for name in STATISTICS if hasattr(result, name)} | loss_as_json(result.loss)
     if intervals is not None:
         found["confidence_intervals"] = intervals_as_json(intervals)
     return found

@@ -378,8 +378,7 @@ class BatchResult:
         lines = [f"{self.status.size} fits of {self.data.formula!r}"]
         counts = np.bincount(np.asarray(self.status).reshape(-1), minlength=len(FitStatus))
         lines += [f"  {counts[status]:>10}  {status.prose}" for status in FitStatus if counts[status]]
-        if self.reason:
-            lines.append(f"  not compiled: {self.reason}")
+        lines += [f"  {note}" for note in self._notes()]
         good = self.success
         if np.any(good):
             heads = [f"{q:.0%}" for q in QUANTILES]
@@ -402,7 +401,15 @@ class BatchResult:
         head = f"{self.status.size} fits of {self.data.formula!r}, shape {tuple(self.shape)}"
         return batch_html(head, {status.prose: int(counts[status]) for status in FitStatus if counts[status]},
                           {name: np.where(good, np.asarray(self.values[name]), np.nan) for name in names},
-                          [f"not compiled: {self.reason}"] if self.reason else [])
+                          self._notes())
+
+    def _notes(self) -> list[str]:
+        """Return what was minimised, where that isn't the sum of squares, and why the model was called, where it was."""
+        from gslfit.report.text import loss_told
+        scales = np.asarray([] if self.data.f_scale is None else self.data.f_scale)
+        known = scales[~np.isnan(scales)]
+        told = loss_told(self.data.loss, [float(known.min()), float(known.max())] if known.size else None)
+        return [*([f"loss: {told}"] if told else []), *([f"not compiled: {self.reason}"] if self.reason else [])]
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return all arrays in one flat dict: parameters by name, ``NAME_stderr``, then the statistics."""

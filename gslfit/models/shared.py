@@ -38,12 +38,11 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
         if name in made and made[name].expr is not None:
             made[name].vary = True
     missing = [name for name in model.param_names if made[name].expr is None and name not in start]
-    starts = [start]
+    starts, shared = [start], words("shared", options.get("shared", ()))
     if params is None and missing:
         with suppress(NotImplementedError):     # a formula's parameters may need no start: fit_shared says which do
-            starts = [{**found, **hinted(model), **start} for found in _guesses(model, data, variables, options)]
-    shared = words("shared", options.get("shared", ()))
-    results = [fit_shared(formula, data, made, x=variables, start=_of_all(made, each, shared), **options) for each in starts]
+            starts = [{**_of_all(made, found, shared), **hinted(model), **start} for found in _guesses(model, data, variables, options)]
+    results = [fit_shared(formula, data, made, x=variables, start=each, **options) for each in starts]
     return min(results, key=lambda result: (not result.success, len(result.left_out), result.cost))
 
 
@@ -66,10 +65,10 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
     return guessed(model, given)
 
 
-def _of_all(params: Parameters, start: Mapping[str, Any], shared: list[str]) -> dict[str, Any]:
-    """Return start values within bounds, those of shared parameters the median of the data sets'."""
+def _of_all(params: Parameters, guess: Mapping[str, Any], shared: list[str]) -> dict[str, Any]:
+    """Return guesses within bounds, those of shared parameters the median of the data sets'."""
     found = {}
-    for name, value in start.items():
+    for name, value in guess.items():
         array = np.asarray(value, float)
         if name in shared and array.ndim:
             good = array[np.isfinite(array)]

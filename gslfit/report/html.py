@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.report.spread import common_range, middle
-from gslfit.report.text import STATISTICS, at_bound, attribute, ci_notes, doubts, pairs_of, rounded, starts_told, statistic
+from gslfit.report.text import STATISTICS, about_fit, at_bound, attribute, ci_notes, doubts, pairs_of, rounded, statistic
 
 STYLE = """<style>
 .gslfit table {border-collapse: collapse; margin: .5em 0; font-size: .92em}
@@ -131,8 +131,7 @@ def fit_html(result: Any, min_correl: float = .1) -> str:
     """
     rows = [(label.strip(), statistic(result, name)) for label, name, _ in STATISTICS
             if name != "rsquared" or getattr(result, name, None) is not None]
-    starts = starts_told(result)
-    statistics = table(("", ""), [*rows, ("starts", starts)] if starts else rows, "Fit")
+    statistics = table(("", ""), [*rows, *about_fit(result)], "Fit")
     message = getattr(result, "message", "") or ""
     warnings = "".join(f'<p class="doubt"><strong>Warning:</strong> {escape(doubt)} {escape(message) if doubt.endswith(":") else ""}</p>'
                        for doubt in doubts(result))

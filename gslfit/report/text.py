@@ -319,15 +319,40 @@ def starts_told(result: Any) -> str:
     return f"{tried}, of which {minima[0].starts} led to this minimum, the lowest of {len(minima)}" if tried > 1 and minima else ""
 
 
+def loss_told(name: str, scales: Any = None) -> str:
+    """Return what was minimised instead of the sum of squares, and what chi-square is then; nothing for least squares.
+
+    Parameters
+    ----------
+    name : str
+        A loss.
+    scales : float or sequence of float, optional
+        Of a robust loss: that of all fits, or those of each; NaN where there is no fit.
+    """
+    if name == "linear":
+        return ""
+    if name == "poisson":
+        return "poisson; chi-square is the deviance"
+    given = [] if scales is None else scales if hasattr(scales, "__iter__") else [scales]
+    known = sorted(scale for scale in given if not math.isnan(scale))
+    told = " to ".join(dict.fromkeys(f"{scale:.6g}" for scale in (known[0], known[-1]))) if known else ""
+    return f"{name}, f_scale = {told}; chi-square is of all residuals" if told else f"{name}; chi-square is of all residuals"
+
+
+def about_fit(result: Any) -> list[tuple[str, str]]:
+    """Return what was minimised, where that isn't the sum of squares, and from how many starts, where there were several: labels, texts."""
+    loss, scales = getattr(result, "loss", None), getattr(result, "scales", None)
+    minimised = "" if loss is None else loss_told(loss.name, loss.f_scale if scales is None else scales)
+    return [(label, said) for label, said in (("loss", minimised), ("starts", starts_told(result))) if said]
+
+
 def _statistics(result: Any, width: int) -> Iterator[str]:
     """Yield the lines of a fit's statistics, and of its doubts."""
     yield "[[Fit Statistics]]"
     for label, name, mark in STATISTICS:
         if name != "rsquared" or getattr(result, name, None) is not None:
             yield f"    {mark}{label} = {statistic(result, name)}"
-    starts = starts_told(result)
-    if starts:
-        yield f"    # {'starts':16} = {starts}"
+    yield from (f"    # {label:16} = {said}" for label, said in about_fit(result))
     for doubt in doubts(result):
         yield f"##  Warning: {doubt}"
     if getattr(result, "errorbars", True):

@@ -20,7 +20,7 @@ from gslfit.data.points import union
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.objective.loss import ROBUST
+from gslfit.objective.loss import ROBUST, Loss
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
 from gslfit.shared.reading import Part, Sets
@@ -121,6 +121,14 @@ class SharedResult:
     def redchi(self) -> float:
         """Chi-square by degrees of freedom; where there are none, chi-square."""
         return self.chisqr/max(1, self.nfree)
+
+    @property
+    def loss(self) -> Loss | None:
+        """What was minimised instead of the sum of squares, its scale the middle one of the data sets' own; None for least squares."""
+        if self.options.loss == "linear":
+            return None
+        own = self.options.f_scale if self.scales is None else np.nanmedian(self.scales)
+        return Loss(self.options.loss, float(own) if self.options.loss in ROBUST else 1.0)
 
     @property
     def aic(self) -> float:

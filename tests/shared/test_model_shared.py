@@ -88,3 +88,16 @@ def test_pictures_show_data_sets_and_local_parameters():
     with pytest.raises(InputError, match="the data sets has no 'center'|has no 'center'"):
         result.plot_shared(names="center")
     plt.close("all")
+
+
+def test_a_given_start_that_is_not_finite_is_no_start():
+    """A guess may be put in place of what is not given, never of what is: of all an error, of one data set its end as bad data."""
+    y = peaks(3)
+    model = GaussianModel() + LinearModel()
+    for start in ({"start": {"sigma": np.inf}}, {"sigma": np.nan}, {"amplitude": np.inf}):
+        with pytest.raises(InputError, match=f"'{next(iter(start.get('start', start)))}' has the value"):
+            model.fit_shared(y, x=X, shared=("center", "sigma"), **start)
+    result = model.fit_shared(y, x=X, shared=("center", "sigma"), amplitude=np.array([5.0, np.nan, 5.0]))
+    assert result.left_out.tolist() == [1] and result.success
+    both = model.fit_shared(y[::2], x=X, shared=("center", "sigma"))
+    assert float(result.values["sigma"]) == pytest.approx(float(both.values["sigma"]), rel=1e-7)
