@@ -69,6 +69,7 @@ bench: $(VENV)/installed-bench
 	$(PY) benchmarks/losses.py --write
 	$(PY) benchmarks/resampling.py --write
 	$(PY) benchmarks/starts.py --write
+	$(PY) benchmarks/tolerances.py --write
 	$(PY) benchmarks/intervals.py
 	$(PY) benchmarks/shared.py
 	$(PY) benchmarks/response.py

@@ -41,6 +41,7 @@ struct lane_state {
     int p;
     int nsum;
     double sigmas;                     /* how near to its minimum a fit must be, in standard errors */
+    double close, share;               /* the cosine that an end may have by the caller's tolerances; (sigmas / close)^2 */
     lane_vector *sums;
     source *g_from, *H_from;
     lane_vector *v, *dx, *g, *H, *D, *L;  /* at the last accepted point; the step from it */

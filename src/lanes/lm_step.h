@@ -27,7 +27,7 @@ static const double STEADY = 0.3;           /* of the last one's, the square of 
 static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
 static const double TIGHTEST = 1e-8;        /* but no tolerance counts here as less than this, */
-static const double LOOSEST = 3e-6;         /* nor as more */
+static const double LOOSEST = 1e-2;         /* nor as more */
 static const double SAME = 1e-13;           /* chi-squares that differ by less are equal: rounding */
 static const double SUPPRESSED = 0.1;       /* of a column's own square: a variable that is damped by more hardly moves */
 static const double PATIENCE = 12;          /* steps that are short by their damping alone */
@@ -304,7 +304,8 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
         small = BOTH(small, vabs(dx) * ahead <= o->xtol * vabs(load(s->v[k] + h) + dx));
         flat = BOTH(flat, g * g <= o->gtol * o->gtol * chisqr * load(s->H[ELEMENT(k, k)] + h));
     }
-    const vd left = ahead * ahead * length;  /* what chi-square can still fall by after this step */
+    /* what chi-square can still fall by after this step; no step is the last from where the cosine is more than an end's may be */
+    const vd left = vmax(ahead * ahead, s->share * load(s->over_dof + h)) * length;
     const vd near = w->state->sigmas * w->state->sigmas * variance, rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * square;
     const vm still = length <= rounding;
     const vm over = EITHER(BOTH(left <= near, EITHER(EITHER(small, flat), left <= o->ftol * o->ftol * variance)), still);
@@ -514,7 +515,7 @@ static void flush(worker *w) {
         end->nearly = d->least[l] > DEPENDENT && d->decrement[l] <= NEAR_END * NEAR_END * d->chisqr[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9) || d->unsure[l] != 0;
         const double rounding = GSLFIT_ROUNDING * GSLFIT_ROUNDING * d->square[l];
-        const int low = d->decrement[l] <= gslfit_larger(GSLFIT_CLOSE * GSLFIT_CLOSE * d->chisqr[l], rounding);
+        const int low = d->decrement[l] <= gslfit_larger(s->close * s->close * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
         if (end->status == FIT_NO_PROGRESS && low) end->status = FIT_CONVERGED, end->doubtful = 1;
         if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
@@ -670,7 +671,10 @@ static void fit_lanes(worker *w) {
     double starts[LANES][MAX_FREE];
     char cold[LANES];
     int live = 0;
-    s->sigmas = SIGMAS * fmin(LOOSEST, fmax(TIGHTEST, fmax(o->xtol, fmax(o->ftol, o->gtol))));
+    const double tolerance = fmin(LOOSEST, fmax(TIGHTEST, fmax(o->xtol, fmax(o->ftol, o->gtol))));
+    s->sigmas = SIGMAS * tolerance;
+    s->close = gslfit_larger(GSLFIT_CLOSE, tolerance);
+    s->share = s->sigmas * s->sigmas / (s->close * s->close);
     for (int l = 0; l < LANES; l++) s->id[l] = -1;
     for (int l = 0; l < w->lanes && start_fit(w, l); l++) live++;
     while (live) {
