@@ -14,7 +14,7 @@ import numpy as np
 
 from gslfit.checks import truth
 from gslfit.curves.fit import fit_read
-from gslfit.curves.scipy_answers import by_scipy, covariance, infodict
+from gslfit.curves.scipy_answers import by_scipy, infodict, pcov_of
 from gslfit.curves.scipy_options import (
     UNBOUNDED,
     check_number_of_points,
@@ -98,7 +98,8 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     pcov : ndarray, shape (p, p)
         Infinite, with a warning that is a `FitWarning` and SciPy's `OptimizeWarning`: the whole of it where the data don't determine a
         parameter, or aren't more than there are parameters; the row and the column of a parameter that ended at its bound, and the
-        others have theirs as with that one held.
+        others have theirs as with that one held; those of a parameter whose variance is below 2e-308 or above 2e308, which is no number
+        of double precision (of data near 1e-200): `fit` has its standard error.
     infodict : dict
         If `full_output`: ``nfev`` and ``fvec``; by "lm", and without bounds, ``fjac``, ``ipvt`` (from 0) and ``qtf`` too.
     mesg : str
@@ -173,10 +174,11 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         popt = np.array([result.params[name].value for name in names])
     idle = None if deviations is None or given is not None else np.isinf(deviations)
     at_bound = (popt <= low) | (popt >= high)
+    spread = None
     if result.loss is not None and result.loss.robust and result.success:
         rows = _weigh(deviations, whiten)(_slopes(formula, variables, popt.tolist(), own_slopes))
-        by_scipy(result, rows, at_bound)
-    pcov = covariance(result, names, at_bound, idle, absolute_sigma)
+        spread = by_scipy(result, rows, at_bound)
+    pcov = pcov_of(result, names, at_bound, idle, absolute_sigma, spread)
     if not truth("full_output", full_output):
         return popt, pcov
     slopes = None

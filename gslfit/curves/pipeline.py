@@ -29,7 +29,7 @@ from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, ending, touches
+from gslfit.minimizer.uncertainty import combinations, covariance, ending, touches
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
 from gslfit.parameters.collection import Parameters
@@ -122,7 +122,7 @@ class LazyResult:
         def part(name: str) -> Any:
             if name == "params":
                 return self._params(spread, errors)
-            return self.rows*spread*spread[:, None] if options.covar else None
+            return covariance(spread, self.rows) if options.covar else None
         found = FitResult.later(
             part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
             var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),

@@ -11,7 +11,7 @@ from gslfit.curves.curve import Curve
 from gslfit.errors import FitStatus
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, ending
+from gslfit.minimizer.uncertainty import combinations, covariance, ending
 from gslfit.parameters.collection import Parameters
 
 
@@ -93,9 +93,10 @@ class _RowErrors:
         batch, place = self.row
         names = names_of_row(batch, place)
         deviations = np.array([self.errors[name] for name in names])
-        if batch.covar is not None:
+        whole = None if batch.covar is None else covariance_of_row(batch, place)
+        if whole is not None and not np.isinf(whole).any():
             with np.errstate(all="ignore"):
-                return covariance_of_row(batch, place)/deviations[:, None]/deviations
+                return whole/deviations[:, None]/deviations
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
         curve = batch.data.curve(place)
@@ -211,7 +212,7 @@ class RowResult(FitResult):
         else:
             correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names]
                           for name in names]
-            found = np.array(correlated)*errors*errors[:, None]
+            found = covariance(errors, np.array(correlated))
         return np.where(known & known[:, None], found, np.nan)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,18 +1,26 @@
 """What SciPy's `curve_fit` returns, of a fit of gslfit's."""
 from __future__ import annotations
 
+from itertools import combinations
+from math import inf, nan, sqrt
 from typing import Any
 
 import numpy as np
 
 from gslfit.checks import truth
 from gslfit.errors import ConvergenceError, warn_of_covariance
+from gslfit.minimizer._descent import length
+from gslfit.minimizer.uncertainty import SMALLEST, covariance
 from gslfit.objective.residual import degrees_of_freedom
 
 EPS = float(np.finfo(float).eps)
 
 
-def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.ndarray | None, absolute: bool) -> np.ndarray:
+Spread = tuple[np.ndarray, np.ndarray]       # standard errors (p) and correlations (p, p)
+
+
+def pcov_of(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.ndarray | None, absolute: bool,
+            spread: Spread | None = None) -> np.ndarray:
     """Return the covariance of the parameters as SciPy's curve_fit has it.
 
     Parameters
@@ -21,11 +29,14 @@ def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: 
     names : tuple of str
         The p parameters.
     at_bound : ndarray of bool, shape (p,)
-        Which parameters ended at a bound. Their rows and columns are infinite. Where one that didn't lacks its error, all are.
+        Which parameters ended at a bound. Their rows and columns are infinite, and so are those of a parameter whose standard error is a
+        number and its square none. Where one lacks its error that didn't end at its bound, all are.
     idle : ndarray of bool, optional
         Points of infinite sigma, which the fit left out, and which count as data here.
     absolute : bool
         Whether sigma holds standard deviations as they are.
+    spread : tuple of ndarray, optional
+        Standard errors and correlations in place of the result's.
 
     Raises
     ------
@@ -34,26 +45,60 @@ def covariance(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: 
     """
     if not result.success:
         raise ConvergenceError(f"Optimal parameters not found: {result.message}")
-    p, pcov = len(names), result.covar
-    absolute = truth("absolute_sigma", absolute) or (result.loss is not None and not result.loss.robust)    # of counts errors are known
-    if pcov is not None and not absolute:
+    p, unit = len(names), 1.0
+    if not (truth("absolute_sigma", absolute) or (result.loss is not None and not result.loss.robust)):     # of counts errors are known
         freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), p)
-        pcov = pcov*(2*result.cost/freedom) if freedom > 0 else None
-    pcov = np.full((p, p), np.inf) if pcov is None else np.where(np.isfinite(pcov), pcov, np.inf)
-    without = np.isinf(pcov.diagonal())
-    if without.any():
-        if (without & ~at_bound).any():
-            pcov[:] = np.inf
-        lacking = ", ".join(name for name, lacks in zip(names, without.tolist(), strict=True) if lacks)
-        which = "the parameters" if np.isinf(pcov).all() else lacking
+        unit = _unit(result)/sqrt(freedom) if freedom > 0 else nan
+    pcov = None
+    if spread is None and result.covar is not None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            pcov = result.covar*(unit*unit)
+    errors = np.full(p, nan) if pcov is None else pcov.diagonal()
+    if pcov is None or not (np.isfinite(pcov).all() and (errors >= SMALLEST).all()):
+        errors, correlations = _spread(result, names) if spread is None else spread
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = errors*unit
+        pcov = covariance(errors, correlations)
+        pcov[~np.isfinite(pcov.diagonal())] = np.inf
+        pcov[:, ~np.isfinite(pcov.diagonal())] = np.inf
+    lacking = ~np.isfinite(errors)
+    if (lacking & ~at_bound).any():
+        pcov[:] = np.inf
+    if lacking.any():
+        which = "the parameters" if np.isinf(pcov).all() else _listed(names, lacking)
         warn_of_covariance(f"Covariance of {which} could not be estimated: {result.message}")
+    beyond = np.isinf(pcov.diagonal()) & ~lacking
+    if beyond.any() and not (lacking & ~at_bound).any():
+        warn_of_covariance(f"Covariance of {_listed(names, beyond)} is out of the range of double precision, though its square root is "
+                           "not: fit the data in another unit, or ask gslfit.fit, which gives standard errors and correlations")
     return pcov
 
 
-def by_scipy(result: Any, slopes: np.ndarray, at_bound: np.ndarray) -> None:
-    """Give the result of a robust loss the covariance that SciPy has for it, in place of the sandwich: ``inv(J.T @ (J*curvature))``.
+def _unit(result: Any) -> float:
+    """Return the root of twice the cost, or the length of the residual where squares of it are no normal numbers."""
+    twice = 2*result.cost
+    return sqrt(twice) if SMALLEST <= twice < inf else length(result.counted)
 
-    The curvature of the cost counts as 2e-16 where it is less. Rows and columns of what is at its bound are NaN.
+
+def _spread(result: Any, names: tuple[str, ...]) -> Spread:
+    """Return standard errors and correlations of a result's parameters, NaN for none."""
+    params, p = result.params, len(names)
+    errors = np.array([nan if params[name].stderr is None else params[name].stderr for name in names], float)
+    correlations = np.eye(p)
+    for (i, one), (j, other) in combinations(enumerate(names), 2):
+        correlations[i, j] = correlations[j, i] = (params[one].correl or {}).get(other, 0.0)
+    return errors, correlations
+
+
+def _listed(names: tuple[str, ...], chosen: np.ndarray) -> str:
+    """Return some of the names in words."""
+    return ", ".join(name for name, one in zip(names, chosen.tolist(), strict=True) if one)
+
+
+def by_scipy(result: Any, slopes: np.ndarray, at_bound: np.ndarray) -> Spread:
+    """Return what SciPy has for errors of a robust loss, in place of the sandwich: those of ``inv(J.T @ (J*curvature))``.
+
+    The curvature of the cost counts as 2e-16 where it is less. What is at its bound has none.
 
     Parameters
     ----------
@@ -67,15 +112,18 @@ def by_scipy(result: Any, slopes: np.ndarray, at_bound: np.ndarray) -> None:
     free = ~at_bound
     rows = rows[:, free]
     curvature = np.maximum(result.loss.curvatures(result.counted), EPS)
-    found = np.full((at_bound.size, at_bound.size), np.nan)
+    errors, correlations = np.full(at_bound.size, nan), np.eye(at_bound.size)
     size = np.linalg.norm(rows, axis=0)
     size = np.where(size > 0, size, 1.0)
     units = np.sqrt(curvature)[:, None]*rows/size
     _, singular, axes = np.linalg.svd(units, full_matrices=False)
     if singular.size and singular[-1] > EPS*max(units.shape)*singular[0]:
         half = axes.T/singular
-        found[np.ix_(free, free)] = half @ half.T/size/size[:, None]
-    result.covar = found
+        lengths = np.linalg.norm(half, axis=1)
+        errors[free] = lengths/size
+        half /= lengths[:, None]
+        correlations[np.ix_(free, free)] = half @ half.T
+    return errors, correlations
 
 
 def infodict(result: Any, idle: np.ndarray | None, slopes: np.ndarray | None) -> dict[str, Any]:

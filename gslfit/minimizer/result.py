@@ -110,7 +110,8 @@ class FitResult(Answers):
     residual : ndarray, shape (ndata,)
         After `gslfit.fit` in the shape and container of the data, NaN where a point took no part.
     covar : ndarray, shape (nvarys, nvarys), or None
-        Covariance of the varying parameters; NaN where one has none, None where none has.
+        Covariance of the varying parameters; NaN where one has none, None where none has. A variance whose square root, the standard
+        error, is a number and that is none itself (below 2e-308 or above 2e308) is infinite.
     init_vals : list of float
         Start values of the varying parameters.
     aborted : bool
@@ -198,7 +199,8 @@ class FitResult(Answers):
     def chisqr(self) -> float:
         """Sum of the squared residuals, those of priors included."""
         residual, prior = self.counted, self.prior_residual
-        return float(residual @ residual) + (0.0 if prior is None else float(prior @ prior))
+        with np.errstate(over="ignore"):
+            return float(residual @ residual) + (0.0 if prior is None else float(prior @ prior))
 
     @property
     def prior_residual(self) -> np.ndarray | None:

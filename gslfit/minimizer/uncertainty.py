@@ -14,7 +14,17 @@ TOUCHING = 1e-6         # of its start's distance: as near to a bound a paramete
 
 
 DEPENDENT = 3e-8        # a singular value of columns of length 1 below this part of the largest one is none
+SMALLEST = float(np.finfo(float).tiny)      # normal number: a smaller square has lost digits, or all
 ECHELON = 1e-5          # a smaller factor of a column of length 1 is none
+
+
+def covariance(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
+    """Return the covariance (p, p) of what has these standard errors (p), NaN for none; infinite a variance that is no normal number."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        found = np.asarray(correlations)*errors*errors[:, None]
+        lost = (errors > 0) & ~(found.diagonal() >= SMALLEST)
+    found[lost, lost] = np.inf
+    return found
 
 
 class Uncertainty(Errors):

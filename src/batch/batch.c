@@ -81,6 +81,15 @@ static double covariance_of(const fit_result *end, int i, int j) {
                            : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
+/* The same times the square of sigma, beside errors (p) that are sigma times its roots: infinite where a variance is no normal number. */
+static double scaled_covariance(const fit_result *end, int i, int j, double sigma, const double *errors) {
+    const double found = covariance_of(end, i, j);
+    if (isnan(found) || end->flags[i] || end->flags[j]) return found;
+    const double scaled = end->covariance ? found * sigma * sigma
+                                          : end->correlations[ELEMENT(i, j)] * errors[i] * errors[j];
+    return i == j && errors[i] > 0 && !(scaled >= DBL_MIN) ? INFINITY : scaled;
+}
+
 /* A fit's errors and expressions. */
 static void put_transformed(thread *t, const fit_result *end) {
     const batch *b = t->batch;
@@ -94,7 +103,7 @@ static void put_transformed(thread *t, const fit_result *end) {
     for (int i = 0; i < p; i++) {
         errors[i] = deviation(end, i) * sigma;
         for (int j = 0; b->covariance && j <= i; j++)
-            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = covariance_of(end, i, j) * sigma * sigma;
+            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = scaled_covariance(end, i, j, sigma, errors);
     }
     if (!o->derived) return;
     double inputs[MAX_INPUTS];

@@ -2,6 +2,9 @@
 """Standard errors, correlations and the covariance that a scaled QR decomposition gives, kept where neither overflows."""
 import numpy as np
 
+from libc.float cimport DBL_MIN
+from libc.math cimport INFINITY
+
 include "common/vectors.pxi"
 
 
@@ -65,11 +68,16 @@ cdef class Errors:
         for i in range(self.p):
             for j in range(self.p):
                 data_of(out)[i * self.p + j] = self.correlation(i, j) * (self.s[i] if scaled else 1.) * (self.s[j] if scaled else 1.)
+            if scaled and self.s[i] > 0 and not data_of(out)[i * self.p + i] >= DBL_MIN:
+                data_of(out)[i * self.p + i] = INFINITY
         return out
 
     @property
     def covar(self):
-        """The covariance, ndarray, shape (p, p); NaN in the rows and columns of what has none."""
+        """The covariance, ndarray, shape (p, p); NaN in the rows and columns of what has none.
+
+        A variance is infinite where it is no normal number: its root, the standard error, is.
+        """
         return self.matrix(True)
 
     @property

@@ -1,4 +1,6 @@
 """The entries: how each is asked for the same fit, and how what it gives is read."""
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -136,15 +138,23 @@ def ask_curve_fit(column: Input) -> list[Answer]:
     if any(par.min is not None or par.max is not None for par in pars):
         said["bounds"] = ([-np.inf if par.min is None else par.min for par in pars],
                           [np.inf if par.max is None else par.max for par in pars])
-    popt, pcov, info, message, ier = gslfit.curve_fit(function_of(column), given.x, given.y, [par.value for par in pars], full_output=True,
-                                                      **said)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        popt, pcov, info, message, ier = gslfit.curve_fit(function_of(column), given.x, given.y, [par.value for par in pars],
+                                                          full_output=True, **said)
+    beyond: tuple[str, ...] = ()
+    for each in told:
+        if found := re.match("Covariance of (.*) is out of the range of double precision", str(each.message)):
+            beyond = tuple(found[1].split(", "))
+        else:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     fvec = info["fvec"]
     fvec = fvec[np.isfinite(fvec)]
     with np.errstate(over="ignore"):
         chisqr = float(fvec @ fvec)
     return [Answer(dict(zip(column.pars, popt.tolist(), strict=True)),
                    dict(zip(column.pars, (number(error) for error in np.sqrt(np.diag(pcov))), strict=True)), fvec.size, chisqr,
-                   ier in (1, 2, 3, 4), message)]
+                   ier in (1, 2, 3, 4), message, beyond=beyond)]
 
 
 def of_model(module: Any, kind: Any) -> tuple[Entry, Entry]:

@@ -12,6 +12,11 @@ CLOSE = 1e-6        # how near, relatively, a standard error must be
 DIFFERENCES = 5e-5  # both, where derivatives are differences of a residual
 
 
+def in_range(error: float) -> bool:
+    """Return whether the square of a standard error is 0 or a normal number."""
+    return error == 0 or abs(np.log10(error)) < 153.8
+
+
 @dataclass(frozen=True)
 class Answer:
     """What an entry gave, brought to one form; a standard error that is None, NaN or infinite is None."""
@@ -24,6 +29,7 @@ class Answer:
     message: str
     errorbars: bool | None = None       # None where the entry doesn't say
     differences: bool = False           # whether derivatives are differences
+    beyond: tuple[str, ...] | None = None   # whose variances were said to be out of a double's range; None where errors are no roots of any
 
 
 class Expected:
@@ -84,7 +90,10 @@ class Right(Expected):
         for name, right in truth.values.items():
             room = max(truth.rounding[name], 0.0 if self.exact else share*(truth.stderr[name] or 0.0))
             assert abs(answer.values[name] - right) <= room, f"{name} is {answer.values[name]!r}, right is {right!r} +/- {room:.2g}"
-            self._judge_error(name, answer.stderr[name], truth.stderr[name], close)
+            if answer.beyond is not None and (error := truth.stderr[name]) is not None and not in_range(error):
+                assert answer.stderr[name] is None and name in answer.beyond, f"{error!r} of {name}, whose square is no number, is not said"
+            else:
+                self._judge_error(name, answer.stderr[name], truth.stderr[name], close)
         if self.exact:
             assert answer.chisqr <= truth.floor
         elif 0 < truth.chisqr < np.inf and answer.chisqr != self.least:
