@@ -17,6 +17,7 @@ from gslfit.errors import ExpressionError, InputError, NonFiniteError, Parameter
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.minimizer.bands import KINDS, student
 from gslfit.minimizer.derived import with_expression
+from gslfit.minimizer.propagation import Spread, propagated
 
 BLOCK = 1 << 22         # numbers of a block's Jacobians
 
@@ -32,8 +33,7 @@ def derived(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
     known = _known(batch)
     for places in _blocks(batch, known, len(batch.names)):
         slopes = gradients.of(expr, places)
-        covariance = _covariances(batch, places, gradients)
-        found = np.sqrt(np.maximum(np.einsum("ki,kij,kj->k", slopes, covariance, slopes), 0.0))
+        found = propagated(slopes, _spreads(batch, places, gradients))
         error[places] = found if places else found[0]
     for place in _places(~known & _fitted(batch)):
         error[place] = batch[place].derived(expr)[1]
@@ -63,8 +63,9 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
     for places in _blocks(batch, known, max(n[0] if n else 1, 1)*len(formula.names)):
         rows = x if values else [_rows(batch, array, places) for array in x]
         slopes = gradients.of_curve(rows, places)
-        covariance = _covariances(batch, places, gradients)
-        errors = np.sqrt(np.maximum(np.einsum("kni,kij,knj->kn", slopes, covariance, slopes), 0.0))
+        stderr, held, correlations, *_ = _spreads(batch, places, gradients)
+        assert correlations is not None
+        errors = propagated(slopes, Spread(stderr[:, None], held[:, None], correlations[:, None]))
         freedoms, which = np.unique((np.asarray(batch.ndata) - varying(batch))[places], return_inverse=True)
         errors *= np.array([student(sigma, int(freedom)) for freedom in freedoms])[which.reshape(-1)][:, None]
         out = None if values else _left_out(batch, places)
@@ -143,10 +144,12 @@ def varying(batch: Any) -> np.ndarray:
 
 
 def _known(batch: Any) -> np.ndarray:
-    """Return which fits have an error of every varying parameter: ndarray of bool (...)."""
+    """Return which fits have an error of every varying parameter, and covariances in range: ndarray of bool (...)."""
     found = np.ones(batch.shape, bool)
     for name in batch.names:
         found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
+    if batch.covar is not None:     # a variance that is no number has taken the correlations along
+        found &= np.isfinite(np.diagonal(np.asarray(batch.covar), axis1=-2, axis2=-1)).all(axis=-1)
     return found
 
 
@@ -199,19 +202,26 @@ def _left_out(batch: Any, places: Any) -> np.ndarray | None:
     return out
 
 
-def _covariances(batch: Any, places: Any, gradients: _Gradients) -> np.ndarray:
-    """Return the covariances of the varying parameters in some of the fits, all of which have errors: ndarray (k, p, p)."""
-    p = len(batch.names)
-    if batch.covar is not None:
-        return np.asarray(batch.covar)[places].reshape(-1, p, p)
+def _spreads(batch: Any, places: Any, gradients: _Gradients) -> Spread:
+    """Return the errors and correlations of the varying parameters in some of the fits, all of which have errors: (k, p), (k, p, p)."""
     errors = np.stack([np.atleast_1d(np.asarray(batch.stderr[name])[places]) for name in batch.names], axis=-1)
+    return Spread(errors, np.zeros(errors.shape, bool), _correlations(batch, places, gradients, errors))
+
+
+def _correlations(batch: Any, places: Any, gradients: _Gradients, errors: np.ndarray) -> np.ndarray:
+    """Return the correlations of the varying parameters in some of the fits, which have these errors (k, p): ndarray (k, p, p)."""
+    p = len(batch.names)
     if p == 1:
-        return errors[..., None]**2
+        return np.ones((len(errors), 1, 1))
+    if batch.covar is not None:
+        with np.errstate(invalid="ignore", divide="ignore"):    # errors of 0, of fits without any residual
+            return np.asarray(batch.covar)[places].reshape(-1, p, p)/errors[:, :, None]/errors[:, None, :]
     out = _left_out(batch, places)
     if out is None:
         raise InputError("the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result")
     if not batch.data.formula.native:
-        return np.stack([np.asarray(batch[place].covar) for place in (zip(*places, strict=True) if places else [()])])
+        covariances = np.stack([np.asarray(batch[place].covar) for place in (zip(*places, strict=True) if places else [()])])
+        return covariances/errors[:, :, None]/errors[:, None, :]
     slopes = gradients.of_curve([_rows(batch, array, places) for array in batch.data.x], places)
     slopes = np.broadcast_to(slopes, (*out.shape, p))
     own = batch.data.factors()
@@ -226,7 +236,7 @@ def _covariances(batch: Any, places: Any, gradients: _Gradients) -> np.ndarray:
         except np.linalg.LinAlgError:
             return np.full((len(errors), p, p), np.nan)
         directions /= np.linalg.norm(directions, axis=-1)[..., None]
-    return (directions @ np.swapaxes(directions, -1, -2))*errors[:, :, None]*errors[:, None, :]
+    return np.asarray(directions @ np.swapaxes(directions, -1, -2))
 
 
 def _one_by_one(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:

@@ -68,7 +68,11 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     values = folded.program.evaluate(there, np.array(x), inputs, jacobian=False)[0]
     found = objective.signed(objective.residual(values))
     told = options._replace(scale_covar=options.scale_covar and not loss.robust, f_scale=loss.f_scale)
-    return LazyResult(plan, plan.values, told, start, there, found, spread_of(how), nfev, ended, "", method, objective.sign)
+    result = LazyResult(plan, plan.values, told, start, there, found, spread_of(how), nfev, ended, "", method, objective.sign)
+    if ended == FitStatus.RANK_DEFICIENT and not loss.robust:
+        values, slopes = folded.program.evaluate(there, np.array(x), inputs)
+        result.leave_open(np.asarray(slopes)*loss.factors(values, objective.y, objective.weights)[:, None])
+    return result
 
 
 def _refuse(plan: FitPlan, curve: Curve, start: list[float], inputs: np.ndarray | None) -> None:

@@ -9,7 +9,7 @@ is asked for.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
@@ -28,6 +28,7 @@ from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer._descent import length
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.propagation import Spread, determined, propagated
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import combinations, covariance, ending, touches
 from gslfit.objective.objective import Objective
@@ -98,8 +99,8 @@ class FitPlan:
 class LazyResult:
     """A fit's outcome as numbers, which become a `FitResult` when it is asked for."""
 
-    __slots__ = ("deviations", "further", "message", "method", "nfev", "options", "plan", "residual", "rows", "sign", "start", "status",
-                 "v", "values")
+    __slots__ = ("deviations", "further", "jacobian", "message", "method", "nfev", "options", "plan", "residual", "rows", "sign", "start",
+                 "status", "v", "values")
 
     def __init__(self, plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray,
                  residual: np.ndarray, spread: tuple[np.ndarray, np.ndarray], nfev: int, status: FitStatus, message: str, method: str,
@@ -108,6 +109,14 @@ class LazyResult:
         self.deviations, self.rows = spread
         self.nfev, self.status, self.message, self.method, self.sign = nfev, status, message, method, sign
         self.further: list[str] = []        # sentences that follow the message
+        self.jacobian: np.ndarray | None = None     # of the weighted curve, where it doesn't determine every parameter
+
+    def leave_open(self, jacobian: np.ndarray) -> None:
+        """Take the Jacobian (n, p) of a weighted curve that leaves parameters open, and say which sums of them it determines."""
+        self.jacobian = jacobian
+        open_ = np.flatnonzero(np.isnan(self.deviations)).tolist()
+        if len(open_) > 1 and np.isfinite(jacobian).all():
+            self.further = combinations(jacobian[:, open_], [self.plan.names[k] for k in open_])
 
     def result(self) -> FitResult:
         """Return the FitResult; its residual is that of the points that take part."""
@@ -118,21 +127,29 @@ class LazyResult:
             scale = length(self.residual)/sqrt(freedom) if freedom > 0 else nan
         spread = self.deviations*scale if options.covar else np.full(len(names), nan)
         errors = spread.tolist()
+        together = determined(self.jacobian, self._held(), scale) if self.jacobian is not None and options.covar else None
 
         def part(name: str) -> Any:
             if name == "params":
-                return self._params(spread, errors)
+                return self._params(spread, together)
             return covariance(spread, self.rows) if options.covar else None
         found = FitResult.later(
             part, method=self.method, success=self.status.success, errorbars=all(map(isfinite, errors)), status=self.status, nfev=self.nfev,
             var_names=list(names), residual=in_sign(self.residual, self.sign), init_vals=self.start.copy(),
             call_kws={"scale_covar": options.scale_covar} | ({} if options.loss == "linear" else {"loss": options.loss,
                                                                                                  "f_scale": options.f_scale}))
+        found._determined = together
         found.message = " ".join([ending(self.status, found, self.message), *self.further])
         return found
 
-    def _params(self, spread: np.ndarray, errors: list[float]) -> Parameters:
-        """Return Parameters with the fit's results."""
+    def _held(self) -> np.ndarray:
+        """Return which of the varying parameters have no error since they are at their bounds: ndarray of bool (p)."""
+        params = self.plan.params
+        return np.array([error != error and touches(value, begun, params[name].min, params[name].max) for name, error, value, begun
+                         in zip(self.plan.names, self.deviations.tolist(), self.v.tolist(), self.start, strict=True)], bool)
+
+    def _params(self, spread: np.ndarray, together: Spread | None) -> Parameters:
+        """Return Parameters with the fit's results: their errors, and how uncertain they are together where that is more."""
         plan, folded = self.plan, self.plan.folded
         assert folded is not None
         names = folded.names
@@ -148,43 +165,31 @@ class LazyResult:
             began |= {name: value for name, (value, _) in folded.dependent(np.array(self.start), inputs).items()}
             for name, (value, row) in folded.dependent(self.v, inputs).items():
                 found[name], slopes[name] = value, row
-        held = [error != error and touches(found[name], began[name], params[name].min, params[name].max)
-                for name, error in zip(names, errors, strict=True)] if slopes else []
-        params.conclude(found, began, _Errors(names, spread, errors, slopes, self.rows, held))
+        known = Spread(spread, self._held() if slopes else np.zeros(len(names), bool), self.rows)
+        params.conclude(found, began, _Errors(names, known, slopes, together or known))
         return params
-
-
-def _propagated(slope: np.ndarray, errors: np.ndarray, correlations: np.ndarray, held: Sequence[bool]) -> float:
-    """Return the standard error of an expression: a parameter that its bound holds adds nothing, and alone makes none."""
-    used = slope.nonzero()[0]
-    if any(held):
-        free = used[~np.array(held)[used]]
-        if used.size and not free.size:
-            return nan
-        used = free
-    parts = slope[used]*errors[used]
-    most = max(map(abs, parts.tolist()), default=0.0)
-    share = parts/most if most > 0 else parts
-    return most*sqrt(max(share.dot(correlations[used][:, used]).dot(share), 0.0))
 
 
 class _Errors:
     """Standard errors and correlations of a fit's parameters, by name, worked out when somebody asks."""
 
-    def __init__(self, names: tuple[str, ...], spread: np.ndarray, errors: list[float], slopes: dict[str, np.ndarray],
-                 correlations: np.ndarray, held: Sequence[bool]):
-        self.held = held
-        self.errors, self.correlations = dict(zip(names, errors, strict=True)), correlations
+    def __init__(self, names: tuple[str, ...], known: Spread, slopes: dict[str, np.ndarray], spread: Spread):
+        self.errors, self.correlations = dict(zip(names, known.errors.tolist(), strict=True)), known.correlations
         self.spread, self.slopes = spread, slopes
+        self.further: dict[str, float] | None = None
 
     def __call__(self, name: str) -> tuple[float | None, dict[str, float] | None]:
         """Return the standard error of a parameter (None where it has none) and its correlations (None where it doesn't vary)."""
         own = self.errors.get(name)
         if own is None:
-            error = _propagated(self.slopes[name], self.spread, self.correlations, self.held) if name in self.slopes else 0.0
+            if self.further is None:
+                found = propagated(np.array(list(self.slopes.values())), self.spread).tolist() if self.slopes else []
+                self.further = dict(zip(self.slopes, found, strict=True))
+            error = self.further.get(name, 0.0)
             return (error if error == error else None), None
         if own != own:
             return None, None
+        assert self.correlations is not None
         row = self.correlations[list(self.errors).index(name)].tolist()
         found = dict(zip(self.errors, row, strict=True))
         return own, {other: r for other, r in found.items() if other != name and r == r}
@@ -383,8 +388,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         result = LazyResult(plan, values, options, start, v, found, spread_of(how), counts.item(0), ended, message, label, sign)
         if ended == FitStatus.RANK_DEFICIENT:
             slopes = np.asarray(program.evaluate(v, np.array(x), inputs)[1])
-            slopes = whitened(factor, slopes if weights is None else slopes*weights[:, None])
-            result.further = _sums(slopes, result.deviations, names)
+            result.leave_open(whitened(factor, slopes if weights is None else slopes*weights[:, None]))
         return result
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
     reached = v.copy()
@@ -401,12 +405,6 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
                         sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
-
-
-def _sums(slopes: np.ndarray, deviations: np.ndarray, names: tuple[str, ...]) -> list[str]:
-    """Return which sums are determined of the parameters without error, a sentence for each group."""
-    open_ = np.flatnonzero(np.isnan(deviations)).tolist()
-    return combinations(slopes[:, open_], [names[k] for k in open_]) if len(open_) > 1 and np.isfinite(slopes).all() else []
 
 
 def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,

@@ -1,7 +1,6 @@
 """What SciPy's `curve_fit` returns, of a fit of gslfit's."""
 from __future__ import annotations
 
-from itertools import combinations
 from math import inf, nan, sqrt
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from gslfit.checks import truth
 from gslfit.errors import ConvergenceError, warn_of_covariance
 from gslfit.minimizer._descent import length
+from gslfit.minimizer.bands import spread_of
 from gslfit.minimizer.uncertainty import SMALLEST, covariance
 from gslfit.objective.residual import degrees_of_freedom
 
@@ -55,7 +55,11 @@ def pcov_of(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.
             pcov = result.covar*(unit*unit)
     errors = np.full(p, nan) if pcov is None else pcov.diagonal()
     if pcov is None or not (np.isfinite(pcov).all() and (errors >= SMALLEST).all()):
-        errors, correlations = _spread(result, names) if spread is None else spread
+        if spread is None:
+            known = spread_of(result.params, names)
+            assert known.correlations is not None
+            spread = known.errors, known.correlations
+        errors, correlations = spread
         with np.errstate(over="ignore", invalid="ignore"):
             errors = errors*unit
         pcov = covariance(errors, correlations)
@@ -78,16 +82,6 @@ def _unit(result: Any) -> float:
     """Return the root of twice the cost, or the length of the residual where squares of it are no normal numbers."""
     twice = 2*result.cost
     return sqrt(twice) if SMALLEST <= twice < inf else length(result.counted)
-
-
-def _spread(result: Any, names: tuple[str, ...]) -> Spread:
-    """Return standard errors and correlations of a result's parameters, NaN for none."""
-    params, p = result.params, len(names)
-    errors = np.array([nan if params[name].stderr is None else params[name].stderr for name in names], float)
-    correlations = np.eye(p)
-    for (i, one), (j, other) in combinations(enumerate(names), 2):
-        correlations[i, j] = correlations[j, i] = (params[one].correl or {}).get(other, 0.0)
-    return errors, correlations
 
 
 def _listed(names: tuple[str, ...], chosen: np.ndarray) -> str:

@@ -1,13 +1,13 @@
 """How uncertain a fitted curve is: derivatives of its values by the varying parameters, and the standard errors and correlations of these.
 
-The variance of the curve at a point is ``g C g^T``, with the row g of derivatives there and the covariance C; a parameter that has no
-error, since it is held at its bound, adds nothing to it. The band is so many standard errors wide that it holds what Student's
+What errors the values have then, `gslfit.minimizer.propagation` says. The band is so many standard errors wide that it holds what Student's
 distribution says.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import erfc, sqrt
+from itertools import combinations
+from math import erfc, inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ import numpy as np
 from gslfit.checks import real
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
-from gslfit.minimizer.uncertainty import DEPENDENT, bound_of
+from gslfit.minimizer._descent import length
+from gslfit.minimizer.propagation import Spread, determined
+from gslfit.minimizer.uncertainty import SMALLEST, bound_of
 from gslfit.parameters.collection import Parameters
 
-LOST = 1e-6         # part of a curve's movement in what the data don't determine above which it has no error
 KINDS = ("confidence", "prediction")
 WIDEST = 37.        # standard deviations beyond which what a normal distribution leaves is no number of double precision
 STEP = 1e-6         # of a parameter without an error, relative to its size, where derivatives are differences
@@ -64,35 +65,31 @@ def measured(weights: np.ndarray | None, redchi: float, known: bool, elsewhere: 
     return unit/abs(weights.item(0))
 
 
-def deviations(slopes: np.ndarray, params: Parameters, names: Sequence[str]) -> np.ndarray:
-    """Return the standard error of a curve at each point; squares are of numbers of about 1, so that none is out of range.
+def spread_of(params: Parameters, names: Sequence[str], jacobian: Callable[[], np.ndarray | None] | None = None,
+              unit: Callable[[], float] = lambda: 1.0) -> Spread:
+    """Return how uncertain a fit's varying parameters are, from their standard errors and correlations.
 
     Parameters
     ----------
-    slopes : ndarray, shape (p, n)
-        Derivatives by the varying parameters.
     params : Parameters
-        With standard errors and correlations.
     names : sequence of str
         The varying parameters.
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        NaN where the curve moves with no parameter that has an error.
+    jacobian : callable, optional
+        ``jacobian()`` gives the Jacobian of the weighted curve, ndarray (p, n), or None; asked where the data don't determine a parameter.
+    unit : callable, optional
+        ``unit()`` gives what one standard error of the weighted data is; asked with it.
     """
     errors = np.array([np.nan if (error := params[name].stderr) is None else error for name in names], float)
-    known = np.flatnonzero(np.isfinite(errors))
-    if not known.size:
-        return np.full(slopes.shape[1], np.nan)
-    correlations = np.eye(known.size)
-    for i, j in zip(*np.tril_indices(known.size, -1), strict=True):
-        correlations[i, j] = correlations[j, i] = (params[names[known[i]]].correl or {}).get(names[known[j]], 0.0)
-    moves = slopes[known]*errors[known, None]
-    most = np.max(np.abs(moves), axis=0)
-    still = (slopes[known] == 0).all(axis=0) & (np.delete(slopes, known, axis=0) != 0).any(axis=0)
-    units = moves/np.where(most > 0, most, 1.0)
-    return np.where(still, np.nan, most*np.sqrt(np.maximum(np.einsum("in,ij,jn->n", units, correlations, units), 0.0)))
+    held = np.array([bool(bound_of(params[name])) for name in names], bool)
+    if jacobian is not None and (np.isnan(errors) & ~held).any():
+        slopes = jacobian()
+        found = None if slopes is None else determined(slopes.T, held, unit())
+        if found is not None:
+            return found
+    correlations = np.eye(len(names))
+    for (i, one), (j, other) in combinations(enumerate(names), 2):
+        correlations[i, j] = correlations[j, i] = (params[one].correl or {}).get(other, 0.0)
+    return Spread(errors, held, correlations)
 
 
 def undetermined(params: Parameters, names: Sequence[str]) -> list[str]:
@@ -100,44 +97,25 @@ def undetermined(params: Parameters, names: Sequence[str]) -> list[str]:
     return [name for name in names if params[name].stderr is None and not bound_of(params[name])]
 
 
-def of_determined(slopes: np.ndarray, jacobian: np.ndarray | None, params: Parameters, names: Sequence[str], scale: float) -> np.ndarray:
-    """Return the standard error of a curve at each point where a fit does not determine every parameter.
+def spread_of_fit(result: Any, dscale: float) -> Spread:
+    """Return how uncertain the varying parameters of a fit are, and what they determine together; `dscale` is as in `difference_slopes`.
 
-    What of the parameters' space the data determine has errors; where the curve moves with what they don't, it has none.
-
-    Parameters
-    ----------
-    slopes : ndarray, shape (p, n)
-        Derivatives by the varying parameters.
-    jacobian : ndarray, shape (p, m), or None
-        The same at the points of the data, times their weights; None where they are not known.
-    params : Parameters
-    names : sequence of str
-        The varying parameters.
-    scale : float
-        What one standard error of the weighted data is.
+    By a robust loss what only combinations of parameters determine has no error.
     """
-    unknown = [names.index(name) for name in undetermined(params, names)]
-    if jacobian is None or not np.isfinite(jacobian).all():
-        found = deviations(slopes, params, names)
-        return np.where((slopes[unknown] != 0).any(axis=0), np.nan, found) if unknown else found
-    free = [k for k, name in enumerate(names) if not bound_of(params[name])]
-    size = np.max(np.abs(jacobian[free]), axis=1)
-    size = size*np.sqrt(np.sum((jacobian[free]/np.where(size > 0, size, 1.0)[:, None])**2, axis=1))
-    size = np.where(size > 0, size, 1.0)
-    units = (jacobian[free]/size[:, None]).T
-    if len(units) < len(free):      # all directions are wanted, but not all points
-        units = np.concatenate([units, np.zeros((len(free) - len(units), len(free)))])
-    _, singular, axes = np.linalg.svd(units, full_matrices=False)
-    rank = int(np.count_nonzero(singular > DEPENDENT*singular[0])) if singular[0] > 0 else 0
-    if rank == len(free):
-        return deviations(slopes, params, names)
-    moves = axes @ (slopes[free]/size[:, None])
-    most = np.max(np.abs(moves), axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        lost = np.sqrt(np.sum((moves[rank:]/most)**2, axis=0)) > LOST
-        known = most*np.sqrt(np.sum((moves[:rank]/most/singular[:rank, None])**2, axis=0))
-    return np.where(most > 0, np.where(lost, np.nan, known*scale), 0.0)
+    fit, names = getattr(result, "result", result), list(result.var_names)
+    if fit._determined is not None:
+        return fit._determined
+    loss, source = fit.loss, fit._source
+    if (loss is not None and loss.robust) or not hasattr(source, "weighted_slopes"):
+        return spread_of(result.params, names)
+    scaled = loss is None and fit.call_kws.get("scale_covar", True)
+
+    def unit() -> float:
+        if not scaled:
+            return 1.0
+        redchi = fit.redchi
+        return sqrt(redchi) if SMALLEST <= redchi < inf else length(fit.counted)/sqrt(fit.nfree)
+    return spread_of(result.params, names, lambda: source.weighted_slopes(result.params, names, dscale), unit)
 
 
 def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], points: Mapping[str, Any]) -> np.ndarray:

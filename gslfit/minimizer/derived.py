@@ -6,14 +6,15 @@ covariance C of the parameters, by the same code as a curve's band.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, nan, sqrt
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
 
 from gslfit.checks import text
 from gslfit.errors import InputError
-from gslfit.minimizer.bands import deviations, of_determined, undetermined
+from gslfit.minimizer.bands import spread_of_fit
+from gslfit.minimizer.propagation import propagated
 from gslfit.parameters.collection import Parameters
 
 DSCALE = 1e-2       # step of differences, in standard errors, where a model has no exact derivatives
@@ -63,8 +64,8 @@ def derived(result: Any, expr: str) -> tuple[float, float]:
     Returns
     -------
     value, error : float
-        A parameter that its bound holds adds nothing to the error, which is NaN where the expression depends on no other one, or on one
-        that the data don't determine.
+        A parameter that its bound holds adds nothing to the error, which is NaN where the expression depends on no other one, or on what
+        the data don't determine: of ``A1`` and ``A2``, which are determined only as ``A1 + A2``, the sum has an error.
     """
     params, names = result.params, list(result.var_names)
     value, slopes = gradient(params, expr, names)
@@ -72,9 +73,4 @@ def derived(result: Any, expr: str) -> tuple[float, float]:
         return value, nan
     if not slopes.any():
         return value, 0.0
-    if undetermined(params, names):
-        source: Any = getattr(getattr(result, "result", result), "_source", None)
-        jacobian = source.weighted_slopes(params, names, DSCALE) if hasattr(source, "weighted_slopes") else None
-        scaled = result.call_kws.get("scale_covar", True)
-        return value, float(of_determined(slopes[:, None], jacobian, params, names, sqrt(result.redchi) if scaled else 1.0)[0])
-    return value, float(deviations(slopes[:, None], params, names)[0])
+    return value, float(propagated(slopes, spread_of_fit(result, DSCALE)))

@@ -444,6 +444,7 @@ class Minimizer(Answers, Passes):
             covar=None if known is None else known.covar,
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
             call_kws=MINIMIZE.values(options))
+        self.result._determined = None if known is None else known.determined
         if robust is not None:
             self.result.residual = robust.residual
         self.result._source = ResidualSource(self.function, self.fcn_args, self.fcn_kws)

@@ -12,7 +12,8 @@ import gslfit
 from gslfit.checks import choice
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
-from gslfit.minimizer.bands import KINDS, deviations, measured, of_determined, student, undetermined
+from gslfit.minimizer.bands import KINDS, measured, spread_of_fit, student
+from gslfit.minimizer.propagation import propagated
 from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
@@ -152,6 +153,7 @@ class FitResult(Answers):
     _starts = 1  # type: int
     _source = None  # type: Source | ModelledSource | None
     _parts = None  # type: Callable[[str], Any] | None
+    _determined = None  # type: Any
 
     @property
     def counted(self) -> np.ndarray:
@@ -425,12 +427,7 @@ class FitResult(Answers):
         """
         source = self._modelled("eval_uncertainty")
         slopes = source.slopes(self.params if params is None else params, self.var_names, values, dscale)
-        if undetermined(self.params, self.var_names):
-            jacobian = source.weighted_slopes(self.params, self.var_names, dscale)
-            scale = float(np.sqrt(self.redchi)) if self.call_kws.get("scale_covar", True) else 1.0
-            errors = of_determined(slopes, jacobian, self.params, self.var_names, scale)
-        else:
-            errors = deviations(slopes, self.params, self.var_names)
+        errors = propagated(slopes.T, spread_of_fit(self, dscale))
         factor = student(sigma, self.nfree)
         self.dely = source.shaped(factor*errors, values)
         self.dely_predicted = source.shaped(factor*np.hypot(errors, np.sqrt(self.redchi)), values)

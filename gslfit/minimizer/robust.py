@@ -17,11 +17,11 @@ import numpy as np
 
 from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer._descent import Differences
-from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
+from gslfit.minimizer.uncertainty import KnownErrors
 from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss
 
 BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
@@ -157,12 +157,12 @@ class RobustEnd:
         whole.nfev += self.fun.nfev
         self.residual = self.r/self.fun.scale
 
-    def errors(self) -> Errors | None:
+    def errors(self) -> KnownErrors | None:
         """Return the errors of the parameters; None where the cost has no curvature that determines them."""
         n, p = self.r.size, self.norms.size
         if self.factors is None or n <= p:
             return None
-        return Errors(self.factors, self.norms, math.sqrt(n/(n - p)), self.solution.dead, self.solution.held)
+        return KnownErrors(self.factors, self.norms, math.sqrt(n/(n - p)), self.solution.dead, self.solution.held)
 
     def _go_on(self) -> None:
         """Step to the minimum, and keep how each point pulls at each parameter there."""

@@ -8,12 +8,12 @@ import numpy as np
 from gslfit.errors import FitStatus
 from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.least_squares import Problem, Solution
+from gslfit.minimizer.propagation import DEPENDENT, Spread, determined, propagated
 from gslfit.solvers.termination import within
 
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
 
 
-DEPENDENT = 3e-8        # a singular value of columns of length 1 below this part of the largest one is none
 SMALLEST = float(np.finfo(float).tiny)      # normal number: a smaller square has lost digits, or all
 ECHELON = 1e-5          # a smaller factor of a column of length 1 is none
 
@@ -27,7 +27,38 @@ def covariance(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
     return found
 
 
-class Uncertainty(Errors):
+class KnownErrors(Errors):
+    """Errors of varying parameters, and of what they determine together where some of them have none.
+
+    Attributes
+    ----------
+    determined : Spread or None
+        By the pseudo-inverse, where the data don't determine every parameter.
+    """
+
+    determined: Spread | None = None
+
+    @property
+    def spread(self) -> Spread:
+        """What errors of expressions are made of."""
+        if self.determined is not None:
+            return self.determined
+        held = np.zeros(self.sigma.size, bool)
+        held[list(self.held)] = True
+        return Spread(self.sigma, held, rows=self.unit if self.complete else np.where(np.isnan(self.sigma)[:, None], 0.0, self.unit))
+
+    def look_at(self, solution: Solution, jacobian: np.ndarray, unit: float) -> None:
+        """See what a solution that leaves parameters open determines: by its Jacobian, `unit` a standard error of the weighted data."""
+        if not solution.dead or not solution.converged:
+            return
+        held = np.zeros(solution.x.size, bool)
+        held[list(solution.held)] = True
+        columns = jacobian.copy()
+        columns[:, [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]] = 0.0
+        self.determined = determined(columns, held, unit)
+
+
+class Uncertainty(KnownErrors):
     """What a solution says of the errors of its varying parameters.
 
     Kept as standard errors and directions of length one, so that neither very small nor very large parameters lose them:
@@ -47,9 +78,10 @@ class Uncertainty(Errors):
         n, p = solution.jacobian.shape
         factor = solution.norm / math.sqrt(n - p) if scale_covar else scale
         super().__init__(solution.factors, solution.norms, factor, solution.dead, solution.held)
+        self.look_at(solution, solution.jacobian, factor)
 
 
-def information(solution: Solution, jacobian: np.ndarray, scale: float, share: np.ndarray) -> Errors:
+def information(solution: Solution, jacobian: np.ndarray, scale: float, share: np.ndarray) -> KnownErrors:
     """Return the errors of the varying parameters of counts, by Fisher's information.
 
     Parameters
@@ -65,13 +97,16 @@ def information(solution: Solution, jacobian: np.ndarray, scale: float, share: n
     """
     without = solution.dead + solution.held
     free = [j for j in range(solution.x.size) if j not in without]
-    jacobian, norms = jacobian[:, free]*share[:, None], np.ones(solution.x.size)
+    whole = jacobian*share[:, None]
+    jacobian, norms = whole[:, free], np.ones(solution.x.size)
     factors = np.zeros((norms.size, share.size))
     if free and np.isfinite(jacobian).all():
         lengths = np.linalg.norm(jacobian, axis=0)
         norms[free] = np.where(lengths > 0, lengths, 1.0)
         factors[free] = np.linalg.pinv(jacobian/norms[free])
-    return Errors(factors, norms, scale, solution.dead, solution.held)
+    found = KnownErrors(factors, norms, scale, solution.dead, solution.held)
+    found.look_at(solution, whole, scale)
+    return found
 
 
 class ParameterUncertainties:
@@ -81,11 +116,11 @@ class ParameterUncertainties:
     ----------
     free : Binding
         With the fitted values put.
-    known : Uncertainty or None
+    known : KnownErrors or None
         None where errors can't be had.
     """
 
-    def __init__(self, free: Any, known: Uncertainty | None) -> None:
+    def __init__(self, free: Any, known: KnownErrors | None) -> None:
         self.free, self.known, self.space = free, known, dict(free._space)
         self._found: dict[str, tuple[float | None, dict[str, float] | None]] | None = None
 
@@ -107,7 +142,9 @@ class ParameterUncertainties:
         for name, own, row in zip(free.names, known.sigma.tolist(), known.correl.tolist(), strict=True):
             correlations = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
             found[name] = (own, correlations) if own == own else (None, None)
-        found.update({name: (error, None) for name, error in zip(names, known.of(slopes), strict=True)})
+        if names:
+            errors = propagated(np.asarray(slopes, float), known.spread).tolist()
+            found.update({name: (error if error == error else None, None) for name, error in zip(names, errors, strict=True)})
         return found
 
 

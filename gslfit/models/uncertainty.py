@@ -1,20 +1,13 @@
 """How uncertain a fitted model is: exact derivatives of its values by the parameters, and the covariance between them."""
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer.bands import (
-    deviations,
-    difference_slopes,
-    exact_slopes,
-    of_determined,
-    student,
-    undetermined,
-)
+from gslfit.minimizer.bands import difference_slopes, exact_slopes, spread_of_fit, student, undetermined
+from gslfit.minimizer.propagation import propagated
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
@@ -43,13 +36,12 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float, v
     if not loose and (result.covar is None or all(result.params[name].stderr is None for name in names)):
         unknown = np.full(value.shape, np.nan)
         return unknown, unknown, {}
-    jacobian = result.result._source.weighted_slopes(result.params, names, dscale) if loose else None
-    scale = math.sqrt(result.redchi) if result.call_kws.get("scale_covar", True) else 1.0
+    known = spread_of_fit(result, dscale)
     factor = student(sigma, result.ndata - len(names))
 
     def errors(model: ModelFunction) -> np.ndarray:
         own = slopes(model, params, names, values, dscale)
-        return of_determined(own, jacobian, result.params, names, scale) if loose else deviations(own, result.params, names)
+        return propagated(own.T, known)
 
     def shaped(model: ModelFunction, found: np.ndarray) -> np.ndarray:
         whole = np.asarray(model.eval(params, **values))

@@ -9,6 +9,7 @@ import numpy as np
 from gslfit.curves.batch_result import SUCCESSES, Columns
 from gslfit.curves.job import template
 from gslfit.formula.operations import evaluate
+from gslfit.minimizer.propagation import Directions, Spread, propagated
 from gslfit.minimizer.uncertainty import at_bound
 from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
@@ -17,7 +18,7 @@ from gslfit.shared._rows import HELD
 from gslfit.shared.ending import Known
 from gslfit.shared.fitting import Fitting
 from gslfit.shared.result import SharedPart, SharedResult, left_out_in_words
-from gslfit.shared.uncertainty import covariances
+from gslfit.shared.uncertainty import Together, covariances
 
 
 class _Arrays:
@@ -32,6 +33,7 @@ class _Arrays:
         self.stderr: dict[str, np.ndarray] = {name: np.full(m, np.nan) for name in sets.local}
         self.begun: dict[str, Any] = {name: np.full(m, np.nan) for name in sets.local}
         self.parts: list[SharedPart] = []
+        self.together: dict[int, Together] = {}     # by the identity of a part
         self.cost = np.nan
         for known in fitting.known:
             self._take(known, s)
@@ -44,6 +46,15 @@ class _Arrays:
         for k, name in enumerate(known.names):
             self.begun[name][places] = known.begun[k]
         self.parts.append(SharedPart(known.part, known.looked, known.names, np.full((len(places), len(known.names), shared), np.nan)))
+
+    def take_together(self, known: Known, which: np.ndarray, found: Together | None) -> None:
+        """Take what data sets of a part determine together, where they don't determine every parameter."""
+        if found is None:
+            return
+        count, d, p = len(known.part.places), found.open.axes.shape[1], found.covar.shape[1]
+        whole = self.together.setdefault(id(known.part), Together(np.full((count, p, p), np.nan),
+                                                                  Directions(np.zeros((count, d, p)), np.ones((count, p)))))
+        whole.covar[which], whole.open.axes[which], whole.open.size[which] = found.covar, found.open.axes, found.open.size
 
     def part(self, known: Known) -> SharedPart:
         """Return what the result has of a part."""
@@ -95,6 +106,7 @@ def _errors(fitting: Fitting, arrays: _Arrays, chisqr: float, freedom: int) -> N
             if whole.size:
                 arrays.local_covar[np.ix_(group.places, whole, whole)] = spread.local
             arrays.part(fitting.of(group)).cross[group.which] = spread.cross
+            arrays.take_together(fitting.of(group), group.which, spread.together)
         for k, name in enumerate(sets.local):
             arrays.stderr[name] = np.sqrt(arrays.local_covar[:, k, k])
 
@@ -137,27 +149,39 @@ def _put(arrays: _Arrays, name: str, value: np.ndarray, error: np.ndarray, place
 
 
 def _propagated(slopes: Mapping[str, np.ndarray], fitting: Fitting, known: Known, arrays: _Arrays, count: int) -> np.ndarray:
-    """Return the standard errors of an expression in each data set of a part, ndarray (k,); what its bound holds adds nothing to them."""
-    sets, places = fitting.sets, known.part.places
-    used = [(name, np.broadcast_to(slope, (count,))) for name, slope in slopes.items() if np.any(slope != 0)]
-    cross = arrays.part(known).cross
-    variance = np.zeros(count)
-    held = {name: np.broadcast_to(fitting.flags[sets.shared.index(name)] == HELD if name in sets.shared
-                                  else known.held[known.names.index(name)], (count,)) for name, _ in used}
-    still = np.any([held[name] & (slope != 0) for name, slope in used], axis=0) if used else np.zeros(count, bool)
-    moves = np.any([~held[name] & (slope != 0) for name, slope in used], axis=0) if used else still
-    for name, slope in used:
-        for other, factor in used:
-            both = (name in sets.shared) + 2*(other in sets.shared)
-            if both == 3:
-                covariance: Any = arrays.covar[sets.shared.index(name), sets.shared.index(other)]
-            elif both == 0:
-                covariance = arrays.local_covar[places, sets.local.index(name), sets.local.index(other)]
-            else:
-                local, common = (other, name) if both == 1 else (name, other)
-                covariance = cross[:, known.names.index(local), sets.shared.index(common)]
-            variance = variance + np.where(held[name] | held[other], 0.0, slope*factor*covariance)
-    return np.where(still & ~moves, np.nan, np.sqrt(np.maximum(variance, 0.0)))
+    """Return the standard errors of an expression in each data set of a part: ndarray (k,)."""
+    sets = fitting.sets
+    used = [name for name, slope in slopes.items() if np.any(slope != 0)]
+    if not used or not count:
+        return np.zeros(count)
+    of_shared = [sets.shared.index(name) for name in used if name in sets.shared]
+    of_local = [known.names.index(name) for name in used if name not in sets.shared]
+    used = [*(sets.shared[k] for k in of_shared), *(known.names[k] for k in of_local)]
+    held = np.concatenate([np.broadcast_to(fitting.flags[of_shared] == HELD, (count, len(of_shared))), known.held[of_local].T], axis=1)
+    together = arrays.together.get(id(known.part))
+    chosen = [*of_shared, *(len(sets.shared) + k for k in of_local)]
+    if together is None:
+        covariance, open_ = _covariance(sets, known, arrays, of_shared, of_local), None
+    else:
+        covariance = together.covar[:, chosen][:, :, chosen]
+        open_ = Directions(together.open.axes[:, :, chosen], together.open.size[:, chosen])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        correlations = covariance/errors[:, :, None]/errors[:, None, :]
+    gradients = np.stack([np.broadcast_to(slopes[name], (count,)) for name in used], axis=1)
+    return propagated(gradients, Spread(errors, held, correlations, open=open_))
+
+
+def _covariance(sets: Any, known: Known, arrays: _Arrays, of_shared: list[int], of_local: list[int]) -> np.ndarray:
+    """Return the covariance of some shared and some local parameters in each data set of a part: ndarray (k, p, p)."""
+    places, s = known.part.places, len(of_shared)
+    found = np.empty((len(places), s + len(of_local), s + len(of_local)))
+    found[:, :s, :s] = arrays.covar[np.ix_(of_shared, of_shared)]
+    found[:, s:, :s] = arrays.part(known).cross[:, of_local][:, :, of_shared]
+    found[:, :s, s:] = found[:, s:, :s].transpose(0, 2, 1)
+    own = [sets.local.index(known.names[k]) for k in of_local]
+    found[:, s:, s:] = arrays.local_covar[np.ix_(places, own, own)]
+    return found
 
 
 def _common(fitting: Fitting, values: Mapping[str, np.ndarray], stderr: Mapping[str, np.ndarray], arrays: _Arrays) -> Parameters:

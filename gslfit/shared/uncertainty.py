@@ -11,26 +11,46 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gslfit.minimizer.propagation import Directions
+from gslfit.shared._rows import HELD
 from gslfit.shared.arrow import Elimination, Sums
 from gslfit.shared.descent import DETERMINED
 from gslfit.shared.ending import OPEN
 from gslfit.shared.fitting import Fitting
 
 
-class Spread(NamedTuple):
+class Together(NamedTuple):
+    """What data sets determine where they don't determine every parameter: covariances of what is left with the open ones held.
+
+    Attributes
+    ----------
+    covar : ndarray, shape (k, s + q, s + q)
+        Of the shared parameters, then the local ones.
+    open : Directions
+        Where the open ones lead: axes (k, d, s + q), size (k, s + q).
+    """
+
+    covar: np.ndarray
+    open: Directions
+
+
+class GroupCovariances(NamedTuple):
     """Covariances of one group of data sets, NaN where a parameter has no error.
 
     Attributes
     ----------
     local : ndarray, shape (k, q, q)
     cross : ndarray, shape (k, q, s)
+    together : Together or None
+        Where a parameter is open.
     """
 
     local: np.ndarray
     cross: np.ndarray
+    together: Together | None
 
 
-def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[Spread]]:
+def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[GroupCovariances]]:
     """Return the covariance of the shared parameters, (s, s), and those of each group of the last descent.
 
     Parameters
@@ -52,11 +72,14 @@ def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[Spread
     schur = sum(part.schur for part in parts)
     lengths = np.sqrt(np.abs(sum(np.einsum("ssm->s", sums.shared_block) for sums, _ in pairs)))
     known = np.flatnonzero((fitting.flags == 0) & (lengths > 0))
-    inverse, loose = inverted(schur, lengths, known)
+    inverse, loose, axes = inverted(schur, lengths, known)
+    silent = (fitting.flags != HELD) & ~((fitting.flags == 0) & (lengths > 0))
+    axes = np.concatenate([axes, np.eye(len(schur))[silent]])
     middle = sum(score(part, squared).sum(axis=-1) for part, (_, squared) in zip(parts, pairs, strict=True)) if robust else None
     shared = inverse if middle is None else inverse @ middle @ inverse
+    some = len(axes) > 0 or any((known.undetermined & ~known.held).any() for known in fitting.known)
     found = []
-    for group, part, (_, squared) in zip(descent.groups, parts, pairs, strict=True):
+    for group, part, (sums, squared) in zip(descent.groups, parts, pairs, strict=True):
         follows, own = part.follows(), part.inverses()
         cross = np.einsum("qsm,st->mqt", follows, shared)
         local = np.einsum("mqt,rtm->mqr", cross, follows)
@@ -71,20 +94,60 @@ def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[Spread
             local += np.einsum("qtm,rtm->mqr", inner, own) + both + both.transpose(0, 2, 1)
         which = fitting.of(group)
         unknown = which.undetermined[:, group.which].T
+        together = None
+        if some:
+            middles = np.broadcast_to(shared, (len(local), *shared.shape))
+            whole = np.block([[middles, cross.transpose(0, 2, 1)], [cross, local]])
+            together = Together(whole*scale, _directions(sums, part, axes, lengths, unknown & ~which.held[:, group.which].T))
         local[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         cross[unknown] = np.nan
         cross[..., loose] = np.nan
-        found.append(Spread(local*scale, cross*scale))
+        found.append(GroupCovariances(local*scale, cross*scale, together))
     shared = shared.copy()
     shared[loose], shared[:, loose] = np.nan, np.nan
     return shared*scale, found
 
 
-def inverted(schur: np.ndarray, lengths: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the inverse of the Schur complement in the parameters known, 0 elsewhere, and which parameters it leaves open, (s)."""
+def _directions(sums: Sums, part: Elimination, axes: np.ndarray, lengths: np.ndarray, unknown: np.ndarray) -> Directions:
+    """Return the directions in which data sets are open.
+
+    Parameters
+    ----------
+    sums : Sums
+    part : Elimination
+        Of the same.
+    axes : ndarray, shape (d, s)
+        Those of the shared parameters, which local ones follow.
+    lengths : ndarray, shape (s,)
+        Of the shared parameters' columns.
+    unknown : ndarray of bool, shape (m, q)
+        Local parameters that are open.
+    """
+    q, s, m = sums.cross.shape
+    d = len(axes)
+    size = np.concatenate([np.broadcast_to(lengths, (m, s)), np.sqrt(np.einsum("qqm->mq", sums.block))], axis=1)
+    size = np.where(size > 0, size, 1.0)
+    found = np.zeros((m, d + q, s + q))
+    found[:, :d, :s] = axes
+    found[:, :d, s:] = np.einsum("qsm,ds->mdq", part.follows(), axes)
+    own = ~part.independent.T & unknown             # a column that those before make up, or that is none
+    made = -np.einsum("qrm,rcm->mcq", part.inverses(), sums.block)
+    made[:, range(q), range(q)] = 1.0
+    found[:, d:, s:] = np.where(own[:, :, None], made, 0.0)
+    found *= size[:, None]
+    alone = unknown & ~own & (np.abs(found[:, :, s:]).max(axis=1, initial=0.0) <= OPEN)     # without effect
+    found[:, range(d, d + q), range(s, s + q)] += alone
+    length = np.linalg.norm(found, axis=2, keepdims=True)
+    return Directions(found/np.where(length > 0, length, 1.0), size)
+
+
+def inverted(schur: np.ndarray, lengths: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the inverse of the Schur complement in the parameters known, 0 elsewhere, which parameters have no error, (s), and along which
+    directions those known are open, (d, s).
+    """
     inverse, loose = np.zeros_like(schur), np.ones(len(schur), bool)
     if not known.size:
-        return inverse, loose
+        return inverse, loose, np.zeros((0, len(schur)))
     unit = 1/lengths[known]
     block = schur[np.ix_(known, known)]*unit*unit[:, None]
     values, axes = np.linalg.eigh(block)
@@ -93,7 +156,9 @@ def inverted(schur: np.ndarray, lengths: np.ndarray, known: np.ndarray) -> tuple
     loose[known] = False
     if not good.all():
         loose[known] = (np.abs(axes[:, ~good]) > OPEN).any(axis=1)
-    return inverse, loose
+    open_ = np.zeros((np.count_nonzero(~good), len(schur)))
+    open_[:, known] = axes[:, ~good].T*unit
+    return inverse, loose, open_
 
 
 def score(part: Elimination, squared: Sums) -> np.ndarray:

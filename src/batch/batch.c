@@ -90,6 +90,46 @@ static double scaled_covariance(const fit_result *end, int i, int j, double sigm
     return i == j && errors[i] > 0 && !(scaled >= DBL_MIN) ? INFINITY : scaled;
 }
 
+static int refit_fits(const batch *b) {
+    return (double)b->source.points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
+}
+
+/* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
+static long read_row(thread *t, long id) {
+    batch *b = t->batch;
+    if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->source.points, b->transform))) return -1;
+    return gslfit_refit_read(t->refit, &b->source, id);
+}
+
+/* Errors of the expressions that a fit determines, though not each parameter in them: by QR, where it ended. */
+static void put_determined(thread *t, const fit_result *end, const double *inputs, double sigma) {
+    const batch *b = t->batch;
+    const fit_transform *o = b->transform;
+    const int p = b->program->nfree;
+    unsigned char out[MAX_FREE];
+    double slopes[MAX_FREE], *errors = o->derived_errors + end->id * o->derived;
+    int open = 0, lacking = 0;
+    for (int k = 0; k < p; k++) {
+        out[k] = end->flags[k] & (GSLFIT_HELD | GSLFIT_SILENT);
+        open |= !out[k] && isnan(deviation(end, k));
+    }
+    for (int k = 0; k < o->derived; k++) lacking |= isnan(errors[k]);
+    if (!open || !lacking || t->robust || !gslfit_well_ended(end->status) || !refit_fits(b) || read_row(t, end->id) < 1) return;
+    const gslfit_float_mode mode = gslfit_keep_subnormals();
+    const int found = gslfit_refit_look(t->refit, end->v, inputs, out);
+    for (int which = 0; found && which < o->derived; which++) {
+        if (!isnan(errors[which])) continue;
+        gslfit_transform_slopes(o, t->expressions, which, slopes);
+        int moves = 0, silent = 0;
+        for (int k = 0; k < p; k++) {
+            moves |= slopes[k] != 0 && !(out[k] & GSLFIT_HELD);
+            silent |= slopes[k] != 0 && (out[k] & GSLFIT_SILENT);
+        }
+        if (moves && !silent) errors[which] = sigma * gslfit_refit_deviation(t->refit, slopes);
+    }
+    gslfit_float_mode_set(mode);
+}
+
 /* A fit's errors and expressions. */
 static void put_transformed(thread *t, const fit_result *end) {
     const batch *b = t->batch;
@@ -114,6 +154,7 @@ static void put_transformed(thread *t, const fit_result *end) {
     }
     gslfit_batch_inputs(b, id, inputs);
     gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, end->flags, errors, t->correlations);
+    put_determined(t, end, inputs, sigma);
 }
 
 /* The free variables as they are, and their covariances not yet scaled. */
@@ -180,10 +221,6 @@ static void put_nothing(thread *t, long id, fit_status status, int nfev, double 
     put(t, &end);
 }
 
-static int refit_fits(const batch *b) {
-    return (double)b->source.points * (3 * b->program->nfree + b->program->nx + 4) * sizeof(double) < REFEREE_BYTES;
-}
-
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
  * way round its own rounding moves the curve (a phase of 1e17). */
 static int flat(const batch *b, const fit_result *end) {
@@ -215,13 +252,6 @@ static void find_start(const thread *t, long id, double *start) {
     double *given = b->v + id * b->program->nfree;
     if (b->transform) gslfit_transform_start(b->transform, id, given, start);
     else memcpy(start, given, b->program->nfree * sizeof *start);
-}
-
-/* A row's points into GSL's refit's arrays, without those that are left out. How many there are; -1 without memory. */
-static long read_row(thread *t, long id) {
-    batch *b = t->batch;
-    if (!t->refit && !(t->refit = gslfit_refit_new(b->program, b->source.points, b->transform))) return -1;
-    return gslfit_refit_read(t->refit, &b->source, id);
 }
 
 /* Whether memory ended while a fit was looked at: what came of it means nothing, and the batch goes no further. */

@@ -53,7 +53,8 @@ void gslfit_transform_free(const fit_transform *o, workspace **spaces) {
 static double output(const workspace *w, int k) { return w->scalars[(long)~w->program->outputs[k] * LANES]; }
 
 /* The length of sum over i of slope_i error_i e_i, where e_i.e_j is the correlation. A parameter that its bound holds adds nothing to it;
- * what depends on no other one has no error, and neither has what depends on a parameter without one. */
+ * what depends on no other one has no error, and neither has what depends on a parameter without one: whether several such have one
+ * together, a look by QR tells (batch.c). In Python the rule is gslfit/minimizer/propagation.py. */
 static double spread_of(const workspace *w, int p, const unsigned char *flags, const double *errors, const double *correlations) {
     double parts[MAX_FREE], most = 0, sum = 0;
     int held = 0, moves = 0;
@@ -77,6 +78,10 @@ static double spread_of(const workspace *w, int p, const unsigned char *flags, c
             if (parts[j] != 0)
                 sum += parts[i] / most * (parts[j] / most) * (i == j ? 1 : correlations[i > j ? ELEMENT(i, j) : ELEMENT(j, i)]);
     return most * sqrt(sum < 0 ? 0 : sum);
+}
+
+void gslfit_transform_slopes(const fit_transform *o, workspace *const *spaces, int which, double *slopes) {
+    for (int i = 0; i < o->p; i++) slopes[i] = output(spaces[which], 1 + i);
 }
 
 void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,

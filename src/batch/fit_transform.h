@@ -37,6 +37,9 @@ void gslfit_transform_start(const fit_transform *o, long id, double *given, doub
 workspace **gslfit_transform_spaces(const fit_transform *o);
 void gslfit_transform_free(const fit_transform *o, workspace **spaces);
 
+/* The derivatives (p) of expression `which` where gslfit_transform_derive was last asked. */
+void gslfit_transform_slopes(const fit_transform *o, workspace *const *spaces, int which, double *slopes);
+
 /* The expressions of one fit: by its values, inputs, standard errors, and correlations (element (i, j) at correlations[ELEMENT(i, j)]). */
 void gslfit_transform_derive(const fit_transform *o, workspace **spaces, long id, const double *values, const double *inputs,
                              const unsigned char *flags, const double *errors, const double *correlations);

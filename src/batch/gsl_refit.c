@@ -512,6 +512,18 @@ void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end
     descend(r, x, method, most, end);
 }
 
+int gslfit_refit_look(gsl_refit *r, const double *v, const double *inputs, const unsigned char *flags) {
+    polished at;
+    at.residual = NULL;
+    r->data = (polish_data){&r->points, inputs, NULL, NULL};
+    int left = 0;
+    if (!gslfit_polish_look(r->polisher, &r->data, v, flags, &at)) return 0;
+    for (int k = 0; k < r->program->nfree; k++) left += !flags[k] && at.norms[k] > 0;
+    return at.rank < left;
+}
+
+double gslfit_refit_deviation(const gsl_refit *r, const double *slopes) { return gslfit_polish_deviation(r->polisher, slopes); }
+
 /* ---- the second look ---- */
 
 /* The points where the residual is largest: at its length, its greatest and its least. */

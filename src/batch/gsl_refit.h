@@ -50,6 +50,12 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end);
 /* Judge the end that somebody else came to, after a polish. */
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end);
 
+/* Look at v, without the variables that have a flag, in the row that has been read. Returns whether J is deficient there. */
+int gslfit_refit_look(gsl_refit *r, const double *v, const double *inputs, const unsigned char *flags);
+
+/* After that: the standard deviation, in units of the residual's, of what has the derivatives `slopes` (p), NaN where J leaves it open. */
+double gslfit_refit_deviation(const gsl_refit *r, const double *slopes);
+
 /* An end where what is held at a bound silences others is looked at again: from inside the bound, with the silenced ones where the
  * residual is largest. The end becomes a lower one, or "at bound" where there is none. */
 void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_result *end);

@@ -33,10 +33,11 @@ cdef class Errors:
         Standard errors, ``factor |W_j| / d_j``; NaN for what has none.
     unit : ndarray, shape (p, rank)
         The rows of W, of length one.
+    held : tuple of int
     """
 
     cdef readonly object sigma, unit
-    cdef tuple held
+    cdef readonly tuple held
     cdef Py_ssize_t p, rank
     cdef double *s
     cdef double *u
@@ -93,30 +94,3 @@ cdef class Errors:
             if self.s[j] != self.s[j]:
                 return False
         return True
-
-    def of(self, slopes):
-        """Return standard errors sqrt(D C D^T) of dependent parameters with derivatives D, the rows of `slopes`; None where none.
-
-        A parameter that a bound holds adds nothing; what depends on no other one has no error.
-        """
-        cdef cnp.ndarray sum = new_vector(self.rank)
-        cdef const double *row
-        cdef double own
-        cdef Py_ssize_t i, j, m
-        rows = np.ascontiguousarray(slopes, dtype=np.float64)
-        errors = []
-        for m in range(rows.shape[0]):
-            row = data_of(rows) + m * self.p
-            for i in range(self.rank):
-                data_of(sum)[i] = 0
-            moves = still = False
-            for j in range(self.p):
-                if row[j] != 0 and j in self.held:
-                    still = True
-                elif row[j] != 0:
-                    moves = True
-                    for i in range(self.rank):
-                        data_of(sum)[i] += row[j] * self.s[j] * self.u[j * self.rank + i]
-            own = norm_of(data_of(sum), self.rank)
-            errors.append(own if own == own and (moves or not still) else None)
-        return errors

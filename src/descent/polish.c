@@ -12,6 +12,7 @@
 enum { MOST_TURNS = 40 };
 static const double BESIDE = 1e-5;      /* share by which a refit beside a minimum may still be too long */
 static const double INDEPENDENT = 1e-10; /* length of what is left of a column of length 1 beside others, and tells more than rounding */
+static const double LOST = 1e-6;         /* part of a direction along what is not determined above which it has no error */
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
 
 static double norm(const double *a, long n) { return gslfit_norm(gslfit_dot(a, a, n), a, n, 1); }
@@ -329,6 +330,32 @@ void gslfit_polish_correlations(const polisher *s, const polished *end, double *
             const double scale = end->deviations[i] * s->lengths[i] * (end->deviations[j] * s->lengths[j]);
             correlations[i * (i + 1) / 2 + j] = isnan(scale) ? NAN : scale > 0 ? sum / scale : 0;
         }
+}
+
+double gslfit_polish_deviation(const polisher *s, const double *slopes) {
+    const int rank = s->rank, p = s->p;
+    double scaled[MAX_FREE], share[MAX_FREE], size = 0, most = 0, sum = 0;
+    for (int k = 0; k < s->left; k++) {
+        scaled[k] = slopes[s->order[k]] / s->lengths[s->order[k]];
+        most = fmax(most, fabs(scaled[k]));
+    }
+    if (!(most > 0 && isfinite(most))) return most == 0 ? 0 : NAN;
+    for (int k = 0; k < s->left; k++) size += scaled[k] / most * (scaled[k] / most);
+    for (int c = rank; c < s->left; c++) { /* the null vector is (-share, 1) */
+        double along = scaled[c] / most, square = 1;
+        gslfit_dependence(s->R, rank, c, share);
+        for (int i = 0; i < rank; i++) {
+            along -= share[i] * (scaled[i] / most);
+            square += share[i] * share[i];
+        }
+        if (!(fabs(along) <= LOST * sqrt(size * square))) return NAN;
+    }
+    for (int k = 0; k < rank; k++) {
+        double part = 0;
+        for (int i = 0; i <= k; i++) part += scaled[i] / most * s->inverse[i * p + k];
+        sum += part * part;
+    }
+    return most * sqrt(sum);
 }
 
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction) {

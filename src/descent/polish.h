@@ -53,6 +53,10 @@ int gslfit_polish_linear_start(polisher *s, const polish_data *data, const progr
  * open. */
 void gslfit_polish_correlations(const polisher *s, const polished *end, double *correlations);
 
+/* After either: the root of what (J^T J)^-1 gives for the direction `slopes` (p), a standard deviation, as far as the columns that count
+ * determine it: NaN where the direction has a part along one in which J is deficient. What was left out or is held adds nothing. */
+double gslfit_polish_deviation(const polisher *s, const double *slopes);
+
 /* After either: the directions in which J is deficient (`which` from 0), as changes of v of about the variables' own size; 0 past the
  * last. */
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);

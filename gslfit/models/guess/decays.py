@@ -26,7 +26,7 @@ BARE_TIMES = 20             # the same without an edge
 PARTS = 2                   # into which they are divided: a family is a combination of parts, pulses and steps, and a sign
 OVERFLOW = 600.0            # of exp
 GROWTH = 3.0                # of rates that may be negative: e^3 over the range
-ROUNDS = {2: ((12, 12), (6, 12), (3, 36)), 3: ((36, 12), (12, 15), (6, 33))}   # (starts, steps) by count of decays
+ROUNDS = {2: ((12, 18), (6, 12), (3, 36)), 3: ((36, 12), (12, 15), (6, 33))}   # (starts, steps) by count of decays
 LEAP = 20                   # steps after short times were made pulses
 BOUNDED = 8                 # starts that are returned where parameters have bounds
 

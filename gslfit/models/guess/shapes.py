@@ -67,7 +67,7 @@ class GuessRecipe(NamedTuple):
     beside : callable, optional
         ``beside(starts, curves)``: the starts, and after them others at limits that shapes of a grid don't have.
     patience : int
-        How many times more evaluations a fit may take than from other guesses: where it follows a valley to a bound.
+        How many times more evaluations a fit may take than from other guesses: where it follows a valley to a bound, or far out.
     search : callable, optional
         ``search(curves, bounds)``: starts, the best first, in place of all this; a single one is next to the minimum.
     """
@@ -292,12 +292,12 @@ PLANS: dict[str, GuessRecipe] = {
     "split": GuessRecipe(split),
     "voigt": GuessRecipe(voigt),
     "pseudo_voigt": GuessRecipe(pseudo_voigt),
-    "moffat": GuessRecipe(moffat, beside=as_gaussian),
-    "pearson4": GuessRecipe(pearson4, patience=5),
+    "moffat": GuessRecipe(moffat, beside=as_gaussian, patience=3),
+    "pearson4": GuessRecipe(pearson4, patience=20),
     "pearson7": GuessRecipe(pearson7),
     "students_t": GuessRecipe(students_t),
     "breit_wigner": GuessRecipe(breit_wigner),
-    "lognormal": GuessRecipe(lognormal),
+    "lognormal": GuessRecipe(lognormal, patience=5),
     "damped_oscillator": GuessRecipe(damped),
     "dho": GuessRecipe(dho, families={"gamma": 7}),
     "exp_gaussian": GuessRecipe(exp_gaussian),

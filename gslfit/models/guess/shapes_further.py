@@ -9,7 +9,7 @@ from gslfit.models.guess.decays import Decays, Names
 from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed, frequencies, places, positive, product, rates, steps
 from gslfit.models.guess.sharp_edges import SharpDoses
 
-ENDLESS = 1e6       # an asymmetry of the five-parameter logistic from which on chi-square does not change
+ENDLESS = 1e9       # an asymmetry of the five-parameter logistic from which on rounding hides how chi-square falls
 
 
 def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
@@ -133,10 +133,10 @@ PLANS.update({
     "stretched": GuessRecipe(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
                       ("amplitude", "offset")),
     "biexponential": GuessRecipe(search=Decays(numbered(2))),
-    "triexponential": GuessRecipe(search=Decays(numbered(3))),
+    "triexponential": GuessRecipe(search=Decays(numbered(3)), patience=5),
     "exponential_response": GuessRecipe(response, ("amplitude", "offset")),
     "biexponential_response": GuessRecipe(search=Decays(numbered(2, ("t0", "irf")))),
-    "triexponential_response": GuessRecipe(search=Decays(numbered(3, ("t0", "irf")))),
+    "triexponential_response": GuessRecipe(search=Decays(numbered(3, ("t0", "irf"))), patience=5),
     "damped_sine": GuessRecipe(waves(), ("p", "q", "offset"), "offset + exp(-x/tau)*(p*sin(frequency*x) + q*cos(frequency*x))", phased),
     "damped_chirp": GuessRecipe(waves(9), ("p", "q", "offset"),
                                 "t = (frequency + 0.5*chirp*x)*x; offset + exp(-x/tau)*(p*sin(t) + q*cos(t))", phased),
