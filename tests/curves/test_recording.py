@@ -153,16 +153,8 @@ def boxed(box, where):
 
 
 NARROW = ("narrow at 1e9, ends above", "narrow at -1e9, ends below", "tiny", "negative and tiny")
-CREEPS = "with the caller's Jacobian a solver creeps along a box that is narrow, by its transform, until its evaluations are used up"
 PLACES = [(box, where) for box in BOXES for where in STARTS if boxed(box, where) and not (box in NARROW and "next" in where)]
 PLAIN = [(box, where) for box, where in PLACES if where == "between" or where == ("high" if BOXES[box][0] == -INF else "low")]
-
-
-def marked(places, faults):
-    """Cases by box and place, those of a fault of today marked."""
-    reasons = [faults.get(case, faults.get(case[0] if isinstance(case, tuple) else case)) for case in places]
-    return [pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.xfail(reason=reason) if reason else ())
-            for case, reason in zip(places, reasons, strict=True)]
 
 
 @pytest.mark.parametrize(("box", "where"), PLACES)
@@ -187,7 +179,7 @@ def test_annealing(box):
     problem.check(300)
 
 
-@pytest.mark.parametrize(("box", "where"), marked(PLAIN, {"narrow at 1e9, ends above": CREEPS, "tiny": CREEPS}))
+@pytest.mark.parametrize(("box", "where"), PLAIN)
 def test_a_jacobian_of_the_callers(box, where):
     """Dfun is called inside too, and so is the residual when Dfun is checked against it."""
     problem = boxed(box, where)
@@ -198,7 +190,7 @@ def test_a_jacobian_of_the_callers(box, where):
         e = np.exp(-X/t)
         return {"c": np.ones_like(X), "A": e, "t": A*e*X/t**2}
 
-    mini = gslfit.minimize(problem, problem.params(), Dfun=columns, maxfev=500)
+    mini = gslfit.minimize(problem, problem.params(), Dfun=columns)
     problem.check(4)
     assert problem.reached(mini.chisqr)
 
