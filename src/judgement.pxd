@@ -1,6 +1,6 @@
 # common/judgement.h as its header has it.
 cdef extern from "common/judgement.h" nogil:
-    double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN
+    double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_BESIDE
     enum:
         GSLFIT_HELD
         GSLFIT_SILENT
@@ -23,9 +23,12 @@ cdef extern from "common/judgement.h" nogil:
         const double *norms
         const double *first_norms
         const double *slopes
+        const unsigned char *bent
         const signed char *bounds
         int unmoved, looked, runs_off, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
+    bint gslfit_bends(double length, double below, double above, double rounding)
+    bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)

@@ -6,26 +6,33 @@ singular, they do not contract.  Then S is measured: from the caller's Jacobian 
 residual, p (p + 1) evaluations.  A minimum is where H is positive definite and Newton's step negligible (Dennis and Schnabel, Numerical
 Methods for Unconstrained Optimization, section 10.2); a direction in which H is negative is a way down from a saddle.
 
-All is done in scaled variables, each parameter times the length of its column, so that nothing depends on units.
+All is done in coordinates in which J^T J is one, as `src/descent/curvature.h` has it, so that nothing depends on units.
 """
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gslfit.minimizer._descent import ScaledQR, length
 from gslfit.minimizer.precision import EPS
 
-TURNS = 20              # Newton steps
+TURNS = 20              # Newton steps, ...
+MEASURED = 3            # ... with S taken so often at most
 HALVINGS = 12           # of a step that does not lower chi-square
 RENEW = 1e-2            # relative size of a step after which S is measured again
 DIGITS = 1e-8           # relative size of a step that ends it
+TOLD = 1e-4             # standard errors that a minimum may be off
+CONTRACTS = 0.5         # a step that promises more than this part of what the one before did is none that converges
 NEARLY = 1e-5           # the same for steps that do not get any shorter
-SINGULAR = 1e-9         # an eigenvalue below this share of the largest is no curvature
-LEAST = 1e-3            # J^T J counts in a direction where it is more than this share of S
+LEAST = 1e-3            # curvature, of J^T J's where that determines a direction, that is none
+WEAK = 1e-3             # J^T J counts in a direction where it is more than this share of S
+WEAKEST = 1e-7          # of the greatest singular value: what stands for those that are less
+STEP = 1e-2             # of a parameter's size, the greatest step of a difference
+NEXT_TO_ZERO = 1e-6     # of what changes the residual by its own length: a parameter that began at 0 and is smaller has no size
 FLAT = 1e-6             # share by which chi-square rises at least where a direction is no flat one
 STEEP = 1e-2            # greatest cosine of the residual and a column from where Newton steps are tried
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
+SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
 FALLS = 1e-9            # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
@@ -42,43 +49,51 @@ def newton(descent: Any) -> str:
         "minimum": they went down to rounding, to where H is positive definite; "saddle": the descent was moved down along a direction of
         negative curvature; "": neither, or not enough evaluations left to tell.
     """
-    S, before = None, np.inf
+    seen, before, last, measured = None, np.inf, np.inf, 0
     for _ in range(TURNS):
         descent.go_to(descent.x, descent.r)
         if not descent.finite:
             return ""
         norm, d = descent.norm(), descent.decompose().norms
         free = np.flatnonzero(d > 0)
-        if norm == 0 or not free.size or np.max(descent.qr.cosines(descent.r)) > STEEP:
+        visible = _visible(descent, d)
+        if norm == 0 or not free.size or np.max(descent.qr.cosines(descent.r)[visible], initial=0.) > STEEP:
             return ""
-        if S is None or S.shape[0] != free.size:
-            S, before = _measured(descent, free, d), np.inf
-            if S is None:
+        if seen is None or not np.array_equal(seen.free, free):
+            measured += 1
+            seen, before = _measured(descent, free, d) if measured <= MEASURED else None, np.inf
+            if seen is None:
                 return ""
-        A = descent.J[:, free] / d[free]
-        g, N = A.T @ descent.r, A.T @ A
-        w, V = np.linalg.eigh(N + S)
-        doubt = free.size * 8 * descent.differences.precision ** 0.5 * norm / max(descent.size(), norm)
-        if w[0] < -max(doubt, SINGULAR * w[-1]):
-            return "saddle" if _go_down(descent, [_widened(descent, free, V[:, 0] / d[free])]) else ""
-        if not w[0] > SINGULAR * w[-1]:
+        B = descent.J[:, free] @ seen.ways
+        g = B.T @ descent.r
+        H = B.T @ B + seen.S
+        scale = 1 / np.sqrt(np.maximum(1., np.abs(H.diagonal())))
+        w, V = np.linalg.eigh(H * np.outer(scale, scale))
+        V *= scale[:, None]
+        unsure = max(LEAST, np.abs(V[:, 0]) @ seen.doubt @ np.abs(V[:, 0]))
+        if w[0] < -unsure:
+            return "saddle" if _go_down(descent, [_widened(descent, free, seen.ways @ V[:, 0])], SHORTER_WAYS) else ""
+        if not w[0] > unsure:
             return ""
         z = -V @ (V.T @ g / w)
-        size = _relative(z / d[free], descent.x[free], norm / d[free])
-        unseen = -(z @ g) <= 2 * norm * descent.rounding()          # what it promises is no more than chi-square's rounding
-        if size <= DIGITS or (size <= NEARLY and size > 0.3 * before and unseen):
-            _note_rank(descent, N, S)
-            return "minimum"
-        if size > FAR and (before < np.inf or size > 10):
+        step, promised = seen.ways @ z, max(-(z @ g), 0.)
+        size = _relative(step, descent.x[free], norm / d[free])
+        unseen = promised <= 2 * norm * descent.rounding()          # no more than chi-square's rounding
+        told = unseen or promised <= (TOLD * norm) ** 2 / max(descent.n - descent.p, 1)
+        ended = (size <= DIGITS and told) or (size <= NEARLY and size > 0.3 * before and unseen)
+        if not ended and ((size > FAR and (before < np.inf or size > 10)) or (promised > CONTRACTS * last and not unseen)):
             return ""
-        before = size
-        if not _step(descent, free, z / d[free]):
+        before, last = size, promised
+        if not ended and not _step(descent, free, step):
             if size > NEARLY or not unseen:
                 return ""
-            _note_rank(descent, N, S)
+            ended = True
+        if ended:
+            seen.note_rank(descent, B)
+            descent.cosine_told = promised ** 0.5 / norm
             return "minimum"
         if size > RENEW:
-            S = None
+            seen = None
     return ""
 
 
@@ -163,43 +178,105 @@ def _refitted(descent: Any, x: np.ndarray, held: int) -> tuple[np.ndarray, np.nd
     return x, r
 
 
-def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> np.ndarray | None:
-    """Return the scaled S at the point; None where there is no room for differences, or not the evaluations."""
+class Curvature(NamedTuple):
+    """Second derivatives at a point, in coordinates that measure moves by what they do to the residual.
+
+    Attributes
+    ----------
+    free : ndarray of int, shape (k,)
+        The parameters that move.
+    ways : ndarray, shape (k, k)
+        Their moves by each coordinate, as columns. J changes the residual by one along each, at right angles; those that it hardly
+        determines, which would be endless, are shorter.
+    S : ndarray, shape (k, k)
+        ``sum_i r_i d2r_i`` in the coordinates.
+    doubt : ndarray, shape (k, k)
+        What of S may be rounding.
+    """
+
+    free: np.ndarray
+    ways: np.ndarray
+    S: np.ndarray
+    doubt: np.ndarray
+
+    def note_rank(self, descent: Any, B: np.ndarray) -> None:
+        """Count a direction as one that J does not determine where the curvature is all S's."""
+        scaled = self.ways * descent.qr.norms[self.free, None]
+        back = np.linalg.inv(scaled)
+        S = back.T @ self.S @ back
+        w, V = np.linalg.eigh(back.T @ (B.T @ B) @ back)
+        own = np.abs(np.einsum("ij,ik,kj->j", V, S, V))
+        weak = w < np.minimum(WEAK * own, 1e-8)
+        if weak.any():
+            descent.rank_tolerance = max(descent.rank_tolerance, 10 * float(np.sqrt(max(w[weak].max(), EPS ** 2))))
+
+
+def _visible(descent: Any, d: np.ndarray) -> np.ndarray:
+    """Return which parameters change the residual visibly by their own size, ndarray of bool, shape (p,)."""
+    return np.asarray(d * np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)) > VISIBLE * descent.norm())
+
+
+def _ways(A: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """Return the ways of `Curvature` in parameters that are scaled to columns of length 1: the others than the visible each by itself."""
+    strong, count = np.flatnonzero(visible), np.count_nonzero(visible)
+    ways = np.zeros((visible.size, visible.size))
+    ways[np.flatnonzero(~visible), count + np.arange(visible.size - count)] = 1.
+    if count:
+        _, sigma, rows = np.linalg.svd(np.linalg.qr(A[:, strong], mode="r"))
+        sigma = np.append(sigma, np.zeros(count - sigma.size))
+        ways[strong, :count] = rows.T / np.maximum(sigma, WEAKEST * sigma[0])
+    return ways
+
+
+def _steps(descent: Any, free: np.ndarray, ways: np.ndarray, d: np.ndarray) -> np.ndarray | None:
+    """Return how far differences go along each way; None where bounds leave no room."""
+    x, norm, problem = descent.x[free], descent.norm(), descent.problem
+    size, reach = np.maximum(np.abs(x), np.abs(problem.x0[free])), norm / d[free]
+    size = np.where((problem.x0[free] == 0) & (size < NEXT_TO_ZERO * reach), reach, size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.minimum(problem.upper - descent.x, descent.x - problem.lower)[free, None] / np.abs(ways)
+        most = (STEP * size[:, None] / np.abs(ways)).min(axis=0)
+    step = np.minimum(descent.differences.precision ** 0.25 * max(descent.size(), norm), most)
+    room = np.where(np.isnan(room), np.inf, room).min(axis=0)
+    return None if (room < 1e-2 * step).any() or not (step > 0).all() else np.minimum(step, room)
+
+
+def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None:
+    """Return the second derivatives at the point; None where there is no room for differences, or not the evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
-    norm, size = length(r), max(descent.size(), length(r))
-    step = np.minimum(descent.differences.precision ** 0.25 * size, 1e-2 * np.maximum(np.abs(x[free]) * d[free], norm)) / d[free]
-    room = np.minimum(problem.upper - x, x - problem.lower)[free]
-    if (room < 1e-2 * step).any():
-        return None
-    step = np.minimum(step, room)
-    k = free.size
-    S = np.empty((k, k))
-    if problem.jac is not None:
-        for a, j in enumerate(free):
-            ends = []
-            for side in (1., -1.):
-                trial = x.copy()
-                trial[j] += side * step[a]
-                ends.append(np.asarray(problem.jac(trial)).T @ r)
-            S[:, a] = (ends[0] - ends[1])[free] / (2 * step[a]) / d[free] / d[j]
-        S = (S + S.T) / 2
-        return S if np.isfinite(S).all() else None
-    if k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev):
+    scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
+    ways, k, norm, precision = scaled / d[free, None], free.size, length(r), descent.differences.precision
+    step = _steps(descent, free, ways, d)
+    if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
 
-    def along(*moved: tuple[int, float]) -> float:
+    def moved(*by: tuple[int, float]) -> np.ndarray:
         trial = x.copy()
-        for a, side in moved:
-            trial[free[a]] += side * step[a]
-        return float(r / norm @ (problem.fun(trial) - r)) * norm
+        for a, side in by:
+            trial[free] += side * step[a] * ways[:, a]
+        return np.clip(trial, problem.lower, problem.upper)
+
+    S = np.empty((k, k))
+    if problem.jac is not None:
+        for a in range(k):
+            ahead, behind = (np.asarray(problem.jac(moved((a, side))))[:, free].T @ r for side in (1., -1.))
+            S[:, a] = ways.T @ (ahead - behind) / (2 * step[a])
+        S = (S + S.T) / 2
+        doubt = 8 * precision * norm * np.abs(scaled).sum(axis=0)[:, None] / step
+        doubt = np.maximum(doubt, doubt.T)
+        return Curvature(free, ways, S, doubt) if np.isfinite(S).all() else None
+
+    def along(*by: tuple[int, float]) -> float:
+        return float(r / norm @ (problem.fun(moved(*by)) - r)) * norm
 
     single = [along((a, 1.)) + along((a, -1.)) for a in range(k)]
     for a in range(k):
         S[a, a] = single[a]
         for b in range(a):
             S[a, b] = S[b, a] = (along((a, 1.), (b, 1.)) + along((a, -1.), (b, -1.)) - single[a] - single[b]) / 2
-    S /= np.outer(step * d[free], step * d[free])
-    return S if np.isfinite(S).all() else None
+    S /= np.outer(step, step)
+    doubt = 8 * precision * max(descent.size(), norm) * norm / np.outer(step, step)
+    return Curvature(free, ways, S, doubt) if np.isfinite(S).all() else None
 
 
 def _relative(step: np.ndarray, x: np.ndarray, reach: np.ndarray) -> float:
@@ -222,15 +299,6 @@ def _step(descent: Any, free: np.ndarray, s: np.ndarray) -> bool:
     return False
 
 
-def _note_rank(descent: Any, N: np.ndarray, S: np.ndarray) -> None:
-    """Count a direction as one that J does not determine where the curvature is all S's."""
-    w, V = np.linalg.eigh(N)
-    own = np.abs(np.einsum("ij,ik,kj->j", V, S, V))
-    weak = w < np.minimum(LEAST * own, 1e-8)
-    if weak.any():
-        descent.rank_tolerance = max(descent.rank_tolerance, 10 * float(np.sqrt(max(w[weak].max(), EPS ** 2))))
-
-
 def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
     """Return a direction as a step that changes no parameter by more than its scale."""
     norm, d = descent.norm(), descent.qr.norms
@@ -243,14 +311,14 @@ def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
     return out
 
 
-def _go_down(descent: Any, ways: list[np.ndarray]) -> bool:
+def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS) -> bool:
     """Go to the lowest point along directions, to either side, if one is lower than here by more than rounding."""
     problem, norm = descent.problem, descent.norm()
     lowest, found = norm - max(descent.rounding(), 1e-9 * norm), None
     for way in ways:
         if not way.any():
             continue
-        for share in WAYS:
+        for share in shares:
             for side in (1., -1.):
                 trial = np.clip(descent.x + side * share * way, problem.lower, problem.upper)
                 r = problem.fun(trial)

@@ -19,6 +19,9 @@ VISIBLE = (1e-14, 3e-5)     # ... so that a parameter moves by this share of its
 NEAR = (1e-6, 1e-2)     # ... and no further than this part of the residual's length
 LEAST = 0.02            # share of a step down to which shorter ones are tried at least
 CLOSE = 1e-5            # of the residual's length: as short a combination is zero
+BESIDE = (1e-4, 1e-2)   # of the residual's length: what a parameter that moves next to the point may change it by
+SHORTER = 6             # times that a step is taken shorter, each an eighth, until it leads next to the point
+BENT = 0.25             # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
 TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
 FALLS = 1e-13           # share by which the residual's length falls at least where it does
@@ -68,7 +71,8 @@ class Neighbourhood:
         self.descent, self.x, self.r, self.norm = descent, descent.x, descent.r, descent.norm()
         self.ways = np.zeros((descent.p, descent.qr.rank))
         self.ways[free] = np.asarray(descent.qr.factors())[free] / np.asarray(descent.qr.norms)[free, None]
-        self.reach, self.near, self.visible = (each[0 if descent.exact else 1] for each in (REACH, NEAR, VISIBLE))
+        self.reach, self.near, self.visible, self.beside = (each[0 if descent.exact else 1] for each in (REACH, NEAR, VISIBLE, BESIDE))
+        self.lengths = np.array(descent.norms)
         self.rounding = max(FALLS * self.norm, descent.rounding())
 
     def _affordable(self) -> bool:
@@ -95,17 +99,39 @@ class Neighbourhood:
             share /= 4
         return False
 
-    def _collect(self, way: np.ndarray, gradients: list[np.ndarray]) -> bool:
-        """Add the gradient at the end of a way; return whether it is finite. Whatever the caller's function raises, the point stays."""
+    def _is_beside(self, x: np.ndarray, r: np.ndarray) -> bool:
+        """Return whether a point is next to this one: no parameter has moved by what changes the residual, and it is as long there."""
+        with np.errstate(invalid="ignore"):
+            return bool(np.all(self.lengths * np.abs(x - self.x) <= self.beside * self.norm)) and length(r) <= self.norm * (1 + self.near)
+
+    def _gradient_at(self, x: np.ndarray, r: np.ndarray) -> np.ndarray | None:
+        """Return half chi-square's gradient at a point, None where it isn't finite. Whatever the caller raises, this point stays."""
         descent = self.descent
         try:
-            descent.go_to(*self._moved(way))
+            descent.go_to(x, r)
         except BaseException:
             descent.x, descent.r = self.x, self.r
             raise
-        if descent.finite:
-            gradients.append(self._gradient())
-        return bool(descent.finite)
+        return self._gradient() if descent.finite else None
+
+    def _collect(self, way: np.ndarray, gradients: list[np.ndarray]) -> bool:
+        """Add the gradient at the end of a way, or of one that is as much shorter as leads next to the point; return whether it did jump.
+
+        Halfway, a gradient that bends has changed by half as much, however narrow the valley.
+        """
+        for _ in range(SHORTER):
+            there = self._moved(way)
+            if self._is_beside(*there):
+                found, halfway = self._gradient_at(*there), self._gradient_at(*self._moved(0.5 * way))
+                if found is None or halfway is None:
+                    return False
+                change = found - gradients[0]
+                if not length(halfway - gradients[0] - 0.5 * change) > BENT * length(change):
+                    return False
+                gradients.append(found)
+                return True
+            way = way / 8
+        return False
 
     def step(self) -> str:
         """Go down, or collect gradients until they combine to zero; return "lower", "minimum" of a kink, or "" for neither."""
@@ -129,7 +155,10 @@ class Neighbourhood:
         descent.go_to(self.x, self.r)
         if not (size <= CLOSE * self.norm and len(gradients) > 1):
             return ""
-        return "lower" if self._lower_beside() else "minimum"
+        if self._lower_beside():
+            return "lower"
+        descent.cosine_told = size / self.norm
+        return "minimum"
 
     def _lower_beside(self) -> bool:
         """Return whether a coordinate leads down after all, to either side."""

@@ -47,9 +47,15 @@ LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's 
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
-CLOSER = 3              # times that a residual may shrink to rounding of what it was before it is taken to go to zero
+CLOSER = 2              # times that a residual may shrink to rounding of what it was before one looks for a multiple root, ...
+CLOSEST = 20            # ... and before it is taken to go to zero
+MULTIPLICITIES = 2., 3., 4.     # of roots
+VANISHING = 1e-3        # share that is left of a residual next to the root
 ESCAPES = 3             # times that a descent goes on from a saddle
 WAYS_BACK = 4           # places on the way from a bound back to the start, each at a quarter of the last one's distance
+UNTOLD = 1e-3           # greatest cosine, by differences, of a minimum that steps have contracted to, ...
+FAINT = 100.            # ... unless the residual is no more than so many times its rounding
+SAME, ALIKE = 2e-7, 1e-8        # half the fall of chi-square, in reduced ones, and of the residual's length that tell no two ends apart
 LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
@@ -184,6 +190,7 @@ class Descent(Polish):
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
     slopes_jump = False         # it ended at the minimum of a kink, or may have
+    cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere
     _solver: Any = None
 
@@ -235,11 +242,11 @@ class Descent(Polish):
             elif not saddle:
                 return False, reason
             self._solver, start = None, self.problem.free.internal(self.x)
-        return False, reason
+        return False, FitStatus.SLOW        # it went down from what passes for a minimum, time after time
 
     def _look_around(self) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
-        if self.norm() <= self.rounding_of(self.first_size) or not self.vague():
+        if not self.vague() or (self.norm() <= self.rounding_of(self.first_size) and not self.smooth()):
             return ""
         from gslfit.minimizer.curvature import look_around
         assert self.first_J is not None
@@ -254,19 +261,27 @@ class Descent(Polish):
         Data of 1e-30 fitted from 1 are found so, and starts from where a model explodes.  What shrinks so time after time is on its way to
         zero, which it approaches for ever where the root is a double one.
         """
-        for _ in range(CLOSER if self.chief is None else 0):
+        for turn in range(CLOSEST if self.chief is None else 0):
             closer = Descent(self.problem._replace(x0=self.x, r0=self.r), self.method, direct=True, chief=self)
             settled, why = closer._run()
             self.go_to(closer.x, closer.r)
             self.rank_tolerance = closer.rank_tolerance
             if settled or not closer.rounding() < closer.norm() <= closer.rounding_of(closer.first_size):
                 return settled, why if settled else reason
+            if turn >= CLOSER and self._approaches_root():
+                break
         self.vanishing = self.chief is None
         return self.vanishing, FitStatus.EXACT if self.vanishing else reason
 
+    def _approaches_root(self) -> bool:
+        """Return whether the residual all but vanishes at so many times the Gauss-Newton step, as it does at a multiple root."""
+        step = self.decompose().step(self.r)
+        ends = (np.clip(self.x + times * step, self.problem.lower, self.problem.upper) for times in MULTIPLICITIES)
+        return any(length(self.problem.fun(end)) < VANISHING * self.norm() for end in ends)
+
     def _descend(self, start: np.ndarray) -> FitStatus:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
-        problem = self.problem
+        problem, self.cosine_told = self.problem, -1.
         if self.norm() <= VANISHED:
             self.go_to(self.x, self.r)
             return FitStatus.EXACT
@@ -444,10 +459,10 @@ class Descent(Polish):
         undetermined = qr.undetermined()
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
-                                                    runs_off=reason == FitStatus.FLAT)
+                                                    runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
         dead = tuple(sorted({*undetermined, *flat, *silent}))
-        if settled and verdict == "no minimum":          # Newton's steps settled it, or digits beyond what a cosine can tell
-            success = True
+        if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
+            success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
         if not settled and reason in (FitStatus.SLOW, FitStatus.FLAT) and verdict != "exact":
             success = False
         if success and not settled:
@@ -455,10 +470,10 @@ class Descent(Polish):
             reason = FitStatus.EXACT if verdict == "exact" else FitStatus.PRECISION if vague else reason
         if self.vanishing or self.norm() <= VANISHED:
             success, reason, verdict = True, FitStatus.EXACT, "exact"
-        if success and self.norm() <= self.rounding_of(self.first_size) and (settled or not self.smooth()):
+        if success and self.norm() <= self.rounding_of(self.first_size) and not self.smooth():
             verdict = "exact"
         if flat:
-            lost = tuple(sorted({*lost, *(flat & self._lost())}))
+            lost = tuple(sorted({*lost, *(j for j in flat & self._lost() if not self.bends_up(j))}))
         if lost and verdict != "exact":
             verdict = "silenced" if self.held else "lost"
             success, reason = False, FitStatus.SILENCED if self.held else FitStatus.LOST_EFFECT
@@ -476,6 +491,15 @@ class Descent(Polish):
             verdict = found.verdict if found.verdict == "exact" else "at bound" if self.held else "minimum"
             return found._replace(converged=True, verdict=verdict, reason=found.reason if found.converged else FitStatus.STEP)
         return found._replace(converged=False, reason=status)
+
+    def looked_at(self, end: Solution) -> Solution:
+        """Return a silenced end, judged again: a look from inside has found nothing lower."""
+        self.begin()
+        self.go_to(end.x, end.residual)
+        self.decompose()
+        verdict, success, _, _ = self.judge(self._scale(), looked=True)
+        reason = FitStatus.STEP if success else FitStatus.LOST_EFFECT if verdict == "lost" else FitStatus.NO_PROGRESS
+        return end._replace(converged=success, reason=reason, verdict=verdict)
 
     def stop(self, reason: FitStatus) -> Solution:
         """Return the best point seen, where the residual may not be called any more."""
@@ -645,16 +669,21 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> 
             further = base.copy()
             further[j] -= slope / at.norms[j] ** 2
             begins.insert(0, np.clip(further, problem.lower, problem.upper))
-    best = silenced
+    best, lowest = silenced, silenced.norm
     for begin in begins:
         r = problem.fun(begin)
         if not length(r) < np.inf:
             continue
         found = Descent(problem._replace(x0=begin, r0=r), silenced.method, direct=True).run()
         tried.append(found)
+        lowest = min(lowest, found.norm)
         if found.converged and found.norm < best.norm * (1 - LOWER):
             best = found
-    return best if best is not silenced else silenced._replace(converged=True, reason=FitStatus.STEP, verdict="at bound")
+    if best is not silenced:
+        return best
+    if lowest < silenced.norm * (1 - LOWER):
+        return silenced._replace(reason=FitStatus.NO_PROGRESS, verdict="no minimum")
+    return Descent(problem, silenced.method).looked_at(silenced)
 
 
 def best_of(tried: list[Solution]) -> Solution:
@@ -662,5 +691,7 @@ def best_of(tried: list[Solution]) -> Solution:
     if len(tried) == 1:
         return tried[0]
     sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
-    alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= min(sizes) * (1 + 1e-9)]
+    freedom = tried[0].residual.size - tried[0].x.size
+    most = min(sizes) * (1 + min(ALIKE, SAME / max(freedom, 1)))
+    alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= most]
     return next((solution for solution in alike if not solution.doubtful), alike[0])

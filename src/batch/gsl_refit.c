@@ -252,11 +252,33 @@ static double scale_of(const gsl_refit *r, const double *x) {
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
 }
 
+/* Whether chi-square bends up at variable k, over a way to both sides and over half of it: where a peak has narrowed onto a point, it rises
+ * to a plain when the peak leaves it. */
+static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
+    const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    double at[MAX_FREE], found[4];
+    if (r->transform && (x[k] - reach < r->low[k] || x[k] + reach > r->high[k])) return 0;
+    memcpy(at, x, r->program->nfree * sizeof *at);
+    for (int i = 0; i < 4; i++) {
+        at[k] = x[k] + (i & 1 ? reach : -reach) * (i & 2 ? 0.5 : 1);
+        found[i] = gslfit_polish_length(r->polisher, &r->data, at);
+    }
+    return gslfit_bends(length, found[0], found[1], rounding) && found[0] + length > 2 * found[2] && found[1] + length > 2 * found[3];
+}
+
+/* Which of the lost variables chi-square bends up at. Returns whether there is one. */
+static int find_bent(gsl_refit *r, const double *x, const double *size, const unsigned char *flags, unsigned char *bent) {
+    int any = 0;
+    for (int k = 0; k < r->program->nfree; k++) any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, GSLFIT_BESIDE * size[k]);
+    return any;
+}
+
 /* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */
 static void judge(gsl_refit *r, const double *x, int looked, null_space_slope slope, fit_result *end) {
     const int p = r->program->nfree;
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
+    unsigned char bent[MAX_FREE];
     gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
@@ -274,6 +296,10 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
     for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++)
         e.runs_off = falls_beyond(r, x, direction);
     end->verdict = gslfit_judge(&e, end->flags);
+    if (gslfit_may_be_bent(end->verdict) && find_bent(r, x, size, end->flags, bent)) {
+        e.bent = bent;
+        end->verdict = gslfit_judge(&e, end->flags);
+    }
     end->status = gslfit_status_of_verdict(end->verdict, end->flags, p, e.rank, FIT_CONVERGED_BY_GSL);
 }
 

@@ -35,10 +35,15 @@ static int silent(const gslfit_evidence *e, int k) {
 /* On a bound, and not pushed away from it. */
 static int held(const gslfit_evidence *e, int k) { return e->bounds && e->bounds[k] && !(e->slopes[k] * e->bounds[k] > 0); }
 
+int gslfit_bends(double length, double below, double above, double rounding) {
+    const double left = below - length, right = above - length;
+    return left > rounding && right > rounding && left > 0.25 * right && right > 0.25 * left; /* false for a NaN */
+}
+
 int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags) {
     int left = 0;
     for (int k = 0; k < e->p; k++) {
-        const int quiet = silent(e, k), lost = quiet && had_effect(e, k);
+        const int quiet = silent(e, k), lost = quiet && had_effect(e, k) && !(e->bent && e->bent[k]);
         flags[k] = lost ? GSLFIT_SILENT | GSLFIT_LOST : held(e, k) ? GSLFIT_HELD : quiet ? GSLFIT_SILENT : 0;
         left += !flags[k];
     }

@@ -12,6 +12,8 @@
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
  *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
  *                       (a peak that has narrowed onto one point).
+ *                       Not where chi-square rises to both sides of it by its second derivative (`bent`: d in d**2 at 0): that is no
+ *                       plain, but a parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
@@ -67,6 +69,7 @@ typedef struct {
     const double *x, *start;            /* the parameters at the end and at the start */
     const double *norms, *first_norms;  /* |J_j| there; first_norms NULL where they are not known */
     const double *slopes;               /* J_j.r / (|J_j| |r|), with its sign; 0 where the column is zero */
+    const unsigned char *bent;          /* 1 where chi-square bends up at a lost parameter (gslfit_bends); NULL: not known */
     const signed char *bounds;          /* -1 on its lower bound, 1 on its upper one, else 0; NULL: no bounds */
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
@@ -83,6 +86,14 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags);
 
 /* Whether a verdict is a success: (a), (e), (b) and a minimum. */
 static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= GSLFIT_AT_BOUND; }
+
+/* Whether chi-square bends up at a parameter that J says nothing of: by the residual's length there, and at this share of the parameter's
+ * size to both sides; rounding is that of a length. */
+#define GSLFIT_BESIDE 1e-3
+int gslfit_bends(double length, double below, double above, double rounding);
+
+/* Whether a verdict may be another one once it is known which parameters are bent. */
+static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }
 
 /* What rounding is measured by, from the length of the data (not zero) and the greatest |J_j| |x_j|. */
 double gslfit_scale(double data, double within);

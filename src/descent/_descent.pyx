@@ -15,8 +15,8 @@ from libc.string cimport memcpy, memset
 
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM,
-    GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_evidence, gslfit_is_success, gslfit_judge,
-    gslfit_sort_columns, gslfit_verdict)
+    GSLFIT_BESIDE, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_bends, gslfit_evidence, gslfit_is_success,
+    gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -33,6 +33,7 @@ cdef double ONE_SIDED = 5e-8        # forward differences of many parameters ser
 cdef double UNSEEN = 2e-6           # ... or less than this many standard errors where these are large, ...
 cdef double LIKELY = 1e-2           # ... by the rate that is expected of steps before they have shown theirs, ...
 cdef double SAFE = 0.1              # ... and columns change over the last move by this share of BENT, as the last two Jacobians tell
+cdef double TOLD = 1e-4             # standard errors that a minimum may be off, however exact values are by then
 cdef double TARGET = 5e-7, EXACT_TARGET = 1e-12     # expected relative error at which a fit ends, with differences, with exact derivatives
 cdef double CONTRACTS = 0.5         # a step longer than this times the one before does not contract
 cdef double FORWARD_DIGITS = 1e-6   # relative step at which a polish by forward differences is done
@@ -60,6 +61,7 @@ def length(a):
 cdef class Polish(DescentState):
     """Gauss-Newton steps in the parameters themselves, from a `DescentState` near a minimum to its last digits."""
 
+    cdef readonly double cosine     # of the residual and the columns that count, as the last judgement had it
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
 
     def near(self):
@@ -94,6 +96,8 @@ cdef class Polish(DescentState):
                 if self.norm() < norm * (1 - 1e-3):
                     continue            # not there, but far better: a new Jacobian may do
                 return False
+            if self.snapped:
+                continue                # a Jacobian beside a bound doesn't say whether chi-square pushes against it there
             move = self.moved(start)
             latest = move / before if 0 < before < INFINITY else FIRST_RATE
             slowest = fmax(rate, latest) if turn > 1 else latest
@@ -102,7 +106,7 @@ cdef class Polish(DescentState):
             if turn:
                 least = fmin(least, latest)         # once they are down to rounding, moves no longer tell the rate
             rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else INFINITY
-            done = (self._close(start, move, central)
+            done = (self._close(start, move, central) and (not move > 0 or self._is_told(expected / move * self.effect(start)))
                     and (expected * self._seen(start) <= target * move or (move <= 1e3 * digits and rate > CONTRACTS)))
             if done and (central or self._one_sided(fmax(least, self.bend))):
                 return True
@@ -123,7 +127,7 @@ cdef class Polish(DescentState):
         cdef const double *W = data_of(factors)
         cdef const double *h = data_of(self.differences.steps)
         cdef const double *x = data_of(self.x)
-        cdef double noise = self.differences.precision * self.size(), norm = self.norm(), total
+        cdef double noise = self.differences.precision * self.size(), norm = self.norm(), total, error
         cdef Py_ssize_t i, j
         if self.p < MANY or qr.rank < qr.count or FORWARD_ERROR > BENT * qr.least():
             return False
@@ -137,9 +141,14 @@ cdef class Polish(DescentState):
             total = 0
             for j in range(self.p):
                 total += (dot(W + i * qr.rank, W + j * qr.rank, qr.rank) * data_of(missed)[j]) ** 2
-            if qr.d[i] > 0 and not sqrt(total) <= fmax(ONE_SIDED * fabs(x[i]) * qr.d[i], UNSEEN * self._scaled_error(W + i * qr.rank)):
+            error = self._scaled_error(W + i * qr.rank)
+            if qr.d[i] > 0 and not sqrt(total) <= fmin(fmax(ONE_SIDED * fabs(x[i]) * qr.d[i], UNSEEN * error), TOLD * error):
                 return False
         return True
+
+    cdef bint _is_told(self, double off) except -1:
+        """Return whether a distance from the minimum, by what it changes the residual, is few standard errors, or rounding."""
+        return off <= TOLD * self.norm() / sqrt(<double>max(1, self.n - self.p)) or off <= self.rounding()
 
     cdef double _scaled_error(self, const double *factor) except -1:
         """Return the standard error of a parameter times the length of its column, from its row of factors."""
@@ -176,12 +185,14 @@ cdef class Polish(DescentState):
             if self.bend > BELIEVED:
                 memset(second, 0, self.p * self.p * sizeof(double))
             qr.curve(second)
-            ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS)
+            ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS,
+                                TOLD / sqrt(<double>max(1, self.n - self.p)))
             self.x, self.r = qr.x, qr.r
             if qr.known_r is self.r and not self.held:
                 self.steepest, self.steepest_J, self.steepest_r = qr.known, self.J, self.r
             if ended != CROSSED:
                 return ended == SETTLED
+            self.snapped = True
         return False
 
     cdef bint _close(self, object start, double move, bint central) except -1:
@@ -212,7 +223,32 @@ cdef class Polish(DescentState):
                 found.append(j)
         return sorted(set(found).difference(self.held)) if found else found
 
-    def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False):
+    cpdef bint bends_up(self, Py_ssize_t j) except -1:
+        """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
+        cdef double at = numbers(self.x, self.p)[j], norm = self.norm()
+        cdef double reach = GSLFIT_BESIDE * fmax(fabs(at), fabs(numbers(self.problem.x0, self.p)[j]))
+        cdef double[4] found
+        cdef cnp.ndarray trial
+        cdef int i
+        if at - reach < numbers(self.lower, self.p)[j] or at + reach > numbers(self.upper, self.p)[j]:
+            return False
+        for i in range(4):
+            trial = copied(numbers(self.x, self.p), self.p)
+            data_of(trial)[j] = at + (reach if i & 1 else -reach) * (0.5 if i & 2 else 1)
+            found[i] = length(self.fun(trial))
+        return (gslfit_bends(norm, found[0], found[1], 4 * self.differences.precision * self.size())
+                and found[0] + norm > 2 * found[2] and found[1] + norm > 2 * found[3])
+
+    cdef bint _find_bent(self, const unsigned char *flags, unsigned char *bent) except -1:
+        """Note which of the lost parameters chi-square bends up at; return whether there is one."""
+        cdef Py_ssize_t j
+        cdef bint found = False
+        for j in range(self.p):
+            bent[j] = flags[j] & GSLFIT_LOST and self.bends_up(j)
+            found = found or bent[j]
+        return found
+
+    def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False, double cosine=-1):
         """Ask `src/judgement.h` whether the point is a minimum.
 
         Parameters
@@ -225,6 +261,8 @@ cdef class Polish(DescentState):
             Silenced parameters were looked at again, and nothing lower was found.
         runs_off : bool
             Chi-square falls along the Jacobian's null space.
+        cosine : float
+            That of Newton's step, or of derivatives on both sides of a kink, if that is known: it counts, not that of Gauss-Newton's step.
 
         Returns
         -------
@@ -238,7 +276,7 @@ cdef class Polish(DescentState):
         cdef const double *d = data_of(self.norms)
         cdef cnp.ndarray slopes = self.slopes(), along
         cdef double *slope = data_of(slopes)
-        cdef bytes flags = bytes(self.p), bounds = bytes(self.p)
+        cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p)
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
@@ -262,10 +300,16 @@ cdef class Polish(DescentState):
         # an error of J turns the span of columns that are nearly dependent by as much more, and the cosine can't be known better
         e.tolerance = fmin(LOOSEST, 10 * (EXACT_ERROR if self.exact else CENTRED_ERROR) / counted.least()) if counted.rank else 0.
         e.rank, e.cosine = counted.rank, 0
-        if e.residual > 0:
+        if cosine >= 0:
+            e.cosine = cosine
+        elif e.residual > 0:
             along = counted.step(self.r)
             e.cosine = counted.effect(data_of(along)) / e.residual
+        self.cosine = e.cosine
         verdict = gslfit_judge(&e, said)
+        if gslfit_may_be_bent(<gslfit_verdict>verdict) and self._find_bent(said, <unsigned char *><char *>bends):
+            e.bent = <unsigned char *><char *>bends
+            verdict = gslfit_judge(&e, said)
         if gslfit_is_success(<gslfit_verdict>verdict) and verdict != GSLFIT_RANK_DEFICIENT and not self.held:
             return VERDICTS[verdict], True, (), ()
         silent = tuple([j for j in range(self.p) if said[j] & GSLFIT_SILENT])

@@ -99,6 +99,7 @@ cdef class DescentState:
     cdef readonly ScaledQR qr
     cdef readonly Py_ssize_t n, p
     cdef readonly bint exact, bounded, finite
+    cdef readonly bint snapped      # onto a bound, after the Jacobian was taken
     cdef public object x, r, J, second
     cdef public tuple held
     cdef public bint centred_from_now
@@ -220,7 +221,7 @@ cdef class DescentState:
         """Go to x, where the residual is r, and take the Jacobian there: the caller's, or by differences."""
         cdef const double *norms
         cdef Py_ssize_t j
-        self.x, self.r, self.taken_at = x, r, None
+        self.x, self.r, self.taken_at, self.snapped = x, r, None, False
         if self.exact:
             self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
         else:
@@ -381,7 +382,7 @@ cdef class DescentState:
             r = self.fun(snapped)
             norm, before = norm_of(numbers(r, self.n), self.n), self.norm()
             if norm <= before * (1 + 1e-9) + self.rounding():
-                self.x, self.r = snapped, r
+                self.x, self.r, self.snapped = snapped, r, True
             elif isfinite(norm):                    # where it is not, the model has no value on the bound
                 found = [j for j in found if data_of(snapped)[j] == x[j]]
         if not found:
@@ -432,26 +433,36 @@ cdef class DescentState:
         return True
 
     def smooth(self):
-        """Return whether the residual follows its Jacobian over a short way, two evaluations.
+        """Return whether the residual follows its Jacobian over a short way, two evaluations for each that is tried.
 
-        It changes the residual by `SHIFT` of its length, and no parameter by more than a tenth of that share. Where the residual is nothing
-        but rounding it does not follow.
+        It changes the residual by `SHIFT` of its length, or less where a curve bends too much over that, and no parameter by more than a
+        tenth of that share. Where the residual is nothing but rounding it does not follow, the less the shorter the way.
         """
+        cdef double share = SHIFT
+        cdef int turn
+        for turn in range(3):
+            if self._follows(share):
+                return True
+            share *= 1e-2
+        return False
+
+    cdef bint _follows(self, double share) except -1:
+        """Return whether the residual follows its Jacobian over a way that changes it by a share of its length."""
         cdef cnp.ndarray near = copied(numbers(self.x, self.p), self.p), far = copied(numbers(self.x, self.p), self.p)
-        cdef double reach = SHIFT * self.norm(), step
+        cdef double reach = share * self.norm(), step
         cdef const double *d = data_of(self.qr.norms)
         cdef Py_ssize_t j
         for j in range(self.p):
             step = reach / d[j] if d[j] > 0 else 0.
             if data_of(self.x)[j] != 0:
-                step = fmin(step, 0.1 * SHIFT * fabs(data_of(self.x)[j]))
+                step = fmin(step, 0.1 * share * fabs(data_of(self.x)[j]))
             if data_of(self.x)[j] + 2 * step > data_of(self.upper)[j]:
                 step = -step if data_of(self.x)[j] - 2 * step >= data_of(self.lower)[j] else 0.
             data_of(near)[j] += step
             data_of(far)[j] += 2 * step
         first = self.fun(near) - self.r
         second = self.fun(far) - self.r - 2 * first
-        return bool(length(second) < 0.3 * length(first))
+        return length(second) < 0.3 * length(first)
 
     def weak(self, double share):
         """Return which parameters' own size changes the residual by less than this share of its length, those without effect left out."""

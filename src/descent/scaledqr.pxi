@@ -248,7 +248,7 @@ cdef class ScaledQR:
             s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
     cdef int contract(self, fun, x0, r0, const double *S, const double *low, const double *high, double digits, double share,
-                      double error, double precision, double ratio) except -1:
+                      double error, double precision, double ratio, double told) except -1:
         """Repeat steps from x0, where J was taken, while they contract; leave the best point and its residual in `x` and `r`.
 
         Parameters
@@ -273,6 +273,8 @@ cdef class ScaledQR:
             Relative precision of the residual.
         ratio : float
             A step longer than this times the one before does not contract.
+        told : float
+            A step that ends it changes the residual by this share of its length at most.
 
         Returns
         -------
@@ -303,12 +305,14 @@ cdef class ScaledQR:
                             g[i] += S[i * self.p + j] / self.d[i] * moved[j]
             self._solve(g, s, True)
             size = relative_size(s, at, self.d, norm, self.p)
-            if size <= fmax(digits, share * relative_size(moved, at, self.d, norm, self.p)):
-                return SETTLED
             model = norm
             for j in range(self.p):
                 model = fmax(model, self.d[j] * fabs(at[j]))
             noise = 32 * precision * model + error * norm
+            if size <= share * relative_size(moved, at, self.d, norm, self.p):
+                return SETTLED
+            if size <= digits and self.effect(s) <= fmax(noise, told * norm):
+                return SETTLED
             if size > ratio * before:
                 return SETTLED if self.effect(s) <= noise else 0
             trial = new_vector(self.p)
@@ -322,7 +326,7 @@ cdef class ScaledQR:
             out = fun(trial)
             value = numbers(out, self.n)
             trial_norm = norm_of(value, self.n)
-            if not trial_norm <= norm + noise:      # NaN counts as worse
+            if not trial_norm <= norm + fmin(noise, norm):      # NaN counts as worse
                 if not self.newton:
                     return 0
                 self.newton = False

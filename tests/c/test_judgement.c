@@ -53,6 +53,23 @@ static void test_minima(void) {
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "where the cosine is not known the slopes are asked");
 }
 
+/* A parameter that enters by its square, and is 0 where chi-square is least. */
+static void test_bent(void) {
+    end s;
+    const unsigned char bent[2] = {0, 1};
+    plain(&s);
+    s.norms[1] = s.slopes[1] = 0, s.e.rank = 1;
+    expect(judge(&s) == GSLFIT_LOST_EFFECT && s.flags[1] == (GSLFIT_SILENT | GSLFIT_LOST), "(c) an effect that is lost");
+    s.e.bent = bent;
+    expect(judge(&s) == GSLFIT_RANK_DEFICIENT && s.flags[1] == GSLFIT_SILENT, "(b) not where chi-square rises to both sides");
+    s.e.cosine = 0.02;
+    expect(judge(&s) == GSLFIT_NOT_MINIMUM, "(f) another one has a slope");
+    expect(gslfit_bends(1, 1.5, 1.5, 1e-9), "it rises alike");
+    expect(!gslfit_bends(1, 1, 1.5, 1e-9) && !gslfit_bends(1, 0.5, 1.5, 1e-9), "a plain, a slope");
+    expect(!gslfit_bends(1, 1 + 1e-10, 1 + 1e-10, 1e-9), "no more than rounding");
+    expect(!gslfit_bends(1, NAN, 1.5, 1e-9) && !gslfit_bends(1, 1.5, NAN, 1e-9), "nothing is known of a NaN");
+}
+
 static void test_rounding(void) {
     end s;
     plain(&s);
@@ -133,6 +150,7 @@ static void test_units(void) {
 
 int main(void) {
     test_minima();
+    test_bent();
     test_rounding();
     test_effects();
     test_silent_on_its_bound();

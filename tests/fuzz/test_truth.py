@@ -45,6 +45,30 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509))
 
 
+# the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
+# valleys that passed for kinks, a Jacobian from beside a bound, forward differences of ten parameters, exploding starts, a minimum at
+# infinity that a way down leads along for ever
+MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
+                      (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519))
+
+# minima that were called failures: parameters that enter by their squares
+FOUND = ((700, 60), (700, 1848), (700, 3505), (700, 4680))
+
+
+@pytest.mark.parametrize(("seed", "row"), [pytest.param(*place, marks=[pytest.mark.slow] if k > 3 else [])
+                                           for k, place in enumerate((*FOUND, *MENDED_BY_MINIMIZE))])
+def test_what_minimize_took_for_a_minimum(seed, row):
+    """Single rows of `minimize` that ended away from a minimum, or at one that was not said: where they are a success, they are at one."""
+    number, k = divmod(row, 40)
+    block = draw(seed, number, 40, "minimize")
+    ends = RUN["minimize"](block, np.array([k]))
+    assert ends.raised[k] == ""
+    assert ends.success[k] or (seed, row) not in FOUND
+    if ends.success[k]:
+        found = judge(rows_of(block).take([k]), ends.values[k][None], Counter())[0]
+        assert found.outcome != FAULT, found
+
+
 @pytest.mark.parametrize(("seed", "row"), MENDED)
 def test_what_was_no_minimum(seed, row):
     """Single rows that ended away from a minimum: where they are a success, they are at one."""

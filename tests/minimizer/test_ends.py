@@ -1,0 +1,103 @@
+"""Where descents end: at a minimum, by what chi-square itself does next to the point."""
+import mpmath
+import numpy as np
+import pytest
+
+import gslfit
+from gslfit.errors import FitStatus
+
+X = np.linspace(0, 1, 21)
+
+
+def chi_square(a, c, y):
+    """Chi-square of a**2*x + c in 40 digits."""
+    with mpmath.workdps(40):
+        return mpmath.fsum((mpmath.mpf(a)**2*mpmath.mpf(float(x)) + mpmath.mpf(c) - mpmath.mpf(float(value)))**2
+                           for x, value in zip(X, y, strict=True))
+
+
+def squares(y, root, how):
+    """Fit a**2*x + c by an entry; return the values, whether it is a success, the error of a and the status."""
+    if how == "fit_batch":
+        found = gslfit.fit_batch("a**2*x + c", y[None], x=X, start={"a": root, "c": 0.0})
+        return found.values["a"][0], found.values["c"][0], found.success[0], found.stderr["a"][0], found.status[0]
+    if how == "fit":
+        found = gslfit.fit("a**2*x + c", y, x=X, start={"a": root, "c": 0.0})
+        params = found.params
+    else:
+        params = gslfit.Parameters()
+        params.add("a", root)
+        params.add("c", 0.0)
+        slopes = {"Dfun": lambda p: np.stack([2*p["a"].value*X, np.ones_like(X)], axis=1)} if how == "derivatives" else {}
+        found = gslfit.minimize(lambda p: p["a"].value**2*X + p["c"].value - y, params, **slopes)
+    return params["a"].value, params["c"].value, found.success, params["a"].stderr, found.status
+
+
+@pytest.mark.parametrize("how", ["minimize", "derivatives", "fit", "fit_batch"])
+@pytest.mark.parametrize("scale", [1.0, 1e-12])
+def test_a_square_is_least_at_zero(how, scale):
+    """A line that falls is fitted best by a slope of 0, where the derivative by its root is 0: chi-square rises to both sides of it."""
+    y, size = scale*(1 - X + 0.05*np.cos(9*X)), np.sqrt(scale)
+    a, c, success, error, status = squares(y, size, how)
+    assert success
+    assert status == FitStatus.RANK_DEFICIENT
+    assert error is None or np.isnan(error)
+    assert abs(a) < 1e-5*size
+    assert c == pytest.approx(y.mean(), rel=1e-6)
+    here = chi_square(a, c, y)
+    assert chi_square(a + 1e-3*size, c, y) > here*(1 + mpmath.mpf(10)**-12)
+    assert chi_square(a - 1e-3*size, c, y) > here*(1 + mpmath.mpf(10)**-12)
+
+
+def peaks(v, x):
+    """Return three Gaussians on a constant."""
+    return v[0] + sum(v[k]*np.exp(-((x - v[k + 1])/v[k + 2])**2/2) for k in (1, 4, 7))
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-6, 1e-8])
+def test_ends_are_told_in_standard_errors(noise):
+    """However exact values are: many parameters, whose derivatives are forward differences for as long as these serve."""
+    x = np.linspace(-5, 7, 53)
+    true = np.array([-3.0, 1.65, 5.4, 0.23, 3.76, 3.76, 0.71, 0.92, 0.6, 2.2])
+    y = peaks(true, x) + noise*np.random.default_rng(8).normal(size=x.size)
+    params = gslfit.Parameters()
+    for k, value in enumerate(true):
+        params.add(f"v{k}", value*(1 + 0.03*(-1)**k))
+    found = gslfit.minimize(lambda p: peaks(np.array([par.value for par in p.values()]), x) - y, params)
+    assert found.success
+    v = np.array([par.value for par in params.values()])
+    with mpmath.workdps(40):        # a Gauss-Newton step in 40 digits: how far the minimum is
+        step = gauss_newton(v, x, y)
+    assert np.all(np.abs(step) < 1e-3*np.array([par.stderr for par in params.values()]))
+
+
+def gauss_newton(v, x, y):
+    """Return the step by exact derivatives."""
+    v = [mpmath.mpf(float(value)) for value in v]
+    J, r = mpmath.matrix(len(x), len(v)), mpmath.matrix(len(x), 1)
+    for i, (at, value) in enumerate(zip(x, y, strict=True)):
+        J[i, 0], r[i] = 1, v[0] - mpmath.mpf(float(value))
+        for k in (1, 4, 7):
+            u = (mpmath.mpf(float(at)) - v[k + 1])/v[k + 2]
+            shape = mpmath.exp(-u**2/2)
+            J[i, k], J[i, k + 1], J[i, k + 2] = shape, v[k]*shape*u/v[k + 2], v[k]*shape*u**2/v[k + 2]
+            r[i] += v[k]*shape
+    step = mpmath.lu_solve(J.T*J, -(J.T*r))
+    return np.array([float(value) for value in step])
+
+
+def test_a_start_that_explodes_is_no_measure():
+    """A residual of 1e60 at the start says nothing of what is rounding at the end."""
+    x = np.linspace(0, 10, 25)
+    y = 3*np.exp(-x/2) + 0.2*np.cos(5*x)
+    params = gslfit.Parameters()
+    params.add("a", 1.0)
+    params.add("k", -14.0)
+    with np.errstate(over="ignore"):
+        found = gslfit.minimize(lambda p: p["a"].value*np.exp(-p["k"].value*x) - y, params)
+    a, k = params["a"].value, params["k"].value
+    if found.success:
+        r, slopes = a*np.exp(-k*x) - y, np.stack([np.exp(-k*x), -a*x*np.exp(-k*x)], axis=1)
+        cosines = np.abs(slopes.T @ r)/np.linalg.norm(slopes, axis=0)/np.linalg.norm(r)
+        assert np.all(cosines < 1e-5)
+        assert found.status != FitStatus.EXACT
