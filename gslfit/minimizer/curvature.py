@@ -24,6 +24,7 @@ TOLD = 1e-4             # standard errors that a minimum may be off
 CONTRACTS = 0.5         # a step that promises more than this part of what the one before did is none that converges
 NEARLY = 1e-5           # the same for steps that do not get any shorter
 LEAST = 1e-3            # curvature, of J^T J's where that determines a direction, that is none
+MOSTLY = 0.5            # share of a curvature that is S's from where S must have been measured at the minimum itself
 WEAK = 1e-3             # J^T J counts in a direction where it is more than this share of S
 WEAKEST = 1e-7          # of the greatest singular value: what stands for those that are less
 STEP = 1e-2             # of a parameter's size, the greatest step of a difference
@@ -88,6 +89,9 @@ def newton(descent: Any) -> str:
             if size > NEARLY or not unseen:
                 return ""
             ended = True
+        if ended and descent.x is not seen.at and any(seen.changed(descent, d, v, most) for v, most in zip(V.T, MOSTLY * w, strict=True)):
+            seen = None             # what S was elsewhere is no evidence where chi-square's curvature is mostly S's
+            continue
         if ended:
             seen.note_rank(descent, B)
             descent.cosine_told = promised ** 0.5 / norm
@@ -192,12 +196,34 @@ class Curvature(NamedTuple):
         ``sum_i r_i d2r_i`` in the coordinates.
     doubt : ndarray, shape (k, k)
         What of S may be rounding.
+    at : ndarray, shape (p,)
+        Where it was measured.
     """
 
     free: np.ndarray
     ways: np.ndarray
     S: np.ndarray
     doubt: np.ndarray
+    at: np.ndarray
+
+    def changed(self, descent: Any, d: np.ndarray, v: np.ndarray, most: float) -> bool:
+        """Return whether S along a direction is more than so much, and is another by so much where the descent is."""
+        was, ways = v @ self.S @ v, (self.ways @ v)[:, None]
+        if not was > most:
+            return False
+        step = _steps(descent, self.free, ways, d)
+        problem, x = descent.problem, descent.x
+        if step is None or (problem.jac is None and problem.fun.limit - problem.fun.nfev < 10):
+            return True
+        ends = np.repeat(x[None], 2, axis=0)
+        ends[:, self.free] += step[0] * np.array([1., -1.])[:, None] * ways[:, 0]
+        ends = np.clip(ends, problem.lower, problem.upper)
+        if problem.jac is not None:
+            slopes = [np.asarray(problem.jac(end))[:, self.free].T @ descent.r @ ways[:, 0] for end in ends]
+            now = (slopes[0] - slopes[1]) / (2 * step[0])
+        else:
+            now = descent.r @ (problem.fun(ends[0]) - descent.r + (problem.fun(ends[1]) - descent.r)) / step[0] ** 2
+        return not abs(now - was) <= most
 
     def note_rank(self, descent: Any, B: np.ndarray) -> None:
         """Count a direction as one that J does not determine where the curvature is all S's."""
@@ -264,7 +290,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
         S = (S + S.T) / 2
         doubt = 8 * precision * norm * np.abs(scaled).sum(axis=0)[:, None] / step
         doubt = np.maximum(doubt, doubt.T)
-        return Curvature(free, ways, S, doubt) if np.isfinite(S).all() else None
+        return Curvature(free, ways, S, doubt, x) if np.isfinite(S).all() else None
 
     def along(*by: tuple[int, float]) -> float:
         return float(r / norm @ (problem.fun(moved(*by)) - r)) * norm
@@ -276,7 +302,7 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
             S[a, b] = S[b, a] = (along((a, 1.), (b, 1.)) + along((a, -1.), (b, -1.)) - single[a] - single[b]) / 2
     S /= np.outer(step, step)
     doubt = 8 * precision * max(descent.size(), norm) * norm / np.outer(step, step)
-    return Curvature(free, ways, S, doubt) if np.isfinite(S).all() else None
+    return Curvature(free, ways, S, doubt, x) if np.isfinite(S).all() else None
 
 
 def _relative(step: np.ndarray, x: np.ndarray, reach: np.ndarray) -> float:

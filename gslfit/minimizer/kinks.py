@@ -73,6 +73,7 @@ class Neighbourhood:
         self.ways[free] = np.asarray(descent.qr.factors())[free] / np.asarray(descent.qr.norms)[free, None]
         self.reach, self.near, self.visible, self.beside = (each[0 if descent.exact else 1] for each in (REACH, NEAR, VISIBLE, BESIDE))
         self.lengths = np.array(descent.norms)
+        self.kink: np.ndarray | None = None
         self.rounding = max(FALLS * self.norm, descent.rounding())
 
     def _affordable(self) -> bool:
@@ -114,12 +115,14 @@ class Neighbourhood:
             raise
         return self._gradient() if descent.finite else None
 
-    def _collect(self, way: np.ndarray, gradients: list[np.ndarray]) -> bool:
-        """Add the gradient at the end of a way, or of one that is as much shorter as leads next to the point; return whether it did jump.
+    def _collect(self, step: np.ndarray, gradients: list[np.ndarray]) -> bool:
+        """Add the gradient at the end of a step, or of one that is as much shorter as leads next to the point; return whether it did jump.
 
-        Halfway, a gradient that bends has changed by half as much, however narrow the valley.
+        Halfway, a gradient that bends has changed by half as much, however narrow the valley.  Where chi-square falls from the point and
+        rises at the end of the step, the lines that it follows there meet at the kink: that way is kept.
         """
         for _ in range(SHORTER):
+            way = self.ways @ step
             there = self._moved(way)
             if self._is_beside(*there):
                 found, halfway = self._gradient_at(*there), self._gradient_at(*self._moved(0.5 * way))
@@ -129,8 +132,11 @@ class Neighbourhood:
                 if not length(halfway - gradients[0] - 0.5 * change) > BENT * length(change):
                     return False
                 gradients.append(found)
+                falls, rises = gradients[0] @ step, found @ step
+                if falls < 0 < rises:
+                    self.kink = way * ((there[1] - self.r) @ (there[1] + self.r) / 2 - rises) / (falls - rises)
                 return True
-            way = way / 8
+            step = step / 8
         return False
 
     def step(self) -> str:
@@ -140,14 +146,15 @@ class Neighbourhood:
         size = length(gradients[0])
         visible = self.visible * np.abs(self.x)
         while size > CLOSE * self.norm and len(gradients) < BUNDLE and self._affordable():
-            way = -self.ways @ shortest(np.array(gradients))
+            step = -shortest(np.array(gradients))
+            way = self.ways @ step
             seen = (way != 0) & (visible > 0)
             near = max(self.reach * self.norm / size, float(np.min(visible[seen] / np.abs(way[seen]))) if seen.any() else 0.)
             if not near * size <= self.near * self.norm:
                 break
             if self._lower_along(way, min(near, LEAST)):
                 return "lower"
-            if not self._collect(near * way, gradients):
+            if not self._collect(near * step, gradients):
                 break
             before, size = size, length(shortest(np.array(gradients)))
             if size > TURNED * before:
@@ -161,6 +168,8 @@ class Neighbourhood:
         return "minimum"
 
     def _lower_beside(self) -> bool:
-        """Return whether a coordinate leads down after all, to either side."""
+        """Return whether the kink itself is lower, or a coordinate leads down after all, to either side."""
+        if self.kink is not None and self._lower_along(self.kink):
+            return True
         sigma = self.norm / max(len(self.r) - self.ways.shape[1], 1) ** 0.5
         return any(self._lower_along(side * share * sigma * way) for way in self.ways.T for share in WAYS for side in (1., -1.))

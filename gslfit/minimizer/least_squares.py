@@ -47,15 +47,16 @@ LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's 
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
-CLOSER = 2              # times that a residual may shrink to rounding of what it was before one looks for a multiple root, ...
-CLOSEST = 20            # ... and before it is taken to go to zero
+CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
 MULTIPLICITIES = 2., 3., 4.     # of roots
-VANISHING = 1e-3        # share that is left of a residual next to the root
+VANISHING = 1e-3        # share that is left of a residual next to the root, ...
+SHRUNK = 1e-6           # share that is left of parameters on the way to a root at zero
+STAYS = 0.1             # ... and after one step towards it
 ESCAPES = 3             # times that a descent goes on from a saddle
 WAYS_BACK = 4           # places on the way from a bound back to the start, each at a quarter of the last one's distance
 UNTOLD = 1e-3           # greatest cosine, by differences, of a minimum that steps have contracted to, ...
 FAINT = 100.            # ... unless the residual is no more than so many times its rounding
-SAME, ALIKE = 2e-7, 1e-8        # half the fall of chi-square, in reduced ones, and of the residual's length that tell no two ends apart
+TOLD = 1e-4             # standard errors by which ends may differ that are the same
 LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
@@ -133,6 +134,8 @@ class Solution(NamedTuple):
         The judgement of the point, as `Polish.judge` gives it; "" where the residual could not be called any more.
     size : float
         The size of what the residual was computed from at the start.
+    rounding : float
+        What of the residual's length may be rounding.
     """
 
     x: np.ndarray
@@ -150,6 +153,7 @@ class Solution(NamedTuple):
     polished: bool = False
     verdict: str = ""
     size: float = 0.
+    rounding: float = 0.
 
     @property
     def norm(self) -> float:
@@ -246,7 +250,8 @@ class Descent(Polish):
 
     def _look_around(self) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
-        if not self.vague() or (self.norm() <= self.rounding_of(self.first_size) and not self.smooth()):
+        vague = self.vague()
+        if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around
         assert self.first_J is not None
@@ -261,23 +266,35 @@ class Descent(Polish):
         Data of 1e-30 fitted from 1 are found so, and starts from where a model explodes.  What shrinks so time after time is on its way to
         zero, which it approaches for ever where the root is a double one.
         """
-        for turn in range(CLOSEST if self.chief is None else 0):
+        for _ in range(CLOSEST if self.chief is None else 0):
+            if self._approaches_root():
+                break
             closer = Descent(self.problem._replace(x0=self.x, r0=self.r), self.method, direct=True, chief=self)
             settled, why = closer._run()
             self.go_to(closer.x, closer.r)
             self.rank_tolerance = closer.rank_tolerance
             if settled or not closer.rounding() < closer.norm() <= closer.rounding_of(closer.first_size):
                 return settled, why if settled else reason
-            if turn >= CLOSER and self._approaches_root():
-                break
         self.vanishing = self.chief is None
         return self.vanishing, FitStatus.EXACT if self.vanishing else reason
 
+    def _shrink(self, which: list[int]) -> bool:
+        """Return whether parameters all but vanish, as they do on the way to a multiple root at zero, which J does not tell next to it."""
+        begun = np.abs(self.problem.x0[which])
+        return bool(begun.any() and np.all(np.abs(self.x[which])[begun > 0] <= SHRUNK * begun[begun > 0]))
+
     def _approaches_root(self) -> bool:
-        """Return whether the residual all but vanishes at so many times the Gauss-Newton step, as it does at a multiple root."""
-        step = self.decompose().step(self.r)
-        ends = (np.clip(self.x + times * step, self.problem.lower, self.problem.upper) for times in MULTIPLICITIES)
-        return any(length(self.problem.fun(end)) < VANISHING * self.norm() for end in ends)
+        """Return whether the residual all but vanishes at so many times the Gauss-Newton step, as it does at a multiple root.
+
+        A second step by the same Jacobian takes away what errors of derivatives leave; at a simple root it would end there after any first.
+        """
+        qr, fun, low, high = self.decompose(), self.problem.fun, self.problem.lower, self.problem.upper
+        step = qr.step(self.r)
+
+        def left(times: float) -> float:
+            x = np.clip(self.x + times * step, low, high)
+            return length(fun(np.clip(x + qr.step(fun(x)), low, high))) / self.norm()
+        return left(1.) > STAYS and any(left(times) < VANISHING for times in MULTIPLICITIES)
 
     def _descend(self, start: np.ndarray) -> FitStatus:
         """Solve roughly, polish; where that does not settle, solve to the caller's tolerances, then by centred differences."""
@@ -470,7 +487,8 @@ class Descent(Polish):
             reason = FitStatus.EXACT if verdict == "exact" else FitStatus.PRECISION if vague else reason
         if self.vanishing or self.norm() <= VANISHED:
             success, reason, verdict = True, FitStatus.EXACT, "exact"
-        if success and self.norm() <= self.rounding_of(self.first_size) and not self.smooth():
+        if success and self.norm() <= self.rounding_of(self.first_size) and (
+                self.norm() <= self.rounding() or self._shrink(list(dead)) or not self.smooth()):
             verdict = "exact"
         if flat:
             lost = tuple(sorted({*lost, *(j for j in flat & self._lost() if not self.bends_up(j))}))
@@ -513,7 +531,7 @@ class Descent(Polish):
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict, self.start_size or self.first_size)
+                        qr.norms, polished and converged, verdict, self.start_size or self.first_size, self.rounding())
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""
@@ -691,7 +709,9 @@ def best_of(tried: list[Solution]) -> Solution:
     if len(tried) == 1:
         return tried[0]
     sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
-    freedom = tried[0].residual.size - tried[0].x.size
-    most = min(sizes) * (1 + min(ALIKE, SAME / max(freedom, 1)))
+    n, p, least = tried[0].residual.size, tried[0].x.size, min(sizes)
+    # a sum of n squares is rounded by n EPS at most, the residuals by what they are computed from
+    rounding = n * EPS / 2 * least + max(solution.rounding for solution, size in zip(tried, sizes, strict=True) if size == least)
+    most = least * (1 + TOLD ** 2 / (2 * max(n - p, 1))) + rounding
     alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= most]
     return next((solution for solution in alike if not solution.doubtful), alike[0])

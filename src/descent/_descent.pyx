@@ -87,7 +87,7 @@ cdef class Polish(DescentState):
         for turn in range(TURNS):
             start, norm = self.x, self.norm()
             near = near or expected <= CENTRE
-            central = central or (near and not self._one_sided(LIKELY))
+            central = central or (near and not self._one_sided(LIKELY, False))
             if turn or central:
                 self.go_to(start, self.r, central)
             if not self.finite:
@@ -108,7 +108,7 @@ cdef class Polish(DescentState):
             rate, expected = latest, move * slowest / (1 - slowest) if slowest < 0.99 else INFINITY
             done = (self._close(start, move, central) and (not move > 0 or self._is_told(expected / move * self.effect(start)))
                     and (expected * self._seen(start) <= target * move or (move <= 1e3 * digits and rate > CONTRACTS)))
-            if done and (central or self._one_sided(fmax(least, self.bend))):
+            if done and (central or self._one_sided(fmax(least, self.bend), True)):
                 return True
             if central and self.effect(start) <= self.rounding():
                 return True             # rounding is all that is left
@@ -117,10 +117,11 @@ cdef class Polish(DescentState):
             before, central = move, central or done
         return False
 
-    cdef bint _one_sided(self, double rate) except -1:
+    cdef bint _one_sided(self, double rate, bint ended) except -1:
         """Return whether forward differences serve the minimum and the covariance: half a step's curvature and rounding are small enough.
 
-        Where Gauss-Newton steps contract at a rate, the curvature along r is that part of J^T J.
+        Where Gauss-Newton steps contract at a rate, the curvature along r is that part of J^T J. Where they have `ended`, standard errors
+        are known, unless the residual is rounding: what is left must be few of them.
         """
         cdef ScaledQR qr = self.decompose()
         cdef cnp.ndarray factors = qr.factors(), missed = new_vector(self.p)
@@ -129,6 +130,7 @@ cdef class Polish(DescentState):
         cdef const double *x = data_of(self.x)
         cdef double noise = self.differences.precision * self.size(), norm = self.norm(), total, error
         cdef Py_ssize_t i, j
+        cdef double told = TOLD if ended and norm > self.rounding() else INFINITY, most
         if self.p < MANY or qr.rank < qr.count or FORWARD_ERROR > BENT * qr.least():
             return False
         for j in range(self.p):
@@ -142,7 +144,8 @@ cdef class Polish(DescentState):
             for j in range(self.p):
                 total += (dot(W + i * qr.rank, W + j * qr.rank, qr.rank) * data_of(missed)[j]) ** 2
             error = self._scaled_error(W + i * qr.rank)
-            if qr.d[i] > 0 and not sqrt(total) <= fmin(fmax(ONE_SIDED * fabs(x[i]) * qr.d[i], UNSEEN * error), TOLD * error):
+            most = fmax(ONE_SIDED * fabs(x[i]) * qr.d[i], UNSEEN * error)
+            if qr.d[i] > 0 and not sqrt(total) <= (fmin(most, told * error) if told < INFINITY else most):
                 return False
         return True
 
