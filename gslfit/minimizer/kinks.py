@@ -24,6 +24,7 @@ SHORTER = 6             # times that a step is taken shorter, each an eighth, un
 BENT = 0.25             # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
 TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
+FELL = 1e-9             # share by which the residual's length fell from where a descent by its own steps goes on
 FALLS = 1e-13           # share by which the residual's length falls at least where it does
 
 
@@ -48,20 +49,31 @@ def shortest(gradients: np.ndarray) -> np.ndarray:
     return weights @ gradients
 
 
-def descend(descent: Any) -> bool:
-    """Step to lower points for as long as there are any; return whether that ended at the minimum of a kink."""
+def descend(descent: Any) -> str:
+    """Step to lower points for as long as there are any.
+
+    Returns
+    -------
+    str
+        "minimum": that ended at the minimum of a kink; "lower": the descent was moved down by more than `FELL`, to no such point; "": neither.
+    """
+    begun, found = descent.norm(), "lower"
     for _ in range(TURNS):
         descent.go_to(descent.x, descent.r)
         if not descent.finite or not descent.norm() > 0:
-            return False
+            break
         qr = descent.decompose()
         free = np.array([j for j in np.flatnonzero(qr.norms > 0) if j not in descent.held], int)
         if not qr.rank or qr.rank < len(free):
-            return False
+            break
         found = Neighbourhood(descent, free).step()
         if found != "lower":
-            return found == "minimum"
-    return False
+            break
+    else:
+        descent.go_to(descent.x, descent.r)         # where the last step led
+    if found == "minimum":
+        return found
+    return "lower" if descent.norm() < begun * (1 - FELL) else ""
 
 
 class Neighbourhood:

@@ -195,13 +195,15 @@ class Descent(Polish):
     vanishing = False           # the residual goes to zero, for ever
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
-    start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere
+    start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere, ...
+    origin: tuple[np.ndarray, np.ndarray] | None = None         # ... that start, and the Jacobian there
     _solver: Any = None
 
     def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None) -> None:
         super().__init__(problem)
         self.method, self.direct, self.chief = method, direct, chief
         self._failed = problem.x0, FitStatus.NOT_RUN       # where the last solver failed, and why
+        self._unhelped: np.ndarray | None = None           # where Newton steps did not help
 
     # the way down
 
@@ -232,11 +234,11 @@ class Descent(Polish):
                 return self._look_closer(reason)
             if not settled and not saddle:
                 from gslfit.minimizer import kinks
-                from gslfit.minimizer.curvature import newton
-                found = newton(self)
+                found = self._newton()
                 settled, saddle = found == "minimum", found == "saddle"
-                self.slopes_jump = not settled and not saddle and kinks.descend(self)
-                settled = settled or self.slopes_jump
+                beside = "" if settled or saddle else kinks.descend(self)
+                self.slopes_jump = beside == "minimum"
+                settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
             if settled:
                 found = self._look_around()
                 if found != "down":
@@ -255,9 +257,10 @@ class Descent(Polish):
             return ""
         from gslfit.minimizer.curvature import look_around
         assert self.first_J is not None
-        far = np.abs(self.x) > AFAR * np.abs(self.problem.x0)
-        full = (ScaledQR(self.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
-                or bool((far & (self.problem.x0 != 0))[self.qr.undetermined()].any()))
+        begun, J = self.origin or (self.problem.x0, self.first_J)
+        far = np.abs(self.x) > AFAR * np.abs(begun)
+        full = (ScaledQR(J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
+                or bool((far & (begun != 0))[self.qr.undetermined()].any()))
         return look_around(self, full)
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
@@ -326,8 +329,7 @@ class Descent(Polish):
                 return self._how()
             if reason == FitStatus.FAINT:
                 return reason
-            from gslfit.minimizer.curvature import newton
-            found = newton(self)
+            found = self._newton()
             if found:
                 return FitStatus.STEP if found == "minimum" else FitStatus.SADDLE
         if not self.exact:
@@ -337,6 +339,15 @@ class Descent(Polish):
             if self._settle():
                 return self._how()
         return reason
+
+    def _newton(self) -> str:
+        """Take Newton steps as `curvature.newton` does, unless they did not help from this very point."""
+        if self._unhelped is not None and np.array_equal(self._unhelped, self.x):
+            return ""
+        from gslfit.minimizer.curvature import newton
+        found = newton(self)
+        self._unhelped = None if found else self.x
+        return found
 
     def _how(self) -> FitStatus:
         return FitStatus.EXACT if self.norm() <= VANISHED else FitStatus.STEP
@@ -607,9 +618,9 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         best = best_of(tried)
         if best.reason in (FitStatus.MAX_NFEV, FitStatus.SLOW) and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
-            descent = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
-            descent.start_size = tried[0].size
-            further = descent.run()
+            again = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
+            again.start_size, again.origin = tried[0].size, None if descent.first_J is None else (problem.x0, descent.first_J)
+            further = again.run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
         if best.verdict == "silenced" and calls.stopped is not Aborted:

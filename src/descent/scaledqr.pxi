@@ -328,7 +328,7 @@ cdef class ScaledQR:
             trial_norm = norm_of(value, self.n)
             if not trial_norm <= norm + fmin(noise, norm):      # NaN counts as worse
                 if not self.newton:
-                    return 0
+                    return SETTLED if trial_norm <= norm + noise and self.effect(s) <= noise else 0
                 self.newton = False
                 value = data_of(self.r)
                 continue
