@@ -31,4 +31,10 @@ static inline double gslfit_norm(double sum, const double *a, size_t n, size_t s
     return largest * sqrt(sum);
 }
 
+/* The length of differences from the sum of their squares, or, where that over- or underflows, from their quotients by `width`. */
+static inline double gslfit_length_of(double sum, const double *quotients, long n, double width) {
+    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
+    return gslfit_norm(sum, quotients, n, 1) * fabs(width);
+}
+
 #endif

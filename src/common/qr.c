@@ -42,43 +42,6 @@ int gslfit_qr(double **columns, int *order, int count, long n, double tol, doubl
     return count < n ? count : (int)n;
 }
 
-/* Copy rows of a column, divided by its length. */
-static void copy_scaled(const double *column, double length, long rows, double *to) {
-    const double inverse = 1 / length;
-    if (!(length > 0))
-        memset(to, 0, rows * sizeof *to);
-    else if (isfinite(inverse))
-        for (long i = 0; i < rows; i++) to[i] = column[i] * inverse;
-    else
-        for (long i = 0; i < rows; i++) to[i] = column[i] / length;
-}
-
-/* Join a block of rows, column j at block + j*GSLFIT_QR_BLOCK, to the triangle: reflections that touch one row of it each. */
-static void join_block(double *R, double *block, int count, long rows) {
-    for (int k = 0; k < count; k++) {
-        double *u = block + (long)k * GSLFIT_QR_BLOCK, *diagonal = R + (long)k * count + k;
-        const double below = gslfit_dot(u, u, rows), alpha = copysign(sqrt(*diagonal * *diagonal + below), -*diagonal);
-        if (below == 0) continue;
-        const double pivot = *diagonal - alpha, half = -alpha * pivot;
-        *diagonal = alpha;
-        for (int j = k + 1; j < count; j++) {
-            double *other = block + (long)j * GSLFIT_QR_BLOCK, *above = R + (long)j * count + k;
-            const double share = (pivot * *above + gslfit_dot(u, other, rows)) / half;
-            *above -= share * pivot;
-            for (long i = 0; i < rows; i++) other[i] -= share * u[i];
-        }
-    }
-}
-
-void gslfit_qr_tall(const double *const *columns, const double *lengths, int count, long n, double *R, double *work) {
-    memset(R, 0, (size_t)count * count * sizeof *R);
-    for (long first = 0; first < n; first += GSLFIT_QR_BLOCK) {
-        const long rows = n - first < GSLFIT_QR_BLOCK ? n - first : GSLFIT_QR_BLOCK;
-        for (int j = 0; j < count; j++) copy_scaled(columns[j] + first, lengths[j], rows, work + (long)j * GSLFIT_QR_BLOCK);
-        join_block(R, work, count, rows);
-    }
-}
-
 void gslfit_solve_upper(double *const *R, int rank, double *x) {
     for (int i = rank - 1; i >= 0; i--) {
         for (int j = i + 1; j < rank; j++) x[i] -= R[j][i] * x[j];

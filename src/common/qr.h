@@ -9,12 +9,6 @@
  * column is at most `tol` times the longest column. Columns must be scaled to about one length, or the rank depends on their units. */
 int gslfit_qr(double **columns, int *order, int count, long n, double tol, double *const *carried, int carriers);
 
-/* The triangle R of `count` columns of n numbers, each divided by its length (0 for a column that counts as zeros), without pivoting:
- * column j at R + j*count, zeros below the diagonal. The columns are read once, GSLFIT_QR_BLOCK rows at a time, each block joined to the
- * triangle of those before (LAPACK's tpqrt; Demmel, Grigori, Hoemmen and Langou 2012). work has room for count*GSLFIT_QR_BLOCK numbers. */
-enum { GSLFIT_QR_BLOCK = 128 };
-void gslfit_qr_tall(const double *const *columns, const double *lengths, int count, long n, double *R, double *work);
-
 /* The triangle R below is what gslfit_qr leaves, or any whose column j begins at R[j]; only its first `rank` rows and columns are read. */
 
 /* Solve R x = b, and R^T x = b; x holds b before. */

@@ -49,9 +49,10 @@ cdef double norm_of(const double *a, Py_ssize_t n) noexcept nogil:
     return gslfit_norm(dot(a, a, n), a, n, 1)
 
 
-cdef double slope_of(const double *column, double length, const double *r, Py_ssize_t n) noexcept nogil:
-    """Return the scalar product of a residual with a column of the Jacobian scaled to length one; 0 for a column without effect."""
-    cdef double sum = 0, own = dot(column, r, n)
+cdef double slope_of(const double *column, double length, const double *r, Py_ssize_t n, double own) noexcept nogil:
+    """Return the scalar product of a residual with a column of the Jacobian scaled to length one, from that with the column itself where
+    this is in range; 0 for a column without effect."""
+    cdef double sum = 0
     cdef Py_ssize_t i
     if not length > 0:
         return 0

@@ -18,6 +18,27 @@ cdef extern from "descent/quotients.h" nogil:
                           double *bend, double *along)
     double gslfit_change(const double *now, const double *old, long n)
 
+cdef extern from "program/isa.h" nogil:
+    ctypedef struct broyden:
+        const double *J
+        const double *r
+        const double *before
+        const double *step
+        const double *share
+        double *updated
+        int p
+    ctypedef struct isa:
+        double (*forward)(const double *value, const double *r, double width, long n, double *column, double *slope) noexcept nogil
+        double (*central)(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *slope,
+                          double *bend, double *along) noexcept nogil
+        void (*products)(const double *columns, int count, const double *r, long n, double *sums) noexcept nogil
+        void (*triangle)(const double **columns, const double *lengths, int count, long n, double *R, double *work) noexcept nogil
+        void (*update)(const broyden *, long n, double *sums) noexcept nogil
+    enum:
+        GSLFIT_TRIANGLE_ROOM
+    const isa *gslfit_current_isa()
+
+cdef Py_ssize_t LONG = 4096                  # numbers from which on a column is worth the widest vectors that the processor has
 cdef double EPS = 2.220446049250313e-16
 cdef double SINGLE = 2.0 ** -23              # that of float32
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
@@ -42,6 +63,16 @@ cdef double quantum(const double *r, Py_ssize_t n) noexcept:
             whole = <long long>ldexp(share, 53)
             least = fmin(least, ldexp(<double>(whole & -whole), order - 53))
     return least
+
+
+cdef void products_of(const double *columns, Py_ssize_t count, const double *r, Py_ssize_t n, double *out) noexcept nogil:
+    """Write the scalar products of columns, one after the other, with a residual."""
+    cdef Py_ssize_t j
+    if n >= LONG:
+        gslfit_current_isa().products(columns, count, r, n, out)
+        return
+    for j in range(count):
+        out[j] = dot(columns + j * n, r, n)
 
 
 cdef class Differences:
@@ -137,7 +168,7 @@ cdef class Differences:
         cdef const double *value = self._values(r)
         cdef double norm = norm_of(value, self.n), size = self._size(at, norm)
         cdef Py_ssize_t j
-        columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
+        columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
             self._measure(data_of(columns) + j * self.n, j, value)
@@ -154,7 +185,7 @@ cdef class Differences:
         cdef double norm = norm_of(value, self.n), size = self._size(at, norm), step, bent
         cdef double *column
         cdef Py_ssize_t j
-        columns, trial = self._columns(), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
+        columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
@@ -170,16 +201,16 @@ cdef class Differences:
         self.n = len(r)
         return numbers(r, self.n)
 
-    cdef cnp.ndarray _columns(self):
-        """Return room for the Jacobian's columns, one after the other: that of an earlier one which nobody else holds."""
+    cdef cnp.ndarray room_for(self, Py_ssize_t n):
+        """Return room for a Jacobian of n rows, its columns one after the other: that of an earlier one which nobody else holds."""
         cdef cnp.npy_intp[2] shape
         cdef cnp.ndarray columns
         for columns in self.rooms:
-            if Py_REFCNT(columns) == 2 and cnp.PyArray_DIM(columns, 1) == self.n:       # by the list, and here
+            if Py_REFCNT(columns) == 2 and cnp.PyArray_DIM(columns, 1) == n:       # by the list, and here
                 return columns
-        shape[0], shape[1] = self.p, self.n
+        shape[0], shape[1] = self.p, n
         columns = cnp.PyArray_EMPTY(2, shape, cnp.NPY_DOUBLE, 0)
-        if self.p * self.n > WORTH_KEEPING:
+        if self.p * n > WORTH_KEEPING:
             self.rooms = [*self.rooms[-1:], columns]
         return columns
 
@@ -300,7 +331,10 @@ cdef class Differences:
             out = self.fun(trial)
             value = numbers(out, self.n)
             at[j] = base
-            change = gslfit_forward(value, r, moved, self.n, column, &self.slope)
+            if self.n < LONG or not isfinite(1 / moved):
+                change = gslfit_forward(value, r, moved, self.n, column, &self.slope)
+            else:
+                change = gslfit_current_isa().forward(value, r, moved, self.n, column, &self.slope)
             self.length = change / fabs(moved)
             if change < INFINITY and fabs(step) < fabs(wanted):
                 break                           # as far as the bounds let it
@@ -345,7 +379,10 @@ cdef class Differences:
             other = self.fun(trial)
             behind = numbers(other, self.n)
             at[j] = base
-            total = gslfit_central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
+            if self.n < LONG or not isfinite(1 / (up - down)):
+                total = gslfit_central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
+            else:
+                total = gslfit_current_isa().central(ahead, behind, r, up - down, self.n, column, &self.slope, &bend, &along)
             self.length = total / fabs(up - down)
             if not total < INFINITY:
                 step /= 8

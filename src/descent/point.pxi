@@ -244,36 +244,43 @@ cdef class DescentState:
     def update(self, x, r):
         """Go to x, where the residual is r, with the Jacobian that the way there shows: Broyden's update of the last one, no evaluation.
 
-        It is exact along the step, measured in units of the columns' lengths, and unchanged at right angles to it.
+        It is exact along the step, measured in units of the columns' lengths, and unchanged at right angles to it. What is known of the
+        last one's triangle gives the new one's.
         """
-        cdef cnp.ndarray weight = new_vector(self.p), missed = copied(numbers(r, self.n), self.n)
-        cdef cnp.ndarray norms = copied(data_of(self.norms), self.p)
+        cdef cnp.ndarray step = new_vector(self.p), share = new_vector(self.p), norms = new_vector(self.p), found = new_vector(3 * self.p + 1)
+        cdef cnp.ndarray columns = self.differences.room_for(self.n), slopes = new_vector(self.p)
+        cdef const double *d = data_of(self.norms)
+        cdef double *s = data_of(step)
+        cdef double *w = data_of(share)
+        cdef double *sums = data_of(found)
         cdef const double *new = numbers(x, self.p)
-        cdef const double *old = numbers(self.x, self.p)
-        cdef const double *before = numbers(self.r, self.n)
-        cdef const double *J = data_of(self.J)
-        cdef double *w = data_of(weight)
-        cdef double *u = data_of(missed)
-        cdef double total = 0, step
-        cdef Py_ssize_t i, j
+        cdef double *to
+        cdef double total = 0
+        cdef broyden told
+        cdef Py_ssize_t j
         for j in range(self.p):
-            w[j] = (new[j] - old[j]) * data_of(norms)[j] * data_of(norms)[j]
-            total += (new[j] - old[j]) * w[j]
-        for i in range(self.n):
-            u[i] -= before[i]
+            s[j] = new[j] - data_of(self.x)[j]
+            w[j] = s[j] * d[j] * d[j]
+            total += s[j] * w[j]
         for j in range(self.p):
-            step = new[j] - old[j]
-            for i in range(self.n):
-                u[i] -= J[j * self.n + i] * step
-        updated = zeros(self.n, self.p, True)
+            w[j] = w[j] / total if total > 0 else 0.
+        told.J, told.r, told.before, told.p = data_of(self.J), numbers(r, self.n), numbers(self.r, self.n), self.p
+        told.step, told.share, told.updated = s, w, data_of(columns)
+        gslfit_current_isa().update(&told, self.n, sums)
         self.finite = total > 0
         for j in range(self.p):
-            step = w[j] / total if total > 0 else 0.
-            for i in range(self.n):
-                data_of(updated)[j * self.n + i] = J[j * self.n + i] + u[i] * step
-            data_of(norms)[j] = norm_of(data_of(updated) + j * self.n, self.n)
+            to = told.updated + j * self.n
+            data_of(norms)[j] = gslfit_norm(sums[self.p + j], to, self.n, 1)
             self.finite = self.finite and isfinite(data_of(norms)[j])
-        self.x, self.r, self.J, self.norms, self.taken_at = x, r, updated, norms, None
+            data_of(slopes)[j] = slope_of(to, data_of(norms)[j], told.r, self.n, sums[2 * self.p + j])
+        square = None
+        if self.qr is not None and self.decomposed is self.J and self.left_out is None:
+            square = self.qr.updated(sums, sums[3 * self.p], w, data_of(norms))
+        self.x, self.r, self.J, self.norms, self.taken_at = x, r, cnp.PyArray_Transpose(columns, NULL), norms, None
+        self.steepest, self.steepest_J, self.steepest_r = slopes, self.J, r
+        if square is not None:
+            self.qr = ScaledQR(self.J, self.rank_tolerance, None, norms, r, slopes, square)
+            self.decomposed, self.left_out, self.decomposed_with = self.J, None, self.rank_tolerance
 
     cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
         """Take from two Jacobians how fast columns change, and what they say of the second derivatives."""
@@ -291,8 +298,13 @@ cdef class DescentState:
         moved = relative_size(data_of(step), data_of(self.x), norms, self.norm(), self.p)
         if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
+        if self.qr is not None and self.qr.J is self.before_J and self.qr.known_r is self.r and self.left_out is None:
+            for j in range(self.p):
+                data_of(y)[j] = data_of(self.qr.known)[j] * self.qr.d[j]
+        else:
+            products_of(old, self.p, r, self.n, data_of(y))
         for j in range(self.p):
-            data_of(y)[j] = data_of(gradient)[j] - dot(old + j * self.n, r, self.n)
+            data_of(y)[j] = data_of(gradient)[j] - data_of(y)[j]
             if norms[j] > 0 and self.p >= MANY:
                 turned = fmax(turned, gslfit_change(data_of(self.J) + j * self.n, old + j * self.n, self.n) / norms[j])
         self.turning = turned / moved if moved > 0 and self.p >= MANY else NAN
@@ -302,10 +314,7 @@ cdef class DescentState:
     cpdef cnp.ndarray gradient(self):
         """Return J^T r, ndarray, shape (p,)."""
         cdef cnp.ndarray out = new_vector(self.p)
-        cdef const double *r = numbers(self.r, self.n)
-        cdef Py_ssize_t j
-        for j in range(self.p):
-            data_of(out)[j] = dot(data_of(self.J) + j * self.n, r, self.n)
+        products_of(data_of(self.J), self.p, numbers(self.r, self.n), self.n, data_of(out))
         return out
 
     cpdef cnp.ndarray slopes(self):
@@ -319,12 +328,14 @@ cdef class DescentState:
         cdef cnp.ndarray out = new_vector(self.p)
         cdef const double *r = numbers(self.r, self.n)
         cdef const double *d = data_of(self.norms)
+        cdef const double *column
         cdef Py_ssize_t j
         for j in range(self.p):
             if gradient != NULL and d[j] > 0 and TINY < fabs(gradient[j]) < 1 / TINY:
                 data_of(out)[j] = gradient[j] / d[j]
             else:
-                data_of(out)[j] = slope_of(data_of(self.J) + j * self.n, d[j], r, self.n)
+                column = data_of(self.J) + j * self.n
+                data_of(out)[j] = slope_of(column, d[j], r, self.n, dot(column, r, self.n))
         self.steepest, self.steepest_J, self.steepest_r = out, self.J, self.r
         return 0
 

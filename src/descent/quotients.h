@@ -4,12 +4,6 @@
 
 #include "common/linalg.h"
 
-/* The length of differences from the sum of their squares, or, where that over- or underflows, from their quotients by `width`. */
-static inline double gslfit_length_of(double sum, const double *quotients, long n, double width) {
-    if (sum > 1e-280 && sum < 1e280) return sqrt(sum);
-    return gslfit_norm(sum, quotients, n, 1) * fabs(width);
-}
-
 /* Sums below are four that don't wait for each other: more of several kinds would not stay in registers. */
 static inline double gslfit_four(const double *s) { return (s[0] + s[1]) + (s[2] + s[3]); }
 

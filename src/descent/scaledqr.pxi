@@ -14,9 +14,6 @@ cdef int BROAD = 24             # ... or, with more columns, by LAPACK's blocks 
 
 cdef extern from "common/qr.h" nogil:
     int gslfit_qr(double **columns, int *order, int count, long n, double tol, double **carried, int carriers)
-    enum:
-        GSLFIT_QR_BLOCK
-    void gslfit_qr_tall(const double **columns, const double *lengths, int count, long n, double *R, double *work)
     void gslfit_solve_upper(double **R, int rank, double *x)
     void gslfit_solve_transposed(double **R, int rank, double *x)
     void gslfit_invert_upper(double **R, int rank, double *inverse, long stride)
@@ -38,6 +35,8 @@ cdef class ScaledQR:
         The columns' lengths, where they are known.
     r, slopes : ndarray, shapes (n,) and (p,), optional
         A residual of which J^T r is known, by columns scaled to length one.
+    square : ndarray, shape (p, p + 1), optional
+        Columns of fewer rows, scaled to length one, with the same products with each other as those of J: they are decomposed in its place.
 
     Attributes
     ----------
@@ -64,7 +63,7 @@ cdef class ScaledQR:
     cdef double **H                 # the same of a Cholesky factor of R^T R + S, scaled and pivoted
     cdef bint newton
 
-    def __init__(self, J, double tol=1e-14, held=None, lengths=None, r=None, slopes=None):
+    def __init__(self, J, double tol=1e-14, held=None, lengths=None, r=None, slopes=None, square=None):
         cdef Py_ssize_t j, c
         if not (type(J) is cnp.ndarray and cnp.PyArray_TYPE(J) == cnp.NPY_DOUBLE and cnp.PyArray_ISFARRAY_RO(J)):
             J = np.asfortranarray(J, dtype=np.float64)
@@ -86,7 +85,9 @@ cdef class ScaledQR:
                 self.count += 1
         cdef bint tall = self.n * self.count > TALL and self.n > 2 * self.count
         cdef bint by_rows = tall and self.count <= BROAD
-        cdef Py_ssize_t room = self.p * (self.p + GSLFIT_QR_BLOCK) if by_rows else self.n * self.p
+        cdef Py_ssize_t room = self.p * (self.p + 1) if square is not None or by_rows else self.n * self.p
+        if by_rows:
+            room += GSLFIT_TRIANGLE_ROOM
         self.memory = <double *>PyMem_Malloc((room + self.p * self.p + self.p + 1) * sizeof(double))
         if self.memory == NULL:
             raise MemoryError
@@ -94,7 +95,10 @@ cdef class ScaledQR:
         if r is not None:
             self.known_at, self.known_slopes = numbers(r, self.n), numbers(slopes, self.p)
         self._measure(NULL if lengths is None else numbers(lengths, self.p))
-        if by_rows:
+        if square is not None:
+            self.rows = self.p + 1
+            memcpy(self.memory, numbers(square, self.p * self.rows), self.p * self.rows * sizeof(double))
+        elif by_rows:
             self._reduce_by_rows()
         else:
             self._scale()
@@ -146,7 +150,7 @@ cdef class ScaledQR:
         for c in range(self.count):
             length[c] = self.d[self.order[c]]
         with nogil:
-            gslfit_qr_tall(columns, length, self.count, self.n, self.memory, self.memory + self.count * self.count)
+            gslfit_current_isa().triangle(columns, length, self.count, self.n, self.memory, self.memory + self.count * self.count)
         self.rows = self.count
         return 0
 
@@ -223,8 +227,44 @@ cdef class ScaledQR:
             for j in range(self.p):
                 g[j] = self.known_slopes[j] if self.d[j] > 0 else 0.
             return
+        products_of(self.columns, self.p, r, self.n, g)
         for j in range(self.p):
-            g[j] = slope_of(self.columns + j * self.n, self.d[j], r, self.n)
+            g[j] = slope_of(self.columns + j * self.n, self.d[j], r, self.n, g[j])
+
+    cdef cnp.ndarray updated(self, const double *products, double missed, const double *share, const double *lengths):
+        """Return p columns of p + 1 numbers whose triangle is that of (J + u share^T), its columns scaled to length one; None where J's own
+        columns are not all independent or the numbers are out of range.
+
+        J = Q R and u = Q q + v, where q = R^-T J^T u and v is at right angles to all columns: the new columns are those of
+        [Q, v/|v|] [R + q share^T; |v| share^T].
+
+        Parameters
+        ----------
+        products : p numbers
+            J^T u.
+        missed : float
+            u.u
+        share, lengths : p numbers each
+            Lengths are those of the new columns.
+        """
+        cdef cnp.ndarray out = new_vector(self.p * (self.p + 1)), along = new_vector(self.p)
+        cdef double *q = data_of(along)
+        cdef double *to
+        cdef double left
+        cdef Py_ssize_t i, j, c
+        if self.rank < self.p:
+            return None
+        for c in range(self.p):
+            q[c] = products[self.order[c]] / self.d[self.order[c]]
+        gslfit_solve_transposed(self.R, self.rank, q)
+        left = sqrt(fmax(0, missed - dot(q, q, self.p)))
+        for c in range(self.p):
+            j = self.order[c]
+            to = data_of(out) + j * (self.p + 1)
+            for i in range(self.p):
+                to[i] = ((self.R[c][i] * self.d[j] if i <= c else 0.) + q[i] * share[j]) / lengths[j]
+            to[self.p] = left * share[j] / lengths[j]
+        return out if isfinite(dot(data_of(out), data_of(out), self.p * (self.p + 1))) else None
 
     cdef int _keep(self, object r, const double *g) except -1:
         """Remember the slopes of a residual, that of the point where `contract` is."""

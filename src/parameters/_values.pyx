@@ -478,12 +478,19 @@ cdef class Evaluation:
     cdef double largest(self, object r):
         """Return the largest size of a contiguous vector's elements, NaN where one is not finite."""
         cdef double *data = <double *>cnp.PyArray_DATA(r)
-        cdef double out = 0, sum = 0
-        cdef Py_ssize_t i
-        for i in range(cnp.PyArray_DIM(r, 0)):
-            out = fmax(out, fabs(data[i]))
-            sum += data[i] - data[i]        # 0, or NaN
-        return out + sum
+        cdef double[4] most = [0, 0, 0, 0], sums = [0, 0, 0, 0]        # four that don't wait for each other
+        cdef double own
+        cdef Py_ssize_t i, k, n = cnp.PyArray_DIM(r, 0)
+        for i in range(0, n - n % 4, 4):
+            for k in range(4):
+                own = fabs(data[i + k])
+                most[k] = own if own > most[k] else most[k]
+                sums[k] += own - own        # 0, or NaN
+        for i in range(n - n % 4, n):
+            own = fabs(data[i])
+            most[0] = own if own > most[0] else most[0]
+            sums[0] += own - own
+        return fmax(fmax(most[0], most[1]), fmax(most[2], most[3])) + ((sums[0] + sums[1]) + (sums[2] + sums[3]))
 
     def _easy(self, out, double tiny, double huge):
         """Return a copy of a first residual of which nothing needs to be said, else None.

@@ -50,6 +50,16 @@ typedef struct {
     long count, centre, n;
 } convolution;
 
+/* Broyden's update of a Jacobian J, columns of n numbers one after the other, over a step: u = r - before - J step is what J missed, and
+ * J + u share^T the new one. */
+typedef struct {
+    const double *J, *r, *before, *step, *share;
+    double *updated;
+    int p;
+} broyden;
+
+enum { GSLFIT_TRIANGLE_ROOM = 3072 };  /* numbers that `triangle` works in: 16 rows of 192 columns at least, 24 kB */
+
 /* What is compiled for one instruction set. */
 typedef struct {
     const char *name;
@@ -61,6 +71,18 @@ typedef struct {
     void (*bent_sum)(const block_columns *, const double *slopes, const double *curvatures, long points, double *sums);
     void (*whiten)(const double *factor, long n, double *const *columns, int count);  /* columns of n points, in place */
     void (*convolve)(const convolution *, const double *in, double *out, int count);  /* columns, [column][point][lane] */
+    /* As gslfit_forward and gslfit_central (descent/quotients.h), for long columns and a width that has an inverse. */
+    double (*forward)(const double *value, const double *r, double width, long n, double *column, double *slope);
+    double (*central)(const double *ahead, const double *behind, const double *r, double width, long n, double *column, double *slope,
+                      double *bend, double *along);
+    void (*products)(const double *columns, int count, const double *r, long n, double *sums);  /* J^T r, columns one after the other */
+    /* The triangle R of `count` columns of n numbers, each divided by its length (0 for a column that counts as zeros), without pivoting:
+     * column j at R + j*count, zeros below the diagonal. It is Cholesky's of J^T J where columns are far enough from dependent that all
+     * digits are there; else each block of rows is joined to the triangle of those before (LAPACK's tpqrt; Demmel, Grigori, Hoemmen and
+     * Langou 2012). count <= 192. */
+    void (*triangle)(const double *const *columns, const double *lengths, int count, long n, double *R, double *work);
+    /* Gives too: u.J_j of the old columns, then of the new ones their squares and their products with r, then u.u: 3p + 1 sums. */
+    void (*update)(const broyden *, long n, double *sums);
     void (*fit)(worker *);
     void (*enclose)(sandwich *);
 } isa;

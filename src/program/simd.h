@@ -36,6 +36,7 @@ static inline vd truth(vm m) { return (vd)(m & (vm)SPLAT(1.0)); }
 static inline vd load(const double *p) { return *(const vd_memory *)p; }
 static inline vd load_loose(const double *p) { return *(const vd_loose *)p; }
 static inline void store(double *p, vd v) { *(vd_memory *)p = v; }
+static inline void store_loose(double *p, vd v) { *(vd_loose *)p = v; }
 #else
 typedef double vd;
 typedef int64_t vm;
@@ -53,6 +54,7 @@ static inline vd truth(vm m) { return m ? 1.0 : 0.0; }
 static inline vd load(const double *p) { return *p; }
 static inline vd load_loose(const double *p) { return *p; }
 static inline void store(double *p, vd v) { *p = v; }
+static inline void store_loose(double *p, vd v) { *p = v; }
 #endif
 
 /* The greater and the smaller; where b is NaN, NaN. The compiler can't know that only this order of NaN matters, so x86 is told. */
