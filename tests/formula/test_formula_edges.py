@@ -292,3 +292,10 @@ def test_chains_of_comparisons(text):
     wanted = [float(eval(text, {"x": float(number), "b": 0.7})) for number in x]
     values = {"b": 0.7} if "b" in text else {}
     assert compiled(f"where({text}, 1, 0)*one", x=x, one=1.0, **values).tolist() == wanted
+
+
+def test_odd_powers_have_either_sign():
+    """One and an odd power is 0 somewhere, where a derivative is 0 times infinity: the chain rule alone says NaN there."""
+    x = np.array([-1.])
+    np.testing.assert_array_equal(Formula("b*exp(-1/(1 + (a*x)**7))").jacobian(x, a=1., b=1.), [[0., 0.]])
+    np.testing.assert_array_equal(Formula("b*(1 + (a*x)**7)**c").jacobian(x, a=1., b=1., c=1.), [[0., -7., 0.]])

@@ -461,3 +461,23 @@ def test_an_aborted_fit_has_its_best_values(method):
     result = ours.minimize(lambda p: p["a"]*x + p["c"] - y, params, method=method, iter_cb=note)
     assert result.aborted and len(seen) == 30
     assert [result.params[name].value for name in "ac"] == pytest.approx(min(seen)[1:], rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["cg", "bfgs", "lbfgsb", "slsqp", "trust-constr"])
+def test_a_fit_without_success_has_its_best_values(method):
+    """A method of SciPy's that its own limit of iterations ends is where the least chi-square of its evaluations was."""
+    x, seen = np.linspace(.1, 1, 20), []
+    y = 2*np.exp(-x/.3) + .5 + .01*np.random.default_rng(0).normal(size=20)
+
+    def residual(p):
+        seen.append(p["a"]*np.exp(-x/p["t"]) + p["c"] - y)
+        return seen[-1]
+    params = ours.Parameters()
+    params.add("a", 1., min=-5, max=5)
+    params.add("c", .3, min=-5, max=5)
+    params.add("t", .1, min=0, max=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = ours.minimize(residual, params, method=method, options={"maxiter": 2})
+    assert not result.success and not result.aborted
+    assert result.chisqr == pytest.approx(min(float(np.sum(r**2)) for r in seen), rel=1e-12)

@@ -1,7 +1,8 @@
 """What a descent asks of the judgement depends on the point alone."""
 import numpy as np
 
-from gslfit.minimizer.least_squares import Descent, Problem
+from gslfit.errors import FitStatus
+from gslfit.minimizer.least_squares import Descent, Problem, best_of
 
 
 class Unbounded:
@@ -35,3 +36,14 @@ def test_a_minimum_is_one_whatever_was_in_memory():
     """A field of the evidence that is left out counts as 0; a minimum was called a lost effect, depending on what the stack held."""
     for depth in range(40):
         assert judged(at_minimum(), depth) == ("minimum", True, (), ())
+
+
+def test_of_equal_ends_the_one_without_doubt_counts():
+    """Two methods that end at the same chi-square, only one of them sure of it: the fit is a success; a lower end goes before."""
+    sure = at_minimum().finish(True, FitStatus.STEP)
+    doubted = sure._replace(converged=False, reason=FitStatus.NO_PROGRESS)
+    assert sure.converged and not sure.doubtful and doubted.doubtful
+    for tried in ([doubted, sure], [sure, doubted], [doubted, doubted, sure]):
+        assert best_of(tried) is sure
+    lower = doubted._replace(residual=.9*sure.residual)
+    assert best_of([sure, lower]) is lower

@@ -389,6 +389,22 @@ def test_ending_on_a_flat_is_no_success():
     assert not (out.success and out.errorbars)
 
 
+def test_a_width_that_ran_to_nothing_has_no_error():
+    """A step fitted to noise gets ever steeper: once its width is 0 as far as the points can tell, it has no standard error."""
+    x, steep = np.linspace(0, 5, 40), 0
+    for seed in (28, 29, 30):
+        y = .02*np.random.default_rng(seed).normal(size=x.size)
+        params = Parameters()
+        params.add_many(("a", 1), ("b", -2), ("c", .1))
+        with np.errstate(all="ignore"):
+            out = minimize(lambda p, y=y: p["a"].value*np.arctan((x - p["b"].value)/p["c"].value) - y, params)
+        if abs(out.params["c"].value) < 1e-12:
+            steep += 1
+            assert not out.success and "c has lost its effect" in out.message
+            assert out.params["c"].stderr is None
+    assert steep
+
+
 def test_looks_again_when_in_doubt():
     import nist
     data, f = nist.read("BoxBOD"), nist.residual("BoxBOD")

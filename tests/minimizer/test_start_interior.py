@@ -110,3 +110,33 @@ def test_every_evaluation_counts(start):
     params.add("A", start, min=0)
     params.add_many(("t", 1.), ("c", 0.))
     assert gslfit.minimize(residual, params).nfev == len(calls)
+
+
+@pytest.mark.parametrize("start", [0., 1e-15])
+def test_a_start_at_an_upper_bound_is_one_at_a_lower_one(start):
+    """Data, bounds and starts of the other sign take the same fit: the start is looked at by the residual on either side."""
+    y = 2*np.exp(-X/1.3) + .5 + .01*np.random.default_rng(0).normal(size=X.size)
+    found = []
+    for sign in (1, -1):
+        params = gslfit.Parameters()
+        params.add("A", sign*start, min=0 if sign > 0 else None, max=0 if sign < 0 else None)
+        params.add_many(("t", 1.), ("c", 0.))
+        out = gslfit.minimize(lambda p, sign=sign: p["A"]*np.exp(-X/p["t"]) + p["c"] - sign*y, params)
+        assert out.success
+        found.append((sign*out.params["A"].value, out.nfev))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-9)
+    assert found[0][1] == pytest.approx(found[1][1], abs=3)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_bounds_that_the_start_did_not_see(sign):
+    """A start of 1e-12 has bounds of 5 far out of sight; a fit that comes to one of them all the same stays within, and ends on it."""
+    params, seen = gslfit.Parameters(), []
+    params.add("A", 1e-12, min=-5, max=5)
+
+    def residual(p):
+        seen.append(p["A"].value)
+        return (p["A"].value - 10*sign)*X
+    out = gslfit.minimize(residual, params)
+    assert max(map(abs, seen)) <= 5
+    assert out.success and out.params["A"].value == pytest.approx(5*sign, rel=1e-12)

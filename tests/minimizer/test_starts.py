@@ -126,3 +126,16 @@ def test_errors():
     free.add("a", 0.0)
     with pytest.raises(InputError, match="nowhere to place"):
         gslfit.minimize(lambda p: p["a"] - np.arange(3.), free, starts=5)
+
+
+def test_starts_that_end_lower_without_a_minimum_are_told():
+    """Chi-square falls for ever towards a valley's end, below the only minimum there is: the message says so."""
+    def valley(p):
+        a = p["a"].value
+        return np.array([1, a - 1, .1] if a > 0 else [1/(1 - a), -1/(1 - a), .1])
+    params = gslfit.Parameters()
+    params.add("a", 2.)
+    out = gslfit.minimize(valley, params, starts=10, ranges={"a": (-30, 30)})
+    assert out.success and out.params["a"].value == pytest.approx(1) and out.chisqr == pytest.approx(1.01)
+    low = [start for start in multistart.points({"a": (-30, 30)}, 10)["a"] if start < 0]
+    assert f"{len(low)} of 10 starts ended lower, at no minimum" in out.message

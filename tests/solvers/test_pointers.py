@@ -21,6 +21,7 @@ from gslfit.solvers import pointers
 
 CODE = r"""
 #include <math.h>
+#include <signal.h>
 #include <time.h>
 typedef struct {{ size_t size, stride; double *data; }} vector;             /* GSL's own layout, as far as it is used */
 typedef struct {{ size_t size1, size2, tda; double *data; }} matrix;
@@ -86,6 +87,16 @@ EXPORT int slow_f(const vector *x, void *params, vector *f)
     struct timespec pause = {{0, 5000000}};
     nanosleep(&pause, NULL);
     return decay_f(x, params, f);
+}}
+EXPORT int interrupted_f(const vector *x, void *params, vector *f)    /* takes a while, and Ctrl-C is pressed at the fifth call */
+{{
+    struct timespec pause = {{0, 60000000}};
+    if (++*(long *) params == 5)
+        raise(SIGINT);
+    nanosleep(&pause, NULL);
+    for (size_t i = 0; i < f->size; i++)
+        f->data[i * f->stride] = x->data[i * x->stride] - 1;
+    return 0;
 }}
 """
 SIGNATURES = {"decay_f": "int (const gsl_vector *, void *, gsl_vector *)", "decay_df": "int (const gsl_vector *, void *, gsl_matrix *)"}
@@ -359,6 +370,25 @@ def test_an_interrupt_stops_a_fit_in_c(library):
     finally:
         signal.signal(signal.SIGINT, before)
     assert time.perf_counter() - begin < 5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_an_interrupt_does_not_wait_for_a_jacobian(library):
+    """Ctrl-C among the evaluations of C functions for a Jacobian by differences ends it: of forty parameters few more are moved."""
+    calls = ctypes.c_long(0)
+    solver = FdfSolver(40, 40)
+
+    def run():
+        solver.set(Function_fdf.from_pointers(address(library, "interrupted_f"), None, 40, 40, params=calls), np.zeros(40))
+        solver.solve()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert 5 <= calls.value < 10
 
 
 CYTHON = """

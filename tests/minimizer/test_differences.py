@@ -1,0 +1,24 @@
+"""Difference quotients evaluate nothing beyond the bounds."""
+import numpy as np
+import pytest
+
+from gslfit.minimizer._descent import Differences
+
+T = np.linspace(0, 5, 20)
+
+
+@pytest.mark.parametrize("kind", ["forward", "central"])
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize("width", [1., 1e-3, 1e-9])
+def test_on_a_bound_beside_which_the_model_has_no_value(kind, end, width):
+    """A model that is NaN just inside the bound that a parameter lies on leaves no side to go to: the column is 0, nothing crossed."""
+    low, high = np.array([1.3, .5]), np.array([1.3 + width, 2.])
+    at, seen = np.array([(low, high)[end][0], 1.]), []
+
+    def model(x):
+        seen.append(x.copy())
+        return np.exp(-T/x[0])*x[1] if x[0] == at[0] else np.full(T.size, np.nan)
+    J = getattr(Differences(model, low, high), kind)(at, model(at))
+    assert not J[:, 0].any()
+    np.testing.assert_allclose(J[:, 1], np.exp(-T/at[0]), rtol=1e-6, atol=1e-7)
+    assert (np.array(seen) >= low).all() and (np.array(seen) <= high).all()
