@@ -5,7 +5,7 @@
 #include "objective/losses.h"
 #include "program.h"
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(GSLFIT_PLAIN_C) && !defined(GSLFIT_BASE_ISA)
 #define ISA_X86  /* programs and lanes are compiled for AVX-512 and AVX2 too */
 #endif
 

@@ -85,12 +85,10 @@ class Here:
         Where the build is.
     settings : dict of str
         The environment of the build, such as CC and CFLAGS.
-    plugin : str, optional
-        A plugin of pytest.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, str], plugin: str = ""):
-        self.folder, self.settings, self.plugin = folder, settings, plugin
+    def __init__(self, folder: Path, settings: dict[str, str]):
+        self.folder, self.settings = folder, settings
 
     def test(self, jobs: int, log: Path) -> tuple[str, str, str]:
         """Build, and run the tests of what is compiled; return how that ended, in what, and pytest's last line."""
@@ -102,8 +100,7 @@ class Here:
             self.folder / "temp", cwd=tree, env=os.environ | self.settings | cached)
         env = os.environ | self.settings | {"PYTHONPATH": f"{library}{os.pathsep}{tree / 'tests'}", "OPENBLAS_NUM_THREADS": "1"}
         facts = run(sys.executable, "-c", FACTS, cwd=self.folder, env=env).strip()
-        plugin = ["-p", self.plugin] if self.plugin else []
-        command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider", *plugin, *COMPILED]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", str(jobs), "-p", "no:cacheprovider", *COMPILED]
         with log.open("w") as out:
             subprocess.run(command, cwd=tree / "tests", env=env, stdout=out, stderr=subprocess.STDOUT, check=False)
         return (*ended(log.read_text(errors="replace")), facts)
@@ -144,11 +141,11 @@ def debian(suite: str, python: str, *packages: str) -> Row:
     return row
 
 
-def here(settings: dict[str, str], *commands: str, plugin: str = "") -> Row:
+def here(settings: dict[str, str], *commands: str) -> Row:
     """Return a row that tests another build by this machine's Python."""
     def row(folder: Path, jobs: int, log: Path, only_compiled: bool) -> tuple[str, str, str]:
         needs(*commands)
-        how, last, facts = Here(folder / log.stem, settings, plugin).test(jobs, log)
+        how, last, facts = Here(folder / log.stem, settings).test(jobs, log)
         gsl = run("pkg-config", "--modversion", "gsl", env=os.environ | settings).strip()
         compiler = run(*shlex.split(settings.get("CC", "cc")), "--version").split("\n")[0]
         return how, last, f"{facts}, GSL {gsl}, {compiler}" + (f", {settings['CFLAGS']}" if "CFLAGS" in settings else "")
@@ -237,7 +234,7 @@ ROWS: dict[str, Row] = {
     "free-threaded": free_threaded,
     "clang": here({"CC": "clang"}, "clang"),
     "plain-c": here({"CFLAGS": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM"}),
-    "base-instructions": here({}, plugin="matrix.base_instructions"),
+    "base-instructions": here({"CFLAGS": "-DGSLFIT_BASE_ISA"}),
     "oldest-gsl": oldest_gsl,
     "arm64": arm64,
 }
