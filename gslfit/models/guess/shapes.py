@@ -220,7 +220,7 @@ def damped(axis: Axis) -> Shapes:
 def dho(axis: Axis) -> Shapes:
     c, w = places(axis)
     keep = c >= 0
-    return crossed({"center": c[keep], "sigma": w[keep]}, gamma=axis.span*np.array([5e-4, 5e-3, 0.02, 0.1, 0.5, 3.0, 100.0]))
+    return crossed({"center": c[keep], "sigma": w[keep]}, gamma=axis.span*np.array([2e-3, 5e-3, 0.02, 0.1, 0.5, 3.0, 100.0]))
 
 
 def exp_gaussian(axis: Axis) -> Shapes:
