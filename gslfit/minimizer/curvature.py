@@ -34,7 +34,7 @@ STEEP = 1e-2            # greatest cosine of the residual and a column from wher
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
-FALLS = 1e-9            # share by which the residual's length falls at least where it does
+FALLS = 1e-10           # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
 SHORTER = 1e-5          # ... which end where they gain less than this share
@@ -114,7 +114,8 @@ def look_around(descent: Any, full: bool) -> str:
     -------
     str
         "down": the descent was moved to a lower point; "flat": there is none, and chi-square stays as it is along a direction that the
-        Jacobian did tell at the start: the fit ran off to a plain, or to infinity; "": neither.
+        Jacobian did tell at the start: the fit ran off to a plain, or to infinity; "unseen": there are not enough evaluations left to tell;
+        "": neither.
     """
     d = descent.decompose().norms
     ways = [way for j in np.flatnonzero(d == 0) if j not in descent.held for way in [_widened(descent, [j], np.ones(1))]]
@@ -135,13 +136,17 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
     """
     x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
     d, undetermined = descent.qr.norms.copy(), set(descent.qr.undetermined())
-    least, plain = norm * (1 - FALLS) - descent.rounding(), norm * (1 + FLAT) + descent.rounding()
+    rounding = 4 * descent.differences.precision * descent.size()
+    least, plain = norm * (1 - FALLS) - rounding, norm * (1 + FLAT) + descent.rounding()
     found, lower = "", None
     for j in open_:
         spans = {abs(x[j]), max(abs(x[j]), abs(problem.x0[j])), norm / d[j]}
         for span in sorted(span for span in spans if 0 < span < np.inf):
             for share in (0.5, -0.5, 0.05, -0.05):
-                if problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1) or lower is not None:
+                if lower is not None:
+                    break
+                if problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
+                    found = found or "unseen"
                     break
                 trial = x.copy()
                 trial[j] = np.clip(x[j] + share * span, problem.lower[j], problem.upper[j])

@@ -55,7 +55,8 @@ def descend(descent: Any) -> str:
     Returns
     -------
     str
-        "minimum": that ended at the minimum of a kink; "lower": the descent was moved down by more than `FELL`, to no such point; "": neither.
+        "minimum": that ended at the minimum of a kink; "lower": the descent was moved down by more than `FELL`, but to no such point; "":
+        neither.
     """
     begun, found = descent.norm(), "lower"
     for _ in range(TURNS):

@@ -45,6 +45,7 @@ SOLVER_FAILS = GSLError, NonFiniteError     # what a solver that can't go on rai
 LONG = 15                # evaluations by parameters and one more, beyond which a fit may have gone astray
 LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's answer is in doubt
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
+UNSETTLED = {"flat": FitStatus.FLAT, "unseen": FitStatus.MAX_NFEV}      # what a look around an end of open parameters may say of it
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
@@ -224,7 +225,7 @@ class Descent(Polish):
             self._solver = None         # it calls this descent back: what both hold would wait for the garbage collector
 
     def _go_down(self) -> tuple[bool, FitStatus]:
-        start = self.begin()
+        start, fell = self.begin(), False       # along what J leaves open, where it went on the last time
         for _ in range(1 + ESCAPES):
             reason = self._descend(start)
             if reason == FitStatus.NO_EFFECT or not self.finite:
@@ -239,16 +240,22 @@ class Descent(Polish):
                 beside = "" if settled or saddle else kinks.descend(self)
                 self.slopes_jump = beside == "minimum"
                 settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
-            if settled:
+            if settled or (not saddle and self._passes()):
                 found = self._look_around()
-                if found != "down":
-                    if found == "flat":
-                        return False, FitStatus.FLAT
-                    return True, reason if reason in SETTLED else FitStatus.STEP
+                if found == "flat" or (found == "unseen" and fell):
+                    return False, UNSETTLED[found]
+                fell = found == "down"
+                if not fell:
+                    return settled, reason if reason in SETTLED or not settled else FitStatus.STEP
             elif not saddle:
                 return False, reason
             self._solver, start = None, self.problem.free.internal(self.x)
         return False, FitStatus.SLOW        # it went down from what passes for a minimum, time after time
+
+    def _passes(self) -> bool:
+        """Return whether the point reached may pass for a minimum of what J determines, though steps have not settled there."""
+        qr = self.decompose()
+        return bool(self.finite and qr.undetermined() and length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm())
 
     def _look_around(self) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
@@ -491,7 +498,7 @@ class Descent(Polish):
         dead = tuple(sorted({*undetermined, *flat, *silent}))
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
-        if not settled and reason in (FitStatus.SLOW, FitStatus.FLAT) and verdict != "exact":
+        if not settled and reason in (FitStatus.SLOW, *UNSETTLED.values()) and verdict != "exact":
             success = False
         if success and not settled:
             vague = reason in (FitStatus.NO_PROGRESS, FitStatus.MAX_ITER)

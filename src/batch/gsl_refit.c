@@ -26,7 +26,6 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
-static const double UNTOLD = 5e-9;        /* half the fall of chi-square, in reduced ones, that is none */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -368,7 +367,7 @@ static int ends_there(gsl_refit *r, const double *x, int k, int side, double bou
     *(side < 0 ? r->low + k : r->high + k) = x[k];
     end->nfev++;
     if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &on)) return 0;
-    const double few = UNTOLD / (r->points.n > r->program->nfree ? r->points.n - r->program->nfree : 1);
+    const double few = GSLFIT_UNTOLD / (r->points.n > r->program->nfree ? r->points.n - r->program->nfree : 1);
     return on.norms[k] * fabs(on.slopes[k] * (x[k] - bound)) <= fmax(few, GSLFIT_CLOSE * GSLFIT_CLOSE) * on.length;
 }
 

@@ -14,9 +14,9 @@ from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
-    GSLFIT_AT_BOUND, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM,
-    GSLFIT_BESIDE, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, gslfit_bends, gslfit_evidence, gslfit_is_success,
-    gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
+    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT,
+    GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD, gslfit_bends,
+    gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"

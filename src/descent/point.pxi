@@ -7,6 +7,7 @@ cdef double TELLING = 1e-4      # relative distance from where a forward and a c
 cdef double RANK_CENTRED = 1e-10, RANK_EXACT = 1e-14     # a scaled column of R below this is linearly dependent
 cdef int MANY = 10              # parameters from which on how fast columns change is of use: forward differences may serve to the end
 cdef double SHIFT = 1e-2        # share of the residual's length by which it is changed to see whether it is more than rounding
+cdef int CLOSEST = 40          # halvings of the way to a bound on which the model has no value
 cdef double TOUCH = 1e-7        # share of a parameter's room within which it is on a bound that chi-square pushes it against
 
 
@@ -370,9 +371,10 @@ cdef class DescentState:
 
         What is near a bound, but where chi-square is higher on it, is at a minimum beside it: near is a share of values that may be 1e9.
         """
+        cdef object here = self.x           # while its numbers are read
         cdef const double *low = numbers(self.lower, self.p)
         cdef const double *high = numbers(self.upper, self.p)
-        cdef const double *x = numbers(self.x, self.p)
+        cdef const double *x = numbers(here, self.p)
         cdef const double *touch = data_of(self.touches)
         cdef Py_ssize_t j
         cdef double to, norm, before
@@ -394,12 +396,33 @@ cdef class DescentState:
             norm, before = norm_of(numbers(r, self.n), self.n), self.norm()
             if norm <= before * (1 + 1e-9) + self.rounding():
                 self.x, self.r, self.snapped = snapped, r, True
-            elif isfinite(norm):                    # where it is not, the model has no value on the bound
-                found = [j for j in found if data_of(snapped)[j] == x[j]]
+            else:
+                found = [j for j in found if data_of(snapped)[j] == x[j]
+                         or (not isfinite(norm) and self._ends_beside(j, data_of(snapped)[j], data_of(g)[j]))]
         if not found:
             return None
         self.held = tuple(found)
         return [j in self.held for j in range(self.p)]
+
+    cdef bint _ends_beside(self, Py_ssize_t j, double bound, double slope) except -1:
+        """Return whether a parameter ends next to a bound on which the model has no value; `src/batch/gsl_refit.c` asks the same.
+
+        What is left of the way may not change chi-square by what can be told; where it does, the parameter is put as near to the bound as
+        the model has values that are no worse.
+        """
+        cdef double norm = self.norm(), value = numbers(self.x, self.p)[j], few = GSLFIT_UNTOLD / max(1, self.n - self.p)
+        cdef cnp.ndarray trial
+        cdef int near
+        if fabs(slope) * data_of(self.norms)[j] * fabs(value - bound) <= fmax(few, GSLFIT_CLOSE * GSLFIT_CLOSE) * norm * norm:
+            return True
+        for near in range(CLOSEST, 0, -CLOSEST // 4):
+            trial = copied(numbers(self.x, self.p), self.p)
+            data_of(trial)[j] = bound + ldexp(value - bound, -near)
+            r = self.fun(trial)
+            if norm_of(numbers(r, self.n), self.n) <= norm * (1 + 1e-9):
+                self.x, self.r, self.snapped = trial, r, True
+                return True
+        return False
 
     cdef double moved(self, object start) except -1:
         """Return the relative size of the way from `start` to here."""

@@ -101,3 +101,28 @@ def test_a_start_that_explodes_is_no_measure():
         cosines = np.abs(slopes.T @ r)/np.linalg.norm(slopes, axis=0)/np.linalg.norm(r)
         assert np.all(cosines < 1e-5)
         assert found.status != FitStatus.EXACT
+
+
+@pytest.mark.parametrize("derivatives", [False, True])
+def test_next_to_a_bound_without_a_value(derivatives):
+    """Data that fall are fitted best by a slope of 0, where the logarithm in the model is infinite: it ends where that is as good."""
+    y = 1 - X + 0.05*np.cos(9*X)
+    params = gslfit.Parameters()
+    params.add("s", 0.5, min=0)
+    params.add("c", 0.0)
+
+    def residual(p):
+        s = float(p["s"].value)
+        return s*X*(1 + 1/(1 - 1e-3*np.log(s))) + p["c"].value - y
+
+    def slopes(p):
+        s = float(p["s"].value)
+        part = 1 - 1e-3*np.log(s)
+        return np.stack([X*(1 + 1/part + 1e-3/part**2), np.ones_like(X)], axis=1)
+    with np.errstate(all="ignore"):
+        found = gslfit.minimize(residual, params, **({"Dfun": slopes} if derivatives else {}))
+    least = np.sum((y - y.mean())**2)
+    assert found.success
+    assert found.status == FitStatus.AT_BOUND
+    assert found.chisqr == pytest.approx(least, rel=1e-9)
+    assert params["s"].stderr is None
