@@ -83,6 +83,7 @@ def timed():
                                        "`fit` from starts, and `guess`", 200),
         "12 tied pseudo-Voigts, 37 variables, 2950 points": (wide.ours, wide.theirs, "lmfit", 1),
         "the same, refitted from its result": (wide.again, wide.ours, "the first fit", 3),
+        "`fit_batch(f)`, 1000 curves": (batch.traced, batch.formula, "the formula as text", 20),
         "`fit_batch` of a called function, 1000 curves": (batch.together, batch.alone, "each alone", 1),
         "the same": (batch.together, batch.theirs, "lmfit", 1),
     }
@@ -124,10 +125,30 @@ class Called:
         """Fit each alone."""
         self.fit(1000, vectorized=False)
 
+    def traced(self):
+        """Fit the function that can be compiled."""
+        gslfit.fit_batch(decay, self.y, x=T, start=dict(zip("abc", FIRST, strict=True)))
+
+    def formula(self):
+        """Fit its formula."""
+        gslfit.fit_batch("a*exp(-b*x) + c", self.y, x=T, start=dict(zip("abc", FIRST, strict=True)))
+
     def theirs(self):
         """Fit each by lmfit."""
         for y in self.y:
             self.model.fit(y, x=T, a=1., b=1., c=1.)
+
+
+def many_called():
+    """Yield seconds of 10,000 curves of a called function, by the way they are fitted, and how far `progress=` counts."""
+    batch = Called()
+    batch.y = np.tile(batch.y, (10, 1))
+    for way, options in (("rows together", {}), ("each alone", {"vectorized": False}),
+                         ("each alone, two processes", {"vectorized": False, "workers": 2})):
+        told = []
+        begun = time.perf_counter()
+        batch.fit(len(batch.y), progress=told.append, **options)
+        yield way, time.perf_counter() - begun, len(told), told[-1]
 
 
 LONG = np.linspace(0, 4, 1_000_000)
@@ -384,6 +405,7 @@ one core, in processor time; evaluations are counted. Below 1 gslfit is the fast
 
 def main():
     """Print the tables, and write them."""
+    many = list(many_called())          # processes need all cores
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     lines = ["| what | gslfit | against | ratio |", "|---|---:|---|---:|"]
@@ -398,6 +420,10 @@ def main():
     lines += ["", "| its own work, in units of the time in the residual | gslfit | MINPACK's leastsq | ratio |", "|---|---:|---:|---:|"]
     for name, own, other in own_work():
         lines.append(f"| {name} | {own:.2f} | {other:.2f} | {own/other:.2f} |")
+        print(lines[-1], flush=True)
+    lines += ["", "| 10,000 curves of a called function | seconds | calls of `progress=` | the last one says |", "|---|---:|---:|---:|"]
+    for way, seconds, told, done in many:
+        lines.append(f"| {way} | {seconds:.2f} | {told} | {done} |")
         print(lines[-1], flush=True)
     lines += ["", "## Many parameters", "",
               "Sums of peaks on a constant by `fit_batch`: nanoseconds for each point and evaluation, errors included; what that is by",

@@ -248,8 +248,8 @@ cdef class DescentState:
         It is exact along the step, measured in units of the columns' lengths, and unchanged at right angles to it. What is known of the
         last one's triangle gives the new one's.
         """
-        cdef cnp.ndarray step = new_vector(self.p), share = new_vector(self.p), norms = new_vector(self.p), found = new_vector(3 * self.p + 1)
-        cdef cnp.ndarray columns = self.differences.room_for(self.n), slopes = new_vector(self.p)
+        cdef cnp.ndarray step = new_vector(self.p), share = new_vector(self.p), norms = new_vector(self.p), slopes = new_vector(self.p)
+        cdef cnp.ndarray found = new_vector(3 * self.p + 1), columns = self.differences.room_for(self.n)
         cdef const double *d = data_of(self.norms)
         cdef double *s = data_of(step)
         cdef double *w = data_of(share)
@@ -299,7 +299,7 @@ cdef class DescentState:
         moved = relative_size(data_of(step), data_of(self.x), norms, self.norm(), self.p)
         if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
-        if self.qr is not None and self.qr.J is self.before_J and self.qr.known_r is self.r and self.left_out is None:
+        if self.n >= LONG and self.qr is not None and self.qr.J is self.before_J and self.qr.known_r is self.r and self.left_out is None:
             for j in range(self.p):
                 data_of(y)[j] = data_of(self.qr.known)[j] * self.qr.d[j]
         else:

@@ -4,6 +4,8 @@ import pytest
 from scipy.optimize import least_squares, leastsq
 
 import gslfit
+from gslfit.errors import InputError
+from gslfit.formula._program import instruction_set
 from gslfit.minimizer import least_squares as descent
 from gslfit.minimizer._descent import ScaledQR
 from gslfit.minimizer.trust_region import TrustRegion
@@ -29,6 +31,24 @@ def test_tall_decompositions(n, p):
     wanted = -np.linalg.lstsq(J/norms, r, rcond=None)[0]/norms/units
     assert np.allclose(qr.step(r), wanted, rtol=1e-8, atol=1e-10*np.abs(wanted*norms*units).max()/(norms*units))
     assert np.allclose(qr.cosines(r), np.abs(r @ J)/norms/np.linalg.norm(r), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [3, 12])
+def test_tall_columns_next_to_dependent(p):
+    """The triangle keeps its digits where J^T J would not have them, by every instruction set."""
+    rng = np.random.default_rng(p)
+    J = rng.normal(size=(N, p))
+    J[:, -1] = J[:, 0] + 1e-6*rng.normal(size=N)
+    lengths = np.linalg.norm(J, axis=0)
+    least = np.abs(np.linalg.qr(J/lengths, mode="r")[-1, -1])
+    best = instruction_set()
+    for name in ("v4", "v3", "base"):
+        try:
+            instruction_set(name)
+        except InputError:          # this processor does not have it
+            continue
+        assert np.isclose(ScaledQR(J).least(), least, rtol=1e-8)
+    instruction_set(best)
 
 
 def test_tall_ranks():
@@ -189,6 +209,10 @@ def test_updated_jacobians_follow_the_step():
     aside = (aside - scaled*(aside @ scaled)/(scaled @ scaled))/norms
     assert np.allclose(state.J @ aside, before @ aside, rtol=1e-9, atol=1e-11)
     assert np.allclose(state.norms, np.linalg.norm(state.J, axis=0)) and state.x is x and state.finite
+    known, anew = state.decompose(), ScaledQR(state.J)          # from the last triangle, and from the columns
+    assert known.J is state.J and known.rank == anew.rank == 10
+    assert np.allclose(known.factors() @ known.factors().T, anew.factors() @ anew.factors().T, rtol=1e-8, atol=1e-10)
+    assert np.allclose(state.slopes(), state.J.T @ state.r/state.norms, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("central", [False, True])
