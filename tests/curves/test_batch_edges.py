@@ -138,3 +138,22 @@ def test_a_file_of_fits_with_their_own_x(tmp_path):
     np.testing.assert_array_equal(loaded.values["k"], found.values["k"])
     with pytest.raises(InputError, match="only where all fits share them"):
         loaded.best_fit()
+
+
+@pytest.mark.parametrize("n", [300, 100_000])
+@pytest.mark.parametrize("how", ["omit", "weight of 0"])
+def test_x_that_is_nan_where_a_point_is_left_out(n, how):
+    """A point that takes no part may have NaN for x and y, in short curves and in those that threads share: the rest are fitted."""
+    t = np.linspace(0, 5, n)
+    y = 2*np.exp(-t/1.3) + .5 + .01*np.random.default_rng(0).normal(size=(2, n))
+    out = np.array([0, 7, n//2, n - 1])
+    rest = np.delete(np.arange(n), out)
+    wanted = fit_batch("A*exp(-x/t) + c", y[:, rest], x=t[rest], A=1., t=1., c=0.)
+    x, weights = t.copy(), np.ones(n)
+    x[out], weights[out] = np.nan, 0
+    y[:, out[1:3]] = np.nan
+    given = {"nan_policy": "omit"} if how == "omit" else {"weights": weights}
+    found = fit_batch("A*exp(-x/t) + c", y, x=x, A=1., t=1., c=0., **given)
+    assert found.success.all()
+    for name in "Atc":
+        np.testing.assert_allclose(found.values[name], wanted.values[name], rtol=1e-9)
