@@ -131,7 +131,7 @@ PLANS.update({
     "gompertz": GuessRecipe(lambda axis: product(b=np.geomspace(0.2, 2000, 40), c=rates(axis, 24, (1,))), ("a",)),
     "logistic_growth": GuessRecipe(lambda axis: product(r=rates(axis, 20), x0=axis.low + axis.span*np.linspace(-0.3, 1.3, 40)), ("K",)),
     "stretched": GuessRecipe(lambda axis: product(tau=np.geomspace(axis.step*0.3, 3*axis.span, 24), beta=(0.4, 0.7, 1.0, 1.6)),
-                      ("amplitude", "offset")),
+                      ("amplitude", "offset"), patience=5),
     "biexponential": GuessRecipe(search=Decays(numbered(2))),
     "triexponential": GuessRecipe(search=Decays(numbered(3)), patience=5),
     "exponential_response": GuessRecipe(response, ("amplitude", "offset")),
