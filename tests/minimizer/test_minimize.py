@@ -127,6 +127,19 @@ def test_engines_run_again_from_where_the_parameters_are():
     assert fitter.minimize(method="lmder") is fitter
 
 
+def test_a_fit_taken_up_again_began_where_the_first_one_did():
+    """A second call goes on from the end of the first: its initial values, and the report's, are still the caller's."""
+    params = Parameters()
+    params.add_many(("A", 1.), ("t", 1.))
+    fitter = Minimizer(lambda p: p["A"].value*np.exp(-X/p["t"].value) - 2*np.exp(-X/1.3), params)
+    for _ in range(2):
+        assert fitter.minimize()
+        assert [par.init_value for par in params.values()] == [1., 1.]
+    params["A"].value = 3.          # another start, by hand
+    fitter.minimize()
+    assert params["A"].init_value == 3.
+
+
 # -- the call
 
 def test_third_argument_may_be_a_method():

@@ -4,7 +4,8 @@
 
 The tree (or a revision of it) is copied to a folder of its own with its own build, by ccache where there is one; the tests run against
 that build. A changed .c file compiles in seconds, a changed .py file needs no compiler. A server that has imported what is not under test
-forks for each run.
+forks for each run. With --python-only nothing is built: faults in .py files are planted beside the extensions that are installed, which
+must be those of the same sources.
 
 Each fault meets the quick tests of its place until one fails: first those that noticed other faults of its area, then one of each
 function, the quickest first, then the others, for so many seconds (ENOUGH). A crash and a run beyond the time limit count as noticed. A
@@ -268,6 +269,7 @@ def main() -> None:
     parser.add_argument("--faults", default="", help="labels, separated by commas; all, if not given")
     parser.add_argument("--sample", type=int, default=0, help="so many faults, from each area its part; all, if not given")
     parser.add_argument("--seed", type=int, default=1, help="of --sample")
+    parser.add_argument("--python-only", action="store_true", help="only those in .py files, beside what is installed: no build")
     parser.add_argument("--stage", type=int, choices=(1, 2), help="only the first or the second")
     parser.add_argument("--check", action="store_true", help="only say which faults' texts are not found once")
     parser.add_argument("--again", action="store_true", help="open all faults again; the tests that noticed them are asked first")
@@ -288,7 +290,9 @@ def main() -> None:
         if given.check:
             print(*(fault.label for fault in faults if tree.find(fault) is None), sep="\n")
             return
-        if not tree.build():
+        if given.python_only:
+            faults = [fault for fault in faults if (path := tree.find(fault)) is None or path.suffix == ".py"]
+        if not (tree.borrow() if given.python_only else tree.build()):
             raise SystemExit(tree.log.stdout + tree.log.stderr)
         shutil.rmtree(given.folder / "plain", ignore_errors=True)
         shutil.copytree(given.folder / "tree", given.folder / "plain")
