@@ -567,6 +567,15 @@ def test_scale_covar():
     assert bare["a"].stderr is None
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e-3, 1e200])
+def test_errors_of_residuals_in_any_unit(scale):
+    """With scale_covar=False the error of a line's slope is 1/|x|, by the unit of the residuals, however small or large that is."""
+    params = Parameters()
+    params.add("A", 1.)
+    out = minimize(lambda p: (p["A"].value*X - 2*X - .1*np.cos(9*X))*scale, params, scale_covar=False)
+    assert params["A"].stderr == pytest.approx(1/np.linalg.norm(X)/scale, rel=1e-6), out.message
+
+
 def test_agrees_with_leastsq(oracle):
     best = leastsq(lambda v: decay(*v) - Y, [2, 1, 0.2], xtol=1e-14, ftol=1e-14)[0]
     np.testing.assert_allclose(best, oracle[0], rtol=1e-6)
