@@ -12,7 +12,7 @@ A descent has three parts.
 Where the judgement is in doubt (dependent columns, no progress away from a minimum) the descent is repeated from the start by
 other methods and the lowest chi-square is kept.
 """
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -495,7 +495,11 @@ class Descent(Polish):
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        dead = tuple(sorted({*undetermined, *flat, *silent}))
+        vanished = self._vanished(undetermined)
+        if vanished:
+            undetermined = ScaledQR(self.J, self.rank_tolerance, [j in vanished for j in range(self.p)]).undetermined()
+            lost = tuple(sorted({*lost, *vanished}))
+        dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
         if not settled and reason in (FitStatus.SLOW, *UNSETTLED.values()) and verdict != "exact":
@@ -564,6 +568,27 @@ class Descent(Polish):
             return set()
         now, then = self.qr.norms * np.abs(self.x), self.first_norms * np.abs(self.problem.x0)
         return set(np.flatnonzero((now < FLAT * length(self.r)) & (then > FLAT * length(self.problem.r0))).tolist()) - set(self.held)
+
+    def _vanished(self, which: Iterable[int]) -> set[int]:
+        """Return Parameters, of some, that had an effect at the start and have shrunk to nothing: of any value near theirs the residual is
+        the same. Their columns are those of longer differences, which reach across zero.
+        """
+        found: set[int] = set()
+        if self.exact or self.first_norms is None:
+            return found
+        begun = self.problem.x0
+        for j in which:
+            shrunk = 0 < abs(self.x[j]) < abs(begun[j])/AFAR and self.first_norms[j]*abs(begun[j]) > FLAT*length(self.problem.r0)
+            if not shrunk or j in self.held:
+                continue
+            for share in (0.5, 2.0):
+                trial = self.x.copy()
+                trial[j] = np.clip(share*self.x[j], self.problem.lower[j], self.problem.upper[j])
+                if not length(self.problem.fun(trial) - self.r) < FLAT*length(self.r):
+                    break
+            else:
+                found.add(j)
+        return found
 
     def _flat(self) -> set[int]:
         """Return Parameters whose whole value hardly matters and whose slope is not what the residual does.
