@@ -497,7 +497,7 @@ class Descent(Polish):
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
         vanished = self._vanished(undetermined)
         if vanished:
-            undetermined = ScaledQR(self.J, self.rank_tolerance, [j in vanished for j in range(self.p)]).undetermined()
+            undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
