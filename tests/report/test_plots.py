@@ -335,3 +335,12 @@ def test_saved_without_data(tmp_path):
     assert len(again.plot_maps()) == 4
     with pytest.raises(FitError, match="data"):
         again.plot_fits()
+
+
+@pytest.mark.parametrize("name", ["datafmt", "fitfmt", "initfmt"])
+def test_formats_are_texts(name):
+    x = np.linspace(0, 1, 9)
+    result = gslfit.fit("a*x + b", 2*x + 0.1*np.sin(9*x), x=x)
+    for draw in (result.plot, result.plot_fit):
+        with pytest.raises(FitError, match=f"{name} must be a text"):
+            draw(**{name: np.inf})

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import choice, mapping, real, whole
+from gslfit.checks import choice, mapping, real, text, whole
 from gslfit.data.labels import labels_of
 from gslfit.errors import FitError, InputError
 from gslfit.report.plots.style import CYCLE, GREY, axes_or_new, line_colour, line_kws, named, plain, pyplot, scales
@@ -178,6 +178,7 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     'time (s)'
     """
     part, sigma = _part(parse_complex), real("sigma", sigma, 0, 37)
+    datafmt, fitfmt, initfmt = text("datafmt", datafmt), text("fitfmt", fitfmt), text("initfmt", initfmt)
     ax = axes_or_new(ax, **mapping("ax_kws", ax_kws))
     if _is_image(result):
         return _image(result, ax, part(_data(result)), True, title)
@@ -220,7 +221,7 @@ def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = 
     -------
     matplotlib Axes
     """
-    part = _part(parse_complex)
+    part, datafmt = _part(parse_complex), text("datafmt", datafmt)
     ax = axes_or_new(ax, **mapping("ax_kws", ax_kws))
     data, fitted = _data(result), np.asarray(result.best_fit)
     if _is_image(result):
