@@ -59,13 +59,14 @@ def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, option
     progress : bool or callable
     """
     shape, n = given.layout.shape, given.layout.n
+    watch = Progress(progress, prod(shape))
     size = blocks_of(shape, n, given.y.chunks if isinstance(given.y, StoredCurves) else None)
     arrays = specs(batch.names, batch.varying, shape, options.covar, options.loss in ROBUST)
     store = store_of(keeping.out, arrays, size, dimensions(given.labels, given.layout))
     opened(store, {} if keeping.out is None else fingerprint(batch, given, starts, options, size), keeping.resume)
     kept: _Kept | None = _Kept(batch.data, shape, n) if keeping.out is None and keeping.keep_data else None
     done, interrupted = 0, False
-    with Progress(progress, prod(shape)) as report:
+    with watch as report:
         for block in _blocks(shape, size):
             if keeping.resume and _done(store, block):
                 done += prod(part.stop - part.start for part in block)

@@ -99,6 +99,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     out : path, or mapping of str to array, optional
         Where results are written as they come, in place of memory: ``"NAME.zarr"``, a zarr store; any other path, a folder with a
         ``.npy`` for each array; or arrays that are there already, in a dict or a group. They are named as by `BatchResult.to_dict`.
+        Nothing is overwritten that no batch has written.
     resume : bool
         Go on with what `out` holds: fits that have run are not run again. It is an error if the data, the formula, start values or
         options aren't those it was begun with. Where there is nothing yet, begin.
@@ -150,7 +151,7 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     Raises
     ------
     InputError
-        If shapes or names don't fit, or bounds leave no room in some fit; the message names them.
+        If shapes or names don't fit, or bounds leave no room in some fit; the message names them. If `out` would overwrite other files.
     ParameterError
         If a start lies outside its bounds, or what is held has no value.
 
@@ -225,7 +226,7 @@ def _fit(job: Job, given: Inputs, options: FitOptions, progress: Any) -> BatchRe
     if progress is False or progress is None:
         return _fit_asked(job, given, options, None)
     with Progress(progress, prod(given.layout.shape)) as report:
-        result = _fit_asked(job, given, options, report.tell)
+        result = _fit_asked(job, given, options, None if report.function is None else report.tell)
         try:
             report.end()
         except KeyboardInterrupt:

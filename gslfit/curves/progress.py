@@ -4,6 +4,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from gslfit.checks import shown
 from gslfit.errors import InputError
 
 
@@ -29,22 +32,33 @@ class Progress:
     wanted : bool or callable
     total : int
         How many fits there are.
+
+    Raises
+    ------
+    InputError
+        If it is neither True, False nor a function, or there is no bar to show.
     """
 
     def __init__(self, wanted: Any, total: int):
+        if not (wanted is None or isinstance(wanted, (bool, np.bool_)) or callable(wanted)):
+            raise InputError(f"progress must be True, False or a function of the number of fits done, not {shown(wanted)}")
         self.bar: Any = None
         self.total, self.told = total, 0
         self.function: Callable[[int], Any] | None = wanted if callable(wanted) else None
-        if wanted is True:
+        if wanted is not None and self.function is None and wanted:
             try:
                 from tqdm.auto import tqdm
             except ImportError:
                 raise InputError("progress=True shows a bar of tqdm, which is not installed; progress may also be a function") from None
-            bar = self.bar = tqdm(total=total, unit="fit")
-            self.function = lambda count: bar.update(count - bar.n)
+            self.bar, self.function = tqdm, self._move
 
     def __enter__(self) -> Progress:
+        if self.bar is not None:
+            self.bar = self.bar(total=self.total, unit="fit")
         return self
+
+    def _move(self, count: int) -> None:
+        self.bar.update(count - self.bar.n)
 
     def __exit__(self, *error: Any) -> None:
         if self.bar is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from os.path import lexists
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +24,7 @@ from gslfit.errors import FitStatus, InputError, InputTypeError
 
 _DIGEST = re.compile("[0-9a-f]{20}")
 HEAD = "gslfit"                 # what the fingerprint is called: an attribute of a group, a file NAME.json of a folder
+ARRAY = ("zarr.json", ".zarray")        # in the folder of an array of zarr that is no group
 KINDS: dict[str, np.dtype] = {"nfev": np.dtype("i4"), "ndata": np.dtype("i4"), "status": np.dtype("i1")}     # of other arrays: float64
 Block = tuple[slice, ...]
 Specs = Mapping[str, tuple[np.dtype, tuple[int, ...]]]     # data type and shape of each array
@@ -55,6 +58,9 @@ class Store(Protocol):
 
     def head(self) -> dict[str, Any] | None:
         """Return the head of results that are there; None for none."""
+
+    def taken(self) -> list[Path]:
+        """Return what stands already where files would be written."""
 
     def write(self, name: str, block: Block, values: Any) -> None:
         """Write a block of an array."""
@@ -101,7 +107,10 @@ class Memory:
             return None
         if not hasattr(self.given, "attrs"):
             raise InputError("resume=True needs an out= that keeps a fingerprint: a path, or a group of zarr or h5py")
-        return json_tree(self.given.attrs[HEAD]) if HEAD in self.given.attrs else None
+        return _read_head("out", self.given.attrs[HEAD]) if HEAD in self.given.attrs else None
+
+    def taken(self) -> list[Path]:
+        return []
 
     def write(self, name: str, block: Block, values: Any) -> None:
         self._arrays[name][block] = values
@@ -124,6 +133,15 @@ def _check(specs: Specs, given: Any) -> None:
             raise InputError(f"out[{name!r}] has the shape {own}, and {shape} is needed")
         if not np.can_cast(kind, given[name].dtype, "same_kind"):
             raise InputError(f"out[{name!r}] has the dtype {given[name].dtype}, and {kind} is needed")
+        if _read_only(given[name]):
+            raise InputError(f"out[{name!r}] can be read only, and results are written into it: give an array that can be written")
+
+
+def _read_only(array: Any) -> bool:
+    """Return whether an array of NumPy, zarr or h5py can't be written."""
+    if hasattr(array, "flags"):
+        return not array.flags.writeable
+    return bool(getattr(array, "read_only", getattr(getattr(array, "file", None), "mode", "") == "r"))
 
 
 class Folder:
@@ -157,7 +175,10 @@ class Folder:
 
     def head(self) -> dict[str, Any] | None:
         file = self.where / f"{HEAD}.json"
-        return json_tree(file.read_text()) if file.exists() else None
+        return _read_head(file, file.read_bytes()) if file.exists() else None
+
+    def taken(self) -> list[Path]:
+        return [file for file in map(self._file, self.specs) if lexists(file)]
 
     def write(self, name: str, block: Block, values: Any) -> None:
         array = self._open(name, "r+")
@@ -185,11 +206,16 @@ class ZarrStore:
     """
 
     def __init__(self, specs: Specs, where: Path, chunk: tuple[int, ...], dims: tuple[str, ...]):
-        zarr = package("zarr", "zarr", f"out={str(where)!r}")
-        self.specs, self.chunk, self.dims = specs, chunk, dims
-        self._group = zarr.open_group(where, mode="a")
+        self._zarr = package("zarr", "zarr", f"out={str(where)!r}")
+        self.specs, self.where, self.chunk, self.dims = specs, where, chunk, dims
+        self._group: Any = None
+        if where.is_dir():
+            with suppress(FileNotFoundError, self._zarr.errors.ContainsArrayError):     # a folder without a group, or one array
+                self._group = self._zarr.open_group(where, mode="r+")
 
     def begin(self, head: dict[str, Any], fresh: bool) -> None:
+        if self._group is None:
+            self._group = self._zarr.open_group(self.where, mode="a")
         if fresh:
             self._group.attrs[HEAD] = json.dumps(head)
         if fresh or "status" not in self._group:
@@ -199,7 +225,14 @@ class ZarrStore:
                                          dimension_names=(*self.dims, *COVARIANCE)[:len(shape)])
 
     def head(self) -> dict[str, Any] | None:
-        return json_tree(self._group.attrs[HEAD]) if HEAD in self._group.attrs else None
+        if self._group is None or HEAD not in self._group.attrs:
+            return None
+        return _read_head(self.where, self._group.attrs[HEAD])
+
+    def taken(self) -> list[Path]:
+        if self._group is None and lexists(self.where) and (not self.where.is_dir() or any(map(lexists, map(self.where.joinpath, ARRAY)))):
+            return [self.where]
+        return [self.where/name for name in self.specs if lexists(self.where/name)]
 
     def write(self, name: str, block: Block, values: Any) -> None:
         self._group[name][block] = values
@@ -212,6 +245,16 @@ class ZarrStore:
 
     def arrays(self) -> dict[str, Any]:
         return {name: self._group[name] for name in self.specs}
+
+
+def _read_head(where: Any, text: Any) -> dict[str, Any]:
+    """Return the head of results, or raise InputError for one that gslfit did not write."""
+    found: Any = None
+    with suppress(InputError):
+        found = json_tree(text)
+    if not isinstance(found, dict):
+        raise InputError(f"the head of the results in {str(where)!r} is damaged, or none of gslfit's; out= needs another place")
+    return found
 
 
 def store_of(out: Any, specs: Specs, chunk: tuple[int, ...], dims: tuple[str, ...]) -> Store:
@@ -236,12 +279,18 @@ def opened(store: Store, head: dict[str, Any], resume: bool) -> None:
     Raises
     ------
     InputError
-        If there are results and they aren't to be gone on with, or are of another batch.
+        If there are results and they aren't to be gone on with, or are of another batch; or files that no batch has written would be
+        overwritten.
     """
     keeps = not isinstance(store, Memory) or (store.given is not None and (resume or hasattr(store.given, "attrs")))
     found = store.head() if keeps else None
     if found is not None and not resume and not isinstance(store, Memory):
         raise InputError("out= holds the results of a batch already: resume=True goes on with it, or name another place")
+    taken = store.taken() if found is None else []
+    if taken:
+        others = f" and {len(taken) - 1} more" if len(taken) > 1 else ""
+        raise InputError(f"out= would overwrite {str(taken[0])!r}{others}, and no batch is known to have written that (there is no head of "
+                         "gslfit's beside it): name another folder")
     fresh = found is None or not resume
     if not fresh:
         _compare(found or {}, head)
