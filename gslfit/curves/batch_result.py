@@ -420,7 +420,10 @@ class BatchResult:
 
     def _of_loss(self) -> dict[str, Any]:
         """Return the arrays that fits by a robust loss have besides."""
-        return {} if self._cost is None else {"cost": self.cost, "f_scale": self.data.f_scale}
+        if self._cost is None:
+            return {}
+        scales: Any = self.data.f_scale
+        return {"cost": self._cost, "f_scale": self._alike(scales, "f_scale")}
 
     def to_xarray(self) -> Any:
         """Return all arrays as an xarray.Dataset, by the names of `to_dict`: ``tau``, ``tau_stderr``, ..., ``status``, ``chisqr``, ...

@@ -92,6 +92,8 @@ def labelled(result: BatchResult, given: Inputs) -> BatchResult:
         new["status"].attrs.update(meanings())
     new["values"] = Columns({name: of(name, array) for name, array in result.values.items()})
     new["stderr"] = Columns({name: of(f"{name}_stderr", array) for name, array in result.stderr.items()})
+    if result._cost is not None:
+        new["_cost"] = of("cost", result._cost)
     if result.covar is not None:
         new["covar"] = of("covar", result.covar, COVARIANCE)
     return replace(result, **new)

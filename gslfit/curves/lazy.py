@@ -9,8 +9,8 @@ from uuid import uuid4
 import numpy as np
 
 from gslfit.checks import package
-from gslfit.curves.batch_file import STATISTICS
-from gslfit.curves.batch_result import SUCCESSES, BatchResult, Columns
+from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
+from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult, Columns
 from gslfit.curves.keeping import Keeping
 from gslfit.curves.parts import Batch, FitPart
 from gslfit.curves.row_result import RowResult
@@ -22,6 +22,7 @@ from gslfit.data.numbers import read
 from gslfit.data.points import union
 from gslfit.errors import InputError
 from gslfit.minimizer.options import FitOptions
+from gslfit.objective.loss import ROBUST
 
 START = "start:"            # with a name: the field of starts that were found
 Key = tuple[str, str]       # what an array beside the data is: "x", "factors", "mask" or "start", and its name
@@ -113,10 +114,11 @@ def fit_lazily(fit: FitPart, batch: Batch, given: Inputs, starts: Mapping[str, A
     values = {name: found[name] for name in batch.names}
     stderr = {name: found[f"{name}_stderr"] for name in batch.names}
     own = batch.data
-    data = replace(own, y=_lazily(y), x=tuple(map(_lazily, own.x)), weights=_lazily(own.weights), mask=_lazily(own.mask))
+    cost, f_scale = (found[name] if options.loss in ROBUST else None for name in OF_LOSSES)
+    data = replace(own, y=_lazily(y), x=tuple(map(_lazily, own.x)), weights=_lazily(own.weights), mask=_lazily(own.mask), f_scale=f_scale)
     return LazyBatchResult(Columns(values), Columns(stderr), **{name: found[name] for name in STATISTICS},
                            covar=found["covar"] if options.covar else None, names=batch.varying, data=data, reason=batch.reason,
-                           packed=found, task=task, beside=beside)
+                           _cost=cost, packed=found, task=task, beside=beside)
 
 
 def _refuse(options: FitOptions, keeping: Keeping, progress: Any) -> None:
@@ -144,7 +146,8 @@ def _task(fit: FitPart, batch: Batch, given: Inputs, starts: Mapping[str, Any], 
     factors = given.factors if ("factors", "") not in beside or given.factors is None else given.factors._replace(array=nothing)
     x = {name: nothing if ("x", name) in beside else array for name, array in given.x.items()}
     shared = given._replace(y=nothing, labels=None, x=x, factors=factors, mask=nothing if ("mask", "") in beside else given.mask)
-    kinds: list[Any] = [(name, kind, shape) for name, (kind, shape) in specs(batch.names, batch.varying, (), options.covar).items()]
+    arrays = specs(batch.names, batch.varying, (), options.covar, options.loss in ROBUST)
+    kinds: list[Any] = [(name, kind, shape) for name, (kind, shape) in arrays.items()]
     sought = [name for name in batch.names if name not in starts or (np.ndim(starts[name]) == 0 and np.isnan(starts[name]))]
     kinds += [(START + name, np.dtype(float), ()) for name in sought if name in batch.varying]
     of_all = {name: value for name, value in starts.items() if not np.ndim(value)}
@@ -212,14 +215,18 @@ class LazyBatchResult(BatchResult):
         packed = np.asarray(packed, self.task.dtype)
         found = {name: np.array(packed[name]) for name in packed.dtype.names or ()}
         starts = {name.removeprefix(START): array for name, array in found.items() if name.startswith(START)}
-        return BatchResult(**self._replaced(found), names=self.names, reason=self.reason,
-                           data=replace(self.data, start={**self.data.start, **starts}))
+        data = self._scaled(found)
+        return BatchResult(**self._replaced(found), names=self.names, reason=self.reason, data=replace(data, start={**data.start, **starts}))
 
     def _again(self, packed: Any) -> LazyBatchResult:
         """Return a lazy result of other tasks with the same outcome."""
         found = {name: packed[name] for name in packed.dtype.names}
-        return LazyBatchResult(**self._replaced(found), names=self.names, data=self.data, reason=self.reason, packed=packed, task=self.task,
-                               beside=self.beside)
+        return LazyBatchResult(**self._replaced(found), names=self.names, data=self._scaled(found), reason=self.reason, packed=packed,
+                               task=self.task, beside=self.beside)
+
+    def _scaled(self, found: Mapping[str, Any]) -> BatchInputs:
+        """Return the data with the scales that the fits of a robust loss have."""
+        return self.data if self.data.f_scale is None else replace(self.data, f_scale=found["f_scale"])
 
     def _replaced(self, found: Mapping[str, Any]) -> dict[str, Any]:
         """Return other arrays in the containers of this result, by the fields' names."""
@@ -228,7 +235,9 @@ class LazyBatchResult(BatchResult):
         values = Columns({name: like(own, name) for name, own in self.values.items()})
         stderr = Columns({name: like(own, f"{name}_stderr") for name, own in self.stderr.items()})
         covar = None if self.covar is None else like(self.covar, "covar")
-        return {"values": values, "stderr": stderr, "covar": covar, **{name: like(getattr(self, name), name) for name in STATISTICS}}
+        cost = None if self._cost is None else like(self._cost, "cost")
+        return {"values": values, "stderr": stderr, "covar": covar, "_cost": cost,
+                **{name: like(getattr(self, name), name) for name in STATISTICS}}
 
     @property
     def success(self) -> Any:

@@ -193,6 +193,32 @@ def test_one_curve():
     same(found.compute(), fit_batch(DECAY, y, x=X, covar=True, **START))
 
 
+@pytest.mark.parametrize("loss", [{"loss": "soft_l1"}, {"loss": "huber", "f_scale": .02}, {"loss": "tukey", "f_scale": "mad"}, {"loss": "poisson"}],
+                         ids=["soft_l1", "huber", "tukey", "poisson"])
+@pytest.mark.parametrize("labelled", [False, True], ids=["dask", "DataArray"])
+def test_losses(loss, labelled):
+    """Losses have what they have of arrays in memory: costs and scales too, lazy until they are computed, in the data's container."""
+    y = np.random.default_rng(2).poisson(40*np.exp(-X/1.5), (4, 5, N)).astype(float) if loss == {"loss": "poisson"} else curves(4, 5)
+    chunked = da.from_array(y, chunks=(2, 3, N))
+    if labelled:
+        xarray = pytest.importorskip("xarray")
+        y, chunked = (xarray.DataArray(each, dims=("row", "column", "x"), coords={"row": [3, 1, 4, 2]}) for each in (y, chunked))
+    call = {"x": X, "tau": 1.0, **loss}
+    wanted, found = fit_batch("A*exp(-x/tau)", y, **call), fit_batch("A*exp(-x/tau)", chunked, **call)
+    assert type(wanted.cost) is type(wanted.chisqr)
+    assert type(found.cost) is type(found.chisqr)
+    assert hasattr(found.cost, "__dask_graph__")
+    assert ("f_scale" in wanted.to_dict()) == (loss != {"loss": "poisson"})
+    for each in (found, found.compute(), found.persist(), dask.compute(found)[0]):
+        same(each, wanted)
+        np.testing.assert_array_equal(np.asarray(each.cost), np.asarray(wanted.cost))
+        np.testing.assert_array_equal(np.asarray(each.values["tau"]), np.asarray(wanted.values["tau"]))
+        assert each.summary() == wanted.summary()
+    assert found[1, 2].fit_report() == wanted[1, 2].fit_report()
+    xarray = pytest.importorskip("xarray")
+    xarray.testing.assert_identical(found.to_xarray().compute(), wanted.to_xarray())
+
+
 @pytest.mark.parametrize(("given", "message"), [
     ({"y": da.ones((4, N), chunks=(4, 10))}, r"axis 1 of y, which is in 3 chunks, and one is needed: y.rechunk\({1: -1}\)"),
     ({"out": "folder"}, "out= is not for a dask array"), ({"progress": True}, "progress= is not for a dask array"),
