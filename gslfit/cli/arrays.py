@@ -35,6 +35,9 @@ class NpyArray:
         if self.dtype.hasobject:
             raise ValueError("it holds Python objects")
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[...], dtype)
+
     def __getitem__(self, index: Any) -> np.ndarray:
         """Read a part: whole numbers, and slices of step 1, one for each axis; or ``...``, all of it."""
         index = () if index is Ellipsis else index if isinstance(index, tuple) else (index,)

@@ -16,7 +16,7 @@ from gslfit.cli.arrays import open_array
 from gslfit.cli.endings import GOOD, INTERRUPTED, FileRefused, Refused
 from gslfit.cli.groups import is_table, read_groups, write_groups
 from gslfit.cli.models import check_starts, model_of
-from gslfit.cli.outputs import checked, draw, picture
+from gslfit.cli.outputs import checked, draw, keep_inputs, picture
 from gslfit.cli.printing import console, warn
 from gslfit.cli.response import read_response
 from gslfit.cli.settings import apply, read_errors, read_loss, read_settings, read_starts
@@ -42,6 +42,8 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     groups = None
     axes: tuple[int, ...] = (1,)
     if is_table(file):
+        if mask is not None:
+            raise Refused(f"--mask is for files of arrays, and {file} holds columns, whose rows may be left out of the file")
         groups = read_groups(file, x, y, by, yerr)
         data, columns, options = groups.data, groups.columns, groups.options
     else:
@@ -69,10 +71,12 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
         if store is not None:
             raise Refused(f"--starts neighbours needs all fits at once, and --out {out} is written as they come: --out NAME.npz is not")
         data = np.asarray(data[...])
-        options |= {name: np.asarray(options[name]) for name in ("yerr", "mask") if name in options}
+        options |= {name: np.asarray(options[name][...]) for name in ("yerr", "mask") if name in options}
     chart = None if maps is None else picture("--maps", maps)
     if chart is not None and not 1 <= len(shape) <= MAPS:
         raise Refused(f"--maps draws batches of one or two axes, and this one has the shape {shape}")
+    beside = [] if groups is not None else [*(_named(each)[1] for each in x), yerr, mask]
+    keep_inputs([("--out", out), ("--maps", maps)], [each for each in (file, *beside, response) if each is not None])
     if not prod(shape):
         raise FileRefused(f"{file} holds no curve: its shape is {tuple(data.shape)}")
     result = _run(made, data, values, axes if len(axes) > 1 else axes[0], prod(shape), store, resume,
@@ -96,8 +100,7 @@ def _arrays(file: str, x: Sequence[str], yerr: str | None, mask: str | None, axi
         raise FileRefused(f"{file} has the shape {tuple(data.shape)}: one curve, which `gslfit fit` fits from columns")
     columns = []
     for each in x:
-        name, sign, where = each.partition("=")
-        given, where = (name, where) if sign and name.isidentifier() else (None, each)
+        given, where = _named(each)
         columns.append((given, (), np.asarray(open_array(where)[...])))
     if not columns:
         raise FileRefused("--x is missing: the file with the numbers of x, FILE or FILE:NAME")
@@ -112,6 +115,12 @@ def _arrays(file: str, x: Sequence[str], yerr: str | None, mask: str | None, axi
     if mask is not None:
         options["mask"] = _beside("--mask", mask, data, axes, points)
     return data, columns, options, axes
+
+
+def _named(text: str) -> tuple[str | None, str]:
+    """Return the name of a variable, if one is said, and its file: NAME=FILE, or FILE."""
+    name, sign, where = text.partition("=")
+    return (name, where) if sign and name.isidentifier() else (None, text)
 
 
 def _axes(axis: str, ndim: int) -> tuple[int, ...]:

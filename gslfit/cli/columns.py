@@ -11,6 +11,7 @@ import numpy as np
 
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.cli.table import Table, read_table
+from gslfit.errors import InputError
 
 STANDARD_INPUT = "-"
 SHOWN = 8               # lines that a message lists
@@ -209,3 +210,12 @@ def read_numbers(name: str) -> tuple[np.ndarray, np.ndarray | None]:
             row = int(np.flatnonzero(~np.isfinite(column))[0])
             raise FileRefused(f"{source}, line {table.numbers[row]}: a value is missing")
     return numbers, x
+
+
+def check_counted(curve: Curve, mask: np.ndarray | None) -> None:
+    """Raise FileRefused where data of ``--loss poisson`` are no counts; what a mask leaves out is not looked at."""
+    from gslfit.curves.losses import check_counts
+    try:
+        check_counts(f"column {curve.y.title!r}", curve.y.numbers, mask)
+    except InputError as error:
+        raise FileRefused(f"{curve.source}: {error}".replace('loss="poisson"', "--loss poisson")) from None

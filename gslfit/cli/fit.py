@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gslfit.cli.columns import Curve, outside, read_curve, within
+from gslfit.cli.columns import Curve, check_counted, outside, read_curve, within
 from gslfit.cli.endings import GOOD, NOT_CONVERGED, FileRefused, Refused
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import Outputs, draw
@@ -44,12 +44,18 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     if limits is not None and measured is None:
         curves = [within(curve, limits) for curve in curves]
     masks = [None if limits is None or measured is None else outside(curve, limits) for curve in curves]
+    if options.get("loss") == "poisson":
+        for curve, mask in zip(curves, masks, strict=True):
+            check_counted(curve, mask)
+    inputs = [*files, *([] if response is None else [response])]
     if shared:
-        for option, given in (("--save", save is not None), ("--bootstrap", resampling is not None), ("--starts", bool(many))):
-            if given:
+        of_one = {"--save": save, "--bootstrap": resampling, **{f"--{name}": value for name, value in many.items()}}
+        for option, given in of_one.items():
+            if given is not None:
                 raise Refused(f"{option} is of the fit of one file, and --shared fits all of them together")
-        return _fit_together(curves, model, shared, settings, options, ci, Outputs(plot, None, json_file, ["all"]), measured, masks)
-    outputs = Outputs(plot, save, json_file, [curve.source for curve in curves])
+        return _fit_together(curves, model, shared, settings, options, ci, Outputs(plot, None, json_file, ["all"], inputs), measured,
+                             masks)
+    outputs = Outputs(plot, save, json_file, [curve.source for curve in curves], inputs)
     target, told, code = console(stderr=json_file == "-"), [], GOOD
     for number, curve in enumerate(curves):
         result = _fit(curve, model, settings, options, many, measured, masks[number])
@@ -82,8 +88,11 @@ def _fit(curve: Curve, text: str, settings: Settings, options: dict[str, Any], m
     check_starts(model, many)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, mask=mask,
-                           **options, **many, **values)
+        try:
+            result = model.fit(curve.y.numbers, yerr=None if curve.yerr is None else curve.yerr.numbers, mask=mask,
+                               **options, **many, **values)
+        except FitError as error:
+            raise Refused(f"{curve.source}: {error}") from None
     for each in {str(each.message): each for each in caught}.values():
         warn(f"{curve.source}: warning: {each.message}")
     return result

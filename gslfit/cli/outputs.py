@@ -1,11 +1,13 @@
 """The files that a fit writes: pictures and results, one for each file of data."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os.path import samefile
 from pathlib import Path
 from typing import Any
 
 from gslfit.checks import package
+from gslfit.cli.columns import STANDARD_INPUT
 from gslfit.cli.endings import FileRefused, Refused
 
 DPI = 150
@@ -17,6 +19,30 @@ def checked(option: str, name: str) -> Path:
     if path.is_dir() or not path.parent.is_dir():
         raise FileRefused(f"{option} {name}: " + ("it is a folder" if path.is_dir() else f"there is no folder {str(path.parent)!r}"))
     return path
+
+
+def keep_inputs(outputs: Iterable[tuple[str, str | Path | None]], inputs: Iterable[str]) -> None:
+    """Raise FileRefused if a file that is to be written is one that the command reads, or is written by another option too.
+
+    Parameters
+    ----------
+    outputs : iterable of (str, str or Path or None)
+        Options and what they write; None, and ``-``, for no file.
+    inputs : iterable of str
+        Files, each of which may name the array or column in it that is read.
+    """
+    named = [path for text in inputs if text != STANDARD_INPUT for path in (Path(text), Path(text.rpartition(":")[0]))]
+    read = [path for path in named if path.is_file() or (path.suffix == ".zarr" and path.exists())]
+    written: dict[Path, str] = {}
+    for option, name in outputs:
+        if name is None or str(name) == STANDARD_INPUT:
+            continue
+        path = Path(name)
+        if path.exists() and any(samefile(path, each) for each in read):
+            raise FileRefused(f"{option} {path} would overwrite a file that is read: name another one")
+        before = written.setdefault(path.resolve(), option)
+        if before is not option:
+            raise FileRefused(f"{option} {path} is what {before} writes too: name another file")
 
 
 def picture(option: str, name: str) -> Path:
@@ -60,10 +86,17 @@ class Outputs:
     plot, save, json_file : str or None
         The options.
     sources : sequence of str
-        The files of data.
+        What messages call the files of data.
+    inputs : sequence of str
+        All files that are read.
+
+    Raises
+    ------
+    FileRefused
+        If an output can't be written, or would overwrite a file that is read.
     """
 
-    def __init__(self, plot: str | None, save: str | None, json_file: str | None, sources: Sequence[str]):
+    def __init__(self, plot: str | None, save: str | None, json_file: str | None, sources: Sequence[str], inputs: Sequence[str]):
         self.plot = None if plot is None else picture("--plot", plot)
         self.save = None if save is None else checked("--save", save)
         self.json_file = json_file
@@ -71,6 +104,9 @@ class Outputs:
             checked("--json", json_file)
         stems = [Path(source).stem.replace(" ", "-") for source in sources]
         self.stems = [stem if stems.count(stem) == 1 else f"{stem}-{number}" for number, stem in enumerate(stems, 1)]
+        each = [(option, self.path(path, number)) for option, path in (("--plot", self.plot), ("--save", self.save)) if path is not None
+                for number in range(len(stems))]
+        keep_inputs([*each, ("--json", json_file)], inputs)
 
     def path(self, path: Path, number: int) -> Path:
         """Return the path of an output of the file with a number."""

@@ -216,7 +216,8 @@ class LazyBatchResult(BatchResult):
         found = {name: np.array(packed[name]) for name in packed.dtype.names or ()}
         starts = {name.removeprefix(START): array for name, array in found.items() if name.startswith(START)}
         data = self._scaled(found)
-        return BatchResult(**self._replaced(found), names=self.names, reason=self.reason, data=replace(data, start={**data.start, **starts}))
+        data = replace(data, start={**data.start, **starts})
+        return BatchResult(**self._replaced(found), names=self.names, reason=self.reason, data=data)
 
     def _again(self, packed: Any) -> LazyBatchResult:
         """Return a lazy result of other tasks with the same outcome."""

@@ -57,7 +57,7 @@ def write_npz(file: Any, arrays: Mapping[str, Any]) -> None:
     if hasattr(file, "write"):
         np.savez(file, **arrays)
         return
-    with whole(file if str(file).endswith(".npz") else f"{file}.npz", "wb") as stream:
+    with whole(file if str(file).lower().endswith(".npz") else f"{file}.npz", "wb") as stream:
         np.savez(stream, **arrays)
 
 

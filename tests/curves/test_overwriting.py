@@ -1,5 +1,6 @@
 """out= overwrites nothing that no batch has written, and what can't be written or called is refused before a file is made."""
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,10 @@ def data(tmp_path, monkeypatch):
     return np.load("A.npy", mmap_mode="r")
 
 
-@pytest.mark.parametrize("fit", [lambda *args, **kws: fit_batch(DECAY, *args, **kws),
-                                 lambda *args, **kws: Model(DECAY, independent_vars=["t"]).fit_batch(*args, **kws)], ids=["formula", "model"])
+FITS = {"formula": partial(fit_batch, DECAY), "model": Model(DECAY, independent_vars=["t"]).fit_batch}
+
+
+@pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 @pytest.mark.parametrize("resume", [False, True])
 def test_files_of_a_folder_are_kept(fit, resume, data, tmp_path):
     """The data themselves, and other arrays of the folder, are named and not touched; another folder is the remedy."""

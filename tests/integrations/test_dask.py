@@ -193,8 +193,8 @@ def test_one_curve():
     same(found.compute(), fit_batch(DECAY, y, x=X, covar=True, **START))
 
 
-@pytest.mark.parametrize("loss", [{"loss": "soft_l1"}, {"loss": "huber", "f_scale": .02}, {"loss": "tukey", "f_scale": "mad"}, {"loss": "poisson"}],
-                         ids=["soft_l1", "huber", "tukey", "poisson"])
+@pytest.mark.parametrize("loss", [{"loss": "soft_l1"}, {"loss": "huber", "f_scale": .02}, {"loss": "tukey", "f_scale": "mad"},
+                                  {"loss": "poisson"}], ids=["soft_l1", "huber", "tukey", "poisson"])
 @pytest.mark.parametrize("labelled", [False, True], ids=["dask", "DataArray"])
 def test_losses(loss, labelled):
     """Losses have what they have of arrays in memory: costs and scales too, lazy until they are computed, in the data's container."""
