@@ -135,6 +135,12 @@ def _check(specs: Specs, given: Any) -> None:
             raise InputError(f"out[{name!r}] has the dtype {given[name].dtype}, and {kind} is needed")
         if _read_only(given[name]):
             raise InputError(f"out[{name!r}] can be read only, and results are written into it: give an array that can be written")
+    begins: dict[int, str] = {}
+    for name in specs:
+        if type(given[name]) is np.ndarray and given[name].size:
+            before = begins.setdefault(given[name].ctypes.data, name)
+            if before != name:
+                raise InputError(f"out[{name!r}] and out[{before!r}] are the same array, and each of them needs one of its own")
 
 
 def _read_only(array: Any) -> bool:

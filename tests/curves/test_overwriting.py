@@ -122,6 +122,18 @@ def test_arrays_that_can_only_be_read(tmp_path):
             fit_batch("a*x", [X, X], x=X, out=out)
 
 
+def test_arrays_that_are_one():
+    """An array that stands for two is named; fields of one structured array are arrays of their own."""
+    wanted = fit_batch("a*x", [X, 2*X], x=X).to_dict()
+    arrays = {name: np.array(array) for name, array in wanted.items()}
+    with pytest.raises(InputError, match=r"out\['a_stderr'\] and out\['a'\] are the same array"):
+        fit_batch("a*x", [X, 2*X], x=X, out={**arrays, "a_stderr": arrays["a"][:]})
+    table = np.zeros(2, [(name, array.dtype) for name, array in wanted.items()])
+    fit_batch("a*x", [X, 2*X], x=X, out={name: table[name] for name in wanted})
+    for name, array in wanted.items():
+        assert np.array_equal(table[name], array), name
+
+
 def called(x, a):
     """Return a line, by way of what can't be traced."""
     return a*np.array([float(each) for each in x])
