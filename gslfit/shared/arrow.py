@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 DEPENDENT = 1e-14       # a pivot of columns of length 1: J^T J can't tell it from 0 (src/lanes/lm_step.h)
+DETERMINED = 1e-13      # an eigenvalue of the Schur complement, the columns of length 1: less is rounding
 
 
 class Sums(NamedTuple):
@@ -143,3 +144,34 @@ class Elimination:
         for j in range(q):
             right[j + 1:] -= self.factors[j + 1:, j][:, None]*right[j]
         return -self._back(right)
+
+
+def solve(schur: np.ndarray, slopes: np.ndarray, lengths: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, float, int]:
+    """Solve for a step of the shared parameters.
+
+    Parameters
+    ----------
+    schur, slopes : ndarray, shapes (s, s) and (s,)
+    lengths : ndarray, shape (s,)
+        Of the Jacobian's columns: what is small beside them is rounding.
+    moves : ndarray of bool, shape (s,)
+
+    Returns
+    -------
+    step : ndarray, shape (s,)
+        The shortest where columns are dependent; 0 where a parameter doesn't move.
+    decrement : float
+        By how much chi-square falls by it.
+    rank : int
+        Of the columns that move.
+    """
+    step = np.zeros(len(slopes))
+    used = np.flatnonzero(moves & (lengths > 0))
+    if not used.size:
+        return step, 0.0, 0
+    unit = 1/lengths[used]
+    values, axes = np.linalg.eigh(schur[np.ix_(used, used)]*unit*unit[:, None])
+    good = values > DETERMINED
+    along = axes[:, good].T @ (slopes[used]*unit)
+    step[used] = -(axes[:, good] @ (along/values[good]))*unit
+    return step, float(along @ (along/values[good])), int(good.sum())

@@ -9,6 +9,7 @@ A fit has converged when what is left to go is a small part of every standard er
 """
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ import numpy as np
 from gslfit.errors import FitStatus
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
-from gslfit.shared.arrow import Elimination, Sums
+from gslfit.shared.arrow import Elimination, Sums, solve
 from gslfit.shared.groups import Group
 
 # as the lanes have them: src/lanes/lm_step.h
@@ -25,13 +26,15 @@ FIRST, LAST, GIVEN_UP = 1e-3, 1e16, 1e-5
 SAME = 1e-13            # chi-squares that differ by less are equal: rounding
 TIGHT = 1e-8            # standard errors: what may be left to go
 SAFETY, LEAST_RATIO = 2.5, .05
-DETERMINED = 1e-13      # an eigenvalue of the Schur complement, the columns of length 1: less is rounding
 LEAST_NEAR = .05        # of the curvature by its slope alone: what a robust loss has at least once a step went right
 NEARLY = 2              # times the cost left: a step of a robust loss that promises less leads to where curvatures are what they are
 FAR_OFF = 100.          # times chi-square: a trial costs so much with its local parameters as they are
 CANCELLED = 1e6         # the same, where nothing is left of the digits
+BLURRED = 1e-10         # the share of chi-square below which a change of it is known with few digits
+POOR = .25              # of what an almost last step promises: where steps overshoot so, they stay damped
 WRONG = .5              # of the step's promise: a data set that misses it by more is damped by itself
 PATIENCE = 10           # steps after which a few data sets that have not come to an end are left to fits of their own
+NEARER = .1             # of what a data set's own parameters had to go: one that came so much nearer meanwhile is not left to that
 STRAGGLERS = .25        # the part of the data sets that are a few
 TROUBLE = 6             # steps in which a data set went wrong, and is left to a fit of its own
 MANY = .5               # the part of the data sets that are too many for that
@@ -108,7 +111,7 @@ class Descent:
             self.start[k] = value
         self.count = len(self.start)
         self.nvarys = self.count + sum(len(each.local.own)*len(each.which) for each in self.groups)
-        self.damping, self.growth = FIRST, 2.0
+        self.damping, self.growth, self.wary = FIRST, 2.0, False
         self.own = [np.zeros(len(each.which)) for each in self.groups]
         self.trouble = [np.zeros(len(each.which), int) for each in self.groups]
         self.state = self.at(self.start, [each.values for each in self.groups])
@@ -184,21 +187,33 @@ class Descent:
                      for group, v, sums, own, norms in zip(self.groups, state.v, state.sums, self.own, self.norms, strict=True)]
         shared = self._shared_step(state, parts, damping)
         local = [part.local(shared) for part in parts]
-        if not any(group.bounded for group in self.groups):
-            return shared, local
-        cut = [self._cut(group, state.v[k], state.sums[k], part, own, damping, k)
-               for k, (group, part, own) in enumerate(zip(self.groups, parts, local, strict=True))]
-        shared = self._shared_step(state, cut, damping)
-        return shared, [self._within(group, v, part.local(shared)) for group, v, part in zip(self.groups, state.v, cut, strict=True)]
+        out = [np.zeros(own.shape, bool) for own in local]
+        for _ in range(max((len(own) for own in local), default=0) if any(group.bounded for group in self.groups) else 0):
+            found = [self._beyond(group, v, own) for group, v, own in zip(self.groups, state.v, local, strict=True)]
+            if not any((each & ~known).any() for each, known in zip(found, out, strict=True)):
+                break
+            out = [each | known for each, known in zip(found, out, strict=True)]
+            parts = [self._cut(state, part, own, each, damping, k) if each.any() else part
+                     for k, (part, own, each) in enumerate(zip(parts, local, out, strict=True))]
+            shared = self._shared_step(state, parts, damping)
+            local = [part.local(shared) for part in parts]
+        return shared, [self._within(group, v, own) if group.bounded else own
+                        for group, v, own in zip(self.groups, state.v, local, strict=True)]
 
-    def _cut(self, group: Group, v: np.ndarray, sums: Sums, part: Elimination, step: np.ndarray, damping: float, k: int) -> Elimination:
-        """Return an elimination in which local parameters whose step leads out of bounds go to these bounds."""
-        values = v[group.local.own, :len(group.which)]
-        way = np.where(values + step < group.low, group.low - values, np.where(values + step > group.high, group.high - values, 0.0))
-        if not way.any():
-            return part
+    @staticmethod
+    def _beyond(group: Group, v: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Return which local parameters a step leads out of their bounds."""
+        to = v[group.local.own, :len(group.which)] + step
+        return (to < group.low) | (to > group.high)
+
+    def _cut(self, state: State, part: Elimination, step: np.ndarray, out: np.ndarray, damping: float, k: int) -> Elimination:
+        """Return an elimination in which the local parameters that are out by a step of a group go to their bounds, and no further: those
+        that lie on them stay there.
+        """
+        group, sums, v = self.groups[k], state.sums[k], state.v[k]
+        way = np.where(out, self._within(group, v, step), 0.0)
         added = self.own[k] + (0.0 if group.linear else damping)
-        return Elimination(sums, self.active(group, v, sums) & (way == 0), added*self.norms[k]**2, way)
+        return Elimination(sums, self.active(group, v, sums) & ~out, added*self.norms[k]**2, way)
 
     @staticmethod
     def _within(group: Group, v: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -234,7 +249,7 @@ class Descent:
         if not np.isfinite(self.state.cost):
             self.reason = FitStatus.BAD_DATA
             return self.reason
-        last, turns = np.inf, 0
+        last, turns, decrements = np.inf, 0, deque[list[np.ndarray]](maxlen=PATIENCE + 1)
         while True:
             left, far = self.left()
             undamped = self.damping == 0 and not any(each.any() for each in self.own)
@@ -247,7 +262,9 @@ class Descent:
                 self.reason = FitStatus.MAX_NFEV
                 return self.reason
             turns += 1
-            if turns > PATIENCE and self._only_stragglers(far):
+            decrements.append([part.decrement for part in self.state.free])
+            if turns > PATIENCE and self._only_stragglers([each & (new > NEARER*old) for each, new, old
+                                                           in zip(far, decrements[-1], decrements[0], strict=True)]):
                 self.reason = FitStatus.CONVERGED
                 return self.reason
             if (turns > PATIENCE and self._in_trouble(TROUBLE)) or not self._go():
@@ -310,8 +327,14 @@ class Descent:
                 rho = change/promise if promise else 1.0
                 for group in self.groups:
                     group.least = LEAST_NEAR if -promise <= NEARLY*trial.cost else LEAST_CURVATURE
-                near = -promise <= variance*max(1.0, .1*self.nvarys) and (rho > .5 or -promise <= 1e-10*state.cost)
-                self.damping = 0.0 if near else self.damping*min(2.0, max(.1, 1 - (2*min(rho, 2.0) - 1)**3))
+                near = -promise <= variance*max(1.0, .1*self.nvarys)
+                blurred = -promise <= BLURRED*state.cost
+                self.wary = self.wary or (rho < POOR and near and not blurred)
+                if near and not self.wary and (rho > .5 or blurred):
+                    self.damping = 0.0
+                elif not (self.wary and blurred):
+                    self.damping = max(4*self.damping, FIRST) if self.wary and rho < POOR else self.damping*min(
+                        2.0, max(.1, 1 - (2*min(rho, 2.0) - 1)**3))
                 self.growth = 2.0
                 self.state = trial
                 self._note(trial)
@@ -327,8 +350,9 @@ class Descent:
 
     def _moved(self, state: State, shared: np.ndarray, local: list[np.ndarray]) -> State:
         """Return the state a step away."""
-        return self.at(state.shared + shared, [v[group.local.own, :len(group.which)] + own
-                                               for group, v, own in zip(self.groups, state.v, local, strict=True)])
+        return self.at(moved(state.shared, shared, self.low, self.high),
+                       [moved(v[group.local.own, :len(group.which)], own, group.low, group.high)
+                        for group, v, own in zip(self.groups, state.v, local, strict=True)])
 
     def _projected(self, trial: State, state: State) -> State:
         """Return a trial with the local parameters that are projected out where they are best, if they are far from there: what chi-square
@@ -361,37 +385,11 @@ class Descent:
             self.state = trial
 
 
+def moved(values: np.ndarray, step: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return where a step leads: onto a bound exactly, where it is all the way there."""
+    return np.where(step == low - values, low, np.where(step == high - values, high, values + step))
+
+
 def raw_cost(state: State) -> float:
     """Return the sum of the costs at a point as it is."""
     return float(sum(each.cost.sum() for each in state.sums))
-
-
-def solve(schur: np.ndarray, slopes: np.ndarray, lengths: np.ndarray, moves: np.ndarray) -> tuple[np.ndarray, float, int]:
-    """Solve for a step of the shared parameters.
-
-    Parameters
-    ----------
-    schur, slopes : ndarray, shapes (s, s) and (s,)
-    lengths : ndarray, shape (s,)
-        Of the Jacobian's columns: what is small beside them is rounding.
-    moves : ndarray of bool, shape (s,)
-
-    Returns
-    -------
-    step : ndarray, shape (s,)
-        The shortest where columns are dependent; 0 where a parameter doesn't move.
-    decrement : float
-        By how much chi-square falls by it.
-    rank : int
-        Of the columns that move.
-    """
-    step = np.zeros(len(slopes))
-    used = np.flatnonzero(moves & (lengths > 0))
-    if not used.size:
-        return step, 0.0, 0
-    unit = 1/lengths[used]
-    values, axes = np.linalg.eigh(schur[np.ix_(used, used)]*unit*unit[:, None])
-    good = values > DETERMINED
-    along = axes[:, good].T @ (slopes[used]*unit)
-    step[used] = -(axes[:, good] @ (along/values[good]))*unit
-    return step, float(along @ (along/values[good])), int(good.sum())

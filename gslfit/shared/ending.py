@@ -8,8 +8,8 @@ import numpy as np
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs
 from gslfit.errors import FitStatus
 from gslfit.shared._rows import CLOSE, FALLEN, HELD, NEGLIGIBLE, ROUNDING, judge
-from gslfit.shared.arrow import Elimination
-from gslfit.shared.descent import DETERMINED, Descent, State
+from gslfit.shared.arrow import DETERMINED, Elimination
+from gslfit.shared.descent import Descent, State
 from gslfit.shared.groups import Group
 from gslfit.shared.reading import Part
 

@@ -17,8 +17,8 @@ from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import ROBUST, STEADY, TUNED
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
-from gslfit.shared.arrow import Elimination
-from gslfit.shared.descent import Descent, solve
+from gslfit.shared.arrow import Elimination, solve
+from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
 from gslfit.shared.groups import Group, look, refit
 from gslfit.shared.reading import Part, Sets

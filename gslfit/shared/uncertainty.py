@@ -13,8 +13,7 @@ import numpy as np
 
 from gslfit.minimizer.propagation import Directions
 from gslfit.shared._rows import HELD
-from gslfit.shared.arrow import Elimination, Sums
-from gslfit.shared.descent import DETERMINED
+from gslfit.shared.arrow import DETERMINED, Elimination, Sums
 from gslfit.shared.ending import OPEN
 from gslfit.shared.fitting import Fitting
 
