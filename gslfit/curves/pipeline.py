@@ -32,7 +32,7 @@ from gslfit.minimizer.propagation import Spread, determined, propagated
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import combinations, covariance, ending, touches
 from gslfit.objective.objective import Objective
-from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual
+from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual, too_few_in_words
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 
@@ -279,7 +279,7 @@ def check_count(plan: FitPlan, objective: Objective) -> None:
     """Raise InputError if there are fewer points than parameters."""
     if objective.ndata < len(plan.names):
         left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
-        raise InputError(f"{objective.ndata} points{left} can't determine {len(plan.names)} parameters ({', '.join(plan.names)})")
+        raise InputError(f"{too_few_in_words(objective.ndata, len(plan.names), left)} ({', '.join(plan.names)})")
 
 
 def in_doubt(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd | None) -> FitResult:

@@ -14,6 +14,7 @@ from gslfit.checks import choice, positive, real, shown, truth, whole
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.minimizer.options import CURVE_FIT, SYNONYMS, named
+from gslfit.objective.residual import too_few_in_words
 
 UNBOUNDED = -np.inf, np.inf
 
@@ -151,4 +152,4 @@ def check_number_of_points(names: tuple[str, ...], n: int) -> None:
         raise InputError("unable to determine the number of fit parameters: f has no argument beside its first one")
     if len(names) > n:
         raise InputTypeError(f"The number of func parameters={len(names)} must not exceed the number of data points={n}: "
-                             f"{n} points can't determine {len(names)} parameters")
+                             f"{too_few_in_words(n, len(names))}")

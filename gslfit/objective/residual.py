@@ -48,3 +48,8 @@ def in_sign(model_minus_data: np.ndarray, sign: int) -> np.ndarray:
 def degrees_of_freedom(ndata: Any, nvarys: int) -> Any:
     """Return how many more points there are than varying parameters; of one fit or of many."""
     return ndata - nvarys
+
+
+def too_few_in_words(ndata: int, nvarys: int, left: str = "") -> str:
+    """Return what is wrong with fewer points than varying parameters; `left` says which points these are."""
+    return f"{ndata} points{left} can't determine {nvarys} parameters"

@@ -322,12 +322,12 @@ class Descent:
             change, promise = sum(each.sum() for each in actual), sum(each.sum() for each in promised)
             better = bool(np.isfinite(trial.cost) and change <= SAME*state.cost and raw_cost(trial) <= CANCELLED*state.cost)
             variance = state.cost/max(self.ndata - self.nvarys, 1)
+            near = -promise <= variance*max(1.0, .1*self.nvarys)
             self._damp(actual, promised, variance, better)
             if better:
                 rho = change/promise if promise else 1.0
                 for group in self.groups:
                     group.least = LEAST_NEAR if -promise <= NEARLY*trial.cost else LEAST_CURVATURE
-                near = -promise <= variance*max(1.0, .1*self.nvarys)
                 blurred = -promise <= BLURRED*state.cost
                 self.wary = self.wary or (rho < POOR and near and not blurred)
                 if near and not self.wary and (rho > .5 or blurred):
@@ -339,6 +339,7 @@ class Descent:
                 self.state = trial
                 self._note(trial)
                 return True
+            self.wary = self.wary or near
             self.damping = FIRST if self.damping == 0 else self.damping*self.growth
             self.growth *= 2
             if self._in_trouble(TROUBLE):

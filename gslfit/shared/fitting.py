@@ -17,6 +17,7 @@ from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import ROBUST, STEADY, TUNED
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
+from gslfit.objective.residual import too_few_in_words
 from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
@@ -117,6 +118,10 @@ class Fitting:
 
     def run(self) -> None:
         """Fit: by the loss that is asked for, after those that lead to it."""
+        ndata, nvarys = self._count()
+        if 0 < ndata < nvarys:
+            raise InputError(f"{too_few_in_words(ndata, nvarys, ' of data sets that can be fitted')}: {', '.join(self.sets.shared)} of all, "
+                             f"and {', '.join(self.sets.local) or 'none'} of each")
         loss, f_scale = self.options.loss, self.options.f_scale
         self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._solve_linear()
@@ -137,12 +142,21 @@ class Fitting:
         """Descend, and leave out data sets or take them in again, until that changes no more."""
         for _ in range(ROUNDS):
             groups = self._groups()
-            if not groups:
+            ndata, nvarys = self._count()
+            if not groups or ndata < nvarys:
+                for group in groups:        # the others were left out
+                    self.of(group).status[group.which] = self.status = FitStatus.TOO_FEW_POINTS
                 self.descent = None
                 return
             self._descend(groups)
             if not self._again(groups):
                 return
+
+    def _count(self) -> tuple[int, int]:
+        """Return how many points there are in the data sets that take part, and how many parameters vary."""
+        taking = [np.isin(known.status, (*SUCCESSES, FitStatus.NOT_RUN)) for known in self.known]
+        own = sum(len(known.names)*int(each.sum()) for known, each in zip(self.known, taking, strict=True))
+        return sum(int(known.ndata[each].sum()) for known, each in zip(self.known, taking, strict=True)), len(self.sets.shared) + own
 
     def _scale_by(self, factor: float | str) -> np.ndarray:
         """Scale the loss of all data sets, or each by its own residuals: 1.48 times their median size, times what a loss has for that."""

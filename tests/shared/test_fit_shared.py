@@ -411,3 +411,21 @@ def test_formulas_may_differ_where_data_sets_are_rows_of_arrays():
     assert rows.success and rows.values["a"][0] == pytest.approx(2, abs=.05) and rows.values["v"][1] == pytest.approx(4, abs=.05)
     for name in rows.values:
         np.testing.assert_array_equal(rows.values[name], lists.values[name])
+
+
+@pytest.mark.parametrize(("formula", "y", "x", "shared", "said"), [
+    ("a*x + b", [[2.]], [1.], ("a", "b"), "1 points of data sets that can be fitted can't determine 2 parameters: a, b of all"),
+    ("A*exp(-x/tau) + c", [[2., 1.], [3., 2.]], [1., 2.], "tau", "4 points .* can't determine 5 parameters: tau of all, and A, c of each"),
+    ("A*exp(-x/tau) + c", [[2., 1.], [3., np.nan]], [1., 2.], "tau", "2 points .* can't determine 3 parameters"),
+])
+def test_fewer_points_than_parameters_are_refused_as_by_fit(formula, y, x, shared, said):
+    with pytest.raises(InputError, match=said):
+        fit_shared(formula, y, x=x, shared=shared, start={"tau": 1.} if "tau" in formula else None)
+    if len(y) == 1:
+        with pytest.raises(InputError, match="1 points can't determine 2 parameters"):
+            gslfit.fit(formula, y[0], x=x)
+
+
+def test_as_many_points_as_parameters_are_an_exact_fit():
+    result = fit_shared("A*exp(-x/tau)", [[2., 1.], [3.]], x=[[1., 2.], [1.]], shared="tau", tau=1.)
+    assert result.success and result.nfree == 0 and result.values["tau"] == pytest.approx(1/np.log(2), rel=1e-12)

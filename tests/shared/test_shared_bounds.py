@@ -1,0 +1,94 @@
+"""Data sets that share parameters, some of which end on bounds: the common minimum is that of SciPy's bounded least squares."""
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+from gslfit import FitStatus, fit_shared
+
+X = np.linspace(0, 5, 30)
+MODEL = "A*exp(-x/tau) + c"
+OPEN = (-np.inf, np.inf)
+
+
+def misfit(Y):
+    """Return the residual of all data sets by tau, c, A of the first, A of the second, ..."""
+    return lambda v: (v[2:, None]*np.exp(-X/v[0]) + v[1] - Y).ravel()
+
+
+def slopes(v):
+    e = np.exp(-X/v[0])
+    J = np.zeros((len(v) - 2, X.size, len(v)))
+    J[:, :, 0], J[:, :, 1] = v[2:, None]*e*X/v[0]**2, 1
+    for k in range(len(v) - 2):
+        J[k, :, 2 + k] = e
+    return J.reshape(-1, len(v))
+
+
+def by_scipy(Y, bounds, start):
+    """Return chi-square and errors of a bounded fit of everything: where it pushes against a bound, again with these values held."""
+    low, high = np.array([bounds.get("tau", OPEN), OPEN] + [bounds.get("A", OPEN)]*len(Y)).T
+    residual, tight = misfit(Y), {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "max_nfev": 2000}
+    v = least_squares(residual, np.clip(start, low + 1e-9, high - 1e-9), bounds=(low, high), **tight).x
+    slope = slopes(v).T @ residual(v)
+    down, up = (v - low < 1e-5) & (slope > 0), (high - v < 1e-5) & (slope < 0)
+    v, free = np.where(down, low, np.where(up, high, v)), ~(down | up)
+
+    def others(part):
+        whole = v.copy()
+        whole[free] = part
+        return residual(whole)
+    v[free] = least_squares(others, v[free], x_scale=np.maximum(np.abs(v[free]), .1), **tight).x
+    J, chisqr, errors = slopes(v)[:, free], float(residual(v) @ residual(v)), np.full(v.size, np.nan)
+    errors[free] = np.sqrt(np.diagonal(np.linalg.inv(J.T @ J))*chisqr/(Y.size - v.size))
+    return chisqr, v, errors
+
+
+def compare(Y, bounds, tau, A):
+    """Compare with SciPy's fit: chi-square to 1e-8 of it, values to 1e-4 of an error or as they lie on a bound, and errors."""
+    found = fit_shared(MODEL, Y, x=X, shared=("tau", "c"), tau=tau, c=0., A=A, bounds=bounds)
+    assert found.success and not found.left_out.size, found.message
+    chisqr, v, errors = by_scipy(Y, bounds, [tau, 0., *[A]*len(Y)])
+    values, own = (np.array([float(each["tau"]), float(each["c"]), *each["A"]]) for each in (found.values, found.stderr))
+    held = np.isnan(errors)
+    assert found.chisqr == pytest.approx(chisqr, rel=1e-8)
+    assert (values[held] == v[held]).all() and (np.isnan(own) == held).all()
+    assert (np.abs(values - v)[~held] < 1e-4*errors[~held]).all()
+    np.testing.assert_allclose(own[~held], errors[~held], rtol=1e-4)
+    assert (found.status[held[2:]] == FitStatus.AT_BOUND).all() and (found.status[~held[2:]] == FitStatus.CONVERGED).all()
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_local_parameter_on_its_bound(seed):
+    Y = np.array([2., 4.])[:, None]*np.exp(-X/1.4) + .5 + .1*np.random.default_rng(seed).normal(size=(2, X.size))
+    found = compare(Y, {"A": (0., 3.2)}, tau=1., A=2.)
+    assert found.values["A"][1] == 3.2 and found.nfev < 100
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_data_set_that_the_bound_of_another_moves_is_not_left_out(seed):
+    noise = .1*np.random.default_rng(seed).normal(size=(2, X.size))
+    compare(np.array([4., 3.3])[:, None]*np.exp(-X/1.4) + np.array([.2, .9])[:, None] + noise, {"A": (0., 3.2)}, tau=1., A=2.)
+
+
+@pytest.mark.parametrize("kind", ["local", "shared", "both"])
+@pytest.mark.parametrize("seed", range(7))
+def test_random_data_sets_with_bounds_in_the_way(kind, seed):
+    rng = np.random.default_rng([seed, len(kind)])
+    m = int(rng.integers(2, 6))
+    A = rng.uniform(1, 5, m)
+    Y = A[:, None]*np.exp(-X/1.4) + rng.normal(.5, .3*(seed % 2), m)[:, None] + .1*rng.normal(size=(m, X.size))
+    bounds = {} if kind == "shared" else {"A": (0., float(np.quantile(A, rng.uniform(.2, .9))))}
+    if kind != "local":
+        bounds["tau"] = (.3, rng.uniform(.9, 1.5)) if seed % 3 else (rng.uniform(1.3, 1.8), 6.)
+    compare(Y, bounds, tau=float(np.clip(1., *bounds.get("tau", OPEN))), A=min(2., .9*bounds.get("A", (0., 9.))[1]))
+
+
+def test_lower_bounds_and_bounds_of_each_data_set():
+    Y = np.array([2., 4., 3.])[:, None]*np.exp(-X/1.4) + .5 + .1*np.random.default_rng(3).normal(size=(3, X.size))
+    low, high = np.array([2.5, 0., -np.inf]), np.array([9., 3.2, np.inf])
+    found = fit_shared(MODEL, Y, x=X, shared=("tau", "c"), tau=1., c=0., A=[3., 2., 2.], bounds={"A": (low, high)})
+    best = least_squares(misfit(Y), [1., 0., 3., 2., 2.], bounds=([-np.inf, -np.inf, *low], [np.inf, np.inf, *high]), xtol=1e-15, ftol=1e-15,
+                         gtol=1e-15)
+    assert found.success and not found.left_out.size and (found.values["A"][:2] == [2.5, 3.2]).all()
+    assert found.chisqr == pytest.approx(2*best.cost, rel=1e-8)
