@@ -10,7 +10,7 @@ from gslfit.curves.batch_result import SUCCESSES, Columns
 from gslfit.curves.job import template
 from gslfit.formula.operations import evaluate
 from gslfit.minimizer.propagation import Directions, Spread, propagated
-from gslfit.minimizer.uncertainty import at_bound
+from gslfit.minimizer.uncertainty import SMALLEST, at_bound
 from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import needed
@@ -35,6 +35,7 @@ class _Arrays:
         self.parts: list[SharedPart] = []
         self.together: dict[int, Together] = {}     # by the identity of a part
         self.cost = np.nan
+        self.root = 1.0     # the root of what the covariances are still to be multiplied by
         for known in fitting.known:
             self._take(known, s)
         for k, name in enumerate(sets.shared):
@@ -56,6 +57,16 @@ class _Arrays:
                                                                   Directions(np.zeros((count, d, p)), np.ones((count, p)))))
         whole.covar[which], whole.open.axes[which], whole.open.size[which] = found.covar, found.open.axes, found.open.size
 
+    def scaled(self) -> None:
+        """Multiply covariances by what scales them; infinite a variance that is no normal number."""
+        with np.errstate(all="ignore"):
+            for covar in (self.covar, self.local_covar, *(each.cross for each in self.parts)):
+                covar *= self.root
+                covar *= self.root
+            for covar in (self.covar, self.local_covar):
+                variances = np.einsum("...ii->...i", covar)
+                variances[(variances < SMALLEST) & (self.root > 0)] = np.inf
+
     def part(self, known: Known) -> SharedPart:
         """Return what the result has of a part."""
         return next(each for each in self.parts if each.part is known.part)
@@ -72,8 +83,12 @@ def concluded(fitting: Fitting) -> SharedResult:
             known = fitting.of(group)
             for k, name in enumerate(known.names):
                 arrays.values[name][group.places] = known.values[k, group.which]
-        arrays.cost = .5*descent.raw_cost
-        _errors(fitting, arrays, float(np.nansum(arrays.chisqr)), ndata - nvarys)
+        arrays.chisqr[~np.isfinite(arrays.chisqr)] = np.nan
+        with np.errstate(all="ignore"):
+            _errors(fitting, arrays, float(np.nansum(arrays.chisqr)), ndata - nvarys)
+            # in the units of the data
+            arrays.cost = float(np.float64(.5*descent.raw_cost)/fitting.unit/fitting.unit)
+            arrays.chisqr = arrays.chisqr/fitting.unit/fitting.unit
     for name in set(sets.shared) - set(arrays.stderr):
         arrays.stderr[name] = np.array(np.nan)
     for known in fitting.known:
@@ -81,10 +96,13 @@ def concluded(fitting: Fitting) -> SharedResult:
     names = [name for name in sets.names if name in arrays.values]
     values, stderr = ({name: each[name] for name in names} for each in (arrays.values, arrays.stderr))
     params = _common(fitting, values, stderr, arrays)
-    taking = np.isfinite(arrays.chisqr)
+    arrays.scaled()
+    taking = ~np.isnan(arrays.chisqr)
+    with np.errstate(over="ignore"):
+        chisqr = float(np.nansum(arrays.chisqr)) if taking.any() else np.nan
     found = SharedResult(Columns(values), Columns(stderr), params, sets.shared, sets.local, arrays.covar, arrays.local_covar, arrays.status,
-                         success, fitting.status, "", float(np.nansum(arrays.chisqr)) if taking.any() else np.nan, ndata, nvarys,
-                         fitting.nfev, arrays.chisqr, arrays.ndata, arrays.cost, arrays.begun, sets, options, arrays.parts, fitting.scales)
+                         success, fitting.status, "", chisqr, ndata, nvarys, fitting.nfev, arrays.chisqr, arrays.ndata, arrays.cost,
+                         arrays.begun, sets, options, arrays.parts, fitting.scales, fitting.unit)
     found.message = _message(fitting, found, taking)
     return found
 
@@ -94,12 +112,13 @@ def _errors(fitting: Fitting, arrays: _Arrays, chisqr: float, freedom: int) -> N
     sets, options, descent = fitting.sets, fitting.options, fitting.descent
     assert descent is not None
     if options.loss in ROBUST:
-        scale = descent.ndata/freedom if freedom > 0 else np.nan
+        root = np.sqrt(descent.ndata/freedom) if freedom > 0 else np.nan
     else:
-        scale = 1.0 if not options.scale_covar else chisqr/freedom if freedom > 0 else np.nan
-    arrays.covar, spreads = covariances(fitting, scale)
+        root = fitting.unit if not options.scale_covar else np.sqrt(chisqr/freedom) if freedom > 0 else np.nan
+    arrays.root = root      # a variance of data near 1e-200 would be 0
+    arrays.covar, spreads = covariances(fitting)
     with np.errstate(invalid="ignore"):
-        for name, error in zip(sets.shared, np.sqrt(np.diagonal(arrays.covar)), strict=True):
+        for name, error in zip(sets.shared, np.sqrt(np.diagonal(arrays.covar))*root, strict=True):
             arrays.stderr[name] = np.array(error)
         for group, spread in zip(descent.groups, spreads, strict=True):
             whole = group.local.whole
@@ -108,7 +127,7 @@ def _errors(fitting: Fitting, arrays: _Arrays, chisqr: float, freedom: int) -> N
             arrays.part(fitting.of(group)).cross[group.which] = spread.cross
             arrays.take_together(fitting.of(group), group.which, spread.together)
         for k, name in enumerate(sets.local):
-            arrays.stderr[name] = np.sqrt(arrays.local_covar[:, k, k])
+            arrays.stderr[name] = np.sqrt(arrays.local_covar[:, k, k])*root
 
 
 def _further(fitting: Fitting, known: Known, arrays: _Arrays) -> None:
@@ -169,7 +188,7 @@ def _propagated(slopes: Mapping[str, np.ndarray], fitting: Fitting, known: Known
         errors = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         correlations = covariance/errors[:, :, None]/errors[:, None, :]
     gradients = np.stack([np.broadcast_to(slopes[name], (count,)) for name in used], axis=1)
-    return propagated(gradients, Spread(errors, held, correlations, open=open_))
+    return propagated(gradients, Spread(errors*arrays.root, held, correlations, open=open_))
 
 
 def _covariance(sets: Any, known: Known, arrays: _Arrays, of_shared: list[int], of_local: list[int]) -> np.ndarray:
@@ -208,7 +227,7 @@ def _common(fitting: Fitting, values: Mapping[str, np.ndarray], stderr: Mapping[
         if name not in sets.shared:
             return (error if error == error else None), None
         row = correlations[sets.shared.index(name)].tolist()
-        found = {other: r for other, r in zip(sets.shared, row, strict=True) if other != name and r == r}
+        found = {} if error != error else {other: r for other, r in zip(sets.shared, row, strict=True) if other != name and r == r}
         return (error if error == error else None), found if found or (len(sets.shared) == 1 and error == error) else None
     began = {name: float(arrays.begun.get(name, values[name])) for name in names}
     params.conclude({name: float(values[name]) for name in names}, began, outcome)
@@ -224,7 +243,7 @@ def _message(fitting: Fitting, result: SharedResult, taking: np.ndarray) -> str:
         value = float(result.values[name])
         if value in (float(low), float(high)):
             said.append(at_bound(name, value, float(low), float(high)))
-        elif result.success:
+        elif result.success and not (fitting.unit != 1 and fitting.options.loss in ROBUST):     # whose errors are out of range
             said.append(f"The data do not determine {name}.")
     said.append(left_out_in_words(result.status, taking))
     return " ".join(each for each in said if each)

@@ -26,6 +26,8 @@ from gslfit.shared.reading import Part, Sets
 
 OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
 FEW = .25               # the part of the data sets that may be so
+MIDDLE = 1e70           # greatest data or weights whose squares, and those of what they are made of, are in range: so far as by it
+OUT_OF_SIGHT = 1e14     # scales of a robust loss: of the slope of what is as far off no digits are left
 ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
 
 
@@ -55,6 +57,7 @@ class Fitting:
 
     descent: Descent | None = None
     scales: np.ndarray | None = None    # of a robust loss, of each data set
+    unit = 1.0                          # of the weights: see `Group`
     _loss = "linear"                    # of the descents just now
 
     def __init__(self, sets: Sets, options: FitOptions, bad: str):
@@ -66,6 +69,20 @@ class Fitting:
                                for side, end in ((0, -np.inf), (1, np.inf)))
         self.known = [self._look(part) for part in sets.parts]
         self.shared = self.shared_start = self._first_shared()
+        self.unit = self._find_unit()
+
+    def _find_unit(self) -> float:
+        """Return the power of two that weights are multiplied by: 1, unless squares of data or of derivatives may be out of range."""
+        if self.options.loss == "poisson":
+            return 1.0
+        with np.errstate(all="ignore"):
+            groups = self._groups()
+            sizes = [size for group in groups for size in group.sizes if size > 0]
+            if all(1/MIDDLE < size < MIDDLE for size in sizes):
+                return 1.0
+            sizes += [size for group in groups for size in group.steepest(self.shared)]
+            exponents = [float(np.log2(size)) for size in sizes if 0 < size < np.inf]
+        return float(np.ldexp(1.0, -round(.5*(min(exponents) + max(exponents))))) if exponents else 1.0
 
     def _look(self, part: Part) -> Known:
         """Look at the data sets of a part, and at their start values."""
@@ -135,6 +152,8 @@ class Fitting:
             self._rounds()
         self._loss = loss
         self._rounds()
+        if self.descent is not None and self.status in SUCCESSES and loss in ROBUST and self._is_flat():
+            self.status = FitStatus.NO_PROGRESS
         for known in self.known:
             self._refuse(known)
 
@@ -179,6 +198,12 @@ class Fitting:
             self._rounds()
         self._scale_by(self.options.loss)
 
+    def _is_flat(self) -> bool:
+        """Return whether most residuals are so many scales of a robust loss that what it makes of them is rounding."""
+        assert self.descent is not None and self.scales is not None
+        return any(bool((group.typical(v)/OUT_OF_SIGHT > self.scales[group.places]).any())
+                   for group, v in zip(self.descent.groups, self.descent.state.v, strict=True))
+
     def _groups(self) -> list[Group]:
         """Return the data sets that take part."""
         found = []
@@ -187,7 +212,7 @@ class Fitting:
             if which.size:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
-                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale))
+                found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
         return found
 
     def of(self, group: Group) -> Known:

@@ -15,12 +15,15 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.minimizer.options import BATCH, FitOptions
+from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
 from gslfit.shared.arrow import Sums
 from gslfit.shared.reading import Part, Sets
 
+A_FEW = 8           # data sets that tell how steep a model is
+FARTHEST = 1e100    # times the greatest datum: a loss of a wider scale is least squares; and by that: of a narrower one, linear
 FEW = 1_000_000     # numbers of the data below which one thread works out the sums
 
 
@@ -47,6 +50,9 @@ class Group:
         Where the local parameters begin.
     scale : ndarray, shape (k,), optional
         Of a robust loss.
+    unit : float
+        What weights are multiplied by, a power of two: so that squares of residuals and of derivatives are in range. Costs, slopes, sums
+        and `squares` are those of such weights.
 
     Attributes
     ----------
@@ -62,7 +68,7 @@ class Group:
     """
 
     def __init__(self, part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, options: FitOptions,
-                 values: np.ndarray, scale: np.ndarray | None = None):
+                 values: np.ndarray, scale: np.ndarray | None = None, unit: float = 1.0):
         folded = part.job.folded
         assert folded is not None
         self.part, self.which, self.program, names = part, which, folded.program, folded.names
@@ -70,12 +76,16 @@ class Group:
         self.shared = _places(names, sets.shared)
         self.local = _places(names, sets.local)
         self.least = LEAST_CURVATURE
-        self.points = y, x, weights = _points(looked, which, options)
+        y, x, weights = _points(looked, which, options)
+        if unit != 1:
+            weights = np.full(y.shape[1], unit) if weights is None else weights*unit
+        self.points, self.unit = (y, x, weights), unit
         self.responses = None if part.given.response is None else np.asarray(part.given.response)[which]
         self.rows = Rows(self.program, y, x, weights, NUMBERS[options.loss], self.responses)
         self.threads = count_threads(options.threads, y.size) if y.size > FEW or options.threads else 1
         self.size = self.rows.size
         counts = y if weights is None else y*weights
+        self.sizes = [float(np.abs(each).max(initial=0.0)) for each in (counts, 1.0 if weights is None else weights)]
         self.squares = counts.sum(axis=1) if options.loss == "poisson" else np.einsum("mn,mn->m", counts, counts)
         self.inputs = np.array([self._spread(part.job.start[name]) for name in folded.inputs]).reshape(len(folded.inputs), self.size)
         limits = [sets.bounds.get(sets.local[k], (np.array(-np.inf), np.array(np.inf))) for k in self.local.whole]
@@ -86,7 +96,8 @@ class Group:
         self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
         own = [names[k] for k in self.local.own]
         self.linear = bool(own) and not self.bounded and options.loss == "linear" and set(folded.linearity.together(own)) == set(own)
-        self.scale = None if scale is None else self._filled(scale)
+        with np.errstate(over="ignore"):
+            self.scale = None if scale is None else self._filled(np.clip(scale*unit, self.sizes[0]/FARTHEST, self.sizes[0]*FARTHEST))
         self.values = interior(values, self.low, self.high, INSIDE, NEAR)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
@@ -125,6 +136,9 @@ class Group:
         squared = np.zeros_like(H)
         self._call(lambda first, last: self.rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=self.scale,
                                                       squared=squared))
+        if self.unit != 1:      # fourth powers of the data's size are out of range before squares are: no errors rather than wrong ones
+            variances = squared[[_element(np.array(k), np.array(k)) for k in range(len(v))]]
+            squared[:, ~((variances >= SMALLEST) & (variances < np.inf)).all(axis=0)] = np.nan
         return self._parts(cost, g, H, shared), self._parts(cost, g, squared, shared)
 
     def typical(self, v: np.ndarray) -> np.ndarray:
@@ -139,7 +153,20 @@ class Group:
             r = program.evaluate(v[:, k], own, self.inputs[:, k], jacobian=False)[0] - y[k]
             factor = None if weights is None else weights if weights.ndim == 1 else weights[k]
             r = r if factor is None else (r*factor)[factor != 0]
-            found[k] = MAD*float(np.median(np.abs(r))) if r.size else 0.0
+            found[k] = MAD*float(np.median(np.abs(r)))/self.unit if r.size else 0.0
+        return found
+
+    def steepest(self, shared: np.ndarray) -> list[float]:
+        """Return the greatest sizes of the weighted derivatives by each parameter, of a few data sets at the start."""
+        y, x, weights = self.points
+        v, found = self.put(shared, self.values), []
+        for k in range(min(A_FEW, len(self.which))):
+            own = np.array([each if each.ndim == 1 else each[k] for each in x])
+            assert self.part.job.folded is not None
+            program = self.part.job.folded.of_row(None if self.responses is None else self.responses[k]).program
+            J = program.evaluate(v[:, k], own, self.inputs[:, k])[1]
+            factor = 1.0 if weights is None else weights if weights.ndim == 1 else weights[k]
+            found += np.abs(J*np.reshape(factor, (-1, 1))).max(axis=0, initial=0.0).tolist()
         return found
 
     def _call(self, work: Callable[[int, int], None]) -> None:

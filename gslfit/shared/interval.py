@@ -14,6 +14,7 @@ from gslfit.confidence.interval import SIGMAS
 from gslfit.confidence.profile import both_sides
 from gslfit.constraints.grammar import close
 from gslfit.errors import FitStatus, InputError, warn
+from gslfit.minimizer.precision import EPS
 from gslfit.shared.descent import Descent
 from gslfit.shared.groups import Group
 
@@ -51,20 +52,22 @@ class SharedRefit:
         self.lower, self.upper = (np.array([float(pair[side]) for pair in bounds]) for side in (0, 1))
         self.result, self.nfev = result, 0
         self.shape = Shape((result.ndata, result.nvarys))
-        self.errors = np.sqrt(np.diagonal(result.covar))
-        self.unit = 1.0 if not result.options.scale_covar else result.chisqr/max(result.nfree, 1)
+        self.errors = np.array([float(result.stderr[name]) for name in result.var_names])
         x = np.array([float(result.values[name]) for name in result.var_names])
-        self.best = SharedPoint(x, [group.values for group in self.groups], result.chisqr, np.zeros(len(x)), self.shape)
+        chi = result.chisqr if result.unit == 1 else float(sum(group.sums(group.put(x, group.values), len(x)).cost.sum()
+                                                               for group in self.groups))
+        self.unit = result.unit**2 if not result.options.scale_covar else chi/max(result.nfree, 1)
+        self.best = SharedPoint(x, [group.values for group in self.groups], chi, np.zeros(len(x)), self.shape)
 
     @staticmethod
     def _taking(result: Any, each: Any) -> np.ndarray:
-        return np.isfinite(result.local_chisqr[each.part.places])
+        return ~np.isnan(result.local_chisqr[each.part.places])
 
     def _group(self, result: Any, each: Any) -> Group:
         """Return the data sets of a part that took part, at the minimum."""
         which = np.flatnonzero(self._taking(result, each))
         values = np.array([result.values[name][each.part.places[which]] for name in each.names]).reshape(len(each.names), len(which))
-        group = Group(each.part, result.sets, which, each.looked, result.options, values)
+        group = Group(each.part, result.sets, which, each.looked, result.options, values, unit=result.unit)
         group.values = values
         return group
 
@@ -124,7 +127,10 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
         raise InputError(f"there are {result.ndata} residuals for {result.nvarys} varying parameters: no degree of freedom is left to tell "
                          "errors by; with known errors, scale_covar=False, none is needed")
     refit = SharedRefit(result)
-    best = result.chisqr
+    best = refit.best.chi
+    if refit.unit < EPS*best:
+        raise InputError(f"chi-square, {result.chisqr:.4g}, has no digit that changes within a standard error: the errors given are far too "
+                         "small; with scale_covar=True they count only beside each other")
     levels = (best + rises(chances, result.nfree, not result.options.scale_covar)*refit.unit).tolist()
     found = ConfidenceIntervals()
     for name in names:
@@ -139,9 +145,9 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
             lowest = min([lowest, *side.points], key=lambda point: point.chi)  # type: ignore[type-var]
         if lowest.chi < best - LOWER*refit.unit:
             found.better = dict(zip(result.var_names, lowest.x.tolist(), strict=True))
-            found.notes.insert(0, f"the profile of {name!r} found a lower minimum: chi-square {lowest.chi:.8g}, below {best:.8g}, at "
+            found.notes.insert(0, f"the profile of {name!r} found a lower minimum: chi-square {lowest.chi/result.unit/result.unit:.8g}, below {result.chisqr:.8g}, at "
                                   f"{', '.join(f'{each} = {value:.6g}' for each, value in found.better.items())}; fit from there")
             warn(found.notes[0])
         found[name] = [*rows[0][::-1], (0.0, float(refit.best.x[k])), *rows[1]]
-    found.nfev, found.chisqr = refit.nfev, best
+    found.nfev, found.chisqr = refit.nfev, result.chisqr
     return found

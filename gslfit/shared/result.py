@@ -108,6 +108,7 @@ class SharedResult:
     options: FitOptions
     parts: list[SharedPart] = field(default_factory=list)
     scales: np.ndarray | None = None
+    unit: float = 1.0
     method: str = "fit_shared"
 
     # -- numbers
@@ -155,7 +156,7 @@ class SharedResult:
 
     @property
     def _taking_part(self) -> np.ndarray:
-        return np.isfinite(self.local_chisqr)
+        return ~np.isnan(self.local_chisqr)
 
     # -- data sets
 

@@ -49,15 +49,14 @@ class GroupCovariances(NamedTuple):
     together: Together | None
 
 
-def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[GroupCovariances]]:
-    """Return the covariance of the shared parameters, (s, s), and those of each group of the last descent.
+def covariances(fitting: Fitting) -> tuple[np.ndarray, list[GroupCovariances]]:
+    """Return the covariance of the shared parameters, (s, s), and those of each group of the last descent; all of them are still to be
+    multiplied by the reduced chi-square, or what is in its place.
 
     Parameters
     ----------
     fitting : Fitting
         That has come to an end.
-    scale : float
-        What multiplies the inverse of the normal equations.
     """
     descent = fitting.descent
     assert descent is not None
@@ -97,14 +96,14 @@ def covariances(fitting: Fitting, scale: float) -> tuple[np.ndarray, list[GroupC
         if some:
             middles = np.broadcast_to(shared, (len(local), *shared.shape))
             whole = np.block([[middles, cross.transpose(0, 2, 1)], [cross, local]])
-            together = Together(whole*scale, _directions(sums, part, axes, lengths, unknown & ~which.held[:, group.which].T))
+            together = Together(whole, _directions(sums, part, axes, lengths, unknown & ~which.held[:, group.which].T))
         local[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         cross[unknown] = np.nan
         cross[..., loose] = np.nan
-        found.append(GroupCovariances(local*scale, cross*scale, together))
+        found.append(GroupCovariances(local, cross, together))
     shared = shared.copy()
     shared[loose], shared[:, loose] = np.nan, np.nan
-    return shared*scale, found
+    return shared, found
 
 
 def _directions(sums: Sums, part: Elimination, axes: np.ndarray, lengths: np.ndarray, unknown: np.ndarray) -> Directions:

@@ -58,7 +58,7 @@ def _chosen(result: Any, which: Any) -> list[int]:
     """Return the data sets that are drawn."""
     count = len(result)
     if which is None:
-        good = np.flatnonzero(np.isfinite(result.local_chisqr))
+        good = np.flatnonzero(~np.isnan(result.local_chisqr))
         places = np.unique(np.linspace(0, max(len(good) - 1, 0), min(SHOWN, len(good))).round().astype(int))
         return good[places].tolist()
     return [whole("which", k, -count, count - 1) % count for k in np.atleast_1d(which)]
