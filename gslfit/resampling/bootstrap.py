@@ -35,8 +35,9 @@ def bootstrap(result: Any, n: int = 10_000, kind: str | None = None, seed: Any =
     n : int
         How many replicates.
     kind : {"residual", "pairs", "parametric", "poisson"}, optional
-        What is drawn. "residual": the weighted residuals (of correlated errors the whitened ones), less their mean and times
-        ``sqrt(n/(n - p))``, with replacement, about the fitted model; x stays, and the errors are taken for alike. "pairs": points with
+        What is drawn. "residual": the weighted residuals (of correlated errors the whitened ones), times ``sqrt(n/(n - p))`` and less
+        their mean (of a robust loss less their location by that loss, which outliers don't move), with replacement, about the fitted
+        model; x stays, and the errors are taken for alike. "pairs": points with
         replacement, each with its x, y and weight. "parametric": normal errors about the fitted model, of the size that `yerr` or `ycov`
         says, or of that of the residuals where errors are scaled. "poisson": counts whose means are the fitted model; weights stay. By
         default "residual", and of fits with ``loss="poisson"`` "poisson".

@@ -11,6 +11,8 @@ import numpy as np
 
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import refuse
+from gslfit.minimizer.robust import BOUNDED, ROUNDING
+from gslfit.objective.loss import Loss
 from gslfit.resampling.fitted import Fitted
 
 KINDS = ("residual", "pairs", "parametric", "poisson")
@@ -18,6 +20,8 @@ BLOCK = 1 << 17         # numbers of a block's data: they stay in the cache
 LARGER = 4              # times that, of counts, whose drawing together is the cheaper the more they are
 MANY = 500              # replicates from which counts of one mean are drawn together
 MANY_PER_COUNT = 8      # replicates for each count that is within the tails, at least
+STEPS = 200             # to the location of residuals, at most
+SETTLED = 1e-12         # of a loss's scale: a shorter step changes nothing
 TAILS, MORE = 9.0, 40   # standard deviations about a mean, and counts more, outside of which there are none
 
 
@@ -134,14 +138,44 @@ class Draws:
 
 
 def inflated(fitted: Fitted) -> np.ndarray:
-    """Return the weighted residuals less their mean, times ``sqrt(n/(n - p))``: their variance is that of the errors then.
+    """Return the weighted residuals times ``sqrt(n/(n - p))``, whose variance is that of the errors then, less their location.
+
+    The location is their mean, and for a robust loss their M-estimate by the same loss: the slopes of the loss sum up to 0 about it. So the
+    fit is that of what the replicates are drawn from. By the mean, outliers on one side would move all the others to the other side.
 
     Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 9; Davison and Hinkley, Bootstrap Methods and their
-    Application (1997), section 6.2.
+    Application (1997), section 6.2; of robust losses Shorack, Bootstrapping robust regression, Comm. Statist. Theory Methods 11 (1982) 961,
+    and Lahiri, Bootstrapping M-estimators of a multiple linear regression parameter, Ann. Statist. 20 (1992) 1548.
     """
-    r = fitted.residuals
+    r, loss = fitted.residuals, fitted.loss
     numbers = fitted.freedom + len(fitted.names)
-    return (r - r.mean())*sqrt(numbers/fitted.freedom)
+    r = r*sqrt(numbers/fitted.freedom)
+    if loss is None:
+        return r - r.mean()
+    if r.dtype.kind != "c":
+        return r - location(r, loss)
+    return r - complex(location(r.real, loss), location(r.imag, loss))
+
+
+def location(r: np.ndarray, loss: Loss) -> float:
+    """Return the M-estimate of the location of residuals by a robust loss: where the slopes of its cost sum up to 0.
+
+    By Newton's steps, halved where the cost rises, from the median; Tukey's and arctan's, whose costs have other minima, from Huber's.
+    """
+    begin = location(r, loss._replace(name="huber")) if loss.name in BOUNDED else float(np.median(r))
+    units, plain, m = (r - begin)/loss.f_scale, Loss(loss.name), 0.0
+    cost = plain.cost(units)
+    for _ in range(STEPS):
+        step = float(plain.slopes(units - m).sum())/max(float(np.sum(plain.factors(units - m)**2)), 1.0)
+        while abs(step) > SETTLED:
+            new = plain.cost(units - m - step)
+            if new <= cost*(1 + ROUNDING):
+                break
+            step /= 2
+        else:
+            break
+        m, cost = m + step, new
+    return begin + m*loss.f_scale
 
 
 def poisson_counts(rng: np.random.Generator, mean: np.ndarray, rows: int) -> np.ndarray:
