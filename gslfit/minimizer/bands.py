@@ -36,16 +36,31 @@ def student(sigma: float, freedom: int) -> float:
     return abs(float(stdtrit(freedom, beyond/2)))
 
 
-def measured(weights: np.ndarray | None, redchi: float, known: bool, elsewhere: bool) -> Any:
+def unit_of(result: Any) -> float:
+    """Return the root of a fit's reduced chi-square: of its residuals themselves, where their squares are out of the range of numbers.
+
+    Parameters
+    ----------
+    result : FitResult or ModelResult
+    """
+    redchi, fit = float(result.redchi), getattr(result, "result", result)
+    if SMALLEST <= redchi < inf or not hasattr(fit, "counted"):
+        return sqrt(redchi)
+    prior = fit.prior_residual
+    return float(np.hypot(length(fit.counted), 0.0 if prior is None else length(prior))/sqrt(max(1, fit.nfree)))
+
+
+def measured(weights: np.ndarray | None, spread: float, known: bool, elsewhere: bool) -> Any:
     """Return the standard deviation of a measurement, at the data's points or, where `elsewhere`, at any others.
 
     Parameters
     ----------
     weights : ndarray, or None
         Of the points; NaN where one takes no part.
-    redchi : float
+    spread : float
+        The root of reduced chi-square.
     known : bool
-        Whether the weights say how large the data's errors are; else reduced chi-square does.
+        Whether the weights say how large the data's errors are; else `spread` does.
     elsewhere : bool
 
     Raises
@@ -53,7 +68,7 @@ def measured(weights: np.ndarray | None, redchi: float, known: bool, elsewhere: 
     InputError
         If the weights differ from point to point and it is of others.
     """
-    unit = 1.0 if known else sqrt(redchi)
+    unit = 1.0 if known else spread
     if weights is None or weights.size == 0:
         return unit
     if not elsewhere:
@@ -109,13 +124,8 @@ def spread_of_fit(result: Any, dscale: float) -> Spread:
     if (loss is not None and loss.robust) or not hasattr(source, "weighted_slopes"):
         return spread_of(result.params, names)
     scaled = loss is None and fit.call_kws.get("scale_covar", True)
-
-    def unit() -> float:
-        if not scaled:
-            return 1.0
-        redchi = fit.redchi
-        return sqrt(redchi) if SMALLEST <= redchi < inf else length(fit.counted)/sqrt(fit.nfree)
-    return spread_of(result.params, names, lambda: source.weighted_slopes(result.params, names, dscale), unit)
+    return spread_of(result.params, names, lambda: source.weighted_slopes(result.params, names, dscale),
+                     lambda: unit_of(fit) if scaled else 1.0)
 
 
 def exact_slopes(formula: Formula, params: Parameters, names: Sequence[str], points: Mapping[str, Any]) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.minimizer.bands import difference_slopes, exact_slopes, spread_of_fit, student, undetermined
+from gslfit.minimizer.bands import difference_slopes, exact_slopes, spread_of_fit, student, undetermined, unit_of
 from gslfit.minimizer.propagation import propagated
 from gslfit.models.model_function import ModelFunction
 from gslfit.parameters.collection import Parameters
@@ -49,7 +49,7 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float, v
 
     total = errors(result.model)
     parts = {(part._prefix or part._name): shaped(part, errors(part)) for part in result.model.components}
-    own = np.asarray(np.sqrt(result.redchi) if spread is None else spread)
+    own = np.asarray(unit_of(result) if spread is None else spread)
     if own.ndim and own.size != total.size:         # a complex model's points are pairs of real ones
         own = own.view(float) if own.dtype.kind == "c" else np.repeat(own, 2)
     return shaped(result.model, total), shaped(result.model, np.hypot(total, own)), parts

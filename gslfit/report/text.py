@@ -5,7 +5,7 @@ that did not succeed, errors that could not be had, a value at its bound, a limi
 """
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ from gslfit.checks import choice, real, text, truth, width, words
 from gslfit.errors import InputTypeError
 
 COLUMNS = ("value", "min", "max", "stderr", "vary", "expr", "brute_step")
+WIDEST = 20               # characters more than its decimals that a limit takes before it is written with an exponent
 AT_BOUND = 1e-7           # of the value or the width: nearer than this is at the bound
 
 
@@ -431,15 +432,15 @@ def ci_report(ci: Any, with_offset: bool = False, ndigits: int = 5) -> str:
     names = max((len(name) for name in ci), default=0)
     lines, titled = [], None
     for name, row in ci.items():
-        decimals = _decimals([limit for _, limit in row], ndigits)
-        space = 1 if decimals == ndigits else 2
-        cell = max([ndigits + 5, *(len(f"{limit:.{decimals}f}") + space for _, limit in row)])
+        shape = _limit_format([limit for _, limit in row], ndigits)
+        space = 1 if shape == f".{ndigits}f" else 2
+        cell = max([ndigits + 5, *(len(format(limit, shape)) + space for _, limit in row)])
         chances = [probability for probability, _ in row]
         if titled != (chances, cell):                         # once, while the probabilities stay the same
             titled = (chances, cell)
             lines.append(" "*(names + with_offset) + "".join(_chance(p, with_offset).rjust(cell) for p in chances))
         best = next((limit for p, limit in row if abs(p) < .01), 0.)
-        texts = [f"{limit - best:+.{decimals}f}" if with_offset and abs(p) >= .01 else f"{limit:.{decimals}f}" for p, limit in row]
+        texts = [format(limit - best, f"+{shape}") if with_offset and abs(p) >= .01 else format(limit, shape) for p, limit in row]
         lines.append((f" {name:{names}}:" if with_offset else f"{name:{names}}") + "".join(text.rjust(cell) for text in texts))
     return "\n".join([*lines, *ci_notes(given, ci)])
 
@@ -449,10 +450,26 @@ def _chance(probability: float, with_offset: bool) -> str:
     return "_BEST_" if with_offset and abs(probability) < .01 else f"{100*probability:.2f}%"
 
 
+def _limit_format(limits: Sequence[float], ndigits: int) -> str:
+    """Return the format of a parameter's limits: with so many decimals as tell them apart; with an exponent what would be too wide so."""
+    decimals = _decimals(limits, ndigits)
+    largest = max((abs(limit) for limit in limits if math.isfinite(limit)), default=0.)
+    if len(f"{largest:.{decimals}f}") <= ndigits + WIDEST:
+        return f".{decimals}f"
+    gap = _gap(limits)
+    digits = math.floor(math.log10(largest)) - math.floor(math.log10(gap)) + 2 if gap else 0
+    return f".{min(max(ndigits, digits), 17)}e"
+
+
+def _gap(limits: Iterable[float]) -> float:
+    """Return the narrowest distance of limits, 0 where there is none."""
+    finite = sorted(limit for limit in limits if math.isfinite(limit))
+    return min((above - below for below, above in pairwise(finite) if above > below), default=0.)
+
+
 def _decimals(limits: Iterable[float], ndigits: int) -> int:
     """Return the decimals that tell limits apart: `ndigits`, or three digits of the narrowest distance where those hide it."""
-    finite = sorted(limit for limit in limits if math.isfinite(limit))
-    gap = min((above - below for below, above in pairwise(finite) if above > below), default=1.)
+    gap = _gap(limits) or 1.
     return ndigits if gap >= 2*10.**-ndigits else min(3 - math.floor(math.log10(gap)), 300)
 
 

@@ -15,11 +15,13 @@ from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
 from gslfit.errors import FitStatus, InputError, InputTypeError, warn
 from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.uncertainty import covariance
 from gslfit.resampling.draws import KINDS, Draws, Sample, kind_of
 from gslfit.resampling.expression import expression_values
 from gslfit.resampling.fitted import fitted_of
 from gslfit.resampling.jackknife import JackknifeResult, jackknife
 from gslfit.resampling.replicates import Refits, refits
+from gslfit.resampling.scatter import deviation, in_units, scatter
 
 ENOUGH = 2              # replicates without which there is no scatter
 
@@ -183,7 +185,7 @@ class BootstrapResult:
     @cached_property
     def stderr(self) -> dict[str, float]:
         """The standard deviation of each parameter over the replicates."""
-        return {name: float(np.std(self.values[name], ddof=1)) for name in self.names}
+        return {name: deviation(self.values[name]) for name in self.names}
 
     @cached_property
     def bias(self) -> dict[str, float]:
@@ -192,15 +194,21 @@ class BootstrapResult:
 
     @cached_property
     def covar(self) -> np.ndarray:
-        """The covariance of the varying parameters over the replicates: ndarray (p, p), in the order of ``fit.var_names``."""
-        return np.atleast_2d(np.cov([self.values[name] for name in self.fit.var_names]))
+        """The covariance of the varying parameters over the replicates: ndarray (p, p), in the order of ``fit.var_names``.
+
+        Infinite a variance that is no number of double precision, as a fit's.
+        """
+        return covariance(*self._scatter)
+
+    @cached_property
+    def _scatter(self) -> tuple[np.ndarray, np.ndarray]:
+        """Standard deviations (p,) and correlations (p, p) of the varying parameters over the replicates."""
+        return scatter([self.values[name] for name in self.fit.var_names])
 
     @property
     def correlation(self) -> np.ndarray:
         """The correlations of the varying parameters over the replicates: ndarray (p, p)."""
-        errors = np.sqrt(self.covar.diagonal())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return self.covar/errors/errors[:, None]
+        return self._scatter[1]
 
     def derived(self, expr: str) -> np.ndarray:
         """Return the values of an expression of the parameters in the replicates.
@@ -291,7 +299,9 @@ class BootstrapResult:
         """Return the acceleration of a parameter or an expression."""
         found = np.asarray(self.jackknife.values[name] if name in self.best else self.jackknife.derived(name))
         found = found[np.isfinite(found)]
-        d = found.mean() - found if found.size else np.zeros(1)
+        if not found.size:
+            return 0.0
+        d = -in_units(found)[0]
         squares = float(np.sum(d**2))
         return float(np.sum(d**3))/(6*squares**1.5) if squares > 0 else 0.0
 

@@ -14,6 +14,7 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError
 from gslfit.formula.program_residual import ProgramResidual, compiled_residual
+from gslfit.minimizer._descent import length
 from gslfit.minimizer.answers import Answers
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
@@ -162,7 +163,8 @@ class Fitted:
         if self.known:
             return 1.0
         self.check_freedom()
-        return float(np.linalg.norm(self.residuals))/sqrt(self.freedom)
+        r = self.residuals
+        return length(r.view(float) if r.dtype.kind == "c" else r)/sqrt(self.freedom)
 
     def check_determined(self) -> None:
         """Raise InputError where the fit does not determine every parameter, and no replicate would."""

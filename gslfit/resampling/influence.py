@@ -16,6 +16,8 @@ from gslfit.checks import package, whole
 from gslfit.confidence.ftest import FTest
 from gslfit.curves.batch_result import Columns
 from gslfit.errors import FitError, InputError
+from gslfit.minimizer._descent import length
+from gslfit.minimizer.bands import unit_of
 from gslfit.minimizer.derived import DSCALE
 from gslfit.minimizer.result import FitResult
 from gslfit.resampling.fitted import Fitted, fitted_of
@@ -107,7 +109,11 @@ class Influence:
         units, triangle, r = _in_units(fitted, names)
         h = np.minimum(np.sum(units**2, axis=1), 1.0)
         p, freedom = len(names), fitted.freedom
-        s2 = 1.0 if fitted.known else float(fitted.result.redchi)
+        s2 = 1.0
+        if not fitted.known:            # in units of one error, whose squares are in range
+            spread = unit_of(fitted.result)
+            s2 = 1.0 if spread > 0 else 0.0
+            r, triangle = r/(spread or 1.0), triangle/(spread or 1.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             rest = 1 - h
             moves = np.linalg.solve(triangle, (units*(r/rest)[:, None]).T)
@@ -154,7 +160,7 @@ class Influence:
 def _in_units(fitted: Fitted, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what stands for rows of Q and for residuals, and R: ndarray (n, p), (p, p), (n,) of ``J = Q R``, J that of the model."""
     J, r = _jacobian(fitted, names)
-    size = np.linalg.norm(J, axis=0)
+    size = np.array([length(column) for column in J.T])
     q, triangle = np.linalg.qr(J/size)
     factor = None if fitted.objective is None else fitted.objective.factor
     n = fitted.n

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,14 @@ import numpy as np
 from gslfit.checks import count_if_given
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
+from gslfit.minimizer.bands import spread_of
 from gslfit.minimizer.result import FitResult
+from gslfit.minimizer.uncertainty import covariance
 from gslfit.resampling.draws import BLOCK, Sample
 from gslfit.resampling.expression import expression_values
 from gslfit.resampling.fitted import Fitted, fitted_of
 from gslfit.resampling.replicates import refits
+from gslfit.resampling.scatter import deviation, scatter
 
 
 def jackknife(result: Any, *, threads: int | None = None, progress: Any = False) -> JackknifeResult:
@@ -121,13 +125,17 @@ class JackknifeResult:
     @cached_property
     def stderr(self) -> dict[str, float]:
         """The standard error of each parameter, ``sqrt((n - 1)/n sum((value - mean)^2))``; Tukey, Ann. Math. Statist. 29 (1958) 614."""
-        return {name: float(np.sqrt((self._known(name).size - 1)*np.var(self._known(name)))) for name in self.names}
+        return {name: deviation(self._known(name), 0)*sqrt(max(self._known(name).size - 1, 0)) for name in self.names}
 
     @cached_property
     def covar(self) -> np.ndarray:
-        """The covariance of the varying parameters, ``(n - 1)/n sum(d d^T)``: ndarray (p, p), in the order of ``fit.var_names``."""
-        rows = np.array([self._known(name) for name in self.fit.var_names])
-        return (rows.shape[1] - 1)*np.atleast_2d(np.cov(rows, bias=True))
+        """The covariance of the varying parameters, ``(n - 1)/n sum(d d^T)``: ndarray (p, p), in the order of ``fit.var_names``.
+
+        Infinite a variance that is no number of double precision, as a fit's.
+        """
+        rows = [self._known(name) for name in self.fit.var_names]
+        errors, correlations = scatter(rows, 0)
+        return covariance(errors*sqrt(max(rows[0].size - 1, 0)), correlations)
 
     @cached_property
     def cooks_distance(self) -> np.ndarray:
@@ -136,13 +144,14 @@ class JackknifeResult:
         ``(v - v_i)^T C^-1 (v - v_i)/p``, with v the varying parameters at the fit, v_i those without the point and C the fit's covariance.
         Parameters without a standard error are left aside.
         """
-        covar = self.fit.covar
-        names = [] if covar is None else [k for k in range(len(covar)) if np.isfinite(covar[k, k]) and covar[k, k] > 0]
-        if covar is None or not names:
+        params = self.fit.params
+        names = [name for name in self.fit.var_names if params[name].stderr]
+        if not names:
             return np.full(self.values[self.names[0]].shape, np.nan)
-        errors = np.sqrt(covar[names, names])
-        moves = np.stack([(self.values[self.fit.var_names[k]] - self.best[self.fit.var_names[k]]) for k in names], axis=-1)/errors
-        inverse = np.linalg.pinv(covar[np.ix_(names, names)]/errors/errors[:, None])
+        known = spread_of(params, names)
+        assert known.correlations is not None
+        moves = np.stack([self.values[name] - self.best[name] for name in names], axis=-1)/known.errors
+        inverse = np.linalg.pinv(known.correlations)
         return np.einsum("...i,ij,...j->...", moves, inverse, moves)/len(names)
 
     def derived(self, expr: str) -> np.ndarray:
