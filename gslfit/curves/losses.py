@@ -21,6 +21,9 @@ from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED
 SUCCESSES = [status for status in FitStatus if status.success]
 MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
 NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says
+FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is as far from 1 may be out of range with more to come
+MOST_WEIGHT = 1e140     # or one over it: its square, too
+NO_OUTLIER = 1e90       # a scale beside which residuals in such units are as good as 0
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
 
@@ -81,13 +84,67 @@ def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
     if options.loss == "poisson":
         _poisson(code, y, x, start=start, **how)
         return
+    units = _units(options, y, how.get("weights"), how.get("errors", False), how.get("mask"))
+    far = units != 1
+    if not far.all():
+        _robust(options, code, y, x, options.f_scale, start=start, scale=scale, **how)
+    if far.any():
+        _far_off(options, code, y, x, units, start=start, scale=scale, **how)
+
+
+def _units(options: FitOptions, y: np.ndarray, weights: np.ndarray | None, errors: bool, mask: np.ndarray | None) -> np.ndarray:
+    """Return in which units residuals of each fit, and their fourth powers, are in range: powers of two (...), mostly 1.
+
+    They are of the size of the weighted data; where these are 0, of the loss's scale. Weights stay where their squares are in range.
+    """
+    y, own = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), 1.0 if options.f_scale == "mad" else options.f_scale
+    most = np.ones(())
+    with np.errstate(all="ignore"):
+        if weights is not None:
+            y = y/weights if errors else y*weights
+            most = _largest(1/weights if errors else weights)
+            most = np.where((most > 0) & (most < np.inf), most, 1.0)
+        size = _largest(y if mask is None else np.where(mask, 0.0, y))
+        size = np.where(size > 0, size, own)
+        far = ~((size > 1/FAR_FROM_ONE) & (size < FAR_FROM_ONE)) & np.isfinite(size)
+        return np.asarray(np.exp2(np.round(np.log2(np.clip(np.where(far, size, 1.0), most/MOST_WEIGHT, most*MOST_WEIGHT)))))
+
+
+def _largest(numbers: np.ndarray) -> np.ndarray:
+    """Return how large the largest number of each row is; a NaN is none."""
+    return np.fmax(np.fmax.reduce(numbers, axis=-1, initial=0.0), -np.fmin.reduce(numbers, axis=-1, initial=0.0))
+
+
+def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], units: np.ndarray, *, start: Sequence[np.ndarray],
+             scale: np.ndarray, **how: Any) -> None:
+    """Fit the rows whose units are others than 1, each in its own; neither parameters nor their errors hang on these."""
+    some = _Rows(y, x, how, units != 1)
+    units, weights, own = some.part(units), some.given["weights"], some.part(scale)
+    points, known = units[:, None], options.f_scale != "mad"
+    if weights is None:
+        weights = np.ones(1)
+    some.given |= {"weights": np.ascontiguousarray(np.broadcast_to(weights*points if how.get("errors", False) else weights/points,
+                                                                   some.y.shape))}
+    f_scale = np.minimum(options.f_scale/units, NO_OUTLIER) if known else "mad"
+    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, **some.given, **some.out)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        for name in ("chisqr", "redchi", "cost"):
+            if name in some.out:
+                some.out[name] = some.out[name]*units*units
+    some.put(np.ones(own.shape, bool))
+    scale[some.places] = options.f_scale if known else own*units
+
+
+def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], f_scale: Any, *, start: Sequence[np.ndarray],
+            scale: np.ndarray, **how: Any) -> None:
+    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"."""
     fit = partial(run, code, y, x, **how)
     spent = np.zeros_like(how["nfev"])
-    if options.f_scale == "mad":
+    if isinstance(f_scale, str):
         _find_scales(code, y, x, scale, start, spent, how)
         scale *= TUNED[options.loss]
     else:
-        scale[...] = options.f_scale
+        scale[...] = f_scale
     if options.loss == "tukey" and options.method not in ("auto", "lanes"):     # whose lanes do so by themselves
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gslfit.minimizer._descent import length
+
 COLD = 4.0          # times itself that a parameter is too small
 MATTERS = 0.1       # of the residual's length: what takes away less is of no matter
 STRAIGHT = 1e-4     # of a change of the residual: what it may differ from a straight line's by differences
@@ -18,7 +20,7 @@ def looks_cold(start: np.ndarray, end: np.ndarray, r: np.ndarray, J: np.ndarray)
     """Return whether a start may have led a fit elsewhere: a parameter that matters was far too small, for the residual there and beside
     its value at the end.
     """
-    norms, size = np.linalg.norm(J, axis=0), np.linalg.norm(r)
+    norms, size = np.array([length(column) for column in J.T]), length(r)
     own = norms*np.abs(start)
     return bool(np.any((start != 0) & (COLD*own < size) & (np.abs(end) > COLD*np.abs(start)) & (norms*np.abs(end) > MATTERS*size)))
 

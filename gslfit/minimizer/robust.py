@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, InputError
-from gslfit.minimizer._descent import Differences
+from gslfit.minimizer._descent import Differences, length
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
@@ -210,7 +210,7 @@ class RobustEnd:
         J = self.jac(x) if self.jac is not None else self.differences.central(x, self.r)
         if not np.isfinite(J).all():
             return None
-        norms = np.linalg.norm(J, axis=0)
+        norms = np.array([length(column) for column in J.T])
         self.norms = np.where(norms > 0, norms, 1.0)
         columns = J[:, self.free]/self.norms[self.free]
         psi = self.loss.slopes(self.r)

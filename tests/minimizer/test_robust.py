@@ -197,3 +197,22 @@ def test_masked_and_complex():
     pairs = minimize(lambda p: residual(p)[::2] + 1j*residual(p)[1::2], params.copy(), loss="huber", f_scale=.1)
     plain = minimize(residual, params.copy(), loss="huber", f_scale=.1)
     assert values(pairs) == pytest.approx(values(plain), rel=1e-8) and pairs.cost == pytest.approx(plain.cost)
+
+
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan", "tukey"])
+@pytest.mark.parametrize("scale", [2.**-664, 2.**-266, 2.**332, 2.**664])
+def test_any_units(loss, scale):
+    """Residuals of 1e-200 to 1e200 have the errors that they have in units of 1."""
+    x = np.linspace(0, 5, 30)
+    y = 2*np.exp(-x/1.5) + .5 + .02*np.random.default_rng(0).normal(size=30)
+    y[4] += 1
+
+    def fitted(scale):
+        params = Parameters()
+        params.add_many(("A", 2*scale), ("tau", 1., True, .01), ("c", .4*scale))
+        return minimize(lambda p: p["A"].value*np.exp(-x/p["tau"].value) + p["c"].value - y*scale, params, loss=loss, f_scale=.05*scale)
+    wanted, found = fitted(1), fitted(scale)
+    assert found.success
+    for name, unit in ("A", scale), ("tau", 1), ("c", scale):
+        assert found.params[name].value/unit == pytest.approx(wanted.params[name].value, rel=1e-7)
+        assert found.params[name].stderr/unit == pytest.approx(wanted.params[name].stderr, rel=1e-6)
