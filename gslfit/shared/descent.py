@@ -103,6 +103,7 @@ class Descent:
     nfev: int = 0
     reason: FitStatus = FitStatus.NOT_RUN
     stragglers: list[tuple[int, np.ndarray]] = field(default_factory=list)
+    patient: bool = False       # whether no data set is left to a fit of its own on the way
     held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
 
     def __post_init__(self) -> None:
@@ -292,7 +293,7 @@ class Descent:
     def _only_stragglers(self, far: list[np.ndarray]) -> bool:
         """Return whether a few data sets alone have not come to an end, and note which."""
         count, total = sum(int(each.sum()) for each in far), sum(each.size for each in far)
-        if not 0 < count <= max(1, STRAGGLERS*total) or total == count:
+        if self.patient or not 0 < count <= max(1, STRAGGLERS*total) or total == count:
             return False
         state = self.state
         variance = sum(each.cost.sum() for each in state.sums)/max(self.ndata - self.nvarys, 1)
@@ -305,7 +306,7 @@ class Descent:
         """Return whether some data sets, and not most, went wrong at least so many times, and note which."""
         found = [each >= least for each in self.trouble]
         count = sum(int(each.sum()) for each in found)
-        if not 0 < count <= MANY*sum(each.size for each in found):
+        if self.patient or not 0 < count <= MANY*sum(each.size for each in found):
             return False
         self.stragglers = [(k, np.flatnonzero(each)) for k, each in enumerate(found) if each.any()]
         return True

@@ -58,6 +58,8 @@ class Fitting:
     descent: Descent | None = None
     scales: np.ndarray | None = None    # of a robust loss, of each data set
     unit = 1.0                          # of the weights: see `Group`
+    patient = False                     # whether data sets that had been left out are taken in for good
+    last: list[dict[str, Any]]          # what was known of the parts before that
     _loss = "linear"                    # of the descents just now
 
     def __init__(self, sets: Sets, options: FitOptions, bad: str):
@@ -137,8 +139,8 @@ class Fitting:
         """Fit: by the loss that is asked for, after those that lead to it."""
         ndata, nvarys = self._count()
         if 0 < ndata < nvarys:
-            raise InputError(f"{too_few_in_words(ndata, nvarys, ' of data sets that can be fitted')}: {', '.join(self.sets.shared)} of all, "
-                             f"and {', '.join(self.sets.local) or 'none'} of each")
+            said = too_few_in_words(ndata, nvarys, " of data sets that can be fitted")
+            raise InputError(f"{said}: {', '.join(self.sets.shared)} of all, and {', '.join(self.sets.local) or 'none'} of each")
         loss, f_scale = self.options.loss, self.options.f_scale
         self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._solve_linear()
@@ -159,6 +161,7 @@ class Fitting:
 
     def _rounds(self) -> None:
         """Descend, and leave out data sets or take them in again, until that changes no more."""
+        self.patient = False
         for _ in range(ROUNDS):
             groups = self._groups()
             ndata, nvarys = self._count()
@@ -167,9 +170,21 @@ class Fitting:
                     self.of(group).status[group.which] = self.status = FitStatus.TOO_FEW_POINTS
                 self.descent = None
                 return
+            before = self._end() if self.patient else None
             self._descend(groups)
+            ended = [self.of(group).status[group.which] for group in groups]
+            if before is not None and not (self.status in SUCCESSES and np.isin(np.concatenate(ended), SUCCESSES).all()):
+                # as it was without the data sets taken in again
+                self.__dict__.update(before[0])
+                for known, kept in zip(self.known, before[1], strict=True):
+                    known.__dict__.update(kept)
+                return
             if not self._again(groups):
                 return
+
+    def _end(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return what the last descent led to: of all data sets, and of each part."""
+        return {name: self.__dict__[name] for name in ("descent", "shared", "status", "flags")}, self.last
 
     def _count(self) -> tuple[int, int]:
         """Return how many points there are in the data sets that take part, and how many parameters vary."""
@@ -267,7 +282,8 @@ class Fitting:
         knowns = [self.of(group) for group in groups]
         ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))
         per_fit = default_nfev((*self.sets.shared, *self.sets.local)) if self.options.max_nfev is None else self.options.max_nfev
-        descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, per_fit - self.nfev))
+        descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, per_fit - self.nfev),
+                          patient=self.patient)
         if np.isnan(self.first_cost):
             self.first_cost = sum(each.sum() for each in descent.first_costs)
         reason = descent.run()
@@ -283,6 +299,8 @@ class Fitting:
         self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)
+            if reason == FitStatus.MAX_NFEV and not np.isin(known.status[group.which], SUCCESSES).all():
+                self.status = reason        # which tells nothing against the data sets that were on their way
 
     def _again(self, groups: list[Group]) -> bool:
         """Give data sets that came to no end a fit of their own; returns whether there is to be another descent.
@@ -295,10 +313,13 @@ class Fitting:
             again = any((each & np.isin(known.part.places, taking)).any() for each, known in zip(failed, self.known, strict=True))
             if not again:
                 failed = [each & ~known.given_up for each, known in zip(failed, self.known, strict=True)]
+                self.last = [{name: value.copy() if isinstance(value, np.ndarray) else value for name, value in known.__dict__.items()}
+                             for known in self.known]
                 for each, known in zip(failed, self.known, strict=True):
                     known.given_up |= each
                 found = [self._alone(known, each) for each, known in zip(failed, self.known, strict=True)]
-                return any(found)
+                self.patient = any(found)
+                return self.patient
         else:
             assert self.descent is not None
             failed, again = [np.zeros(len(known.status), bool) for known in self.known], bool(self.descent.stragglers)

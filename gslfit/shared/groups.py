@@ -158,7 +158,7 @@ class Group:
 
     def steepest(self, shared: np.ndarray) -> list[float]:
         """Return the greatest sizes of the weighted derivatives by each parameter, of a few data sets at the start."""
-        y, x, weights = self.points
+        _, x, weights = self.points
         v, found = self.put(shared, self.values), []
         for k in range(min(A_FEW, len(self.which))):
             own = np.array([each if each.ndim == 1 else each[k] for each in x])

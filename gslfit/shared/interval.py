@@ -129,8 +129,8 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
     refit = SharedRefit(result)
     best = refit.best.chi
     if refit.unit < EPS*best:
-        raise InputError(f"chi-square, {result.chisqr:.4g}, has no digit that changes within a standard error: the errors given are far too "
-                         "small; with scale_covar=True they count only beside each other")
+        raise InputError(f"chi-square, {result.chisqr:.4g}, has no digit that changes within a standard error: the errors given are far "
+                         "too small; with scale_covar=True they count only beside each other")
     levels = (best + rises(chances, result.nfree, not result.options.scale_covar)*refit.unit).tolist()
     found = ConfidenceIntervals()
     for name in names:
@@ -145,7 +145,8 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
             lowest = min([lowest, *side.points], key=lambda point: point.chi)  # type: ignore[type-var]
         if lowest.chi < best - LOWER*refit.unit:
             found.better = dict(zip(result.var_names, lowest.x.tolist(), strict=True))
-            found.notes.insert(0, f"the profile of {name!r} found a lower minimum: chi-square {lowest.chi/result.unit/result.unit:.8g}, below {result.chisqr:.8g}, at "
+            lower = lowest.chi/result.unit/result.unit
+            found.notes.insert(0, f"the profile of {name!r} found a lower minimum: chi-square {lower:.8g}, below {result.chisqr:.8g}, at "
                                   f"{', '.join(f'{each} = {value:.6g}' for each, value in found.better.items())}; fit from there")
             warn(found.notes[0])
         found[name] = [*rows[0][::-1], (0.0, float(refit.best.x[k])), *rows[1]]

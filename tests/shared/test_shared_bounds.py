@@ -88,7 +88,7 @@ def test_lower_bounds_and_bounds_of_each_data_set():
     Y = np.array([2., 4., 3.])[:, None]*np.exp(-X/1.4) + .5 + .1*np.random.default_rng(3).normal(size=(3, X.size))
     low, high = np.array([2.5, 0., -np.inf]), np.array([9., 3.2, np.inf])
     found = fit_shared(MODEL, Y, x=X, shared=("tau", "c"), tau=1., c=0., A=[3., 2., 2.], bounds={"A": (low, high)})
-    best = least_squares(misfit(Y), [1., 0., 3., 2., 2.], bounds=([-np.inf, -np.inf, *low], [np.inf, np.inf, *high]), xtol=1e-15, ftol=1e-15,
-                         gtol=1e-15)
+    best = least_squares(misfit(Y), [1., 0., 3., 2., 2.], bounds=([-np.inf, -np.inf, *low], [np.inf, np.inf, *high]), xtol=1e-15,
+                         ftol=1e-15, gtol=1e-15)
     assert found.success and not found.left_out.size and (found.values["A"][:2] == [2.5, 3.2]).all()
     assert found.chisqr == pytest.approx(2*best.cost, rel=1e-8)
