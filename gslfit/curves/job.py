@@ -17,6 +17,7 @@ from gslfit.checks import mapping
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
 from gslfit.curves.losses import check_factors_of
+from gslfit.data.fits import Fits
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
@@ -81,13 +82,14 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
-    where = Layout(data.array.shape) if whole else layout(data, axis, (*several.values(), *keywords.values(), x))
+    where = Layout(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
+    fits = Fits.along(where, data.labels)
     foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
     plain = {name: keywords[name] for name in keywords if name not in foreign} if foreign else keywords
-    found, variables, given = _sort(formula, x, several, start, plain, where, reader)
+    found, variables, given = _sort(formula, x, several, start, plain, where, reader, fits)
     if foreign:
         own = {name: value for name, value in foreign.items() if name in _names_known(found, params)}
-        given |= {name: start_value(name, value, reader) for name, value in own.items()}
+        given |= {name: start_value(name, fits.take(name, value), reader) for name, value in own.items()}
         options = options._replace(**entry.checked({name: value for name, value in foreign.items() if name not in own}))
     if params is None and not entry.arguments.isdisjoint(found.names):
         for name in found.names:
@@ -97,11 +99,11 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     points = inputs(data, where, variables, yerr, weights, mask, ycov=ycov)
     check_factors_of(options.loss, points)
     if response is not NO_RESPONSE:
-        found, points = convolved(found, points, response, prior)
+        found, points = convolved(found, points, response, fits, prior)
         params = with_shift(params, response[2])
     if bounds is not None or vary is not None:
         from gslfit.curves.per_fit import given_values, read_per_fit
-        limits = read_per_fit(bounds, vary, where.shape, _names_known(found, params))
+        limits = read_per_fit(bounds, vary, fits, _names_known(found, params))
         if limits is not None:
             params = given_values(found) if params is None else params
             limits.check_held({*given, *(name for name, par in params.items() if par.value is not None)})
@@ -109,7 +111,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             points = points._replace(limits=limits if limits.differs else None)
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
-        points = points._replace(prior=read_priors(prior, where.shape, _names_known(found, params)))
+        points = points._replace(prior=read_priors(prior, fits, _names_known(found, params)))
         if points.prior is not None:
             check_errors(points, options.loss, scale_covar)
             options = options._replace(scale_covar=False)
@@ -158,7 +160,7 @@ def start_shift(params: Parameters, shift: str) -> None:
         params[shift].value = float(np.clip(0.0, -np.inf if low is None else low, np.inf if high is None else high))
 
 
-def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prior: Any = None) -> tuple[Formula, Inputs]:
+def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], fits: Fits, prior: Any = None) -> tuple[Formula, Inputs]:
     """Return a formula that is folded with a response, and the data with that of each fit, where they have their own.
 
     Raises
@@ -168,7 +170,7 @@ def convolved(formula: Formula, points: Inputs, said: tuple[Any, Any, Any], prio
     """
     from gslfit.formula.response import ConvolvedFormula, read_response
     refuse_beside(points.ycov, prior)
-    own = read_response(*said, points.x, points.layout.shape)
+    own = read_response(*said, points.x, fits)
     return ConvolvedFormula(formula, own), points._replace(response=own.numbers if own.numbers.ndim > 1 else None)
 
 
@@ -215,7 +217,7 @@ def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = 
 
 
 def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mapping[str, Any] | None, keywords: Mapping[str, Any],
-          where: Layout, reader: Reader) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
+          where: Layout, reader: Reader, fits: Fits) -> tuple[Formula, dict[str, Reading], dict[str, StartValue]]:
     """Return the formula, its independent variables in order, and the start values by name."""
     named = {name: reader(name, value) for name, value in several.items()} if several else {}
     rest = {name: reader(name, value) for name, value in keywords.items()} if keywords else {}
@@ -243,13 +245,23 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: start_value(name, value, reader) for name, value in mapping("start", start).items()}
+    given = {name: start_value(name, fits.take(name, value), reader) for name, value in mapping("start", start).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:
             raise InputError(f"{twice[0]!r} is given twice, in start and as a keyword")
-        given |= {name: each.array for name, each in rest.items()}
+        given |= {name: fits.beside(name, each) for name, each in rest.items()}
     return formula, named if ordered else {name: named[name] for name in formula.independent}, given
+
+
+def _variables_before(source: FormulaLike, x: Any, several: Mapping[str, Any], keywords: Mapping[str, Any], data: Reading) -> list[Any]:
+    """Return what may be an independent variable, before it is known how the data lie; coordinates of the data before other DataArrays."""
+    if data.labels is None:         # nothing has dims then
+        return []
+    if several or np.ndim(x):
+        return [*several.values(), x]
+    named = [value for name, value in keywords.items() if not isinstance(source, Formula) or name in source.independent]
+    return sorted(named, key=lambda value: (getattr(value, "name", None),) != getattr(value, "dims", None))
 
 
 def _is_start(source: FormulaLike, x: Any, keywords: Mapping[str, Reading], where: Layout) -> bool:

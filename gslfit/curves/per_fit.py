@@ -12,6 +12,7 @@ import numpy as np
 
 from gslfit.checks import mapping, shown
 from gslfit.constraints.grammar import close
+from gslfit.data.fits import Fits
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError, ParameterError
 from gslfit.formula.parametrize import Folded, refuse_outside
@@ -129,15 +130,14 @@ class PerFit(NamedTuple):
         return np.where(self.vary.get(name, np.True_), inside, values)
 
 
-def read_per_fit(bounds: Any, vary: Any, shape: tuple[int, ...], known: Collection[str]) -> PerFit | None:
+def read_per_fit(bounds: Any, vary: Any, fits: Fits, known: Collection[str]) -> PerFit | None:
     """Read what a caller gives for bounds, and for what varies; None where that is nothing.
 
     Parameters
     ----------
     bounds : mapping of str to (low, high), or None
     vary : mapping of str to bool, or None
-    shape : tuple of int
-        Of the batch.
+    fits : Fits
     known : collection of str
         The parameters.
 
@@ -146,8 +146,8 @@ def read_per_fit(bounds: Any, vary: Any, shape: tuple[int, ...], known: Collecti
     InputError
         If a name is no parameter, a shape doesn't broadcast to that of the batch, or bounds leave no room in some fit.
     """
-    boxes = {_known("bounds", name, known): _box(name, pair, shape) for name, pair in mapping("bounds", bounds).items()}
-    varies = {_known("vary", name, known): _varies(name, value, shape) for name, value in mapping("vary", vary).items()}
+    boxes = {_known("bounds", name, known): _box(name, pair, fits) for name, pair in mapping("bounds", bounds).items()}
+    varies = {_known("vary", name, known): _varies(name, value, fits) for name, value in mapping("vary", vary).items()}
     return PerFit(boxes, varies) if boxes or varies else None
 
 
@@ -169,16 +169,18 @@ def _broadcast(label: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndar
         raise InputError(f"{label} has the shape {array.shape}, and the batch {shape}") from None
 
 
-def _box(name: str, pair: Any, shape: tuple[int, ...]) -> Box:
+def _box(name: str, pair: Any, fits: Fits) -> Box:
     """Return the bounds of a parameter, infinite for none."""
     label = f"bounds[{name!r}]"
     try:
         low, high = pair
     except (TypeError, ValueError):
         raise InputError(f"{label} is {shown(pair)}, and (low, high) is needed, None for no bound") from None
-    sides = [np.asarray(none if each is None else read(f"the {side} bound of {name!r}", each).array, float)
-             for side, each, none in (("lower", low, -np.inf), ("upper", high, np.inf))]
-    low, high = (_broadcast(f"the {side} bound of {name!r}", each, shape) for side, each in zip(("lower", "upper"), sides, strict=True))
+    low, high = (fits.take(f"{label}[{k}]", each) for k, each in enumerate((low, high)))
+    words = f"the lower bound of {name!r}", f"the upper bound of {name!r}"
+    sides = [np.asarray(none if each is None else read(word, each).array, float)
+             for word, each, none in zip(words, (low, high), (-np.inf, np.inf), strict=True)]
+    low, high = (_broadcast(word, each, fits.shape) for word, each in zip(words, sides, strict=True))
     room = np.asarray(low < high)
     wrong = ~room | (low == np.inf) | (high == -np.inf)
     if wrong.any():
@@ -192,13 +194,13 @@ def _box(name: str, pair: Any, shape: tuple[int, ...]) -> Box:
     return low, high
 
 
-def _varies(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+def _varies(name: str, value: Any, fits: Fits) -> np.ndarray:
     """Return where a parameter varies; one number where that is everywhere or nowhere."""
-    array = np.asarray(read(f"vary[{name!r}]", value).array)
+    array = np.asarray(read(f"vary[{name!r}]", fits.take(f"vary[{name!r}]", value)).array)
     if array.dtype != np.bool_:
         what = f"an array of {array.dtype}" if array.ndim else shown(value)
         raise InputTypeError(f"vary[{name!r}] is {what}, and bool is needed: True where {name!r} varies")
-    array = _broadcast(f"vary[{name!r}]", array, shape)
+    array = _broadcast(f"vary[{name!r}]", array, fits.shape)
     return np.asarray(array.flat[0]) if array.size and (array == array.flat[0]).all() else array if array.size else np.asarray(True)
 
 

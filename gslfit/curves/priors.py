@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.checks import mapping, shown
+from gslfit.data.fits import Fits
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
@@ -68,14 +69,13 @@ class Priors(NamedTuple):
         return np.stack(np.broadcast_arrays(*found), axis=-1)
 
 
-def read_priors(given: Any, shape: tuple[int, ...], known: Any) -> Priors | None:
+def read_priors(given: Any, fits: Fits, known: Any) -> Priors | None:
     """Read what a caller gives for priors; None where there are none.
 
     Parameters
     ----------
     given : mapping of str to (mean, sd), or None
-    shape : tuple of int
-        Of the batch.
+    fits : Fits
     known : collection of str
         The parameters.
 
@@ -100,10 +100,12 @@ def read_priors(given: Any, shape: tuple[int, ...], known: Any) -> Priors | None
             mean, deviation = pair
         except (TypeError, ValueError):
             raise InputError(f"{label} is {shown(pair)}, and (mean, sd) is needed") from None
-        arrays = [np.array(read(f"{word} of {label}", each).array, float) for word, each in (("the mean", mean), ("the sd", deviation))]
+        arrays = [np.array(read(f"the {word} of {label}", fits.take(f"{label}[{k}]", each)).array, float)
+                  for k, word, each in ((0, "mean", mean), (1, "sd", deviation))]
         for word, array in zip(("mean", "sd"), arrays, strict=True):
-            if array.shape not in ((), shape):
-                raise InputError(f"the {word} of {label} has the shape {array.shape}: a number, or one for each fit, {shape}, is needed")
+            if array.shape not in ((), fits.shape):
+                raise InputError(f"the {word} of {label} has the shape {array.shape}: a number, or one for each fit, "
+                                 f"{fits.shape}, is needed")
             good = np.isfinite(array) & ((array > 0) if word == "sd" else True)
             if not good.all():
                 value = array.item() if not array.ndim else array[~good][0]

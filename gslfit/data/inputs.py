@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.data.covariance import Covariance
-from gslfit.data.labels import Labels, is_array_of_dims, paired
+from gslfit.data.labels import Labels, labels_of, paired
 from gslfit.data.layout import Layout
 from gslfit.data.lazy import check_chunks, is_lazy, lazy, read_lazily
 from gslfit.data.numbers import Reading, is_array_like, read
@@ -124,7 +124,8 @@ class _Door:
             return reading
 
         def turned(array: np.ndarray) -> np.ndarray:
-            return paired(name, array, reading.labels, self.where.name, self.y.labels, by_label=self.by_label)
+            return paired(name, array, reading.labels, self.where.name, self.y.labels, by_label=self.by_label,
+                          points=self.where.axes)
         return Reading(turned(reading.array), None if reading.mask is None else turned(reading.mask))
 
     def variable(self, name: str, reading: Reading) -> np.ndarray:
@@ -156,6 +157,11 @@ class _Door:
         found = stored(given) if self.where.shape else None
         return StoredCurves(found, self.where) if found is not None and found.shape == self.where.whole else None
 
+    def _without_labels(self, name: str, given: Any) -> Any:
+        """Return what has labels as an array in the order of the data's; anything else as it is."""
+        own = None if type(given) is np.ndarray or self.y.labels is None else labels_of(given)
+        return given if own is None else self.beside(name, Reading(np.asarray(given), None, own)).array
+
     def mask(self, given: Any) -> np.ndarray | None:
         """Return where a point takes no part: the caller's mask, and those of masked arrays."""
         where = self.where
@@ -165,10 +171,11 @@ class _Door:
         if in_file is not None and in_file.dtype == np.bool_:
             return in_file  # type: ignore[return-value]
         if given is not None and is_lazy(self.y.array) and np.ndim(given) > 1 and lazy("mask", given) is not None:
-            self.masks.append(where.factor("mask", mask_of_bool(read_lazily("mask", given).array)))
+            self.masks.append(where.factor("mask", mask_of_bool(self.beside("mask", read_lazily("mask", given)).array)))
         elif given is not None:
-            flat = np.shape(given) == (where.n,)
-            self.masks.append(as_mask(given, (where.n,)) if flat else where.factor("mask", as_mask(given, where.whole)))
+            given = self._without_labels("mask", given)
+            whole = np.shape(given) not in ((where.n,), where.points)
+            self.masks.append(where.factor("mask", as_mask(given, where.whole)) if whole else as_mask(given, np.shape(given)).reshape(-1))
         return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks)
 
 
@@ -265,7 +272,7 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
         if not is_array_like(value):
             others[name] = value
             continue
-        found = door.beside(name, _with_axes(y, read(name, value, imaginary=True)))
+        found = door.beside(name, read(name, value, imaginary=True))
         array = _as_points(name, found.array, where, elementwise)
         if array is None:
             others[name] = value if found.array.ndim == 0 else floats(found.array)
@@ -284,17 +291,6 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
 def floats(array: np.ndarray) -> np.ndarray:
     """Return an array as float64 or complex128."""
     return np.asarray(array, complex if array.dtype.kind == "c" else float)
-
-
-def _with_axes(y: Reading, reading: Reading) -> Reading:
-    """Return a DataArray that lacks dimensions of the data, with axes of length 1 for these."""
-    own, of_data = reading.labels, y.labels
-    if own is None or of_data is None or not (is_array_of_dims(own) and is_array_of_dims(of_data)) or not set(own.dims) < set(of_data.dims):
-        return reading
-    lacking = tuple(dim for dim in of_data.dims if dim not in own.dims)
-    axes = tuple(range(-len(lacking), 0))
-    wide = [np.expand_dims(each, axes) if each is not None and own.dims else each for each in (reading.array, reading.mask)]
-    return Reading(wide[0], wide[1], own._replace(dims=(*own.dims, *lacking)) if own.dims else None)  # type: ignore[arg-type]
 
 
 def _as_points(name: str, array: np.ndarray, where: Layout, elementwise: bool) -> np.ndarray | None:

@@ -72,7 +72,8 @@ def is_array_of_dims(labels: Labels | None) -> bool:
     return labels is not None and hasattr(labels.container, "dims")
 
 
-def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference: Labels | None, *, by_label: bool) -> np.ndarray:
+def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference: Labels | None, *, by_label: bool,
+           points: tuple[int, ...] = ()) -> np.ndarray:
     """Bring an array into the order of the labels of another.
 
     Parameters
@@ -84,10 +85,13 @@ def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference:
         Their labels; without either, or between pandas and xarray, numbers meet by position.
     by_label : bool
         Whether labels that differ in order, or are more than needed, are looked up.
+    points : tuple of int
+        The axes of the other one along which the points of a fit lie: what lies along just these has no other axes.
 
     Returns
     -------
     ndarray
+        An array of named axes has an axis of length 1 for each axis of the other that it lacks.
 
     Raises
     ------
@@ -97,7 +101,9 @@ def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference:
     if own is None or reference is None or is_array_of_dims(own) != is_array_of_dims(reference):
         return array
     if is_array_of_dims(own):
-        array, own = _turned(name, array, own, of, reference)
+        array, own = _turned(name, array, own, of, reference, points)
+    elif points and array.ndim == 1:
+        own = Labels(points[-1:], {points[-1]: own.indexes[0]}, own.container)
     for axis, dim in enumerate(own.dims):
         if dim not in own.indexes or dim not in reference.indexes:
             continue
@@ -112,13 +118,17 @@ def paired(name: str, array: np.ndarray, own: Labels | None, of: str, reference:
     return array
 
 
-def _turned(name: str, array: np.ndarray, own: Labels, of: str, reference: Labels) -> tuple[np.ndarray, Labels]:
+def _turned(name: str, array: np.ndarray, own: Labels, of: str, reference: Labels, points: tuple[int, ...]) -> tuple[np.ndarray, Labels]:
     """Return an array of named axes in the order of another's; where names differ and there is one axis each, by position."""
     if own.dims == reference.dims or not own.dims:
         return array, own
     if set(own.dims) <= set(reference.dims):
         order = [dim for dim in reference.dims if dim in own.dims]
-        return np.transpose(array, [own.dims.index(dim) for dim in order]), own._replace(dims=tuple(order))
+        array = np.transpose(array, [own.dims.index(dim) for dim in order])
+        if order == [reference.dims[axis] for axis in points]:
+            return array, own._replace(dims=tuple(order))
+        lacking = tuple(axis for axis, dim in enumerate(reference.dims) if dim not in own.dims)
+        return np.expand_dims(array, lacking), own._replace(dims=reference.dims)
     if len(own.dims) == len(reference.dims) == 1 and not (own.indexes and reference.indexes):
         return array, own._replace(indexes={})
     raise InputError(f"{name} has the dimensions {', '.join(map(str, own.dims))}, and {of} {', '.join(map(str, reference.dims))}: "

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.checks import shown, whole
+from gslfit.data.fits import Fits
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OFF_GRID, OPCODES, Program
@@ -106,7 +107,7 @@ def even(name: str, x: np.ndarray) -> np.ndarray:
     return points
 
 
-def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> Response:
+def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.ndarray], fits: Fits) -> Response:
     """Read what a call says of a response.
 
     Parameters
@@ -116,8 +117,7 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
     shift : str or None
     x : mapping of str to ndarray
         The independent variables.
-    shape : tuple of int
-        That of the batch.
+    fits : Fits
 
     Raises
     ------
@@ -126,7 +126,7 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
     """
     if response is None:
         raise InputError(f"response_{'centre' if shift is None else 'shift'} is given, and no response")
-    given = read("response", response)
+    given, shape = read("response", fits.response(response)), fits.shape
     numbers = np.array(given.array, float)
     if len(x) != 1:
         raise InputError(f"response= folds a model along its one independent variable, and here there are {', '.join(x) or 'none'}")

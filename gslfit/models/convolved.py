@@ -8,6 +8,7 @@ import numpy as np
 
 from gslfit.checks import text_or
 from gslfit.curves.job import start_shift
+from gslfit.data.fits import Fits
 from gslfit.data.numbers import read
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
@@ -160,5 +161,5 @@ def _read_convolved(reading: Reading) -> ConvolvedModel:
     name, *others = base.independent_vars
     if others or own.keys() != {"numbers", "x", "centre", "shift"}:
         raise InputError("the model's response is none")
-    found = read_response(own["numbers"], own["centre"], own["shift"], {name: read("x", own["x"]).array}, ())
+    found = read_response(own["numbers"], own["centre"], own["shift"], {name: read("x", own["x"]).array}, Fits(()))
     return ConvolvedModel(base, found)

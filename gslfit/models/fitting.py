@@ -18,6 +18,7 @@ from gslfit.curves.keeping import Keeping, by_blocks, finished
 from gslfit.curves.losses import check_factors_of
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
+from gslfit.data.fits import Fits
 from gslfit.data.inputs import Factors, Inputs, inputs
 from gslfit.data.layout import layout
 from gslfit.data.lazy import is_lazy, read_batch, read_lazily
@@ -294,21 +295,23 @@ def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options
     keeping = Keeping(*(options.pop(name, default) for name, default in Keeping._field_defaults.items())).checked()
     prior, bounds, vary = (options.pop(name, None) for name in ("prior", "bounds", "vary"))
     given = curves_of(data, variables, options, model.conventions.weightless)
+    fits = Fits.along(given.layout, given.labels, by_label=True)
+    start = {name: fits.take(name, value) for name, value in start.items()}
     if said is not NO_RESPONSE:
-        formula, given = convolved(formula, given, said, prior)
+        formula, given = convolved(formula, given, said, fits, prior)
         model, params = folded_with(model, formula.response), with_shift(params, said[2])
     settings = batch_options({name: value for name, value in options.items() if SYNONYMS.get(name, name) in BATCH.takes})
     own = model.make_params() if params is None else parameters_of(params, BY_NAME)
     if bounds is not None or vary is not None:
         from gslfit.curves.per_fit import read_per_fit
-        given = given._replace(limits=read_per_fit(bounds, vary, given.layout.shape, tuple(own)))
+        given = given._replace(limits=read_per_fit(bounds, vary, fits, tuple(own)))
         if given.limits is not None:
             given.limits.applied(own)       # refuses what no fit can have
             values = {name for name, par in own.items() if par.value is not None}
             given.limits.check_held({*start, *values.difference(_of_table(model) if params is None else ())})
     if prior is not None:
         from gslfit.curves.priors import check_errors, read_priors
-        given = given._replace(prior=read_priors(prior, given.layout.shape, tuple(own)))
+        given = given._replace(prior=read_priors(prior, fits, tuple(own)))
         if given.prior is not None:
             check_errors(given, settings.loss, options.get("scale_covar"))
             options["scale_covar"], settings = False, settings._replace(scale_covar=False)
@@ -342,7 +345,7 @@ def folded_for(model: Any, said: Sequence[Any], values: Mapping[str, Any], ycov:
     if absent:
         raise InputError(f"no values for the independent variable {absent[0]!r}: fit(data, {absent[0]}=...)")
     response, centre, shift = said
-    return folded_with(model, read_response(response, centre, shift, points, ()))
+    return folded_with(model, read_response(response, centre, shift, points, Fits(())))
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 
 import gslfit
 from gslfit.checks import choice, mapping
+from gslfit.data.fits import Fits
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
 from gslfit.minimizer.bands import KINDS, measured, student, unit_of
@@ -124,7 +125,7 @@ class ModelResult(Answers, Passes):
     def _know(self, prior: Any, params: Parameters, scale_covar: bool | None) -> None:
         """Take what is known of parameters beforehand; the errors of the data must be known too."""
         from gslfit.curves.priors import check_errors, read_priors
-        self._prior = read_priors(prior, (), tuple(params))
+        self._prior = read_priors(prior, Fits(()), tuple(params))
         if self._prior is not None:
             objective = self.objective
             objective.given = objective.given._replace(prior=self._prior)

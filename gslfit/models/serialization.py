@@ -13,6 +13,7 @@ import numpy as np
 
 from gslfit.checks import choice, json_tree, mapping, positive
 from gslfit.data.covariance import Covariance
+from gslfit.data.fits import Fits
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.result import FitResult, Minimum
 from gslfit.models.arguments import HINTS
@@ -265,7 +266,7 @@ def restored(kind: Callable[..., Any], model: Any, params: Parameters, start: Pa
     keep, result._mask = (None if each is None else np.asarray(each, bool) for each in masks)
     if "prior" in state:
         from gslfit.curves.priors import read_priors
-        result._prior = read_priors(_typed(state, "prior", dict), (), tuple(params))
+        result._prior = read_priors(_typed(state, "prior", dict), Fits(()), tuple(params))
     if "ycov" in state:
         result._ycov = Covariance.of("ycov", _unpacked(state["ycov"]), np.size(result.data))
     if keep is not None and keep.shape != (np.size(result.data),):

@@ -9,6 +9,7 @@ import numpy as np
 
 from gslfit.checks import mapping, words
 from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
+from gslfit.data.fits import Fits
 from gslfit.errors import InputError
 from gslfit.formula.response import read_response
 from gslfit.minimizer.options import SHARED
@@ -61,7 +62,7 @@ def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mappi
         raise InputError(f"data has the shape {given.layout.whole}, and (m, n) is needed, m data sets of n points, or a list")
     said = response_of(*(options.get(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
     if said is not NO_RESPONSE:
-        model = folded_with(model, read_response(*said, given.x, given.layout.shape))
+        model = folded_with(model, read_response(*said, given.x, Fits.along(given.layout, given.labels, by_label=True)))
     return guessed(model, given)
 
 

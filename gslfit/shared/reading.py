@@ -14,6 +14,7 @@ from gslfit.checks import mapping, words
 from gslfit.constraints.grammar import close
 from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare, with_shift
 from gslfit.curves.per_fit import read_per_fit
+from gslfit.data.fits import Fits
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
@@ -143,7 +144,8 @@ def _bounds(sets: Sets, given: Mapping[str, Any] | None) -> dict[str, tuple[np.n
         low, high = sets.parameters[name].min, sets.parameters[name].max  # type: ignore[index]
         if low is not None or high is not None:
             found[name] = (np.array(-np.inf if low is None else low), np.array(np.inf if high is None else high))
-    own = read_per_fit(given, None, (sets.total,), varying)
+    data = sets.parts[0].given      # data sets one by one have no labels
+    own = read_per_fit(given, None, Fits.along(data.layout, data.labels) if data.labels is not None else Fits((sets.total,)), varying)
     for name, pair in {} if own is None else own.bounds.items():
         if name in sets.shared and any(side.ndim for side in pair):
             raise InputError(f"bounds[{name!r}] holds arrays, and {name!r} is shared: one number is needed for each bound")
@@ -180,12 +182,18 @@ def _apart(value: Any) -> bool:
 def _each(name: str, value: Any, count: int) -> list[Any]:
     """Return what each data set has of an argument: an element of a list, a row of an array of several axes, or the same."""
     if not isinstance(value, (list, tuple)):
-        return list(value) if np.ndim(value) > 1 and len(value) == count else [value]*count
+        return _rows(value) if np.ndim(value) > 1 and len(value) == count else [value]*count
     if len(value) != count and not any(map(np.ndim, value)) and not _apart(value):
         return [value]*count
     if len(value) != count:
         raise InputError(f"{name} is a list of {len(value)}, and y one of {count} data sets")
     return list(value)
+
+
+def _rows(value: Any) -> list[Any]:
+    """Return the rows of an array, those of a table Series."""
+    rows = getattr(value, "iloc", value)
+    return [rows[k] for k in range(len(value))]
 
 
 def _by_set(named: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
@@ -199,6 +207,7 @@ def _read_apart(options: FitOptions, model: Any, y: Any, params: Parameters | No
     """Read data sets that differ in length, in formula, or in what comes beside them."""
     if not isinstance(y, (list, tuple)) and np.ndim(y) == 0:
         raise InputError("y must be an array (m, n), or a list with the points of each data set")
+    y = y if isinstance(y, (list, tuple)) else _rows(y)
     count = len(y)
     models = list(model) if isinstance(model, (list, tuple)) else [model]*count
     if len(models) != count:
