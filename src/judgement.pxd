@@ -25,7 +25,7 @@ cdef extern from "common/judgement.h" nogil:
         const double *slopes
         const unsigned char *bent
         const signed char *bounds
-        int unmoved, looked, runs_off, plain
+        int linear, unmoved, looked, runs_off, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_bends(double length, double below, double above, double rounding)

@@ -13,6 +13,8 @@ I4: np.dtype
 I1: np.dtype
 KINDS: dict[str, int]
 MOST_CORRELATED: int
+NEGLIGIBLE: float
+ROUNDING: float
 
 def instruction_set(name: str | None = None) -> str: ...
 @disjoint_base

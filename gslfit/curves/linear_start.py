@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.curves._batch import NEGLIGIBLE
 from gslfit.data.inputs import Inputs
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parametrize import Folded
@@ -185,14 +186,19 @@ def _convolved(folded: Folded, names: Sequence[str], x: Sequence[np.ndarray | No
 
 
 def inside(found: LinearFit, bounds: Sequence[tuple[Any, ...]]) -> np.ndarray:
-    """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero."""
+    """Return the values as starts, (rows, k): strictly within bounds, and none that silences others by being zero.
+
+    Where data are orthogonal to all columns, the values are zeros but for rounding: no measure of what the parameters' size is.
+    """
     if len(found.values) == 1 and not any(np.ndim(bound) or isfinite(bound) for each in bounds for bound in each):
-        row, = found.values.tolist()
-        if all(isfinite(value) and value != 0 for value in row):
+        (row,), (columns,), least = found.values.tolist(), found.columns.tolist(), NEGLIGIBLE*found.data.item()
+        if (all(isfinite(value) and value != 0 for value in row)
+                and any(abs(value)*column > least for value, column in zip(row, columns, strict=True))):
             return found.values
-    values = found.values
-    low, high = (np.stack([np.broadcast_to(box[side], len(values)) for box in bounds], axis=-1) for side in (0, 1))
+    low, high = (np.stack([np.broadcast_to(box[side], len(found.values)) for box in bounds], axis=-1) for side in (0, 1))
     with np.errstate(all="ignore"):
+        nothing = (np.abs(found.values)*found.columns <= NEGLIGIBLE*found.data[:, None]).all(axis=1, keepdims=True)
+        values = np.where(nothing, 0.0, found.values)
         size = found.data[:, None]/found.columns
         half = 0.5*np.where(np.isfinite(size) & (size > 0), size, 1.0)
         values = np.where(np.isfinite(values) & (values != 0), values, half)

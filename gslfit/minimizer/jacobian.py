@@ -152,6 +152,8 @@ class UserJacobian:
                 continue
             if 0 < max(size, own) * abs(x[k]) < rounding:           # too little to be seen in differences
                 continue
+            if x[k] == 0 and size == 0 and float(np.linalg.norm(r)) <= rounding:     # nor is a step, whose size the residual gives
+                continue
             flipped = float(np.linalg.norm(mine + exact)) < AGREE * size
             how = "has the wrong sign" if flipped else f"differs by {100 * wrong / (size or own):.0f} % of its length"
             hint = ("; for a parameter that expressions use give the total derivative, or return a column for every parameter"

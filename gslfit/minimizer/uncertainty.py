@@ -189,10 +189,13 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
     said.extend(at_bound(names[j], solution.x[j], problem.lower[j], problem.upper[j]) for j in solution.held)
     if not solution.dead:
         return said
-    none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]
+    sizes = solution.norms*np.maximum(np.abs(solution.x), np.abs(problem.x0))
+    exact = solution.verdict == "exact"     # then the whole of a parameter without effect is rounding, as the residual is
+    none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost or (exact and sizes[j] <= solution.rounding)]
     together = [j for j in solution.dead if j not in none]
     for j in none:
-        moved = "has lost its effect on the residual: the fit ran onto a flat" if j in solution.lost else "has no effect on the residual"
+        ran = j in solution.lost and not exact
+        moved = "has lost its effect on the residual: the fit ran onto a flat" if ran else "has no effect on the residual"
         still = ", and never moved from its start" if solution.x[j] == problem.x0[j] else ""
         said.append(f"{names[j]} {moved}{still}.")
     if together:

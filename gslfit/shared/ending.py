@@ -108,7 +108,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
     with np.errstate(all="ignore"):
         fallen = np.maximum(NEGLIGIBLE**2, FALLEN**2*np.maximum(sums.cost, rounding)/known.first_costs[which])
         unseen = np.maximum(NEGLIGIBLE**2*sums.cost, rounding)
-        gone = (norms == 0) | (((norms*size)**2 <= unseen) & (norms**2 <= fallen*first**2))
+        gone = (norms == 0) | (((norms*size)**2 <= unseen) & ((sums.cost <= rounding) | (norms**2 <= fallen*first**2)))
         cosines = np.where(norms > 0, sums.slopes/(norms*residual), 0.0)
         held = (sides != 0) & ~(cosines*sides > 0)
         low_enough = part.decrement <= np.maximum(CLOSE**2*sums.cost, rounding)

@@ -18,10 +18,12 @@ from batch cimport (
     gslfit_median_residuals, strided_array,
 )
 from batch cimport fit_transform as transform_t
+from judgement cimport GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING
 from program cimport gslfit_isa_choose, gslfit_isa_name, program
 
 cnp.import_array()
 MOST_CORRELATED = SHORT     # points of a fit whose residuals depend on each other
+NEGLIGIBLE, ROUNDING = GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING     # of src/common/judgement.h
 F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
 

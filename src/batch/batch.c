@@ -222,14 +222,16 @@ static void put_nothing(thread *t, long id, fit_status status, int nfev, double 
 }
 
 /* Whether a parameter is not determined for all that J says: the rounding of the data alone moves it by a good part of itself, or the other
- * way round its own rounding moves the curve (a phase of 1e17). */
+ * way round its own rounding moves the curve (a phase of 1e17). A model that is linear in all of them bends nowhere: there a parameter
+ * that is small beside its error merely is 0. */
 static int flat(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
     const double size = end->scale / sqrt(end->count);
+    const int linear = gslfit_is_linear(b->program);
     for (int k = 0; k < b->program->nfree; k++) {
         const double scale = gslfit_larger(fabs(end->v[k]), fabs(start[k])), reach = size * deviation(end, k);
         if (end->flags[k] || isnan(reach)) continue;
-        if (scale > 0 && !(1e-15 * reach < 1e-3 * scale)) return 1;
+        if (scale > 0 && !linear && !(1e-15 * reach < 1e-3 * scale)) return 1;
         if (size > 0 && !(DBL_EPSILON * fabs(end->v[k]) <= 1e-3 * reach)) return 1;
     }
     return 0;

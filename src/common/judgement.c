@@ -25,8 +25,11 @@ static int had_effect(const gslfit_evidence *e, int k) {
     return e->start[k] != 0 || size_of(e, k) == 0 || e->first_norms[k] * size_of(e, k) > unseen(e);
 }
 
+static int exact(const gslfit_evidence *e) { return e->residual <= GSLFIT_ROUNDING * e->scale; }
+
 static int silent(const gslfit_evidence *e, int k) {
     if (!(e->norms[k] > 0)) return 1;
+    if (exact(e)) return without_effect(e, k, e->norms[k]);
     if (!without_effect(e, k, e->norms[k]) || !had_effect(e, k)) return 0;
     const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
     return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;
@@ -79,9 +82,10 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
         touching |= e->bounds && e->bounds[k];
         none &= without_effect(e, k, e->norms[k]) && !had_effect(e, k);
     }
-    if (e->residual <= GSLFIT_ROUNDING * e->scale) return GSLFIT_EXACT_FIT;
+    if (exact(e)) return GSLFIT_EXACT_FIT;
     const double bound = gslfit_cosine_bound(e->residual, e->scale, e->tolerance), cosine = e->cosine < 0 ? steepest(e, flags) : e->cosine;
     const int low = cosine <= bound;  /* false for a NaN */
+    if (none && e->linear && low && e->rank == left && left == e->p) return GSLFIT_MINIMUM;
     if (none) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
     if (all_lost) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;

@@ -9,6 +9,8 @@
  *                       start's |r| if that is 0. The start does not count otherwise: from 1e20 times too large, any residual would be
  *                       rounding.)
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
+ *                       Not where the model is linear in all of them and J of full rank: there a way down that J doesn't show is none,
+ *                       however small the parameters are (their answer may be 0, and a fit begin at what another one made of that).
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
  *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
  *                       (a peak that has narrowed onto one point).
@@ -37,7 +39,9 @@
  * less than a share NEGLIGIBLE of it (or by rounding), which it did at the start, and its column has fallen below FALLEN of the
  * start's, relative to the residual, or below NEGLIGIBLE of it. The last condition keeps apart a parameter whose value merely is 0: its
  * column is as long as ever. A parameter that has been tiny all along (1e-20, where data of 1 are fitted) is not without
- * effect: its slope says that there is a way down.
+ * effect: its slope says that there is a way down. Where the residual is at rounding, (a), there is no other measure than that: a parameter is
+ * silent whose whole size changes the data by rounding (the place of a peak whose amplitude is 1e-17), whatever it did at the start. One
+ * that began at 0 has no size to measure by, and is not.
  *
  * Plain C, no state; other units and Cython call it without the GIL.
  */
@@ -72,6 +76,7 @@ typedef struct {
     const double *slopes;               /* J_j.r / (|J_j| |r|), with its sign; 0 where the column is zero */
     const unsigned char *bent;          /* 1 where chi-square bends up at a lost parameter (gslfit_bends); NULL: not known */
     const signed char *bounds;          /* -1 on its lower bound, 1 on its upper one, else 0; NULL: no bounds */
+    int linear;                         /* the model is linear in all parameters together */
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
     int runs_off;                       /* chi-square falls along J's null space, beyond rounding */

@@ -313,7 +313,7 @@ cdef class Polish(DescentState):
         if gslfit_may_be_bent(<gslfit_verdict>verdict) and self._find_bent(said, <unsigned char *><char *>bends):
             e.bent = <unsigned char *><char *>bends
             verdict = gslfit_judge(&e, said)
-        if gslfit_is_success(<gslfit_verdict>verdict) and verdict != GSLFIT_RANK_DEFICIENT and not self.held:
+        if gslfit_is_success(<gslfit_verdict>verdict) and verdict == GSLFIT_MINIMUM:
             return VERDICTS[verdict], True, (), ()
         silent = tuple([j for j in range(self.p) if said[j] & GSLFIT_SILENT])
         return (VERDICTS[verdict], bool(gslfit_is_success(<gslfit_verdict>verdict)), silent,

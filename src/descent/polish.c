@@ -372,6 +372,14 @@ int gslfit_polish_null(const polisher *s, int which, const double *size, double 
     return most > 0 && isfinite(most);
 }
 
+/* Whether the residual is at rounding, and a variable's whole size too: it may be without effect (judgement.h, `silent`). */
+static int may_be_silent(const program *code, const double *v, const polished *end) {
+    const double rounding = GSLFIT_ROUNDING * end->data;
+    int any = 0;
+    for (int k = 0; k < code->nfree; k++) any |= end->norms[k] * fabs(v[k]) <= rounding;
+    return any && end->length <= rounding && !gslfit_is_linear(code);
+}
+
 int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end) {
     const int p = code->nfree;
     double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
@@ -379,7 +387,7 @@ int gslfit_polish(const program *code, double *v, const polish_data *data, int m
     if (!s) return -1;
     end->settled = end->nfev = 0;
     if (data->points->n >= p) gslfit_polish_curve(s, data, v, most, end);
-    end->settled &= s->left == p;
+    end->settled = end->settled && s->left == p && !may_be_silent(code, v, end);
     if (end->settled) {
         gslfit_polish_correlations(s, end, triangle);
         for (int i = 0; i < p; i++)

@@ -366,7 +366,7 @@ static void scale_waiting(const lane_state *s, waiting *d, int p, int h) {
         const vd H = load(d->H[ELEMENT(i, i)] + h), g = load(d->g[i] + h), v = load(d->v[i] + h);
         const vd size = vmax(vabs(v), vabs(load(d->start[i] + h)));
         vd scale = choose(H > 0.0, 1.0 / vsqrt(H), SPLAT(1.0));
-        vm gone = EITHER(INVERT(H > 0.0), BOTH(H * size * size <= unseen, H <= fallen * load(d->D[i] + h)));
+        vm gone = EITHER(INVERT(H > 0.0), BOTH(H * size * size <= unseen, EITHER(chisqr <= rounding, H <= fallen * load(d->D[i] + h))));
         if (s->low) {
             const vm low = BOTH(v <= load(d->low[i] + h), g > 0.0);
             const vm held = EITHER(low, BOTH(v >= load(d->high[i] + h), g < 0.0));
@@ -431,14 +431,14 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
 }
 
 /* What the table says of an end that is not plainly a minimum. */
-static void judge_waiting(const lane_state *s, const waiting *d, int l, fit_result *end) {
+static void judge_waiting(const lane_state *s, const program *code, const waiting *d, int l, fit_result *end) {
     double x[MAX_FREE], start[MAX_FREE], norms[MAX_FREE], first[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];
     const double residual = sqrt(d->chisqr[l]);
     double within = 0;
     gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]),
                          .cosine = sqrt(d->decrement[l]) / residual, .x = x, .start = start, .norms = norms, .first_norms = first,
-                         .slopes = slopes, .bounds = s->low ? bounds : NULL};
+                         .slopes = slopes, .bounds = s->low ? bounds : NULL, .linear = gslfit_is_linear(code)};
     for (int k = 0; k < s->p; k++) {
         x[k] = d->v[k][l];
         start[k] = d->start[k][l];
@@ -518,7 +518,7 @@ static void flush(worker *w) {
         const int low = d->decrement[l] <= gslfit_larger(s->close * s->close * d->chisqr[l], rounding);
         const int plain = low && d->silent[l] == 0 && d->least[l] > DEPENDENT;
         if (end->status == FIT_NO_PROGRESS && low) end->status = FIT_CONVERGED, end->doubtful = 1;
-        if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, d, l, end);
+        if (gslfit_well_ended(end->status) && !plain) judge_waiting(s, w->program, d, l, end);
         if (held && end->status == FIT_CONVERGED) end->status = FIT_AT_BOUND;
         if (!(d->least[l] > DEPENDENT)) flag_undetermined(d, l, p, end->flags);
         w->finish(w, end);

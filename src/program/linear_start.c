@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/judgement.h"
 #include "common/linalg.h"
 #include "common/qr.h"
 
@@ -99,6 +100,7 @@ int gslfit_linear_start(const linear_evidence *e, double *start) {
     solve_part(e, &part);
     /* what an amplitude matters beside: not a residual that another one makes, which begins far too large */
     const double seen = fmin(length, fitted_length(e, &part));
+    if (seen <= GSLFIT_ROUNDING * length) return 0;  /* the best is 0, but for rounding */
     for (int k = 0; k < e->program->nfree; k++)
         if (e->program->linear >> k & 1) start[k] = e->value[k];
     for (int i = 0; i < part.count; i++) {

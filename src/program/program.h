@@ -58,6 +58,9 @@ typedef struct {
     const measured_response *response;  /* what value and derivatives are folded with; NULL for nothing */
 } program;
 
+/* Whether the value is linear in all free variables together. */
+static inline int gslfit_is_linear(const program *p) { return p->nfree < 64 && p->linear == (UINT64_C(1) << p->nfree) - 1; }
+
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
 int gslfit_program_check(program *p, char *message, size_t size);
 

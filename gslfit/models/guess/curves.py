@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.curves._batch import ROUNDING
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError
 
@@ -15,6 +16,18 @@ class Curves(NamedTuple):
     x: np.ndarray
     y: np.ndarray
     known: np.ndarray | None = None
+
+
+def of_unit(curves: Curves) -> tuple[Curves, np.ndarray]:
+    """Return curves brought to values of about 1 by powers of two, which change no digit, and what each was divided by, (fits, 1)."""
+    top = np.max(np.abs(curves.y), axis=1, keepdims=True, initial=0.0)
+    size = np.where((top > 0) & np.isfinite(top), np.ldexp(1.0, np.frexp(top)[1] - 1), 1.0)
+    return curves._replace(y=curves.y/size), size
+
+
+def seen(values: np.ndarray, parts: np.ndarray, whole: np.ndarray | float) -> np.ndarray:
+    """Return values, 0 for one whose part of the data, an amount beside the whole, is rounding."""
+    return np.where(np.abs(parts) <= ROUNDING*whole, 0.0, values)
 
 
 def ordered(x: Any, y: np.ndarray, most: int, apart: bool = True) -> Curves:

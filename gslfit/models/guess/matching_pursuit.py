@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.models.guess.curves import Curves, ordered
+from gslfit.models.guess.curves import Curves, of_unit, ordered, seen
 from gslfit.models.guess.shapes import Axis
 from gslfit.models.guess.significance import SIGNIFICANT, everywhere, maxima
 from gslfit.models.guess.windows import grid, masks, numbered
@@ -209,14 +209,15 @@ def guess_gaussians(model: Any, count: int, data: np.ndarray, x: Any, values: Ma
     """Guess a library model that is a sum of Gaussians on a constant."""
     names = model._definition.names     # the baseline, then three for each peak
     squares = names[3].startswith("var")
-    curves = ordered(x, data, MOST_POINTS)
+    curves, size = of_unit(ordered(x, data, MOST_POINTS))
     ones = np.ones((1, len(curves.x)))
     centers, widths, heights, rest = find(curves, ones, lambda c, w: np.exp(-0.6931471805599453*((curves.x - c)/w)**2), count)
+    heights, level = seen(heights, heights, 1.0)*size, rest.mean(axis=1)*size[:, 0]
     found: dict[str, np.ndarray] = {}
     for k in range(count):
         sigma = widths[:, k]/1.1774
         for name, value in zip(names[1 + 3*k:4 + 3*k], (heights[:, k], centers[:, k], sigma**2 if squares else sigma), strict=True):
             found[name] = value
-    found[names[0]] = rest.mean(axis=1)
+    found[names[0]] = level
     shape = data.shape[:-1]
     return settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape)

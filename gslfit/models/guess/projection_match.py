@@ -18,9 +18,9 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.formula._program import Program
 from gslfit.formula.formula import Formula
-from gslfit.models.guess.curves import Curves
+from gslfit.models.guess.curves import Curves, seen
 from gslfit.models.guess.shapes import Axis, GuessRecipe
-from gslfit.models.guess.within_bounds import nudged
+from gslfit.models.guess.within_bounds import brought_inside
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
 MOST_BYTES = 16 << 20   # of the dictionaries that are kept
@@ -41,11 +41,14 @@ class Scores(NamedTuple):
     solved : callable
         ``solved(best)``: the linear parameters, shape (..., k), where each curve's shape is `best`, shape (..., fits); all, (fits, g, k),
         for None.
+    sizes : callable, optional
+        ``sizes(best)``: about the lengths of the linear parameters' columns there, shape (..., fits, k).
     """
 
     shapes: dict[str, np.ndarray]
     score: np.ndarray
     solved: Callable[[np.ndarray | None], np.ndarray]
+    sizes: Callable[[np.ndarray], np.ndarray] | None = None
 
 
 def scored(shapes: dict[str, np.ndarray], triangles: np.ndarray, products: np.ndarray, base: tuple[np.ndarray, ...] | None) -> Scores:
@@ -61,7 +64,7 @@ def scored(shapes: dict[str, np.ndarray], triangles: np.ndarray, products: np.nd
         if best is None:
             return solve(triangles[None], np.moveaxis(products, 0, 2))
         return solve(triangles[best], np.moveaxis(products[:, np.arange(products.shape[1]), best], 0, 2))
-    return Scores(shapes, score if base is None else score + 2*base[2] - base[1], solved)
+    return Scores(shapes, score if base is None else score + 2*base[2] - base[1], solved, lambda best: sizes_of(triangles[best]))
 
 
 class Dictionary(NamedTuple):
@@ -134,7 +137,8 @@ class ShapeGrid(NamedTuple):
         program, values = self.compiled()
         _, triangles, across, _, _, products = program.shapes(self.x, values, y[None])
         products = products[:, 0] if across is None else products[:, 0] - across
-        return solve(triangles, products.T)
+        found = solve(triangles, products.T)
+        return seen(found, found*sizes_of(triangles), np.abs(y).max(initial=0.0))
 
 
 class Books:
@@ -216,9 +220,9 @@ def within(shapes: Mapping[str, np.ndarray], bounds: Bounds) -> dict[str, np.nda
     for name in bounds:
         if name not in found:
             continue
-        (low, high), values = nudged(*bounds[name]), found[name]
-        good = ((values >= low) | (bounds[name][0] != 0)) & ((values <= high) | (bounds[name][1] != 0))
-        found[name] = np.clip(values, low, high)
+        (low, high), values = bounds[name], found[name]
+        good = ((values > low) | (low != 0)) & ((values < high) | (high != 0))
+        found[name] = brought_inside(values, low, high)
         if good.any():
             found = {other: each[good] for other, each in found.items()}
     return found
@@ -246,6 +250,11 @@ def solve(triangles: np.ndarray, right: np.ndarray) -> np.ndarray:
     return out
 
 
+def sizes_of(triangles: np.ndarray) -> np.ndarray:
+    """Return about the lengths of the columns that upper triangles (..., k, k) are of, (..., k)."""
+    return np.abs(triangles).max(axis=-2, initial=0.0)
+
+
 def chunks(fits: int, shapes: int) -> Iterator[slice]:
     """Return slices of fits whose matrices of projections stay small."""
     size = max(1, CHUNK//max(shapes, 1))
@@ -263,7 +272,8 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
         return plan.search(curves, bounds)
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
-    parts = []
+    parts: list[dict[str, np.ndarray]] = []
+    begun = 0
     for scores in BOOKS.scores(source, linear, plan, curves, bounds):
         if not scores.score.shape[1]:
             raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
@@ -274,6 +284,10 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
             coefficients = grid.fitted(curves.y[0])[:, None]
         else:
             coefficients = scores.solved(best)
+            if scores.sizes is not None:
+                tops = np.abs(curves.y[begun:begun + len(scores.score)]).max(axis=1, initial=0.0)
+                coefficients = seen(coefficients, coefficients*scores.sizes(best), tops[:, None])
+            begun += len(scores.score)
         parts.append(values | {name: coefficients[..., k] for k, name in enumerate(linear)})
     whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     found = [{name: value[k] for name, value in whole.items() if name in source.names} for k in range(len(next(iter(whole.values()))))]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import NoGuessError
-from gslfit.models.guess.curves import ordered
+from gslfit.models.guess.curves import of_unit, ordered, seen
 from gslfit.models.guess.estimators import plan_for
 from gslfit.models.guess.matching_pursuit import FAMILIES, MOST_POINTS, find
 from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in
@@ -28,7 +28,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     """
     y = np.asarray(data)
     shape = y.shape[:-1]
-    curves = ordered(x, y, MOST_POINTS)
+    curves, size = of_unit(ordered(x, y, MOST_POINTS))
     peaks = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in FAMILIES]
     grounds = [part for part in parts if getattr(part, "entry", None) and part.entry.guess in BACKGROUNDS]
     others = [(part, plan_for(part) if hasattr(part, "entry") else None) for part in parts if part not in peaks and part not in grounds]
@@ -53,11 +53,13 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
         mixtures = [Mixture((chosen[0], chosen[1], chosen[2]), [], rest)]
     starts = []
     for mixture in mixtures:
-        found = _of_peaks(peaks, mixture)
+        found = _of_peaks(peaks, mixture, size)
         for (part, _), own in zip(others, mixture.parts, strict=True):
-            found |= {part._prefix + name: value for name, value in own.items()}
+            found |= {part._prefix + name: seen(value, value, 1.0)*size[:, 0] if name == "amplitude" else value
+                      for name, value in own.items()}
         if len(columns):
-            found |= zip(owners, np.linalg.lstsq(columns.T, mixture.rest.T, rcond=None)[0], strict=True)
+            heights = np.linalg.lstsq(columns.T, mixture.rest.T, rcond=None)[0]
+            found |= zip(owners, seen(heights, heights*np.abs(columns).max(axis=1)[:, None], 1.0)*size[:, 0], strict=True)
         starts.append(settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape))
     return starts
 
@@ -74,10 +76,11 @@ def _of_width(part: Any, sigma: tuple[float, float]) -> tuple[float, float]:
     return sigma[0]/share, sigma[1]/share
 
 
-def _of_peaks(peaks: Sequence[Any], mixture: Mixture) -> dict[str, np.ndarray]:
-    """Return the parameters of peaks by full name."""
+def _of_peaks(peaks: Sequence[Any], mixture: Mixture, size: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the parameters of peaks by full name, of curves that were divided by `size` (fits, 1)."""
     found = {}
     centers, widths, heights = mixture.peaks
+    heights = seen(heights, heights, 1.0)*size
     for k, part in enumerate(peaks):
         own, at = FAMILIES[part.entry.guess](widths[:, k]), centers[:, k]
         formula = part._definition.own

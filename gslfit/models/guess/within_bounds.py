@@ -26,6 +26,11 @@ def nudged(low: float, high: float) -> tuple[float, float]:
     return (low + 1e-6*max(abs(low), 1e-6) if low > -np.inf else low), (high - 1e-6*max(abs(high), 1e-6) if high < np.inf else high)
 
 
+def brought_inside(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return values, those on bounds or outside a little inside; what is inside stays: a small unit's values are all near 0."""
+    return np.where((value > low) & (value < high), value, np.clip(value, *nudged(low, high)))
+
+
 def spread(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Return a start value for each curve."""
     array = floats(name, value)
@@ -47,7 +52,7 @@ def settled(model: Any, found: Mapping[str, np.ndarray], values: Mapping[str, An
         value = np.asarray(value, float)
         if low is not None or high is not None:
             low, high = -np.inf if low is None else low, np.inf if high is None else high
-            value = np.where((value > low) & (value < high), value, np.clip(value, *nudged(low, high)))    # a small unit's are near 0
+            value = brought_inside(value, low, high)
         inside[full] = value
     if shape:
         return {**inside, **{name if name in params else model._prefix + name: spread(name, value, shape)

@@ -11,8 +11,8 @@ from gslfit.models.texts import log_gamma_ratio
 
 ABOVE0 = {"min": 0.0}
 FWHM_GAUSS = "2.3548200450309493*sigma"          # 2 sqrt(2 log 2)
-HEIGHT_GAUSS = "0.3989422804014327*amplitude/max(1e-15, sigma)"   # 1/sqrt(2 pi)
-HEIGHT_LORENTZ = "0.3183098861837907*amplitude/max(1e-15, sigma)"
+HEIGHT_GAUSS = "0.3989422804014327*amplitude/max(1e-300, sigma)"   # 1/sqrt(2 pi)
+HEIGHT_LORENTZ = "0.3183098861837907*amplitude/max(1e-300, sigma)"
 GAUSS = "amplitude/(sigma*2.5066282746310002)*exp(-((x - center)/sigma)**2/2)"
 VOIGT = "amplitude/(sigma*2.5066282746310002)*voigt((x - center)/(sigma*1.4142135623730951), gamma/(sigma*1.4142135623730951))"
 ACS = {"amplitude": 1.0, "center": 0.0, "sigma": 1.0}
@@ -78,24 +78,24 @@ TABLE = (
           "amplitude/(6.283185307179586*sigmax*sigmay)*exp(-(((x - centerx)/sigmax)**2 + ((y - centery)/sigmay)**2)/2)",
           {"amplitude": 1.0, "centerx": 0.0, "centery": 0.0, "sigmax": 1.0, "sigmay": 1.0}, {"sigmax": ABOVE0, "sigmay": ABOVE0},
           {"fwhmx": "2.3548200450309493*sigmax", "fwhmy": "2.3548200450309493*sigmay",
-           "height": "0.15915494309189535*amplitude/(max(1e-15, sigmax)*max(1e-15, sigmay))"}, "gaussian2d", "image",
+           "height": "0.15915494309189535*amplitude/(max(1e-300, sigmax)*max(1e-300, sigmay))"}, "gaussian2d", "image",
           "A Gaussian of two variables, of volume `amplitude`.", independent=("x", "y")),
     Entry("LorentzianModel", "lorentzian", "amplitude/(pi*sigma*(1 + ((x - center)/sigma)**2))", ACS, SIGMA,
           {"fwhm": "2.0*sigma", "height": HEIGHT_LORENTZ}, "lorentzian", "peak", "A Lorentzian of area `amplitude`.", "JKB ch. 16"),
     Entry("SplitLorentzianModel", "split_lorentzian", "w = sigma if x < center else sigma_r\n"
           "2*amplitude/(pi*(sigma + sigma_r))/(1 + ((x - center)/w)**2)", ACS | {"sigma_r": 1.0}, SIGMA | {"sigma_r": ABOVE0},
-          {"fwhm": "sigma + sigma_r", "height": "0.6366197723675814*amplitude/max(1e-15, sigma + sigma_r)"}, "split", "peak",
+          {"fwhm": "sigma + sigma_r", "height": "0.6366197723675814*amplitude/max(1e-300, sigma + sigma_r)"}, "split", "peak",
           "A Lorentzian with another width on either side."),
     Entry("VoigtModel", "voigt", VOIGT, ACS | {"gamma": "sigma"}, SIGMA,
           {"fwhm": "1.0692*gamma + sqrt(0.8664*gamma**2 + 5.545083*sigma**2)",
-           "height": "amplitude/max(1e-15, sigma*2.5066282746310002)*erfcx(gamma/max(1e-15, sigma*1.4142135623730951))"}, "voigt",
+           "height": "amplitude/max(1e-300, sigma*2.5066282746310002)*erfcx(gamma/max(1e-300, sigma*1.4142135623730951))"}, "voigt",
           "peak", "A Gaussian folded with a Lorentzian; `gamma` follows `sigma` unless it is freed.",
           "Faddeeva's function: A&S 7.1.3; width: Olivero and Longbothum, JQSRT 17 (1977) 233"),
     Entry("PseudoVoigtModel", "pvoigt",
           "t2 = ((x - center)/sigma)**2\namplitude/sigma*((1 - fraction)*0.46971863934982566*exp(-0.6931471805599453*t2)"
           " + fraction/(pi*(1 + t2)))", ACS | {"fraction": 0.5}, SIGMA | {"fraction": {"value": 0.5, "min": 0.0, "max": 1.0}},
           {"fwhm": "2.0*sigma",
-           "height": "(1 - fraction)*amplitude/max(1e-15, sigma*2.1289340388624525) + fraction*amplitude/max(1e-15, pi*sigma)"},
+           "height": "(1 - fraction)*amplitude/max(1e-300, sigma*2.1289340388624525) + fraction*amplitude/max(1e-300, pi*sigma)"},
           "pseudo_voigt", "peak", "A weighted sum of a Gaussian and a Lorentzian of one width."),
     Entry("MoffatModel", "moffat", "amplitude*(1 + ((x - center)/sigma)**2)**(-beta)", ACS | {"beta": 1.0}, SIGMA | {"beta": {}},
           {"fwhm": "2*sigma*sqrt(2**(1.0/max(1e-3, beta)) - 1)", "height": "amplitude"}, "moffat", "peak",
@@ -109,7 +109,7 @@ TABLE = (
           "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/(1.772453850905516*sigma)*(1 + ((x - center)/sigma)**2)**(-expon)",
           ACS | {"expon": 1.0}, {"expon": {"value": 1.5, "max": 100.0}},
           {"fwhm": "sqrt(2**(1/expon) - 1)*2*sigma",
-           "height": "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/max(1e-15, 1.772453850905516*sigma)"}, "pearson7", "peak",
+           "height": "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/max(1e-300, 1.772453850905516*sigma)"}, "pearson7", "peak",
           "Pearson's distribution of type VII, of area `amplitude`.", "JKB ch. 28"),
     Entry("StudentsTModel", "students_t",
           "h = (sigma + 1)/2\namplitude*exp(lgamma(h) - lgamma(sigma/2))/sqrt(sigma*pi)*(1 + (x - center)**2/sigma)**(-h)", ACS,
@@ -121,12 +121,12 @@ TABLE = (
           "Fano, Phys. Rev. 124 (1961) 1866, eq. 21"),
     Entry("LognormalModel", "lognormal",
           "t = max(x, 1e-15); amplitude/(t*sigma*2.5066282746310002)*exp(-((log(t) - center)/sigma)**2/2)", ACS, SIGMA,
-          {"height": "amplitude/max(1e-15, sigma*2.5066282746310002)*exp(sigma**2/2 - center)",
+          {"height": "amplitude/max(1e-300, sigma*2.5066282746310002)*exp(sigma**2/2 - center)",
            "fwhm": "exp(center - sigma**2 + sigma*1.1774100225154747) - exp(center - sigma**2 - sigma*1.1774100225154747)"}, "lognormal",
           "peak", "A quantity whose logarithm is normal, of area `amplitude`.", "JKB ch. 14"),
     Entry("DampedOscillatorModel", "damped_oscillator",
           "t = x/abs(center); amplitude/sqrt((1 - t**2)**2 + (2*sigma*t)**2)", {"amplitude": 1.0, "center": 1.0, "sigma": 0.1}, SIGMA,
-          {"height": "0.5*amplitude/max(1e-15, sigma)"}, "damped_oscillator", "peak",
+          {"height": "0.5*amplitude/max(1e-300, sigma)"}, "damped_oscillator", "peak",
           "The amplitude of a driven oscillator; `sigma` is its damping ratio.", "Landau and Lifshitz, Mechanics, sec. 26"),
     Entry("DampedHarmonicOscillatorModel", "dho",
           "low = 1/((x - center)**2 + sigma**2); high = 1/((x + center)**2 + sigma**2)\n"
@@ -134,8 +134,8 @@ TABLE = (
           "4*x*center*low*high/(-expm1(-x/gamma)))",
           {"amplitude": 1.0, "center": 1.0, "sigma": 1.0, "gamma": 1.0},
           {"center": ABOVE0, "sigma": ABOVE0, "gamma": {"min": 1e-19}},
-          {"height": "amplitude*sigma/max(1e-15, pi*(1 - exp(-center/max(1e-15, gamma))))"
-                     "*(1/max(1e-15, sigma**2) - 1/max(1e-15, 4*center**2 + sigma**2))", "fwhm": "2.0*sigma"}, "dho", "peak",
+          {"height": "amplitude*sigma/max(1e-300, pi*(1 - exp(-center/max(1e-300, gamma))))"
+                     "*(1/max(1e-300, sigma**2) - 1/max(1e-300, 4*center**2 + sigma**2))", "fwhm": "2.0*sigma"}, "dho", "peak",
           "An excitation seen by scattering, its two lines weighed by temperature `gamma`.",
           "Fak and Dorner, Physica B 234 (1997) 1107"),
     Entry("ExponentialGaussianModel", "expgaussian",
@@ -156,7 +156,7 @@ TABLE = (
           "Landau and Lifshitz, Statistical Physics, sec. 53"),
     Entry("DoniachModel", "doniach", "t = (x - center)/sigma; m = 1 - gamma\n"
           "amplitude*sigma**(-m)*cos(pi*gamma/2 + m*atan(t))*(1 + t**2)**(-m/2)", ACS | {"gamma": 0.0}, {},
-          {"height": "amplitude/max(1e-15, sigma**(1 - gamma))*cos(pi*gamma/2)"}, "doniach", "peak",
+          {"height": "amplitude/max(1e-300, sigma**(1 - gamma))*cos(pi*gamma/2)"}, "doniach", "peak",
           "A photoelectron line of a metal.", "Doniach and Sunjic, J. Phys. C 3 (1970) 285"),
     Entry("PowerLawModel", "powerlaw", "amplitude*x**exponent", {"amplitude": 1.0, "exponent": 1.0}, {}, {}, "power", "decay",
           "A power law."),
