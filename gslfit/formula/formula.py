@@ -391,7 +391,8 @@ class Formula:
     def __repr__(self) -> str:
         shown = self.independent[0] if len(self.independent) == 1 else self.independent
         which = f", independent={shown!r}" if shown != "x" else ""
-        source = repr(self.text) if self.func is None else getattr(self.func, "__qualname__", repr(self.func))
+        source = repr(self.text) if self.func is None else next(
+            (name for name in (getattr(self.func, kind, None) for kind in ("__qualname__", "__name__")) if name), repr(self.func))
         return f"Formula({source}{which})"
 
     def __eq__(self, other: object) -> bool:
