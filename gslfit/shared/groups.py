@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.curves.batch_result import BatchInputs, BatchResult
+from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult
 from gslfit.curves.job import Job, count_threads, job_of, template
 from gslfit.curves.per_fit import PerFit
 from gslfit.curves.run_batch import run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
+from gslfit.errors import FitStatus
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS
@@ -271,10 +272,16 @@ def look(part: Part, sets: Sets, starts: dict[str, Any], options: FitOptions) ->
     """Look at a part's data sets as a batch does: which points take part, and whether a data set can be fitted at all."""
     names = tuple(name for name in sets.local if name in starts) or tuple(name for name in sets.shared if name in starts)[:1]
     held = {name: float(value) for name, value in starts.items() if name in sets.shared and name not in names}
-    job = local_job(part, sets, held, {name: value for name, value in starts.items() if name not in held}, names)
+    local = {name: value for name, value in starts.items() if name not in held}
+    job = local_job(part, sets, held, local, names)
     once = BATCH.read({"method": "lanes", "max_nfev": 1, "nan_policy": options.nan_policy, "threads": options.threads,
                        "loss": "poisson" if options.loss == "poisson" else "linear"})
-    return run_batch(job, part.given, once)
+    found = run_batch(job, part.given, once)
+    bad = np.flatnonzero(found.status == FitStatus.BAD_DATA)
+    if bad.size and options.loss != "poisson" and any(name in starts for name in sets.local):
+        again = refit(part, sets, bad, found.data, held, local, options)    # where squares of derivatives overflow, GSL goes without
+        found.status[bad[np.isin(again.status, SUCCESSES)]] = FitStatus.NOT_RUN
+    return found
 
 
 def refit(part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, shared: dict[str, float], starts: dict[str, Any],

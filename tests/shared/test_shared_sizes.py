@@ -42,6 +42,7 @@ def test_weights_and_errors_of_any_size(size):
     known, found = fitted(yerr=1., scale_covar=False), fitted(yerr=size, scale_covar=False)
     assert found.success and found.stderr["tau"]/size == pytest.approx(known.stderr["tau"], rel=1e-7)
     np.testing.assert_allclose(found.stderr["A"]/size, known.stderr["A"], rtol=1e-7)
+    same(fitted(Y*size, yerr=size, scale_covar=False), known, size)
 
 
 def test_a_variance_that_is_no_number_is_infinite_and_its_error_is_right():
