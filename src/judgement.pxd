@@ -25,6 +25,7 @@ cdef extern from "common/judgement.h" nogil:
         const double *slopes
         const unsigned char *bent
         const signed char *bounds
+        unsigned long long bending
         int linear, unmoved, looked, runs_off, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)

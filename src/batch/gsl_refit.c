@@ -282,8 +282,8 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
                          .bounds = r->transform ? r->last.bounds : NULL, .looked = looked, .plain = slope == NULL_SPACE_FLAT,
-                         .runs_off = slope == NULL_SPACE_FALLS,
-                         .linear = gslfit_is_linear(r->program)};
+                         .runs_off = slope == NULL_SPACE_FALLS, .linear = gslfit_is_linear(r->program),
+                         .bending = ~r->program->linear};
     gslfit_sort_columns(&e, end->flags);
     for (int k = 0; k < p; k++)
         if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */

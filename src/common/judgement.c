@@ -29,7 +29,7 @@ static int exact(const gslfit_evidence *e) { return e->residual <= GSLFIT_ROUNDI
 
 static int silent(const gslfit_evidence *e, int k) {
     if (!(e->norms[k] > 0)) return 1;
-    if (exact(e)) return without_effect(e, k, e->norms[k]);
+    if (exact(e) && e->bending >> k & 1) return without_effect(e, k, e->norms[k]);
     if (!without_effect(e, k, e->norms[k]) || !had_effect(e, k)) return 0;
     const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
     return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;

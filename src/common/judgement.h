@@ -39,14 +39,16 @@
  * less than a share NEGLIGIBLE of it (or by rounding), which it did at the start, and its column has fallen below FALLEN of the
  * start's, relative to the residual, or below NEGLIGIBLE of it. The last condition keeps apart a parameter whose value merely is 0: its
  * column is as long as ever. A parameter that has been tiny all along (1e-20, where data of 1 are fitted) is not without
- * effect: its slope says that there is a way down. Where the residual is at rounding, (a), there is no other measure than that: a parameter is
- * silent whose whole size changes the data by rounding (the place of a peak whose amplitude is 1e-17), whatever it did at the start. One
- * that began at 0 has no size to measure by, and is not.
+ * effect: its slope says that there is a way down. Where the residual is at rounding, (a), there is no other measure than that: a parameter
+ * that the model isn't linear in is silent where its whole size changes the data by rounding (the place of a peak whose amplitude is
+ * 1e-17), whatever it did at the start. The column of one that it is linear in doesn't hang on its size.
  *
  * Plain C, no state; other units and Cython call it without the GIL.
  */
 #ifndef GSLFIT_JUDGEMENT_H
 #define GSLFIT_JUDGEMENT_H
+
+#include <stdint.h>
 
 #define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
@@ -77,6 +79,7 @@ typedef struct {
     const unsigned char *bent;          /* 1 where chi-square bends up at a lost parameter (gslfit_bends); NULL: not known */
     const signed char *bounds;          /* -1 on its lower bound, 1 on its upper one, else 0; NULL: no bounds */
     int linear;                         /* the model is linear in all parameters together */
+    uint64_t bending;                   /* bit k: the model is known, and it isn't linear in parameter k */
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
     int runs_off;                       /* chi-square falls along J's null space, beyond rounding */

@@ -251,6 +251,16 @@ cdef class Polish(DescentState):
             found = found or bent[j]
         return found
 
+    cdef bint _straight(self, Py_ssize_t j, double size) except -1:
+        """Return whether a parameter changes the residual as its column says, over a move that changes it by a thousandth of `size`."""
+        cdef cnp.ndarray trial = copied(numbers(self.x, self.p), self.p)
+        cdef double at = data_of(trial)[j], reach = 1e-3 * size / data_of(self.norms)[j]
+        data_of(trial)[j] = fmax(data_of(self.lower)[j], fmin(data_of(self.upper)[j], at + reach))
+        if data_of(trial)[j] == at:
+            data_of(trial)[j] = fmax(data_of(self.lower)[j], at - reach)
+        promised = self.J[:, j] * (data_of(trial)[j] - at)
+        return length(self.fun(trial) - self.r - promised) < 0.1 * length(promised)
+
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False, double cosine=-1):
         """Ask `src/judgement.h` whether the point is a minimum.
 
@@ -285,6 +295,7 @@ cdef class Polish(DescentState):
         cdef ScaledQR counted = self.decompose()
         cdef Py_ssize_t j
         cdef int verdict
+        cdef double size
         cdef bint left_out = False
         for j in self.held:
             on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
@@ -295,6 +306,11 @@ cdef class Polish(DescentState):
         e.x, e.start = numbers(self.x, self.p), numbers(self.problem.x0, self.p)
         e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
         e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
+        if e.residual <= GSLFIT_ROUNDING * e.scale:     # a parameter that is next to nothing: linear, or moving what is next to nothing?
+            for j in range(min(self.p, 64)):
+                size = fmax(fabs(e.x[j]), fabs(e.start[j])) * d[j]
+                if 0 < size <= GSLFIT_ROUNDING * e.scale and not self._straight(j, e.scale):
+                    e.bending |= <unsigned long long>1 << j
         gslfit_sort_columns(&e, said)
         for j in range(self.p):
             left_out = left_out or (said[j] & GSLFIT_SILENT and d[j] > 0)

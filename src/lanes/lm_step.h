@@ -438,7 +438,8 @@ static void judge_waiting(const lane_state *s, const program *code, const waitin
     double within = 0;
     gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]),
                          .cosine = sqrt(d->decrement[l]) / residual, .x = x, .start = start, .norms = norms, .first_norms = first,
-                         .slopes = slopes, .bounds = s->low ? bounds : NULL, .linear = gslfit_is_linear(code)};
+                         .slopes = slopes, .bounds = s->low ? bounds : NULL, .linear = gslfit_is_linear(code),
+                         .bending = ~code->linear};
     for (int k = 0; k < s->p; k++) {
         x[k] = d->v[k][l];
         start[k] = d->start[k][l];

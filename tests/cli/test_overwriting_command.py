@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gslfit.cli.app import run
+from gslfit.errors import FitStatus
 
 X = np.linspace(0, 5, 30)
 MODEL = ["--model", "A*exp(-x/tau) + c", "--start", "tau=1"]
@@ -112,7 +113,7 @@ def test_neighbours_with_errors_and_masks(folder, more):
     assert run([*ARRAYS, *more, "--out", "plain.npz"]) == 0
     assert run([*ARRAYS, *more, "--starts", "neighbours", "--out", "neighbours.npz"]) == 0
     with np.load("plain.npz") as plain, np.load("neighbours.npz") as found:
-        assert (plain["status"] == 1).all()
+        assert (plain["status"] == FitStatus.CONVERGED).all()
         for name in ("A", "tau", "c", "tau_stderr", "chisqr"):
             assert np.allclose(found[name], plain[name], rtol=1e-6), name
         assert np.array_equal(found["ndata"], plain["ndata"])
