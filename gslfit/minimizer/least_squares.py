@@ -57,6 +57,7 @@ ESCAPES = 3             # times that a descent goes on from a saddle
 WAYS_BACK = 4           # places on the way from a bound back to the start, each at a quarter of the last one's distance
 UNTOLD = 1e-3           # greatest cosine, by differences, of a minimum that steps have contracted to, ...
 FAINT = 100.            # ... unless the residual is no more than so many times its rounding
+CLOSE_BY = 2.           # times the residual at a point, that of one with about the same Jacobian
 TOLD = 1e-4             # standard errors by which ends may differ that are the same
 LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
@@ -543,11 +544,13 @@ class Descent(Polish):
 
     def stop(self, reason: FitStatus) -> Solution:
         """Return the best point seen, where the residual may not be called any more."""
-        best = self.problem.fun.best
-        if best is not None and length(best[1]) < self.norm():
+        best, norm = self.problem.fun.best, self.norm()
+        if best is not None and length(best[1]) < norm:
             self.x, self.r = best
         self.leave_bounds()
-        return self._solution(False, reason, tuple(self.decompose().undetermined()), (), False)
+        found = self._solution(False, reason, tuple(self.decompose().undetermined()), (), False)
+        # far from where the Jacobian was taken it says nothing of rounding
+        return found if norm < CLOSE_BY * found.norm else found._replace(rounding=0.)
 
     def _solution(self, converged: bool, reason: FitStatus, dead: tuple[int, ...], lost: tuple[int, ...], polished: bool,
                   verdict: str = "") -> Solution:
