@@ -4,13 +4,13 @@
 
 One core, 50 points; processor time, medians of the ratios of runs in turns.
 """
-import os
 import statistics
 import time
 import warnings
 
 import lmfit
 import numpy as np
+from pages import pin
 
 import gslfit
 from gslfit.confidence.careful import careful_intervals
@@ -70,8 +70,7 @@ def batch(text, x, start, noise, rows=10_000, rounds=5):
 
 def main():
     """Print the table."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     warnings.simplefilter("ignore")
     print("| 50 points | `conf_interval`, 3 levels | careful code | lmfit | batch of 10,000 at 2 levels: times its fits | rows in doubt |")
     print("|---|---|---|---|---|---|")

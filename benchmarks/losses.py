@@ -3,13 +3,12 @@
 Every workload runs in the lanes; the run fails if a row went to GSL. Rounds are interleaved, on one core by one thread; what counts is the
 least processor time of a call.
 """
-import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import workloads
+from pages import pin, write
 
 import gslfit
 from gslfit.errors import FitStatus
@@ -127,8 +126,7 @@ def coverages():
 
 def main():
     """Print the tables, and write them."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     lines = ["| data | fit | time of one | of the plain fit's speed | evaluations |", "|---|---|---:|---:|---:|"]
     for name in NOISE:
         for kind, group in zip(("counts", "with outliers", "correlated errors"), calls(name), strict=True):
@@ -145,8 +143,7 @@ def main():
     for each in coverages():
         lines.append(each)
         print(each, flush=True)
-    if "--write" in sys.argv:
-        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    write(OUT, HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@
 Pinned to one core, in turn, medians of five, in processor time. A fit of ours is timed twice: as it is, its result's parameters and errors
 made when they are asked for, and with these asked for.
 """
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import workloads
+from pages import pin, write
 
 import gslfit
 
@@ -60,8 +59,7 @@ def contenders(work):
 
 def measure(repeats=5):
     """Seconds per fit, by name."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     work = workloads.peaks(MANY)
     found, times = contenders(work), {}
     for function, _ in found.values():
@@ -90,8 +88,7 @@ def main():
     lines = ["| how | microseconds a fit | times as fast as lmfit |", "|---|---:|---:|"]
     lines += [f"| {name} | {each*1e6:.1f} | {slowest/each:.0f} |" for name, each in seconds.items()]
     print("\n".join(lines))
-    if "--write" in sys.argv:
-        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    write(OUT, HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import cProfile
 import os
 import pstats
 import statistics
-import sys
 import time
 import warnings
 from pathlib import Path
 
 import lmfit
 import numpy as np
+from pages import pin, write
 from scipy.optimize import curve_fit, leastsq
 
 import gslfit
@@ -406,8 +406,7 @@ one core, in processor time; evaluations are counted. Below 1 gslfit is the fast
 def main():
     """Print the tables, and write them."""
     many = list(many_called())          # processes need all cores
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     lines = ["| what | gslfit | against | ratio |", "|---|---:|---|---:|"]
     for name, (ours, theirs, who, rounds) in timed().items():
         own, other, ratio = in_turns(ours, theirs, rounds)
@@ -446,8 +445,7 @@ def main():
         lines.append(f"| {name} | {whole:.0f} us | {fit:.0f} | {residuals:.0f} | {whole - fit - residuals:.0f} | "
                      f"{', '.join(f'{place} {own:.1f}' for own, place in files[:8])} |")
         print(lines[-1], flush=True)
-    if "--write" in sys.argv:
-        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    write(OUT, HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,13 +5,12 @@
 A part of `make bench`, which writes docs/benchmarks-resampling.md. Pinned to one core, by one thread, in processor time; the contenders in
 turns in one process, the least time of each. Loops draw as gslfit does and begin at the best fit; some replicates of theirs are timed.
 """
-import os
-import sys
 import time
 from pathlib import Path
 
 import lmfit
 import numpy as np
+from pages import pin, write
 from scipy.optimize import curve_fit
 
 import gslfit
@@ -129,8 +128,7 @@ def coverage(simulated=SIMULATED, each=EACH):
 
 def main():
     """Print the tables, and write them."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     lines = ["| call | gslfit | loop of SciPy | loop of lmfit | times SciPy's speed | times lmfit's |", "|---|---:|---:|---:|---:|---:|"]
     head = HEAD.format(count=REPLICATES, scipy=OF_SCIPY, lmfit=OF_LMFIT)
     for line in speeds():
@@ -140,8 +138,7 @@ def main():
     for line in coverage():
         lines.append(line)
         print(line, flush=True)
-    if "--write" in sys.argv:
-        OUT.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    write(OUT, head + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import numpy as np
 import python_peers
 import ways
 import workloads
+from pages import pin
 
 import gslfit
 from gslfit.curves._batch import instruction_set
@@ -115,12 +116,6 @@ def table(name, work, speeds, ends):
         lines += ["", f"{ratio(speeds, MINE, max(others, key=rate.get)):.1f} times the fastest C or C++ peer"
                   + (f"; {100 * ratio(speeds, MINE, HAND):.0f} % of the same formula by hand in C." if HAND in rate else ".")]
     return [*lines, ""]
-
-
-def pin(cores):
-    """Keep to some of the cores, where the system can."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)
 
 
 def threads_table(cores, repeats):

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pages import write
 
 import gslfit
 from gslfit import nist
@@ -99,8 +100,7 @@ def main():
     pixels, all_pixels = maps()
     page = HEAD + "\n".join(found) + "\n" + MAPS + "\n".join(pixels) + "\n"
     print(page)
-    if "--write" in sys.argv:
-        OUT.write_text(page)
+    write(OUT, page)
     sys.exit(0 if all_sets and all_pixels else 1)
 
 

@@ -3,13 +3,12 @@
 Rounds are interleaved, on one core by one thread; what counts is the least processor time of a call. Ends are compared with those by the
 tightest tolerance.
 """
-import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import workloads
+from pages import pin, write
 
 import gslfit
 
@@ -60,8 +59,7 @@ def distances(result, reference):
 
 def main():
     """Print the table, and write it."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    pin()
     lines = []
     for name in FITS:
         fit = batch(name)
@@ -73,8 +71,7 @@ def main():
             lines.append(f"| {name.replace('_', ' ')} | {tolerance:.0e} | {least[TOLERANCES[0]]/least[tolerance]:.2f} | "
                          f"{result.nfev.mean():.2f} | {result.success.mean():.2%} | {far} |")
             print(lines[-1], flush=True)
-    if "--write" in sys.argv:
-        OUT.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    write(OUT, HEAD + "\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
