@@ -98,6 +98,8 @@ def _units(options: FitOptions, y: np.ndarray, weights: np.ndarray | None, error
     They are of the size of the weighted data; where these are 0, of the loss's scale. Weights stay where their squares are in range.
     """
     y, own = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), 1.0 if options.f_scale == "mad" else options.f_scale
+    if weights is None and mask is None and _all_near_one(y):
+        return np.ones(y.shape[:-1])
     most = np.ones(())
     with np.errstate(all="ignore"):
         if weights is not None:
@@ -108,6 +110,13 @@ def _units(options: FitOptions, y: np.ndarray, weights: np.ndarray | None, error
         size = np.where(size > 0, size, own)
         far = ~((size > 1/FAR_FROM_ONE) & (size < FAR_FROM_ONE)) & np.isfinite(size)
         return np.asarray(np.exp2(np.round(np.log2(np.clip(np.where(far, size, 1.0), most/MOST_WEIGHT, most*MOST_WEIGHT)))))
+
+
+def _all_near_one(y: np.ndarray) -> bool:
+    """Return whether the largest number of each row is nearer to 1 than `FAR_FROM_ONE`, by the sum of its squares; False leaves it open."""
+    with np.errstate(all="ignore"):
+        square = np.einsum("...i,...i->...", y, y)
+    return bool(((square > y.shape[-1]/FAR_FROM_ONE**2) & (square < FAR_FROM_ONE**2)).all())
 
 
 def _largest(numbers: np.ndarray) -> np.ndarray:
