@@ -24,12 +24,12 @@ cdef extern from "common/judgement.h" nogil:
         const double *first_norms
         const double *slopes
         const unsigned char *bent
+        const unsigned char *bending
         const signed char *bounds
-        unsigned long long bending
         int linear, unmoved, looked, runs_off, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
-    bint gslfit_bends(double length, double below, double above, double rounding)
+    bint gslfit_bends(double length, const double *beside, double rounding)
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)

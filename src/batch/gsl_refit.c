@@ -251,8 +251,7 @@ static double scale_of(const gsl_refit *r, const double *x) {
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
 }
 
-/* Whether chi-square bends up at variable k, over a way to both sides and over half of it: where a peak has narrowed onto a point, it rises
- * to a plain when the peak leaves it. */
+/* Whether chi-square bends up at variable k, by a way to both sides. */
 static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
     const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
     double at[MAX_FREE], found[4];
@@ -262,7 +261,7 @@ static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
         at[k] = x[k] + (i & 1 ? reach : -reach) * (i & 2 ? 0.5 : 1);
         found[i] = gslfit_polish_length(r->polisher, &r->data, at);
     }
-    return gslfit_bends(length, found[0], found[1], rounding) && found[0] + length > 2 * found[2] && found[1] + length > 2 * found[3];
+    return gslfit_bends(length, found, rounding);
 }
 
 /* Which of the lost variables chi-square bends up at. Returns whether there is one. */
@@ -277,13 +276,14 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
     const int p = r->program->nfree;
     const fit_options *o = r->now.options;
     double direction[MAX_FREE], size[MAX_FREE];
-    unsigned char bent[MAX_FREE];
+    unsigned char bent[MAX_FREE], bending[MAX_FREE];
     gslfit_evidence e = {.p = p, .residual = r->last.length, .first_residual = r->first.length, .scale = scale_of(r, x),
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
                          .bounds = r->transform ? r->last.bounds : NULL, .looked = looked, .plain = slope == NULL_SPACE_FLAT,
                          .runs_off = slope == NULL_SPACE_FALLS, .linear = gslfit_is_linear(r->program),
-                         .bending = ~r->program->linear};
+                         .bending = bending};
+    gslfit_nonlinear(r->program, bending);
     gslfit_sort_columns(&e, end->flags);
     for (int k = 0; k < p; k++)
         if (end->flags[k] & GSLFIT_SILENT && r->last.norms[k] > 0) {  /* the others without it */

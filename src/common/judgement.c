@@ -29,7 +29,7 @@ static int exact(const gslfit_evidence *e) { return e->residual <= GSLFIT_ROUNDI
 
 static int silent(const gslfit_evidence *e, int k) {
     if (!(e->norms[k] > 0)) return 1;
-    if (exact(e) && e->bending >> k & 1) return without_effect(e, k, e->norms[k]);
+    if (exact(e) && e->bending && e->bending[k]) return without_effect(e, k, e->norms[k]);
     if (!without_effect(e, k, e->norms[k]) || !had_effect(e, k)) return 0;
     const double share = e->norms[k] / e->first_norms[k], residual = fmax(e->residual, GSLFIT_ROUNDING * e->scale) / e->first_residual;
     return share <= GSLFIT_NEGLIGIBLE || share <= GSLFIT_FALLEN * residual;
@@ -38,9 +38,10 @@ static int silent(const gslfit_evidence *e, int k) {
 /* On a bound, and not pushed away from it. */
 static int held(const gslfit_evidence *e, int k) { return e->bounds && e->bounds[k] && !(e->slopes[k] * e->bounds[k] > 0); }
 
-int gslfit_bends(double length, double below, double above, double rounding) {
-    const double left = below - length, right = above - length;
-    return left > rounding && right > rounding && left > 0.25 * right && right > 0.25 * left; /* false for a NaN */
+int gslfit_bends(double length, const double beside[4], double rounding) {
+    const double left = beside[0] - length, right = beside[1] - length;
+    return left > rounding && right > rounding && left > 0.25 * right && right > 0.25 * left /* false for a NaN */
+           && beside[0] + length > 2 * beside[2] && beside[1] + length > 2 * beside[3];
 }
 
 int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags) {

@@ -48,8 +48,6 @@
 #ifndef GSLFIT_JUDGEMENT_H
 #define GSLFIT_JUDGEMENT_H
 
-#include <stdint.h>
-
 #define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
 #define GSLFIT_UNTOLD 5e-9                      /* half the fall of chi-square, in reduced ones, that is none: 1e-4 of a standard error */
@@ -77,9 +75,9 @@ typedef struct {
     const double *norms, *first_norms;  /* |J_j| there; first_norms NULL where they are not known */
     const double *slopes;               /* J_j.r / (|J_j| |r|), with its sign; 0 where the column is zero */
     const unsigned char *bent;          /* 1 where chi-square bends up at a lost parameter (gslfit_bends); NULL: not known */
+    const unsigned char *bending;       /* 1 for a parameter that the model is known not to be linear in; NULL: not known */
     const signed char *bounds;          /* -1 on its lower bound, 1 on its upper one, else 0; NULL: no bounds */
     int linear;                         /* the model is linear in all parameters together */
-    uint64_t bending;                   /* bit k: the model is known, and it isn't linear in parameter k */
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
     int runs_off;                       /* chi-square falls along J's null space, beyond rounding */
@@ -96,10 +94,11 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags);
 /* Whether a verdict is a success: (a), (e), (b) and a minimum. */
 static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= GSLFIT_AT_BOUND; }
 
-/* Whether chi-square bends up at a parameter that J says nothing of: by the residual's length there, and at this share of the parameter's
- * size to both sides; rounding is that of a length. */
+/* Whether chi-square bends up at a parameter that J says nothing of, over the whole way: where a peak has narrowed onto a point, it rises to
+ * a plain when the peak leaves it. By the residual's length there, and `beside` at this share of the parameter's size, below and above,
+ * and at half of it, below and above; rounding is that of a length. */
 #define GSLFIT_BESIDE 1e-3
-int gslfit_bends(double length, double below, double above, double rounding);
+int gslfit_bends(double length, const double beside[4], double rounding);
 
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }

@@ -239,8 +239,7 @@ cdef class Polish(DescentState):
             trial = copied(numbers(self.x, self.p), self.p)
             data_of(trial)[j] = at + (reach if i & 1 else -reach) * (0.5 if i & 2 else 1)
             found[i] = length(self.fun(trial))
-        return (gslfit_bends(norm, found[0], found[1], 4 * self.differences.precision * self.size())
-                and found[0] + norm > 2 * found[2] and found[1] + norm > 2 * found[3])
+        return gslfit_bends(norm, found, 4 * self.differences.precision * self.size())
 
     cdef bint _find_bent(self, const unsigned char *flags, unsigned char *bent) except -1:
         """Note which of the lost parameters chi-square bends up at; return whether there is one."""
@@ -251,15 +250,18 @@ cdef class Polish(DescentState):
             found = found or bent[j]
         return found
 
-    cdef bint _straight(self, Py_ssize_t j, double size) except -1:
-        """Return whether a parameter changes the residual as its column says, over a move that changes it by a thousandth of `size`."""
+    cpdef bint straight(self, Py_ssize_t j, double size) except -1:
+        """Return whether a parameter changes the residual as its column says, over a move that changes it by a thousandth of `size`: up,
+        or down from an upper bound.
+        """
         cdef cnp.ndarray trial = copied(numbers(self.x, self.p), self.p)
         cdef double at = data_of(trial)[j], reach = 1e-3 * size / data_of(self.norms)[j]
         data_of(trial)[j] = fmax(data_of(self.lower)[j], fmin(data_of(self.upper)[j], at + reach))
         if data_of(trial)[j] == at:
             data_of(trial)[j] = fmax(data_of(self.lower)[j], at - reach)
-        promised = self.J[:, j] * (data_of(trial)[j] - at)
-        return length(self.fun(trial) - self.r - promised) < 0.1 * length(promised)
+        with np.errstate(over="ignore", invalid="ignore"):
+            promised = self.J[:, j] * (data_of(trial)[j] - at)
+            return length(self.fun(trial) - self.r - promised) < 0.1 * length(promised)
 
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False, double cosine=-1):
         """Ask `src/judgement.h` whether the point is a minimum.
@@ -289,7 +291,8 @@ cdef class Polish(DescentState):
         cdef const double *d = data_of(self.norms)
         cdef cnp.ndarray slopes = self.slopes(), along
         cdef double *slope = data_of(slopes)
-        cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p)
+        cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p), bending = bytes(self.p)
+        cdef unsigned char *nonlinear = <unsigned char *><char *>bending
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
@@ -307,10 +310,10 @@ cdef class Polish(DescentState):
         e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
         e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
         if e.residual <= GSLFIT_ROUNDING * e.scale:     # a parameter that is next to nothing: linear, or moving what is next to nothing?
-            for j in range(min(self.p, 64)):
+            e.bending = nonlinear
+            for j in range(self.p):
                 size = fmax(fabs(e.x[j]), fabs(e.start[j])) * d[j]
-                if 0 < size <= GSLFIT_ROUNDING * e.scale and not self._straight(j, e.scale):
-                    e.bending |= <unsigned long long>1 << j
+                nonlinear[j] = 0 < size <= GSLFIT_ROUNDING * e.scale and not self.straight(j, e.scale)
         gslfit_sort_columns(&e, said)
         for j in range(self.p):
             left_out = left_out or (said[j] & GSLFIT_SILENT and d[j] > 0)

@@ -434,12 +434,14 @@ static void invert_waiting(waiting *d, int p, int h, int whole) {
 static void judge_waiting(const lane_state *s, const program *code, const waiting *d, int l, fit_result *end) {
     double x[MAX_FREE], start[MAX_FREE], norms[MAX_FREE], first[MAX_FREE], slopes[MAX_FREE];
     signed char bounds[MAX_FREE];
+    unsigned char bending[MAX_FREE];
     const double residual = sqrt(d->chisqr[l]);
     double within = 0;
     gslfit_evidence e = {.p = s->p, .residual = residual, .first_residual = sqrt(d->first[l]),
                          .cosine = sqrt(d->decrement[l]) / residual, .x = x, .start = start, .norms = norms, .first_norms = first,
                          .slopes = slopes, .bounds = s->low ? bounds : NULL, .linear = gslfit_is_linear(code),
-                         .bending = ~code->linear};
+                         .bending = bending};
+    gslfit_nonlinear(code, bending);
     for (int k = 0; k < s->p; k++) {
         x[k] = d->v[k][l];
         start[k] = d->start[k][l];

@@ -61,6 +61,11 @@ typedef struct {
 /* Whether the value is linear in all free variables together. */
 static inline int gslfit_is_linear(const program *p) { return p->nfree < 64 && p->linear == (UINT64_C(1) << p->nfree) - 1; }
 
+/* Mark (1) the free variables that the value isn't linear in. */
+static inline void gslfit_nonlinear(const program *p, unsigned char *which) {
+    for (int k = 0; k < p->nfree; k++) which[k] = !(p->linear >> k & 1);
+}
+
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
 int gslfit_program_check(program *p, char *message, size_t size);
 

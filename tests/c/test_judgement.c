@@ -53,6 +53,12 @@ static void test_minima(void) {
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "where the cosine is not known the slopes are asked");
 }
 
+/* Whether a length of 1 bends up to these beside it, by a parabola. */
+static int bends(double below, double above) {
+    const double beside[4] = {below, above, 1 + (below - 1) / 4, 1 + (above - 1) / 4};
+    return gslfit_bends(1, beside, 1e-9);
+}
+
 /* A parameter that enters by its square, and is 0 where chi-square is least. */
 static void test_bent(void) {
     end s;
@@ -64,10 +70,11 @@ static void test_bent(void) {
     expect(judge(&s) == GSLFIT_RANK_DEFICIENT && s.flags[1] == GSLFIT_SILENT, "(b) not where chi-square rises to both sides");
     s.e.cosine = 0.02;
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "(f) another one has a slope");
-    expect(gslfit_bends(1, 1.5, 1.5, 1e-9), "it rises alike");
-    expect(!gslfit_bends(1, 1, 1.5, 1e-9) && !gslfit_bends(1, 0.5, 1.5, 1e-9), "a plain, a slope");
-    expect(!gslfit_bends(1, 1 + 1e-10, 1 + 1e-10, 1e-9), "no more than rounding");
-    expect(!gslfit_bends(1, NAN, 1.5, 1e-9) && !gslfit_bends(1, 1.5, NAN, 1e-9), "nothing is known of a NaN");
+    expect(bends(1.5, 1.5), "it rises alike");
+    expect(!bends(1, 1.5) && !bends(0.5, 1.5), "a plain, a slope");
+    expect(!bends(1 + 1e-10, 1 + 1e-10), "no more than rounding");
+    expect(!bends(NAN, 1.5) && !bends(1.5, NAN), "nothing is known of a NaN");
+    expect(!gslfit_bends(1, (double[]){1.5, 1.5, 1.4, 1.1}, 1e-9), "it rises to a plain");
 }
 
 static void test_rounding(void) {
