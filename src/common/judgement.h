@@ -94,8 +94,8 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags);
 /* Whether a verdict is a success: (a), (e), (b) and a minimum. */
 static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= GSLFIT_AT_BOUND; }
 
-/* Whether chi-square bends up at a parameter that J says nothing of, over the whole way: where a peak has narrowed onto a point, it rises to
- * a plain when the peak leaves it. By the residual's length there, and `beside` at this share of the parameter's size, below and above,
+/* Whether chi-square bends up at a parameter that J says nothing of, over the whole way: where a peak has narrowed onto a point, it rises
+ * to a plain when the peak leaves it. By the residual's length there, and `beside` at this share of the parameter's size, below and above,
  * and at half of it, below and above; rounding is that of a length. */
 #define GSLFIT_BESIDE 1e-3
 int gslfit_bends(double length, const double beside[4], double rounding);
