@@ -66,8 +66,7 @@ static void count_done(thread *t) {
 }
 
 void gslfit_batch_inputs(const batch *b, long id, double *inputs) {
-    for (int k = 0; k < b->program->ninput; k++)
-        gslfit_strided_read(b->inputs + k, gslfit_strided_row(b->inputs + k, id), 0, 1, inputs + k, 1);
+    for (int k = 0; k < b->program->ninput; k++) inputs[k] = gslfit_strided_number(b->inputs + k, id);
 }
 
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
@@ -403,36 +402,34 @@ static void refer_row(thread *t, long id, long n) {
     else put_nothing(t, id, why_bad(t, id, start), 0, (double)gslfit_refit_count_finite(t->refit));
 }
 
-static next_fit next_row(worker *w, int lane) {
+static void next_row(worker *w, int lane, next_fit *fit) {
     thread *t = w->context;
     batch *b = t->batch;
     const int p = b->program->nfree;
-    next_fit fit;
-    while ((fit.id = next_job(t)) >= 0) {
-        find_start(t, fit.id, fit.start);
-        const int sound = t->long_fit ? gslfit_long_fit_load(t, fit.id, &fit) : gslfit_row_load(t, fit.id, lane, &fit);
+    while ((fit->id = next_job(t)) >= 0) {
+        find_start(t, fit->id, fit->start);
+        const int sound = t->long_fit ? gslfit_long_fit_load(t, fit->id, fit) : gslfit_row_load(t, fit->id, lane, fit);
         if (t->long_fit && gslfit_stopped(b)) {  /* not all of its points have been looked at */
-            put_nothing(t, fit.id, FIT_NOT_RUN, 0, 0);
+            put_nothing(t, fit->id, FIT_NOT_RUN, 0, 0);
             continue;
         }
         if (!sound) {
-            put_nothing(t, fit.id, FIT_BAD_DATA, 0, fit.count);
+            put_nothing(t, fit->id, FIT_BAD_DATA, 0, fit->count);
             continue;
         }
-        const fit_status state = row_state(b, &fit);
+        const fit_status state = row_state(b, fit);
         if (state == FIT_CONVERGED) break;
-        if (state == FIT_NOT_RUN) refer_row(t, fit.id, read_row(t, fit.id));
-        else put_nothing(t, fit.id, state, 0, fit.count);
+        if (state == FIT_NOT_RUN) refer_row(t, fit->id, read_row(t, fit->id));
+        else put_nothing(t, fit->id, state, 0, fit->count);
     }
-    if (fit.id < 0) return fit;
-    if (b->transform) {
-        const fit_box box = gslfit_transform_box(b->transform, fit.id, t->box);
-        fit.low = box.low, fit.high = box.high;
+    if (fit->id < 0) return;
+    if (b->transform && b->transform->bounded) {
+        const fit_box box = gslfit_transform_box(b->transform, fit->id, t->box);
+        fit->low = box.low, fit->high = box.high;
     }
     double inputs[MAX_INPUTS];
-    gslfit_batch_inputs(b, fit.id, inputs);
+    gslfit_batch_inputs(b, fit->id, inputs);
     for (int k = 0; k < b->program->ninput; k++) w->space->scalars[(p + k) * LANES + lane] = inputs[k];
-    return fit;
 }
 
 /* ---- the threads ---- */

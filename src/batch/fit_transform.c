@@ -6,19 +6,9 @@
 
 /* ---- starts ---- */
 
-/* A fit's number in an array that has one for each. */
-static double number_of(const strided_array *v, long id) {
-    const char *row = gslfit_strided_row(v, id);
-    const double *in_place = gslfit_strided_in_place(v, row);
-    double value;
-    if (in_place) return *in_place;
-    gslfit_strided_read(v, row, 0, 1, &value, 1);
-    return value;
-}
-
 fit_box gslfit_transform_box(const fit_transform *o, long id, double *room) {
     if (!o->lows) return (fit_box){o->low, o->high};
-    for (int k = 0; k < o->p; k++) room[k] = number_of(o->lows + k, id), room[o->p + k] = number_of(o->highs + k, id);
+    for (int k = 0; k < o->p; k++) room[k] = gslfit_strided_number(o->lows + k, id), room[o->p + k] = gslfit_strided_number(o->highs + k, id);
     return (fit_box){room, room + o->p};
 }
 
@@ -26,7 +16,7 @@ void gslfit_transform_start(const fit_transform *o, long id, double *given, doub
     double room[2 * MAX_FREE];
     const fit_box box = gslfit_transform_box(o, id, room);
     for (int k = 0; k < o->p; k++) {
-        const double value = number_of(o->starts + k, id);
+        const double value = gslfit_strided_number(o->starts + k, id);
         if (given) given[k] = value;
         v[k] = o->bounded ? gslfit_bound_interior(value, box.low[k], box.high[k], o->inside, o->beside) : value;
     }

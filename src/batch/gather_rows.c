@@ -149,21 +149,19 @@ typedef struct {
     int spread_x[MAX_VARIABLES];
 } row_in;
 
-static row_in find_row(thread *t, lane_rows *to, long id, int lane) {
+static void find_row(thread *t, lane_rows *to, long id, int lane, row_in *in) {
     const row_source *s = &t->batch->source;
     source_row row;
-    row_in in;
     gslfit_source_find(s, id, &row);
-    in.some_out = has_weights(s) && read_weights(t, &row);
-    in.patch = in.some_out || s->omit;
-    in.y = doubles(&s->y, row.y, s->points, t->row_y);
+    in->some_out = has_weights(s) && read_weights(t, &row);
+    in->patch = in->some_out || s->omit;
+    in->y = doubles(&s->y, row.y, s->points, t->row_y);
     for (int j = 0; j < s->nx; j++)
-        if ((in.spread_x[j] = !t->finite_x[j] || in.patch || to->patched[lane]))
+        if ((in->spread_x[j] = !t->finite_x[j] || in->patch || to->patched[lane]))
             t->row_x[j] = doubles(s->x + j, row.x[j], s->points, t->row_x_room[j]);
-    to->patched[lane] = (char)in.patch;
+    to->patched[lane] = (char)in->patch;
     if (s->loss) gslfit_workspace_scale(to->space, lane, gslfit_source_scale(s, id));
     if (gslfit_own_responses(t->batch->program)) gslfit_workspace_respond(to->space, lane, &s->response, id);
-    return in;
 }
 
 static void spread_row(const thread *t, lane_rows *to, const row_in *in, int lane) {
@@ -177,8 +175,9 @@ static void spread_row(const thread *t, lane_rows *to, const row_in *in, int lan
 int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     const row_source *s = &t->batch->source;
     const long n = s->points;
-    row_in in = find_row(t, &t->rows, id, lane);
+    row_in in;
     int sound = 1;
+    find_row(t, &t->rows, id, lane, &in);
     fit->count = (double)n;
     if (has_weights(s)) {
         if (!weigh(t, &in.y, in.some_out, fit)) return spoilt(t, in.y, fit);
@@ -193,7 +192,8 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
 }
 
 void gslfit_row_reload(thread *t, lane_rows *to, long id, int lane) {
-    row_in in = find_row(t, to, id, lane);
+    row_in in;
+    find_row(t, to, id, lane, &in);
     if (in.patch) leave_out(t, &in.y);
     spread_row(t, to, &in, lane);
 }

@@ -53,8 +53,8 @@ struct lane_state {
     lane_vector cut;                   /* 1 where bounds cut the last step short */
     lane_vector steps;                 /* 1 where the last step was one of Gauss-Newton's that converge */
     lane_vector chisqr, lambda, nu;
-    lane_vector gain, length, last_length;  /* chi-square's predicted decrease by dx; dx^T H dx; that of the step before */
-    lane_vector rate;                  /* length over last_length, the root */
+    lane_vector gain, length;          /* chi-square's predicted decrease by dx; dx^T H dx */
+    lane_vector rate;                  /* length over that of the step before, the root */
     lane_vector count, square;         /* points that take part, and the sum of their squares */
     lane_vector first;                 /* chi-square at the start */
     lane_vector spoilt;                /* 1 where the last trial was not finite: the next stops short of a bound */

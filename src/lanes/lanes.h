@@ -65,7 +65,7 @@ struct worker {
     long points;
     const double *x[MAX_VARIABLES], *y, *weights;  /* [point][lane] */
     void (*evaluate)(worker *);                     /* the sums at the trial values of every lane */
-    next_fit (*next)(worker *, int lane); /* load the next fit into a lane */
+    void (*next)(worker *, int lane, next_fit *fit); /* load the next fit into a lane */
     void (*finish)(worker *, fit_result *);
     int (*check)(worker *);                          /* asked once in a while; not 0 stops the work */
     void *context;

@@ -87,8 +87,9 @@ INLINE void find_led(lane_state *s, int h) {
     store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
 
-/* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. */
-INLINE void decide(lane_state *s, const int p, int h, vd *H) {
+/* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. Returns the
+ * length of the step that led here; 0 where none did. */
+INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
     const vd chisqr = load(s->chisqr + h), trial = load(s->sums[0] + h), gain = load(s->gain + h);
     vd trace = trial;
     vm loose = TRUE_MASK;  /* the damping lets every variable move */
@@ -100,11 +101,9 @@ INLINE void decide(lane_state *s, const int p, int h, vd *H) {
     const vm better = BOTH(finite, EITHER(fresh, trial <= chisqr * (1.0 + SAME)));
     const vd rho = (chisqr - trial) / gain, slope = 2.0 * rho - 1.0, lambda = load(s->lambda + h), nu = load(s->nu + h);
     store(s->nu + h, choose(EITHER(fresh, better), SPLAT(2.0), 2.0 * nu));
-    store(s->last_length + h, choose(BOTH(better, INVERT(fresh)), load(s->length + h), SPLAT(0.0)));
     store(s->chisqr + h, choose(better, trial, chisqr));
     store(s->first + h, choose(fresh, trial, load(s->first + h)));
     store(s->spoilt + h, truth(INVERT(finite)));
-    store(s->end + h, truth(BOTH(fresh, INVERT(finite))) * (double)FIT_BAD_DATA);
 #pragma GCC unroll 8
     for (int k = 0; k < p; k++) {
         const vd D = choose(fresh, SPLAT(0.0), load(s->D[k] + h));
@@ -133,6 +132,7 @@ INLINE void decide(lane_state *s, const int p, int h, vd *H) {
         higher = choose(lambda == 0.0, first, higher);
     }
     store(s->lambda + h, choose(fresh, SPLAT(FIRST_LAMBDA), choose(better, lower, higher)));
+    return choose(BOTH(better, INVERT(fresh)), load(s->length + h), SPLAT(0.0));
 }
 
 /* Cut a step short where it leads out of bounds: those variables go to their bounds, and the others where they are best for that. */
@@ -187,17 +187,16 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
  * predecessor's, some times smaller. Anderson's acceleration takes away what the last changes of the step, one or two, have in common with
  * it: dx = u - c (change of u + last dx) - ..., the remainder shortest in the norm of H. The products that this needs are those of g, since
  * H u = -g; what those of the last step were is taken as it was, H being nearly the same. */
-INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length, vd along, vd along_change) {
-    const vd last = load(s->last_length + h), lambda = load(s->lambda + h), none = SPLAT(0.0);
+INLINE void accelerate(lane_state *s, const int p, int h, vd last, const vd *u, vd length, vd along, vd along_change) {
+    const vd lambda = load(s->lambda + h), none = SPLAT(0.0);
     vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
     if (s->low) steady = BOTH(steady, load(s->cut + h) == 0.0);  /* a step that a bound cut short is no part of a sequence */
     const vd own = length - along, square = length - 2.0 * along + last;
     const vd cross = along_change - load(s->change_own + h), square_before = load(s->change_square + h);
     const vd det = square * square_before - cross * cross;
     const vm two = BOTH(BOTH(steady, load(s->steps + h) != 0.0), det > ALIKE * square * square_before);
-    const vd one = choose(steady, own / square, none);
-    const vd first = choose(two, (own * square_before - along_change * cross) / det, one);
-    const vd second = choose(two, (along_change * square - own * cross) / det, none);
+    const vd by = choose(two, det, square), part = choose(two, own * square_before - along_change * cross, own);
+    const vd first = choose(steady, part / by, none), second = choose(two, (along_change * square - own * cross) / by, none);
 #pragma GCC unroll 8
     for (int i = 0; i < p; i++) {  /* a step that was refused may have been infinite: no product with it */
         const vd change = u[i] - load(s->newton[i] + h), way = change + load(s->dx[i] + h), way_before = load(s->way[i] + h);
@@ -212,7 +211,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, const vd *u, vd length
 }
 
 /* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding stays. L has room for a triangle. */
-INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+INLINE void solve(lane_state *s, const int p, int h, vd last, vd *L, vd *inverse, vd *z, vd *u) {
     const vd lambda = load(s->lambda + h);
     vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
 #pragma GCC unroll 8
@@ -246,7 +245,7 @@ INLINE void solve(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, 
         along_change -= g * load(s->change[i] + h);
     }
     length = vmax(SPLAT(0.0), length);
-    accelerate(s, p, h, u, length, along, along_change);
+    accelerate(s, p, h, last, u, length, along, along_change);
     store(s->gain + h, gain);
     store(s->length + h, length);
     if (!s->low) return;
@@ -289,9 +288,9 @@ static __attribute__((noinline)) void stay_within(lane_state *s, const int p, in
 }
 
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
-INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd *inverse, vd *z, vd *u) {
+INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, vd *L, vd *inverse, vd *z, vd *u) {
     const fit_options *o = w->options;
-    const vd chisqr = load(s->chisqr + h), length = load(s->length + h), last = load(s->last_length + h), lambda = load(s->lambda + h);
+    const vd chisqr = load(s->chisqr + h), length = load(s->length + h), lambda = load(s->lambda + h);
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
@@ -315,7 +314,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
     const vd damped = load(s->damped + h) + truth(BOTH(over, INVERT(done)));
     const vm lost = EITHER(EITHER(lambda > LAST_LAMBDA, damped > PATIENCE), chisqr != chisqr);
     store(s->damped + h, damped);
-    vd end = load(s->end + h);
+    vd end = truth(BOTH(load(s->fresh + h) != 0.0, load(s->spoilt + h) != 0.0)) * (double)FIT_BAD_DATA;
     end = choose(BOTH(end == 0.0, done), SPLAT(FIT_CONVERGED), end);
     end = choose(BOTH(end == 0.0, lost), SPLAT(FIT_NO_PROGRESS), end);
     store(s->end + h, end);
@@ -330,9 +329,9 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd *L, vd 
     static void step_##p(worker *w) {                                           \
         vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
         for (int h = 0; h < LANES; h += WIDTH) {                                \
-            decide(w->state, p, h, L);                                          \
-            solve(w->state, p, h, L, inverse, z, u);                            \
-            judge(w->state, p, h, w, L, inverse, z, u);                                           \
+            const vd last = decide(w->state, p, h, L);                          \
+            solve(w->state, p, h, last, L, inverse, z, u);                      \
+            judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
 STEP_OF(1) STEP_OF(2) STEP_OF(3) STEP_OF(4) STEP_OF(5) STEP_OF(6) STEP_OF(7) STEP_OF(8)
@@ -341,9 +340,9 @@ static void step_any(worker *w) {
     lane_state *s = w->state;
     vd inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];
     for (int h = 0; h < LANES; h += WIDTH) {
-        decide(s, s->p, h, (vd *)s->L);
-        solve(s, s->p, h, (vd *)s->L, inverse, z, u);
-        judge(s, s->p, h, w, (vd *)s->L, inverse, z, u);
+        const vd last = decide(s, s->p, h, (vd *)s->L);
+        solve(s, s->p, h, last, (vd *)s->L, inverse, z, u);
+        judge(s, s->p, h, w, last, (vd *)s->L, inverse, z, u);
     }
 }
 
@@ -639,7 +638,8 @@ static int find_cold(worker *w, double (*starts)[MAX_FREE], char *cold) {
 
 static int start_fit(worker *w, int l) {
     lane_state *s = w->state;
-    const next_fit fit = w->next(w, l);
+    next_fit fit;
+    w->next(w, l, &fit);
     s->id[l] = fit.id;
     if (fit.id < 0) return 0;
     s->count[l] = fit.count;

@@ -47,3 +47,11 @@ void gslfit_strided_read(const strided_array *v, const char *row, long first, lo
     if (in_place) memcpy(out, in_place + first, count * sizeof *out);
     else readers[v->kind][v->swapped != 0](row + first * v->step, v->step, count, out, stride);
 }
+
+double gslfit_strided_number(const strided_array *v, long row) {
+    const char *place = gslfit_strided_row(v, row);
+    double number;
+    if (v->kind == KIND_F8 && !v->swapped) memcpy(&number, place, sizeof number);
+    else gslfit_strided_read(v, place, 0, 1, &number, 1);
+    return number;
+}

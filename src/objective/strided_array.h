@@ -23,6 +23,9 @@ const char *gslfit_strided_row(const strided_array *v, long row);
 /* The row's doubles where they lie, when they are doubles side by side; else NULL. */
 const double *gslfit_strided_in_place(const strided_array *v, const char *row);
 
+/* The number of a row that has one. */
+double gslfit_strided_number(const strided_array *v, long row);
+
 /* Points first to first + count of a row, as doubles, to every stride-th place of out. */
 void gslfit_strided_read(const strided_array *v, const char *row, long first, long count, double *out, long stride);
 
