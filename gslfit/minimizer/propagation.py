@@ -79,13 +79,14 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     moving = depends & ~spread.held
     with np.errstate(over="ignore", invalid="ignore"):
         parts = np.where(moving, slopes*spread.errors, 0.0)
-        most = np.max(np.abs(parts), axis=-1, initial=0.0)
+        most = np.abs(parts).max(axis=-1, initial=0.0)
         units = parts/np.where((most > 0) & (most < np.inf), most, 1.0)[..., None]
         if spread.rows is not None:
             found = most*np.linalg.norm(units @ spread.rows, axis=-1)
         else:
-            assert spread.correlations is not None      # NaN with what has no error
-            square = np.einsum("...i,...ij,...j->...", units, np.nan_to_num(spread.correlations, nan=0.0), units)
+            known = spread.correlations
+            assert known is not None                    # NaN with what has no error
+            square = np.einsum("...i,...ij,...j->...", units, np.where(known == known, known, 0.0), units)
             found = most*np.sqrt(np.maximum(square, 0.0))
     found = np.where(most < np.inf, found, most)
     without = depends.any(axis=-1) & ~moving.any(axis=-1)
