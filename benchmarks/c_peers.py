@@ -11,8 +11,7 @@ SOURCES = HERE.parent / "src"
 FAST = ["-O3", "-march=native", "-ffast-math", "-fPIC", "-shared"]
 # the C core's own sources are compiled as gslfit compiles them: no fast-math
 STRICT = ["-O3", "-march=native", "-fno-math-errno", "-Wno-psabi", "-fPIC", "-shared", f"-I{SOURCES}"]
-CORE = [str(SOURCES / f"{name}.c") for name in ("program/program", "lanes/lanes", "isa/isa_v4", "isa/isa_v3", "isa/isa_base",
-                                                 "program/special")]
+CORE = sorted(map(str, SOURCES.glob("*/*.c")))
 
 # name -> compiler, source, flags before and after it, the system package that it needs
 PEERS = {

@@ -8,7 +8,7 @@ import numpy as np
 import workloads
 
 import gslfit
-from gslfit.curves import fit as fitting
+from gslfit.curves import pipeline as fitting
 
 TIGHT = {"xtol": 1e-12, "ftol": 1e-12, "gtol": 1e-12}
 SAMPLE = 20   # fits that lmfit does too

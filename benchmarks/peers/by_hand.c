@@ -61,21 +61,20 @@ static void sums_by_hand(worker *w) {
 
 /* ---- curves in, results out ---- */
 
-static next_fit next(worker *w, int lane) {
-    next_fit fit = {.id = next_id < all_fits ? next_id++ : -1};
-    if (fit.id < 0) return fit;
+static void next(worker *w, int lane, next_fit *fit) {
+    fit->id = next_id < all_fits ? next_id++ : -1;
+    if (fit->id < 0) return;
     const long n = w->points;
     const int p = w->program->nfree;
-    const double *y = data + fit.id * n;
+    const double *y = data + fit->id * n;
     double square[4] = {0};
     for (long i = 0; i < n; i++) block[i * LANES + lane] = y[i], square[i & 3] += y[i] * y[i];
-    fit.count = n;
-    fit.square = square[0] + square[1] + square[2] + square[3];
-    memcpy(fit.start, starts + fit.id * p, p * sizeof(double));
-    return fit;
+    fit->count = n;
+    fit->square = square[0] + square[1] + square[2] + square[3];
+    memcpy(fit->start, starts + fit->id * p, p * sizeof(double));
 }
 
-static void finish(worker *w, outcome *end) {
+static void finish(worker *w, fit_result *end) {
     const int p = w->program->nfree;
     for (int k = 0; k < p; k++) {
         results[end->id * p + k] = end->v[k];
@@ -89,7 +88,8 @@ static program shape_of(int which) {
     static const instruction body[] = {{OP_MOV, 2, 0, 0, 0}};
     static const int32_t outputs[][6] = {{2, ~4, 2, 2, 2}, {2, ~3, 2, 2}, {2, 2, 2, 2, 2, ~5}};
     const int p = parameters_of[which];
-    return (program){which == SPOTS ? 2 : 1, p, 0, 1, 0, 1, 1, one, NULL, body, outputs[which], 0, 0};
+    return (program){.nx = which == SPOTS ? 2 : 1, .nfree = p, .nconstant = 1, .nbody = 1, .nvalue = 1, .constants = one, .body = body,
+                     .outputs = outputs[which]};
 }
 
 int run(int which, long fits, long n, const double *x, const double *z, const double *y, const double *start, double *out) {
@@ -102,7 +102,7 @@ int run(int which, long fits, long n, const double *x, const double *z, const do
     if (gslfit_program_check(&p, message, sizeof message)) return -1;
     worker w = {.program = &p, .options = &options, .lanes = LANES, .points = n, .evaluate = sums_by_hand, .next = next, .finish = finish};
     w.space = gslfit_workspace_new(&p);
-    w.state = gslfit_lanes_new(w.space, NULL);
+    w.state = gslfit_lanes_new(w.space, 0);
     if (posix_memalign((void **)&block, 64, n * LANES * sizeof *block)) return -1;
     for (int j = 0; j < p.nx; j++) {
         if (posix_memalign((void **)&spread[j], 64, n * LANES * sizeof *block)) return -1;
