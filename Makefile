@@ -19,10 +19,10 @@ test slow wheel: export OPENBLAS_NUM_THREADS ?= 1
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test
-	cd tests && ../$(PY) -m pytest -n 2
+	cd tests && ../$(PY) -m pytest -n 2 --dist worksteal
 
 slow: $(VENV)/installed-test
-	cd tests && ../$(PY) -m pytest -n 2 -m slow
+	cd tests && ../$(PY) -m pytest -n 2 --dist worksteal -m slow
 
 # interrupts, exceptions, memory that ends, random calls, so many times the usual counts: make torture TIMES=20
 torture: $(VENV)/installed-test

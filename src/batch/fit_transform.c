@@ -8,7 +8,10 @@
 
 fit_box gslfit_transform_box(const fit_transform *o, long id, double *room) {
     if (!o->lows) return (fit_box){o->low, o->high};
-    for (int k = 0; k < o->p; k++) room[k] = gslfit_strided_number(o->lows + k, id), room[o->p + k] = gslfit_strided_number(o->highs + k, id);
+    for (int k = 0; k < o->p; k++) {
+        room[k] = gslfit_strided_number(o->lows + k, id);
+        room[o->p + k] = gslfit_strided_number(o->highs + k, id);
+    }
     return (fit_box){room, room + o->p};
 }
 

@@ -71,7 +71,7 @@ def output(name):
     return done.stdout
 
 
-LONG = {"12_lmfit_confidence.py"}
+LONG = {"demo.py", "12_lmfit_confidence.py", "21_cube_of_voigts.py"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in ("demo.py", *NUMBERED)])
