@@ -156,3 +156,21 @@ def test_doses_with_a_sharp_edge(seed):
     batch = models.FourParameterLogisticModel().fit_batch(y, x=dose)
     assert np.all(batch.chisqr <= means*(1 + 1e-6))
     assert np.mean(batch.success) > .8
+
+
+@pytest.mark.parametrize("count", [12, 90])
+def test_corner_of_the_five_parameter_logistic(count):
+    """A curve that is constant up to a corner and a power from there, its asymmetry's other limit: found to the minimum of that curve."""
+    rng = np.random.default_rng(count)
+    x = np.concatenate([[0.0], np.geomspace(.5, 100, count)])
+    power, corner = 1.3, float(np.sqrt(x[5]*x[6]))
+    y = 1 + 4*np.maximum(x/corner, 1)**-power + rng.normal(0, .02, x.size)
+
+    def left(p):
+        return p[0] + p[1]*np.maximum(x/p[2], 1)**-p[3] - y
+
+    wanted = least_squares(left, [1, 4, corner, power], xtol=1e-14, ftol=1e-14, gtol=1e-14)
+    model = models.FiveParameterLogisticModel()
+    for found in (model.fit_batch(y[None], x=x), model.fit(y, x=x)):
+        assert np.all(found.success)
+        assert np.all(found.chisqr <= 2*wanted.cost*(1 + 1e-6))

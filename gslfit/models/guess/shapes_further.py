@@ -5,11 +5,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.decays import Decays, Names
 from gslfit.models.guess.shapes import PLANS, Axis, GuessRecipe, Shapes, crossed, frequencies, places, positive, product, rates, steps
 from gslfit.models.guess.sharp_edges import SharpDoses
 
-ENDLESS = 1e9       # an asymmetry of the five-parameter logistic from which on rounding hides how chi-square falls
+ENDLESS = 1e9       # an asymmetry or a steepness of the five-parameter logistic from which on rounding hides how chi-square falls
+MOST_CORNERS = 150  # points between which corners are looked for,
+BETWEEN = np.array([0.1, 0.5, 0.9])     # at these shares of their distance,
+POWERS = 16         # of so many powers
 
 
 def squared(center: str, name: str, scale: float) -> Callable[[Axis], Shapes]:
@@ -39,11 +43,37 @@ def lopsided(axis: Axis) -> Shapes:
         return {"c": base["half"]*(2**(1/base["g"]) - 1)**(-1/b), "b": b, "g": base["g"]}
 
 
-def without_end(starts: list[Shapes], curves: object) -> list[Shapes]:
-    """Return starts, and one so asymmetric that the curve is an exponential of a power: exp(-(x/c)**b), as far as data tell."""
+def without_end(starts: list[Shapes], curves: Curves) -> list[Shapes]:
+    """Return starts, and after them two so asymmetric that one end of the curve is a corner or an exponential, as far as data tell.
+
+    Where `g` has no upper end, the curve is ``exp(-(x/c)**b)``; where it falls to 0 and `b` has no end, it is 1 up to `c` and then
+    ``(x/c)**-(b*g)``. Chi-square falls along either valley by less and less.
+    """
     most = np.argmax([each["g"] for each in starts], axis=0)[None]
     first = {name: np.take_along_axis(np.array([each[name] for each in starts]), most, 0)[0] for name in starts[0]}
-    return [*starts, {**first, "c": first["c"]*(ENDLESS/first["g"])**(1/first["b"]), "g": np.full(np.shape(first["g"]), ENDLESS)}]
+    smooth = {**first, "c": first["c"]*(ENDLESS/first["g"])**(1/first["b"]), "g": np.full(np.shape(first["g"]), ENDLESS)}
+    return [*starts, *_cornered(first, curves), smooth]
+
+
+def _cornered(start: Shapes, curves: Curves) -> list[Shapes]:
+    """Return the start whose curve is constant up to a corner between two points and a power from there; none where no point is above 0."""
+    x = curves.x[curves.x > 0]
+    x = x[np.linspace(0, len(x) - 1, min(len(x), MOST_CORNERS)).astype(int)]
+    ends, near = x[:-1][np.diff(x) > 0], x[1:][np.diff(x) > 0]
+    if len(ends) < 2:
+        return []
+    places = (ends[:, None] + (near - ends)[:, None]*BETWEEN).reshape(-1)
+    base = product(c=places, power=np.geomspace(0.1, 12, POWERS))
+    with np.errstate(divide="ignore"):
+        ratio = np.log(np.maximum(curves.x[:, None], 0)/base["c"])
+    shapes = np.exp(-base["power"]*np.maximum(ratio, 0))            # (n, g)
+    centred = shapes - shapes.mean(axis=0)
+    squares = np.maximum(np.einsum("ng,ng->g", centred, centred), 1e-12)
+    best = np.array([np.argmax((row @ centred)**2/squares) for row in curves.y])
+    y = curves.y - curves.y.mean(axis=1, keepdims=True)
+    height = np.einsum("bn,nb->b", y, centred[:, best])/squares[best]
+    low = curves.y.mean(axis=1) - height*shapes[:, best].mean(axis=0)
+    return [{**start, "a": low + height, "d": low, "c": base["c"][best], "b": np.full(len(y), ENDLESS), "g": base["power"][best]/ENDLESS}]
 
 
 def scales(name: str, power: int = 1) -> Callable[[Axis], Shapes]:
