@@ -42,6 +42,12 @@ def clip(a: Node, low: Node, high: Node) -> Node:
     return op("min")(op("max")(a, low), high)
 
 
+def logaddexp(a: Node, b: Node) -> Node:
+    """Return numpy.logaddexp's node: the greater one + log1p(exp(-abs(a - b))), where they are equal their mean, with half of each slope."""
+    equal_or_nan = op("select")(op("lt")(a, b), b, 0.5*a + 0.5*b)
+    return op("select")(op("gt")(a, b), a, equal_or_nan) + op("log1p")(op("exp")(-op("abs")(a - b)))
+
+
 def voigt_profile(x: Node, sigma: Node, gamma: Node) -> Node:
     """Return scipy.special's Voigt profile of area 1, of a Lorentzian of half width gamma and a Gaussian of standard deviation sigma."""
     scale = sigma * math.sqrt(2)
@@ -161,7 +167,7 @@ _OTHERS: dict[str, FormulaFunction] = {
     "factorial": FormulaFunction(1, 1, lambda a: op("gamma")(a + 1.0)),
     "ldexp": FormulaFunction(2, 2, lambda a, b: a * op("exp2")(b)),
     "floor_divide": FormulaFunction(2, 2, lambda a, b: op("floor")(a / b)),
-    "logaddexp": FormulaFunction(2, 2, lambda a, b: op("max")(a, b) + op("log1p")(op("exp")(-op("abs")(a - b)))),
+    "logaddexp": FormulaFunction(2, 2, logaddexp),
     "logit": FormulaFunction(1, 1, lambda a: op("log")(a / (1.0 - a))),
     "ndtr": FormulaFunction(1, 1, lambda a: 0.5 * op("erfc")(-a * math.sqrt(0.5))),
     "exp10": FormulaFunction(1, 1, lambda a: op("pow")(a.pool.const(10.0), a)),

@@ -54,6 +54,14 @@ def check(text, points, names, extra=()):
             assert close(slope, exact_slope), (text, name, values, slope, exact_slope)
 
 
+@pytest.mark.parametrize("text", ["logaddexp(a, b)", "logaddexp(a, x)", "logaddexp(x, b)"])
+def test_logaddexp_of_equal_arguments(text):
+    """Half of either slope: the function is smooth where its arguments are equal."""
+    for value in (0.0, 1.7, -40.0):
+        slopes = Formula(text, independent="x").jacobian(np.array([value]), **{name: value for name in "ab" if name in text[9:]})
+        np.testing.assert_allclose(slopes, 0.5, rtol=RTOL)
+
+
 @pytest.mark.parametrize("name", POINTS)
 def test_function(name):
     """A function of one argument."""

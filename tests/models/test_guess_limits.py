@@ -174,3 +174,14 @@ def test_corner_of_the_five_parameter_logistic(count):
     for found in (model.fit_batch(y[None], x=x), model.fit(y, x=x)):
         assert np.all(found.success)
         assert np.all(found.chisqr <= 2*wanted.cost*(1 + 1e-6))
+
+
+def test_half_of_the_five_parameter_logistic_at_a_dose():
+    """A start whose half lies on a dose, as `c=1` often does: the derivative by it is that beside it."""
+    model = models.FiveParameterLogisticModel()
+    x = np.array([0, .01, .03, .1, .3, 1, 3, 10, 30, 100.])
+    start = {"a": 2., "d": .1, "c": 1., "b": 2., "g": .3}
+    at, above, below = (model.formula.jacobian(x, **{**start, "c": c}) for c in (1., 1 + 1e-9, 1 - 1e-9))
+    np.testing.assert_allclose(at, .5*(above + below), rtol=1e-7, atol=1e-12)
+    y = model.eval(x=x, **start) + .03*np.random.default_rng(2).standard_normal(x.size)
+    assert model.fit(y, x=x, **start).success

@@ -92,7 +92,7 @@ GROWTH = (
           {"c": ABOVE0}, {}, "logistic4", "step", "The four-parameter logistic of immunoassays: `a` at 0, `d` at infinity.",
           "Rodbard, Clin. Chem. 20 (1974) 1255"),
     Entry("FiveParameterLogisticModel", "logistic5",    # d + (a - d)/(1 + (x/c)**b)**g, without overflow for any b and g
-          "z = b*log(max(x, 1e-300)/c); d + (a - d)*exp(-g*(max(z, 0) + log1p(exp(-abs(z)))))",
+          "z = b*log(max(x, 1e-300)/c); d + (a - d)*exp(-g*(0.5*(z + abs(z)) + log1p(exp(-abs(z)))))",
           {"a": 0.0, "b": 1.0, "c": 1.0, "d": 1.0, "g": 1.0}, {"c": ABOVE0, "g": ABOVE0}, {}, "logistic5", "step",
           "The four-parameter logistic with an asymmetry `g`: d + (a - d)/(1 + (x/c)**b)**g.",
           "Gottschalk and Dunn, Anal. Biochem. 343 (2005) 54"),
