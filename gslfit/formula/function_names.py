@@ -43,7 +43,7 @@ def clip(a: Node, low: Node, high: Node) -> Node:
 
 
 def logaddexp(a: Node, b: Node) -> Node:
-    """Return numpy.logaddexp's node: the greater one + log1p(exp(-abs(a - b))), where they are equal their mean, with half of each slope."""
+    """Return numpy.logaddexp's node: the greater one + log1p(exp(-abs(a - b))); of equal ones their mean, with half of each slope."""
     equal_or_nan = op("select")(op("lt")(a, b), b, 0.5*a + 0.5*b)
     return op("select")(op("gt")(a, b), a, equal_or_nan) + op("log1p")(op("exp")(-op("abs")(a - b)))
 

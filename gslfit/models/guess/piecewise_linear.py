@@ -10,6 +10,9 @@ ends are found one ramp after the other, for a few amplitudes. Then kinks leave 
 quotient of two quadratics between one point and the next, and its minimum there is known; each kink in turn goes to its best place among
 the next `REACH` points to either side. The jumps lie along the axes (one kink on a point, the others free), so that this ends only where
 no direction leads down.
+
+Beside other columns, such as a background's, whose factors are free too, all is as before for what the columns leave of the data and of the
+shape: with ``q`` of length 1 and at right angles to each other, ``s.s`` becomes ``s.s - sum (q.s)^2``, and each ``q.s`` is linear in ramps.
 """
 from __future__ import annotations
 
@@ -27,13 +30,16 @@ REACH = 4
 JUMP = 3
 ROUNDS = (1, 2, 6)     # of moves, for all candidates, the better half of them, and the best
 NARROWEST = 1e-3        # a ramp's width by the points' distance
+BESIDE = 1e-7           # of n, the least s.s beside other columns
 OUTSIDE = 3.0           # how far from the data a kink may lie, in ranges
 
 Shapes = dict[str, np.ndarray]
 
 
 class Sums(NamedTuple):
-    """Running sums over points, each with a leading 0: of 1, x and x^2, shape (n + 1), and of y and x y, shape (fits, n + 1)."""
+    """Running sums over points, each with a leading 0: of 1, x and x^2, shape (n + 1), of y and x y, shape (fits, n + 1), and of the other
+    columns q and x q, shape (m, fits, n + 1).
+    """
 
     x: np.ndarray
     one: np.ndarray
@@ -41,27 +47,35 @@ class Sums(NamedTuple):
     second: np.ndarray
     y: np.ndarray
     xy: np.ndarray
+    q: np.ndarray
+    xq: np.ndarray
 
     @classmethod
-    def of(cls, x: np.ndarray, y: np.ndarray) -> Sums:
-        """Return the sums of curves (fits, n) at points (n)."""
+    def of(cls, x: np.ndarray, y: np.ndarray, q: np.ndarray) -> Sums:
+        """Return the sums of curves (fits, n) at points (n), and of other columns (m, fits, n)."""
         def running(values: np.ndarray) -> np.ndarray:
             return np.concatenate([np.zeros((*values.shape[:-1], 1)), np.cumsum(values, axis=-1)], axis=-1)
-        return cls(x, running(np.ones(len(x))), running(x), running(x*x), running(y), running(x*y))
+        return cls(x, running(np.ones(len(x))), running(x), running(x*x), running(y), running(x*y), running(q), running(x*q))
+
+    @property
+    def least(self) -> float:
+        """The least s.s of a shape that can be told from the other columns."""
+        return BESIDE*self.one[-1] if len(self.q) else 1e-9
 
 
-def totals(sums: Sums, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return r.y, sum r and r.r of ramps from a to b, an array (fits) each."""
+def totals(sums: Sums, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return r.y, sum r and r.r of ramps from a to b, an array (fits) each, and r.q, shape (m, fits)."""
     i, j = np.searchsorted(sums.x, a), np.searchsorted(sums.x, b)
     t = 1/(b - a)
     rows = np.arange(len(sums.y))
 
     def between(running: np.ndarray) -> np.ndarray:
-        return running[j] - running[i] if running.ndim == 1 else running[rows, j] - running[rows, i]
+        return running[j] - running[i] if running.ndim == 1 else running[..., rows, j] - running[..., rows, i]
     one, first, second = between(sums.one), between(sums.first), between(sums.second)
     above = sums.one[-1] - sums.one[j]
     products = t*(between(sums.xy) - a*between(sums.y)) + sums.y[:, -1] - sums.y[rows, j]
-    return products, t*(first - a*one) + above, t*t*(second - 2*a*first + a*a*one) + above
+    across = t*(between(sums.xq) - a*between(sums.q)) + sums.q[..., -1] - sums.q[:, rows, j]
+    return products, t*(first - a*one) + above, t*t*(second - 2*a*first + a*a*one) + above, across
 
 
 def moved(sums: Sums, place: np.ndarray, held: np.ndarray, other: np.ndarray, begins: bool, down: bool, low: np.ndarray,
@@ -73,8 +87,8 @@ def moved(sums: Sums, place: np.ndarray, held: np.ndarray, other: np.ndarray, be
     sums : Sums
     place, held : ndarray, shape (fits)
         Where it is, and the other end of its ramp.
-    other : ndarray, shape (2, fits)
-        The parts of s.y and s.s that don't depend on this ramp.
+    other : ndarray, shape (2 + m, fits)
+        The parts of s.y, s.s and s.q that don't depend on this ramp.
     begins : bool
         Whether the kink is where its ramp begins.
     down : bool
@@ -89,7 +103,7 @@ def moved(sums: Sums, place: np.ndarray, held: np.ndarray, other: np.ndarray, be
     first, last = (cells, at) if begins else (at, cells)
 
     def between(running: np.ndarray) -> np.ndarray:
-        return running[last] - running[first] if running.ndim == 1 else running[rows, last] - running[rows, first]
+        return running[last] - running[first] if running.ndim == 1 else running[..., rows, last] - running[..., rows, first]
     one, x1, x2, y, xy = (between(each) for each in (sums.one, sums.first, sums.second, sums.y, sums.xy))
     end = held[:, None]
     # on the ramp r is 1 - t h, h = b - x, where its beginning moves, and t h, h = x - a, where its end does
@@ -101,6 +115,10 @@ def moved(sums: Sums, place: np.ndarray, held: np.ndarray, other: np.ndarray, be
     p, q = other[1][:, None] + above, 2*h1 if begins else 0*h1
     if down:
         p, q = p - 2*above, q - 2*h1
+    if len(sums.q):
+        level = other[2:, :, None] + sign*(sums.q[..., -1:] - sums.q[:, rows, first if begins else last])
+        slope = sign*(between(sums.xq) - end*between(sums.q))
+        p, q, h2 = p - np.sum(level*level, axis=0), q - 2*np.sum(level*slope, axis=0), h2 - np.sum(slope*slope, axis=0)
     edges = np.concatenate([[-np.inf], sums.x, [np.inf]])
     near, far = (np.clip(edge, low[:, None], high[:, None]) for edge in (edges[cells], edges[cells + 1]))
     inside &= near < far
@@ -112,7 +130,7 @@ def moved(sums: Sums, place: np.ndarray, held: np.ndarray, other: np.ndarray, be
         for trial in (free, near):
             t = 1/np.abs(end - trial)
             own = p + q*t + h2*t*t
-            found = np.where(inside & (own > 1e-9), (u + v*t)**2/own, -np.inf)
+            found = np.where(inside & (own > sums.least), (u + v*t)**2/own, -np.inf)
             index = np.argmax(found, axis=1)[:, None]
             value = np.take_along_axis(found, index, 1)[:, 0]
             chosen = np.where(value > gain, np.take_along_axis(trial, index, 1)[:, 0], chosen)
@@ -142,24 +160,38 @@ def jumped(sums: Sums, ramp: np.ndarray, other: np.ndarray, down: bool, low: np.
     i, j = np.clip(i, 0, n), np.clip(j, 0, n)
 
     def between(running: np.ndarray) -> np.ndarray:
-        return running[j] - running[i] if running.ndim == 1 else running[rows, j] - running[rows, i]
+        return running[j] - running[i] if running.ndim == 1 else running[..., rows, j] - running[..., rows, i]
     one, x1, x2, y, xy = (between(each) for each in (sums.one, sums.first, sums.second, sums.y, sums.xy))
     rest = i if down else j
     sign = -1.0 if down else 1.0
     u = other[0][:, None] + sign*(sums.y[:, -1:] - sums.y[rows, rest])
     own = other[1][:, None] + sign*(n - rest)
+    mixed1 = mixed2 = np.zeros(())      # what s has in common with the line's two columns
+    if len(sums.q):
+        flat, steep = between(sums.q), between(sums.xq)
+        across = other[2:, :, None] + sign*(sums.q[..., -1:] - sums.q[:, rows, rest])
+        own, mixed1, mixed2 = own - np.sum(across*across, axis=0), -np.sum(across*flat, axis=0), -np.sum(across*steep, axis=0)
+        one, x1, x2 = one - np.sum(flat*flat, axis=0), x1 - np.sum(flat*steep, axis=0), x2 - np.sum(steep*steep, axis=0)
     edges = np.concatenate([[-np.inf], sums.x, [np.inf]])
     with np.errstate(all="ignore"):
-        amplitude, determinant = u/own, one*x2 - x1*x1
-        beta = (one*xy - x1*y)/determinant
-        alpha = (y - beta*x1)/one
+        determinant = one*x2 - x1*x1
+
+        def line(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            steepness = (one*second - x1*first)/determinant
+            return (first - steepness*x1)/one, steepness
+        alpha, beta = line(mixed1, mixed2)
+        own, u = own - alpha*mixed1 - beta*mixed2, u - alpha*y - beta*xy
+        amplitude = u/own
+        alpha, beta = line(y - amplitude*mixed1, xy - amplitude*mixed2)
+        whole = line(y, xy) if len(sums.q) else (alpha, beta)
         zero, top = -alpha/beta, (amplitude - alpha)/beta
         begin, end = (top, zero) if down else (zero, top)
-        inside &= (own > 1e-9) & (begin > edges[i]) & (begin <= edges[i + 1]) & (end > edges[j]) & (end <= edges[j + 1])
+        inside &= (own > sums.least) & (begin > edges[i]) & (begin <= edges[i + 1]) & (end > edges[j]) & (end <= edges[j + 1])
         inside &= (begin >= low[:, None]) & (end <= high[:, None])
-        gain = np.where(inside, u*u/own + alpha*y + beta*xy, -np.inf)
-        products, total, squares = totals(sums, *ramp)
-        now = (other[0] + sign*products)**2/(other[1] + squares - (2*total if down else 0))
+        gain = np.where(inside, u*u/own + whole[0]*y + whole[1]*xy, -np.inf)
+        products, total, squares, across = totals(sums, *ramp)
+        across = other[2:] + sign*across
+        now = (other[0] + sign*products)**2/(other[1] + squares - (2*total if down else 0) - np.sum(across*across, axis=0))
     index = np.argmax(gain, axis=1)[:, None]
     better = np.take_along_axis(gain, index, 1)[:, 0] > now
     return np.where(better, [np.take_along_axis(each, index, 1)[:, 0] for each in (begin, end)], ramp)
@@ -185,13 +217,13 @@ class Ramps:
         self.ends = np.full(kinks.shape[1], x[0] - OUTSIDE*span), np.full(kinks.shape[1], x[-1] + OUTSIDE*span)
 
     def parts(self, which: int) -> np.ndarray:
-        """Return the parts of s.y and s.s of one ramp; what is always 1 where the first is missing."""
+        """Return the parts of s.y, s.s and s.q of one ramp; what is always 1 where the first is missing."""
         if which == 0 and not self.up:
-            return np.array([self.sums.y[:, -1], np.full(len(self.sums.y), self.sums.one[-1])])
+            return np.array([self.sums.y[:, -1], np.full(len(self.sums.y), self.sums.one[-1]), *self.sums.q[..., -1]])
         if which == 1 and not self.down:
-            return np.zeros((2, len(self.sums.y)))
-        products, total, squares = totals(self.sums, *self.kinks[2*which:2*which + 2])
-        return np.array([-products, squares - 2*total] if which else [products, squares])
+            return np.zeros((2 + len(self.sums.q), len(self.sums.y)))
+        products, total, squares, across = totals(self.sums, *self.kinks[2*which:2*which + 2])
+        return np.array([-products, squares - 2*total, *-across] if which else [products, squares, *across])
 
     def move(self) -> None:
         """Move each kink once to its best place."""
@@ -216,12 +248,14 @@ class Ramps:
 
     def gain(self) -> tuple[np.ndarray, np.ndarray]:
         """Return what the shapes take off chi-square, and their amplitudes."""
-        along, own = self.parts(0) + self.parts(1)
-        own = np.maximum(own, 1e-9)
+        along, own, *across = self.parts(0) + self.parts(1)
+        own = own - sum((each*each for each in across), start=np.zeros(()))
+        along, own = np.where(own > self.sums.least, along, 0.0), np.maximum(own, self.sums.least)
         return along*along/own, along/own
 
 
-def rested(kinks: np.ndarray, x: np.ndarray, y: np.ndarray, up: bool, down: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def rested(kinks: np.ndarray, x: np.ndarray, y: np.ndarray, up: bool, down: bool,
+           beside: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Move candidates' kinks until they rest.
 
     Parameters
@@ -229,7 +263,10 @@ def rested(kinks: np.ndarray, x: np.ndarray, y: np.ndarray, up: bool, down: bool
     kinks : ndarray, shape (candidates, 4, fits)
     x : ndarray, shape (n)
     y : ndarray, shape (fits, n)
+        What other columns leave of it.
     up, down : bool
+    beside : ndarray, shape (m, fits, n), optional
+        These other columns, of length 1 and at right angles to each other.
 
     Returns
     -------
@@ -238,9 +275,10 @@ def rested(kinks: np.ndarray, x: np.ndarray, y: np.ndarray, up: bool, down: bool
     gain, amplitude : ndarray, shape (fits)
     """
     fits = len(y)
+    beside = np.zeros((0, fits, len(x))) if beside is None else beside
     for rounds in ROUNDS:
         count = len(kinks)
-        sums = Sums.of(x, np.tile(y, (count, 1)))
+        sums = Sums.of(x, np.tile(y, (count, 1)), np.tile(beside, (1, count, 1)))
         ramps = Ramps(sums, np.moveaxis(kinks, 0, 1).reshape(4, -1), up, down)
         for _ in range(rounds):
             ramps.move()
@@ -249,7 +287,25 @@ def rested(kinks: np.ndarray, x: np.ndarray, y: np.ndarray, up: bool, down: bool
         gain, amplitude = (each.reshape(count, fits) for each in ramps.gain())
         order = np.argsort(-gain, axis=0)[:1 if rounds == ROUNDS[-2] else (count + 1)//2]
         kinks = np.take_along_axis(np.moveaxis(ramps.kinks.reshape(4, count, fits), 1, 0), order[:, None], axis=0)
+    for which in (0, 2)[0 if up else 1:2 if down else 1]:
+        kinks[0, which:which + 2] = amid(x, *kinks[0, which:which + 2])
     return kinks[0], np.take_along_axis(gain, order, 0)[0], np.take_along_axis(amplitude, order, 0)[0]
+
+
+def amid(x: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the ends of ramps, (2, fits), away from points where no point is on the ramp, or one: other ramps are as good there.
+
+    Beside a point a fit would find chi-square's slope on the point's other side.
+    """
+    n = len(x)
+    first, last = np.searchsorted(x, begin, side="right"), np.searchsorted(x, end, side="left")      # the points on it
+    none, one = (last == first) & (first > 0) & (last < n), (last == first + 1) & (first > 0) & (last < n)
+    low, here, high = x[np.maximum(first - 1, 0)], x[np.minimum(first, n - 1)], x[np.minimum(last, n - 1)]
+    with np.errstate(all="ignore"):
+        share = (here - begin)/(end - begin)
+        width = 0.5*np.fmin((here - low)/share, (high - here)/(1 - share))
+    between = np.array([0.75*low + 0.25*high, 0.25*low + 0.75*high])
+    return np.where(none, between, np.where(one, [here - share*width, here + (1 - share)*width], [begin, end]))
 
 
 class Pairs(NamedTuple):

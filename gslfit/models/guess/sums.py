@@ -11,6 +11,7 @@ from gslfit.models.guess.curves import of_unit, ordered, seen
 from gslfit.models.guess.estimators import plan_for
 from gslfit.models.guess.matching_pursuit import FAMILIES, MOST_POINTS, find
 from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in
+from gslfit.models.guess.straight_sides import with_straight_sides
 from gslfit.models.guess.windows import windows_of
 from gslfit.models.guess.within_bounds import limits, settled
 
@@ -47,6 +48,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     if others:
         parts = [(part, recipe, _bounds_of(model, part)) for part, recipe in others if recipe]
         mixtures = find_mixtures(curves, columns, unit, len(peaks), parts, sign, widest, windows)
+        mixtures = with_straight_sides(mixtures, curves, columns, unit, parts)
     else:
         assert unit is not None
         *chosen, rest = find(curves, columns, unit, len(peaks), sign, widest, windows)
