@@ -31,9 +31,10 @@ all the same.
 errors, and the one that ended lowest is fitted again with all that a fit does. (Starts at limits are fitted wholly, for the curves that may
 be there: sharp edges, tails or asymmetries without end.) "Time" is the processor time of one curve, the guess
 included, by that of the fit from the true values. The straight ramps of StepModel and RectangleModel have one start, alone and on a
-background, from a search for the places of their kinks, which takes most of their time; so have sums of decays, from a search among their times and limits, which leads
-lower than the true values do for many curves: there decays are more than this noise lets one see. The curves that GslDblexpModel misses
-are those whose fit from the true values ends in an exponential that grows towards the last points, which the search for decays leaves out.
+background, from a search for the places of their kinks, which takes most of their time; so have sums of decays, from a search among their
+times and limits, which leads lower than the true values do for many curves: there decays are more than this noise lets one see. What
+GslDblexpModel misses are curves whose fit from the true values ends in an exponential that grows towards the last points; the search
+leaves out those that grow so fast.
 
 Written by `docs/make_guesses.py`; `tests/models/test_models_guess.py` holds it.
 

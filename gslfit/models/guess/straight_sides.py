@@ -15,6 +15,8 @@ from gslfit.models.guess.mixtures import Mixture, Other, Unit
 from gslfit.models.guess.piecewise_linear import CHUNK, Pairs, rested
 
 PICKS = 6           # pairs of ends tried for a step that is alone on a background
+OF_SIDES = 4        # points beyond the other columns, at least: a height and three kinks
+NEAR = 0.05         # of a peak's half width, over which its slopes are taken
 FLAT = 1e-9         # of its length, what other columns leave of a constant that they hold
 ROUNDS = 2          # of several such parts
 
@@ -54,13 +56,17 @@ def _settled(mixture: Mixture, k: int, curves: Curves, columns: np.ndarray, unit
     """Return a mixture whose k-th other part has its kinks moved from the best of some starts, and all factors those that fit best."""
     part, _, bounds = others[k]
     beside = _columns_beside(mixture, k, curves.x, columns, unit, others)
+    if len(beside) + OF_SIDES > len(curves.x):
+        return mixture
     q, triangle = np.linalg.qr(np.moveaxis(beside, 0, 2))
+    more = beside if unit is None else np.concatenate([beside, _slopes(mixture, unit)])
+    free = q if len(more) + OF_SIDES > len(curves.x) else np.linalg.qr(np.moveaxis(more, 0, 2))[0]
     own, found = mixture.parts[k], []
-    size = max(1, CHUNK//(len(curves.x)*(beside.shape[0] + 2)*len(starts)))
+    size = max(1, CHUNK//(len(curves.x)*(free.shape[2] + 2)*len(starts)))
     for low in range(0, len(curves.y), size):
         here = slice(low, low + size)
         cut = [{name: value[here] for name, value in start.items()} for start in starts]
-        found.append(_sides(cut, curves.x, curves.y[here], np.moveaxis(q[here], 2, 0), alone, bounds))
+        found.append(_sides(cut, curves.x, curves.y[here], np.moveaxis(free[here], 2, 0), alone, bounds))
     new = {name: np.concatenate([each[name] for each in found]) for name in own}
     inside = np.ones(len(curves.y), bool)
     for name, (low_, high_) in bounds.items():
@@ -95,6 +101,15 @@ def _columns_beside(mixture: Mixture, k: int, x: np.ndarray, columns: np.ndarray
         found += [unit(mixture.peaks[0][:, j, None], mixture.peaks[1][:, j, None]) for j in range(mixture.peaks[0].shape[1])]
     found += [_curve_of(part, mixture.parts[j], x, amplitude=1.0) for j, (part, *_) in enumerate(others) if j != k]
     return np.array(found) if found else np.zeros((0, fits, len(x)))
+
+
+def _slopes(mixture: Mixture, unit: Unit) -> np.ndarray:
+    """Return the derivatives of the peaks by their places and widths, (2 count, fits, n): a peak is not quite where the grid has it."""
+    found = []
+    for center, width in zip(mixture.peaks[0].T[..., None], mixture.peaks[1].T[..., None], strict=True):
+        found += [unit(center + NEAR*width, width) - unit(center - NEAR*width, width),
+                  unit(center, width*(1 + NEAR)) - unit(center, width*(1 - NEAR))]
+    return np.array(found)
 
 
 def _solved(triangle: np.ndarray, right: np.ndarray) -> np.ndarray:
