@@ -18,7 +18,8 @@ from gslfit.cli.endings import FileRefused, meant
 
 _UNIT = re.compile(r"\s*[\(\[].*[\)\]]\s*$|\s*/\s*\S+$")        # "time (s)", "time [s]", "time / s"
 _A_UNIT = re.compile(r"(?:da|[fpnu\u00b5\u03bcmcdhkMGT])?(?:s|sec|m|g|A|K|mol|Hz|N|Pa|J|W|C|V|F|\u03a9|ohm|S|T|eV|bar|L|l|M|rad|Bq)"
-                     r"(?:\^?-?\d|[\u00b2\u00b3])?|\d|min|h|d|deg|degC|\u00b0C?|%|counts?|cts|cps|arb\.?|a\.?u\.?|px|pixels?")
+                     r"(?:\^?-?\d|[\u00b2\u00b3])?|\d|min|h|d|deg|degC|\u00b0C?|%|counts?|cts|cps|arb\.?|a\.?u\.?|u\.|units?|px|pixels?|"
+                     r"dimensionless|unitless|ppm|ppb|dBm?|Torr|atm|\u00c5|\u00b0|H|Wb|lm|lx|sr")
 _NIST = re.compile(r"\s*NIST/ITL StRD")
 
 
@@ -205,6 +206,8 @@ def _first(dialect: Dialect, columns: int, lines: Sequence[str]) -> int | None:
     above = first
     while above > 0 and "n" in _kinds(dialect, columns, lines[above - 1]):
         above -= 1
+    if above == first - 1 and _has_units(dialect, _cells(dialect, columns, lines[above])):
+        return first
     return above if above > 0 and above < first and _kinds(dialect, columns, lines[above - 1]) else first
 
 
@@ -273,7 +276,7 @@ def _fitted(table: Table, columns: int, line: Line, cells: list[str]) -> list[st
 
 def _name(table: Table, lines: Sequence[str], numbers: Sequence[int], comments: Sequence[Line]) -> None:
     """Find the names of columns: in the lines just above the numbers, or in the last comment above them."""
-    columns, dialect = len(table.names), table.dialect
+    columns, dialect, unnamed = len(table.names), table.dialect, True
     for number, line in zip(numbers[::-1], lines[::-1], strict=True):
         if is_rule(line):
             continue
@@ -282,18 +285,27 @@ def _name(table: Table, lines: Sequence[str], numbers: Sequence[int], comments: 
         if len(cells) != columns:
             break
         if "n" in dialect.kinds(cells):
+            of_units = number == numbers[-1] and _has_units(dialect, cells)
             if not table.headings:
-                table.notes.append(f"line {number} ({line.strip()!r:.40}) is taken for the names of the columns")
+                what = "units" if of_units else "names"
+                table.notes.append(f"line {number} ({line.strip()!r:.40}) is taken for the {what} of the columns")
                 table.headings.append(cells)
-            break
+                unnamed = of_units
+            if not of_units:
+                break
+            continue
         table.headings.append(cells)
+        unnamed = False
     above = [comment for comment in comments if comment.number < table.numbers[0]]
-    if not table.headings and above:
+    if unnamed and above:
         for each in (dialect, Dialect(",", "."), Dialect("\t", "."), Dialect(";", "."), Dialect(None, ".")):
             cells = each.split(above[-1].text)
             if len(cells) == columns and set(dialect.kinds(cells)) == {"t"}:
                 table.headings.append(cells)
+                unnamed = False
                 break
+    if unnamed:
+        table.headings = []
     if table.headings:      # from the bottom: units may stand below the names
         units = [all(map(is_unit, cells)) for cells in table.headings[:-1]] + [False]
         table.names = table.headings[units.index(False)]
@@ -308,9 +320,15 @@ def is_unit(cell: str) -> bool:
     >>> [is_unit(cell) for cell in ("(a.u.)", "ms", "1/cm", "kV m^-1", "counts/s", "time")]
     [True, True, True, True, True, False]
     """
-    if re.fullmatch(r"[\(\[].*[\)\]]|-|", cell):
+    if re.fullmatch(r"[\(\[].*[\)\]]", cell) or is_missing(cell):
         return True
     return all(_A_UNIT.fullmatch(part) for part in re.split(r"[\s/*\u00b7]+", cell) if part)
+
+
+def _has_units(dialect: Dialect, cells: Sequence[str]) -> bool:
+    """Return whether cells are units, at least one of them in letters; that of a column without one may be written as 1."""
+    kinds = dialect.kinds(cells)
+    return "t" in kinds and all(cell == "1" if kind == "n" else is_unit(cell) for cell, kind in zip(cells, kinds, strict=True))
 
 
 def _drop_empty(table: Table) -> None:

@@ -37,6 +37,15 @@ KINDS = {
     "of Windows": lines("Zeit … (µs);Zähler\n", lambda t, y, k: f"{t};{y}").encode("cp1252"),
     "units below": lines("time,counts\ns,1/s\n", lambda t, y, k: f"{t},{y}"),
     "units in brackets": lines("time,counts\n(s),(a.u.)\n", lambda t, y, k: f"{t},{y}"),
+    "a unit of 1 below": lines("time;counts\ns;1\n", lambda t, y, k: f"{t};{y}"),
+    "a unit of 1 first": lines("time,counts\n1,a.u.\n", lambda t, y, k: f"{t},{y}"),
+    "a unit of 1 in columns": lines("time counts\n   s      1\n", lambda t, y, k: f"{t} {y}"),
+    "per cent below": lines("time\tcounts\nms\t%\n", lambda t, y, k: f"{t}\t{y}"),
+    "arbitrary units below": lines("time,counts\nmin,arb. units\n", lambda t, y, k: f"{t},{y}"),
+    "no unit in words": lines("time,counts\ns,none\n", lambda t, y, k: f"{t},{y}"),
+    "dimensionless": lines("time;counts\n\u00b5s;dimensionless\n", lambda t, y, k: f"{t};{y}"),
+    "names in a comment, units below": lines("# time;counts\ns;1\n", lambda t, y, k: f"{t};{y}"),
+    "a title, names and units": lines("run 7, of May\ntime,counts\ns,1\n", lambda t, y, k: f"{t},{y}"),
     "an empty column at the end": lines("time,counts,\n", lambda t, y, k: f"{t},{y},"),
     "carriage returns": lines("time,counts\r", lambda t, y, k: f"{t},{y}", end="\r"),
     "names of two lines": lines('"time\n(s)","counts\n(1/s)"\n', lambda t, y, k: f"{t},{y}"),
@@ -90,3 +99,18 @@ def test_thousands(dialect, cell, value):
     found = Dialect(*dialect)
     assert found.is_number(cell) == (value is not None)
     assert value is None or found.value(cell) == value
+
+
+def test_units_without_names():
+    """Units above numbers that have no names are no names: columns are called by their numbers, and the note says what the line is."""
+    table = read_table("a file", b"s;1\n0.5;2\n1.5;3\n")
+    assert table.names == ["", ""] and table.place("1") == 0 and table.column(1).tolist() == [2, 3]
+    assert table.notes == ["line 1 ('s;1') is taken for the units of the columns"]
+
+
+@pytest.mark.parametrize("text", ["time;counts\nx;1\n", "time;counts\ns;2\n", "time;counts\n0;1\ns;1\n", "time;counts\ns;1\ns;1\n"])
+def test_what_is_no_line_of_units(text):
+    """A text among the numbers is told with its line: one that is no unit, beside another number than 1, or not just below the names."""
+    table = read_table("a file", (text + "1;2\n2;3\n3;4\n").encode())
+    with pytest.raises(FileRefused, match="line [23]: '[sx]' in column 'time' is no number"):
+        table.column(0)
