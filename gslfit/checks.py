@@ -158,6 +158,25 @@ def words(name: str, value: Any) -> list[str]:
     return found
 
 
+def as_name(name: Any) -> Any:
+    """Return a name as Python reads it: letters that are written in several ways are one (NFKC); what is no name as it is.
+
+    Examples
+    --------
+    >>> as_name("\u00b5") == "\u03bc"      # the micro sign and the Greek letter
+    True
+    """
+    if not isinstance(name, str) or name.isascii() or not name.isidentifier():
+        return name
+    from unicodedata import normalize
+    return normalize("NFKC", name)
+
+
+def identifiers(name: str, value: Any) -> list[str]:
+    """Return names of variables or parameters as `words` does, each as Python reads it."""
+    return [as_name(each) for each in words(name, value)]
+
+
 def mapping(name: str, value: Any) -> dict[Any, Any]:
     """Return a dict of its own, empty for None."""
     if value is None:
@@ -165,6 +184,29 @@ def mapping(name: str, value: Any) -> dict[Any, Any]:
     if not isinstance(value, Mapping):
         raise InputTypeError(f"{name} must be a dict, not {shown(value)}")
     return dict(value)
+
+
+def by_name(name: str, value: Any) -> dict[Any, Any]:
+    """Return a dict by names of variables or parameters, each as Python reads it; empty for None.
+
+    Raises
+    ------
+    InputTypeError
+        If the value is no mapping.
+    InputError
+        If two of its names are one.
+    """
+    given = mapping(name, value)
+    found = {as_name(key): each for key, each in given.items()}
+    if len(found) < len(given):
+        twice = next(key for key in given if as_name(key) != key and as_name(key) in given)
+        raise InputError(f"{name} has {twice!r} and {as_name(twice)!r}, which Python reads as one name: leave one of them out")
+    return found
+
+
+def as_keywords(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return keywords of a call as they are, or by their names as Python reads them, where they were put in as ``**{...}``."""
+    return values if "".join(values).isascii() else by_name("the call", values)
 
 
 def json_tree(text: Any, **kws: Any) -> Any:

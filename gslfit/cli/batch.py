@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import package
+from gslfit.checks import as_name, package
 from gslfit.cli.arrays import open_array
 from gslfit.cli.endings import GOOD, INTERRUPTED, FileRefused, Refused
 from gslfit.cli.groups import is_table, read_groups, write_groups
@@ -44,7 +44,7 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     if is_table(file):
         if mask is not None:
             raise Refused(f"--mask is for files of arrays, and {file} holds columns, whose rows may be left out of the file")
-        groups = read_groups(file, x, y, by, yerr)
+        groups = read_groups(file, x, y, by, yerr, loss == "poisson")
         data, columns, options = groups.data, groups.columns, groups.options
     else:
         data, columns, options, axes = _arrays(file, x, yerr, mask, axis)
@@ -120,7 +120,7 @@ def _arrays(file: str, x: Sequence[str], yerr: str | None, mask: str | None, axi
 def _named(text: str) -> tuple[str | None, str]:
     """Return the name of a variable, if one is said, and its file: NAME=FILE, or FILE."""
     name, sign, where = text.partition("=")
-    return (name, where) if sign and name.isidentifier() else (None, text)
+    return (as_name(name), where) if sign and name.isidentifier() else (None, text)
 
 
 def _axes(axis: str, ndim: int) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """From a file to the data of a fit: which columns are what, and which rows take part."""
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gslfit.checks import as_name
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.cli.table import Table, read_table
-from gslfit.errors import InputError
 
 STANDARD_INPUT = "-"
 SHOWN = 8               # lines that a message lists
@@ -40,6 +39,8 @@ class Curve(NamedTuple):
         What was left out, and how the file was read.
     left_out : int
         Rows of the file that hold a missing value.
+    lines : ndarray of int
+        The line of the file that each point stands in.
     """
 
     source: str
@@ -48,12 +49,14 @@ class Curve(NamedTuple):
     yerr: Column | None
     notes: list[str]
     left_out: int
+    lines: np.ndarray
 
     def kept(self, rows: np.ndarray) -> Curve:
         """Return some of the points."""
         def part(column: Column) -> Column:
             return column._replace(numbers=column.numbers[rows])
-        return self._replace(x=[part(each) for each in self.x], y=part(self.y), yerr=None if self.yerr is None else part(self.yerr))
+        return self._replace(x=[part(each) for each in self.x], y=part(self.y), yerr=None if self.yerr is None else part(self.yerr),
+                             lines=self.lines[rows])
 
 
 def content_of(name: str) -> tuple[str, bytes]:
@@ -96,24 +99,24 @@ def read_curve(name: str, x: Sequence[str], y: str | None, yerr: str | None) -> 
         wanted, y_place = _defaults(table, wanted, y)
     else:
         y_place = table.place(y)
-    columns = [_column(table, place, variable) for variable, place in [*wanted, (None, y_place)]]
-    errors = None if yerr is None else _column(table, table.place(yerr))
-    curve = Curve(source, columns[:-1], columns[-1], errors, list(table.notes), 0)
+    columns = [column_of(table, place, variable) for variable, place in [*wanted, (None, y_place)]]
+    errors = None if yerr is None else column_of(table, table.place(yerr))
+    curve = Curve(source, columns[:-1], columns[-1], errors, list(table.notes), 0, np.array(table.numbers))
     return _without_missing(curve, table)
 
 
 def _place(table: Table, wanted: str) -> tuple[str | None, int]:
     """Return the variable's name, if it is given, and the place of a column."""
-    given = re.fullmatch(r"([A-Za-z_]\w*)=(.+)", wanted)
-    if given is None or wanted in table.names:
+    name, sign, column = wanted.partition("=")
+    if not (sign and column and name.isidentifier()) or wanted in table.names:
         return None, table.place(wanted)
-    return given[1], table.place(given[2])
+    return as_name(name), table.place(column)
 
 
 def read_column(table: Table, wanted: str) -> Column:
     """Return the column that ``COLUMN`` or ``NAME=COLUMN`` says."""
     variable, place = _place(table, wanted)
-    return _column(table, place, variable)
+    return column_of(table, place, variable)
 
 
 def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> tuple[list[tuple[str | None, int]], int]:
@@ -145,9 +148,9 @@ def _numbering(table: Table) -> set[int]:
     return {0}
 
 
-def _column(table: Table, place: int, variable: str | None = None) -> Column:
+def column_of(table: Table, place: int, variable: str | None = None) -> Column:
     """Return a column of a table, with the names that a formula may know it by."""
-    return Column(variable, table.title(place), table.names_of(place), table.column(place))
+    return Column(variable, table.title(place), tuple(map(as_name, table.names_of(place))), table.column(place))
 
 
 def _without_missing(curve: Curve, table: Table) -> Curve:
@@ -156,10 +159,8 @@ def _without_missing(curve: Curve, table: Table) -> Curve:
     whole = ~np.any([np.isnan(column.numbers) for column in used], axis=0)
     if not whole.any():
         raise FileRefused(f"{curve.source}: no row has a value in each of the columns {', '.join(column.title for column in used)}")
-    if curve.yerr is not None and (curve.yerr.numbers[whole] <= 0).any():
-        row = int(np.flatnonzero(whole & ~(curve.yerr.numbers > 0))[0])
-        raise FileRefused(f"{curve.source}, line {table.numbers[row]}: the error {curve.yerr.numbers[row]:g} in column "
-                          f"{curve.yerr.title!r} is not above 0")
+    if curve.yerr is not None:
+        check_errors(table, curve.yerr, whole)
     missing = np.flatnonzero(~whole)
     if not missing.size:
         return curve
@@ -212,10 +213,29 @@ def read_numbers(name: str) -> tuple[np.ndarray, np.ndarray | None]:
     return numbers, x
 
 
-def check_counted(curve: Curve, mask: np.ndarray | None) -> None:
-    """Raise FileRefused where data of ``--loss poisson`` are no counts; what a mask leaves out is not looked at."""
-    from gslfit.curves.losses import check_counts
-    try:
-        check_counts(f"column {curve.y.title!r}", curve.y.numbers, mask)
-    except InputError as error:
-        raise FileRefused(f"{curve.source}: {error}".replace('loss="poisson"', "--loss poisson")) from None
+def check_errors(table: Table, errors: Column, used: np.ndarray) -> None:
+    """Raise FileRefused for an error that is not above 0 in one of the rows that take part."""
+    rows = np.flatnonzero(used & ~(errors.numbers > 0))
+    if rows.size:
+        raise FileRefused(f"{table.source}, line {table.numbers[rows[0]]}: the error {errors.numbers[rows[0]]:g} in column "
+                          f"{errors.title!r} is not above 0")
+
+
+def check_counts(source: str, counts: Column, lines: Sequence[int] | np.ndarray, out: np.ndarray | None) -> None:
+    """Raise FileRefused where data of ``--loss poisson`` are no counts.
+
+    Parameters
+    ----------
+    source : str
+        What messages call the file.
+    counts : Column
+    lines : sequence of int
+        The line of the file that each of them stands in.
+    out : ndarray of bool, or None
+        True where one takes no part.
+    """
+    from gslfit.curves.losses import FOR_COUNTS, no_count
+    place = no_count(counts.numbers, out)
+    if place is not None:
+        raise FileRefused(f"{source}, line {lines[place[0]]}: {counts.numbers[place]:g} in column {counts.title!r}, and --loss poisson "
+                          f"{FOR_COUNTS}")

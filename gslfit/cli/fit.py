@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from gslfit.cli.columns import Curve, check_counted, outside, read_curve, within
+from gslfit.cli.columns import Curve, check_counts, outside, read_curve, within
 from gslfit.cli.endings import GOOD, NOT_CONVERGED, FileRefused, Refused
 from gslfit.cli.models import check_starts, model_of
 from gslfit.cli.outputs import Outputs, draw
@@ -46,7 +46,7 @@ def fit_files(files: Sequence[str], x: Sequence[str], y: str | None, yerr: str |
     masks = [None if limits is None or measured is None else outside(curve, limits) for curve in curves]
     if options.get("loss") == "poisson":
         for curve, mask in zip(curves, masks, strict=True):
-            check_counted(curve, mask)
+            check_counts(curve.source, curve.y, curve.lines, mask)
     inputs = [*files, *([] if response is None else [response])]
     if shared:
         of_one = {"--save": save, "--bootstrap": resampling, **{f"--{name}": value for name, value in many.items()}}

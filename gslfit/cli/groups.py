@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.cli.arrays import TABLES
-from gslfit.cli.columns import Column, content_of, read_column
+from gslfit.cli.columns import Column, check_counts, check_errors, column_of, content_of, read_column
 from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
 from gslfit.data.writing import whole, write_npz
@@ -43,13 +43,13 @@ def is_table(name: str) -> bool:
     return name == "-" or Path(name).suffix.lower() in TABLES
 
 
-def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | None) -> Groups:
-    """Read a long table.
+def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | None, counts: bool = False) -> Groups:
+    """Read a long table, its data being `counts` or not.
 
     Raises
     ------
     FileRefused
-        If a column is not said, or can't be used.
+        If a column is not said, or can't be used; the message names the line.
     """
     table = read_table(*content_of(name))
     for option, said in (("--by", by), ("--x", x), ("--y", y)):
@@ -58,13 +58,19 @@ def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | No
                               f"{table.described()})")
     assert by is not None and y is not None
     wanted: list[Column] = [read_column(table, each) for each in x]
-    numbers = [column.numbers for column in wanted] + [table.column(table.place(each)) for each in (y, yerr) if each is not None]
+    columns = [*wanted, *(column_of(table, table.place(each)) for each in (y, yerr) if each is not None)]
+    numbers = [column.numbers for column in columns]
+    lacking = np.any([np.isnan(column) for column in numbers], axis=0)
+    if yerr is not None:
+        check_errors(table, columns[-1], ~lacking)
+    if counts:
+        check_counts(table.source, columns[len(wanted)], table.numbers, lacking)
     place = table.place(by)
     title, source = table.title(place), table.source
     cells = [cell.strip() for cell in table.cells(place)]
     order = {cell: number for number, cell in enumerate(dict.fromkeys(cells))}
     which = np.fromiter((order[cell] for cell in cells), np.int64, len(cells))
-    del cells, table
+    del cells, table, columns
     from gslfit.integrations.frames import Rows
     try:
         rows = Rows(which, len(order))
@@ -78,8 +84,8 @@ def read_groups(name: str, x: Any, y: str | None, by: str | None, yerr: str | No
     if yerr is not None:
         options["yerr"] = curves[-1]
     data = curves[len(wanted)]
-    columns = [(column.variable, column.names, curve) for column, curve in zip(wanted, curves, strict=False)]
-    return Groups(title, list(order), data, columns, options)
+    variables = [(column.variable, column.names, curve) for column, curve in zip(wanted, curves, strict=False)]
+    return Groups(title, list(order), data, variables, options)
 
 
 def write_groups(out: str, groups: Groups, result: Any) -> None:

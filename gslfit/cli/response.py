@@ -11,6 +11,7 @@ from gslfit.cli.columns import read_numbers
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.errors import FitError, InputError
 from gslfit.formula.response import OFF_GRID, even, spacing
+from gslfit.parameters.parameter import is_name
 
 Read = TypeVar("Read")
 
@@ -86,7 +87,7 @@ def read_response(name: str | None, centre: int, shift: str | None) -> MeasuredR
         if centre or shift is not None:
             raise Refused(f"--response-{'centre' if shift is None else 'shift'} is given, and no --response")
         return None
-    if shift is not None and not shift.isidentifier():
+    if shift is not None and not is_name(shift):
         raise Refused(f"--response-shift {shift}: the name of a parameter is needed")
     numbers, x = (_array(name), None) if is_array(name) else _named(lambda: read_numbers(name))
     if x is None:

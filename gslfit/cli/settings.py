@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from gslfit.checks import as_name
 from gslfit.cli.endings import Refused, meant
+from gslfit.parameters.parameter import is_name
 
 MOST_STARTS = 1_000_000
 
@@ -52,8 +54,8 @@ def pairs(option: str, texts: Iterable[str], value: str, alone: bool = False) ->
     found: dict[str, tuple[str, str | None]] = {}
     for text in texts:
         name, sign, said = text.partition("=")
-        name, said = name.strip(), said.strip()
-        if not name.isidentifier() or (sign and not said) or not (sign or alone):
+        name, said = as_name(name.strip()), said.strip()
+        if not is_name(name) or (sign and not said) or not (sign or alone):
             raise Refused(f"{option} {text}: NAME={value} is needed{', or NAME' if alone else ''}")
         if name in found:
             raise Refused(f"{option} {text}: {name!r} is given twice")

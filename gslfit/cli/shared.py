@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.checks import as_name
 from gslfit.cli.columns import Curve
 from gslfit.cli.endings import Refused, meant
 from gslfit.cli.models import check_starts, model_of
@@ -21,7 +22,7 @@ from gslfit.report.text import rounded
 
 def shared_names(given: Sequence[str]) -> list[str]:
     """Return the names of ``--shared``, which may be joined by commas."""
-    return [name.strip() for each in given for name in each.split(",") if name.strip()]
+    return [as_name(name.strip()) for each in given for name in each.split(",") if name.strip()]
 
 
 def fit_shared_files(curves: Sequence[Curve], text: str, shared: Sequence[str], settings: Settings, options: dict[str, Any],

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import count_if_given, truth, words
+from gslfit.checks import count_if_given, identifiers, truth
 from gslfit.confidence._profile import LEVELS, profiles
 from gslfit.confidence.batch_rows import BatchRows, patterns_of
 from gslfit.confidence.careful import careful_intervals
@@ -119,7 +119,7 @@ def _wanted(batch: BatchResult, p_names: Sequence[str] | None) -> list[str]:
     """Return the parameters whose intervals are wanted."""
     if p_names is None:
         return list(batch.names)
-    wanted = words("p_names", p_names)
+    wanted = identifiers("p_names", p_names)
     for name in wanted:
         if name in batch.names:
             continue

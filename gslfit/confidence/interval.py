@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from gslfit.checks import truth, whole, words
+from gslfit.checks import identifiers, truth, whole
 from gslfit.confidence.batch_intervals import BatchIntervals, batch_intervals
 from gslfit.confidence.careful import ConfidenceIntervals, find_intervals, not_reached, probabilities
 from gslfit.confidence.engine import TURNS, Limits, limits_of
@@ -123,7 +123,7 @@ def _conf_interval(minimizer: Any, result: Any, p_names: Sequence[str] | None = 
     """Do the work of `conf_interval`."""
     chances = sorted(probabilities(SIGMAS if sigmas is None else sigmas))
     ftest = FTest(minimizer, result, prob_func)
-    wanted = list(ftest.names) if p_names is None else words("p_names", p_names)
+    wanted = list(ftest.names) if p_names is None else identifiers("p_names", p_names)
     trace, verbose, maxiter = truth("trace", trace), truth("verbose", verbose), whole("maxiter", maxiter, 1)
     indices = [ftest.index(name) for name in wanted]
     if not (trace or verbose) and ftest.prob_func is f_compare and maxiter >= TURNS:

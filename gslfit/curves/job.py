@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import mapping
+from gslfit.checks import as_keywords, as_name, by_name
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
 from gslfit.curves.losses import check_factors_of
@@ -30,7 +30,7 @@ from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 from gslfit.parameters.given import parameters_of
-from gslfit.parameters.parameter import Parameter
+from gslfit.parameters.parameter import Parameter, is_name
 
 if TYPE_CHECKING:
     from gslfit.minimizer.multistart import Several
@@ -81,7 +81,8 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
     reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
-    several, x = (dict(x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
+    several, x = (by_name("x", x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
+    keywords = as_keywords(keywords)
     where = Layout(data.array.shape) if whole else layout(data, axis, _variables_before(formula, x, several, keywords, data))
     fits = Fits.along(where, data.labels)
     foreign = {name: value for name, value in keywords.items() if name in SYNONYMS} if keywords else {}
@@ -125,7 +126,7 @@ def response_of(response: Any, centre: Any, shift: Any) -> tuple[Any, Any, Any]:
     """Return what a call says of a response; `NO_RESPONSE`, if nothing."""
     if response is None and shift is None and type(centre) is int and centre == 0:
         return NO_RESPONSE
-    return response, centre, shift
+    return response, centre, as_name(shift)
 
 
 def refuse_beside(ycov: Any, prior: Any) -> None:
@@ -137,7 +138,7 @@ def refuse_beside(ycov: Any, prior: Any) -> None:
 
 def with_shift(params: Any, shift: str | None) -> Any:
     """Return Parameters that have the one that moves a response too; it starts at 0."""
-    if not (isinstance(shift, str) and shift.isidentifier() and isinstance(params, Parameters)):
+    if shift is None or not (is_name(shift) and isinstance(params, Parameters)):
         return params
     if shift in params and not _unset(params[shift]):
         return params
@@ -245,7 +246,7 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: start_value(name, fits.take(name, value), reader) for name, value in mapping("start", start).items()}
+    given = {name: start_value(name, fits.take(name, value), reader) for name, value in by_name("start", start).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:

@@ -25,6 +25,7 @@ FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is
 MOST_WEIGHT = 1e140     # or one over it: its square, too
 NO_OUTLIER = 1e90       # a scale beside which residuals in such units are as good as 0
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
+FOR_COUNTS = "is for counts, which are not negative; subtract no background, but put it into the model"
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
 
 
@@ -41,17 +42,21 @@ def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Any = 
     first : tuple of int, or ndarray
         Where the fits are in the batch, as `gslfit.data.points.moved` takes it.
     """
+    place = no_count(y, out)
+    if place is not None:
+        at = [*moved(place[:-1], first), place[-1]]
+        where = tuple(at) if len(at) > 1 else at[0]
+        raise InputError(f'{name} is {y[place]} at {where}: loss="poisson" {FOR_COUNTS}')
+
+
+def no_count(y: np.ndarray, out: np.ndarray | None) -> tuple[int, ...] | None:
+    """Return where the first number is that is no count, and takes part; None where there is none."""
     if y.dtype.kind in "bu":
-        return
+        return None
     with np.errstate(invalid="ignore"):
         bad = y < 0
     bad = bad if out is None else bad & ~out
-    if bad.any():
-        place = np.argwhere(bad)[0]
-        at = [*moved(place[:-1], first), int(place[-1])]
-        where = tuple(at) if len(at) > 1 else at[0]
-        raise InputError(f'{name} is {y[tuple(place)]} at {where}: loss="poisson" is for counts, which are not negative; subtract no '
-                         "background, but put it into the model")
+    return tuple(np.argwhere(bad)[0].tolist()) if bad.any() else None
 
 
 def check_means(values: np.ndarray, y: np.ndarray) -> None:

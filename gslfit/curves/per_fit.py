@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import mapping, shown
+from gslfit.checks import by_name, shown
 from gslfit.constraints.grammar import close
 from gslfit.data.fits import Fits
 from gslfit.data.numbers import read
@@ -146,8 +146,8 @@ def read_per_fit(bounds: Any, vary: Any, fits: Fits, known: Collection[str]) -> 
     InputError
         If a name is no parameter, a shape doesn't broadcast to that of the batch, or bounds leave no room in some fit.
     """
-    boxes = {_known("bounds", name, known): _box(name, pair, fits) for name, pair in mapping("bounds", bounds).items()}
-    varies = {_known("vary", name, known): _varies(name, value, fits) for name, value in mapping("vary", vary).items()}
+    boxes = {_known("bounds", name, known): _box(name, pair, fits) for name, pair in by_name("bounds", bounds).items()}
+    varies = {_known("vary", name, known): _varies(name, value, fits) for name, value in by_name("vary", vary).items()}
     return PerFit(boxes, varies) if boxes or varies else None
 
 

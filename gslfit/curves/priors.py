@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import mapping, shown
+from gslfit.checks import by_name, shown
 from gslfit.data.fits import Fits
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
@@ -87,7 +87,7 @@ def read_priors(given: Any, fits: Fits, known: Any) -> Priors | None:
     if given is None or isinstance(given, Priors):
         return given
     texts, means, deviations = [], [], []
-    for text, pair in mapping("prior", given).items():
+    for text, pair in by_name("prior", given).items():
         label = f"prior[{shown(text)}]"
         if not isinstance(text, str):
             raise InputError(f"{label}: the keys of prior are parameters' names, or expressions of them")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import words
-from gslfit.data.model_values import ComplexModelError, model_values
+from gslfit.checks import as_keywords, identifiers, words
+from gslfit.data.model_values import model_values, real_values
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
@@ -25,6 +25,7 @@ from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula, split_sum
 from gslfit.formula.passes import PASSES
+from gslfit.parameters.parameter import check_name
 
 if TYPE_CHECKING:
     from gslfit.formula.trace import Signature
@@ -120,7 +121,7 @@ class Formula:
 
     def __init__(self, source: str | Callable[..., Any], independent: str | Iterable[str] | None = None,
                  names: Iterable[str] | None = None):
-        wanted = None if independent is None else tuple(words("independent", independent))
+        wanted = None if independent is None else tuple(identifiers("independent", independent))
         self.func: Callable[..., Any] | None = None
         self._signature: Signature | None = None
         memory: Made = (Memory(), Memory(), Memory())
@@ -136,7 +137,7 @@ class Formula:
         elif callable(source):
             self.func = source
             from gslfit.formula.trace import known_trace
-            own_names = None if names is None else tuple(words("names", names))
+            own_names = None if names is None else tuple(map(check_name, words("names", names)))
             (graph, self.reason, self._signature), _, memory = known_trace(source, wanted, own_names)
             self.independent, self.names, self.defaults = self._signature.independent, self._signature.names, self._signature.defaults
             self._graph = graph or Graph(Pool(), Pool().const(0.0), (), (), self.independent)
@@ -319,15 +320,7 @@ class Formula:
         assert self._signature
         name = getattr(self.func, "__name__", type(self.func).__name__)
         returned = self._signature.call(self.func, given)
-        found = model_values(name, returned, _shape(given), imaginary=True)
-        if found.dtype.kind == "c":
-            real = found.imag == 0
-            if not (self._was_real or real.any()):
-                try:
-                    model_values(name, returned, _shape(given))
-                except InputTypeError as error:         # it never was real
-                    raise ComplexModelError(*error.args) from None
-            found = np.where(real, found.real, np.nan)
+        found = real_values(name, model_values(name, returned, _shape(given), imaginary=True), self._was_real)
         self._was_real = True
         return found[()]
 
@@ -364,7 +357,7 @@ class Formula:
         twice = sorted(set(values) & set(self.independent[:len(args)]))
         if twice:
             raise InputTypeError(f"{twice[0]!r} is given twice, by position and by name")
-        given.update(values)
+        given.update(as_keywords(values))
         self._check_names(given)
         missing = [name for name in (*self.independent, *self.names) if name not in given]
         if missing:

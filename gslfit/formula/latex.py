@@ -6,26 +6,36 @@ import re
 from gslfit.formula.graph import Node, below
 from gslfit.formula.operations import OPERATIONS
 
-GREEK = frozenset((
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi",
-    "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma",
-    "Upsilon", "Phi", "Psi", "Omega",
-))
+LETTERS = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta", "η": "eta", "θ": "theta", "ι": "iota",
+    "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "ς": "varsigma", "σ": "sigma", "τ": "tau",
+    "υ": "upsilon", "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda",
+    "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma", "Υ": "Upsilon", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+}
+"""Greek letters that LaTeX has, and how it calls them."""
+GREEK = frozenset(LETTERS.values())
 SUM, PRODUCT, UNARY, POWER, ATOM = range(5)  # how tightly an operation binds
 
 
 def name_latex(name: str) -> str:
     """Typeset a name: Greek letters, digits at the end and what follows an underscore as a subscript, long names upright."""
     stem, _, rest = name.strip("_").partition("_")
-    match = re.fullmatch(r"([A-Za-z]+)(\d+)", stem)
+    match = re.fullmatch(r"([^\W\d]+)(\d+)", stem)
     if match:
         stem, digits = match.groups()
         rest = f"{digits}{',' if rest else ''}{rest}"
-    shown = f"\\{stem}" if stem in GREEK else stem if len(stem) <= 1 else rf"\mathrm{{{stem}}}"
+    shown = f"\\{stem}" if stem in GREEK else _letters(stem) if len(stem) <= 1 else rf"\mathrm{{{_letters(stem)}}}"
     if not rest:
         return shown or r"\_"
-    below_line = f"\\{rest}" if rest in GREEK else rest.replace("_", ",")
+    below_line = f"\\{rest}" if rest in GREEK else _letters(rest.replace("_", ","))
     return f"{shown}_{{{below_line}}}"
+
+
+def _letters(word: str) -> str:
+    """Return a word, its Greek letters as LaTeX calls them."""
+    if word.isascii():
+        return word
+    return "".join(f"\\{LETTERS[letter]} " if letter in LETTERS else letter for letter in word).rstrip()
 
 
 def number_latex(value: float) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import shown, whole
+from gslfit.checks import as_name, shown, whole
 from gslfit.data.fits import Fits
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError
@@ -19,6 +19,7 @@ from gslfit.formula._program import FREE_LIMIT, OFF_GRID, OPCODES, Program
 from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.parametrize import Folded
+from gslfit.parameters.parameter import is_name
 
 
 class Response(NamedTuple):
@@ -146,14 +147,14 @@ def read_response(response: Any, centre: Any, shift: Any, x: Mapping[str, np.nda
                          "measured are needed")
     if not numbers.any(axis=-1).all():
         raise InputError("response has nothing but zeros, and so would have the model")
-    if not (shift is None or (isinstance(shift, str) and shift.isidentifier())):
+    if not (shift is None or is_name(shift)):
         raise InputTypeError(f"response_shift is {shown(shift)}: the name of a parameter is needed")
     zero = whole("response_centre", centre, 0)
     if zero >= numbers.shape[-1]:
         raise InputError(f"response_centre is {zero}, and response has {numbers.shape[-1]} numbers: the place among them, from 0 on, that "
                          "stands for no delay is needed")
     (name, points), = x.items()
-    return Response(numbers, zero, shift, even(name, points))
+    return Response(numbers, zero, as_name(shift), even(name, points))
 
 
 class ConvolvedFormula(Formula):

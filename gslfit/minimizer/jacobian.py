@@ -61,8 +61,7 @@ class UserJacobian:
                                  "numbers")
         if self.col_deriv:
             J = J.T
-        if J.dtype.kind == "c":
-            J = np.ascontiguousarray(J.T, dtype=np.complex128).view(np.float64).T
+        J = self._of_parts(J)
         n, varying, every = self.residual.full, len(self.free.names), len(self.all_names)
         if J.shape[0] != n or J.shape[1] not in (varying, every):
             turn = " (set col_deriv=True if it is the transpose)" if J.shape[::-1] in ((n, varying), (n, every)) else ""
@@ -75,12 +74,31 @@ class UserJacobian:
 
     def _from_names(self, out: Mapping[str, Any]) -> np.ndarray:
         """Return a mapping's columns, checked for names."""
-        for name, column in out.items():
+        for name in out:
             if name not in self.all_names:
                 raise InputError(f"{self.name} returned a derivative by {name!r}, which is no parameter ({', '.join(self.all_names)})")
-            if np.size(column) not in (1, self.residual.full):
-                raise InputError(f"{self.name} returned {np.size(column)} derivatives by {name!r} for {self.residual.full} residuals")
-        return self._combine({name: np.broadcast_to(np.ravel(column), self.residual.full) for name, column in out.items()})
+        columns = {name: self._of_parts(np.reshape(column, (-1, 1)))[:, 0] for name, column in out.items()}
+        for name, column in columns.items():
+            if column.size not in (1, self.residual.full):
+                raise InputError(f"{self.name} returned {column.size} derivatives by {name!r} for {self.residual.full} residuals")
+        return self._combine({name: np.broadcast_to(column, self.residual.full) for name, column in columns.items()})
+
+    def _of_parts(self, J: np.ndarray) -> np.ndarray:
+        """Return complex derivatives, a column each, as pairs of real ones, as complex residuals are; of real residuals as real ones.
+
+        Raises
+        ------
+        InputTypeError
+            If residuals are real and their derivatives aren't.
+        """
+        if J.dtype.kind != "c":
+            return J
+        if self.residual.pairs:
+            return np.ascontiguousarray(J.T, dtype=np.complex128).view(np.float64).T
+        if np.any(J.imag):
+            raise InputTypeError(f"{self.name} returned complex derivatives, and the residuals are real: return real ones, or complex "
+                                 "residuals, whose parts are fitted both")
+        return J.real
 
     def _combine(self, partial: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return total derivatives by the varying parameters from partial ones by all: the chain rule through the expressions."""

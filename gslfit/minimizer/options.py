@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gslfit.checks import checked_workers, choice, count_if_given, mapping, real, shown, tolerance, truth, whole
+from gslfit.checks import by_name, checked_workers, choice, count_if_given, real, shown, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 from gslfit.objective.loss import LOSSES, f_scale_of
 
@@ -234,7 +234,7 @@ def as_ranges(value: Any) -> dict[str, tuple[float, float]]:
         If a range is none; the message names its parameter.
     """
     found = {}
-    for key, given in mapping("ranges", value).items():
+    for key, given in by_name("ranges", value).items():
         name = f"ranges[{shown(key)}]"
         try:
             low, high = given

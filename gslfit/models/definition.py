@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import words
+from gslfit.checks import identifiers
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Memory, key_of
@@ -69,8 +69,8 @@ class Definition:
         self._formulas: Memory[Any, tuple[Formula, Key | None]] = Memory()
         self._prefixed: Memory[tuple[Formula, str], Formula] = Memory()
         self.text = ""
-        given = None if independent is None else words("independent_vars", independent)
-        names = None if names is None else words("param_names", names)
+        given = None if independent is None else identifiers("independent_vars", independent)
+        names = None if names is None else identifiers("param_names", names)
         if isinstance(source, (str, Formula)):
             formula = source if isinstance(source, Formula) else Formula(source, given)
             self.own = formula

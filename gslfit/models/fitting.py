@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import mapping
+from gslfit.checks import as_keywords, by_name
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
 from gslfit.curves.job import NO_RESPONSE, convolved, elsewhere, job_of, refuse_beside, response_of, with_shift
@@ -51,6 +51,7 @@ def fit_model(model: Any, data: Any, params: Parameters | None, weights: Any, ye
         fast = _fast(model, data, weights, values, policy, options)
         if fast is not None:
             return fast
+    values = as_keywords(values)
     check_policy(policy)
     if params is not None:
         parameters_of(params, BY_NAME)
@@ -285,9 +286,10 @@ def _check_params(model: Any, params: Parameters, linear: Sequence[str]) -> None
 
 def fit_curves(model: Any, data: Any, params: Parameters | None, x: Any, options: dict[str, Any]) -> BatchResult:
     """Fit a model to many curves; see `Model.fit_batch`."""
+    options = dict(as_keywords(options))
     formula = model._formula({name: options.pop(name) for name in model.opts if name in options})
     variables = _variables_of_batch(formula, x, options)
-    start = mapping("start", options.pop("start", None))
+    start = by_name("start", options.pop("start", None))
     check_names(model, params, {name: options.get(name) for name in RESPONSE}, start)
     said = response_of(*(options.pop(name, default) for name, default in zip(RESPONSE, NO_RESPONSE, strict=True)))
     known = {*model.param_names, *(part._prefix + hint for part in model.components for hint in part.param_hints), *said[2:]}
@@ -439,9 +441,9 @@ def _variables_of_batch(formula: Formula, x: Any, options: dict[str, Any]) -> di
     """Return the independent variables of a batch by name, as they were handed in; a parameter called x may be a keyword too."""
     variables: dict[str, Any] = {}
     if isinstance(x, Mapping):
-        variables |= x
+        variables |= by_name("x", x)
     elif x is not None and "x" in formula.names and all(name in options for name in formula.independent):
-        options["start"] = {**mapping("start", options.get("start")), "x": x}
+        options["start"] = {**by_name("start", options.get("start")), "x": x}
     elif x is not None:
         variables[formula.independent[0]] = x
     for name in formula.independent:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import mapping, names_once, shown, text_or, truth
+from gslfit.checks import as_name, mapping, names_once, shown, text_or, truth
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
@@ -188,7 +188,7 @@ class Model(ModelFunction):
         NonFiniteError
             If data are NaN and `nan_policy` is "raise".
         """
-        said = [response, response_centre, response_shift]
+        said = [response, response_centre, as_name(response_shift)]
         for k, name in enumerate(RESPONSE):     # one that an independent variable has, holds its points
             if name in self.independent_vars and said[k] is not NO_RESPONSE[k]:
                 values[name], said[k] = said[k], NO_RESPONSE[k]

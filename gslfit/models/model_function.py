@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 import gslfit
-from gslfit.checks import mapping, shown, text, text_or, truth, width, words
+from gslfit.checks import as_keywords, as_name, by_name, identifiers, shown, text, text_or, truth, width
 from gslfit.constraints.grammar import UNREADABLE
 from gslfit.errors import InputError, InputTypeError, warn
 from gslfit.formula.formula import Formula
@@ -32,11 +32,14 @@ class Conventions(NamedTuple):
         Whether results have the shape and labels of the data; else they are of the points that take part alone.
     defaults : bool
         Whether a model without a guess starts from its defaults.
+    by_parts : bool
+        Whether complex weights multiply real and imaginary parts by theirs, or complex numbers.
     """
 
     weightless: bool = False
     shaped: bool = True
     defaults: bool = False
+    by_parts: bool = True
 
 
 class ModelFunction:
@@ -48,6 +51,7 @@ class ModelFunction:
     def __init__(self, func: str | Formula | Callable[..., Any], independent_vars: Sequence[str] | str | None = None,
                  param_names: Sequence[str] | None = None, nan_policy: str = "raise", prefix: str = "", name: str | None = None,
                  **options: Any) -> None:
+        options = by_name("the call", options)
         self._definition = Definition(func, independent_vars, param_names, options)
         self.func: Any = self._definition.own if isinstance(func, str) else func
         self._begin(nan_policy, prefix, text_or("name", name, _label(func)), options)
@@ -74,7 +78,7 @@ class ModelFunction:
     @independent_vars.setter
     def independent_vars(self, names: Sequence[str]) -> None:
         self._definition = copy(self._definition)       # models of one class share theirs
-        self._definition.independent = words("independent_vars", names)
+        self._definition.independent = identifiers("independent_vars", names)
 
     @property
     def param_names(self) -> list[str]:
@@ -159,7 +163,7 @@ class ModelFunction:
         **hints
             ``value``, ``vary``, ``min``, ``max``, ``expr``.
         """
-        root = self._root(text("name", name))
+        root = self._root(as_name(text("name", name)))
         own = self.param_hints.setdefault(root, {})
         for key, value in hints.items():
             if key in HINTS:
@@ -212,7 +216,7 @@ class ModelFunction:
             With values from defaults, then hints, then `values`; derived parameters last.
         """
         params = Parameters()
-        self._fill(params, values)
+        self._fill(params, as_keywords(values))
         if truth("verbose", verbose):
             for name in params:
                 print(f" - Adding parameter {name!r}")
@@ -250,7 +254,8 @@ class ModelFunction:
         ndarray
             Of the shape that the independent variables broadcast to; a NumPy number where that is ().
         """
-        return self._eval(with_values(params, values, self), values)
+        given = as_keywords(values)
+        return self._eval(with_values(params, given, self), given)
 
     def _eval(self, params: Any, values: Mapping[str, Any]) -> Any:
         """Evaluate with parameters by full name."""
@@ -286,7 +291,7 @@ class ModelFunction:
 
     def make_funcargs(self, params: Any = None, kwargs: Mapping[str, Any] | None = None, strip: bool = True) -> dict[str, Any]:
         """Return the arguments that the function is called with."""
-        values = mapping("kwargs", kwargs)
+        values = by_name("kwargs", kwargs)
         found = with_values(params, values, self)
         out = {**self.opts, **{name: values[name] for name in (*self.independent_vars, *self.opts) if name in values}}
         return out | {(root if strip else self._prefix + root): number(found[self._prefix + root])
@@ -326,10 +331,9 @@ def check_prefix(prefix: Any) -> str:
     if not text_or("prefix", prefix, ""):
         return ""
     try:
-        check_name(prefix + "a")
+        return check_name(prefix + "a")[:-1]
     except ValueError:
         raise InputError(f"{prefix!r} can't be a prefix: a name of letters, digits and '_' can't begin with it") from None
-    return prefix
 
 
 def check_policy(policy: str) -> None:

@@ -46,7 +46,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
         if factors is not None and not conventions.weightless:
             check_factors(*factors)
         given = Inputs(Layout(data.shape, name="data"), labels, data, variables, factors, None, conventions.weightless)
-        return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped)
+        return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped, by_parts=conventions.by_parts)
     y = read("data", data, imaginary=True)
     if y.array.ndim == 0:
         raise InputError(f"data is the number {y.array[()]!r}, and has no axis: it must hold the points of the fit")
@@ -59,7 +59,7 @@ def objective_of(model: Any, data: Any, values: Mapping[str, Any], policy: str, 
                           ycov=ycov)
     if not coerce:
         given = given._replace(raw=variables)
-    return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped)
+    return Objective(given, policy, DATA_MINUS_MODEL, shaped=conventions.shaped, by_parts=conventions.by_parts)
 
 
 def _plain(value: Any, data: Any) -> bool:

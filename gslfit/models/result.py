@@ -19,6 +19,7 @@ from gslfit.models.preparation import kept, objective_of
 from gslfit.models.serialization import result_from_text, result_text
 from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.objective import Objective
+from gslfit.objective.residual import r_squared
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from gslfit.confidence.interval import ConfidenceIntervals
     from gslfit.curves.pipeline import FitPlan
 
-TINY = 1e-15
 SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquared", "nfev", "max_nfev", "aborted", "errorbars", "success",
            "message", "lmdif_message", "ier", "nan_policy", "scale_covar", "calc_covar", "ci_out", "col_deriv", "flatchain", "call_kws",
            "var_names", "user_options", "kws", "init_values", "best_values")
@@ -321,9 +321,7 @@ class ModelResult(Answers, Passes):
     def rsquared(self) -> float | None:
         """1 - sum((data - best_fit)^2)/sum((data - mean)^2)."""
         data = self.objective.y
-        if data.size < 2:
-            return None
-        return 1.0 - ((data - self._values(self.params))**2).sum()/max(TINY*TINY, ((data - data.mean())**2).sum())
+        return None if data.size < 2 else r_squared(data, self._values(self.params))
 
     def eval(self, params: Parameters | None = None, **values: Any) -> np.ndarray:
         """Evaluate the model with the fitted parameters, or others; independent variables as in the fit, unless given."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import mapping, words
+from gslfit.checks import by_name, identifiers
 from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.data.fits import Fits
 from gslfit.errors import InputError
@@ -30,7 +30,7 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
         x = {name: [each[name] for each in x] for name in x[0]}
     if x is not None:
         variables |= dict(x) if isinstance(x, Mapping) else {formula.independent[0]: x}
-    start = mapping("start", options.pop("start", None))
+    start = by_name("start", options.pop("start", None))
     check_names(model, params, {name: options.get(name) for name in RESPONSE}, start)
     start |= {name: options.pop(name) for name in list(options) if name in model.param_names and name not in SHARED.keywords}
     made = model.make_params() if params is None else parameters_of(params, "plain start values go into start={...}").copy()
@@ -39,7 +39,7 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
         if name in made and made[name].expr is not None:
             made[name].vary = True
     missing = [name for name in model.param_names if made[name].expr is None and name not in start]
-    starts, shared = [start], words("shared", options.get("shared", ()))
+    starts, shared = [start], identifiers("shared", options.get("shared", ()))
     if params is None and missing:
         with suppress(NotImplementedError):     # a formula's parameters may need no start: fit_shared says which do
             starts = [{**_of_all(made, found, shared), **hinted(model), **start} for found in _guesses(model, data, variables, options)]

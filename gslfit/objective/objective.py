@@ -10,7 +10,7 @@ import numpy as np
 from gslfit.data.covariance import of_all, whitened
 from gslfit.data.inputs import Inputs, floats
 from gslfit.data.labels import given_back
-from gslfit.data.model_values import model_values
+from gslfit.data.model_values import model_values, real_values
 from gslfit.data.points import finite_points
 from gslfit.objective.loss import Loss
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
@@ -33,6 +33,8 @@ class Objective:
         Whether results have the shape and labels of the data; else they are of the points that take part alone.
     loss : Loss, optional
         What is minimised instead of the sum of squares.
+    by_parts : bool
+        Whether complex weights multiply real and imaginary parts by theirs, as `gslfit.objective.residual.residual` has it.
 
     Attributes
     ----------
@@ -49,10 +51,12 @@ class Objective:
     """
 
     loss: Loss | None = None        # of objectives that versions before losses pickled
+    by_parts = True                 # of those before this
+    _was_real = False               # whether a model of counts has returned real numbers
 
     def __init__(self, given: Inputs, policy: str, sign: int = MODEL_MINUS_DATA, shaped: bool = True,
-                 loss: Loss | None = None):
-        self.given, self.policy, self.sign, self.shaped, self.loss = given, policy, sign, shaped, loss
+                 loss: Loss | None = None, by_parts: bool = True):
+        self.given, self.policy, self.sign, self.shaped, self.loss, self.by_parts = given, policy, sign, shaped, loss, by_parts
         self.keep: np.ndarray | None = None
         self._of_data: Objective | None = None
         self.y = contiguous(given.y)
@@ -100,7 +104,7 @@ class Objective:
         """Return the weighted residual of a model's values at the points that take part; of counts the deviance residual."""
         if self.loss is not None and not self.loss.robust:
             return self.signed(self.loss.bent(values, self.y)[0])
-        found = residual(values, self.y, self.weights, self.sign if sign is None else sign)
+        found = residual(values, self.y, self.weights, self.sign if sign is None else sign, self.by_parts)
         return found if self.given.ycov is None else whitened(self.factor, found)
 
     def weighed(self, slopes: np.ndarray) -> np.ndarray:
@@ -112,6 +116,8 @@ class Objective:
         """Return the values of a model's function at the points that take part, from what it returned for `arguments`."""
         narrow = self.keep is None or not self._needs_all
         found = model_values(name, returned, self.given.layout.whole if self.keep is None or not narrow else (self.ndata,), imaginary=True)
+        if self.loss is not None and not self.loss.robust:
+            found, self._was_real = real_values(name, found, self._was_real), True
         return found.reshape(-1) if narrow else found.reshape(-1)[self.keep]
 
     def arguments(self, everywhere: bool = False) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from weakref import ref
 
 import numpy as np
 
-from gslfit.checks import is_sequence, truth
+from gslfit.checks import as_name, is_sequence, truth
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.parameters._values import twins
@@ -19,8 +19,8 @@ from gslfit.parameters.serialization import read, write
 class Parameters(dict[str, Parameter]):
     """An ordered dictionary of the parameters of a fit.
 
-    Keys are names that match ``[a-zA-Z_][a-zA-Z0-9_]*`` and aren't reserved words; values are `Parameter`. One that already belongs
-    to other Parameters is copied on the way in.
+    Keys are identifiers of Python, Greek letters too, and no reserved words; they are kept as Python reads them (NFKC), and found by any
+    spelling that is the same there. Values are `Parameter`; one that already belongs to other Parameters is copied on the way in.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class Parameters(dict[str, Parameter]):
     # -- the dictionary --------------------------------------------------------------------------------------------------
 
     def __setitem__(self, name: str, parameter: Parameter) -> None:
-        check_name(name)
+        name = check_name(name)
         if not isinstance(parameter, Parameter):
             raise ParameterError(f"params[{name!r}] must be a Parameter, not {type(parameter).__name__}; "
                                  f"for its value write params[{name!r}].value = ...")
@@ -163,12 +163,21 @@ class Parameters(dict[str, Parameter]):
         super().__setitem__(name, parameter)
         self._note()
 
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and not name.isascii() and super().__contains__(as_name(name)))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a parameter, or `default` where there is none of that name."""
+        return super().get(as_name(name), default)
+
     def __missing__(self, name: str) -> Parameter:
+        if as_name(name) != name and name in self:
+            return self[as_name(name)]
         raise ParameterNameError(f"there is no parameter {name!r}{close(name, self) if isinstance(name, str) else ''}")
 
     def __delitem__(self, name: str) -> None:
         self[name]._owner = _nobody
-        super().__delitem__(name)
+        super().__delitem__(as_name(name))
         self._note()
 
     def pop(self, name: str, *default: Any) -> Any:
@@ -290,8 +299,9 @@ class Parameters(dict[str, Parameter]):
                 raise ParameterNameError("a Parameter that is added must have a name: Parameter(..., name='a')")
             self[name.name] = name
             return
+        name = check_name(name)
         parameter = Parameter.__new__(Parameter)
-        parameter._fill(value, vary, min, max, check_name(name), brute_step, user_data)
+        parameter._fill(value, vary, min, max, name, brute_step, user_data)
         if expr is not None and truth("expr", expr):
             self._check_expression(expr)
             parameter._take_expression(expr)

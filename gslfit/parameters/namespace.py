@@ -55,7 +55,7 @@ class Symbols:
 
     def add(self, name: str, symbol: Any) -> None:
         """Make a function or a number known to expressions."""
-        check_name(name)
+        name = check_name(name)
         if callable(symbol):
             self.functions[name] = symbol
         elif isinstance(symbol, Real):

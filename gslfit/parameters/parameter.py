@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, overload
 
 import numpy as np
 
-from gslfit.checks import truth
+from gslfit.checks import as_name, truth
 from gslfit.constraints.compiler import constraint
 from gslfit.errors import InputTypeError, ParameterError, ParameterNameError
 from gslfit.parameters._values import Slots
@@ -24,20 +24,31 @@ FIELDS_NAME_FIRST = ("name", "value", "vary", "min", "max", "expr", "brute_step"
 
 
 def check_name(name: Any) -> str:
-    """Return a name that a parameter can have.
+    """Return a name that a parameter can have, as Python reads it: an identifier, Greek letters too, and no reserved word.
 
     Raises
     ------
     ParameterNameError
-        If it isn't a string matching ``[a-zA-Z_][a-zA-Z0-9_]*``, or is a reserved word of Python.
+        If it is none.
+
+    Examples
+    --------
+    >>> check_name("\u03c3_1")
+    '\u03c3_1'
     """
     if not isinstance(name, str):
         raise ParameterNameError(f"a parameter's name is a string, not {type(name).__name__}: {name!r}")
-    if not (name.isascii() and name.isidentifier()):
+    if not name.isidentifier():
         raise ParameterNameError(f"{name!r} can't name a parameter: letters, digits and '_' only, and no digit first")
+    name = as_name(name)
     if keyword.iskeyword(name):
         raise ParameterNameError(f"{name!r} can't name a parameter: it is a reserved word of Python")
     return name
+
+
+def is_name(name: Any) -> bool:
+    """Return whether a parameter can have a name."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(as_name(name))
 
 
 def _nobody() -> None:

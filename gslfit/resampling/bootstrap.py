@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import as_float, choice, count_if_given, package, shown, whole, words
+from gslfit.checks import as_float, choice, count_if_given, identifiers, package, shown, whole
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
 from gslfit.errors import FitStatus, InputError, InputTypeError, warn
@@ -311,7 +311,7 @@ class BootstrapResult:
         return jackknife(self.fit)
 
     def _wanted(self, names: Any) -> list[str]:
-        return list(self.names) if names is None else words("names", names)
+        return list(self.names) if names is None else identifiers("names", names)
 
     def _replicates(self, name: str) -> np.ndarray:
         """Return the values of a parameter or an expression in the replicates."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import whole, words
+from gslfit.checks import identifiers, whole
 from gslfit.confidence.careful import ConfidenceIntervals, probabilities
 from gslfit.confidence.ftest import rises
 from gslfit.confidence.interval import SIGMAS
@@ -113,7 +113,7 @@ def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[f
         If a parameter isn't shared, or there are no errors to tell an interval by.
     """
     chances = sorted(probabilities(SIGMAS if sigmas is None else sigmas))
-    names = list(result.var_names) if p_names is None else words("p_names", p_names)
+    names = list(result.var_names) if p_names is None else identifiers("p_names", p_names)
     maxiter = whole("maxiter", maxiter, 1)
     for name in names:
         if name not in result.var_names:

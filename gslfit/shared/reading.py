@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gslfit.checks import mapping, words
+from gslfit.checks import by_name, identifiers
 from gslfit.constraints.grammar import close
 from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare, with_shift
 from gslfit.curves.per_fit import read_per_fit
@@ -89,7 +89,7 @@ def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None
     """
     if params is not None:
         params = with_shift(parameters_of(params, "plain start values go into start={...}"), response[2])
-    wanted = tuple(words("shared", shared))
+    wanted = tuple(identifiers("shared", shared))
     variables = beside["x"].values() if isinstance(beside["x"], Mapping) else ()
     one_by_one = isinstance(model, (list, tuple)) or any(map(_apart, (y, *beside.values(), *variables)))
     if one_by_one and response is not NO_RESPONSE:
@@ -217,7 +217,7 @@ def _read_apart(options: FitOptions, model: Any, y: Any, params: Parameters | No
         columns = [{**each, "x": own} for each, own in zip(columns, _by_set(beside["x"], count), strict=True)]
     lists = {name for name, value in keywords.items() if isinstance(value, (list, tuple)) and any(map(np.ndim, value))}
     variables = _by_set({name: keywords[name] for name in keywords if name in lists}, count)
-    starts = {**mapping("start", start), **{name: value for name, value in keywords.items() if name not in lists}}
+    starts = {**by_name("start", start), **{name: value for name, value in keywords.items() if name not in lists}}
     own_params: dict[Any, Parameters | None] = {}
     found: list[tuple[Job, Inputs]] = []
     for k, each in enumerate(models):

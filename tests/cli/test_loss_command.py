@@ -80,3 +80,24 @@ def test_errors_of_counts_are_known(counts, capsys):
     np.savetxt("e.csv", np.column_stack([X, counts[0], np.ones(60)]), delimiter=",", header="x,counts,err", comments="", fmt="%.17g")
     assert run(["fit", "e.csv", "-m", MODEL, "--loss", "poisson", "--yerr", "err"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_no_count_is_told_by_its_line(tmp_path, monkeypatch, capsys):
+    """In one file, in several, and in a long table, below comments and gaps; what is left out is not looked at. So are errors of 0."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{'ab'[k % 2]},{x:g},{7 + k},{1 + k}" for k, x in enumerate(np.repeat(np.arange(8.0), 2))]
+    rows[6] = "a,,-3,1"                     # without x
+    rows[4] = "a,,5,0"
+    for place, (column, wrong) in {9: (2, "-4"), 12: (3, "0")}.items():
+        cells = rows[place].split(",")
+        cells[column] = wrong
+        rows[place] = ",".join(cells)
+    (tmp_path/"long.csv").write_text("# counts of two cells\n\ncell,x,n,err\n" + "\n".join(rows) + "\n")
+    line = 4 + 9
+    for call in (["fit", "long.csv", "--x", "x", "--y", "n"], ["batch", "long.csv", "--by", "cell", "--x", "x", "--y", "n"],
+                 ["fit", "long.csv", "long.csv", "--x", "x", "--y", "n", "--shared", "a"]):
+        assert run([*call, "-m", "a + b*x", "--loss", "poisson"]) == 3
+        assert f"long.csv, line {line}: -4 in column 'n', and --loss poisson is for counts" in capsys.readouterr().err
+    for call in (["fit", "long.csv", "--x", "x", "--y", "n"], ["batch", "long.csv", "--by", "cell", "--x", "x", "--y", "n"]):
+        assert run([*call, "-m", "a + b*x", "--yerr", "err"]) == 3
+        assert "long.csv, line 16: the error 0 in column 'err' is not above 0" in capsys.readouterr().err

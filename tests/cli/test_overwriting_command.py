@@ -128,7 +128,7 @@ def test_counts_name_their_file(folder, capsys):
     for more in ([], ["--shared", "tau"]):
         assert run([*files, *more]) == 3
         printed = capsys.readouterr()
-        assert "negative.csv: column 'counts' is -5.0 at 0: --loss poisson is for counts" in printed.err
+        assert "negative.csv, line 2: -5 in column 'counts', and --loss poisson is for counts" in printed.err
         assert not printed.out
         assert run([*files, *more, "--xlim", "0.1:", "--json", "o.json"]) == 0
         capsys.readouterr()

@@ -311,6 +311,39 @@ def complex_data(M):
     return summary(M.Model(resonance).fit(data, f=f))
 
 
+SPIRAL = (2 + 1j)*np.exp((-.4 + 3j)*x/10) + .05*np.cos(9*x) + .03j*np.sin(7*x)
+
+
+def spiral(x, a, k, w):
+    return a*np.exp((-k + 1j*w)*x/10)
+
+
+@behaviour(rtol=1e-4, atol=1e-7)
+def weights_of_complex_data(M):
+    own = 10 + np.cos(x), 10 + np.cos(x) + 1j*(5 + np.sin(x)), 1j*(10 + np.cos(x)), 10 + 0j*x
+    fit_kws = {"ftol": 1e-12, "xtol": 1e-12}
+    results = [M.Model(spiral).fit(SPIRAL, x=x, a=2, k=.3, w=2.9, weights=each, fit_kws=fit_kws) for each in own]
+    few = [M.Model(spiral).fit(data, x=x, a=2, k=.3, w=2.9, weights=own[1], fit_kws=fit_kws, **kws)
+           for data, kws in ((SPIRAL.real, {}), (np.where(x > 9, np.nan, SPIRAL), {"nan_policy": "omit"}))]
+    return [(result.chisqr, result.redchi, result.aic, result.nfree, np.abs(result.residual).sum(), result.params.valuesdict(),
+             [par.stderr for par in result.params.values()]) for result in (*results, *few)]
+
+
+@behaviour(atol=1e-3)
+def weighted_residual_of_complex_data(M):
+    return M.Model(spiral).fit(SPIRAL, x=x, a=2, k=.3, w=2.9, weights=1 + 2j*x).residual
+
+
+@behaviour()
+def complex_weights_of_real_data(M):
+    return M.Model(lambda x, a: a*x).fit(x, x=x, a=2, weights=1 + 1j*x)
+
+
+@behaviour(differs="R-squared of complex data")
+def rsquared_of_complex_data(M):
+    return M.Model(spiral).fit(SPIRAL, x=x, a=2, k=.3, w=2.9).rsquared
+
+
 @behaviour(atol=1e-6)
 def pandas_series(M):
     import pandas as pd

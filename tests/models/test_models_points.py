@@ -432,3 +432,29 @@ def test_fit_without_starts():
     assert one.best_values["center"] == pytest.approx(2, abs=0.05)
     many = models.GaussianModel().fit_batch(np.stack([wrong, y]), x=X, mask=np.stack([OUT, OUT & False]))
     assert many.values["center"] == pytest.approx([2, 2], abs=0.05)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-20, 1.0, 1e20, 1e200, 1e300])
+@pytest.mark.parametrize("kind", ["real", "complex", "masked", "called"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_rsquared_is_free_of_the_unit(unit, kind):
+    """1 - the sum of squares of residuals by that of the data about their mean, whatever the data's size; no number overflows."""
+    function = {"complex": lambda x, a, b, c: (a*np.exp(-b*x) + c)*np.exp(3j*x), "called": untraceable}.get(kind, decay)
+    y = Y*np.exp(3j*X) + 0.01*np.cos(40*X) if kind == "complex" else WRONG if kind == "masked" else Y
+    result = gslfit.Model(function).fit(unit*y, x=X, a=1.5*unit, b=0.7, c=0.3*unit, **({"mask": OUT} if kind == "masked" else {}))
+    keep = ~OUT if kind == "masked" else np.full(X.size, True)
+    best = function(X, result.params["a"].value/unit, result.params["b"].value, result.params["c"].value/unit)
+    expected = 1 - np.sum(np.abs((y - best)[keep])**2)/np.sum(np.abs(y[keep] - y[keep].mean())**2)
+    assert result.rsquared == pytest.approx(expected, rel=1e-12)
+    assert isinstance(result.rsquared, float)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_rsquared_at_its_ends():
+    """Data that are all the same, and a model that is far off, have numbers too."""
+    model = gslfit.Model("c + 0*x")
+    for level in (0.0, 0.1, 1e250):
+        assert model.fit(np.full(9, level), x=np.arange(9.0), c=level or 1.0).rsquared == pytest.approx(1, abs=1e-2)
+    params = model.make_params(c=1e300)
+    params["c"].vary = False
+    assert model.fit(np.arange(9.0), params, x=np.arange(9.0)).rsquared == -np.inf

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import gslfit
-from gslfit.checks import shown
+from gslfit.checks import as_name, shown
 from gslfit.compat.lmfit import saved
 from gslfit.compat.lmfit.complexes import coerce_arraylike, get_reducer, propagate_err
 from gslfit.compat.lmfit.confidence import conf_interval
@@ -193,7 +193,7 @@ class LmfitConventions:
     """What lmfit's models do otherwise than gslfit's; to be mixed in before one of these."""
 
     result_class = ModelResult
-    conventions = Conventions(weightless=True, shaped=False, defaults=True)
+    conventions = Conventions(weightless=True, shaped=False, defaults=True, by_parts=False)
 
     def make_params(self, verbose: bool = False, **values: Any) -> Parameters:
         """Make the model's Parameters, derived ones last; see `gslfit.models.Model.make_params`."""
@@ -201,9 +201,12 @@ class LmfitConventions:
 
     def _expr(self, text: str) -> str:
         """Return a hint's expression with the prefix before the model's own names, otherwise as it was written."""
-        own = "|".join([*self._definition.names, *self.param_hints])      # type: ignore[attr-defined]
+        own = {*self._definition.names, *self.param_hints}    # type: ignore[attr-defined]
         prefix = self._prefix                                 # type: ignore[attr-defined]
-        return re.sub(rf"\b({own})\b(?!\s*\()", rf"{prefix}\1", text) if prefix and text else text
+
+        def with_prefix(name: re.Match[str]) -> str:
+            return prefix + name[0] if as_name(name[0]) in own else name[0]
+        return re.sub(r"\b[^\W\d]\w*\b(?!\s*\()", with_prefix, text) if prefix and text else text
 
     def guess(self, data: Any = None, x: Any = None, **values: Any) -> Any:
         """Estimate start values from data; see `gslfit.models.Model.guess`."""

@@ -198,7 +198,13 @@ class Objective:
     def score(self, r: np.ndarray) -> Any:
         """Return the scalar that is minimised, for what the function returned."""
         out = self.reduce(r) if r.size > 1 else r[0]
-        return np.sum(out) if np.ndim(out) else out
+        out = np.sum(out) if np.ndim(out) else out
+        if np.iscomplexobj(out):
+            if np.imag(out):
+                name = getattr(self.reduce, "__name__", "reduce_fcn")
+                raise InputError(f"{name} returned the complex number {out}: what is minimised must be real, abs(...) or its real part")
+            out = np.real(out)
+        return out
 
     def penalty(self, x: Any) -> Any:
         """Evaluate the function and reduce an array to a scalar; what isn't finite on the way is infinite: the search goes elsewhere."""

@@ -39,7 +39,7 @@ class Parameters(_Parameters):
 
     def __setitem__(self, name: str, parameter: Any) -> None:
         try:
-            check_name(name)
+            name = check_name(name)
         except ParameterNameError as error:
             raise ParameterNameError(f"{name!r} is not a valid Parameters name: {error}") from None
         if not isinstance(parameter, _Parameter):

@@ -6,7 +6,7 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from gslfit.checks import is_integer, shown, text_or, whole, words
+from gslfit.checks import identifiers, is_integer, shown, text_or, whole
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.models.definition import Definition
@@ -66,7 +66,8 @@ class LibraryModel(Model):
             raise InputError(f"{entry.cls} has one form only, and form={form!r} was given")
         self.form = form
         self._definition = definition(entry.cls, form)
-        given = words("independent_vars", entry.independent if independent_vars is None else independent_vars) or list(entry.independent)
+        asked = entry.independent if independent_vars is None else independent_vars
+        given = identifiers("independent_vars", asked) or list(entry.independent)
         given = [each for each in given if each != "form"]
         if tuple(given) != entry.independent:
             if len(given) != len(entry.independent):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import text, text_or, truth, words
+from gslfit.checks import identifiers, text, text_or, truth
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
@@ -135,7 +135,7 @@ class ExpressionModel(Model):
             raise InputError("an ExpressionModel has no prefix: name its parameters as they are to be called, or use "
                              "Model(text, prefix=...)")
         self.expr = text("expr", expr).strip()
-        variables = ["x"] if independent_vars is None else words("independent_vars", independent_vars)
+        variables = ["x"] if independent_vars is None else identifiers("independent_vars", independent_vars)
         super().__init__(self.expr, variables, nan_policy=nan_policy, name=name, **options)
         leaves = {str(node.value) for node in self.formula.graph.nodes() if node.op == "x"}
         lost = [each for each in variables if each not in leaves]

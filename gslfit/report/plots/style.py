@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import mapping, package, words
+from gslfit.checks import identifiers, mapping, package
 from gslfit.errors import InputError
 
 # Okabe and Ito's palette, "Color universal design" (2008), without its black and its yellow: on both grounds
@@ -126,7 +126,7 @@ def listed(names: Any, known: Sequence[str], what: str) -> list[str]:
     InputError
         If there is no such name.
     """
-    wanted = list(known) if names is None else words("names", names)
+    wanted = list(known) if names is None else identifiers("names", names)
     for name in wanted:
         if name not in known:
             raise InputError(f"{what} has no {name!r}; it has {', '.join(known)}")
