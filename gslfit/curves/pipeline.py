@@ -30,7 +30,7 @@ from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.propagation import Spread, determined, propagated
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, covariance, ending, touches
+from gslfit.minimizer.uncertainty import NOTHING_VARIES, combinations, covariance, ending, touches
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual, too_few_in_words
 from gslfit.parameters.collection import Parameters
@@ -139,7 +139,7 @@ class LazyResult:
             call_kws={"scale_covar": options.scale_covar} | ({} if options.loss == "linear" else {"loss": options.loss,
                                                                                                  "f_scale": options.f_scale}))
         found._determined = together
-        found.message = " ".join([ending(self.status, found, self.message), *self.further])
+        found.message = " ".join([ending(self.status, found, self.message), *self.further]) if names else NOTHING_VARIES
         return found
 
     def _held(self) -> np.ndarray:
@@ -362,6 +362,8 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     names, program, method = folded.names, folded.program, options.method
     p, n = len(names), len(y)
     start = [values[name] for name in names]
+    if not names:
+        return _as_it_is(plan, values, options, (y, x, weights, factor), label, sign)
     alone = method != "auto" or n*p > LONG          # there is no polish, which would know the errors
     if not alone and n <= p:
         return None
@@ -405,6 +407,19 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
                         sign) if stopped else None
     return LazyResult(plan, values, options, start, v, found, (deviations, correlations), counts.item(0) + more, ended, CONVERGED, label,
                    sign)
+
+
+def _as_it_is(plan: FitPlan, values: Mapping[str, float], options: FitOptions,
+              data: tuple[np.ndarray, list[np.ndarray], np.ndarray | None, np.ndarray | None], label: str, sign: int) -> LazyResult | None:
+    """Return a fit in which no parameter varies: the values as they are; None where the model has none at some point."""
+    assert plan.folded is not None
+    y, x, weights, factor = data
+    none = np.zeros(0)
+    model = plan.folded.program.evaluate(none, np.array(x), plan.folded.inputs_of(values), jacobian=False)[0]
+    found = whitened(factor, residual(model, y, weights))
+    if not np.isfinite(found).all():
+        return None
+    return LazyResult(plan, values, options, [], none, found, (none, np.zeros((0, 0))), 1, FitStatus.CONVERGED, "", label, sign)
 
 
 def _stopped(plan: FitPlan, values: Mapping[str, float], options: FitOptions, start: list[float], v: np.ndarray, inputs: np.ndarray | None,

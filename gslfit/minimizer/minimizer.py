@@ -18,10 +18,10 @@ from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import ParameterUncertainties, Uncertainty, doubts, information, message
+from gslfit.minimizer.uncertainty import NOTHING_VARIES, ParameterUncertainties, Uncertainty, doubts, information, message
 from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
-from gslfit.parameters.given import as_parameters, some_free
+from gslfit.parameters.given import as_parameters
 
 if TYPE_CHECKING:
     from gslfit.minimizer.jacobian import UserJacobian
@@ -47,7 +47,7 @@ class Setup:
         self._begin_warm(minimizer, getattr(minimizer.function, "linear_start", None))
         if options.epsfcn:
             self.residual.precision = max(self.residual.precision, float(options.epsfcn))
-        if options.jac is not None:
+        if options.jac is not None and self.free.names:
             from gslfit.minimizer.jacobian import UserJacobian
             jac = options.jac
             if self.bent is not None:
@@ -67,7 +67,7 @@ class Setup:
         if self.bent is not None:
             function, iter_cb = self.bent, iter_cb and self.bent.reported(iter_cb, self)
         self.free = params.bind()
-        p = len(some_free(self.free.names))
+        p = len(self.free.names)
         self.lower, self.upper = self.free.bounds()
         limit = options.max_nfev
         self.limit = 1000 * (p + 1) if limit is None else limit
@@ -289,6 +289,8 @@ class Minimizer(Answers, Passes):
         from gslfit.minimizer import global_methods
         own = {name: kws.pop(name) for name in global_methods.LBFGSB_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
+        if not setup.free.names:
+            return self._stay("lbfgsb", setup)
         try:
             found = [global_methods.lbfgsb(setup, **own)]
         except KeyboardInterrupt:
@@ -316,6 +318,8 @@ class Minimizer(Answers, Passes):
         from gslfit.minimizer import global_methods
         own = {name: kws.pop(name) for name in global_methods.ANNEAL_OPTIONS if name in kws}
         setup = self.prepare_fit(**kws)
+        if not setup.free.names:
+            return self._stay("anneal", setup)
         # a walk takes far more calls than a descent; its schedule ends it
         if setup.options.max_nfev is None and setup.residual.stopped is OutOfCalls:
             setup.limit = setup.residual.limit = global_methods.ANNEAL_CALLS
@@ -375,12 +379,23 @@ class Minimizer(Answers, Passes):
                 from gslfit.minimizer import descents
                 return descents.from_many(self, method, options, self._unset)
         setup = self.prepare_fit(**kws)
+        if not setup.free.names:
+            return self._stay(method, setup)
         try:
             solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
             self._interrupt(method, setup)
             raise
         return self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
+
+    def _stay(self, method: str, setup: Setup) -> bool:
+        """Take the parameters as they are for the result of a fit in which none varies."""
+        none = np.zeros(0)
+        self._conclude(method, setup, [Solution(none, setup.r0, np.zeros((setup.r0.size, 0)), none, (), (), (), True, FitStatus.CONVERGED,
+                                                method, np.zeros((0, 0)), none)])
+        assert self.result is not None
+        self.result.message = f"{method}: {NOTHING_VARIES}"
+        return True
 
     def conclude_at(self, values: Mapping[str, float], status: FitStatus, **kws: Any) -> bool:
         """Take the end of a fit from these parameters that another solver came to, and judged, as this one's.
@@ -425,7 +440,7 @@ class Minimizer(Answers, Passes):
         told = options.covar and solution.reason != FitStatus.INTERRUPTED       # by then there is no Jacobian
         said = doubts(solution, names, setup.problem, options.scale_covar) if told else []
         known: Any = None
-        if told and (solution.residual.size > len(names) or not options.scale_covar):
+        if told and names and (solution.residual.size > len(names) or not options.scale_covar):
             known = Uncertainty(solution, setup.residual.scale, options.scale_covar) if robust is None else robust.errors()
             share = getattr(self.function, "share", None)       # of counts
             if share is not None:
@@ -437,11 +452,11 @@ class Minimizer(Answers, Passes):
         self._ended = values
         success = solution.converged
         self.result = FitResult(
-            params=self.params, method=method, success=success, errorbars=known is not None and known.complete,
+            params=self.params, method=method, success=success, errorbars=(known is not None and known.complete) or not names,
             message=message(method, solution, tried or found, setup.limit, said), status=solution.status,
             nfev=setup.residual.nfev, var_names=names,
             residual=solution.residual / setup.residual.scale if setup.residual.scale != 1 else solution.residual,
-            covar=None if known is None else known.covar,
+            covar=known.covar if known is not None else None if names or not told else np.zeros((0, 0)),
             init_vals=[start[name] for name in names], aborted=solution.reason in (FitStatus.STOPPED, FitStatus.INTERRUPTED),
             call_kws=MINIMIZE.values(options))
         self.result._determined = None if known is None else known.determined

@@ -33,7 +33,7 @@ def bands(result: Any, params: Parameters | None, sigma: float, dscale: float, v
     value = np.asarray(result.model.eval(params, **values))
     names = list(result.var_names)
     loose = undetermined(result.params, names)
-    if not loose and (result.covar is None or all(result.params[name].stderr is None for name in names)):
+    if names and not loose and (result.covar is None or all(result.params[name].stderr is None for name in names)):
         unknown = np.full(value.shape, np.nan)
         return unknown, unknown, {}
     known = spread_of_fit(result, dscale)

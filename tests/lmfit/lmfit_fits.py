@@ -236,6 +236,11 @@ def complex_residual(M):
     return summary(M.minimize(lambda p: (p["re"] + 1j*p["im"])*np.exp(1j*p["k"]*f) - data, M.create_params(re=1, im=.5, k=1.4)))
 
 
+@behaviour(differs="nothing to vary")
+def nothing_to_vary(M):
+    return summary(M.minimize(lambda p: p["a"] - np.arange(5.), M.create_params(a={"value": 2, "vary": False})))
+
+
 @behaviour()
 def residual_of_two_dimensions(M):
     return summary(M.minimize(lambda p: np.reshape(wave(p), (43, 7)), wave_params(M)))

@@ -261,11 +261,15 @@ def test_no_rows(shape, method, model):
 @pytest.mark.parametrize(("points", "count", "free"), [(7, 2, False), (7, 0, True), (0, 0, True), (0, 2, True), (1, 1, True), (2, 3, True)])
 @pytest.mark.filterwarnings("ignore")
 def test_searches_of_few(entry, points, count, free):
-    """Nothing to vary, or no points, is an error that says so; with fewer points than parameters a search ends no worse than it began."""
+    """Nothing to vary is an error that says so, or chi-square as it is, and no points are an error; with fewer points than parameters a
+    search ends no worse than it began."""
     x = np.linspace(1, 2, points)
     found = outcome(entry, count, x, np.ones(points), free)
     if entry in DERIVATIVES:
         assert "derivatives" in str(found) or "no parameter varies" in str(found)
+    elif points and entry.startswith("minimize") and not (free and count):
+        assert found[0] and found[1] == [0.5]*count
+        np.testing.assert_allclose(found[2], np.sum((np.cos(np.outer(x, range(count))).sum(axis=1)/2 - 1)**2), rtol=1e-12)
     elif not points or not count or not (free or entry == "anneal"):
         nothing_to_do = entry == "anneal" and count
         assert nothing_to_do or (isinstance(found, FitError) and any(word in str(found) for word in ("varies", "empty"))), found
