@@ -14,7 +14,7 @@ import numpy as np
 
 from gslfit.checks import truth
 from gslfit.curves.fit import fit_read
-from gslfit.curves.scipy_answers import by_scipy, infodict, pcov_of
+from gslfit.curves.scipy_answers import by_scipy, infodict, none_of, pcov_of
 from gslfit.curves.scipy_options import (
     UNBOUNDED,
     check_number_of_points,
@@ -26,6 +26,7 @@ from gslfit.curves.scipy_options import (
     start_values,
 )
 from gslfit.data.covariance import Covariance, whitened
+from gslfit.data.labels import labels_of, paired
 from gslfit.data.numbers import Reading, read
 from gslfit.data.points import as_mask, check_factors, finite_points, union
 from gslfit.errors import ExpressionError, InputError, InputTypeError, NonFiniteError
@@ -87,7 +88,8 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         Return ``infodict``, ``mesg`` and ``ier`` too.
     nan_policy : {"raise", "omit"}, optional
     mask : array_like of bool, shape (n,), optional
-        True where a point takes no part. What numpy.ma masks takes none either.
+        True where a point takes no part. What numpy.ma masks takes none either. A Series or DataArray has the labels of `ydata`, or is an
+        error; `xdata` and `sigma` are paired by position, as SciPy does it.
     **kwargs
         ``maxfev`` or ``max_nfev``, ``ftol``, ``xtol``, ``gtol``; ``loss`` and ``f_scale``, as `gslfit.fit` has them: the covariance of a
         robust loss is SciPy's here, that of counts Fisher's. What else SciPy takes is checked and left aside.
@@ -140,6 +142,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         keep &= finite_rows(whole, y.size, nan_policy == "omit")
     formula, variables = _formula(f, x, p0)
     names = formula.names
+    without = _without_effect(formula)
     check_number_of_points(names, y.size)
     check_sizes(kwargs, len(names))
     low, high = limits(bounds, len(names))
@@ -152,11 +155,15 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     if not keep.all():
         y, x, variables = y[keep], x[..., keep], [part[keep] for part in variables]
         check_number_of_points(names, y.size)
-    given = jac if callable(jac) and not formula.native else None
+    given = _real(jac) if callable(jac) and not formula.native else None
     direct = whiten is None and given is None and (loss == "linear" or formula.native)
-    solved = _linear(formula) if p0 is None and formula.native and direct else ()
+    solved = tuple(name for name in _linear(formula) if name not in without) if p0 is None and formula.native and direct else ()
     free = bounds is UNBOUNDED or not (np.isfinite(low).any() or np.isfinite(high).any())
-    params = None if direct and free and formula.defaults.keys().isdisjoint(solved) else _parameters(names, start, low, high, solved)
+    params = None if direct and free and not without and formula.defaults.keys().isdisjoint(solved) else _parameters(
+        names, start, low, high, solved)
+    for name in without:
+        assert params is not None
+        params[name].set(value=float(start[names.index(name)]), vary=False)     # as SciPy leaves it
     own_slopes = None
     if direct:
         told = FIT.defaults._replace(scale_covar=False, nan_policy="omit" if nan_policy == "omit" else "raise", **options)
@@ -165,6 +172,7 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         own = {name: value for name, value in values if name not in solved} if params is None else None
         # SciPy's curve_fit calls the function always, and nobody is told
         result, popt = fit_read(told, formula, y, params, points, deviations, None, None, own, {}, tell=False)
+        popt = np.array([result.params[name].value for name in names]) if without else popt
     else:
         if nan_policy == "omit" and whiten is None:
             options["nan_policy"] = "omit"
@@ -175,10 +183,12 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
     idle = None if deviations is None or given is not None else np.isinf(deviations)
     at_bound = (popt <= low) | (popt >= high)
     spread = None
-    if result.loss is not None and result.loss.robust and result.success:
+    if result.loss is not None and result.loss.robust and result.success and not without:
         rows = _weigh(deviations, whiten)(_slopes(formula, variables, popt.tolist(), own_slopes))
         spread = by_scipy(result, rows, at_bound)
-    pcov = pcov_of(result, names, at_bound, idle, absolute_sigma, spread)
+    pcov = pcov_of(result, names, at_bound, idle, absolute_sigma, spread) if not without else none_of(result, without, formula)
+    if solved and np.isinf(pcov).all():
+        popt = _as_started(formula, variables, popt, start, solved)
     if not truth("full_output", full_output):
         return popt, pcov
     slopes = None
@@ -187,6 +197,21 @@ def curve_fit(f: Function, xdata: Any, ydata: Any, p0: Any = None, sigma: Any = 
         if not direct and nan_policy == "omit":               # that fit is without the points where the model isn't finite
             slopes = slopes[_without_poles(formula, variables, popt, np.ones(y.size, bool))]
     return popt, pcov, infodict(result, idle, slopes), result.message, result.ier
+
+
+def _without_effect(formula: Formula) -> tuple[str, ...]:
+    """Return the parameters that a formula does not depend on; none where it doesn't compile."""
+    try:
+        return fold(formula, None, idle=True).idle if formula.native else ()
+    except ExpressionError:
+        return ()
+
+
+def _as_started(formula: Formula, variables: list[np.ndarray], popt: np.ndarray, start: np.ndarray, solved: Collection[str]) -> np.ndarray:
+    """Return values with SciPy's start in place of those that a linear fit gave parameters without effect."""
+    slopes = formula.jacobian(*variables, **dict(zip(formula.names, popt.tolist(), strict=True)))
+    idle = ~np.any(slopes, axis=0) & np.array([name in solved for name in formula.names])
+    return np.where(idle, start, popt)
 
 
 def _linear(formula: Formula) -> tuple[str, ...]:
@@ -214,7 +239,7 @@ def _points(data: Reading, xdata: Any, mask: Any, check_finite: bool | None,
         raise InputError("ydata is empty")
     if x.shape[-1:] != y.shape:
         raise InputError(f"xdata has the shape {x.shape} and ydata {y.shape}: the last axis of both must hold the points")
-    masks = [None if data.mask is None else data.mask.ravel(), None if mask is None else as_mask(mask, data.array.shape).ravel()]
+    masks = [None if data.mask is None else data.mask.ravel(), None if mask is None else _mask(mask, data).ravel()]
     masks += [] if variables.mask is None else list(variables.mask.reshape(-1, y.size))
     out = union(y.shape, masks)
     named = [("ydata", y), *(("xdata", row) for row in x.reshape(-1, y.size))]
@@ -224,6 +249,15 @@ def _points(data: Reading, xdata: Any, mask: Any, check_finite: bool | None,
         refused = "The input contains nan values" if nan_policy else "array must not contain infs or NaNs"
         raise NonFiniteError(f"{refused}: {error}") from None
     return y, x, np.ones(y.shape, bool) if keep is None else keep
+
+
+def _mask(mask: Any, data: Reading) -> np.ndarray:
+    """Return the caller's mask in the shape of the data; its labels, if it has any, must be those of the data."""
+    own = None if type(mask) is np.ndarray or data.labels is None else labels_of(mask)
+    array = np.asarray(mask)
+    if own is not None:     # SciPy pairs xdata, ydata and sigma by position, and has no mask
+        array = paired("mask", array, own, "ydata", data.labels, by_label=False, points=tuple(range(data.array.ndim)))
+    return as_mask(array, data.array.shape)
 
 
 def _looks(check_finite: bool | None, nan_policy: str | None) -> bool:
@@ -365,6 +399,18 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
     exact = {"jac": slopes} if formula.native or jac is not None else {}
     minimizer.leastsq(scale_covar=False, **options, **exact)
     return minimizer.result
+
+
+def _real(jac: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the caller's derivatives as a function that refuses complex ones."""
+    def slopes(*values: Any) -> Any:
+        found = jac(*values)
+        if not np.iscomplexobj(found):
+            return found
+        if np.any(np.imag(found)):
+            raise InputTypeError(f"{getattr(jac, '__name__', 'jac')} returned complex derivatives, and f is real: return real ones")
+        return np.real(found)
+    return slopes
 
 
 def _slopes(formula: Formula, variables: list[np.ndarray], popt: list[float], jac: Callable[..., Any] | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """What SciPy's `curve_fit` returns, of a fit of gslfit's."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf, nan, sqrt
 from typing import Any
 
@@ -43,8 +44,7 @@ def pcov_of(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.
     ConvergenceError
         If there is no minimum.
     """
-    if not result.success:
-        raise ConvergenceError(f"Optimal parameters not found: {result.message}")
+    _refuse_failure(result)
     p, unit = len(names), 1.0
     if not (truth("absolute_sigma", absolute) or (result.loss is not None and not result.loss.robust)):     # of counts errors are known
         freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), p)
@@ -76,6 +76,26 @@ def pcov_of(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.
         warn_of_covariance(f"Covariance of {_listed(names, beyond)} is out of the range of double precision, though its square root is "
                            "not: fit the data in another unit, or ask gslfit.fit, which gives standard errors and correlations")
     return pcov
+
+
+def none_of(result: Any, without: Sequence[str], formula: Any) -> np.ndarray:
+    """Return the covariance where a function does not depend on some of its parameters: it is infinite, as SciPy has it, and warn.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no minimum.
+    """
+    _refuse_failure(result)
+    warn_of_covariance(f"Covariance of the parameters could not be estimated: {formula!r} does not depend on {', '.join(without)}, which "
+                       f"{'keep their starts' if len(without) > 1 else 'keeps its start'}")
+    return np.full((len(formula.names),)*2, np.inf)
+
+
+def _refuse_failure(result: Any) -> None:
+    """Raise ConvergenceError where there is no minimum."""
+    if not result.success:
+        raise ConvergenceError(f"Optimal parameters not found: {result.message}")
 
 
 def _unit(result: Any) -> float:

@@ -101,3 +101,72 @@ def test_formula_of_such_a_function():
     assert not formula.native
     np.testing.assert_array_equal(formula(np.array([0., 1., 5.]), a=2., b=1.), [np.nan, 0., 4.])
     assert np.isnan(formula(0., a=2., b=1.))
+
+
+CURVE_FIT = {"curve_fit": {}, "lm": {"method": "lm"}, "bounds": {"bounds": ([0, 0], [9, 9])}, "covariance": {"sigma": np.eye(X.size)},
+             "jac": {"jac": lambda x, a, b: np.column_stack([x, x])}, "huber": {"loss": "huber"}}
+COMPLEX = {**{name: lambda f, more=more: curve_fit(f, X, Y, [1.0, 0.5], **more) for name, more in CURVE_FIT.items()},
+           "curve_fit of columns": lambda f: curve_fit(lambda x, a, b: f(x[:, 0], a, b), np.column_stack([X, X]), Y, [1.0, 0.5]),
+           **{name: lambda f, entry=entry: entry(f, {"a": 1.0, "b": 0.5}) for name, entry in ENTRIES.items()},
+           **{f"counts, {name}": lambda f, entry=entry: entry(f, np.round(9*ROWS), x=X, loss="poisson", a=1.0, b=0.5)
+              for name, entry in (("fit_batch", fit_batch), ("Model.fit", lambda f, y, **o: Model(f).fit(y[0], **o)),
+                                  ("fit", lambda f, y, **o: fit(f, y[0], **o)))},
+           "Formula": lambda f: Formula(f)(X, a=1.0, b=0.5)}
+
+
+@pytest.mark.parametrize("entry", COMPLEX)
+@pytest.mark.parametrize("kind", [np.array, list, lambda z: np.array(z, object)], ids=["array", "list", "objects"])
+@pytest.mark.filterwarnings("error::numpy.exceptions.ComplexWarning")
+def test_a_complex_model_is_told_what_to_return(entry, kind):
+    """The message names the function, and how both parts are fitted; no imaginary part is dropped without a word."""
+    def wave(x, a, b):
+        return kind(always(x, a, b))
+    said = r"result of (wave|<lambda>) is complex .*real and imaginary parts .*concatenate.*minimize and Model"
+    with pytest.raises(InputTypeError, match=said):
+        COMPLEX[entry](wave)
+
+
+@pytest.mark.filterwarnings("error::numpy.exceptions.ComplexWarning")
+def test_the_remedy():
+    """Parts one after the other are fitted as `minimize` and `Model.fit` fit both."""
+    z = always(X, 2.0, 0.7) + 0.01*np.cos(9*X) + 0.02j*np.sin(8*X)
+
+    def parts(x, a, b):
+        w = always(x, a, b)
+        return np.concatenate([w.real, w.imag])
+    popt, pcov = curve_fit(parts, X, np.concatenate([z.real, z.imag]), [1.9, 0.6])
+    whole = Model(always).fit(z, x=X, a=1.9, b=0.6)
+    params = Parameters()
+    params.add_many(("a", 1.9), ("b", 0.6))
+    residual = minimize(lambda p: always(X, p["a"].value, p["b"].value) - z, params)
+    for result in (whole, residual):
+        assert [par.value for par in result.params.values()] == pytest.approx(popt, rel=1e-7)
+        assert [par.stderr for par in result.params.values()] == pytest.approx(np.sqrt(np.diag(pcov)), rel=1e-5)
+
+
+@pytest.mark.filterwarnings("error::numpy.exceptions.ComplexWarning")
+def test_derivatives():
+    """Complex derivatives of real residuals are an error, as an array and by name; without imaginary parts they are real."""
+    def linear(x, a, b):
+        float(a)
+        return a*np.sqrt(x) + b*x
+    params = Parameters()
+    params.add_many(("a", 1.0), ("b", 0.5))
+
+    def residual(p):
+        return linear(X, p["a"].value, p["b"].value) - Y
+    jac = np.column_stack([np.sqrt(X), X])
+
+    def jacobian(*at):
+        return jac*(1 + 1j)
+    for given in (jacobian, lambda p: dict(zip("ab", (jac*(1 + 1j)).T, strict=True))):
+        with pytest.raises(InputTypeError, match="returned complex derivatives, and the residuals are real"):
+            minimize(residual, params.copy(), jac=given)
+    with pytest.raises(InputTypeError, match="jacobian returned complex derivatives, and f is real"):
+        curve_fit(linear, X, Y, [1.0, 0.5], jac=jacobian)
+    wanted = curve_fit(linear, X, Y, [1.0, 0.5])[0]
+    for given in (lambda p: jac + 0j, lambda p: dict(zip("ab", (jac + 0j).T, strict=True))):
+        assert [par.value for par in minimize(residual, params.copy(), jac=given).params.values()] == pytest.approx(wanted, rel=1e-8)
+    assert curve_fit(linear, X, Y, [1.0, 0.5], jac=lambda *at: jac + 0j)[0] == pytest.approx(wanted, rel=1e-8)
+    both = minimize(lambda p: residual(p)*(1 + 2j), params.copy(), jac=lambda p: dict(zip("ab", (jac*(1 + 2j)).T, strict=True)))
+    assert [par.value for par in both.params.values()] == pytest.approx(wanted, rel=1e-8)

@@ -101,6 +101,40 @@ def test_errors_of_a_weighted_line():
             np.testing.assert_allclose(absolute, covar*scale**2, rtol=1e-9)
 
 
+IDLE = {
+    "unnamed": lambda t, a, k, u: a*np.exp(-k*t),
+    "times 0": lambda t, a, k, u: a*np.exp(-k*t) + 0*u,
+    "called": lambda t, a, k, u: np.array([a*math.exp(-k*each) for each in t]),
+    "first": lambda t, u, a, k: a*np.exp(-k*t),
+    "alone": lambda t, u: 2*np.exp(-t),
+    "text": "a*exp(-k*x) + 0*u",
+}
+
+
+@pytest.mark.parametrize("f", IDLE)
+@pytest.mark.parametrize("given", [{}, {"p0": [2.5, 0.9, 7.0]}, {"bounds": (0, 10)}, {"sigma": np.full(T.size, .1), "absolute_sigma": True},
+                                   {"sigma": np.eye(T.size)}, {"method": "lm"}, {"full_output": True}, {"mask": T > 2}],
+                         ids=lambda given: next(iter(given), "plain"))
+def test_parameters_without_effect(f, given):
+    """They keep SciPy's start, as there; the others are fitted, the whole of pcov is infinite, and a warning names the parameter."""
+    y, theirs = noisy(decay(T, 2, 1), .01), {name: each for name, each in given.items() if name != "mask"}
+    if f == "alone" and "p0" in given:
+        given, theirs = {"p0": [7.0]}, {"p0": [7.0]}
+    keep = ~given["mask"] if "mask" in given else np.full(T.size, True)
+    with pytest.warns(optimize.OptimizeWarning, match=r"Covariance of the parameters could not be estimated: .*\bu\b") as caught:
+        popt, pcov, *more = curve_fit(IDLE[f], T, y, **given)
+    assert issubclass(caught[0].category, FitWarning)
+    function = IDLE[f] if callable(IDLE[f]) else lambda t, a, k, u: decay(t, a, k)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        best = optimize.curve_fit(function, T[keep], y[keep], **theirs)[0]
+    np.testing.assert_allclose(popt, best, rtol=1e-5)
+    assert np.isinf(pcov).all() and pcov.shape == (best.size,)*2
+    if more:
+        assert more[2] in (1, 2, 3, 4)
+        np.testing.assert_allclose(more[0]["fvec"], function(T, *popt) - y, atol=1e-12)
+
+
 @pytest.mark.parametrize("case", ["a parameter without effect", "as many points as parameters"])
 def test_no_covariance(case):
     """The whole of pcov is infinite, and the warning is SciPy's, gslfit's, and has the words that filters look for."""

@@ -192,3 +192,32 @@ def test_lazy_data_take_labelled_arguments():
         right = found(by_function(Y, **call(plain)))
         for turned in (each.transpose(*dims[::-1]), each.transpose(*dims[::-1]).chunk()):
             np.testing.assert_array_equal(found(by_function(data, **call(turned))), right)
+
+
+@pytest.mark.parametrize("kind", ["Series", "DataArray", "one of many names"])
+def test_masks_of_curve_fit(kind):
+    """A mask of other labels than the data's is an error, as in `fit`; xdata and sigma are paired by position, as SciPy's."""
+    y, out = Y[0, 0], FLAT
+    names = pd.Index([f"p{k}" for k in range(N)]) if kind == "one of many names" else pd.Index(T)
+
+    def labelled(numbers):
+        return xr.DataArray(numbers, dims="t", coords={"t": T}) if kind == "DataArray" else pd.Series(numbers, names)
+
+    def decay(t, A, tau, c):
+        return A*np.exp(-t/tau) + c
+    wrong = y + 900*out
+    right = gslfit.curve_fit(decay, T[~out], y[~out], [90, 1.4, 4])
+    data, mask = labelled(wrong), labelled(out)
+    for called in (decay, lambda t, A, tau, c: np.array([decay(float(each), A, tau, c) for each in t])):
+        for given in (mask, out, out.tolist()):
+            found = gslfit.curve_fit(called, T, data, [90, 1.4, 4], mask=given)
+            np.testing.assert_allclose(found[0], right[0], rtol=1e-6)
+            np.testing.assert_allclose(found[1], right[1], rtol=1e-3)
+        moved = mask.assign_coords(t=T + 1) if kind == "DataArray" else mask.set_axis(names[::-1])
+        for strange in (mask[::-1], moved):
+            with pytest.raises(InputError, match="mask and ydata have different labels"):
+                gslfit.curve_fit(called, T, data, [90, 1.4, 4], mask=strange)
+            if called is decay:
+                with pytest.raises(InputError, match="mask and y have different labels"):
+                    gslfit.fit(F, data, x={"t": T}, tau=1.4, mask=strange)
+    np.testing.assert_allclose(gslfit.curve_fit(decay, T, wrong, [90, 1.4, 4], mask=mask)[0], right[0], rtol=1e-6)
