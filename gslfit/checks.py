@@ -197,6 +197,8 @@ def by_name(name: str, value: Any) -> dict[Any, Any]:
         If two of its names are one.
     """
     given = mapping(name, value)
+    if not given:
+        return given
     found = {as_name(key): each for key, each in given.items()}
     if len(found) < len(given):
         twice = next(key for key in given if as_name(key) != key and as_name(key) in given)

@@ -344,3 +344,34 @@ def test_formats_are_texts(name):
     for draw in (result.plot, result.plot_fit):
         with pytest.raises(FitError, match=f"{name} must be a text"):
             draw(**{name: np.inf})
+
+
+@pytest.mark.parametrize("part", ["real", "imag", "abs", "angle"])
+def test_error_bars_of_complex_data(part):
+    """They are the errors of the part that is drawn: lmfit's where weights are real, and by parts where they are complex."""
+    import lmfit
+
+    from gslfit.compat import lmfit as compat
+    rng = np.random.default_rng(4)
+    x, w = np.linspace(0, 3, 20), rng.uniform(10, 30, 20)
+
+    def wave(x, a, k, c):
+        return a*np.exp((-k + 3j)*x) + c
+    y = wave(x, 2.0, 0.4, 0.3) + rng.normal(0, 0.05, (2, 20)).T @ [1, 1j]
+
+    def lengths(drawn):
+        (ax,) = [each for each in (drawn if isinstance(drawn, tuple) else (drawn,)) if hasattr(each, "containers")]
+        found = np.array(ax.containers[0].lines[2][0].get_segments())[:, :, 1]
+        plt.close("all")
+        return np.ptp(found, axis=1)/2
+    start = {"x": x, "a": 2.0, "k": 0.4, "c": 0.3}
+    theirs = lengths(lmfit.Model(wave).fit(y, weights=w, **start).plot_fit(parse_complex=part))
+    for module in (gslfit, compat):
+        result = module.Model(wave).fit(y, weights=w, **start)
+        for draw in (result.plot_fit, result.plot_residuals):
+            np.testing.assert_allclose(lengths(draw(parse_complex=part)), theirs, rtol=1e-9)
+    v = rng.uniform(10, 30, 20)
+    r = np.abs(y)
+    expected = {"real": 1/w, "imag": 1/v, "abs": np.hypot(y.real/w, y.imag/v)/r, "angle": np.hypot(y.real/v, y.imag/w)/r**2}[part]
+    both = gslfit.Model(wave).fit(y, weights=w + 1j*v, **start)
+    np.testing.assert_allclose(lengths(both.plot_fit(parse_complex=part)), expected, rtol=1e-9)

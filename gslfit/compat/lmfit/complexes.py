@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError
+from gslfit.report.complex_parts import PARTS, errors_of_part
 
-PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs": np.abs, "angle": np.angle}
 
 
 def _checked(option: str) -> str:
@@ -61,16 +61,7 @@ def propagate_err(z: Any, dz: Any, option: str) -> Any:
         raise InputError(f"shape of z: {np.shape(z)} != shape of dz: {dz.shape}")
     if not np.any(np.iscomplex(z)):
         return dz
-    z, dz = np.asarray(z), np.asarray(dz)
-    if np.all(np.isreal(dz)):
-        dz = dz + 1j*dz
-    if option in ("real", "imag"):
-        return PARTS[option](dz)
-    x, y, dx, dy, r = z.real, z.imag, dz.real, dz.imag, np.abs(z)
-    away = np.where(r > 0, r, 1.)
-    if option == "abs":
-        return np.where(r > 0, np.hypot(x*dx, y*dy)/away, np.abs(dz))
-    return np.where(r > 0, np.hypot(x*dy, y*dx)/away**2, np.pi)
+    return errors_of_part(np.asarray(z), np.asarray(dz), option)
 
 
 def coerce_arraylike(x: Any) -> Any:

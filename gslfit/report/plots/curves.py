@@ -9,9 +9,9 @@ import numpy as np
 from gslfit.checks import choice, mapping, real, text, whole
 from gslfit.data.labels import labels_of
 from gslfit.errors import FitError, InputError
+from gslfit.report.complex_parts import PARTS, errors_of_part
 from gslfit.report.plots.style import CYCLE, GREY, axes_or_new, line_colour, line_kws, named, plain, pyplot, scales
 
-PARTS: dict[str, Callable[[Any], Any]] = {"real": np.real, "imag": np.imag, "abs": np.abs, "angle": np.angle}
 FINE = 500              # points of a curve over fewer points of data
 
 
@@ -44,13 +44,26 @@ def _data(result: Any) -> np.ndarray:
     return data if keep is None or keep.shape != data.shape else np.where(keep, data, np.nan)
 
 
-def _spread(result: Any, yerr: Any) -> Any:
-    """Return error bars: those given, or 1/weights."""
-    if yerr is not None or result.weights is None:
+def _spread(result: Any, yerr: Any, option: str) -> Any:
+    """Return error bars: those given, or 1/weights; of complex data those of the part that is drawn."""
+    data = np.asarray(result.data)
+    if yerr is None and result.weights is not None:
+        weights = np.asarray(result.weights)
+        by_parts = np.iscomplexobj(weights) and result.model.conventions.by_parts       # which only models have
+        with np.errstate(divide="ignore", invalid="ignore"):
+            bars = np.abs(1.0/weights) if not by_parts else _pairs(1.0/np.abs(weights.real), 1.0/np.abs(weights.imag))
+        yerr = np.broadcast_to(np.where(np.isfinite(bars), bars, np.nan), data.shape)
+    if yerr is None or not np.iscomplexobj(data) or np.ndim(yerr) > data.ndim:
         return yerr
-    with np.errstate(divide="ignore"):
-        bars = np.broadcast_to(np.abs(1.0/np.asarray(result.weights)), np.shape(result.data))
-    return np.where(np.isfinite(bars), bars, np.nan)
+    with np.errstate(invalid="ignore"):
+        return errors_of_part(data, np.broadcast_to(yerr, data.shape), option)
+
+
+def _pairs(real: np.ndarray, imaginary: np.ndarray) -> np.ndarray:
+    """Return complex numbers of these parts, which may be infinite."""
+    found = np.empty(np.shape(real), complex)
+    found.real, found.imag = real, imaginary
+    return found
 
 
 def _x_label(result: Any, name: str) -> str:
@@ -188,7 +201,7 @@ def plot_fit(result: Any, ax: Any = None, datafmt: str = "o", fitfmt: str = "-",
     if show_init:
         at, start = _curve(name, x, fine, lambda **where: result.eval(result.init_params, **where))
         ax.plot(at, part(start), initfmt, label="initial fit", **line_kws("init_kws", init_kws, initfmt, color=GREY))
-    _draw(ax, x, part(_data(result)), _spread(result, yerr), datafmt, "data", data_kws)
+    _draw(ax, x, part(_data(result)), _spread(result, yerr, parse_complex), datafmt, "data", data_kws)
     at, curve = _curve(name, x, fine, result.eval)
     kws = line_kws("fit_kws", fit_kws, fitfmt, color=line_colour(ax))
     band = None if np.iscomplexobj(curve) else _band(result, name, at, x, sigma)
@@ -229,7 +242,7 @@ def plot_residuals(result: Any, ax: Any = None, datafmt: str = "o", yerr: Any = 
     name, x = _points(result)
     scales(ax, xscale, None)
     ax.axhline(0, **line_kws("fit_kws", fit_kws, "", linewidth=1, zorder=3, color=line_colour(ax)))
-    _draw(ax, x, part(data) - part(fitted), _spread(result, yerr), datafmt, "residuals", data_kws)
+    _draw(ax, x, part(data) - part(fitted), _spread(result, yerr, parse_complex), datafmt, "residuals", data_kws)
     if title or not ax.get_title():
         ax.set_title(title or result._title, wrap=True)
     ax.set_xlabel(_x_label(result, name) if xlabel is None else xlabel)
