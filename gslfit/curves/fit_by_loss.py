@@ -62,7 +62,7 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     if options.method == "auto" and ended in (FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL):
         better = there.copy()
         good, *_, more = polish(folded.program, better, x, objective.y, objective.weights, inputs, loss=NUMBERS[loss.name],
-                                scale=loss.f_scale)
+                                scale=loss.beside(objective.y, weights=objective.weights))
         nfev += more
         there = better if good and folded.holds(better) else there
     values = folded.program.evaluate(there, np.array(x), inputs, jacobian=False)[0]

@@ -5,7 +5,7 @@ counts whose start leads nowhere are first fitted by least squares.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,14 +16,14 @@ from gslfit.data.inputs import Inputs
 from gslfit.data.points import moved
 from gslfit.errors import FitStatus, InputError, NonFiniteError
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED
+from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat
 
 SUCCESSES = [status for status in FitStatus if status.success]
 MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
 NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says
 FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is as far from 1 may be out of range with more to come
 MOST_WEIGHT = 1e140     # or one over it: its square, too
-NO_OUTLIER = 1e90       # a scale beside which residuals in such units are as good as 0
+AFAR = 1e7              # scales of a loss: beside a residual that is no larger, and isn't rounding, the scale is none
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
 FOR_COUNTS = "is for counts, which are not negative; subtract no background, but put it into the model"
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
@@ -89,7 +89,7 @@ def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
     if options.loss == "poisson":
         _poisson(code, y, x, start=start, **how)
         return
-    units = _units(options, y, how.get("weights"), how.get("errors", False), how.get("mask"))
+    units = _units(options, y, how)
     far = units != 1
     if not far.all():
         _robust(options, code, y, x, options.f_scale, start=start, scale=scale, **how)
@@ -97,24 +97,32 @@ def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
         _far_off(options, code, y, x, units, start=start, scale=scale, **how)
 
 
-def _units(options: FitOptions, y: np.ndarray, weights: np.ndarray | None, errors: bool, mask: np.ndarray | None) -> np.ndarray:
+def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
     """Return in which units residuals of each fit, and their fourth powers, are in range: powers of two (...), mostly 1.
 
     They are of the size of the weighted data; where these are 0, of the loss's scale. Weights stay where their squares are in range.
     """
-    y, own = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), 1.0 if options.f_scale == "mad" else options.f_scale
-    if weights is None and mask is None and _all_near_one(y):
+    own, weights = 1.0 if options.f_scale == "mad" else options.f_scale, how.get("weights")
+    if weights is None and how.get("mask") is None and y.dtype.kind == "f" and _all_near_one(y):
         return np.ones(y.shape[:-1])
     most = np.ones(())
     with np.errstate(all="ignore"):
         if weights is not None:
-            y = y/weights if errors else y*weights
-            most = _largest(1/weights if errors else weights)
+            most = _largest(1/weights if how.get("errors", False) else weights)
             most = np.where((most > 0) & (most < np.inf), most, 1.0)
-        size = _largest(y if mask is None else np.where(mask, 0.0, y))
+        size = _sizes(y, how)
         size = np.where(size > 0, size, own)
         far = ~((size > 1/FAR_FROM_ONE) & (size < FAR_FROM_ONE)) & np.isfinite(size)
         return np.asarray(np.exp2(np.round(np.log2(np.clip(np.where(far, size, 1.0), most/MOST_WEIGHT, most*MOST_WEIGHT)))))
+
+
+def _sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
+    """Return how large the largest weighted datum of each row is that takes part."""
+    y, weights, mask = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), how.get("weights"), how.get("mask")
+    with np.errstate(all="ignore"):
+        if weights is not None:
+            y = y/weights if how.get("errors", False) else y*weights
+        return _largest(y if mask is None else np.where(mask, 0.0, y))
 
 
 def _all_near_one(y: np.ndarray) -> bool:
@@ -139,7 +147,8 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
         weights = np.ones(1)
     some.given |= {"weights": np.ascontiguousarray(np.broadcast_to(weights*points if how.get("errors", False) else weights/points,
                                                                    some.y.shape))}
-    f_scale = np.minimum(options.f_scale/units, NO_OUTLIER) if known else "mad"
+    with np.errstate(over="ignore"):
+        f_scale = options.f_scale/units if known else "mad"
     _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, **some.given, **some.out)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for name in ("chisqr", "redchi", "cost"):
@@ -159,12 +168,30 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
         scale *= TUNED[options.loss]
     else:
         scale[...] = f_scale
+        if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
+            scale[...] = in_range(scale, _sizes(y, how))
     if options.loss == "tukey" and options.method not in ("auto", "lanes"):     # whose lanes do so by themselves
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
         spent += how["nfev"]
     fit(loss=NUMBERS[options.loss], scale=scale, start=start)
     how["nfev"] += spent
+    _refuse_flat(code, y, x, scale, how)
+    if not isinstance(f_scale, str):
+        scale[...] = f_scale
+
+
+def _refuse_flat(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
+    """Take no end for a minimum where the loss is flat within rounding: most residuals lie far beyond its scale."""
+    with np.errstate(all="ignore"):
+        afar = ~(np.sqrt(how["chisqr"]/how["count"]) <= AFAR*scale) & np.isin(how["status"], SUCCESSES)
+    if not afar.any():
+        return
+    some = _Rows(y, x, how, afar)
+    medians = np.empty(len(some.y))
+    median_residuals(code, some.y, some.x, some.part(how["v"]), medians, **_told(some.given))
+    afar[some.places] = is_flat(MAD*medians, some.part(scale), _sizes(some.y, some.given))
+    how["status"][afar] = FitStatus.NO_PROGRESS
 
 
 def _from_there(start: Sequence[np.ndarray], how: dict[str, Any]) -> list[np.ndarray]:
@@ -197,10 +224,14 @@ def _find_scales(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
 
 def _measure(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
     """Put the scale of the residuals of each fit at its end; 1 where there are none, or half of them are 0."""
-    median_residuals(code, y, x, how["v"], scale, **{name: how[name] for name in ("weights", "errors", "mask", "inputs", "omit", "response")
-                                                    if name in how})
+    median_residuals(code, y, x, how["v"], scale, **_told(how))
     scale *= MAD
     scale[~(scale > 0)] = 1.0
+
+
+def _told(how: dict[str, Any]) -> dict[str, Any]:
+    """Return what residuals need to know of what a batch is run with."""
+    return {name: how[name] for name in ("weights", "errors", "mask", "inputs", "omit", "response") if name in how}
 
 
 def _poisson(code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], **how: Any) -> None:

@@ -22,7 +22,7 @@ from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.minimizer.uncertainty import KnownErrors
-from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss
+from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss, is_flat
 
 BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
 STEPS = 30              # of Newton's at most
@@ -45,6 +45,8 @@ class BentResidual:
     ----------
     last : ndarray, shape (n,)
         The residual itself, as the last call had it.
+    size : float or None
+        How large its largest element was at the first call.
     """
 
     def __init__(self, function: Callable, loss: Loss) -> None:
@@ -52,6 +54,7 @@ class BentResidual:
         self.__wrapped__ = function
         self.__name__ = getattr(function, "__name__", type(function).__name__)
         self.last = np.empty(0)
+        self.size: float | None = None
         self.pairs: bool | None = None      # whether it was complex when it was first called
 
     def plain(self, params: Any, *args: Any, **kws: Any) -> np.ndarray:
@@ -65,6 +68,8 @@ class BentResidual:
         """Return the bent residual, flat."""
         self.last = self.plain(params, *args, **kws)
         finite = np.isfinite(self.last)
+        if self.size is None:
+            self.size = float(np.abs(self.last).max(initial=0.0, where=finite))
         return np.where(finite, self.loss.bent(np.where(finite, self.last, 0.0))[0], self.last)
 
     def reported(self, iter_cb: Callable[..., Any], setup: Any) -> Callable[..., Any]:
@@ -156,6 +161,8 @@ class RobustEnd:
                 self.factors = None
         whole.nfev += self.fun.nfev
         self.residual = self.r/self.fun.scale
+        if self.solution.converged and is_flat(MAD*float(np.median(np.abs(self.residual))), bent.loss.f_scale, bent.size):
+            self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
 
     def errors(self) -> KnownErrors | None:
         """Return the errors of the parameters; None where the cost has no curvature that determines them."""

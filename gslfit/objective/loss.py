@@ -14,6 +14,9 @@ ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
 MAD = 1.4826022185056018        # standard deviations of a normal distribution in its median absolute deviation
 ROUNDS = 30                     # of fits whose residuals give the scale "mad" of a loss, at most
 STEADY = 1e-7                   # the share by which that scale may still change
+OUT_OF_SIGHT = 1e14             # scales of a robust loss: where its slope turns is not known, if numbers are as large
+FARTHEST = 1e60                 # times the data: a loss of a wider scale is least squares, one over it of a narrower one out of sight
+USUAL = 1e30                    # scales between this and one over it are in range beside any data of a usual size
 
 # times a standard deviation: scales of 95 % efficiency where errors are normal
 TUNED = {"soft_l1": 1.287, "huber": 1.345, "cauchy": 2.385, "arctan": 2.571, "tukey": 4.685}
@@ -24,6 +27,35 @@ def f_scale_of(value: Any) -> float | str:
     if isinstance(value, str):
         return choice("f_scale", value, ("mad",))
     return positive("f_scale", value)
+
+
+def in_range(f_scale: Any, size: Any) -> Any:
+    """Return scales of a robust loss whose powers are in range beside data of some sizes, and which come to the same.
+
+    Parameters
+    ----------
+    f_scale : float or ndarray
+    size : float or ndarray
+        Of the data, or the residuals; where it is 0, nothing is known.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        known = np.asarray(size) > 0
+        return np.clip(f_scale, np.where(known, size, 0.0)/FARTHEST, np.where(known, np.multiply(size, FARTHEST), FARTHEST))
+
+
+def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
+    """Return whether the scale of a robust loss is next to rounding of the data or of the residuals: where its slope turns can't be told.
+
+    Where the residuals are rounding themselves, they are the least that there can be.
+
+    Parameters
+    ----------
+    typical : float or ndarray
+        The median of the residuals' sizes.
+    f_scale, size : float or ndarray
+        The scales, and the sizes of the data.
+    """
+    return (np.maximum(typical, size)/OUT_OF_SIGHT > f_scale) & (typical > np.divide(size, OUT_OF_SIGHT))
 
 
 class Loss(NamedTuple):
@@ -45,17 +77,30 @@ class Loss(NamedTuple):
         """Whether it is a loss of residuals, not of counts."""
         return self.name in ROBUST
 
+    def beside(self, values: Any, y: Any = None, weights: Any = None) -> float:
+        """Return the scale as it is in range beside weighted numbers, or differences: see `in_range`."""
+        if 1/USUAL < self.f_scale < USUAL or not self.robust:
+            return self.f_scale
+        with np.errstate(all="ignore"):
+            r = np.asarray(values, float) if y is None else np.subtract(values, y)
+            r = r if weights is None else r*weights
+        return float(in_range(self.f_scale, np.abs(r).max(initial=0.0, where=np.isfinite(r))))
+
+    def _rows(self, kind: int, values: Any, y: Any, weights: Any) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return what the loss makes of points."""
+        return rows(self.name, kind, values, y, weights, self.beside(values, y, weights))
+
     def cost(self, values: Any, y: Any = None, weights: Any = None) -> float:
         """Return what points cost together: ``1/2 sum f_scale^2 rho((r/f_scale)^2)``, or half the deviance."""
-        return .5*rows(self.name, BENT, values, y, weights, self.f_scale)[2]
+        return .5*self._rows(BENT, values, y, weights)[2]
 
     def bent(self, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return residuals whose squares are twice the cost, and what multiplies the model's derivatives to give theirs."""
-        return rows(self.name, BENT, values, y, weights, self.f_scale)[:2]
+        return self._rows(BENT, values, y, weights)[:2]
 
     def factors(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return what multiplies the model's derivatives to give those of a Newton step's residuals."""
-        return np.sqrt(rows(self.name, STEP, values, y, weights, self.f_scale)[1])
+        return np.sqrt(self._rows(STEP, values, y, weights)[1])
 
     def share(self, values: Any, y: Any) -> np.ndarray:
         """Return what multiplies the derivatives of the bent residuals of counts, so that their squares sum up to Fisher's information."""
@@ -65,11 +110,11 @@ class Loss(NamedTuple):
 
     def slopes(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return the derivatives of the cost by each of the model's values, psi times the weight."""
-        return rows(self.name, STEP, values, y, weights, self.f_scale)[0]
+        return self._rows(STEP, values, y, weights)[0]
 
     def curvatures(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return the second derivatives of the cost by each of the model's values; they may be negative."""
-        return rows(self.name, ERRORS if self.robust else STEP, values, y, weights, self.f_scale)[1]
+        return self._rows(ERRORS if self.robust else STEP, values, y, weights)[1]
 
     def errors(self, jacobian: np.ndarray, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """Return standard errors and correlations of parameters: by Fisher's information for counts, else the sandwich's.
@@ -94,7 +139,7 @@ class Loss(NamedTuple):
 
     def _covariance(self, jacobian: np.ndarray, values: Any, y: Any, weights: Any) -> np.ndarray:
         n, p = jacobian.shape
-        squares, curvatures, _ = rows(self.name, ERRORS if self.robust else STEP, values, y, weights, self.f_scale)
+        squares, curvatures, _ = self._rows(ERRORS if self.robust else STEP, values, y, weights)
         bread = (jacobian.T*curvatures) @ jacobian
         scale = np.sqrt(np.abs(bread.diagonal()))
         scale[scale == 0] = 1.0

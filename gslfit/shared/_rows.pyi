@@ -28,5 +28,5 @@ class Rows:
              last: int | None = None, scale: np.ndarray | None = None, least: float = 0.0, squared: np.ndarray | None = None) -> None: ...
 
 def judge(x: np.ndarray, start: np.ndarray, norms: np.ndarray, first_norms: np.ndarray, slopes: np.ndarray, bounds: np.ndarray, *,
-          residual: float, first_residual: float, scale: float,
+          residual: float, first_residual: float, scale: float, linear: bool,
           cosine_and_rank: Callable[[np.ndarray], tuple[float, int]]) -> tuple[FitStatus, np.ndarray]: ...

@@ -111,12 +111,14 @@ def _errors(fitting: Fitting, arrays: _Arrays, chisqr: float, freedom: int) -> N
     """Fill in covariances and the standard errors of what varies."""
     sets, options, descent = fitting.sets, fitting.options, fitting.descent
     assert descent is not None
+    pull = 1.0
     if options.loss in ROBUST:
-        root = np.sqrt(descent.ndata/freedom) if freedom > 0 else np.nan
+        pull = _pull(fitting, chisqr)
+        root = np.sqrt(descent.ndata/freedom)*pull if freedom > 0 else np.nan
     else:
         root = fitting.unit if not options.scale_covar else np.sqrt(chisqr/freedom) if freedom > 0 else np.nan
     arrays.root = root      # a variance of data near 1e-200 would be 0
-    arrays.covar, spreads = covariances(fitting)
+    arrays.covar, spreads = covariances(fitting, pull)
     with np.errstate(invalid="ignore"):
         for name, error in zip(sets.shared, np.sqrt(np.diagonal(arrays.covar))*root, strict=True):
             arrays.stderr[name] = np.array(error)
@@ -128,6 +130,15 @@ def _errors(fitting: Fitting, arrays: _Arrays, chisqr: float, freedom: int) -> N
             arrays.take_together(fitting.of(group), group.which, spread.together)
         for k, name in enumerate(sets.local):
             arrays.stderr[name] = np.sqrt(arrays.local_covar[:, k, k])*root
+
+
+def _pull(fitting: Fitting, chisqr: float) -> float:
+    """Return about how much a point pulls by a robust loss: a power of four; 1 where all squares are in range."""
+    descent = fitting.descent
+    assert descent is not None
+    most = max((float(group.scale.max()) for group in descent.groups if group.scale is not None), default=np.inf)
+    size = min(np.sqrt(chisqr/max(descent.ndata, 1)), most)
+    return float(np.ldexp(1.0, 2*round(.5*float(np.log2(size))))) if fitting.unit != 1 and 0 < size < np.inf else 1.0
 
 
 def _further(fitting: Fitting, known: Known, arrays: _Arrays) -> None:
@@ -243,7 +254,7 @@ def _message(fitting: Fitting, result: SharedResult, taking: np.ndarray) -> str:
         value = float(result.values[name])
         if value in (float(low), float(high)):
             said.append(at_bound(name, value, float(low), float(high)))
-        elif result.success and not (fitting.unit != 1 and fitting.options.loss in ROBUST):     # whose errors are out of range
+        elif result.success:
             said.append(f"The data do not determine {name}.")
     said.append(left_out_in_words(result.status, taking))
     return " ".join(each for each in said if each)

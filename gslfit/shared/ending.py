@@ -88,7 +88,8 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
         found = descent.reduced(state, counted)
         return float(np.sqrt(max(found.decrement, 0.0))/residual) if residual > 0 else 0.0, found.rank
     status, flags = judge(shared, start, norms, np.maximum(first_norms, norms), cosines, sides, residual=residual,
-                          first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)), cosine_and_rank=cosine_and_rank)
+                          first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)),
+                          linear=all(group.straight for group in descent.groups), cosine_and_rank=cosine_and_rank)
     if reason == FitStatus.CONVERGED:
         return status, flags
     freedom = max(descent.ndata - descent.nvarys, 1)
@@ -121,7 +122,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
             return (float(np.sqrt(one.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
         status, flags = judge(values[:, j], known.begun[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
                               residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),
-                              scale=float(np.sqrt(group.squares[j])), cosine_and_rank=cosine_and_rank)
+                              scale=float(np.sqrt(group.squares[j])), linear=group.straight, cosine_and_rank=cosine_and_rank)
         known.status[which[j]] = status
         known.undetermined[:, which[j]] = (flags > 0) | open_columns(sums.block[:, :, j], flags)
         known.held[:, which[j]] = flags == HELD

@@ -12,10 +12,11 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES
 from gslfit.curves.job import completed, default_nfev
+from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective.loss import ROBUST, STEADY, TUNED
+from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
 from gslfit.shared.arrow import Elimination, solve
@@ -27,7 +28,6 @@ from gslfit.shared.reading import Part, Sets
 OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
 FEW = .25               # the part of the data sets that may be so
 MIDDLE = 1e70           # greatest data or weights whose squares, and those of what they are made of, are in range: so far as by it
-OUT_OF_SIGHT = 1e14     # scales of a robust loss: of the slope of what is as far off no digits are left
 ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
 
 
@@ -142,13 +142,13 @@ class Fitting:
             said = too_few_in_words(ndata, nvarys, " of data sets that can be fitted")
             raise InputError(f"{said}: {', '.join(self.sets.shared)} of all, and {', '.join(self.sets.local) or 'none'} of each")
         loss, f_scale = self.options.loss, self.options.f_scale
-        self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
+        if loss in ROBUST and f_scale != "mad":
+            self._scale_by(float(f_scale))
         self._solve_linear()
+        self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._look_at_outlying()
         if loss in ROBUST and f_scale == "mad":
             self._find_scales()
-        elif loss in ROBUST:
-            self._scale_by(float(f_scale))
         if loss == "tukey" and f_scale != "mad":        # whose minima are many: begin where Huber's loss leads
             self._loss = "huber"
             self._rounds()
@@ -174,10 +174,11 @@ class Fitting:
             self._descend(groups)
             ended = [self.of(group).status[group.which] for group in groups]
             if before is not None and not (self.status in SUCCESSES and np.isin(np.concatenate(ended), SUCCESSES).all()):
-                # as it was without the data sets taken in again
+                # as it was without the data sets taken in again: these can be fitted, and the common minimum has not been found
                 self.__dict__.update(before[0])
                 for known, kept in zip(self.known, before[1], strict=True):
                     known.__dict__.update(kept)
+                self.status = FitStatus.MAX_NFEV if self.nfev >= self._most() else FitStatus.NO_PROGRESS
                 return
             if not self._again(groups):
                 return
@@ -214,9 +215,9 @@ class Fitting:
         self._scale_by(self.options.loss)
 
     def _is_flat(self) -> bool:
-        """Return whether most residuals are so many scales of a robust loss that what it makes of them is rounding."""
+        """Return whether a robust loss is flat within rounding at the residuals of a data set."""
         assert self.descent is not None and self.scales is not None
-        return any(bool((group.typical(v)/OUT_OF_SIGHT > self.scales[group.places]).any())
+        return any(bool(is_flat(group.typical(v), self.scales[group.places], group.sizes[0]/self.unit).any())
                    for group, v in zip(self.descent.groups, self.descent.state.v, strict=True))
 
     def _groups(self) -> list[Group]:
@@ -249,17 +250,25 @@ class Fitting:
             moves = np.array([name in missing for name in self.sets.shared])
             lengths = np.sqrt(sum(np.einsum("ssm->s", sums.shared_block) for sums in all_sums))
             step = solve(sum(part.schur for part in parts), sum(part.slopes for part in parts), lengths, moves)[0]
-            self.shared = self.shared_start = np.clip(self.shared + step, self.low, self.high)
+            whole = np.sqrt(np.atleast_1d(sum(float(group.squares.sum()) for group in groups)))
+            self._begin(self.shared, moves, LinearFit((self.shared + step)[None], lengths[None], whole), self.low, self.high)
+            self.shared_start = self.shared.copy()
             for group, part, sums in zip(groups, parts, all_sums, strict=True):
                 known = self.of(group)
-                active = np.array([name in missing for name in known.names], bool)[:, None]
-                found = group.values + part.local(step)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    half = .5*np.sqrt(group.squares)/np.sqrt(np.einsum("qqm->qm", sums.block))
-                found = np.where(active & ~(np.isfinite(found) & (found != 0)), np.where(np.isfinite(half) & (half > 0), half, 1.0), found)
-                known.values[:, group.which] = np.clip(found, group.low, group.high)
+                fitted = LinearFit((group.values + part.local(step)).T, np.sqrt(np.einsum("qqm->mq", sums.block)), np.sqrt(group.squares))
+                found = group.values.copy()
+                self._begin(found, np.array([name in missing for name in known.names], bool), fitted, group.low, group.high)
+                known.values[:, group.which] = found
         for known in self.known:
             known.begun = known.values.copy()
+
+    @staticmethod
+    def _begin(values: np.ndarray, which: np.ndarray, fitted: LinearFit, low: np.ndarray, high: np.ndarray) -> None:
+        """Put what a linear fit found for some of the parameters, their first axis, in their places, as starts."""
+        places = np.flatnonzero(which)
+        if places.size:
+            found = LinearFit(fitted.values[:, places], fitted.columns[:, places], fitted.data)
+            values[places] = inside(found, [(low[k], high[k]) for k in places]).T.reshape(values[places].shape)
 
     def _look_at_outlying(self) -> None:
         """Give a few data sets that are far off at their start, beside the others, fits of their own: they would lead all others astray."""
@@ -277,12 +286,16 @@ class Fitting:
                 self._alone(known, far)
                 known.tried[far] = False        # which is for the end of a descent
 
+    def _most(self) -> int:
+        """Return how many evaluations of all data sets are allowed."""
+        asked = self.options.max_nfev
+        return default_nfev((*self.sets.shared, *self.sets.local)) if asked is None else asked
+
     def _descend(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and judge where that ended."""
         knowns = [self.of(group) for group in groups]
         ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))
-        per_fit = default_nfev((*self.sets.shared, *self.sets.local)) if self.options.max_nfev is None else self.options.max_nfev
-        descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, per_fit - self.nfev),
+        descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
                           patient=self.patient)
         if np.isnan(self.first_cost):
             self.first_cost = sum(each.sum() for each in descent.first_costs)

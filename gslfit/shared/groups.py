@@ -17,14 +17,13 @@ from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.uncertainty import SMALLEST
-from gslfit.objective.loss import MAD, NUMBERS
+from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
 from gslfit.shared.arrow import Sums
 from gslfit.shared.reading import Part, Sets
 
 A_FEW = 8           # data sets that tell how steep a model is
-FARTHEST = 1e100    # times the greatest datum: a loss of a wider scale is least squares; and by that: of a narrower one, linear
 FEW = 1_000_000     # numbers of the data below which one thread works out the sums
 
 
@@ -60,6 +59,8 @@ class Group:
     shared, local : Places
     linear : bool
         Whether the formula is linear in its local parameters, all together, none has bounds, and the loss is least squares.
+    straight : bool
+        Whether it is linear in all parameters together.
     values : ndarray, shape (q, k)
         Where the local parameters begin, strictly within their bounds.
     low, high : ndarray, shape (q, k)
@@ -82,7 +83,8 @@ class Group:
             weights = np.full(y.shape[1], unit) if weights is None else weights*unit
         self.points, self.unit = (y, x, weights), unit
         self.responses = None if part.given.response is None else np.asarray(part.given.response)[which]
-        self.rows = Rows(self.program, y, x, weights, NUMBERS[options.loss], self.responses)
+        self._loss = NUMBERS[options.loss]
+        self.rows = Rows(self.program, y, x, weights, self._loss, self.responses)
         self.threads = count_threads(options.threads, y.size) if y.size > FEW or options.threads else 1
         self.size = self.rows.size
         counts = y if weights is None else y*weights
@@ -97,8 +99,9 @@ class Group:
         self.bounded = bool(np.isfinite(self.low).any() or np.isfinite(self.high).any())
         own = [names[k] for k in self.local.own]
         self.linear = bool(own) and not self.bounded and options.loss == "linear" and set(folded.linearity.together(own)) == set(own)
+        self.straight = len(folded.linearity.together(list(names))) == len(names)
         with np.errstate(over="ignore"):
-            self.scale = None if scale is None else self._filled(np.clip(scale*unit, self.sizes[0]/FARTHEST, self.sizes[0]*FARTHEST))
+            self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
         self.values = interior(values, self.low, self.high, INSIDE, NEAR)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
@@ -131,13 +134,33 @@ class Group:
                                                       least=self.least))
         return self._parts(cost, g, H, shared)
 
-    def error_sums(self, v: np.ndarray, shared: int) -> tuple[Sums, Sums]:
-        """Return the sums that errors of a robust loss are worked out from: by the cost's curvature, and by its slope's square."""
+    def error_sums(self, v: np.ndarray, shared: int, pull: float = 1.0) -> tuple[Sums, Sums]:
+        """Return the sums that errors of a robust loss are worked out from: by the cost's curvature, and by its slope's square.
+
+        Parameters
+        ----------
+        v : ndarray
+            Of the program's variables.
+        shared : int
+            How many parameters all data sets share together.
+        pull : float
+            A power of four, about the size of the slopes: the second sums are of slopes divided by it. With weights of another unit these
+            are in range where their squares times those of derivatives aren't.
+        """
+        found, squared = self._squared(self.rows, v, self.scale, shared)
+        if pull != 1:
+            other = 1/np.sqrt(pull)
+            y, x, weights = self.points
+            rows = Rows(self.program, y, x, np.full(y.shape[1], other) if weights is None else weights*other, self._loss, self.responses)
+            squared = self._squared(rows, v, None if self.scale is None else self.scale*other, shared)[1]
+        return found, squared
+
+    def _squared(self, rows: Rows, v: np.ndarray, scale: np.ndarray | None, shared: int) -> tuple[Sums, Sums]:
+        """Return the same of rows of the same data, their weights in a unit of their own; NaN where squares are out of range."""
         cost, g, H = (np.zeros_like(each) for each in self._room[0])
         squared = np.zeros_like(H)
-        self._call(lambda first, last: self.rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=self.scale,
-                                                      squared=squared))
-        if self.unit != 1:      # fourth powers of the data's size are out of range before squares are: no errors rather than wrong ones
+        self._call(lambda first, last: rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=scale, squared=squared))
+        if self.unit != 1:
             variances = squared[[_element(np.array(k), np.array(k)) for k in range(len(v))]]
             squared[:, ~((variances >= SMALLEST) & (variances < np.inf)).all(axis=0)] = np.nan
         return self._parts(cost, g, H, shared), self._parts(cost, g, squared, shared)

@@ -49,7 +49,7 @@ class GroupCovariances(NamedTuple):
     together: Together | None
 
 
-def covariances(fitting: Fitting) -> tuple[np.ndarray, list[GroupCovariances]]:
+def covariances(fitting: Fitting, pull: float = 1.0) -> tuple[np.ndarray, list[GroupCovariances]]:
     """Return the covariance of the shared parameters, (s, s), and those of each group of the last descent; all of them are still to be
     multiplied by the reduced chi-square, or what is in its place.
 
@@ -57,12 +57,14 @@ def covariances(fitting: Fitting) -> tuple[np.ndarray, list[GroupCovariances]]:
     ----------
     fitting : Fitting
         That has come to an end.
+    pull : float
+        What the slopes of a robust loss are divided by, as `Group.error_sums` takes it.
     """
     descent = fitting.descent
     assert descent is not None
     state = descent.state
     robust = fitting.options.loss not in ("linear", "poisson")
-    pairs = [group.error_sums(v, descent.count) if robust else (sums, sums)
+    pairs = [group.error_sums(v, descent.count, pull) if robust else (sums, sums)
              for group, v, sums in zip(descent.groups, state.v, state.sums, strict=True)]
     parts: list[Elimination] = []
     for group, (sums, _), v in zip(descent.groups, pairs, state.v, strict=True):

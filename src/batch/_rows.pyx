@@ -219,7 +219,7 @@ cdef class Rows:
             raise MemoryError
 
 
-def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, cosine_and_rank):
+def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear, cosine_and_rank):
     """Say whether a point is a minimum, by `src/common/judgement.h`.
 
     Parameters
@@ -232,6 +232,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
         The lengths of the residual, at the end and at the start.
     scale : float
         The length of the data.
+    linear : bool
+        The model is linear in all parameters together, those that are judged and the others.
     cosine_and_rank : callable
         Called with a mask of the columns that count, returns the cosine of the residual with their span, and how many of them are
         independent.
@@ -253,7 +255,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
     e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
     e.bent = e.bending = NULL
-    e.linear = e.unmoved = e.looked = e.runs_off = e.plain = 0
+    e.unmoved = e.looked = e.runs_off = e.plain = 0
+    e.linear = linear
     e.scale = gslfit_scale(scale, float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0)))
     cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)
     gslfit_sort_columns(&e, marks)

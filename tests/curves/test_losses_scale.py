@@ -102,3 +102,54 @@ def test_bootstrap(scale):
     wanted, found = (one(each, "huber")[0].bootstrap(100, seed=1) for each in (1, scale))
     assert found.stderr["tau"] == pytest.approx(wanted.stderr["tau"], rel=1e-5)
     assert found.stderr["A"]/scale == pytest.approx(wanted.stderr["A"], rel=1e-5)
+
+
+def curve(x, A, tau, c):
+    return A*np.exp(-x/tau) + c
+
+
+def by_every_entry(loss, f_scale, start, y=Y):
+    """Return success, tau, its error and the cost by each entry; None for what an entry does not tell."""
+    how = {"loss": loss, "f_scale": f_scale}
+    for made in (lambda: gslfit.fit(FORMULA, y, x=X, **start, **how), lambda: gslfit.Model(curve).fit(y, x=X, **start, **how)):
+        found = made()
+        yield found.success, found.params["tau"].value, found.params["tau"].stderr, found.cost
+    for options in ({}, {"method": "lmsder"}):
+        found = gslfit.fit_batch(FORMULA, np.array([y, y]), x=X, **start, **how, **options)
+        yield bool(found.success[1]), found.values["tau"][1], found.stderr["tau"][1], found.cost[1]
+    params = gslfit.Parameters()
+    params.add_many(*start.items())
+    found = gslfit.minimize(lambda p: curve(X, p["A"].value, p["tau"].value, p["c"].value) - y, params, **how)
+    yield found.success, params["tau"].value, params["tau"].stderr, found.cost
+    shared = gslfit.fit_shared(FORMULA, y[None], x=X, shared="tau", **start, **how)
+    yield shared.success, float(shared.values["tau"]), float(shared.stderr["tau"]), shared.cost
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("f_scale", [1e-300, 1e-100, 1e-40, 1e-17])
+def test_a_scale_that_leaves_no_slope_is_no_success_by_any_entry(loss, f_scale):
+    """Below the data's rounding nobody can tell where a loss turns: it was a success at the start."""
+    assert not any(success for success, *_ in by_every_entry(loss, f_scale, {"A": 1., "tau": 1., "c": 0.}))
+    with pytest.raises(RuntimeError, match="Optimal parameters not found"):
+        gslfit.curve_fit(curve, X, Y, p0=[1., 1., 0.], loss=loss, f_scale=f_scale)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("f_scale", [1e20, 1e100, 1e160, 1e300])
+def test_a_wide_scale_is_least_squares_by_every_entry(loss, f_scale):
+    start = {"A": 1., "tau": 1., "c": 0.}
+    plain = gslfit.fit(FORMULA, Y, x=X, **start)
+    errors = []
+    for success, tau, error, cost in by_every_entry(loss, f_scale, start):
+        assert success and tau == pytest.approx(plain.values["tau"], rel=1e-8)
+        assert cost == pytest.approx(.5*plain.chisqr, rel=1e-12)
+        errors.append(error)
+    assert errors == pytest.approx([errors[0]]*len(errors), rel=1e-6)
+    assert gslfit.fit(FORMULA, Y, x=X, **start, loss=loss, f_scale=f_scale).loss.f_scale == f_scale
+
+
+def test_exact_data_are_exact_by_a_narrow_scale():
+    """What is left is rounding, however many scales that is."""
+    exact = curve(X, 2., 1.5, .5)
+    found = gslfit.fit(FORMULA, exact, x=X, A=2., tau=1.5, c=.5, loss="huber", f_scale=1e-30)
+    assert found.success and found.values["tau"] == pytest.approx(1.5, rel=1e-12)

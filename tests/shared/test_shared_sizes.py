@@ -51,13 +51,25 @@ def test_a_variance_that_is_no_number_is_infinite_and_its_error_is_right():
     np.testing.assert_allclose(found.stderr["A"], fitted().stderr["A"]*1e-200, rtol=1e-7)
 
 
-@pytest.mark.parametrize("loss", ["huber", "soft_l1", "cauchy", "arctan"])
-def test_robust_losses_of_tiny_data(loss):
+ROBUST = ["huber", "soft_l1", "cauchy", "arctan", "tukey"]
+
+
+@pytest.mark.parametrize("loss", ROBUST)
+@pytest.mark.parametrize("size", [2.**-664, 2.**-498, 2.**-332, 2.**-240, 2.**240, 2.**332, 2.**664])     # 1e-200 to 1e200
+@pytest.mark.filterwarnings("error")
+def test_robust_losses_of_data_of_any_size(loss, size):
+    """Errors too, of which fourth powers of the residuals are a part, with the scale given and measured; so has each data set by itself."""
     like = fitted(loss=loss, f_scale=.02)
-    found = fitted(Y*1e-200, loss=loss, f_scale=2e-202)
-    assert found.success and found.values["tau"] == pytest.approx(like.values["tau"], rel=1e-6)
-    assert np.isnan(found.stderr["tau"])        # fourth powers are out of range: none, rather than a wrong one
-    assert fitted(Y*1e-200, loss=loss).values["tau"] == pytest.approx(fitted().values["tau"], rel=1e-6)
+    same(fitted(Y*size, loss=loss, f_scale=.02*size), like, size)
+    found = fitted(Y*size, loss=loss, f_scale="mad")
+    assert found.success and float(found.stderr["tau"]) == pytest.approx(float(fitted(loss=loss, f_scale="mad").stderr["tau"]), rel=1e-5)
+    assert found[0].params["A"].stderr == found.stderr["A"][0] > 0
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_a_wide_scale_is_least_squares(size):
+    found = fitted(Y*size, loss="huber", f_scale=1e250)
+    assert found.success and found.values["tau"] == pytest.approx(fitted().values["tau"], rel=1e-6)
 
 
 @pytest.mark.parametrize("loss", ["huber", "soft_l1", "cauchy", "arctan", "tukey"])
