@@ -28,6 +28,8 @@ from gslfit.shared.reading import Part, Sets
 OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
 FEW = .25               # the part of the data sets that may be so
 MIDDLE = 1e70           # greatest data or weights whose squares, and those of what they are made of, are in range: so far as by it
+FIRST_SHARE = .5        # of the evaluations allowed, for a robust loss's first descents
+NARROWER = 10.          # times that a scale is narrower than the last one, on the way to a narrow one
 ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
 
 
@@ -60,6 +62,7 @@ class Fitting:
     unit = 1.0                          # of the weights: see `Group`
     patient = False                     # whether data sets that had been left out are taken in for good
     last: list[dict[str, Any]]          # what was known of the parts before that
+    share = 1.0                         # of the evaluations allowed, that descents just now may use
     _loss = "linear"                    # of the descents just now
 
     def __init__(self, sets: Sets, options: FitOptions, bad: str):
@@ -149,15 +152,69 @@ class Fitting:
         self._look_at_outlying()
         if loss in ROBUST and f_scale == "mad":
             self._find_scales()
-        if loss == "tukey" and f_scale != "mad":        # whose minima are many: begin where Huber's loss leads
-            self._loss = "huber"
+        if loss in ROBUST and f_scale != "mad":
+            self._go_narrow(loss)
+        else:
+            self._loss = loss
             self._rounds()
-        self._loss = loss
-        self._rounds()
         if self.descent is not None and self.status in SUCCESSES and loss in ROBUST and self._is_flat():
             self.status = FitStatus.NO_PROGRESS
         for known in self.known:
             self._refuse(known)
+
+    def _go_narrow(self, loss: str) -> None:
+        """Fit by a robust loss of a given scale; where that finds no common minimum, by Huber's loss of scales from the residuals' size on
+        down to it, each from the end of the last one.
+
+        A scale that is narrow beside the residuals makes curvatures jump from one step to the next.
+        """
+        scales, begun = self.scales, self._kept()
+        self.share = FIRST_SHARE
+        for self._loss in ("huber", loss) if loss == "tukey" else (loss,):      # tukey's minima are many: begin where Huber's loss leads
+            self._rounds()
+        self.share = 1.0
+        if self._is_whole() or self.nfev >= self._most():
+            return
+        first, spent = self._kept(), self.nfev
+        self._put_back(begun)
+        self._loss, self.nfev, self.scales = "linear", spent, None
+        self._rounds()
+        wide, self._loss = self._scale_by("huber"), "huber"
+        while self.descent is not None and (wide > NARROWER*scales).any():
+            self.scales = wide = np.maximum(wide/NARROWER, scales)
+            self._open()
+            self._rounds()
+        self.scales, self._loss = scales, loss
+        self._open()
+        self._rounds()
+        if not self._is_whole():
+            spent = self.nfev
+            self._put_back(first)
+            self.nfev = spent
+            if self.status in SUCCESSES and spent >= self._most():
+                self.status = FitStatus.MAX_NFEV
+
+    def _is_whole(self) -> bool:
+        """Return whether a minimum was found, of all data sets that can be fitted."""
+        failed = [~np.isin(known.status, SUCCESSES) & ~known.hopeless for known in self.known]
+        return self.descent is not None and self.status in SUCCESSES and not any(each.any() for each in failed)
+
+    def _open(self) -> None:
+        """Take in again all data sets that can be fitted."""
+        for known in self.known:
+            known.status[~known.hopeless] = FitStatus.NOT_RUN
+            known.tried[:], known.given_up[:] = False, False
+
+    def _kept(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Return what is known, of all data sets and of each part."""
+        return dict(self.__dict__), [{name: value.copy() if isinstance(value, np.ndarray) else value
+                                      for name, value in known.__dict__.items()} for known in self.known]
+
+    def _put_back(self, kept: tuple[dict[str, Any], list[dict[str, Any]]]) -> None:
+        """Make what was known then what is known; it may be put back once more."""
+        self.__dict__.update(kept[0])
+        for known, own in zip(self.known, kept[1], strict=True):
+            known.__dict__.update({name: value.copy() if isinstance(value, np.ndarray) else value for name, value in own.items()})
 
     def _rounds(self) -> None:
         """Descend, and leave out data sets or take them in again, until that changes no more."""
@@ -289,7 +346,7 @@ class Fitting:
     def _most(self) -> int:
         """Return how many evaluations of all data sets are allowed."""
         asked = self.options.max_nfev
-        return default_nfev((*self.sets.shared, *self.sets.local)) if asked is None else asked
+        return int(self.share*(default_nfev((*self.sets.shared, *self.sets.local)) if asked is None else asked))
 
     def _descend(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and judge where that ended."""
@@ -326,8 +383,7 @@ class Fitting:
             again = any((each & np.isin(known.part.places, taking)).any() for each, known in zip(failed, self.known, strict=True))
             if not again:
                 failed = [each & ~known.given_up for each, known in zip(failed, self.known, strict=True)]
-                self.last = [{name: value.copy() if isinstance(value, np.ndarray) else value for name, value in known.__dict__.items()}
-                             for known in self.known]
+                self.last = self._kept()[1]
                 for each, known in zip(failed, self.known, strict=True):
                     known.given_up |= each
                 found = [self._alone(known, each) for each, known in zip(failed, self.known, strict=True)]

@@ -1,6 +1,10 @@
-"""Data sets whose common answer is 0, as they are orthogonal to the model, and data sets that may not be left out."""
+"""Data sets whose common answer is 0, as they are orthogonal to the model, and data sets that may not be left out.
+
+Least absolute deviations, which Huber's loss of a narrow scale comes to, are checked by SciPy's linear programming in the amplitudes.
+"""
 import numpy as np
 import pytest
+from scipy.optimize import linprog, minimize_scalar
 
 import gslfit
 
@@ -38,3 +42,29 @@ def test_data_sets_are_not_dropped_where_the_common_minimum_is_not_found():
     found = gslfit.fit_shared("A*exp(-x/tau) + B*exp(-x/th) + c", y, x=x, shared=("tau", "th"), tau=.5, th=2., A=.5, B=.3, c=.8,
                               bounds={"A": (0., float(np.quantile(A, .6))), "B": (0., float(np.quantile(w, .7))), "c": (.5, 5.)})
     assert not (found.success and found.left_out.size)
+
+
+def least_deviation(y, x):
+    """Return the least sum of absolute deviations of A*exp(-x/tau) + c, tau shared, and its tau."""
+    def of_one(tau, row):
+        n, columns = x.size, np.column_stack([np.exp(-x/tau), np.ones(x.size)])
+        found = linprog(np.r_[0, 0, np.ones(n)], np.block([[columns, -np.eye(n)], [-columns, -np.eye(n)]]), np.r_[row, -row],
+                        bounds=[(None, None)]*2 + [(0, None)]*n)
+        return found.fun
+    best = minimize_scalar(lambda tau: sum(of_one(tau, row) for row in y), bounds=(1., 2.2), method="bounded", options={"xatol": 1e-7})
+    return best.fun, best.x
+
+
+@pytest.mark.parametrize("loss", ["huber", "soft_l1"])
+@pytest.mark.parametrize("seed", [1, 2, 4])
+def test_narrow_scales_leave_no_data_set_out(loss, seed):
+    """A scale a ten thousandth of the noise: most data sets were left out, and the rest was a success."""
+    rng, x, f_scale = np.random.default_rng(seed), np.linspace(0, 5, 30), 1e-5
+    y = rng.uniform(1, 4, 4)[:, None]*np.exp(-x/1.5) + .3 + .02*rng.normal(size=(4, 30))
+    y[0, 4] += 1
+    found = gslfit.fit_shared("A*exp(-x/tau) + c", y, x=x, shared="tau", tau=1., A=1., c=0., loss=loss, f_scale=f_scale)
+    least, tau = least_deviation(y, x)
+    assert found.success and not found.left_out.size
+    # the cost of n points is that of their deviations, less at most f_scale^2 (huber's half, soft_l1's whole) of each
+    assert f_scale*least - 120*f_scale**2 <= found.cost <= f_scale*least*(1 + 1e-6)
+    assert found.values["tau"] == pytest.approx(tau, abs=2e-4)
