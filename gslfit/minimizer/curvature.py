@@ -8,6 +8,7 @@ Methods for Unconstrained Optimization, section 10.2); a direction in which H is
 
 All is done in coordinates in which J^T J is one, as `src/descent/curvature.h` has it, so that nothing depends on units.
 """
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,9 @@ WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction wit
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
 FALLS = 1e-10           # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
+BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
+SHARES = .5, -.5, .2, -.2, .05, -.05    # of a parameter, or of its size, that it is moved by
+SLOWLY, MOVES = .2, 8   # that of them that is taken so often, where chi-square stays over less than can be seen (a step that sharpens for ever)
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
 SHORTER = 1e-5          # ... which end where they gain less than this share
 SHARE = 0.5             # of the evaluations left, that measuring S may use
@@ -136,28 +140,34 @@ def _beside(descent: Any, open_: list[int], full: bool) -> str:
     """
     x, r, norm, problem = descent.x, descent.r, descent.norm(), descent.problem
     d, undetermined = descent.qr.norms.copy(), set(descent.qr.undetermined())
+    errors = norm / np.sqrt(max(1, descent.n - descent.p)) * np.linalg.norm(descent.qr.factors(), axis=1) / np.where(d > 0, d, 1.0)
+    undetermined |= {j for j in open_ if errors[j] > BLURRED * max(abs(x[j]), abs(problem.x0[j]))}
     rounding = 4 * descent.differences.precision * descent.size()
     least, plain = norm * (1 - FALLS) - rounding, norm * (1 + FLAT) + descent.rounding()
     found, lower = "", None
     for j in open_:
-        spans = {abs(x[j]), max(abs(x[j]), abs(problem.x0[j])), norm / d[j]}
-        for span in sorted(span for span in spans if 0 < span < np.inf):
-            for share in (0.5, -0.5, 0.05, -0.05):
-                if lower is not None:
-                    break
+        size = max(abs(x[j]), abs(problem.x0[j]))
+        spans = {abs(x[j]), size, norm / d[j]}
+        for span, share in product(sorted(span for span in spans if 0 < span < np.inf), SHARES):
+            trial = x
+            for _ in range(MOVES if abs(share) == SLOWLY and span <= size and j in undetermined else 1):
                 if problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
                     found = found or "unseen"
                     break
-                trial = x.copy()
-                trial[j] = np.clip(x[j] + share * span, problem.lower[j], problem.upper[j])
-                if trial[j] == x[j]:
-                    continue
-                moved = d[j] * abs(trial[j] - x[j])
-                there = _refitted(descent, trial, j)
-                if length(there[1]) < least:
-                    lower = there
-                elif length(there[1]) <= plain and j in undetermined and moved > VISIBLE * norm and full:
-                    found = "flat"
+                before, trial = trial[j], trial.copy()
+                trial[j] = np.clip(before + share * span, problem.lower[j], problem.upper[j])
+                if trial[j] == before:
+                    break
+                trial, r_there = _refitted(descent, trial, j)
+                if length(r_there) < least:
+                    lower = trial, r_there
+                if not least <= length(r_there) <= plain:
+                    break
+                if j in undetermined and d[j] * abs(trial[j] - x[j]) > VISIBLE * norm:
+                    found = "flat" if full else found
+                    break
+            if lower is not None:
+                break
     descent.go_to(*(lower or (x, r)))
     descent.decompose()
     return "down" if lower is not None else found

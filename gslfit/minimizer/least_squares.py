@@ -506,7 +506,7 @@ class Descent(Polish):
         if not settled and reason in (FitStatus.SLOW, *UNSETTLED.values()) and verdict != "exact":
             success = False
         if success and not settled:
-            vague = reason in (FitStatus.NO_PROGRESS, FitStatus.MAX_ITER)
+            vague = reason in (FitStatus.NO_PROGRESS, FitStatus.MAX_ITER, FitStatus.NO_EFFECT)
             reason = FitStatus.EXACT if verdict == "exact" else FitStatus.PRECISION if vague else reason
         if self.vanishing or self.norm() <= VANISHED:
             success, reason, verdict = True, FitStatus.EXACT, "exact"

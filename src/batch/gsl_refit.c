@@ -434,6 +434,8 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
+    /* nobody has looked whether it is a plain */
+    if (slope == NULL_SPACE_UNSEEN && !looked && end->verdict == GSLFIT_RANK_DEFICIENT && r->first.rank == p) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 

@@ -263,6 +263,23 @@ cdef class Polish(DescentState):
             promised = self.J[:, j] * (data_of(trial)[j] - at)
             return length(self.fun(trial) - self.r - promised) < 0.1 * length(promised)
 
+    cdef bint linear_together(self, double size) except -1:
+        """Return whether the residual is linear in all parameters together, over moves that change it by about `size`: of each by itself,
+        and of all at once.
+        """
+        cdef cnp.ndarray trial = copied(numbers(self.x, self.p), self.p), change
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if not data_of(self.norms)[j] > 0 or not self.straight(j, size):
+                return False
+            data_of(trial)[j] += size / data_of(self.norms)[j]
+            if not data_of(trial)[j] <= data_of(self.upper)[j]:
+                data_of(trial)[j] = fmax(data_of(self.lower)[j], data_of(self.x)[j] - size / data_of(self.norms)[j])
+        with np.errstate(over="ignore", invalid="ignore"):
+            promised = self.J @ (trial - self.x)
+            change = self.fun(trial) - self.r
+            return length(change - promised) < 0.1 * length(promised)
+
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False, double cosine=-1):
         """Ask `src/judgement.h` whether the point is a minimum.
 
@@ -329,6 +346,9 @@ cdef class Polish(DescentState):
             e.cosine = counted.effect(data_of(along)) / e.residual
         self.cosine = e.cosine
         verdict = gslfit_judge(&e, said)
+        if verdict == GSLFIT_NO_EFFECT and e.rank == self.p and self.linear_together(e.residual):
+            e.linear = 1
+            verdict = gslfit_judge(&e, said)
         if gslfit_may_be_bent(<gslfit_verdict>verdict) and self._find_bent(said, <unsigned char *><char *>bends):
             e.bent = <unsigned char *><char *>bends
             verdict = gslfit_judge(&e, said)

@@ -6,7 +6,10 @@
 
 /* evaluations of a refit beside the point; where that is to tell Newton from Gauss-Newton, in digits that both just see */
 enum { MOST_BESIDE = 12, MOST_DISPUTED = 24 };
-static const double SHARES[] = {0.5, 0.05};  /* of a variable, or of its size, that it is moved by */
+static const double SHARES[] = {0.5, 0.2, 0.05};  /* of a variable, or of its size, that it is moved by, to both sides */
+enum { WAYS = 6 };                       /* for each span: shares and sides */
+enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
+                                          * sharpens for ever */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
@@ -31,24 +34,32 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
     for (int k = 0; k < p; k++)
         open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
     for (int k = 0; k < p; k++)
-        for (int way = 0; open[k] && way < 16; way++) {
-            const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way >> 2];
+        for (int way = 0; open[k] && way < 4 * WAYS; way++) {
+            const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way / WAYS];
+            const int which = way / WAYS, share = way % WAYS / 2, times = share == SLOWLY && which < 2 && end->open[k] ? MOST_MOVES : 1;
             double x[MAX_FREE];
             int spent;
-            if (!(span > 0) || (way >= 4 && span == fabs(v[k])) || (way >= 12 && !(end->disputed && span < size[k]))) continue;
-            if (*used + refit > most) return NULL_SPACE_UNSEEN;
+            if (!(span > 0) || (which >= 1 && span == fabs(v[k])) || (which >= 3 && !(end->disputed && span < size[k]))) continue;
             memcpy(x, v, p * sizeof *x);
-            x[k] = within(data, k, v[k] + (way & 1 ? span : -span) * SHARES[way >> 1 & 1]);
-            if (x[k] == v[k]) continue;
             memset(flags, 0, p);
             flags[k] = GSLFIT_HELD;
-            const double found = gslfit_polish_beside(s, data, x, flags, refit, &spent);
-            *used += spent;
-            if (found < least) {
-                memcpy(v, x, p * sizeof *v);
-                return NULL_SPACE_FALLS;
+            for (int time = 0; time < times; time++) {
+                if (*used + refit > most) return NULL_SPACE_UNSEEN;
+                const double before = x[k];
+                x[k] = within(data, k, before + (way & 1 ? span : -span) * SHARES[share]);
+                if (x[k] == before) break;
+                const double found = gslfit_polish_beside(s, data, x, flags, refit, &spent);
+                *used += spent;
+                if (found < least) {
+                    memcpy(v, x, p * sizeof *v);
+                    return NULL_SPACE_FALLS;
+                }
+                if (!(found <= plain)) break;
+                if (end->open[k] && end->norms[k] * fabs(x[k] - v[k]) > VISIBLE * length) {
+                    slope = NULL_SPACE_FLAT;
+                    break;
+                }
             }
-            if (found <= plain && end->open[k] && end->norms[k] * fabs(x[k] - v[k]) > VISIBLE * length) slope = NULL_SPACE_FLAT;
         }
     return slope;
 }

@@ -449,6 +449,8 @@ cdef class Evaluation:
             if error.of_caller:
                 raise
             return np.full(self.size, np.nan)
+        except OverflowError:                   # Python's numbers raise where NumPy's are infinite
+            return np.full(self.size, np.nan)
         if is_plain(out) and cnp.PyArray_DIM(out, 0) == self.full:
             # an array that nobody else holds, and that is no view, can't be a buffer used again
             alone = Py_REFCNT(out) == 1 and cnp.PyArray_BASE(out) == NULL and cnp.PyArray_CHKFLAGS(out, cnp.NPY_ARRAY_OWNDATA)

@@ -29,6 +29,25 @@ def test_orthogonal_data(start, loss):
         np.testing.assert_allclose(batch.stderr["b"], s*np.sqrt(1/n)*np.array([1, 1e6]), rtol=1e-9)
 
 
+@pytest.mark.parametrize("size", [1., 1e6, 1e-40])
+@pytest.mark.parametrize("start", [(1e-17, 1e-17), (3e-17, -1e-17), (1e-300, 1e-300), (0., 0.), (1e-17, 1.)], ids=str)
+def test_orthogonal_data_by_a_called_residual(size, start):
+    """That it is linear in both together is seen from the residual itself."""
+    y, params = size*np.sin(TURN), gslfit.Parameters()
+    params.add_many(("a", start[0]), ("b", start[1]))
+    found = gslfit.minimize(lambda p: wave(TURN, p["a"].value, p["b"].value) - y, params)
+    assert found.success and abs(params["a"].value) < 1e-8*size
+    assert params["a"].stderr == pytest.approx(size*np.sqrt(20/38*2/40), rel=1e-6)
+
+
+def test_an_amplitude_of_1e_17_elsewhere_has_no_effect_by_a_called_residual():
+    """A peak far outside of the data, and a product of two tiny ones, are not linear."""
+    x, params = np.linspace(0, 10, 60), gslfit.Parameters()
+    y = np.exp(-(x - 5)**2/2/.3**2)
+    params.add_many(("h", 1e-17), ("c", 60.), ("s", 1.))
+    assert not gslfit.minimize(lambda p: p["h"].value*np.exp(-((x - p["c"].value)/p["s"].value)**2/2) - y, params).success
+
+
 def test_orthogonal_data_by_other_entries():
     y = np.sin(TURN)
     for p0 in (None, [0, 0], [3e-17, 1e-17], [1, 1]):
