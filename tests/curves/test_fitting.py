@@ -113,6 +113,36 @@ def test_slow_way():
         assert np.isclose(parameter.stderr, quick.params[name].stderr, rtol=1e-5)
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("limit", [.69, .6, .3])
+def test_a_bound_holds_where_the_minimum_lies_just_beyond_it(side, limit):
+    """Upper and lower: the values are those of SciPy's bounded fit."""
+    t = np.linspace(0, 5, 30)
+    y = 2*np.exp(-.7*t) + .02*np.random.default_rng(1).normal(size=30)
+    p = Parameters()
+    p.add("a", 1.)
+    p.add("b", .2*side, **{"max" if side > 0 else "min": limit*side})
+    found = fit(f"a*exp({-side}*b*t)", y, p, t=t).params
+    wanted = optimize.least_squares(lambda v: v[0]*np.exp(-v[1]*t) - y, [1, .2], bounds=([-9, -9], [9, limit]), xtol=1e-15, ftol=1e-15).x
+    assert found["b"].value == side*limit
+    assert found["a"].value == pytest.approx(wanted[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("most", [-.5, -3])
+def test_curve_fit_without_p0_and_with_an_upper_bound_alone(most):
+    """The function is first asked where SciPy's is."""
+    def asked(curve_fit):
+        calls = []
+
+        def growth(x, a, b):
+            calls.append((float(a), float(b)))
+            return np.array([float(a)*np.exp(-float(b)*each) for each in x])
+        t = np.linspace(0, 1, 20)
+        curve_fit(growth, t, 2.5*np.exp(4*t), bounds=([-np.inf, -np.inf], [np.inf, most]))
+        return calls[0]
+    assert asked(curve_fit) == asked(optimize.curve_fit) == (1., most - 1)
+
+
 def test_curve_fit_without_p0_and_with_bounds():
     """SciPy's own start; bounds as numbers, arrays or Bounds."""
     def decay(x, a, b):

@@ -113,6 +113,15 @@ def test_peaks_that_change_places_are_two_minima():
     assert np.allclose([first.values[name] for name in "abcd"], [second.values[name] for name in "badc"], rtol=1e-6)
 
 
+def test_amplitudes_are_the_best_ones_beside_the_other_parameters():
+    """What a formula is linear in is solved for at each start: an amplitude that is far off leads to the same minima."""
+    found = [gslfit.fit(SINE, WAVE, t=T, A=A, f=1.0, p=0.1, starts=12, ranges={"f": (0.1, 3), "p": (0, 2*np.pi)}) for A in (2.0, 1e3)]
+    costs = [[each.chisqr for each in one.minima] for one in found]
+    assert len(costs[0]) > 5
+    np.testing.assert_allclose(costs[0], costs[1], rtol=1e-9)
+    assert all(one.nfev > 12*4 for one in found)        # of all starts
+
+
 def test_starts_without_a_value_are_of_no_matter():
     x = np.linspace(1, 5, 60)
     y = 2*np.log(x - 0.5)
@@ -211,6 +220,23 @@ def test_auto_looks_again_at_a_bound_and_after_a_failure():
     params.add("A", 1.0, min=0)
     auto = gslfit.fit(SINE, WAVE, params, t=T, starts="auto")
     assert auto.success and abs(auto.values["f"] - 1.37) < 4*auto.stderr["f"]
+
+
+def test_auto_looks_again_where_the_data_do_not_tell_parameters_apart():
+    """A success without standard errors is in doubt, too; by `fit`, by `minimize` and of a batch."""
+    t = np.linspace(0, 5, 30)
+    y = 2*np.exp(-t/1.3) + 0.02*np.random.default_rng(1).normal(size=30)
+    start, text = {"a": 1.0, "b": 1.5, "tau": 1.0}, "a*b*exp(-t/tau)"
+    params = gslfit.Parameters()
+    for name, value in start.items():
+        params.add(name, value)
+    least = gslfit.fit("a*exp(-t/tau)", y, t=t, a=1.0, tau=1.0).chisqr
+    found = [gslfit.fit(text, y, t=t, start=start, starts="auto"),
+             gslfit.minimize(lambda p: p["a"]*p["b"]*np.exp(-t/p["tau"].value) - y, params, starts="auto")]
+    for one in found:
+        assert one.success and not one.errorbars and one.starts_tried == 100 and np.isclose(one.chisqr, least, rtol=1e-9)
+    plain, auto = (gslfit.fit_batch(text, y[None], t=t, start=start, starts=starts) for starts in (None, "auto"))
+    assert auto.success[0] and np.isclose(auto.chisqr[0], least, rtol=1e-9) and auto.nfev[0] > plain.nfev[0] + 98
 
 
 def test_white_noise():

@@ -205,6 +205,29 @@ def test_through_expressions():
     compare(lambda a, x: folded.program.evaluate(np.asarray(a, float), x[None]), tied, [params[name].value for name in folded.names])
 
 
+EDGES = {
+    "sqrt(a*x)": lambda M, x, a, b: M.sqrt(a*x) + b*x,
+    "hypot(a*x, b*x)": lambda M, x, a, b: M.hypot(a*x, b*x),
+    "sqrt((a*x)**2 + (b*x)**2)": lambda M, x, a, b: M.sqrt((a*x)**2 + (b*x)**2),
+    "sqrt(a*x + b*x**2)": lambda M, x, a, b: M.sqrt(a*x + b*x*x),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_many_parameters_beside_an_edge(edge):
+    """At x = 0 a root is 0 whatever its parameters are: their derivatives are 0 there, and those of the 12 others mpmath's."""
+    def model(M, x, a):
+        t = EDGES[edge](M, x, a[0], a[1])
+        for own in a[2:]:
+            t = t*M.tanh(own*t) - M.cos(t + own)
+        return t
+
+    a = .3 + .05*np.arange(14)
+    slopes = of_program(traced(model, 14))(a, np.zeros(1))[1][0]
+    assert np.array_equal(slopes[:2], [0, 0])
+    np.testing.assert_allclose(slopes[2:], exact(model, 0, a)[1][2:], rtol=1e-10)
+
+
 def test_fits_by_adjoints():
     """A fit with these derivatives ends where SciPy finds nothing lower by differences, with its errors; single and batch."""
     def model(M, x, a):

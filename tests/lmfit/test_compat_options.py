@@ -244,6 +244,29 @@ def test_options_of_a_call_win_over_those_of_the_minimizer():
     side_by_side(run, rtol=1e-3, atol=1e-3)
 
 
+def test_options_of_a_call_of_leastsq_win():
+    """Of two Jacobians, by columns and by rows, that of the call is asked, the way that the call says."""
+    def run(M):
+        asked = []
+
+        def by_rows(params, *args, **kws):
+            asked.append("rows")
+            v = params.valuesdict()
+            fall = np.exp(-X/v["t"])
+            return np.array([np.ones_like(X), fall, v["A"]*fall*X/v["t"]**2])/.06
+
+        def by_points(params, *args, **kws):
+            asked.append("points")
+            return by_rows(params).T
+        params = M.create_params(c=1., A=3., t=1.)
+        mini = M.Minimizer(residual, params, Dfun=by_points, col_deriv=0)
+        plain, asked_first = mini.leastsq(), {*asked}
+        asked.clear()
+        other = mini.leastsq(Dfun=by_rows, col_deriv=1)
+        return [sorted(asked_first), sorted({*asked}), numbers(plain), numbers(other)]
+    side_by_side(run, rtol=1e-3, atol=1e-3)
+
+
 def test_options_of_a_call_win_in_scalar_methods():
     """The same way by SciPy, so as many evaluations: with the tolerance of the Minimizer, of the call, and of both."""
     def run(M):

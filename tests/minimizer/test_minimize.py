@@ -6,7 +6,7 @@ import threading
 import lmfit
 import numpy as np
 import pytest
-from scipy.optimize import curve_fit, leastsq
+from scipy.optimize import curve_fit, least_squares, leastsq
 
 import gslfit
 from gslfit import FitStatus, Minimizer, Parameter, Parameters, minimize
@@ -125,6 +125,21 @@ def test_engines_run_again_from_where_the_parameters_are():
     assert fitter.lbfgsb()
     assert fitter.method == "lbfgsb"
     assert fitter.minimize(method="lmder") is fitter
+
+
+@pytest.mark.parametrize("engine", ["leastsq", "lmder", "lbfgsb", "anneal"])
+def test_options_of_a_call_overrule_those_of_the_minimizer(engine):
+    """Either way, few evaluations or as many as it takes; and the Minimizer's own hold where the call says nothing."""
+    few, many = ({"max_nfev": limit} for limit in (3, 50_000))
+    for own, call, stopped in ((few, many, False), (many, few, True), (few, {}, True)):
+        calls = []
+
+        def counted(params, calls=calls):
+            calls.append(1)
+            return residual(params)
+        fitter = Minimizer(counted, start(), **own)
+        getattr(fitter, engine)(**call)
+        assert (len(calls) < 20) == stopped and fitter.success != stopped
 
 
 def test_a_fit_taken_up_again_began_where_the_first_one_did():
@@ -321,6 +336,24 @@ def test_jacobian_with_bounds(oracle):
     fits_with(jacobian, oracle, start(a={"min": 0}, b={"min": 0, "max": 3}, c={"max": 4}))
 
 
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("aside", [1e-6, 1e-4, .1])
+def test_a_jacobian_is_checked_within_bounds(side, aside):
+    """The residual is never asked beyond a bound beside which the fit starts: it has no value there."""
+    def f(p):
+        k = side*p["k"].value
+        assert k >= 1
+        return np.sqrt(k - 1)*X + p["c"].value - 2*X - 1
+
+    def slopes(p):
+        return np.column_stack([side*.5/np.sqrt(side*p["k"].value - 1)*X, np.ones_like(X)])
+    params = Parameters()
+    params.add("k", side*(1 + aside), **{"min" if side > 0 else "max": side})
+    params.add("c", .1)
+    assert minimize(f, params, jac=slopes).success
+    assert params["k"].value == pytest.approx(5*side) and params["c"].value == pytest.approx(1)
+
+
 def test_jacobian_with_a_fixed_parameter():
     for df in (jacobian, lambda p: jacobian(p)[:, :2]):
         params = start(c={"value": 1, "vary": False})
@@ -416,6 +449,22 @@ def test_a_width_that_ran_to_nothing_has_no_error():
             assert not out.success and "c has lost its effect" in out.message
             assert out.params["c"].stderr is None
     assert steep
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("seed", [0, 4])
+def test_what_a_long_step_carried_onto_a_bound_comes_off_it(side, seed):
+    """From a rate that is far too negative, upper bounds or, with all signs turned, lower ones: SciPy's minimum from the same start."""
+    x = np.linspace(.1, 5, 25)
+    y = 1.9*np.exp(-1.85*x) + 1 + .2*np.random.default_rng(seed).normal(size=25)
+    low, begin, high = (-6.1, -6.8, .8), (6.2, -4.8, .9), (17, 4.1, np.inf)
+    params = Parameters()
+    for name, *ends, value in zip("abc", low, high, begin, strict=True):
+        least, most = sorted(side*end for end in ends)
+        params.add(name, side*value, min=least, max=most)
+    out = minimize(lambda p: side*p["a"].value*np.exp(-side*p["b"].value*x) + side*p["c"].value - y, params)
+    oracle = least_squares(lambda v: v[0]*np.exp(-v[1]*x) + v[2] - y, begin, bounds=(low, high), xtol=1e-12, ftol=1e-12)
+    assert out.success and out.chisqr == pytest.approx(2*oracle.cost, rel=1e-8)
 
 
 def test_looks_again_when_in_doubt():

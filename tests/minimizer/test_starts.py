@@ -74,6 +74,18 @@ def test_auto_and_the_start_that_is_given():
     assert found.starts_tried == 100 and found.chisqr < lost.chisqr/5
 
 
+@pytest.mark.parametrize("starts", [8, "auto"])
+def test_evaluations_of_all_starts_count(starts):
+    """nfev is how often the residual was called."""
+    calls = []
+
+    def counted(params):
+        calls.append(1)
+        return residual(params)
+    out = gslfit.minimize(counted, parameters(value=0.9), starts=starts, ranges={"f": (0.1, 3)}, compiled=False)
+    assert out.nfev == len(calls) > 10*out.starts_tried
+
+
 def test_a_residual_that_fails_at_some_starts():
     def picky(params):
         if params["f"].value > 2:

@@ -110,7 +110,11 @@ def test_composites_of_functions_and_lines():
     both = gslfit.Model(gauss, prefix="f_") + gslfit.Model("t = x*a; t + 1") + gslfit.Model("t = x*b; t*t")
     assert both.native
     values = {"f_height": 2., "f_center": 0., "f_width": 1., "a": 3., "b": .5}
-    np.testing.assert_allclose(both.eval(x=X, **values), both.formula(x=X, **values), rtol=1e-13)
+    wanted = gauss(X, 2., 0., 1.) + (3*X + 1) + (.5*X)**2
+    np.testing.assert_allclose(both.eval(x=X, **values), wanted, rtol=1e-13)
+    np.testing.assert_allclose(both.formula(x=X, **values), wanted, rtol=1e-13)
+    other = gslfit.Model("b = x*x; a*b") * gslfit.Model("a_ = x + 1; t = b*a_; t*x")       # b: a name there, a parameter here
+    np.testing.assert_allclose(other.eval(x=X, a=2., b=3.), 2*X**2 * (3*(X + 1)*X), rtol=1e-13)
     with pytest.raises(NameError, match="prefix"):
         models.GaussianModel() + models.LorentzianModel()
 

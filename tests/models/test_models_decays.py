@@ -101,6 +101,20 @@ def test_bounds(name):
     as_low(model, x, y, values)
 
 
+@pytest.mark.parametrize("name", NAMES[:4])
+def test_bounds_mirrored(name):
+    """Curves turned upside down, with heights bounded from above, have the guesses of those with heights bounded from below."""
+    _, x, _, y = curves(name)
+    upright, mirrored = models.CLASSES[name](), models.CLASSES[name]()
+    heights = [key for key in upright.param_names if key.startswith("amplitude")]
+    for key in heights:
+        upright.set_param_hint(key, min=0.0)
+        mirrored.set_param_hint(key, max=0.0)
+    found, other = upright.guess(y, x=x), mirrored.guess(-y, x=x)
+    for key in upright.param_names:
+        np.testing.assert_allclose(other[key], np.multiply(found[key], -1 if key in (*heights, "offset") else 1), rtol=1e-6, atol=1e-9)
+
+
 def test_growth():
     """Rates may be negative where a model lets them."""
     model = models.GslDblexpModel()

@@ -191,13 +191,10 @@ class Tree:
         return [path.parents[1] for path in self.folder.glob("build/lib*/gslfit/_status.*.so")]
 
     def borrow(self) -> bool:
-        """Take the extensions of the gslfit that is installed for this Python, in place of a build; return whether there are any."""
+        """Take the gslfit that is installed for this Python, in place of a build: extensions and data; return whether there are any."""
         code = "import importlib.util; print(importlib.util.find_spec('gslfit').submodule_search_locations[0])"
         found = subprocess.run([self.python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-        for path in Path(found).rglob("*.so"):
-            target = self.folder / "build" / "lib-borrowed" / "gslfit" / path.relative_to(found)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, target)
+        shutil.copytree(found, self.folder / "build" / "lib-borrowed" / "gslfit", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         return bool(self.libraries()) and self.build(python_only=True)
 
     def copy_modules(self) -> None:
