@@ -29,3 +29,18 @@ def test_fit(where, limit):
         assert whole.chisqr*(1 - 1e-9) <= result.chisqr <= begun
     if where == "near":
         assert result.success == (limit >= 10)      # where it is so easy
+
+
+@pytest.mark.filterwarnings("ignore:the fits? calls? Python")
+@pytest.mark.parametrize("limit", [3, 10, 25])
+@pytest.mark.parametrize("method", ["auto", "lmder", "lmsder"])
+def test_a_function_that_is_called(method, limit):
+    """It isn't called more often than that, but for the one call that finds out that it can't be traced."""
+    calls = []
+
+    def peak(x, A, c, s):
+        calls.append(1)
+        return np.array([float(A)*np.exp(-(each - float(c))**2/(2*float(s)**2)) for each in x])
+    result = gslfit.fit(peak, Y, x=X, A=20.0, c=1.0, s=0.3, max_nfev=limit, method=method)
+    assert not result.success and "limit of" in result.message
+    assert result.nfev == limit and len(calls) <= limit + 1

@@ -149,3 +149,30 @@ def test_nothing_left():
     assert batch.ndata[0] == 0
     assert np.isnan(batch.values["a"][0])
     assert batch.success[1]
+
+
+@pytest.mark.filterwarnings("ignore:the fits? calls? Python")
+@pytest.mark.parametrize("entry", ["fit", "called", "Model.fit", "curve_fit", "fit_batch", "fit_batch, called"])
+@pytest.mark.parametrize("hole", ["x", "y"])
+def test_a_mask_beside_what_is_omitted(entry, hole):
+    """A point that is masked stays out where another one is left out for its NaN."""
+    x = np.linspace(0, 5, N)
+    y, mask = 3*x + 1, np.arange(N) == 11
+    y[11] = 1e3
+    (x if hole == "x" else y)[4] = np.nan
+    how = {"mask": mask, "nan_policy": "omit"}
+
+    def line(x, a, b):
+        return a*x + b
+
+    def slow(x, a, b):
+        return np.array([float(a)*each + float(b) for each in x])
+    found = {
+        "fit": lambda: gslfit.fit("a*x + b", y, x=x, a=1.0, b=0.0, **how).values,
+        "called": lambda: gslfit.fit(slow, y, x=x, a=1.0, b=0.0, **how).values,
+        "Model.fit": lambda: gslfit.Model(line).fit(y, x=x, a=1.0, b=0.0, **how).best_values,
+        "curve_fit": lambda: dict(zip("ab", gslfit.curve_fit(line, x, y, **how)[0], strict=True)),
+        "fit_batch": lambda: gslfit.fit_batch("a*x + b", y[None], x=x, a=1.0, b=0.0, **how)[0].values,
+        "fit_batch, called": lambda: gslfit.fit_batch(slow, y[None], x=x, a=1.0, b=0.0, **how)[0].values,
+    }[entry]()
+    assert [found["a"], found["b"]] == pytest.approx([3, 1], rel=1e-6)

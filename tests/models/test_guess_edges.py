@@ -251,3 +251,17 @@ def test_a_constant_at_one_point():
     assert result.success
     assert result.values["c"] == pytest.approx(y.mean())
     assert result.params["c"].stderr == pytest.approx(y.std(ddof=1)/np.sqrt(y.size), rel=1e-6)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_peaks_of_one_sign_beside_one_of_the_other(side):
+    """Amplitudes that are bound to one sign aren't guessed on the larger peak of the other sign, whichever it is."""
+    x = np.linspace(0, 10, 200)
+    y = sum(height*np.exp(-(x - centre)**2/(2*.3**2)) for height, centre in ((1, 2), (.8, 5), (-2, 8)))
+    y = side*(y + .02*np.random.default_rng(4).normal(size=x.size))
+    model = models.GaussianModel(prefix="a_") + models.GaussianModel(prefix="b_") + models.ConstantModel()
+    for name in ("a_amplitude", "b_amplitude"):
+        model.set_param_hint(name, **{"min" if side > 0 else "max": 0.0})
+    found = model.guess(y, x=x)
+    assert sorted(found[name].value for name in ("a_center", "b_center")) == pytest.approx([2, 5], abs=.1)
+    assert all(side*found[name].value > .3 for name in ("a_amplitude", "b_amplitude"))

@@ -113,8 +113,12 @@ def test_composites_of_functions_and_lines():
     wanted = gauss(X, 2., 0., 1.) + (3*X + 1) + (.5*X)**2
     np.testing.assert_allclose(both.eval(x=X, **values), wanted, rtol=1e-13)
     np.testing.assert_allclose(both.formula(x=X, **values), wanted, rtol=1e-13)
-    other = gslfit.Model("b = x*x; a*b") * gslfit.Model("a_ = x + 1; t = b*a_; t*x")       # b: a name there, a parameter here
-    np.testing.assert_allclose(other.eval(x=X, a=2., b=3.), 2*X**2 * (3*(X + 1)*X), rtol=1e-13)
+    x = np.linspace(.5, 3, 9)
+    for op in (operator.add, operator.sub, operator.mul, operator.truediv):
+        for right in ("t = x*b; t*t", "u = x*b; t = u*u; t", "a = x*b; a*a"):
+            joined = op(gslfit.Model("t = x*a; t + 1"), gslfit.Model(right))
+            for found in (joined.eval(x=x, a=3., b=.5), joined.formula(x=x, a=3., b=.5)):
+                np.testing.assert_allclose(found, op(3*x + 1, (.5*x)**2), rtol=1e-13, atol=1e-13)
     with pytest.raises(NameError, match="prefix"):
         models.GaussianModel() + models.LorentzianModel()
 
@@ -459,3 +463,17 @@ def test_weights_of_a_file(tmp_path):
     error = result.params["sigma"].stderr
     loaded.fit()
     assert loaded.params["sigma"].stderr == pytest.approx(error, rel=1e-6)
+
+
+def test_weights_of_imaginary_parts():
+    """Complex weights: the real part's own, and the imaginary part's own; a slope that both share is the weighted mean of both."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(1, 3, 20)
+    y = 2*x + .1*rng.normal(size=20) + 1j*(2*x + .5 + .1*rng.normal(size=20))
+    weights = rng.uniform(1, 3, 20) + 1j*rng.uniform(.1, .5, 20)
+    result = gslfit.Model(lambda x, c: c*x*(1 + 1j)).fit(y, x=x, c=1., weights=weights)
+    parts, squares = np.concatenate([y.real, y.imag]), np.concatenate([weights.real, weights.imag])**2
+    both = np.concatenate([x, x])
+    wanted = np.sum(squares*both*parts)/np.sum(squares*both**2)
+    assert result.params["c"].value == pytest.approx(wanted, rel=1e-9)
+    assert result.chisqr == pytest.approx(np.sum(squares*(parts - wanted*both)**2), rel=1e-12)
