@@ -244,6 +244,22 @@ def test_options_of_a_call_win_over_those_of_the_minimizer():
     side_by_side(run, rtol=1e-3, atol=1e-3)
 
 
+def test_f_compare_of_several_parameters_held():
+    """The F-test counts how many parameters are held: one, two."""
+    def run(M):
+        params = M.create_params(c=1., A=3., t=1.)
+        best = M.minimize(residual, params)
+        found = []
+        for held in (("c",), ("c", "t")):
+            other = M.create_params(c=1.21, A=3., t=1.39)
+            for name in held:
+                other[name].vary = False
+            found.append(M.confidence.f_compare(best, M.minimize(residual, other)))
+        assert 0 < found[0] < 1 and 0 < found[1] < 1
+        return found
+    side_by_side(run, rtol=1e-4)
+
+
 def test_options_of_a_call_of_leastsq_win():
     """Of two Jacobians, by columns and by rows, that of the call is asked, the way that the call says."""
     def run(M):
