@@ -1,7 +1,6 @@
 """Losses: what a fit minimises in place of the sum of squared residuals. The formulas are the engine's, `src/program/loss_rows.h`."""
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,45 +114,6 @@ class Loss(NamedTuple):
     def curvatures(self, values: Any, y: Any = None, weights: Any = None) -> np.ndarray:
         """Return the second derivatives of the cost by each of the model's values; they may be negative."""
         return self._rows(ERRORS if self.robust else STEP, values, y, weights)[1]
-
-    def errors(self, jacobian: np.ndarray, values: Any, y: Any = None, weights: Any = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return standard errors and correlations of parameters: by Fisher's information for counts, else the sandwich's.
-
-        Parameters
-        ----------
-        jacobian : ndarray, shape (n, p)
-            Of the model.
-        values, y, weights
-            Of the points.
-
-        Returns
-        -------
-        errors : ndarray, shape (p,)
-        correlations : ndarray, shape (p, p)
-            NaN, both, where the cost has no minimum that determines the parameters.
-        """
-        covar = self._covariance(np.asarray(jacobian, float), values, y, weights)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            errors = np.sqrt(covar.diagonal())
-            return errors, covar/errors/errors[:, None]
-
-    def _covariance(self, jacobian: np.ndarray, values: Any, y: Any, weights: Any) -> np.ndarray:
-        n, p = jacobian.shape
-        squares, curvatures, _ = self._rows(ERRORS if self.robust else STEP, values, y, weights)
-        bread = (jacobian.T*curvatures) @ jacobian
-        scale = np.sqrt(np.abs(bread.diagonal()))
-        scale[scale == 0] = 1.0
-        try:
-            root = np.linalg.inv(np.linalg.cholesky(bread/scale/scale[:, None]))
-        except np.linalg.LinAlgError:
-            return np.full((p, p), math.nan)
-        inverse = root.T @ root/scale/scale[:, None]
-        if not self.robust:
-            return inverse
-        if n <= p:
-            return np.full((p, p), math.nan)
-        pulls = inverse @ (jacobian.T*np.sqrt(squares))
-        return pulls @ pulls.T*(n/(n - p))
 
 
 def scaled(scale_covar: Any, loss: Any) -> Any:

@@ -156,6 +156,25 @@ def test_rows_in_doubt():
     assert LimitStatus.IN_DOUBT.prose in left.summary()
 
 
+def test_a_row_whose_second_look_fails_has_no_limits(monkeypatch):
+    """None of the first look's numbers are left, and the other rows have theirs."""
+    x = np.linspace(0, 6, 50)
+    noise = np.where(np.arange(12) < 6, .2, .8)[:, None]
+    y = .5 + 3*np.exp(-x/1.5) + noise*np.random.default_rng(6).normal(size=(12, 50))
+    batch = gslfit.fit_batch("c + A*exp(-x/u)", y, x=x, c=.5, A=3., u=1.5)
+    first = batch.conf_interval(thorough=False)
+    doubtful = np.any([(first.status[name] == LimitStatus.IN_DOUBT).any(axis=(0, 1)) for name in batch.names], axis=0)
+    assert 1 < doubtful.sum() < 12
+
+    def fails(*args):
+        raise FitError("no")
+    monkeypatch.setattr("gslfit.confidence.batch_intervals.careful_intervals", fails)
+    found = batch.conf_interval()
+    for name in batch.names:
+        assert np.isnan(found[name][..., doubtful]).all() and not found.status[name][..., doubtful].any()
+        assert np.array_equal(found[name][..., ~doubtful], first[name][..., ~doubtful])
+
+
 def test_bent_rows():
     """Profiles far from straight lines, but of one branch, are looked over in the lanes; their limits are those of the careful code."""
     x = np.linspace(0, 6, 50)
@@ -196,6 +215,8 @@ def test_levels():
     assert np.array_equal(found["m"][1], np.stack([batch.values["m"]]*2))
     assert np.array_equal(found["m"][0], found["m"][3])
     assert (found["m"][2, 1] > found["m"][0, 1]).all()
+    rising, falling = batch.conf_interval(["m", "s"], [1, 2, 3]), batch.conf_interval(["m", "s"], [3, 2, 1])
+    assert all(np.array_equal(falling[name], rising[name][::-1]) for name in ("m", "s"))
     assert np.array_equal(batch.conf_interval(["m"], [0])["m"][0, 0], batch.values["m"])
     assert dict(batch.conf_interval([])) == {}
     assert batch.conf_interval().levels == (.674, .95, .997)

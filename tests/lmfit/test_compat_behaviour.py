@@ -76,6 +76,15 @@ def test_lineshapes(name):
         np.testing.assert_allclose(mine(x, **values), want, rtol=1e-12, atol=1e-12*np.max(np.abs(want)))
 
 
+@pytest.mark.parametrize("form", ["erf", "logistic", "atan", "arctan", "linear"])
+@pytest.mark.parametrize("sigma", [-.7, 0., 1e-300, -1e-300])
+def test_widths_of_steps(form, sigma):
+    """A step falls where its width is negative; widths of next to nothing have lmfit's values, too."""
+    x = np.linspace(-3, 8, 101)
+    want = lmfit.lineshapes.step(x.copy(), 2., 1.3, sigma, form)
+    np.testing.assert_allclose(ours.lineshapes.step(x, 2., 1.3, sigma, form), want, rtol=1e-12, atol=1e-12)
+
+
 def test_lognormal_leaves_x_alone():
     """This used to write into the caller's array."""
     x = np.array([-1., 0., 1.])

@@ -194,7 +194,8 @@ class Tree:
         """Take the gslfit that is installed for this Python, in place of a build: extensions and data; return whether there are any."""
         code = "import importlib.util; print(importlib.util.find_spec('gslfit').submodule_search_locations[0])"
         found = subprocess.run([self.python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-        shutil.copytree(found, self.folder / "build" / "lib-borrowed" / "gslfit", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+        target = self.folder / "build" / "lib-borrowed" / "gslfit"
+        shutil.copytree(found, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
         return bool(self.libraries()) and self.build(python_only=True)
 
     def copy_modules(self) -> None:
