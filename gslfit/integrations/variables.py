@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from gslfit.checks import as_name
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.fit_batch import fit_batch
 from gslfit.curves.job import names_in
@@ -40,7 +41,7 @@ def variables_of(model: Any, columns: Columns, in_order: bool = True, taken: Col
     """
     text = isinstance(model, str)
     known = names_in(model) if text else model.independent_vars if isinstance(model, Model) else _formula(model).independent
-    found = [given or next((name for name in names if name in known), None) for given, names in columns]
+    found = [as_name(given) or next((read for read in map(as_name, names) if read in known), None) for given, names in columns]
     blank = [place for place, name in enumerate(found) if name is None]
     left = [name for name in ((PLAIN,) if text else known) if name in known and name not in found and name not in taken]
     if len(blank) == len(left) and (len(blank) == 1 or in_order):
@@ -76,13 +77,13 @@ def independent_of(model: Any, main: Sequence[str], further: Sequence[str] = (),
     found = {variable: name for variable, name in zip(places, main, strict=True) if variable is not None}
     if isinstance(model, str):
         known = names_in(model)
-        found = found or {name: name for name in further if name in known}
+        found = found or {as_name(name): name for name in further if as_name(name) in known}
         if not found:
             raise InputError(f"the formula {model!r} has no variable {' or '.join(map(repr, main))}: x={{'VARIABLE': ...}} says what its "
                              "variable is")
         return {variable: name for variable, name in found.items() if variable not in given}
     variables = model.independent_vars if isinstance(model, Model) else _formula(model).independent
-    found |= {name: name for name in further if name in variables and name not in found}
+    found |= {read: name for name in further if (read := as_name(name)) in variables and read not in found}
     absent = [name for name in variables if name not in found and name not in given]
     if absent:
         raise InputError(f"no values for the independent variable {absent[0]!r}: there are {', '.join([*main, *further])}")

@@ -2,14 +2,18 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
-from gslfit import Formula, Model, Parameters, curve_fit, fit, fit_batch, fit_shared, minimize
+import gslfit.integrations.xarray
+from gslfit import Formula, Model, Parameters, curve_fit, fit, fit_batch, fit_groups, fit_shared, minimize
 from gslfit.cli.app import run
 from gslfit.compat import lmfit as compat
 from gslfit.errors import InputError, ParameterNameError
 from gslfit.models import GaussianModel
 
+assert gslfit.integrations.xarray       # which brings the accessor
 MICRO, MU = "\u00b5", "\u03bc"       # the micro sign of keyboards, and the letter that Python reads it as
 X = np.linspace(0, 4, 40)
 Y = 3*np.exp(-0.7*X) + 0.5 + np.random.default_rng(2).normal(0, 0.01, X.size)
@@ -149,3 +153,13 @@ def test_gaussians_with_greek_prefixes():
     assert sorted([result.params["α_center"].value, result.params["β_center"].value]) == pytest.approx([-2, 2], rel=1e-6)
     batch = model.fit_batch(np.array([y, y]), x=x)
     assert batch.success.all() and batch.stderr["β_fwhm"].shape == (2,)
+
+
+def test_columns_and_coordinates():
+    """Those of tables and DataArrays are variables by any spelling."""
+    frame = pd.DataFrame({"cell": np.repeat([1, 2], X.size), MICRO: np.tile(X, 2), "y": np.tile(Y, 2)})
+    data = xr.DataArray(np.array([Y, Y]), dims=("cell", MICRO), coords={MICRO: X})
+    text = f"A*exp(-τ*{MICRO}) + λ"
+    for result in (fit_groups(frame, by="cell", x=MICRO, y="y", model=text, τ=0.5).values["τ"], data.gslfit.fit(MICRO, text, τ=0.5).τ,
+                   data.gslfit.fit(MICRO, lambda µ, A, τ, λ: A*np.exp(-τ*µ) + λ, τ=0.5, A=1.0, λ=0.0).τ):
+        np.testing.assert_allclose(result, curve_fit(decay, X, Y, [2, 0.5, 0])[0][1], rtol=1e-5)

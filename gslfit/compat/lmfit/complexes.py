@@ -8,7 +8,6 @@ from gslfit.errors import InputError
 from gslfit.report.complex_parts import PARTS, errors_of_part
 
 
-
 def _checked(option: str) -> str:
     """Return a part's name, or raise InputError."""
     if option not in PARTS:
