@@ -68,6 +68,8 @@ class Setup:
             function, iter_cb = self.bent, iter_cb and self.bent.reported(iter_cb, self)
         self.free = params.bind()
         p = len(self.free.names)
+        if not p and not params:
+            raise InputError("no parameter varies: there are none in params")
         self.lower, self.upper = self.free.bounds()
         limit = options.max_nfev
         self.limit = 1000 * (p + 1) if limit is None else limit
