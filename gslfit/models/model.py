@@ -465,6 +465,11 @@ class CompositeModel(Model):
                 found += [guess_sum(self, self.components, data, x, values, widest/len(peaks))[0] for widest in (0.4, 0.15)]
         return found
 
+    @property
+    def _tries_limits(self) -> bool:
+        from gslfit.models.guess.sums import has_sharp_edges
+        return any(map(has_sharp_edges, self.components))
+
     def _file_state(self) -> dict[str, Any]:
         if not self.symbol:
             raise InputError(f"{self!r} joins its parts by a function, which a file can't hold")

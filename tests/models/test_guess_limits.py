@@ -1,6 +1,7 @@
 """Guesses whose best shape is a limit: fits from there are at a minimum that leaves a parameter open, as low as any, and say so."""
 import numpy as np
 import pytest
+from guess_accuracy import Case, reached
 from scipy.optimize import least_squares
 from scipy.special import erf
 
@@ -185,3 +186,13 @@ def test_half_of_the_five_parameter_logistic_at_a_dose():
     np.testing.assert_allclose(at, .5*(above + below), rtol=1e-7, atol=1e-12)
     y = model.eval(x=x, **start) + .03*np.random.default_rng(2).standard_normal(x.size)
     assert model.fit(y, x=x, **start).success
+
+
+@pytest.mark.parametrize("form", ["erf", "logistic"])
+def test_sharp_edges_on_a_slope(form):
+    """Noisy steps on a line, their edges between the points or over some of them: as low as from the true values, and successes."""
+    step = {"a_amplitude": (10., 30.), "a_center": (30., 70., "u"), "a_sigma": (.5, 8.)}
+    ranges = step | {"slope": (-.05, .05, "u"), "intercept": (-5., 5., "u")}
+    share, success, *_ = reached(Case("", ranges, parts=(("StepModel", form), ("LinearModel", None)), points=12), 60)
+    assert share == 1
+    assert success >= .9

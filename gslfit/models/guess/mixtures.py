@@ -16,6 +16,7 @@ from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.matching_pursuit import ROUNDS, next_shape, solve
 from gslfit.models.guess.projection_match import Bounds, within
 from gslfit.models.guess.shapes import Axis, GuessRecipe
+from gslfit.models.guess.sharp_edges import SharpEdges
 from gslfit.models.guess.windows import grid, masks, numbered
 
 CHUNK = 200_000         # numbers of a matrix of scores
@@ -235,3 +236,25 @@ def _is_turned(shapes: Shapes, kind: int) -> np.ndarray:
     place = shapes.place[shapes.kinds == kind]
     falls = np.flatnonzero(np.diff(place) < 0)
     return np.arange(len(place)) > (falls[0] if falls.size else len(place))
+
+
+def curve_of(part: Any, values: Mapping[str, np.ndarray], x: np.ndarray, **other: float) -> np.ndarray:
+    """Return a part's curves, (fits, n)."""
+    given = {name: value[:, None] for name, value in values.items()} | other
+    return np.broadcast_to(part._definition.own(x[None], **given), (len(values["amplitude"]), len(x)))
+
+
+def with_sharp_edges(mixtures: list[Mixture], curves: Curves, columns: np.ndarray, others: Sequence[Other]) -> list[Mixture]:
+    """Return mixtures, and after them the best one with edges narrower than the distance of points, where a part may have such."""
+    found, first = list(mixtures), mixtures[0]
+    q = np.linalg.qr(columns.T)[0] if len(columns) else np.zeros((len(curves.x), 0))
+    left = first.rest - (first.rest @ q) @ q.T          # without the background
+    for k, (part, recipe, _) in enumerate(others):
+        if not isinstance(recipe.beside, SharpEdges):
+            continue
+        own = first.parts[k]
+        curve = curve_of(part, own, curves.x)
+        for sharp in recipe.beside([own], curves._replace(y=left + curve))[1:]:
+            rest = first.rest + curve - curve_of(part, sharp, curves.x)
+            found.append(first._replace(parts=[*first.parts[:k], sharp, *first.parts[k + 1:]], rest=rest))
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.models.guess.curves import Curves
-from gslfit.models.guess.mixtures import Mixture, Other, Unit
+from gslfit.models.guess.mixtures import Mixture, Other, Unit, curve_of
 from gslfit.models.guess.piecewise_linear import CHUNK, Pairs, rested
 
 PICKS = 6           # pairs of ends tried for a step that is alone on a background
@@ -73,7 +73,7 @@ def _settled(mixture: Mixture, k: int, curves: Curves, columns: np.ndarray, unit
         if name in new:
             inside &= (new[name] >= low_) & (new[name] <= high_)
     new = {name: np.where(inside, value, own[name]) for name, value in new.items()}
-    rest = curves.y - _curve_of(part, new, curves.x)
+    rest = curves.y - curve_of(part, new, curves.x)
     factors = _solved(triangle, np.einsum("bnm,bn->bm", q, rest))
     first = len(columns)
     count = mixture.peaks[0].shape[1]
@@ -86,12 +86,6 @@ def _settled(mixture: Mixture, k: int, curves: Curves, columns: np.ndarray, unit
     return Mixture((*mixture.peaks[:2], heights), parts, rest - np.einsum("mbn,bm->bn", beside, factors))
 
 
-def _curve_of(part: Any, values: dict[str, np.ndarray], x: np.ndarray, **other: float) -> np.ndarray:
-    """Return a part's curves, (fits, n)."""
-    given = {name: value[:, None] for name, value in values.items()} | other
-    return np.broadcast_to(part._definition.own(x[None], **given), (len(values["amplitude"]), len(x)))
-
-
 def _columns_beside(mixture: Mixture, k: int, x: np.ndarray, columns: np.ndarray, unit: Unit | None,
                     others: Sequence[Other]) -> np.ndarray:
     """Return the background, the peaks and the other parts but the k-th, each with a factor of 1: (m, fits, n)."""
@@ -99,7 +93,7 @@ def _columns_beside(mixture: Mixture, k: int, x: np.ndarray, columns: np.ndarray
     found = [np.broadcast_to(column, (fits, len(x))) for column in columns]
     if unit is not None:
         found += [unit(mixture.peaks[0][:, j, None], mixture.peaks[1][:, j, None]) for j in range(mixture.peaks[0].shape[1])]
-    found += [_curve_of(part, mixture.parts[j], x, amplitude=1.0) for j, (part, *_) in enumerate(others) if j != k]
+    found += [curve_of(part, mixture.parts[j], x, amplitude=1.0) for j, (part, *_) in enumerate(others) if j != k]
     return np.array(found) if found else np.zeros((0, fits, len(x)))
 
 

@@ -10,7 +10,8 @@ from gslfit.errors import NoGuessError
 from gslfit.models.guess.curves import of_unit, ordered, seen
 from gslfit.models.guess.estimators import plan_for
 from gslfit.models.guess.matching_pursuit import FAMILIES, MOST_POINTS, find
-from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in
+from gslfit.models.guess.mixtures import Mixture, find_mixtures, fits_in, with_sharp_edges
+from gslfit.models.guess.sharp_edges import SharpEdges
 from gslfit.models.guess.straight_sides import with_straight_sides
 from gslfit.models.guess.windows import windows_of
 from gslfit.models.guess.within_bounds import limits, settled
@@ -48,7 +49,7 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
     if others:
         parts = [(part, recipe, _bounds_of(model, part)) for part, recipe in others if recipe]
         mixtures = find_mixtures(curves, columns, unit, len(peaks), parts, sign, widest, windows)
-        mixtures = with_straight_sides(mixtures, curves, columns, unit, parts)
+        mixtures = with_sharp_edges(with_straight_sides(mixtures, curves, columns, unit, parts), curves, columns, parts)
     else:
         assert unit is not None
         *chosen, rest = find(curves, columns, unit, len(peaks), sign, widest, windows)
@@ -64,6 +65,12 @@ def guess_sum(model: Any, parts: Sequence[Any], data: Any, x: Any, values: Mappi
             found |= zip(owners, seen(heights, heights*np.abs(columns).max(axis=1)[:, None], 1.0)*size[:, 0], strict=True)
         starts.append(settled(model, {name: value.reshape(shape) for name, value in found.items()}, values, shape))
     return starts
+
+
+def has_sharp_edges(part: Any) -> bool:
+    """Return whether a part of a sum may have edges that no point sees."""
+    recipe = plan_for(part) if hasattr(part, "entry") else None
+    return recipe is not None and isinstance(recipe.beside, SharpEdges) and fits_in(part, recipe)
 
 
 def _bounds_of(model: Any, part: Any) -> dict[str, tuple[float, float]]:
