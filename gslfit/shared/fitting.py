@@ -169,6 +169,7 @@ class Fitting:
         A scale that is narrow beside the residuals makes curvatures jump from one step to the next.
         """
         scales, begun = self.scales, self._kept()
+        assert scales is not None
         self.share = FIRST_SHARE
         for self._loss in ("huber", loss) if loss == "tukey" else (loss,):      # tukey's minima are many: begin where Huber's loss leads
             self._rounds()

@@ -59,7 +59,8 @@ static inline bent bend_ARCTAN(loss_rows rows, vd r, vd u, vd z, vd scale, vd le
 /* rho as a polynomial of z: 1 - (1 - z)^3 has no digits left of what is near */
 static inline bent bend_TUKEY(loss_rows rows, vd r, vd u, vd z, vd scale, vd least) {
     const vd inside = vmax(SPLAT(0.0), 1.0 - z), slope = inside * inside, near = vmin(SPLAT(1.0), z);
-    return (bent){near * (near * (near * (1.0 / 3.0) - 1.0) + 1.0), slope, slope * r, inside * vmax(5.0 * inside - 4.0, least * inside), SPLAT(0.0)};
+    const vd rho = near * (near * (near * (1.0 / 3.0) - 1.0) + 1.0);
+    return (bent){rho, slope, slope * r, inside * vmax(5.0 * inside - 4.0, least * inside), SPLAT(0.0)};
 }
 
 /* Points whose values are `off` the data, and their weights w. The cost is in squares of the scale. */

@@ -127,6 +127,7 @@ def by_every_entry(loss, f_scale, start, y=Y):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("f_scale", [1e-300, 1e-100, 1e-40, 1e-17])
+@pytest.mark.filterwarnings("ignore:(divide by zero|invalid value):RuntimeWarning")
 def test_a_scale_that_leaves_no_slope_is_no_success_by_any_entry(loss, f_scale):
     """Below the data's rounding nobody can tell where a loss turns: it was a success at the start."""
     assert not any(success for success, *_ in by_every_entry(loss, f_scale, {"A": 1., "tau": 1., "c": 0.}))

@@ -1,7 +1,7 @@
 """Fits whose chi-square is least at infinity: no entry calls where they stop a minimum, and none where there is one a failure.
 
-Each of the problems has an infimum that no finite parameters reach: the formula tends to a line, a step, a Gaussian or an exponential as some
-of them grow without end, and the data are on the far side of that.
+Each of the problems has an infimum that no finite parameters reach: the formula tends to a line, a step, a Gaussian or an exponential as
+some of them grow without end, and the data are on the far side of that.
 """
 import math
 
