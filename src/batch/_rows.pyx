@@ -219,7 +219,8 @@ cdef class Rows:
             raise MemoryError
 
 
-def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear, cosine_and_rank):
+def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear,
+          cosine_and_rank):
     """Say whether a point is a minimum, by `src/common/judgement.h`.
 
     Parameters
