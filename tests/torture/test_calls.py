@@ -19,14 +19,11 @@ def calls(number, seed):
     return found.stdout
 
 
-def test_some_random_calls():
-    """A few, the same each time."""
-    assert "\n0 kinds of faults" in calls(4000, 1)
+SLOW = (4000, 1), (10_000, 101), (10_000, 102), (10_000, 103), (10_000, 104)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(101, 105))
-def test_many_random_calls(seed):
-    """Some thousands each."""
-    said = calls(10_000, seed)
+@pytest.mark.parametrize(("number", "seed"), [(1000, 1), *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)])
+def test_random_calls(number, seed):
+    """The same each time: a few in the quick suite, some thousands in the slow one."""
+    said = calls(number, seed)
     assert "\n0 kinds of faults" in said, said[-6000:]

@@ -33,6 +33,7 @@ def failed(arguments):
     return int(last[0])
 
 
+@pytest.mark.slow
 def test_each_allocation_of_some_routes():
     """One allocation fails at a time."""
     assert failed(["--routes", *SOME]) > 3000
