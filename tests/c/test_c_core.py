@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 CORE = sorted(str(path.relative_to(ROOT / "src").with_suffix("")) for path in ROOT.glob("src/**/*.c"))
 SANITIZERS = "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 BUILDS = {
-    "plain C": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM -O1",
+    "plain C": "-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM -O0",
     "plain C, sanitizers": f"-DGSLFIT_PLAIN_C -DGSLFIT_NO_VECTOR_LIBM {SANITIZERS}",
     "no vector libm": "-O1 -DGSLFIT_NO_VECTOR_LIBM",
     "ordinary": "-O3",
