@@ -12,7 +12,7 @@ A descent has three parts.
 Where the judgement is in doubt (dependent columns, no progress away from a minimum) the descent is repeated from the start by
 other methods and the lowest chi-square is kept.
 """
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -196,6 +196,7 @@ class Descent(Polish):
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
     slopes_jump = False         # it ended at the minimum of a kink, or may have
+    fell = False                # it, or a way before it, went down the last time along what J leaves open
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere, ...
     origin: tuple[np.ndarray, np.ndarray] | None = None         # ... that start, and the Jacobian there
@@ -226,7 +227,7 @@ class Descent(Polish):
             self._solver = None         # it calls this descent back: what both hold would wait for the garbage collector
 
     def _go_down(self) -> tuple[bool, FitStatus]:
-        start, fell = self.begin(), False       # along what J leaves open, where it went on the last time
+        start = self.begin()
         for _ in range(1 + ESCAPES):
             reason = self._descend(start)
             if reason == FitStatus.NO_EFFECT or not self.finite:
@@ -243,10 +244,10 @@ class Descent(Polish):
                 settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
             if settled or (not saddle and self._passes()):
                 found = self._look_around()
-                if found == "flat" or (found == "unseen" and fell):
+                if found == "flat" or (found == "unseen" and self.fell):
                     return False, UNSETTLED[found]
-                fell = found == "down"
-                if not fell:
+                self.fell = found == "down"
+                if not self.fell:
                     return settled, reason if reason in SETTLED or not settled else FitStatus.STEP
             elif not saddle:
                 return False, reason
@@ -636,6 +637,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
             descent = Descent(problem, way, direct=bool(tried))
+            descent.fell = fell_again(tried)
             tried.append(descent.run())
             if len(tried) == 1 and may_be_astray(problem, tried[0]) and descent.first_J is not None:
                 calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
@@ -647,6 +649,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         if best.reason in (FitStatus.MAX_NFEV, FitStatus.SLOW) and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
             again = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
+            again.fell = fell_again(tried)
             again.start_size, again.origin = tried[0].size, None if descent.first_J is None else (problem.x0, descent.first_J)
             further = again.run()
             tried = [further if solution is best else solution for solution in tried]
@@ -670,6 +673,11 @@ def may_be_astray(problem: Problem, end: Solution) -> bool:
     return any(a * b < 0 for a, b in zip(problem.x0.tolist(), end.x.tolist(), strict=True))
 
 
+def fell_again(tried: Sequence[Solution]) -> bool:
+    """Return whether one of the ways down fell, time after time, along what its Jacobian left open."""
+    return any(each.reason == FitStatus.SLOW for each in tried)
+
+
 def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], method: str) -> None:
     """Try once more, where amplitudes that started far too small may have led the first way astray; a lower end joins `tried`."""
     first = tried[0]
@@ -682,7 +690,9 @@ def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], metho
         r = problem.fun(warm)
         if not length(r) < length(problem.r0):
             return
-        found = Descent(problem._replace(x0=warm, r0=r), method).run()
+        descent = Descent(problem._replace(x0=warm, r0=r), method)
+        descent.fell = fell_again(tried)
+        found = descent.run()
     except OutOfCalls:
         return
     if found.norm < first.norm * (1 - LOWER) or (found.converged and not first.converged):
