@@ -197,7 +197,7 @@ def by_name(name: str, value: Any) -> dict[Any, Any]:
         If two of its names are one.
     """
     given = mapping(name, value)
-    if not given:
+    if all(isinstance(key, str) and key.isascii() for key in given):
         return given
     found = {as_name(key): each for key, each in given.items()}
     if len(found) < len(given):
