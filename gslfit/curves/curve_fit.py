@@ -403,14 +403,9 @@ def _by_calls(formula: Formula, variables: list[np.ndarray], y: np.ndarray, para
 
 def _real(jac: Callable[..., Any]) -> Callable[..., Any]:
     """Return the caller's derivatives as a function that refuses complex ones."""
-    def slopes(*values: Any) -> Any:
-        found = jac(*values)
-        if not np.iscomplexobj(found):
-            return found
-        if np.any(np.imag(found)):
-            raise InputTypeError(f"{getattr(jac, '__name__', 'jac')} returned complex derivatives, and f is real: return real ones")
-        return np.real(found)
-    return slopes
+    from gslfit.minimizer.jacobian import real_slopes
+    complaint = f"{getattr(jac, '__name__', 'jac')} returned complex derivatives, and f is real: return real ones"
+    return lambda *values: real_slopes(jac(*values), complaint)
 
 
 def _slopes(formula: Formula, variables: list[np.ndarray], popt: list[float], jac: Callable[..., Any] | None) -> np.ndarray:

@@ -13,6 +13,15 @@ SHORT = 1e-6    # relative step of a difference, about
 AGREE = 0.1     # a column that differs from centred differences by more than this share is wrong
 
 
+def real_slopes(slopes: Any, complaint: str) -> Any:
+    """Return derivatives as they are, complex ones without imaginary parts as real ones; InputTypeError, the complaint, for others."""
+    if not np.iscomplexobj(slopes):
+        return slopes
+    if np.any(np.imag(slopes)):
+        raise InputTypeError(complaint)
+    return np.real(slopes)
+
+
 class UserJacobian:
     """A caller's derivative function as ``jac(x) -> ndarray, shape (n, p)``.
 
@@ -95,10 +104,8 @@ class UserJacobian:
             return J
         if self.residual.pairs:
             return np.ascontiguousarray(J.T, dtype=np.complex128).view(np.float64).T
-        if np.any(J.imag):
-            raise InputTypeError(f"{self.name} returned complex derivatives, and the residuals are real: return real ones, or complex "
-                                 "residuals, whose parts are fitted both")
-        return J.real
+        return real_slopes(J, f"{self.name} returned complex derivatives, and the residuals are real: return real ones, or complex "
+                              "residuals, whose parts are fitted both")
 
     def _combine(self, partial: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return total derivatives by the varying parameters from partial ones by all: the chain rule through the expressions."""

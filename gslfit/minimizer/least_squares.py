@@ -191,20 +191,22 @@ class Descent(Polish):
         Let the solver go all the way by itself before the first polish.
     chief : Descent, optional
         The one whose residual had shrunk to rounding where this one begins.
+    fell : bool
+        Whether a way before it fell, time after time, along what its Jacobian left open.
     """
 
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
     slopes_jump = False         # it ended at the minimum of a kink, or may have
-    fell = False                # it, or a way before it, went down the last time along what J leaves open
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere, ...
     origin: tuple[np.ndarray, np.ndarray] | None = None         # ... that start, and the Jacobian there
     _solver: Any = None
 
-    def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None) -> None:
+    def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None,
+                 fell: bool = False) -> None:
         super().__init__(problem)
-        self.method, self.direct, self.chief = method, direct, chief
+        self.method, self.direct, self.chief, self.fell = method, direct, chief, fell
         self._failed = problem.x0, FitStatus.NOT_RUN       # where the last solver failed, and why
         self._unhelped: np.ndarray | None = None           # where Newton steps did not help
 
@@ -636,8 +638,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     try:
         for way in (method, *(other for other in LOOK_AGAIN if other != method)):
             calls.limit = min(allowed - RESERVE * allowed * bool(tried), calls.nfev + max(SHARE * (allowed - calls.nfev), least))
-            descent = Descent(problem, way, direct=bool(tried))
-            descent.fell = fell_again(tried)
+            descent = Descent(problem, way, direct=bool(tried), fell=fell_again(tried))
             tried.append(descent.run())
             if len(tried) == 1 and may_be_astray(problem, tried[0]) and descent.first_J is not None:
                 calls.limit = min(allowed, calls.nfev + max(SHARE * (allowed - calls.nfev), least))
@@ -648,8 +649,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
         best = best_of(tried)
         if best.reason in (FitStatus.MAX_NFEV, FitStatus.SLOW) and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
-            again = Descent(problem._replace(x0=best.x, r0=best.residual), best.method)
-            again.fell = fell_again(tried)
+            again = Descent(problem._replace(x0=best.x, r0=best.residual), best.method, fell=fell_again(tried))
             again.start_size, again.origin = tried[0].size, None if descent.first_J is None else (problem.x0, descent.first_J)
             further = again.run()
             tried = [further if solution is best else solution for solution in tried]
@@ -690,9 +690,7 @@ def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], metho
         r = problem.fun(warm)
         if not length(r) < length(problem.r0):
             return
-        descent = Descent(problem._replace(x0=warm, r0=r), method)
-        descent.fell = fell_again(tried)
-        found = descent.run()
+        found = Descent(problem._replace(x0=warm, r0=r), method, fell=fell_again(tried)).run()
     except OutOfCalls:
         return
     if found.norm < first.norm * (1 - LOWER) or (found.converged and not first.converged):

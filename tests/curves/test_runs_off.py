@@ -4,12 +4,15 @@ Each of the problems has an infimum that no finite parameters reach: the formula
 some of them grow without end, and the data are on the far side of that.
 """
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gslfit
 from gslfit import Parameters
+from gslfit.minimizer import curvature
 
 N = 41
 X, WIDE = np.linspace(0, 4, N), np.linspace(-5, 5, N)
@@ -102,3 +105,14 @@ def test_a_function_of_python_s_numbers_that_overflows_on_the_way():
     params["h"].value = 5000.
     with pytest.raises(OverflowError):      # at the start it is the caller's error
         gslfit.minimize(lambda p: p["k"].value**p["h"].value - y, params)
+
+
+def test_moves_are_those_of_the_c_core():
+    """Programs and functions are looked at by the same moves: `src/descent/null_space.c` has the numbers of `minimizer/curvature.py`."""
+    text = (Path(__file__).parents[2]/"src"/"descent"/"null_space.c").read_text()
+    shares = [float(each) for each in re.search(r"SHARES\[\] = \{(.*?)\}", text)[1].split(",")]
+    assert [sign*each for each in shares for sign in (1, -1)] == list(curvature.SHARES)
+    slowly, moves = (int(re.search(rf"{name} = (\d+)", text)[1]) for name in ("SLOWLY", "MOST_MOVES"))
+    assert (shares[slowly], moves) == (curvature.SLOWLY, curvature.MOVES)
+    for name in ("VISIBLE", "FALLS"):
+        assert float(re.search(rf"{name} = ([\d.e-]+);", text)[1]) == getattr(curvature, name)
