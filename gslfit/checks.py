@@ -197,7 +197,7 @@ def by_name(name: str, value: Any) -> dict[Any, Any]:
         If two of its names are one.
     """
     given = mapping(name, value)
-    if all(isinstance(key, str) and key.isascii() for key in given):
+    if _all_plain(given):
         return given
     found = {as_name(key): each for key, each in given.items()}
     if len(found) < len(given):
@@ -208,7 +208,15 @@ def by_name(name: str, value: Any) -> dict[Any, Any]:
 
 def as_keywords(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return keywords of a call as they are, or by their names as Python reads them, where they were put in as ``**{...}``."""
-    return values if "".join(values).isascii() else by_name("the call", values)
+    return values if _all_plain(values) else by_name("the call", values)
+
+
+def _all_plain(names: Iterable[Any]) -> bool:
+    """Return whether all names are texts that Python reads as they are."""
+    try:
+        return "".join(names).isascii()
+    except TypeError:
+        return False
 
 
 def json_tree(text: Any, **kws: Any) -> Any:

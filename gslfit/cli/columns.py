@@ -234,7 +234,7 @@ def check_counts(source: str, counts: Column, lines: Sequence[int] | np.ndarray,
     out : ndarray of bool, or None
         True where one takes no part.
     """
-    from gslfit.curves.losses import FOR_COUNTS, no_count
+    from gslfit.curves.counts import FOR_COUNTS, no_count
     place = no_count(counts.numbers, out)
     if place is not None:
         raise FileRefused(f"{source}, line {lines[place[0]]}: {counts.numbers[place]:g} in column {counts.title!r}, and --loss poisson "

@@ -163,7 +163,7 @@ class BatchInputs:
 Data = BatchInputs      # by its name in pickles of gslfit 0.1
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False, match_args=False)
 class BatchResult:
     """The outcome of many fits.
 

@@ -145,16 +145,16 @@ def fit_read(options: FitOptions, formula: FormulaLike, y: Any, params: Paramete
     plan = FitPlan(job.formula, own, job.folded, {name: float(value) for name, value in job.start.items()})
 
     def fit_from(plan: FitPlan) -> LazyResult | FitResult:
-        with blaming_priors(given.prior, plan, loss is not None):
-            if loss is None or not in_lanes:
-                return fit_curve(plan, whole, options)
-            from gslfit.curves.fit_by_loss import fit_by_loss
-            return fit_by_loss(plan, whole, options)
+        if loss is None or not in_lanes:
+            return fit_curve(plan, whole, options)
+        from gslfit.curves.fit_by_loss import fit_by_loss
+        return fit_by_loss(plan, whole, options)
+    blaming = blaming_priors(fit_from, given.prior, loss is not None)
     if options.several:
         from gslfit.curves.multistart import from_many
-        found: LazyResult | FitResult = from_many(plan, whole, options, job.several(options), fit_from)
+        found: LazyResult | FitResult = from_many(plan, whole, options, job.several(options), blaming)
     else:
-        found = fit_from(plan)
+        found = blaming(plan)
     if whole is not curve:
         assert whole.objective is not None
         objective.follow(whole.objective)

@@ -5,7 +5,6 @@ Here is what a call means; `gslfit.curves.run_batch` runs the fits, and `gslfit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 
 from gslfit.checks import names_once
 from gslfit.curves.batch_result import BatchResult
+from gslfit.curves.counts import check_counts
 from gslfit.curves.job import FormulaLike, Job, completed, job_of, prepare, reader_for, response_of, start_value, template
 from gslfit.curves.keeping import IN_MEMORY, Keeping, by_blocks, finished
-from gslfit.curves.losses import check_counts
 from gslfit.curves.progress import Interrupted, Progress
 from gslfit.curves.run_batch import Report, run_batch
 from gslfit.data.inputs import Inputs
@@ -180,12 +179,11 @@ def fit_batch(formula: FormulaLike, y: Any, params: Parameters | None = None, *,
     return fit_parts(PartFit(job, options), batch_of(job, found, options), found, job.start, options, keeping, progress)
 
 
-@dataclass(eq=False)
 class PartFit:
     """The fit of a part of a batch: a function of its inputs, start values and progress function that can be pickled."""
 
-    job: Job
-    options: FitOptions
+    def __init__(self, job: Job, options: FitOptions):
+        self.job, self.options = job, options
 
     def __call__(self, part: Inputs, starts: Mapping[str, Any], report: Report | None) -> BatchResult:
         """Return the result of a part."""

@@ -6,9 +6,10 @@ from math import isfinite
 import numpy as np
 
 from gslfit.curves._polish import polish
+from gslfit.curves.counts import check_counts, check_means
 from gslfit.curves.curve import Curve
 from gslfit.curves.job import count_threads, default_nfev
-from gslfit.curves.losses import check_counts, check_means, run_rows
+from gslfit.curves.losses import run_rows
 from gslfit.curves.pipeline import ENDINGS, FitPlan, LazyResult, bounds_of, check_count, spread_of
 from gslfit.errors import FitStatus, ParameterError
 from gslfit.minimizer.options import FitOptions

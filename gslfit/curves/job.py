@@ -16,7 +16,7 @@ import numpy as np
 from gslfit.checks import as_keywords, as_name, by_name
 from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
-from gslfit.curves.losses import check_factors_of
+from gslfit.curves.counts import check_factors_of
 from gslfit.data.fits import Fits
 from gslfit.data.inputs import Inputs, inputs
 from gslfit.data.layout import Axis, Layout, layout
@@ -316,7 +316,7 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
         from gslfit.minimizer.multistart import centre, placed
         places = placed(options, _boxes(known, parameters), known)
     missing, unset = [], []
-    for name in known:
+    for name in known if len(starts) < len(known) else ():
         if name not in starts:
             known_value = _start(name, formula, parameters)
             starts[name] = nan if known_value is None else known_value

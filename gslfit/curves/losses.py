@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves._batch import median_residuals, run
-from gslfit.data.inputs import Inputs
-from gslfit.data.points import moved
-from gslfit.errors import FitStatus, InputError, NonFiniteError
+from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat
 
@@ -25,62 +23,7 @@ FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is
 MOST_WEIGHT = 1e140     # or one over it: its square, too
 AFAR = 1e7              # scales of a loss: beside a residual that is no larger, and isn't rounding, the scale is none
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
-FOR_COUNTS = "is for counts, which are not negative; subtract no background, but put it into the model"
 HOPELESS = [FitStatus.TOO_FEW_POINTS, FitStatus.NOT_RUN]
-
-
-def check_counts(name: str, y: np.ndarray, out: np.ndarray | None, first: Any = ()) -> None:
-    """Raise InputError where data can't be counts.
-
-    Parameters
-    ----------
-    name : str
-        What the caller calls them.
-    y : ndarray, shape (n,) or (..., n)
-    out : ndarray of bool, or None
-        True where a point takes no part.
-    first : tuple of int, or ndarray
-        Where the fits are in the batch, as `gslfit.data.points.moved` takes it.
-    """
-    place = no_count(y, out)
-    if place is not None:
-        at = [*moved(place[:-1], first), place[-1]]
-        where = tuple(at) if len(at) > 1 else at[0]
-        raise InputError(f'{name} is {y[place]} at {where}: loss="poisson" {FOR_COUNTS}')
-
-
-def no_count(y: np.ndarray, out: np.ndarray | None) -> tuple[int, ...] | None:
-    """Return where the first number is that is no count, and takes part; None where there is none."""
-    if y.dtype.kind in "bu":
-        return None
-    with np.errstate(invalid="ignore"):
-        bad = y < 0
-    bad = bad if out is None else bad & ~out
-    return tuple(np.argwhere(bad)[0].tolist()) if bad.any() else None
-
-
-def check_means(values: np.ndarray, y: np.ndarray) -> None:
-    """Raise an error where the values of a model at its start can't be means of counts.
-
-    Parameters
-    ----------
-    values, y : ndarray, shape (n,)
-    """
-    bad = ~np.isfinite(values)
-    if bad.any():
-        raise NonFiniteError(f"the model is not finite at {bad.sum()} of {bad.size} points at its start values, the first at point "
-                             f"{int(np.argmax(bad))}: change the start values")
-    bad = (values < 0) | ((values == 0) & (y > 0))
-    if bad.any():
-        raise InputError(f"the model of counts is zero or negative at {bad.sum()} of {bad.size} points at its start values, where counts "
-                         "have no likelihood: change the start values, or give parameters bounds")
-
-
-def check_factors_of(loss: str, given: Inputs) -> None:
-    """Raise InputError where counts are given errors."""
-    known = given.factors if given.ycov is None else given.ycov
-    if loss == "poisson" and known is not None:
-        raise InputError(f'loss="poisson" takes no {known.name}: the errors of counts follow from the model')
 
 
 def run_rows(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], *, start: Sequence[np.ndarray], scale: np.ndarray,

@@ -9,8 +9,7 @@ is asked for.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
@@ -195,12 +194,17 @@ class _Errors:
         return own, {other: r for other, r in found.items() if other != name and r == r}
 
 
-def blaming_priors(prior: Any, plan: FitPlan, counts: bool) -> AbstractContextManager[None]:
-    """Return a context in which an error at a plan's start names the prior that is to blame for it, where there are any."""
+def blaming_priors(fit_from: Callable[[FitPlan], LazyResult | FitResult], prior: Any,
+                   counts: bool) -> Callable[[FitPlan], LazyResult | FitResult]:
+    """Return what fits a plan as `fit_from` does; an error at the start names the prior that is to blame for it, where there are any."""
     if prior is None:
-        return nullcontext()
+        return fit_from
     from gslfit.curves.priors import naming_priors
-    return naming_priors(prior, plan.params, plan.values, counts)
+
+    def fit_blaming(plan: FitPlan) -> LazyResult | FitResult:
+        with naming_priors(prior, plan.params, plan.values, counts):
+            return fit_from(plan)
+    return fit_blaming
 
 
 def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "fit") -> LazyResult | FitResult:
@@ -250,7 +254,7 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
 
 def refuse_counts(curve: Curve, values: Mapping[str, Any]) -> None:
     """Raise an error where data can't be counts, or the model isn't positive at these values of parameters without expression."""
-    from gslfit.curves.losses import check_counts, check_means
+    from gslfit.curves.counts import check_counts, check_means
     objective = curve.objective
     assert objective is not None
     check_counts(objective.given.name, objective.y, None)

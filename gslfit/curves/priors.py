@@ -142,21 +142,18 @@ def _off_at_start(priors: Priors, params: Parameters, values: Mapping[str, Any])
 
 
 @contextmanager
-def naming_priors(priors: Priors | None, params: Parameters, values: Mapping[str, Any], counts: bool) -> Iterator[None]:
+def naming_priors(priors: Priors, params: Parameters, values: Mapping[str, Any], counts: bool) -> Iterator[None]:
     """Refuse a prior that is not finite at the start of one fit, and have an error there name the prior that is to blame for it.
 
     Parameters
     ----------
-    priors : Priors or None
+    priors : Priors
     params : Parameters
     values : mapping of str to float
         Start values, over those of `params`.
     counts : bool
         Whether a prior is told as the mean of a count of `COUNT`.
     """
-    if priors is None:
-        yield
-        return
     off_at_start = _off_at_start(priors, params, values)
     for text, off in off_at_start.items():      # nan_policy="omit" would leave it out as it leaves out data
         if not isfinite(off):

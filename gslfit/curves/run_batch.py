@@ -14,8 +14,8 @@ import numpy as np
 
 from gslfit.curves._batch import KINDS, run
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
+from gslfit.curves.counts import check_counts
 from gslfit.curves.job import Job, StartValue, count_threads, default_nfev, transform_of
-from gslfit.curves.losses import check_counts, run_rows
 from gslfit.curves.progress import Interrupted
 from gslfit.data.covariance import of_all
 from gslfit.data.inputs import Factors, Inputs
@@ -60,7 +60,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     assert folded is not None
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, options)
-    fit_rows = run if options.loss == "linear" else partial(run_rows, options)
+    fit_rows = run if options.loss == "linear" else _by_loss(options)
     curves = y if y.ndim > 1 else y[None]
     name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
     looks = options.nan_policy == "raise"
@@ -124,6 +124,12 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     if interrupted:
         raise Interrupted(result)
     return result
+
+
+def _by_loss(options: FitOptions) -> Callable[..., None]:
+    """Return what fits rows by a loss as `run` does by least squares."""
+    from gslfit.curves.losses import run_rows
+    return partial(run_rows, options)
 
 
 def beyond(report: Report, done: int) -> Report:

@@ -13,6 +13,7 @@ Where the judgement is in doubt (dependent columns, no progress away from a mini
 other methods and the lowest chi-square is kept.
 """
 from collections.abc import Callable, Iterable, Sequence
+from operator import mul
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -499,8 +500,7 @@ class Descent(Polish):
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        vanished = self._vanished(undetermined)
-        if vanished:
+        if vanished := self._vanished(undetermined) if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
@@ -670,7 +670,7 @@ def may_be_astray(problem: Problem, end: Solution) -> bool:
     """Return whether a first way down may have led elsewhere: it did not converge, took long, or turned a sign."""
     if not end.converged or problem.fun.nfev > LONG * (end.x.size + 1):
         return True
-    return any(a * b < 0 for a, b in zip(problem.x0.tolist(), end.x.tolist(), strict=True))
+    return min(map(mul, problem.x0.tolist(), end.x.tolist())) < 0
 
 
 def fell_again(tried: Sequence[Solution]) -> bool:

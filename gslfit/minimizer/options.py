@@ -155,7 +155,9 @@ class Entry:
         InputError
             If an option can't have that value.
         """
-        found = {}
+        found: dict[str, Any] = {}
+        if not given:
+            return found
         for name, value in given.items():
             own = SYNONYMS.get(name, name)
             if name in UNSUPPORTED:

@@ -125,8 +125,9 @@ class Residual(Evaluation):
 
     def _report_first(self, r: np.ndarray) -> None:
         """Call the callback after the first evaluation: there is a result already, so what it stops is the next one."""
-        with contextlib.suppress(Aborted):
-            self._report(r)
+        if self.iter_cb is not None:
+            with contextlib.suppress(Aborted):
+                self._report(r)
 
     @property
     def whole(self) -> bool:

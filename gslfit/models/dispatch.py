@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from gslfit.checks import pickles
+from gslfit.curves.counts import check_counts, check_factors_of, check_means
 from gslfit.curves.curve import Curve
-from gslfit.curves.losses import check_counts, check_factors_of, check_means
 from gslfit.curves.pipeline import FitPlan, LazyResult, blaming_priors, fit_curve
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, warn
 from gslfit.formula.formula import Formula
@@ -109,20 +109,20 @@ def run_fit(result: Request) -> Any:
         warn(f"the fit calls Python for each evaluation: {plan.reason}")
 
     def fit_from(plan: FitPlan) -> LazyResult | FitResult:
-        with blaming_priors(objective.given.prior, plan, lanes.loss == "poisson"):
-            if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
-                return fit_curve(plan, whole, lanes, options.method)
-            from gslfit.curves.fit_by_loss import fit_by_loss
-            return fit_by_loss(plan, whole, lanes, options.method)
+        if lanes.loss == "linear" or plan.folded is None or objective.given.ycov is not None:
+            return fit_curve(plan, whole, lanes, options.method)
+        from gslfit.curves.fit_by_loss import fit_by_loss
+        return fit_by_loss(plan, whole, lanes, options.method)
+    blaming = blaming_priors(fit_from, objective.given.prior, lanes.loss == "poisson")
     if options.several:
         from gslfit.curves.multistart import from_many
         from gslfit.minimizer.descents import boxes_of
         from gslfit.minimizer.multistart import Several, count_of, placed
         places = placed(options, boxes_of(result.init_params), [*result.init_params])
         several = Several(count_of(options), places, result._unset, options.starts == "auto")
-        outcome: LazyResult | FitResult = from_many(plan, whole, lanes, several, fit_from)
+        outcome: LazyResult | FitResult = from_many(plan, whole, lanes, several, blaming)
     else:
-        outcome = fit_from(plan)
+        outcome = blaming(plan)
     if whole is not curve:
         assert whole.objective is not None
         objective.follow(whole.objective)

@@ -4,7 +4,6 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +11,10 @@ import numpy as np
 
 from gslfit.checks import as_keywords, by_name
 from gslfit.curves.batch_result import BatchResult
+from gslfit.curves.counts import check_factors_of
 from gslfit.curves.fit_batch import batch_options, fit_batch, fit_inputs, with_covariances
 from gslfit.curves.job import NO_RESPONSE, convolved, elsewhere, job_of, refuse_beside, response_of, with_shift
 from gslfit.curves.keeping import Keeping, by_blocks, finished
-from gslfit.curves.losses import check_factors_of
 from gslfit.curves.pipeline import FitPlan, by_lanes
 from gslfit.curves.progress import Interrupted
 from gslfit.data.fits import Fits
@@ -350,14 +349,11 @@ def folded_for(model: Any, said: Sequence[Any], values: Mapping[str, Any], ycov:
     return folded_with(model, read_response(response, centre, shift, points, Fits(())))
 
 
-@dataclass(eq=False)
 class PartFit:
     """The fit of a part of a batch: a function of its inputs, start values and progress function that can be pickled."""
 
-    model: Any
-    formula: Formula
-    params: Parameters | None
-    options: dict[str, Any]
+    def __init__(self, model: Any, formula: Formula, params: Parameters | None, options: dict[str, Any]):
+        self.model, self.formula, self.params, self.options = model, formula, params, options
 
     def __call__(self, part: Inputs, starts: Mapping[str, Any], report: Any) -> BatchResult:
         """Return the result of a part."""

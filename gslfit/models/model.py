@@ -19,7 +19,6 @@ from gslfit.models.formulas import OPERATORS, SYMBOLS, Unjoined, combined
 from gslfit.models.guess.points import points_of
 from gslfit.models.model_function import ModelFunction, check_policy
 from gslfit.models.result import ModelResult
-from gslfit.models.serialization import PLAIN, Reading, common_state, model_from_text, model_text, reads
 from gslfit.objective.loss import scaled
 from gslfit.parameters.collection import Parameters
 
@@ -285,6 +284,7 @@ class Model(ModelFunction):
         InputError
             If it holds what is no plain thing: an operator of the caller's, or an object as an option.
         """
+        from gslfit.models.serialization import PLAIN, common_state
         definition = self._definition
         odd = [name for name, value in self.opts.items() if not isinstance(value, PLAIN)]
         if odd:
@@ -296,6 +296,7 @@ class Model(ModelFunction):
 
     def dumps(self, **kws: Any) -> str:
         """Return the model as JSON text; formulas are texts in it, and no code."""
+        from gslfit.models.serialization import model_text
         return model_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -304,6 +305,7 @@ class Model(ModelFunction):
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:
         """Return the model of a JSON text; functions are looked up in `funcdefs`, and nothing is run."""
+        from gslfit.models.serialization import model_from_text
         return model_from_text(text, funcdefs, **kws)
 
     def load(self, file: Any, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> Model:
@@ -473,6 +475,7 @@ class CompositeModel(Model):
     def _file_state(self) -> dict[str, Any]:
         if not self.symbol:
             raise InputError(f"{self!r} joins its parts by a function, which a file can't hold")
+        from gslfit.models.serialization import common_state
         return common_state(self) | {"left": self.left._file_state(), "op": self.symbol, "right": self.right._file_state()}
 
     def _symbols(self) -> set[str]:
@@ -486,26 +489,6 @@ class CompositeModel(Model):
         """Call that of both."""
         self.left.post_fit(result)
         self.right.post_fit(result)
-
-
-@reads("Model")
-def _read_model(reading: Reading) -> Model:
-    """Return a model of a text, or of a function that the reader of the file has."""
-    independent = reading.strings("independent_vars")
-    options: dict[str, Any] = {name: value for name, value in reading.typed("options", dict, {}).items() if isinstance(value, PLAIN)}
-    source = reading.typed("formula", str) if "formula" in reading.state else reading.function()
-    model = Model(source, independent or None, reading.strings("param_names") or None, prefix=reading.prefix, **reading.common, **options)
-    defaults = reading.typed("defaults", dict, {})
-    model.def_vals.update({name: float(value) for name, value in defaults.items() if isinstance(value, (int, float))})
-    return model
-
-
-@reads("CompositeModel")
-def _read_composite(reading: Reading) -> CompositeModel:
-    symbol = reading.typed("op", str)
-    if symbol not in OPERATORS:
-        raise InputError(f"the operator {symbol!r:.20} is not one of {', '.join(OPERATORS)}")
-    return CompositeModel(reading.part("left"), reading.part("right"), symbol, **reading.common)
 
 
 class TwiceNamed(ParameterNameError, NameError):

@@ -16,7 +16,6 @@ from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
 from gslfit.models.preparation import kept, objective_of
-from gslfit.models.serialization import result_from_text, result_text
 from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import r_squared
@@ -412,6 +411,7 @@ class ModelResult(Answers, Passes):
 
     def dumps(self, **kws: Any) -> str:
         """Return the result as JSON text, its data included; formulas are texts in it, and no code."""
+        from gslfit.models.serialization import result_text
         return result_text(self, **kws)
 
     def dump(self, file: Any, **kws: Any) -> int:
@@ -420,6 +420,7 @@ class ModelResult(Answers, Passes):
 
     def loads(self, text: str, funcdefs: Mapping[str, Callable[..., Any]] | None = None, **kws: Any) -> ModelResult:
         """Take a result out of JSON text, in place of this one; nothing is run."""
+        from gslfit.models.serialization import result_from_text
         self.__dict__.update(result_from_text(ModelResult, text, funcdefs, **kws).__dict__)
         return self
 

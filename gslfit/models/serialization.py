@@ -186,7 +186,7 @@ def build(reading: Reading) -> Any:
     """
     cls = reading.typed("class", str)
     if cls not in READERS:
-        for module in ("library.classes", "convolved"):         # whose classes have their readers there
+        for module in ("readers", "library.classes", "convolved"):
             import_module(f"gslfit.models.{module}")
     if cls not in READERS:
         raise InputError(f"there is no model class {cls!r:.60}")

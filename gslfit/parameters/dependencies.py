@@ -168,7 +168,7 @@ def derived_parameters(params: Mapping[str, Parameter], wanted: Iterable[str], s
     found: dict[str, DerivedParameter] = {}
     if len(with_expression) == 1:                                        # the most frequent case has no order
         only = _derived(params[with_expression[0]], params, symbols, space)
-        if all(used in space for used in only.names):
+        if space.keys() >= {*only.names}:
             return [only]
 
     def needs(name: str) -> list[str]:
@@ -198,13 +198,13 @@ def _derived(parameter: Parameter, params: Mapping[str, Parameter], symbols: Sym
     text = parameter._expr or ""
     try:
         compiled = symbols.compile(text)
-        used = tuple(name for name in compiled.names if name in params)
+        used = tuple([name for name in compiled.names if name in params])
         if isinstance(compiled, Interpreted):
             return InterpretedParameter(parameter, compiled, used, symbols, space)
         own = {name: function for name in compiled.calls if (function := symbols.function(name)) is not None} if symbols else {}
         for name in compiled.unknown_calls(own):
             raise symbols.missing_call(name, text)
-        others = [name for name in compiled.names if name not in params]
+        others = [name for name in compiled.names if name not in params] if len(used) < len(compiled.names) else []
         constants = {name: symbols.number(name) for name in others}
         for name, value in constants.items():
             if value is None:

@@ -131,7 +131,8 @@ cdef class Differences:
         self.p = lower.shape[0]
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
-        self.norms, self.lengths, self.bends, self.steps, self.gradient = (new_vector(self.p) for _ in range(5))
+        self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
+        self.steps, self.gradient = new_vector(self.p), new_vector(self.p)
         self.g, self.rooms = data_of(self.gradient), []
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)

@@ -125,7 +125,7 @@ cdef class DescentState:
         self.differences = Differences(self.fun, self.lower, self.upper, problem.precision, problem.unit)
         self.J, self.second = zeros(self.n, self.p, True), zeros(self.p, self.p, False)
         self.held, self.turning = (), NAN
-        self.norms = zeros(1, self.p, False)[0]
+        self.norms = np.zeros(self.p)
         self.last_x, self.last_r = self.x, self.r
         self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
         cdef Py_ssize_t j
@@ -320,9 +320,13 @@ cdef class DescentState:
 
     cpdef cnp.ndarray slopes(self):
         """Return J^T r with the columns of J scaled to length one, ndarray, shape (p,): the gradient, never out of range."""
+        return copied(data_of(self._slopes()), self.p)
+
+    cdef object _slopes(self):
+        """Return the numbers of `slopes` themselves, to be read."""
         if self.steepest_r is not self.r or self.steepest_J is not self.J:
             self._note_slopes(NULL)
-        return copied(data_of(self.steepest), self.p)
+        return self.steepest
 
     cdef int _note_slopes(self, const double *gradient) except -1:
         """Work out what `slopes` returns, from J^T r where that is known and in range."""
@@ -361,7 +365,7 @@ cdef class DescentState:
         self.held = ()
         pushed = self._pushed() if self.bounded else None
         if self.qr is None or self.J is not self.decomposed or pushed != self.left_out or self.decomposed_with != self.rank_tolerance:
-            self.qr = ScaledQR(self.J, self.rank_tolerance, pushed, self.norms, self.r, self.slopes())
+            self.qr = ScaledQR(self.J, self.rank_tolerance, pushed, self.norms, self.r, self._slopes())
             self.decomposed, self.left_out = self.J, pushed
             self.decomposed_with = self.rank_tolerance
         return self.qr
@@ -379,8 +383,8 @@ cdef class DescentState:
         cdef Py_ssize_t j
         cdef double to, norm, before
         cdef bint moved = False
-        g, snapped = self.slopes(), copied(x, self.p)
-        found = []
+        cdef list found = None
+        g = self._slopes()
         for j in range(self.p):
             if x[j] - low[j] <= touch[j] and data_of(g)[j] >= 0:
                 to = low[j]
@@ -388,6 +392,8 @@ cdef class DescentState:
                 to = high[j]
             else:
                 continue
+            if found is None:
+                found, snapped = [], copied(x, self.p)
             found.append(j)
             moved = moved or to != x[j]
             data_of(snapped)[j] = to

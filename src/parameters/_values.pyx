@@ -13,7 +13,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.math cimport fmin
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(object o)
@@ -406,7 +406,7 @@ cdef class Evaluation:
     cdef public object _keep
     cdef public Py_ssize_t nfev, size, full
     cdef public double scale, precision, limit
-    cdef readonly object best       # (values, residuals) of the shortest residual seen, None before the first call
+    cdef object best_at, best_r     # the values and the shortest residual seen, None before the first call
     cdef double least               # its length
     cdef Values values
     cdef tuple arguments
@@ -475,7 +475,15 @@ cdef class Evaluation:
         cdef double size = dot(data, data, n)
         size = gslfit_norm(size, data, n, 1)
         if size < self.least:
-            self.least, self.best = size, (cnp.PyArray_NewCopy(self.values.vector(x), cnp.NPY_CORDER), r)
+            self.least, self.best_r = size, r
+            if self.best_at is None:
+                self.best_at = new_vector(self.values.p)
+            memcpy(cnp.PyArray_DATA(self.best_at), cnp.PyArray_DATA(self.values.vector(x)), self.values.p * sizeof(double))
+
+    @property
+    def best(self):
+        """The values and the residuals of the shortest residual seen; None before the first call."""
+        return None if self.best_at is None else (self.best_at.copy(), self.best_r)
 
     cdef double largest(self, object r):
         """Return the largest size of a contiguous vector's elements, NaN where one is not finite."""
