@@ -36,7 +36,7 @@ SUITE = ("curves", "minimizer", "confidence", "c", "constraints", "formula", "mu
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
 FILES, BLOCK = 6, 5000      # files of tests, and random calls, of a piece
 LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
-MEASURING = "solvers/test_solver.py::test_ten_thousand_solvers_leave_nothing",
+MEASURING = "solvers/test_solver.py::test_ten_thousand_solvers_leave_nothing", "solvers/test_nonlinear.py::test_solvers_leave_nothing"
 THREADS = "c/test_races.py", "c/test_c_core.py"
 REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
@@ -120,7 +120,7 @@ def pieces(tests, calls, seed, only=""):
     if tests is None:
         yield Piece("threads", [*told, "-m", "slow or not slow", "-k", "sanitizer or threads", *THREADS], as_it_is)
         yield Piece("memory", [*told, *MEASURING], without_quarantine)
-    told += ["-k", f"not ({LIMITED})" + (f" and ({only})" if only else ""), *(f"--deselect={test}" for test in MEASURING)]
+    told += ["-k", f"not ({LIMITED})" + (f" and ({only})" if only else ""), *(f"--deselect={TESTS.name}/{test}" for test in MEASURING)]
     for path in SUITE if tests is None else tests:
         files = sorted(str(file.relative_to(TESTS)) for file in (TESTS / path).rglob("test_*.py")) or [path]
         yield from (Piece(f"{path} {at // FILES + 1}", [*told, *files[at:at + FILES]]) for at in range(0, len(files), FILES))
