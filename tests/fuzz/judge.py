@@ -3,8 +3,9 @@
 Three judges, the cheapest first: the certificate (`fuzz.certificate`), a descent of all rows at once (`fuzz.descent`), and SciPy's
 `least_squares` from where the fit ended, in units of the parameters' errors and within the bounds: parameters held at a bound stay, and
 the push towards it is checked where SciPy ends. Where the judges disagree, or what chi-square falls by is near rounding, mpmath computes
-chi-square at both ends in 40 digits. Of a block's rows that fall clearly along a path without a barrier, a proof in itself, SciPy is shown
-the first `ASKED`.
+chi-square at both ends in 40 digits. Where parts of a model cancel, as the arms of a rectangle of no width, rounding is more than value
+and derivatives tell: it is what the residual in 40 digits and in doubles differ by. Of a block's rows that fall clearly along a path
+without a barrier, a proof in itself, SciPy is shown the first `ASKED`.
 
 A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped". Nor is a fall along parameters that had no effect at
 the start and have none at the end, while others have one ("no effect"), or from a point about which chi-square, to second order, falls by
@@ -20,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import least_squares
 
-from fuzz.certificate import STIFF, Local, Rows, at_rounding, certified, chi_square, jacobian, look
+from fuzz.certificate import AT_ROUNDING, STIFF, Local, Rows, at_rounding, certified, chi_square, jacobian, look, residual
 from fuzz.descent import MOVE, descend, moved, room
 
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
@@ -99,6 +100,8 @@ def doubted(rows: Rows, v: np.ndarray, first: Local, count) -> list[Verdict]:
 
 def excused(row: Rows, v: np.ndarray, here: Local, verdict: Verdict, count) -> Verdict:
     """Return a fault's verdict, or another where no way down is found: but never where a parameter lost its effect, or none had one."""
+    if cancels(row, v):
+        return Verdict(ROUNDING)
     begun, ended = (effects(row, v, place) > NEGLIGIBLE for place in (row.start[0], v))
     if (begun & ~ended).any() or not begun.any():
         return verdict._replace(kind=f"{verdict.kind}, {'lost' if begun.any() else 'never there'}")
@@ -106,6 +109,17 @@ def excused(row: Rows, v: np.ndarray, here: Local, verdict: Verdict, count) -> V
         return Verdict(PLAIN)
     idle = ~begun & ~ended
     return Verdict(NO_EFFECT) if idle.any() and not falls_without(row, v, idle, count) else verdict
+
+
+def cancels(row: Rows, v: np.ndarray) -> bool:
+    """Whether the residual, in 40 digits, is no more than what rounding makes of it in doubles."""
+    weights = row.weights[0]/row.unit[0]
+    try:
+        exact = np.array([float(r) for r in row.text.exact_residuals(row.x, v, row.y[0], weights)])
+    except ZeroDivisionError:
+        return False
+    rounding = np.linalg.norm(residual(row, v[None])[0] - exact)
+    return bool(np.linalg.norm(exact) <= AT_ROUNDING*rounding)
 
 
 def on_a_plain(row: Rows, v: np.ndarray, here: Local) -> bool:

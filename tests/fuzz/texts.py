@@ -87,10 +87,15 @@ class Text:
     def exact(self, x, v, y, weights) -> mp.mpf:
         """Chi-square in `DIGITS` digits, of one row: its points, its parameters, data and weights as they are in doubles."""
         with mp.workdps(DIGITS):
-            total, values = mp.mpf(0), {name: mp.mpf(float(a)) for name, a in zip(self.names, v, strict=True)}
+            return mp.fsum(r**2 for r in self.exact_residuals(x, v, y, weights))
+
+    def exact_residuals(self, x, v, y, weights) -> list[mp.mpf]:
+        """Return the weighted residuals of the same."""
+        with mp.workdps(DIGITS):
+            found, values = [], {name: mp.mpf(float(a)) for name, a in zip(self.names, v, strict=True)}
             for k, (data, weight) in enumerate(zip(y, weights, strict=True)):
                 here = {name: mp.mpf(float(points[k])) for name, points in zip(self.independent, x, strict=True)}
                 space = {**ORACLE, "quotient_": _quotient, "power_": _power, **values, **here}
                 exec(self.exact_code, {"__builtins__": {}}, space)
-                total += (mp.mpf(float(weight))*(space["value_"] - mp.mpf(float(data))))**2
-            return total
+                found.append(mp.mpf(float(weight))*(space["value_"] - mp.mpf(float(data))))
+            return found
