@@ -26,7 +26,7 @@ cdef extern from "common/judgement.h" nogil:
         const unsigned char *bent
         const unsigned char *bending
         const signed char *bounds
-        int linear, unmoved, looked, runs_off, plain
+        int linear, unmoved, looked, runs_off, unseen, plain
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_bends(double length, const double *beside, double rounding)

@@ -256,7 +256,7 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
     e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
     e.bent = e.bending = NULL
-    e.unmoved = e.looked = e.runs_off = e.plain = 0
+    e.unmoved = e.looked = e.runs_off = e.unseen = e.plain = 0
     e.linear = linear
     e.scale = gslfit_scale(scale, float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0)))
     cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)

@@ -281,7 +281,7 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
                          .tolerance = fmax(o->xtol, fmax(o->ftol, o->gtol)), .cosine = r->last.cosine, .rank = r->last.rank, .x = x,
                          .start = r->now.start, .norms = r->last.norms, .first_norms = r->first.norms, .slopes = r->last.slopes,
                          .bounds = r->transform ? r->last.bounds : NULL, .looked = looked, .plain = slope == NULL_SPACE_FLAT,
-                         .runs_off = slope == NULL_SPACE_FALLS, .linear = gslfit_is_linear(r->program),
+                         .runs_off = slope == NULL_SPACE_FALLS, .unseen = r->last.unseen && !looked, .linear = gslfit_is_linear(r->program),
                          .bending = bending};
     gslfit_nonlinear(r->program, bending);
     gslfit_sort_columns(&e, end->flags);
@@ -344,9 +344,9 @@ static int follow_to_bound(gsl_refit *r, double *x, int k, double bound, polishe
     int used = 0, spent;
     flags[k] = GSLFIT_HELD;
     memcpy(half, x, p * sizeof *half);
-    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, VALLEY, &spent);
+    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, 0, VALLEY, &spent);
     half[k] = bound + 0.5 * (x[k] - bound);
-    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, VALLEY, &used);
+    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, 0, VALLEY, &used);
     end->nfev += spent + used;
     if (!(nearer <= length)) return 0;
     for (int near = CLOSEST; near > 0; near -= CLOSEST / 4) {
@@ -418,6 +418,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     const int p = r->program->nfree;
     double size[MAX_FREE];
     const double sigma = r->last.length / sqrt(r->points.n > p ? r->points.n - p : 1);
+    const int full = r->first.rank == p;  /* nothing was open at the start */
     int open = 0, used = 0;
     for (int k = 0; k < p; k++) {
         size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
@@ -425,17 +426,18 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
-    null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
-    if (slope == NULL_SPACE_FLAT && r->first.rank < p) slope = NULL_SPACE_RISES;  /* it was open at the start */
+    null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
+    if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
-    const int disputed = r->last.disputed, kinked = r->last.kinked;
+    const int disputed = r->last.disputed, unseen = r->last.unseen, kinked = r->last.kinked;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     if (slope != NULL_SPACE_FALLS && !(disputed && slope == NULL_SPACE_UNSEEN)) r->last.cosine = cosine;
     if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
+    r->last.unseen = unseen;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
-    /* nobody has looked whether it is a plain */
-    if (slope == NULL_SPACE_UNSEEN && !looked && end->verdict == GSLFIT_RANK_DEFICIENT && r->first.rank == p) end->status = FIT_MAX_NFEV;
+    /* nobody has looked whether it is a plain, or where it leads */
+    if (slope == NULL_SPACE_UNSEEN && !looked && end->verdict == GSLFIT_RANK_DEFICIENT && (full || unseen)) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 
@@ -444,9 +446,10 @@ static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end
     const int p = r->program->nfree;
     double size[MAX_FREE];
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    const int used = gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->last);
+    const int used = most > 0 ? gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->last) : 0;
     if (used < 0) r->out_of_memory = 1;
     else end->nfev += used;
+    r->last.unseen |= most <= 0;
     judge(r, x, 0, NULL_SPACE_RISES, end);
 }
 
@@ -474,7 +477,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     end->nfev += r->last.nfev;
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, NULL_SPACE_RISES, end);
-    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked && most - r->last.nfev > 0)
+    if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked)
         look_at_curvature(r, x, most - r->last.nfev, end);
     for (int turn = 0; turn < KINKS && end->verdict == GSLFIT_NOT_MINIMUM && !looked && most - (end->nfev - before) > 0; turn++) {
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
@@ -530,7 +533,8 @@ void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *en
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
-    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, most, end);
+    /* half of what is left remains for a fit from the start */
+    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / 2, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {

@@ -94,6 +94,7 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     if (lost) holding |= hold_lost(e, flags);
     if (lost && !holding) return GSLFIT_LOST_EFFECT;
     if (!low || e->runs_off) return GSLFIT_NOT_MINIMUM;
+    if (e->unseen && !(cosine <= fmax(GSLFIT_SURE * bound, GSLFIT_ROUNDING * e->scale / e->residual))) return GSLFIT_NOT_MINIMUM;
     if (e->plain) return GSLFIT_LOST_EFFECT;
     if (holding) return GSLFIT_AT_BOUND;
     return left < e->p || e->rank < left ? GSLFIT_RANK_DEFICIENT : GSLFIT_MINIMUM;

@@ -23,7 +23,8 @@
  *                       nothing at all has an effect any more.
  *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or
  *                       tolerance, a bound is pushed away from, or J's null space leads further down. A damped step, however short, is no
- *                       evidence: its length says how large the damping is.
+ *                       evidence: its length says how large the damping is. Or the evaluations ended before chi-square's curvature was
+ *                       known, and the Gauss-Newton step, which may be far from Newton's, is not next to nothing.
  *   (e) AT_BOUND        At least one parameter is held at a bound that chi-square pushes it against; the others are at their minimum.
  *   (b) RANK_DEFICIENT  At the minimum of what J determines, and J's columns are dependent, or a parameter has no effect and had none.
  *       MINIMUM         At a minimum, J of full rank.
@@ -50,6 +51,7 @@
 
 #define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
+#define GSLFIT_SURE 0.2                         /* of a minimum's cosine where curvature is not known, a twentieth of J^T J's perhaps */
 #define GSLFIT_UNTOLD 5e-9                      /* half the fall of chi-square, in reduced ones, that is none: 1e-4 of a standard error */
 #define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
 #define GSLFIT_CANCELLED 1e6                    /* times the data: terms that cancel may be as large, further ones are nonsense */
@@ -81,6 +83,7 @@ typedef struct {
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
     int runs_off;                       /* chi-square falls along J's null space, beyond rounding */
+    int unseen;                         /* the curvature was to be looked at, and is not known */
     int plain;                          /* J was of full rank at the start, is not here, and chi-square stays along its null space */
 } gslfit_evidence;
 

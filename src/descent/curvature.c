@@ -158,7 +158,10 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         used++;
         if (!look_or_go_back(s, data, v, turn ? last : NULL, end) || s->rank < 1 || end->length == 0) return used;
         memcpy(last, v, s->p * sizeof *v);
-        if (used + 2 * s->rank > most) return used;
+        if (used + 2 * s->rank > most) {
+            end->unseen = 1;
+            return used;
+        }
         for (int k = 0; k < s->rank; k++) q[k] = s->J[(long)s->p * s->n + k];
         int lower = 0, positive = 0;
         if (!local_new(&c, s, end)) {
@@ -187,5 +190,6 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         return used;
     }
     look_or_go_back(s, data, v, last, end);
+    end->unseen = 1;
     return used + 1;
 }

@@ -11,8 +11,8 @@
 #include "polish.h"
 
 /* Step from v (p) to lower points for as long as there are any, in at most `most` evaluations; `size` (p) is what a variable's own size is.
- * Afterwards `end` is what is known at v. Its cosine is that of Newton's step where the Hessian is positive. Returns the evaluations
- * used. */
+ * Afterwards `end` is what is known at v. Its cosine is that of Newton's step where the Hessian is positive; `unseen` where the evaluations
+ * ended before, or the steps led on. Returns the evaluations used. */
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end);
 
 #endif

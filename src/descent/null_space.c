@@ -14,6 +14,7 @@ static const double VAST = 10;           /* times a variable's size that its err
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
 static const double VISIBLE = 1e-2;      /* of the residual's length: what a move changes it by, were the others not refitted */
+static const double ROSE = 1e-3;         /* share of it that is more than a move along a flat valley ought to cost */
 static const double FALLS = 1e-10;       /* share by which it falls at least where it does fall */
 
 static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
@@ -23,8 +24,25 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
     return end->norms[k] > 0 && (end->open[k] || error > VAST * size || (value < SHRUNK * size && error > VAST * value));
 }
 
-null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
-                                          const polished *end, int *used) {
+/* Refit the others beside x, whose variables with a flag stay, in at most `most` evaluations, or twice as many if there are as many `left`;
+ * say how long the residual is then. A move along a valley that is bent by powers of e leaves amplitudes off by as many, and Gauss-Newton
+ * steps of all together lead astray: where chi-square seems to rise, it is refitted once more, and what the model is linear in goes first. */
+static double refitted(polisher *s, const polish_data *data, double *x, const unsigned char *flags, int open, double length, int most,
+                       int left, int *spent) {
+    double other[MAX_FREE];
+    int more;
+    memcpy(other, x, s->p * sizeof *x);
+    const double found = gslfit_polish_beside(s, data, x, flags, 0, most, spent);
+    if (!open || !s->some_bend || found <= length * (1 + ROSE) || *spent + most > left) return found;
+    const double again = gslfit_polish_beside(s, data, other, flags, 1, most, &more);
+    *spent += more;
+    if (!(again < found) && isfinite(found)) return found;
+    memcpy(x, other, s->p * sizeof *x);
+    return again;
+}
+
+null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
+                                          int most, const polished *end, int *used) {
     const int p = s->p;
     const double length = end->length, least = length * (1 - FALLS) - rounding, plain = length * (1 + STAYS) + rounding;
     unsigned char open[MAX_FREE], flags[MAX_FREE];
@@ -48,7 +66,7 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                 const double before = x[k];
                 x[k] = within(data, k, before + (way & 1 ? span : -span) * SHARES[share]);
                 if (x[k] == before) break;
-                const double found = gslfit_polish_beside(s, data, x, flags, refit, &spent);
+                const double found = refitted(s, data, x, flags, end->open[k], length, refit, most - *used, &spent);
                 *used += spent;
                 if (found < least) {
                     memcpy(v, x, p * sizeof *v);
@@ -57,7 +75,7 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                 if (!(found <= plain)) break;
                 if (end->open[k] && end->norms[k] * fabs(x[k] - v[k]) > VISIBLE * length) {
                     slope = NULL_SPACE_FLAT;
-                    break;
+                    if (full) break;
                 }
             }
         }

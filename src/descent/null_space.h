@@ -18,8 +18,9 @@ typedef enum { NULL_SPACE_RISES, NULL_SPACE_FLAT, NULL_SPACE_FALLS, NULL_SPACE_U
 int gslfit_null_space_has(const polished *end, int k, double sigma, double value, double size);
 
 /* After a look at v (`end` is what it found): the slope, in at most `most` evaluations; their number is added to `used`. UNSEEN: they
- * didn't suffice. Where it falls, v is moved to the lower point. `rounding` is that of the residual's length. */
-null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
-                                          const polished *end, int *used);
+ * didn't suffice. Where it falls, v is moved to the lower point. Where it stays, it is followed on, unless `full`: J determined all at the
+ * start, and that it stays is enough to know. `rounding` is that of the residual's length. */
+null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
+                                          int most, const polished *end, int *used);
 
 #endif

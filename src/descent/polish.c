@@ -44,6 +44,8 @@ polisher *gslfit_polisher_new(const program *code, long points) {
     s->trial = s->step + p;
     s->room = s->trial + p;
     s->factors = s->room + n;
+    gslfit_nonlinear(code, s->bending);
+    s->some_bend = code->linear && !gslfit_is_linear(code);
     return s;
 }
 
@@ -221,7 +223,7 @@ static void begin(polisher *s, const polish_data *data, polished *end) {
     s->data = data;
     s->n = data->points->n;
     end->data = gslfit_points_data(data->points, s->room);
-    end->settled = end->nfev = end->rank = end->disputed = end->kinked = 0;
+    end->settled = end->nfev = end->rank = end->disputed = end->unseen = end->kinked = 0;
     memset(s->released, 0, s->p);
     end->chisqr = end->gradient = end->length = end->cosine = NAN;
 }
@@ -288,14 +290,27 @@ void gslfit_polish_curve(polisher *s, const polish_data *data, double *v, int mo
     end->nfev = used + 1;
 }
 
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int most, int *used) {
+/* Take the step of what the model is linear in, which is as good however far that is off. */
+static void step_straight(polisher *s, const polish_data *data, double *v, const unsigned char *flags, polished *at) {
+    unsigned char out[MAX_FREE];
+    double promised;
+    for (int j = 0; j < s->p; j++) out[j] = flags[j] ? flags[j] : s->bending[j] ? GSLFIT_HELD : 0;
+    if (!gslfit_polisher_take(s, v) || !sort_and_settle(s, v, out, at, &promised)) return;
+    for (int j = 0; j < s->p; j++)
+        if (!out[j] && s->step[j] != 0) v[j] = within(data, j, v[j] + s->step[j] / s->lengths[j]);
+}
+
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, int most,
+                            int *used) {
     const int p = s->p;
     double x[MAX_FREE], step[MAX_FREE];
     polished at;
     double length = INFINITY;
     at.residual = NULL;
     begin(s, data, &at);
-    for (*used = 0; *used < most;) {
+    *used = straight;
+    if (straight) step_straight(s, data, v, flags, &at);
+    while (*used < most) {
         ++*used;
         if (!gslfit_polisher_take(s, v)) return length;
         length = s->residual;

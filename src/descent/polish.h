@@ -26,6 +26,7 @@ typedef struct {
     double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
     int rank;                            /* of the columns that count */
     int disputed;                        /* the cosine is that of Newton's step, though a Gauss-Newton step promises more */
+    int unseen;                          /* chi-square's curvature was to be looked at, and there were not enough evaluations */
     int kinked;                          /* cosine and gradient are those of derivatives on both sides of a kink (kinks.h) */
     /* slopes: of a variable on a bound, what is left where the others have taken their step (its Lagrange multiplier) */
     double norms[MAX_FREE], slopes[MAX_FREE];
@@ -61,9 +62,10 @@ double gslfit_polish_deviation(const polisher *s, const double *slopes);
  * last. */
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
-/* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations.
- * Returns the residual's length there. */
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int most, int *used);
+/* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations,
+ * the first step, if it is to be `straight`, by what the model is linear in alone. Returns the residual's length there. */
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, int most,
+                            int *used);
 
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);

@@ -21,6 +21,8 @@ struct polisher {
     unsigned char released[MAX_FREE]; /* 1 where that leads inside, whatever the slope says */
     double lengths[MAX_FREE];         /* of the columns before they were scaled */
     double model, residual;
+    unsigned char bending[MAX_FREE];  /* 1 for a variable that the model isn't linear in */
+    int some_bend;                    /* not all of them, and not none */
 };
 
 /* Residual and Jacobian at v, weighted, columns scaled to length 1 (a column of zeros stays one). Returns whether all is finite. */

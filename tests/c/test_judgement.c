@@ -38,6 +38,13 @@ static void test_minima(void) {
     s.e.runs_off = 1;
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "(f) chi-square falls along the null space");
     plain(&s);
+    s.e.unseen = 1;
+    expect(judge(&s) == GSLFIT_MINIMUM, "its curvature is not known, and no step is left");
+    s.e.cosine = 5e-6;
+    expect(judge(&s) == GSLFIT_NOT_MINIMUM, "(f) nobody has looked");
+    s.e.residual = 1e-14;
+    expect(judge(&s) == GSLFIT_EXACT_FIT, "(a) there is nothing to look for");
+    plain(&s);
     s.norms[1] = s.first[1] = s.slopes[1] = 0, s.e.rank = 1;
     expect(judge(&s) == GSLFIT_RANK_DEFICIENT && s.flags[1] == GSLFIT_SILENT, "(b) without effect from the first");
     plain(&s);

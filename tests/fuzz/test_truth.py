@@ -8,7 +8,7 @@ from random_formulas import exact, formulas
 from fuzz.certificate import certified, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import RUN
-from fuzz.judge import FAULT, judge
+from fuzz.judge import FAULT, ROUNDING, judge
 from fuzz.texts import Text
 from fuzz.truth import fuzz
 from gslfit.models import ENTRIES
@@ -39,10 +39,13 @@ def test_many_successes_are_minima(entry):
 
 # seed and row of ends that were called successes: on their way to a bound where the model has no value, held at a bound by what others had
 # left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308, where squares underflow, in narrow valleys that passed
-# for kinks, off a kink, at a bound that an amplitude of the other sign is pushed away from, at twice the rounding of zeros
+# for kinks, off a kink, at a bound that an amplitude of the other sign is pushed away from, at twice the rounding of zeros; in valleys bent
+# by powers of e along which amplitudes of 1e-59 or 1e8 go, run off to a constant, at the limit of evaluations on slow ways down
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
-          (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509))
+          (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
+          (60001, 495197), (60001, 559093), (60001, 692381), (13001, 33041), (13001, 79765), (60001, 577467), (60001, 1024024),
+          (60001, 692019), (31001, 369), (60001, 237420), (60001, 268218), (60001, 560275))
 
 
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
@@ -110,6 +113,22 @@ def test_judge_sees_what_is_off(number):
     assert off == {FAULT: count}
     near = Counter(verdict.outcome for verdict in judge(chosen, values[inside] + 1e-5*along[inside], Counter()))
     assert FAULT not in near
+
+
+def rectangle(width):
+    """Return the rows of zeros beside a rectangle of arctangents far off, of so little width, and its parameters."""
+    text = Text("A/pi*(atan((x - a)/s) + atan((b - x)/s))", ("x",), ("A", "a", "b", "s"))
+    x, v = np.linspace(-5, 5, 12), np.array([[1.2, -292.0, -292.0*(1 - width), 7e-4]])
+    free = np.full(4, np.inf)
+    block = draw(7, 0, 1, "fit_batch")._replace(text=text, x=(x,), y=np.zeros((1, 12)), weights=None, low=-free, high=free,
+                                                 start=np.array([[1.7, -291.0, -293.4, 7e-4]]))
+    return rows_of(block), v
+
+
+def test_judge_knows_what_cancels():
+    """Arms of a rectangle that cancel to the last digit of each leave nothing to descend, though they differ by 1e-10 of the start's."""
+    assert judge(*rectangle(1e-10), Counter())[0].outcome == ROUNDING
+    assert judge(*rectangle(1e-8), Counter())[0].outcome == FAULT
 
 
 def test_judge_sees_a_saddle():

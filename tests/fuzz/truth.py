@@ -30,14 +30,10 @@ from fuzz.entries import ROWS, RUN
 from fuzz.judge import FAULT, Verdict, by_scipy, effects, judge
 from gslfit.curves._batch import instruction_set
 
-# successes of fit_batch that are known not to be at a minimum (AVX-512): parts of a model that cancel to less than they can be told apart,
-# one point of a curve with three parameters, parts of a quotient that are all tiny, an edge so sharp that nothing tells its place
-LEFT = ("41004:13069", "41004:13237", "41004:13113", "301:68715", "4001:84319", "2001:58172", "2001:58250", "5001:33495", "11001:37397",
-        "911:73175", "901:61056", "4001:86556", "7001:53214", "11001:6985", "11001:53135", "11001:53670", "8001:10127", "9001:76993",
-        "12001:25307", "12001:45712", "13001:21272", "13001:29473", "13001:33041", "13001:79765", "31001:369", "32001:39", "34001:5050",
-        "35001:6273", "60001:303000", "60001:303421", "60001:493037", "60001:559093", "60001:678777", "60001:902197", "60001:902328",
-        "60001:495197", "60001:577467", "60001:835403", "60001:1024024", "60001:237420", "60001:692019", "60001:692381", "60001:268218",
-        "60001:268614", "60001:205333", "60001:560275", "60001:1002101")
+# successes of fit_batch that are known not to be at a minimum (AVX-512): a plain about one point of a curve, or two, parts of a quotient
+# that are all tiny, an edge so sharp that nothing tells its place, an amplitude of 1e218, an amplitude of next to nothing
+LEFT = ("41004:13069", "901:61056", "4001:86556", "7001:53214", "11001:53135", "11001:53670", "8001:10127", "12001:45712", "13001:21272",
+        "35001:6273", "60001:835403", "60001:1002101")
 # those of `minimize`: along a null space on which chi-square falls by 1e-9 of itself, a kink to 1.4e-6 of the reduced one, a model of
 # amplitude 0, two decays that cancel
 LEFT_BY_MINIMIZE = ("700:2434", "700:3499", "701:2903", "710:3523", "711:1484", "900:3978", "1400:4031", "1400:8656")
