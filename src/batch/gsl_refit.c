@@ -22,6 +22,7 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        /* places on the way from a bound back to the start, each at a quarter of the last one's distance */
        WAYS_BACK = 4,
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
+       SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
@@ -533,8 +534,8 @@ void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *en
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
-    /* half of what is left remains for a fit from the start */
-    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / 2, end);
+    /* most of what is left remains for a fit from the start */
+    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {
