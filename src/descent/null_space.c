@@ -26,7 +26,8 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
 
 /* Refit the others beside x, whose variables with a flag stay, in at most `most` evaluations, or twice that if as many are `left`; say
  * how long the residual is then. A move along a valley that is bent by powers of e leaves amplitudes off by as many, and Gauss-Newton
- * steps of all together lead astray: where chi-square seems to rise, it is refitted once more, and what the model is linear in goes first. */
+ * steps of all together lead astray: where chi-square seems to rise, it is refitted once more, and what the model is linear in goes
+ * first. */
 static double refitted(polisher *s, const polish_data *data, double *x, const unsigned char *flags, int open, double length, int most,
                        int left, int *spent) {
     double other[MAX_FREE];
