@@ -35,6 +35,7 @@ STEEP = 1e-2            # greatest cosine of the residual and a column from wher
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
+SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least along a measured curvature that is negative
 FALLS = 1e-10           # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
@@ -52,14 +53,17 @@ def newton(descent: Any) -> str:
     -------
     str
         "minimum": they went down to rounding, to where H is positive definite; "saddle": the descent was moved down along a direction of
-        negative curvature; "": neither, or not enough evaluations left to tell.
+        negative curvature; "": neither, or not enough evaluations left to tell. `descent.creeps` is then True where `TURNS` steps were
+        taken, and the last half of them still led lower.
     """
-    seen, before, last, measured = None, np.inf, np.inf, 0
-    for _ in range(TURNS):
+    seen, before, last, measured, halfway = None, np.inf, np.inf, 0, np.inf
+    descent.creeps = False
+    for turn in range(TURNS):
         descent.go_to(descent.x, descent.r)
         if not descent.finite:
             return ""
         norm, d = descent.norm(), descent.decompose().norms
+        halfway = norm if turn == TURNS // 2 else halfway
         free = np.flatnonzero(d > 0)
         visible = _visible(descent, d)
         if norm == 0 or not free.size or np.max(descent.qr.cosines(descent.r)[visible], initial=0.) > STEEP:
@@ -77,14 +81,15 @@ def newton(descent: Any) -> str:
         V *= scale[:, None]
         unsure = max(LEAST, np.abs(V[:, 0]) @ seen.doubt @ np.abs(V[:, 0]))
         if w[0] < -unsure:
-            return "saddle" if _go_down(descent, [_widened(descent, free, seen.ways @ V[:, 0])], SHORTER_WAYS) else ""
+            way = _widened(descent, free, seen.ways @ V[:, 0])
+            return "saddle" if _go_down(descent, [way], SHORTER_WAYS, SADDLE_FALLS) else ""
         if not w[0] > unsure:
             return ""
         z = -V @ (V.T @ g / w)
         step, promised = seen.ways @ z, max(-(z @ g), 0.)
         size = _relative(step, descent.x[free], norm / d[free])
         unseen = promised <= 2 * norm * descent.rounding()          # no more than chi-square's rounding
-        told = unseen or promised <= (TOLD * norm) ** 2 / max(descent.n - descent.p, 1)
+        told = unseen or promised <= _untold(descent)
         ended = (size <= DIGITS and told) or (size <= NEARLY and size > 0.3 * before and unseen)
         if not ended and ((size > FAR and (before < np.inf or size > 10)) or (promised > CONTRACTS * last and not unseen)):
             return ""
@@ -102,6 +107,9 @@ def newton(descent: Any) -> str:
             return "minimum"
         if size > RENEW:
             seen = None
+    norm = descent.norm()           # steps that still lead lower, by what tells, have not come to a minimum
+    fall = halfway - norm
+    descent.creeps = bool(fall > descent.rounding() and 2 * fall * norm > _untold(descent))
     return ""
 
 
@@ -252,6 +260,11 @@ class Curvature(NamedTuple):
             descent.rank_tolerance = max(descent.rank_tolerance, 10 * float(np.sqrt(max(w[weak].max(), EPS ** 2))))
 
 
+def _untold(descent: Any) -> float:
+    """Return what chi-square may fall by further on from a minimum."""
+    return float((TOLD * descent.norm()) ** 2 / max(descent.n - descent.p, 1))
+
+
 def _visible(descent: Any, d: np.ndarray) -> np.ndarray:
     """Return which parameters change the residual visibly by their own size, ndarray of bool, shape (p,)."""
     return np.asarray(d * np.maximum(np.abs(descent.x), np.abs(descent.problem.x0)) > VISIBLE * descent.norm())
@@ -352,10 +365,10 @@ def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
     return out
 
 
-def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS) -> bool:
-    """Go to the lowest point along directions, to either side, if one is lower than here by more than rounding."""
+def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS, least: float = 1e-9) -> bool:
+    """Go to the lowest point along directions, to either side, if one is lower than here by a share `least` and more than rounding."""
     problem, norm = descent.problem, descent.norm()
-    lowest, found = norm - max(descent.rounding(), 1e-9 * norm), None
+    lowest, found = norm - max(descent.rounding(), least * norm), None
     for way in ways:
         if not way.any():
             continue

@@ -198,6 +198,7 @@ class Descent(Polish):
 
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
+    creeps = False              # Newton steps led lower for as long as they were taken, see `curvature.newton`
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere, ...
@@ -506,6 +507,8 @@ class Descent(Polish):
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
+        if self.creeps and not settled and not self.slopes_jump and verdict != "exact":
+            reason = FitStatus.SLOW
         if not settled and reason in (FitStatus.SLOW, *UNSETTLED.values()) and verdict != "exact":
             success = False
         if success and not settled:
@@ -720,7 +723,8 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> 
     if not bounds_silence(problem, silenced):
         return silenced._replace(reason=FitStatus.LOST_EFFECT, verdict="lost")
     base = silenced.x.copy()
-    base[list(silenced.lost)] = problem.x0[list(silenced.lost)]
+    silent = [j for j in silenced.lost if j not in silenced.held]
+    base[silent] = problem.x0[silent]
     at = Descent(problem._replace(x0=base, r0=problem.fun(base)))
     if at.norm() < np.inf:
         at.begin()

@@ -661,17 +661,25 @@ static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_r
 
 /* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted
  * from there; or where they have none at their start either, beyond it. Chi-square may have several minima on that way: the lowest end is
- * taken, if it is lower than the present one. */
+ * taken, if it is lower than the present one. Where there is none, and others lost their effect too, these begin where they began. */
 static int fit_way_back(gsl_refit *r, int beyond, fit_method method, int most, fit_result *end) {
     const int p = r->program->nfree, before = end->nfev;
     double v[MAX_FREE], x[MAX_FREE];
+    unsigned char lost[MAX_FREE];
     signed char on[MAX_FREE];
-    int any = 0, lower = 0;
+    int any = 0, others = 0, lower = 0;
     memcpy(v, end->v, p * sizeof *v);
-    for (int k = 0; k < p; k++) any |= on[k] = end->flags[k] & GSLFIT_LOST ? r->last.bounds[k] : 0;
-    for (int turn = 0; any && turn < WAYS_BACK; turn++) {
-        for (int k = 0; k < p; k++)
-            x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(r->now.start[k] - v[k], beyond ? 2 * turn : -2 * turn)) : v[k];
+    for (int k = 0; k < p; k++) {
+        lost[k] = end->flags[k] & GSLFIT_LOST;
+        any |= on[k] = lost[k] ? r->last.bounds[k] : 0;
+        others |= lost[k] && !on[k];
+    }
+    for (int turn = 0; any && turn < WAYS_BACK * (others ? 2 : 1) && !(lower && turn >= WAYS_BACK); turn++) {
+        const int again = turn >= WAYS_BACK, part = 2 * (turn % WAYS_BACK);
+        for (int k = 0; k < p; k++) {
+            const double start = r->now.start[k];
+            x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(start - v[k], beyond ? part : -part)) : again && lost[k] ? start : v[k];
+        }
         lower |= fit_lower(r, x, method, most - (end->nfev - before), end);
     }
     return lower;
