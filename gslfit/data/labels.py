@@ -50,6 +50,13 @@ class Groups:
     def __init__(self, keys: Any):
         self.keys = keys
 
+    def labelled(self, data: np.ndarray) -> Any:
+        """Return data with a row for each group under the labels of the groups; polars has none."""
+        if hasattr(self.keys, "with_columns"):
+            return data
+        from pandas import DataFrame
+        return DataFrame(data, index=self.keys, copy=False)
+
     def table(self, arrays: dict[str, np.ndarray]) -> Any:
         """Return arrays with a number for each group as a table of the same package."""
         if hasattr(self.keys, "with_columns"):

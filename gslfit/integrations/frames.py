@@ -1,15 +1,17 @@
 """`fit_groups`: a table of pandas or polars with a row for each point, and a column that says which fit it belongs to."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.checks import is_sequence, shown
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.job import FormulaLike
-from gslfit.data.labels import Groups, Labels
-from gslfit.data.numbers import read
+from gslfit.data.labels import Groups, Labels, labels_of, paired
+from gslfit.data.numbers import Reading, read
+from gslfit.data.points import as_mask, union
 from gslfit.errors import InputError, InputTypeError
 from gslfit.integrations.variables import fit_model_or_formula, independent_of
 from gslfit.models.model import Model
@@ -19,25 +21,26 @@ UNEVEN = 50                 # times the table's rows that the curves may need, f
 BESIDE = ("yerr", "weights", "mask")        # columns beside the data
 
 
-def fit_groups(df: Any, by: str | Sequence[str], x: str | Sequence[str] | Mapping[str, str], y: str, model: Model | FormulaLike,
-               params: Parameters | None = None, **options: Any) -> BatchResult:
+def fit_groups(df: Any, by: Hashable | Sequence[Hashable], x: Hashable | Sequence[Hashable] | Mapping[str, Hashable], y: Hashable,
+               model: Model | FormulaLike, params: Parameters | None = None, **options: Any) -> BatchResult:
     """Fit each group of the rows of a table.
 
     Parameters
     ----------
     df : DataFrame of pandas or polars
         With a row for each point.
-    by : str or list of str
+    by : label or list of labels
         The columns by which rows are one fit. The groups are in the order of their values.
-    x : str, list of str, or mapping of str to str
+    x : label, list of labels, or mapping of str to label
         The columns of the independent variables: of their own names, or a mapping of variables to columns. A single column of another
         name is the model's only variable, or ``x`` of a text.
-    y : str
+    y : label
         The column of the data.
     model : Model, Formula, str or callable
     params : Parameters, optional
     **options
-        As `fit_batch` takes them. ``yerr``, ``weights`` and ``mask`` are columns too, by name, or arrays with a number for each row.
+        As `fit_batch` takes them, but ``axis``. ``yerr``, ``weights`` and ``mask`` are columns too, by name, or arrays with a number for
+        each row. A Series is paired by its labels: of rows with the table's, of starts, bounds, priors and the like with the groups'.
 
     Returns
     -------
@@ -64,46 +67,90 @@ def fit_groups(df: Any, by: str | Sequence[str], x: str | Sequence[str] | Mappin
     df = df.collect() if hasattr(df, "collect") and hasattr(df, "collect_schema") else df       # of polars, lazy
     if not (hasattr(df, "columns") and hasattr(df, "__getitem__") and (hasattr(df, "groupby") or hasattr(df, "group_by"))):
         raise InputTypeError(f"df must be a DataFrame of pandas or polars, not {type(df).__name__}")
-    names = [by] if isinstance(by, str) else list(by)
+    if "axis" in options:
+        raise InputError("axis= is no option of fit_groups: the points of a fit are the rows of its group")
+    names, (of_data, *others) = _names(df, "by", by), _names(df, "y", y)
     if isinstance(x, Mapping):
         chosen = dict(x)
     else:
-        columns = [x] if isinstance(x, str) else list(x)
-        chosen = independent_of(model, columns)
-    _check(df, [*names, *chosen.values(), y, *(options[name] for name in BESIDE if isinstance(options.get(name), str))])
+        labels = {str(name): name for name in _names(df, "x", x)}
+        chosen = {variable: labels[name] for variable, name in independent_of(model, list(labels)).items()}
+    _check(df, {"by": names, "x": list(chosen.values()), "y": [of_data],
+                **{name: [options[name]] for name in BESIDE if isinstance(options.get(name), str)}})
+    if others:
+        raise InputError(f"y is {shown(y)}: one column holds the data of all fits")
     groups, which = _groups(df, names)
     rows = Rows(which, len(groups.keys))
-    data = rows.curves(_column(df, y))
+    data = rows.curves(_column(df, of_data))
     given = {name: rows.curves(_column(df, column)) for name, column in chosen.items()}
-    beside = {name: _beside(df, rows, name, options.pop(name)) for name in BESIDE if options.get(name) is not None}
-    if rows.fill is not None:
-        beside["mask"] = rows.fill if "mask" not in beside else rows.fill | beside["mask"]
-    result = fit_model_or_formula(model, data, params, given, {**options, **beside})
+    hidden: list[np.ndarray] = [] if rows.fill is None else [rows.fill]
+    table = _Table(df, rows, isinstance(model, Model), hidden)
+    beside = {name: table.beside(name, options.pop(name)) for name in BESIDE if options.get(name) is not None}
+    if hidden:
+        beside["mask"] = union(rows.shape, [*hidden, *([beside["mask"]] if "mask" in beside else [])])
+    result = fit_model_or_formula(model, groups.labelled(data), params, given, {**options, **beside})
     result.data.labels = Labels((0, 1), {}, groups)
     return result
 
 
-def _check(df: Any, columns: Sequence[str]) -> None:
-    """Raise InputError for a column that isn't there."""
+def _names(df: Any, argument: str, given: Any) -> list[Any]:
+    """Return the labels of columns that an argument holds: one, or several."""
+    alone = not is_sequence(given) or (isinstance(given, Hashable) and given in list(df.columns))
+    wanted = [given] if alone else list(given)
+    if not wanted or not all(isinstance(name, Hashable) for name in wanted):
+        raise InputTypeError(f"{argument} is {shown(given)}: the name of a column of df is needed, or a list of such")
+    return wanted
+
+
+def _check(df: Any, columns: Mapping[str, Sequence[Any]]) -> None:
+    """Raise InputError for a column that isn't there, or is there twice, by the argument that names it."""
     known = list(df.columns)
-    for name in columns:
-        if name not in known:
-            raise InputError(f"there is no column {name!r}; there are {', '.join(map(str, known))}")
+    for argument, names in columns.items():
+        for name in names:
+            if name not in known:
+                raise InputError(f"{argument}: there is no column {shown(name)}; there are {', '.join(map(str, known))}")
+            if known.count(name) > 1:
+                raise InputError(f"{argument}: df has {known.count(name)} columns {name!r}, and one is needed")
 
 
-def _column(df: Any, name: str) -> np.ndarray:
+def _column(df: Any, name: Any) -> np.ndarray:
     """Return the numbers of a column; NaN where one is missing."""
-    return read(name, df[name]).array
+    return read(str(name), df[name]).array
 
 
-def _beside(df: Any, rows: Rows, name: str, value: Any) -> Any:
-    """Return what comes beside the data, as curves: of a column, or of an array with a number for each row."""
-    array = read(name, df[value] if isinstance(value, str) else value).array
-    if array.ndim == 0:
-        return array
-    if array.shape != rows.which.shape:
-        raise InputError(f"{name} has the shape {array.shape}, and the table {rows.which.size} rows")
-    return rows.curves(array)
+class _Table(NamedTuple):
+    """What comes beside the data of a table.
+
+    Attributes
+    ----------
+    df : DataFrame
+    rows : Rows
+    by_label : bool
+        Whether labels of rows that differ from those of the table are looked up; else they are an error.
+    hidden : list of ndarray of bool
+        Points that take no part: what is masked is added.
+    """
+
+    df: Any
+    rows: Rows
+    by_label: bool
+    hidden: list[np.ndarray]
+
+    def beside(self, name: str, value: Any) -> Any:
+        """Return a column, or an array with a number for each row in the order of the table's labels, as curves."""
+        reading = read(name, self.df[value] if isinstance(value, str) else value)
+        array = as_mask(reading.array, reading.array.shape) if name == "mask" else reading.array
+        if array.ndim == 0:
+            return array
+        array = self._turned(name, array, reading)
+        if array.shape != self.rows.which.shape:
+            raise InputError(f"{name} has the shape {array.shape}, and the table {self.rows.which.size} rows")
+        if reading.mask is not None:
+            self.hidden.append(self.rows.curves(self._turned(name, reading.mask, reading)))
+        return self.rows.curves(array)
+
+    def _turned(self, name: str, array: np.ndarray, reading: Reading) -> np.ndarray:
+        return paired(name, array, reading.labels, "df", labels_of(self.df), by_label=self.by_label) if array.ndim == 1 else array
 
 
 def _groups(df: Any, by: list[str]) -> tuple[Groups, np.ndarray]:
@@ -118,7 +165,14 @@ def _groups(df: Any, by: list[str]) -> tuple[Groups, np.ndarray]:
         numbered = keys.with_row_index("gslfit_group")
         which = df.select(by).join(numbered, on=by, how="left", maintain_order="left")["gslfit_group"].to_numpy()
         return Groups(keys), which.astype(np.int64)
-    grouped = df.groupby(by if len(by) > 1 else by[0], sort=True, observed=True)
+    try:
+        return _by_pandas(df, by, sort=True)
+    except TypeError:           # values of several types have no order: that in which they come
+        return _by_pandas(df, by, sort=False)
+
+
+def _by_pandas(df: Any, by: list[Any], sort: bool) -> tuple[Groups, np.ndarray]:
+    grouped = df.groupby(by if len(by) > 1 else by[0], sort=sort, observed=True)
     return Groups(grouped.size().index), grouped.ngroup().to_numpy()
 
 

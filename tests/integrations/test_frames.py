@@ -119,6 +119,75 @@ def test_what_is_wrong_is_named(change, message, kind):
         fit_groups(KINDS[kind](table()), **{"by": "cell", "x": "t", "y": "counts", "model": DECAY, **START, **change})
 
 
+@pytest.mark.parametrize(("change", "message"), [
+    ({"by": None}, "by: there is no column None"), ({"by": []}, r"by is \[\]: the name of a column"),
+    ({"by": lambda row: row}, "by: there is no column <function"), ({"y": np.ones((4, 2))}, r"y is array(?s:.)*the name of a column"),
+    ({"y": ["counts", "t"]}, "one column holds the data"), ({"axis": 0}, "axis= is no option of fit_groups")])
+def test_names_that_are_none(change, message):
+    """What is no column's name, and an option that a table has no place for, are told by their argument."""
+    with pytest.raises((InputError, InputTypeError), match=message):
+        fit_groups(pd.DataFrame(table()), **{"by": "cell", "x": "t", "y": "counts", "model": DECAY, **START, **change})
+
+
+def test_labels_of_columns():
+    """A column's label is any that pandas has; two of one name are an error."""
+    frame = pd.DataFrame(table())
+    wanted = fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, **START)
+    numbered = frame.set_axis(range(frame.shape[1]), axis=1)
+    found = fit_groups(numbered, by=0, x={"t": 2}, y=3, model=DECAY, **START)
+    np.testing.assert_array_equal(found.values["tau"], wanted.values["tau"])
+    nested = frame.set_axis(pd.MultiIndex.from_product([["raw"], frame.columns]), axis=1)
+    found = fit_groups(nested, by=("raw", "cell"), x={"t": ("raw", "t")}, y=("raw", "counts"), model=DECAY, **START)
+    np.testing.assert_array_equal(found.values["tau"], wanted.values["tau"])
+    with pytest.raises(InputError, match="df has 2 columns 'counts'"):
+        fit_groups(pd.concat([frame, frame[["counts"]]], axis=1), by="cell", x="t", y="counts", model=DECAY, **START)
+
+
+def test_keys_without_order():
+    """Groups whose keys have no order come as the rows do."""
+    frame = pd.DataFrame(table())
+    keys = {"k": 3, "b": (1, 2), "z": "z", "a": 2.5}
+    found = fit_groups(frame.assign(cell=[keys[each] for each in frame.cell]), by="cell", x="t", y="counts", model=DECAY, **START)
+    wanted = one_by_one(table(), ["cell"])
+    for place, name in enumerate(dict.fromkeys(frame.cell)):
+        assert found.values["tau"][place] == pytest.approx(wanted[(name,)].params["tau"].value, rel=1e-7)
+
+
+def test_rows_are_paired_by_their_labels():
+    """A Series beside the data has the labels of the table's rows: another order is an error, or looked up by a Model."""
+    frame = pd.DataFrame(table())
+    wanted = fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, yerr="err", **START)
+    turned = frame.err.sample(frac=1, random_state=1)
+    for yerr in (frame.err, frame.err.to_numpy(), list(frame.err)):
+        found = fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, yerr=yerr, **START)
+        np.testing.assert_array_equal(found.values["tau"], wanted.values["tau"])
+    with pytest.raises(InputError, match="yerr and df have different labels"):
+        fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, yerr=turned, **START)
+    found = fit_groups(frame, by="cell", x="t", y="counts", model=Model(DECAY, independent_vars=["t"]), yerr=turned, **START)
+    np.testing.assert_allclose(found.values["tau"], wanted.values["tau"], rtol=1e-7)
+    hidden = np.arange(len(frame)) % 9 == 0
+    masked = np.ma.array(np.where(hidden, 1e-9, frame.err), mask=hidden)
+    found = fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, yerr=masked, **START)
+    left = fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, yerr="err", mask=hidden, **START)
+    np.testing.assert_allclose(found.values["tau"], left.values["tau"], rtol=1e-9)
+    assert found.ndata.tolist() == left.ndata.tolist()
+
+
+def test_fits_are_paired_by_their_groups():
+    """Numbers of each fit have the groups' labels: another order is an error, or looked up by a Model."""
+    frame = pd.DataFrame(table())
+    held = pd.Series({"z": 1.1, "a": 1.2, "k": 1.3, "b": 1.4})
+    ordered = held.sort_index()
+    for model in (DECAY, Model(DECAY, independent_vars=["t"])):
+        found = fit_groups(frame, by="cell", x="t", y="counts", model=model, A=1.0, tau=ordered, vary={"tau": False})
+        assert found.values["tau"].tolist() == ordered.tolist()
+    found = fit_groups(frame, by="cell", x="t", y="counts", model=model, A=1.0, tau=held, vary={"tau": False})
+    assert found.to_frame()["tau"].to_dict() == held.to_dict()
+    for change in ({"tau": held}, {"tau": 1.0, "bounds": {"tau": (held - 1, None)}}, {"tau": 1.0, "vary": {"tau": held > 1}}):
+        with pytest.raises(InputError, match="tau.* and y have different labels"):
+            fit_groups(frame, by="cell", x="t", y="counts", model=DECAY, A=1.0, **change)
+
+
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_rows_of_no_group(kind):
     """A row without a group is not left out silently."""
