@@ -250,10 +250,9 @@ class CalledResidual:
         `MODEL_MINUS_DATA` or `DATA_MINUS_MODEL`.
     """
 
-    __name__ = "residual"
-
     def __init__(self, curve: Curve, sign: int):
         self.curve, self.sign = curve, sign
+        self.__name__ = f"the model {curve.formula.called}"         # what errors call it
 
     def __call__(self, params: Parameters) -> np.ndarray:
         """Return the residuals of the points that take part."""

@@ -228,8 +228,8 @@ def fit_curve(plan: FitPlan, curve: Curve, options: FitOptions, method: str = "f
     objective = curve.objective
     assert objective is not None
     if plan.folded is None:
+        check_count(plan, objective)
         if options.loss == "poisson":
-            check_count(plan, objective)
             refuse_counts(curve, plan.values)
         return by_minimize(plan, curve, options)
     factor = None
@@ -281,6 +281,7 @@ def _check_start(plan: FitPlan) -> None:
 
 def check_count(plan: FitPlan, objective: Objective) -> None:
     """Raise InputError if there are fewer points than parameters."""
+    objective.refuse_none()
     if objective.ndata < len(plan.names):
         left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
         raise InputError(f"{too_few_in_words(objective.ndata, len(plan.names), left)} ({', '.join(plan.names)})")

@@ -121,6 +121,7 @@ def residual_of(formula: Formula, row: Row) -> Callable[[Mapping[str, Any]], np.
     def residual(params: Mapping[str, Any]) -> np.ndarray:
         found = weighted_residual(formula(**points, **{name: params[name].value for name in formula.names}), curve, weights)
         return whitened(row.factor, found)
+    residual.__name__ = f"the model {formula.called}"       # what errors call it
     return residual
 
 
@@ -133,10 +134,10 @@ class RowCounts:
     row : Row
     """
 
-    __name__ = "residual"
     loss = Loss("poisson")
 
     def __init__(self, formula: Formula, row: Row):
+        self.__name__ = f"the model {formula.called}"
         self.formula, keep = formula, slice(None) if row.keep is None else row.keep
         self.points, self.y = {name: array[keep] for name, array in row.points.items()}, row.curve[keep]
 

@@ -143,4 +143,5 @@ def whitened(factor: np.ndarray | None, array: np.ndarray) -> np.ndarray:
     if factor is None:
         return array
     m = len(factor)
-    return factor @ array if m == len(array) else np.concatenate([factor @ array[:m], array[m:]])
+    with np.errstate(invalid="ignore", over="ignore"):      # of a model that is not finite
+        return factor @ array if m == len(array) else np.concatenate([factor @ array[:m], array[m:]])

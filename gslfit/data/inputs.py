@@ -149,7 +149,8 @@ class _Door:
             hidden = self.where.factor(label, found.mask)
             self.masks.append(hidden)
         if array.ndim == 1 and not weightless:
-            check_factors(label, array if hidden is None else array[~hidden])
+            single = found.array.size == 1 and hidden is None
+            check_factors(label, found.array.reshape(()) if single else array if hidden is None else np.where(hidden, 1.0, array))
         return Factors(label, array)
 
     def in_file(self, given: Any) -> StoredCurves | None:

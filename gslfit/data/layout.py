@@ -101,7 +101,8 @@ class Layout:
         try:
             return self.curves(np.broadcast_to(array, self.whole))
         except ValueError:
-            remedy = f": for a value of each fit, {name}[..., None]" if self.shape and array.shape == self.shape else ""
+            remedy = (f": for a value of each fit, {name}[..., None]" if self.shape and array.shape == self.shape else
+                      f": a number, or one for each point of a fit, {(self.n,)}, is needed")
             raise InputError(f"{name} has the shape {array.shape}, and {self.name} {self.whole}{remedy}") from None
 
     def _where(self) -> str:

@@ -15,7 +15,8 @@ from gslfit.errors import InputError
 
 def is_lazy(value: Any) -> bool:
     """Return whether an array is one of dask's."""
-    return type(value) is not np.ndarray and hasattr(value, "__dask_graph__") and hasattr(value, "chunks") and hasattr(value, "dtype")
+    return (type(value) is not np.ndarray and hasattr(value, "__dask_graph__") and hasattr(value, "dtype")
+            and getattr(value, "chunks", None) is not None)         # an xarray.Variable of numbers in memory has None
 
 
 def lazy(name: str, value: Any) -> Reading | None:
@@ -26,7 +27,8 @@ def lazy(name: str, value: Any) -> Reading | None:
     InputError
         If the sizes of its chunks aren't known.
     """
-    inner = getattr(getattr(value, "variable", None), "_data", value)       # a DataArray's
+    variable = getattr(value, "variable", value)
+    inner = getattr(variable, "_data", value) if hasattr(variable, "dims") else value       # a DataArray's, a Variable's
     if not is_lazy(inner) or inner.dtype.kind not in REAL:
         return None
     if any(isnan(size) for size in inner.shape):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gslfit.checks import shown
 from gslfit.data.labels import Labels, labels_of
 from gslfit.data.maps import check_length
 from gslfit.errors import InputError, InputTypeError
@@ -64,7 +65,7 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
     if type(value) is float:
         return Reading(np.array(value))
     if value is None or isinstance(value, (str, bytes)):
-        raise InputTypeError(f"{name} is {value!r}: an array of numbers is needed")
+        raise InputTypeError(f"{name} is {shown(value)}: an array of numbers is needed")
     _refuse_unit(name, value)
     labels, mask = labels_of(value), None
     if hasattr(value, "unmasked") and hasattr(value, "mask"):       # astropy's Masked
@@ -157,6 +158,12 @@ def _numeric(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
     raise InputTypeError(f"{name} is an array of {array.dtype}, and numbers are needed")
 
 
+def _described(item: Any) -> str:
+    """Return a value for a message, with its type."""
+    text, kind = shown(item), f" ({type(item).__name__})"
+    return text if text.endswith(kind) else f"{text}{kind}"
+
+
 def _of_objects(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
     """Read numbers that are Python objects (integers of any size, fractions, decimals); an error shows the first that is no number."""
     for place, item in np.ndenumerate(array):
@@ -165,11 +172,11 @@ def _of_objects(name: str, array: np.ndarray, imaginary: bool) -> np.ndarray:
             (complex if imaginary else float)(item)
         except (TypeError, ValueError):
             where = f"{name}[{', '.join(map(str, place))}]" if place else name
-            raise InputTypeError(f"{where} is {item!r} ({type(item).__name__}), and numbers are needed") from None
+            raise InputTypeError(f"{where} is {_described(item)}, and numbers are needed") from None
         except OverflowError:
             raise InputError(f"{name}[{', '.join(map(str, place))}] is a number beyond the range of floats") from None
         if isinstance(item, (str, bytes)):
-            raise InputTypeError(f"{name}[{', '.join(map(str, place))}] is the text {item!r}, and numbers are needed")
+            raise InputTypeError(f"{name}[{', '.join(map(str, place))}] is the text {shown(item)}, and numbers are needed")
     try:
         return array.astype(float)
     except TypeError:

@@ -15,6 +15,8 @@ import numpy as np
 
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
 
+LEAST = 5.6e-309        # of standard deviations: the reciprocal of a smaller one is infinite
+
 
 def factors(yerr: Any, weights: Any) -> tuple[str, Any]:
     """Return which of standard deviations and weights is given, by name, and the one given; ("weights", None) for none."""
@@ -35,7 +37,7 @@ def check_factors(name: str, array: np.ndarray, first: Any = ()) -> None:
         Where the array is a block of a batch, or rows of it: as `moved` takes it.
     """
     with np.errstate(invalid="ignore"):
-        bad = ~np.isfinite(array) if name == "weights" else ~(array > 0)
+        bad = ~np.isfinite(array) if name == "weights" else ~(array >= LEAST)
     if not bad.any():
         return
     place = np.argwhere(bad)[0].tolist()
@@ -44,6 +46,8 @@ def check_factors(name: str, array: np.ndarray, first: Any = ()) -> None:
         place = moved(place, first)
     where = f"{name}[{', '.join(map(str, place))}]" if place else name
     rule = "weights must be finite" if name == "weights" else "standard deviations must be above 0 (infinite for a point to be left out)"
+    if name != "weights" and value > 0:
+        rule = f"1/{value:g} is beyond double precision; data and errors in a smaller unit, whose numbers are larger, have the same fit"
     raise InputError(f"{where} is {value}: {rule}")
 
 

@@ -381,12 +381,17 @@ class Formula:
             if odd:
                 raise InputError(f"{odd[0]!r} must be either free or an input, and named once")
 
+    @property
+    def called(self) -> str:
+        """What messages call its source: the text, or the function's name."""
+        if self.func is None:
+            return repr(self.text)
+        return next((name for name in (getattr(self.func, kind, None) for kind in ("__qualname__", "__name__")) if name), repr(self.func))
+
     def __repr__(self) -> str:
         shown = self.independent[0] if len(self.independent) == 1 else self.independent
         which = f", independent={shown!r}" if shown != "x" else ""
-        source = repr(self.text) if self.func is None else next(
-            (name for name in (getattr(self.func, kind, None) for kind in ("__qualname__", "__name__")) if name), repr(self.func))
-        return f"Formula({source}{which})"
+        return f"Formula({self.called}{which})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Formula):

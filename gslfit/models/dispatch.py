@@ -211,6 +211,8 @@ def _called(result: Fitted) -> tuple[Callable[..., Any], None]:
 
 def _by_minimizer(result: Request, options: FitOptions, residual: Callable[..., Any], jacobian: Callable[..., Any] | None) -> Any:
     """Fit by a `Minimizer`."""
+    if result.objective.given.prior is None:
+        result.objective.refuse_none()
     refuse_idle(unused_by(result.model, result.init_params), result.model._reprstring())
     minimizer = Minimizer(residual, result.init_params.copy())
     minimizer._unset = result._unset

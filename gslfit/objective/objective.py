@@ -12,6 +12,7 @@ from gslfit.data.inputs import Inputs, floats
 from gslfit.data.labels import given_back
 from gslfit.data.model_values import model_values, real_values
 from gslfit.data.points import finite_points
+from gslfit.errors import InputError
 from gslfit.objective.loss import Loss
 from gslfit.objective.residual import MODEL_MINUS_DATA, in_sign, residual
 
@@ -99,6 +100,14 @@ class Objective:
     def ndata(self) -> int:
         """How many points take part."""
         return self.y.size
+
+    def refuse_none(self) -> None:
+        """Raise InputError where no point takes part."""
+        if self.ndata == 0:
+            name, size = self.given.name, self.given.y.size
+            raise InputError(f"{name} is empty: there is nothing to fit" if not size else
+                             f"none of the {size} points of {name} takes part: all are left out, by a mask, a weight of 0, an infinite "
+                             "error, or as not finite by nan_policy='omit'")
 
     def residual(self, values: np.ndarray, sign: int | None = None) -> np.ndarray:
         """Return the weighted residual of a model's values at the points that take part; of counts the deviance residual."""

@@ -176,14 +176,23 @@ def _apart(value: Any) -> bool:
         return False
     if any(each is None or isinstance(each, Mapping) for each in value):
         return True
-    return len({np.shape(each) for each in value}) > 1
+    shapes = {_shape(each) for each in value}
+    return len(shapes) > 1 or None in shapes
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """Return the shape of an array or a list; None for a list of rows of different lengths, which is told where it is read."""
+    try:
+        return np.shape(value)
+    except ValueError:
+        return None
 
 
 def _each(name: str, value: Any, count: int) -> list[Any]:
     """Return what each data set has of an argument: an element of a list, a row of an array of several axes, or the same."""
     if not isinstance(value, (list, tuple)):
         return _rows(value) if np.ndim(value) > 1 and len(value) == count else [value]*count
-    if len(value) != count and not any(map(np.ndim, value)) and not _apart(value):
+    if len(value) != count and not _apart(value) and not any(map(np.ndim, value)):
         return [value]*count
     if len(value) != count:
         raise InputError(f"{name} is a list of {len(value)}, and y one of {count} data sets")

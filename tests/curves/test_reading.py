@@ -266,3 +266,70 @@ def test_neither_parameters_nor_points(params, x):
     for call in (fit, fit_batch):
         with pytest.raises((InputError, InputTypeError)):
             call("a*x", np.ones((1, 4)), params, x=x)
+
+
+X, LINE = np.arange(6.0), "a + b*x"
+
+
+def called(x, a, b):
+    """Return a line by a function that can't be compiled."""
+    return a + b*x if a < 1e99 else x
+
+
+def by_model(formula, y, **given):
+    """Fit as a model does."""
+    start = {name: given.pop(name) for name in ("a", "b")}
+    return Model(formula).fit(y, **given, **start)
+
+
+@pytest.mark.filterwarnings("ignore:the fit calls Python")
+@pytest.mark.parametrize("given", [{"mask": np.ones(6, bool)}, {"weights": 0.0}, {"yerr": np.inf}, {"nan_policy": "omit", "y": X*np.nan}],
+                         ids=lambda given: next(iter(given)))
+@pytest.mark.parametrize("formula", [LINE, called])
+@pytest.mark.parametrize("entry", [fit, by_model])
+def test_no_point_takes_part(entry, formula, given):
+    """Where all points are left out, that is said, by every entry alike."""
+    with pytest.raises(InputError, match="none of the 6 points of (y|data) takes part"):
+        entry(formula, **{"y": X + 1, "x": X, "a": 1.0, "b": 1.0, **given})
+
+
+@pytest.mark.filterwarnings("ignore:the fit calls Python")
+def test_a_called_model_is_named():
+    """Errors of a function that is called count points and name the function, not a residual that the caller never saw."""
+    with pytest.raises(InputError, match=r"1 points of 6 that take part can't determine 2 parameters \(a, b\)"):
+        fit(called, X, x=X, a=1.0, b=1.0, mask=X > 0)
+    with pytest.raises(NonFiniteError, match="the model .*<lambda> is nan at index 0"):
+        fit(lambda x, a, b: x*np.nan if a < 1e99 else x, X, x=X, a=1.0, b=1.0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("yerr", [1e-310, np.full(6, 1e-310)])
+def test_errors_whose_reciprocal_is_infinite(yerr):
+    """An error below 5.6e-309 has no weight in double precision: it is named, without a warning of NumPy's."""
+    for entry in (fit, fit_batch):
+        with pytest.raises(InputError, match=r"yerr(\[0\])? is 1e-310: 1/1e-310 is beyond double precision"):
+            entry(LINE, X, x=X, a=1.0, b=1.0, yerr=yerr)
+    with pytest.raises(InputError, match="yerr is -1: standard deviations"):
+        fit(LINE, X, x=X, a=1.0, b=1.0, yerr=-1)
+    with pytest.raises(InputError, match=r"yerr\[4\] is 0.0"):
+        fit(LINE, X, x=X, a=1.0, b=1.0, yerr=np.ma.array([0, 1, 1, 1, 0, 1.0], mask=[True, *[False]*5]))
+
+
+def test_messages_are_short():
+    """A value that is no array is shown by its beginning."""
+    for value in (set(range(1000)), dict.fromkeys(range(1000)), bytes(5000), "x"*5000, [None, "y"*5000]):
+        with pytest.raises(InputTypeError, match="^y") as caught:
+            fit(LINE, value, x=X, a=1.0, b=1.0)
+        assert len(str(caught.value)) < 160
+
+
+def test_variables_of_xarray():
+    """A Variable is an array like any other, in memory or in dask's chunks."""
+    y = np.outer([1.0, 2.0, 3.0], X) + np.random.default_rng(1).normal(0, .1, (3, 6))
+    wanted = fit_batch(LINE, y, x=X, a=1.0, b=1.0)
+    variable = xr.Variable(("row", "x"), y)
+    found = fit_batch(LINE, variable, x=xr.Variable("x", X), a=xr.Variable("row", np.ones(3)), b=1.0, yerr=xr.Variable("x", np.ones(6)))
+    np.testing.assert_allclose(found.values["b"], wanted.values["b"], rtol=1e-12)
+    pytest.importorskip("dask")
+    lazy = fit_batch(LINE, variable.chunk({"row": 1}), x=X, a=xr.Variable("row", np.ones(3)), b=1.0)
+    np.testing.assert_array_equal(np.asarray(lazy.values["b"]), wanted.values["b"])

@@ -352,6 +352,8 @@ def test_lists_that_do_not_fit_are_said():
     y = [np.ones(4), np.ones(5)]
     with pytest.raises(InputError, match="data set 1: x has"):
         fit_shared("a*exp(-x/t)", y, x=[np.arange(4.), np.arange(4.)], shared="t", t=1.)
+    with pytest.raises(InputError, match="data set 1: y has rows of different lengths"):
+        fit_shared("A*exp(-x/t)", [np.ones(5), [np.ones(2), np.ones(3)]], x=np.arange(5.0), shared=["t"], A=1.0, t=1.0)
     with pytest.raises(InputError, match="3 models and 2 data sets"):
         fit_shared(["a*exp(-x/t)"]*3, y, x=[np.arange(4.), np.arange(5.)], shared="t", t=1.)
     with pytest.raises(InputError, match="one data set is fitted by fit"):
