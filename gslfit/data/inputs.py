@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gslfit.data.covariance import Covariance
-from gslfit.data.labels import Labels, labels_of, paired
+from gslfit.data.labels import Labels, is_array_of_dims, labels_of, paired
 from gslfit.data.layout import Layout
 from gslfit.data.lazy import check_chunks, is_lazy, lazy, read_lazily
 from gslfit.data.numbers import Reading, is_array_like, read
@@ -180,10 +180,11 @@ class _Door:
         return union(np.broadcast_shapes(*(array.shape for array in self.masks)), self.masks)
 
 
-def covariance_of(y: Reading, where: Layout, yerr: Any, weights: Any, ycov: Any) -> tuple[Covariance | None, Any]:
+def covariance_of(y: Reading, where: Layout, yerr: Any, weights: Any, ycov: Any, by_label: bool) -> tuple[Covariance | None, Any]:
     """Return the covariance of the data's errors, where they have one, and standard deviations that aren't one.
 
-    Standard deviations of shape (n, n) are the covariance of a single fit's n points; of a batch they are an error.
+    Standard deviations of shape (n, n) are the covariance of a single fit's n points; of a batch they are an error. A table of pandas has
+    the labels of the data's points along both axes; `by_label` is as in `inputs`.
 
     Raises
     ------
@@ -203,6 +204,11 @@ def covariance_of(y: Reading, where: Layout, yerr: Any, weights: Any, ycov: Any)
                          "diagonal, give one of them")
     if y.array.dtype.kind == "c":
         raise InputError(f"{name} is a covariance of real errors, and {where.name} is complex")
+    own, points = labels_of(square), where.axes[-1]
+    if own is not None and y.labels is not None and not is_array_of_dims(y.labels) and points in y.labels.indexes:
+        index = y.labels.indexes[points]
+        square = paired(name, read(name, square).array, own, where.name, Labels((0, 1), {0: index, 1: index}, y.labels.container),
+                        by_label=by_label)
     return Covariance.of(name, square, n), yerr
 
 
@@ -232,7 +238,7 @@ def inputs(y: Reading, where: Layout, variables: Mapping[str, Reading], yerr: An
     x = {name: door.variable(name, reading) for name, reading in variables.items()}
     covariance = None
     if ycov is not None or yerr is not None:
-        covariance, yerr = covariance_of(y, where, yerr, weights, ycov)
+        covariance, yerr = covariance_of(y, where, yerr, weights, ycov, by_label)
     label, given = factors(yerr, weights)
     found = None if given is None else door.factors(label, given, labelled=not weightless)
     if is_lazy(y.array):
@@ -283,7 +289,7 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
         x[name] = array
         if found.mask is not None:
             door.masks.append(np.broadcast_to(found.mask, where.whole).reshape(-1))
-    covariance, yerr = covariance_of(y, where, yerr, weights, ycov)
+    covariance, yerr = covariance_of(y, where, yerr, weights, ycov, True)
     label, given = factors(yerr, weights)
     of_all = None if given is None else door.factors(label, given, labelled=not weightless, weightless=weightless, imaginary=True)
     return Inputs(where, y.labels, where.curves(y.array), x, of_all, door.mask(mask), weightless, others, ycov=covariance)

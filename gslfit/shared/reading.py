@@ -5,7 +5,7 @@ then filled up to about the same length, with points that take no part.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from gslfit.curves.job import NO_RESPONSE, FormulaLike, Job, prepare, with_shift
 from gslfit.curves.per_fit import read_per_fit
 from gslfit.data.fits import Fits
 from gslfit.data.inputs import Factors, Inputs
+from gslfit.data.labels import Labels, labels_of
 from gslfit.data.layout import Layout
 from gslfit.data.numbers import read
 from gslfit.data.points import union
@@ -89,9 +90,12 @@ def read_sets(options: FitOptions, model: Any, y: Any, params: Parameters | None
     """
     if params is not None:
         params = with_shift(parameters_of(params, "plain start values go into start={...}"), response[2])
-    wanted = tuple(identifiers("shared", shared))
+    wanted, y = tuple(identifiers("shared", shared)), _listed(y)
+    beside = {name: _listed(value) for name, value in beside.items()}
     variables = beside["x"].values() if isinstance(beside["x"], Mapping) else ()
-    one_by_one = isinstance(model, (list, tuple)) or any(map(_apart, (y, *beside.values(), *variables)))
+    given = (y, *beside.values(), *variables)
+    one_by_one = (isinstance(model, (list, tuple)) or any(map(_apart, given)) or any(_of_each(y, value) for value in given)
+                  or _labels_differ(y, (*given, *keywords.values())))
     if one_by_one and response is not NO_RESPONSE:
         raise InputError("response= and data sets one by one can't be given together: y as an array (m, n), one x and one formula are "
                          "needed")
@@ -178,6 +182,32 @@ def _apart(value: Any) -> bool:
         return True
     shapes = {_shape(each) for each in value}
     return len(shapes) > 1 or None in shapes
+
+
+def _listed(value: Any) -> Any:
+    """Return an array of arrays as a list of them; anything else as it is."""
+    if isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1 and any(map(np.ndim, value)):
+        return list(value)
+    return value
+
+
+def _of_each(y: Any, value: Any) -> bool:
+    """Return whether it is a list with a number for each of a list of data sets, and not for each of their points."""
+    lists = isinstance(y, (list, tuple)) and isinstance(value, (list, tuple)) and len(value) == len(y) > 0
+    return lists and _shape(y[0]) not in ((), (len(y),)) and all(_shape(each) == () for each in value)
+
+
+def _labels_differ(y: Any, values: Iterable[Any]) -> bool:
+    """Return whether data sets in a list, and what comes beside them, have several sets of labels: each is paired with its own then."""
+    def labels(value: Any) -> list[Labels]:
+        each = [labels_of(item) for item in (value if isinstance(value, (list, tuple)) else [value]) if type(item) is not np.ndarray]
+        return [own for own in each if own is not None and len(own.dims) == 1]
+    known = labels(y) if isinstance(y, (list, tuple)) else []
+    if not known:
+        return False
+    first = next(iter(known[0].indexes.values()), None)
+    others = [index for value in values for own in labels(value) for index in own.indexes.values()]
+    return any(first is None or not index.equals(first) for index in others)
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

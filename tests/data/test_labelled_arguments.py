@@ -221,3 +221,53 @@ def test_masks_of_curve_fit(kind):
                 with pytest.raises(InputError, match="mask and y have different labels"):
                     gslfit.fit(F, data, x={"t": T}, tau=1.4, mask=strange)
     np.testing.assert_allclose(gslfit.curve_fit(decay, T, wrong, [90, 1.4, 4], mask=mask)[0], right[0], rtol=1e-6)
+
+
+def test_covariances_of_tables():
+    """A covariance in a table has the labels of the points along both axes: in another order an error, or looked up by a Model."""
+    y, order = pd.Series(Y[0, 0], index=T), RNG.permutation(N)
+    square = np.diag(ERRORS[0, 0]**2) + 0.01
+    start = {"A": 90.0, "tau": 1.3, "c": 4.0}
+    wanted = gslfit.fit(F, y.to_numpy(), t=T, ycov=square, **start).params["tau"]
+    turned = pd.DataFrame(square, index=T, columns=T).iloc[order, order]
+    for kept in (square, turned.loc[T, T]):
+        one = gslfit.fit(F, y, t=T, ycov=kept, **start).params["tau"]
+        assert (one.value, one.stderr) == (wanted.value, wanted.stderr)
+    for half in (turned, turned.loc[T]):
+        for entry in (lambda given: gslfit.fit(F, y, t=T, ycov=given, **start), lambda given: gslfit.fit(F, y, t=T, yerr=given, **start),
+                      lambda given: gslfit.fit_batch(F, pd.DataFrame(Y[0], columns=T), t=T, ycov=given, **start)):
+            with pytest.raises(InputError, match="(ycov|yerr) and y have different labels"):
+                entry(half)
+    found = gslfit.Model(F, independent_vars=["t"]).fit(y, t=T, ycov=turned, **start).params["tau"]
+    assert found.value == pytest.approx(wanted.value, rel=1e-8)
+    assert found.stderr == pytest.approx(wanted.stderr, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["yerr", "weights", "mask", "x"])
+def test_lists_of_series_that_share(name):
+    """Data sets in a list of Series are paired each with its own labels, whatever their lengths."""
+    model, start = "A*exp(-x/tau)+c", {"shared": "tau", "A": 90.0, "tau": 1.3, "c": 4.0}
+    beside = {"x": T, "yerr": ERRORS[0, 0], "weights": 1/ERRORS[0, 0], "mask": FLAT}
+    given = {"x": T} if name == "x" else {"x": T, name: beside[name]}
+    y = [pd.Series(Y[0, 0]), pd.Series(Y[0, 1])]
+    wanted = gslfit.fit_shared(model, [each.to_numpy() for each in y], **given, **start).values["tau"]
+    column = pd.Series(beside[name])
+    for same in (column, [column, column]):
+        assert gslfit.fit_shared(model, y, **given | {name: same}, **start).values["tau"] == pytest.approx(wanted, rel=1e-10)
+    for other in (column.iloc[::-1], [column, column.iloc[::-1]]):
+        with pytest.raises(InputError, match=f"data set [01]: {name} and y have different labels"):
+            gslfit.fit_shared(model, y, **given | {name: other}, **start)
+
+
+def test_errors_of_each_data_set_and_arrays_of_arrays():
+    """A list of numbers has one for each of a list of data sets, of one length or of several; an array of arrays is a list."""
+    model, start = "A*exp(-x/tau)+c", {"shared": "tau", "A": 90.0, "tau": 1.3, "c": 4.0}
+    for cut in (N, N - 4):
+        y, x = [Y[0, 0], Y[0, 1][:cut]], [T, T[:cut]]
+        wanted = gslfit.fit_shared(model, y, x=x, yerr=[np.full(N, 0.1), np.full(cut, 0.3)], **start)
+        objects = np.empty(2, object)
+        objects[:] = y
+        for data in (y, objects):
+            found = gslfit.fit_shared(model, data, x=x, yerr=[0.1, 0.3], **start)
+            assert found.values["tau"] == pytest.approx(wanted.values["tau"], rel=1e-10)
+            assert found.stderr["tau"] == pytest.approx(wanted.stderr["tau"], rel=1e-8)
