@@ -275,11 +275,14 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
     door = _Door(y, where, by_label=True)
     x: dict[str, np.ndarray] = {}
     others: dict[str, Any] = {}
+    rows: list[str] = []
     for name, value in variables.items():
         if not is_array_like(value):
             others[name] = value
             continue
         found = door.beside(name, read(name, value, imaginary=True))
+        if found.array.ndim == 1 and found.array.size > 1 and elementwise and len(where.whole) > 1:
+            rows.append(name)
         array = _as_points(name, found.array, where, elementwise)
         if array is None:
             others[name] = value if found.array.ndim == 0 else floats(found.array)
@@ -289,6 +292,9 @@ def inputs_of_one(y: Reading, where: Layout, variables: Mapping[str, Any], yerr:
         x[name] = array
         if found.mask is not None:
             door.masks.append(np.broadcast_to(found.mask, where.whole).reshape(-1))
+    if len(rows) > 1:       # all of them would lie along the last axis
+        raise InputError(f"{' and '.join(rows)} have one axis each, and {where.name} {len(where.whole)}: a number of each for each point "
+                         f"is needed, as numpy.meshgrid({', '.join(rows)}) gives them")
     covariance, yerr = covariance_of(y, where, yerr, weights, ycov, True)
     label, given = factors(yerr, weights)
     of_all = None if given is None else door.factors(label, given, labelled=not weightless, weightless=weightless, imaginary=True)

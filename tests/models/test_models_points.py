@@ -458,3 +458,19 @@ def test_rsquared_at_its_ends():
     params = model.make_params(c=1e300)
     params["c"].vary = False
     assert model.fit(np.arange(9.0), params, x=np.arange(9.0)).rsquared == -np.inf
+
+
+@pytest.mark.parametrize("model", [models.EllipticalGaussian2dModel(), gslfit.Model("a*x + b*y", independent_vars=["x", "y"])],
+                         ids=["library", "text"])
+def test_axes_of_an_image_are_no_points(model):
+    """The axes of an image, (n,) each, would both lie along its last axis: they are refused; as grids, or turned, they are right."""
+    columns = np.linspace(-3, 3, 9)
+    grids = dict(zip("xy", np.meshgrid(columns, columns), strict=True))
+    start = {"height": 3.0, "x0": 0.1, "y0": 0.3, "sigma_v": 1.5, "theta": 0.2}
+    start = {name: start.get(name, 1.0) for name in model.param_names}
+    image = model.eval(model.make_params(**start), **grids) + np.random.default_rng(1).normal(0, 0.01, (9, 9))
+    with pytest.raises(InputError, match=r"x and y have one axis each, and data 2: .* numpy.meshgrid\(x, y\)"):
+        model.fit(image, x=columns, y=columns, **start)
+    wanted = model.fit(image, **grids, **start)
+    found = model.fit(image, x=columns[None], y=columns[:, None], **start)
+    assert found.best_values == pytest.approx(wanted.best_values, rel=1e-9)

@@ -375,3 +375,24 @@ def test_error_bars_of_complex_data(part):
     expected = {"real": 1/w, "imag": 1/v, "abs": np.hypot(y.real/w, y.imag/v)/r, "angle": np.hypot(y.real/v, y.imag/w)/r**2}[part]
     both = gslfit.Model(wave).fit(y, weights=w + 1j*v, **start)
     np.testing.assert_allclose(lengths(both.plot_fit(parse_complex=part)), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("yerr", [0.1, [0.1], np.full(X.size, 0.1), np.full((2, 1), 0.1), np.full((2, X.size), 0.1), [[0.1]*X.size]])
+def test_error_bars_of_every_shape(yerr):
+    """Error bars are a number, one a point, or two a point."""
+    fitted = gslfit.fit("a + b*x", X, x=X, a=1.0, b=1.0)
+    bars = fitted.plot_fit(yerr=yerr).containers[0].lines[2][0].get_segments()
+    np.testing.assert_allclose([np.diff(bar[:, 1])[0] for bar in bars], 0.2, rtol=1e-9)
+
+
+def test_what_no_picture_is_drawn_into_is_told():
+    """Error bars of another shape, and what is no axes and no figure, are told before anything is drawn."""
+    fitted = gslfit.fit("a + b*x", X, x=X, a=1.0, b=1.0)
+    for yerr in (np.ones(3), np.ones((3, X.size))):
+        with pytest.raises(FitError, match=r"yerr has the shape .*, and there are"):
+            fitted.plot(yerr=yerr)
+    for draw in (fitted.plot, fitted.plot_fit, fitted.plot_residuals):
+        with pytest.raises(FitError, match="ax must be axes of matplotlib, not 3"):
+            draw(ax=3)
+    with pytest.raises(FitError, match="fig must be a Figure of matplotlib, not 3"):
+        fitted.plot(fig=3)

@@ -8,9 +8,10 @@ import numpy as np
 
 from gslfit.checks import choice, mapping, real, text, whole
 from gslfit.data.labels import labels_of
+from gslfit.data.numbers import read
 from gslfit.errors import FitError, InputError
 from gslfit.report.complex_parts import PARTS, errors_of_part
-from gslfit.report.plots.style import CYCLE, GREY, axes_or_new, line_colour, line_kws, named, plain, pyplot, scales
+from gslfit.report.plots.style import CYCLE, GREY, axes_or_new, figure, line_colour, line_kws, named, plain, pyplot, scales
 
 FINE = 500              # points of a curve over fewer points of data
 
@@ -97,8 +98,16 @@ def _draw(ax: Any, x: np.ndarray, y: Any, yerr: Any, style: str, label: str, kws
     if yerr is None:
         ax.plot(x, y, style, label=label, **kws)
     else:
-        ax.errorbar(x, y, yerr=np.broadcast_to(yerr, np.shape(y)) if np.ndim(yerr) < 2 else yerr, fmt=style, label=label,
-                    **{"elinewidth": 0.8, "zorder": 1, **kws})
+        ax.errorbar(x, y, yerr=_bars(yerr, y.size), fmt=style, label=label, **{"elinewidth": 0.8, "zorder": 1, **kws})
+
+
+def _bars(yerr: Any, n: int) -> np.ndarray:
+    """Return the error bars of n points, (n,), or (2, n) where they differ downwards and upwards."""
+    bars = read("yerr", yerr).array
+    bars = bars.reshape(n) if bars.size == n else bars
+    if bars.shape not in ((), (1,), (n,), (2, 1), (2, n)):
+        raise InputError(f"yerr has the shape {bars.shape}, and there are {n} points: a number, or one for each of them, is needed")
+    return np.broadcast_to(bars, (2, n) if bars.ndim == 2 else (n,))
 
 
 def fine_points(x: np.ndarray, numpoints: int | None, ax: Any) -> np.ndarray:
@@ -284,7 +293,7 @@ def plot(result: Any, datafmt: str = "o", fitfmt: str = "-", initfmt: str = "--"
             raise InputError(f"ax must be one axes, or a pair: residuals and fit; not {pair.size}")
         return plot_fit(result, pair[0], datafmt, fitfmt, initfmt, xlabel, ylabel, yerr, numpoints, **kws)
     if pair is None:
-        fig = plt.figure(**{"layout": "constrained", **mapping("fig_kws", fig_kws)}) if fig is None else fig
+        fig = plt.figure(**{"layout": "constrained", **mapping("fig_kws", fig_kws)}) if fig is None else figure(fig)
         side_by_side = _is_image(result)
         grid = fig.add_gridspec(1, 2) if side_by_side else fig.add_gridspec(2, 1, height_ratios=[1, 3])
         above = fig.add_subplot(grid[1 if side_by_side else 0], **mapping("ax_res_kws", ax_res_kws))

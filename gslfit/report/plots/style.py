@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import identifiers, mapping, package
-from gslfit.errors import InputError
+from gslfit.checks import identifiers, mapping, package, shown
+from gslfit.errors import InputError, InputTypeError
 
 # Okabe and Ito's palette, "Color universal design" (2008), without its black and its yellow: on both grounds
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
@@ -43,8 +43,21 @@ def axes_or_new(ax: Any, **kws: Any) -> Any:
     """Return the axes given, or new ones of a new figure."""
     plt = pyplot()
     if ax is not None:
-        return ax
+        return _axes("ax", ax)
     return plain(plt.figure(layout="constrained").add_subplot(**kws))
+
+
+def _axes(what: str, ax: Any) -> Any:
+    if not hasattr(ax, "set_xscale"):
+        raise InputTypeError(f"{what} must be axes of matplotlib, not {shown(ax)}")
+    return ax
+
+
+def figure(fig: Any) -> Any:
+    """Return the figure given, or raise InputTypeError for what is none."""
+    if not hasattr(fig, "add_gridspec"):
+        raise InputTypeError(f"fig must be a Figure of matplotlib, not {shown(fig)}")
+    return fig
 
 
 def panels(axes: Any, count: int, size: float = 3.0, what: str = "ax", **kws: Any) -> np.ndarray:
@@ -62,7 +75,7 @@ def panels(axes: Any, count: int, size: float = 3.0, what: str = "ax", **kws: An
         found = np.atleast_1d(np.asarray(axes, dtype=object)).ravel()
         if found.size != count:
             raise InputError(f"{what} must be {count} axes, one for each panel, not {found.size}")
-        return found
+        return np.array([_axes(what, each) for each in found], dtype=object)
     columns = min(count, 3 if count != 4 else 2) if count < 10 else ceil(sqrt(count))
     rows = ceil(count/columns)
     _, grid = plt.subplots(rows, columns, figsize=(1.25*size*columns, size*rows), layout="constrained", squeeze=False, **kws)
