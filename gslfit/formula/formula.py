@@ -89,7 +89,7 @@ class Formula:
         Names of the independent variables; the other names are parameters, in order of appearance. Without it: of a text ``x``, of a
         function its first argument.
     names : sequence of str, optional
-        Names for the parameters of a function that takes ``*args``.
+        Names for the parameters of a function that takes ``*args`` or ``**kws``.
 
     Attributes
     ----------
@@ -292,7 +292,7 @@ class Formula:
             raise InputError(f"{self!r} was made from a function: the terms of a sum are known of a text")
         return [Formula(each, self.independent) for each in split_sum(self.text)]
 
-    def __call__(self, *args: Any, **values: Any) -> np.ndarray:
+    def __call__(self, /, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate at points.
 
         Parameters
@@ -324,7 +324,7 @@ class Formula:
         self._was_real = True
         return found[()]
 
-    def jacobian(self, *args: Any, **values: Any) -> np.ndarray:
+    def jacobian(self, /, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate the exact derivatives by the parameters, in the order of `names`.
 
         Returns

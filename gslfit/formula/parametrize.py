@@ -301,7 +301,8 @@ def refuse_outside(name: str, values: np.ndarray | float, low: np.ndarray | floa
         if outside.any():
             first = int(np.argmax(outside))
             value, limit = (float(np.broadcast_to(each, outside.shape).flat[first]) for each in (values, bound))
-            raise ParameterError(f"parameter {name!r} starts at {value!r} (fit {first}), outside its bound {which} = {limit!r}; "
+            which_fit = f" (fit {first})" if outside.ndim else ""
+            raise ParameterError(f"parameter {name!r} starts at {value!r}{which_fit}, outside its bound {which} = {limit!r}; "
                                  "start inside the bounds, or move the bound")
 
 

@@ -216,11 +216,11 @@ class ConvolvedFormula(Formula):
             found = self._made[key] = Program(**lowered.encoded(OPCODES), response=own)
         return found
 
-    def __call__(self, *args: Any, **values: Any) -> np.ndarray:
+    def __call__(self, /, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate at points of those that the formula is folded over; parameters are numbers, or arrays with a last axis of length 1."""
         return self._folded_values(self._values(args, values), jacobian=False)[()]
 
-    def jacobian(self, *args: Any, **values: Any) -> np.ndarray:
+    def jacobian(self, /, *args: Any, **values: Any) -> np.ndarray:
         """Evaluate the exact derivatives by the parameters, in the order of `names`: ndarray (..., p)."""
         return self._folded_values(self._values(args, values), jacobian=True)
 

@@ -116,7 +116,7 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     independent : tuple of str, optional
         Names of the independent variables; the first argument if not given.
     names : tuple of str, optional
-        The parameters of a function that takes ``*args``.
+        The parameters of a function that takes ``*args``, or ``**kws``.
 
     Returns
     -------
@@ -137,8 +137,11 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     plain = [argument for argument in arguments if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY,
                                                                      argument.POSITIONAL_ONLY)]
     starred = any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is not None
-    if any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is None:
-        raise InputError(f"{label} takes *{next(a.name for a in arguments if a.kind is a.VAR_POSITIONAL)}: name its parameters (names=)")
+    several = next((argument for argument in arguments if argument.kind is argument.VAR_POSITIONAL), None)
+    keywords = next((argument for argument in arguments if argument.kind is argument.VAR_KEYWORD), None)
+    if names is None and (several or (keywords and len(plain) == 1)):
+        sign = str(several or keywords)
+        raise InputError(f"{label} takes {sign}: name its parameters (names=), as Formula({label}, names=['a', 'b'])")
     if not plain:
         raise InputError(f"{label} has no argument that could be the independent variable")
     chosen = independent or (plain[0].name,)
@@ -158,8 +161,8 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
                 defaults[argument.name] = float(argument.default)
         else:
             options[argument.name] = argument.default
-    if starred:
-        found += names or ()
+    if starred or keywords:
+        found += [name for name in names or () if name not in found]
     positional = starred or any(argument.kind is argument.POSITIONAL_ONLY for argument in plain) or (not options and _by_position(func))
     if positional and [argument.name for argument in plain[:len(chosen)]] != list(chosen):
         raise InputError(f"the independent variables of {label} must be its first arguments")

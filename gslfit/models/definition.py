@@ -41,7 +41,7 @@ class Called:
         arguments += [inspect.Parameter(name, kind, default=defaults.get(name, inspect.Parameter.empty)) for name in names]
         self.__signature__ = inspect.Signature(arguments)
 
-    def __call__(self, **values: Any) -> Any:
+    def __call__(self, /, **values: Any) -> Any:
         return self.func(**values, **self.options)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gslfit.checks import as_name, mapping, names_once, shown, text_or, truth
+from gslfit.checks import as_name, filled, mapping, names_once, shown, text_or, truth
 from gslfit.curves.batch_result import BatchResult
 from gslfit.curves.job import NO_RESPONSE, response_of, with_shift
 from gslfit.errors import InputError, InputTypeError, NoGuessError, ParameterNameError, warn
@@ -337,7 +337,7 @@ class CompositeModel(Model):
                 raise InputTypeError(f"a composite is made of two models, and {side!r} is none")
         if not (callable(op) or (isinstance(op, str) and op in OPERATORS)):
             raise InputTypeError(f"the operator {shown(op)} is neither one of {', '.join(OPERATORS)} nor callable")
-        if truth("prefix", options.get("prefix")):
+        if filled("prefix", options.get("prefix")):
             warn("a composite has no prefix of its own: give it to its parts")
         self.left, self.right = left, right
         self.symbol = op if isinstance(op, str) else SYMBOLS.get(op, "")

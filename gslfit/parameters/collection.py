@@ -5,7 +5,7 @@ from weakref import ref
 
 import numpy as np
 
-from gslfit.checks import as_name, is_sequence, truth
+from gslfit.checks import as_name, filled, is_sequence, truth
 from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, ParameterError, ParameterNameError
 from gslfit.parameters._values import twins
@@ -302,7 +302,7 @@ class Parameters(dict[str, Parameter]):
         name = check_name(name)
         parameter = Parameter.__new__(Parameter)
         parameter._fill(value, vary, min, max, name, brute_step, user_data)
-        if expr is not None and truth("expr", expr):
+        if expr is not None and filled("expr", expr):
             self._check_expression(expr)
             parameter._take_expression(expr)
         self.adopt(name, parameter)

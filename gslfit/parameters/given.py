@@ -9,6 +9,8 @@ from gslfit.errors import InputError, InputTypeError
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
 
+OF_LMFIT = "gslfit.compat.lmfit.Parameters().loads(params.dumps()) are the same"
+
 
 def parameters_of(params: Any, remedy: str = "") -> Parameters:
     """Return params, or raise InputTypeError for anything but Parameters.
@@ -20,13 +22,15 @@ def parameters_of(params: Any, remedy: str = "") -> Parameters:
         What the message says of start values that are plain numbers.
     """
     if not isinstance(params, Parameters):
+        if type(params).__name__ == "Parameters" and hasattr(params, "dumps"):      # lmfit's
+            raise InputTypeError(f"params is {type(params).__module__}.Parameters, not gslfit.Parameters: {OF_LMFIT}")
         raise InputTypeError(f"params is {type(params).__name__} {shown(params)}, not Parameters{remedy and '; '}{remedy}")
     return params
 
 
 def as_parameters(params: Any) -> Parameters:
     """Return Parameters as they are, and a dict of Parameter objects as Parameters that share these objects."""
-    if isinstance(params, Parameters) or not isinstance(params, Mapping):
+    if isinstance(params, Parameters) or not isinstance(params, Mapping) or type(params).__name__ == "Parameters":
         return parameters_of(params, "a dict of Parameter objects will do")
     for name, par in params.items():
         if not isinstance(par, Parameter):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.special as sp
 
+import gslfit
+from gslfit.errors import InputError
 from gslfit.formula.formula import Formula, compiled
 from gslfit.formula.trace_residual import trace_residual
 
@@ -202,3 +204,26 @@ def test_residual_says_why_not(func, words):
     traced = trace_residual(func, PARAMS, (X,))
     assert not traced.native
     assert re.search(words, traced.reason), traced.reason
+
+
+def by_keywords(x, **numbers):
+    """Return a line, its parameters by name."""
+    return numbers["a"] + numbers["b"]*x
+
+
+def test_keywords_that_are_not_named():
+    """The parameters of a function that takes keywords alone are named, as those of ``*args`` are; without names that is said."""
+    x = np.linspace(0, 1, 9)
+    found = gslfit.fit(Formula(by_keywords, names=["a", "b"]), 1 + 2*x, x=x, a=0.0, b=0.0)
+    assert found.params["a"].value == pytest.approx(1.0) and found.params["b"].value == pytest.approx(2.0)
+    with pytest.raises(InputError, match=r"by_keywords takes \*\*numbers: name its parameters \(names=\)"):
+        gslfit.fit(by_keywords, x, x=x, a=0.0, b=0.0)
+
+
+def test_a_parameter_may_be_called_self():
+    """Every name of a parameter is the caller's."""
+    x = np.linspace(0, 1, 9)
+    batch = gslfit.fit_batch("self*exp(-x/t)", np.exp(-x)[None] + 0.01*np.cos(50*x), x=x, start={"self": 1.0, "t": 1.0})
+    alone = gslfit.fit("self*exp(-x/t)", np.exp(-x) + 0.01*np.cos(50*x), x=x, start={"self": 1.0, "t": 1.0})
+    assert "self" in batch[0].fit_report()
+    np.testing.assert_allclose(batch[0].eval_uncertainty(), alone.eval_uncertainty(), rtol=1e-6)

@@ -4,8 +4,9 @@ import warnings
 import numpy as np
 import pytest
 
+import gslfit
 from gslfit import Minimizer, Parameters, minimize
-from gslfit.errors import FitError, FitWarning, InputError, InputTypeError, NonFiniteError
+from gslfit.errors import FitError, FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
 
 X = np.linspace(0, 10, 50)
 Y = 3 * np.exp(-0.5 * X) + 1 + np.random.default_rng(0).normal(0, 0.05, X.size)
@@ -288,3 +289,35 @@ def test_the_next_fit_works_after_a_failed_one(good):
     fitter.fcn_args = (X, Y)
     assert fitter.leastsq()
     assert fitter.params["b"].value == pytest.approx(good["b"].value, rel=1e-6)
+
+
+class Strange(dict):
+    """Parameters of another package, by their name and manners."""
+
+    def dumps(self):
+        return "{}"
+
+
+def test_parameters_of_another_package_are_told():
+    """lmfit's Parameters are named by their module, with what makes gslfit's of them."""
+    Strange.__name__ = "Parameters"
+    for entry in (lambda params: gslfit.fit("a*x", X, params, x=X), lambda params: minimize(lambda p: p["a"]*X, params)):
+        with pytest.raises(InputTypeError, match=r"\.Parameters, not gslfit.Parameters: gslfit.compat.lmfit.Parameters\(\).loads"):
+            entry(Strange(a=1.0))
+
+
+@pytest.mark.parametrize("said", ["no", "False", b"yes"])
+def test_a_text_is_no_truth_value(said):
+    """"False" would be true: it is refused."""
+    with pytest.raises(InputTypeError, match="vary must be True or False, not"):
+        Parameters().add("a", value=1.0, vary=said)
+
+
+def test_a_start_outside_its_bound_is_no_fit_of_a_batch():
+    """A single fit has no number."""
+    params = Parameters()
+    params.add("a", value=0.5)
+    params["a"].max, params["a"].value = 1.0, 5.0
+    for entry in (lambda: gslfit.fit("a*x", X, params, x=X), lambda: gslfit.fit_batch("a*x", [X, X], params, x=X)):
+        with pytest.raises(ParameterError, match=r"parameter 'a' starts at 5.0, outside its bound max = 1.0"):
+            entry()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.checks import identifiers, text, text_or, truth
+from gslfit.checks import filled, identifiers, text, text_or
 from gslfit.errors import InputError, InputTypeError
 from gslfit.models.guess.points import points_of
 from gslfit.models.model import Model
@@ -131,7 +131,7 @@ class ExpressionModel(Model):
         if init_script is not None and text("init_script", init_script).strip():
             raise InputError("init_script runs code, and a text here is arithmetic only: put its lines before the expression, or make a "
                              "Model of a Python function")
-        if truth("prefix", prefix):
+        if filled("prefix", prefix):
             raise InputError("an ExpressionModel has no prefix: name its parameters as they are to be called, or use "
                              "Model(text, prefix=...)")
         self.expr = text("expr", expr).strip()
