@@ -117,7 +117,7 @@ def choice(name: str, value: Any, known: Collection[str]) -> str:
 
 
 def truth(name: str, value: Any) -> bool:
-    """Return whether a value is true, or raise InputTypeError for one that doesn't say, as a text: "False" would be true."""
+    """Return whether a value is true, or raise InputTypeError for one that doesn't say, such as a text: "False" would be true."""
     if isinstance(value, (str, bytes)):
         raise InputTypeError(f"{name} must be True or False, not {shown(value)}")
     return filled(name, value)

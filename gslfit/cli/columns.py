@@ -135,9 +135,14 @@ def _defaults(table: Table, x: list[tuple[str | None, int]], y: str | None) -> t
 
 
 def _numbering(table: Table) -> set[int]:
-    """Return the place of a first column without name that only counts the rows, as pandas writes it, where others have names."""
+    """Return the place of a first column without name that only counts the rows, or names them, as pandas and R write it, where others
+    have names.
+    """
     if table.names[0] or len(table.names) < 3 or not all(table.names[1:]):
         return set()
+    if set(table.dialect.kinds(table.cells(0))) == {"t"}:
+        table.notes.append("column 1, which has no name and holds no number, is passed over")
+        return {0}
     try:
         numbers = table.column(0)
     except FileRefused:

@@ -281,6 +281,11 @@ def _name(table: Table, lines: Sequence[str], numbers: Sequence[int], comments: 
         if is_rule(line):
             continue
         cells = [" ".join(cell.split()) for cell in _cells(dialect, columns, line)]
+        if len(cells) == columns - 1 and not table.headings and set(dialect.kinds(cells)) == {"t"}:
+            if _is_of_rows(dialect, line, cells):
+                cells = ["", *cells]        # R's: the column of the rows' names has none
+            else:
+                table.notes.append(f"line {number} ({line.strip()!r:.40}) has one word less than there are columns, and names none")
         cells = cells if len(cells) == columns else re.split(r"\t+|\s{2,}", line.strip())
         if len(cells) != columns:
             break
@@ -310,6 +315,11 @@ def _name(table: Table, lines: Sequence[str], numbers: Sequence[int], comments: 
         units = [all(map(is_unit, cells)) for cells in table.headings[:-1]] + [False]
         table.names = table.headings[units.index(False)]
         table.headings = [cells for cells in table.headings[::-1] if cells is not table.names] + [table.names]
+
+
+def _is_of_rows(dialect: Dialect, line: str, cells: Sequence[str]) -> bool:
+    """Return whether a line names all columns but the first, as R writes tables: words between quotes or signs, which no title has."""
+    return dialect.delimiter is not None or line.count('"') == 2*len(cells)
 
 
 def is_unit(cell: str) -> bool:

@@ -114,3 +114,24 @@ def test_what_is_no_line_of_units(text):
     table = read_table("a file", (text + "1;2\n2;3\n3;4\n").encode())
     with pytest.raises(FileRefused, match="line [23]: '[sx]' in column 'time' is no number"):
         table.column(0)
+
+
+@pytest.mark.parametrize(("head", "line"), [
+    ('"time" "counts"\n', '"{}" {} {}'), ('"time" "counts"\n', '"row{}" {} {}'), ("time,counts\n", "{},{},{}"),
+    ("time\tcounts\n", "{}\t{}\t{}"), ("time;counts\n", "cell {};{};{}")], ids=["R", "R, named", "csv", "tsv", "named"])
+def test_names_of_all_columns_but_the_first(head, line, tmp_path):
+    """R's tables name the columns after that of the rows' names: it was taken for x, and the names were lost."""
+    (tmp_path / "a.txt").write_text(lines(head, lambda t, y, k: line.format(k + 1, t, y)))
+    for asked in (((), None), (("time",), "counts")):
+        curve = read_curve(str(tmp_path / "a.txt"), *asked, None)
+        assert (curve.x[0].title, curve.y.title) == ("time", "counts")
+        np.testing.assert_array_equal(curve.x[0].numbers, T)
+        np.testing.assert_array_equal(curve.y.numbers, Y)
+
+
+def test_titles_are_no_names(tmp_path):
+    """Words that might be a title name no column, and that is said; numbers of a first column are not passed over for them."""
+    (tmp_path / "a.txt").write_text(lines("run seven\n", lambda t, y, k: f"{k + 1} {y} 0.1"))
+    curve = read_curve(str(tmp_path / "a.txt"), (), None, None)
+    np.testing.assert_array_equal(curve.x[0].numbers, np.arange(1, T.size + 1))
+    assert "line 1 ('run seven') has one word less than there are columns" in "".join(curve.notes)
