@@ -81,7 +81,10 @@ def read(name: str, value: Any, *, imaginary: bool = False) -> Reading:
 def floats(name: str, value: Any) -> np.ndarray:
     """Return numbers as an array of floats; what can't be read raises as `read` does."""
     try:
-        return np.asarray(value, float)
+        array = np.asarray(value)
+        if array.dtype.kind == "c":         # float() would drop what is imaginary
+            raise TypeError
+        return np.asarray(array, float)
     except (TypeError, ValueError, OverflowError):
         return np.asarray(read(name, value).array, float)
 

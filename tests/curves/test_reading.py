@@ -5,6 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import gslfit
 from gslfit import Model, fit, fit_batch
 from gslfit.data.labels import given_back, paired
 from gslfit.data.numbers import read
@@ -333,3 +334,15 @@ def test_variables_of_xarray():
     pytest.importorskip("dask")
     lazy = fit_batch(LINE, variable.chunk({"row": 1}), x=X, a=xr.Variable("row", np.ones(3)), b=1.0)
     np.testing.assert_array_equal(np.asarray(lazy.values["b"]), wanted.values["b"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_imaginary_is_not_dropped():
+    """Complex data, points and starts are refused where real ones are needed, also by guesses and `curve_fit`."""
+    line = Model(LINE)
+    for given in ({"data": X + 0j, "x": X}, {"data": X, "x": X + 0j}):
+        with pytest.raises(InputTypeError, match="is complex"):
+            gslfit.models.GaussianModel().guess(given["data"], x=given["x"])
+    with pytest.raises(InputTypeError, match="p0 is complex"):
+        gslfit.curve_fit(called, X, X, p0=[1j, 1.0])
+    assert line.fit(X + 0j, x=X, a=1.0, b=0.5).success      # a model fits both parts
