@@ -24,6 +24,7 @@ KEPT = .1                 # share of chi-square's rise: a guess that is this nea
 FAR = 4.                  # a guess that multiplies chi-square by this may be worse than leaving the others where they were
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
+DEAD = 1e-8               # a parameter that changes the residual by less than this share of an error, over its own size, is held
 BEND = .4                 # a correction longer than this share of the step is none
 
 
@@ -87,6 +88,7 @@ class ConstrainedRefit:
         self.ceiling = math.inf                               # of the rise of chi-square: above it, refits may be rough
         self.best: Any = None                                 # ProfilePoint, once it is found
         self.floor = math.inf                                 # a chi-square below this is another minimum
+        self.sizes: Array | None = None                       # of the parameters at the minimum, or how far an error goes there
         r = fun(x)
         start = ProfilePoint(x, r, float(r @ r), jac(x, r))
         self.unit = unit or max(start.chi, 1e-300)/max(r.size - x.size, 1)
@@ -95,6 +97,8 @@ class ConstrainedRefit:
         self.improved = start.chi - self.best.chi > MINIMUM*self.unit
         self.unit = unit or max(self.best.chi, 1e-300)/max(r.size - x.size, 1)
         self.floor = self.best.chi - MINIMUM*self.unit
+        norms = lengths(self.best.J)
+        self.sizes = np.maximum(np.abs(self.best.x), np.divide(math.sqrt(self.unit), norms, out=np.zeros_like(norms), where=norms > 0))
 
     def aim(self, rise: float, ceiling: float = math.inf) -> None:
         """Set the precision of refits, for levels that lie at least `rise` and at most `ceiling` above the minimum."""
@@ -156,9 +160,11 @@ class ConstrainedRefit:
         return x
 
     def _free(self, point: ProfilePoint, held: tuple[int, ...]) -> Array:
-        """Return which parameters may move: neither held nor pushed against a bound."""
+        """Return which parameters may move: neither held, nor pushed against a bound, nor without effect."""
         push = point.r @ point.J
         free = ~(((point.x <= self.lower) & (push > 0)) | ((point.x >= self.upper) & (push < 0)))
+        if self.sizes is not None:                            # the steps of what has lost its effect are of any length, and stop the others
+            free &= lengths(point.J)*np.maximum(self.sizes, np.abs(point.x)) > DEAD*math.sqrt(self.unit)
         free[[*held]] = False
         return free
 
@@ -282,10 +288,19 @@ class ConstrainedRefit:
         return max(self.gain, PRECISION*rise) if rise < self.ceiling else ROUGH*rise
 
     def _step(self, point: ProfilePoint, free: Array, damping: float) -> tuple[Array, Array]:
-        """Return a step over the free parameters that ends at a bound at the latest, and the norms of all columns."""
-        step = np.zeros_like(point.x)
-        scale = np.ones_like(point.x)
-        step[free], scale[free] = self._solve(point.J[:, free], point.r, damping)
+        """Return a step over the free parameters that ends at a bound at the latest, and the norms of all columns.
+
+        A free parameter on its bound, from where the step would lead out, is held: chi-square falls inward of it, but not before the
+        others have moved.
+        """
+        while True:
+            step = np.zeros_like(point.x)
+            scale = np.ones_like(point.x)
+            step[free], scale[free] = self._solve(point.J[:, free], point.r, damping)
+            out = ((point.x <= self.lower) & (step < 0)) | ((point.x >= self.upper) & (step > 0))
+            if not out.any():
+                break
+            free = free & ~out
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(step > 0, self.upper - point.x, self.lower - point.x)/step
         return step*min(1., float(np.min(room, initial=1., where=step != 0))), scale

@@ -200,8 +200,9 @@ class ProfileSide:
         if others is None:
             here = self.known.index(known)
             others = [*self.known[max(here - 2, 0):here][::-1], *self._across()]
-        near = [each for each in (known, *others) if each.other == known.other and (each.slope > 0 or not each.distance)]
-        return foretold(target, [Node(each.root, each.distance, 1/each.slope if each.distance else None) for each in near])
+        near = {each.root: each for each in (*others[::-1], known) if each.other == known.other and (each.slope > 0 or not each.distance)}
+        nodes = [Node(each.root, each.distance, 1/each.slope if each.distance else None) for each in near.values()]
+        return foretold(target, nodes[::-1])                  # of points at the same height, as on a flat, the first counts
 
     def _straight(self, known: Known) -> bool:
         """Return whether the profile is nearly straight up to a point: what lies next to it is foretold only then."""
