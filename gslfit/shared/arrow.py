@@ -13,6 +13,7 @@ import numpy as np
 
 DEPENDENT = 1e-14       # a pivot of columns of length 1: J^T J can't tell it from 0 (src/lanes/lm_step.h)
 DETERMINED = 1e-13      # an eigenvalue of the Schur complement, the columns of length 1: less is rounding
+OPEN = 1e-6             # share of another column by which one that isn't determined leaves that one open
 
 
 class Sums(NamedTuple):
@@ -175,3 +176,23 @@ def solve(schur: np.ndarray, slopes: np.ndarray, lengths: np.ndarray, moves: np.
     along = axes[:, good].T @ (slopes[used]*unit)
     step[used] = -(axes[:, good] @ (along/values[good]))*unit
     return step, float(along @ (along/values[good])), int(good.sum())
+
+
+def inverted(schur: np.ndarray, lengths: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the inverse of the Schur complement in the parameters known, 0 elsewhere, which parameters have no error, (s), and along which
+    directions those known are open, (d, s).
+    """
+    inverse, loose = np.zeros_like(schur), np.ones(len(schur), bool)
+    if not known.size:
+        return inverse, loose, np.zeros((0, len(schur)))
+    unit = 1/lengths[known]
+    block = schur[np.ix_(known, known)]*unit*unit[:, None]
+    values, axes = np.linalg.eigh(block)
+    good = values > DETERMINED
+    inverse[np.ix_(known, known)] = (axes[:, good]/values[good]) @ axes[:, good].T*unit*unit[:, None]
+    loose[known] = False
+    if not good.all():
+        loose[known] = (np.abs(axes[:, ~good]) > OPEN).any(axis=1)
+    open_ = np.zeros((np.count_nonzero(~good), len(schur)))
+    open_[:, known] = axes[:, ~good].T*unit
+    return inverse, loose, open_

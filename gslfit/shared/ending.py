@@ -8,13 +8,12 @@ import numpy as np
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs
 from gslfit.errors import FitStatus
 from gslfit.shared._rows import CLOSE, FALLEN, HELD, NEGLIGIBLE, ROUNDING, judge
-from gslfit.shared.arrow import DETERMINED, Elimination
+from gslfit.shared.arrow import DETERMINED, OPEN, Elimination
 from gslfit.shared.descent import Descent, State
 from gslfit.shared.groups import Group
 from gslfit.shared.reading import Part
 
 HOPELESS = (FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS, FitStatus.NOT_POSITIVE)
-OPEN = 1e-6             # share of another column by which one that isn't determined leaves that one open
 
 
 class Known:

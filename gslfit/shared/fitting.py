@@ -23,6 +23,7 @@ from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
 from gslfit.shared.groups import Group, look, refit
+from gslfit.shared.open_ways import look_along
 from gslfit.shared.reading import Part, Sets
 
 OUTLYING = 1e3          # times the chi-square of most data sets, each by its points: a start that is far off
@@ -350,6 +351,22 @@ class Fitting:
         return int(self.share*(default_nfev((*self.sets.shared, *self.sets.local)) if asked is None else asked))
 
     def _descend(self, groups: list[Group]) -> None:
+        """Descend from where the data sets are, and on from where that leaves a way down open; judge where that ended."""
+        self._descend_once(groups)
+        while self.status == FitStatus.RANK_DEFICIENT:
+            assert self.descent is not None
+            fallen = look_along(self.descent, self.flags, self._most() - self.nfev)
+            self.nfev += fallen.nfev
+            if fallen.descent is None:
+                return
+            self.shared = fallen.descent.state.shared
+            for group, v in zip(groups, fallen.descent.state.v, strict=True):
+                group.values = v[group.local.own, :len(group.which)]
+            self._descend_once(groups)
+            if self.nfev >= self._most():
+                self.status = FitStatus.MAX_NFEV            # chi-square fell to the last
+
+    def _descend_once(self, groups: list[Group]) -> None:
         """Descend from where the data sets are, and judge where that ended."""
         knowns = [self.of(group) for group in groups]
         ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))

@@ -13,8 +13,7 @@ import numpy as np
 
 from gslfit.minimizer.propagation import Directions
 from gslfit.shared._rows import HELD
-from gslfit.shared.arrow import DETERMINED, Elimination, Sums
-from gslfit.shared.ending import OPEN
+from gslfit.shared.arrow import OPEN, Elimination, Sums, inverted
 from gslfit.shared.fitting import Fitting
 
 
@@ -139,26 +138,6 @@ def _directions(sums: Sums, part: Elimination, axes: np.ndarray, lengths: np.nda
     found[:, range(d, d + q), range(s, s + q)] += alone
     length = np.linalg.norm(found, axis=2, keepdims=True)
     return Directions(found/np.where(length > 0, length, 1.0), size)
-
-
-def inverted(schur: np.ndarray, lengths: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the inverse of the Schur complement in the parameters known, 0 elsewhere, which parameters have no error, (s), and along which
-    directions those known are open, (d, s).
-    """
-    inverse, loose = np.zeros_like(schur), np.ones(len(schur), bool)
-    if not known.size:
-        return inverse, loose, np.zeros((0, len(schur)))
-    unit = 1/lengths[known]
-    block = schur[np.ix_(known, known)]*unit*unit[:, None]
-    values, axes = np.linalg.eigh(block)
-    good = values > DETERMINED
-    inverse[np.ix_(known, known)] = (axes[:, good]/values[good]) @ axes[:, good].T*unit*unit[:, None]
-    loose[known] = False
-    if not good.all():
-        loose[known] = (np.abs(axes[:, ~good]) > OPEN).any(axis=1)
-    open_ = np.zeros((np.count_nonzero(~good), len(schur)))
-    open_[:, known] = axes[:, ~good].T*unit
-    return inverse, loose, open_
 
 
 def score(part: Elimination, squared: Sums) -> np.ndarray:

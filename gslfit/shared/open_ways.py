@@ -1,0 +1,94 @@
+"""Ways that the normal equations leave open at an end: what they know of them is rounding, so chi-square itself must tell whether it falls
+there.
+
+A shared parameter that the equations don't determine is moved, all others are refitted beside it, and the move is doubled for as long as
+chi-square falls.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gslfit.shared.arrow import inverted
+from gslfit.shared.descent import Descent, raw_cost
+
+FIRST_MOVE = .1         # of a parameter's size
+MOVES = 30              # doublings of it
+REFIT = 60              # evaluations of a refit
+FALLS = 1e-6            # of chi-square's variance, 1: a decrease that counts
+SURE = 1e-10            # of chi-square itself, for its rounding
+
+
+class Fallen(NamedTuple):
+    """A lower point than that of a descent, and the evaluations spent on looking for one.
+
+    Attributes
+    ----------
+    descent : Descent or None
+        None where chi-square falls nowhere.
+    nfev : int
+    """
+
+    descent: Descent | None
+    nfev: int
+
+
+def look_along(descent: Descent, flags: np.ndarray, most: int) -> Fallen:
+    """Look for a lower point along what the equations leave open of the shared parameters.
+
+    Parameters
+    ----------
+    descent : Descent
+        That has come to an end.
+    flags : ndarray, shape (s,)
+        Not 0 for parameters that are held at a bound or have no effect.
+    most : int
+        Evaluations of all data sets.
+    """
+    state = descent.state
+    lengths = descent.lengths(state)
+    loose = inverted(sum(each.schur for each in state.free), lengths, np.flatnonzero((flags == 0) & (lengths > 0)))[1]
+    spent = 0
+    for k in np.flatnonzero(loose & (flags == 0) & (state.shared != 0)):
+        for way in (FIRST_MOVE, -FIRST_MOVE):
+            found = _follow(descent, int(k), way*float(abs(state.shared[k])), most - spent)
+            spent += found.nfev
+            if found.descent is not None:
+                return Fallen(found.descent, spent)
+    return Fallen(None, spent)
+
+
+def _follow(descent: Descent, k: int, move: float, most: int) -> Fallen:
+    """Move a shared parameter, ever farther while chi-square falls."""
+    best, spent, origin = None, 0, float(descent.state.shared[k])
+    for _ in range(MOVES):
+        value = float(np.clip(origin + move, descent.low[k], descent.high[k]))
+        if value == origin or spent >= most:
+            break
+        there = _refitted(best or descent, k, value, min(REFIT, most - spent))
+        spent += there.nfev
+        if not _lower(there, best or descent):
+            break
+        best, move = there, 2*move
+        if value != origin + .5*move:                         # on a bound
+            break
+    return Fallen(best, spent)
+
+
+def _refitted(near: Descent, k: int, value: float, most: int) -> Descent:
+    """Return the descent of all others beside a shared parameter, from a point near by."""
+    start = near.state.shared.copy()
+    start[k] = value
+    for group, v in zip(near.groups, near.state.v, strict=True):
+        group.values = v[group.local.own, :len(group.which)]
+    found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value})
+    found.run()
+    return found
+
+
+def _lower(there: Descent, here: Descent) -> bool:
+    """Return whether chi-square is lower than it was, by more than rounding and than what counts for nothing."""
+    before, after = raw_cost(here.state), raw_cost(there.state)
+    variance = before/max(here.ndata - here.nvarys, 1)
+    return bool(before - after > max(FALLS*variance, SURE*before))         # False for a NaN
