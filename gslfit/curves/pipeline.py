@@ -399,7 +399,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         return result
     found, good, more, left = np.empty(n), False, 0, inf if options.max_nfev is None else options.max_nfev - counts.item(0)
     reached = v.copy()
-    if ended.success and left > 0:
+    if ended.success and ended != FitStatus.AT_BOUND and left > 0:      # the polish knows of no bounds
         limit: dict[str, Any] = {} if left == inf else {"most": int(left)}
         if factor is not None:
             limit["factor"] = factor

@@ -44,3 +44,30 @@ def test_a_function_that_is_called(method, limit):
     result = gslfit.fit(peak, Y, x=X, A=20.0, c=1.0, s=0.3, max_nfev=limit, method=method)
     assert not result.success and "limit of" in result.message
     assert result.nfev == limit and len(calls) <= limit + 1
+
+
+def test_exact_data_whose_truth_lies_on_bounds():
+    """A fit says of it, as a batch does, which parameters are at their bounds, without errors; the others' errors are those beside them."""
+    random = np.random.default_rng(7)
+    agreeing = 0
+    for _ in range(60):
+        truth = {"a": 2., "m": 4., "s": 1.1, "c": .2}
+        x = np.sort(random.uniform(0, 10, random.integers(8, 40)))
+        y = truth["a"]*np.exp(-(x - truth["m"])**2/(2*truth["s"]**2)) + truth["c"]
+        params = gslfit.Parameters()
+        for name, value in truth.items():
+            low, high = ((value, np.inf), (-np.inf, value), (-np.inf, np.inf))[random.integers(3)]
+            params.add(name, float(np.clip(value*random.uniform(.7, 1.4), low, high)), min=low, max=high)
+        text = "a*exp(-(x - m)**2/(2*s**2)) + c"
+        fitted = gslfit.fit(text, y, params, x=x, scale_covar=False)
+        batch = gslfit.fit_batch(text, y[None], params, x=x, scale_covar=False)
+        own = np.array([np.nan if par.stderr is None else par.stderr for par in fitted.params.values()])
+        theirs = np.array([batch.stderr[name][0] for name in truth])
+        for result, errors in ((fitted.status, own), (batch.status[0], theirs)):
+            assert (result == gslfit.FitStatus.AT_BOUND) == np.isnan(errors).any()
+        assert [name for name, error in zip(truth, own, strict=True) if np.isnan(error)] == [
+            name for name in truth if f"{name} is at its bound" in fitted.message]
+        if np.array_equal(np.isnan(own), np.isnan(theirs)):     # rounding says which of them are pushed against their bounds
+            agreeing += 1
+            assert own == pytest.approx(theirs, rel=1e-6, nan_ok=True)
+    assert agreeing > 50
