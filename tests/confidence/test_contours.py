@@ -112,6 +112,15 @@ def test_points_lie_on_the_level(name):
             assert height == pytest.approx(f_distribution.ppf(.9544997361, 2, 47), rel=1e-3) or x == pytest.approx(.49, abs=1e-9)
 
 
+def test_points_lie_on_the_level_where_errors_are_far_too_small():
+    """Chi-square is 360,000 and the level 6 above it: each place is refitted until 6 of so many are right, as by SciPy."""
+    result = decay(yerr=5e-4, scale_covar=False)
+    line, = confidence_contours(result, "c", "A", [.95], points=20)[.95]
+    for c, A in line[::12]:
+        low = 2*least_squares(lambda t, c=c, A=A: (c + A*np.exp(-X/t) - Y)/5e-4, [1.4], method="lm", xtol=1e-14, ftol=1e-14).cost
+        assert low - result.chisqr == pytest.approx(chi2.ppf(.95, 2), rel=3e-4)
+
+
 def test_a_region_that_a_bound_cuts():
     """Its line ends at the bound, and goes no further."""
     line, = confidence_contours(bounded(), "c", "t", [.95])[.95]

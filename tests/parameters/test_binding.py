@@ -134,6 +134,20 @@ def test_a_far_bound_out_of_sight():
     assert q.bind().external([1e10]) != 1e9
 
 
+@pytest.mark.parametrize(("low", "high"), [(-1e9, 1e8), (None, 1e8), (-1e9, None)])
+def test_bounds_out_of_sight(low, high):
+    """Bounds more than a thousand times as far from the start as that is large are no part of the transform, and are not passed."""
+    p = Parameters()
+    p.add("a", 2, min=low, max=high)
+    b = p.bind()
+    least, most = -np.inf if low is None else low, np.inf if high is None else high
+    for v in (-1e12, -1e5, 0., 2., 1e5, 1e12):
+        assert b.external([v])[0] == min(max(v, least), most)
+        b.put([v])
+        assert b.params["a"].value == min(max(v, least), most)
+    assert np.isnan(b.external([np.nan])[0])
+
+
 @pytest.mark.parametrize(("low", "high", "x"), [(5, None, 5.), (None, 5, 5.), (0, None, 0.), (0, 1e9, 0.), (-1e9, 0, 0.)])
 @pytest.mark.parametrize("reach", [0., 2.])
 def test_going_on_from_a_bound(low, high, x, reach):
