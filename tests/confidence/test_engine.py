@@ -257,6 +257,16 @@ def test_statuses():
     assert values[1, 1, 1, 0] - best[1, 1] == pytest.approx(expected[1], rel=1e-6)
 
 
+def test_refits_of_parameters_that_only_act_together():
+    """Where only a*b counts there is no step to trust, a pivot that is made of rounding is none: such refits have not settled."""
+    rng = np.random.default_rng(4)
+    x, v = np.linspace(.1, 3, 25), rng.uniform(.5, 2, (60, 3))
+    formula = fold(Formula("a*b*exp(-x) + c*x"), None)
+    _, settled = refits(formula.program, np.exp(-x) + x, [x], v, [formula.names.index("c")], low=np.full(3, -np.inf),
+                        high=np.full(3, np.inf), enough=0., share=1e-3, floor=0.)
+    assert not settled.any()
+
+
 def test_refits_of_many_starts():
     """Held parameters stay, the others end where linear algebra has them; a start where the model is not finite is told."""
     formula = fold(Formula("a + b*x + c*log(d*x)"), None)

@@ -159,3 +159,39 @@ def test_x_that_is_nan_where_a_point_is_left_out(n, how):
     assert found.success.all()
     for name in "Atc":
         np.testing.assert_allclose(found.values[name], wanted.values[name], rtol=1e-9)
+
+@pytest.mark.parametrize("kind", [">f8", "f4", "i4", "u2", "every other"])
+@pytest.mark.parametrize("which", ["x", "y"])
+def test_long_rows_of_other_types(which, kind):
+    """A long row is read to its end whatever its numbers are and however far apart they lie."""
+    x = np.arange(10_001.)
+    arrays = {"x": x, "y": np.round(1000*np.exp(-x/3000) + 100*np.sin(x)) + 100}
+    alone = fit_batch("A*exp(-x/t) + c", arrays["y"], x=arrays["x"], A=900., t=2000., c=0.)
+    array = arrays[which]
+    arrays[which] = np.repeat(array, 2)[::2] if kind == "every other" else array.astype(kind)
+    found = fit_batch("A*exp(-x/t) + c", arrays["y"], x=arrays["x"], A=900., t=2000., c=0.)
+    assert alone.success and found.success
+    for name in ("A", "t", "c"):
+        assert found.values[name] == pytest.approx(float(alone.values[name]), rel=1e-12)
+        assert found.stderr[name] == pytest.approx(float(alone.stderr[name]), rel=1e-9)
+
+
+def test_covariances_of_rows_that_are_fitted_twice():
+    """What the noise hides is fitted from its start again; the end that is kept has its own covariance, as algebra has it there."""
+    x = np.linspace(0, 5, 12)
+    rng = np.random.default_rng(0)
+    y = rng.uniform(.1, 2, (400, 1))*np.exp(-x/rng.uniform(.2, 20, (400, 1))) + .3*rng.normal(size=(400, 12))
+    found = fit_batch("c + A*exp(-x/t)", y, x=x, c=0., A=1., t=1., covar=True)
+    errors = np.stack([found.stderr[name] for name in ("c", "A", "t")], axis=1)
+    variances = np.diagonal(found.covar, axis1=1, axis2=2)
+    known = np.isfinite(errors)
+    assert np.allclose(variances[known], errors[known]**2, rtol=1e-9)
+    compared = 0
+    for c, A, t, covar, squares in zip(found.values["c"], found.values["A"], found.values["t"], found.covar, found.chisqr, strict=True):
+        beside = np.exp(-x/t)
+        J = np.stack([np.ones(12), beside, A*x*beside/t**2], axis=1)
+        if np.abs(covar).max() < 1e12 and np.linalg.cond(J/np.linalg.norm(J, axis=0)) < 1e5:
+            expected = np.linalg.inv(J.T @ J)*squares/9
+            assert np.allclose(covar, expected, rtol=1e-4, atol=1e-6*np.sqrt(np.outer(np.diag(expected), np.diag(expected)))), (c, A, t)
+            compared += 1
+    assert compared > 250

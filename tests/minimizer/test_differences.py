@@ -22,3 +22,14 @@ def test_on_a_bound_beside_which_the_model_has_no_value(kind, end, width):
     assert not J[:, 0].any()
     np.testing.assert_allclose(J[:, 1], np.exp(-T/at[0]), rtol=1e-6, atol=1e-7)
     assert (np.array(seen) >= low).all() and (np.array(seen) <= high).all()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_centred_differences_on_a_bound(side):
+    """On a bound a column has as many digits as elsewhere: the formula of the inner side is of second order."""
+    at, low, high = np.array([side*1.3, 1.]), np.array([-1.3, .5]), np.array([1.3, 2.])
+
+    def model(x):
+        return np.exp(-T/(side*x[0]))*x[1]
+    J = Differences(model, low, high).central(at, model(at))
+    np.testing.assert_allclose(J[:, 0], side*T/1.3**2*np.exp(-T/1.3), atol=2e-9)
