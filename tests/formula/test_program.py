@@ -88,6 +88,16 @@ def test_faddeeva(isa):
     np.testing.assert_allclose(apply("wofz_re", x, y)[positive], want, rtol=1e-12)
 
 
+def test_faddeeva_far_away(isa):
+    """More than 1e8 away both parts of w and w' are the first terms of their asymptotic series, w = i/(sqrt(pi) z) (DLMF 7.12.1)."""
+    x, y = (part.ravel() for part in np.meshgrid([-1e12, -3e8, 0., 3e8, 1e12], [1e-3, 1., 4e8]))
+    x, y = x[np.hypot(x, y) > 2e8], y[np.hypot(x, y) > 2e8]
+    z, root = x + 1j*y, np.sqrt(np.pi)
+    for names, want in ((("wofz_re", "wofz_im"), 1j/(root*z)), (("wofz_d_re", "wofz_d_im"), -1j/(root*z*z))):
+        np.testing.assert_allclose(apply(names[0], x, y), want.real, rtol=1e-13)
+        np.testing.assert_allclose(apply(names[1], x, y), want.imag, rtol=1e-13)
+
+
 def test_powers_are_constants():
     """powi takes its exponent from a constant."""
     power = OPCODES["powi"][0]

@@ -305,3 +305,36 @@ def test_zero_weights_and_sigmas():
     function = Function_fdf(lambda x, t, y, sigma, out: None, None, 3)
     with pytest.raises(InputError, match=r"sigma\[2\] is 0"):
         function.set_data(T, T, np.where(np.arange(40) == 2, 0, 1.0))
+
+
+@pytest.mark.parametrize("exponent", [-350, 350])
+@pytest.mark.parametrize(("name", "form"), [case for case in CASES if case[0].startswith("large")])
+def test_large_problems_of_any_size(name, form, exponent):
+    """Residuals of 1e-105 or 1e105 have the same steps, and as many, as those of 1, bit by bit: a power of 2 rounds nothing."""
+    size = 2.0**exponent
+    ones, sized = SOLVERS[name](), SOLVERS[name]()
+    ones.set(forms(name)[form](decay, decay_slopes), START)
+    sized.set(forms(name)[form](lambda x: size*decay(x), lambda x: size*decay_slopes(x)), START)
+    first, second = ones.solve(max_iter=60), sized.solve(max_iter=60)
+    assert first.success == second.success
+    assert ones.niter == sized.niter
+    np.testing.assert_array_equal(ones.x, sized.x)
+    np.testing.assert_array_equal(size*ones.f, sized.f)
+
+
+@pytest.mark.parametrize("name", [name for name in SOLVERS if "fdf" in name or name.endswith(" lm")])
+@pytest.mark.parametrize("side", [1, -1])
+def test_differences_at_the_edge_of_the_domain(name, side):
+    """A start beyond which, on one side, the function has no value: its column is taken from the other side, and the fit goes on."""
+    start = [side*2.0, -0.5, 0.3]
+
+    def edged(x):
+        return decay([side*x[0], x[1], x[2]]) if side*x[0] <= 2 else np.full(40, np.nan)
+
+    solver = SOLVERS[name]()
+    solver.set(Function_fdf.from_callables(edged, None, 40, 3), start)
+    assert solver.solve().success
+    free = SOLVERS[name]()
+    free.set(Function_fdf.from_callables(decay, decay_slopes, 40, 3), START)
+    free.solve()
+    np.testing.assert_allclose(solver.x*[side, 1, 1], free.x, rtol=1e-5)
