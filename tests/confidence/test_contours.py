@@ -121,6 +121,20 @@ def test_points_lie_on_the_level_where_errors_are_far_too_small():
         assert low - result.chisqr == pytest.approx(chi2.ppf(.95, 2), rel=3e-4)
 
 
+def test_refits_stay_within_the_bounds_of_the_others():
+    """Each point of a contour has the level where the third parameter, which chi-square pulls over its bound, is held there."""
+    result = bounded()
+    line, = confidence_contours(result, "A", "t", [.95], points=20)[.95]
+    held = 0
+    for A, t in line[::3]:
+        model = A*np.exp(-X/t)
+        free = np.mean(Y - model)
+        held += free < .49
+        height = (np.sum((max(.49, free) + model - Y)**2)/result.chisqr - 1)*47/2
+        assert height == pytest.approx(f_distribution.ppf(.95, 2, 47), rel=1e-3)
+    assert 0 < held < len(line[::3])
+
+
 def test_a_region_that_a_bound_cuts():
     """Its line ends at the bound, and goes no further."""
     line, = confidence_contours(bounded(), "c", "t", [.95])[.95]

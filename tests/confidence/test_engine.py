@@ -111,6 +111,17 @@ def test_as_the_careful_code(name, monkeypatch):
         assert "beyond the bound 3.05" in "\n".join(found.notes)
 
 
+@pytest.mark.parametrize("seed", [156, 209])
+def test_another_range_beyond_a_rise(seed):
+    """Only c**3 - 2*c counts, which has each value in range twice: the second range is said, though the profile rises to its limits."""
+    rng, x = np.random.default_rng(seed), np.linspace(.1, 6, 20)
+    y = .9*rng.uniform(-1, 1) + .5*x + .4*rng.normal(size=20)
+    found = gslfit.fit("c**3 - 2*c + b*x", y, x=x, c=1., b=.5).conf_interval(["c"], sigmas=[.95])
+    low, high = (found["c"][k][1] for k in (0, 2))
+    other = sorted(np.sort(np.roots([1, 0, -2, 2*c - c**3]).real)[1] for c in (low, high))
+    assert found.notes == [f"c: 95.00% lie in more than one range: {other[0]:.6g} to {other[1]:.6g}, {low:.6g} to {high:.6g}"]
+
+
 TEXTS = {"a double well": "where(x > 0, c**2 - 1, 0.5*(c - 0.8))", "dose and response": "h*x**n/(k**n + x**n)"}     # can't be traced
 
 
@@ -265,6 +276,22 @@ def test_refits_of_parameters_that_only_act_together():
     _, settled = refits(formula.program, np.exp(-x) + x, [x], v, [formula.names.index("c")], low=np.full(3, -np.inf),
                         high=np.full(3, np.inf), enough=0., share=1e-3, floor=0.)
     assert not settled.any()
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_refits_that_chi_square_pulls_over_a_bound(side):
+    """From inside they end on the bound, the others where they are best with it."""
+    formula = fold(Formula("a + b*x + c*x**2"), None)
+    x = np.linspace(-1, 1, 25)
+    y = side*(1 + 2*x + 3*x**2)
+    v = side*np.array([[5., 5., 0.], [9., 2., 0.], [2.5, -3., 0.]])
+    low, high = np.full(3, -np.inf), np.full(3, np.inf)
+    (low if side > 0 else high)[0] = 2.5*side
+    chisqr, settled = refits(formula.program, y, [x], v, [2], low=low, high=high, enough=0., share=1e-12, floor=0.)
+    assert settled.all()
+    assert (v[:, 0] == side*2.5).all()
+    np.testing.assert_allclose(v[:, 1], side*2, rtol=1e-12)
+    np.testing.assert_allclose(chisqr, np.sum((1.5 - 3*x**2)**2), rtol=1e-12)
 
 
 def test_refits_of_many_starts():

@@ -134,6 +134,22 @@ def test_a_far_bound_out_of_sight():
     assert q.bind().external([1e10]) != 1e9
 
 
+def test_expressions_that_call_functions_are_evaluated_every_time():
+    """What a caller's function returns may change with the same arguments: it is asked at every evaluation, whatever was put."""
+    calls, p = [], Parameters(usersyms={"tick": lambda: calls.append(1) or float(len(calls))})
+    p.add("a", 1.)
+    p.add("b", 1.)
+    p.add("c", expr="a + tick()")
+    p.add("d", expr="2*c")
+    bound = p.bind()
+    seen = []
+    for b in (1., 1., 2.):
+        bound.put([1., b])
+        seen.append(bound.params["c"].value)
+        assert bound.params["d"].value == 2*seen[-1]
+    assert seen[0] < seen[1] < seen[2]
+
+
 @pytest.mark.parametrize(("low", "high"), [(-1e9, 1e8), (None, 1e8), (-1e9, None)])
 def test_bounds_out_of_sight(low, high):
     """Bounds more than a thousand times as far from the start as that is large are no part of the transform, and are not passed."""
