@@ -406,3 +406,29 @@ def test_a_driver_that_gets_nowhere_ends():
     """Tolerances of zero and iterations without end: where no step helps any more, the driver says so."""
     solver = solved(NonlinearSolver(60, 3))
     assert solver.driver(2**31 - 1, 0.0, 0.0)[1] == 0 and np.isfinite(solver.x).all()
+
+
+@pytest.mark.parametrize("cls", [NonlinearSolver, LargeSolver])
+def test_second_differences_stand_for_second_derivatives(cls):
+    """Accelerated steps without fvv are those with it, to the accuracy of a second difference."""
+    t = np.linspace(0, 3, 12)
+
+    def second(x, v):
+        return -2*v[0]*v[1]*t*np.exp(-x[1]*t) + v[1]**2*x[0]*t*t*np.exp(-x[1]*t)
+
+    def model(x):
+        return x[0]*np.exp(-x[1]*t) - 3*np.exp(-2*t) - .05*np.cos(9*t)
+
+    def slopes(x):
+        e = np.exp(-x[1]*t)
+        return np.column_stack([e, -x[0]*t*e])
+
+    ends = {}
+    for name, trs, fvv in (("exact", "lmaccel", second), ("differences", "lmaccel", None), ("none", "lm", None)):
+        solver = cls(12, 2, trs=trs)
+        solver.set(Function_fdf.from_callables(model, slopes, 12, 2, fvv=fvv), [2., 1.2])
+        solver.iterate()
+        ends[name] = np.array(solver.x)
+    bent = np.abs(ends["exact"] - ends["none"]).max()
+    assert bent > 1e-3
+    assert np.abs(ends["differences"] - ends["exact"]).max() < .02*bent
