@@ -427,9 +427,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
-    /* where it was determined at the start, a fit from there is to have evaluations left */
-    const int share = full ? most / 2 : most;
-    null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, share, &r->last, &used);
+    null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
     const int disputed = r->last.disputed, unseen = r->last.unseen, kinked = r->last.kinked;

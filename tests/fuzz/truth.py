@@ -32,7 +32,7 @@ from gslfit.curves._batch import instruction_set
 
 # successes of fit_batch that are known not to be at a minimum (AVX-512): a plain about one point of a curve, or two, parts of a quotient
 # that are all tiny, an edge so sharp that nothing tells its place, an amplitude of 1e218, an amplitude of next to nothing
-LEFT = ("901:61056", "7001:53214", "11001:53135", "11001:53670", "13001:21272",
+LEFT = ("901:61056", "7001:53214", "11001:53135", "11001:53670", "12001:45712", "13001:21272",
         "35001:6273", "60001:835403", "60001:1002101")
 # that of `minimize`: a model of 1e224, which explodes at the start, where a cosine of its is zero at all points: less than a parameter's
 # rounding lets one see is left, and the square of that is infinite
