@@ -200,9 +200,11 @@ class ProfileSide:
         if others is None:
             here = self.known.index(known)
             others = [*self.known[max(here - 2, 0):here][::-1], *self._across()]
-        near = {each.root: each for each in (*others[::-1], known) if each.other == known.other and (each.slope > 0 or not each.distance)}
-        nodes = [Node(each.root, each.distance, 1/each.slope if each.distance else None) for each in near.values()]
-        return foretold(target, nodes[::-1])                  # of points at the same height, as on a flat, the first counts
+        near: dict[float, Known] = {}
+        for each in (known, *others):
+            if each.other == known.other and (each.slope > 0 or not each.distance):
+                near.setdefault(each.root, each)              # of points at the same height, as on a flat, the first counts
+        return foretold(target, [Node(each.root, each.distance, 1/each.slope if each.distance else None) for each in near.values()])
 
     def _straight(self, known: Known) -> bool:
         """Return whether the profile is nearly straight up to a point: what lies next to it is foretold only then."""

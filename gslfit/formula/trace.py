@@ -136,12 +136,12 @@ def signature(func: Callable[..., Any], independent: tuple[str, ...] | None = No
     arguments = arguments[:getattr(func, "nin", None)]        # a ufunc's further arguments say how it is to be called
     plain = [argument for argument in arguments if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY,
                                                                      argument.POSITIONAL_ONLY)]
-    starred = any(argument.kind is argument.VAR_POSITIONAL for argument in arguments) and names is not None
     several = next((argument for argument in arguments if argument.kind is argument.VAR_POSITIONAL), None)
     keywords = next((argument for argument in arguments if argument.kind is argument.VAR_KEYWORD), None)
     if names is None and (several or (keywords and len(plain) == 1)):
         sign = str(several or keywords)
         raise InputError(f"{label} takes {sign}: name its parameters (names=), as Formula({label}, names=['a', 'b'])")
+    starred = several is not None and names is not None
     if not plain:
         raise InputError(f"{label} has no argument that could be the independent variable")
     chosen = independent or (plain[0].name,)

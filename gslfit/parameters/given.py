@@ -22,15 +22,20 @@ def parameters_of(params: Any, remedy: str = "") -> Parameters:
         What the message says of start values that are plain numbers.
     """
     if not isinstance(params, Parameters):
-        if type(params).__name__ == "Parameters" and hasattr(params, "dumps"):      # lmfit's
+        if _of_lmfit(params):
             raise InputTypeError(f"params is {type(params).__module__}.Parameters, not gslfit.Parameters: {OF_LMFIT}")
         raise InputTypeError(f"params is {type(params).__name__} {shown(params)}, not Parameters{remedy and '; '}{remedy}")
     return params
 
 
+def _of_lmfit(params: Any) -> bool:
+    """Return whether these are lmfit's own Parameters."""
+    return type(params).__name__ == "Parameters" and hasattr(params, "dumps")
+
+
 def as_parameters(params: Any) -> Parameters:
     """Return Parameters as they are, and a dict of Parameter objects as Parameters that share these objects."""
-    if isinstance(params, Parameters) or not isinstance(params, Mapping) or type(params).__name__ == "Parameters":
+    if isinstance(params, Parameters) or not isinstance(params, Mapping) or _of_lmfit(params):
         return parameters_of(params, "a dict of Parameter objects will do")
     for name, par in params.items():
         if not isinstance(par, Parameter):
