@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual, too_few_in_words
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
+from gslfit.records import Record
 
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
@@ -43,7 +44,7 @@ ROUGHLY = "Converged: chi-square is at its minimum."
 CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
 
 
-class LaneEnd(NamedTuple):
+class LaneEnd(Record):
     """Where the lanes, or GSL behind them, ended: a status, the free variables, the evaluations used so far."""
 
     status: FitStatus
