@@ -247,7 +247,8 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: start_value(name, fits.take(name, value), reader) for name, value in by_name("start", start).items()}
+    given = {name: value if type(value) is float else start_value(name, fits.take(name, value), reader)
+             for name, value in ({} if start is None else by_name("start", start)).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:

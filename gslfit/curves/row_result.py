@@ -9,9 +9,10 @@ import numpy as np
 
 from gslfit.curves.curve import Curve
 from gslfit.errors import FitStatus
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, covariance, ending
+from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.parameters.collection import Parameters
 from gslfit.records import Record
 

@@ -202,8 +202,8 @@ class FitResult(Answers):
     def chisqr(self) -> float:
         """Sum of the squared residuals, those of priors included."""
         residual, prior = self.counted, self.prior_residual
-        with np.errstate(over="ignore"):
-            return float(residual @ residual) + (0.0 if prior is None else float(prior @ prior))
+        found = float(np.vdot(residual, residual))      # which doesn't warn where it overflows
+        return found if prior is None else found + float(np.vdot(prior, prior))
 
     @property
     def prior_residual(self) -> np.ndarray | None:
