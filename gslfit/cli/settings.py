@@ -3,16 +3,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from gslfit.checks import as_name
 from gslfit.cli.endings import Refused, meant
 from gslfit.parameters.parameter import is_name
+from gslfit.records import Record
 
 MOST_STARTS = 1_000_000
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """What is said about parameters, by their names."""
 
     start: dict[str, float]

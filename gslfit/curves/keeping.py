@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from gslfit.data.labels import is_array_of_dims
 from gslfit.data.stored import StoredCurves
 from gslfit.errors import InputError
 from gslfit.minimizer.options import NEIGHBOURS, FitOptions
+from gslfit.records import Record
 
 
-class Keeping(NamedTuple):
+class Keeping(Record):
     """What becomes of results.
 
     Attributes

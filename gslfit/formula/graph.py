@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from gslfit.errors import ExpressionError
+from gslfit.records import Record
 
 MAX_NODES = 50_000
 CONSTANT, SCALAR, POINT = 0, 1, 2  # what a node depends on at most: nothing, parameters, independent variables
@@ -119,7 +119,7 @@ class Pool:
         return node
 
 
-class Graph(NamedTuple):
+class Graph(Record):
     """A formula's value and its derivatives by the free names, as roots into one pool."""
 
     pool: Pool

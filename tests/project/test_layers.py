@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 # folders of the package from the ground up; those on one line may not use each other
 LAYERS = [line.split() for line in """
+records
 _status nist
 errors
 checks
