@@ -16,6 +16,8 @@ demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-plot)
 
 # a worker of the tests is one core's work: BLAS's own threads would wait for one another
 test slow wheel: export OPENBLAS_NUM_THREADS ?= 1
+# what pytest makes of the asserts of each file is kept, whatever the caller's environment says: it takes each worker ten seconds
+test slow: export PYTHONDONTWRITEBYTECODE :=
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test

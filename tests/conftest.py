@@ -1,7 +1,17 @@
 """Every test runs against the installed package."""
+import gc
+
 import pytest
 
 import gslfit
+
+gc.disable()  # nothing that is collected goes away before the tests have run
+
+
+def pytest_collection_finish():
+    """Leave what was collected out of each later look for garbage: it is most of what there is."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header():
