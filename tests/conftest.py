@@ -9,6 +9,7 @@ import pytest
 
 import gslfit
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")      # of workers that are started from here, each one core's work
 gc.disable()  # nothing that is collected goes away before the tests have run
 
 
