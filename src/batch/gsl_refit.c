@@ -12,6 +12,7 @@
 #include "descent/kinks.h"
 #include "descent/null_space.h"
 #include "descent/polish.h"
+#include "descent/rays.h"
 #include "lanes/lane_state.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
@@ -442,6 +443,26 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
+/* Where J's columns are dependent at what passes for a minimum, look far along its null space, and judge again. Returns whether chi-square
+ * falls: x is then moved. */
+static int follow_rays(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int p = r->program->nfree;
+    double size[MAX_FREE];
+    int used = 1;
+    if (end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict) || most < 2) return 0;
+    polished at = r->last;
+    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return 0;
+    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const int falls = gslfit_rays_descend(r->polisher, &r->data, x, size, rounding, most, &at, &used);
+    end->nfev += used;
+    if (!falls) return 0;
+    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    end->nfev++;
+    judge(r, x, 0, NULL_SPACE_FALLS, end);
+    return 1;
+}
+
 /* Look at chi-square to second order: a saddle, or slow? */
 static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
@@ -484,7 +505,8 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
     }
-    const int lower = follow_null_space(r, x, most - (end->nfev - before), looked, end);
+    const int lower = (!looked && follow_rays(r, x, most - (end->nfev - before), end)) ||
+                      follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
     memcpy(end->v, x, p * sizeof(double));
