@@ -443,13 +443,13 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
-/* Where J's columns are dependent at what passes for a minimum, look far along its null space, and judge again. Returns whether chi-square
- * falls: x is then moved. */
+/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
+ * Returns whether chi-square falls: x is then moved. */
 static int follow_rays(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
     int used = 1;
-    if (end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict) || most < 2) return 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p || most < 2) return 0;
     polished at = r->last;
     if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return 0;
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));

@@ -4,8 +4,8 @@
 #include <string.h>
 #include "polisher.h"
 
-enum { STRIDES = 20, BESIDE = 12 };  /* on each ray; evaluations of a refit where chi-square rises */
-static const double LONGER = 4;      /* a stride than the one before */
+enum { STRIDES = 14 };               /* on each ray */
+static const double LONGER = 8;      /* a stride than the one before */
 static const double STAYS = 1e-8;    /* share by which the residual's length rises at least where it does not stay */
 static const double FALLS = 1e-10;   /* share by which it falls at least where it does fall */
 
@@ -23,26 +23,16 @@ static int stride_to(const polisher *s, const polish_data *d, const double *v, c
     return moved && free;
 }
 
-/* Follow one ray, of which variable k is what J leaves open, to the lowest of its strides. Where chi-square rises and none is lower, the
- * valley may have bent: the others are refitted there. Returns whether it falls; v is then moved. */
-static int follow(polisher *s, const polish_data *d, double *v, const double *ray, int k, double least, double plain, int most, int *used) {
+/* Follow one ray to the lowest of its strides. Returns whether chi-square falls; v is then moved. */
+static int follow(polisher *s, const polish_data *d, double *v, const double *ray, double least, double plain, int most, int *used) {
     double x[MAX_FREE], best[MAX_FREE], lowest = least, far = 1;
-    unsigned char flags[MAX_FREE] = {0};
-    int spent = 0;
-    flags[k] = GSLFIT_HELD;
-    for (int stride = 0; stride < STRIDES && stride_to(s, d, v, ray, far, x); stride++, far *= LONGER) {
-        if (*used + 1 + BESIDE > most) break;
+    for (int stride = 0; stride < STRIDES && *used < most && stride_to(s, d, v, ray, far, x); stride++, far *= LONGER) {
+        const double found = gslfit_polish_length(s, d, x);
         ++*used;
-        double found = gslfit_polish_length(s, d, x);
-        const int stays = lowest == least && found <= plain;
-        if (!stays && !(found < lowest) && lowest == least) {
-            found = gslfit_polish_beside(s, d, x, flags, 0, BESIDE, &spent);
-            *used += spent;
-        }
-        if (!stays && !(found < lowest)) break;
-        if (!(found < lowest)) continue;
-        memcpy(best, x, s->p * sizeof *x);
-        lowest = found;
+        if (found < lowest) {
+            memcpy(best, x, s->p * sizeof *x);
+            lowest = found;
+        } else if (lowest < least || !(found <= plain)) break;
     }
     if (lowest < least) memcpy(v, best, s->p * sizeof *v);
     return lowest < least;
@@ -51,12 +41,12 @@ static int follow(polisher *s, const polish_data *d, double *v, const double *ra
 int gslfit_rays_descend(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                         const polished *end, int *used) {
     double rays[MAX_FREE][MAX_FREE];
-    int open[MAX_FREE], count = 0;
+    int count = 0;
     const double least = end->length * (1 - FALLS) - rounding, plain = end->length * (1 + STAYS) + rounding;
-    for (; count < MAX_FREE && gslfit_polish_null(s, count, size, rays[count]); count++) open[count] = s->order[s->rank + count];
+    while (count < MAX_FREE && gslfit_polish_null(s, count, size, rays[count])) count++;
     for (int i = 0; i < 2 * count; i++) {
         double *ray = rays[i >> 1];
-        if (follow(s, data, v, ray, open[i >> 1], least, plain, most, used)) return 1;
+        if (follow(s, data, v, ray, least, plain, most, used)) return 1;
         for (int j = 0; j < s->p; j++) ray[j] = -ray[j];
     }
     return 0;
