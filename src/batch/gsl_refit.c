@@ -12,7 +12,6 @@
 #include "descent/kinks.h"
 #include "descent/null_space.h"
 #include "descent/polish.h"
-#include "descent/rays.h"
 #include "lanes/lane_state.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
@@ -244,7 +243,7 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
             for (int k = 0; k < p && r->transform; k++) at[k] = inside_bounds(r, k, at[k]);
-            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
+            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - SLIGHTLY) - rounding) return 1;
         }
     return 0;
 }
@@ -447,20 +446,17 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
 
 /* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
  * Returns whether chi-square falls: x is then moved. */
-static int follow_rays(gsl_refit *r, double *x, int most, fit_result *end) {
+static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
-    int used = 1;
-    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p || most < 2) return 0;
-    polished at = r->last;
-    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return 0;
+    int used = 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
-    const int falls = gslfit_rays_descend(r->polisher, &r->data, x, size, rounding, most, &at, &used);
-    end->nfev += used;
+    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
+    end->nfev += used + falls;
     if (!falls) return 0;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    end->nfev++;
     judge(r, x, 0, NULL_SPACE_FALLS, end);
     return 1;
 }
@@ -507,7 +503,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
     }
-    const int lower = (!looked && follow_rays(r, x, most - (end->nfev - before), end)) ||
+    const int lower = (!looked && reach_far(r, x, most - (end->nfev - before), end)) ||
                       follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
@@ -668,8 +664,8 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
     return 1;
 }
 
-/* Whether chi-square falls from a bound inwards though the slope there is zero: by what a silent variable enters squared. It is followed by
- * growing parts of the variable's size for as long as it doesn't rise; x is then the first lower place. */
+/* Whether chi-square falls from a bound inwards though the slope there is zero: a silent variable enters squared. It is followed by growing
+ * parts of the variable's size for as long as chi-square doesn't rise; x is then the first lower place. */
 static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
     const int p = r->program->nfree;
     polished at;

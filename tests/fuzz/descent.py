@@ -3,8 +3,8 @@
 Newton's step with the exact Hessian, in the coordinates of `certificate`: along eigenvectors of H the step is -g/(|h| + m), so that it
 leads away from a saddle, not to it; where H is indefinite and the gradient vanishes, along the eigenvector of the least eigenvalue, to
 either side. A step is no longer than the row's radius. It is taken only where chi-square falls and, at `SAMPLES` places between, lies no
-higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley. Where a parameter changes
-its sign on the way, so it must at `BESIDE_ZERO`: models that divide by it have a barrier there that is as thin as it is small.
+higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley. Where a parameter
+changes its sign on the way, so it must at `BESIDE_ZERO`: models that divide by it may have a barrier there, as thin as it is small.
 """
 from __future__ import annotations
 

@@ -10,8 +10,9 @@ without a barrier, a proof in itself, SciPy is shown the first `ASKED`.
 A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped". Nor is a fall along parameters that had no effect at
 the start and have none at the end, while others have one ("no effect"), or from a point about which chi-square, to second order, falls by
 no more than its rounding over moves as long as the parameters themselves ("plain"): from there no way down is to be found, and that is
-forgiven where no parameter lost the effect that it had at the start, and some had one. Nor a valley
-whose floor falls by less than `STIFF` of what a move of its length would cost across it ("flat").
+forgiven where no parameter lost the effect that it had at the start, and some had one; one that chi-square bends up at to second order, as
+at the 0 of what enters squared, has not lost it. Nor a valley whose floor falls by less than `STIFF` of what a move of its length would
+cost across it ("flat").
 """
 from __future__ import annotations
 
