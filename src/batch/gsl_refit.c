@@ -27,6 +27,8 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
+static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
+static const double SLIGHTLY = 1e-10;     /* share by which the residual's length falls at least where it does */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -241,7 +243,7 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
             for (int k = 0; k < p && r->transform; k++) at[k] = inside_bounds(r, k, at[k]);
-            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - 1e-10) - rounding) return 1;
+            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - SLIGHTLY) - rounding) return 1;
         }
     return 0;
 }
@@ -442,6 +444,23 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
+/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
+ * Returns whether chi-square falls: x is then moved. */
+static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int p = r->program->nfree;
+    double size[MAX_FREE];
+    int used = 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
+    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
+    end->nfev += used + falls;
+    if (!falls) return 0;
+    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    judge(r, x, 0, NULL_SPACE_FALLS, end);
+    return 1;
+}
+
 /* Look at chi-square to second order: a saddle, or slow? */
 static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
@@ -484,7 +503,8 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
     }
-    const int lower = follow_null_space(r, x, most - (end->nfev - before), looked, end);
+    const int lower = (!looked && reach_far(r, x, most - (end->nfev - before), end)) ||
+                      follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
     memcpy(end->v, x, p * sizeof(double));
@@ -644,6 +664,30 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
     return 1;
 }
 
+/* Whether chi-square falls from a bound inwards though the slope there is zero: a silent variable enters squared. It is followed by growing
+ * parts of the variable's size for as long as chi-square doesn't rise; x is then the first lower place. */
+static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
+    const int p = r->program->nfree;
+    polished at;
+    at.residual = NULL;
+    end->nfev++;
+    if (!gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) return 0;
+    const double rounding = 4 * DBL_EPSILON * fmax(at.data, at.model);
+    for (int k = 0; k < p; k++) {
+        const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
+        if (!at.bounds[k] || !(end->flags[k] & GSLFIT_SILENT)) continue;
+        memcpy(x, end->v, p * sizeof *x);
+        for (double far = GSLFIT_BESIDE; far < 1; far *= INWARDS) {
+            x[k] = inside_bounds(r, k, end->v[k] - at.bounds[k] * far * size);
+            const double length = gslfit_polish_length(r->polisher, &r->data, x);
+            end->nfev++;
+            if (length < end->length * (1 - SLIGHTLY) - rounding) return 1;
+            if (!(length <= end->length + rounding)) break;
+        }
+    }
+    return 0;
+}
+
 /* Fit from x; where that ends lower, it is the end. */
 static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     fit_result lower = *end;
@@ -695,9 +739,14 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
     end->nfev += best.nfev;
     if (best.score > GSLFIT_CLOSE && fit_lower(r, best.x, method, most - (end->nfev - before), end)) return;
     if (fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
-    const int used = end->nfev;
+    const int used = end->nfev, falls = falls_inwards(r, end, x);
+    if (falls && fit_lower(r, x, method, most - (end->nfev - before), end)) return;
+    memcpy(x, r->now.start, r->program->nfree * sizeof *x);
+    if (fit_lower(r, x, method, most - (end->nfev - before), end)) return;
+    const int spent = end->nfev;
     memcpy(x, end->v, r->program->nfree * sizeof *x);
     settle(r, x, 0, 1, end);
-    end->nfev = used;
+    if (falls) judge(r, x, 1, NULL_SPACE_FALLS, end);
+    end->nfev = spent;
     if (used - before >= most) end->status = FIT_MAX_NFEV;  /* nobody has looked everywhere */
 }

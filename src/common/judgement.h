@@ -20,7 +20,7 @@
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
  *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
  *                       where that finds nothing lower, it sets `looked` and asks again; then it is (e), unless
- *                       nothing at all has an effect any more.
+ *                       nothing at all has an effect any more, or chi-square falls inwards for all that the slope is zero (`runs_off`).
  *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or
  *                       tolerance, a bound is pushed away from, or J's null space leads further down. A damped step, however short, is no
  *                       evidence: its length says how large the damping is. Or the evaluations ended before chi-square's curvature was
@@ -82,7 +82,7 @@ typedef struct {
     int linear;                         /* the model is linear in all parameters together */
     int unmoved;                        /* no step changed the model */
     int looked;                         /* a SILENCED was looked at again, and nothing lower was found */
-    int runs_off;                       /* chi-square falls along J's null space, beyond rounding */
+    int runs_off;                       /* chi-square falls along J's null space, or from a bound inwards, beyond rounding */
     int unseen;                         /* the curvature was to be looked at, and is not known */
     int plain;                          /* J was of full rank at the start, is not here, and chi-square stays along its null space */
 } gslfit_evidence;

@@ -10,6 +10,8 @@ static const double SHARES[] = {0.5, 0.2, 0.05};  /* of a variable, or of its si
 enum { WAYS = 6 };                       /* for each span: shares and sides */
 enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
                                           * sharpens for ever */
+enum { STRIDES = 14 };                   /* along each side of a ray, */
+static const double LONGER = 8;          /* each longer than the last by this */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
@@ -81,4 +83,43 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
             }
         }
     return slope;
+}
+
+/* Where a stride leads. Returns whether that is another place, and no variable is kept back by a bound. */
+static int stride_to(const polisher *s, const polish_data *data, const double *v, const double *ray, double far, double *x) {
+    int moved = 0, free = 1;
+    for (int j = 0; j < s->p; j++) {
+        const double to = v[j] + far * ray[j];
+        x[j] = within(data, j, to);
+        moved |= x[j] != v[j];
+        free &= x[j] == to;
+    }
+    return moved && free;
+}
+
+/* Go along a ray to the lowest of its strides. Returns whether chi-square falls; v is then moved. */
+static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, double least, double plain, int most, int *used) {
+    double x[MAX_FREE], best[MAX_FREE], lowest = least, far = 1;
+    for (int stride = 0; stride < STRIDES && *used < most && stride_to(s, data, v, ray, far, x); stride++, far *= LONGER) {
+        const double found = gslfit_polish_length(s, data, x);
+        ++*used;
+        if (found < lowest) {
+            memcpy(best, x, s->p * sizeof *x);
+            lowest = found;
+        } else if (lowest < least || !(found <= plain)) break;
+    }
+    if (lowest < least) memcpy(v, best, s->p * sizeof *v);
+    return lowest < least;
+}
+
+int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
+                            const polished *end, int *used) {
+    const double least = end->length * (1 - FALLS) - rounding, plain = end->length * (1 + STAYS) + rounding;
+    double ray[MAX_FREE];
+    for (int which = 0; gslfit_polish_null(s, which, size, ray); which++)
+        for (int side = 0; side < 2; side++) {
+            if (go_along(s, data, v, ray, least, plain, most, used)) return 1;
+            for (int j = 0; j < s->p; j++) ray[j] = -ray[j];
+        }
+    return 0;
 }

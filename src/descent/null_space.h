@@ -6,6 +6,10 @@
  *
  * The same valleys are followed where J determines everything, but barely, and chi-square bends so much that Newton's step is a part of
  * Gauss-Newton's (`disputed`): there the quadratic is good for no more than its own step, and says nothing of where the valley leads.
+ *
+ * Where the columns are dependent to rounding, and were at the start, a part of the model may be too small to be seen beside another: a
+ * beam whose waist is 1e-12 of its width, a step of whose edge one point is seen. Such parts grow along a straight line, and it may take
+ * 1e10 times the variables for one to be seen: the line is followed by strides that grow, for as long as chi-square stays as it is.
  */
 #ifndef GSLFIT_NULL_SPACE_H
 #define GSLFIT_NULL_SPACE_H
@@ -22,5 +26,10 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
  * start, and that it stays is enough to know. `rounding` is that of the residual's length. */
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
                                           int most, const polished *end, int *used);
+
+/* After a look at v: whether chi-square falls far along straight lines in J's null space, in at most `most` evaluations; their number is
+ * added to `used`. Where it falls, v is moved to the lowest place found. */
+int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
+                            const polished *end, int *used);
 
 #endif

@@ -95,6 +95,22 @@ def test_with_a_minimum_the_same_formulas_are_successes():
         assert all(successes(formula, x, y, start).values())
 
 
+def test_what_is_too_small_to_be_seen_grows_until_it_is():
+    """From a start on two bounds a beam is all divergence, its waist 1e-8 of what it is: J is deficient, and the answer far along."""
+    x, truth = np.linspace(2e8, 1.8e10, 35), (3.3, 8.05e9, 3.4e8)
+    y = truth[0]*np.hypot(1, (x - truth[1])/truth[2]) + .02*np.random.default_rng(3).normal(size=(8, 35))
+    params = Parameters()
+    params.add_many(("w0", 0., True, 0.), ("z0", 8.1e9), ("zR", 0., True, 0.))
+    found = gslfit.fit_batch("w0*sqrt(1 + ((x - z0)/zR)**2)", y, params, x=x)
+    near = gslfit.fit_batch("w0*sqrt(1 + ((x - z0)/zR)**2)", y, params, x=x, start=dict(zip(("w0", "z0", "zR"), truth, strict=True)))
+    assert found.success.all() and near.success.all()
+    for name, value in zip(("w0", "z0", "zR"), truth, strict=True):
+        assert found.values[name] == pytest.approx(near.values[name], rel=1e-6)
+        assert found.values[name] == pytest.approx(value, rel=.02)
+    flat = gslfit.fit_batch("a*b*exp(-x)", np.exp(-X)[None] + .01*np.sin(9*X), x=X, a=2., b=3.)     # nothing to be found: no failure
+    assert flat.success.all()
+
+
 def test_a_function_of_python_s_numbers_that_overflows_on_the_way():
     """Python's ** raises where NumPy's is infinite: such a step is refused, as one to infinite values is."""
     y, params = noisy((RIGHT > 2.05)*2., .02), Parameters()

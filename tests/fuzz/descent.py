@@ -3,7 +3,8 @@
 Newton's step with the exact Hessian, in the coordinates of `certificate`: along eigenvectors of H the step is -g/(|h| + m), so that it
 leads away from a saddle, not to it; where H is indefinite and the gradient vanishes, along the eigenvector of the least eigenvalue, to
 either side. A step is no longer than the row's radius. It is taken only where chi-square falls and, at `SAMPLES` places between, lies no
-higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley.
+higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley. Where a parameter
+changes its sign on the way, so it must at `BESIDE_ZERO`: models that divide by it may have a barrier there, as thin as it is small.
 """
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, lo
 
 STEPS = 25
 SAMPLES = (*10.0**np.arange(-7, -.5, .5), 0.25, 0.5, 0.75)
+BESIDE_ZERO = (.1, .5, .9, .99, 1.01, 1.1, 1.5)     # of the way to where a parameter is zero
 ENOUGH = 1e-5   # of the reduced chi-square: a fall beyond it is told, and the descent stops
 FALL = 1e-6     # of the reduced chi-square: the fall that counts
 MOVE = 1e-3     # of a parameter's error: the move that counts
@@ -82,10 +84,28 @@ def tried(rows: Rows, v: np.ndarray, here: Local, radius: np.ndarray, side: np.n
     lower = np.where(lower < chi, lower, np.inf)
     falling = np.flatnonzero(np.isfinite(lower))
     if len(falling):
-        part = rows.take(falling)
-        most = np.max([chi_square(part, v[falling] + t*(there[falling] - v[falling])) for t in SAMPLES], axis=0)
+        most = highest(rows.take(falling), v[falling], there[falling])
         lower[falling[most > chi[falling] + 10*here.blur[falling]]] = np.inf
     return there, lower
+
+
+def highest(rows: Rows, v: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the highest chi-square of each row at the places between v and there."""
+    move = there - v
+    most = np.max([chi_square(rows, v + t*move) for t in SAMPLES], axis=0)
+    zeros = zeros_between(v, there)
+    for k in range(v.shape[1]):
+        turned = np.flatnonzero(zeros[:, k] > 0)
+        for share in BESIDE_ZERO if len(turned) else ():
+            t = np.minimum(share*zeros[turned, k], 1.0)[:, None]
+            most[turned] = np.maximum(most[turned], chi_square(rows.take(turned), v[turned] + t*move[turned]))
+    return most
+
+
+def zeros_between(v: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Return the share of the way from v to there at which each parameter is zero; 0 where it keeps its sign."""
+    with np.errstate(all="ignore"):
+        return np.where(v*there < 0, 1/(1 - there/v), 0.0)
 
 
 def moved(first: Local, v: np.ndarray, there: np.ndarray) -> np.ndarray:

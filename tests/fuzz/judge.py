@@ -10,8 +10,9 @@ without a barrier, a proof in itself, SciPy is shown the first `ASKED`.
 A lower point that SciPy reached over a barrier is no evidence: it counts as "jumped". Nor is a fall along parameters that had no effect at
 the start and have none at the end, while others have one ("no effect"), or from a point about which chi-square, to second order, falls by
 no more than its rounding over moves as long as the parameters themselves ("plain"): from there no way down is to be found, and that is
-forgiven where no parameter lost the effect that it had at the start, and some had one. Nor a valley
-whose floor falls by less than `STIFF` of what a move of its length would cost across it ("flat").
+forgiven where no parameter lost the effect that it had at the start, and some had one; one that chi-square bends up at to second order, as
+at the 0 of what enters squared, has not lost it. Nor a valley whose floor falls by less than `STIFF` of what a move of its length would
+cost across it ("flat").
 """
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from fuzz.certificate import AT_ROUNDING, STIFF, Local, Rows, at_rounding, certified, chi_square, jacobian, look, residual
-from fuzz.descent import MOVE, descend, moved, room
+from fuzz.descent import BESIDE_ZERO, MOVE, descend, moved, room, zeros_between
 
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
 BETWEEN = np.concatenate((10.0**np.arange(-9, -1, .25), np.linspace(0, 1, 12)[1:-1]))     # a long step may begin with a thin barrier
@@ -103,6 +104,7 @@ def excused(row: Rows, v: np.ndarray, here: Local, verdict: Verdict, count) -> V
     if cancels(row, v):
         return Verdict(ROUNDING)
     begun, ended = (effects(row, v, place) > NEGLIGIBLE for place in (row.start[0], v))
+    ended |= begun & bent(row, v)
     if (begun & ~ended).any() or not begun.any():
         return verdict._replace(kind=f"{verdict.kind}, {'lost' if begun.any() else 'never there'}")
     if on_a_plain(row, v, here):
@@ -139,6 +141,15 @@ def effects(row: Rows, v: np.ndarray, place: np.ndarray) -> np.ndarray:
     r, slopes, _, _ = jacobian(row, place[None])
     with np.errstate(all="ignore"):
         return np.linalg.norm(slopes[0], axis=0)*np.maximum(np.abs(v), np.abs(row.start[0]))/np.linalg.norm(r[0])
+
+
+def bent(row: Rows, v: np.ndarray) -> np.ndarray:
+    """Return which parameters chi-square bends up at: they have their effect by the second derivative, as one that enters squared at 0."""
+    r, slopes, bend, _ = jacobian(row, v[None], 2)
+    with np.errstate(all="ignore"):
+        size = np.maximum(np.abs(v), np.abs(row.start[0]))
+        curvature = (slopes[0]**2).sum(axis=0) + np.diagonal(bend[0])
+        return curvature*size**2 > 2*NEGLIGIBLE*(r[0]**2).sum()
 
 
 def falls_without(row: Rows, v: np.ndarray, idle: np.ndarray, count) -> bool:
@@ -239,11 +250,16 @@ def descended_by_scipy(row: Rows, v: np.ndarray, first: Local, free: np.ndarray)
 
 def no_barrier(row: Rows, path: list[np.ndarray], most: float) -> bool:
     """Whether chi-square stays below a value all along a path."""
-    points = np.array([a + t*(b - a) for a, b in pairwise(path) for t in BETWEEN])
+    points = np.array([a + t*(b - a) for a, b in pairwise(path) for t in (*BETWEEN, *beside_zeros(a, b))])
     if not len(points):
         return True
     many = row.take(np.zeros(len(points), int))
     return bool(np.all(chi_square(many, points) <= most))
+
+
+def beside_zeros(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """Return the shares of the way from a to b next to where a parameter changes its sign."""
+    return [min(share*zero, 1.0) for zero in zeros_between(a, b).tolist() if zero > 0 for share in BESIDE_ZERO]
 
 
 def kind_of(row: Rows, v: np.ndarray, first: Local, fell: bool) -> str:

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from random_formulas import exact, formulas
 
-from fuzz.certificate import certified, look, rows_of
+from fuzz.certificate import certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
-from fuzz.judge import FAULT, ROUNDING, judge
+from fuzz.judge import FAULT, ROUNDING, bent, judge
 from fuzz.texts import Text
 from fuzz.truth import fuzz
 from gslfit.models import ENTRIES
@@ -40,14 +40,16 @@ def test_many_successes_are_minima(entry):
 # seed and row of ends that were called successes: on their way to a bound where the model has no value, held at a bound by what others had
 # left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308, where squares underflow, in narrow valleys that passed
 # for kinks, off a kink, at a bound that an amplitude of the other sign is pushed away from, at twice the rounding of zeros; in valleys bent
-# by powers of e along which amplitudes of 1e-59 or 1e8 go, run off to a constant, at the limit of evaluations on slow ways down
+# by powers of e along which amplitudes of 1e-59 or 1e8 go, run off to a constant, at the limit of evaluations on slow ways down, with a
+# waist of 1e-11 or an edge between two points from a start on a bound, at the 0 of a parameter that enters squared
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
           (60001, 495197), (60001, 559093), (60001, 692381), (13001, 33041), (13001, 79765), (60001, 577467), (60001, 1024024),
           (60001, 692019), (31001, 369), (60001, 237420), (60001, 268218), (60001, 560275),
           (41004, 13069), (41004, 13237), (2001, 58172), (2001, 58250), (5001, 33495), (911, 73175), (11001, 6985),
-          (13001, 29473), (4001, 86556))
+          (13001, 29473), (4001, 86556), (901, 61056), (12001, 45712), (80001, 746068), (80001, 746129), (80001, 746547),
+          (80001, 746905), (80001, 1304125), (80001, 1304477), (80001, 1753108), (80001, 1753118), (80001, 1753125), (80001, 1653341))
 
 
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
@@ -147,6 +149,34 @@ def test_judge_knows_what_cancels():
     """Arms of a rectangle that cancel to the last digit of each leave nothing to descend, though they differ by 1e-10 of the start's."""
     assert judge(*rectangle(1e-10), Counter())[0].outcome == ROUNDING
     assert judge(*rectangle(1e-8), Counter())[0].outcome == FAULT
+
+
+def test_judge_steps_over_no_pole():
+    """A Fermi edge of which one point is seen, between bounds: at its minimum it passes through that point, the centre held.
+
+    Lower ends lie beyond kt = 0, where the edge jumps from one side to the other; the barrier before it is as thin as kt is small, and as
+    low as that point's residual.
+    """
+    rows = rows_of(draw(80001, 884, 1000, "fit_batch")).take([164])
+    ended = np.array([-0.1052429281365516, 7.7681735700500605, .0548013524285849])
+    there = ended*np.array([[1, 1, 1], [1, 1, .5], [1, 1, 2], [1, 1.001, 1], [1, 2, -3e8]])
+    chi = chi_square(rows.take([0, 0, 0, 0, 0]), there)
+    assert (chi[1:4] > chi[0]).all() and chi[4] < .9*chi[0]
+    assert judge(rows, there[:1], Counter())[0].outcome != FAULT
+    assert judge(rows, there[2:3], Counter())[0].outcome == FAULT
+
+
+def test_judge_knows_what_enters_squared():
+    """A Gaussian's width that is 0 at its best has not lost its effect; one that has run off to where chi-square is level has."""
+    x = np.linspace(-2, 2, 9)
+    text = Text("A*exp(-x**2*(1 + s**2)) + B*exp(-(x - 40)**2) + 0*c", ("x",), ("A", "s", "B", "c"))
+    start = np.array([[1.2, .5, .3, .4]])
+    y = np.exp(-.8*x**2) + .01*np.cos(5*x)
+    block = draw(7, 0, 1, "fit_batch")._replace(text=text, x=(x,), y=y[None], weights=None, low=np.full(4, -np.inf),
+                                                  high=np.full(4, np.inf), start=start)
+    rows = rows_of(block)
+    assert bent(rows, np.array([1.0, 0.0, .3, .4])).tolist() == [True, True, False, False]
+    assert bent(rows, np.array([0.0, 1e4, .3, .4])).tolist() == [True, False, False, False]
 
 
 def test_judge_sees_a_saddle():
