@@ -11,11 +11,13 @@ export PIP_USER := 0
 WHEEL := $(lastword $(wildcard dist/gslfit-*.whl))
 
 .PHONY: demo test slow torture sanitize fuzz matrix mutants lint docs bench wheel clean
-demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-plot)
+demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-demo)
 	$(if $(WHEEL),build/demo-env/bin/python,$(PY)) examples/demo.py
 
 # a worker of the tests is one core's work: BLAS's own threads would wait for one another
 test slow wheel: export OPENBLAS_NUM_THREADS ?= 1
+# what pytest makes of the asserts of each file is kept, whatever the caller's environment says: it takes each worker ten seconds
+test slow: export PYTHONDONTWRITEBYTECODE :=
 
 # pytest runs in tests/: in this folder the uncompiled gslfit/ would shadow the installed one
 test: $(VENV)/installed-test
@@ -99,7 +101,7 @@ $(VENV)/installed-%: $(VENV)/ready $(SOURCES)
 build/demo-env/ready: $(WHEEL)
 	@echo "installing $(WHEEL) for the demo"
 	@python3 -m venv --clear build/demo-env
-	@build/demo-env/bin/python -m pip install --quiet '$(WHEEL)[plot]'
+	@build/demo-env/bin/python -m pip install --quiet '$(WHEEL)[demo]'
 	@touch $@
 
 clean:

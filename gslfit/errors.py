@@ -5,11 +5,14 @@ becomes the class that `STATUSES` has for it. A code that says how an iteration 
 specified tolerance") is no failure in itself; whoever runs the iteration judges it: how a fit ended is a `FitStatus`, made from the table
 that C has too, `src/common/status.h`.
 """
+from __future__ import annotations
+
 import sys
 import warnings
-from typing import Any, NamedTuple
+from typing import Any
 
 from gslfit._status import FitStatus
+from gslfit.records import Record
 
 
 class FitWarning(UserWarning):
@@ -123,7 +126,7 @@ class GSLError(FitError):
         return type(self), (str(self), self.code), self.__dict__
 
 
-class Status(NamedTuple):
+class Status(Record):
     """One status code of GSL: its number, its name, the exception it becomes and what it means."""
 
     code: int

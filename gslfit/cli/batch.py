@@ -79,8 +79,9 @@ def fit_batch_file(file: str, x: Sequence[str], y: str | None, by: str | None, y
     keep_inputs([("--out", out), ("--maps", maps)], [each for each in (file, *beside, response) if each is not None])
     if not prod(shape):
         raise FileRefused(f"{file} holds no curve: its shape is {tuple(data.shape)}")
+    files = {"y": file} if groups is not None else {"y": file, "yerr": f"--yerr {yerr}", "mask": f"--mask {mask}"}
     result = _run(made, data, values, axes if len(axes) > 1 else axes[0], prod(shape), store, resume,
-                  {**options, **many, "threads": threads})
+                  {**options, **many, "threads": threads}, files)
     if result is None:
         return INTERRUPTED
     target = console()
@@ -179,8 +180,9 @@ def _write_npz(out: str, result: Any) -> None:
         raise FileRefused(f"{out} can't be written: {error.strerror}") from None
 
 
-def _run(model: Any, data: Any, x: dict[str, Any], axis: Any, total: int, store: str | None, resume: bool, options: dict[str, Any]) -> Any:
-    """Fit, with a bar on a terminal; return the result, or None if it was interrupted."""
+def _run(model: Any, data: Any, x: dict[str, Any], axis: Any, total: int, store: str | None, resume: bool, options: dict[str, Any],
+         files: dict[str, str]) -> Any:
+    """Fit, with a bar on a terminal; return the result, or None if it was interrupted. `files` says which file an argument is from."""
     if store is not None:
         options |= {"out": store, "resume": resume}
     done = 0
@@ -204,7 +206,8 @@ def _run(model: Any, data: Any, x: dict[str, Any], axis: Any, total: int, store:
         text = str(error)
         for said, option in (("resume=True", "--resume"), ("out= ", f"--out {store} "), ("out=", "--out ")):
             text = text.replace(said, option)
-        raise Refused(text) from None
+        said = text.partition(" ")[0].partition("[")[0]
+        raise Refused(f"{files[said]}: {text}" if said in files else text) from None
     for each in {str(each.message) for each in caught}:
         warn(f"warning: {each}")
     return result

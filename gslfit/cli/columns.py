@@ -4,19 +4,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.checks import as_name
 from gslfit.cli.endings import FileRefused, Refused
 from gslfit.cli.table import Table, read_table
+from gslfit.records import Record
 
 STANDARD_INPUT = "-"
 SHOWN = 8               # lines that a message lists
 
 
-class Column(NamedTuple):
+class Column(Record):
     """A column: what the caller calls it in the formula, if at all, its names in the file, and its numbers."""
 
     variable: str | None
@@ -25,7 +25,7 @@ class Column(NamedTuple):
     numbers: np.ndarray
 
 
-class Curve(NamedTuple):
+class Curve(Record):
     """The data of one fit.
 
     Attributes

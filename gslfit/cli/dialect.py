@@ -6,7 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+
+from gslfit.records import Record
 
 LOOKED_AT = 200         # lines at the end of a file, and as many at its beginning, that the dialect is chosen by
 JOINED = 10             # most lines that a quoted cell may take
@@ -25,7 +26,7 @@ _GROUPED = {sign: re.compile(rf"[+-]?\d{{1,3}}(?P<sign>[{other}{BLANKS}])\d{{3}}
             for sign, other, end in ((".", ",", r"\."), (",", ".", ","))}
 
 
-class Line(NamedTuple):
+class Line(Record):
     """A line of a file: its number, counted from 1, and its text."""
 
     number: int

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,10 @@ from gslfit.cli.endings import FileRefused
 from gslfit.cli.table import read_table
 from gslfit.data.writing import whole, write_npz
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 
-class Groups(NamedTuple):
+class Groups(Record):
     """Curves of a table.
 
     Attributes

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from gslfit.cli.endings import FileRefused, Refused
 from gslfit.errors import FitError, InputError
 from gslfit.formula.response import OFF_GRID, even, spacing
 from gslfit.parameters.parameter import is_name
+from gslfit.records import Record
 
 Read = TypeVar("Read")
 
 
-class MeasuredResponse(NamedTuple):
+class MeasuredResponse(Record):
     """A response as a file has it.
 
     Attributes

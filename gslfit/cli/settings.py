@@ -2,17 +2,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from gslfit.checks import as_name
 from gslfit.cli.endings import Refused, meant
 from gslfit.parameters.parameter import is_name
+from gslfit.records import Record
 
 MOST_STARTS = 1_000_000
+NEXT = re.compile(r"[\s,;]+(?=[^\W\d]\w*\s*=(?!=))")      # what stands between NAME=VALUE and a further one
+APART = re.compile(r"[\s,;]+")
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """What is said about parameters, by their names."""
 
     start: dict[str, float]
@@ -55,6 +59,9 @@ def pairs(option: str, texts: Iterable[str], value: str, alone: bool = False) ->
     for text in texts:
         name, sign, said = text.partition("=")
         name, said = as_name(name.strip()), said.strip()
+        several = (APART if alone else NEXT).split(text)
+        if len(several) > 1 and all(is_name(as_name(each.partition("=")[0].strip())) for each in several):
+            raise Refused(f"{option} {text}: {option} is given once for each parameter, {' '.join(f'{option} {each}' for each in several)}")
         if not is_name(name) or (sign and not said) or not (sign or alone):
             raise Refused(f"{option} {text}: NAME={value} is needed{', or NAME' if alone else ''}")
         if name in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gslfit.curves.job import count_threads
 from gslfit.curves.progress import Progress
 from gslfit.errors import ExpressionError, FitError, InputError, ParameterNameError
 from gslfit.objective.loss import NUMBERS
+from gslfit.records import Record
 
 PIECE = 4096        # fits that a thread does before it is asked whether to go on
 SIDES = ("lower", "upper")
@@ -130,7 +131,7 @@ def _wanted(batch: BatchResult, p_names: Sequence[str] | None) -> list[str]:
     return wanted
 
 
-class _Levels(NamedTuple):
+class _Levels(Record):
     """The levels that are looked for: those above 0, each once, rising; and where each of those asked for is among them, -1 for 0."""
 
     positive: list[float]

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,10 @@ from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import ExpressionError
 from gslfit.formula.parametrize import fold
+from gslfit.records import Record
 
 
-class Rows(NamedTuple):
+class Rows(Record):
     """Some rows, as `gslfit.confidence._profile.profiles` takes them: arrays (rows, n), or (n,) for all; bounds (rows, p), or (p,)."""
 
     y: np.ndarray

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from math import exp, inf, log, nan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.checks import words
 from gslfit.confidence.ftest import scaled
 from gslfit.errors import InputError, InputTypeError
+from gslfit.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,7 @@ NUMBERS = ("ndata", "nvarys", "chisqr")
 HEADS = ("fit", "ndata", "nvarys", "chisqr", "redchi", "aicc", "delta", "weight", "bic")
 
 
-class ComparedFit(NamedTuple):
+class ComparedFit(Record):
     """One fit's row in a comparison.
 
     `aicc` is Akaike's criterion with the correction for few data, infinite where there are too few for it; `delta` is its distance from the
@@ -44,7 +45,7 @@ class ComparedFit(NamedTuple):
     bic: float
 
 
-class NestedTest(NamedTuple):
+class NestedTest(Record):
     """The test of a fit against one that varies further parameters.
 
     `statistic` is F with the degrees of freedom `dfn` and `dfd`, or the fall of chi-square where errors are known (`dfd` is then infinite);

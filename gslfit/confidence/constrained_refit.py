@@ -4,11 +4,15 @@ A refit starts where the Jacobian says that it will end, and is Gauss-Newton wit
 (Mathematics of Computation 19 (1965) 577) and taken again before the result is believed. Where the residual bends too much for that, it
 follows the bent valley by damped steps with geodesic acceleration (M. K. Transtrum, J. P. Sethna, arXiv:1201.5885).
 """
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from gslfit.records import Record
 
 Array = np.ndarray
 
@@ -28,7 +32,7 @@ DEAD = 1e-8               # a parameter that changes the residual by less than t
 BEND = .4                 # a correction longer than this share of the step is none
 
 
-class ProfilePoint(NamedTuple):
+class ProfilePoint(Record):
     """A point of a profile: the parameters, the residual, chi-square, and the Jacobian (as good as the refit needed it)."""
 
     x: Array

@@ -6,7 +6,7 @@ after the other and looks for other branches.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gslfit.confidence.ftest import FTest, rises
 from gslfit.formula.parametrize import Folded
 from gslfit.formula.program_residual import ProgramResidual
 from gslfit.objective.loss import NUMBERS
+from gslfit.records import Record
 
 BEYOND_BOUND, IN_DOUBT = STATUSES["BEYOND_BOUND"], STATUSES["IN_DOUBT"]
 __all__ = ["BEYOND_BOUND", "DOUBTS", "IN_DOUBT", "TURNS", "Limits", "compiled", "limits_of", "orders_of"]
@@ -27,7 +28,7 @@ SOME = 16           # points that they are tried at
 SAME = 1e-9         # of the greatest of a curve's values: a difference by less is none
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """Limits of one fit that are sure.
 
     Attributes

@@ -1,9 +1,12 @@
 """A curve where some of its points and slopes are known: Newton's interpolation polynomial, as far as its terms fall."""
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from gslfit.records import Record
 
 
-class Node(NamedTuple):
+class Node(Record):
     """A point of a curve, and its derivative where that is known."""
 
     x: float

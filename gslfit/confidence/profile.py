@@ -5,14 +5,16 @@ Regression Analysis and Its Applications, 1988, chapter 6). So a crossing is loo
 give: one or two refits a limit. A refit starts from a point that is known already, so that it stays on the branch of the minimum;
 `gslfit.confidence.branches` looks for lower ones.
 """
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.confidence.constrained_refit import ConstrainedRefit, ProfilePoint
 from gslfit.confidence.extrapolation import Node, foretold
+from gslfit.records import Record
 
 CORRECTION = 1e-3         # of a limit's distance: a last Newton step below this is not checked by another refit
 BENT = .3                 # relative deviation of a profile's root and slope from a straight line above which points aren't foretold
@@ -23,7 +25,7 @@ LEVEL = 1e-3              # relative growth of the root of chi-square, as the di
 CLOSE = 1e-6              # relative width of a bracket in which a profile steps over a level
 
 
-class Limit(NamedTuple):
+class Limit(Record):
     """A crossing of a profile: the parameter's value, infinite where there is none, and why; and the point next to it on another branch."""
 
     value: float
@@ -31,7 +33,7 @@ class Limit(NamedTuple):
     other: ProfilePoint | None = None
 
 
-class Known(NamedTuple):
+class Known(Record):
     """A point of a profile: its distance from the minimum, the root of chi-square's rise, the root's slope, and whether it lies on another
     branch than the minimum.
     """

@@ -1,7 +1,9 @@
 """Confidence regions of two parameters: both held on a grid, the others refitted, by the branch that lies lowest at each place."""
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from gslfit.confidence.ftest import RESTARTS, FTest, ProbFunc, as_called, listed
 from gslfit.confidence.region_engine import HeldPair, lowest
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, warn
+from gslfit.records import Record
 
 CERTAIN = .9999           # probabilities above this need not be exact
 STDERRS = 5.              # default limits
@@ -125,7 +128,7 @@ def _range(refit: ConstrainedRefit, k: int, count: int, limits: Any, name: str) 
     return np.linspace(ends[0], ends[1], count)
 
 
-class Region(NamedTuple):
+class Region(Record):
     """Chi-square on a grid of two held parameters.
 
     Attributes

@@ -5,11 +5,14 @@ The values of parameters are floats, and so Python's operators that want integer
 expression can keep the machine busy. ``is`` compares numbers as ``==`` does, except that True and False are no numbers to it: the
 identity of float objects, which Python would compare, means nothing to a parameter.
 """
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from gslfit.errors import ExpressionError
+from gslfit.records import Record
 
 CONSTANTS: dict[str, float] = {"e": math.e, "pi": math.pi}
 
@@ -18,7 +21,7 @@ MAX_FACTORIAL = 170       # 171! is no float any more
 MAX_POWER_BITS = 2048     # of an integer power; a larger one is computed in floats, and overflows there
 
 
-class ConstraintFunction(NamedTuple):
+class ConstraintFunction(Record):
     """A function of the grammar.
 
     `partials(value, *arguments)` gives the partial derivatives; None where the function has none in closed form. `real` says that the

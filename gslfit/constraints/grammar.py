@@ -8,12 +8,14 @@ microseconds and an `ExpressionError`, never a crash.
 Two languages share it: the constraints between parameters (`gslfit.constraints.compiler`: one expression over floats, this
 module's table of functions) and the formulas (arrays, a larger table, several lines of assignments).
 """
+from __future__ import annotations
+
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from gslfit.checks import shown
 from gslfit.errors import ExpressionError
+from gslfit.records import Record
 
 MAX_LENGTH = 10_000     # characters of a text
 MAX_DEPTH = 200         # of the tree; a sum of 200 terms is a tree 200 deep
@@ -71,7 +73,7 @@ REFUSED = {
 }
 
 
-class Parsed(NamedTuple):
+class Parsed(Record):
     """A text that passed the grammar.
 
     `lines` holds `(target, expression)` in order: the target is None for the last, which is the value. `names` are the free names in

@@ -61,6 +61,8 @@ def check_means(values: np.ndarray, y: np.ndarray) -> None:
 
 def check_factors_of(loss: str, given: Inputs) -> None:
     """Raise InputError where counts are given errors."""
+    if loss != "poisson":
+        return
     known = given.factors if given.ycov is None else given.ycov
-    if loss == "poisson" and known is not None:
+    if known is not None:
         raise InputError(f'loss="poisson" takes no {known.name}: the errors of counts follow from the model')

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import inf, isfinite, nan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter, is_name
+from gslfit.records import Record
 
 if TYPE_CHECKING:
     from gslfit.minimizer.multistart import Several
@@ -41,7 +42,7 @@ Reader = Callable[[str, Any], Reading]
 NO_RESPONSE = None, 0, None     # response, response_centre and response_shift, if nothing is said
 
 
-class Job(NamedTuple):
+class Job(Record):
     """What is fitted: a program, or the reason why there is none; start values by name, and the parameters that have none yet.
 
     Where several starts are asked for, `places` says where they are placed, and `unset` which parameters have no other start.
@@ -246,7 +247,8 @@ def _sort(source: FormulaLike, x: Any, several: Mapping[str, Any], start: Mappin
         absent = [name for name in formula.independent if name not in named]
         raise InputError(f"{(strange or absent)[0]!r} is {'no' if strange else 'an'} independent variable of {formula!r}"
                          f"{'' if strange else ', and there are no values for it'}; it has {', '.join(formula.independent)}")
-    given = {name: start_value(name, fits.take(name, value), reader) for name, value in by_name("start", start).items()}
+    given = {name: value if type(value) is float else start_value(name, fits.take(name, value), reader)
+             for name, value in ({} if start is None else by_name("start", start)).items()}
     if rest:
         twice = sorted(given.keys() & rest)
         if twice:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,12 @@ from gslfit.curves.containers import COVARIANCE, meanings
 from gslfit.data.inputs import Inputs
 from gslfit.data.labels import is_array_of_dims
 from gslfit.data.stored import StoredCurves
-from gslfit.errors import InputError
+from gslfit.errors import InputError, warn
 from gslfit.minimizer.options import NEIGHBOURS, FitOptions
+from gslfit.records import Record
 
 
-class Keeping(NamedTuple):
+class Keeping(Record):
     """What becomes of results.
 
     Attributes
@@ -61,8 +62,29 @@ def by_blocks(given: Inputs, options: FitOptions, keeping: Keeping) -> bool:
 
 def finished(result: BatchResult, given: Inputs, keeping: Keeping) -> BatchResult:
     """Return a result as the caller gets it: in the data's kind of container, and without the data unless they are to be kept."""
+    _tell_of_images(result, given)
     found = result if given.labels is None else labelled(result, given)
     return found if keeping.keep_data else replace(found, data=found.data.without_curves())
+
+
+def _tell_of_images(result: BatchResult, given: Inputs) -> None:
+    """Warn where an image was read as rows: one of its coordinates is the same along each, and none tells all parameters.
+
+    Coordinates alone don't say so: what differs from fit to fit and is the same at all of its points may be what makes the fits differ.
+    """
+    where = given.layout
+    if len(given.x) < 2 or not where.shape or len(where.axes) > 1 or type(given.y) is not np.ndarray:
+        return
+    whole = {name: array for name, array in given.x.items() if array.ndim == len(where.whole)}
+    down = [name for name, array in whole.items() if (array == array[..., :1]).all() and not (array == array[..., :1, :]).all()]
+    along = [name for name, array in whole.items() if (array == array[..., :1, :]).all() and not (array == array[..., :1]).all()]
+    if not down or not along:
+        return
+    told = np.all([np.isfinite(error) for error in result.stderr.values()], axis=0)
+    if np.any(result.success) and not np.any(result.success & told):
+        one, last = f"of {where.name}, of shape {where.whole},", f"axis {where.axes[0]}"
+        warn(f"each fit is a row {one} along {last}, at all of whose points {down[0]} is the same, and no row determines all parameters: "
+             f"if {' and '.join([*down, *along])} are the coordinates of an image, axis=(-2, -1) makes it one fit")
 
 
 def labelled(result: BatchResult, given: Inputs) -> BatchResult:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,13 @@ from gslfit.curves._batch import NEGLIGIBLE
 from gslfit.data.inputs import Inputs
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parametrize import Folded
+from gslfit.records import Record
 
 CHUNK = 1_000_000       # numbers of a temporary array
 SINGULAR = 1e-12        # a direction of the normal matrix, its diagonal 1, that is determined no better than this is none
 
 
-class LinearFit(NamedTuple):
+class LinearFit(Record):
     """A linear fit of each row, arrays of shape (rows, k): values, lengths of the columns, and of what is fitted (rows)."""
 
     values: np.ndarray

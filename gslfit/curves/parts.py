@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from gslfit.curves.batch_result import BatchInputs, BatchResult
 from gslfit.curves.job import Job, template
@@ -10,9 +10,10 @@ from gslfit.curves.run_batch import Report, inputs_of_result
 from gslfit.data.inputs import Inputs
 from gslfit.data.lazy import is_lazy
 from gslfit.minimizer.options import FitOptions
+from gslfit.records import Record
 
 
-class Batch(NamedTuple):
+class Batch(Record):
     """What a batch of fits is, before any of them is run.
 
     Attributes

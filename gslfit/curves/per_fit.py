@@ -6,7 +6,7 @@ Bounds go into the lanes row by row. Rows in which the same parameters vary are 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from gslfit.errors import InputError, InputTypeError, ParameterError
 from gslfit.formula.parametrize import Folded, refuse_outside
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
+from gslfit.records import Record
 
 Box = tuple[np.ndarray, np.ndarray]
 
 
-class PerFit(NamedTuple):
+class PerFit(Record):
     """Bounds of each fit, and which parameters vary in it.
 
     Attributes

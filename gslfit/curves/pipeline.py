@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import inf, isfinite, nan, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -25,15 +25,17 @@ from gslfit.errors import ExpressionError, FitStatus, InputError, ParameterError
 from gslfit.formula.formula import Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer._descent import length
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.propagation import Spread, determined, propagated
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import NOTHING_VARIES, combinations, covariance, ending, touches
+from gslfit.minimizer.uncertainty import NOTHING_VARIES, combinations, ending, touches
 from gslfit.objective.objective import Objective
 from gslfit.objective.residual import MODEL_MINUS_DATA, degrees_of_freedom, in_sign, residual, too_few_in_words
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
+from gslfit.records import Record
 
 SMALL = 10_000  # elements of a Jacobian below which one thread does it
 LONG = 500_000  # elements of a Jacobian above which the sums of the lanes, over so many points, are as good as a decomposition
@@ -43,7 +45,7 @@ ROUGHLY = "Converged: chi-square is at its minimum."
 CONVERGED = "Converged: chi-square is at its minimum, and rounding allows no further step."
 
 
-class LaneEnd(NamedTuple):
+class LaneEnd(Record):
     """Where the lanes, or GSL behind them, ended: a status, the free variables, the evaluations used so far."""
 
     status: FitStatus
@@ -281,10 +283,12 @@ def _check_start(plan: FitPlan) -> None:
 
 def check_count(plan: FitPlan, objective: Objective) -> None:
     """Raise InputError if there are fewer points than parameters."""
-    objective.refuse_none()
-    if objective.ndata < len(plan.names):
+    count = objective.y.size
+    if not count:
+        objective.refuse_none()
+    if count < len(plan.names):
         left = "" if objective.keep is None else f" of {objective.keep.size} that take part"
-        raise InputError(f"{too_few_in_words(objective.ndata, len(plan.names), left)} ({', '.join(plan.names)})")
+        raise InputError(f"{too_few_in_words(count, len(plan.names), left)} ({', '.join(plan.names)})")
 
 
 def in_doubt(plan: FitPlan, curve: Curve, options: FitOptions, end: LaneEnd | None) -> FitResult:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +23,13 @@ from gslfit.errors import InputError, NonFiniteError
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.graph import Graph, Pool, transplant
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 ROW = "gslfit_prior"    # an independent variable that no formula has: 0 at a point of the data, k at that of the k-th prior
 COUNT = 1e14            # a count that says of its mean what a measurement with a normal error says, to 1e-7
 
 
-class Priors(NamedTuple):
+class Priors(Record):
     """Priors of one fit, or of many.
 
     Attributes

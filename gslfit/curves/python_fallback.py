@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,12 +26,13 @@ from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 CHUNK = 200_000         # numbers of the data of a chunk of rows that are fitted together
 SHARE = 64              # rows of a chunk that others fit one by one, at most
 
 
-class Chunk(NamedTuple):
+class Chunk(Record):
     """Rows to be fitted somewhere: all that it takes, so that it can be sent to another process."""
 
     formula: Formula

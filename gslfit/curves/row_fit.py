@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,11 +20,12 @@ from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.loss import Loss
 from gslfit.objective.residual import residual as weighted_residual
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 METHODS = {"auto": "leastsq", "lanes": "leastsq", "lmsder": "leastsq", "trust": "leastsq", "lmder": "lmder"}
 
 
-class Row(NamedTuple):
+class Row(Record):
     """One curve, and where its fit begins.
 
     Attributes
@@ -56,7 +57,7 @@ class Row(NamedTuple):
     box: Mapping[str, tuple[float, float]] = {}
 
 
-class RowEnd(NamedTuple):
+class RowEnd(Record):
     """How the fit of a row ended.
 
     Attributes

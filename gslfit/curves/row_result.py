@@ -3,16 +3,18 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.curves.curve import Curve
 from gslfit.errors import FitStatus
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import combinations, covariance, ending
+from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 
 def single(batch: Any, place: tuple[int, ...]) -> RowResult:
@@ -55,14 +57,14 @@ def _sums(batch: Any, place: tuple[int, ...], params: Parameters) -> list[str]:
     return combinations(slopes[[all_names.index(name) for name in names]].T, names)
 
 
-class _Row(NamedTuple):
+class _Row(Record):
     """A fit of a batch, by its place."""
 
     batch: Any
     place: tuple[int, ...]
 
 
-class _Statistics(NamedTuple):
+class _Statistics(Record):
     """What a batch knows of a fit whose data it does not keep."""
 
     ndata: int

@@ -10,8 +10,9 @@ import numpy as np
 from gslfit.checks import truth
 from gslfit.errors import ConvergenceError, warn_of_covariance
 from gslfit.minimizer._descent import length
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import spread_of
-from gslfit.minimizer.uncertainty import SMALLEST, covariance
+from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.residual import degrees_of_freedom
 
 EPS = float(np.finfo(float).eps)
@@ -49,22 +50,21 @@ def pcov_of(result: Any, names: tuple[str, ...], at_bound: np.ndarray, idle: np.
     if not (truth("absolute_sigma", absolute) or (result.loss is not None and not result.loss.robust)):     # of counts errors are known
         freedom = degrees_of_freedom(result.ndata + (0 if idle is None else int(np.count_nonzero(idle))), p)
         unit = _unit(result)/sqrt(freedom) if freedom > 0 else nan
-    pcov = None
     if spread is None and result.covar is not None:
         with np.errstate(over="ignore", invalid="ignore"):
             pcov = result.covar*(unit*unit)
-    errors = np.full(p, nan) if pcov is None else pcov.diagonal()
-    if pcov is None or not (np.isfinite(pcov).all() and (errors >= SMALLEST).all()):
-        if spread is None:
-            known = spread_of(result.params, names)
-            assert known.correlations is not None
-            spread = known.errors, known.correlations
-        errors, correlations = spread
-        with np.errstate(over="ignore", invalid="ignore"):
-            errors = errors*unit
-        pcov = covariance(errors, correlations)
-        pcov[~np.isfinite(pcov.diagonal())] = np.inf
-        pcov[:, ~np.isfinite(pcov.diagonal())] = np.inf
+        if np.isfinite(pcov).all() and (pcov.diagonal() >= SMALLEST).all():
+            return pcov
+    if spread is None:
+        known = spread_of(result.params, names)
+        assert known.correlations is not None
+        spread = known.errors, known.correlations
+    errors, correlations = spread
+    with np.errstate(over="ignore", invalid="ignore"):
+        errors = errors*unit
+    pcov = covariance(errors, correlations)
+    pcov[~np.isfinite(pcov.diagonal())] = np.inf
+    pcov[:, ~np.isfinite(pcov.diagonal())] = np.inf
     lacking = ~np.isfinite(errors)
     if (lacking & ~at_bound).any():
         pcov[:] = np.inf

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gslfit.formula.formula import Formula
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.precision import EPS
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 LEAST = 8               # rows that are worth being fitted together
 PROBED = 3              # rows that show whether a function broadcasts
@@ -38,7 +39,7 @@ FLAT = 1e-7             # share of the residual that a parameter's own size chan
 SAME = 1e-9             # share by which a residual of one row alone may differ
 
 
-class Together(NamedTuple):
+class Together(Record):
     """How rows are evaluated together.
 
     Attributes
@@ -98,7 +99,7 @@ class Together(NamedTuple):
         return {**rows.points, **{name: given[name] for name in self.formula.names}}
 
 
-class Curves(NamedTuple):
+class Curves(Record):
     """Rows side by side: independent variables (n) or (rows, n), data and weights (rows, n), values that rows have, (rows, 1)."""
 
     points: dict[str, np.ndarray]
@@ -158,7 +159,7 @@ def _broadcasts(how: Together, data: BatchInputs, places: Sequence[tuple[int, ..
     return found.shape == alone.shape and np.allclose(found, alone, rtol=ALIKE, atol=ALIKE*size, equal_nan=True)
 
 
-class _Number(NamedTuple):
+class _Number(Record):
     """A parameter as a residual function reads it."""
 
     value: float

@@ -6,18 +6,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.errors import InputError, NonFiniteError
 from gslfit.formula.trace import signature
+from gslfit.records import Record
 
 NUMERIC = "biuf"
 TOLD = "OmM"        # units and dates are told where arrays are read
 
 
-class Whole(NamedTuple):
+class Whole(Record):
     """What is handed to a function as its independent variable."""
 
     x: Any

@@ -1,7 +1,7 @@
 """What pandas and xarray call the fits of a batch, and how numbers of each fit (starts, bounds, priors) are paired with them."""
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -9,9 +9,10 @@ from gslfit.data.labels import Labels, is_array_of_dims, labels_of, paired
 from gslfit.data.layout import Layout
 from gslfit.data.lazy import read_lazily
 from gslfit.data.numbers import Reading
+from gslfit.records import Record
 
 
-class Fits(NamedTuple):
+class Fits(Record):
     """The fits of a batch.
 
     Attributes

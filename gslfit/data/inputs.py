@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from gslfit.data.numbers import Reading, is_array_like, read
 from gslfit.data.points import as_mask, check_factors, factors, mask_of_bool, union, without_effect
 from gslfit.data.stored import Stored, StoredCurves, stored
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 
-class Factors(NamedTuple):
+class Factors(Record):
     """What multiplies residuals, or divides them.
 
     Attributes
@@ -39,7 +40,7 @@ class Factors(NamedTuple):
         return 1.0/self.array if self.inverted else self.array
 
 
-class Inputs(NamedTuple):
+class Inputs(Record):
     """What fits are made to.
 
     Attributes

@@ -6,14 +6,15 @@ each label of the data is found; `fit` and `fit_batch` never do. All else is an 
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 
-class Labels(NamedTuple):
+class Labels(Record):
     """What a container calls its axes and points.
 
     Attributes

@@ -7,7 +7,7 @@ numbers where a residual is real, rows of different lengths.
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from gslfit.checks import shown
 from gslfit.data.labels import Labels, labels_of
 from gslfit.data.maps import check_length
 from gslfit.errors import InputError, InputTypeError
+from gslfit.records import Record
 
 REAL = "buif"
 NO_UNIT = ("", "dimensionless")     # how units without one are written
 
 
-class Reading(NamedTuple):
+class Reading(Record):
     """What a container holds.
 
     Attributes

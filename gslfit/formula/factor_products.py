@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import NamedTuple
 
 from gslfit.formula.graph import POINT, Graph, Node, Pool, below
+from gslfit.records import Record
 
 MULTIPLICATIVE = frozenset(["mul", "div", "neg", "recip", "square", "cube", "powi"])
 JUMPS = frozenset((
@@ -30,7 +30,7 @@ MOST_COPIES = 6  # of one factor; a higher power is one operation
 Atom = Node | tuple  # a node; ("recip", atom), ("power", atom, k), ("both", atom, atom), ("gated", atom, atom)
 
 
-class Monomial(NamedTuple):
+class Monomial(Record):
     """A coefficient and whole powers of nodes."""
 
     coefficient: float

@@ -13,10 +13,12 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 import numpy as np
+
+from gslfit.records import Record
 
 MOST = 400              # objects that a function may be made of
 LONGEST = 65_536        # bytes of an array
@@ -35,7 +37,7 @@ class Opaque(Exception):
     """Something of which no key can be made."""
 
 
-class Reads(NamedTuple):
+class Reads(Record):
     """What a code object does, wherever it stands, and the names that it and the code within it reads: globals, attributes, and modules
     imported as it runs.
     """

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from gslfit.formula.graph import Node
 from gslfit.formula.operations import OPERATIONS
+from gslfit.records import Record
 
 CONSTANTS = {"pi": math.pi, "e": math.e}
 """Names that stand for numbers, unless they are an independent variable's."""
 
 
-class FormulaFunction(NamedTuple):
+class FormulaFunction(Record):
     """A function of formulas: fewest and most arguments, and what makes its node."""
 
     least: int

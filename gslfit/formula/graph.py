@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from operator import attrgetter
 
 from gslfit.errors import ExpressionError
+from gslfit.records import Record
 
 MAX_NODES = 50_000
 CONSTANT, SCALAR, POINT = 0, 1, 2  # what a node depends on at most: nothing, parameters, independent variables
 BOUNDED = frozenset(["sin", "cos", "tanh", "erf"])  # by 1
+NUMBER = attrgetter("number")
 LEAVES = {"const": CONSTANT, "par": SCALAR, "x": POINT}
 
 
@@ -119,7 +121,7 @@ class Pool:
         return node
 
 
-class Graph(NamedTuple):
+class Graph(Record):
     """A formula's value and its derivatives by the free names, as roots into one pool."""
 
     pool: Pool
@@ -172,14 +174,14 @@ def from_rows(rows: Rows, independent: tuple[str, ...]) -> Graph:
 
 def below(roots: Iterable[Node]) -> list[Node]:
     """Return every node that the roots need, arguments first."""
-    seen: set[Node] = set()
-    stack = list(roots)
+    seen = set(roots)
+    stack = list(seen)
     while stack:
-        node = stack.pop()
-        if node not in seen:
-            seen.add(node)
-            stack.extend(node.args)
-    return sorted(seen, key=lambda node: node.number)
+        for node in stack.pop().args:
+            if node not in seen:
+                seen.add(node)
+                stack.append(node)
+    return sorted(seen, key=NUMBER)
 
 
 def rewrite(graph: Graph, rule: Callable[[Pool, Node, tuple[Node, ...]], Node]) -> Graph:

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import reduce
 from operator import mul
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.formula.graph import Node, Pool, is_const
 from gslfit.formula.guards import LOGIC
 from gslfit.formula.operations import OPERATIONS, TWO_OVER_ROOT_PI
+from gslfit.records import Record
 
 MOST_TERMS = 24     # of a coefficient
 DEEPEST = 9         # how many coefficients are looked at for the first that is not zero
@@ -134,7 +134,7 @@ def power_of(node: Node, power: int) -> Node:
     return node if power == 1 else node.pool.make("square", node) if power == 2 else node.pool.make("powi", node, float(power))
 
 
-class Place(NamedTuple):
+class Place(Record):
     """Where something vanishes.
 
     Attributes

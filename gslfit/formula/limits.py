@@ -18,7 +18,23 @@ POWERS = frozenset(["sqrt", "cbrt", "abs", "pow", "powi"])
 """Operations that vanish where their first argument does, or, as a power of unknown sign, are infinite there."""
 
 Place = Node | frozenset[Node]      # where something vanishes: at a node's zero, or where two are the same
-Views = dict[Node, Monomial]
+
+
+class Views(dict[Node, Monomial]):
+    """The nodes looked at, arguments first, each as a product.
+
+    Attributes
+    ----------
+    infinite : set of Node
+        Those that may be infinite, or parts of which may be, and not only where a logarithm is.
+    logarithms : dict of Node to set of Node
+        The logarithms where a node is infinite.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.infinite: set[Node] = set()
+        self.logarithms: dict[Node, set[Node]] = {}
 
 
 def limits(graph: Graph) -> Graph:
@@ -33,7 +49,7 @@ def _products(graph: Graph) -> Graph:
     if not any(node.op in LOGARITHMS and node.level == POINT for node in order):
         return graph
     exact = {node for jump in order if jump.op in JUMPS for node in below(jump.args)}
-    views: Views = {}
+    views = Views()
     made: dict[Node, Node] = {}
 
     def rule(pool: Pool, node: Node, args: tuple[Node, ...]) -> Node:
@@ -41,6 +57,8 @@ def _products(graph: Graph) -> Graph:
         if is_const(node):
             view = Monomial(float(node.value), {})  # type: ignore[arg-type]
         views[node] = view or Monomial(1.0, {node: 1})
+        if not views.infinite.isdisjoint(node.args) or (node.op not in LOGARITHMS and infinite_itself(node)):
+            views.infinite.add(node)
         gated = _gated(views[node], views)
         if gated and view and view.coefficient:
             made[node] = _product(pool, view, gated, made)
@@ -55,6 +73,8 @@ def _gated(view: Monomial, views: Views) -> tuple[set[Node], set[Node]] | None:
     """Return the factors of a product that vanish where others are infinite as logarithms are, and these; None if there are none."""
     above = [node for node, power in view.powers.items() if power > 0 and node.level == POINT]
     logs = {node: found for node in above if (found := _logarithms(node, views))}
+    if not logs:
+        return None
     zero: set[Node] = set()
     infinite: set[Node] = set()
     for node, found in logs.items():
@@ -86,13 +106,14 @@ def _power(node: Node, power: int) -> Node:
 
 def _logarithms(node: Node, views: Views) -> set[Node]:
     """Return the logarithms where a factor is infinite: it is one, a power of one, or a sum with one that is infinite nowhere else."""
-    if node.op in LOGARITHMS:
-        return {node}
-    if node.op in POWERS:
-        return {log for base, power in views[node.args[0]].powers.items() if power > 0 for log in _logarithms(base, views)}
-    if node.op not in ("add", "sub") or any(infinite_itself(part) and part.op not in LOGARITHMS for part in below([node])):
-        return set()
-    return {log for term in node.args for base, power in views[term].powers.items() if power > 0 for log in _logarithms(base, views)}
+    found = views.logarithms.get(node)
+    if found is None:
+        sums = node.op in ("add", "sub") and node not in views.infinite
+        parts = node.args if sums else node.args[:1] if node.op in POWERS else ()
+        found = {node} if node.op in LOGARITHMS else {log for part in parts for base, power in views[part].powers.items() if power > 0
+                                                      for log in _logarithms(base, views)}
+        views.logarithms[node] = found
+    return found
 
 
 def _place(node: Node) -> Place:

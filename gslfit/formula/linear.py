@@ -5,14 +5,14 @@ A product of two of them is linear in each, and not in both: so `Linearity` says
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from gslfit.formula.graph import Node, below
+from gslfit.records import Record
 
 ADDITIVE = frozenset(["add", "sub", "neg", "mov"])
 
 
-class Linearity(NamedTuple):
+class Linearity(Record):
     """What a value is linear in.
 
     Attributes

@@ -8,18 +8,18 @@ last use, and the lowest free one is taken: few registers stay in the processor'
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.formula.graph import POINT, SCALAR, Graph, Node
 from gslfit.formula.operations import OPERATIONS
+from gslfit.records import Record
 
 ARITY = {name: operation.arity for name, operation in OPERATIONS.items()}
 Instruction = tuple[str, int, int, int, int]
 
 
-class Lowered(NamedTuple):
+class Lowered(Record):
     """A program before its operations have numbers.
 
     `prologue` and `body` hold ``(operation, out, a, b, c)``; the arguments of `gslfit.formula._program.Program` otherwise.

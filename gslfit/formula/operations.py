@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.formula.graph import Node, below, is_const, nonzero, positive
+from gslfit.records import Record
 
 Tangents = list[Node | None]
 Partials = Callable[..., tuple]
@@ -25,7 +26,7 @@ Partials = Callable[..., tuple]
 TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 
 
-class Operation(NamedTuple):
+class Operation(Record):
     """The properties of an operation."""
 
     arity: int

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,9 +29,10 @@ from gslfit.formula.passes import PASSES
 from gslfit.parameters.bounds import FREE, ONE, TWO
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
+from gslfit.records import Record
 
 
-class Role(NamedTuple):
+class Role(Record):
     """What a parameter is in a fit: `kind` is "free", "fixed", "input" or "expr".
 
     `low` and `high` are its bounds (None for none), `value` its value where it is fixed, `expr` its expression.

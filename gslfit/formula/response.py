@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,10 @@ from gslfit.formula.formula import Formula
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.parametrize import Folded
 from gslfit.parameters.parameter import is_name
+from gslfit.records import Record
 
 
-class Response(NamedTuple):
+class Response(Record):
     """A measured response.
 
     Attributes

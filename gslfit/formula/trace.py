@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +18,13 @@ from gslfit.formula.graph import Graph, Node
 from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.tracer import Pair, Recorder, Symbol, TraceError
+from gslfit.records import Record
 
 AGREE = 1e-9       # relative to the largest value of a check
 POINTS = 7
 
 
-class Signature(NamedTuple):
+class Signature(Record):
     """How a model function is called: its independent variables, parameters, defaults, and options that stay as they are."""
 
     independent: tuple[str, ...]
@@ -39,7 +40,7 @@ class Signature(NamedTuple):
         return func(**{name: values[name] for name in (*self.independent, *self.names)}, **self.options)
 
 
-class Traced(NamedTuple):
+class Traced(Record):
     """The outcome of a trace: a graph, or the reason why there is none."""
 
     graph: Graph | None
@@ -47,7 +48,7 @@ class Traced(NamedTuple):
     signature: Signature
 
 
-class KnownTrace(NamedTuple):
+class KnownTrace(Record):
     """A trace that was made before, and what it is believed by.
 
     Attributes

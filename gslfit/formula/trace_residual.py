@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gslfit.formula.graph import Graph, below
 from gslfit.formula.memory import Memory
 from gslfit.formula.trace import check, record
 from gslfit.formula.tracer import Recorder, TraceError
+from gslfit.records import Record
 
 
 class Number(float):
@@ -61,7 +62,7 @@ class Values(Mapping):
         raise TraceError(f"`.{name}` of its parameters is used")
 
 
-class TracedResidual(NamedTuple):
+class TracedResidual(Record):
     """The outcome of tracing a residual.
 
     Attributes
@@ -139,7 +140,7 @@ def residual_formula(func: Callable[..., Any], values: Mapping[str, float], args
     return formula, list(traced.arrays.values())
 
 
-class KnownResidual(NamedTuple):
+class KnownResidual(Record):
     """A residual that was traced before.
 
     Attributes

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gslfit.errors import InputError, InputTypeError
 from gslfit.integrations.variables import fit_model_or_formula, independent_of
 from gslfit.models.model import Model
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 UNEVEN = 50                 # times the table's rows that the curves may need, filled up to the longest
 BESIDE = ("yerr", "weights", "mask")        # columns beside the data
@@ -118,7 +119,7 @@ def _column(df: Any, name: Any) -> np.ndarray:
     return read(str(name), df[name]).array
 
 
-class _Table(NamedTuple):
+class _Table(Record):
     """What comes beside the data of a table.
 
     Attributes

@@ -1,7 +1,8 @@
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from typing_extensions import disjoint_base
 
+def covariance(errors: ArrayLike, correlations: ArrayLike) -> NDArray[np.float64]: ...
 @disjoint_base
 class Errors:
     sigma: NDArray[np.float64]

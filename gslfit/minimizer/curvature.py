@@ -8,13 +8,16 @@ Methods for Unconstrained Optimization, section 10.2); a direction in which H is
 
 All is done in coordinates in which J^T J is one, as `src/descent/curvature.h` has it, so that nothing depends on units.
 """
+from __future__ import annotations
+
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.minimizer._descent import ScaledQR, length
 from gslfit.minimizer.precision import EPS
+from gslfit.records import Record
 
 TURNS = 20              # Newton steps, ...
 MEASURED = 3            # ... with S taken so often at most
@@ -205,7 +208,7 @@ def _refitted(descent: Any, x: np.ndarray, held: int) -> tuple[np.ndarray, np.nd
     return x, r
 
 
-class Curvature(NamedTuple):
+class Curvature(Record):
     """Second derivatives at a point, in coordinates that measure moves by what they do to the residual.
 
     Attributes

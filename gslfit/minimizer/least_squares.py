@@ -12,9 +12,11 @@ A descent has three parts.
 Where the judgement is in doubt (dependent columns, no progress away from a minimum) the descent is repeated from the start by
 other methods and the lowest chi-square is kept.
 """
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Sequence
 from operator import mul
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from gslfit.minimizer._descent import Polish, ScaledQR, length
 from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
+from gslfit.records import Record
 from gslfit.solvers._multifit import METHODS, FdfSolver
 
 FIRST_STEPS = 4         # steps of the solver after each of which a polish may be tried
@@ -70,7 +73,7 @@ FORWARD_RANK, EXACT_RANK = 1e-6, 1e-10      # relative size of a column of R tha
 np.linalg.eigh(np.eye(3) @ np.ones((3, 3)) @ np.ones((3, 3)).T)
 
 
-class Problem(NamedTuple):
+class Problem(Record):
     """A least-squares problem in its varying parameters.
 
     Attributes
@@ -108,7 +111,7 @@ class Problem(NamedTuple):
     gtol: float = 0.
 
 
-class Solution(NamedTuple):
+class Solution(Record):
     """Where a descent ended.
 
     Attributes
@@ -205,7 +208,7 @@ class Descent(Polish):
     origin: tuple[np.ndarray, np.ndarray] | None = None         # ... that start, and the Jacobian there
     _solver: Any = None
 
-    def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: "Descent | None" = None,
+    def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: Descent | None = None,
                  fell: bool = False) -> None:
         super().__init__(problem)
         self.method, self.direct, self.chief, self.fell = method, direct, chief, fell

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult, Minimum
 from gslfit.minimizer.sobol import sobol
+from gslfit.records import Record
 
 STARTS = 100            # how many, where ranges are given and nothing is said
 IN_DOUBT = 100          # how many where the first fit is in doubt
@@ -34,7 +35,7 @@ IS_SUCCESS, IS_UNFINISHED = np.zeros((2, max(FitStatus) + 1), bool)      # by nu
 IS_SUCCESS[[status for status in FitStatus if status.success]] = IS_UNFINISHED[[*UNFINISHED]] = True
 
 
-class Several(NamedTuple):
+class Several(Record):
     """What a call asks for beside one start.
 
     Attributes
@@ -146,7 +147,7 @@ def remedy(names: Sequence[str]) -> str:
 # -- ends, and minima
 
 
-class Ends(NamedTuple):
+class Ends(Record):
     """Where descents ended, the arrays a row each.
 
     Attributes

@@ -6,16 +6,17 @@ An `Entry` is one way into a fit: which options it takes, and what they are if n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from gslfit.checks import by_name, checked_workers, choice, count_if_given, real, shown, tolerance, truth, whole
 from gslfit.errors import InputError, InputTypeError
 from gslfit.objective.loss import LOSSES, f_scale_of
+from gslfit.records import Record
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-class FitOptions(NamedTuple):
+class FitOptions(Record):
     """The options of a fit.
 
     Attributes

@@ -7,15 +7,15 @@ Mitra, Generalized Inverse of Matrices and its Applications, 1971, section 7.2).
 """
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+
+from gslfit.records import Record
 
 DEPENDENT = 3e-8    # a singular value of columns of length 1 below this part of the largest one is none
 LOST = 1e-6         # part of a movement along what the data don't determine above which it has no error
 
 
-class Directions(NamedTuple):
+class Directions(Record):
     """Directions in which the data leave p parameters open.
 
     Attributes
@@ -39,7 +39,7 @@ class Directions(NamedTuple):
             return ~(np.linalg.norm(along, axis=-1) <= LOST*np.linalg.norm(units, axis=-1))
 
 
-class Spread(NamedTuple):
+class Spread(Record):
     """How uncertain p parameters are; a batch has an axis or more in front.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gslfit.minimizer.propagation import propagated
 from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.residual import degrees_of_freedom
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,7 @@ LATER = ("params", "covar")         # what a result may work out when it is firs
 SHARED = ("_source", "_row")        # what copies of a result share: nothing changes it
 
 
-class Minimum(NamedTuple):
+class Minimum(Record):
     """A minimum that several starts led to: its chi-square, all parameters' values by name, and how many starts ended there."""
 
     chisqr: float
@@ -201,8 +202,8 @@ class FitResult(Answers):
     def chisqr(self) -> float:
         """Sum of the squared residuals, those of priors included."""
         residual, prior = self.counted, self.prior_residual
-        with np.errstate(over="ignore"):
-            return float(residual @ residual) + (0.0 if prior is None else float(prior @ prior))
+        found = float(np.vdot(residual, residual))      # which doesn't warn where it overflows
+        return found if prior is None else found + float(np.vdot(prior, prior))
 
     @property
     def prior_residual(self) -> np.ndarray | None:

@@ -19,15 +19,6 @@ NOTHING_VARIES = "no parameter varies: chi-square is that of the values as they 
 ECHELON = 1e-5          # a smaller factor of a column of length 1 is none
 
 
-def covariance(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
-    """Return the covariance (p, p) of what has these standard errors (p), NaN for none; infinite a variance that is no normal number."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        found = np.asarray(correlations)*errors*errors[:, None]
-        lost = (errors > 0) & ~(found.diagonal() >= SMALLEST)
-    found[lost, lost] = np.inf
-    return found
-
-
 class KnownErrors(Errors):
     """Errors of varying parameters, and of what they determine together where some of them have none.
 

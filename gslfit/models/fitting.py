@@ -215,7 +215,16 @@ def _of_table(model: Any) -> set[str]:
 
 
 def check_names(model: Any, params: Parameters | None, given: Mapping[str, Any], start: Collection[str] = ()) -> None:
-    """Raise InputError for a parameter that has the name of an argument of the call, which was given in its place."""
+    """Raise InputError for a parameter that has the name of an argument of the call, which was given in its place.
+
+    So for a function that takes any keywords, whose parameters nobody has named.
+    """
+    if not model.param_names:
+        for part in model.components:
+            if part._definition.starred:
+                label = getattr(part.func, "__name__", repr(part.func))
+                raise InputError(f"{label} takes any keywords (**), and which parameters it has is not said: name them, "
+                                 f"Model({label}, param_names=['a', 'b'])")
     for name, value in given.items():
         if value is not None and name in model.param_names and (params is None or name not in params) and name not in start:
             raise InputError(f"{name!r} is a parameter of {model._reprstring()} and an argument of fit: its start goes into "

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy, deepcopy
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from gslfit.models.definition import Definition
 from gslfit.models.texts import is_text, renamed
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter, check_name
+from gslfit.records import Record
 
 Own = TypeVar("Own", bound="ModelFunction")
 
 
-class Conventions(NamedTuple):
+class Conventions(Record):
     """What models of another package do otherwise with data.
 
     Attributes

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gslfit.objective.objective import Objective
 from gslfit.objective.residual import r_squared
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
+from gslfit.records import Record
 
 if TYPE_CHECKING:
     from gslfit.confidence.interval import ConfidenceIntervals
@@ -34,7 +35,7 @@ SUMMARY = ("ndata", "nvarys", "nfree", "chisqr", "redchi", "aic", "bic", "rsquar
 BY_NAME = "plain start values go in by name, a=..."
 
 
-class LazyStart(NamedTuple):
+class LazyStart(Record):
     """What a fit by the fast path began with: Parameters are made of it when they are first read."""
 
     plan: FitPlan

@@ -3,16 +3,20 @@
 Each formula is linear in some of its coefficients once the others, its shape, are known. A guess from the data tries a grid of shapes
 (`gslfit.multifit.guesses`), so a type says which shapes to try, which columns a shape spans, and how coefficients are put together.
 """
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gslfit.records import Record
+
 Floats = NDArray[np.float64]
 
 
-class FitType(NamedTuple):
+class FitType(Record):
     """One formula y(x; c)."""
 
     name: str

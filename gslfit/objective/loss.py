@@ -1,12 +1,13 @@
 """Losses: what a fit minimises in place of the sum of squared residuals. The formulas are the engine's, `src/program/loss_rows.h`."""
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.checks import choice, positive
 from gslfit.objective._loss import BENT, ERRORS, NUMBERS, STEP, rows
+from gslfit.records import Record
 
 LOSSES = tuple(NUMBERS)
 ROBUST = tuple(name for name in LOSSES if name not in ("linear", "poisson"))
@@ -57,7 +58,7 @@ def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
     return (np.maximum(typical, size)/OUT_OF_SIGHT > f_scale) & (typical > np.divide(size, OUT_OF_SIGHT))
 
 
-class Loss(NamedTuple):
+class Loss(Record):
     """A loss with its scale.
 
     Parameters

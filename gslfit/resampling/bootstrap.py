@@ -14,8 +14,8 @@ from gslfit.checks import as_float, choice, count_if_given, identifiers, package
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
 from gslfit.errors import FitStatus, InputError, InputTypeError, warn
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import covariance
 from gslfit.resampling.draws import KINDS, Draws, Sample, kind_of
 from gslfit.resampling.expression import expression_values
 from gslfit.resampling.fitted import fitted_of

@@ -5,7 +5,7 @@ A block is drawn by one generator, so that what is drawn depends on the seed and
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gslfit.errors import InputError
 from gslfit.minimizer.answers import refuse
 from gslfit.minimizer.robust import BOUNDED, ROUNDING
 from gslfit.objective.loss import Loss
+from gslfit.records import Record
 from gslfit.resampling.fitted import Fitted
 
 KINDS = ("residual", "pairs", "parametric", "poisson")
@@ -25,7 +26,7 @@ SETTLED = 1e-12         # of a loss's scale: a shorter step changes nothing
 TAILS, MORE = 9.0, 40   # standard deviations about a mean, and counts more, outside of which there are none
 
 
-class Sample(NamedTuple):
+class Sample(Record):
     """The data of a block of replicates.
 
     Attributes

@@ -11,9 +11,9 @@ import numpy as np
 from gslfit.checks import count_if_given
 from gslfit.curves.batch_result import Columns
 from gslfit.curves.progress import Progress
+from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import spread_of
 from gslfit.minimizer.result import FitResult
-from gslfit.minimizer.uncertainty import covariance
 from gslfit.resampling.draws import BLOCK, Sample
 from gslfit.resampling.expression import expression_values
 from gslfit.resampling.fitted import Fitted, fitted_of

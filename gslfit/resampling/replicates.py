@@ -4,7 +4,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gslfit.data.layout import Layout
 from gslfit.errors import FitStatus, FitWarning, InputError, NonFiniteError
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import MINIMIZE
+from gslfit.records import Record
 from gslfit.resampling.draws import Sample
 from gslfit.resampling.fitted import Fitted
 
@@ -24,7 +25,7 @@ GOOD = np.array([status.success and status != FitStatus.RANK_DEFICIENT for statu
 NUMBERS = np.array([int(status) for status in FitStatus])
 
 
-class Refits(NamedTuple):
+class Refits(Record):
     """How the fits of replicates ended.
 
     Attributes

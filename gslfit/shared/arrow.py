@@ -7,16 +7,16 @@ Time and memory are proportional to the number of data sets. Arrays have the dat
 """
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+
+from gslfit.records import Record
 
 DEPENDENT = 1e-14       # a pivot of columns of length 1: J^T J can't tell it from 0 (src/lanes/lm_step.h)
 DETERMINED = 1e-13      # an eigenvalue of the Schur complement, the columns of length 1: less is rounding
 OPEN = 1e-6             # share of another column by which one that isn't determined leaves that one open
 
 
-class Sums(NamedTuple):
+class Sums(Record):
     """What least squares need to know of data sets at a point, m of them.
 
     Attributes

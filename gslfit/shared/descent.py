@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.errors import FitStatus
 from gslfit.parameters.bounds import INSIDE, NEAR
+from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
 from gslfit.shared.arrow import Elimination, Sums, solve
 from gslfit.shared.groups import Group
@@ -56,7 +56,7 @@ class State:
         return float(sum(each.sum() for each in self.costs))
 
 
-class Reduced(NamedTuple):
+class Reduced(Record):
     """The Schur complement and its gradient (s); chi-square's share that an undamped step removes; which columns count; their rank."""
 
     schur: np.ndarray

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
+from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
 from gslfit.shared.arrow import Sums
 from gslfit.shared.reading import Part, Sets
@@ -27,7 +28,7 @@ A_FEW = 8           # data sets that tell how steep a model is
 FEW = 1_000_000     # numbers of the data below which one thread works out the sums
 
 
-class Places(NamedTuple):
+class Places(Record):
     """Where parameters are: numbers among the free variables of a program, and among those of all data sets."""
 
     own: np.ndarray

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gslfit.confidence.profile import both_sides
 from gslfit.constraints.grammar import close
 from gslfit.errors import FitStatus, InputError, warn
 from gslfit.minimizer.precision import EPS
+from gslfit.records import Record
 from gslfit.shared.descent import Descent
 from gslfit.shared.groups import Group
 
@@ -22,13 +23,13 @@ MOST = 1000         # evaluations of one refit
 LOWER = 1e-4        # a decrease of chi-square by this share of its variance is a lower minimum, as for profiles of one fit
 
 
-class Shape(NamedTuple):
+class Shape(Record):
     """What a profile asks of the Jacobian: how many residuals and varying parameters there are."""
 
     shape: tuple[int, int]
 
 
-class SharedPoint(NamedTuple):
+class SharedPoint(Record):
     """A point of a profile: the shared parameters, the local ones of each group, chi-square, and half its slope by the shared ones."""
 
     x: np.ndarray

@@ -6,10 +6,9 @@ chi-square falls.
 """
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
+from gslfit.records import Record
 from gslfit.shared.arrow import inverted
 from gslfit.shared.descent import Descent, raw_cost
 
@@ -20,7 +19,7 @@ FALLS = 1e-6            # of chi-square's variance, 1: a decrease that counts
 SURE = 1e-10            # of chi-square itself, for its rounding
 
 
-class Fallen(NamedTuple):
+class Fallen(Record):
     """A lower point than that of a descent, and the evaluations spent on looking for one.
 
     Attributes

@@ -6,7 +6,7 @@ then filled up to about the same length, with points that take no part.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -26,11 +26,12 @@ from gslfit.minimizer.options import SHARED, FitOptions
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import needed, unused
 from gslfit.parameters.given import parameters_of
+from gslfit.records import Record
 
 RENAMED = (InputError, InputTypeError, NonFiniteError, ParameterError)
 
 
-class Part(NamedTuple):
+class Part(Record):
     """Data sets of one formula.
 
     Attributes
@@ -51,7 +52,7 @@ class Part(NamedTuple):
     own: list[Inputs] | None
 
 
-class Sets(NamedTuple):
+class Sets(Record):
     """The data sets of a call.
 
     Attributes

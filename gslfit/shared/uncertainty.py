@@ -7,17 +7,16 @@ section 7.6), with A and M arrows of the same shape.
 """
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from gslfit.minimizer.propagation import Directions
+from gslfit.records import Record
 from gslfit.shared._rows import HELD
 from gslfit.shared.arrow import OPEN, Elimination, Sums, inverted
 from gslfit.shared.fitting import Fitting
 
 
-class Together(NamedTuple):
+class Together(Record):
     """What data sets determine where they don't determine every parameter: covariances of what is left with the open ones held.
 
     Attributes
@@ -32,7 +31,7 @@ class Together(NamedTuple):
     open: Directions
 
 
-class GroupCovariances(NamedTuple):
+class GroupCovariances(Record):
     """Covariances of one group of data sets, NaN where a parameter has no error.
 
     Attributes

@@ -3,17 +3,20 @@
 A function may come as an address, a ctypes or cffi function pointer, a numba cfunc, a scipy.LowLevelCallable or a PyCapsule named by
 its C signature. Where the object knows its signature, the signature is checked: a wrong one would crash the process.
 """
+from __future__ import annotations
+
 import ctypes
 import importlib
 import operator
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from gslfit.checks import shown
 from gslfit.errors import InputError, InputTypeError
+from gslfit.records import Record
 
 
-class Role(NamedTuple):
+class Role(Record):
     """What a C function has to look like: its prototype, and for each argument the C types that will do."""
 
     prototype: str

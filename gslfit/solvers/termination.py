@@ -1,7 +1,10 @@
 """How an iteration ended: what a solver's `solve()` returns, and the sentence that says it."""
-from typing import Any, ClassVar, NamedTuple
+from __future__ import annotations
+
+from typing import Any, ClassVar
 
 from gslfit.errors import FitStatus
+from gslfit.records import Record
 
 
 class Ending:
@@ -42,7 +45,7 @@ def within(status: FitStatus, limit: float) -> str:
     return prose.replace("the limit of", f"the limit of {limit:.0f}", 1) if "the limit of" in prose else prose
 
 
-class Termination(NamedTuple):
+class Termination(Record):
     """What a solver's `solve()` returns.
 
     Attributes

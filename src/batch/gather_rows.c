@@ -48,7 +48,7 @@ int gslfit_lane_rows_new(thread *t, lane_rows *rows, workspace *space) {
     const size_t size = (size_t)s->points * LANES;
     if (posix_memalign((void **)&rows->memory, 64, (size * (s->nx + 2) + 1) * sizeof(double))) return -1;
     rows->space = space;
-    rows->y = memset(rows->memory, 0, 2 * size * sizeof(double));
+    rows->y = memset(rows->memory, 0, (has_weights(s) ? 2 : 1) * size * sizeof(double));
     rows->weights = rows->y + size;
     for (int j = 0; j < s->nx; j++) {
         const double *x = doubles(s->x + j, gslfit_strided_row(s->x + j, 0), s->points, t->row_x_room[j]);

@@ -6,6 +6,7 @@ from gslfit.formula._program import Program
 from gslfit.errors import InputError
 
 cimport numpy as cnp
+from libc.math cimport NAN
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
@@ -28,11 +29,15 @@ cdef extern from "polish.h" nogil:
     int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end)
 
 
-cdef double *numbers(object array, tuple shape, str name) except? NULL:
-    """Return where a contiguous float64 array begins; NULL for None."""
+cdef double *numbers(object array, str name, Py_ssize_t n, Py_ssize_t columns=-1) except? NULL:
+    """Return where a contiguous float64 array of shape (n,), or (n, columns), begins; NULL for None."""
     if array is None:
         return NULL
-    if array.dtype != np.float64 or array.shape != shape or not array.flags.c_contiguous:
+    cdef int axes = 1 if columns < 0 else 2
+    if not (isinstance(array, cnp.ndarray) and cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_ISNOTSWAPPED(array)
+            and cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_NDIM(array) == axes and cnp.PyArray_DIM(array, 0) == n
+            and (columns < 0 or cnp.PyArray_DIM(array, 1) == columns)):
+        shape = f"({n},)" if columns < 0 else f"({n}, {columns})"
         raise InputError(f"{name} must be a contiguous array of float64 of shape {shape}")
     return <double *>cnp.PyArray_DATA(array)
 
@@ -89,32 +94,33 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     if len(x) != code.nx or len(x) > MAX_VARIABLES:
         raise InputError(f"the program has {code.nx} independent variables, and got {len(x)}")
     cdef long n = len(x[0]) if len(x) else len(y)
-    correlations, deviations = np.empty((code.nfree, code.nfree)), np.empty(code.nfree)
+    cdef Py_ssize_t p = code.nfree, ninput = code.ninput
+    correlations, deviations = np.empty((p, p)), np.empty(p)
     for k, array in enumerate(x):
-        points.x[<int>k] = numbers(array, (n,), f"x[{k}]")
-    if (0 if inputs is None else len(inputs)) != code.ninput:
-        raise InputError(f"the program has {code.ninput} inputs, and got {0 if inputs is None else len(inputs)}")
-    cdef double *free = numbers(v, (code.nfree,), "v")
-    points.y = numbers(y, (n,), "y")
-    points.weights = numbers(weights, (n,), "weights")
+        points.x[<int>k] = numbers(array, f"x[{k}]", n)
+    if (0 if inputs is None else len(inputs)) != ninput:
+        raise InputError(f"the program has {ninput} inputs, and got {0 if inputs is None else len(inputs)}")
+    cdef double *free = numbers(v, "v", p)
+    points.y = numbers(y, "y", n)
+    points.weights = numbers(weights, "weights", n)
     points.n = n
-    points.loss, points.scale, points.factor = loss, scale, numbers(factor, (n, n), "factor")
-    cdef double *given = numbers(inputs, (code.ninput,), "inputs")
-    cdef double *out = numbers(correlations, (code.nfree, code.nfree), "correlations")
+    points.loss, points.scale, points.factor = loss, scale, numbers(factor, "factor", n, n)
+    cdef double *given = numbers(inputs, "inputs", ninput)
+    cdef double *out = <double *>cnp.PyArray_DATA(correlations)
     cdef const program *owned = <const program *><uintptr_t>code.address
     cdef int failed
     cdef polish_data curve
     curve.points, curve.inputs = &points, given
     curve.low = curve.high = NULL
     end.settled = end.nfev = 0
-    end.residual = numbers(residual, (n,), "residual")
-    end.chisqr = end.gradient = end.length = np.nan
+    end.residual = numbers(residual, "residual", n)
+    end.chisqr = end.gradient = end.length = NAN
     with nogil:
         failed = gslfit_polish(owned, free, &curve, most, out, &end)
     if failed:
         raise MemoryError
     if end.settled:
-        memcpy(cnp.PyArray_DATA(deviations), end.deviations, code.nfree*sizeof(double))
+        memcpy(cnp.PyArray_DATA(deviations), end.deviations, p*sizeof(double))
     else:
         correlations.fill(np.nan)
         deviations.fill(np.nan)

@@ -11,6 +11,22 @@ include "common/vectors.pxi"
 cdef double NO_NUMBER = float("nan")
 
 
+def covariance(errors, correlations):
+    """Return the covariance (p, p) of what has these standard errors (p), NaN for none; infinite a variance that is no normal number."""
+    cdef cnp.ndarray given = np.asarray(errors, np.float64, "C"), found = np.array(correlations, np.float64, order="C")
+    cdef Py_ssize_t i, j, p = cnp.PyArray_SIZE(given)
+    cdef const double *s = data_of(given)
+    cdef double *to = data_of(found)
+    if (<object>found).shape != (p, p):
+        raise ValueError(f"correlations of shape {(p, p)} are needed, not {(<object>found).shape}")
+    for i in range(p):
+        for j in range(p):
+            to[i * p + j] = to[i * p + j] * s[j] * s[i]
+        if s[i] > 0 and not to[i * p + i] >= DBL_MIN:
+            to[i * p + i] = INFINITY
+    return found
+
+
 cdef class Errors:
     """Standard errors and directions of length one: ``covar_ij = sigma_i sigma_j (unit_i . unit_j)``.
 

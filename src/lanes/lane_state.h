@@ -24,17 +24,17 @@ typedef struct {
     lane_vector *v, *start, *H, *g, *D, *covariance, *L, *low, *high;
     lane_vector *last;           /* the last point that was evaluated: v has the step from it, which is not checked any more */
     lane_vector gain;            /* what that step was counted to take off chi-square */
-    lane_vector square_of[MAX_FREE], scale[MAX_FREE];  /* a column's length squared, and what it is multiplied by: 0 where held */
-    lane_vector held[MAX_FREE];  /* where there are bounds: -1 on the lower one and pushed against it, 1 on the upper one, else 0 */
+    lane_vector *square_of, *scale;  /* a column's length squared, and what it is multiplied by: 0 where held */
+    lane_vector *held;           /* where there are bounds: -1 on the lower one and pushed against it, 1 on the upper one, else 0 */
+    double *deviations;          /* p of each fit */
     lane_vector chisqr, first, square;
     lane_vector decrement;       /* what an undamped Gauss-Newton step from the last point promises to remove of chi-square */
     lane_vector slope;           /* the greatest cosine between the residual and a column that isn't held */
     lane_vector worst, least;    /* the greatest inflation of a variance by the others; the least pivot */
     lane_vector silent;          /* 1 where a parameter may have lost its effect */
     lane_vector unsure;          /* 1 where what holds a parameter at its bound may be what the others have left to go */
-    fit_result ends[LANES];
-    double deviations[LANES][MAX_FREE];
     int count;
+    fit_result ends[LANES];      /* the last: most of it is for more variables than there are, and nobody clears it */
 } waiting;
 
 struct lane_state {

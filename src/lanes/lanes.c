@@ -1,6 +1,7 @@
 #include "lane_state.h"
 #include "common/subnormals.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,17 +65,18 @@ static void find_sources(lane_state *s, const workspace *w) {
 lane_state *gslfit_lanes_new(workspace *w, int bounded) {
     lane_state *s = NULL;
     if (posix_memalign((void **)&s, 64, sizeof *s)) return NULL;
-    memset(s, 0, sizeof *s);
+    memset(s, 0, offsetof(lane_state, done.ends));
     const int p = s->p = w->program->nfree, extra = 1 + w->ones;
     s->nsum = 1 + 2 * w->ones + w->ncolumn * extra + TRIANGLE(w->ncolumn);
     s->g_from = calloc(p + 1, sizeof(source));
     s->H_from = calloc(TRIANGLE(p) + 1, sizeof(source));
     lane_vector **const single[] = {&s->v, &s->dx, &s->g, &s->D, &s->u, &s->newton, &s->change, &s->way, &s->start,
                                     &s->done.v, &s->done.last, &s->done.start, &s->done.g, &s->done.D,
-                                    &s->low, &s->high, &s->done.low, &s->done.high};
+                                    &s->low, &s->high, &s->done.low, &s->done.high,
+                                    &s->done.square_of, &s->done.scale, &s->done.held};
     lane_vector **const triangles[] = {&s->H, &s->L, &s->done.H, &s->done.L, &s->done.covariance};
     const size_t nsingle = sizeof single / sizeof *single, ntriangle = sizeof triangles / sizeof *triangles;
-    s->sums = vectors(s->nsum + nsingle * p + ntriangle * TRIANGLE(p));
+    s->sums = vectors(s->nsum + (nsingle + 1) * p + ntriangle * TRIANGLE(p));
     s->trial = (lane_vector *)w->scalars;
     if (!s->g_from || !s->H_from || !s->sums) {
         gslfit_lanes_free(s);
@@ -83,6 +85,7 @@ lane_state *gslfit_lanes_new(workspace *w, int bounded) {
     lane_vector *next = s->sums + s->nsum;
     for (size_t k = 0; k < nsingle; k++, next += p) *single[k] = next;
     for (size_t k = 0; k < ntriangle; k++, next += TRIANGLE(p)) *triangles[k] = next;
+    s->done.deviations = *next;
     if (!bounded) s->low = s->high = NULL;
     find_sources(s, w);
     return s;

@@ -510,9 +510,10 @@ static void flush(worker *w) {
         }
         end->verdict = GSLFIT_MINIMUM;
         end->covariance = d->covariance[0] + l;
-        end->deviations = d->deviations[l];
+        end->deviations = d->deviations + l * p;
+        end->correlations = NULL;
         end->length = sqrt(end->chisqr);
-        for (int k = 0; k < p; k++) d->deviations[l][k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
+        for (int k = 0; k < p; k++) d->deviations[l * p + k] = sqrt(d->covariance[w->options->covariance ? ELEMENT(k, k) : k][l]);
         end->gradient = d->slope[l];
         end->nearly = d->least[l] > DEPENDENT && d->decrement[l] <= NEAR_END * NEAR_END * d->chisqr[l];
         end->doubtful = !(d->least[l] > 1e-13 && d->worst[l] < 1e9) || d->unsure[l] != 0;

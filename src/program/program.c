@@ -207,14 +207,14 @@ workspace *gslfit_workspace_new(const program *p) {
     const size_t scalars = (size_t)p->nscalar * LANES, registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = 4 * BLOCK;
     const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
     void *memory = NULL;
-    w->prologue = calloc(1, (p->nprologue + nbody) * sizeof *w->body + nfix * sizeof(fix));
+    w->prologue = malloc((p->nprologue + nbody) * sizeof *w->body + nfix * sizeof(fix));
     if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 3) * BLOCK) * sizeof(double))) {
         gslfit_workspace_free(w);
         return NULL;
     }
     w->body = w->prologue + p->nprologue;
     w->fixes = (fix *)(w->body + nbody);
-    w->scalars = memset(memory, 0, (scalars + registers + spread) * sizeof(double));
+    w->scalars = memset(memory, 0, scalars * sizeof(double));  /* the lanes without a fit; registers are written before they are read */
     w->registers = w->scalars + scalars;
     w->spread = w->registers + registers;
     w->scratch = w->spread + spread;

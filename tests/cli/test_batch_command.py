@@ -180,6 +180,17 @@ def test_a_long_table_of_uneven_curves(folder, capsys):
     assert "uneven.csv: a group has 2000 rows, and most far fewer (5000 in 3001 groups): fit the long ones" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("error", [-1.0, 0.0, np.nan])
+def test_errors_that_are_none_name_their_file(error, folder, capsys):
+    """So do counts that are none: a batch may be of several files."""
+    np.save("err.npy", np.where(np.arange(X.size) == 3, error, 0.1))
+    assert run(["batch", "cube.npy", "--x", "x.npy", "--yerr", "err.npy", *FIT]) == 2
+    assert capsys.readouterr().err.startswith(f"gslfit: --yerr err.npy: yerr[0, 0, 3] is {error}: standard deviations must be above 0")
+    np.save("counts.npy", CUBE - 5)
+    assert run(["batch", "counts.npy", "--x", "x.npy", "--loss", "poisson", *FIT]) == 2
+    assert capsys.readouterr().err.startswith("gslfit: counts.npy: y is ")
+
+
 def same_bits(folder, other):
     """Return whether all arrays of two folders have the same bits."""
     names = sorted(path.name for path in folder.glob("*.npy"))

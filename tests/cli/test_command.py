@@ -163,6 +163,15 @@ REFUSED = [
     (2, "--start tau=-1 is outside the bounds of 'tau', 0 to inf", ["decay.csv", "-m", DECAY, "--start", "tau=-1", "--bound", "tau=0:"]),
     (2, "--start sigma=-1 is outside the bounds of 'sigma'", ["decay.csv", "-m", "gaussian", "--start", "sigma=-1"]),
     (2, "--start tau=two: 'two' is not a number", ["decay.csv", "-m", DECAY, "--start", "tau=two"]),
+    (2, "--start is given once for each parameter, --start A=4 --start tau=5", ["decay.csv", "-m", DECAY, "--start", "A=4,tau=5"]),
+    (2, "--bound is given once for each parameter, --bound A=0: --bound tau=1:2",
+     ["decay.csv", "-m", DECAY, "--start", "tau=1", "--bound", "A=0:; tau=1:2"]),
+    (2, "--fix is given once for each parameter, --fix A=4 --fix c", ["decay.csv", "-m", DECAY, "--fix", "A=4,c"]),
+    (2, "--ranges is given once for each parameter, --ranges c=1:2 --ranges tau=1:2",
+     ["decay.csv", "-m", DECAY, "--ranges", "c=1:2 tau=1:2"]),
+    (2, "--expr is given once for each parameter, --expr a=max(A, c) --expr b=A",
+     ["decay.csv", "-m", DECAY, "--start", "tau=1", "--expr", "a=max(A, c), b=A"]),
+    (2, "--start tau=2,5: '2,5' is not a number", ["decay.csv", "-m", DECAY, "--start", "tau=2,5"]),
     (2, "--start tau: NAME=VALUE is needed", ["decay.csv", "-m", DECAY, "--start", "tau"]),
     (2, "--start tau=2: 'tau' is given twice", ["decay.csv", "-m", DECAY, "--start", "tau=1", "--start", "tau=2"]),
     (2, "--bound tau=3: LOW:HIGH is needed", ["decay.csv", "-m", DECAY, "--bound", "tau=3"]),
@@ -187,6 +196,13 @@ def test_refusals(code, message, args, folder, capsys):
     printed = capsys.readouterr()
     assert message in printed.err and printed.err.count("\n") == 1 and printed.err.startswith("gslfit: ")
     assert not printed.out
+
+
+def test_an_expression_may_compare(folder, capsys):
+    """Commas and signs of equality within one expression are no further parameters."""
+    text = "half = max(A, 1e-3)/2 if c == c and A >= c else min(A, c)"
+    assert run(["fit", "decay.csv", "-m", DECAY, "--start", "tau=1", "--expr", text]) == 0
+    assert "half" in capsys.readouterr().out
 
 
 def test_models(capsys):

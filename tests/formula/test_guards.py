@@ -6,6 +6,7 @@ from interpreter import run, run_native
 from random_formulas import exact
 
 from gslfit import FitStatus, Formula, Model, Parameters, curve_fit, fit, fit_batch, minimize, models
+from gslfit.formula import limits
 from gslfit.formula.derivative import adjoints
 from gslfit.formula.guards import guarded
 from gslfit.formula.operations import evaluate
@@ -146,6 +147,21 @@ def test_limits_where_a_difference_is_zero(text, near):
     assert Formula(text)(np.array([1.]), a=2.)[0] == 0
     assert Formula(text).jacobian(np.array([1.]), a=2.)[0] == 0
     assert Formula(text)(np.array([.5]), a=2.)[0] == pytest.approx(oracle(text, {"a": 2.}, ".5", ())[0], rel=1e-14, abs=1e-300)
+
+
+def test_each_part_is_looked_at_once(monkeypatch):
+    """Whether a node may be infinite is asked once: of sums within sums it took a time that grew as the square of their number."""
+    asked, infinite = [], limits.infinite_itself
+    monkeypatch.setattr(limits, "infinite_itself", lambda node: asked.append(node) or infinite(node))
+
+    def deep(x, a, b):
+        t = x
+        for _ in range(30):
+            t = np.log(2 + t*t)*a - t*b
+        return t
+
+    Formula(deep).lowered()
+    assert len(asked) == len(set(asked)) > 100
 
 
 WITHOUT = ["a*log(x)", "a*x*log(x - 2)", "x*log(x)/x*a", "a*x/x", "x*(a*log(x) + 1/x)", "a*sin(x)*log(b*y)*0*x"]

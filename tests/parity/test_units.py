@@ -36,13 +36,19 @@ CHANCE = 0.95
 # -- standard errors
 
 
-def in_unit(y: np.ndarray, kind: str, unit: float) -> Truth:
+@lru_cache
+def in_unit_1(neighbour: bool, kind: str) -> Truth:
+    """Return the truth of data of unit 1."""
+    weights = np.full(X.size, 1/ERROR) if kind == "known" else None
+    return truth(decay, PARS, X, NEIGHBOUR if neighbour else Y, known=kind != "scaled", weights=weights)
+
+
+def in_unit(neighbour: bool, kind: str, unit: float) -> Truth:
     """Return the truth of data of unit 1 in another; values are right to a share of the error that chi-square gives."""
-    known, divided = kind != "scaled", kind == "known"
-    one = truth(decay, PARS, X, y, known=known, weights=np.full(X.size, 1/ERROR) if divided else None)
+    divided, one = kind == "known", in_unit_1(neighbour, kind)
     units = {"a": unit, "b": 1.0, "c": unit}
     of_errors = {name: size/unit for name, size in units.items()} if kind == "unscaled" else units
-    by_chisqr = truth(decay, PARS, X, y).stderr
+    by_chisqr = in_unit_1(neighbour, "scaled").stderr
     with np.errstate(over="ignore"):
         chisqr = one.chisqr if divided else float(np.float64(one.chisqr)*unit*unit)
     return Truth({name: value*units[name] for name, value in one.values.items()},
@@ -56,7 +62,8 @@ def standard_errors(entry: str, kind: str, unit: float) -> Input:
     divided = kind == "known"
     yerr = np.full(X.size, ERROR*unit)
     pars = {name: Par(par.value*(1.0 if name == "b" else unit)) for name, par in PARS.items()}
-    right, beside = (Right(in_unit(y, kind, unit), share=0.0, least=LEAST if entry in COMPAT else 0.0, quiet=False) for y in (Y, NEIGHBOUR))
+    right, beside = (Right(in_unit(neighbour, kind, unit), share=0.0, least=LEAST if entry in COMPAT else 0.0, quiet=False)
+                     for neighbour in (False, True))
     own = {} if not divided or entry in RESIDUALS else {"weights": 1/yerr} if entry in COMPAT else {"yerr": yerr}
     return column(f"{kind} errors, unit {unit:g}", right, y=Y*unit, neighbour=NEIGHBOUR*unit, next_door=beside, pars=pars,
                   known=kind != "scaled", residual=(lambda r: r/yerr) if divided else np.asarray, **own)

@@ -120,6 +120,14 @@ def test_sdist_and_metadata_need_no_gsl(tree, without_gsl, tmp_path):
     assert [name for name in held if name.endswith((".so", ".pyc", ".o"))] == []
 
 
+def test_the_demo_installs_the_command():
+    """Who has run `make demo` has what the command needs, and what pictures do."""
+    extras = dict(re.findall(r"^(\w+) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
+    assert extras["demo"] == '"gslfit[cli,plot]"' and "click" in extras["cli"] and "matplotlib" in extras["plot"]
+    rules = (ROOT / "Makefile").read_text()
+    assert "demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-demo)" in rules and "'$(WHEEL)[demo]'" in rules
+
+
 def wheel_of(tree, out):
     """Build a tree's wheel; give the names in it."""
     call_backend("build_wheel", tree, out)

@@ -158,6 +158,8 @@ def pairs(one, other):
 
 def bare(text):
     """Return the lines of a program on which a status is compared with a number."""
+    if "status" not in text and "ending" not in text:       # most speak of none
+        return []
     found = set()
     for node in ast.walk(ast.parse(text)):
         sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else node.args if isinstance(node, ast.Call) else []
@@ -167,11 +169,13 @@ def bare(text):
     return sorted(found)
 
 
-@pytest.mark.parametrize("path", sorted([*ROOT.glob("tests/**/*.py"), *ROOT.glob("gslfit/**/*.py"), *ROOT.glob("benchmarks/*.py"),
-                                         *ROOT.glob("examples/*.py")]), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_bare_number(path):
+@pytest.mark.parametrize("folder", ["tests", "gslfit", "benchmarks", "examples"])
+def test_no_bare_number(folder):
     """Nobody compares a status with a number: its name says what is meant."""
-    assert not bare(path.read_text()), f"{path.name} compares a status with a number"
+    paths = sorted((ROOT / folder).glob("**/*.py" if folder in ("tests", "gslfit") else "*.py"))
+    assert paths
+    found = {str(path.relative_to(ROOT)): lines for path in paths if (lines := bare(path.read_text()))}
+    assert not found, f"a status is compared with a number in {found}"
 
 
 def test_finds_bare_numbers():

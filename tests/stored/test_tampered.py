@@ -51,25 +51,22 @@ def places(tree, path=()):
 
 
 def with_member(tree, path, value):
-    """Return a copy of a tree with another member at a path."""
+    """Return a tree with another member at a path; what lies beside the path is that of the tree given."""
     if not path:
         return value
-    changed = copy.deepcopy(tree)
-    inner = changed
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
+    changed = copy.copy(tree)
+    changed[path[0]] = with_member(tree[path[0]], path[1:], value)
     return changed
 
 
 def without_member(tree, path):
-    """Return a copy of a tree without a member."""
-    changed = copy.deepcopy(tree)
-    inner = changed
+    """Return a tree without a member; what lies beside it is that of the tree given."""
+    above = tree
     for key in path[:-1]:
-        inner = inner[key]
-    del inner[path[-1]]
-    return changed
+        above = above[key]
+    above = copy.copy(above)
+    del above[path[-1]]
+    return with_member(tree, path[:-1], above)
 
 
 def written(tree):

@@ -24,7 +24,7 @@ class Problem:
     """
 
     def __init__(self, model, truth, bounds=None, noise=.05, seed=2):
-        self.model, self.names, self.seen = model, list(truth), []
+        self.model, self.names, self.seen, self.known = model, list(truth), [], None
         self.low, self.high = np.array([(bounds or {}).get(name, (-INF, INF)) for name in truth], float).T
         self.truth = np.array([*truth.values()], float)
         self.y = model(X, *self.truth) + noise*np.random.default_rng(seed).normal(size=X.size)
@@ -67,8 +67,10 @@ class Problem:
         return 2*found.cost, put(found.x)
 
     def best(self):
-        """Return the minimum."""
-        return self.refit({}, np.clip(self.truth, self.low, self.high))
+        """Return the minimum, which is found once for the same data."""
+        if self.known is None or self.known[0] is not self.y:
+            self.known = self.y, self.refit({}, np.clip(self.truth, self.low, self.high))
+        return self.known[1]
 
     def level(self, chance, nfix=1):
         """Return the chi-square of a probability."""
@@ -79,6 +81,7 @@ class Problem:
         """Where the profile of parameter k crosses the level on a side; infinite where it doesn't before the bound."""
         chi, near = self.best()
         level, value = self.level(chance), float(near[k])
+        best = value
         bound = float((self.low if side < 0 else self.high)[k])
         step = side*.02*max(abs(value), .1)
         for _ in range(200):
@@ -87,7 +90,7 @@ class Problem:
                 there = bound
             chi, at = self.refit({k: there}, near)
             if chi >= level:
-                return brentq(lambda v, near=near: self.refit({k: v}, near)[0] - level, value, there, rtol=1e-9, xtol=1e-12)
+                return brentq(lambda v, near=near: self.refit({k: v}, near)[0] - level, value, there, xtol=1e-6*abs(there - best))
             if there == bound:
                 return side*INF
             value, near, step = there, at, 1.25*step

@@ -1,15 +1,18 @@
 """What lmfit 1.3 returns from a fit: `MinimizerResult`."""
+from __future__ import annotations
+
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 LEAST = 1e-250            # of chi-square by data point: so much less counts as so much, for its logarithm
 
 
-class Candidate(NamedTuple):
+class Candidate(Record):
     """A point of the grid of `brute`: its parameters and what the objective is there."""
 
     params: Any

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gslfit.errors import InputError, ending
 from gslfit.models import LMFIT_NAMES
 from gslfit.models.arguments import HINTS
 from gslfit.models.serialization import FORMAT
+from gslfit.records import Record
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {name: getattr(operator, name) for name in ("add", "sub", "mul", "truediv")}
 TUPLE = ("funcname", "funcdef", "name", "prefix", "independent_vars", "param_root_names", "param_hints", "nan_policy", "opts")
@@ -30,7 +31,7 @@ class NoResultError(InputError, AttributeError):
     """A file holds a model where a result was looked for."""
 
 
-class Code(NamedTuple):
+class Code(Record):
     """A function of a file: its name stands there, and code that is left alone."""
 
     name: str

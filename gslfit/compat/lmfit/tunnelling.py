@@ -8,19 +8,22 @@ f* = f(x*), a tunnel begins at a random point beside x* and descends in
 over points s that were visited: it is low where f is near the level aspired to, and high near what is known. What it finds is the
 start of the next local descent.
 """
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.compat.lmfit.scalar import optimize
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 LOCAL = ("Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP")
 STRATEGIES = ("oldest", "farthest")
 
 
-class Found(NamedTuple):
+class Found(Record):
     """What a search found: variables, function there, evaluations, why it ended, tunnels (all, those that led lower)."""
 
     x: np.ndarray

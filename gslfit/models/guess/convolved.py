@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gslfit.models.guess.projection_match import estimate
 from gslfit.models.guess.shapes import Axis, GuessRecipe, crossed
 from gslfit.models.guess.within_bounds import limits, settled
 from gslfit.parameters.collection import Parameters
+from gslfit.records import Record
 
 MOST_POINTS = 400           # further ones are summed up, those of the response too
 MOST_SHAPES = 20_000
@@ -30,14 +31,14 @@ LEVELS = ("offset", "y0", "c")      # of decays, and a constant
 LEAST_LEVEL = 1e-3          # share of the data's mean that the level of counts begins with at least
 
 
-class Times(NamedTuple):
+class Times(Record):
     """The parameters of a decay that are times, or rates."""
 
     names: tuple[str, ...]
     rates: bool = False
 
 
-class Coarse(NamedTuple):
+class Coarse(Record):
     """Curves on the points of a response, y (..., n), and the response of all of them; not too many points."""
 
     y: np.ndarray

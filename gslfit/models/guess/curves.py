@@ -1,16 +1,17 @@
 """Curves as start values are looked for in them: on shared points in order, not too many, every number finite."""
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.curves._batch import ROUNDING
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError
+from gslfit.records import Record
 
 
-class Curves(NamedTuple):
+class Curves(Record):
     """Curves on shared points in order: x (n), y (fits, n), and where y is data, (fits, n), if it isn't everywhere."""
 
     x: np.ndarray

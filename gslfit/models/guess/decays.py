@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.models.guess.variable_projection import Places, Search, columns, project
+from gslfit.records import Record
 
 CHUNK = 200_000             # numbers of a temporary array
 PULSES = (1e-3, 3e-3)       # times by the edge's width that are pulses; the second one beside the first only
@@ -34,7 +35,7 @@ Shapes = dict[str, np.ndarray]
 Bounds = Mapping[str, tuple[float, float]]
 
 
-class Names(NamedTuple):
+class Names(Record):
     """What a model calls its parameters: heights, times (or rates), offset, and the edge's place and width, if there is one."""
 
     heights: tuple[str, ...]
@@ -44,7 +45,7 @@ class Names(NamedTuple):
     rates: bool = False
 
 
-class Grid(NamedTuple):
+class Grid(Record):
     """Sums to be tried at points from 0 to 1.
 
     Attributes
@@ -175,7 +176,7 @@ def leading(chisqr: np.ndarray, count: int) -> np.ndarray:
     return (order*chisqr.shape[1] + np.arange(chisqr.shape[1])).reshape(-1)
 
 
-class Scaled(NamedTuple):
+class Scaled(Record):
     """Curves brought to points from 0 to 1, a mean of 0 and values up to 1, and what they were."""
 
     x: np.ndarray

@@ -8,7 +8,7 @@ each is worth a fit. Peaks of one sum have one sign; the other parts have either
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gslfit.models.guess.projection_match import Bounds, within
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.sharp_edges import SharpEdges
 from gslfit.models.guess.windows import grid, masks, numbered
+from gslfit.records import Record
 
 CHUNK = 200_000         # numbers of a matrix of scores
 MOST_SHAPES = 500       # of one part
@@ -31,7 +32,7 @@ Unit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Other = tuple[Any, GuessRecipe, Bounds]
 
 
-class Shapes(NamedTuple):
+class Shapes(Record):
     """Shapes to choose from: of which part each is (0 for peaks), its parameters, its curve, and its length beside the background."""
 
     kinds: np.ndarray
@@ -89,7 +90,7 @@ def _shapes(curves: Curves, q: np.ndarray, unit: Unit | None, others: Sequence[O
                   rows[good]/norms[good, None], (norms*size)[good])
 
 
-class Mixture(NamedTuple):
+class Mixture(Record):
     """What was found in curves: peaks in the order of their centres (places, half widths, heights: (fits, count) each), the other parts'
     parameters (fits,), and the data without all these (fits, n).
     """

@@ -17,9 +17,11 @@ shape: with ``q`` of length 1 and at right angles to each other, ``s.s`` becomes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from gslfit.records import Record
 
 CHUNK = 400_000         # numbers of a temporary array
 KNOTS = 100             # points that ramps may begin or end on, at first
@@ -36,7 +38,7 @@ OUTSIDE = 3.0           # how far from the data a kink may lie, in ranges
 Shapes = dict[str, np.ndarray]
 
 
-class Sums(NamedTuple):
+class Sums(Record):
     """Running sums over points, each with a leading 0: of 1, x and x^2, shape (n + 1), of y and x y, shape (fits, n + 1), and of the other
     columns q and x q, shape (m, fits, n + 1).
     """
@@ -308,7 +310,7 @@ def amid(x: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
     return np.where(none, between, np.where(one, [here - share*width, here + (1 - share)*width], [begin, end]))
 
 
-class Pairs(NamedTuple):
+class Pairs(Record):
     """Ramps between points: where they begin and end (g), the ramps (g, n), S and R (g), and what is near."""
 
     begin: np.ndarray

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from gslfit.formula.formula import Formula
 from gslfit.models.guess.curves import Curves, seen
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.within_bounds import brought_inside
+from gslfit.records import Record
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
 MOST_BYTES = 16 << 20   # of the dictionaries that are kept
@@ -30,7 +31,7 @@ EQUAL = 1e-12           # share by which scores differ that are equal but for ro
 Bounds = Mapping[str, tuple[float, float]]
 
 
-class Scores(NamedTuple):
+class Scores(Record):
     """How well shapes fit curves.
 
     Attributes
@@ -67,7 +68,7 @@ def scored(shapes: dict[str, np.ndarray], triangles: np.ndarray, products: np.nd
     return Scores(shapes, score if base is None else score + 2*base[2] - base[1], solved, lambda best: sizes_of(triangles[best]))
 
 
-class Dictionary(NamedTuple):
+class Dictionary(Record):
     """Shapes ready to be matched: parameters (g), triangles (g, k, k), orthonormal columns (k, g, n).
 
     Where there are offsets, what is left without the linear parameters: offsets (g, n), their products with the columns (k, g), and with
@@ -94,7 +95,7 @@ class Dictionary(NamedTuple):
         return scored(self.shapes, self.triangles, products, (self.across, self.square, y @ self.base.T))
 
 
-class ShapeGrid(NamedTuple):
+class ShapeGrid(Record):
     """Which shapes of which formula are tried at which points, and in which parameters it is linear."""
 
     formula: Formula

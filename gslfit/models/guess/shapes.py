@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gslfit.errors import InputError
 from gslfit.models.guess.piecewise_linear import settle_rectangle, settle_step
 from gslfit.models.guess.sharp_edges import ERROR_FUNCTION, LOGISTIC, Edge, SharpEdges
+from gslfit.records import Record
 
 Shapes = dict[str, np.ndarray]
 NO_TAILS = 1e7      # an exponent at which Moffat's peak is a Gaussian, to seven digits
 AS_GOOD = 1.3       # how many times more of the data's squares than another shape one may leave to be tried
 
 
-class Axis(NamedTuple):
+class Axis(Record):
     """Where data lie: the points in order, their ends, and the typical distance between them."""
 
     x: np.ndarray
@@ -44,7 +45,7 @@ class Axis(NamedTuple):
         return self.high - self.low
 
 
-class GuessRecipe(NamedTuple):
+class GuessRecipe(Record):
     """How a model's start is found.
 
     Attributes

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
 from gslfit.models.guess.curves import Curves
+from gslfit.records import Record
 
 Shapes = dict[str, np.ndarray]
 SHARP = 2000.0      # the distance of the next points by the edge's width
@@ -22,7 +22,7 @@ AS_GOOD = 4.0       # how many times more of the values around it than the wide 
 WIDEST = 5.0        # width of a found edge, by the distance of the points around it, from which none is looked for
 
 
-class Edge(NamedTuple):
+class Edge(Record):
     """What a model calls an edge's place and width, and whether the curve falls there."""
 
     center: str
@@ -30,7 +30,7 @@ class Edge(NamedTuple):
     falls: bool = False
 
 
-class Shape(NamedTuple):
+class Shape(Record):
     """How an edge rises from 0 to 1: by its place and width, and where, by its width, it has risen to a share."""
 
     rise: Callable[[np.ndarray], np.ndarray]

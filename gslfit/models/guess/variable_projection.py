@@ -15,9 +15,11 @@ q is smooth for a spike at the first point too.)
 """
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from gslfit.records import Record
 
 ROOT_HALF = 0.7071067811865476
 GAUSS = 0.3989422804014327      # 1/sqrt(2 pi)
@@ -34,7 +36,7 @@ PAIRED = 1.0                    # distance of two times, relatively, below which
 LEAST_WIDTH, MOST_WIDTH = 0.02, 1.0      # of an edge: by the points' distance, by the range
 
 
-class Places(NamedTuple):
+class Places(Record):
     """Where fits stand: edge (rows, 2) as `t0` and `s`, or (rows, 0) without one; tau (rows, k)."""
 
     edge: np.ndarray
@@ -45,7 +47,7 @@ class Places(NamedTuple):
         return Places(self.edge[rows], self.tau[rows])
 
 
-class Found(NamedTuple):
+class Found(Record):
     """What is best at places: chi-square (rows), heights (rows, k), offset (rows), residual (rows, n), and the residual's derivatives with
     their sign turned, by t0/s, log s and each log tau, (rows, m, n)."""
 

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from gslfit.records import Record
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One model of the library.
 
     Attributes
