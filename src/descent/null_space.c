@@ -97,19 +97,29 @@ static int stride_to(const polisher *s, const polish_data *data, const double *v
     return moved && free;
 }
 
+/* What a stride leaves to rounding where the columns' parts of it cancel. */
+static double left_to_rounding(const polisher *s, const polished *end, const double *ray, double far) {
+    double most = 0;
+    for (int j = 0; j < s->p; j++) most = fmax(most, end->norms[j] * fabs(far * ray[j]));
+    return GSLFIT_ROUNDING * most;
+}
+
 /* Go along a ray to the lowest of its strides. Returns whether chi-square falls; v is then moved. */
-static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, double least, double plain, int most, int *used) {
+static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, double least, double plain, int most,
+                    const polished *end, int *used) {
     double x[MAX_FREE], best[MAX_FREE], lowest = least, far = 1;
+    int falls = 0;
     for (int stride = 0; stride < STRIDES && *used < most && stride_to(s, data, v, ray, far, x); stride++, far *= LONGER) {
-        const double found = gslfit_polish_length(s, data, x);
+        const double rounding = left_to_rounding(s, end, ray, far), found = gslfit_polish_length(s, data, x);
         ++*used;
-        if (found < lowest) {
+        if (found < lowest - rounding) {
             memcpy(best, x, s->p * sizeof *x);
             lowest = found;
-        } else if (lowest < least || !(found <= plain)) break;
+            falls = 1;
+        } else if (falls || !(found <= plain + rounding) || rounding > plain) break;
     }
-    if (lowest < least) memcpy(v, best, s->p * sizeof *v);
-    return lowest < least;
+    if (falls) memcpy(v, best, s->p * sizeof *v);
+    return falls;
 }
 
 int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
@@ -118,7 +128,7 @@ int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, con
     double ray[MAX_FREE];
     for (int which = 0; gslfit_polish_null(s, which, size, ray); which++)
         for (int side = 0; side < 2; side++) {
-            if (go_along(s, data, v, ray, least, plain, most, used)) return 1;
+            if (go_along(s, data, v, ray, least, plain, most, end, used)) return 1;
             for (int j = 0; j < s->p; j++) ray[j] = -ray[j];
         }
     return 0;
