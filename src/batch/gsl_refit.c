@@ -28,7 +28,6 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
-static const double SLIGHTLY = 1e-10;     /* share by which the residual's length falls at least where it does */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -243,7 +242,7 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
         for (double far = 1; far > 1e-3; far /= 8) {
             for (int k = 0; k < p; k++) at[k] = x[k] + side * far * direction[k];
             for (int k = 0; k < p && r->transform; k++) at[k] = inside_bounds(r, k, at[k]);
-            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - SLIGHTLY) - rounding) return 1;
+            if (gslfit_polish_length(r->polisher, &r->data, at) < length * (1 - GSLFIT_FALL) - rounding) return 1;
         }
     return 0;
 }
@@ -681,7 +680,7 @@ static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
             x[k] = inside_bounds(r, k, end->v[k] - at.bounds[k] * far * size);
             const double length = gslfit_polish_length(r->polisher, &r->data, x);
             end->nfev++;
-            if (length < end->length * (1 - SLIGHTLY) - rounding) return 1;
+            if (length < end->length * (1 - GSLFIT_FALL) - rounding) return 1;
             if (!(length <= end->length + rounding)) break;
         }
     }

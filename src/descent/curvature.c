@@ -133,7 +133,7 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
         for (int side = -1; side <= 1; side += 2) {
             double far[MAX_FREE];
             for (int j = 0; j < c->at.p; j++) far[j] = side * most * dx[j];
-            if (try_along(s, data, v, far, length, fmax(fall, 1e-10), used) < length) return 1;
+            if (try_along(s, data, v, far, length, fmax(fall, GSLFIT_FALL), used) < length) return 1;
         }
     }
     return 0;

@@ -17,7 +17,6 @@ static const double SHRUNK = 1e-4;       /* of a variable's size at the start: o
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
 static const double VISIBLE = 1e-2;      /* of the residual's length: what a move changes it by, were the others not refitted */
 static const double ROSE = 1e-3;         /* share of it that is more than a move along a flat valley ought to cost */
-static const double FALLS = 1e-10;       /* share by which it falls at least where it does fall */
 
 static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
 
@@ -47,7 +46,7 @@ static double refitted(polisher *s, const polish_data *data, double *x, const un
 null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, double *v, const double *size, int full, double rounding,
                                           int most, const polished *end, int *used) {
     const int p = s->p;
-    const double length = end->length, least = length * (1 - FALLS) - rounding, plain = length * (1 + STAYS) + rounding;
+    const double length = end->length, least = length * (1 - GSLFIT_FALL) - rounding, plain = length * (1 + STAYS) + rounding;
     unsigned char open[MAX_FREE], flags[MAX_FREE];
     const int refit = end->disputed ? MOST_DISPUTED : MOST_BESIDE;
     null_space_slope slope = NULL_SPACE_RISES;
@@ -124,7 +123,7 @@ static int go_along(polisher *s, const polish_data *data, double *v, const doubl
 
 int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                             const polished *end, int *used) {
-    const double least = end->length * (1 - FALLS) - rounding, plain = end->length * (1 + STAYS) + rounding;
+    const double least = end->length * (1 - GSLFIT_FALL) - rounding, plain = end->length * (1 + STAYS) + rounding;
     double ray[MAX_FREE];
     for (int which = 0; gslfit_polish_null(s, which, size, ray); which++)
         for (int side = 0; side < 2; side++) {
