@@ -28,6 +28,7 @@ F8, I4, I1 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int8)
 
 
 include "batch/strided.pxi"
+include "objective/losses.pxi"
 
 
 METHODS = {"auto": METHOD_AUTO, "lanes": METHOD_LANES, "lmsder": METHOD_LMSDER, "lmder": METHOD_LMDER, "trust": METHOD_TRUST}
@@ -340,7 +341,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.variance = <double *>out(variance, F8, curves, "variance", p)
     b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
     b.gradient = <double *>out(gradient, F8, curves, "gradient")
-    b.cost, b.source.loss = NULL, loss
+    b.cost, b.source.loss = NULL, loss_of(loss)
     if loss:
         b.cost = <double *>out(cost, F8, curves, "cost")
         scales = np.asarray(1.0 if scale is None else scale, np.float64)[..., None]

@@ -16,6 +16,10 @@ from program cimport program
 
 cnp.import_array()
 
+
+include "objective/losses.pxi"
+
+
 cdef extern from "batch/packed_rows.h" nogil:
     enum:
         LANES
@@ -48,8 +52,6 @@ cdef extern from "parameters/bounds.h" nogil:
 
 cdef extern from "objective/losses.h" nogil:
     double GSLFIT_LEAST_CURVATURE
-    enum:
-        LOSS_COUNT
 
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
@@ -151,8 +153,8 @@ cdef class Rows:
             raise InputError(f"a Program is needed, and as many independent variables as it has, not {len(x)}")
         cdef long points = y.shape[1]
         cdef int j
-        if y.ndim != 2 or not 0 <= loss < LOSS_COUNT:
-            raise InputError(f"y of shape (m, n) is needed, not {y.shape}, and a loss below {LOSS_COUNT}")
+        if y.ndim != 2:
+            raise InputError(f"y of shape (m, n) is needed, not {y.shape}")
         cdef long count = len(y), size = (count + LANES - 1)//LANES*LANES
         if weights is None and count % LANES:
             weights = np.ones(points)
@@ -171,7 +173,7 @@ cdef class Rows:
             self.rows.x[j], self.rows.own[j] = <const double *>cnp.PyArray_DATA(arrays[2 + j]), own[j]
         self.kept, self.code, self.count, self.size = arrays, code, count, size
         self.rows.program = <const program *><uintptr_t>code.address
-        self.rows.rows, self.rows.points, self.rows.loss = size, points, loss
+        self.rows.rows, self.rows.points, self.rows.loss = size, points, loss_of(loss)
         self.rows.y = <const double *>cnp.PyArray_DATA(arrays[0])
         if code.response is not None and code.response[1] is None:
             arrays.append(packed(response, size, code.response[2], 0.0))

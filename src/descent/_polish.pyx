@@ -15,6 +15,9 @@ from program cimport MAX_VARIABLES, fit_points, program
 cnp.import_array()
 
 
+include "objective/losses.pxi"
+
+
 cdef extern from "polish.h" nogil:
     ctypedef struct polished:
         int settled, nfev
@@ -104,7 +107,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     points.y = numbers(y, "y", n)
     points.weights = numbers(weights, "weights", n)
     points.n = n
-    points.loss, points.scale, points.factor = loss, scale, numbers(factor, "factor", n, n)
+    points.loss, points.scale, points.factor = loss_of(loss), scale, numbers(factor, "factor", n, n)
     cdef double *given = numbers(inputs, "inputs", ninput)
     cdef double *out = <double *>cnp.PyArray_DATA(correlations)
     cdef const program *owned = <const program *><uintptr_t>code.address

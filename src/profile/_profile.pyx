@@ -16,6 +16,7 @@ F8, I4, I1 = np.dtype(np.float64), np.dtype(np.intc), np.dtype(np.int8)
 
 
 include "batch/strided.pxi"
+include "objective/losses.pxi"
 
 
 cdef extern from "profile/profile.h" nogil:
@@ -88,7 +89,7 @@ cdef class _Rows:
             raise InputError(f"the program has {code.nx} independent variables and {code.ninput} inputs, "
                              f"and got {len(x)} and {len(inputs)}")
         self.kept = (y, list(x), weights, mask, [np.asarray(array)[..., None] for array in inputs])
-        self.source.points, self.source.nx, self.source.omit, self.source.loss = points, code.nx, omit, loss
+        self.source.points, self.source.nx, self.source.omit, self.source.loss = points, code.nx, omit, loss_of(loss)
         self.source.weighted = 0 if weights is None else 2 if errors else 1
         self.source.masked = mask is not None
         view(&self.source.y, y, y, points, "y")

@@ -2,6 +2,8 @@
 """What losses make of points: `src/objective/losses.h` for Python."""
 import numpy as np
 
+from gslfit.errors import InputError
+
 cimport numpy as cnp
 
 from program cimport fit_points
@@ -50,8 +52,15 @@ def rows(str loss, int kind, values, y=None, weights=None, double scale=1):
     slopes, curvatures : ndarray, shape (n,)
     cost : float
         Twice the cost.
+
+    Raises
+    ------
+    InputError
+        If there is no such loss or kind of rows: "linear" has none.
     """
     cdef fit_points points
+    if loss not in NUMBERS or NUMBERS[loss] == LOSS_LINEAR or kind not in (STEP, BENT, ERRORS):
+        raise InputError(f"{loss!r} and {kind} are no loss that has rows of its own, and what is asked of them")
     cdef cnp.ndarray numbers = np.array(values, np.float64, order="C").reshape(-1), curvatures = np.empty(numbers.size)
     cdef cnp.ndarray data = None if y is None else np.ascontiguousarray(np.broadcast_to(y, (numbers.size,)), np.float64)
     cdef cnp.ndarray given = None if weights is None else np.ascontiguousarray(np.broadcast_to(weights, (numbers.size,)), np.float64)

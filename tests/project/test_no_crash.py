@@ -107,6 +107,34 @@ def test_none_where_an_extension_has_its_own():
     assert run(code) == 0
 
 
+NO_LOSS = """
+import numpy as np
+import gslfit
+from gslfit.confidence import _profile
+from gslfit.curves import _batch, _polish
+from gslfit.errors import InputError
+from gslfit.objective._loss import BENT, rows
+from gslfit.shared._rows import Rows
+code, y, x, v = gslfit.Formula('a*x').program(), np.ones((2, 5)), np.arange(5.), np.ones((2, 1))
+room = {'chisqr': np.empty(2), 'nfev': np.empty(2, 'i4'), 'count': np.empty(2, 'i4'), 'status': np.empty(2, 'i1'), 'cost': np.empty(2)}
+limits = {'low': np.array([-9.]), 'high': np.array([9.]), 'enough': 4., 'share': .5, 'floor': 0.}
+doors = [lambda loss: _batch.run(code, y, [x], v, loss=loss, **room), lambda loss: _polish.polish(code, v[0], [x], y[0], loss=loss),
+         lambda loss: Rows(code, y, [x], loss=loss), lambda loss: _profile.refits(code, y[:1], [x], v[:1], [0], loss=loss, **limits)]
+calls = [lambda door=door, loss=loss: door(loss) for door in doors for loss in (-1, 7, 99)]
+for call in [*calls, lambda: rows('linear', BENT, x), lambda: rows('huber', 7, x), lambda: rows('least', BENT, x)]:
+    try:
+        call()
+    except InputError:
+        continue
+    raise SystemExit(1)
+"""
+
+
+def test_what_no_loss_has():
+    """A number that no loss has, and rows of a loss that has none, are refused behind every private door that takes one."""
+    assert run(NO_LOSS) == 0
+
+
 def test_no_intervals():
     """Intervals of no parameter are none."""
     params = Parameters()
