@@ -73,8 +73,20 @@ static double steepest(const gslfit_evidence *e, const unsigned char *flags) {
     return most;
 }
 
+/* A parameter that is no number ran off, whatever the model is there. Returns whether there is one. */
+static int infinite(const gslfit_evidence *e, unsigned char *flags) {
+    int found = 0;
+    for (int k = 0; k < e->p; k++) {
+        if (isfinite(e->x[k])) continue;
+        flags[k] = GSLFIT_SILENT | GSLFIT_LOST;
+        found = 1;
+    }
+    return found;
+}
+
 gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     const int left = gslfit_sort_columns(e, flags);
+    if (infinite(e, flags)) return GSLFIT_LOST_EFFECT;
     int lost = 0, holding = 0, touching = 0, none = e->p > 0, all_lost = e->p > 0;
     for (int k = 0; k < e->p; k++) {
         lost |= flags[k] & GSLFIT_LOST;

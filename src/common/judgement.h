@@ -1,6 +1,7 @@
 /* Is this point a minimum? The one answer, for every entry and every row: fit_batch's lanes and GSL refits, fit, minimize, GSL's objects.
  *
- * A minimum is a point from which no way down is found, within rounding. The first of these that applies decides:
+ * A minimum is a point from which no way down is found, within rounding; at infinity there is none (LOST_EFFECT). The first of these that
+ * applies decides:
  *
  *   (a) EXACT           The residual is at rounding: at most ROUNDING times `scale`. Nothing below it can be seen, so it is a success
  *                       whatever the rank of J. (`scale` is the length of the weighted data, or a sixteenth of the greatest |J_j| |x_j|

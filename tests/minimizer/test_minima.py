@@ -283,3 +283,12 @@ def test_intervals_in_any_unit():
         found.append([value / (unit if name == "A" else 1) for name in ("A", "tau") for _, value in intervals[name]])
     for other in found[1:]:
         assert np.allclose(other, found[0], rtol=1e-7)
+
+
+def test_no_minimum_at_infinity():
+    """What only infinity would reach is no minimum, and an end there is no success."""
+    params = Parameters()
+    params.add("c", .89)
+    found = minimize(lambda p: np.tanh(np.cbrt(9 + p["c"].value**2)) - np.full(7, 1.05), params)
+    assert not found.success
+    assert np.isfinite(found.params["c"].value) or found.status == FitStatus.LOST_EFFECT
