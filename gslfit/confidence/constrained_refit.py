@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.objective.lengths import lengths
 from gslfit.records import Record
 
 Array = np.ndarray
@@ -47,17 +48,6 @@ class LowerMinimum(Exception):
     def __init__(self, point: ProfilePoint, k: int) -> None:
         super().__init__()
         self.point, self.k = point, k
-
-
-def lengths(A: Array) -> Array:
-    """Return the lengths of a matrix's columns, whatever their size."""
-    with np.errstate(over="ignore", under="ignore"):
-        squares = np.einsum("ij,ij->j", A, A)
-    if ((squares > 1e-280) & (squares < 1e280)).all():
-        return np.sqrt(squares)
-    largest = np.max(np.abs(A), axis=0, initial=0.)
-    unit = np.where(largest > 0, largest, 1.)
-    return unit*np.sqrt(np.sum((A/unit)**2, axis=0))
 
 
 class ConstrainedRefit:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gslfit.minimizer._descent import length
+from gslfit.objective.lengths import lengths
 
 COLD = 4.0          # times itself that a parameter is too small
 MATTERS = 0.1       # of the residual's length: what takes away less is of no matter
@@ -20,7 +21,7 @@ def looks_cold(start: np.ndarray, end: np.ndarray, r: np.ndarray, J: np.ndarray)
     """Return whether a start may have led a fit elsewhere: a parameter that matters was far too small, for the residual there and beside
     its value at the end.
     """
-    norms, size = np.array([length(column) for column in J.T]), length(r)
+    norms, size = lengths(J), length(r)
     own = norms*np.abs(start)
     return bool(np.any((start != 0) & (COLD*own < size) & (np.abs(end) > COLD*np.abs(start)) & (norms*np.abs(end) > MATTERS*size)))
 
@@ -41,7 +42,7 @@ def warm_start(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, r: np
     lower, upper : ndarray, shape (p,)
         Bounds; a linear parameter keeps its sign and stays between them.
     """
-    norms, size = np.linalg.norm(J, axis=0), float(np.linalg.norm(r))
+    norms, size = lengths(J), length(r)
     if not (np.isfinite(norms).all() and 0 < size < np.inf):
         return None
     linear = [j for j in range(start.size) if norms[j] > 0 and _straight(fun, start, r, J, j, size/norms[j], lower, upper)]
@@ -50,10 +51,10 @@ def warm_start(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, r: np
     step = -np.linalg.lstsq(J[:, linear]/norms[linear], r, rcond=1e-10)[0]/norms[linear]
     warm = start.copy()
     for j, change in zip(linear, step, strict=True):
-        alone = -(J[:, j] @ r)/norms[j]**2/len(linear)
+        alone = -(J[:, j]/norms[j] @ (r/norms[j]))/len(linear)
         share = np.copysign(size/(2*norms[j]*len(linear)), start[j])
         for value in (start[j] + change, start[j] + alone, start[j] + share):
-            if start[j]*value >= 0 and lower[j] < value < upper[j]:
+            if np.sign(start[j])*value >= 0 and lower[j] < value < upper[j]:
                 warm[j] = value
                 break
     far = (np.abs(warm) > COLD*np.abs(start)) & (np.abs(warm)*norms > MATTERS*size)
@@ -68,4 +69,4 @@ def _straight(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, r: np.
     if not lower[j] < there[j] < upper[j]:
         return False
     change = fun(there) - r
-    return bool(np.linalg.norm(change - J[:, j]*(there[j] - start[j])) <= STRAIGHT*np.linalg.norm(change))
+    return bool(length(change - J[:, j]*(there[j] - start[j])) <= STRAIGHT*length(change))

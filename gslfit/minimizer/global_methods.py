@@ -7,6 +7,7 @@ from gslfit.errors import FitStatus
 from gslfit.minimizer._descent import length, room
 from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
 from gslfit.minimizer.residual import Aborted, OutOfCalls
+from gslfit.objective.lengths import lengths
 
 LBFGSB_OPTIONS = {"m": "maxcor", "factr": "ftol", "pgtol": "gtol", "maxfun": "maxfun", "maxiter": "maxiter"}
 RUNS = 10                  # of L-BFGS-B, each from where the last one ended
@@ -68,7 +69,7 @@ def _run_lbfgsb(problem: Problem, descent: Descent, best: list[np.ndarray], sett
     """Run L-BFGS-B from where the descent is; leave the best point and its residual in `best`, return SciPy's status."""
     from scipy.optimize import minimize
     origin, unit = descent.x, length(descent.r) or 1.
-    norms = np.linalg.norm(descent.J, axis=0)
+    norms = lengths(descent.J)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(norms > 0, unit / norms, np.maximum(np.abs(origin), 1.))
 
@@ -80,7 +81,8 @@ def _run_lbfgsb(problem: Problem, descent: Descent, best: list[np.ndarray], sett
         if length(r) <= length(best[1]):
             best[:] = x, r
         descent.go_to(x, r)
-        return min(float(r @ r) / unit ** 2, WALL), 2 * scale * (r @ descent.J) / unit ** 2
+        r = r / unit
+        return min(float(r @ r), WALL), 2 * scale * (r @ (descent.J / unit))
 
     bounds = list(zip((problem.lower - origin) / scale, (problem.upper - origin) / scale, strict=True))
     out: Any = minimize(chisqr, np.zeros(origin.size), jac=True, method="L-BFGS-B", bounds=bounds,      # type: ignore[call-overload]

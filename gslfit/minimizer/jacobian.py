@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import InputError, InputTypeError, NonFiniteError
-from gslfit.minimizer._descent import Differences
+from gslfit.minimizer._descent import Differences, length
 from gslfit.minimizer.residual import Residual
+from gslfit.objective.lengths import lengths
 
 SHORT = 1e-6    # relative step of a difference, about
 AGREE = 0.1     # a column that differs from centred differences by more than this share is wrong
@@ -147,39 +148,38 @@ class UserJacobian:
 
     def _agrees_along(self, x: np.ndarray, r: np.ndarray, J: np.ndarray, differences: Differences) -> bool:
         """Compare along one line on which every column counts alike: two evaluations, enough where all is well."""
-        norms = np.linalg.norm(J, axis=0)
+        norms = lengths(J)
         if not (norms > 0).all():
             return False
-        share = 1e-5 * float(np.max(norms * np.abs(x), initial=0.)) or 1e-5 * float(np.linalg.norm(r))
+        share = 1e-5 * float(np.max(norms * np.abs(x), initial=0.)) or 1e-5 * length(r)
         step = np.minimum(share / norms, 1e-3 * np.where(x == 0, np.inf, np.abs(x))) * np.where(np.arange(x.size) % 2, -1., 1.)
         if not (np.isfinite(step).all() and (step != 0).all()):
             return False
         if (x + np.abs(step) > differences.upper).any() or (x - np.abs(step) < differences.lower).any():
             return False
         change = (self.residual(x + step) - self.residual(x - step)) / 2
-        wrong = float(np.linalg.norm(change - J @ step))
+        wrong = length(change - J @ step)
         return wrong < AGREE * float(np.min(norms * np.abs(step)))      # False for NaN
 
     def _check_columns(self, x: np.ndarray, r: np.ndarray, J: np.ndarray, differences: Differences) -> None:
         """Compare column by column and say which one is wrong."""
         rough = differences.forward(x, r)
         reference = differences.central(x, r)
-        floor = 1e-6 * float(np.max(differences.norms, initial=0.))
-        model = float(np.max(np.linalg.norm(J, axis=0) * np.abs(x), initial=0.))     # of which a short residual is a difference
-        rounding = differences.precision * max(float(np.linalg.norm(r)), model) / SHORT
+        model = float(np.max(lengths(J) * np.abs(x), initial=0.))     # of which a short residual is a difference
+        rounding = differences.precision * max(length(r), model) / SHORT
         for k, name in enumerate(self.free.names):
             exact, mine = reference[:, k], J[:, k]
-            size, own = float(np.linalg.norm(exact)), float(np.linalg.norm(mine))
-            wrong, unsure = float(np.linalg.norm(mine - exact)), float(np.linalg.norm(exact - rough[:, k]))
+            size, own = length(exact), length(mine)
+            wrong, unsure = length(mine - exact), length(exact - rough[:, k])
             if not math.isfinite(wrong) and math.isfinite(own):         # differences overflow: they tell nothing
                 continue
-            if wrong <= max(AGREE * max(size, own) + 2 * unsure, floor):
+            if wrong <= AGREE * max(size, own) + 2 * unsure:
                 continue
-            if 0 < max(size, own) * abs(x[k]) < rounding:           # too little to be seen in differences
+            if x[k] != 0 and wrong * abs(x[k]) < rounding:          # too little to be seen in differences
                 continue
-            if x[k] == 0 and size == 0 and float(np.linalg.norm(r)) <= rounding:     # nor is a step, whose size the residual gives
+            if x[k] == 0 and size == 0 and length(r) <= rounding:     # nor is a step, whose size the residual gives
                 continue
-            flipped = float(np.linalg.norm(mine + exact)) < AGREE * size
+            flipped = length(mine + exact) < AGREE * size
             how = "has the wrong sign" if flipped else f"differs by {100 * wrong / (size or own):.0f} % of its length"
             hint = ("; for a parameter that expressions use give the total derivative, or return a column for every parameter"
                     if self.free.dependents()[0] else "")

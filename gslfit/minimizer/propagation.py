@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gslfit.objective.lengths import lengths
 from gslfit.records import Record
 
 DEPENDENT = 3e-8    # a singular value of columns of length 1 below this part of the largest one is none
@@ -110,8 +111,7 @@ def determined(jacobian: np.ndarray, held: np.ndarray, unit: float = 1.0) -> Spr
     columns = jacobian[:, free]
     if not free.size or not np.isfinite(columns).all():
         return None
-    size = np.max(np.abs(columns), axis=0, initial=0.0)
-    size = size*np.sqrt(np.sum((columns/np.where(size > 0, size, 1.0))**2, axis=0))
+    size = lengths(columns)
     size = np.where(size > 0, size, 1.0)
     units = columns/size
     if len(units) < free.size:      # all directions are wanted, but not all points
@@ -121,9 +121,9 @@ def determined(jacobian: np.ndarray, held: np.ndarray, unit: float = 1.0) -> Spr
     if rank == free.size:
         return None
     half = axes[:rank].T/singular[:rank]
-    lengths = np.linalg.norm(half, axis=1)
+    own = np.linalg.norm(half, axis=1)
     errors, rows, whole = np.full(held.size, np.nan), np.zeros((held.size, rank)), np.ones(held.size)
-    errors[free], rows[free], whole[free] = unit*lengths/size, half/np.where(lengths > 0, lengths, 1.0)[:, None], size
+    errors[free], rows[free], whole[free] = unit*own/size, half/np.where(own > 0, own, 1.0)[:, None], size
     along = np.zeros((free.size - rank, held.size))
     along[:, free] = axes[rank:]
     return Spread(errors, held, rows=rows, open=Directions(along, whole))

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, InputError
-from gslfit.minimizer._descent import Differences, length
+from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.minimizer.uncertainty import KnownErrors
+from gslfit.objective.lengths import lengths
 from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss, is_flat
 
 BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
@@ -217,7 +218,7 @@ class RobustEnd:
         J = self.jac(x) if self.jac is not None else self.differences.central(x, self.r)
         if not np.isfinite(J).all():
             return None
-        norms = np.array([length(column) for column in J.T])
+        norms = lengths(J)
         self.norms = np.where(norms > 0, norms, 1.0)
         columns = J[:, self.free]/self.norms[self.free]
         psi = self.loss.slopes(self.r)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from gslfit.minimizer._descent import length
 from gslfit.parameters.bounds import DOUBT, DOUBT_ZERO
 
 INFINITE = float("inf")
@@ -58,7 +59,7 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     x = start.copy()
     x[j] = bound
     r = fun(x)
-    aim = SHARE*float(np.linalg.norm(r))
+    aim = SHARE*length(r)
     if not 0 < aim < np.inf:
         return None
     told = False
@@ -67,7 +68,7 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         if short:
             step = math.copysign(widest, step)
         x[j] = bound + step
-        change = float(np.linalg.norm(fun(x) - r))
+        change = length(fun(x) - r)
         if not change < np.inf:
             step *= 1e-3                                      # too far: the model overflows
             continue

@@ -9,6 +9,7 @@ from gslfit.errors import FitStatus
 from gslfit.minimizer._uncertainty import Errors
 from gslfit.minimizer.least_squares import Problem, Solution
 from gslfit.minimizer.propagation import DEPENDENT, Spread, determined, propagated
+from gslfit.objective.lengths import lengths
 from gslfit.solvers.termination import within
 
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
@@ -93,8 +94,8 @@ def information(solution: Solution, jacobian: np.ndarray, scale: float, share: n
     jacobian, norms = whole[:, free], np.ones(solution.x.size)
     factors = np.zeros((norms.size, share.size))
     if free and np.isfinite(jacobian).all():
-        lengths = np.linalg.norm(jacobian, axis=0)
-        norms[free] = np.where(lengths > 0, lengths, 1.0)
+        own = lengths(jacobian)
+        norms[free] = np.where(own > 0, own, 1.0)
         factors[free] = np.linalg.pinv(jacobian/norms[free])
     found = KnownErrors(factors, norms, scale, solution.dead, solution.held)
     found.look_at(solution, whole, scale)
@@ -227,8 +228,7 @@ def determined_sums(columns: np.ndarray) -> np.ndarray:
 
     The rows span what the columns' rows do, in reduced row echelon form.
     """
-    size = np.max(np.abs(columns), axis=0)
-    size = size*np.sqrt(np.sum((columns/np.where(size > 0, size, 1.0))**2, axis=0))
+    size = lengths(columns)
     units = columns/np.where(size > 0, size, 1.0)
     _, singular, axes = np.linalg.svd(units, full_matrices=False)
     rows = axes[singular > DEPENDENT*singular[:1]]

@@ -6,6 +6,7 @@ import numpy as np
 from gslfit.errors import InputError, InputTypeError, NonFiniteError, warn
 from gslfit.multifit.guesses import from_data
 from gslfit.multifit.types import TYPES, FitType, Floats
+from gslfit.objective.lengths import lengths
 from gslfit.objective.residual import degrees_of_freedom, residual
 from gslfit.solvers._function import Function_fdf
 from gslfit.solvers._multifit import FdfSolver, covar
@@ -129,20 +130,13 @@ def _best(kind: FitType, function: Function_fdf, x: Floats, y: Floats, w: Floats
             break
     if not runs:
         raise NonFiniteError(f"{kind.name!r} is not finite at any guess for these data: hand over a guess of {', '.join(kind.names)}")
-    return min(runs, key=lambda run: (not run[0].success, float(_length(run[1].f))))
-
-
-def _length(columns: Floats) -> Any:
-    """Return the Euclidean length of a column, or of each, without overflow on the way."""
-    largest = np.abs(columns).max(axis=0)
-    unit = np.where(largest > 0, largest, 1.0)
-    return largest * np.linalg.norm(columns / unit, axis=0)
+    return min(runs, key=lambda run: (not run[0].success, float(lengths(run[1].f))))
 
 
 def _errors(solver: FdfSolver, length: float, dof: int) -> Floats:
     """Return standard errors; NaN for coefficients that the data do not determine. Rank is decided on columns of length 1."""
     J = solver.J
-    size = _length(J)
+    size = lengths(J)
     live = size > 0
     variance = np.zeros(len(size))
     if live.any():
@@ -211,7 +205,7 @@ def fit(*arguments: Any) -> FitResult:
     """
     x, y, w, kind, guess = _arguments(arguments)
     outcome, solver = _best(kind, _function(kind, x, y, w), x, y, w, guess)
-    length, dof = float(_length(solver.f)), degrees_of_freedom(x.size, len(kind.names))
+    length, dof = float(lengths(solver.f)), degrees_of_freedom(x.size, len(kind.names))
     err = _errors(solver, length, dof)
     if kind.names[0] == "y0" and np.ptp(y) <= 1e-14 * np.abs(y).max():      # constant: any shape will do if its height is zero
         err[1:] = np.nan

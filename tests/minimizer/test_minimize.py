@@ -704,6 +704,23 @@ def test_a_small_limit_is_for_the_first_way():
     assert "looked again" not in out.message
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-12, 1e-200, 1e200])
+@pytest.mark.parametrize("offset", [1.5, 0.0])
+@pytest.mark.filterwarnings("error")
+def test_a_wrong_column_is_told_in_any_unit(size, offset):
+    """Beside one that is 1e9 times as long too, as a slope's is where x are frequencies: a column is compared with itself."""
+    x = np.linspace(1e9, 2e9, 30)
+    y = (3e-9*x + 2 + .01*np.sin(np.arange(30.)))*size
+    params = Parameters()
+    params.add_many(("a", 1e-9*size), ("b", offset*size))
+
+    def fitted(sign):
+        return minimize(lambda p: p["a"].value*x + p["b"].value - y, params, Dfun=lambda p: np.stack([x, sign*np.ones(30)], axis=1))
+    assert fitted(1).success
+    with pytest.raises(InputError, match="'b' has the wrong sign"):
+        fitted(-1)
+
+
 def test_a_column_too_small_for_differences_is_not_called_wrong():
     """Far from a step all of the curve is below rounding: differences see nothing of it, the exact Jacobian does."""
     x = np.linspace(0, 10, 40)

@@ -8,7 +8,7 @@ from gslfit.minimizer.start_interior import strictly_interior
 X = np.linspace(0, 5, 60)
 
 
-@pytest.mark.parametrize("scale", [1, 1e-12, 1e12])
+@pytest.mark.parametrize("scale", [1, 1e-12, 1e12, 1e-200, 1e200])
 @pytest.mark.parametrize(("low", "high", "start"), [
     (0, None, 0), (0, None, 1e-15), (0, None, 1e-300), (0, 5, 0), (0, 5, 1e-15), (0, 5, 5), (0, 5, 5 - 1e-14), (1, None, 1), (1, None,
     1 + 1e-7),
