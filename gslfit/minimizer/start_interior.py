@@ -18,6 +18,7 @@ NEXT = 1e-4               # of such a step: a start nearer to its bound than thi
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
+PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
 
 
 def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
@@ -55,14 +56,17 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
                   widest: float) -> float | None:
-    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told."""
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told.
+
+    What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
+    """
     x = start.copy()
     x[j] = bound
     r = fun(x)
     aim = SHARE*length(r)
     if not 0 < aim < np.inf:
         return None
-    told = False
+    told, last, before = False, 0., 0.
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
@@ -78,6 +82,8 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             return step
         if .1*aim <= change <= 10*aim:
             return step*aim/change
+        if told and change < aim and abs(step) > abs(last) and change <= before*abs(step/last)**PLAIN:
+            step, change, aim = last, before, SHARE*change
+        told, last, before = True, step, change
         step *= aim/change
-        told = True
     return step if told else None
