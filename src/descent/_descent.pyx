@@ -61,6 +61,7 @@ def length(a):
 cdef class Polish(DescentState):
     """Gauss-Newton steps in the parameters themselves, from a `DescentState` near a minimum to its last digits."""
 
+    cdef public object origin       # the descent from the caller's start, where this one begins elsewhere; else None
     cdef readonly double cosine     # of the residual and the columns that count, as the last judgement had it
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
 
@@ -313,18 +314,19 @@ cdef class Polish(DescentState):
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
+        cdef DescentState first = self if self.origin is None else self.origin
         cdef Py_ssize_t j
         cdef int verdict
         cdef double size
         cdef bint left_out = False
         for j in self.held:
             on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
-        e.p, e.residual, e.first_residual = self.p, self.norm(), length(self.problem.r0)
+        e.p, e.residual, e.first_residual = self.p, self.norm(), length(first.problem.r0)
         for j in range(self.p):
             slope[j] = slope[j] / e.residual if e.residual > 0 else 0.
         e.scale = scale * self.differences.precision / EPS
-        e.x, e.start = numbers(self.x, self.p), numbers(self.problem.x0, self.p)
-        e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
+        e.x, e.start = numbers(self.x, self.p), numbers(first.problem.x0, self.p)
+        e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(first.first_norms), slope, on
         e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
         if e.residual <= GSLFIT_ROUNDING * e.scale:     # a parameter that is next to nothing: linear, or moving what is next to nothing?
             e.bending = nonlinear
