@@ -397,7 +397,17 @@ def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
 
 
 def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS, least: float = 1e-9) -> bool:
-    """Go to the lowest point along directions, to either side, if one is lower than here by a share `least` and more than rounding."""
+    """Go to where `lowest_along` leads; return whether there is such a point."""
+    found = lowest_along(descent, ways, shares, least)
+    if found is None:
+        return False
+    descent.x, descent.r = found
+    return True
+
+
+def lowest_along(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS,
+                 least: float = 1e-9) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the lowest point along directions, to either side, with its residual, if it is lower than here by a share and by rounding."""
     problem, norm = descent.problem, descent.norm()
     lowest, found = norm - max(descent.rounding(), least * norm), None
     for way in ways:
@@ -409,7 +419,4 @@ def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = W
                 r = problem.fun(trial)
                 if length(r) < lowest:
                     lowest, found = length(r), (trial, r)
-    if found is None:
-        return False
-    descent.x, descent.r = found
-    return True
+    return found
