@@ -90,6 +90,7 @@ class DescentState:
 @disjoint_base
 class Polish(DescentState):
     cosine: float
+    blurred: bool
     origin: Any
     def near(self) -> bool: ...
     def vague(self) -> list[int]: ...

@@ -42,7 +42,6 @@ NUDGE = 1e-2            # share of its scale by which a parameter stuck on the w
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
 MAX_ITER = 10_000       # steps of one solver: a guard; what limits a fit is the number of evaluations
 
-CLOSE = 1e-5            # greatest cosine of a minimum, as `src/common/judgement.h` has it
 SHARE = 0.5             # of the evaluations left that one way down may use
 RESERVE = 0.1           # of the evaluations allowed, kept for going on from the best point
 ENOUGH = 200            # evaluations, by the number of parameters and one, that are no wandering yet
@@ -508,7 +507,7 @@ class Descent(Polish):
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
-        if success and not settled and verdict != "exact" and self.cosine > CLOSE and self._still_falls():
+        if success and not settled and verdict != "exact" and self.blurred and self._still_falls():
             success, verdict = False, "no minimum"
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())

@@ -66,7 +66,8 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     aim = SHARE*length(r)
     if not 0 < aim < np.inf:
         return None
-    told, last, before = False, 0., 0.
+    known: list[tuple[float, float]] = []
+    least, most = .1, 10.
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
@@ -80,10 +81,13 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             return None
         if short and change < aim:
             return step
-        if .1*aim <= change <= 10*aim:
-            return step*aim/change
-        if told and change < aim and abs(step) > abs(last) and change <= before*abs(step/last)**PLAIN:
-            step, change, aim = last, before, SHARE*change
-        told, last, before = True, step, change
+        if least*aim <= change <= most*aim:
+            return step*(min(1., aim/change) if known else aim/change)
+        if known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN:
+            aim, least, most = SHARE*change, .1, .5/SHARE
+            step, change = next((each for each in known[::-1] if each[1] < .5*change), known[-1])
+        else:
+            known.append((step, change))
+            least = .5 if change < aim else least             # longer ones may fall short for good
         step *= aim/change
-    return step if told else None
+    return step if known else None

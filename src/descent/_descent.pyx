@@ -16,7 +16,7 @@ from libc.string cimport memcpy, memset
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT,
     GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD, gslfit_bends,
-    gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
+    gslfit_cosine_bound, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -63,6 +63,7 @@ cdef class Polish(DescentState):
 
     cdef public object origin       # the descent from the caller's start, where this one begins elsewhere; else None
     cdef readonly double cosine     # of the residual and the columns that count, as the last judgement had it
+    cdef readonly bint blurred      # it passed for a minimum's there only by what errors of J allow
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
 
     def near(self):
@@ -347,6 +348,7 @@ cdef class Polish(DescentState):
             along = counted.step(self.r)
             e.cosine = counted.effect(data_of(along)) / e.residual
         self.cosine = e.cosine
+        self.blurred = not e.cosine <= gslfit_cosine_bound(e.residual, e.scale, 0)
         verdict = gslfit_judge(&e, said)
         if verdict == GSLFIT_NO_EFFECT and e.rank == self.p and self.linear_together(e.residual):
             e.linear = 1

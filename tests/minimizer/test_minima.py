@@ -292,3 +292,21 @@ def test_no_minimum_at_infinity():
     found = minimize(lambda p: np.tanh(np.cbrt(9 + p["c"].value**2)) - np.full(7, 1.05), params)
     assert not found.success
     assert np.isfinite(found.params["c"].value) or found.status == FitStatus.LOST_EFFECT
+
+
+@pytest.mark.parametrize(("rayleigh", "seed"), [(1e-4, 1), (1e-4, 2), (1e-5, 1)])
+def test_what_is_seen_only_far_along_the_null_space(rayleigh, seed):
+    """A beam from a waist of 0: next to a line through 0 its waist and Rayleigh range grow 1e4 times before chi-square falls."""
+    z = np.linspace(-3, 3, 69)
+    y = 5 * np.sqrt(1 + ((z + .6) / .12)**2) * (1 + .01 * np.random.default_rng(seed).normal(size=z.size))
+    params = Parameters()
+    params.add("w0", 0., min=0)
+    params.add("z0", -137.)
+    params.add("zR", rayleigh, min=0)
+
+    def residual(p):
+        return p["w0"].value * np.sqrt(1 + ((z - p["z0"].value) / p["zR"].value)**2) - y
+    with np.errstate(all="ignore"):
+        found = minimize(residual, params)
+    assert found.success
+    assert params["zR"].value == pytest.approx(.12, rel=.05)
