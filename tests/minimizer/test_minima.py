@@ -310,3 +310,21 @@ def test_what_is_seen_only_far_along_the_null_space(rayleigh, seed):
         found = minimize(residual, params)
     assert found.success
     assert params["zR"].value == pytest.approx(.12, rel=.05)
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])
+@pytest.mark.parametrize("bend", [.5, 1.2])
+def test_bounds_next_to_each_other(width, bend):
+    """A parameter that its bounds hold all but fixed ends on one of them, at the cost of a fit without it, and the others at their best."""
+    x = np.linspace(0, 5, 30)
+    y = .6 + 2 * x + bend * x**2 + .1 * np.random.default_rng(0).normal(size=30)
+    params = Parameters()
+    params.add("c0", .6)
+    params.add("c1", 1.9)
+    params.add("c2", .8 * (1 + width / 2), min=.8, max=.8 * (1 + width))
+    out = minimize(lambda p: p["c0"].value + x * (p["c1"].value + x * p["c2"].value) - y, params)
+    assert out.status == FitStatus.AT_BOUND
+    assert params["c2"].value == (.8 if bend < .8 else .8 * (1 + width))
+    rest = np.polyfit(x, y - params["c2"].value * x**2, 1)
+    assert [params["c1"].value, params["c0"].value] == pytest.approx(rest, rel=1e-7)
+    assert out.nfev < 100
