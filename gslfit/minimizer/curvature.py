@@ -154,11 +154,12 @@ def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
     problem, norm, d, precision = descent.problem, descent.norm(), descent.qr.norms, descent.differences.precision
     rounding = 4 * precision * descent.size()
     for way, side in product(ways, (1., -1.)):
-        lowest, found, far, cancels = norm * (1 - FALLS) - rounding, None, side, 0.
-        for _ in range(STRIDES):
+        lowest, found, far = norm * (1 - FALLS) - rounding, None, side
+        for _ in range(STRIDES if way.any() else 0):
             x = descent.x + far * way
             cancels = descent.rounding_of(float(np.max(d * np.abs(far * way))))      # what the columns' parts of it leave to rounding
-            if not way.any() or problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1) or np.any(np.clip(x, problem.lower, problem.upper) != x):
+            outside = np.any((x < problem.lower) | (x > problem.upper))
+            if outside or problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
                 break
             r = problem.fun(x)
             if length(r) < lowest - cancels:

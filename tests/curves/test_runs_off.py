@@ -130,5 +130,7 @@ def test_moves_are_those_of_the_c_core():
     assert [sign*each for each in shares for sign in (1, -1)] == list(curvature.SHARES)
     slowly, moves = (int(re.search(rf"{name} = (\d+)", text)[1]) for name in ("SLOWLY", "MOST_MOVES"))
     assert (shares[slowly], moves) == (curvature.SLOWLY, curvature.MOVES)
-    for name in ("VISIBLE", "FALLS"):
-        assert float(re.search(rf"{name} = ([\d.e-]+);", text)[1]) == getattr(curvature, name)
+    for name in ("VISIBLE", "STAYS", "LONGER", "STRIDES"):
+        assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(curvature, name)
+    judgement = (Path(__file__).parents[2]/"src"/"common"/"judgement.h").read_text()
+    assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS

@@ -1,4 +1,6 @@
 """What a descent asks of the judgement depends on the point alone."""
+from functools import partial
+
 import numpy as np
 
 from gslfit.errors import FitStatus
@@ -77,8 +79,8 @@ def test_errors_of_derivatives_excuse_no_way_down():
     x = np.linspace(0, 3, 20)
     slope, bend, rest = np.linalg.qr(np.stack([x, x**2, np.sin(5*x)], axis=1))[0].T
 
-    def residual(v):
+    def residual(v, off):
         return (v[0] + v[1])*slope + (1e-6*v[1] + off)*bend + rest
     for off, minimum in ((5e-4, False), (0., True)):
-        end = descent_of(residual, [0., 0.]).finish(False, FitStatus.STEP)
+        end = descent_of(partial(residual, off=off), [0., 0.]).finish(False, FitStatus.STEP)
         assert end.converged == minimum
