@@ -14,9 +14,9 @@ from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
-    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT,
-    GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD, gslfit_bends,
-    gslfit_cosine_bound, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
+    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
+    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -308,7 +308,7 @@ cdef class Polish(DescentState):
         cdef gslfit_evidence e
         memset(&e, 0, sizeof(e))           # what is not said is 0, as in C
         cdef const double *d = data_of(self.norms)
-        cdef cnp.ndarray slopes = self.slopes(), along
+        cdef cnp.ndarray slopes = self.slopes(), along, begun
         cdef double *slope = data_of(slopes)
         cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p), bending = bytes(self.p)
         cdef unsigned char *nonlinear = <unsigned char *><char *>bending
@@ -328,6 +328,12 @@ cdef class Polish(DescentState):
         e.scale = scale * self.differences.precision / EPS
         e.x, e.start = numbers(self.x, self.p), numbers(first.problem.x0, self.p)
         e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(first.first_norms), slope, on
+        if first is not self:           # what had next to no effect there, this descent has not taken it from
+            begun = copied(e.first_norms, self.p)
+            for j in range(self.p):
+                if e.first_norms[j] * fmax(fabs(e.x[j]), fabs(e.start[j])) <= GSLFIT_NEGLIGIBLE * fmax(e.residual, e.first_residual):
+                    data_of(begun)[j] = 0
+            e.first_norms = data_of(begun)
         e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
         if e.residual <= GSLFIT_ROUNDING * e.scale:     # a parameter that is next to nothing: linear, or moving what is next to nothing?
             e.bending = nonlinear
