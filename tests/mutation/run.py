@@ -39,7 +39,7 @@ from mutation.tree import ROOT, Fault, Outcome, Tree, read_faults
 
 HERE = Path(__file__).resolve().parent
 UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples",
-             "test_old_paths", "test_leaks")
+             "test_old_paths", "test_leaks", "test_planted_faults")
 ENOUGH = 15.0       # seconds of tests that a fault meets before the whole suite
 OPEN = ("", "not found", "no build")
 USUAL = 0.1         # what a test takes that has not been run yet
