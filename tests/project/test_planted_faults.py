@@ -10,7 +10,7 @@ LISTS = ["mutation/faults.toml", "torture/plants.toml"]
 
 @pytest.fixture(scope="module")
 def texts():
-    """What each file of src/ and gslfit/ holds."""
+    """Read each file of src/ and gslfit/."""
     return {path: path.read_text(encoding="utf-8") for path in Tree(TESTS.parent, "").files()}
 
 
