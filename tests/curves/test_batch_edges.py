@@ -131,6 +131,19 @@ def test_holes_in_a_row_s_own_x(n):
     assert found.values["k"][1] == pytest.approx(alone.values["k"], rel=1e-9)
 
 
+@pytest.mark.parametrize("n", [4096, 8192, 40_000, 40_003])
+def test_errors_of_a_long_row(n):
+    """All points of a long row take part with their own errors, in whole blocks and in what is left of one: a line has NumPy's."""
+    x = np.linspace(0, 3, n)
+    errors = np.exp(.5*np.sin(7*x))
+    y = 2 - x + errors*np.cos(1e4*x*x)
+    line, covariance = np.polyfit(x, y, 1, w=1/errors, cov="unscaled")
+    for how in ({"yerr": errors}, {"weights": 1/errors}):
+        found = fit_batch("a*x + b", y[None], x=x, a=1., b=1., scale_covar=False, **how)
+        assert [found.values["a"][0], found.values["b"][0]] == pytest.approx(line, rel=1e-9)
+        assert [found.stderr["a"][0], found.stderr["b"][0]] == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-9)
+
+
 def test_a_file_of_fits_with_their_own_x(tmp_path):
     """A batch whose fits have an x each is saved without it, and says so where a curve is asked for."""
     x = X + .1*np.arange(3)[:, None]
