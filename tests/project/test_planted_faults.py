@@ -2,6 +2,7 @@
 from pathlib import Path
 
 import pytest
+from mutation.run import Results
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
@@ -48,3 +49,13 @@ def test_places():
         assert len(tree.tests(names)) == len(names)
     for script, *_ in read_faults(TESTS / "torture/plants.toml")[1].values():
         assert script == "-m" or (TESTS / "torture" / script).is_file()
+
+
+def test_which_faults_are_run_next(tmp_path):
+    """Those that were never run, then those whose last run is longest ago, also by what a run before wrote down."""
+    faults = read_faults(TESTS / LISTS[0])[0][:4]
+    results = Results(tmp_path / "results")
+    for place in (0, 1, 3, 0):
+        results.add(faults[place], "killed")
+    for known in (results, Results(tmp_path / "results")):
+        assert known.oldest(faults, 3) == [faults[2], faults[1], faults[3]]
