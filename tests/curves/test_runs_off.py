@@ -124,11 +124,12 @@ def test_a_function_of_python_s_numbers_that_overflows_on_the_way():
 
 
 def test_moves_are_those_of_the_c_core():
-    """Programs and functions are looked at by the same moves: `src/descent/null_space.c` has the numbers of `minimizer/curvature.py`."""
-    text = (Path(__file__).parents[2]/"src"/"descent"/"null_space.c").read_text()
+    """Programs and functions are looked at by the same moves: the numbers of `minimizer/curvature.py` are in `src/descent/null_space.c`,
+    and by how much chi-square falls in `src/common/judgement.h`."""
+    text, judgement = ((Path(__file__).parents[2]/"src"/file).read_text() for file in ("descent/null_space.c", "common/judgement.h"))
     shares = [float(each) for each in re.search(r"SHARES\[\] = \{(.*?)\}", text)[1].split(",")]
     assert [sign*each for each in shares for sign in (1, -1)] == list(curvature.SHARES)
     slowly, moves = (int(re.search(rf"{name} = (\d+)", text)[1]) for name in ("SLOWLY", "MOST_MOVES"))
     assert (shares[slowly], moves) == (curvature.SLOWLY, curvature.MOVES)
-    for name in ("VISIBLE", "FALLS"):
-        assert float(re.search(rf"{name} = ([\d.e-]+);", text)[1]) == getattr(curvature, name)
+    assert float(re.search(r"VISIBLE = ([\d.e-]+);", text)[1]) == curvature.VISIBLE
+    assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS
