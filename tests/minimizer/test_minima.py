@@ -328,3 +328,15 @@ def test_bounds_next_to_each_other(width, bend):
     rest = np.polyfit(x, y - params["c2"].value * x**2, 1)
     assert [params["c1"].value, params["c0"].value] == pytest.approx(rest, rel=1e-7)
     assert out.nfev < 100
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_way_down_to_one_side_alone(sign, exact):
+    """At 0 a cube has no slope and no curvature, and chi-square falls to one side of it."""
+    x, params = np.linspace(.5, 1.5, 9), Parameters()
+    params.add_many(("a", 3.), ("p", 0.))
+    found = minimize(lambda p: (p["a"].value - 1)*x + (p["p"].value**3 - sign*8)*x**2 + .01*np.cos(9*x), params,
+                     Dfun=(lambda p: np.column_stack([x, 3*p["p"].value**2*x**2])) if exact else None)
+    assert found.success
+    assert found.params["p"].value == pytest.approx(2*sign, rel=.01)
