@@ -140,5 +140,4 @@ def test_moves_are_those_of_the_c_core():
     assert (shares[slowly], moves) == (curvature.SLOWLY, curvature.MOVES)
     for name in ("VISIBLE", "STAYS", "LONGER", "STRIDES"):
         assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(curvature, name)
-    judgement = (Path(__file__).parents[2]/"src"/"common"/"judgement.h").read_text()
     assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS
