@@ -444,8 +444,8 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
-/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and for a saddle in
- * it, and judge again. Returns whether chi-square falls: x is then moved. */
+/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
+ * Returns whether chi-square falls: x is then moved. */
 static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
@@ -453,13 +453,21 @@ static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
     const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
-    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used) ||
-                      gslfit_curvature_leave_saddle(r->polisher, &r->data, x, rounding, most, &r->last, &used);
+    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
     end->nfev += used + falls;
     if (!falls) return 0;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, 0, NULL_SPACE_FALLS, end);
     return 1;
+}
+
+/* Have the polisher know x again, after it has been elsewhere; what is known of x stays. */
+static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
+    const polished known = r->last;
+    int silent = 0;
+    for (int k = 0; k < r->program->nfree; k++) silent |= end->flags[k] & GSLFIT_SILENT && known.norms[k] > 0;
+    gslfit_polish_look(r->polisher, &r->data, x, silent ? end->flags : NULL, &r->last);
+    r->last = known;
 }
 
 /* Whether chi-square falls from a bound inwards though nothing pushes a variable against it, and a slope of zero may be a saddle's: it is
@@ -468,7 +476,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
     int used = 0, spent, falls = 0;
-    if (!r->transform || (end->verdict != GSLFIT_AT_BOUND && end->verdict != GSLFIT_SILENCED)) return 0;
+    if (!r->transform || end->verdict != GSLFIT_AT_BOUND) return 0;
     for (int k = 0; k < p && !falls; k++) {
         double at[MAX_FREE];
         unsigned char flags[MAX_FREE] = {0};
@@ -485,6 +493,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
         if (falls) memcpy(x, at, p * sizeof *x);
     }
     end->nfev += used + falls;
+    if (!falls && used > 0) come_back(r, x, end);
     if (!falls) return 0;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, 0, NULL_SPACE_FALLS, end);
@@ -701,7 +710,8 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
         const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
         if (!(end->flags[k] & GSLFIT_LOST)) continue;
         if (!(back.norms[k] * size > GSLFIT_NEGLIGIBLE * end->length)) return 0;
-        if (!r->last.bounds[k] && !(beside.norms[k] > WAKES * r->last.norms[k])) return 0;
+        const int by_itself = r->last.bounds[k] && !(r->last.norms[k] > 0);  /* a temperature of 0 */
+        if (!by_itself && !(beside.norms[k] > WAKES * r->last.norms[k])) return 0;
     }
     return 1;
 }

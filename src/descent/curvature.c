@@ -4,7 +4,6 @@
 #include <gsl/gsl_eigen.h>
 #include <math.h>
 #include <string.h>
-#include "common/linalg.h"
 #include "coordinates.h"
 
 enum { TURNS = 12, HALVINGS = 10, SHORTER = 4 };
@@ -13,10 +12,6 @@ static const double STEP = 1e-3;        /* of a standard error, and of a variabl
 static const double LEAST_STEP = 1e-6;  /* of a variable */
 static const double STIFF = 0.05;       /* of Gauss-Newton's: a lesser curvature is looked at */
 static const double LEAST = 1e-3;       /* curvature by which a step is divided */
-static const double SIDE = 1e-4;        /* of the residual's length, as a column says: a difference where J is deficient */
-static const double DOWN = -1e-13;      /* curvature along such columns that is looked at */
-enum { REFIT = 12, PLACES = 6 };        /* evaluations of a refit on the way from a saddle; places on it, each at a quarter of the last, */
-static const double FURTHEST = 64;      /* from here on, in lengths of the residual, as columns say */
 static const double FAR = 3;            /* standard errors that one step may go */
 
 /* Chi-square to second order in the coordinates z about a point. */
@@ -197,95 +192,4 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
     look_or_go_back(s, data, v, last, end);
     end->unseen = 1;
     return used + 1;
-}
-
-/* The columns that count, as they are at a saddle of which J says nothing. */
-typedef struct {
-    int count, order[MAX_FREE];
-    double norms[MAX_FREE];
-} columns;
-
-/* Measure the Hessian over the columns that count, scaled to length 1, and take it apart: `values`, `vectors`. Returns whether all was
- * finite. */
-static int measure_all(const columns *c, polisher *s, const polish_data *data, const double *v, double length, gsl_matrix *hessian,
-                       gsl_vector *values, gsl_matrix *vectors) {
-    double at[MAX_FREE], sides[2][MAX_FREE];
-    memcpy(at, v, s->p * sizeof *at);
-    for (int m = 0; m < c->count; m++) {
-        const int k = c->order[m];
-        double places[2];
-        for (int side = 0; side < 2; side++) {
-            const double *r = s->J + (long)s->p * s->n, step = SIDE * length / c->norms[m];
-            places[side] = at[k] = within(data, k, v[k] + (side ? step : -step));
-            if (!gslfit_polisher_take(s, at)) return 0;
-            for (int i = 0; i < c->count; i++) {
-                const int j = c->order[i];
-                sides[side][i] = gslfit_dot(s->J + (long)j * s->n, r, s->n) * (s->lengths[j] / c->norms[i]);
-            }
-        }
-        at[k] = v[k];
-        const double apart = (places[1] - places[0]) * c->norms[m];
-        for (int i = 0; i < c->count; i++) gsl_matrix_set(hessian, i, m, (sides[1][i] - sides[0][i]) / apart);
-    }
-    for (int i = 0; i < c->count; i++)
-        for (int m = 0; m <= i; m++) {
-            const double both = 0.5 * (gsl_matrix_get(hessian, i, m) + gsl_matrix_get(hessian, m, i));
-            if (!isfinite(both)) return 0;
-            gsl_matrix_set(hessian, i, m, both);
-            gsl_matrix_set(hessian, m, i, both);
-        }
-    gsl_eigen_symmv_workspace *space = gsl_eigen_symmv_alloc(c->count);
-    const int fine = space && !gsl_eigen_symmv(hessian, values, vectors, space);
-    if (space) gsl_eigen_symmv_free(space);
-    return fine;
-}
-
-/* Go along dx to both sides, the variable that it moves most beside its own size kept, the others refitted: of those that the model isn't
- * linear in, if there are others, as these follow in a step. Returns whether v is lower. */
-static int leave_along(polisher *s, const polish_data *data, double *v, const double *dx, double least, int most, int *used) {
-    double at[MAX_FREE], furthest = 0;
-    unsigned char flags[MAX_FREE] = {0};
-    int kept = 0, spent;
-    for (int j = 0; j < s->p; j++) {
-        if (dx[j] == 0 || (s->some_bend && !s->bending[j])) continue;
-        const double share = fabs(dx[j]) / fmax(fabs(v[j]), fabs(dx[j]));
-        if (share > furthest) furthest = share, kept = j;
-    }
-    flags[kept] = GSLFIT_HELD;
-    for (int way = 0; way < 2 * PLACES && *used + REFIT <= most; way++) {
-        const double share = ldexp(way & 1 ? FURTHEST : -FURTHEST, -2 * (way / 2));
-        for (int j = 0; j < s->p; j++) at[j] = within(data, j, v[j] + share * dx[j]);
-        const double found = gslfit_polish_beside(s, data, at, flags, s->some_bend, REFIT, &spent);
-        *used += spent;
-        if (!(found < least)) continue;
-        memcpy(v, at, s->p * sizeof *v);
-        return 1;
-    }
-    return 0;
-}
-
-int gslfit_curvature_leave_saddle(polisher *s, const polish_data *data, double *v, double rounding, int most, const polished *end,
-                                  int *used) {
-    columns c = {.count = s->left};
-    const double least = end->length * (1 - GSLFIT_FALL) - rounding;
-    int found = 0;
-    if (c.count < 1 || *used + 2 * c.count > most) return 0;
-    for (int m = 0; m < c.count; m++) {
-        c.order[m] = s->order[m];
-        c.norms[m] = end->norms[s->order[m]];
-    }
-    gsl_matrix *hessian = gsl_matrix_alloc(c.count, c.count), *vectors = gsl_matrix_alloc(c.count, c.count);
-    gsl_vector *values = gsl_vector_alloc(c.count);
-    *used += 2 * c.count;
-    const int known = hessian && vectors && values && measure_all(&c, s, data, v, end->length, hessian, values, vectors);
-    for (int i = 0; known && i < c.count && !found; i++) {
-        double dx[MAX_FREE] = {0};
-        if (!(gsl_vector_get(values, i) < DOWN)) continue;
-        for (int m = 0; m < c.count; m++) dx[c.order[m]] = gsl_matrix_get(vectors, m, i) * end->length / c.norms[m];
-        found = leave_along(s, data, v, dx, least, most, used);
-    }
-    gsl_matrix_free(hessian);
-    gsl_matrix_free(vectors);
-    gsl_vector_free(values);
-    return found;
 }

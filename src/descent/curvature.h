@@ -15,10 +15,4 @@
  * ended before, or the steps led on. Returns the evaluations used. */
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end);
 
-/* The same where J is deficient, of all columns that count: along J's null space chi-square may bend down, which only the whole Hessian
- * shows. Looks at v, which the polisher has just looked at; where chi-square falls to either side, a place there is v, and 1 is returned.
- * Uses at most `most` evaluations, and adds them. */
-int gslfit_curvature_leave_saddle(polisher *s, const polish_data *data, double *v, double rounding, int most, const polished *end,
-                                  int *used);
-
 #endif
