@@ -331,7 +331,9 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
     """Return the second derivatives at the point; None where there is no room for differences, or not the evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
-    ways, k, norm, precision = scaled / d[free, None], free.size, length(r), descent.differences.precision
+    with np.errstate(over="ignore"):        # along a column of next to nothing there is no step
+        ways = scaled / d[free, None]
+    k, norm, precision = free.size, length(r), descent.differences.precision
     step = _steps(descent, free, ways, d)
     if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
