@@ -9,21 +9,24 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult
 from gslfit.curves.job import Job, count_threads, job_of, template
+from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.curves.per_fit import PerFit
 from gslfit.curves.run_batch import run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus
+from gslfit.minimizer.cold_start import COLD, MATTERS
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
-from gslfit.shared.arrow import Sums
+from gslfit.shared.arrow import Elimination, Sums
 from gslfit.shared.reading import Part, Sets
 
+FAR_OFF = 100.      # times the length of the data: a residual that local parameters alone make, by far too large ones
 A_FEW = 8           # data sets that tell how steep a model is
 FEW = 1_000_000     # numbers of the data below which one thread works out the sums
 
@@ -180,6 +183,39 @@ class Group:
             r = r if factor is None else (r*factor)[factor != 0]
             found[k] = MAD*float(np.median(np.abs(r)))/self.unit if r.size else 0.0
         return found
+
+    def near(self, shared: np.ndarray, projected: bool) -> np.ndarray:
+        """Return where the local parameters are to begin: those that the formula is linear in where they fit best, in data sets that begin
+        with far too small or far too large ones.
+
+        Parameters
+        ----------
+        shared : ndarray, shape (s,)
+        projected : bool
+            Whether they are projected out, so that it is all one where they began; else their signs stay what they are.
+        """
+        folded = self.part.job.folded
+        assert folded is not None
+        own = [folded.names[k] for k in self.local.own]
+        names = [name for name in own if name in folded.linearity.together(own)]
+        if not names:
+            return self.values
+        places = [own.index(name) for name in names]
+        found, active = self.values.copy(), np.zeros(self.values.shape, bool)
+        found[places], active[places] = 0.0, True
+        with np.errstate(all="ignore"):
+            sums = self.sums(self.put(shared, found), len(shared))
+            fitted = found + Elimination(sums, active).local(np.zeros(len(shared)))
+            columns = np.sqrt(np.einsum("qqm->qm", sums.block))
+        fit = LinearFit(fitted[places].T, columns[places].T, np.sqrt(self.squares))
+        found[places] = inside(fit, [(self.low[k], self.high[k]) for k in places]).T
+        before, after = (self.sums(self.put(shared, each), len(shared)).cost for each in (self.values, found))
+        begun, size = self.values[places], np.abs(found[places])
+        cold = (size > COLD*np.abs(begun)) & ((begun != 0) | (begun == 0).all(axis=0)) & (size*columns[places] > MATTERS*fit.data)
+        far = (before > after) & (cold.any(axis=0) | (before > FAR_OFF**2*self.squares))
+        if not projected:
+            far &= (np.sign(self.values)*found >= 0).all(axis=0)
+        return np.where(far & np.isfinite(found).all(axis=0), found, self.values)
 
     def steepest(self, shared: np.ndarray) -> list[float]:
         """Return the greatest sizes of the weighted derivatives by each parameter, of a few data sets at the start."""
