@@ -89,6 +89,8 @@ def concluded(fitting: Fitting) -> SharedResult:
             # in the units of the data
             arrays.cost = float(np.float64(.5*descent.raw_cost)/fitting.unit/fitting.unit)
             arrays.chisqr = arrays.chisqr/fitting.unit/fitting.unit
+    if not success:         # a data set is at no minimum beside shared parameters that are at none
+        arrays.status[np.isin(arrays.status, SUCCESSES)] = fitting.status
     for name in set(sets.shared) - set(arrays.stderr):
         arrays.stderr[name] = np.array(np.nan)
     for known in fitting.known:
