@@ -270,7 +270,7 @@ class Descent(Polish):
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around
-        first = self.origin or self
+        first = self.first
         assert first.first_J is not None
         begun = first.problem.x0
         far = np.abs(self.x) > AFAR * np.abs(begun)
@@ -574,18 +574,18 @@ class Descent(Polish):
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict, (self.origin or self).first_size, self.rounding())
+                        qr.norms, polished and converged, verdict, self.first.first_size, self.rounding())
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""
         size, norm = self.size(), self.norm()
         if self.rounding() < norm <= self.rounding_of(self.first_size) and not self.smooth():
             return self.first_size
-        return min(size, (self.origin or self).first_size) if size > norm else self.first_size if norm == 0 else 0.
+        return min(size, self.first.first_size) if size > norm else self.first_size if norm == 0 else 0.
 
     def _lost(self) -> set[int]:
         """Return Parameters without effect on the residual here that had one at the start."""
-        first = self.origin or self
+        first = self.first
         if first.first_norms is None:
             return set()
         now, then = self.qr.norms * np.abs(self.x), first.first_norms * np.abs(first.problem.x0)
@@ -596,7 +596,7 @@ class Descent(Polish):
         the same. Their columns are those of longer differences, which reach across zero.
         """
         found: set[int] = set()
-        first = self.origin or self
+        first = self.first
         if self.exact or first.first_norms is None:
             return found
         begun = first.problem.x0

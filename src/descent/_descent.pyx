@@ -67,6 +67,11 @@ cdef class Polish(DescentState):
     cdef readonly bint blurred      # it passed for a minimum's there only by what errors of J allow
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
 
+    @property
+    def first(self):
+        """The descent that tells what had an effect at the start: this one, or `origin`."""
+        return self if self.origin is None else self.origin
+
     def near(self):
         """Return whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
         cdef ScaledQR qr = self.decompose()
@@ -316,7 +321,7 @@ cdef class Polish(DescentState):
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
-        cdef DescentState first = self if self.origin is None else self.origin
+        cdef DescentState first = self.first
         cdef Py_ssize_t j
         cdef int verdict
         cdef double size
