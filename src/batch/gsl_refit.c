@@ -234,6 +234,9 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
 
 static double inside_bounds(const gsl_refit *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
 
+/* What rounding may leave in the length of a residual. */
+static double rounding_at(const polished *at) { return 4 * DBL_EPSILON * fmax(at->data, at->model); }
+
 /* Whether chi-square falls along a direction in which J is deficient. */
 static int falls_beyond(gsl_refit *r, const double *x, const double *direction) {
     const int p = r->program->nfree;
@@ -256,7 +259,7 @@ static double scale_of(const gsl_refit *r, const double *x) {
 
 /* Whether chi-square bends up at variable k, by a way to both sides. */
 static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
-    const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double length = r->last.length, rounding = rounding_at(&r->last);
     double at[MAX_FREE], found[4];
     if (r->transform && (x[k] - reach < r->low[k] || x[k] + reach > r->high[k])) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
@@ -428,7 +431,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
         open |= r->last.disputed || (!end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
-    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double rounding = rounding_at(&r->last);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
@@ -444,6 +447,15 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
+/* Count what a look has used, and where it has led down look at x, from which a way down is left. Returns whether it has. */
+static int gone(gsl_refit *r, const double *x, int falls, int used, fit_result *end) {
+    end->nfev += used + falls;
+    if (!falls) return 0;
+    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    judge(r, x, 0, NULL_SPACE_FALLS, end);
+    return 1;
+}
+
 /* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
  * Returns whether chi-square falls: x is then moved. */
 static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
@@ -452,13 +464,9 @@ static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     int used = 0;
     if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double rounding = rounding_at(&r->last);
     const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
-    end->nfev += used + falls;
-    if (!falls) return 0;
-    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    judge(r, x, 0, NULL_SPACE_FALLS, end);
-    return 1;
+    return gone(r, x, falls, used, end);
 }
 
 /* Have the polisher know x again, after it has been elsewhere; what is known of x stays. */
@@ -474,7 +482,7 @@ static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
  * followed by growing parts of the variable's size, the others refitted, for as long as chi-square does not rise. x is then moved. */
 static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
-    const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double length = r->last.length, rounding = rounding_at(&r->last);
     int used = 0, spent, falls = 0;
     if (!r->transform || end->verdict != GSLFIT_AT_BOUND) return 0;
     for (int k = 0; k < p && !falls; k++) {
@@ -492,12 +500,8 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
         }
         if (falls) memcpy(x, at, p * sizeof *x);
     }
-    end->nfev += used + falls;
     if (!falls && used > 0) come_back(r, x, end);
-    if (!falls) return 0;
-    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    judge(r, x, 0, NULL_SPACE_FALLS, end);
-    return 1;
+    return gone(r, x, falls, used, end);
 }
 
 /* Look at chi-square to second order: a saddle, or slow? */
@@ -724,7 +728,7 @@ static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
     at.residual = NULL;
     end->nfev++;
     if (!gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) return 0;
-    const double rounding = 4 * DBL_EPSILON * fmax(at.data, at.model);
+    const double rounding = rounding_at(&at);
     for (int k = 0; k < p; k++) {
         const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
         if (!at.bounds[k] || !(end->flags[k] & GSLFIT_SILENT)) continue;
