@@ -15,6 +15,7 @@
 #include "lanes/lane_state.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
+#include "solver/lmder.h"
 #include "solver/loop.h"
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
@@ -212,8 +213,7 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
         loop.who = &watched;
         for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
-                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder,
-                                     &guard, &loop, v);
+                           : run_fdf(method == METHOD_LMDER ? &gslfit_lmder : &gslfit_lmsder, &guard, &loop, v);
         ending = failed ? FIT_FAILED : loop.ending;
         r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
