@@ -549,12 +549,22 @@ static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_re
     }
 }
 
+/* Whether a standard error is left to go at most: few steps, though the evaluations of a share have ended. */
+static int is_near(const gsl_refit *r) {
+    const long p = r->program->nfree, n = r->points.n;
+    return r->last.cosine * r->last.cosine * (double)(n > p ? n - p : 1) <= 1;
+}
+
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
     /* most of what is left remains for a fit from the start */
-    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (!settle(r, x, most, 0, end)) return;
+    descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (gslfit_well_ended(end->status) || !r->last.unseen || !is_near(r)) return;
+    memcpy(x, end->v, r->program->nfree * sizeof *x);
+    settle(r, x, (most - end->nfev) / SHARE_BEYOND, 0, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {
