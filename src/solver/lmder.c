@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRIALS = 10, ITERATIONS = 10 };   /* steps tried, and values of the parameter for each */
+enum { TRIALS = 10, ITERATIONS = 10,     /* steps tried, and values of the parameter for each */
+       SAFE = 200, MOST = 1000 };        /* powers of two: lengths within the one can be squared, the other has a reciprocal */
 static const double FIRST_RADIUS = 100;  /* times the start's own length, in the scales */
 static const double ACCEPTED = 1e-4, POOR = 0.25, GOOD = 0.75;  /* of the fall that is foretold */
 static const double NEAR = 0.1;          /* of the radius: a step as long as that to within this is taken */
@@ -73,6 +74,13 @@ static int reserve(void *which, size_t n, size_t p) {
 
 /* ---- the decomposition ---- */
 
+/* A power of two that a column so long is multiplied by, so that products of its numbers have a value. */
+static double shrinkage(double length) {
+    int exponent;
+    frexp(length, &exponent);
+    return length == 0 || abs(exponent) <= SAFE ? 1 : ldexp(1, exponent > -MOST ? -exponent : MOST);
+}
+
 /* Decompose J, which belongs to the residual f. */
 static void decompose(state *s, const gsl_vector *f) {
     const size_t n = s->n, p = s->p, wide = s->J->tda;
@@ -82,9 +90,13 @@ static void decompose(state *s, const gsl_vector *f) {
         for (size_t i = 0; i < n; i++) column[i] = from[i * wide];
         s->order[j] = (int)j;
         s->lengths[j] = length(column, n);
+        s->row[j] = shrinkage(s->lengths[j]);
+        for (size_t i = 0; i < n && s->row[j] != 1; i++) column[i] *= s->row[j];
     }
     for (size_t i = 0; i < n; i++) s->rest[i] = -f->data[i * f->stride];
     gslfit_qr(s->columns, s->order, (int)p, (long)n, 0, &s->rest, 1);
+    for (size_t k = 0; k < p; k++)
+        for (size_t i = 0; i <= k; i++) s->columns[k][i] /= s->row[s->order[k]];
 }
 
 /* How many columns there are before the first that is none beside those before it. */

@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.skipif(not (shutil.which("gcc") and shutil.which("gsl-config")), reason="needs gcc and gsl-config")
 @pytest.mark.parametrize("flags", ["-O2", "-g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all"], ids=["ordinary", "sanitizers"])
 def test_steps_are_those_of_gsl(flags, tmp_path):
-    """Six problems by both methods: the same steps, ends, Jacobians and endings."""
+    """Eight problems by both methods: the same steps, ends, Jacobians and endings."""
     program = tmp_path / "test_lmder"
 
     def gsl(option):
         return shlex.split(subprocess.run(["gsl-config", option], check=True, capture_output=True, text=True).stdout)
-    sources = [ROOT / "tests" / "c" / "test_lmder.c", *(ROOT / "src" / name for name in ("solver/lmder.c", "solver/fdfsolver.c", "common/qr.c"))]
+    used = "solver/lmder.c", "solver/fdfsolver.c", "common/qr.c"
+    sources = [ROOT / "tests" / "c" / "test_lmder.c", *(ROOT / "src" / name for name in used)]
     subprocess.run(["gcc", *shlex.split(flags), *gsl("--cflags"), "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'src'}", *map(str, sources),
                     "-o", str(program), *gsl("--libs")], check=True)
     run = subprocess.run([str(program)], capture_output=True, text=True)
