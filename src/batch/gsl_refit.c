@@ -15,6 +15,7 @@
 #include "lanes/lane_state.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
+#include "solver/lmder.h"
 #include "solver/loop.h"
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
@@ -213,8 +214,7 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
         loop.who = &watched;
         for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
-                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder,
-                                     &guard, &loop, v);
+                           : run_fdf(method == METHOD_LMDER ? &gslfit_lmder : &gslfit_lmsder, &guard, &loop, v);
         ending = failed ? FIT_FAILED : loop.ending;
         r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
@@ -594,12 +594,22 @@ static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_re
     }
 }
 
+/* Whether a standard error is left to go at most: few steps, though the evaluations of a share have ended. */
+static int is_near(const gsl_refit *r) {
+    const long p = r->program->nfree, n = r->points.n;
+    return r->last.cosine * r->last.cosine * (double)(n > p ? n - p : 1) <= 1;
+}
+
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
     /* most of what is left remains for a fit from the start */
-    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (!settle(r, x, most, 0, end)) return;
+    descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (gslfit_well_ended(end->status) || !r->last.unseen || !is_near(r)) return;
+    memcpy(x, end->v, r->program->nfree * sizeof *x);
+    settle(r, x, (most - end->nfev) / SHARE_BEYOND, 0, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {
