@@ -130,17 +130,24 @@ def test_lmder_finds_a_way_where_lmsder_ends():
 
 
 def test_a_run_that_ends_on_its_way_is_taken_up():
-    """Two decays that are nearly one, between bounds far away: lmsder ends where chi-square still falls, and a second run begins there."""
-    x = np.linspace(0, 5, 30)
-    y = np.tile(2*np.exp(-x) + np.exp(-.2*x) + .01*np.cos(37*x*x), (4, 1))
+    """Two decays that are nearly one, between bounds far away: lmsder ends where chi-square still falls, and a second run begins there.
+
+    Which starts these are hangs on rounding; so many are fitted. They end at the minimum or where both decays are one and the same, and
+    hardly any on the way: 30 do without a second run."""
+    x, count, rng = np.linspace(0, 5, 30), 400, np.random.default_rng(1)
+    y = np.tile(2*np.exp(-x) + np.exp(-.2*x) + .01*np.cos(37*x*x), (count, 1))
     params = gslfit.Parameters()
     for name in "abcd":
         params.add(name, 1., min=-3e3, max=1e4)
-    start = dict(a=np.array([.5, 8., 8., 8.]), b=np.array([.3, .3, .4, .4]), c=np.array([3., 3., .8, .8]), d=np.array([.1, .1, .1, .3]))
+    start = {name: rng.uniform(*limits, count) for name, limits in dict(a=(.5, 8), b=(.1, .5), c=(.5, 8), d=(.1, .5)).items()}
     found = gslfit.fit_batch("a*exp(-b*x) + c*exp(-d*x)", y, params, x=x, start=start, method="lmsder")
-    assert found.success.all()
-    assert found.chisqr == pytest.approx(np.full(4, found.chisqr[0]), rel=1e-9)
-    assert np.maximum(found.values["a"], found.values["c"]) == pytest.approx(2, rel=.05)
+    assert np.maximum(found.values["a"], found.values["c"])[found.success] == pytest.approx(2, rel=.05)
+    lowest = found.chisqr[found.success]
+    assert lowest == pytest.approx(lowest[0], rel=1e-9)
+    as_one = gslfit.fit_batch("a*exp(-b*x)", y[:1], x=x, start=dict(a=2., b=.5)).chisqr[0]
+    on_the_way = count - np.isclose(found.chisqr, lowest[0], rtol=1e-6).sum() - np.isclose(found.chisqr, as_one, rtol=1e-3).sum()
+    assert found.success.mean() > .8
+    assert on_the_way < 10
 
 
 @pytest.mark.parametrize("method", ["auto", "lanes"])
