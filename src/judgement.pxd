@@ -33,3 +33,4 @@ cdef extern from "common/judgement.h" nogil:
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)
+    double gslfit_cosine_bound(double residual, double scale, double tolerance)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gslfit.checks import as_keywords, as_name, by_name
-from gslfit.constraints.grammar import close
 from gslfit.curves._batch import FitTransform
 from gslfit.curves.counts import check_factors_of
 from gslfit.data.fits import Fits
@@ -25,7 +24,7 @@ from gslfit.data.numbers import Reading, read
 from gslfit.errors import ExpressionError, InputError, InputTypeError, ParameterError
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
-from gslfit.minimizer.options import BATCH, SYNONYMS, Entry, FitOptions
+from gslfit.minimizer.options import BATCH, FIT, SYNONYMS, Entry, FitOptions
 from gslfit.parameters.bounds import FAR, INSIDE, NEAR, WIDE
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
@@ -79,7 +78,7 @@ def prepare(entry: Entry, options: FitOptions, formula: FormulaLike, y: Any, par
             vary: Any = None, response: tuple[Any, Any, Any] = NO_RESPONSE) -> tuple[Job, Inputs, FitOptions]:
     """Read a call of `fit` (all of y is one fit: `whole`) or `fit_batch`: return its job, what is fitted, and options by other names."""
     data = read("y", y) if whole else read_batch("y", y)
-    reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read)
+    reader = reader_for(formula, params, read_lazily if is_lazy(data.array) else read, entry)
     if data.array.ndim == 0:
         raise InputError("y has no axis: it must hold the points of a fit")
     several, x = (by_name("x", x), None) if type(x) is not np.ndarray and isinstance(x, Mapping) else ({}, x)
@@ -195,12 +194,12 @@ def names_in(source: FormulaLike) -> tuple[str, ...]:
     return *formula.independent, *formula.names
 
 
-def elsewhere(name: str) -> str:
+def elsewhere(name: str, entry: Entry = FIT) -> str:
     """Return where a single fit takes what only batches have an argument for, or nothing."""
-    return "; a single fit takes bounds and vary from its Parameters (params=)" if name in ("bounds", "vary") else ""
+    return "; a single fit takes bounds and vary from its Parameters (params=)" if entry is FIT and name in ("bounds", "vary") else ""
 
 
-def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = read) -> Reader:
+def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = read, entry: Entry = BATCH) -> Reader:
     """Return what reads a call's arguments: of one without numbers it says whether its name or its value is the culprit, and what to do."""
     def reads(name: str, value: Any) -> Reading:
         try:
@@ -212,7 +211,7 @@ def reader_for(source: FormulaLike, params: Parameters | None, reader: Reader = 
             remedy = f"; {meant[0]}=..., with a number for each point, makes {meant[0]!r} an independent variable" if meant else ""
             if name in ("x", *known, *(params if isinstance(params, Parameters) else ())):
                 raise InputTypeError(f"{error}{remedy}") from None
-            remedy = elsewhere(name) or remedy or close(name, [*known, *sorted(BATCH.keywords)])
+            remedy = elsewhere(name, entry) or entry.foreign(name) or remedy or entry.hint(name, known)
             raise InputTypeError(f"{name!r} is neither a parameter nor an independent variable of {source!r}, whose names are "
                                  f"{', '.join(known)}{remedy}") from None
     return reads
@@ -305,7 +304,7 @@ def job_of(formula: Formula, parameters: Parameters | None, given: Mapping[str, 
     unknown = [name for name in given if name not in known]
     if unknown:
         raise InputError(f"{unknown[0]!r} is neither a parameter of {formula!r} ({', '.join(known)}) nor one of its independent variables "
-                         f"({', '.join(formula.independent)}){close(unknown[0], [*known, *formula.independent, *sorted(entry.keywords)])}")
+                         f"({', '.join(formula.independent)}){entry.hint(unknown[0], [*known, *formula.independent])}")
     starts: dict[str, StartValue] = dict(given)
     for name, value in given.items():
         if not isinstance(value, float) and value.ndim and value.shape != shape:

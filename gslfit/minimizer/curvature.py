@@ -42,6 +42,8 @@ SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least al
 FALLS = 1e-10           # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
+STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
+STAYS = 1e-8            # share by which the residual's length rises at least where it does not stay
 SHARES = .5, -.5, .2, -.2, .05, -.05    # of a parameter, or of its size, that it is moved by
 SLOWLY, MOVES = .2, 8   # that of them that is taken so often, where chi-square stays over less than can be seen: a step that sharpens
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
@@ -139,9 +141,36 @@ def look_around(descent: Any, full: bool) -> str:
     if free.size > descent.qr.rank:
         _, _, rows = np.linalg.svd(descent.J[:, free] / d[free], full_matrices=descent.n < free.size)    # all directions, not all points
         null = [_widened(descent, free, row / d[free]) for row in rows[descent.qr.rank:]]
-    if _go_down(descent, ways + null):
+    if _go_down(descent, ways + null) or (not full and _reach(descent, null)):
         return "down"
     return _beside(descent, [j for j in descent.vague() if d[j] > 0], full)
+
+
+def _reach(descent: Any, ways: list[np.ndarray]) -> bool:
+    """Go far along straight lines in the null space, as `gslfit_null_space_reach` does for programs; return whether chi-square falls.
+
+    Parts of a model that are too small to be seen grow along them, for as long as chi-square stays as it is.
+    """
+    problem, norm, d, precision = descent.problem, descent.norm(), descent.qr.norms, descent.differences.precision
+    rounding = 4 * precision * descent.size()
+    for way, side in product(ways, (1., -1.)):
+        lowest, found, far = norm * (1 - FALLS) - rounding, None, side
+        for _ in range(STRIDES if way.any() else 0):
+            x = descent.x + far * way
+            cancels = descent.rounding_of(float(np.max(d * np.abs(far * way))))      # what the columns' parts of it leave to rounding
+            outside = np.any((x < problem.lower) | (x > problem.upper))
+            if outside or problem.fun.limit - problem.fun.nfev < 10 * (descent.p + 1):
+                break
+            r = problem.fun(x)
+            if length(r) < lowest - cancels:
+                lowest, found = length(r), (x, r)
+            elif found or not length(r) <= norm * (1 + STAYS) + rounding + cancels or cancels > norm:
+                break
+            far *= LONGER
+        if found:
+            descent.x, descent.r = found
+            return True
+    return False
 
 
 def _beside(descent: Any, open_: list[int], full: bool) -> str:
@@ -302,7 +331,9 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
     """Return the second derivatives at the point; None where there is no room for differences, or not the evaluations."""
     x, r, problem = descent.x, descent.r, descent.problem
     scaled = _ways(descent.J[:, free] / d[free], _visible(descent, d)[free])
-    ways, k, norm, precision = scaled / d[free, None], free.size, length(r), descent.differences.precision
+    with np.errstate(over="ignore"):        # along a column of next to nothing there is no step
+        ways = scaled / d[free, None]
+    k, norm, precision = free.size, length(r), descent.differences.precision
     step = _steps(descent, free, ways, d)
     if step is None or (problem.jac is None and k * (k + 1) > SHARE * (problem.fun.limit - problem.fun.nfev)):
         return None
@@ -369,7 +400,17 @@ def _widened(descent: Any, free: Any, way: np.ndarray) -> np.ndarray:
 
 
 def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS, least: float = 1e-9) -> bool:
-    """Go to the lowest point along directions, to either side, if one is lower than here by a share `least` and more than rounding."""
+    """Go to where `lowest_along` leads; return whether there is such a point."""
+    found = lowest_along(descent, ways, shares, least)
+    if found is None:
+        return False
+    descent.x, descent.r = found
+    return True
+
+
+def lowest_along(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = WAYS,
+                 least: float = 1e-9) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the lowest point along directions, to either side, with its residual, if it is lower than here by a share and by rounding."""
     problem, norm = descent.problem, descent.norm()
     lowest, found = norm - max(descent.rounding(), least * norm), None
     for way in ways:
@@ -381,7 +422,4 @@ def _go_down(descent: Any, ways: list[np.ndarray], shares: tuple[float, ...] = W
                 r = problem.fun(trial)
                 if length(r) < lowest:
                     lowest, found = length(r), (trial, r)
-    if found is None:
-        return False
-    descent.x, descent.r = found
-    return True
+    return found

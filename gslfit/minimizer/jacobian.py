@@ -11,6 +11,7 @@ from gslfit.minimizer.residual import Residual
 from gslfit.objective.lengths import lengths
 
 SHORT = 1e-6    # relative step of a difference, about
+LEAST_NUMBER = 2.0**-1074       # of double precision: what residuals next to 0 are rounded to
 AGREE = 0.1     # a column that differs from centred differences by more than this share is wrong
 
 
@@ -166,7 +167,8 @@ class UserJacobian:
         rough = differences.forward(x, r)
         reference = differences.central(x, r)
         model = float(np.max(lengths(J) * np.abs(x), initial=0.))     # of which a short residual is a difference
-        rounding = differences.precision * max(length(r), model) / SHORT
+        least = LEAST_NUMBER * self.residual.scale * math.sqrt(r.size)
+        rounding = max(differences.precision * max(length(r), model), least) / SHORT
         for k, name in enumerate(self.free.names):
             exact, mine = reference[:, k], J[:, k]
             size, own = length(exact), length(mine)

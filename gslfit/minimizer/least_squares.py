@@ -204,8 +204,6 @@ class Descent(Polish):
     creeps = False              # Newton steps led lower for as long as they were taken, see `curvature.newton`
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
-    start_size: float | None = None         # the size at the caller's start, where this one begins elsewhere, ...
-    origin: tuple[np.ndarray, np.ndarray] | None = None         # ... that start, and the Jacobian there
     _solver: Any = None
 
     def __init__(self, problem: Problem, method: str = "lmsder", direct: bool = False, chief: Descent | None = None,
@@ -272,10 +270,11 @@ class Descent(Polish):
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around
-        assert self.first_J is not None
-        begun, J = self.origin or (self.problem.x0, self.first_J)
+        first = self.first
+        assert first.first_J is not None
+        begun = first.problem.x0
         far = np.abs(self.x) > AFAR * np.abs(begun)
-        full = (ScaledQR(J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
+        full = (ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
                 or bool((far & (begun != 0))[self.qr.undetermined()].any()))
         return look_around(self, full)
 
@@ -508,6 +507,8 @@ class Descent(Polish):
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
+        if success and not settled and verdict != "exact" and self.blurred and self._still_falls():
+            success, verdict = False, "no minimum"
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
         if self.creeps and not settled and not self.slopes_jump and verdict != "exact":
@@ -530,6 +531,14 @@ class Descent(Polish):
         if self.exact and not self.finite:
             success, reason = False, FitStatus.NONFINITE
         return self._solution(success, reason, dead, lost, settled, verdict)
+
+    def _still_falls(self) -> bool:
+        """Return whether chi-square falls along the Gauss-Newton step, by what tells: how far that leads to rounding of a Jacobian whose
+        columns are nearly dependent is not to be known from its length.
+        """
+        from gslfit.minimizer.curvature import SHORTER_WAYS, lowest_along
+        least = TOLD ** 2 / (2 * max(self.n - self.p, 1))
+        return lowest_along(self, [self.decompose().step(self.r)], SHORTER_WAYS, max(least, LOWER)) is not None
 
     def known(self, x: np.ndarray, status: FitStatus) -> Solution:
         """Return the solution at a point that another solver reached from the same start, and judged."""
@@ -565,32 +574,34 @@ class Descent(Polish):
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict, self.start_size or self.first_size, self.rounding())
+                        qr.norms, polished and converged, verdict, self.first.first_size, self.rounding())
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""
         size, norm = self.size(), self.norm()
         if self.rounding() < norm <= self.rounding_of(self.first_size) and not self.smooth():
             return self.first_size
-        return min(size, self.start_size or self.first_size) if size > norm else self.first_size if norm == 0 else 0.
+        return min(size, self.first.first_size) if size > norm else self.first_size if norm == 0 else 0.
 
     def _lost(self) -> set[int]:
         """Return Parameters without effect on the residual here that had one at the start."""
-        if self.first_norms is None:
+        first = self.first
+        if first.first_norms is None:
             return set()
-        now, then = self.qr.norms * np.abs(self.x), self.first_norms * np.abs(self.problem.x0)
-        return set(np.flatnonzero((now < FLAT * length(self.r)) & (then > FLAT * length(self.problem.r0))).tolist()) - set(self.held)
+        now, then = self.qr.norms * np.abs(self.x), first.first_norms * np.abs(first.problem.x0)
+        return set(np.flatnonzero((now < FLAT * length(self.r)) & (then > FLAT * length(first.problem.r0))).tolist()) - set(self.held)
 
     def _vanished(self, which: Iterable[int]) -> set[int]:
         """Return Parameters, of some, that had an effect at the start and have shrunk to nothing: of any value near theirs the residual is
         the same. Their columns are those of longer differences, which reach across zero.
         """
         found: set[int] = set()
-        if self.exact or self.first_norms is None:
+        first = self.first
+        if self.exact or first.first_norms is None:
             return found
-        begun = self.problem.x0
+        begun = first.problem.x0
         for j in which:
-            shrunk = 0 < abs(self.x[j]) < abs(begun[j])/AFAR and self.first_norms[j]*abs(begun[j]) > FLAT*length(self.problem.r0)
+            shrunk = 0 < abs(self.x[j]) < abs(begun[j])/AFAR and first.first_norms[j]*abs(begun[j]) > FLAT*length(first.problem.r0)
             if not shrunk or j in self.held:
                 continue
             for share in (0.5, 2.0):
@@ -652,18 +663,18 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             if (not tried[-1].doubtful or tried[-1].reason == FitStatus.NO_EFFECT or calls.stopped is Aborted
                     or calls.nfev >= allowed - RESERVE * allowed):
                 break
-        best = best_of(tried)
+        best, first = best_of(tried), descent if descent.first_J is not None else None
         if best.reason in (FitStatus.MAX_NFEV, FitStatus.SLOW) and calls.nfev < allowed and calls.stopped is not Aborted:
             calls.limit = allowed
             again = Descent(problem._replace(x0=best.x, r0=best.residual), best.method, fell=fell_again(tried))
-            again.start_size, again.origin = tried[0].size, None if descent.first_J is None else (problem.x0, descent.first_J)
+            again.origin = first
             further = again.run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
         if best.verdict == "silenced" and calls.stopped is not Aborted:
             calls.limit = allowed
             try:
-                best = look_inside(problem, best, tried)
+                best = look_inside(problem, best, tried, first)
             except OutOfCalls:
                 best = best._replace(reason=FitStatus.MAX_NFEV)
     finally:
@@ -717,7 +728,7 @@ def bounds_silence(problem: Problem, end: Solution) -> bool:
     return bool(np.all((there.norms*size)[others] > FLAT*end.norm))
 
 
-def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> Solution:
+def look_inside(problem: Problem, silenced: Solution, tried: list[Solution], first: Descent | None) -> Solution:
     """Look again, from inside, at an end where parameters on their bounds leave others without effect, as `src/batch/gsl_refit.c` does.
 
     The others go back to where they began, where they had an effect, and what lies on a bound some of its way back too, or as far inside as
@@ -746,7 +757,9 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution]) -> 
         r = problem.fun(begin)
         if not length(r) < np.inf:
             continue
-        found = Descent(problem._replace(x0=begin, r0=r), silenced.method, direct=True).run()
+        descent = Descent(problem._replace(x0=begin, r0=r), silenced.method, direct=True)
+        descent.origin = first
+        found = descent.run()
         tried.append(found)
         lowest = min(lowest, found.norm)
         if found.converged and found.norm < best.norm * (1 - LOWER):

@@ -5,10 +5,11 @@ An `Entry` is one way into a fit: which options it takes, and what they are if n
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, TypeVar
 
 from gslfit.checks import by_name, checked_workers, choice, count_if_given, real, shown, tolerance, truth, whole
+from gslfit.constraints.grammar import close
 from gslfit.errors import InputError, InputTypeError
 from gslfit.objective.loss import LOSSES, f_scale_of
 from gslfit.records import Record
@@ -127,15 +128,23 @@ class Entry:
 
     Attributes
     ----------
+    name : str
+        Of the entry's function.
     arguments, keywords : frozenset of str
         The names of all arguments of the entry's function, and of those that are keywords; see `entered`.
+    everywhere : set of str
+        What any entry takes.
     """
+
+    everywhere: ClassVar[set[str]] = set()
 
     def __init__(self, defaults: FitOptions, takes: tuple[str, ...], methods: tuple[str, ...] = (),
                  policies: tuple[str, ...] = ("raise", "omit", "propagate"), starts: str = "", several: tuple[str, ...] = ("auto",)):
         self.defaults, self.takes, self.methods, self.policies, self.starts = defaults, takes, methods, policies, starts
         self.several = several
         self._plain = {name: getattr(defaults, name) for name in takes}
+        self.name = ""
+        self.everywhere.update(takes, (name for name, own in SYNONYMS.items() if own in takes))
         self.arguments: frozenset[str] = frozenset()
         self.keywords: frozenset[str] = frozenset()
 
@@ -144,7 +153,17 @@ class Entry:
         code = function.__code__  # type: ignore[attr-defined]
         self.arguments = frozenset(code.co_varnames[:code.co_argcount + code.co_kwonlyargcount])
         self.keywords = frozenset(code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount])
+        self.name = function.__name__  # type: ignore[attr-defined]
+        self.everywhere.update(self.keywords)
         return function
+
+    def foreign(self, name: str) -> str:
+        """Return what an error adds about a keyword that other entries take and this one doesn't, or nothing."""
+        return f"; {self.name} has no option {name!r}" if name not in self.keywords and name in self.everywhere else ""
+
+    def hint(self, name: str, known: Iterable[str]) -> str:
+        """Return what an error adds about a keyword that is none: `foreign`, and what may be meant of names known and of those taken."""
+        return self.foreign(name) + close(name, [*known, *sorted(self.keywords)])
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return options by gslfit's own names.

@@ -17,6 +17,8 @@ from gslfit.parameters._values import Evaluation
 
 NAN_POLICIES = ("raise", "omit", "propagate")
 TINY, HUGE = 1e-30, 1e30      # outside, residuals are rescaled so that their squares neither vanish nor overflow
+LEAST = 2.0**-1048            # a residual that has lost half of its digits to the least number is one of rounding: its squares vanish
+MOST_SCALED = 1000            # power of two that a residual is multiplied with at most, so that derivatives don't overflow
 
 
 class OutOfCalls(Exception):
@@ -177,8 +179,8 @@ class Residual(Evaluation):
                              "there must be at least as many; fix some parameters with vary=False")
         self._report_first(r)
         largest = float(np.max(np.abs(r), initial=0., where=np.isfinite(r)))
-        if largest and not TINY < largest < HUGE:
-            self.scale = float(np.ldexp(1., -int(np.frexp(largest)[1])))
+        if largest > LEAST and not TINY < largest < HUGE:
+            self.scale = float(np.ldexp(1., min(-int(np.frexp(largest)[1]), MOST_SCALED)))
         scaled = r * self.scale
         self._remember(x, scaled)
         return scaled

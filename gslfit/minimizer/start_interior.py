@@ -18,6 +18,7 @@ NEXT = 1e-4               # of such a step: a start nearer to its bound than thi
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
+PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
 
 
 def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
@@ -55,14 +56,18 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
                   widest: float) -> float | None:
-    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told."""
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told.
+
+    What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
+    """
     x = start.copy()
     x[j] = bound
     r = fun(x)
     aim = SHARE*length(r)
     if not 0 < aim < np.inf:
         return None
-    told = False
+    known: list[tuple[float, float]] = []
+    least, most = .1, 10.
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
@@ -76,8 +81,13 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             return None
         if short and change < aim:
             return step
-        if .1*aim <= change <= 10*aim:
-            return step*aim/change
+        if least*aim <= change <= most*aim:
+            return step*(min(1., aim/change) if known else aim/change)
+        if known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN:
+            aim, least, most = SHARE*change, .1, .5/SHARE
+            step, change = next((each for each in known[::-1] if each[1] < .5*change), known[-1])
+        else:
+            known.append((step, change))
+            least = .5 if change < aim else least             # longer ones may fall short for good
         step *= aim/change
-        told = True
-    return step if told else None
+    return step if known else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, Columns
 from gslfit.curves.job import template
+from gslfit.errors import FitStatus
 from gslfit.formula.operations import evaluate
 from gslfit.minimizer.propagation import Directions, Spread, propagated
 from gslfit.minimizer.uncertainty import SMALLEST, at_bound
@@ -89,6 +90,10 @@ def concluded(fitting: Fitting) -> SharedResult:
             # in the units of the data
             arrays.cost = float(np.float64(.5*descent.raw_cost)/fitting.unit/fitting.unit)
             arrays.chisqr = arrays.chisqr/fitting.unit/fitting.unit
+    if not success:         # a data set is at no minimum beside shared parameters that are at none
+        arrays.status[np.isin(arrays.status, SUCCESSES)] = fitting.status
+        for places in [] if descent is None else [group.places for group in descent.groups]:
+            arrays.status[places[arrays.status[places] == FitStatus.NO_PROGRESS]] = fitting.status
     for name in set(sets.shared) - set(arrays.stderr):
         arrays.stderr[name] = np.array(np.nan)
     for known in fitting.known:

@@ -22,7 +22,7 @@ from gslfit.objective.residual import too_few_in_words
 from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
-from gslfit.shared.groups import Group, look, refit
+from gslfit.shared.groups import Group, far_off, look, refit
 from gslfit.shared.open_ways import look_along
 from gslfit.shared.reading import Part, Sets
 
@@ -83,7 +83,7 @@ class Fitting:
             return 1.0
         with np.errstate(all="ignore"):
             groups = self._groups()
-            sizes = [size for group in groups for size in group.sizes if size > 0]
+            sizes = [size for group in groups for size in group.extremes if 0 < size < np.inf]
             if all(1/MIDDLE < size < MIDDLE for size in sizes):
                 return 1.0
             sizes += [size for group in groups for size in group.steepest(self.shared)]
@@ -149,6 +149,7 @@ class Fitting:
         if loss in ROBUST and f_scale != "mad":
             self._scale_by(float(f_scale))
         self._solve_linear()
+        self._begin_near(loss)
         self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._look_at_outlying()
         if loss in ROBUST and f_scale == "mad":
@@ -309,8 +310,7 @@ class Fitting:
             moves = np.array([name in missing for name in self.sets.shared])
             lengths = np.sqrt(sum(np.einsum("ssm->s", sums.shared_block) for sums in all_sums))
             step = solve(sum(part.schur for part in parts), sum(part.slopes for part in parts), lengths, moves)[0]
-            whole = np.sqrt(np.atleast_1d(sum(float(group.squares.sum()) for group in groups)))
-            self._begin(self.shared, moves, LinearFit((self.shared + step)[None], lengths[None], whole), self.low, self.high)
+            self._begin(self.shared, moves, LinearFit((self.shared + step)[None], lengths[None], self._whole(groups)), self.low, self.high)
             self.shared_start = self.shared.copy()
             for group, part, sums in zip(groups, parts, all_sums, strict=True):
                 known = self.of(group)
@@ -320,6 +320,54 @@ class Fitting:
                 known.values[:, group.which] = found
         for known in self.known:
             known.begun = known.values.copy()
+
+    def _begin_near(self, loss: str) -> None:
+        """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of
+        the others are wrong by as much as amplitudes are, and one such data set swamps all.
+        """
+        groups = self._groups() if loss != "poisson" else []
+        with np.errstate(all="ignore"):
+            together = bool(groups) and self._begin_near_together(groups, loss)
+        for group in [] if together else groups:
+            self.of(group).values[:, group.which] = group.near(self.shared, group.linear and loss == "linear")
+
+    def _begin_near_together(self, groups: list[Group], loss: str) -> bool:
+        """Do so with shared parameters, and the local ones beside them; returns False where no shared one is far off."""
+        places, count = [group.linear_places() for group in groups], len(self.shared)
+        moves = np.ones(count, bool)
+        for group, each in zip(groups, places, strict=True):
+            moves[np.setdiff1d(group.shared.whole, each.whole)] = False
+        if not moves.any():
+            return False
+        shared = np.where(moves, 0.0, self.shared)
+        values, sums, parts = zip(*(group.without(shared, each.own) for group, each in zip(groups, places, strict=True)), strict=True)
+        lengths, whole = np.sqrt(sum(np.einsum("ssm->s", each.shared_block) for each in sums)), self._whole(groups)
+        step = solve(sum(part.schur for part in parts), sum(part.slopes for part in parts), lengths, moves)[0]
+        self._begin(shared, moves, LinearFit((shared + step)[None], lengths[None], whole), self.low, self.high)
+        found = []
+        for group, each, own, one, part in zip(groups, places, values, sums, parts, strict=True):
+            fitted = LinearFit((own + part.local(step)).T, np.sqrt(np.einsum("qqm->mq", one.block)), np.sqrt(group.squares))
+            which = np.isin(np.arange(len(own)), each.own)
+            self._begin(own, which, fitted, group.low, group.high)
+            found.append(own)
+        before, after = (np.atleast_1d(sum(group.sums(group.put(at, own), count).cost.sum()
+                                           for group, own in zip(groups, local, strict=True)))
+                         for at, local in ((self.shared, [group.values for group in groups]), (shared, found)))
+        scales = np.intersect1d(np.flatnonzero(moves), np.concatenate([group.amplitudes.whole for group in groups]))
+        far = far_off(self.shared[scales, None], shared[scales, None], lengths[scales, None], whole, before, after)[0]
+        signs = [np.sign(self.shared)*shared, *(np.sign(group.values)*own for group, own in zip(groups, found, strict=True)
+                                                if not (group.linear and loss == "linear"))]
+        if not (far and all((each >= 0).all() for each in signs) and np.isfinite(after).all()):      # of a NaN too
+            return False
+        self.shared = shared
+        for group, own in zip(groups, found, strict=True):
+            self.of(group).values[:, group.which] = own
+        return True
+
+    @staticmethod
+    def _whole(groups: list[Group]) -> np.ndarray:
+        """Return the length of the data of all data sets: ndarray (1,)."""
+        return np.sqrt(np.atleast_1d(sum(float(group.squares.sum()) for group in groups)))
 
     @staticmethod
     def _begin(values: np.ndarray, which: np.ndarray, fitted: LinearFit, low: np.ndarray, high: np.ndarray) -> None:

@@ -9,21 +9,24 @@ import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult
 from gslfit.curves.job import Job, count_threads, job_of, template
+from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.curves.per_fit import PerFit
 from gslfit.curves.run_batch import run_batch
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus
+from gslfit.minimizer.cold_start import COLD, MATTERS
 from gslfit.minimizer.options import BATCH, FitOptions
 from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
-from gslfit.shared.arrow import Sums
+from gslfit.shared.arrow import Elimination, Sums
 from gslfit.shared.reading import Part, Sets
 
+FAR_OFF = 100.      # times the length of the data: a residual that local parameters alone make, by far too large ones
 A_FEW = 8           # data sets that tell how steep a model is
 FEW = 1_000_000     # numbers of the data below which one thread works out the sums
 
@@ -66,6 +69,8 @@ class Group:
         Where the local parameters begin, strictly within their bounds.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
+    sizes, extremes : list of float
+        The greatest sizes of weighted data and of weights; for both the least and the greatest of the data sets' own.
     squares : ndarray, shape (k,)
         The sum of the squares of a data set's weighted data: what rounding is measured by.
     """
@@ -90,6 +95,8 @@ class Group:
         self.size = self.rows.size
         counts = y if weights is None else y*weights
         self.sizes = [float(np.abs(each).max(initial=0.0)) for each in (counts, 1.0 if weights is None else weights)]
+        rows = [np.abs(each).max(axis=-1, initial=0.0) for each in (counts, np.ones(1) if weights is None else weights)]
+        self.extremes = [float(size) for each in rows for size in (each.min(initial=np.inf, where=each > 0), each.max(initial=0.0))]
         self.squares = counts.sum(axis=1) if options.loss == "poisson" else np.einsum("mn,mn->m", counts, counts)
         self.inputs = np.array([self._spread(part.job.start[name]) for name in folded.inputs]).reshape(len(folded.inputs), self.size)
         limits = [sets.bounds.get(sets.local[k], (np.array(-np.inf), np.array(np.inf))) for k in self.local.whole]
@@ -181,6 +188,61 @@ class Group:
             found[k] = MAD*float(np.median(np.abs(r)))/self.unit if r.size else 0.0
         return found
 
+    def linear_places(self) -> Places:
+        """Return which parameters the formula is linear in all together, local ones before shared ones: places among the local parameters
+        of the group, and among those of all data sets that are shared.
+        """
+        folded = self.part.job.folded
+        assert folded is not None
+        own, others = ([folded.names[k] for k in each.own] for each in (self.local, self.shared))
+        found = set(folded.linearity.together([*own, *others]))
+        return Places(np.array([k for k, name in enumerate(own) if name in found], int),
+                      np.array([k for k, name in zip(self.shared.whole, others, strict=True) if name in found], int))
+
+    @property
+    def amplitudes(self) -> Places:
+        """Those of the same that multiply what depends on other parameters."""
+        folded = self.part.job.folded
+        assert folded is not None
+        known, found = self.linear_places(), folded.linearity.amplitudes
+        return Places(np.array([k for k in known.own if folded.names[self.local.own[k]] in found], int),
+                      np.array([k for k in known.whole if folded.names[self.shared.own[self.shared.whole == k][0]] in found], int))
+
+    def without(self, shared: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, Sums, Elimination]:
+        """Return the local parameters with those at some places 0, and what least squares know of these there: ndarray (q, k), the sums,
+        and what is left where these are eliminated.
+        """
+        values, active = self.values.copy(), np.zeros(self.values.shape, bool)
+        values[places], active[places] = 0.0, True
+        sums = self.sums(self.put(shared, values), len(shared))
+        return values, sums, Elimination(sums, active)
+
+    def near(self, shared: np.ndarray, projected: bool) -> np.ndarray:
+        """Return where the local parameters are to begin: those that the formula is linear in where they fit best, in data sets that begin
+        with far too small or far too large ones.
+
+        Parameters
+        ----------
+        shared : ndarray, shape (s,)
+        projected : bool
+            Whether they are projected out, so that it is all one where they began; else their signs stay what they are.
+        """
+        places = self.linear_places().own
+        if not places.size:
+            return self.values
+        with np.errstate(all="ignore"):
+            found, sums, part = self.without(shared, places)
+            lengths, size = np.sqrt(np.einsum("qqm->qm", sums.block)), np.sqrt(self.squares)
+            fitted = found + part.local(np.zeros(len(shared)))
+            fit = LinearFit(fitted[places].T, lengths[places].T, size)
+            found[places] = inside(fit, [(self.low[k], self.high[k]) for k in places]).T
+            before, after = (self.sums(self.put(shared, each), len(shared)).cost for each in (self.values, found))
+            scales = self.amplitudes.own
+            far = far_off(self.values[scales], found[scales], lengths[scales], size, before, after)
+        if not projected:
+            far &= (np.sign(self.values)*found >= 0).all(axis=0)
+        return np.where(far & np.isfinite(found).all(axis=0), found, self.values)
+
     def steepest(self, shared: np.ndarray) -> list[float]:
         """Return the greatest sizes of the weighted derivatives by each parameter, of a few data sets at the start."""
         _, x, weights = self.points
@@ -213,6 +275,23 @@ class Group:
         block[np.ix_(to, to)] = H[_element(own[:, None], own), :k]
         cross[:, to] = H[_element(local[:, None], own), :k]
         return Sums(cost[:k].copy(), slopes, g[local, :k], block, cross, H[_element(local[:, None], local), :k])
+
+
+def far_off(begun: np.ndarray, found: np.ndarray, lengths: np.ndarray, size: np.ndarray, before: np.ndarray, after: np.ndarray
+            ) -> np.ndarray:
+    """Return whether amplitudes begin far too small, or all that a model is linear in far too large, along the last axis.
+
+    Parameters
+    ----------
+    begun, found, lengths : ndarray, shape (q, k)
+        Where the amplitudes begin, where they fit best, and the lengths of their columns.
+    size : ndarray, shape (k,)
+        The length of the data.
+    before, after : ndarray, shape (k,)
+        Chi-square where all begin, and where they fit best.
+    """
+    small = (np.abs(found) > COLD*np.abs(begun)) & ((begun != 0) | (begun == 0).all(axis=0)) & (np.abs(found)*lengths > MATTERS*size)
+    return (before > after) & (small.any(axis=0) | (before > (FAR_OFF*size)**2))
 
 
 def _places(names: tuple[str, ...], chosen: tuple[str, ...]) -> Places:

@@ -276,7 +276,7 @@ def _read_apart(options: FitOptions, model: Any, y: Any, params: Parameters | No
     strange = [name for name in starts if name not in used]
     if strange:
         raise InputError(f"{strange[0]!r} is no parameter of any formula; there are {', '.join(sorted(used))}"
-                         f"{close(strange[0], sorted(used | SHARED.keywords))}")
+                         f"{SHARED.hint(strange[0], sorted(used))}")
     groups: dict[Any, list[int]] = {}
     for k, (job, given) in enumerate(found):
         alike = job.formula, tuple(job.start), given.factors and given.factors.name, (given.layout.n or 1).bit_length()

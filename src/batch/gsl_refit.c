@@ -15,6 +15,7 @@
 #include "lanes/lane_state.h"
 #include "program/folding.h"
 #include "solver/fdfsolver.h"
+#include "solver/lmder.h"
 #include "solver/loop.h"
 
 enum { TURNS = 3,                         /* a solver is started anew so often where it ended above a minimum */
@@ -29,6 +30,7 @@ static const double LOWER = 1e-12;        /* a chi-square that is less by this s
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
+static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -212,8 +214,7 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
         loop.who = &watched;
         for (size_t k = 0; k < p; k++) loop.x_before[k] = gsl_vector_get(v, k);
         const int failed = method == METHOD_TRUST ? run_trust(&guard, &loop, v)
-                           : run_fdf(method == METHOD_LMDER ? gsl_multifit_fdfsolver_lmder : gsl_multifit_fdfsolver_lmsder,
-                                     &guard, &loop, v);
+                           : run_fdf(method == METHOD_LMDER ? &gslfit_lmder : &gslfit_lmsder, &guard, &loop, v);
         ending = failed ? FIT_FAILED : loop.ending;
         r->out_of_memory |= failed == GSL_ENOMEM || (ending == FIT_FAILED && loop.code == GSL_ENOMEM);
         for (size_t k = 0; k < p && !failed; k++) {
@@ -232,6 +233,9 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
 /* ---- judgement ---- */
 
 static double inside_bounds(const gsl_refit *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
+
+/* What rounding may leave in the length of a residual. */
+static double rounding_at(const polished *at) { return 4 * DBL_EPSILON * fmax(at->data, at->model); }
 
 /* Whether chi-square falls along a direction in which J is deficient. */
 static int falls_beyond(gsl_refit *r, const double *x, const double *direction) {
@@ -255,7 +259,7 @@ static double scale_of(const gsl_refit *r, const double *x) {
 
 /* Whether chi-square bends up at variable k, by a way to both sides. */
 static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
-    const double length = r->last.length, rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double length = r->last.length, rounding = rounding_at(&r->last);
     double at[MAX_FREE], found[4];
     if (r->transform && (x[k] - reach < r->low[k] || x[k] + reach > r->high[k])) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
@@ -427,7 +431,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
         open |= r->last.disputed || (!end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
     }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
-    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double rounding = rounding_at(&r->last);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
@@ -443,6 +447,15 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     return slope == NULL_SPACE_FALLS;
 }
 
+/* Count what a look has used, and where it has led down look at x, from which a way down is left. Returns whether it has. */
+static int gone(gsl_refit *r, const double *x, int falls, int used, fit_result *end) {
+    end->nfev += used + falls;
+    if (!falls) return 0;
+    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
+    judge(r, x, 0, NULL_SPACE_FALLS, end);
+    return 1;
+}
+
 /* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
  * Returns whether chi-square falls: x is then moved. */
 static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
@@ -451,13 +464,44 @@ static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     int used = 0;
     if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
     for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    const double rounding = 4 * DBL_EPSILON * fmax(r->last.data, r->last.model);
+    const double rounding = rounding_at(&r->last);
     const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
-    end->nfev += used + falls;
-    if (!falls) return 0;
-    gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    judge(r, x, 0, NULL_SPACE_FALLS, end);
-    return 1;
+    return gone(r, x, falls, used, end);
+}
+
+/* Have the polisher know x again, after it has been elsewhere; what is known of x stays. */
+static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
+    const polished known = r->last;
+    int silent = 0;
+    for (int k = 0; k < r->program->nfree; k++) silent |= end->flags[k] & GSLFIT_SILENT && known.norms[k] > 0;
+    gslfit_polish_look(r->polisher, &r->data, x, silent ? end->flags : NULL, &r->last);
+    r->last = known;
+}
+
+/* Whether chi-square falls from a bound inwards though nothing pushes a variable against it, and a slope of zero may be a saddle's: it is
+ * followed by growing parts of the variable's size, the others refitted, for as long as chi-square does not rise. x is then moved. */
+static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int p = r->program->nfree;
+    const double length = r->last.length, rounding = rounding_at(&r->last);
+    int used = 0, spent, falls = 0;
+    if (!r->transform || end->verdict != GSLFIT_AT_BOUND) return 0;
+    for (int k = 0; k < p && !falls; k++) {
+        double at[MAX_FREE];
+        unsigned char flags[MAX_FREE] = {0};
+        if (!r->last.bounds[k] || !(fabs(r->last.slopes[k]) <= GSLFIT_CLOSE)) continue;
+        flags[k] = GSLFIT_HELD;
+        memcpy(at, x, p * sizeof *at);
+        for (double far = GSLFIT_BESIDE; far < 1 && used + VALLEY <= most && !falls; far *= INWARDS) {
+            at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * fmax(fabs(x[k]), fabs(r->now.start[k])));
+            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, 0, VALLEY, &spent);
+            used += spent;
+            falls = found < length * (1 - GSLFIT_FALL) - rounding;
+            if (!(found <= length * (1 + NO_WAY))) break;
+        }
+        if (falls) memcpy(x, at, p * sizeof *x);
+    }
+    if (!falls && used > 0) come_back(r, x, end);
+    return gone(r, x, falls, used, end);
 }
 
 /* Look at chi-square to second order: a saddle, or slow? */
@@ -502,7 +546,8 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
     }
-    const int lower = (!looked && reach_far(r, x, most - (end->nfev - before), end)) ||
+    const int lower = (!looked && (leave_bound(r, x, most - (end->nfev - before), end) ||
+                                   reach_far(r, x, most - (end->nfev - before), end))) ||
                       follow_null_space(r, x, most - (end->nfev - before), looked, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
@@ -549,12 +594,22 @@ static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_re
     }
 }
 
+/* Whether a standard error is left to go at most: few steps, though the evaluations of a share have ended. */
+static int is_near(const gsl_refit *r) {
+    const long p = r->program->nfree, n = r->points.n;
+    return r->last.cosine * r->last.cosine * (double)(n > p ? n - p : 1) <= 1;
+}
+
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end) {
     double x[MAX_FREE];
     memcpy(x, v, r->program->nfree * sizeof *x);
     end->nfev = 0;
     /* most of what is left remains for a fit from the start */
-    if (settle(r, x, most, 0, end)) descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (!settle(r, x, most, 0, end)) return;
+    descend(r, x, METHOD_LMSDER, end->nfev + (most - end->nfev) / SHARE_BEYOND, end);
+    if (gslfit_well_ended(end->status) || !r->last.unseen || !is_near(r)) return;
+    memcpy(x, end->v, r->program->nfree * sizeof *x);
+    settle(r, x, (most - end->nfev) / SHARE_BEYOND, 0, end);
 }
 
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end) {
@@ -590,6 +645,8 @@ static void largest(const gsl_refit *r, const double *residual, long *where) {
 
 typedef struct {
     double score, x[MAX_FREE];  /* the cosine by which chi-square falls inwards; where to begin */
+    double length;              /* of the residual at the end that is looked at */
+    int level;                  /* chi-square is no higher on the bound there */
     int nfev;
 } best_start;
 
@@ -606,6 +663,7 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
         if (!(inwards > best->score) || !(at.norms[k] > 0)) continue;
         const double step = fmin(inwards * at.length / at.norms[k], 0.5 * (r->now.box.high[k] - r->now.box.low[k]));
         best->score = inwards;
+        best->level = at.length <= best->length * (1 + LOWER);
         memcpy(best->x, x, r->program->nfree * sizeof *x);
         best->x[k] = x[k] + (at.bounds[k] < 0 ? step : -step);
     }
@@ -648,17 +706,26 @@ static void find_start(gsl_refit *r, const double *v, const unsigned char *flags
     }
 }
 
-/* Whether it is a bound that silences others: with what lies on one back where it began, they have an effect again. */
-static int bounds_silence(gsl_refit *r, const fit_result *end) {
-    const int p = r->program->nfree;
+/* Look where what lies on a bound has gone this share of the way back to where it began. Returns whether all is finite there. */
+static int look_back(gsl_refit *r, const fit_result *end, double share, polished *at) {
     double x[MAX_FREE] = {0};
-    polished at;
-    at.residual = NULL;
-    for (int k = 0; k < p; k++) x[k] = r->last.bounds[k] ? r->now.start[k] : end->v[k];
-    if (!gslfit_polish_look(r->polisher, &r->data, x, NULL, &at)) return 0;
-    for (int k = 0; k < p; k++) {
+    at->residual = NULL;
+    for (int k = 0; k < r->program->nfree; k++)
+        x[k] = r->last.bounds[k] ? end->v[k] + share * (r->now.start[k] - end->v[k]) : end->v[k];
+    return gslfit_polish_look(r->polisher, &r->data, x, NULL, at);
+}
+
+/* Whether it is a bound that silences others: with what lies on one back where it began, they have an effect again, and just off the bound
+ * a far greater one than on it (what an edge between two points leaves is as little there). */
+static int bounds_silence(gsl_refit *r, const fit_result *end) {
+    polished back, beside;
+    if (!look_back(r, end, 1, &back) || !look_back(r, end, GSLFIT_BESIDE, &beside)) return 0;
+    for (int k = 0; k < r->program->nfree; k++) {
         const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
-        if (end->flags[k] & GSLFIT_LOST && !(at.norms[k] * size > GSLFIT_NEGLIGIBLE * end->length)) return 0;
+        if (!(end->flags[k] & GSLFIT_LOST)) continue;
+        if (!(back.norms[k] * size > GSLFIT_NEGLIGIBLE * end->length)) return 0;
+        const int by_itself = r->last.bounds[k] && !(r->last.norms[k] > 0);  /* a temperature of 0 */
+        if (!by_itself && !(beside.norms[k] > WAKES * r->last.norms[k])) return 0;
     }
     return 1;
 }
@@ -671,7 +738,7 @@ static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
     at.residual = NULL;
     end->nfev++;
     if (!gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) return 0;
-    const double rounding = 4 * DBL_EPSILON * fmax(at.data, at.model);
+    const double rounding = rounding_at(&at);
     for (int k = 0; k < p; k++) {
         const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
         if (!at.bounds[k] || !(end->flags[k] & GSLFIT_SILENT)) continue;
@@ -687,17 +754,29 @@ static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
     return 0;
 }
 
-/* Fit from x; where that ends lower, it is the end. */
-static int fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
+typedef enum { NOT_LOWER, LOWER_WITHOUT_END, LOWER_END } fitted_from;
+
+/* Fit from x; where that ends lower, it is the end. Where it does not, what is known is that of the end that stays. */
+static fitted_from fit_lower(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
+    const size_t width = r->program->nfree * sizeof(double);
     fit_result lower = *end;
-    if (most < 1) return 0;
+    const polished known = r->last;
+    double low[MAX_FREE], high[MAX_FREE];
+    if (most < 1) return NOT_LOWER;
+    memcpy(low, r->low, width);
+    memcpy(high, r->high, width);
     lower.nfev = 0;
     descend(r, x, method, most, &lower);
     end->nfev = lower.nfev += end->nfev;
-    if (!gslfit_well_ended(lower.status) || !(lower.length < end->length * (1 - LOWER))) return 0;
-    *end = lower;
-    gslfit_refit_keep(r, end);
-    return 1;
+    if (gslfit_well_ended(lower.status) && lower.length < end->length * (1 - LOWER)) {
+        *end = lower;
+        gslfit_refit_keep(r, end);
+        return LOWER_END;
+    }
+    r->last = known;
+    memcpy(r->low, low, width);
+    memcpy(r->high, high, width);
+    return lower.length < end->length * (1 - GSLFIT_FALL) ? LOWER_WITHOUT_END : NOT_LOWER;
 }
 
 /* Variables that lost their effect on their own bounds go some of the way back to where they began, the others stay, and all are fitted
@@ -721,7 +800,7 @@ static int fit_way_back(gsl_refit *r, int beyond, fit_method method, int most, f
             const double start = r->now.start[k];
             x[k] = on[k] ? inside_bounds(r, k, v[k] + ldexp(start - v[k], beyond ? part : -part)) : again && lost[k] ? start : v[k];
         }
-        lower |= fit_lower(r, x, method, most - (end->nfev - before), end);
+        lower |= fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END;
     }
     return lower;
 }
@@ -732,20 +811,22 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
         if (!fit_way_back(r, 1, method, most - 1, end)) end->verdict = GSLFIT_LOST_EFFECT;
         return;
     }
-    best_start best = {.score = GSLFIT_CLOSE, .nfev = 0};
+    best_start best = {.score = GSLFIT_CLOSE, .length = end->length};
     double x[MAX_FREE];
+    fitted_from inside = NOT_LOWER;
     find_start(r, end->v, end->flags, &best);
     end->nfev += best.nfev;
-    if (best.score > GSLFIT_CLOSE && fit_lower(r, best.x, method, most - (end->nfev - before), end)) return;
-    if (fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
+    if (best.score > GSLFIT_CLOSE) inside = fit_lower(r, best.x, method, most - (end->nfev - before), end);
+    if (inside == LOWER_END || fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
     const int used = end->nfev, falls = falls_inwards(r, end, x);
-    if (falls && fit_lower(r, x, method, most - (end->nfev - before), end)) return;
+    if (falls && fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
-    if (fit_lower(r, x, method, most - (end->nfev - before), end)) return;
+    if (fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     const int spent = end->nfev;
     memcpy(x, end->v, r->program->nfree * sizeof *x);
     settle(r, x, 0, 1, end);
-    if (falls) judge(r, x, 1, NULL_SPACE_FALLS, end);
+    /* a way down from a place on the bound that is as low is one, wherever it leads */
+    if (falls || (best.level && inside == LOWER_WITHOUT_END)) judge(r, x, 1, NULL_SPACE_FALLS, end);
     end->nfev = spent;
     if (used - before >= most) end->status = FIT_MAX_NFEV;  /* nobody has looked everywhere */
 }

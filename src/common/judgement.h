@@ -19,7 +19,8 @@
  *                       plain, but a parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
  *                       width, a temperature of 0 itself: nothing pushes it there). A doubt: the caller steps inside, where the silenced
- *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. Only
+ *                       parameters make the residual's largest part fall, and some of the way back to the start, and fits again. It is
+ *                       (f) where chi-square falls from a place on the bound that is as low, even if that leads to no end. Only
  *                       where that finds nothing lower, it sets `looked` and asks again; then it is (e), unless
  *                       nothing at all has an effect any more, or chi-square falls inwards for all that the slope is zero (`runs_off`).
  *   (f) NOT_MINIMUM     A way down is left: the undamped Gauss-Newton step promises to remove more of chi-square than can be rounding or

@@ -14,9 +14,10 @@ from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
-    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NO_EFFECT,
-    GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD, gslfit_bends,
-    gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
+    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
+    GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns,
+    gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -61,8 +62,15 @@ def length(a):
 cdef class Polish(DescentState):
     """Gauss-Newton steps in the parameters themselves, from a `DescentState` near a minimum to its last digits."""
 
+    cdef public object origin       # the descent from the caller's start, where this one begins elsewhere; else None
     cdef readonly double cosine     # of the residual and the columns that count, as the last judgement had it
+    cdef readonly bint blurred      # it passed for a minimum's there only by what errors of J allow
     cdef double bend                # how fast the residual bends at the last Jacobian, as far as is known
+
+    @property
+    def first(self):
+        """The descent that tells what had an effect at the start: this one, or `origin`."""
+        return self if self.origin is None else self.origin
 
     def near(self):
         """Return whether the next Gauss-Newton step is short enough for a polish to be worth trying."""
@@ -313,25 +321,32 @@ cdef class Polish(DescentState):
         cdef gslfit_evidence e
         memset(&e, 0, sizeof(e))           # what is not said is 0, as in C
         cdef const double *d = data_of(self.norms)
-        cdef cnp.ndarray slopes = self.slopes(), along
+        cdef cnp.ndarray slopes = self.slopes(), along, begun
         cdef double *slope = data_of(slopes)
         cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p), bending = bytes(self.p)
         cdef unsigned char *nonlinear = <unsigned char *><char *>bending
         cdef unsigned char *said = <unsigned char *><char *>flags
         cdef signed char *on = <signed char *><char *>bounds
         cdef ScaledQR counted = self.decompose()
+        cdef DescentState first = self.first
         cdef Py_ssize_t j
         cdef int verdict
         cdef double size
         cdef bint left_out = False
         for j in self.held:
             on[j] = -1 if data_of(self.x)[j] - data_of(self.lower)[j] <= data_of(self.upper)[j] - data_of(self.x)[j] else 1
-        e.p, e.residual, e.first_residual = self.p, self.norm(), length(self.problem.r0)
+        e.p, e.residual, e.first_residual = self.p, self.norm(), length(first.problem.r0)
         for j in range(self.p):
             slope[j] = slope[j] / e.residual if e.residual > 0 else 0.
         e.scale = scale * self.differences.precision / EPS
-        e.x, e.start = numbers(self.x, self.p), numbers(self.problem.x0, self.p)
-        e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(self.first_norms), slope, on
+        e.x, e.start = numbers(self.x, self.p), numbers(first.problem.x0, self.p)
+        e.norms, e.first_norms, e.slopes, e.bounds = d, data_of(first.first_norms), slope, on
+        if first is not self:           # what had next to no effect there, this descent has not taken it from
+            begun = copied(e.first_norms, self.p)
+            for j in range(self.p):
+                if e.first_norms[j] * fmax(fabs(e.x[j]), fabs(e.start[j])) <= GSLFIT_NEGLIGIBLE * fmax(e.residual, e.first_residual):
+                    data_of(begun)[j] = 0
+            e.first_norms = data_of(begun)
         e.unmoved, e.looked, e.runs_off = unmoved, looked, runs_off
         if e.residual <= GSLFIT_ROUNDING * e.scale:     # a parameter that is next to nothing: linear, or moving what is next to nothing?
             e.bending = nonlinear
@@ -352,6 +367,7 @@ cdef class Polish(DescentState):
             along = counted.step(self.r)
             e.cosine = counted.effect(data_of(along)) / e.residual
         self.cosine = e.cosine
+        self.blurred = not e.cosine <= gslfit_cosine_bound(e.residual, e.scale, 0)
         verdict = gslfit_judge(&e, said)
         if verdict == GSLFIT_NO_EFFECT and e.rank == self.p and self.linear_together(e.residual):
             e.linear = 1

@@ -46,7 +46,7 @@ cdef class Errors:
     Attributes
     ----------
     sigma : ndarray, shape (p,)
-        Standard errors, ``factor |W_j| / d_j``; NaN for what has none.
+        Standard errors, ``factor |W_j| / d_j``; NaN for what has none, or none that a number can hold.
     unit : ndarray, shape (p, rank)
         The rows of W, of length one.
     held : tuple of int
@@ -69,6 +69,8 @@ cdef class Errors:
         for j in range(self.p):
             size = norm_of(self.u + j * self.rank, self.rank)
             self.s[j] = factor * (size / d[j])
+            if self.s[j] == INFINITY:           # beyond double precision nothing is known of it
+                self.s[j] = NO_NUMBER
             for i in range(self.rank):
                 self.u[j * self.rank + i] /= size
         self.held = held

@@ -370,6 +370,12 @@ cdef class ScaledQR:
             out = fun(trial)
             value = numbers(out, self.n)
             trial_norm = norm_of(value, self.n)
+            if crossed and not self.newton and not trial_norm <= norm + fmin(noise, norm):
+                trial = self._up_to_bounds(at, s, low, high)    # the others' parts were for one that goes on
+                new = data_of(trial)
+                out = fun(trial)
+                value = numbers(out, self.n)
+                trial_norm = norm_of(value, self.n)
             if not trial_norm <= norm + fmin(noise, norm):      # NaN counts as worse
                 if not self.newton:
                     return SETTLED if trial_norm <= norm + noise and self.effect(s) <= noise else 0
@@ -382,6 +388,23 @@ cdef class ScaledQR:
             for j in range(self.p):
                 moved[j] = at[j] - begin[j]
         return 0
+
+    cdef cnp.ndarray _up_to_bounds(self, const double *at, const double *s, const double *low, const double *high):
+        """Return where a step that leads across bounds reaches the first of them."""
+        cdef cnp.ndarray out = new_vector(self.p)
+        cdef double share = 1, own
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            own = high[j] - at[j] if s[j] > 0 else low[j] - at[j]
+            if fabs(s[j]) > fabs(own):
+                share = fmin(share, own / s[j])
+        for j in range(self.p):
+            own = high[j] - at[j] if s[j] > 0 else low[j] - at[j]
+            data_of(out)[j] = at[j] + share * s[j]
+            if fabs(s[j]) > fabs(own) and own / s[j] <= share:
+                data_of(out)[j] = high[j] if s[j] > 0 else low[j]
+            data_of(out)[j] = fmin(fmax(data_of(out)[j], low[j]), high[j])
+        return out
 
     cpdef double least(self):
         """Return the size of R's last independent diagonal element: about the smallest singular value of the scaled Jacobian."""

@@ -107,6 +107,16 @@ static void test_effects(void) {
     s.e.looked = 1;
     expect(judge(&s) == GSLFIT_AT_BOUND, "(e) after a look from inside");
     plain(&s);
+    s.norms[0] = s.norms[1] = 0, s.bounds[0] = -1;
+    expect(judge(&s) == GSLFIT_SILENCED, "(c) all are silent, perhaps by one on its bound");
+    s.e.looked = 1;
+    expect(judge(&s) == GSLFIT_LOST_EFFECT, "(c) nothing has an effect after a look from inside");
+    for (int side = -1; side <= 1; side += 2) {
+        plain(&s);
+        s.x[1] = side * INFINITY;
+        expect(judge(&s) == GSLFIT_LOST_EFFECT && s.flags[1] == (GSLFIT_SILENT | GSLFIT_LOST), "(c) at infinity there is no minimum");
+    }
+    plain(&s);
     s.norms[0] = s.norms[1] = s.first[0] = s.first[1] = 0;
     expect(judge(&s) == GSLFIT_NO_EFFECT, "(d) nothing has an effect");
     plain(&s);

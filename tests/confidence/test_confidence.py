@@ -462,3 +462,39 @@ def test_perfect_fit():
     ci = conf_interval(problem.fit())
     for name, truth in (("a", .1), ("b", 2.)):
         assert [limit for _, limit in ci[name]] == pytest.approx([truth]*7, rel=1e-6)
+
+
+ZEROS = "A*exp(-x/tau) + c", {"A": 1.0, "tau": 1.0, "c": 0.0}
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_dark_pixel_among_others():
+    """A row of zeros ends in the least numbers there are: its limits are its values, and the others' are as without it."""
+    x = np.linspace(0, 10, 40)
+    y = 3*np.exp(-x/2) + .5 + .05*np.sin(np.arange(40.)**2)
+    formula, start = ZEROS
+    alone = gslfit.fit_batch(formula, y[None], x=x, **start).conf_interval()
+    found = gslfit.fit_batch(formula, np.array([y, 0*y, 2*y]), x=x, **start).conf_interval()
+    for name in start:
+        np.testing.assert_array_equal(found[name][..., 0], alone[name][..., 0])
+    assert np.all(np.abs(found["A"][..., 1]) < 1e-300)
+    assert np.all(np.isfinite(found["tau"][..., 2]))
+
+
+@pytest.mark.parametrize("formula", [ZEROS[0], "A*x + c"])
+@pytest.mark.filterwarnings("error")
+def test_limits_of_zeros(formula):
+    """By every entry: nothing is left to rise, and a limit is the value."""
+    x, start = np.linspace(0, 10, 40), {name: value for name, value in ZEROS[1].items() if name in formula}
+    params = gslfit.Parameters()
+    for name, value in start.items():
+        params.add(name, value)
+    compiled = gslfit.Formula(formula)
+    called = gslfit.minimize(lambda p: compiled(x, **p.valuesdict()), params)
+    for found in (gslfit.fit(formula, 0*x, x=x, **start), called):
+        assert found.success
+        for limits in gslfit.conf_interval(found).values():
+            assert np.ptp([value for _, value in limits]) <= 1e-310
+    single = gslfit.fit(formula, 0*x, x=x, **start)
+    assert all(single.params[name].stderr is None or single.params[name].stderr < 1e-300 for name in start)
+    assert single.errorbars == all(single.params[name].stderr is not None for name in start)

@@ -214,6 +214,18 @@ def test_peaks_that_may_change_places():
     np.testing.assert_allclose(found.ranges["c"][.68], found.ranges["d"][.68], rtol=1e-4)
 
 
+def test_a_profile_that_falls_before_the_level():
+    """Chi-square of a peak's place rises where the peak passes the data, and falls again far away: that is found out, no bound is named."""
+    x = np.linspace(0, 10, 40)
+    y = np.exp(-(x - 5)**2/2) + .1*np.sin(37*x*x)
+    found = gslfit.fit("exp(-(x - m)**2/2)", y, x=x, m=5., yerr=1., scale_covar=False).conf_interval(sigmas=[.99, .9999])
+    assert [value for chance, value in found["m"] if chance == .9999] == [-np.inf, np.inf]
+    assert "levels off" in found.notes[0] and "levels off" in found.notes[1]
+    assert not any("bound" in note for note in found.notes)
+    cost = [np.sum((np.exp(-(x - m)**2/2) - y)**2) for chance, m in found["m"] if chance < .9999]
+    assert np.array(cost[::2]) - cost[1] == pytest.approx(chi2.ppf(.99, 1), rel=1e-4)
+
+
 def test_levels_as_they_are_given(monkeypatch):
     """A probability of 0, one given twice, sigmas; more levels than the engine takes are for the careful code."""
     result = FITS["plain"]()

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gslfit import BatchResult, FitStatus, fit_batch
+from gslfit import BatchResult, FitStatus, Model, fit, fit_batch
 from gslfit.errors import InputError
 
 X = np.linspace(0, 3, 40)
@@ -129,6 +129,31 @@ def test_holes_in_a_row_s_own_x(n):
     found = fit_batch(DECAY, y, x=x, A=1., k=.5, nan_policy="omit")
     assert found.success.all() and found.ndata.tolist() == [n, n - 3]
     assert found.values["k"][1] == pytest.approx(alone.values["k"], rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [4096, 8192, 40_000, 40_003])
+def test_errors_of_a_long_row(n):
+    """All points of a long row take part with their own errors, in whole blocks and in what is left of one: a line has NumPy's."""
+    x = np.linspace(0, 3, n)
+    errors = np.exp(.5*np.sin(7*x))
+    y = 2 - x + errors*np.cos(1e4*x*x)
+    line, covariance = np.polyfit(x, y, 1, w=1/errors, cov="unscaled")
+    for how in ({"yerr": errors}, {"weights": 1/errors}):
+        found = fit_batch("a*x + b", y[None], x=x, a=1., b=1., scale_covar=False, **how)
+        assert [found.values["a"][0], found.values["b"][0]] == pytest.approx(line, rel=1e-9)
+        assert [found.stderr["a"][0], found.stderr["b"][0]] == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [0., -1., np.nan])
+def test_errors_that_are_none(wrong):
+    """A standard deviation of 0, below it or NaN is refused, and its place is told, by each entry."""
+    y, errors = 2*np.exp(-X), np.ones(X.size)
+    errors[3] = wrong
+    model = Model(lambda x, A, k: A*np.exp(-k*x))
+    for call in (lambda: fit(DECAY, y, x=X, A=1., k=.5, yerr=errors), lambda: fit_batch(DECAY, y[None], x=X, A=1., k=.5, yerr=errors),
+                 lambda: model.fit(y, x=X, A=1., k=.5, yerr=errors)):
+        with pytest.raises(InputError, match=r"yerr\[3\] is .*: standard deviations must be above 0"):
+            call()
 
 
 def test_a_file_of_fits_with_their_own_x(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gslfit import FitStatus, fit_batch
-from gslfit.curves._batch import fit_many, instruction_set
+from gslfit.curves._batch import fit_many, instruction_set, run
 from gslfit.errors import InputError
 from gslfit.formula._program import OPCODES, Program
 from gslfit.formula.formula import Formula
@@ -259,6 +259,21 @@ def test_progress_and_its_exception():
         fit_many(program(PEAK), np.repeat(y, 4, axis=0), (x,), None, np.repeat(start, 4, axis=0), None, progress=stop, threads=2)
     assert len(asked) == 1
     assert asked[0] < 4*len(y)
+
+
+def test_what_an_interrupted_run_did_not_reach():
+    """Its status is 0, whatever the array held before."""
+    x, y, start, _ = peaks(100)
+    y, start = np.repeat(y, 2000, axis=0), np.repeat(start, 2000, axis=0)
+    numbers, counts, status = np.empty(len(y)), np.empty((2, len(y)), np.int32), np.full(len(y), 77, np.int8)
+
+    def stop(_count):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(program(PEAK), y, (x,), start, chisqr=numbers, nfev=counts[0], count=counts[1], status=status, progress=stop)
+    assert (status == FitStatus.NOT_RUN).any()
+    assert (status != 77).all()
 
 
 def test_the_lock_is_not_held():

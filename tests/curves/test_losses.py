@@ -157,6 +157,16 @@ def test_counts_refused():
     assert fit_batch("-exp(b + 0*x)", [y], x=x, b=1.0, loss="poisson").status[0] == FitStatus.NOT_POSITIVE
 
 
+@pytest.mark.parametrize("loss_of", [fit, lambda text, y, **how: fit_batch(text, y[None], **how)[0]], ids=["fit", "fit_batch"])
+def test_no_counts_where_none_are_expected(loss_of):
+    """Where the model is 0, 0 counts are certain: such a point tells nothing, and the others decide."""
+    x, y = np.arange(10.0), np.array([0, 1, 3, 2, 5, 4, 7, 6, 8, 10.0])
+    found = loss_of("b*x", y, x=x, b=2.0, loss="poisson")
+    assert found.success
+    assert found.params["b"].value == pytest.approx(y.sum()/x.sum(), rel=1e-9)
+    assert found.params["b"].stderr == pytest.approx(np.sqrt(y.sum())/x.sum(), rel=1e-6)
+
+
 def test_counts_of_any_kind():
     """Whole numbers, scaled counts, masks and long curves: zeros are data, and a mask leaves out what it would with fewer points."""
     rng, x = np.random.default_rng(4), np.linspace(0, 10, 6000)

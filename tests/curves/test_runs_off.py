@@ -95,16 +95,23 @@ def test_with_a_minimum_the_same_formulas_are_successes():
         assert all(successes(formula, x, y, start).values())
 
 
-def test_what_is_too_small_to_be_seen_grows_until_it_is():
-    """From a start on two bounds a beam is all divergence, its waist 1e-8 of what it is: J is deficient, and the answer far along."""
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_too_small_to_be_seen_grows_until_it_is(sign):
+    """From a start on two bounds a beam is all divergence, its waist 1e-8 of what it is: J is deficient, and the answer far along, up or
+    down.
+    """
     x, truth = np.linspace(2e8, 1.8e10, 35), (3.3, 8.05e9, 3.4e8)
     y = truth[0]*np.hypot(1, (x - truth[1])/truth[2]) + .02*np.random.default_rng(3).normal(size=(8, 35))
-    params = Parameters()
-    params.add_many(("w0", 0., True, 0.), ("z0", 8.1e9), ("zR", 0., True, 0.))
-    found = gslfit.fit_batch("w0*sqrt(1 + ((x - z0)/zR)**2)", y, params, x=x)
-    near = gslfit.fit_batch("w0*sqrt(1 + ((x - z0)/zR)**2)", y, params, x=x, start=dict(zip(("w0", "z0", "zR"), truth, strict=True)))
+    params, start = Parameters(), dict(zip(("w0", "z0", "zR"), (sign*truth[0], truth[1], sign*truth[2]), strict=True))
+    for name in start:
+        params.add(name, 8.1e9 if name == "z0" else 0.)
+        if name != "z0":
+            params[name].set(**{"min" if sign > 0 else "max": 0.})
+    text = f"{sign}*w0*sqrt(1 + ((x - z0)/zR)**2)"
+    found = gslfit.fit_batch(text, y, params, x=x)
+    near = gslfit.fit_batch(text, y, params, x=x, start=start)
     assert found.success.all() and near.success.all()
-    for name, value in zip(("w0", "z0", "zR"), truth, strict=True):
+    for name, value in start.items():
         assert found.values[name] == pytest.approx(near.values[name], rel=1e-6)
         assert found.values[name] == pytest.approx(value, rel=.02)
     flat = gslfit.fit_batch("a*b*exp(-x)", np.exp(-X)[None] + .01*np.sin(9*X), x=X, a=2., b=3.)     # nothing to be found: no failure
@@ -124,11 +131,13 @@ def test_a_function_of_python_s_numbers_that_overflows_on_the_way():
 
 
 def test_moves_are_those_of_the_c_core():
-    """Programs and functions are looked at by the same moves: `src/descent/null_space.c` has the numbers of `minimizer/curvature.py`."""
-    text = (Path(__file__).parents[2]/"src"/"descent"/"null_space.c").read_text()
+    """Programs and functions are looked at by the same moves: the numbers of `minimizer/curvature.py` are in `src/descent/null_space.c`,
+    and by how much chi-square falls in `src/common/judgement.h`."""
+    text, judgement = ((Path(__file__).parents[2]/"src"/file).read_text() for file in ("descent/null_space.c", "common/judgement.h"))
     shares = [float(each) for each in re.search(r"SHARES\[\] = \{(.*?)\}", text)[1].split(",")]
     assert [sign*each for each in shares for sign in (1, -1)] == list(curvature.SHARES)
     slowly, moves = (int(re.search(rf"{name} = (\d+)", text)[1]) for name in ("SLOWLY", "MOST_MOVES"))
     assert (shares[slowly], moves) == (curvature.SLOWLY, curvature.MOVES)
-    for name in ("VISIBLE", "FALLS"):
-        assert float(re.search(rf"{name} = ([\d.e-]+);", text)[1]) == getattr(curvature, name)
+    for name in ("VISIBLE", "STAYS", "LONGER", "STRIDES"):
+        assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(curvature, name)
+    assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS

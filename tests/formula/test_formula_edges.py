@@ -99,6 +99,12 @@ def test_slopes_of_either_sign(name):
     assert (np.abs(found - wanted)[good] <= (1e-6 * np.abs(wanted) + small)[good]).all(), (found - wanted, found)
 
 
+def test_slope_where_erfcx_overflows():
+    """Below -26.7 erfcx is infinite, and it falls there: its derivative is minus infinity."""
+    found = Formula("erfcx(x + a)").jacobian(x=np.array([-27.5, -30.0, -300.0, -1e300]), a=0.0)[:, 0]
+    assert found.tolist() == [-math.inf] * 4
+
+
 @pytest.mark.parametrize("constant", [5e-324, 1e-310, 2.0**-1060, 1e-300, 0.5, -4.0, 3.0, 2.0**1000, 1e300, 2.0**1023, math.inf])
 @pytest.mark.parametrize("text", ["x/{}", "x*{}", "{}/x", "x - {}", "-x/{}", "x/-{}", "sqrt(abs(x))/{}"])
 def test_extreme_constants(text, constant):

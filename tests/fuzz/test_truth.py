@@ -41,7 +41,9 @@ def test_many_successes_are_minima(entry):
 # left to go, in a valley that Newton's step doesn't see, at an amplitude of 1e308, where squares underflow, in narrow valleys that passed
 # for kinks, off a kink, at a bound that an amplitude of the other sign is pushed away from, at twice the rounding of zeros; in valleys bent
 # by powers of e along which amplitudes of 1e-59 or 1e8 go, run off to a constant, at the limit of evaluations on slow ways down, with a
-# waist of 1e-11 or an edge between two points from a start on a bound, at the 0 of a parameter that enters squared
+# waist of 1e-11 or an edge between two points from a start on a bound, at the 0 of a parameter that enters squared; on a bound that nothing
+# pushes them against, edges between two points that no bound silences, above a way down from a bound that
+# has no end
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
@@ -49,7 +51,9 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
           (60001, 692019), (31001, 369), (60001, 237420), (60001, 268218), (60001, 560275),
           (41004, 13069), (41004, 13237), (2001, 58172), (2001, 58250), (5001, 33495), (911, 73175), (11001, 6985),
           (13001, 29473), (4001, 86556), (901, 61056), (12001, 45712), (80001, 746068), (80001, 746129), (80001, 746547),
-          (80001, 746905), (80001, 1304125), (80001, 1304477), (80001, 1753108), (80001, 1753118), (80001, 1753125), (80001, 1653341))
+          (80001, 746905), (80001, 1304125), (80001, 1304477), (80001, 1753108), (80001, 1753118), (80001, 1753125), (80001, 1653341),
+          (80001, 1200732), (80001, 1200827), (80001, 533323), (80001, 628002), (80001, 884949),
+          (80001, 1284843), (80001, 884001), (80001, 884372))
 
 
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow

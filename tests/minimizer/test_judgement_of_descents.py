@@ -1,4 +1,6 @@
 """What a descent asks of the judgement depends on the point alone."""
+from functools import partial
+
 import numpy as np
 
 from gslfit.errors import FitStatus
@@ -27,6 +29,15 @@ def at_minimum():
     return descent
 
 
+def descent_of(residual, start):
+    """Return a descent of a residual without bounds or derivatives."""
+    none = np.full(len(start), np.inf)
+    start = np.array(start)
+    descent = Descent(Problem(residual, None, Unbounded(), -none, none, start, residual(start)))
+    descent.begin()
+    return descent
+
+
 def judged(descent, depth):
     """Return the judgement, asked from so many calls further down, where other numbers were on the stack before."""
     return judged(descent, depth - 1) if depth else descent.judge(descent._scale())
@@ -47,3 +58,29 @@ def test_of_equal_ends_the_one_without_doubt_counts():
         assert best_of(tried) is sure
     lower = doubted._replace(residual=.9*sure.residual)
     assert best_of([sure, lower]) is lower
+
+
+def test_what_lost_its_effect_is_told_from_the_caller_s_start():
+    """A descent that begins where a peak has left the data ends without it: no minimum, if the peak was seen where the caller began."""
+    x = np.linspace(0, 3, 20)
+    y = np.sin(5*x)
+
+    def residual(v):
+        return v[0] + np.exp(-(x - v[1])**2) - y
+    first, later = descent_of(residual, [0., 1.]), descent_of(residual, [np.mean(y), 1e4])
+    assert later.finish(True, FitStatus.STEP).verdict == "rank-deficient"
+    later.origin = first
+    end = later.finish(True, FitStatus.STEP)
+    assert (end.verdict, end.lost, end.converged) == ("lost", (1,), False)
+
+
+def test_errors_of_derivatives_excuse_no_way_down():
+    """Of columns that are dependent but for 1e-6 differences leave a slope of 5e-4 in doubt, which the residual itself doesn't."""
+    x = np.linspace(0, 3, 20)
+    slope, bend, rest = np.linalg.qr(np.stack([x, x**2, np.sin(5*x)], axis=1))[0].T
+
+    def residual(v, off):
+        return (v[0] + v[1])*slope + (1e-6*v[1] + off)*bend + rest
+    for off, minimum in ((5e-4, False), (0., True)):
+        end = descent_of(partial(residual, off=off), [0., 0.]).finish(False, FitStatus.STEP)
+        assert end.converged == minimum

@@ -292,3 +292,51 @@ def test_no_minimum_at_infinity():
     found = minimize(lambda p: np.tanh(np.cbrt(9 + p["c"].value**2)) - np.full(7, 1.05), params)
     assert not found.success
     assert np.isfinite(found.params["c"].value) or found.status == FitStatus.LOST_EFFECT
+
+
+@pytest.mark.parametrize(("rayleigh", "seed"), [(1e-4, 1), (1e-4, 2), (1e-5, 1)])
+def test_what_is_seen_only_far_along_the_null_space(rayleigh, seed):
+    """A beam from a waist of 0: next to a line through 0 its waist and Rayleigh range grow 1e4 times before chi-square falls."""
+    z = np.linspace(-3, 3, 69)
+    y = 5 * np.sqrt(1 + ((z + .6) / .12)**2) * (1 + .01 * np.random.default_rng(seed).normal(size=z.size))
+    params = Parameters()
+    params.add("w0", 0., min=0)
+    params.add("z0", -137.)
+    params.add("zR", rayleigh, min=0)
+
+    def residual(p):
+        return p["w0"].value * np.sqrt(1 + ((z - p["z0"].value) / p["zR"].value)**2) - y
+    with np.errstate(all="ignore"):
+        found = minimize(residual, params)
+    assert found.success
+    assert params["zR"].value == pytest.approx(.12, rel=.05)
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])
+@pytest.mark.parametrize("bend", [.5, 1.2])
+def test_bounds_next_to_each_other(width, bend):
+    """A parameter that its bounds hold all but fixed ends on one of them, at the cost of a fit without it, and the others at their best."""
+    x = np.linspace(0, 5, 30)
+    y = .6 + 2 * x + bend * x**2 + .1 * np.random.default_rng(0).normal(size=30)
+    params = Parameters()
+    params.add("c0", .6)
+    params.add("c1", 1.9)
+    params.add("c2", .8 * (1 + width / 2), min=.8, max=.8 * (1 + width))
+    out = minimize(lambda p: p["c0"].value + x * (p["c1"].value + x * p["c2"].value) - y, params)
+    assert out.status == FitStatus.AT_BOUND
+    assert params["c2"].value == (.8 if bend < .8 else .8 * (1 + width))
+    rest = np.polyfit(x, y - params["c2"].value * x**2, 1)
+    assert [params["c1"].value, params["c0"].value] == pytest.approx(rest, rel=1e-7)
+    assert out.nfev < 100
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_way_down_to_one_side_alone(sign, exact):
+    """At 0 a cube has no slope and no curvature, and chi-square falls to one side of it."""
+    x, params = np.linspace(.5, 1.5, 9), Parameters()
+    params.add_many(("a", 3.), ("p", 0.))
+    found = minimize(lambda p: (p["a"].value - 1)*x + (p["p"].value**3 - sign*8)*x**2 + .01*np.cos(9*x), params,
+                     Dfun=(lambda p: np.column_stack([x, 3*p["p"].value**2*x**2])) if exact else None)
+    assert found.success
+    assert found.params["p"].value == pytest.approx(2*sign, rel=.01)

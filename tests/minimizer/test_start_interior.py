@@ -140,3 +140,13 @@ def test_bounds_that_the_start_did_not_see(sign):
     out = gslfit.minimize(residual, params)
     assert max(map(abs, seen)) <= 5
     assert out.success and out.params["A"].value == pytest.approx(5*sign, rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1., 1e-150, 1e150])
+@pytest.mark.parametrize("height", [1., 1e-2, 1e-4])
+def test_a_step_inside_that_leads_to_a_plain(unit, height):
+    """A peak whose place begins on a bound changes a residual of 50 by so much at most, however far it goes: it stays where it is seen."""
+    def fun(x):
+        return unit*(height*np.exp(-(X - x[0])**2/.5) + 50*np.cos(X))
+    found = strictly_interior(fun, np.array([2.]), np.array([2. - 2e-4]), np.array([-np.inf]), np.array([2.]))
+    assert abs(found.get(0, 2.) - 2) < 1

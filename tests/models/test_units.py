@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gslfit.models import ConstantModel, ExponentialModel, GaussianModel, LinearModel, LorentzianModel, VoigtModel
+from gslfit.models import ConstantModel, ExponentialModel, GaussianModel, LinearModel, LorentzianModel, ThermalDistributionModel, VoigtModel
 
 X = np.linspace(0, 10, 60)
 NOISE = .02*np.random.default_rng(3).normal(size=60)
@@ -46,3 +46,12 @@ def test_guesses_of_scaled_data(model):
         for name in one:
             linear = name.endswith(("amplitude", "height", "slope", "intercept")) or name == "c"
             assert other[name].value == pytest.approx(one[name].value*(size if linear else 1), rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_column_of_next_to_nothing():
+    """Where a parameter's column is 1e-308 or less, no step along it can be taken, and nothing overflows."""
+    model, x = ThermalDistributionModel(), np.linspace(.5, 10, 60)
+    y = model.eval(model.make_params(amplitude=3., center=4., kt=1.), x=x)
+    y += np.random.default_rng(0).normal(0, .01*np.ptp(y), 60)
+    assert np.isfinite(model.fit(y*1e-12, x=x).chisqr)

@@ -16,9 +16,9 @@ counted as a survivor. That is rare, and errs on the side of too many survivors.
 
 With --sample so many faults are drawn, from each area as many as is its part of the table, by a seed; the score then has its 95 %
 interval. A smaller sample of the same seed is the beginning of a larger one. Results are appended to a file, a line of JSON each, so that
-a run that was broken off goes on where it was; --again runs all of them anew, each with the test that noticed it first; --report prints
-the score. Tests of style and packaging (UNRELATED) take no part: they read the text of the code, and a fault is not to be found by its
-looks.
+a run that was broken off goes on where it was; --again runs all of them anew, each with the test that noticed it first, --oldest 20 those
+twenty that were never run or were run longest ago; --report prints the score. Tests of style and packaging (UNRELATED) take no part: they
+read the text of the code, and a fault is not to be found by its looks.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from mutation.tree import ROOT, Fault, Outcome, Tree, read_faults
 
 HERE = Path(__file__).resolve().parent
 UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples",
-             "test_old_paths", "test_leaks")
+             "test_old_paths", "test_leaks", "test_planted_faults")
 ENOUGH = 15.0       # seconds of tests that a fault meets before the whole suite
 OPEN = ("", "not found", "no build")
 USUAL = 0.1         # what a test takes that has not been run yet
@@ -52,13 +52,17 @@ class Results:
         self.path, self.known = path, {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
-                row = json.loads(line)
-                self.known[row["fault"]] = row
+                self._know(json.loads(line))
+
+    def _know(self, row: dict) -> None:
+        """Note a row as the last of all."""
+        self.known.pop(row["fault"], None)
+        self.known[row["fault"]] = row
 
     def add(self, fault: Fault, result: str, by: str = "", seconds: float = 0.0) -> None:
         """Note what became of a fault."""
         row = {"fault": fault.label, "result": result, "by": by, "seconds": round(seconds, 1)}
-        self.known[fault.label] = row
+        self._know(row)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         print(f"{fault.label:<48} {result:<12} {seconds:6.1f} s  {by}", flush=True)
@@ -73,6 +77,11 @@ class Results:
         """Return the tests that noticed some of these faults, now or in a run before, those that noticed most first."""
         by = [self.known[fault.label]["by"] for fault in faults if fault.label in self.known]
         return sorted({test for test in by if "::" in test}, key=lambda test: -by.count(test))
+
+    def oldest(self, faults: Sequence[Fault], count: int) -> list[Fault]:
+        """Return so many faults: those that are open, then those whose last run is longest ago."""
+        order = {label: place for place, label in enumerate(self.known)}
+        return sorted(faults, key=lambda fault: -1 if self.of(fault) in OPEN else order[fault.label])[:count]
 
     def of(self, fault: Fault) -> str:
         """Return what is known of a fault, "" for nothing."""
@@ -273,6 +282,7 @@ def main() -> None:
     parser.add_argument("--stage", type=int, choices=(1, 2), help="only the first or the second")
     parser.add_argument("--check", action="store_true", help="only say which faults' texts are not found once")
     parser.add_argument("--again", action="store_true", help="open all faults again; the tests that noticed them are asked first")
+    parser.add_argument("--oldest", type=int, default=0, help="only so many faults: those never run, then those run longest ago")
     parser.add_argument("--report", action="store_true", help="only print what is known")
     parser.add_argument("--survivors", type=Path, help="write the survivors here")
     given = parser.parse_args()
@@ -282,7 +292,9 @@ def main() -> None:
     areas, labels = ([name for name in names.split(",") if name] for names in (given.areas, given.faults))
     faults = [fault for fault in faults if (not areas or fault.area in areas) and (not labels or fault.label in labels)]
     results = Results(given.results)
-    if given.again:
+    if given.oldest:
+        faults = results.oldest(faults, given.oldest)
+    if given.again or given.oldest:
         results.open_again(faults)
     if not given.report:
         tree = Tree(given.folder / "tree", given.python)

@@ -48,10 +48,11 @@ for line in sys.stdin:
 
 
 class Fault(NamedTuple):
-    """One fault: where it belongs, its name, the text that it changes, and what a user would see."""
+    """One fault: where it belongs, its name, the file and the text that it changes, and what a user would see."""
 
     area: str
     name: str
+    file: str
     old: str
     new: str
     seen: str
@@ -75,7 +76,7 @@ def read_faults(path: Path) -> tuple[list[Fault], dict[str, list[str]]]:
     """Return the faults of a file, and the tests that belong to each area."""
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     places = content.pop("places")
-    faults = [Fault(area, name, fault["old"], fault["new"], fault["seen"])
+    faults = [Fault(area, name, fault["file"], fault["old"], fault["new"], fault["seen"])
               for area, found in content.items() for name, fault in found.items()]
     return faults, places
 

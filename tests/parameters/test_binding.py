@@ -150,6 +150,17 @@ def test_expressions_that_call_functions_are_evaluated_every_time():
     assert seen[0] < seen[1] < seen[2]
 
 
+def test_the_sign_of_zero_arrives():
+    """Between 0 and -0 a function like copysign jumps: a step from one to the other reaches the parameter, and what follows from it."""
+    p = Parameters()
+    p.add("a", 1.)
+    p.add("side", expr="copysign(1, a)")
+    b = p.bind()
+    for zero in (0., -0., 0.):
+        b.put([zero])
+        assert np.copysign(1., b.params["a"].value) == b.params["side"].value == np.copysign(1., zero)
+
+
 @pytest.mark.parametrize(("low", "high"), [(-1e9, 1e8), (None, 1e8), (-1e9, None)])
 def test_bounds_out_of_sight(low, high):
     """Bounds more than a thousand times as far from the start as that is large are no part of the transform, and are not passed."""

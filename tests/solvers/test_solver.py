@@ -88,6 +88,21 @@ def test_tolerances_of_zero_end_at_machine_precision(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_residual_of_rounding_alone(method, exact):
+    """Exact data, of a model that is the difference of large numbers: what is left is its rounding, as near as a fit can come."""
+    def f(x):
+        return (1e7 + x[0]*np.exp(-x[1]*T)) - 1e7 - 5*np.exp(-.1*T)
+
+    def df(x):
+        return np.column_stack([np.exp(-x[1]*T), -T*x[0]*np.exp(-x[1]*T)])
+
+    outcome, solver = fit(f, df if exact else None, 40, [1, .2], method, xtol=0, ftol=0, gtol=0)
+    assert outcome.ending == FitStatus.PRECISION
+    np.testing.assert_allclose(solver.x, [5, .1], rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_wrong_sign_of_the_jacobian_is_no_success(method):
     """No progress away from a minimum is told from none at one."""
     outcome, _ = fit(residual, lambda x: -jacobian(x), 40, [1, 0.05, 0], method)

@@ -35,8 +35,9 @@ FLAGS = f"{CHECKS} {PATTERN} -fno-sanitize-recover=all -fno-omit-frame-pointer -
 SUITE = ("curves", "minimizer", "confidence", "c", "constraints", "formula", "multifit", "parameters", "solvers",
          "project/test_no_crash.py", "project/test_sizes.py", "project/test_bad_input.py", "stored")
 FILES, BLOCK = 6, 5000      # files of tests, and random calls, of a piece
-LIMITED = "memory_ends or test_memory or instruction_set or resident or leak"
-MEASURING = "solvers/test_solver.py::test_ten_thousand_solvers_leave_nothing", "solvers/test_nonlinear.py::test_solvers_leave_nothing"
+LIMITED = "memory_ends or test_memory or instruction_set or resident or leak or construction_is_quick"
+MEASURING = ("solvers/test_solver.py::test_ten_thousand_solvers_leave_nothing", "solvers/test_nonlinear.py::test_solvers_leave_nothing",
+             "solvers/test_siman.py::test_walks_leave_nothing")
 THREADS = "c/test_races.py", "c/test_c_core.py"
 REPORTED = "ERROR: ", "runtime error: "      # beside these there are warnings of allocations that were refused
 # of the sanitizers: no memory beyond 4 GB at once, as if there were no more
