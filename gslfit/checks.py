@@ -152,6 +152,8 @@ def function(name: str, value: Any) -> Any:
 
 def is_sequence(value: Any) -> bool:
     """Return whether a value has items: no text, no bytes, and no array of a single number."""
+    if type(value) is tuple or type(value) is list:         # asked most often, and an abstract class takes long to answer
+        return True
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)) and getattr(value, "shape", None) != ()
 
 

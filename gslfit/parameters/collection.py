@@ -158,9 +158,13 @@ class Parameters(dict[str, Parameter]):
         """
         if parameter._expr is not None:
             self._check_expression(parameter._expr)
+        self._take(name, parameter)
+
+    def _take(self, name: str, parameter: Parameter) -> None:
+        """Take a parameter of which name and expression were checked."""
         parameter.name = name
         self._own(parameter)
-        super().__setitem__(name, parameter)
+        dict.__setitem__(self, name, parameter)
         self._note()
 
     def __contains__(self, name: object) -> bool:
@@ -305,7 +309,7 @@ class Parameters(dict[str, Parameter]):
         if expr is not None and filled("expr", expr):
             self._check_expression(expr)
             parameter._take_expression(expr)
-        self.adopt(name, parameter)
+        self._take(name, parameter)
 
     def add_many(self, *parameters: Parameter | Iterable[Any]) -> None:
         """Add several parameters, each a tuple ``(name, value, vary, min, max, expr)``, cut short where defaults do, or a `Parameter`.

@@ -117,15 +117,17 @@ class Parameter(Slots):
             raise InputTypeError(f"Parameter {what}")
         given |= kws
         expr = given.pop("expr", None)
+        if given.get("name") is not None:
+            given["name"] = check_name(given["name"])
         self._fill(**given)
         if expr:
             self.expr = expr
 
     def _fill(self, value: Any = None, vary: Any = True, min: Any = None, max: Any = None, name: Any = None, brute_step: Any = None,
               user_data: Any = None) -> None:
-        """Take all inputs but the expression, as a parameter that nobody owns."""
+        """Take all inputs but the expression, the name being checked, as a parameter that nobody owns."""
         self._owner = _nobody
-        self.name = None if name is None else check_name(name)
+        self.name = name
         self._value = self._expr = self._min = self._max = None
         self._vary = vary if vary is True else truth("vary", vary)
         self.brute_step, self.user_data = brute_step, user_data

@@ -131,16 +131,22 @@ cdef class Polish(DescentState):
         Where Gauss-Newton steps contract at a rate, the curvature along r is that part of J^T J. Where they have `ended`, standard errors
         are known, unless the residual is rounding: what is left must be few of them.
         """
-        cdef ScaledQR qr = self.decompose()
-        cdef cnp.ndarray factors = qr.factors(), missed = new_vector(self.p)
-        cdef const double *W = data_of(factors)
+        cdef ScaledQR qr
+        cdef cnp.ndarray factors, missed
+        cdef const double *W
         cdef const double *h = data_of(self.differences.steps)
-        cdef const double *x = data_of(self.x)
-        cdef double noise = self.differences.precision * self.size(), norm = self.norm(), total, error
+        cdef const double *x
+        cdef double noise, norm, total, error, told, most
         cdef Py_ssize_t i, j
-        cdef double told = TOLD if ended and norm > self.rounding() else INFINITY, most
-        if self.p < MANY or qr.rank < qr.count or FORWARD_ERROR > BENT * qr.least():
+        if self.p < MANY:
             return False
+        qr = self.decompose()
+        if qr.rank < qr.count or FORWARD_ERROR > BENT * qr.least():
+            return False
+        factors, missed = qr.factors(), new_vector(self.p)
+        W, x = data_of(factors), data_of(self.x)
+        noise, norm = self.differences.precision * self.size(), self.norm()
+        told = TOLD if ended and norm > self.rounding() else INFINITY
         for j in range(self.p):
             data_of(missed)[j] = 0
             if qr.d[j] > 0:
@@ -196,9 +202,10 @@ cdef class Polish(DescentState):
             if self.bend > BELIEVED:
                 memset(second, 0, self.p * self.p * sizeof(double))
             qr.curve(second)
-            ended = qr.contract(self.fun, self.x, self.r, second, low, high, digits, SHARE, error, self.differences.precision, CONTRACTS,
-                                TOLD / sqrt(<double>max(1, self.n - self.p)))
+            ended = qr.contract(self.fun, self.x, self.r, self.norm(), second, low, high, digits, SHARE, error,
+                                self.differences.precision, CONTRACTS, TOLD / sqrt(<double>max(1, self.n - self.p)))
             self.x, self.r = qr.x, qr.r
+            self.length, self.normed = qr.length, qr.r
             if qr.known_r is self.r and not self.held:
                 self.steepest, self.steepest_J, self.steepest_r = qr.known, self.J, self.r
             if ended != CROSSED:

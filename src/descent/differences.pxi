@@ -151,7 +151,7 @@ cdef class Differences:
             self.precision = EPS
         return 0
 
-    def forward(self, x, r):
+    cpdef forward(self, x, r, double norm=NAN):
         """Return the Jacobian at x by forward differences, p evaluations.
 
         Parameters
@@ -159,6 +159,8 @@ cdef class Differences:
         x : ndarray, shape (p,)
         r : ndarray, shape (n,)
             The residual at x.
+        norm : float, optional
+            Its length, where it is known.
 
         Returns
         -------
@@ -167,8 +169,11 @@ cdef class Differences:
         """
         cdef const double *at = numbers(x, self.p)
         cdef const double *value = self._values(r)
-        cdef double norm = norm_of(value, self.n), size = self._size(at, norm)
+        cdef double size
         cdef Py_ssize_t j
+        if isnan(norm):
+            norm = norm_of(value, self.n)
+        size = self._size(at, norm)
         columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
@@ -176,16 +181,19 @@ cdef class Differences:
         self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
 
-    def central(self, x, r):
+    cpdef central(self, x, r, double norm=NAN):
         """Return the Jacobian at x by centred differences, 2p evaluations, more where a column proves curved.
 
         Parameters and result are those of `forward`.
         """
         cdef const double *at = numbers(x, self.p)
         cdef const double *value = self._values(r)
-        cdef double norm = norm_of(value, self.n), size = self._size(at, norm), step, bent
+        cdef double size, step, bent
         cdef double *column
         cdef Py_ssize_t j
+        if isnan(norm):
+            norm = norm_of(value, self.n)
+        size = self._size(at, norm)
         columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             column = data_of(columns) + j * self.n

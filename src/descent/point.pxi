@@ -110,7 +110,7 @@ cdef class DescentState:
     cdef object normed              # the residual whose length is known
     cdef double length
     cdef object fun, jac, free, last_x, last_r, lower, upper, before_x, before_J, before_gradient, decomposed, left_out, failure, taken_at
-    cdef cnp.ndarray touches
+    cdef cnp.ndarray touches, gap
     cdef bint before_central
     cdef double turning             # share of its length by which a column changes over a move of relative size 1; NaN where unknown
     cdef gslfit_function c
@@ -127,7 +127,7 @@ cdef class DescentState:
         self.held, self.turning = (), NAN
         self.norms = np.zeros(self.p)
         self.last_x, self.last_r = self.x, self.r
-        self.room, self.touches = room(self.x, self.lower, self.upper), new_vector(self.p)
+        self.room, self.touches, self.gap = room(self.x, self.lower, self.upper), new_vector(self.p), new_vector(self.p)
         cdef Py_ssize_t j
         for j in range(self.p):
             data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
@@ -226,7 +226,7 @@ cdef class DescentState:
         if self.exact:
             self.J = np.asfortranarray(self.jac(x), dtype=np.float64)
         else:
-            self.J = self.differences.central(x, r) if central else self.differences.forward(x, r)
+            self.J = self.differences.central(x, r, self.norm()) if central else self.differences.forward(x, r, self.norm())
         cdef cnp.ndarray gradient = self.gradient() if self.exact else copied(data_of(self.differences.gradient), self.p)
         cdef cnp.ndarray lengths = self._lengths() if self.exact else self.differences.norms
         norms = data_of(lengths)
@@ -285,31 +285,34 @@ cdef class DescentState:
 
     cdef int _learn(self, object gradient, const double *norms, bint central) except -1:
         """Take from two Jacobians how fast columns change, and what they say of the second derivatives."""
-        cdef cnp.ndarray step = new_vector(self.p), y = new_vector(self.p), change = new_vector(self.p)
+        cdef cnp.ndarray work = new_vector(3 * self.p)
+        cdef double *step = data_of(work)
+        cdef double *y = step + self.p
+        cdef double *change = y + self.p
         cdef const double *r = numbers(self.r, self.n)
         cdef double moved, turned = 0
         cdef const double *old = data_of(self.before_J)
         cdef Py_ssize_t j
         for j in range(self.p):
-            data_of(step)[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
-            data_of(change)[j] = data_of(gradient)[j] - data_of(self.before_gradient)[j]
+            step[j] = data_of(self.x)[j] - data_of(self.before_x)[j]
+            change[j] = data_of(gradient)[j] - data_of(self.before_gradient)[j]
             if central and not self.exact:
                 data_of(self.second)[j * self.p + j] = data_of(self.differences.bends)[j]
         # over a short way the forward differences' own error would pass for curvature
-        moved = relative_size(data_of(step), data_of(self.x), norms, self.norm(), self.p)
+        moved = relative_size(step, data_of(self.x), norms, self.norm(), self.p)
         if not (self.exact or (central and self.before_central) or moved > TELLING):
             return 0
         if self.n >= LONG and self.qr is not None and self.qr.J is self.before_J and self.qr.known_r is self.r and self.left_out is None:
             for j in range(self.p):
-                data_of(y)[j] = data_of(self.qr.known)[j] * self.qr.d[j]
+                y[j] = data_of(self.qr.known)[j] * self.qr.d[j]
         else:
-            products_of(old, self.p, r, self.n, data_of(y))
+            products_of(old, self.p, r, self.n, y)
         for j in range(self.p):
-            data_of(y)[j] = data_of(gradient)[j] - data_of(y)[j]
+            y[j] = data_of(gradient)[j] - y[j]
             if norms[j] > 0 and self.p >= MANY:
                 turned = fmax(turned, gslfit_change(data_of(self.J) + j * self.n, old + j * self.n, self.n) / norms[j])
         self.turning = turned / moved if moved > 0 and self.p >= MANY else NAN
-        secant(data_of(self.second), data_of(step), data_of(y), data_of(change), self.p)
+        secant(data_of(self.second), step, y, change, self.p)
         return 0
 
     cpdef cnp.ndarray gradient(self):
@@ -516,7 +519,8 @@ cdef class DescentState:
         return found
 
     cdef cnp.ndarray _way(self, object start):
-        cdef cnp.ndarray step = new_vector(self.p)
+        """Return the way from `start` to here, to be read before the next is asked for."""
+        cdef cnp.ndarray step = self.gap
         cdef const double *x = numbers(self.x, self.p)
         cdef const double *begin = numbers(start, self.p)
         cdef Py_ssize_t j

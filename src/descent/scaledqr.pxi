@@ -52,6 +52,7 @@ cdef class ScaledQR:
     cdef const double *known_at
     cdef const double *known_slopes
     cdef object x, r                # where `contract` ended, and the residual there
+    cdef double length              # of that residual
     cdef int count                  # columns that take part
     cdef Py_ssize_t rows            # of R: n, or fewer where LAPACK has been there before
     cdef const double *columns
@@ -287,9 +288,10 @@ cdef class ScaledQR:
         for i in range(self.rank):
             s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
-    cdef int contract(self, fun, x0, r0, const double *S, const double *low, const double *high, double digits, double share,
-                      double error, double precision, double ratio, double told) except -1:
-        """Repeat steps from x0, where J was taken, while they contract; leave the best point and its residual in `x` and `r`.
+    cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *low, const double *high, double digits,
+                      double share, double error, double precision, double ratio, double told) except -1:
+        """Repeat steps from x0, where J was taken, while they contract; leave the best point, its residual and the length of that in
+        `x`, `r` and `length`.
 
         Parameters
         ----------
@@ -299,6 +301,8 @@ cdef class ScaledQR:
             Where J was taken.
         r0 : ndarray, shape (n,)
             The residual there.
+        norm : float
+            The residual's length.
         S : p * p numbers
             Known second derivatives.
         low, high : p numbers each
@@ -330,11 +334,11 @@ cdef class ScaledQR:
         cdef double *s = g + self.p
         cdef double *moved = s + self.p
         cdef double *new
-        cdef double norm = norm_of(value, self.n), before = INFINITY, size, noise, model, trial_norm
+        cdef double before = INFINITY, size, noise, model, trial_norm
         cdef Py_ssize_t i, j, _
         cdef bint crossed
         memset(moved, 0, self.p * sizeof(double))
-        self.x, self.r = x0, r0
+        self.x, self.r, self.length = x0, r0, norm
         for _ in range(60):
             self._slopes(value, g)
             self._keep(self.r, g)
@@ -378,7 +382,7 @@ cdef class ScaledQR:
                 self.newton = False
                 value = data_of(self.r)
                 continue
-            self.x, self.r, at, norm, before = trial, out, new, trial_norm, size
+            self.x, self.r, self.length, at, norm, before = trial, out, trial_norm, new, trial_norm, size
             if crossed:
                 return CROSSED
             for j in range(self.p):
