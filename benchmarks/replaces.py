@@ -153,7 +153,7 @@ def many_called():
 
 LONG = np.linspace(0, 4, 1_000_000)
 LONG_DECAY = decay(LONG, 2.5, 1.3, .5) + .05*np.random.default_rng(0).normal(size=LONG.size)
-LONG_VOIGTS = np.linspace(0, 40, 200_000)
+LONG_VOIGTS = np.linspace(0, 40, 1_000_000)
 
 
 def own_work():
@@ -162,7 +162,7 @@ def own_work():
     data = voigts(LONG_VOIGTS, truth) + .1*np.random.default_rng(1).normal(size=LONG_VOIGTS.size)
     start = truth*(1 + .03*np.random.default_rng(0).uniform(-1, 1, truth.size))
     cases = (("a decay, 3 parameters, 1,000,000 points", lambda v: decay(LONG, *v) - LONG_DECAY, np.ones(3)),
-             ("two Voigts and a background, 12 parameters, 200,000 points", lambda v: voigts(LONG_VOIGTS, v) - data, start))
+             ("two Voigts and a background, 12 parameters, 1,000,000 points", lambda v: voigts(LONG_VOIGTS, v) - data, start))
     for name, missed, begin in cases:
         shares = []
         for who in (by_minimize, by_leastsq):
