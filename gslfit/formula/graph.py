@@ -126,7 +126,8 @@ class Graph(Record):
 
     Where `gslfit.formula.second_derivatives` found it worthwhile: `pairs`, nodes whose products (or each alone, where the second is None)
     the residual is summed with; `sums`, leaves that stand for the elements of J^T r, then for these sums; and `bends`, the sum of the
-    residual times each second derivative, a triangle by rows, as functions of parameters and sums; None for zero.
+    residual times each second derivative, a triangle by rows, as functions of parameters and sums; None for zero. `eager` says whether all
+    that costs so little that it is worth it in any step.
     """
 
     pool: Pool
@@ -137,6 +138,7 @@ class Graph(Record):
     pairs: tuple[tuple[Node, Node | None], ...] = ()
     sums: tuple[Node, ...] = ()
     bends: tuple[Node | None, ...] = ()
+    eager: bool = False
 
     @property
     def roots(self) -> tuple[Node, ...]:
@@ -161,7 +163,8 @@ class Graph(Record):
         lines = [f"{label} = {node.op} {' '.join(map(named, node.args))}" for node, label in labels.items()]
         names = ["value", *[f"d/d{name}" for name in self.free]]
         lines += [f"{name} = {named(root)}" for name, root in zip(names, self.roots, strict=False)]
-        lines += [f"r.m{k} = sum of r * {' * '.join(named(node) for node in pair if node)}" for k, pair in enumerate(self.pairs)]
+        lines += [f"{leaf.value} = sum of r * {' * '.join(named(node) for node in pair if node)}"
+                  for leaf, pair in zip(self.sums[len(self.free):], self.pairs, strict=True)]
         places = [(one, other) for k, one in enumerate(self.free) for other in self.free[:k + 1]]
         lines += [f"r.d2/d{one}d{other} = {named(bend)}" for (one, other), bend in zip(places, self.bends, strict=False) if bend]
         return "\n".join(lines)

@@ -12,21 +12,27 @@ it saves, or where a derivative is a matter of branches, there is none.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from gslfit.formula.graph import POINT, Graph, Node, below
+from gslfit.errors import ExpressionError
+from gslfit.formula.graph import POINT, Graph, Node, Pool, below
 from gslfit.formula.operations import OPERATIONS
 
 Powers = frozenset  # of (node, whole power), each node once
 Terms = dict        # coefficients by powers: a sum of products
 ONE: Powers = frozenset()
 
-MOST_TERMS = 400    # of a second derivative: beyond that nothing is gained
+MOST_NODES = 500    # of a graph that is looked at,
+MOST_TERMS = 200    # of a second derivative: beyond that nothing is gained
 MOST_SUMS = 12      # that are new
-MOST_COST = 0.3     # of what an evaluation takes without them
+MOST_COST = 1.0     # of what an evaluation takes without them: worth it where Gauss-Newton is slow
+EAGER_COST = 0.25   # worth it in every step: a quarter of the evaluations is saved at least
 CHEAP = frozenset(["add", "sub", "mul", "div", "neg", "abs", "square", "cube", "recip", "sqrt", "rsqrt", "fma", "fms", "fnma", "mulmul",
                    "mulz", "iffinite", "addmul", "submul", "subsquare", "squareadd", "min", "max", "powi", "select", "sign"])
-DEAR = 8            # times a cheap operation, the others
+DEAR = 8            # cheap operations, what any other takes;
+SUM, GROUP = .75, 1.25  # of these a sum takes, and sums with a factor in common besides;
+ELEMENT = .5        # and an element of the second derivatives, by point
 
 UNFUSED = {
     "fma": lambda a, b, c: a * b + c, "fms": lambda a, b, c: a * b - c, "fnma": lambda a, b, c: c - a * b,
@@ -249,31 +255,33 @@ class Sums:
                     self.equations.append(({key: value for key, value in equation.items() if value}, {}))
 
 
-def written(pool: object, terms: Terms) -> Node:
-    """Return the node of a sum of products of what depends on parameters alone."""
-    make, parts = pool.make, []  # type: ignore[attr-defined]
-    for powers, value in sorted(terms.items(), key=lambda term: sorted((node.number, power) for node, power in term[0])):
-        product: Node | None = None
-        for node, power in sorted(powers, key=lambda part: part[0].number):
-            factor = node if power > 0 else make("recip", node)
-            if abs(power) == 2:
-                factor = make("square", factor)
-            elif abs(power) > 2:
-                factor = make("cube", factor) if abs(power) == 3 else make("powi", factor, float(abs(power)))
-            product = factor if product is None else make("mul", product, factor)
-        parts.append((product, value))
+def power_of(pool: Pool, node: Node, power: int) -> Node:
+    """Return the node of a whole power."""
+    factor = node if power > 0 else pool.make("recip", node)
+    power = abs(power)
+    if power == 1:
+        return factor
+    return pool.make("square", factor) if power == 2 else pool.make("cube", factor) if power == 3 else pool.make("powi", factor, float(power))
+
+
+def written(pool: Pool, terms: Terms) -> Node:
+    """Return the node of a sum of products of what depends on parameters and sums alone."""
     total: Node | None = None
-    for product, value in parts:
-        if product is None:
-            term = pool.const(value)  # type: ignore[attr-defined]
-            total = term if total is None else make("add", total, term)
-        elif value == 1:
-            total = product if total is None else make("add", total, product)
-        elif value == -1 and total is not None:
-            total = make("sub", total, product)
+    for powers, value in sorted(terms.items(), key=lambda term: (term[1] == -1, sorted((node.number, power) for node, power in term[0]))):
+        *rest, last = [pool.const(1.0), *(power_of(pool, node, power) for node, power in sorted(powers, key=lambda part: part[0].number))]
+        factors = rest[1:] + ([pool.const(value)] if abs(value) != 1 or last.op == "const" else [])
+        minus = value == -1 and last.op != "const"
+        scale: Node | None = None
+        for factor in factors:
+            scale = factor if scale is None else pool.make("mul", scale, factor)
+        if total is None:
+            total = last if scale is None else pool.make("mul", last, scale)
+            total = pool.make("neg", total) if minus else total
+        elif scale is None:
+            total = pool.make("sub" if minus else "add", total, last)
         else:
-            total = make("mul", product, value) if total is None else make("fma", product, value, total)
-    return pool.const(0.0) if total is None else total  # type: ignore[attr-defined]
+            total = pool.make("fnma" if minus else "fma", scale, last, total)
+    return pool.const(0.0) if total is None else total
 
 
 class Products:
@@ -284,7 +292,7 @@ class Products:
         self.have: list[tuple[dict, Terms, Node]] = []
         self.expansion = expansion
         for node in graph.nodes():
-            if node.level == POINT:
+            if node.level == POINT and expansion.of(node):  # that isn't zero
                 self.add(node)
 
     def add(self, node: Node) -> None:
@@ -321,6 +329,21 @@ class Products:
         return nodes[0], nodes[1] if len(nodes) > 1 else None, scale
 
 
+def together(pairs: list[tuple[Node, Node | None]]) -> tuple[list[tuple[Node, Node | None]], list[int]]:
+    """Return pairs in an order, and turned so, that those with a common first node come one after the other; and their numbers before."""
+    left = dict(enumerate(pairs))
+    found, numbers = [], []
+    while left:
+        count = Counter(node for pair in left.values() for node in set(pair) if node)
+        first = max(count, key=lambda node: (count[node], -node.number))
+        for k, pair in list(left.items()):
+            if first in pair:
+                found.append(pair if pair[0] is first else (pair[1], pair[0]))
+                numbers.append(k)
+                del left[k]
+    return found, numbers  # type: ignore[return-value]
+
+
 def cost(nodes: Iterable[Node]) -> float:
     """Return about how long operations at a point take."""
     return sum(1 if node.op in CHEAP else DEAR for node in nodes if node.level == POINT and node.args)
@@ -330,7 +353,7 @@ def second_derivatives(graph: Graph) -> Graph:
     """Find the sums that Newton's steps need, and each element of the second derivatives' sum as a function of them."""
     try:
         return found_second(graph)
-    except NoneFoundError:
+    except (NoneFoundError, ExpressionError):   # the latter where it would become too large
         return graph
 
 
@@ -339,9 +362,15 @@ def found_second(graph: Graph) -> Graph:
     expansion = Expansion()
     pool, order = graph.pool, graph.nodes()
     bits = [pool.leaf("par", name).mask for name in graph.free]
-    if all(column.mask == 0 for column in graph.columns):
+    if len(order) > MOST_NODES or all(column.mask == 0 for column in graph.columns):
         raise NoneFoundError
+    for node in order:  # arguments first: no recursion is deep
+        expansion.of(node)
     columns = [expansion.of(column) for column in graph.columns]
+    varying = sum(column.level == POINT for column in graph.columns)
+    ones = varying < len(graph.columns)
+    base = cost(order) + 2 + (1 + 2 * ones + varying * (1 + ones) + varying * (varying + 1) / 2) / 2 + varying / 2
+    most = MOST_COST * base
     elements: list[dict[Powers, Terms]] = []
     for i, name in enumerate(graph.free):
         for j, other in enumerate(graph.free[:i + 1]):
@@ -361,18 +390,18 @@ def found_second(graph: Graph) -> Graph:
                                                        sorted((node.number, power) for node, power in powers))):
         if monomial in sums.known:
             continue
-        if not monomial or len(pairs) == MOST_SUMS:
+        if not monomial or len(pairs) == MOST_SUMS or SUM * len(pairs) > most:
             raise NoneFoundError
         one, other, scale = products.pair(monomial)
         leaf = pool.leaf("par", f"r.m{len(pairs)}")
         pairs.append((one, other))
         sums.known[monomial] = sums.quotient({frozenset([(leaf, 1)]): 1.0}, scale)
         sums.solve()
+    pairs, names = together(pairs)
     more = set(below([node for pair in pairs for node in pair if node])) - set(order)
-    varying = sum(column.level == POINT for column in graph.columns)
-    ones = varying < len(graph.columns)
-    base = cost(order) + 2 + (1 + 2 * ones + varying * (1 + ones) + varying * (varying + 1) / 2) / 2 + varying / 2
-    if cost(more) + 1.5 * len(pairs) > MOST_COST * base:
+    groups = len({one for one, _ in pairs})
+    spent = cost(more) + GROUP * groups + SUM * len(pairs) + ELEMENT * sum(map(bool, elements))
+    if spent > most:
         raise NoneFoundError
     bends = []
     for element in elements:
@@ -382,8 +411,8 @@ def found_second(graph: Graph) -> Graph:
         bends.append(written(pool, total) if total else None)
     if not any(bends):
         raise NoneFoundError
-    leaves = (*sums.leaves, *(pool.leaf("par", f"r.m{k}") for k in range(len(pairs))))
-    return graph._replace(pairs=tuple(pairs), sums=leaves, bends=tuple(bends))
+    leaves = (*sums.leaves, *(pool.leaf("par", f"r.m{k}") for k in names))
+    return graph._replace(pairs=tuple(pairs), sums=leaves, bends=tuple(bends), eager=spent < EAGER_COST * base)
 
 
 __all__ = ["second_derivatives"]

@@ -52,7 +52,9 @@ struct lane_state {
     lane_vector change_own, change_square;  /* products of that change with that step and with itself, in the norm of H */
     const double **bend_from;          /* where the elements of the trial's sum of r times second derivatives are; NULL for Gauss-Newton alone */
     lane_vector *bend;                 /* these at the last accepted point */
-    lane_vector exact;                 /* 1 where the last step was Newton's */
+    lane_vector wanted, known;         /* 1 where the next evaluation is to find them; where they are known at the last accepted point */
+    lane_vector eager;                 /* 1 where they are always wanted */
+    lane_vector exact, before;         /* 1 where the last step was Newton's, and where the one before was */
     lane_vector cut;                   /* 1 where bounds cut the last step short */
     lane_vector steps;                 /* 1 where the last step was one of Gauss-Newton's that converge */
     lane_vector chisqr, lambda, nu;

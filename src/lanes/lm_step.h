@@ -23,8 +23,10 @@ static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is
 static const double OPEN = 1e-6;            /* share of another column by which one that J doesn't determine leaves that one open */
 static const double SAFETY = 2.5;           /* on the ratio of one step's length to the last */
 static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to be shorter than the last at most */
-static const double FARTHEST = 4;
-static const double QUADRATIC = 4, LEAST_SQUARE = 1e-4;
+static const double QUADRATIC = 4;          /* on the ratio that follows from the last one's square: Newton's steps */
+static const double LEAST_SQUARE = 1e-6;    /* by so much one of Newton's is believed to be shorter than the last at most */
+static const double SLOW = 0.02;            /* of the last one's, the square of a step's length: worth second derivatives */
+static const double ASTRAY = 4;             /* variances that chi-square would fall by, were a Gauss-Newton step so long: no step of Newton's */
 static const double STEADY = 0.3;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
 static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
@@ -89,9 +91,17 @@ INLINE void find_led(lane_state *s, int h) {
     store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
 
+/* Keep the second derivatives at the points that were taken, where they were asked for. */
+static __attribute__((noinline)) void keep_bends(lane_state *s, const int p, int h, vm better) {
+    const vm known = BOTH(better, load(s->wanted + h) != 0.0);
+    store(s->known + h, choose(better, load(s->wanted + h), load(s->known + h)));
+    if (!any(known)) return;
+    for (int k = 0; k < TRIANGLE(p); k++) store(s->bend[k] + h, choose(known, load(s->bend_from[k] + h), load(s->bend[k] + h)));
+}
+
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. Returns the
  * length of the step that led here; 0 where none did. */
-INLINE vd decide(lane_state *s, const int p, const int bent, int h, vd *H) {
+INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
     const vd chisqr = load(s->chisqr + h), trial = load(s->sums[0] + h), gain = load(s->gain + h);
     vd trace = trial;
     vm loose = TRUE_MASK;  /* the damping lets every variable move */
@@ -117,10 +127,6 @@ INLINE vd decide(lane_state *s, const int p, const int bent, int h, vd *H) {
     }
 #pragma GCC unroll 40
     for (int k = 0; k < TRIANGLE(p); k++) store(s->H[k] + h, choose(better, H[k], load(s->H[k] + h)));
-    if (bent) {
-#pragma GCC unroll 40
-        for (int k = 0; k < TRIANGLE(p); k++) store(s->bend[k] + h, choose(better, load(s->bend_from[k] + h), load(s->bend[k] + h)));
-    }
     /* within a standard error of the minimum the quadratic model is trusted: Gauss-Newton, no damping */
     const vm near = BOTH(gain <= trial * load(s->over_dof + h), EITHER(rho > 0.5, gain <= 1e-10 * trial));
     const vm anew = EITHER(BOTH(INVERT(better), lambda == 0.0), BOTH(BOTH(better, near), INVERT(loose)));
@@ -128,6 +134,7 @@ INLINE vd decide(lane_state *s, const int p, const int bent, int h, vd *H) {
     const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
                               BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
+    if (s->bend_from) keep_bends(s, p, h, better);
     if (s->least) choose_curvature(s, h, BOTH(better, INVERT(fresh)), gain, trial);
     vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
                       lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
@@ -193,11 +200,11 @@ static __attribute__((noinline)) void cut_short(lane_state *s, const int p, int 
  * predecessor's, some times smaller. Anderson's acceleration takes away what the last changes of the step, one or two, have in common with
  * it: dx = u - c (change of u + last dx) - ..., the remainder shortest in the norm of H. The products that this needs are those of g, since
  * H u = -g; what those of the last step were is taken as it was, H being nearly the same. */
-INLINE void accelerate(lane_state *s, const int p, const int bent, int h, vm exact, vd last, const vd *u, vd length, vd along, vd along_change) {
+INLINE void accelerate(lane_state *s, const int p, int h, vd last, const vd *u, vd length, vd along, vd along_change) {
     const vd lambda = load(s->lambda + h), none = SPLAT(0.0);
     vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
-    if (bent) steady = BOTH(steady, INVERT(EITHER(exact, load(s->exact + h) != 0.0)));
     if (s->low) steady = BOTH(steady, load(s->cut + h) == 0.0);  /* a step that a bound cut short is no part of a sequence */
+    if (s->bend_from) steady = BOTH(steady, load(s->exact + h) == 0.0);  /* nor is one of Newton's */
     const vd own = length - along, square = length - 2.0 * along + last;
     const vd cross = along_change - load(s->change_own + h), square_before = load(s->change_square + h);
     const vd det = square * square_before - cross * cross;
@@ -217,76 +224,106 @@ INLINE void accelerate(lane_state *s, const int p, const int bent, int h, vm exa
     store(s->steps + h, truth(steady));
 }
 
-/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding stays. L has room for a triangle. With
- * `bent`, steps without damping are Newton's, H + bend in place of H, where that is positive definite and leads no farther than a standard
- * error. Returns where they are. */
-INLINE vm solve(lane_state *s, const int p, const int bent, int h, vd last, vd *L, vd *inverse, vd *z, vd *u) {
-    const vd lambda = load(s->lambda + h), none = SPLAT(0.0);
-    vm exact = lambda == 0.0;
-    if (!bent) exact = INVERT(TRUE_MASK);
-    vd gain, length, along, along_change;
-    for (;;) {
-        vm bad = INVERT(TRUE_MASK);
-        gain = length = along = along_change = none;
+/* Solve (H + lambda D) dx = -g by L d L^T, no roots. A variable whose pivot is lost in rounding stays. L has room for a triangle. */
+INLINE void solve(lane_state *s, const int p, int h, vd last, vd *L, vd *inverse, vd *z, vd *u) {
+    const vd lambda = load(s->lambda + h);
+    vd gain = SPLAT(0.0), length = gain, along = gain, along_change = gain;
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) {
+        vd whole = load(s->H[ELEMENT(i, i)] + h) + lambda * load(s->D[i] + h), pivot = whole, t = -load(s->g[i] + h);
+#pragma GCC unroll 8
+        for (int j = 0; j < i; j++) {
+            u[j] = load(s->H[ELEMENT(i, j)] + h);
+#pragma GCC unroll 8
+            for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+            L[ELEMENT(i, j)] = u[j] * inverse[j];
+            pivot -= u[j] * L[ELEMENT(i, j)];
+            t -= L[ELEMENT(i, j)] * z[j];
+        }
+        inverse[i] = reciprocal(pivot, SMALL_PIVOT * whole);
+        if (s->low) inverse[i] = choose(is_held(s, i, h, load(s->v[i] + h), load(s->g[i] + h)), SPLAT(0.0), inverse[i]);
+        z[i] = t;
+    }
+#pragma GCC unroll 8
+    for (int i = p - 1; i >= 0; i--) {
+        vd t = z[i] * inverse[i];
+#pragma GCC unroll 8
+        for (int k = i + 1; k < p; k++) t -= L[ELEMENT(k, i)] * u[k];
+        u[i] = t;
+        vd g = load(s->g[i] + h);
+        if (s->low) g = choose(inverse[i] == 0.0, SPLAT(0.0), g);
+        const vd damped = lambda * load(s->D[i] + h) * t;
+        length -= t * (g + damped);
+        gain += t * (damped - g);
+        along -= g * load(s->newton[i] + h);
+        along_change -= g * load(s->change[i] + h);
+    }
+    length = vmax(SPLAT(0.0), length);
+    accelerate(s, p, h, last, u, length, along, along_change);
+    store(s->gain + h, gain);
+    store(s->length + h, length);
+    if (!s->low) return;
+#pragma GCC unroll 8
+    for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(inverse[i] == 0.0, SPLAT(0.0), load(s->dx[i] + h)));
+    cut_short(s, p, h, L, inverse, z, u);
+}
+
+/* Where second derivatives are known and there is no damping, Newton's step instead: (H + bend) dx = -g, if that is positive definite and
+ * dx stays within bounds and no longer than the quadratic model holds. Its length is that in standard errors still, by H. */
+INLINE void bend(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+    vm exact = BOTH(load(s->lambda + h) == 0.0, load(s->known + h) != 0.0);
+    if (any(exact)) {
+        vd gain = SPLAT(0.0), curved = gain;
 #pragma GCC unroll 8
         for (int i = 0; i < p; i++) {
-            vd whole = load(s->H[ELEMENT(i, i)] + h) + lambda * load(s->D[i] + h), t = -load(s->g[i] + h);
-            if (bent) whole += choose(exact, load(s->bend[ELEMENT(i, i)] + h), none);
-            vd pivot = whole;
+            const vd whole = load(s->H[ELEMENT(i, i)] + h) + load(s->bend[ELEMENT(i, i)] + h), g = load(s->g[i] + h);
+            vd pivot = whole, t = -g;
 #pragma GCC unroll 8
             for (int j = 0; j < i; j++) {
-                u[j] = load(s->H[ELEMENT(i, j)] + h);
-                if (bent) u[j] += choose(exact, load(s->bend[ELEMENT(i, j)] + h), none);
+                u[j] = load(s->H[ELEMENT(i, j)] + h) + load(s->bend[ELEMENT(i, j)] + h);
 #pragma GCC unroll 8
                 for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
                 L[ELEMENT(i, j)] = u[j] * inverse[j];
                 pivot -= u[j] * L[ELEMENT(i, j)];
                 t -= L[ELEMENT(i, j)] * z[j];
             }
-            inverse[i] = reciprocal(pivot, SMALL_PIVOT * whole);
-            vm indefinite = BOTH(exact, EITHER(INVERT(inverse[i] > 0.0), INVERT(whole > 0.0)));
+            vm definite = BOTH(whole > 0.0, pivot > SMALL_PIVOT * whole);
+            inverse[i] = 1.0 / pivot;
             if (s->low) {
-                const vm held = is_held(s, i, h, load(s->v[i] + h), load(s->g[i] + h));
+                const vm held = is_held(s, i, h, load(s->v[i] + h), g);
                 inverse[i] = choose(held, SPLAT(0.0), inverse[i]);
-                indefinite = BOTH(indefinite, INVERT(held));
+                definite = EITHER(definite, held);
             }
-            if (bent) bad = EITHER(bad, indefinite);
+            exact = BOTH(exact, definite);
             z[i] = t;
         }
 #pragma GCC unroll 8
         for (int i = p - 1; i >= 0; i--) {
-            vd t = z[i] * inverse[i];
+            vd t = z[i] * inverse[i], sum = SPLAT(0.0);
 #pragma GCC unroll 8
-            for (int k = i + 1; k < p; k++) t -= L[ELEMENT(k, i)] * u[k];
-            u[i] = t;
-            vd g = load(s->g[i] + h);
-            if (s->low) g = choose(inverse[i] == 0.0, SPLAT(0.0), g);
-            const vd damped = lambda * load(s->D[i] + h) * t;
-            length -= t * (g + damped);
-            gain += t * (damped - g);
-            along -= g * load(s->newton[i] + h);
-            along_change -= g * load(s->change[i] + h);
-            if (bent) {
-                vd bend = 0.5 * load(s->bend[ELEMENT(i, i)] + h) * t;
-#pragma GCC unroll 8
-                for (int k = i + 1; k < p; k++) bend += load(s->bend[ELEMENT(k, i)] + h) * u[k];
-                length -= choose(exact, 2.0 * bend * t, none);
+            for (int k = i + 1; k < p; k++) {
+                t -= L[ELEMENT(k, i)] * u[k];
+                sum += load(s->bend[ELEMENT(k, i)] + h) * u[k];
             }
+            if (s->low) {
+                t = choose(inverse[i] == 0.0, SPLAT(0.0), t);
+                const vd to = load(s->v[i] + h) + t;
+                exact = BOTH(exact, BOTH(to >= load(s->low[i] + h), to <= load(s->high[i] + h)));
+            }
+            u[i] = t;
+            gain -= t * load(s->g[i] + h);
+            curved += t * (2.0 * sum + load(s->bend[ELEMENT(i, i)] + h) * t);
         }
-        if (!bent) break;
-        bad = EITHER(bad, BOTH(exact, INVERT(length <= FARTHEST * load(s->chisqr + h) * load(s->over_dof + h))));
-        if (!any(bad)) break;
-        exact = BOTH(exact, INVERT(bad));
-    }
-    length = vmax(SPLAT(0.0), length);
-    accelerate(s, p, bent, h, exact, last, u, length, along, along_change);
-    store(s->gain + h, gain);
-    store(s->length + h, length);
-    if (!s->low) return exact;
+        const vd length = gain - curved;
+        exact = BOTH(exact, BOTH(length >= 0.0, length <= ASTRAY * load(s->chisqr + h) * load(s->over_dof + h)));
+        store(s->gain + h, choose(exact, gain, load(s->gain + h)));
+        store(s->length + h, choose(exact, length, load(s->length + h)));
+        store(s->cut + h, choose(exact, SPLAT(0.0), load(s->cut + h)));
 #pragma GCC unroll 8
-    for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(inverse[i] == 0.0, SPLAT(0.0), load(s->dx[i] + h)));
-    cut_short(s, p, h, L, inverse, z, u);
-    return BOTH(exact, load(s->cut + h) == 0.0);
+        for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(exact, u[i], load(s->dx[i] + h)));
+    }
+    store(s->before + h, load(s->exact + h));
+    store(s->exact + h, truth(exact));
 }
 
 /* What an undamped step from here would have as its length: (J^T r)^T (J^T J)^-1 J^T r, by the columns that J tells apart. */
@@ -323,17 +360,18 @@ static __attribute__((noinline)) void stay_within(lane_state *s, const int p, in
 }
 
 /* Which fits end here: the step dx is known, and whether anything is left to be had beyond it. */
-INLINE void judge(lane_state *s, const int p, const int bent, int h, const worker *w, vd last, vm exact, vd *L, vd *inverse, vd *z, vd *u) {
+INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, vd *L, vd *inverse, vd *z, vd *u) {
     const fit_options *o = w->options;
     const vd chisqr = load(s->chisqr + h), length = load(s->length + h), lambda = load(s->lambda + h);
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
     vd ahead = vmax(grown, SPLAT(LEAST_RATIO));
-    if (bent) {
-        const vm twice = BOTH(exact, BOTH(last > 0.0, load(s->exact + h) != 0.0));
+    if (s->bend_from) {  /* two of Newton's steps tell how the next contracts */
+        const vm twice = BOTH(last > 0.0, BOTH(load(s->exact + h) != 0.0, load(s->before + h) != 0.0));
         ahead = choose(twice, vmax(QUADRATIC * rate * rate, SPLAT(LEAST_SQUARE)), ahead);
-        store(s->exact + h, truth(exact));
+        const vm wanted = BOTH(lambda == 0.0, BOTH(last > 0.0, EITHER(length > SLOW * last, load(s->known + h) != 0.0)));
+        store(s->wanted + h, choose(wanted, SPLAT(1.0), load(s->eager + h)));
     }
     store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
@@ -365,35 +403,32 @@ INLINE void judge(lane_state *s, const int p, const int bent, int h, const worke
     if (s->least) find_led(s, h);
 }
 
-#define STEP_OF(p, bent, name)                                                  \
-    static void name(worker *w) {                                               \
+#define STEP_OF(p)                                                              \
+    static void step_##p(worker *w) {                                           \
         vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
         for (int h = 0; h < LANES; h += WIDTH) {                                \
-            const vd last = decide(w->state, p, bent, h, L);                    \
-            const vm exact = solve(w->state, p, bent, h, last, L, inverse, z, u); \
-            judge(w->state, p, bent, h, w, last, exact, L, inverse, z, u);      \
+            const vd last = decide(w->state, p, h, L);                          \
+            solve(w->state, p, h, last, L, inverse, z, u);                      \
+            if (w->state->bend_from) bend(w->state, p, h, L, inverse, z, u);    \
+            judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
-#define STEPS_OF(p) STEP_OF(p, 0, step_##p) STEP_OF(p, 1, bent_step_##p)
-STEPS_OF(1) STEPS_OF(2) STEPS_OF(3) STEPS_OF(4) STEPS_OF(5) STEPS_OF(6) STEPS_OF(7) STEPS_OF(8)
+STEP_OF(1) STEP_OF(2) STEP_OF(3) STEP_OF(4) STEP_OF(5) STEP_OF(6) STEP_OF(7) STEP_OF(8)
 
-#define STEP_ANY(bent, name)                                                    \
-    static void name(worker *w) {                                               \
-        lane_state *s = w->state;                                               \
-        vd inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];                         \
-        for (int h = 0; h < LANES; h += WIDTH) {                                \
-            const vd last = decide(s, s->p, bent, h, (vd *)s->L);               \
-            const vm exact = solve(s, s->p, bent, h, last, (vd *)s->L, inverse, z, u); \
-            judge(s, s->p, bent, h, w, last, exact, (vd *)s->L, inverse, z, u); \
-        }                                                                       \
+static void step_any(worker *w) {
+    lane_state *s = w->state;
+    vd inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];
+    for (int h = 0; h < LANES; h += WIDTH) {
+        const vd last = decide(s, s->p, h, (vd *)s->L);
+        solve(s, s->p, h, last, (vd *)s->L, inverse, z, u);
+        if (s->bend_from) bend(s, s->p, h, (vd *)s->L, inverse, z, u);
+        judge(s, s->p, h, w, last, (vd *)s->L, inverse, z, u);
     }
-STEP_ANY(0, step_any) STEP_ANY(1, bent_step_any)
+}
 
 static void step(worker *w) {
-    static void (*const plain[9])(worker *) = {step_any, step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8};
-    static void (*const bent[9])(worker *) = {bent_step_any, bent_step_1, bent_step_2, bent_step_3, bent_step_4,
-                                              bent_step_5,   bent_step_6, bent_step_7, bent_step_8};
-    (w->state->bend_from ? bent : plain)[w->state->p <= 8 ? w->state->p : 0](w);
+    static void (*const small[9])(worker *) = {step_any, step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8};
+    (w->state->p <= 8 ? small[w->state->p] : step_any)(w);
 }
 
 /* ---- the covariances of LANES ended fits at once ---- */
@@ -615,7 +650,8 @@ static void begin_at(lane_state *s, int l, const double *start) {
     s->fresh[l] = 1;
     if (s->least) s->least[l] = GSLFIT_LEAST_CURVATURE;
     s->rate[l] = 1;
-    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
+    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = s->known[l] = s->exact[l] = 0;
+    s->wanted[l] = s->eager[l];
     for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->end[l] = FIT_NOT_RUN;
 }

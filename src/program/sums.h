@@ -160,42 +160,59 @@ static void sum_many(const block_columns *block, long points, double *sums) {
     }
 }
 
-/* Add the sums of the residual (weighted, as are the columns) times products of two columns. */
-static inline __attribute__((always_inline)) void sum_some_pairs(const block_columns *block, const double *const *A, const double *const *B,
+/* The residual times a column, both weighted. */
+static inline __attribute__((always_inline)) vd slope_by(const block_columns *block, const double *column, long i, const int weighted) {
+    const vd r = (load(block->value + i) - load_loose(block->y + i)) * load_loose(column + i);
+    if (!weighted) return r;
+    const vd w = load_loose(block->weights + i);
+    return r * (w * w);
+}
+
+/* Add the sums of the residual (weighted, as are the columns) times one column times others. */
+static inline __attribute__((always_inline)) void sum_some_pairs(const block_columns *block, const double *A, const double *const *B,
                                                                  long points, double *sums, const int count, const int weighted) {
     for (int h = 0; h < LANES; h += WIDTH) {
-        vd s[TILE];
-        const double *value = block->value + h, *y = block->y + h, *weights = block->weights + h, *a[TILE], *b[TILE];
+        vd s[TILE], t[TILE];  /* two of each sum: an addition waits for the one before */
 #pragma GCC unroll 4
-        for (int k = 0; k < count; k++) s[k] = load(sums + k * LANES + h), a[k] = A[k] + h, b[k] = B[k] + h;
-        for (long i = 0; i < points * LANES; i += LANES) {
-            vd r = load(value + i) - load_loose(y + i);
-            if (weighted) {
-                const vd w = load_loose(weights + i);
-                r *= w * w;
+        for (int k = 0; k < count; k++) s[k] = load(sums + k * LANES + h), t[k] = SPLAT(0.0);
+        long i = h;
+        for (; i + LANES < points * LANES; i += 2 * LANES) {
+            const vd r = slope_by(block, A, i, weighted), next = slope_by(block, A, i + LANES, weighted);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) {
+                s[k] += r * load_loose(B[k] + i);
+                t[k] += next * load_loose(B[k] + i + LANES);
             }
-#pragma GCC unroll 4
-            for (int k = 0; k < count; k++) s[k] += r * load_loose(a[k] + i) * load_loose(b[k] + i);
         }
+        if (i < points * LANES) {
+            const vd r = slope_by(block, A, i, weighted);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) s[k] += r * load_loose(B[k] + i);
+        }
+#pragma GCC unroll 4
+        for (int k = 0; k < count; k++) s[k] += t[k];
 #pragma GCC unroll 4
         for (int k = 0; k < count; k++) store(sums + k * LANES + h, s[k]);
     }
 }
 
-#define SUM_PAIRS(count)                                                                                                                 \
-    static void sum_pairs_##count##0(const block_columns *c, const double *const *a, const double *const *b, long n, double *sums) {   \
-        sum_some_pairs(c, a, b, n, sums, count, 0);                                                                                      \
-    }                                                                                                                                    \
-    static void sum_pairs_##count##1(const block_columns *c, const double *const *a, const double *const *b, long n, double *sums) {   \
-        sum_some_pairs(c, a, b, n, sums, count, 1);                                                                                      \
+#define SUM_PAIRS(count)                                                                                                       \
+    static void sum_pairs_##count##0(const block_columns *c, const double *a, const double *const *b, long n, double *sums) { \
+        sum_some_pairs(c, a, b, n, sums, count, 0);                                                                            \
+    }                                                                                                                          \
+    static void sum_pairs_##count##1(const block_columns *c, const double *a, const double *const *b, long n, double *sums) { \
+        sum_some_pairs(c, a, b, n, sums, count, 1);                                                                            \
     }
 SUM_PAIRS(1) SUM_PAIRS(2) SUM_PAIRS(3) SUM_PAIRS(4)
 
+/* The same for any pairs; those that have their first column in common come one after the other. */
 static void sum_pairs(const block_columns *block, const double *const *A, const double *const *B, int count, long points, double *sums) {
-    static void (*const some[TILE + 1][2])(const block_columns *, const double *const *, const double *const *, long, double *) = {
+    static void (*const some[TILE + 1][2])(const block_columns *, const double *, const double *const *, long, double *) = {
         {NULL, NULL}, {sum_pairs_10, sum_pairs_11}, {sum_pairs_20, sum_pairs_21}, {sum_pairs_30, sum_pairs_31}, {sum_pairs_40, sum_pairs_41}};
-    for (int k = 0; k < count; k += TILE)
-        some[count - k < TILE ? count - k : TILE][block->weights != NULL](block, A + k, B + k, points, sums + k * LANES);
+    for (int k = 0, next; k < count; k = next) {
+        for (next = k + 1; next < count && next < k + TILE && A[next] == A[k]; next++) {}
+        some[next - k][block->weights != NULL](block, A[k], B + k, points, sums + k * LANES);
+    }
 }
 
 static void sum_block(const block_columns *block, long points, double *sums) {
