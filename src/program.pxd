@@ -36,7 +36,7 @@ cdef extern from "program/program.h" nogil:
         double moved
     ctypedef struct second_derivatives:
         int nfurther
-        int npair, nepilogue, eager
+        int npair, nepilogue
         const int32_t *pairs
         const instruction *epilogue
         const int32_t *elements

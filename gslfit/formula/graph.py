@@ -126,8 +126,7 @@ class Graph(Record):
 
     Where `gslfit.formula.second_derivatives` found it worthwhile: `pairs`, nodes whose products (or each alone, where the second is None)
     the residual is summed with; `sums`, leaves that stand for the elements of J^T r, then for these sums; and `bends`, the sum of the
-    residual times each second derivative, a triangle by rows, as functions of parameters and sums; None for zero. `eager` says whether all
-    that costs so little that it is worth it in any step.
+    residual times each second derivative, a triangle by rows, as functions of parameters and sums; None for zero.
     """
 
     pool: Pool
@@ -138,7 +137,6 @@ class Graph(Record):
     pairs: tuple[tuple[Node, Node | None], ...] = ()
     sums: tuple[Node, ...] = ()
     bends: tuple[Node | None, ...] = ()
-    eager: bool = False
 
     @property
     def roots(self) -> tuple[Node, ...]:

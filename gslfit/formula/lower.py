@@ -27,7 +27,6 @@ class Second(Record):
     pairs: tuple[tuple[int, int], ...]
     epilogue: tuple[Instruction, ...]
     elements: tuple[int, ...]
-    eager: bool
 
 
 class Lowered(Record):
@@ -55,7 +54,7 @@ class Lowered(Record):
 
         second = {} if self.second is None else {"second": (
             rows(self.second.further), np.array(self.second.pairs, np.int32).reshape(len(self.second.pairs), 2), rows(self.second.epilogue),
-            np.array(self.second.elements, np.int32), self.second.eager)}
+            np.array(self.second.elements, np.int32))}
         return {"nx": len(self.independent), "nfree": len(self.free), "ninput": len(self.inputs),
                 "constants": np.array(self.constants, float),
                 "prologue": rows(self.prologue), "body": rows(self.body), "nvalue": self.nvalue,
@@ -194,7 +193,7 @@ def lower(graph: Graph, inputs: tuple[str, ...] = ()) -> Lowered:
             registers[node], top = top, top + 1
         body.append((node.op, registers[node], *(args + [0, 0, 0])[:3]))  # type: ignore[arg-type]
     second = Second(tuple(body[nbody:]), tuple((operand(one), operand(other) if other else NOTHING) for one, other in graph.pairs), epilogue,
-                    tuple(scalars[bend] if bend else NOTHING for bend in graph.bends), graph.eager) if graph.bends else None
+                    tuple(scalars[bend] if bend else NOTHING for bend in graph.bends)) if graph.bends else None
     return Lowered(graph.independent, graph.free, tuple(inputs), tuple(float(node.value) for node in constants),  # type: ignore[arg-type]
                    prologue, tuple(body[:nbody]), nvalue, tuple(operand(root) for root in graph.roots), top, second)
 

@@ -27,7 +27,6 @@ MOST_NODES = 500    # of a graph that is looked at,
 MOST_TERMS = 200    # of a second derivative: beyond that nothing is gained
 MOST_SUMS = 12      # that are new
 MOST_COST = 1.0     # of what an evaluation takes without them: worth it where Gauss-Newton is slow
-EAGER_COST = 0.25   # worth it in every step: a quarter of the evaluations is saved at least
 CHEAP = frozenset(["add", "sub", "mul", "div", "neg", "abs", "square", "cube", "recip", "sqrt", "rsqrt", "fma", "fms", "fnma", "mulmul",
                    "mulz", "iffinite", "addmul", "submul", "subsquare", "squareadd", "min", "max", "powi", "select", "sign"])
 DEAR = 8            # cheap operations, what any other takes;
@@ -412,7 +411,7 @@ def found_second(graph: Graph) -> Graph:
     if not any(bends):
         raise NoneFoundError
     leaves = (*sums.leaves, *(pool.leaf("par", f"r.m{k}") for k in names))
-    return graph._replace(pairs=tuple(pairs), sums=leaves, bends=tuple(bends), eager=spent < EAGER_COST * base)
+    return graph._replace(pairs=tuple(pairs), sums=leaves, bends=tuple(bends))
 
 
 __all__ = ["second_derivatives"]

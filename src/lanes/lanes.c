@@ -101,7 +101,6 @@ int gslfit_lanes_second(lane_state *s, workspace *w) {
     static const lane_vector zeros;
     const int32_t *elements = w->program->second->elements;
     if (!(s->bend_from = calloc(TRIANGLE(s->p) + 1, sizeof *s->bend_from))) return -1;
-    for (int l = 0; l < LANES; l++) s->eager[l] = w->program->second->eager;
     for (int k = 0; k < TRIANGLE(s->p); k++)
         s->bend_from[k] = elements[k] == GSLFIT_NOTHING ? zeros : w->scalars + (long)elements[k] * LANES;
     return 0;
@@ -124,7 +123,7 @@ void gslfit_lanes_evaluate(worker *w) {
     memset(s->sums, 0, s->nsum * sizeof(lane_vector));
     gslfit_workspace_start(w->space);
     int wanted = 0;
-    for (int l = 0; l < LANES; l++) wanted |= s->wanted[l] != 0;
+    for (int l = 0; l < LANES && s->asked; l++) wanted |= s->wanted[l] != 0;
     if (wanted) {
         gslfit_workspace_second(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
         end_second(s, w->space);

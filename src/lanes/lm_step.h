@@ -24,8 +24,9 @@ static const double OPEN = 1e-6;            /* share of another column by which 
 static const double SAFETY = 2.5;           /* on the ratio of one step's length to the last */
 static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to be shorter than the last at most */
 static const double QUADRATIC = 4;          /* on the ratio that follows from the last one's square: Newton's steps */
-static const double LEAST_SQUARE = 1e-6;    /* by so much one of Newton's is believed to be shorter than the last at most */
-static const double SLOW = 0.02;            /* of the last one's, the square of a step's length: worth second derivatives */
+/* by so much one of Newton's is believed to be shorter than the last at most: J is that of the point before it, and so are the errors */
+static const double LEAST_SQUARE = 0.02;
+static const double SLOW = 0.02;            /* of the last one's, the square of an undamped step's length: more is worth second derivatives */
 static const double ASTRAY = 4;             /* variances that chi-square would fall by, were a Gauss-Newton step so long: no step of Newton's */
 static const double STEADY = 0.3;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
 static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
@@ -134,7 +135,7 @@ INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
     const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
                               BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
-    if (s->bend_from) keep_bends(s, p, h, better);
+    if (s->asked) keep_bends(s, p, h, better);
     if (s->least) choose_curvature(s, h, BOTH(better, INVERT(fresh)), gain, trial);
     vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
                       lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
@@ -204,7 +205,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, vd last, const vd *u, 
     const vd lambda = load(s->lambda + h), none = SPLAT(0.0);
     vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
     if (s->low) steady = BOTH(steady, load(s->cut + h) == 0.0);  /* a step that a bound cut short is no part of a sequence */
-    if (s->bend_from) steady = BOTH(steady, load(s->exact + h) == 0.0);  /* nor is one of Newton's */
+    if (s->asked) steady = BOTH(steady, load(s->exact + h) == 0.0);  /* nor is one of Newton's */
     const vd own = length - along, square = length - 2.0 * along + last;
     const vd cross = along_change - load(s->change_own + h), square_before = load(s->change_square + h);
     const vd det = square * square_before - cross * cross;
@@ -367,11 +368,14 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
     vd ahead = vmax(grown, SPLAT(LEAST_RATIO));
-    if (s->bend_from) {  /* two of Newton's steps tell how the next contracts */
+    if (s->asked) {  /* two of Newton's steps tell how the next contracts */
         const vm twice = BOTH(last > 0.0, BOTH(load(s->exact + h) != 0.0, load(s->before + h) != 0.0));
         ahead = choose(twice, vmax(QUADRATIC * rate * rate, SPLAT(LEAST_SQUARE)), ahead);
-        const vm wanted = BOTH(lambda == 0.0, BOTH(last > 0.0, EITHER(length > SLOW * last, load(s->known + h) != 0.0)));
-        store(s->wanted + h, choose(wanted, SPLAT(1.0), load(s->eager + h)));
+    }
+    if (s->bend_from) {
+        const vm wanted = BOTH(BOTH(lambda == 0.0, last > 0.0), EITHER(length > SLOW * last, load(s->known + h) != 0.0));
+        store(s->wanted + h, truth(wanted));
+        s->asked |= any(wanted);
     }
     store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
@@ -409,7 +413,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
         for (int h = 0; h < LANES; h += WIDTH) {                                \
             const vd last = decide(w->state, p, h, L);                          \
             solve(w->state, p, h, last, L, inverse, z, u);                      \
-            if (w->state->bend_from) bend(w->state, p, h, L, inverse, z, u);    \
+            if (w->state->asked) bend(w->state, p, h, L, inverse, z, u);        \
             judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
@@ -421,7 +425,7 @@ static void step_any(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) {
         const vd last = decide(s, s->p, h, (vd *)s->L);
         solve(s, s->p, h, last, (vd *)s->L, inverse, z, u);
-        if (s->bend_from) bend(s, s->p, h, (vd *)s->L, inverse, z, u);
+        if (s->asked) bend(s, s->p, h, (vd *)s->L, inverse, z, u);
         judge(s, s->p, h, w, last, (vd *)s->L, inverse, z, u);
     }
 }
@@ -650,8 +654,8 @@ static void begin_at(lane_state *s, int l, const double *start) {
     s->fresh[l] = 1;
     if (s->least) s->least[l] = GSLFIT_LEAST_CURVATURE;
     s->rate[l] = 1;
-    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = s->known[l] = s->exact[l] = 0;
-    s->wanted[l] = s->eager[l];
+    s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
+    s->wanted[l] = s->known[l] = s->exact[l] = 0;
     for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->end[l] = FIT_NOT_RUN;
 }

@@ -103,11 +103,11 @@ cdef class Program:
         What value and derivatives are folded with, over the points x (n) of an even grid: `count` numbers, or None where each fit has its
         own; the number that stands for no delay; the free variable or the input that moves it, or -1, and by how much it is moved then.
 
-    second : tuple (further, pairs, epilogue, elements, eager), optional
+    second : tuple (further, pairs, epilogue, elements), optional
         What Newton's steps need: instructions that follow the body; operands of the body (k, 2) that are multiplied, the second `NOTHING`
         where there is one; instructions over scalars: the program's, then J^T r, the sums of the residual times these products,
         temporaries; and the scalars, or `NOTHING` for zero, that are the elements of the sum of the residual times second derivatives,
-        a triangle by rows; and whether these cost so little that they are worth it in any step.
+        a triangle by rows.
 
     Raises
     ------
@@ -149,7 +149,7 @@ cdef class Program:
         if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
 
-    def _bend(self, int nfree, further, pairs, epilogue, elements, bint eager):
+    def _bend(self, int nfree, further, pairs, epilogue, elements):
         """Take second derivatives."""
         further = _numbers(further, np.int32, "further", 2)
         self.body = _numbers(np.concatenate((self.body.reshape(-1, 5), further.reshape(-1, 5))), np.int32, "body", 2)
@@ -157,7 +157,6 @@ cdef class Program:
         self.elements = _numbers(elements, np.int32, "elements", 1)
         if (self.pairs.size and self.pairs.shape[1] != 2) or len(self.elements) != nfree*(nfree + 1)//2:
             raise InputError("second derivatives need pairs of operands, and a triangle of elements")
-        self.bent.eager = eager
         self.bent.nfurther, self.bent.npair, self.bent.nepilogue = len(further), len(self.pairs), len(self.epilogue)
         self.bent.pairs = <const int32_t *>cnp.PyArray_DATA(self.pairs)
         self.bent.epilogue = <const instruction *>cnp.PyArray_DATA(self.epilogue)
@@ -167,8 +166,7 @@ cdef class Program:
     @property
     def second(self):
         """What the program was made with: what Newton's steps need; None for nothing."""
-        return None if self.code.second == NULL else (self.body[self.code.nbody:], self.pairs, self.epilogue, self.elements,
-                                                       self.bent.eager != 0)
+        return None if self.code.second == NULL else (self.body[self.code.nbody:], self.pairs, self.epilogue, self.elements)
 
     def _respond(self, x, numbers, long count, long centre, int shift, double moved):
         """Take a response."""

@@ -52,7 +52,6 @@ typedef struct {
 typedef struct {
     int nfurther;                   /* instructions of the body, behind its `nbody`, that compute these registers */
     int npair, nepilogue;
-    int eager;                      /* whether they cost so little that they are always worth it */
     const int32_t *pairs;           /* two operands of the body each, both registers; the second may be GSLFIT_NOTHING */
     const instruction *epilogue;    /* over scalars: those of the program, then the elements of J^T r, the sums of the pairs, temporaries */
     const int32_t *elements;        /* such scalars, a triangle by rows; GSLFIT_NOTHING for 0 */

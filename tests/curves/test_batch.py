@@ -143,11 +143,11 @@ def noisy_peaks(count):
 
 
 def decays(count):
-    """Decays, whose second derivatives are so cheap that every step has them."""
+    """Decays, some of them noisy."""
     rng = np.random.default_rng(12)
     x = np.linspace(0, 10, 40)
     true = {"c": rng.uniform(.2, 1, count), "A": rng.uniform(3, 8, count), "b": rng.uniform(.3, 1.5, count)}
-    y = true["c"][:, None] + true["A"][:, None]*np.exp(-true["b"][:, None]*x) + rng.normal(0, .3, (count, x.size))
+    y = true["c"][:, None] + true["A"][:, None]*np.exp(-true["b"][:, None]*x) + rng.normal(0, 1, (count, x.size))*rng.choice([.1, 1.5], (count, 1))
     return "c + A*exp(-b*x)", tuple(true), x, y, {name: value*rng.uniform(.8, 1.2, count) for name, value in true.items()}
 
 

@@ -102,12 +102,6 @@ def test_models():
     assert count >= 25
 
 
-def test_eager_where_it_is_cheap():
-    """A decay's second derivatives cost next to nothing, a spot's a third of an evaluation."""
-    assert bent("A*exp(-b*x) + c").eager
-    assert not bent(SPOT, ("x", "y")).eager
-
-
 def test_a_large_formula_is_left_alone():
     """Nothing is looked for where it would take long."""
     assert not bent(" + ".join(f"a{k}*exp(-((x - c{k})/w{k})**2)" for k in range(21))).bends
