@@ -192,8 +192,9 @@ def lower(graph: Graph, inputs: tuple[str, ...] = ()) -> Lowered:
         else:
             registers[node], top = top, top + 1
         body.append((node.op, registers[node], *(args + [0, 0, 0])[:3]))  # type: ignore[arg-type]
-    second = Second(tuple(body[nbody:]), tuple((operand(one), operand(other) if other else NOTHING) for one, other in graph.pairs), epilogue,
-                    tuple(scalars[bend] if bend else NOTHING for bend in graph.bends)) if graph.bends else None
+    pairs = tuple((operand(one), operand(other) if other else NOTHING) for one, other in graph.pairs)
+    elements = tuple(scalars[bend] if bend else NOTHING for bend in graph.bends)
+    second = Second(tuple(body[nbody:]), pairs, epilogue, elements) if graph.bends else None
     return Lowered(graph.independent, graph.free, tuple(inputs), tuple(float(node.value) for node in constants),  # type: ignore[arg-type]
                    prologue, tuple(body[:nbody]), nvalue, tuple(operand(root) for root in graph.roots), top, second)
 

@@ -147,7 +147,7 @@ class Folded:
         return Program(**lower(graph, self.inputs).encoded(OPCODES), linear=linear[0], amplitudes=linear[1])
 
     def _linear(self) -> tuple[list[int], list[int]]:
-        """The numbers of the parameters that the value is linear in together, and of those among them that are amplitudes."""
+        """Return the numbers of the parameters that the value is linear in together, and of those among them that are amplitudes."""
         linear = self.linearity.together()
         return ([self.names.index(name) for name in linear],
                 [self.names.index(name) for name in linear if name in self.linearity.amplitudes])

@@ -13,7 +13,7 @@ it saves, or where a derivative is a matter of branches, there is none.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from gslfit.errors import ExpressionError
 from gslfit.formula.graph import POINT, Graph, Node, Pool, below
@@ -33,7 +33,7 @@ DEAR = 8            # cheap operations, what any other takes;
 SUM, GROUP = .75, 1.25  # of these a sum takes, and sums with a factor in common besides;
 ELEMENT = .5        # and an element of the second derivatives, by point
 
-UNFUSED = {
+UNFUSED: dict[str, Callable[..., Node]] = {
     "fma": lambda a, b, c: a * b + c, "fms": lambda a, b, c: a * b - c, "fnma": lambda a, b, c: c - a * b,
     "addmul": lambda a, b, c: (a + b) * c, "submul": lambda a, b, c: (a - b) * c,
     "subsquare": lambda a, b: (a - b).pool.make("square", a - b), "squareadd": lambda a, b: a.pool.make("square", a) + b,
@@ -260,7 +260,7 @@ def power_of(pool: Pool, node: Node, power: int) -> Node:
     power = abs(power)
     if power == 1:
         return factor
-    return pool.make("square", factor) if power == 2 else pool.make("cube", factor) if power == 3 else pool.make("powi", factor, float(power))
+    return pool.make("powi", factor, float(power)) if power > 3 else pool.make("square" if power == 2 else "cube", factor)
 
 
 def written(pool: Pool, terms: Terms) -> Node:
@@ -391,9 +391,9 @@ def found_second(graph: Graph) -> Graph:
             continue
         if not monomial or len(pairs) == MOST_SUMS or SUM * len(pairs) > most:
             raise NoneFoundError
-        one, other, scale = products.pair(monomial)
+        first_node, second_node, scale = products.pair(monomial)
         leaf = pool.leaf("par", f"r.m{len(pairs)}")
-        pairs.append((one, other))
+        pairs.append((first_node, second_node))
         sums.known[monomial] = sums.quotient({frozenset([(leaf, 1)]): 1.0}, scale)
         sums.solve()
     pairs, names = together(pairs)

@@ -147,7 +147,8 @@ def decays(count):
     rng = np.random.default_rng(12)
     x = np.linspace(0, 10, 40)
     true = {"c": rng.uniform(.2, 1, count), "A": rng.uniform(3, 8, count), "b": rng.uniform(.3, 1.5, count)}
-    y = true["c"][:, None] + true["A"][:, None]*np.exp(-true["b"][:, None]*x) + rng.normal(0, 1, (count, x.size))*rng.choice([.1, 1.5], (count, 1))
+    noise = rng.normal(0, 1, (count, x.size))*rng.choice([.1, 1.5], (count, 1))
+    y = true["c"][:, None] + true["A"][:, None]*np.exp(-true["b"][:, None]*x) + noise
     return "c + A*exp(-b*x)", tuple(true), x, y, {name: value*rng.uniform(.8, 1.2, count) for name, value in true.items()}
 
 

@@ -22,17 +22,17 @@ POINTS = 41
 
 
 def bent(text, independent=("x",)):
-    """The graph of a formula with second derivatives."""
+    """Return the graph of a formula with second derivatives."""
     return second_derivatives(fold(Formula(text, independent), None).graph)
 
 
 def columns_at(graph, values):
-    """The Jacobian by NumPy."""
+    """Return the Jacobian by NumPy."""
     return np.array([np.broadcast_to(column, POINTS) for column in evaluate(graph.columns, values)])
 
 
 def check(graph, seed):
-    """The elements beside differences of the columns with the residual held; to a part of all that is summed up. Says whether it could."""
+    """Compare elements with differences of the columns, to a part of all that is summed up. Return whether all could be."""
     rng = np.random.default_rng(seed)
     values = {name: rng.uniform(.6, 1.9) for name in graph.free}
     values |= {name: rng.uniform(.3, 2.7, POINTS) for name in graph.independent}
@@ -58,7 +58,7 @@ def check(graph, seed):
     return good.all()
 
 
-@pytest.mark.parametrize("text, sums, operations", [
+@pytest.mark.parametrize(("text", "sums", "operations"), [
     ("A*exp(-b*x) + c", 1, 0), (PEAK, 2, 1), (SPOT, 5, 0), (LORENTZ, 2, 1), ("A*x/(k + x)", 1, 0), ("b1*(1 - exp(-b2*x))", 1, 0),
     ("A*sin(w*x + p)*exp(-g*x)", 2, 0), ("A/(s*sqrt(2*pi))*exp(-(x - c)**2/(2*s**2))", 2, 1), ("A/(1 + exp(-(x - c)/w))", 4, 1),
     ("A*exp(-x/t) + B*exp(-x/u) + c", 2, 0),
@@ -133,10 +133,11 @@ def test_a_program_with_them_is_the_same_program():
     assert folded.program.second is None
 
 
-@pytest.mark.parametrize("change, message", [
+@pytest.mark.parametrize(("change", "message"), [
     ({1: [[99, 0], [5, 0]]}, "operand 0 of the pairs is 99"), ({1: [[NOTHING, 0], [5, 0]]}, "of the pairs"),
     ({1: [[0, 0]]*17}, "up to 16 pairs"), ({1: [[1, 2, 3]]}, "pairs of operands"), ({3: [0]}, "a triangle"),
-    ({3: [9999]*10}, "element 0"), ({2: [[3, 0, 1, 1, 0]]}, "writes to 0"), ({2: [[3, 16, 1, 1, 0]]}, "temporaries begin"), ({2: [[3, 60, 9999, 1, 0]]}, "reads 9999"),
+    ({3: [9999]*10}, "element 0"), ({2: [[3, 0, 1, 1, 0]]}, "writes to 0"), ({2: [[3, 16, 1, 1, 0]]}, "temporaries begin"),
+    ({2: [[3, 60, 9999, 1, 0]]}, "reads 9999"),
     ({0: [[3, 6, 999, 1, 0]]}, "reads 999"), ({2: [[1, 2, 3]]}, "5 are needed"),
 ])
 def test_refused(change, message):
