@@ -50,7 +50,7 @@ struct lane_state {
     lane_vector *u;                    /* room for the step that bounds cut short */
     lane_vector *newton, *change, *way;  /* the last Gauss-Newton step; its difference from the one before, and that and the step between */
     lane_vector change_own, change_square;  /* products of that change with that step and with itself, in the norm of H */
-    const double **bend_from;          /* where the elements of the trial's sum of r times second derivatives are; NULL for Gauss-Newton alone */
+    const double **bend_from;          /* the sums of r times second derivatives at the trial, a triangle; NULL for Gauss-Newton alone */
     lane_vector *bend;                 /* these at the last accepted point */
     lane_vector wanted, known;         /* 1 where the next evaluation is to find them; where they are known at the last accepted point */
     int asked;                         /* whether any lane has ever wanted them */

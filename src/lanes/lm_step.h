@@ -26,8 +26,8 @@ static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to 
 static const double QUADRATIC = 4;          /* on the ratio that follows from the last one's square: Newton's steps */
 /* by so much one of Newton's is believed to be shorter than the last at most: J is that of the point before it, and so are the errors */
 static const double LEAST_SQUARE = 0.02;
-static const double SLOW = 0.02;            /* of the last one's, the square of an undamped step's length: more is worth second derivatives */
-static const double ASTRAY = 4;             /* variances that chi-square would fall by, were a Gauss-Newton step so long: no step of Newton's */
+static const double SLOW = 0.02;            /* of the last one's, the square of a step's length: more is worth second derivatives */
+static const double ASTRAY = 4;             /* the square of a step's length in standard errors: none of Newton's is longer */
 static const double STEADY = 0.3;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
 static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */

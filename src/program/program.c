@@ -86,7 +86,8 @@ static int check_second(program *p, second_derivatives *d, char *message, size_t
                             first), -1;
     for (int k = 0; k < TRIANGLE(p->nfree); k++)
         if (d->elements[k] != GSLFIT_NOTHING && !is_operand(&whole, d->elements[k], 0))
-            return snprintf(message, size, "element %d of the second derivatives is scalar %d, which nothing writes", k, d->elements[k]), -1;
+            return snprintf(message, size, "element %d of the second derivatives is scalar %d, which nothing writes", k,
+                            d->elements[k]), -1;
     d->nscalar = whole.nscalar;
     return 0;
 }

@@ -208,7 +208,8 @@ SUM_PAIRS(1) SUM_PAIRS(2) SUM_PAIRS(3) SUM_PAIRS(4)
 /* The same for any pairs; those that have their first column in common come one after the other. */
 static void sum_pairs(const block_columns *block, const double *const *A, const double *const *B, int count, long points, double *sums) {
     static void (*const some[TILE + 1][2])(const block_columns *, const double *, const double *const *, long, double *) = {
-        {NULL, NULL}, {sum_pairs_10, sum_pairs_11}, {sum_pairs_20, sum_pairs_21}, {sum_pairs_30, sum_pairs_31}, {sum_pairs_40, sum_pairs_41}};
+        {NULL, NULL}, {sum_pairs_10, sum_pairs_11}, {sum_pairs_20, sum_pairs_21}, {sum_pairs_30, sum_pairs_31},
+        {sum_pairs_40, sum_pairs_41}};
     for (int k = 0, next; k < count; k = next) {
         for (next = k + 1; next < count && next < k + TILE && A[next] == A[k]; next++) {}
         some[next - k][block->weights != NULL](block, A[k], B + k, points, sums + k * LANES);
