@@ -34,6 +34,13 @@ cdef extern from "program/program.h" nogil:
         const double *numbers
         int shift
         double moved
+    ctypedef struct second_derivatives:
+        int nfurther
+        int npair, nepilogue
+        const int32_t *pairs
+        const instruction *epilogue
+        const int32_t *elements
+        int nscalar
     ctypedef struct program:
         int nx, nfree, ninput, nconstant
         int nprologue, nbody, nvalue
@@ -44,6 +51,7 @@ cdef extern from "program/program.h" nogil:
         int nscalar, nregister
         uint64_t linear, amplitudes
         const measured_response *response
+        const second_derivatives *second
     ctypedef struct workspace:
         pass
     int gslfit_program_check(program *p, char *message, size_t size)

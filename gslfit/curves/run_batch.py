@@ -61,6 +61,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
     lead, n = y.shape[:-1] or (1,), y.shape[-1]
     out = _Arrays(job, folded, lead, options)
     fit_rows = run if options.loss == "linear" else _by_loss(options)
+    program = folded.bent if options.loss == "linear" else folded.program
     curves = y if y.ndim > 1 else y[None]
     name, weights, inverted = ("", None, False) if given.factors is None else (*given.factors, given.factors.inverted)
     looks = options.nan_policy == "raise"
@@ -94,7 +95,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
         if options.loss == "poisson":
             check_counts("y", rows, mask, first if several else ())
         try:
-            fit_rows(folded.program, rows, x, weights=own, mask=mask, transform=transform, progress=report and beyond(report, low*row),
+            fit_rows(program, rows, x, weights=own, mask=mask, transform=transform, progress=report and beyond(report, low*row),
                 start=own_starts, inputs=own_values, **out.rows(here), **how)
         except KeyboardInterrupt:
             if options.on_interrupt == "raise":
@@ -110,7 +111,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
                 places, points = spoilt_by_model(folded, rows, x, own_starts, own_values, out.status[here], how.get("response"))
                 if looks:
                     refuse(places, points, rows.shape[:-1], first)
-                again = partial(fit_rows, folded.program, transform=transform, **{**how, "progress": None})
+                again = partial(fit_rows, program, transform=transform, **{**how, "progress": None})
                 wider = fit_without(again, out.rows(here), rows, x, own, mask, own_starts, own_values, places, points,
                                     how.get("boxes"), how.get("response"))
                 if wider is not None:

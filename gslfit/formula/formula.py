@@ -25,6 +25,7 @@ from gslfit.formula.memory import Made, Memory
 from gslfit.formula.operations import evaluate
 from gslfit.formula.parse import read_formula, split_sum
 from gslfit.formula.passes import PASSES
+from gslfit.formula.second_derivatives import second_derivatives
 from gslfit.parameters.parameter import check_name
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Formula:
     @property
     def passes(self) -> Passes:
         """The passes from the graph to the program; ``print(formula.passes)`` shows what each does."""
-        return Passes(PASSES, self._graph._replace(free=self.names))
+        return Passes((*PASSES, second_derivatives), self._graph._replace(free=self.names))
 
     def compiled(self, free: Iterable[str] | None = None, inputs: Iterable[str] = ()) -> tuple[Graph, Lowered]:
         """Return the graph with derivatives by the free names after all passes, and its program.

@@ -122,13 +122,21 @@ class Pool:
 
 
 class Graph(Record):
-    """A formula's value and its derivatives by the free names, as roots into one pool."""
+    """A formula's value and its derivatives by the free names, as roots into one pool.
+
+    Where `gslfit.formula.second_derivatives` found it worthwhile: `pairs`, nodes whose products (or each alone, where the second is None)
+    the residual is summed with; `sums`, leaves that stand for the elements of J^T r, then for these sums; and `bends`, the sum of the
+    residual times each second derivative, a triangle by rows, as functions of parameters and sums; None for zero.
+    """
 
     pool: Pool
     value: Node
     columns: tuple[Node, ...]
     free: tuple[str, ...]
     independent: tuple[str, ...]
+    pairs: tuple[tuple[Node, Node | None], ...] = ()
+    sums: tuple[Node, ...] = ()
+    bends: tuple[Node | None, ...] = ()
 
     @property
     def roots(self) -> tuple[Node, ...]:
@@ -144,10 +152,19 @@ class Graph(Record):
         return self._replace(value=change[self.value], columns=tuple(change[root] for root in self.columns))
 
     def __str__(self) -> str:
-        labels = {node: f"n{k}" for k, node in enumerate(node for node in self.nodes() if node.args)}
-        lines = [f"{label} = {node.op} {' '.join(labels.get(arg) or show(arg) for arg in node.args)}" for node, label in labels.items()]
+        further = [node for node in (*(node for pair in self.pairs for node in pair), *self.bends) if node]
+        labels = {node: f"n{k}" for k, node in enumerate(node for node in below([*self.roots, *further]) if node.args)}
+
+        def named(node: Node) -> str:
+            return labels.get(node) or show(node)
+
+        lines = [f"{label} = {node.op} {' '.join(map(named, node.args))}" for node, label in labels.items()]
         names = ["value", *[f"d/d{name}" for name in self.free]]
-        lines += [f"{name} = {labels.get(root) or show(root)}" for name, root in zip(names, self.roots, strict=False)]
+        lines += [f"{name} = {named(root)}" for name, root in zip(names, self.roots, strict=False)]
+        lines += [f"{leaf.value} = sum of r * {' * '.join(named(node) for node in pair if node)}"
+                  for leaf, pair in zip(self.sums[len(self.free):], self.pairs, strict=True)]
+        places = [(one, other) for k, one in enumerate(self.free) for other in self.free[:k + 1]]
+        lines += [f"r.d2/d{one}d{other} = {named(bend)}" for (one, other), bend in zip(places, self.bends, strict=False) if bend]
         return "\n".join(lines)
 
 

@@ -26,6 +26,7 @@ from gslfit.formula.linear import Linearity, linearity
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.parse import read_constraint
 from gslfit.formula.passes import PASSES
+from gslfit.formula.second_derivatives import second_derivatives
 from gslfit.parameters.bounds import FREE, ONE, TWO
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.parameter import Parameter
@@ -129,14 +130,27 @@ class Folded:
     @cached_property
     def program(self) -> Program:
         """The program, ready to run."""
-        linear = self.linearity.together()
-        scales = [self.names.index(name) for name in linear if name in self.linearity.amplitudes]
         own = None
         if self.response is not None:
             moved = self.roles[self.response.shift].value if self.response.shift in self.roles else 0.0
             own = self.response.of_program(self.names, self.inputs, moved)
-        return Program(**self.lowered.encoded(OPCODES), linear=[self.names.index(name) for name in linear], amplitudes=scales,
-                       response=own)
+        linear, scales = self._linear()
+        return Program(**self.lowered.encoded(OPCODES), linear=linear, amplitudes=scales, response=own)
+
+    @cached_property
+    def bent(self) -> Program:
+        """The program with second derivatives, for the steps of batches; `program` itself where they aren't worth it."""
+        graph = self.graph if self.response is not None else second_derivatives(self.graph)
+        if not graph.bends:
+            return self.program
+        linear = self._linear()
+        return Program(**lower(graph, self.inputs).encoded(OPCODES), linear=linear[0], amplitudes=linear[1])
+
+    def _linear(self) -> tuple[list[int], list[int]]:
+        """Return the numbers of the parameters that the value is linear in together, and of those among them that are amplitudes."""
+        linear = self.linearity.together()
+        return ([self.names.index(name) for name in linear],
+                [self.names.index(name) for name in linear if name in self.linearity.amplitudes])
 
     @cached_property
     def expressions(self) -> tuple[Program, ...]:

@@ -490,6 +490,8 @@ static int thread_init(thread *t) {
     w->next = next_row;
     if (gslfit_workspace_loss(w->space, b->source.loss)) return -1;
     if (b->source.loss) gslfit_lanes_loss(w->state, w->space);
+    if (b->program->second && !b->source.loss && !b->source.factor && !gslfit_is_long(b) && gslfit_lanes_second(w->state, w->space))
+        return -1;
     if (b->transform && b->transform->derived && !(t->expressions = gslfit_transform_spaces(b->transform))) return -1;
     if (gslfit_is_long(b)) {
         if (!(t->long_fit = gslfit_long_fit_new(t))) return -1;

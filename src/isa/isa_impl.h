@@ -16,6 +16,6 @@
 
 static double dot(const double *a, const double *b, long n) { return gslfit_dot(a, b, n); }
 
-const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table,     sum_block,    dot,          rows_of_block, end_rows,      bent_sums,
-                           whiten_columns,  convolve_columns, long_forward, long_central, long_products, long_triangle, long_update,
-                           fit_lanes,       enclose_lanes};
+const isa ISA_NAME(ISA) = {ISA_STRING(ISA), kernel_table,   sum_block,        sum_pairs,    dot,          rows_of_block, end_rows,
+                           bent_sums,       whiten_columns, convolve_columns, long_forward, long_central, long_products, long_triangle,
+                           long_update,     fit_lanes,      enclose_lanes};

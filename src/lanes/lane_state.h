@@ -50,6 +50,11 @@ struct lane_state {
     lane_vector *u;                    /* room for the step that bounds cut short */
     lane_vector *newton, *change, *way;  /* the last Gauss-Newton step; its difference from the one before, and that and the step between */
     lane_vector change_own, change_square;  /* products of that change with that step and with itself, in the norm of H */
+    const double **bend_from;          /* the sums of r times second derivatives at the trial, a triangle; NULL for Gauss-Newton alone */
+    lane_vector *bend;                 /* these at the last accepted point */
+    lane_vector wanted, known;         /* 1 where the next evaluation is to find them; where they are known at the last accepted point */
+    int asked;                         /* whether any lane has ever wanted them */
+    lane_vector exact, before;         /* 1 where the last step was Newton's, and where the one before was */
     lane_vector cut;                   /* 1 where bounds cut the last step short */
     lane_vector steps;                 /* 1 where the last step was one of Gauss-Newton's that converge */
     lane_vector chisqr, lambda, nu;

@@ -32,6 +32,7 @@ void gslfit_lanes_free(lane_state *s) {
     free(s->sums);  /* all vectors are one block of memory, which begins with these */
     free(s->g_from);
     free(s->H_from);
+    free(s->bend_from);
     free(s);
 }
 
@@ -74,7 +75,7 @@ lane_state *gslfit_lanes_new(workspace *w, int bounded) {
                                     &s->done.v, &s->done.last, &s->done.start, &s->done.g, &s->done.D,
                                     &s->low, &s->high, &s->done.low, &s->done.high,
                                     &s->done.square_of, &s->done.scale, &s->done.held};
-    lane_vector **const triangles[] = {&s->H, &s->L, &s->done.H, &s->done.L, &s->done.covariance};
+    lane_vector **const triangles[] = {&s->H, &s->L, &s->bend, &s->done.H, &s->done.L, &s->done.covariance};
     const size_t nsingle = sizeof single / sizeof *single, ntriangle = sizeof triangles / sizeof *triangles;
     s->sums = vectors(s->nsum + (nsingle + 1) * p + ntriangle * TRIANGLE(p));
     s->trial = (lane_vector *)w->scalars;
@@ -96,11 +97,39 @@ void gslfit_lanes_loss(lane_state *s, workspace *w) {
     s->stage = w->room->stage;
 }
 
+int gslfit_lanes_second(lane_state *s, workspace *w) {
+    static const lane_vector zeros;
+    const int32_t *elements = w->program->second->elements;
+    if (!(s->bend_from = calloc(TRIANGLE(s->p) + 1, sizeof *s->bend_from))) return -1;
+    for (int k = 0; k < TRIANGLE(s->p); k++)
+        s->bend_from[k] = elements[k] == GSLFIT_NOTHING ? zeros : w->scalars + (long)elements[k] * LANES;
+    return 0;
+}
+
+/* The sum of r times each second derivative, from J^T r and the other sums. */
+static void end_second(const lane_state *s, workspace *w) {
+    double *own = w->scalars + (long)w->program->nscalar * LANES;
+    for (int k = 0; k < s->p; k++, own += LANES) {
+        const source *from = s->g_from + k;
+        memcpy(own, s->sums[from->sum], sizeof(lane_vector));
+        for (int m = 0; m < from->count; m++)
+            for (int l = 0; l < LANES; l++) own[l] *= from->factors[m][l];
+    }
+    gslfit_workspace_end_second(w);
+}
+
 void gslfit_lanes_evaluate(worker *w) {
     lane_state *s = w->state;
     memset(s->sums, 0, s->nsum * sizeof(lane_vector));
     gslfit_workspace_start(w->space);
-    gslfit_workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
+    int wanted = 0;
+    for (int l = 0; l < LANES && s->asked; l++) wanted |= s->wanted[l] != 0;
+    if (wanted) {
+        gslfit_workspace_second(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
+        end_second(s, w->space);
+    } else {
+        gslfit_workspace_sums(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
+    }
 }
 
 void gslfit_lanes_run(worker *w) {

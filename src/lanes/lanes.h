@@ -73,6 +73,7 @@ struct worker {
 
 lane_state *gslfit_lanes_new(workspace *space, int bounded);  /* bounded: fits have bounds */
 void gslfit_lanes_loss(lane_state *state, workspace *space);  /* once the workspace has a loss */
+int gslfit_lanes_second(lane_state *state, workspace *space); /* have steps be Newton's near the end; -1 without memory */
 void gslfit_lanes_free(lane_state *state);
 void gslfit_lanes_evaluate(worker *w);  /* a worker's evaluate for a fit in each lane */
 void gslfit_lanes_run(worker *w);

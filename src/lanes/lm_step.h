@@ -23,6 +23,11 @@ static const double SMALL_PIVOT = 1e-15;    /* of a column's own square: less is
 static const double OPEN = 1e-6;            /* share of another column by which one that J doesn't determine leaves that one open */
 static const double SAFETY = 2.5;           /* on the ratio of one step's length to the last */
 static const double LEAST_RATIO = 0.05;     /* by so much a step is believed to be shorter than the last at most */
+static const double QUADRATIC = 4;          /* on the ratio that follows from the last one's square: Newton's steps */
+/* by so much one of Newton's is believed to be shorter than the last at most: J is that of the point before it, and so are the errors */
+static const double LEAST_SQUARE = 0.02;
+static const double SLOW = 0.02;            /* of the last one's, the square of a step's length: more is worth second derivatives */
+static const double ASTRAY = 4;             /* the square of a step's length in standard errors: none of Newton's is longer */
 static const double STEADY = 0.3;           /* of the last one's, the square of a step's length: Gauss-Newton converges */
 static const double ALIKE = 1e-3;           /* of two changes of the step, one minus their cosine squared: less is one change */
 static const double SIGMAS = 0.3;           /* times the loosest tolerance: what is left to go must be less, in standard errors, */
@@ -87,6 +92,14 @@ INLINE void find_led(lane_state *s, int h) {
     store(s->led + h, truth(BOTH(short_one, load(s->led + h) != 0.0)));
 }
 
+/* Keep the second derivatives at the points that were taken, where they were asked for. */
+static __attribute__((noinline)) void keep_bends(lane_state *s, const int p, int h, vm better) {
+    const vm known = BOTH(better, load(s->wanted + h) != 0.0);
+    store(s->known + h, choose(better, load(s->wanted + h), load(s->known + h)));
+    if (!any(known)) return;
+    for (int k = 0; k < TRIANGLE(p); k++) store(s->bend[k] + h, choose(known, load(s->bend_from[k] + h), load(s->bend[k] + h)));
+}
+
 /* Take the trial where it is no worse, and set lambda by how well the quadratic model foretold it. H is room for a triangle. Returns the
  * length of the step that led here; 0 where none did. */
 INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
@@ -122,6 +135,7 @@ INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
     const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
                               BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
+    if (s->asked) keep_bends(s, p, h, better);
     if (s->least) choose_curvature(s, h, BOTH(better, INVERT(fresh)), gain, trial);
     vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
                       lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
@@ -191,6 +205,7 @@ INLINE void accelerate(lane_state *s, const int p, int h, vd last, const vd *u, 
     const vd lambda = load(s->lambda + h), none = SPLAT(0.0);
     vm steady = BOTH(lambda == 0.0, BOTH(last > 0.0, length < STEADY * last));
     if (s->low) steady = BOTH(steady, load(s->cut + h) == 0.0);  /* a step that a bound cut short is no part of a sequence */
+    if (s->asked) steady = BOTH(steady, load(s->exact + h) == 0.0);  /* nor is one of Newton's */
     const vd own = length - along, square = length - 2.0 * along + last;
     const vd cross = along_change - load(s->change_own + h), square_before = load(s->change_square + h);
     const vd det = square * square_before - cross * cross;
@@ -254,6 +269,64 @@ INLINE void solve(lane_state *s, const int p, int h, vd last, vd *L, vd *inverse
     cut_short(s, p, h, L, inverse, z, u);
 }
 
+/* Where second derivatives are known and there is no damping, Newton's step instead: (H + bend) dx = -g, if that is positive definite and
+ * dx stays within bounds and no longer than the quadratic model holds. Its length is that in standard errors still, by H. */
+INLINE void bend(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+    vm exact = BOTH(load(s->lambda + h) == 0.0, load(s->known + h) != 0.0);
+    if (any(exact)) {
+        vd gain = SPLAT(0.0), curved = gain;
+#pragma GCC unroll 8
+        for (int i = 0; i < p; i++) {
+            const vd whole = load(s->H[ELEMENT(i, i)] + h) + load(s->bend[ELEMENT(i, i)] + h), g = load(s->g[i] + h);
+            vd pivot = whole, t = -g;
+#pragma GCC unroll 8
+            for (int j = 0; j < i; j++) {
+                u[j] = load(s->H[ELEMENT(i, j)] + h) + load(s->bend[ELEMENT(i, j)] + h);
+#pragma GCC unroll 8
+                for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
+                L[ELEMENT(i, j)] = u[j] * inverse[j];
+                pivot -= u[j] * L[ELEMENT(i, j)];
+                t -= L[ELEMENT(i, j)] * z[j];
+            }
+            vm definite = BOTH(whole > 0.0, pivot > SMALL_PIVOT * whole);
+            inverse[i] = 1.0 / pivot;
+            if (s->low) {
+                const vm held = is_held(s, i, h, load(s->v[i] + h), g);
+                inverse[i] = choose(held, SPLAT(0.0), inverse[i]);
+                definite = EITHER(definite, held);
+            }
+            exact = BOTH(exact, definite);
+            z[i] = t;
+        }
+#pragma GCC unroll 8
+        for (int i = p - 1; i >= 0; i--) {
+            vd t = z[i] * inverse[i], sum = SPLAT(0.0);
+#pragma GCC unroll 8
+            for (int k = i + 1; k < p; k++) {
+                t -= L[ELEMENT(k, i)] * u[k];
+                sum += load(s->bend[ELEMENT(k, i)] + h) * u[k];
+            }
+            if (s->low) {
+                t = choose(inverse[i] == 0.0, SPLAT(0.0), t);
+                const vd to = load(s->v[i] + h) + t;
+                exact = BOTH(exact, BOTH(to >= load(s->low[i] + h), to <= load(s->high[i] + h)));
+            }
+            u[i] = t;
+            gain -= t * load(s->g[i] + h);
+            curved += t * (2.0 * sum + load(s->bend[ELEMENT(i, i)] + h) * t);
+        }
+        const vd length = gain - curved;
+        exact = BOTH(exact, BOTH(length >= 0.0, length <= ASTRAY * load(s->chisqr + h) * load(s->over_dof + h)));
+        store(s->gain + h, choose(exact, gain, load(s->gain + h)));
+        store(s->length + h, choose(exact, length, load(s->length + h)));
+        store(s->cut + h, choose(exact, SPLAT(0.0), load(s->cut + h)));
+#pragma GCC unroll 8
+        for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(exact, u[i], load(s->dx[i] + h)));
+    }
+    store(s->before + h, load(s->exact + h));
+    store(s->exact + h, truth(exact));
+}
+
 /* What an undamped step from here would have as its length: (J^T r)^T (J^T J)^-1 J^T r, by the columns that J tells apart. */
 static __attribute__((noinline)) vd undamped_length(const lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
     vd length = SPLAT(0.0);
@@ -294,7 +367,16 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
     const vd square = load(s->square + h), variance = chisqr * load(s->over_dof + h) + load(s->rounding + h);
     const vd rate = choose(last > 0.0, vsqrt(length / last), SPLAT(1.0)), worst = vmax(rate, 0.5 * load(s->rate + h));
     const vd grown = choose(worst < 0.5, SAFETY * worst * (1.0 + 2.0 * worst), SPLAT(SAFETY));  /* 1/(1 - r) <= 1 + 2r */
-    const vd ahead = vmax(grown, SPLAT(LEAST_RATIO));
+    vd ahead = vmax(grown, SPLAT(LEAST_RATIO));
+    if (s->asked) {  /* two of Newton's steps tell how the next contracts */
+        const vm twice = BOTH(last > 0.0, BOTH(load(s->exact + h) != 0.0, load(s->before + h) != 0.0));
+        ahead = choose(twice, vmax(QUADRATIC * rate * rate, SPLAT(LEAST_SQUARE)), ahead);
+    }
+    if (s->bend_from) {
+        const vm wanted = BOTH(BOTH(lambda == 0.0, last > 0.0), EITHER(length > SLOW * last, load(s->known + h) != 0.0));
+        store(s->wanted + h, truth(wanted));
+        s->asked |= any(wanted);
+    }
     store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
 #pragma GCC unroll 8
@@ -331,6 +413,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
         for (int h = 0; h < LANES; h += WIDTH) {                                \
             const vd last = decide(w->state, p, h, L);                          \
             solve(w->state, p, h, last, L, inverse, z, u);                      \
+            if (w->state->asked) bend(w->state, p, h, L, inverse, z, u);        \
             judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
@@ -342,6 +425,7 @@ static void step_any(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) {
         const vd last = decide(s, s->p, h, (vd *)s->L);
         solve(s, s->p, h, last, (vd *)s->L, inverse, z, u);
+        if (s->asked) bend(s, s->p, h, (vd *)s->L, inverse, z, u);
         judge(s, s->p, h, w, last, (vd *)s->L, inverse, z, u);
     }
 }
@@ -571,6 +655,7 @@ static void begin_at(lane_state *s, int l, const double *start) {
     if (s->least) s->least[l] = GSLFIT_LEAST_CURVATURE;
     s->rate[l] = 1;
     s->chisqr[l] = s->first[l] = s->spoilt[l] = s->damped[l] = s->wary[l] = 0;
+    s->wanted[l] = s->known[l] = s->exact[l] = 0;
     for (int k = 0; k < s->p; k++) s->dx[k][l] = s->g[k][l] = 0;
     s->end[l] = FIT_NOT_RUN;
 }

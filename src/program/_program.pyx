@@ -11,7 +11,7 @@ from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score,
-    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program, shape_set,
+    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program, second_derivatives, shape_set,
     workspace,
 )
 
@@ -26,6 +26,7 @@ cdef tuple described(int number):
 
 OFF_GRID = 1e-3     # of its spacing, how far from a point of a response's grid x may be
 FREE_LIMIT, VARIABLE_LIMIT = <int>MAX_FREE, <int>MAX_VARIABLES
+NOTHING = -2**31    # an operand that there is not
 OPCODES = dict(described(number) for number in range(OPCODE_COUNT))
 
 
@@ -102,6 +103,12 @@ cdef class Program:
         What value and derivatives are folded with, over the points x (n) of an even grid: `count` numbers, or None where each fit has its
         own; the number that stands for no delay; the free variable or the input that moves it, or -1, and by how much it is moved then.
 
+    second : tuple (further, pairs, epilogue, elements), optional
+        What Newton's steps need: instructions that follow the body; operands of the body (k, 2) that are multiplied, the second `NOTHING`
+        where there is one; instructions over scalars: the program's, then J^T r, the sums of the residual times these products,
+        temporaries; and the scalars, or `NOTHING` for zero, that are the elements of the sum of the residual times second derivatives,
+        a triangle by rows.
+
     Raises
     ------
     InputError
@@ -110,22 +117,27 @@ cdef class Program:
 
     cdef program code
     cdef measured_response folded
-    cdef object constants, prologue, body, outputs, grid, numbers
+    cdef second_derivatives bent
+    cdef object constants, prologue, body, outputs, grid, numbers, pairs, epilogue, elements
 
     def __init__(self, int nx, int nfree, int ninput, constants, prologue, body, int nvalue, outputs, linear=(), amplitudes=(),
-                 response=None):
+                 response=None, second=None):
         cdef char message[200]
         self.constants = _numbers(constants, np.float64, "constants", 1)
         self.prologue = _numbers(prologue, np.int32, "prologue", 2)
         self.body = _numbers(body, np.int32, "body", 2)
+        self.code.nbody = len(self.body)
+        self.code.second = NULL
+        if second is not None:
+            self._bend(nfree, *second)
         self.outputs = _numbers(outputs, np.int32, "outputs", 1)
-        for name, part in (("prologue", self.prologue), ("body", self.body)):
-            if part.size and part.shape[1] != 5:
+        for name, part in (("prologue", self.prologue), ("body", self.body), ("epilogue", self.epilogue)):
+            if part is not None and part.size and part.shape[1] != 5:
                 raise InputError(f"{name} has {part.shape[1]} columns, and 5 are needed: op, out, a, b, c")
         if len(self.outputs) != nfree + 1:
             raise InputError(f"outputs has {len(self.outputs)} elements, and 1 + nfree = {nfree + 1} are needed")
         self.code.nx, self.code.nfree, self.code.ninput, self.code.nconstant = nx, nfree, ninput, len(self.constants)
-        self.code.nprologue, self.code.nbody, self.code.nvalue = len(self.prologue), len(self.body), nvalue
+        self.code.nprologue, self.code.nvalue = len(self.prologue), nvalue
         self.code.constants = floats(self.constants)
         self.code.prologue = <const instruction *>cnp.PyArray_DATA(self.prologue)
         self.code.body = <const instruction *>cnp.PyArray_DATA(self.body)
@@ -136,6 +148,25 @@ cdef class Program:
             self._respond(*response)
         if gslfit_program_check(&self.code, message, sizeof(message)):
             raise InputError(message.decode())
+
+    def _bend(self, int nfree, further, pairs, epilogue, elements):
+        """Take second derivatives."""
+        further = _numbers(further, np.int32, "further", 2)
+        self.body = _numbers(np.concatenate((self.body.reshape(-1, 5), further.reshape(-1, 5))), np.int32, "body", 2)
+        self.pairs, self.epilogue = _numbers(pairs, np.int32, "pairs", 2), _numbers(epilogue, np.int32, "epilogue", 2)
+        self.elements = _numbers(elements, np.int32, "elements", 1)
+        if (self.pairs.size and self.pairs.shape[1] != 2) or len(self.elements) != nfree*(nfree + 1)//2:
+            raise InputError("second derivatives need pairs of operands, and a triangle of elements")
+        self.bent.nfurther, self.bent.npair, self.bent.nepilogue = len(further), len(self.pairs), len(self.epilogue)
+        self.bent.pairs = <const int32_t *>cnp.PyArray_DATA(self.pairs)
+        self.bent.epilogue = <const instruction *>cnp.PyArray_DATA(self.epilogue)
+        self.bent.elements = <const int32_t *>cnp.PyArray_DATA(self.elements)
+        self.code.second = &self.bent
+
+    @property
+    def second(self):
+        """What the program was made with: what Newton's steps need; None for nothing."""
+        return None if self.code.second == NULL else (self.body[self.code.nbody:], self.pairs, self.epilogue, self.elements)
 
     def _respond(self, x, numbers, long count, long centre, int shift, double moved):
         """Take a response."""
@@ -157,9 +188,9 @@ cdef class Program:
 
     def __reduce__(self):
         code = &self.code
-        return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body, code.nvalue, self.outputs,
+        return Program, (code.nx, code.nfree, code.ninput, self.constants, self.prologue, self.body[:code.nbody], code.nvalue, self.outputs,
                          *(tuple(k for k in range(code.nfree) if mask >> k & 1) for mask in (code.linear, code.amplitudes)),
-                         *(() if code.response == NULL else (self.response,)))
+                         *(() if code.response == NULL and code.second == NULL else (self.response, self.second)))
 
     @property
     def address(self):

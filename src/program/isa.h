@@ -65,6 +65,7 @@ typedef struct {
     const char *name;
     const kernel (*kernels)[KINDS];
     void (*sum)(const block_columns *, long points, double *sums);
+    void (*sum_pairs)(const block_columns *, const double *const *a, const double *const *b, int count, long points, double *sums);
     double (*dot)(const double *a, const double *b, long n);  /* the scalar product */
     void (*rows)(const loss_block *, loss_rows, long points);
     void (*end_rows)(const loss_block *);  /* once the blocks of a step are done: adds what was kept to the cost */

@@ -1,4 +1,5 @@
 #include "workspace.h"
+#include "common/linalg.h"
 #include "folding.h"
 
 #include <math.h>
@@ -17,12 +18,15 @@ const opcode_fact gslfit_opcode_facts[OPCODE_COUNT] = {
 
 static int largest(int a, int b) { return a > b ? a : b; }
 
+/* How many instructions the body has, those of second derivatives among them. */
+static int all_of_body(const program *p) { return p->nbody + (p->second ? p->second->nfurther : 0); }
+
 /* Scalars and registers there are: one more than the greatest that is written. */
 static void count_operands(program *p) {
     p->nscalar = p->nfree + p->ninput + p->nconstant;
     p->nregister = p->nx;
     for (int k = 0; k < p->nprologue; k++) p->nscalar = largest(p->nscalar, p->prologue[k].out + 1);
-    for (int k = 0; k < p->nbody; k++) p->nregister = largest(p->nregister, p->body[k].out + 1);
+    for (int k = 0; k < all_of_body(p); k++) p->nregister = largest(p->nregister, p->body[k].out + 1);
 }
 
 static int is_operand(const program *p, int32_t operand, int body) {
@@ -42,7 +46,7 @@ static int is_power(const program *p, int32_t operand, int body) {
 static int check_part(const program *p, int body, char *message, size_t size) {
     const instruction *code = body ? p->body : p->prologue;
     const char *part = body ? "body" : "prologue";
-    int count = body ? p->nbody : p->nprologue, first = body ? p->nx : p->nfree + p->ninput + p->nconstant;
+    int count = body ? all_of_body(p) : p->nprologue, first = body ? p->nx : p->nfree + p->ninput + p->nconstant;
     for (int k = 0; k < count; k++) {
         const instruction *q = code + k;
         if (q->op < 0 || q->op >= OPCODE_COUNT)
@@ -63,6 +67,31 @@ static int check_part(const program *p, int body, char *message, size_t size) {
     return 0;
 }
 
+/* The same for second derivatives; the epilogue's scalars are the program's and more. */
+static int check_second(program *p, second_derivatives *d, char *message, size_t size) {
+    const int first = p->nscalar + p->nfree + d->npair;
+    program whole = *p;
+    for (int k = 0; k < 2 * d->npair; k++)
+        if (!(d->pairs[k] >= 0 ? d->pairs[k] < p->nregister : k % 2 && d->pairs[k] == GSLFIT_NOTHING))
+            return snprintf(message, size, "operand %d of the pairs is %d, and no register", k, d->pairs[k]), -1;
+    whole.nscalar = first;
+    for (int k = 0; k < d->nepilogue; k++) whole.nscalar = largest(whole.nscalar, d->epilogue[k].out + 1);
+    whole.prologue = d->epilogue;
+    whole.nprologue = d->nepilogue;
+    if (d->npair > MAX_PAIRS) return snprintf(message, size, "up to %d pairs are possible, not %d", MAX_PAIRS, d->npair), -1;
+    if (check_part(&whole, 0, message, size)) return -1;
+    for (int k = 0; k < d->nepilogue; k++)
+        if (d->epilogue[k].out < first)
+            return snprintf(message, size, "instruction %d of the epilogue writes to %d; temporaries begin at %d", k, d->epilogue[k].out,
+                            first), -1;
+    for (int k = 0; k < TRIANGLE(p->nfree); k++)
+        if (d->elements[k] != GSLFIT_NOTHING && !is_operand(&whole, d->elements[k], 0))
+            return snprintf(message, size, "element %d of the second derivatives is scalar %d, which nothing writes", k,
+                            d->elements[k]), -1;
+    d->nscalar = whole.nscalar;
+    return 0;
+}
+
 int gslfit_program_check(program *p, char *message, size_t size) {
     if (p->nx < 0 || p->nx > MAX_VARIABLES)
         return snprintf(message, size, "a program has up to %d independent variables, not %d", MAX_VARIABLES, p->nx), -1;
@@ -79,7 +108,7 @@ int gslfit_program_check(program *p, char *message, size_t size) {
     for (int k = 0; k <= p->nfree; k++)
         if (!is_operand(p, p->outputs[k], 1))
             return snprintf(message, size, "output %d is operand %d, which nothing writes", k, p->outputs[k]), -1;
-    return 0;
+    return p->second ? check_second(p, (second_derivatives *)p->second, message, size) : 0;
 }
 
 /* ---- the instruction set ---- */
@@ -151,15 +180,15 @@ static void bind_instruction(workspace *w, const instruction *q) {
     }
 }
 
-static void bind_prologue(workspace *w) {
-    const program *p = w->program;
-    for (int k = 0; k < p->nprologue; k++) {
-        const instruction *q = p->prologue + k;
+/* Instructions over scalars. */
+static void bind_scalars(workspace *w, bound_instruction *bound, const instruction *code, int count) {
+    for (int k = 0; k < count; k++) {
+        const instruction *q = code + k;
         const int arity = gslfit_opcode_facts[q->op].arity;
         double *s = w->scalars;
         double *out = s + (long)q->out * LANES;
         const double *b = arity > 1 ? s + (long)q->b * LANES : out, *c = arity > 2 ? s + (long)q->c * LANES : out;
-        w->prologue[k] = (bound_instruction){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, b, c};
+        bound[k] = (bound_instruction){w->isa->kernels[q->op][0], out, s + (long)q->a * LANES, b, c};
     }
 }
 
@@ -189,6 +218,19 @@ static void bind_columns(workspace *w) {
     }
 }
 
+/* What second derivatives need: registers that the residual is summed with. */
+static void bind_second(workspace *w, const second_derivatives *d) {
+    const program *p = w->program;
+    double *ones = w->spread + 4 * BLOCK;
+    for (int k = 0; k < BLOCK; k++) ones[k] = 1;
+    for (int k = 0; k < d->nfurther; k++) bind_instruction(w, p->body + p->nbody + k);
+    w->nall = w->nbody;
+    for (int k = 0; k < 2 * d->npair; k++)
+        if (d->pairs[k] != GSLFIT_NOTHING) find(w, &w->pairs[k % 2][k / 2], d->pairs[k]);
+        else w->pairs[k % 2][k / 2] = ones;
+    bind_scalars(w, w->epilogue, d->epilogue, d->nepilogue);
+}
+
 void gslfit_workspace_free(workspace *w) {
     if (!w) return;
     free(w->scalars);   /* with the registers behind them */
@@ -204,15 +246,19 @@ workspace *gslfit_workspace_new(const program *p) {
     if (!w) return NULL;
     w->program = p;
     w->isa = gslfit_current_isa();
-    const size_t scalars = (size_t)p->nscalar * LANES, registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = 4 * BLOCK;
-    const size_t nbody = 4 * (size_t)p->nbody + 1, nfix = 3 * (size_t)p->nbody + p->nfree + 2;
+    const second_derivatives *second = p->second;
+    const size_t scalars = (size_t)(second ? second->nscalar : p->nscalar) * LANES;
+    const size_t registers = (size_t)(p->nregister - p->nx) * BLOCK, spread = (second ? 5 : 4) * BLOCK;
+    const size_t nscalars = p->nprologue + (second ? second->nepilogue : 0);
+    const size_t nbody = 4 * (size_t)all_of_body(p) + 1, nfix = 3 * (size_t)all_of_body(p) + p->nfree + 2 + (second ? 2 * MAX_PAIRS : 0);
     void *memory = NULL;
-    w->prologue = malloc((p->nprologue + nbody) * sizeof *w->body + nfix * sizeof(fix));
+    w->prologue = malloc((nscalars + nbody) * sizeof *w->body + nfix * sizeof(fix));
     if (!w->prologue || posix_memalign(&memory, 64, (scalars + registers + spread + (size_t)(p->nfree + 3) * BLOCK) * sizeof(double))) {
         gslfit_workspace_free(w);
         return NULL;
     }
-    w->body = w->prologue + p->nprologue;
+    w->epilogue = w->prologue + p->nprologue;
+    w->body = w->prologue + nscalars;
     w->fixes = (fix *)(w->body + nbody);
     w->scalars = memset(memory, 0, scalars * sizeof(double));  /* the lanes without a fit; registers are written before they are read */
     w->registers = w->scalars + scalars;
@@ -220,11 +266,16 @@ workspace *gslfit_workspace_new(const program *p) {
     w->scratch = w->spread + spread;
     for (int k = 0; k < p->nconstant; k++)
         for (int l = 0; l < LANES; l++) w->scalars[(p->nfree + p->ninput + k) * LANES + l] = p->constants[k];
-    bind_prologue(w);
+    bind_scalars(w, w->prologue, p->prologue, p->nprologue);
     for (int k = 0; k < p->nvalue; k++) bind_instruction(w, p->body + k);
     bind_value(w);
     for (int k = p->nvalue; k < p->nbody; k++) bind_instruction(w, p->body + k);
     bind_columns(w);
+    if (second) {
+        const int own = w->nbody;
+        bind_second(w, second);
+        w->nbody = own;
+    }
     if (!p->response || !gslfit_folding_new(w)) return w;
     gslfit_workspace_free(w);
     return NULL;
@@ -365,6 +416,24 @@ void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y
         gslfit_workspace_sum_block(w, y + first * LANES, weights ? weights + first * LANES : NULL, count, sums);
     }
     gslfit_workspace_end_sums(w, sums);
+}
+
+void gslfit_workspace_second(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums) {
+    const program *p = w->program;
+    const long size = block_size(points);
+    double *own = w->scalars + (long)(p->nscalar + p->nfree) * LANES;
+    memset(own, 0, (size_t)p->second->npair * LANES * sizeof *own);
+    for (long first = 0; first < points; first += size) {
+        const long count = first + size < points ? size : points - first;
+        gslfit_workspace_block(w, x, first * LANES, count, w->nall);
+        const block_columns block = evaluated(w, y + first * LANES, weights ? weights + first * LANES : NULL);
+        w->isa->sum(&block, count, sums);
+        w->isa->sum_pairs(&block, w->pairs[0], w->pairs[1], p->second->npair, count, own);
+    }
+}
+
+void gslfit_workspace_end_second(workspace *w) {
+    for (int k = 0; k < w->program->second->nepilogue; k++) w->epilogue[k].run(w->epilogue + k, 1);
 }
 
 void gslfit_workspace_errors(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *curved,

@@ -19,7 +19,8 @@ enum {
     POINTS = 16,            /* points of a block, at most */
     BLOCK = LANES * POINTS,
     MAX_FREE = 64,          /* free variables of a fit */
-    MAX_OPERANDS = 1 << 15  /* scalars, and registers */
+    MAX_OPERANDS = 1 << 15, /* scalars, and registers */
+    MAX_PAIRS = 16          /* sums that second derivatives need */
 };
 
 typedef struct {
@@ -46,6 +47,19 @@ typedef struct {
     double moved;             /* lines; or -1, and by so much */
 } measured_response;
 
+/* Of a program, what Newton's steps need: the sums over the points of the residual times each second derivative. They are functions of
+ * the parameters, of J^T r and of sums of r times products of two registers. */
+typedef struct {
+    int nfurther;                   /* instructions of the body, behind its `nbody`, that compute these registers */
+    int npair, nepilogue;
+    const int32_t *pairs;           /* two operands of the body each, both registers; the second may be GSLFIT_NOTHING */
+    const instruction *epilogue;    /* over scalars: those of the program, then the elements of J^T r, the sums of the pairs, temporaries */
+    const int32_t *elements;        /* such scalars, a triangle by rows; GSLFIT_NOTHING for 0 */
+    int nscalar;                    /* filled in by gslfit_program_check */
+} second_derivatives;
+
+#define GSLFIT_NOTHING INT32_MIN
+
 typedef struct {
     int nx, nfree, ninput, nconstant;
     int nprologue, nbody, nvalue;
@@ -56,6 +70,7 @@ typedef struct {
     uint64_t linear;          /* a bit for each free variable: the value is linear in all that have one, together */
     uint64_t amplitudes;      /* those of them that multiply what depends on others */
     const measured_response *response;  /* what value and derivatives are folded with; NULL for nothing */
+    const second_derivatives *second;   /* NULL where there are none */
 } program;
 
 /* Whether the value is linear in all free variables together. */

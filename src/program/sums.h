@@ -160,6 +160,62 @@ static void sum_many(const block_columns *block, long points, double *sums) {
     }
 }
 
+/* The residual times a column, both weighted. */
+static inline __attribute__((always_inline)) vd slope_by(const block_columns *block, const double *column, long i, const int weighted) {
+    const vd r = (load(block->value + i) - load_loose(block->y + i)) * load_loose(column + i);
+    if (!weighted) return r;
+    const vd w = load_loose(block->weights + i);
+    return r * (w * w);
+}
+
+/* Add the sums of the residual (weighted, as are the columns) times one column times others. */
+static inline __attribute__((always_inline)) void sum_some_pairs(const block_columns *block, const double *A, const double *const *B,
+                                                                 long points, double *sums, const int count, const int weighted) {
+    for (int h = 0; h < LANES; h += WIDTH) {
+        vd s[TILE], t[TILE];  /* two of each sum: an addition waits for the one before */
+#pragma GCC unroll 4
+        for (int k = 0; k < count; k++) s[k] = load(sums + k * LANES + h), t[k] = SPLAT(0.0);
+        long i = h;
+        for (; i + LANES < points * LANES; i += 2 * LANES) {
+            const vd r = slope_by(block, A, i, weighted), next = slope_by(block, A, i + LANES, weighted);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) {
+                s[k] += r * load_loose(B[k] + i);
+                t[k] += next * load_loose(B[k] + i + LANES);
+            }
+        }
+        if (i < points * LANES) {
+            const vd r = slope_by(block, A, i, weighted);
+#pragma GCC unroll 4
+            for (int k = 0; k < count; k++) s[k] += r * load_loose(B[k] + i);
+        }
+#pragma GCC unroll 4
+        for (int k = 0; k < count; k++) s[k] += t[k];
+#pragma GCC unroll 4
+        for (int k = 0; k < count; k++) store(sums + k * LANES + h, s[k]);
+    }
+}
+
+#define SUM_PAIRS(count)                                                                                                       \
+    static void sum_pairs_##count##0(const block_columns *c, const double *a, const double *const *b, long n, double *sums) { \
+        sum_some_pairs(c, a, b, n, sums, count, 0);                                                                            \
+    }                                                                                                                          \
+    static void sum_pairs_##count##1(const block_columns *c, const double *a, const double *const *b, long n, double *sums) { \
+        sum_some_pairs(c, a, b, n, sums, count, 1);                                                                            \
+    }
+SUM_PAIRS(1) SUM_PAIRS(2) SUM_PAIRS(3) SUM_PAIRS(4)
+
+/* The same for any pairs; those that have their first column in common come one after the other. */
+static void sum_pairs(const block_columns *block, const double *const *A, const double *const *B, int count, long points, double *sums) {
+    static void (*const some[TILE + 1][2])(const block_columns *, const double *, const double *const *, long, double *) = {
+        {NULL, NULL}, {sum_pairs_10, sum_pairs_11}, {sum_pairs_20, sum_pairs_21}, {sum_pairs_30, sum_pairs_31},
+        {sum_pairs_40, sum_pairs_41}};
+    for (int k = 0, next; k < count; k = next) {
+        for (next = k + 1; next < count && next < k + TILE && A[next] == A[k]; next++) {}
+        some[next - k][block->weights != NULL](block, A[k], B + k, points, sums + k * LANES);
+    }
+}
+
 static void sum_block(const block_columns *block, long points, double *sums) {
 #define ROW(q) {sum_##q##_00, sum_##q##_10, sum_##q##_01, sum_##q##_11}
     static void (*const small[SMALL + 1][4])(const block_columns *, long, double *) = {ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5),

@@ -27,8 +27,10 @@ struct workspace {
     double *registers;  /* [register][point][lane], the independent variables left out */
     double *spread;     /* registers for scalars that an operation wants point by point: operands a, b, c, and the value */
     double *scratch;    /* for the sums */
-    bound_instruction *prologue, *body;
+    bound_instruction *prologue, *body, *epilogue;
     int nbody, nvalue;  /* instructions bound, and those among them that the value needs */
+    int nall;           /* with those of second derivatives */
+    const double *pairs[2][MAX_PAIRS];  /* the registers of these */
     fix *fixes;
     int nfix;
     const double *value, *columns[MAX_FREE];
@@ -73,5 +75,10 @@ void gslfit_workspace_errors(workspace *w, const double *const *x, const double 
 
 /* Add the sums over `points` points (see sums.h) of the fits in the lanes, or of the points in them. */
 void gslfit_workspace_sums(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
+
+/* The same of least squares, and the sums of the pairs of second derivatives, to where the epilogue finds them. It finds J^T r behind the
+ * program's own scalars, where the caller puts it before he ends the second derivatives. */
+void gslfit_workspace_second(workspace *w, const double *const *x, const double *y, const double *weights, long points, double *sums);
+void gslfit_workspace_end_second(workspace *w);
 
 #endif

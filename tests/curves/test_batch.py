@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from gslfit import BatchResult, FitStatus, Formula, Parameters, fit, fit_batch
+from gslfit.curves._batch import fit_many, instruction_set
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError, ParameterError
+from gslfit.formula.parametrize import fold
 
 PEAK = "y0 + A*exp(-(x - x0)**2/(2*var))"
 NAMES = ("y0", "A", "x0", "var")
@@ -105,6 +107,73 @@ def test_neighbours_place_and_threads_do_not_matter():
         assert np.array_equal(beside.values[name][good], PLAIN.values[name][good])
         assert np.isnan(beside.values[name][~good]).all()
     assert np.all(beside.status[~good] == FitStatus.BAD_DATA)
+
+
+@pytest.mark.parametrize("isa", ["v4", "v3", "base"])
+def test_neighbours_do_not_matter_to_newtons_steps(isa):
+    """Noisy fits ask for second derivatives when they converge slowly, each by itself: beside others, in other places, and alone."""
+    best = instruction_set()
+    try:
+        instruction_set(isa)
+    except InputError:
+        pytest.skip(f"this processor has no {isa}")
+    try:
+        for formula, names, x, y, start in (noisy_peaks(300), decays(200)):
+            given = {"x": x, "threads": 1, "max_nfev": 400}
+            whole = fit_batch(formula, y, **given, **start)
+            order = np.random.default_rng(4).permutation(len(y))
+            shuffled = fit_batch(formula, y[order], x=x, threads=2, max_nfev=400, **{name: value[order] for name, value in start.items()})
+            for name in names:
+                assert np.array_equal(shuffled.values[name], whole.values[name][order], equal_nan=True)
+                assert np.array_equal(shuffled.stderr[name], whole.stderr[name][order], equal_nan=True)
+            for k in range(0, len(y), 7):
+                alone = fit_batch(formula, y[k:k + 1], **given, **{name: value[k:k + 1] for name, value in start.items()})
+                assert np.array_equal([alone.values[name][0] for name in names], [whole.values[name][k] for name in names])
+                assert alone.nfev[0] == whole.nfev[k]
+    finally:
+        instruction_set(best)
+
+
+def noisy_peaks(count):
+    """Peaks that Gauss-Newton converges to slowly, and clean ones among them."""
+    rng = np.random.default_rng(11)
+    y, start = peaks(count, seed=11)
+    y[::2] += rng.normal(0, 3, y[::2].shape)
+    return PEAK, NAMES, X, y, start
+
+
+def decays(count):
+    """Decays, some of them noisy."""
+    rng = np.random.default_rng(12)
+    x = np.linspace(0, 10, 40)
+    true = {"c": rng.uniform(.2, 1, count), "A": rng.uniform(3, 8, count), "b": rng.uniform(.3, 1.5, count)}
+    noise = rng.normal(0, 1, (count, x.size))*rng.choice([.1, 1.5], (count, 1))
+    y = true["c"][:, None] + true["A"][:, None]*np.exp(-true["b"][:, None]*x) + noise
+    return "c + A*exp(-b*x)", tuple(true), x, y, {name: value*rng.uniform(.8, 1.2, count) for name, value in true.items()}
+
+
+def test_slow_fits_have_newtons_steps():
+    """With second derivatives noisy peaks take fewer evaluations, and fewer of them are fitted anew by GSL; weights and bounds as well."""
+    formula, names, x, y, start = noisy_peaks(600)
+    folded = fold(Formula(formula), None)
+    begin = np.column_stack([start[name] for name in names])
+    weights = np.random.default_rng(1).uniform(.5, 1.5, y.shape)
+    for each in (None, weights):
+        plain, bent = (fit_many(program, y, (x,), each, begin, None) for program in (folded.program, folded.bent))
+        assert bent["nfev"].sum() < .8*plain["nfev"].sum()
+        good = [np.isin(found["status"], [FitStatus.CONVERGED, FitStatus.CONVERGED_BY_GSL]) for found in (plain, bent)]
+        assert good[1].sum() >= good[0].sum()
+        both = good[0] & good[1] & (plain["nfev"] < 40)
+        assert both.mean() > .9
+        errors = np.sqrt((bent["chisqr"]/(x.size - 4))[:, None]*bent["covariance"])
+        far = (np.abs(plain["v"] - bent["v"])/errors)[both].max(axis=1)
+        assert np.percentile(far, 99) < 2e-8
+    within = fit_batch(formula, y, parameters(), x=x, **start)
+    free = fit_batch(formula, y, x=x, **start)
+    same = within.success & free.success & (within.status != FitStatus.AT_BOUND) & (free.values["A"] > 0) & (free.nfev < 40)
+    assert same.mean() > .9
+    assert np.percentile(np.abs(within.values["x0"] - free.values["x0"])[same]/free.stderr["x0"][same], 99) < 2e-8
+    assert np.all(within.values["A"][within.success] >= 0)
 
 
 def test_text_trace_and_parameters_agree():

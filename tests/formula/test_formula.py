@@ -162,7 +162,7 @@ def test_passes_are_named_and_print():
     """The pipeline, and the graph after each of its passes."""
     passes = Formula(PEAK).passes
     assert [step.__name__ for step in passes] == ["fold_constants", "simplify", "limits", "differentiate", "fold_constants", "simplify",
-                                                  "share_products", "fuse"]
+                                                  "share_products", "fuse", "second_derivatives"]
     text = str(passes)
     for step in passes:
         assert f"after {step.__name__}:" in text
