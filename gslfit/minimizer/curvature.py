@@ -47,7 +47,7 @@ STAYS = 1e-8            # share by which the residual's length rises at least wh
 SHARES = .5, -.5, .2, -.2, .05, -.05    # of a parameter, or of its size, that it is moved by
 SLOWLY, MOVES = .2, 8   # that of them that is taken so often, where chi-square stays over less than can be seen: a step that sharpens
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
-SHORTER = 1e-5          # ... which end where they gain less than this share
+SHORTER = 1e-7          # ... which end where they gain less than this share: a part of FLAT
 SHARE = 0.5             # of the evaluations left, that measuring S may use
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import gslfit
 from gslfit import Parameters
+from gslfit.curves._batch import instruction_set
+from gslfit.errors import InputError
 from gslfit.minimizer import curvature
 
 N = 41
@@ -74,6 +76,21 @@ def successes(formula, x, y, start):
 @pytest.mark.filterwarnings("ignore")
 def test_a_minimum_at_infinity_is_no_success_by_any_entry(problem):
     assert not any(successes(*PROBLEMS[problem]).values()), successes(*PROBLEMS[problem])
+
+
+@pytest.mark.parametrize("name", ["v3", "base"])
+@pytest.mark.parametrize("problem", ["tanh", "logistic"])
+def test_a_minimum_at_infinity_is_no_success_by_any_instruction_set(problem, name):
+    formula, x, y, start = PROBLEMS[problem]
+    best = instruction_set()
+    try:
+        instruction_set(name)
+        assert not gslfit.fit(formula, y, x=x, **start).success
+        assert not gslfit.fit_batch(formula, y[None], x=x, **start).success.any()
+    except InputError:
+        pytest.skip(f"no {name} here")
+    finally:
+        instruction_set(best)
 
 
 @pytest.mark.slow
