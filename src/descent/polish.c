@@ -11,7 +11,6 @@
 
 enum { MOST_TURNS = 40 };
 static const double BESIDE = 1e-5;      /* share by which a refit beside a minimum may still be too long */
-static const double SLOW = 1e-9;         /* share by which a step of such a refit falls at least, or it is the last */
 static const double INDEPENDENT = 1e-10; /* length of what is left of a column of length 1 beside others, and tells more than rounding */
 static const double LOST = 1e-6;         /* part of a direction along what is not determined above which it has no error */
 static const double ROUNDING = 4e-16;  /* steps below this share of residual or model move nothing */
@@ -301,8 +300,8 @@ static void step_straight(polisher *s, const polish_data *data, double *v, const
         if (!out[j] && s->step[j] != 0) v[j] = within(data, j, v[j] + s->step[j] / s->lengths[j]);
 }
 
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, int most,
-                            int *used) {
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, double gain,
+                            int most, int *used) {
     const int p = s->p;
     double x[MAX_FREE], step[MAX_FREE];
     polished at;
@@ -327,7 +326,7 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
         }
         if (!(found < length)) return length;
         memcpy(v, x, p * sizeof *v);
-        if (found > length * (1 - SLOW)) return found;
+        if (found > length * (1 - gain)) return found;
         length = found;
     }
     return length;

@@ -14,7 +14,7 @@ import gslfit
 from gslfit import Parameters
 from gslfit.curves._batch import instruction_set
 from gslfit.errors import InputError
-from gslfit.minimizer import curvature
+from gslfit.minimizer import curvature, kinks, least_squares
 
 N = 41
 X, WIDE = np.linspace(0, 4, N), np.linspace(-5, 5, N)
@@ -158,3 +158,7 @@ def test_moves_are_those_of_the_c_core():
     for name in ("VISIBLE", "STAYS", "LONGER", "STRIDES"):
         assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(curvature, name)
     assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS
+    assert float(re.search(r"GSLFIT_AFAR ([\d.e-]+)", judgement)[1]) == least_squares.AFAR
+    text = (Path(__file__).parents[2]/"src/descent/kinks.c").read_text()
+    for name in ("OWN", "BENT", "TURNED"):
+        assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(kinks, name)
