@@ -45,6 +45,21 @@ def special(name: str) -> Callable[..., Any]:
     return call
 
 
+def vanishing(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function with its limit of 0 at infinity, where NumPy's or SciPy's is NaN."""
+    return lambda a: np.where(np.isinf(a), 0.0, call(a))[()]
+
+
+def right_of_zero(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of what is not negative, with its limit of 0 at infinity."""
+    return lambda a: np.where(np.equal(a, np.inf), 0.0, call(a))[()]
+
+
+def growing(call: Callable[..., Any], odd: bool = False) -> Callable[..., Any]:
+    """Return an even or odd function with its limits at both infinities, where SciPy's is NaN."""
+    return lambda a: np.where(np.isinf(a), a if odd else np.abs(a), call(a))[()]
+
+
 def wofz(part: str) -> Callable[..., Any]:
     """Return the real or imaginary part of Faddeeva's function of x + iy."""
     return lambda x, y: getattr(special("wofz")(np.asarray(x) + 1j * np.asarray(y)), part)
@@ -272,7 +287,7 @@ OPERATIONS: dict[str, Operation] = {
     "asinh": O(1, np.arcsinh, lambda f, a: (1.0 / make(f, "hypot", a, 1.0),)),
     "acosh": O(1, np.arccosh, lambda f, a: (1.0 / (sqrt(a - 1.0) * sqrt(a + 1.0)),), singular=_always),
     "atanh": O(1, np.arctanh, lambda f, a: (1.0 / ((1.0 - a) * (1.0 + a)),)),
-    "sinc": O(1, np.sinc, lambda f, a: (make(f, "sinc_d", a),), latex=r"\operatorname{{sinc}}\left({0}\right)"),
+    "sinc": O(1, vanishing(np.sinc), lambda f, a: (make(f, "sinc_d", a),), latex=r"\operatorname{{sinc}}\left({0}\right)"),
     "sinc_d": O(1, sinc_slope),
     # error functions
     "erf": O(1, special("erf"), lambda f, a: (TWO_OVER_ROOT_PI * exp(-square(a)),)),
@@ -291,15 +306,15 @@ OPERATIONS: dict[str, Operation] = {
     "digamma": O(1, special("digamma"), lambda f, a: (make(f, "trigamma", a),), latex=r"\psi\left({0}\right)"),
     "trigamma": O(1, trigamma),
     # Bessel functions: (Z0 - Z2)/2 and its like have no division by zero
-    "j0": O(1, special("j0"), lambda f, a: (-make(f, "j1", a),)),
-    "j1": O(1, special("j1"), lambda f, a: (0.5 * (make(f, "j0", a) - make(f, "j2", a)),)),
-    "j2": O(1, lambda a: special("jv")(2, a)),
-    "y0": O(1, special("y0"), lambda f, a: (-make(f, "y1", a),)),
-    "y1": O(1, special("y1"), lambda f, a: (0.5 * (make(f, "y0", a) - make(f, "y2", a)),)),
-    "y2": O(1, lambda a: special("yv")(2, a)),
-    "i0": O(1, special("i0"), lambda f, a: (make(f, "i1", a),)),
-    "i1": O(1, special("i1"), lambda f, a: (0.5 * (make(f, "i0", a) + make(f, "i2", a)),)),
-    "i2": O(1, lambda a: special("iv")(2, a)),
+    "j0": O(1, vanishing(special("j0")), lambda f, a: (-make(f, "j1", a),)),
+    "j1": O(1, vanishing(special("j1")), lambda f, a: (0.5 * (make(f, "j0", a) - make(f, "j2", a)),)),
+    "j2": O(1, vanishing(lambda a: special("jv")(2, a))),
+    "y0": O(1, right_of_zero(special("y0")), lambda f, a: (-make(f, "y1", a),)),
+    "y1": O(1, right_of_zero(special("y1")), lambda f, a: (0.5 * (make(f, "y0", a) - make(f, "y2", a)),)),
+    "y2": O(1, right_of_zero(lambda a: special("yv")(2, a))),
+    "i0": O(1, growing(special("i0")), lambda f, a: (make(f, "i1", a),)),
+    "i1": O(1, growing(special("i1"), odd=True), lambda f, a: (0.5 * (make(f, "i0", a) + make(f, "i2", a)),)),
+    "i2": O(1, growing(lambda a: special("iv")(2, a))),
     "k0": O(1, special("k0"), lambda f, a: (-make(f, "k1", a),)),
     "k1": O(1, special("k1"), lambda f, a: (-0.5 * (make(f, "k0", a) + make(f, "k2", a)),)),
     "k2": O(1, lambda a: special("kv")(2, a)),

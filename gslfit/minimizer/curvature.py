@@ -44,10 +44,10 @@ VISIBLE = 1e-2          # of the residual's length: what a move changes it by, w
 BLURRED = 1e6           # of a parameter's size: with such an error it is undetermined but for the rounding of a Jacobian by differences
 STRIDES, LONGER = 14, 8.    # of a look far along what J leaves open, to each side: each longer than the last by this
 STAYS = 1e-8            # share by which the residual's length rises at least where it does not stay
-SHARES = .5, -.5, .2, -.2, .05, -.05    # of a parameter, or of its size, that it is moved by
-SLOWLY, MOVES = .2, 8   # that of them that is taken so often, where chi-square stays over less than can be seen: a step that sharpens
+SHARES = .5, -.5, .19, -.19, .05, -.05    # of a parameter, or of its size, that it is moved by
+SLOWLY, MOVES = .19, 8   # that of them that is taken so often, where chi-square stays over less than can be seen: a step that sharpens
 REFIT = 4               # Gauss-Newton steps of a refit beside the point ...
-SHORTER = 1e-5          # ... which end where they gain less than this share
+SHORTER = 1e-7          # ... which end where they gain less than this share: a part of FLAT
 SHARE = 0.5             # of the evaluations left, that measuring S may use
 
 

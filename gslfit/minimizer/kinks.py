@@ -20,8 +20,9 @@ NEAR = (1e-6, 1e-2)     # ... and no further than this part of the residual's le
 LEAST = 0.02            # share of a step down to which shorter ones are tried at least
 CLOSE = 1e-5            # of the residual's length: as short a combination is zero
 BESIDE = (1e-4, 1e-2)   # of the residual's length: what a parameter that moves next to the point may change it by
+OWN = 0.01              # of its size, what such a parameter moves by at most: an inverse turns at a pole, not at a kink
 SHORTER = 6             # times that a step is taken shorter, each an eighth, until it leads next to the point
-BENT = 0.25             # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
+BENT = 0.4              # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
 TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
 FELL = 1e-9             # share by which the residual's length fell from where a descent by its own steps goes on
@@ -114,9 +115,14 @@ class Neighbourhood:
         return False
 
     def _is_beside(self, x: np.ndarray, r: np.ndarray) -> bool:
-        """Return whether a point is next to this one: no parameter has moved by what changes the residual, and it is as long there."""
+        """Return whether a point is next to this one.
+
+        No parameter has moved by much of itself, or by what changes the residual, and it is as long there.
+        """
+        size, moved = np.maximum(np.abs(self.x), np.abs(self.descent.problem.x0)), np.abs(x - self.x)
         with np.errstate(invalid="ignore"):
-            return bool(np.all(self.lengths * np.abs(x - self.x) <= self.beside * self.norm)) and length(r) <= self.norm * (1 + self.near)
+            beside = self.lengths * moved <= self.beside * self.norm
+        return bool(np.all(beside & ((size == 0) | (moved <= OWN * size)))) and length(r) <= self.norm * (1 + self.near)
 
     def _gradient_at(self, x: np.ndarray, r: np.ndarray) -> np.ndarray | None:
         """Return half chi-square's gradient at a point, None where it isn't finite. Whatever the caller raises, this point stays."""

@@ -15,7 +15,6 @@
 #include "worker.h"
 
 enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4 };
-static const double VAGUE = 1e4;                        /* times itself that a parameter's error is looked at twice */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -241,7 +240,20 @@ static int vague(const batch *b, const fit_result *end) {
     const double *start = b->v + end->id * b->program->nfree;
     const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     for (int k = 0; k < b->program->nfree; k++)
-        if (sigma * deviation(end, k) > VAGUE * gslfit_larger(fabs(end->v[k]), fabs(start[k]))) return 1;
+        if (sigma * deviation(end, k) > GSLFIT_VAGUE * gslfit_larger(fabs(end->v[k]), fabs(start[k]))) return 1;
+    return 0;
+}
+
+/* Whether a lane's end is at an edge that its sums don't tell from a place nearby: next to a bound and not held there, where symmetry may
+ * leave no slope; or at 0, where its last step, which nobody has evaluated, has led. */
+static int at_edge(const batch *b, const fit_result *end) {
+    double room[2 * MAX_FREE];
+    const int bounded = b->transform && b->transform->bounded;
+    const fit_box box = bounded ? gslfit_transform_box(b->transform, end->id, room) : (fit_box){NULL, NULL};
+    for (int k = 0; k < b->program->nfree; k++) {
+        if (fabs(end->v[k]) < DBL_MIN && end->start[k] != 0) return 1;
+        if (bounded && !end->flags[k] && gslfit_beside_bound(&box, end->start, k, end->v[k])) return 1;
+    }
     return 0;
 }
 
@@ -272,7 +284,8 @@ static int better(const fit_result *one, const fit_result *other) {
     return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
 }
 
-/* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. */
+/* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. One whose
+ * curvature nobody has seen is no minimum where chi-square is known to be lower. */
 static void refit(thread *t, fit_method method, int most, fit_result *end) {
     if (end->nfev >= most) return;
     gslfit_refit_keep(t->refit, end);
@@ -280,6 +293,7 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
     gslfit_refit_fit(t->refit, method, most - end->nfev, &again);
     again.nfev += end->nfev;
     end->nfev = again.nfev;
+    if (gslfit_refit_unseen(t->refit) && end->length < again.length * (1 - 1e-12)) return;
     if (better(&again, end)) *end = again;
 }
 
@@ -295,7 +309,7 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
     else find_start(t, id, start);
     const fit_box box = b->transform ? gslfit_transform_box(b->transform, id, room) : (fit_box){NULL, NULL};
-    const refit_case now = {start, inputs, box, &b->options, check_thread, t};
+    const refit_case now = {start, b->v + id * b->program->nfree, inputs, box, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
     if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
@@ -360,7 +374,7 @@ static void finish(worker *w, fit_result *end) {
     if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
     /* of data that are zero the scale is what the model was at the start */
     const int blurred = !has_digits(end->scale * end->scale), vaguely = end->status == FIT_CONVERGED && vague(b, end);
-    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely;
+    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely || at_edge(b, end);
     if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);

@@ -26,10 +26,12 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
+static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
 static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
+static const double AFAR[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -232,6 +234,11 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
 
 /* ---- judgement ---- */
 
+/* The sizes of variables: those at the start, or what they are. */
+static void sizes_at(const gsl_refit *r, const double *x, double *size) {
+    for (int k = 0; k < r->program->nfree; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+}
+
 static double inside_bounds(const gsl_refit *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
 
 /* What rounding may leave in the length of a residual. */
@@ -298,7 +305,7 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
             e.rank = r->last.rank;
             break;
         }
-    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    sizes_at(r, x, size);
     for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++)
         e.runs_off = falls_beyond(r, x, direction);
     end->verdict = gslfit_judge(&e, end->flags);
@@ -327,9 +334,8 @@ int gslfit_refit_warm(gsl_refit *r, double *start) {
     return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
-/* The bound that variable k has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small part of the start's distance. */
-static int beside_bound(const gsl_refit *r, int k, double value) {
-    const double low = r->now.box.low[k], high = r->now.box.high[k], start = r->now.start[k];
+int gslfit_beside_bound(const fit_box *box, const double *started, int k, double value) {
+    const double low = box->low[k], high = box->high[k], start = started[k];
     if (isfinite(low) && value - low <= TOUCHING * (start - low)) return -1;
     return isfinite(high) && high - value <= TOUCHING * (high - start);
 }
@@ -350,9 +356,9 @@ static int follow_to_bound(gsl_refit *r, double *x, int k, double bound, polishe
     int used = 0, spent;
     flags[k] = GSLFIT_HELD;
     memcpy(half, x, p * sizeof *half);
-    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, 0, VALLEY, &spent);
+    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, 0, GAIN, VALLEY, &spent);
     half[k] = bound + 0.5 * (x[k] - bound);
-    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, 0, VALLEY, &used);
+    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, 0, GAIN, VALLEY, &used);
     end->nfev += spent + used;
     if (!(nearer <= length)) return 0;
     for (int near = CLOSEST; near > 0; near -= CLOSEST / 4) {
@@ -389,7 +395,8 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     end->nfev += o != NULL;
     for (int k = 0; o && k < r->program->nfree; k++) {
         const double low = r->now.box.low[k], high = r->now.box.high[k], value = x[k];
-        const int beside = beside_bound(r, k, value), side = beside || !known_here ? beside : pushed_in_narrow_box(r, &here, k);
+        const int beside = gslfit_beside_bound(&r->now.box, r->now.start, k, value);
+        const int side = beside || !known_here ? beside : pushed_in_narrow_box(r, &here, k);
         r->low[k] = low, r->high[k] = high;
         x[k] = side < 0 ? low : side > 0 ? high : value;
         if (x[k] == value) continue;
@@ -418,32 +425,51 @@ static void touch_bounds(gsl_refit *r, double *x, fit_result *end) {
     }
 }
 
+/* Whether J leaves variables open that count. */
+static int any_open(const gsl_refit *r, const fit_result *end) {
+    int any = 0;
+    for (int k = 0; k < r->program->nfree; k++) any |= !end->flags[k] && r->last.open[k];
+    return any;
+}
+
+/* Whether more is open at x than was at the start, or what is open has gone far from where the caller had it begin: then it is no excuse
+ * that chi-square stays. */
+static int has_opened(const gsl_refit *r, const double *x, const fit_result *end) {
+    const int p = r->program->nfree;
+    int free = 0;
+    for (int k = 0; k < p; k++) {
+        free += !(end->flags[k] & GSLFIT_HELD);
+        if (r->last.open[k] && fabs(x[k]) > GSLFIT_AFAR * fabs(r->now.given[k]) && r->now.given[k] != 0) return 1;
+    }
+    return free - r->last.rank > p - r->first.rank;
+}
+
 /* Where J leaves variables open at what passes for a minimum, follow its null space, and judge again. Returns whether chi-square falls:
  * x is then moved. */
 static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
     const double sigma = r->last.length / sqrt(r->points.n > p ? r->points.n - p : 1);
-    const int full = r->first.rank == p;  /* nothing was open at the start */
-    int open = 0, used = 0;
-    for (int k = 0; k < p; k++) {
-        size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    const int full = r->first.rank == p || has_opened(r, x, end);
+    int open = 0, vague = 0, used = 0;
+    sizes_at(r, x, size);
+    for (int k = 0; k < p; k++) vague |= !end->flags[k] && sigma * r->last.deviations[k] > GSLFIT_VAGUE * size[k];
+    for (int k = 0; k < p; k++)
         open |= r->last.disputed || (!end->flags[k] && gslfit_null_space_has(&r->last, k, sigma, fabs(x[k]), size[k]));
-    }
     if (!open || end->verdict == GSLFIT_EXACT_FIT || !gslfit_is_success(end->verdict)) return 0;
     const double rounding = rounding_at(&r->last);
     null_space_slope slope = gslfit_null_space_follow(r->polisher, &r->data, x, size, full, rounding, most, &r->last, &used);
     if (slope == NULL_SPACE_FLAT && !full) slope = NULL_SPACE_RISES;  /* it was open at the start */
     const double cosine = r->last.cosine, gradient = r->last.gradient;  /* of Newton's step, if that was taken */
-    const int disputed = r->last.disputed, unseen = r->last.unseen, kinked = r->last.kinked;
+    const int disputed = r->last.disputed, unseen = r->last.unseen;
     gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
-    if (slope != NULL_SPACE_FALLS && !(disputed && slope == NULL_SPACE_UNSEEN)) r->last.cosine = cosine;
-    if (slope != NULL_SPACE_FALLS && kinked) r->last.gradient = gradient;
+    if (slope != NULL_SPACE_FALLS && !(disputed && slope == NULL_SPACE_UNSEEN)) r->last.cosine = cosine, r->last.gradient = gradient;
     r->last.unseen = unseen;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
     /* nobody has looked whether it is a plain, or where it leads */
-    if (slope == NULL_SPACE_UNSEEN && !looked && end->verdict == GSLFIT_RANK_DEFICIENT && (full || unseen)) end->status = FIT_MAX_NFEV;
+    const int deficient = end->verdict == GSLFIT_RANK_DEFICIENT || (end->verdict == GSLFIT_AT_BOUND && any_open(r, end));
+    if (slope == NULL_SPACE_UNSEEN && !looked && ((deficient && full) || (unseen && (deficient || vague)))) end->status = FIT_MAX_NFEV;
     return slope == NULL_SPACE_FALLS;
 }
 
@@ -456,19 +482,6 @@ static int gone(gsl_refit *r, const double *x, int falls, int used, fit_result *
     return 1;
 }
 
-/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
- * Returns whether chi-square falls: x is then moved. */
-static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
-    const int p = r->program->nfree;
-    double size[MAX_FREE];
-    int used = 0;
-    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
-    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
-    const double rounding = rounding_at(&r->last);
-    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
-    return gone(r, x, falls, used, end);
-}
-
 /* Have the polisher know x again, after it has been elsewhere; what is known of x stays. */
 static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
     const polished known = r->last;
@@ -476,6 +489,20 @@ static void come_back(gsl_refit *r, const double *x, const fit_result *end) {
     for (int k = 0; k < r->program->nfree; k++) silent |= end->flags[k] & GSLFIT_SILENT && known.norms[k] > 0;
     gslfit_polish_look(r->polisher, &r->data, x, silent ? end->flags : NULL, &r->last);
     r->last = known;
+}
+
+/* Where J's columns are dependent at what passes for a minimum, and were at the start, look far along its null space, and judge again.
+ * Returns whether chi-square falls: x is then moved. */
+static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
+    const int p = r->program->nfree;
+    double size[MAX_FREE];
+    int used = 0;
+    if (end->verdict != GSLFIT_RANK_DEFICIENT || r->first.rank == p) return 0;
+    sizes_at(r, x, size);
+    const double rounding = rounding_at(&r->last);
+    const int falls = gslfit_null_space_reach(r->polisher, &r->data, x, size, rounding, most, &r->last, &used);
+    if (!falls && used > 0) come_back(r, x, end);
+    return gone(r, x, falls, used, end);
 }
 
 /* Whether chi-square falls from a bound inwards though nothing pushes a variable against it, and a slope of zero may be a saddle's: it is
@@ -493,7 +520,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
         memcpy(at, x, p * sizeof *at);
         for (double far = GSLFIT_BESIDE; far < 1 && used + VALLEY <= most && !falls; far *= INWARDS) {
             at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * fmax(fabs(x[k]), fabs(r->now.start[k])));
-            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, 0, VALLEY, &spent);
+            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, 0, GAIN, VALLEY, &spent);
             used += spent;
             falls = found < length * (1 - GSLFIT_FALL) - rounding;
             if (!(found <= length * (1 + NO_WAY))) break;
@@ -508,7 +535,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
 static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end) {
     const int p = r->program->nfree;
     double size[MAX_FREE];
-    for (int k = 0; k < p; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    sizes_at(r, x, size);
     const int used = most > 0 ? gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->last) : 0;
     if (used < 0) r->out_of_memory = 1;
     else end->nfev += used;
@@ -520,7 +547,9 @@ static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end
  * to where there is no kink, so that the curvature there is to be looked at; what was known of x stays where nothing is found. */
 static int find_kinks(gsl_refit *r, double *x, int most, fit_result *end) {
     const polished before = r->last;
-    const int used = gslfit_kinks_descend(r->polisher, &r->data, x, most, &r->last);
+    double size[MAX_FREE];
+    sizes_at(r, x, size);
+    const int used = gslfit_kinks_descend(r->polisher, &r->data, x, size, most, &r->last);
     if (used < 0) r->out_of_memory = 1;
     else end->nfev += used;
     if (!r->last.kinked && !(r->last.length < before.length)) {
@@ -619,6 +648,8 @@ void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end
     descend(r, x, method, most, end);
 }
 
+int gslfit_refit_unseen(const gsl_refit *r) { return r->last.unseen; }
+
 int gslfit_refit_look(gsl_refit *r, const double *v, const double *inputs, const unsigned char *flags) {
     polished at;
     at.residual = NULL;
@@ -675,7 +706,7 @@ static void try_null_space(gsl_refit *r, const double *v, const unsigned char *f
     const int p = r->program->nfree;
     double x[MAX_FREE], size[MAX_FREE], directions[MAX_FREE][MAX_FREE];
     int count = 0;
-    for (int k = 0; k < p; k++) size[k] = fmax(fabs(v[k]), fabs(r->now.start[k]));
+    sizes_at(r, v, size);
     while (count < MAX_FREE && gslfit_polish_null(r->polisher, count, size, directions[count])) count++;
     for (int i = 0; i < 2 * count; i++) {
         for (int k = 0; k < p; k++) x[k] = inside_bounds(r, k, v[k] + (i & 1 ? -TURNED : TURNED) * directions[i >> 1][k]);
@@ -683,7 +714,8 @@ static void try_null_space(gsl_refit *r, const double *v, const unsigned char *f
     }
 }
 
-/* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals. */
+/* The silenced ones from their starts, and each in turn where a variable is at the points of the largest residuals, and at tenths and tens
+ * of its start (a decay so slow that it is a step). */
 static void find_start(gsl_refit *r, const double *v, const unsigned char *flags, best_start *best) {
     const int p = r->program->nfree;
     double x[MAX_FREE], base[MAX_FREE], *residual = r->room;
@@ -703,6 +735,12 @@ static void find_start(gsl_refit *r, const double *v, const unsigned char *flags
                     x[k] = inside_bounds(r, k, r->x[j][where[i]]);
                     try_start(r, x, flags, best);
                 }
+        for (int k = 0; k < p; k++)
+            for (int i = 0; flags[k] & GSLFIT_SILENT && i < (int)(sizeof AFAR / sizeof *AFAR); i++) {
+                memcpy(x, base, p * sizeof *x);
+                x[k] = inside_bounds(r, k, AFAR[i] * r->now.start[k]);
+                try_start(r, x, flags, best);
+            }
     }
 }
 

@@ -22,14 +22,18 @@ long gslfit_refit_count_finite(const gsl_refit *r);  /* r may be NULL */
 /* Whether the model is finite at all points that were read. */
 int gslfit_refit_is_finite(gsl_refit *r, const double *v, const double *inputs);
 
-/* The fits that follow begin at a start strictly inside its bounds; check(who) stops them. */
+/* The fits that follow begin at a start strictly inside its bounds; check(who) stops them. `given`: where the caller had them begin. */
 typedef struct {
-    const double *start, *inputs;
+    const double *start, *given, *inputs;
     fit_box box;  /* where the transform is bounded */
     const fit_options *options;
     int (*check)(void *who);
     void *who;
 } refit_case;
+
+/* The bound that variable k of a fit that began at `started` has come next to: -1 the lower, 1 the upper one, else 0. Next to it is a small
+ * part of the start's distance. */
+int gslfit_beside_bound(const fit_box *box, const double *started, int k, double value);
 
 /* Whether memory ended during a fit: then what came of it means nothing. */
 int gslfit_refit_out_of_memory(const gsl_refit *r);
@@ -49,6 +53,9 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end);
 
 /* Judge the end that somebody else came to, after a polish. */
 void gslfit_refit_settle(gsl_refit *r, const double *v, int most, fit_result *end);
+
+/* After a fit: whether it ended before chi-square's curvature was known. */
+int gslfit_refit_unseen(const gsl_refit *r);
 
 /* Look at v, without the variables that have a flag, in the row that has been read. Returns whether J is deficient there. */
 int gslfit_refit_look(gsl_refit *r, const double *v, const double *inputs, const unsigned char *flags);

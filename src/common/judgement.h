@@ -14,7 +14,8 @@
  *                       however small the parameters are (their answer may be 0, and a fit begin at what another one made of that).
  *   (c) LOST_EFFECT     A parameter that had an effect at the start has none at the end, and residual is left: it ran off to a plain. Or
  *                       J determined all parameters at the start, and at the end leaves some open along which chi-square stays as it is
- *                       (a peak that has narrowed onto one point).
+ *                       (a peak that has narrowed onto one point); or it leaves more of them open than at the start, or one that is
+ *                       AFAR times its start.
  *                       Not where chi-square rises to both sides of it by its second derivative (`bent`: d in d**2 at 0): that is no
  *                       plain, but a parameter that J does not determine, (b).
  *       SILENCED        The same where a parameter lies on a bound, which may be what silences it (an amplitude of 0 silences centre and
@@ -59,6 +60,8 @@
 #define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
 #define GSLFIT_CANCELLED 1e6                    /* times the data: terms that cancel may be as large, further ones are nonsense */
 #define GSLFIT_ZEROS 0.5                        /* of the model at the start: what stands for data that are zero */
+#define GSLFIT_VAGUE 1e4                        /* times itself that a parameter's error is, and it may have run out onto a plain */
+#define GSLFIT_AFAR 1e8                         /* times its start that a parameter that is open gets to where it has run off */
 #define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
 
 typedef enum {

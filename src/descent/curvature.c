@@ -11,7 +11,8 @@ static const double BENDS = 0.1;        /* of the residual's length: what it may
 static const double STEP = 1e-3;        /* of a standard error, and of a variable's own size at most: differences of the gradient */
 static const double LEAST_STEP = 1e-6;  /* of a variable */
 static const double STIFF = 0.05;       /* of Gauss-Newton's: a lesser curvature is looked at */
-static const double LEAST = 1e-3;       /* curvature by which a step is divided */
+static const double LEAST = 1e-3;       /* curvature by which what a step promises is divided */
+static const double LITTLE = 1e-5;      /* the same for the step itself: where it leads too far, shorter ones are tried */
 static const double FAR = 3;            /* standard errors that one step may go */
 
 /* Chi-square to second order in the coordinates z about a point. */
@@ -113,7 +114,7 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
     double z[MAX_FREE] = {0}, dx[MAX_FREE], norm = 0;
     const double fall = fmax(1e-13, GSLFIT_ROUNDING * fmax(s->model, 1e-300) / length * 1e-2);
     for (int i = 0; i < c->at.rank; i++) {
-        const double part = -gsl_vector_get(c->slopes, i) / fmax(fabs(gsl_vector_get(c->values, i)), LEAST);
+        const double part = -gsl_vector_get(c->slopes, i) / fmax(fabs(gsl_vector_get(c->values, i)), LITTLE);
         for (int k = 0; k < c->at.rank; k++) z[k] += part * gsl_matrix_get(c->vectors, k, i);
     }
     for (int k = 0; k < c->at.rank; k++) norm = hypot(norm, z[k]);
@@ -149,8 +150,14 @@ static int look_or_go_back(polisher *s, const polish_data *data, double *v, cons
     return 0;
 }
 
+/* The curvature at the end is not known, but what it was at the last step, which led there. */
+static void leave_unseen(polished *end, double ratio) {
+    end->unseen = 1;
+    end->cosine *= fmax(1, ratio);
+}
+
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
-    double last[MAX_FREE];
+    double last[MAX_FREE], ratio = 1;  /* of Newton's step to Gauss-Newton's, in what they promise, where that was measured last */
     int used = 0;
     for (int turn = 0; turn < TURNS; turn++) {
         local c;
@@ -159,7 +166,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (!look_or_go_back(s, data, v, turn ? last : NULL, end) || s->rank < 1 || end->length == 0) return used;
         memcpy(last, v, s->p * sizeof *v);
         if (used + 2 * s->rank > most) {
-            end->unseen = 1;
+            leave_unseen(end, ratio);
             return used;
         }
         for (int k = 0; k < s->rank; k++) q[k] = s->J[(long)s->p * s->n + k];
@@ -177,6 +184,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(gsl_vector_get(c.values, i)), LEAST);
             }
+            ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;
             lower = step(&c, s, data, v, size, end->length, &used);
         }
         local_free(&c);
@@ -186,10 +194,11 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (positive) {
             end->disputed = end->cosine > GSLFIT_CLOSE;
             end->cosine = sqrt(newton);
+            end->gradient = fmin(end->gradient, end->cosine);
         }
         return used;
     }
     look_or_go_back(s, data, v, last, end);
-    end->unseen = 1;
+    leave_unseen(end, ratio);
     return used + 1;
 }

@@ -12,7 +12,8 @@ static const double VISIBLE = 1e-14;  /* of a variable: the least that it is mov
 static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
 static const double LEAST = 0.02;     /* share of a step down to which shorter ones are tried at least */
 static const double BESIDE = 1e-4;    /* of the residual's length: what a variable that moves next to the point may change it by */
-static const double BENT = 0.25;      /* of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend */
+static const double OWN = 0.01;        /* of its size, what such a variable moves by at most: an inverse turns at a pole */
+static const double BENT = 0.4;        /* of a gradient's change over a step: as far from half of it as this halfway is a jump, no bend */
 static const double TURNED = 0.9;     /* of its length against itself that the shortest combination must lose by a new gradient */
 static const double WAYS[] = {1, 1e-2, 1e-4};  /* standard errors by which each coordinate is tried in the end */
 
@@ -21,6 +22,7 @@ typedef struct {
     coordinates at;
     int count;
     double gradients[BUNDLE][MAX_FREE], weights[BUNDLE], shortest[MAX_FREE], length;
+    const double *size;  /* of each variable; 0: not known */
 } bundle;
 
 /* Find the shortest convex combination: weight goes from the gradient most along it to the one least along it (Mitchell, Demyanov and
@@ -76,10 +78,12 @@ static int jumps(const bundle *b, const polisher *s, const double *halfway) {
     return gslfit_norm(gslfit_dot(off, off, rank), off, rank, 1) > BENT * gslfit_norm(gslfit_dot(change, change, rank), change, rank, 1);
 }
 
-/* Whether a point is next to v: no variable has moved by what changes the residual, and it is as long there. */
+/* Whether a point is next to v: no variable has moved by much of itself, or by what changes the residual, and it is as long there. */
 static int is_beside(const bundle *b, polisher *s, const polish_data *d, const double *v, const double *at, double length) {
-    for (int j = 0; j < s->p; j++)
-        if (!(b->at.lengths[j] * fabs(at[j] - v[j]) <= BESIDE * length)) return 0;
+    for (int j = 0; j < s->p; j++) {
+        const double moved = fabs(at[j] - v[j]);
+        if (!(b->at.lengths[j] * moved <= BESIDE * length) || (b->size[j] > 0 && moved > OWN * b->size[j])) return 0;
+    }
     return gslfit_polish_length(s, d, at) <= length * (1 + NEAR);
 }
 
@@ -155,9 +159,10 @@ static int step(bundle *b, polisher *s, const polish_data *d, double *v, const p
     return b->length <= least && b->count > 1 && lower_beside(b, s, d, v, length, rounding, left);
 }
 
-int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, int most, polished *end) {
+int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
     bundle *b = malloc(sizeof *b);
     int left = most;
+    if (b) b->size = size;
     for (int turn = 0; b && turn < TURNS && left > 1; turn++) {
         left -= 2;
         if (!gslfit_polish_look(s, data, v, NULL, end) || s->rank < 1 || s->rank < s->left || end->length == 0) break;

@@ -6,7 +6,8 @@
 
 /* evaluations of a refit beside the point; where that is to tell Newton from Gauss-Newton, in digits that both just see */
 enum { MOST_BESIDE = 12, MOST_DISPUTED = 24 };
-static const double SHARES[] = {0.5, 0.2, 0.05};  /* of a variable, or of its size, that it is moved by, to both sides */
+/* of a variable, or of its size, that it is moved by, to both sides; no number of them leads to 0, where what enters squared is silent */
+static const double SHARES[] = {0.5, 0.19, 0.05};
 enum { WAYS = 6 };                       /* for each span: shares and sides */
 enum { SLOWLY = 1, MOST_MOVES = 8 };     /* a share that is taken so often where chi-square stays over less than can be seen: a step that
                                           * sharpens for ever */
@@ -15,6 +16,7 @@ static const double LONGER = 8;          /* each longer than the last by this */
 static const double VAST = 10;           /* times a variable's size that its error may be, and it counts as determined */
 static const double SHRUNK = 1e-4;       /* of a variable's size at the start: one that has shrunk to less is measured by itself */
 static const double STAYS = 1e-8;        /* share by which the residual's length rises at least where it does not stay */
+static const double ROUGHLY = 1e-5;      /* share by which each step of a refit shortens it, where nobody asks whether it stays */
 static const double VISIBLE = 1e-2;      /* of the residual's length: what a move changes it by, were the others not refitted */
 static const double ROSE = 1e-3;         /* share of it that is more than a move along a flat valley ought to cost */
 
@@ -31,12 +33,13 @@ int gslfit_null_space_has(const polished *end, int k, double sigma, double value
  * first. */
 static double refitted(polisher *s, const polish_data *data, double *x, const unsigned char *flags, int open, double length, int most,
                        int left, int *spent) {
+    const double gain = open ? STAYS / 10 : ROUGHLY;
     double other[MAX_FREE];
     int more;
     memcpy(other, x, s->p * sizeof *x);
-    const double found = gslfit_polish_beside(s, data, x, flags, 0, most, spent);
+    const double found = gslfit_polish_beside(s, data, x, flags, 0, gain, most, spent);
     if (!open || !s->some_bend || found <= length * (1 + ROSE) || *spent + most > left) return found;
-    const double again = gslfit_polish_beside(s, data, other, flags, 1, most, &more);
+    const double again = gslfit_polish_beside(s, data, other, flags, 1, gain, most, &more);
     *spent += more;
     if (!(again < found) && isfinite(found)) return found;
     memcpy(x, other, s->p * sizeof *x);
@@ -96,20 +99,20 @@ static int stride_to(const polisher *s, const polish_data *data, const double *v
     return moved && free;
 }
 
-/* What a stride leaves to rounding where the columns' parts of it cancel. */
-static double left_to_rounding(const polisher *s, const polished *end, const double *ray, double far) {
+/* What rounding of the variables leaves of the residual's length where the polisher has taken it: the parts of columns that cancel. */
+static double left_to_rounding(const polisher *s, const double *x) {
     double most = 0;
-    for (int j = 0; j < s->p; j++) most = fmax(most, end->norms[j] * fabs(far * ray[j]));
+    for (int j = 0; j < s->p; j++) most = fmax(most, s->lengths[j] * fabs(x[j]));
     return GSLFIT_ROUNDING * most;
 }
 
 /* Go along a ray to the lowest of its strides. Returns whether chi-square falls; v is then moved. */
 static int go_along(polisher *s, const polish_data *data, double *v, const double *ray, double least, double plain, int most,
-                    const polished *end, int *used) {
+                    int *used) {
     double x[MAX_FREE], best[MAX_FREE], lowest = least, far = 1;
     int falls = 0;
     for (int stride = 0; stride < STRIDES && *used < most && stride_to(s, data, v, ray, far, x); stride++, far *= LONGER) {
-        const double rounding = left_to_rounding(s, end, ray, far), found = gslfit_polish_length(s, data, x);
+        const double found = gslfit_polisher_take(s, x) ? s->residual : INFINITY, rounding = left_to_rounding(s, x);
         ++*used;
         if (found < lowest - rounding) {
             memcpy(best, x, s->p * sizeof *x);
@@ -124,11 +127,13 @@ static int go_along(polisher *s, const polish_data *data, double *v, const doubl
 int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                             const polished *end, int *used) {
     const double least = end->length * (1 - GSLFIT_FALL) - rounding, plain = end->length * (1 + STAYS) + rounding;
-    double ray[MAX_FREE];
-    for (int which = 0; gslfit_polish_null(s, which, size, ray); which++)
+    double rays[MAX_FREE][MAX_FREE];
+    int count = 0;
+    while (count < MAX_FREE && gslfit_polish_null(s, count, size, rays[count])) count++;  /* before the polisher goes elsewhere */
+    for (int which = 0; which < count; which++)
         for (int side = 0; side < 2; side++) {
-            if (go_along(s, data, v, ray, least, plain, most, end, used)) return 1;
-            for (int j = 0; j < s->p; j++) ray[j] = -ray[j];
+            if (go_along(s, data, v, rays[which], least, plain, most, used)) return 1;
+            for (int j = 0; j < s->p; j++) rays[which][j] = -rays[which][j];
         }
     return 0;
 }

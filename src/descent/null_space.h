@@ -28,7 +28,7 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                                           int most, const polished *end, int *used);
 
 /* After a look at v: whether chi-square falls far along straight lines in J's null space, in at most `most` evaluations; their number is
- * added to `used`. Where it falls, v is moved to the lowest place found. */
+ * added to `used`. Where it falls, v is moved to the lowest place found. The polisher is elsewhere afterwards. */
 int gslfit_null_space_reach(polisher *s, const polish_data *data, double *v, const double *size, double rounding, int most,
                             const polished *end, int *used);
 

@@ -300,8 +300,8 @@ static void step_straight(polisher *s, const polish_data *data, double *v, const
         if (!out[j] && s->step[j] != 0) v[j] = within(data, j, v[j] + s->step[j] / s->lengths[j]);
 }
 
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, int most,
-                            int *used) {
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, double gain,
+                            int most, int *used) {
     const int p = s->p;
     double x[MAX_FREE], step[MAX_FREE];
     polished at;
@@ -326,7 +326,7 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
         }
         if (!(found < length)) return length;
         memcpy(v, x, p * sizeof *v);
-        if (found > length * (1 - BESIDE)) return found;
+        if (found > length * (1 - gain)) return found;
         length = found;
     }
     return length;

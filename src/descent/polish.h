@@ -20,7 +20,7 @@ typedef struct {
     int settled;      /* the steps contracted down to rounding, at full rank of what is not held */
     int nfev;
     double chisqr;
-    double gradient;  /* the greatest cosine between the residual and a column that is not held */
+    double gradient;  /* the greatest cosine between the residual and a column that is not held; no more than Newton's, where that counts */
     double *residual; /* in: NULL, or where the residuals (n) at the end go */
     /* evidence at the end; see gslfit_evidence */
     double length, model, data, cosine;  /* |r|, |weighted model|, |weighted data| */
@@ -63,9 +63,10 @@ double gslfit_polish_deviation(const polisher *s, const double *slopes);
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
 /* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations,
- * the first step, if it is to be `straight`, by what the model is linear in alone. Returns the residual's length there. */
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, int most,
-                            int *used);
+ * the first step, if it is to be `straight`, by what the model is linear in alone. One that shortens the residual by no more than a share
+ * `gain` is the last. Returns the residual's length there. */
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, double gain,
+                            int most, int *used);
 
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);

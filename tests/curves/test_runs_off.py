@@ -12,7 +12,9 @@ import pytest
 
 import gslfit
 from gslfit import Parameters
-from gslfit.minimizer import curvature
+from gslfit.curves._batch import instruction_set
+from gslfit.errors import InputError
+from gslfit.minimizer import curvature, kinks, least_squares
 
 N = 41
 X, WIDE = np.linspace(0, 4, N), np.linspace(-5, 5, N)
@@ -74,6 +76,21 @@ def successes(formula, x, y, start):
 @pytest.mark.filterwarnings("ignore")
 def test_a_minimum_at_infinity_is_no_success_by_any_entry(problem):
     assert not any(successes(*PROBLEMS[problem]).values()), successes(*PROBLEMS[problem])
+
+
+@pytest.mark.parametrize("name", ["v3", "base"])
+@pytest.mark.parametrize("problem", ["tanh", "logistic"])
+def test_a_minimum_at_infinity_is_no_success_by_any_instruction_set(problem, name):
+    formula, x, y, start = PROBLEMS[problem]
+    best = instruction_set()
+    try:
+        instruction_set(name)
+        assert not gslfit.fit(formula, y, x=x, **start).success
+        assert not gslfit.fit_batch(formula, y[None], x=x, **start).success.any()
+    except InputError:
+        pytest.skip(f"no {name} here")
+    finally:
+        instruction_set(best)
 
 
 @pytest.mark.slow
@@ -141,3 +158,7 @@ def test_moves_are_those_of_the_c_core():
     for name in ("VISIBLE", "STAYS", "LONGER", "STRIDES"):
         assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(curvature, name)
     assert float(re.search(r"GSLFIT_FALL ([\d.e-]+)", judgement)[1]) == curvature.FALLS
+    assert float(re.search(r"GSLFIT_AFAR ([\d.e-]+)", judgement)[1]) == least_squares.AFAR
+    text = (Path(__file__).parents[2]/"src/descent/kinks.c").read_text()
+    for name in ("OWN", "BENT", "TURNED"):
+        assert float(re.search(rf"{name} = ([\d.e-]+)", text)[1]) == getattr(kinks, name)

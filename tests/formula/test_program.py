@@ -7,6 +7,7 @@ import pytest
 
 from gslfit.errors import InputError
 from gslfit.formula._program import OPCODES, Program, instruction_set
+from gslfit.formula.operations import OPERATIONS
 
 SETS = ["v4", "v3", "base"]
 
@@ -54,6 +55,15 @@ def test_edges_like_numpy(name, isa):
     with np.errstate(all="ignore"):
         wanted = LIKE_NUMPY[name](*args).astype(float)
     np.testing.assert_allclose(apply(name, *args), wanted, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("name", ["sinc", "j0", "j1", "j2", "y0", "y1", "y2", "i0", "i1", "i2", "i0e", "k0", "k1", "erfcx", "dawson"])
+def test_limits_at_infinity_are_those_of_the_values_of_formulas(name):
+    """An Airy disk of radius 0 has its limit in fits, and in what is worked out by NumPy afterwards."""
+    args = np.array([np.inf, -np.inf, np.nan, .5])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(OPERATIONS[name].value(args), apply(name, args), rtol=1e-14)
+        assert np.ndim(OPERATIONS[name].value(np.inf)) == 0
 
 
 def test_exp_to_the_last_place(isa):

@@ -347,6 +347,12 @@ def paired(function, parts):
     return unary(function, lambda x, f: parts(x)[0], lambda x, f: parts(x)[1])
 
 
+def vanishing(function):
+    """Return a function with its limit of 0 at infinity, where SciPy's is NaN."""
+    return lambda x: np.where(np.isinf(x), 0.0, function(x))
+
+
+J0, J1 = vanishing(special.j0), vanishing(special.j1)
 LN2 = math.log(2.0)
 FUNCTIONS = {
     "exp": unary(np.exp, lambda x, f: f, lambda x, f: f),
@@ -370,9 +376,9 @@ FUNCTIONS = {
     "erfcx": paired(special.erfcx, erfcx_parts),
     "dawson": paired(special.dawsn, dawson_parts),
     "expit": unary(special.expit, lambda x, f: f*special.expit(-x), lambda x, f: f*special.expit(-x)*(special.expit(-x) - f)),
-    "sinc": paired(np.sinc, sinc_parts),
-    "j0": unary(special.j0, lambda x, f: -special.j1(x), lambda x, f: over(x, 1) - f),
-    "j1": unary(special.j1, lambda x, f: special.j0(x) - over(x, 1), lambda x, f: -f + over(x, 2)),
+    "sinc": paired(vanishing(np.sinc), sinc_parts),
+    "j0": unary(J0, lambda x, f: -J1(x), lambda x, f: over(x, 1) - f),
+    "j1": unary(J1, lambda x, f: J0(x) - over(x, 1), lambda x, f: -f + over(x, 2)),
     "i0e": paired(special.i0e, i0e_parts),
     "lgamma": unary(special.gammaln, lambda x, f: special.digamma(x), lambda x, f: trigamma(x)),
     "abs": lambda a: abs(a) if isinstance(a, Jet) else np.abs(a),

@@ -139,8 +139,8 @@ def on_a_plain(row: Rows, v: np.ndarray, here: Local) -> bool:
 def effects(row: Rows, v: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Return what each parameter, by its whole size at the start or the end v, changes the residual by, of the residual's length."""
     r, slopes, _, _ = jacobian(row, place[None])
-    with np.errstate(all="ignore"):
-        return np.linalg.norm(slopes[0], axis=0)*np.maximum(np.abs(v), np.abs(row.start[0]))/np.linalg.norm(r[0])
+    with np.errstate(all="ignore"):     # scaled first: slopes of 1e-167 have no squares
+        return np.linalg.norm(slopes[0]*np.maximum(np.abs(v), np.abs(row.start[0])), axis=0)/np.linalg.norm(r[0])
 
 
 def bent(row: Rows, v: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from random_formulas import exact, formulas
 from fuzz.certificate import certified, chi_square, look, rows_of
 from fuzz.draws import draw
 from fuzz.entries import ROWS, RUN
-from fuzz.judge import FAULT, ROUNDING, bent, judge
+from fuzz.judge import FAULT, ROUNDING, bent, effects, judge
 from fuzz.texts import Text
 from fuzz.truth import fuzz
 from gslfit.models import ENTRIES
@@ -43,7 +43,10 @@ def test_many_successes_are_minima(entry):
 # by powers of e along which amplitudes of 1e-59 or 1e8 go, run off to a constant, at the limit of evaluations on slow ways down, with a
 # waist of 1e-11 or an edge between two points from a start on a bound, at the 0 of a parameter that enters squared; on a bound that nothing
 # pushes them against, edges between two points that no bound silences, above a way down from a bound that
-# has no end
+# has no end; over a pole that passed for a kink, at the limit of Newton steps in a valley that gets ever flatter, at amplitudes of 1e16 to
+# 1e267 whose columns are all one, at the 0 of a parameter that enters squared, a decay at its bound 0 that only a time of 1e5 would wake,
+# on a plain that evaluations did not suffice to tell, next to a bound where symmetry leaves no slope, at a 0 that nobody had evaluated,
+# on top of a hill at the limit of evaluations, beams whose waist is too small to be seen
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
@@ -53,7 +56,11 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
           (13001, 29473), (4001, 86556), (901, 61056), (12001, 45712), (80001, 746068), (80001, 746129), (80001, 746547),
           (80001, 746905), (80001, 1304125), (80001, 1304477), (80001, 1753108), (80001, 1753118), (80001, 1753125), (80001, 1653341),
           (80001, 1200732), (80001, 1200827), (80001, 533323), (80001, 628002), (80001, 884949),
-          (80001, 1284843), (80001, 884001), (80001, 884372))
+          (80001, 1284843), (80001, 884001), (80001, 884372), (101001, 21562), (101001, 1121048), (101001, 279047), (101001, 601482),
+          (101001, 1161081), (101001, 578009), (101001, 1415022), (101001, 1415829), (101001, 137046), (101001, 1179069), (101001, 1179724),
+          (101001, 1443362), (101001, 1765825), (101001, 1765394), (101001, 1693763), (80001, 1649050), (80001, 95942), (80001, 966062),
+          (91001, 82858), (80001, 268326), (35001, 6273), (103001, 761254), (103001, 761647), (103001, 1281000), (103001, 1281018),
+          (103001, 1281168), (80001, 746689))
 
 
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
@@ -66,8 +73,9 @@ MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 27
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
                       (700, 2434), (701, 2903), (900, 3978), (710, 3523), (711, 1484), (1400, 8656), (700, 3499))
 
-# the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended
-MENDED_BY_FIT = ((1500, 12713),)
+# the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
+# smooth valley that passed for a kink, a disk of no radius
+MENDED_BY_FIT = ((1500, 12713), (2001, 76214), (2001, 47188))
 
 # minima that were called failures: parameters that enter by their squares
 FOUND = ((700, 60), (700, 1848), (700, 3505), (700, 4680))
@@ -181,6 +189,16 @@ def test_judge_knows_what_enters_squared():
     rows = rows_of(block)
     assert bent(rows, np.array([1.0, 0.0, .3, .4])).tolist() == [True, True, False, False]
     assert bent(rows, np.array([0.0, 1e4, .3, .4])).tolist() == [True, False, False, False]
+
+
+def test_judge_sees_effects_whose_squares_underflow():
+    """Of 1e-167 in the row's unit, at an amplitude of 1e167, a column has no square, and its effect is that of the amplitude."""
+    text, x = Text("A*x + b", ("x",), ("A", "b")), np.linspace(1, 2, 9)
+    block = draw(7, 0, 1, "fit_batch")._replace(text=text, x=(x,), y=3e167*x[None]**2, weights=None, low=np.full(2, -np.inf),
+                                                  high=np.full(2, np.inf), start=np.array([[1e167, 0.]]))
+    found = effects(rows_of(block), np.array([3e167, 0.]), np.array([3e167, 0.]))
+    assert found[0] > 1
+    assert found[1] == 0
 
 
 def test_judge_sees_a_saddle():
