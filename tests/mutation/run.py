@@ -9,16 +9,17 @@ must be those of the same sources.
 
 Each fault meets the quick tests of its place until one fails: first those that noticed other faults of its area, then one of each
 function, the quickest first, then the others, for so many seconds (ENOUGH). A crash and a run beyond the time limit count as noticed. A
-test that notices something is run in a copy without faults too, and does not count if it fails there. What survives is planted all at once,
-and one test of each function of the quick suite is run, then the whole suite: tests that fail then are run again with each fault alone.
-So the suite, the dear part, runs once. Faults may hide each other: one that makes a test fail which another would make pass again is
-counted as a survivor. That is rare, and errs on the side of too many survivors.
+test that notices something is run in a copy without faults too, and does not count if it fails there. What survives is planted all at
+once, and one test of each function of the quick suite is run, then the whole suite: tests that fail then are run again with each fault
+alone, those first that have not noticed another. So the suite, the dear part, runs once. Faults may hide each other: one that makes a test
+fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors. Where most
+faults are well known to the tests, the first part may be short (--enough 5), and the second has more to do.
 
 With --sample so many faults are drawn, from each area as many as is its part of the table, by a seed; the score then has its 95 %
 interval. A smaller sample of the same seed is the beginning of a larger one. Results are appended to a file, a line of JSON each, so that
-a run that was broken off goes on where it was; --again runs all of them anew, each with the test that noticed it first, --oldest 20 those
-twenty that were never run or were run longest ago; --report prints the score. Tests of style and packaging (UNRELATED) take no part: they
-read the text of the code, and a fault is not to be found by its looks.
+a run that was broken off goes on where it was, and what each test took is kept beside it; --again runs all of them anew, each with the
+test that noticed it first, --oldest 20 those twenty that were never run or were run longest ago; --report prints the score. Tests of style
+and packaging (UNRELATED) take no part: they read the text of the code, and a fault is not to be found by its looks.
 """
 from __future__ import annotations
 
@@ -104,13 +105,29 @@ class Runner:
         The files of tests of each area.
     results : Results
         What became of the faults.
+    enough : float
+        The seconds of tests that a fault meets alone.
+    jobs : int
+        How many tests are run at once where faults are planted together.
     """
 
-    def __init__(self, tree: Tree, plain: Tree, places: dict[str, list[str]], results: Results):
-        self.tree, self.plain, self.places, self.results = tree, plain, places, results
-        self.took: dict[str, float] = {}
+    def __init__(self, tree: Tree, plain: Tree, places: dict[str, list[str]], results: Results, enough: float = ENOUGH, jobs: int = 2):
+        self.tree, self.plain, self.places, self.results, self.enough, self.jobs = tree, plain, places, results, enough, jobs
+        self.times = results.path.with_name(results.path.name + ".times")
+        self.took: dict[str, float] = json.loads(self.times.read_text(encoding="utf-8")) if self.times.exists() else {}
         self.sound: dict[str, bool] = {}
         self.collected: dict[tuple[str, ...], list[str]] = {}
+        self.there: dict[str, set[str]] = {}
+
+    def keep_times(self) -> None:
+        """Write down what each test took, for the next run."""
+        self.times.write_text(json.dumps(self.took), encoding="utf-8")
+
+    def existing(self, tests: Sequence[str]) -> list[str]:
+        """Return which tests there are: one that was renamed since it noticed a fault would end the run that it is asked for."""
+        for file in {test.split("::")[0] for test in tests} - self.there.keys():
+            self.there[file] = set(self.plain.collect([file])) if (self.plain.folder / "tests" / file).is_file() else set()
+        return [test for test in tests if test in self.there[test.split("::")[0]]]
 
     def seconds(self, test: str) -> float:
         """Return what a test takes, as far as is known."""
@@ -119,7 +136,9 @@ class Runner:
     def sound_ones(self, tests: Sequence[str]) -> list[str]:
         """Return which tests pass without a fault."""
         new = [test for test in tests if test not in self.sound]
-        failed = set(self.plain.test(new, 3600).failed) if new else set()
+        # a file whose tests a fault kept from being collected needn't be run to be sound
+        without = ["--collect-only"] if all("::" not in test for test in new) else []
+        failed = set(self.plain.test([*without, *new], 3600).failed) if new else set()
         self.sound.update((test, test not in failed) for test in new)
         return [test for test in tests if self.sound[test]]
 
@@ -128,9 +147,9 @@ class Runner:
         place = tuple(self.places[fault.area])
         if place not in self.collected:
             self.collected[place] = self.plain.collect(self.tree.tests(place))
-        own = self.results.noticing([fault])
+        own = self.existing(self.results.noticing([fault]))
         yield own
-        others = self.results.noticing([other for other in faults if other.area == fault.area])
+        others = self.existing(self.results.noticing([other for other in faults if other.area == fault.area]))
         noticing = [*own, *(test for test in others if test not in own)][:9]
         yield noticing[len(own):]
         left = [test for test in self.collected[place] if test not in noticing and self.sound.get(test, True)]
@@ -139,7 +158,7 @@ class Runner:
         until, chosen = 0.0, []
         for test in [*first, *(test for test in ordered if test not in set(first))]:
             until += self.seconds(test)
-            if until < ENOUGH:
+            if until < self.enough:
                 chosen.append(test)
         yield [test for test in chosen if test in set(first)]
         yield [test for test in chosen if test not in set(first)]
@@ -165,7 +184,7 @@ class Runner:
         """Run tests until a sound one fails; return it, or what else ended the run, "" where all pass, and the seconds."""
         seconds, left = 0.0, tests
         while left:
-            outcome = self.tree.test(["-x", *left], 120 + 10 * ENOUGH)
+            outcome = self.tree.test(["-x", *left], 120 + 10 * self.enough)
             seconds += outcome.seconds
             self.took.update(outcome.took)
             if outcome.how == "passed":
@@ -193,7 +212,7 @@ class Runner:
         """Plant faults together and run tests; those that fail meet each fault alone. Returns the faults that none of them noticed."""
         if not left:
             return left
-        outcome = self.planted(left, ["-n", "2", *tests])
+        outcome = self.planted(left, ["-n", str(self.jobs), *tests])
         while outcome.how != "passed":
             self.took.update(outcome.took)
             suspects = sorted({test for test in outcome.failed if self.sound.get(test, True)}, key=self.seconds)
@@ -201,12 +220,21 @@ class Runner:
             if outcome.how != "failed":
                 raise SystemExit(outcome.said[-2000:])
             one = list({named(test): test for test in reversed(suspects)}.values())[::-1]
-            guilty = [fault for fault in left if self.noticed(fault, one)] or [fault for fault in left if self.noticed(fault, suspects)]
+            guilty = self.guilty(left, one) or self.guilty(left, suspects)
             left = [fault for fault in left if fault not in guilty]
             if not guilty or not left:
                 break
             outcome = self.planted(left, suspects)
         return left
+
+    def guilty(self, left: Sequence[Fault], suspects: list[str]) -> list[Fault]:
+        """Return which faults a suspected test notices; a test that has noticed one is asked last for the others."""
+        found: list[Fault] = []
+        for fault in left:
+            used = {self.results.known[other.label]["by"] for other in found}
+            if self.noticed(fault, sorted(suspects, key=used.__contains__)):
+                found.append(fault)
+        return found
 
     def noticed(self, fault: Fault, tests: list[str]) -> bool:
         """Plant one fault; return whether a sound test fails."""
@@ -284,6 +312,8 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="open all faults again; the tests that noticed them are asked first")
     parser.add_argument("--oldest", type=int, default=0, help="only so many faults: those never run, then those run longest ago")
     parser.add_argument("--report", action="store_true", help="only print what is known")
+    parser.add_argument("--enough", type=float, default=ENOUGH, help="seconds of tests that a fault meets alone")
+    parser.add_argument("--jobs", type=int, default=2, help="tests at once, where faults are planted together")
     parser.add_argument("--survivors", type=Path, help="write the survivors here")
     given = parser.parse_args()
     faults, places = read_faults(HERE / "faults.toml")
@@ -308,9 +338,10 @@ def main() -> None:
             raise SystemExit(tree.log.stdout + tree.log.stderr)
         shutil.rmtree(given.folder / "plain", ignore_errors=True)
         shutil.copytree(given.folder / "tree", given.folder / "plain")
-        runner = Runner(tree, Tree(given.folder / "plain", given.python), places, results)
+        runner = Runner(tree, Tree(given.folder / "plain", given.python), places, results, given.enough, given.jobs)
         for fault in [fault for fault in faults if given.stage != 2 and results.of(fault) in OPEN]:
             runner.alone(fault, faults)
+            runner.keep_times()
         tree.plant([])
         for left in tree.apart([fault for fault in faults if given.stage != 1 and results.of(fault) == "passed"]):
             runner.together(left)

@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import pytest
-from mutation.run import Results
+from mutation.run import Results, Runner
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
@@ -59,3 +59,41 @@ def test_which_faults_are_run_next(tmp_path):
         results.add(faults[place], "killed")
     for known in (results, Results(tmp_path / "results")):
         assert known.oldest(faults, 3) == [faults[2], faults[1], faults[3]]
+
+
+class Plain:
+    """A copy without faults, in which two tests are there and none fails."""
+
+    folder = TESTS.parent
+
+    def collect(self, files):
+        """Return the tests of files."""
+        return [f"{name}::test_here" for name in files]
+
+
+def test_tests_that_are_gone_are_not_asked(tmp_path):
+    """What noticed a fault once may have been renamed: pytest ends with an error then, which is no crash of the fault's."""
+    fault, other = read_faults(TESTS / LISTS[0])[0][:2]
+    results = Results(tmp_path / "results")
+    place = f"project/{Path(__file__).name}"
+    for each, test in ((fault, f"{place}::test_here"), (other, f"{place}::test_gone"), (other, "project/test_gone.py::test_here")):
+        results.add(each, "killed", test)
+    runner = Runner(None, Plain(), {}, results)
+    assert runner.existing(results.noticing([fault, other])) == [f"{place}::test_here"]
+    assert runner.existing([f"{place}::test_gone"]) == []
+
+
+def test_suspects_that_noticed_another_fault_are_asked_last(tmp_path):
+    """Of tests that fail with faults planted together, each is likely to be the doing of another."""
+    faults, asked = read_faults(TESTS / LISTS[0])[0][:3], []
+
+    class Asked(Runner):
+        def noticed(self, fault, tests):
+            asked.append(tests)
+            self.results.add(fault, "killed", tests[0])
+            return True
+
+    runner = Asked(None, Plain(), {}, Results(tmp_path / "results"))
+    assert runner.guilty(faults, ["a::1", "b::2", "c::3"]) == faults
+    assert [tests[0] for tests in asked] == ["a::1", "b::2", "c::3"]
+    assert all(sorted(tests) == ["a::1", "b::2", "c::3"] for tests in asked)
