@@ -7,13 +7,14 @@ that build. A changed .c file compiles in seconds, a changed .py file needs no c
 forks for each run. With --python-only nothing is built: faults in .py files are planted beside the extensions that are installed, which
 must be those of the same sources.
 
-Each fault meets the quick tests of its place until one fails: first those that noticed other faults of its area, then one of each
-function, the quickest first, then the others, for so many seconds (ENOUGH). A crash and a run beyond the time limit count as noticed. A
-test that notices something is run in a copy without faults too, and does not count if it fails there. What survives is planted all at
-once, and one test of each function of the quick suite is run, then the whole suite: tests that fail then are run again with each fault
-alone, those first that have not noticed another. So the suite, the dear part, runs once. Faults may hide each other: one that makes a test
-fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors. Where most
-faults are well known to the tests, the first part may be short (--enough 5), and the second has more to do.
+Each fault meets quick tests until one fails: first those that noticed other faults of its area, and those of all that speak of the same
+things (likeness.py), then one of each function of its place, the quickest first, then the others, for so many seconds (ENOUGH). A crash
+and a run beyond the time limit count as noticed. A test that notices something is run in a copy without faults too, and does not count if
+it fails there. What survives is planted all at once, and one test of each function of the quick suite is run, then the whole suite: tests
+that fail then are run again with each fault alone, those first that have not noticed another. So the suite, the dear part, runs once.
+Faults may hide each other: one that makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs
+on the side of too many survivors. Where most faults are well known to the tests, the first part may be short (--enough 5), and the second
+has more to do.
 
 With --sample so many faults are drawn, from each area as many as is its part of the table, by a seed; the score then has its 95 %
 interval. A smaller sample of the same seed is the beginning of a larger one. Results are appended to a file, a line of JSON each, so that
@@ -30,18 +31,22 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parents[1])]
 
+from mutation.likeness import Likeness
 from mutation.tree import ROOT, Fault, Outcome, Tree, read_faults
 
 HERE = Path(__file__).resolve().parent
 UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples",
              "test_old_paths", "test_leaks", "test_planted_faults")
 ENOUGH = 15.0       # seconds of tests that a fault meets before the whole suite
+WITHOUT_UNRELATED = [f"--ignore-glob=*{name}.py" for name in UNRELATED]
+LIKELY = 14         # functions of tests that have most in common with a fault
 OPEN = ("", "not found", "no build")
 USUAL = 0.1         # what a test takes that has not been run yet
 
@@ -116,18 +121,38 @@ class Runner:
         self.times = results.path.with_name(results.path.name + ".times")
         self.took: dict[str, float] = json.loads(self.times.read_text(encoding="utf-8")) if self.times.exists() else {}
         self.sound: dict[str, bool] = {}
-        self.collected: dict[tuple[str, ...], list[str]] = {}
-        self.there: dict[str, set[str]] = {}
 
     def keep_times(self) -> None:
         """Write down what each test took, for the next run."""
         self.times.write_text(json.dumps(self.took), encoding="utf-8")
 
+    @cached_property
+    def quick(self) -> dict[str, list[str]]:
+        """The tests of each function of the quick suite."""
+        found: dict[str, list[str]] = {}
+        for test in self.plain.collect(WITHOUT_UNRELATED):
+            found.setdefault(named(test), []).append(test)
+        return found
+
+    @cached_property
+    def likeness(self) -> Likeness:
+        """The words of the tests."""
+        return Likeness(self.plain.folder / "tests")
+
     def existing(self, tests: Sequence[str]) -> list[str]:
         """Return which tests there are: one that was renamed since it noticed a fault would end the run that it is asked for."""
-        for file in {test.split("::")[0] for test in tests} - self.there.keys():
-            self.there[file] = set(self.plain.collect([file])) if (self.plain.folder / "tests" / file).is_file() else set()
-        return [test for test in tests if test in self.there[test.split("::")[0]]]
+        return [test for test in tests if test in self.quick.get(named(test), ())]
+
+    def likely(self, fault: Fault, spent: Collection[str]) -> list[str]:
+        """Return tests that speak of what a fault changes, a few of each function, for a part of the seconds that it meets tests."""
+        chosen, until = [], 0.0
+        for function in [name for name in self.likeness.nearest(fault) if name in self.quick][:LIKELY]:
+            fresh = [test for test in self.quick[function] if test not in spent and self.sound.get(test, True)]
+            for test in sorted(fresh, key=self.seconds)[::max(1, len(fresh) // 3)][:3]:
+                if until + self.seconds(test) < self.enough / 2:
+                    chosen.append(test)
+                    until += self.seconds(test)
+        return chosen
 
     def seconds(self, test: str) -> float:
         """Return what a test takes, as far as is known."""
@@ -144,15 +169,15 @@ class Runner:
 
     def lots(self, fault: Fault, faults: Sequence[Fault]) -> Iterator[list[str]]:
         """Yield the tests that a fault is to meet, one lot after the other."""
-        place = tuple(self.places[fault.area])
-        if place not in self.collected:
-            self.collected[place] = self.plain.collect(self.tree.tests(place))
         own = self.existing(self.results.noticing([fault]))
         yield own
         others = self.existing(self.results.noticing([other for other in faults if other.area == fault.area]))
-        noticing = [*own, *(test for test in others if test not in own)][:9]
-        yield noticing[len(own):]
-        left = [test for test in self.collected[place] if test not in noticing and self.sound.get(test, True)]
+        met = [*own, *(test for test in others if test not in own)][:9]
+        met += self.likely(fault, met)
+        yield met[len(own):]
+        files = set(self.tree.tests(self.places[fault.area]))
+        place = [test for name, tests in self.quick.items() if name.split("::")[0] in files for test in tests]
+        left = [test for test in place if test not in set(met) and self.sound.get(test, True)]
         ordered = sorted(left, key=self.seconds)
         first = list({named(test): test for test in reversed(ordered)}.values())[::-1]
         until, chosen = 0.0, []
@@ -201,10 +226,9 @@ class Runner:
 
         First one test of each function, then all tests of the places of those that are left.
         """
-        unrelated = [f"--ignore-glob=*{name}.py" for name in UNRELATED]
-        left = self.left_by(left, list({named(test): test for test in self.plain.collect(unrelated)}.values()))
+        left = self.left_by(left, [tests[-1] for tests in self.quick.values()])
         left = self.left_by(left, self.tree.tests(list(dict.fromkeys(name for fault in left for name in self.places[fault.area]))))
-        left = self.left_by(left, unrelated)
+        left = self.left_by(left, WITHOUT_UNRELATED)
         for fault in left:
             self.results.add(fault, "survived")
 

@@ -2,7 +2,8 @@
 from pathlib import Path
 
 import pytest
-from mutation.run import Results, Runner
+from mutation.likeness import Likeness
+from mutation.run import LIKELY, Results, Runner
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
@@ -66,21 +67,31 @@ class Plain:
 
     folder = TESTS.parent
 
-    def collect(self, files):
-        """Return the tests of files."""
-        return [f"{name}::test_here" for name in files]
+    def collect(self, arguments):
+        """Return the tests of a suite."""
+        return ["project/test_some.py::test_here", "project/test_some.py::test_each[1]"]
 
 
 def test_tests_that_are_gone_are_not_asked(tmp_path):
     """What noticed a fault once may have been renamed: pytest ends with an error then, which is no crash of the fault's."""
     fault, other = read_faults(TESTS / LISTS[0])[0][:2]
     results = Results(tmp_path / "results")
-    place = f"project/{Path(__file__).name}"
-    for each, test in ((fault, f"{place}::test_here"), (other, f"{place}::test_gone"), (other, "project/test_gone.py::test_here")):
-        results.add(each, "killed", test)
+    for each, test in ((fault, "test_some.py::test_here"), (other, "test_some.py::test_each[2]"), (other, "test_gone.py::test_here")):
+        results.add(each, "killed", f"project/{test}")
     runner = Runner(None, Plain(), {}, results)
-    assert runner.existing(results.noticing([fault, other])) == [f"{place}::test_here"]
-    assert runner.existing([f"{place}::test_gone"]) == []
+    assert runner.existing(results.noticing([fault, other])) == ["project/test_some.py::test_here"]
+    assert runner.existing(["project/test_some.py::test_each[1]"]) == ["project/test_some.py::test_each[1]"]
+
+
+def test_tests_that_speak_of_a_fault():
+    """What users would see is said in other words by the test of it, and the rare ones tell."""
+    faults = {fault.label: fault for fault in read_faults(TESTS / LISTS[0])[0]}
+    likeness = Likeness(TESTS)
+    for label, test in (("minimize.flat-not-looked-for", "minimizer/test_minimize.py::test_ending_on_a_flat_is_no_success"),
+                        ("profile.beyond-bound", "confidence/test_profiles.py::test_limits_beyond_a_bound")):
+        nearest = likeness.nearest(faults[label])
+        assert test in nearest[:LIKELY]
+        assert len(set(nearest)) == len(nearest) > 1000
 
 
 def test_suspects_that_noticed_another_fault_are_asked_last(tmp_path):
