@@ -11,7 +11,7 @@ Each fault meets quick tests until one fails: first those that noticed other fau
 things (likeness.py), then one of each function of its place, the quickest first, then the others, for so many seconds (ENOUGH). A crash
 and a run beyond the time limit count as noticed. A test that notices something is run in a copy without faults too, and does not count if
 it fails there. What survives is planted all at once, and one test of each function of the quick suite is run, then the whole suite: tests
-that fail then are run again with each fault alone, those first that have not noticed another. So the suite, the dear part, runs once.
+that fail then are run again with each fault alone, those first that speak of it and have not noticed another. So the suite, the dear part, runs once.
 Faults may hide each other: one that makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs
 on the side of too many survivors. Where most faults are well known to the tests, the first part may be short (--enough 5), and the second
 has more to do.
@@ -252,11 +252,13 @@ class Runner:
         return left
 
     def guilty(self, left: Sequence[Fault], suspects: list[str]) -> list[Fault]:
-        """Return which faults a suspected test notices; a test that has noticed one is asked last for the others."""
+        """Return which faults a suspected test notices: those that speak of the fault first, those that have noticed another last."""
         found: list[Fault] = []
         for fault in left:
             used = {self.results.known[other.label]["by"] for other in found}
-            if self.noticed(fault, sorted(suspects, key=used.__contains__)):
+            likely = {function: place for place, function in enumerate(self.likeness.nearest(fault))}
+            ordered = sorted(suspects, key=lambda test: (test in used, likely.get(named(test), len(likely))))
+            if self.noticed(fault, ordered):
                 found.append(fault)
         return found
 

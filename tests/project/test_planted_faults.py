@@ -7,6 +7,8 @@ from mutation.run import LIKELY, Results, Runner
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
+SPEAK = {"minimize.flat-not-looked-for": "minimizer/test_minimize.py::test_ending_on_a_flat_is_no_success",
+         "profile.beyond-bound": "confidence/test_profiles.py::test_limits_beyond_a_bound"}
 LISTS = ["mutation/faults.toml", "torture/plants.toml"]
 
 
@@ -87,16 +89,15 @@ def test_tests_that_speak_of_a_fault():
     """What users would see is said in other words by the test of it, and the rare ones tell."""
     faults = {fault.label: fault for fault in read_faults(TESTS / LISTS[0])[0]}
     likeness = Likeness(TESTS)
-    for label, test in (("minimize.flat-not-looked-for", "minimizer/test_minimize.py::test_ending_on_a_flat_is_no_success"),
-                        ("profile.beyond-bound", "confidence/test_profiles.py::test_limits_beyond_a_bound")):
+    for label, test in SPEAK.items():
         nearest = likeness.nearest(faults[label])
         assert test in nearest[:LIKELY]
         assert len(set(nearest)) == len(nearest) > 1000
 
 
-def test_suspects_that_noticed_another_fault_are_asked_last(tmp_path):
-    """Of tests that fail with faults planted together, each is likely to be the doing of another."""
-    faults, asked = read_faults(TESTS / LISTS[0])[0][:3], []
+def test_order_of_suspects(tmp_path):
+    """Of tests that fail with faults planted together, those that speak of a fault are likely to be its doing; each is the doing of one."""
+    faults, asked = [fault for fault in read_faults(TESTS / LISTS[0])[0] if fault.label in SPEAK], []
 
     class Asked(Runner):
         def noticed(self, fault, tests):
@@ -105,6 +106,8 @@ def test_suspects_that_noticed_another_fault_are_asked_last(tmp_path):
             return True
 
     runner = Asked(None, Plain(), {}, Results(tmp_path / "results"))
-    assert runner.guilty(faults, ["a::1", "b::2", "c::3"]) == faults
-    assert [tests[0] for tests in asked] == ["a::1", "b::2", "c::3"]
-    assert all(sorted(tests) == ["a::1", "b::2", "c::3"] for tests in asked)
+    assert runner.guilty(faults, sorted(SPEAK.values())) == faults
+    assert [tests[0] for tests in asked] == [SPEAK[fault.label] for fault in faults]
+    asked.clear()
+    runner.guilty([faults[0], faults[0]], sorted(SPEAK.values()))
+    assert asked[1] == asked[0][1:] + asked[0][:1]
