@@ -11,10 +11,10 @@ Each fault meets quick tests until one fails: first those that noticed other fau
 things (likeness.py), then one of each function of its place, the quickest first, then the others, for so many seconds (ENOUGH). A crash
 and a run beyond the time limit count as noticed. A test that notices something is run in a copy without faults too, and does not count if
 it fails there. What survives is planted all at once, and one test of each function of the quick suite is run, then the whole suite: tests
-that fail then are run again with each fault alone, those first that speak of it and have not noticed another. So the suite, the dear part, runs once.
-Faults may hide each other: one that makes a test fail which another would make pass again is counted as a survivor. That is rare, and errs
-on the side of too many survivors. Where most faults are well known to the tests, the first part may be short (--enough 5), and the second
-has more to do.
+that fail then are run again with each fault alone, those first that speak of it and have not noticed another. So the suite, the dear part,
+runs once. Faults may hide each other: one that makes a test fail which another would make pass again is counted as a survivor. That is
+rare, and errs on the side of too many survivors. Where most faults are well known to the tests, the first part may be short (--enough 5),
+and the second has more to do.
 
 With --sample so many faults are drawn, from each area as many as is its part of the table, by a seed; the score then has its 95 %
 interval. A smaller sample of the same seed is the beginning of a larger one. Results are appended to a file, a line of JSON each, so that
