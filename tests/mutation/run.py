@@ -46,7 +46,7 @@ UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "
              "test_old_paths", "test_leaks", "test_planted_faults")
 ENOUGH = 15.0       # seconds of tests that a fault meets before the whole suite
 WITHOUT_UNRELATED = [f"--ignore-glob=*{name}.py" for name in UNRELATED]
-LIKELY = 14         # functions of tests that have most in common with a fault
+LIKELY, EACH = 14, 40       # functions of tests that have most in common with a fault, and how many tests of each
 OPEN = ("", "not found", "no build")
 USUAL = 0.1         # what a test takes that has not been run yet
 
@@ -148,7 +148,7 @@ class Runner:
         chosen, until = [], 0.0
         for function in [name for name in self.likeness.nearest(fault) if name in self.quick][:LIKELY]:
             fresh = [test for test in self.quick[function] if test not in spent and self.sound.get(test, True)]
-            for test in sorted(fresh, key=self.seconds)[::max(1, len(fresh) // 3)][:3]:
+            for test in sorted(fresh, key=self.seconds)[::-(-len(fresh) // EACH) or 1]:
                 if until + self.seconds(test) < self.enough / 2:
                     chosen.append(test)
                     until += self.seconds(test)
