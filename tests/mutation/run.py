@@ -7,14 +7,14 @@ that build. A changed .c file compiles in seconds, a changed .py file needs no c
 forks for each run. With --python-only nothing is built: faults in .py files are planted beside the extensions that are installed, which
 must be those of the same sources.
 
-Each fault meets quick tests until one fails: first those that noticed other faults of its area, and those of all that speak of the same
-things (likeness.py), then one of each function of its place, the quickest first, then the others, for so many seconds (ENOUGH). A crash
-and a run beyond the time limit count as noticed. A test that notices something is run in a copy without faults too, and does not count if
-it fails there. What survives is planted all at once, and one test of each function of the quick suite is run, then the whole suite: tests
-that fail then are run again with each fault alone, those first that speak of it and have not noticed another. So the suite, the dear part,
-runs once. Faults may hide each other: one that makes a test fail which another would make pass again is counted as a survivor. That is
-rare, and errs on the side of too many survivors. Where most faults are well known to the tests, the first part may be short (--enough 5),
-and the second has more to do.
+Each fault meets quick tests until one fails: first the one that noticed it before (noticed.json, which --keep writes), those that noticed
+other faults of its area, and those of all that speak of the same things (likeness.py), then one of each function of its place, the
+quickest first, then the others, for so many seconds (ENOUGH). A crash and a run beyond the time limit count as noticed. A test that
+notices something is run in a copy without faults too, and does not count if it fails there. What survives is planted all at once, and one
+test of each function of the quick suite is run, then the whole suite: tests that fail then are run again with each fault alone, those
+first that speak of it and have not noticed another. So the suite, the dear part, runs once. Faults may hide each other: one that makes a
+test fail which another would make pass again is counted as a survivor. That is rare, and errs on the side of too many survivors. Where
+most faults are well known to the tests, the first part may be short (--enough 5), and the second has more to do.
 
 With --sample so many faults are drawn, from each area as many as is its part of the table, by a seed; the score then has its 95 %
 interval. A smaller sample of the same seed is the beginning of a larger one. Results are appended to a file, a line of JSON each, so that
@@ -31,7 +31,7 @@ import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from mutation.likeness import Likeness
 from mutation.tree import ROOT, Fault, Outcome, Tree, read_faults
 
 HERE = Path(__file__).resolve().parent
+NOTICED = HERE / "noticed.json"     # the test that noticed each fault in some run before: it is asked first, if it is still there
 UNRELATED = ("test_house", "test_layers", "test_packaging", "test_docstrings", "test_documents", "test_examples",
              "test_old_paths", "test_leaks", "test_planted_faults")
 ENOUGH = 15.0       # seconds of tests that a fault meets before the whole suite
@@ -52,10 +53,10 @@ USUAL = 0.1         # what a test takes that has not been run yet
 
 
 class Results:
-    """What is known of each fault, in a file that grows by a line at a time."""
+    """What is known of each fault, in a file that grows by a line at a time, and which tests noticed faults in runs long ago."""
 
-    def __init__(self, path: Path):
-        self.path, self.known = path, {}
+    def __init__(self, path: Path, noticed: Mapping[str, str] | None = None):
+        self.path, self.known, self.noticed = path, {}, {**(noticed or {})}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self._know(json.loads(line))
@@ -81,8 +82,13 @@ class Results:
 
     def noticing(self, faults: Sequence[Fault]) -> list[str]:
         """Return the tests that noticed some of these faults, now or in a run before, those that noticed most first."""
-        by = [self.known[fault.label]["by"] for fault in faults if fault.label in self.known]
+        by = [self.noticing_one(fault) for fault in faults]
         return sorted({test for test in by if "::" in test}, key=lambda test: -by.count(test))
+
+    def noticing_one(self, fault: Fault) -> str:
+        """Return the test that noticed a fault last, "" for none."""
+        by = self.known.get(fault.label, {}).get("by", "")
+        return by if "::" in by else self.noticed.get(fault.label, "")
 
     def oldest(self, faults: Sequence[Fault], count: int) -> list[Fault]:
         """Return so many faults: those that are open, then those whose last run is longest ago."""
@@ -337,6 +343,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only say which faults' texts are not found once")
     parser.add_argument("--again", action="store_true", help="open all faults again; the tests that noticed them are asked first")
     parser.add_argument("--oldest", type=int, default=0, help="only so many faults: those never run, then those run longest ago")
+    parser.add_argument("--keep", action="store_true", help=f"write which test noticed each fault to {NOTICED.name}, for runs to come")
     parser.add_argument("--report", action="store_true", help="only print what is known")
     parser.add_argument("--enough", type=float, default=ENOUGH, help="seconds of tests that a fault meets alone")
     parser.add_argument("--jobs", type=int, default=2, help="tests at once, where faults are planted together")
@@ -347,7 +354,7 @@ def main() -> None:
         faults = drawn(faults, given.sample, given.seed)
     areas, labels = ([name for name in names.split(",") if name] for names in (given.areas, given.faults))
     faults = [fault for fault in faults if (not areas or fault.area in areas) and (not labels or fault.label in labels)]
-    results = Results(given.results)
+    results = Results(given.results, json.loads(NOTICED.read_text(encoding="utf-8")) if NOTICED.exists() else {})
     if given.oldest:
         faults = results.oldest(faults, given.oldest)
     if given.again or given.oldest:
@@ -372,6 +379,9 @@ def main() -> None:
         for left in tree.apart([fault for fault in faults if given.stage != 1 and results.of(fault) == "passed"]):
             runner.together(left)
         tree.plant([])
+    if given.keep:
+        kept = {fault.label: by for fault in read_faults(HERE / "faults.toml")[0] if (by := results.noticing_one(fault))}
+        NOTICED.write_text(json.dumps(kept, indent=0) + "\n", encoding="utf-8")
     report(faults, results, given.survivors)
 
 

@@ -1,9 +1,10 @@
 """The lists of planted faults are what their harnesses can plant: each text is in its file, once, and each test that is named is there."""
+import json
 from pathlib import Path
 
 import pytest
 from mutation.likeness import Likeness
-from mutation.run import LIKELY, Results, Runner
+from mutation.run import LIKELY, NOTICED, Results, Runner
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
@@ -111,3 +112,12 @@ def test_order_of_suspects(tmp_path):
     asked.clear()
     runner.guilty([faults[0], faults[0]], sorted(SPEAK.values()))
     assert asked[1] == asked[0][1:] + asked[0][:1]
+
+
+def test_what_noticed_a_fault_long_ago_is_asked_first(tmp_path):
+    """What is kept stands where nothing is known of this run's; each that is kept is of a fault in the list."""
+    faults = read_faults(TESTS / LISTS[0])[0]
+    assert set(json.loads(NOTICED.read_text(encoding="utf-8"))) <= {fault.label for fault in faults}
+    results = Results(tmp_path / "results", {faults[0].label: "a::old", faults[1].label: "b::old"})
+    results.add(faults[1], "killed", "b::new")
+    assert [results.noticing([fault]) for fault in faults[:3]] == [["a::old"], ["b::new"], []]
