@@ -10,7 +10,7 @@ export PIP_USER := 0
 # a wheel that make wheel has made, or that was put there: the demo needs no compiler and no GSL then
 WHEEL := $(lastword $(wildcard dist/gslfit-*.whl))
 
-.PHONY: demo test slow torture sanitize fuzz matrix mutants lint docs bench wheel clean
+.PHONY: demo test slow torture plants sanitize fuzz matrix mutants lint docs bench wheel clean
 demo: $(if $(WHEEL),build/demo-env/ready,$(VENV)/installed-demo)
 	$(if $(WHEEL),build/demo-env/bin/python,$(PY)) examples/demo.py
 
@@ -29,6 +29,10 @@ slow: $(VENV)/installed-test
 # interrupts, exceptions, memory that ends, random calls, so many times the usual counts: make torture TIMES=20
 torture: $(VENV)/installed-test
 	$(PY) tests/torture/run.py --times $(or $(TIMES),1)
+
+# a fault planted for each harness, fuzzing by coverage (atheris) included: each is to catch its own
+plants: $(VENV)/installed-fuzz
+	$(PY) tests/torture/plants.py $(NAMES)
 
 # the extensions with AddressSanitizer and UndefinedBehaviorSanitizer: quick tests and random calls, make sanitize CALLS=1000;
 # and the C core's threads with ThreadSanitizer

@@ -13,7 +13,7 @@ from profile_problem import HELD, INF, Problem, X, decay, line
 from scipy.stats import f as f_distribution
 
 import gslfit
-from gslfit import Model, Parameters, ci_report, conf_interval, conf_interval2d
+from gslfit import Minimizer, Model, Parameters, ci_report, conf_interval, conf_interval2d
 from gslfit.errors import FitWarning, InputError
 
 
@@ -275,3 +275,20 @@ def test_no_warning_where_nothing_is_wrong():
         warnings.simplefilter("error")
         ci = compare(problem, problem.fit(), (.68, .95))
     assert not ci.notes
+
+
+def test_another_parameter_pushed_against_either_bound():
+    """A model mirrored in one parameter has its upper bound for the lower one: the same limits and the same probabilities of two."""
+    x = np.linspace(0, 6, 40)
+    y = 3*np.exp(-x/2) + .5 + .1*np.random.default_rng(0).normal(size=40)
+    found = []
+    for side, bound in ((1, {"max": .3}), (-1, {"min": -.3})):
+        params = Parameters()
+        params.add_many(("a", 2.5), ("t", 1.5))
+        params.add("c", .3*side, **bound)
+        fitter = Minimizer(lambda p, side=side: p["a"]*np.exp(-x/p["t"]) + side*p["c"] - y, params)
+        result = fitter.minimize()
+        limits = conf_interval(fitter, result, sigmas=[1, 2])
+        found.append((np.array(limits["t"])[:, 1], conf_interval2d(fitter, result, "a", "t", 6, 6)[2]))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

@@ -181,3 +181,14 @@ def test_a_single_fit_names_its_bound(method):
         assert result.success
         assert "c is at its bound (min = 1)" in result.message
         assert result.params["c"].stderr is None
+
+
+@pytest.mark.parametrize("method", ["auto", "lmsder", "lmder", "trust"])
+@pytest.mark.parametrize("height", [1e-5, -1e-5])
+def test_a_way_down_that_is_seen_nearby_alone(method, height):
+    """Along a + b chi-square changes by a cube, which is too much at a tenth of a parameter's size, and too little next to where it is."""
+    x = np.linspace(-1, 1, 21)
+    shape = x**2 - np.mean(x**2)
+    found = gslfit.fit_batch("(a - b)*x + (a + b)**3*z", (2*x + height*shape)[None], x={"x": x, "z": shape}, start={"a": 1., "b": -1.},
+                             method=method)
+    assert not found.success[0] or found.chisqr[0] < 0.5*height**2*np.sum(shape**2)

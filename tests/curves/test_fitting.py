@@ -270,3 +270,20 @@ def test_an_expression_that_calls_a_users_function_says_that_it_is_slow():
         many = fit_batch("a*x + b", np.stack([y, 2*y]), p, x=x)
     assert "mine" in many.reason
     assert np.allclose([one.params["b"].value, *many.values["b"]], [6, 6, 12])
+
+
+@pytest.mark.parametrize("name", ["a", "t", "c"])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_minimum_next_to_a_bound_and_beyond(name, side):
+    """What polishes an end knows of no bounds: a minimum that lies beyond one by a part of 1e12 is not where a fit ends."""
+    x = np.linspace(0, 10, 50)
+    for seed in range(8):
+        y = 3*np.exp(-x/2) + .2 + .05*np.random.default_rng(seed).normal(size=50)
+        best = fit("a*exp(-x/t) + c", y, x=x, a=2., t=1., c=0.).params[name].value
+        bound = best + side*1e-12*abs(best)
+        params = Parameters()
+        for each, value in {"a": 2., "t": 1., "c": 0.}.items():
+            params.add(each, value if each != name else bound + side)
+        params[name].set(**{"min" if side > 0 else "max": bound})
+        found = fit("a*exp(-x/t) + c", y, x=x, params=params).params[name].value
+        assert side*(found - bound) >= 0

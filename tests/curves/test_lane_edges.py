@@ -158,3 +158,16 @@ def test_no_fit_ends_outside_its_bounds(sign, method):
     assert np.all(sign*found.values["k"] >= 1)
     assert method == "lanes" or found.success.mean() > .99
     assert ((found.status == FitStatus.AT_BOUND) == (found.values["k"] == sign))[found.success].all()
+
+
+def test_no_absurd_last_step():
+    """A last step, from whose end nothing is looked at, carries no parameter a million times its size away."""
+    x = np.linspace(-1, 1, 50)
+    q, _ = np.linalg.qr(np.stack([np.ones(50), x], axis=1))
+    noise = np.random.default_rng(0).normal(size=50)
+    noise -= q @ (q.T @ noise)
+    noise -= q @ (q.T @ noise)
+    for small in (1e-17, 1e-100):
+        y = 2 + 1e-10*x + noise     # from 1 the minimum is 1e-10/small away, and its error a billion times that
+        found = fit_batch("a + b*z", y[None], x={"z": small*x}, start={"a": 2., "b": 1.}, method="lanes")
+        assert abs(found.values["b"][0]) < 1e6

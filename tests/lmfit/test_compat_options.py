@@ -520,3 +520,31 @@ def test_a_fit_without_success_has_its_best_values(method):
         result = ours.minimize(residual, params, method=method, options={"maxiter": 2})
     assert not result.success and not result.aborted
     assert result.chisqr == pytest.approx(min(float(np.sum(r**2)) for r in seen), rel=1e-12)
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_grid_with_one_bound_lies_within_it(side):
+    """With a step and one bound the grid has Ns points from there, upwards from a lower one and downwards from an upper one."""
+    grids = []
+    for M in BOTH:
+        params = M.create_params(c=dict(value=1., min=.5, max=2.), A=dict(value=3., brute_step=.25, **{"min" if side > 0 else "max": 3.}),
+                                 t=dict(value=1.4, vary=False))
+        grids.append(M.minimize(residual, params, method="brute", Ns=8).brute_grid[1])
+    assert np.all(side*(grids[0] - 3) >= -1e-12)
+    np.testing.assert_allclose(*grids)
+
+
+def test_intervals_leave_out_what_the_fit_left_out():
+    """A point that nan_policy='omit' leaves out of the fit is left out of its profiles, too."""
+    limits = []
+    for M in BOTH:
+        fitter = M.Minimizer(residual, M.create_params(c=1., A=3., t=1.), fcn_kws={"data": HOLES}, nan_policy="omit")
+        limits.append([value for _, value in M.conf_interval(fitter, fitter.minimize(), sigmas=[1])["t"]])
+    np.testing.assert_allclose(*limits, rtol=1e-3)
+
+
+def test_no_errors_where_no_squares_were_summed():
+    """The covariance is that of least squares: a fit of another reduction has none."""
+    for reduce_fcn in (None, "negentropy"):
+        found = ours.minimize(residual, ours.create_params(c=1., A=3., t=1.), method="nelder", reduce_fcn=reduce_fcn)
+        assert (found.params["t"].stderr is None) == (reduce_fcn is not None)

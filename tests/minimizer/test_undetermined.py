@@ -122,3 +122,29 @@ def test_what_has_no_error_has_no_correlations():
     result = minimize(lambda p: (p["a"] + p["b"])*x + p["c"] - y, params)
     assert [result.params[name].stderr is None for name in "abc"] == [True, True, False]
     assert not any(result.params[name].correl for name in "abc")
+
+
+@pytest.mark.parametrize("jacobian", [False, True])
+def test_what_the_curvature_alone_determines(jacobian):
+    """A minimum at which chi-square rises by the residual's second derivatives, a million times less by its first ones.
+
+    The errors of J alone would be ten thousand times a + b, which is within a few hundredths of where it is.
+    """
+    x = np.linspace(-1, 1, 21)
+    q, _ = np.linalg.qr(np.stack([np.ones(21), x, x**2, x**3], axis=1))
+    bent, tilted = q[:, 2], q[:, 3]
+    y = 2*x + 0.01*np.random.default_rng(1).normal(size=21)
+
+    def residual(p):
+        total = p["a"] + p["b"]
+        return (p["a"] - p["b"])*x + (1 + total**2/2)*bent + 1e-5*total*tilted - y
+
+    def slopes(p):
+        by_total = (p["a"] + p["b"])*bent + 1e-5*tilted
+        return np.stack([x + by_total, by_total - x], axis=1)
+
+    params = Parameters()
+    params.add_many(("a", 1.3), ("b", -1.1))
+    found = minimize(residual, params, **({"Dfun": slopes} if jacobian else {}))
+    assert found.success
+    assert [found.params[name].stderr for name in "ab"] == [None, None]

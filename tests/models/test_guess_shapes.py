@@ -9,7 +9,7 @@ from gslfit.formula import Formula
 from gslfit.models.guess import projection_match as matching
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.estimators import plan_for
-from gslfit.models.guess.shapes import Axis, GuessRecipe
+from gslfit.models.guess.shapes import Axis, GuessRecipe, places
 
 X = np.linspace(0.5, 9, 40)
 
@@ -151,3 +151,15 @@ def test_guesses_in_threads(monkeypatch):
     alone = [guessed(job) for job in jobs]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(guessed, jobs)) == alone
+
+
+def test_skewed_peaks_have_their_tops_where_peaks_are_looked_for():
+    """A Pearson IV's centre is beside its top, to which its shapes are shifted."""
+    plan, axis = plan_for(models.Pearson4Model()), Axis.of(X)
+    shapes, (tops, _) = plan.shapes(axis), places(axis)
+    formula = Formula(plan.formula) if plan.formula else models.Pearson4Model()._definition.own
+    for k in range(0, len(shapes["center"]), 7):
+        own = {name: values[k] for name, values in shapes.items()}
+        x = own["center"] + own["sigma"]*np.linspace(-3, 3, 6001)
+        top = x[np.argmax(formula(x, **own, amplitude=1.))]
+        assert np.abs(tops - top).min() < 2e-3*own["sigma"]

@@ -1,11 +1,15 @@
 """The lists of planted faults are what their harnesses can plant: each text is in its file, once, and each test that is named is there."""
+import json
 from pathlib import Path
 
 import pytest
-from mutation.run import Results
+from mutation.likeness import Likeness
+from mutation.run import LIKELY, NOTICED, Results, Runner
 from mutation.tree import CODE, Tree, read_faults
 
 TESTS = Path(__file__).parents[1]
+SPEAK = {"minimize.flat-not-looked-for": "minimizer/test_minimize.py::test_ending_on_a_flat_is_no_success",
+         "profile.beyond-bound": "confidence/test_profiles.py::test_limits_beyond_a_bound"}
 LISTS = ["mutation/faults.toml", "torture/plants.toml"]
 
 
@@ -59,3 +63,61 @@ def test_which_faults_are_run_next(tmp_path):
         results.add(faults[place], "killed")
     for known in (results, Results(tmp_path / "results")):
         assert known.oldest(faults, 3) == [faults[2], faults[1], faults[3]]
+
+
+class Plain:
+    """A copy without faults, in which two tests are there and none fails."""
+
+    folder = TESTS.parent
+
+    def collect(self, arguments):
+        """Return the tests of a suite."""
+        return ["project/test_some.py::test_here", "project/test_some.py::test_each[1]"]
+
+
+def test_tests_that_are_gone_are_not_asked(tmp_path):
+    """What noticed a fault once may have been renamed: pytest ends with an error then, which is no crash of the fault's."""
+    fault, other = read_faults(TESTS / LISTS[0])[0][:2]
+    results = Results(tmp_path / "results")
+    for each, test in ((fault, "test_some.py::test_here"), (other, "test_some.py::test_each[2]"), (other, "test_gone.py::test_here")):
+        results.add(each, "killed", f"project/{test}")
+    runner = Runner(None, Plain(), {}, results)
+    assert runner.existing(results.noticing([fault, other])) == ["project/test_some.py::test_here"]
+    assert runner.existing(["project/test_some.py::test_each[1]"]) == ["project/test_some.py::test_each[1]"]
+
+
+def test_tests_that_speak_of_a_fault():
+    """What users would see is said in other words by the test of it, and the rare ones tell."""
+    faults = {fault.label: fault for fault in read_faults(TESTS / LISTS[0])[0]}
+    likeness = Likeness(TESTS)
+    for label, test in SPEAK.items():
+        nearest = likeness.nearest(faults[label])
+        assert test in nearest[:LIKELY]
+        assert len(set(nearest)) == len(nearest) > 1000
+
+
+def test_order_of_suspects(tmp_path):
+    """Of tests that fail with faults planted together, those that speak of a fault are likely to be its doing; each is the doing of one."""
+    faults, asked = [fault for fault in read_faults(TESTS / LISTS[0])[0] if fault.label in SPEAK], []
+
+    class Asked(Runner):
+        def noticed(self, fault, tests):
+            asked.append(tests)
+            self.results.add(fault, "killed", tests[0])
+            return True
+
+    runner = Asked(None, Plain(), {}, Results(tmp_path / "results"))
+    assert runner.guilty(faults, sorted(SPEAK.values())) == faults
+    assert [tests[0] for tests in asked] == [SPEAK[fault.label] for fault in faults]
+    asked.clear()
+    runner.guilty([faults[0], faults[0]], sorted(SPEAK.values()))
+    assert asked[1] == asked[0][1:] + asked[0][:1]
+
+
+def test_what_noticed_a_fault_long_ago_is_asked_first(tmp_path):
+    """What is kept stands where nothing is known of this run's; each that is kept is of a fault in the list."""
+    faults = read_faults(TESTS / LISTS[0])[0]
+    assert set(json.loads(NOTICED.read_text(encoding="utf-8"))) <= {fault.label for fault in faults}
+    results = Results(tmp_path / "results", {faults[0].label: "a::old", faults[1].label: "b::old"})
+    results.add(faults[1], "killed", "b::new")
+    assert [results.noticing([fault]) for fault in faults[:3]] == [["a::old"], ["b::new"], []]

@@ -1,6 +1,6 @@
 """Show that each harness of the torture catches a fault: plant the faults of plants.toml one at a time, and run the harness.
 
-    python tests/torture/plants.py [NAME ...] [--folder FOLDER]
+    python tests/torture/plants.py [NAME ...] [--folder FOLDER]       (make plants, which has what all of them need: fuzzing needs atheris)
 
 The sources are copied, and built without optimisation; the harness of the copy must end well there. Then the fault is planted, and the
 harness must end badly, and say what `seen` has. Prints a line for each fault; exits with 1 if one is not caught.
