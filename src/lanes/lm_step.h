@@ -408,12 +408,16 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
 }
 
 #define STEP_OF(p)                                                              \
+    static __attribute__((noinline)) void bend_##p(lane_state *s, int h) {      \
+        vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
+        bend(s, p, h, L, inverse, z, u);                                        \
+    }                                                                           \
     static void step_##p(worker *w) {                                           \
         vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
         for (int h = 0; h < LANES; h += WIDTH) {                                \
             const vd last = decide(w->state, p, h, L);                          \
             solve(w->state, p, h, last, L, inverse, z, u);                      \
-            if (w->state->asked) bend(w->state, p, h, L, inverse, z, u);        \
+            if (w->state->asked) bend_##p(w->state, h);                         \
             judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
