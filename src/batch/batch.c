@@ -247,13 +247,16 @@ static int vague(const batch *b, const fit_result *end) {
 /* Whether a lane's end is at an edge that its sums don't tell from a place nearby: next to a bound and not held there, where symmetry may
  * leave no slope; or at 0, where its last step, which nobody has evaluated, has led. */
 static int at_edge(const batch *b, const fit_result *end) {
+    const int p = b->program->nfree, bounded = b->transform && b->transform->bounded;
     double room[2 * MAX_FREE];
-    const int bounded = b->transform && b->transform->bounded;
-    const fit_box box = bounded ? gslfit_transform_box(b->transform, end->id, room) : (fit_box){NULL, NULL};
-    for (int k = 0; k < b->program->nfree; k++) {
+    int at_zero = 0;
+    for (int k = 0; k < p; k++) at_zero |= fabs(end->v[k]) < DBL_MIN;
+    for (int k = 0; at_zero && k < p; k++)
         if (fabs(end->v[k]) < DBL_MIN && end->start[k] != 0) return 1;
-        if (bounded && !end->flags[k] && gslfit_beside_bound(&box, end->start, k, end->v[k])) return 1;
-    }
+    if (!bounded) return 0;
+    const fit_box box = gslfit_transform_box(b->transform, end->id, room);
+    for (int k = 0; k < p; k++)
+        if (!end->flags[k] && gslfit_beside_bound(&box, end->start, k, end->v[k])) return 1;
     return 0;
 }
 

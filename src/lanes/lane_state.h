@@ -53,7 +53,7 @@ struct lane_state {
     const double **bend_from;          /* the sums of r times second derivatives at the trial, a triangle; NULL for Gauss-Newton alone */
     lane_vector *bend;                 /* these at the last accepted point */
     lane_vector wanted, known;         /* 1 where the next evaluation is to find them; where they are known at the last accepted point */
-    int asked;                         /* whether any lane has ever wanted them */
+    int asked, asks, found;            /* whether any lane has ever wanted them, does, and did before the last evaluation */
     lane_vector exact, before;         /* 1 where the last step was Newton's, and where the one before was */
     lane_vector cut;                   /* 1 where bounds cut the last step short */
     lane_vector steps;                 /* 1 where the last step was one of Gauss-Newton's that converge */

@@ -122,9 +122,10 @@ void gslfit_lanes_evaluate(worker *w) {
     lane_state *s = w->state;
     memset(s->sums, 0, s->nsum * sizeof(lane_vector));
     gslfit_workspace_start(w->space);
-    int wanted = 0;
-    for (int l = 0; l < LANES && s->asked; l++) wanted |= s->wanted[l] != 0;
-    if (wanted) {
+    s->found = s->asks;
+    s->asked |= s->asks;
+    s->asks = 0;
+    if (s->found) {
         gslfit_workspace_second(w->space, w->x, w->y, w->weights, w->points, s->sums[0]);
         end_second(s, w->space);
     } else {

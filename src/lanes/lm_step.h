@@ -93,10 +93,7 @@ INLINE void find_led(lane_state *s, int h) {
 }
 
 /* Keep the second derivatives at the points that were taken, where they were asked for. */
-static __attribute__((noinline)) void keep_bends(lane_state *s, const int p, int h, vm better) {
-    const vm known = BOTH(better, load(s->wanted + h) != 0.0);
-    store(s->known + h, choose(better, load(s->wanted + h), load(s->known + h)));
-    if (!any(known)) return;
+static __attribute__((noinline)) void keep_bends(lane_state *s, const int p, int h, vm known) {
     for (int k = 0; k < TRIANGLE(p); k++) store(s->bend[k] + h, choose(known, load(s->bend_from[k] + h), load(s->bend[k] + h)));
 }
 
@@ -135,7 +132,11 @@ INLINE vd decide(lane_state *s, const int p, int h, vd *H) {
     const vm refused = EITHER(BOTH(load(s->wary + h) != 0.0, lambda > GIVEN_UP),
                               BOTH(INVERT(better), gain <= chisqr * load(s->over_dof + h)));
     store(s->wary + h, truth(BOTH(refused, INVERT(fresh))));
-    if (s->asked) keep_bends(s, p, h, better);
+    if (s->asked) {
+        const vm known = BOTH(better, load(s->wanted + h) != 0.0);
+        store(s->known + h, choose(better, load(s->wanted + h), load(s->known + h)));
+        if (s->found) keep_bends(s, p, h, known);
+    }
     if (s->least) choose_curvature(s, h, BOTH(better, INVERT(fresh)), gain, trial);
     vd lower = choose(BOTH(BOTH(near, loose), INVERT(refused)), SPLAT(0.0),
                       lambda * vmin(SPLAT(2.0), vmax(SPLAT(0.1), 1.0 - slope * slope * slope)));
@@ -375,7 +376,7 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
     if (s->bend_from) {
         const vm wanted = BOTH(BOTH(lambda == 0.0, last > 0.0), EITHER(length > SLOW * last, load(s->known + h) != 0.0));
         store(s->wanted + h, truth(wanted));
-        s->asked |= any(wanted);
+        s->asks |= any(wanted);
     }
     store(s->rate + h, rate);
     vm small = TRUE_MASK, flat = TRUE_MASK;
