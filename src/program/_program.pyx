@@ -11,8 +11,8 @@ from loop cimport gslfit_function
 from program cimport (
     MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
     gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score,
-    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program, second_derivatives, shape_set,
-    workspace,
+    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program,
+    second_derivatives, shape_set, workspace,
 )
 
 cnp.import_array()
