@@ -11,8 +11,8 @@ static const double BENDS = 0.1;        /* of the residual's length: what it may
 static const double STEP = 1e-3;        /* of a standard error, and of a variable's own size at most: differences of the gradient */
 static const double LEAST_STEP = 1e-6;  /* of a variable */
 static const double STIFF = 0.05;       /* of Gauss-Newton's: a lesser curvature is looked at */
-static const double LEAST = 1e-3;       /* curvature by which what a step promises is divided */
-static const double LITTLE = 1e-5;      /* the same for the step itself: where it leads too far, shorter ones are tried */
+static const double LEAST = 1e-3;       /* curvature by which a step, and what it promises, is divided */
+static const double LITTLE = 1e-5;      /* the same where such a step leads nowhere, in a valley that gets ever flatter */
 static const double FAR = 3;            /* standard errors that one step may go */
 
 /* Chi-square to second order in the coordinates z about a point. */
@@ -109,18 +109,26 @@ static double try_along(polisher *s, const polish_data *data, double *v, const d
     return length;
 }
 
-/* Newton's step, or where that leads nowhere a direction of little or no curvature. Returns whether a lower point was found. */
-static int step(local *c, polisher *s, const polish_data *data, double *v, const double *size, double length, int *used) {
+/* Newton's step, curvatures no less than `least`. Returns whether it or a shorter one led to a lower point. */
+static int newton_step(local *c, polisher *s, const polish_data *data, double *v, double length, double least, double fall, int *used) {
     double z[MAX_FREE] = {0}, dx[MAX_FREE], norm = 0;
-    const double fall = fmax(1e-13, GSLFIT_ROUNDING * fmax(s->model, 1e-300) / length * 1e-2);
     for (int i = 0; i < c->at.rank; i++) {
-        const double part = -gsl_vector_get(c->slopes, i) / fmax(fabs(gsl_vector_get(c->values, i)), LITTLE);
+        const double part = -gsl_vector_get(c->slopes, i) / fmax(fabs(gsl_vector_get(c->values, i)), least);
         for (int k = 0; k < c->at.rank; k++) z[k] += part * gsl_matrix_get(c->vectors, k, i);
     }
     for (int k = 0; k < c->at.rank; k++) norm = hypot(norm, z[k]);
     for (int k = 0; k < c->at.rank && norm > FAR * c->sigma; k++) z[k] *= FAR * c->sigma / norm;
     gslfit_coordinates_outwards(&c->at, z, 1, dx);
-    if (norm > 1e-9 * c->sigma && try_along(s, data, v, dx, length, fall, used) < length) return 1;
+    return norm > 1e-9 * c->sigma && try_along(s, data, v, dx, length, fall, used) < length;
+}
+
+/* Newton's step, or where that leads nowhere a direction of little or no curvature. Returns whether a lower point was found. */
+static int step(local *c, polisher *s, const polish_data *data, double *v, const double *size, double length, int *used) {
+    double z[MAX_FREE] = {0}, dx[MAX_FREE], weakest = INFINITY;
+    const double fall = fmax(1e-13, GSLFIT_ROUNDING * fmax(s->model, 1e-300) / length * 1e-2);
+    for (int i = 0; i < c->at.rank; i++) weakest = fmin(weakest, fabs(gsl_vector_get(c->values, i)));
+    if (newton_step(c, s, data, v, length, LEAST, fall, used)) return 1;
+    if (weakest < LEAST && newton_step(c, s, data, v, length, LITTLE, fall, used)) return 1;
     for (int i = 0; i < 2 * c->at.rank; i++) {
         const int m = i - c->at.rank;  /* then coordinates whose curvature is not known */
         if (m < 0 ? !(gsl_vector_get(c->values, i) < STIFF) : !c->unknown[m]) continue;
