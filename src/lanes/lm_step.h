@@ -271,19 +271,18 @@ INLINE void solve(lane_state *s, const int p, int h, vd last, vd *L, vd *inverse
 }
 
 /* Where second derivatives are known and there is no damping, Newton's step instead: (H + bend) dx = -g, if that is positive definite and
- * dx stays within bounds and no longer than the quadratic model holds. Its length is that in standard errors still, by H. */
-INLINE void bend(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, vd *u) {
+ * dx stays within bounds and no longer than the quadratic model holds. Its length is that in standard errors still, by H. One function for
+ * all numbers of parameters: few lanes come here. */
+static __attribute__((noinline)) void bend(lane_state *s, const int p, int h) {
+    vd *L = (vd *)s->L, inverse[MAX_FREE], z[MAX_FREE], u[MAX_FREE];
     vm exact = BOTH(load(s->lambda + h) == 0.0, load(s->known + h) != 0.0);
     if (any(exact)) {
         vd gain = SPLAT(0.0), curved = gain;
-#pragma GCC unroll 8
         for (int i = 0; i < p; i++) {
             const vd whole = load(s->H[ELEMENT(i, i)] + h) + load(s->bend[ELEMENT(i, i)] + h), g = load(s->g[i] + h);
             vd pivot = whole, t = -g;
-#pragma GCC unroll 8
             for (int j = 0; j < i; j++) {
                 u[j] = load(s->H[ELEMENT(i, j)] + h) + load(s->bend[ELEMENT(i, j)] + h);
-#pragma GCC unroll 8
                 for (int k = 0; k < j; k++) u[j] -= u[k] * L[ELEMENT(j, k)];
                 L[ELEMENT(i, j)] = u[j] * inverse[j];
                 pivot -= u[j] * L[ELEMENT(i, j)];
@@ -299,10 +298,8 @@ INLINE void bend(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, v
             exact = BOTH(exact, definite);
             z[i] = t;
         }
-#pragma GCC unroll 8
         for (int i = p - 1; i >= 0; i--) {
             vd t = z[i] * inverse[i], sum = SPLAT(0.0);
-#pragma GCC unroll 8
             for (int k = i + 1; k < p; k++) {
                 t -= L[ELEMENT(k, i)] * u[k];
                 sum += load(s->bend[ELEMENT(k, i)] + h) * u[k];
@@ -321,7 +318,6 @@ INLINE void bend(lane_state *s, const int p, int h, vd *L, vd *inverse, vd *z, v
         store(s->gain + h, choose(exact, gain, load(s->gain + h)));
         store(s->length + h, choose(exact, length, load(s->length + h)));
         store(s->cut + h, choose(exact, SPLAT(0.0), load(s->cut + h)));
-#pragma GCC unroll 8
         for (int i = 0; i < p; i++) store(s->dx[i] + h, choose(exact, u[i], load(s->dx[i] + h)));
     }
     store(s->before + h, load(s->exact + h));
@@ -409,16 +405,12 @@ INLINE void judge(lane_state *s, const int p, int h, const worker *w, vd last, v
 }
 
 #define STEP_OF(p)                                                              \
-    static __attribute__((noinline)) void bend_##p(lane_state *s, int h) {      \
-        vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
-        bend(s, p, h, L, inverse, z, u);                                        \
-    }                                                                           \
     static void step_##p(worker *w) {                                           \
         vd L[TRIANGLE(p) + 1], inverse[p + 1], z[p + 1], u[p + 1];              \
         for (int h = 0; h < LANES; h += WIDTH) {                                \
             const vd last = decide(w->state, p, h, L);                          \
             solve(w->state, p, h, last, L, inverse, z, u);                      \
-            if (w->state->asked) bend_##p(w->state, h);                         \
+            if (w->state->asked) bend(w->state, p, h);                          \
             judge(w->state, p, h, w, last, L, inverse, z, u);                   \
         }                                                                       \
     }
@@ -430,7 +422,7 @@ static void step_any(worker *w) {
     for (int h = 0; h < LANES; h += WIDTH) {
         const vd last = decide(s, s->p, h, (vd *)s->L);
         solve(s, s->p, h, last, (vd *)s->L, inverse, z, u);
-        if (s->asked) bend(s, s->p, h, (vd *)s->L, inverse, z, u);
+        if (s->asked) bend(s, s->p, h);
         judge(s, s->p, h, w, last, (vd *)s->L, inverse, z, u);
     }
 }
