@@ -24,6 +24,7 @@ cdef extern from "program/program.h" nogil:
     enum:
         OPCODE_COUNT
         MAX_FREE
+        GSLFIT_NOTHING
     ctypedef struct instruction:
         int32_t op, out, a, b, c
     ctypedef struct measured_response:

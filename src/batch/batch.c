@@ -284,7 +284,7 @@ static int succeeded(const fit_result *end) { return gslfit_well_ended(end->stat
 static int better(const fit_result *one, const fit_result *other) {
     const double here = one->length, there = other->length;
     if (succeeded(one) != succeeded(other)) return succeeded(one);
-    return succeeded(one) ? here <= there * (1 + 1e-12) : here < there * (1 - 1e-12) || !isfinite(there);
+    return succeeded(one) ? here <= there * (1 + GSLFIT_LOWER) : here < there * (1 - GSLFIT_LOWER) || !isfinite(there);
 }
 
 /* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. One whose
@@ -296,7 +296,7 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
     gslfit_refit_fit(t->refit, method, most - end->nfev, &again);
     again.nfev += end->nfev;
     end->nfev = again.nfev;
-    if (gslfit_refit_unseen(t->refit) && end->length < again.length * (1 - 1e-12)) return;
+    if (gslfit_refit_unseen(t->refit) && end->length < again.length * (1 - GSLFIT_LOWER)) return;
     if (better(&again, end)) *end = again;
 }
 

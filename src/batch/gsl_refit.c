@@ -27,11 +27,10 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
-static const double LOWER = 1e-12;        /* a chi-square that is less by this share is lower */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
-static const double AFAR[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
+static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -234,9 +233,11 @@ static fit_status run(gsl_refit *r, double *x, fit_method method, int most, int 
 
 /* ---- judgement ---- */
 
-/* The sizes of variables: those at the start, or what they are. */
+/* The size of a variable: that at the start, or what it is. */
+static double size_at(const gsl_refit *r, const double *x, int k) { return fmax(fabs(x[k]), fabs(r->now.start[k])); }
+
 static void sizes_at(const gsl_refit *r, const double *x, double *size) {
-    for (int k = 0; k < r->program->nfree; k++) size[k] = fmax(fabs(x[k]), fabs(r->now.start[k]));
+    for (int k = 0; k < r->program->nfree; k++) size[k] = size_at(r, x, k);
 }
 
 static double inside_bounds(const gsl_refit *r, int k, double value) { return fmin(r->high[k], fmax(r->low[k], value)); }
@@ -519,7 +520,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
         flags[k] = GSLFIT_HELD;
         memcpy(at, x, p * sizeof *at);
         for (double far = GSLFIT_BESIDE; far < 1 && used + VALLEY <= most && !falls; far *= INWARDS) {
-            at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * fmax(fabs(x[k]), fabs(r->now.start[k])));
+            at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * size_at(r, x, k));
             const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, 0, GAIN, VALLEY, &spent);
             used += spent;
             falls = found < length * (1 - GSLFIT_FALL) - rounding;
@@ -694,7 +695,7 @@ static void try_start(gsl_refit *r, const double *x, const unsigned char *flags,
         if (!(inwards > best->score) || !(at.norms[k] > 0)) continue;
         const double step = fmin(inwards * at.length / at.norms[k], 0.5 * (r->now.box.high[k] - r->now.box.low[k]));
         best->score = inwards;
-        best->level = at.length <= best->length * (1 + LOWER);
+        best->level = at.length <= best->length * (1 + GSLFIT_LOWER);
         memcpy(best->x, x, r->program->nfree * sizeof *x);
         best->x[k] = x[k] + (at.bounds[k] < 0 ? step : -step);
     }
@@ -736,9 +737,9 @@ static void find_start(gsl_refit *r, const double *v, const unsigned char *flags
                     try_start(r, x, flags, best);
                 }
         for (int k = 0; k < p; k++)
-            for (int i = 0; flags[k] & GSLFIT_SILENT && i < (int)(sizeof AFAR / sizeof *AFAR); i++) {
+            for (int i = 0; flags[k] & GSLFIT_SILENT && i < (int)(sizeof TRIED / sizeof *TRIED); i++) {
                 memcpy(x, base, p * sizeof *x);
-                x[k] = inside_bounds(r, k, AFAR[i] * r->now.start[k]);
+                x[k] = inside_bounds(r, k, TRIED[i] * r->now.start[k]);
                 try_start(r, x, flags, best);
             }
     }
@@ -759,7 +760,7 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
     polished back, beside;
     if (!look_back(r, end, 1, &back) || !look_back(r, end, GSLFIT_BESIDE, &beside)) return 0;
     for (int k = 0; k < r->program->nfree; k++) {
-        const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
+        const double size = size_at(r, end->v, k);
         if (!(end->flags[k] & GSLFIT_LOST)) continue;
         if (!(back.norms[k] * size > GSLFIT_NEGLIGIBLE * end->length)) return 0;
         const int by_itself = r->last.bounds[k] && !(r->last.norms[k] > 0);  /* a temperature of 0 */
@@ -778,7 +779,7 @@ static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
     if (!gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) return 0;
     const double rounding = rounding_at(&at);
     for (int k = 0; k < p; k++) {
-        const double size = fmax(fabs(end->v[k]), fabs(r->now.start[k]));
+        const double size = size_at(r, end->v, k);
         if (!at.bounds[k] || !(end->flags[k] & GSLFIT_SILENT)) continue;
         memcpy(x, end->v, p * sizeof *x);
         for (double far = GSLFIT_BESIDE; far < 1; far *= INWARDS) {
@@ -806,7 +807,7 @@ static fitted_from fit_lower(gsl_refit *r, double *x, fit_method method, int mos
     lower.nfev = 0;
     descend(r, x, method, most, &lower);
     end->nfev = lower.nfev += end->nfev;
-    if (gslfit_well_ended(lower.status) && lower.length < end->length * (1 - LOWER)) {
+    if (gslfit_well_ended(lower.status) && lower.length < end->length * (1 - GSLFIT_LOWER)) {
         *end = lower;
         gslfit_refit_keep(r, end);
         return LOWER_END;

@@ -56,6 +56,7 @@
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
 #define GSLFIT_SURE 0.4                         /* of a minimum's cosine where curvature is not known, a sixth of J^T J's perhaps */
 #define GSLFIT_FALL 1e-10                       /* share by which the residual falls at least where it does: CLOSE squared */
+#define GSLFIT_LOWER 1e-12                      /* share by which one end's residual is less than another's where it is lower */
 #define GSLFIT_UNTOLD 5e-9                      /* half the fall of chi-square, in reduced ones, that is none: 1e-4 of a standard error */
 #define GSLFIT_NEGLIGIBLE 1e-7                  /* share of the residual below which a change is none */
 #define GSLFIT_CANCELLED 1e6                    /* times the data: terms that cancel may be as large, further ones are nonsense */

@@ -9,10 +9,10 @@ from libc.stdint cimport int32_t, uint64_t, uintptr_t
 
 from loop cimport gslfit_function
 from program cimport (
-    MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose, gslfit_isa_name,
-    gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes, gslfit_shapes_score,
-    gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response, opcode_fact, program,
-    second_derivatives, shape_set, workspace,
+    GSLFIT_NOTHING, MAX_FREE, MAX_VARIABLES, OPCODE_COUNT, curve, fit_points, gslfit_curve_df, gslfit_curve_f, gslfit_isa_choose,
+    gslfit_isa_name, gslfit_linear_fit, gslfit_linear_start_of, gslfit_opcode_facts, gslfit_program_check, gslfit_shapes,
+    gslfit_shapes_score, gslfit_workspace_evaluate, gslfit_workspace_free, gslfit_workspace_new, instruction, measured_response,
+    opcode_fact, program, second_derivatives, shape_set, workspace,
 )
 
 cnp.import_array()
@@ -26,7 +26,7 @@ cdef tuple described(int number):
 
 OFF_GRID = 1e-3     # of its spacing, how far from a point of a response's grid x may be
 FREE_LIMIT, VARIABLE_LIMIT = <int>MAX_FREE, <int>MAX_VARIABLES
-NOTHING = -2**31    # an operand that there is not
+NOTHING = <int>GSLFIT_NOTHING
 OPCODES = dict(described(number) for number in range(OPCODE_COUNT))
 
 
