@@ -25,20 +25,24 @@ SHORTER = 6             # times that a step is taken shorter, each an eighth, un
 BENT = 0.4              # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
 TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
+SHARPER = 8             # times that a kink found by differences is looked for more closely
+BEYOND = 4.             # times what differences step over, where a piece beside a kink is taken
+SAME = 1e-6             # of its length: as little, and a step is the one before
 FELL = 1e-9             # share by which the residual's length fell from where a descent by its own steps goes on
 FALLS = 1e-13           # share by which the residual's length falls at least where it does
 
 
-def shortest(gradients: np.ndarray) -> np.ndarray:
-    """Return the shortest convex combination of gradients (m, k).
+def shortest(gradients: np.ndarray, below: np.ndarray | float = 0.) -> np.ndarray:
+    """Return the shortest convex combination of gradients (m, k), longer by what its pieces are below the point at it.
 
-    Weight goes from the one most along it to the one least along it (Mitchell, Demyanov and Malozemov 1974).
+    Half its square and what the pieces are below, by their weights, are least together. Weight goes from the one most along it to the one
+    least along it (Mitchell, Demyanov and Malozemov 1974).
     """
     weights = np.zeros(len(gradients))
     weights[0] = 1.
     for _ in range(EXCHANGES):
         found = weights @ gradients
-        along = gradients @ found
+        along = gradients @ found + below
         low, high = int(np.argmin(along)), int(np.argmax(np.where(weights > 0, along, -np.inf)))
         change = gradients[high] - gradients[low]
         gap, square = along[high] - along[low], change @ change
@@ -64,9 +68,8 @@ def descend(descent: Any) -> str:
         descent.go_to(descent.x, descent.r)
         if not descent.finite or not descent.norm() > 0:
             break
-        qr = descent.decompose()
-        free = np.array([j for j in np.flatnonzero(qr.norms > 0) if j not in descent.held], int)
-        if not qr.rank or qr.rank < len(free):
+        free = determined(descent)
+        if free is None:
             break
         found = Neighbourhood(descent, free).step()
         if found != "lower":
@@ -78,11 +81,28 @@ def descend(descent: Any) -> str:
     return "lower" if descent.norm() < begun * (1 - FELL) else ""
 
 
+def sharpen(descent: Any) -> None:
+    """Step from where a descent by differences ended to the very kink, if there is one: differences reach across it."""
+    descent.go_to(descent.x, descent.r, True)
+    for _ in range(SHARPER):
+        free = determined(descent) if descent.finite and descent.norm() > 0 else None
+        if free is None or not Neighbourhood(descent, free).sharpen():
+            break
+        descent.go_to(descent.x, descent.r, True)
+
+
+def determined(descent: Any) -> np.ndarray | None:
+    """Return the parameters that count at a point, None where its Jacobian doesn't determine them."""
+    qr = descent.decompose()
+    free = np.array([j for j in np.flatnonzero(qr.norms > 0) if j not in descent.held], int)
+    return free if qr.rank and qr.rank == len(free) else None
+
+
 class Neighbourhood:
     """A point of a descent, in coordinates that measure moves by what they do to the residual."""
 
     def __init__(self, descent: Any, free: np.ndarray) -> None:
-        self.descent, self.x, self.r, self.norm = descent, descent.x, descent.r, descent.norm()
+        self.free, self.descent, self.x, self.r, self.norm = free, descent, descent.x, descent.r, descent.norm()
         self.ways = np.zeros((descent.p, descent.qr.rank))
         self.ways[free] = np.asarray(descent.qr.factors())[free] / np.asarray(descent.qr.norms)[free, None]
         self.reach, self.near, self.visible, self.beside = (each[0 if descent.exact else 1] for each in (REACH, NEAR, VISIBLE, BESIDE))
@@ -185,6 +205,45 @@ class Neighbourhood:
             return "lower"
         descent.cosine_told = size / self.norm
         return "minimum"
+
+    def sharpen(self) -> bool:
+        """Step to where the pieces that meet next to the point are lowest together; return whether that is lower.
+
+        A piece is the parabola that a point next to this one lies on. Those that a move of a single parameter leads to are known first,
+        then each that a step leads to instead.
+        """
+        descent = self.descent
+        gradients, below, steps = [self._gradient()], [0.], [np.zeros(self.ways.shape[1])]
+        near = np.zeros(descent.p)
+        near[self.free] = np.maximum(BEYOND * self.visible * np.abs(self.x), self.reach * self.norm / self.lengths)[self.free]
+        for way in np.concatenate([np.diag(near)[self.free], -np.diag(near)[self.free]]):
+            self._add_piece(way, gradients, below)
+        found = False
+        while len(gradients) > 1:
+            steps.append(-shortest(np.array(gradients), np.array(below)))
+            way, count = self.ways @ steps[-1], len(gradients)
+            found = self._lower_along(way, LEAST)
+            if found or count >= BUNDLE or length(steps[-1] - steps[-2]) <= SAME * length(steps[-1]):
+                break
+            moves = np.abs(way[self.free])
+            self._add_piece(way * min(1., float(np.min(near[self.free][moves > 0] / moves[moves > 0], initial=1.))), gradients, below)
+            if len(gradients) == count:
+                break
+        if not found:
+            descent.go_to(self.x, self.r, True)
+        return found
+
+    def _add_piece(self, way: np.ndarray, gradients: list[np.ndarray], below: list[float]) -> None:
+        """Add the gradient at this point of the parabola that a point next to it lies on, and by how much that is lower here."""
+        descent, there = self.descent, self._moved(way)
+        descent.differences.lengths[:] = np.nan         # that over which a column changes at the kink is not that beside it
+        if not self._affordable() or not self._is_beside(*there) or self._gradient_at(*there) is None:
+            return
+        moved, halfway = there[0] - self.x, length(self._moved(way/2)[1])
+        gradient = descent.J.T @ descent.r
+        gradients.append(self.ways.T @ (gradient - descent.J.T @ (descent.J @ moved)))
+        # by the parabola through half the square there and halfway, and its slope there
+        below.append(max(0., (self.norm**2 + 3*length(there[1])**2)/2 - 2*halfway**2 - gradient @ moved))
 
     def _lower_beside(self) -> bool:
         """Return whether the kink itself is lower, or a coordinate leads down after all, to either side."""

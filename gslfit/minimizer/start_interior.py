@@ -19,6 +19,7 @@ ALIKE = 30.               # a step already made is kept if it is that near to th
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
+SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
 
 
 def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
@@ -61,33 +62,37 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
     """
     x = start.copy()
-    x[j] = bound
-    r = fun(x)
+
+    def residual(step: float) -> np.ndarray:
+        x[j] = bound + step
+        return fun(x)
+
+    r = residual(0.)
     aim = SHARE*length(r)
     if not 0 < aim < np.inf:
         return None
     known: list[tuple[float, float]] = []
-    least, most = .1, 10.
+    least, most, on_plain = .1, 10., False
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
             step = math.copysign(widest, step)
-        x[j] = bound + step
-        change = length(fun(x) - r)
+        change = length(residual(step) - r)
         if not change < np.inf:
             step *= 1e-3                                      # too far: the model overflows
             continue
         if change == 0:
             return None
-        if short and change < aim:
-            return step
-        if least*aim <= change <= most*aim:
-            return step*(min(1., aim/change) if known else aim/change)
-        if known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN:
+        on_plain = False
+        if (short and change < aim) or least*aim <= change <= most*aim:
+            on_plain = not length(residual(step/SHORTER) - r) <= change/SHORTER**PLAIN
+            if not on_plain:
+                return step if short and change < aim else step*(min(1., aim/change) if known else aim/change)
+        if on_plain or (known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN):
             aim, least, most = SHARE*change, .1, .5/SHARE
-            step, change = next((each for each in known[::-1] if each[1] < .5*change), known[-1])
+            step, change = next((each for each in known[::-1] if each[1] < .5*change), (step, change) if on_plain else known[-1])
         else:
             known.append((step, change))
             least = .5 if change < aim else least             # longer ones may fall short for good
         step *= aim/change
-    return step if known else None
+    return step if known and not on_plain else None

@@ -88,6 +88,20 @@ def test_a_called_residual_stops_at_a_kink(jacobian):
     assert good
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_differences_end_on_the_very_kink(seed):
+    """Of what a called residual's differences reach across no more than rounding is left: where it ends, no smooth piece is lower."""
+    rng = np.random.default_rng(seed)
+    x = np.arange(30.0)
+    y = ramp((5, 9.2, 20.1), x) + 0.4*rng.standard_normal(30)
+    params = gslfit.Parameters()
+    for name, value in {"height": 4, "left": 9.6, "right": 21.3}.items():
+        params.add(name, value=value)
+    found = gslfit.minimize(lambda p: ramp([p["height"].value, p["left"].value, p["right"].value], x) - y, params)
+    assert found.success
+    assert found.chisqr <= lowest_beside(y, x, np.array([par.value for par in found.params.values()]))*(1 + 1e-10)
+
+
 def test_a_kink_that_bends_down_is_left():
     y = np.zeros(40)
     found = gslfit.fit_batch("3 - abs(a)*x", [y, y, y], x=X, start={"a": np.array([1e-12, -1e-12, 1e-6])})

@@ -67,11 +67,13 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # valleys that passed for kinks, a Jacobian from beside a bound, forward differences of ten parameters, exploding starts, a minimum at
 # infinity that a way down leads along for ever, ways down over what passed for kinks that ended before they were down, next to a bound on
 # which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less than
-# 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink
+# 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved
+# from next to its bound onto a plain, kinks that differences reached across
 MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
                       (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519), (900, 9861),
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
-                      (700, 2434), (701, 2903), (900, 3978), (710, 3523), (711, 1484), (1400, 8656), (700, 3499))
+                      (700, 2434), (701, 2903), (900, 3978), (710, 3523), (711, 1484), (1400, 8656), (700, 3499),
+                      (1905, 3822), (1905, 1614), (1905, 4602), (1905, 20929), (1905, 50085))
 
 # the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
 # smooth valley that passed for a kink, a disk of no radius

@@ -150,3 +150,15 @@ def test_a_step_inside_that_leads_to_a_plain(unit, height):
         return unit*(height*np.exp(-(X - x[0])**2/.5) + 50*np.cos(X))
     found = strictly_interior(fun, np.array([2.]), np.array([2. - 2e-4]), np.array([-np.inf]), np.array([2.]))
     assert abs(found.get(0, 2.) - 2) < 1
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-7, 1e-9])
+def test_a_plain_beyond_the_first_step_inside(scale):
+    """A midpoint that begins next to its bound 0 is not moved over all the data, where the curve is as flat as on the bound."""
+    x = scale*np.linspace(0.1, 12, 9)
+
+    def fun(q):
+        return 1.3 + 1.2/(1 + (x/q[0])**12.5) - np.array([14., 0, 6, 12, -12, -1, -2, 4, -1])
+    start = 0.02*scale
+    found = strictly_interior(fun, [start], np.array([start]), np.zeros(1), np.full(1, np.inf))
+    assert found.get(0, start) < 12*scale
