@@ -6,13 +6,18 @@
 #include <string.h>
 #include "coordinates.h"
 
-enum { TURNS = 12, HALVINGS = 10, SHORTER = 4 };
+enum { TURNS = 12, HALVINGS = 10, SHORTER = 4, POWERS = 40 };
 static const double BENDS = 0.1;        /* of the residual's length: what it may grow by over a step of a difference */
 static const double STEP = 1e-3;        /* of a standard error, and of a variable's own size at most: differences of the gradient */
 static const double LEAST_STEP = 1e-6;  /* of a variable */
 static const double STIFF = 0.05;       /* of Gauss-Newton's: a lesser curvature is looked at */
 static const double LEAST = 1e-3;       /* curvature by which a step, and what it promises, is divided */
 static const double LITTLE = 1e-5;      /* the same where such a step leads nowhere, in a valley that gets ever flatter */
+static const double STEEP = 1e6;        /* of Gauss-Newton's: where chi-square bends as much, its parabola is good beyond Newton's step */
+static const double CERTAIN = 1e3;      /* times its rounding that such a curvature is, or it is not known */
+static const double SHORT = 0.01;       /* of the step of a difference: by that it is seen once more */
+static const double STEEPEST = 1e12;    /* as much counts as this: beside more, one of 1 is lost in the rounding of eigenvalues */
+static const double ALIGNED = 1e-9;     /* an eigenvector turns by no more under the Hessian */
 static const double FAR = 3;            /* standard errors that one step may go */
 
 /* Chi-square to second order in the coordinates z about a point. */
@@ -20,7 +25,7 @@ typedef struct {
     coordinates at;
     double sigma;
     double rounding;               /* of a residual's length */
-    int unknown[MAX_FREE];         /* 1 where the curvature along a coordinate is lost in rounding */
+    double noise[MAX_FREE];        /* what rounding leaves of the curvature along a coordinate */
     gsl_vector *values, *slopes;   /* eigenvalues; the gradient along the eigenvectors */
     gsl_matrix *hessian, *vectors;
     gsl_eigen_symmv_workspace *space;
@@ -57,6 +62,62 @@ static double step_along(const local *c, const double *v, const double *size, co
     return fmin(gslfit_coordinates_visible(&c->at, v, dx, STEP * c->sigma, LEAST_STEP), most);
 }
 
+/* The direction of the greatest curvature, by the power method: that curvature, or 0 where it is not steep, or another one of nearly its
+ * size hides it. */
+static double steepest(const local *c, double *u) {
+    const int rank = c->at.rank;
+    double most = 0, value = 0, off = INFINITY;
+    int which = 0;
+    for (int m = 0; m < rank; m++)
+        if (fabs(gsl_matrix_get(c->hessian, m, m)) > most) most = fabs(gsl_matrix_get(c->hessian, m, m)), which = m;
+    for (int k = 0; k < rank; k++) u[k] = k == which;
+    for (int turn = 0; turn < POWERS && !(off <= ALIGNED); turn++) {
+        double next[MAX_FREE] = {0}, norm = 0;
+        value = off = 0;
+        for (int k = 0; k < rank; k++) {
+            for (int m = 0; m < rank; m++) next[k] += gsl_matrix_get(c->hessian, k, m) * u[m];
+            value += next[k] * u[k];
+            norm = hypot(norm, next[k]);
+        }
+        if (!(norm > STEEP)) return 0;
+        for (int k = 0; k < rank; k++) {
+            off = hypot(off, next[k] / value - u[k]);
+            u[k] = next[k] / norm;
+        }
+    }
+    return off <= ALIGNED ? value : 0;
+}
+
+/* Take from a vector what lies along the unit vector u. */
+static void take_along(double *x, size_t stride, const double *u, int rank) {
+    double along = 0;
+    for (int k = 0; k < rank; k++) along += u[k] * x[k * stride];
+    for (int k = 0; k < rank; k++) x[k * stride] -= along * u[k];
+}
+
+/* Symmetrize the Hessian, directions of steep curvature apart from what is left: all columns that such a direction is part of lie along it,
+ * but differences leave them off by a part of its curvature, which may be many times what another direction has (next to the 0 of a
+ * parameter that enters squared it grows beyond all bounds). */
+static void symmetrize(local *c) {
+    const int rank = c->at.rank;
+    double apart[MAX_FREE][MAX_FREE], curvature[MAX_FREE];
+    int count = 0;
+    for (; count < rank; count++) {
+        const double value = steepest(c, apart[count]);
+        if (!(fabs(value) > STEEP)) break;
+        for (int m = 0; m < rank; m++) take_along(gsl_matrix_ptr(c->hessian, 0, m), c->hessian->tda, apart[count], rank);
+        for (int m = 0; m < rank; m++) take_along(gsl_matrix_ptr(c->hessian, m, 0), 1, apart[count], rank);
+        curvature[count] = fmax(-STEEPEST, fmin(STEEPEST, value));
+    }
+    for (int k = 0; k < rank; k++)
+        for (int m = 0; m <= k; m++) {
+            double both = 0.5 * (gsl_matrix_get(c->hessian, k, m) + gsl_matrix_get(c->hessian, m, k));
+            for (int i = 0; i < count; i++) both += curvature[i] * apart[i][k] * apart[i][m];
+            gsl_matrix_set(c->hessian, k, m, both);
+            gsl_matrix_set(c->hessian, m, k, both);
+        }
+}
+
 /* Measure the Hessian in z, over steps so short that the residual is still about as long, and take it apart. Returns whether all was
  * finite. */
 static int measure(local *c, polisher *s, const double *v, const double *size, double length, int *used) {
@@ -78,19 +139,35 @@ static int measure(local *c, polisher *s, const double *v, const double *size, d
         }
         double amplified = 0;
         for (int i = 0; i <= m; i++) amplified = hypot(amplified, c->at.inverse[i * c->at.p + m]);
-        c->unknown[m] = c->rounding * amplified > STIFF * h;
+        c->noise[m] = c->rounding * amplified / h;
         for (int k = 0; k < c->at.rank; k++) gsl_matrix_set(c->hessian, k, m, (sides[1][k] - sides[0][k]) / (2 * h));
     }
     for (int k = 0; k < c->at.rank; k++)
-        for (int m = 0; m < k; m++) {
-            const double both = 0.5 * (gsl_matrix_get(c->hessian, k, m) + gsl_matrix_get(c->hessian, m, k));
-            gsl_matrix_set(c->hessian, k, m, both);
-            gsl_matrix_set(c->hessian, m, k, both);
-        }
-    for (int k = 0; k < c->at.rank; k++)
         for (int m = 0; m < c->at.rank; m++)
             if (!isfinite(gsl_matrix_get(c->hessian, k, m))) return 0;
+    symmetrize(c);
     return !gsl_eigen_symmv(c->hessian, c->values, c->vectors, c->space);
+}
+
+/* The curvature along an eigenvector that is steep, by a step so short that what chi-square only bends further out does not count; 0 where
+ * it is not steep by that, or may be rounding. */
+static double steep_along(const local *c, polisher *s, const double *v, const double *size, int which, int *used) {
+    double z[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE], noise = 0, found = 0;
+    for (int k = 0; k < c->at.rank; k++) {
+        z[k] = gsl_matrix_get(c->vectors, k, which);
+        noise = hypot(noise, z[k] * c->noise[k] / SHORT);
+    }
+    if (!(gsl_vector_get(c->values, which) >= STEEP + CERTAIN * noise)) return 0;
+    gslfit_coordinates_outwards(&c->at, z, 1, dx);
+    const double step = SHORT * step_along(c, v, size, dx);
+    for (int side = 0; side < 2; side++) {
+        for (int j = 0; j < c->at.p; j++) at[j] = v[j] + (side ? step : -step) * dx[j];
+        ++*used;
+        if (!gslfit_polisher_take(s, at)) return 0;
+        gslfit_coordinates_gradient(&c->at, s, sides[side]);
+    }
+    for (int k = 0; k < c->at.rank; k++) found += z[k] * (sides[1][k] - sides[0][k]) / (2 * step);
+    return found >= STEEP + CERTAIN * noise ? found : 0;
 }
 
 static double within(const polish_data *d, int j, double v) { return d->low ? fmin(d->high[j], fmax(d->low[j], v)) : v; }
@@ -131,7 +208,7 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
     if (weakest < LEAST && newton_step(c, s, data, v, length, LITTLE, fall, used)) return 1;
     for (int i = 0; i < 2 * c->at.rank; i++) {
         const int m = i - c->at.rank;  /* then coordinates whose curvature is not known */
-        if (m < 0 ? !(gsl_vector_get(c->values, i) < STIFF) : !c->unknown[m]) continue;
+        if (m < 0 ? !(gsl_vector_get(c->values, i) < STIFF) : !(c->noise[m] > STIFF)) continue;
         const double value = m < 0 ? gsl_vector_get(c->values, i) : 0;
         double most = c->sigma;
         for (int k = 0; k < c->at.rank; k++) z[k] = m < 0 ? gsl_matrix_get(c->vectors, k, i) : k == m;
@@ -169,7 +246,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
     int used = 0;
     for (int turn = 0; turn < TURNS; turn++) {
         local c;
-        double q[MAX_FREE], newton = 0;
+        double q[MAX_FREE], newton = 0, promised = 0;  /* where the curvature is not steep, by Gauss-Newton */
         used++;
         if (!look_or_go_back(s, data, v, turn ? last : NULL, end) || s->rank < 1 || end->length == 0) return used;
         memcpy(last, v, s->p * sizeof *v);
@@ -190,7 +267,9 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 for (int k = 0; k < c.at.rank; k++) slope += gsl_matrix_get(c.vectors, k, i) * q[k];
                 gsl_vector_set(c.slopes, i, slope);
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
-                newton += slope / end->length * (slope / end->length) / fmax(fabs(gsl_vector_get(c.values, i)), LEAST);
+                const double steep = steep_along(&c, s, v, size, i, &used), value = steep > 0 ? steep : gsl_vector_get(c.values, i);
+                if (!(steep > 0)) promised = hypot(promised, slope / end->length);
+                newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
             }
             ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;
             lower = step(&c, s, data, v, size, end->length, &used);
@@ -200,7 +279,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         used++;
         gslfit_polish_look(s, data, v, NULL, end);
         if (positive) {
-            end->disputed = end->cosine > GSLFIT_CLOSE;
+            end->disputed = promised > GSLFIT_CLOSE;
             end->cosine = sqrt(newton);
             end->gradient = fmin(end->gradient, end->cosine);
         }

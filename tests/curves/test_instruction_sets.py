@@ -374,3 +374,25 @@ def test_nan_stays_nan(isa, text):
     assert np.isnan(found[[0, 9, 20]]).all()
     names = {name: getattr(np, name) for name in ("exp", "minimum", "maximum", "sin", "log", "tanh")} | {"erf": special.erf}
     np.testing.assert_allclose(found, eval(text, names | {"x": x, "a": 1.5}), rtol=1e-13)
+
+
+# a formula with a parameter of which it is an even function about the best value, the same with that value, starts, and how many of 100 ends
+SQUARED = {"rate": ("A*exp(-x*(2 + sin(a))) + B", "A*exp(-x) + B", {"A": 1.5, "B": 0.3, "a": -0.6}, 100),
+           "width": ("A*exp(-((x - m)/(1 + c**2))**2/2) + B", "A*exp(-(x - m)**2/2) + B", {"A": 1.5, "B": 0.3, "m": 1.6, "c": 0.6}, 100),
+           "power": ("A*atan((2 + ((x - c)/d)**2)**sin(a)) + B", "A*atan((2 + ((x - c)/d)**2)**-1) + B",
+                     {"A": 3., "B": 1., "a": -0.6, "c": 2., "d": 1.}, 90)}
+
+
+@pytest.mark.parametrize("case", SQUARED)
+def test_minima_at_a_parameter_that_enters_squared(isa, case):
+    """The data ask for less than the least that a square allows: its parameter's column vanishes on the way, and the end is a success."""
+    text, least, start, most = SQUARED[case]
+    x, rng = np.linspace(0, 4, 30), np.random.default_rng(3)
+    curve = {"rate": 2*np.exp(-.8*x) + .5, "width": 2*np.exp(-((x - 1.8)/.7)**2/2) + .5,
+             "power": 3*np.arctan((2 + (x - 2)**2)**-1.3) + 1}[case]
+    y = curve + 0.03*rng.standard_normal((400, 30))
+    found = fit_batch(text, y, x=x, start=start)
+    plain = fit_batch(least, y, x=x, start={name: start[name] for name in Formula(least, "x").names})
+    good = np.asarray(found.success)
+    assert good.sum() >= 4*most
+    assert np.all(found.chisqr[good] <= np.asarray(plain.chisqr)[good]*(1 + 1e-9))
