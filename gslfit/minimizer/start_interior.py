@@ -19,6 +19,9 @@ ALIKE = 30.               # a step already made is kept if it is that near to th
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
+NUDGE = 1e-3              # of another parameter: what it is moved by to see its effect, ...
+FAINT = 1e-10             # ... which is none below this share of the residual, ...
+SILENT = 1e-6             # ... or is gone where no more than this of it is left
 SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
 
 
@@ -51,8 +54,29 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
         step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
         if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
             continue
-        found[j] = bound + side*min(abs(step), WIDEST*(high - low))
+        better = bound + side*min(abs(step), WIDEST*(high - low))
+        if not _silences(fun, start, j, better, upper):
+            found[j] = better
     return found
+
+
+def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, better: float, upper: np.ndarray) -> bool:
+    """Return whether another parameter all but loses its effect where one has its new start, as in a peak as narrow as nothing."""
+    moved = start.copy()
+    moved[j] = better
+    before, after = fun(start), fun(moved)
+    for i in np.flatnonzero(start):
+        if i == j:
+            continue
+        step = NUDGE*abs(start[i])
+        step = step if start[i] + step <= upper[i] else -step
+        beside = start.copy(), moved.copy()
+        for x in beside:
+            x[i] += step
+        had, has = length(fun(beside[0]) - before), length(fun(beside[1]) - after)
+        if had > FAINT*length(before) and not has*length(before) > SILENT*had*length(after):
+            return True
+    return False
 
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,

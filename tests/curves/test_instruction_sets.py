@@ -376,7 +376,7 @@ def test_nan_stays_nan(isa, text):
     np.testing.assert_allclose(found, eval(text, names | {"x": x, "a": 1.5}), rtol=1e-13)
 
 
-# a formula with a parameter of which it is an even function about the best value, the same with that value, starts, and how many of 100 ends
+# a formula that is an even function of a parameter about its best value, the same with that value, starts, and how many of 100 succeed
 SQUARED = {"rate": ("A*exp(-x*(2 + sin(a))) + B", "A*exp(-x) + B", {"A": 1.5, "B": 0.3, "a": -0.6}, 100),
            "width": ("A*exp(-((x - m)/(1 + c**2))**2/2) + B", "A*exp(-(x - m)**2/2) + B", {"A": 1.5, "B": 0.3, "m": 1.6, "c": 0.6}, 100),
            "power": ("A*atan((2 + ((x - c)/d)**2)**sin(a)) + B", "A*atan((2 + ((x - c)/d)**2)**-1) + B",

@@ -162,3 +162,16 @@ def test_a_plain_beyond_the_first_step_inside(scale):
     start = 0.02*scale
     found = strictly_interior(fun, [start], np.array([start]), np.zeros(1), np.full(1, np.inf))
     assert found.get(0, start) < 12*scale
+
+
+@pytest.mark.parametrize("unit", [1., 1e-12, 1e12])
+def test_a_step_inside_that_silences_others(unit):
+    """A faint peak that begins at its greatest width is not made as narrow as nothing: its height and place would have no effect."""
+    x = np.linspace(-10, 10, 181)
+
+    def fun(q):
+        with np.errstate(divide="ignore", over="ignore"):
+            return unit*(0.05*q[0]*np.exp(-((x - q[1])/q[2])**2/2) + 3*np.exp(-(x + 3.7)**2/20) - 50*np.cos(x))
+    given, start = [1., -4., 0.07], np.array([1., -4., 0.07 - 7e-4])
+    found = strictly_interior(fun, given, start, np.full(3, -np.inf), np.array([np.inf, np.inf, 0.07]))
+    assert found.get(2, start[2]) > 0.01
