@@ -279,7 +279,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         used++;
         gslfit_polish_look(s, data, v, NULL, end);
         if (positive) {
-            end->disputed = promised > GSLFIT_CLOSE;
+            end->disputed = (end->rank < s->left ? end->cosine : promised) > GSLFIT_CLOSE;
             end->cosine = sqrt(newton);
             end->gradient = fmin(end->gradient, end->cosine);
         }
