@@ -52,6 +52,7 @@ struct gsl_refit {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
+    double ratio;                     /* of Newton's step to Gauss-Newton's where curvature was measured last on this way down; else 1 */
     /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     double low[MAX_FREE], high[MAX_FREE];
     spread last_spread, kept_spread;  /* of the last fit, and of the one that is kept beside it */
@@ -324,6 +325,7 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     for (int k = 0; o && k < r->program->nfree; k++) r->low[k] = which->box.low[k], r->high[k] = which->box.high[k];
     r->data = (polish_data){&r->points, which->inputs, o ? r->low : NULL, o ? r->high : NULL};
     r->first.residual = r->last.residual = NULL;
+    r->ratio = 1;
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
@@ -537,10 +539,10 @@ static void look_at_curvature(gsl_refit *r, double *x, int most, fit_result *end
     const int p = r->program->nfree;
     double size[MAX_FREE];
     sizes_at(r, x, size);
-    const int used = most > 0 ? gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->last) : 0;
+    const int used = most > 0 ? gslfit_curvature_descend(r->polisher, &r->data, x, size, most, &r->ratio, &r->last) : 0;
     if (used < 0) r->out_of_memory = 1;
     else end->nfev += used;
-    r->last.unseen |= most <= 0;
+    if (most <= 0) gslfit_curvature_unseen(&r->last, r->ratio);
     judge(r, x, 0, NULL_SPACE_RISES, end);
 }
 
@@ -607,6 +609,7 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
  * in the variables themselves, reaches in a step. */
 static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     double before = INFINITY;
+    r->ratio = 1;
     for (int turn = 0; turn < TURNS; turn++) {
         const int left = most - end->nfev, part = left / PARTS > LEAST_PART ? left / PARTS : LEAST_PART;
         const int share = r->transform && turn < TURNS - 1 && part < left ? part : left;

@@ -235,14 +235,14 @@ static int look_or_go_back(polisher *s, const polish_data *data, double *v, cons
     return 0;
 }
 
-/* The curvature at the end is not known, but what it was at the last step, which led there. */
-static void leave_unseen(polished *end, double ratio) {
+void gslfit_curvature_unseen(polished *end, double ratio) {
     end->unseen = 1;
     end->cosine *= fmax(1, ratio);
 }
 
-int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
-    double last[MAX_FREE], ratio = 1;  /* of Newton's step to Gauss-Newton's, in what they promise, where that was measured last */
+int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, double *ratio,
+                             polished *end) {
+    double last[MAX_FREE];
     int used = 0;
     for (int turn = 0; turn < TURNS; turn++) {
         local c;
@@ -251,7 +251,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (!look_or_go_back(s, data, v, turn ? last : NULL, end) || s->rank < 1 || end->length == 0) return used;
         memcpy(last, v, s->p * sizeof *v);
         if (used + 2 * s->rank > most) {
-            leave_unseen(end, ratio);
+            gslfit_curvature_unseen(end, *ratio);
             return used;
         }
         for (int k = 0; k < s->rank; k++) q[k] = s->J[(long)s->p * s->n + k];
@@ -271,7 +271,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 if (!(steep > 0)) promised = hypot(promised, slope / end->length);
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
             }
-            ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;
+            *ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;
             lower = step(&c, s, data, v, size, end->length, &used);
         }
         local_free(&c);
@@ -286,6 +286,6 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         return used;
     }
     look_or_go_back(s, data, v, last, end);
-    leave_unseen(end, ratio);
+    gslfit_curvature_unseen(end, *ratio);
     return used + 1;
 }

@@ -12,7 +12,12 @@
 
 /* Step from v (p) to lower points for as long as there are any, in at most `most` evaluations; `size` (p) is what a variable's own size is.
  * Afterwards `end` is what is known at v. Its cosine is that of Newton's step where the Hessian is positive; `unseen` where the evaluations
- * ended before, or the steps led on. Returns the evaluations used. */
-int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end);
+ * ended before, or the steps led on. `ratio` is that of Newton's step to Gauss-Newton's, in what they promise, where it was measured last;
+ * 1 before. Returns the evaluations used. */
+int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, double *ratio,
+                             polished *end);
+
+/* The curvature at the end is not known, but what it was at the last step, which led there: how much more a Newton step promised. */
+void gslfit_curvature_unseen(polished *end, double ratio);
 
 #endif
