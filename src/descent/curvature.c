@@ -88,6 +88,13 @@ static double steepest(const local *c, double *u) {
     return off <= ALIGNED ? value : 0;
 }
 
+/* What rounding leaves of the curvature along a direction in z. */
+static double noise_along(const local *c, const double *z) {
+    double noise = 0;
+    for (int k = 0; k < c->at.rank; k++) noise = hypot(noise, z[k] * c->noise[k]);
+    return noise;
+}
+
 /* Take from a vector what lies along the unit vector u. */
 static void take_along(double *x, size_t stride, const double *u, int rank) {
     double along = 0;
@@ -104,7 +111,7 @@ static void symmetrize(local *c) {
     int count = 0;
     for (; count < rank; count++) {
         const double value = steepest(c, apart[count]);
-        if (!(fabs(value) > STEEP)) break;
+        if (!(fabs(value) > STEEP + CERTAIN * noise_along(c, apart[count]))) break;
         for (int m = 0; m < rank; m++) take_along(gsl_matrix_ptr(c->hessian, 0, m), c->hessian->tda, apart[count], rank);
         for (int m = 0; m < rank; m++) take_along(gsl_matrix_ptr(c->hessian, m, 0), 1, apart[count], rank);
         curvature[count] = fmax(-STEEPEST, fmin(STEEPEST, value));
@@ -152,11 +159,9 @@ static int measure(local *c, polisher *s, const double *v, const double *size, d
 /* The curvature along an eigenvector that is steep, by a step so short that what chi-square only bends further out does not count; 0 where
  * it is not steep by that, or may be rounding. */
 static double steep_along(const local *c, polisher *s, const double *v, const double *size, int which, int *used) {
-    double z[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE], noise = 0, found = 0;
-    for (int k = 0; k < c->at.rank; k++) {
-        z[k] = gsl_matrix_get(c->vectors, k, which);
-        noise = hypot(noise, z[k] * c->noise[k] / SHORT);
-    }
+    double z[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE], found = 0;
+    for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, which);
+    const double noise = noise_along(c, z) / SHORT;
     if (!(gsl_vector_get(c->values, which) >= STEEP + CERTAIN * noise)) return 0;
     gslfit_coordinates_outwards(&c->at, z, 1, dx);
     const double step = SHORT * step_along(c, v, size, dx);
