@@ -83,12 +83,20 @@ def descend(descent: Any) -> str:
 
 def sharpen(descent: Any) -> None:
     """Step from where a descent by differences ended to the very kink, if there is one: differences reach across it."""
+    if not affordable(descent):
+        return
     descent.go_to(descent.x, descent.r, True)
     for _ in range(SHARPER):
         free = determined(descent) if descent.finite and descent.norm() > 0 else None
-        if free is None or not Neighbourhood(descent, free).sharpen():
-            break
+        if free is None or not affordable(descent) or not Neighbourhood(descent, free).sharpen():
+            return
         descent.go_to(descent.x, descent.r, True)
+
+
+def affordable(descent: Any) -> bool:
+    """Return whether evaluations are left for a look next to a point, and for the Jacobian afterwards."""
+    calls = descent.problem.fun
+    return bool(calls.limit - calls.nfev > 10 * (descent.p + 1))
 
 
 def determined(descent: Any) -> np.ndarray | None:
@@ -109,10 +117,6 @@ class Neighbourhood:
         self.lengths = np.array(descent.norms)
         self.kink: np.ndarray | None = None
         self.rounding = max(FALLS * self.norm, descent.rounding())
-
-    def _affordable(self) -> bool:
-        calls = self.descent.problem.fun
-        return bool(calls.limit - calls.nfev > 10 * (self.descent.p + 1))
 
     def _gradient(self) -> np.ndarray:
         """Return half chi-square's gradient where the descent is."""
@@ -184,7 +188,7 @@ class Neighbourhood:
         gradients = [self._gradient()]
         size = length(gradients[0])
         visible = self.visible * np.abs(self.x)
-        while size > CLOSE * self.norm and len(gradients) < BUNDLE and self._affordable():
+        while size > CLOSE * self.norm and len(gradients) < BUNDLE and affordable(self.descent):
             step = -shortest(np.array(gradients))
             way = self.ways @ step
             seen = (way != 0) & (visible > 0)
@@ -237,7 +241,7 @@ class Neighbourhood:
         """Add the gradient at this point of the parabola that a point next to it lies on, and by how much that is lower here."""
         descent, there = self.descent, self._moved(way)
         descent.differences.lengths[:] = np.nan         # that over which a column changes at the kink is not that beside it
-        if not self._affordable() or not self._is_beside(*there) or self._gradient_at(*there) is None:
+        if not affordable(descent) or not self._is_beside(*there) or self._gradient_at(*there) is None:
             return
         moved, halfway = there[0] - self.x, length(self._moved(way/2)[1])
         gradient = descent.J.T @ descent.r

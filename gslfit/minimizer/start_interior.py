@@ -55,12 +55,13 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
         if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
             continue
         better = bound + side*min(abs(step), WIDEST*(high - low))
-        if not _silences(fun, start, j, better, upper):
+        if not _silences(fun, start, j, better, lower, upper):
             found[j] = better
     return found
 
 
-def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, better: float, upper: np.ndarray) -> bool:
+def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, better: float, lower: np.ndarray,
+              upper: np.ndarray) -> bool:
     """Return whether another parameter all but loses its effect where one has its new start, as in a peak as narrow as nothing."""
     moved = start.copy()
     moved[j] = better
@@ -69,10 +70,9 @@ def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int
         if i == j:
             continue
         step = NUDGE*abs(start[i])
-        step = step if start[i] + step <= upper[i] else -step
         beside = start.copy(), moved.copy()
         for x in beside:
-            x[i] += step
+            x[i] = min(x[i] + step, upper[i]) if x[i] + step/2 <= upper[i] else max(x[i] - step, lower[i])
         had, has = length(fun(beside[0]) - before), length(fun(beside[1]) - after)
         if had > FAINT*length(before) and not has*length(before) > SILENT*had*length(after):
             return True

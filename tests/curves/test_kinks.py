@@ -102,6 +102,21 @@ def test_differences_end_on_the_very_kink(seed):
     assert found.chisqr <= lowest_beside(y, x, np.array([par.value for par in found.params.values()]))*(1 + 1e-10)
 
 
+@pytest.mark.parametrize("limit", range(280, 660, 20))
+def test_the_limit_is_met_next_to_a_kink(limit):
+    """A fit of 657 evaluations that has settled next to a kink is no failure where none are left to look for the kink itself."""
+    rng = np.random.default_rng(2)
+    x = np.arange(30.0)
+    y = ramp((5, 9.2, 20.1), x) + 0.4*rng.standard_normal(30)
+    params = gslfit.Parameters()
+    for name, value in {"height": 4, "left": 9.6, "right": 21.3}.items():
+        params.add(name, value=value)
+    found = gslfit.minimize(lambda p: ramp([p["height"].value, p["left"].value, p["right"].value], x) - y, params, max_nfev=limit)
+    assert found.nfev <= limit
+    assert found.success or limit < 450
+    assert not found.success or found.chisqr < 4.7817378
+
+
 def test_a_kink_that_bends_down_is_left():
     y = np.zeros(40)
     found = gslfit.fit_batch("3 - abs(a)*x", [y, y, y], x=X, start={"a": np.array([1e-12, -1e-12, 1e-6])})

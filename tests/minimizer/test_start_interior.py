@@ -173,5 +173,7 @@ def test_a_step_inside_that_silences_others(unit):
         with np.errstate(divide="ignore", over="ignore"):
             return unit*(0.05*q[0]*np.exp(-((x - q[1])/q[2])**2/2) + 3*np.exp(-(x + 3.7)**2/20) - 50*np.cos(x))
     given, start = [1., -4., 0.07], np.array([1., -4., 0.07 - 7e-4])
-    found = strictly_interior(fun, given, start, np.full(3, -np.inf), np.array([np.inf, np.inf, 0.07]))
+    low, high, seen = np.array([0.9999, -4.001, -np.inf]), np.array([1.0001, -3.999, 0.07]), []
+    found = strictly_interior(lambda q: (seen.append(q.copy()), fun(q))[1], given, start, low, high)
     assert found.get(2, start[2]) > 0.01
+    assert len(seen) > 6 and np.all((low <= seen) & (seen <= high))
