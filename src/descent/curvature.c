@@ -268,12 +268,12 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
         if (measure(&c, s, v, size, end->length, &used)) {
             positive = 1;
             for (int i = 0; i < c.at.rank; i++) {
-                double slope = 0, value = gsl_vector_get(c.values, i);
+                double slope = 0;
                 for (int k = 0; k < c.at.rank; k++) slope += gsl_matrix_get(c.vectors, k, i) * q[k];
                 gsl_vector_set(c.slopes, i, slope);
-                if (value >= STEEP) value = steep_along(&c, s, v, size, i, &used);
-                else promised = hypot(promised, slope / end->length);
-                positive &= value >= STIFF;
+                positive &= gsl_vector_get(c.values, i) >= STIFF;
+                const double steep = steep_along(&c, s, v, size, i, &used), value = steep > 0 ? steep : gsl_vector_get(c.values, i);
+                if (!(steep > 0)) promised = hypot(promised, slope / end->length);
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
             }
             *ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;

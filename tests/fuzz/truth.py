@@ -36,7 +36,7 @@ from gslfit.curves._batch import instruction_set
 # model so far out that the other sign of its amplitude is lower
 LEFT = ("7001:53214", "11001:53135", "11001:53670", "13001:21272", "80001:223069", "80001:1270200", "91001:72504",
         "92001:31600", "101001:303512", "102001:399025", "103001:226203", "103001:1157088", "103001:1157729", "103001:1454047",
-        "103001:1454143", "103001:1454156", "103001:1611525", "104001:59325", "104001:219315")
+        "103001:1454143", "103001:1454156", "103001:1611525", "104001:59325", "104001:219315", "108001:179735")
 # those of `minimize`: a model of 1e224, which explodes at the start, where a cosine of its is zero at all points: less than a parameter's
 # rounding lets one see is left, and the square of that is infinite; two of three decays in one, whose amplitudes of both signs could grow
 LEFT_BY_MINIMIZE = ("1400:4031", "1902:1575")
