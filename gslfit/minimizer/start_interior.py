@@ -107,11 +107,11 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             continue
         if change == 0:
             return None
-        on_plain = False
-        if (short and change < aim) or least*aim <= change <= most*aim:
+        widest_falls_short, on_plain = short and change < aim, False
+        if widest_falls_short or least*aim <= change <= most*aim:
             on_plain = not length(residual(step/SHORTER) - r) <= change/SHORTER**PLAIN
             if not on_plain:
-                return step if short and change < aim else step*(min(1., aim/change) if known else aim/change)
+                return step if widest_falls_short else step*(min(1., aim/change) if known else aim/change)
         if on_plain or (known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN):
             aim, least, most = SHARE*change, .1, .5/SHARE
             step, change = next((each for each in known[::-1] if each[1] < .5*change), (step, change) if on_plain else known[-1])

@@ -125,23 +125,32 @@ static void symmetrize(local *c) {
         }
 }
 
+/* The gradient in z a step to both sides of v. Returns by how much the residual is longer there than `length`, NaN where derivatives
+ * are not finite. */
+static double gradients_beside(const local *c, polisher *s, const double *v, const double *dx, double step, double length,
+                               double sides[2][MAX_FREE]) {
+    double at[MAX_FREE], longer = 0;
+    for (int side = 0; side < 2; side++) {
+        for (int j = 0; j < c->at.p; j++) at[j] = v[j] + (side ? step : -step) * dx[j];
+        if (!gslfit_polisher_take(s, at)) return NAN;
+        gslfit_coordinates_gradient(&c->at, s, sides[side]);
+        longer = fmax(longer, s->residual - length);
+    }
+    return longer;
+}
+
 /* Measure the Hessian in z, over steps so short that the residual is still about as long, and take it apart. Returns whether all was
  * finite. */
 static int measure(local *c, polisher *s, const double *v, const double *size, double length, int *used) {
-    double unit[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE];
+    double unit[MAX_FREE], dx[MAX_FREE], sides[2][MAX_FREE];
     for (int m = 0; m < c->at.rank; m++) {
         memset(unit, 0, sizeof unit);
         unit[m] = 1;
         gslfit_coordinates_outwards(&c->at, unit, 1, dx);
         double h = step_along(c, v, size, dx), far = INFINITY;
         for (int turn = 0; turn < SHORTER && far > BENDS * length; turn++, h = far > BENDS * length ? h / 8 : h) {
-            far = 0;
-            for (int side = 0; side < 2; side++) {
-                for (int j = 0; j < c->at.p; j++) at[j] = v[j] + (side ? h : -h) * dx[j];
-                if (!gslfit_polisher_take(s, at)) return 0;
-                gslfit_coordinates_gradient(&c->at, s, sides[side]);
-                far = fmax(far, s->residual - length - h);
-            }
+            far = gradients_beside(c, s, v, dx, h, length + h, sides);
+            if (isnan(far)) return 0;
             *used += 2;
         }
         double amplified = 0;
@@ -159,18 +168,14 @@ static int measure(local *c, polisher *s, const double *v, const double *size, d
 /* The curvature along an eigenvector that is steep, by a step so short that what chi-square only bends further out does not count; 0 where
  * it is not steep by that, or may be rounding. */
 static double steep_along(const local *c, polisher *s, const double *v, const double *size, int which, int *used) {
-    double z[MAX_FREE], dx[MAX_FREE], at[MAX_FREE], sides[2][MAX_FREE], found = 0;
+    double z[MAX_FREE], dx[MAX_FREE], sides[2][MAX_FREE], found = 0;
     for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, which);
     const double noise = noise_along(c, z) / SHORT;
     if (!(gsl_vector_get(c->values, which) >= STEEP + CERTAIN * noise)) return 0;
     gslfit_coordinates_outwards(&c->at, z, 1, dx);
     const double step = SHORT * step_along(c, v, size, dx);
-    for (int side = 0; side < 2; side++) {
-        for (int j = 0; j < c->at.p; j++) at[j] = v[j] + (side ? step : -step) * dx[j];
-        ++*used;
-        if (!gslfit_polisher_take(s, at)) return 0;
-        gslfit_coordinates_gradient(&c->at, s, sides[side]);
-    }
+    *used += 2;
+    if (isnan(gradients_beside(c, s, v, dx, step, 0, sides))) return 0;
     for (int k = 0; k < c->at.rank; k++) found += z[k] * (sides[1][k] - sides[0][k]) / (2 * step);
     return found >= STEEP + CERTAIN * noise ? found : 0;
 }
