@@ -60,7 +60,6 @@ STAYS = 0.1             # ... and after one step towards it
 ESCAPES = 3             # times that a descent goes on from a saddle
 WAYS_BACK = 4           # places on the way from a bound back to the start, each at a quarter of the last one's distance
 UNTOLD = 1e-3           # greatest cosine, by differences, of a minimum that steps have contracted to, ...
-BESIDE_KINK = 1e-4      # of the residual's length: what a parameter changes it by over the length that a column changes on next to a kink
 FAINT = 100.            # ... unless the residual is no more than so many times its rounding
 CLOSE_BY = 2.           # times the residual at a point, that of one with about the same Jacobian
 TOLD = 1e-4             # standard errors by which ends may differ that are the same
@@ -262,11 +261,6 @@ class Descent(Polish):
                 return False, reason
             self._solver, start = None, self.problem.free.internal(self.x)
         return False, FitStatus.SLOW        # it went down from what passes for a minimum, time after time
-
-    def steps_over_kink(self) -> bool:
-        """Return whether differences see a column that changes by itself next to the point: of a kink, or of a very sharp edge."""
-        with np.errstate(invalid="ignore"):
-            return bool(np.any(self.differences.lengths * self.norms < BESIDE_KINK * self.norm()))
 
     def _passes(self) -> bool:
         """Return whether the point reached may pass for a minimum of what J determines, though steps have not settled there."""

@@ -25,6 +25,7 @@ include "scaledqr.pxi"
 include "point.pxi"
 
 cdef double NEAR = 0.3              # relative length of a Gauss-Newton step from where a polish may succeed
+cdef double BESIDE_KINK = 1e-4      # of the residual's length: what a parameter changes it by over the length of a column next to a kink
 cdef double SHARE = 0.05            # a step this much shorter than all since the last Jacobian is lost in what a new one will change
 cdef double FIRST_RATE = 0.1        # what one Jacobian is taken to leave of the error before the second has shown it
 cdef double MISSED = 0.25           # share of the second derivatives that are known from secants by which these may be wrong
@@ -80,6 +81,16 @@ cdef class Polish(DescentState):
             return False
         step = qr.step(self.r)
         return relative_size(data_of(step), numbers(self.x, self.p), qr.d, self.norm(), self.p) < NEAR
+
+    def steps_over_kink(self):
+        """Return whether differences see a column that changes by itself next to the point: of a kink, or of a very sharp edge."""
+        cdef const double *norms = data_of(self.norms)
+        cdef double least = BESIDE_KINK * self.norm()
+        cdef Py_ssize_t j
+        for j in range(self.p):
+            if self.differences.L[j] * norms[j] < least:
+                return True
+        return False
 
     def polish(self):
         """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.
