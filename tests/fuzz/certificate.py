@@ -171,7 +171,7 @@ def _look(rows: Rows, v: np.ndarray, held: np.ndarray | None) -> Local:
     vast = ~np.isfinite(h).all(axis=(1, 2))
     h[vast] = np.eye(p)
     gradient = np.einsum("bkj,bk->bj", back, np.where(finite[:, None] & free, along, 0.0))
-    values, vectors = np.linalg.eigh((h + h.transpose(0, 2, 1))/2)
+    values, vectors = np.linalg.eigh(h/2 + h.transpose(0, 2, 1)/2)     # halves, as a sum can be infinite
     values[vast, 0] = 0.0       # no certificate
     s2 = chi/np.maximum(n - free.sum(axis=1), 1)
     told = ((sigma/sigma[:, :1] > FLOOR)[:, None] | (np.abs(wt.transpose(0, 2, 1)) < FLOOR)).all(axis=2)
