@@ -287,17 +287,18 @@ static int better(const fit_result *one, const fit_result *other) {
     return succeeded(one) ? here <= there * (1 + GSLFIT_LOWER) : here < there * (1 - GSLFIT_LOWER) || !isfinite(there);
 }
 
-/* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. One whose
- * curvature nobody has seen is no minimum where chi-square is known to be lower. */
+/* Fit a row by GSL from its start, in at most `most` evaluations beyond those of `end`, and take that end where it is the better. One that
+ * nobody has looked at to the end is no minimum where chi-square is known to be lower. */
 static void refit(thread *t, fit_method method, int most, fit_result *end) {
     if (end->nfev >= most) return;
+    const int unseen = gslfit_refit_unseen(t->refit);
     gslfit_refit_keep(t->refit, end);
     fit_result again = *end;
     gslfit_refit_fit(t->refit, method, most - end->nfev, &again);
     again.nfev += end->nfev;
     end->nfev = again.nfev;
     if (gslfit_refit_unseen(t->refit) && end->length < again.length * (1 - GSLFIT_LOWER)) return;
-    if (better(&again, end)) *end = again;
+    if (better(&again, end) || (unseen && again.length < end->length * (1 - GSLFIT_LOWER))) *end = again;
 }
 
 /* Look at a row of n points that is in GSL's refit's arrays, after so many evaluations in the lanes. What the lanes call a success is

@@ -359,9 +359,9 @@ static int follow_to_bound(gsl_refit *r, double *x, int k, double bound, polishe
     int used = 0, spent;
     flags[k] = GSLFIT_HELD;
     memcpy(half, x, p * sizeof *half);
-    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, 0, GAIN, VALLEY, &spent);
+    const double length = gslfit_polish_beside(r->polisher, &r->data, x, flags, STEP_TOGETHER, GAIN, VALLEY, &spent);
     half[k] = bound + 0.5 * (x[k] - bound);
-    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, 0, GAIN, VALLEY, &used);
+    const double nearer = gslfit_polish_beside(r->polisher, &r->data, half, flags, STEP_TOGETHER, GAIN, VALLEY, &used);
     end->nfev += spent + used;
     if (!(nearer <= length)) return 0;
     for (int near = CLOSEST; near > 0; near -= CLOSEST / 4) {
@@ -470,6 +470,7 @@ static int follow_null_space(gsl_refit *r, double *x, int most, int looked, fit_
     r->last.unseen = unseen;
     end->nfev += used + 1;
     judge(r, x, looked, slope, end);
+    r->last.unseen |= slope == NULL_SPACE_UNSEEN;
     /* nobody has looked whether it is a plain, or where it leads */
     const int deficient = end->verdict == GSLFIT_RANK_DEFICIENT || (end->verdict == GSLFIT_AT_BOUND && any_open(r, end));
     if (slope == NULL_SPACE_UNSEEN && !looked && ((deficient && full) || (unseen && (deficient || vague)))) end->status = FIT_MAX_NFEV;
@@ -523,7 +524,7 @@ static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
         memcpy(at, x, p * sizeof *at);
         for (double far = GSLFIT_BESIDE; far < 1 && used + VALLEY <= most && !falls; far *= INWARDS) {
             at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * size_at(r, x, k));
-            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, 0, GAIN, VALLEY, &spent);
+            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, STEP_FEWER, GAIN, VALLEY, &spent);
             used += spent;
             falls = found < length * (1 - GSLFIT_FALL) - rounding;
             if (!(found <= length * (1 + NO_WAY))) break;

@@ -37,9 +37,9 @@ static double refitted(polisher *s, const polish_data *data, double *x, const un
     double other[MAX_FREE];
     int more;
     memcpy(other, x, s->p * sizeof *x);
-    const double found = gslfit_polish_beside(s, data, x, flags, 0, gain, most, spent);
+    const double found = gslfit_polish_beside(s, data, x, flags, open ? STEP_FEWER : STEP_TOGETHER, gain, most, spent);
     if (!open || !s->some_bend || found <= length * (1 + ROSE) || *spent + most > left) return found;
-    const double again = gslfit_polish_beside(s, data, other, flags, 1, gain, most, &more);
+    const double again = gslfit_polish_beside(s, data, other, flags, STEP_STRAIGHT, gain, most, &more);
     *spent += more;
     if (!(again < found) && isfinite(found)) return found;
     memcpy(x, other, s->p * sizeof *x);
@@ -56,8 +56,9 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
     const double sigma = length / sqrt(s->n > p ? s->n - p : 1);
     for (int k = 0; k < p; k++)
         open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
-    for (int k = 0; k < p; k++)
-        for (int way = 0; open[k] && way < 4 * WAYS; way++) {
+    for (int way = 0; way < 4 * WAYS; way++)
+        for (int k = 0; k < p; k++) {
+            if (!open[k]) continue;
             const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way / WAYS];
             const int which = way / WAYS, share = way % WAYS / 2, times = share == SLOWLY && which < 2 && end->open[k] ? MOST_MOVES : 1;
             double x[MAX_FREE];

@@ -300,7 +300,7 @@ static void step_straight(polisher *s, const polish_data *data, double *v, const
         if (!out[j] && s->step[j] != 0) v[j] = within(data, j, v[j] + s->step[j] / s->lengths[j]);
 }
 
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, double gain,
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, beside_step how, double gain,
                             int most, int *used) {
     const int p = s->p;
     double x[MAX_FREE], step[MAX_FREE];
@@ -308,8 +308,8 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
     double length = INFINITY;
     at.residual = NULL;
     begin(s, data, &at);
-    *used = straight;
-    if (straight) step_straight(s, data, v, flags, &at);
+    *used = how == STEP_STRAIGHT;
+    if (how == STEP_STRAIGHT) step_straight(s, data, v, flags, &at);
     while (*used < most) {
         ++*used;
         if (!gslfit_polisher_take(s, v)) return length;
@@ -317,12 +317,18 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
         double promised;
         if (!sort_and_settle(s, v, flags, &at, &promised)) return length;
         if (promised <= BESIDE * length) return length;
-        for (int j = 0; j < p; j++) step[j] = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
-        double share = 1, found = INFINITY;
-        for (; share > 1e-2 && *used < most && !(found < length); share /= 4) {
-            for (int j = 0; j < p; j++) x[j] = flags[j] ? v[j] : within(data, j, v[j] + share * step[j]);
-            found = gslfit_polish_length(s, data, x);
-            ++*used;
+        double found = INFINITY, *q = s->J + p * s->n, kept[MAX_FREE];
+        const int fewest = how == STEP_FEWER && s->rank > 0 ? 1 : s->rank;
+        memcpy(kept, q, s->rank * sizeof *q); /* a look at a residual writes over it */
+        for (; s->rank >= fewest && *used < most && !(found < length); s->rank--) {
+            memcpy(q, kept, s->rank * sizeof *q);
+            solve(s);
+            for (int j = 0; j < p; j++) step[j] = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
+            for (double share = 1; share > 1e-2 && *used < most && !(found < length); share /= 4) {
+                for (int j = 0; j < p; j++) x[j] = flags[j] ? v[j] : within(data, j, v[j] + share * step[j]);
+                found = gslfit_polish_length(s, data, x);
+                ++*used;
+            }
         }
         if (!(found < length)) return length;
         memcpy(v, x, p * sizeof *v);

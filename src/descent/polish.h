@@ -62,10 +62,13 @@ double gslfit_polish_deviation(const polisher *s, const double *slopes);
  * last. */
 int gslfit_polish_null(const polisher *s, int which, const double *size, double *direction);
 
-/* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations,
- * the first step, if it is to be `straight`, by what the model is linear in alone. One that shortens the residual by no more than a share
- * `gain` is the last. Returns the residual's length there. */
-double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, int straight, double gain,
+/* How `gslfit_polish_beside` steps: all columns together; the first step by what the model is linear in alone; or, where a step leads
+ * astray, without the columns that depend most on the others. */
+typedef enum { STEP_TOGETHER, STEP_STRAIGHT, STEP_FEWER } beside_step;
+
+/* Move v, but its variables with a flag, by Gauss-Newton steps, shortened where chi-square would rise, in at most `most` evaluations. One
+ * that shortens the residual by no more than a share `gain` is the last. Returns the residual's length there. */
+double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, beside_step how, double gain,
                             int most, int *used);
 
 /* Residual's length at v; NaN or infinite where the model is. */
