@@ -38,6 +38,7 @@ STEEP = 1e-2            # greatest cosine of the residual and a column from wher
 FAR = 0.3               # relative size of a first Newton step that is no hope
 WAYS = (1., 1e-2)       # shares of a parameter's scale by which a direction without slope is tried
 SHORTER_WAYS = tuple(0.25 ** k for k in range(10))      # the same where chi-square is known to bend down
+LONGER_WAYS = tuple(4. ** k for k in range(8))
 SADDLE_FALLS = 1e-13    # share by which the residual's length falls at least along a measured curvature that is negative
 FALLS = 1e-10           # share by which the residual's length falls at least where it does
 VISIBLE = 1e-2          # of the residual's length: what a move changes it by, were the others not refitted

@@ -27,6 +27,7 @@ TURNED = 0.9            # of its length against itself that the shortest combina
 WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
 SHARPER = 8             # times that a kink found by differences is looked for more closely
 BEYOND = 4.             # times what differences step over, where a piece beside a kink is taken
+WIDER = 30.             # times what a move next to the point may change: so far a piece is a parabola still
 SAME = 1e-6             # of its length: as little, and a step is the one before
 FELL = 1e-9             # share by which the residual's length fell from where a descent by its own steps goes on
 FALLS = 1e-13           # share by which the residual's length falls at least where it does
@@ -81,8 +82,17 @@ def descend(descent: Any) -> str:
     return "lower" if descent.norm() < begun * (1 - FELL) else ""
 
 
-def sharpen(descent: Any) -> None:
-    """Step from where a descent by differences ended to the very kink, if there is one: differences reach across it."""
+def sharpen(descent: Any) -> bool:
+    """Step from where a descent by differences ended to the very kink, if there is one: differences reach across it.
+
+    Return whether that led further down than next to the point: then it was no kink's minimum.
+    """
+    begun = descent.norm()
+    _sharpen(descent)
+    return bool(descent.norm() < begun * (1 - NEAR[1]))
+
+
+def _sharpen(descent: Any) -> None:
     if not affordable(descent):
         return
     descent.go_to(descent.x, descent.r, True)
@@ -219,6 +229,7 @@ class Neighbourhood:
         descent = self.descent
         gradients, below, steps = [self._gradient()], [0.], [np.zeros(self.ways.shape[1])]
         near = np.zeros(descent.p)
+        self.beside = self.near = WIDER * self.beside
         near[self.free] = np.maximum(BEYOND * self.visible * np.abs(self.x), self.reach * self.norm / self.lengths)[self.free]
         for way in np.concatenate([np.diag(near)[self.free], -np.diag(near)[self.free]]):
             self._add_piece(way, gradients, below)

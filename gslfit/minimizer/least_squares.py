@@ -201,6 +201,7 @@ class Descent(Polish):
 
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
+    opened = False              # J determined all parameters at the start, and does not where it ended
     creeps = False              # Newton steps led lower for as long as they were taken, see `curvature.newton`
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
@@ -249,10 +250,12 @@ class Descent(Polish):
                 settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
             if settled and not self.exact and (self.slopes_jump or self.steps_over_kink()):
                 from gslfit.minimizer import kinks
-                kinks.sharpen(self)
+                if kinks.sharpen(self):
+                    settled, saddle, self.slopes_jump = False, True, False
             if settled or (not saddle and self._passes()):
                 found = self._look_around()
-                if found == "flat" or (found == "unseen" and self.fell):
+                untold = self.fell or (self.decompose().undetermined() and (self.opened or not settled))
+                if found == "flat" or (found == "unseen" and untold):
                     return False, UNSETTLED[found]
                 self.fell = found == "down"
                 if not self.fell:
@@ -277,9 +280,9 @@ class Descent(Polish):
         assert first.first_J is not None
         begun = first.problem.x0
         far = np.abs(self.x) > AFAR * np.abs(begun)
-        full = (ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
-                or bool((far & (begun != 0))[self.qr.undetermined()].any()))
-        return look_around(self, full)
+        full = ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
+        self.opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
+        return look_around(self, self.opened)
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.
@@ -510,7 +513,7 @@ class Descent(Polish):
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
-        if success and not settled and verdict != "exact" and self.blurred and self._still_falls():
+        if success and not settled and verdict != "exact" and self._still_falls():
             success, verdict = False, "no minimum"
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
             success = self.cosine <= UNTOLD or (self.norm() <= FAINT * self.rounding() and not self.smooth())
@@ -536,12 +539,15 @@ class Descent(Polish):
         return self._solution(success, reason, dead, lost, settled, verdict)
 
     def _still_falls(self) -> bool:
-        """Return whether chi-square falls along the Gauss-Newton step, by what tells: how far that leads to rounding of a Jacobian whose
-        columns are nearly dependent is not to be known from its length.
+        """Return whether chi-square falls along the Gauss-Newton step, by what tells.
+
+        Where it bends by less than J^T J says, that is longer than the step; how far it leads to rounding of a Jacobian whose columns are
+        nearly dependent is not to be known from its length either.
         """
-        from gslfit.minimizer.curvature import SHORTER_WAYS, lowest_along
+        from gslfit.minimizer.curvature import LONGER_WAYS, SHORTER_WAYS, lowest_along
         least = TOLD ** 2 / (2 * max(self.n - self.p, 1))
-        return lowest_along(self, [self.decompose().step(self.r)], SHORTER_WAYS, max(least, LOWER)) is not None
+        ways = SHORTER_WAYS if self.blurred else LONGER_WAYS
+        return lowest_along(self, [self.decompose().step(self.r)], ways, max(least, LOWER)) is not None
 
     def known(self, x: np.ndarray, status: FitStatus) -> Solution:
         """Return the solution at a point that another solver reached from the same start, and judged."""

@@ -43,6 +43,7 @@ cdef double EPS = 2.220446049250313e-16
 cdef double SINGLE = 2.0 ** -23              # that of float32
 cdef double CURVED = 2e-5    # a centred difference whose halves differ by more than this share is taken again with its own length
 cdef double LOST = 1e-6      # a parameter smaller than this share of what changes the residual by its own length is next to zero
+cdef double FAR_OUT = 1e-3   # of where its column was measured: a parameter nearer to 0 that had no effect there may have one
 cdef double DULL = 1e3       # a column must stand above the residual's rounding by this factor, or its first step grows
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
@@ -115,6 +116,8 @@ cdef class Differences:
     cdef readonly object lower, upper
     cdef object scales
     cdef double *scale              # of each parameter at the first Jacobian
+    cdef object places
+    cdef double *place              # of each parameter when its column was measured: its size
     cdef double taken               # the step of the last forward difference
     cdef double length, slope       # of the column filled last, and its product with r; the length NaN where they are still to be found
     cdef double *g
@@ -136,10 +139,11 @@ cdef class Differences:
         self.g, self.rooms = data_of(self.gradient), []
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)
-        self.scale = data_of(self.scales)
+        self.places = new_vector(self.p)
+        self.scale, self.place = data_of(self.scales), data_of(self.places)
         cdef Py_ssize_t j
         for j in range(self.p):
-            self.d[j], self.L[j], self.bend[j], self.scale[j] = 0, NAN, 0, 0
+            self.d[j], self.L[j], self.bend[j], self.scale[j], self.place[j] = 0, NAN, 0, 0, 0
 
     cdef int find_precision(self, r, double size) except -1:
         """Take a residual for one in double precision where its last digits are those of double numbers of the model's size.
@@ -177,7 +181,7 @@ cdef class Differences:
         columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             self._forward_column(data_of(columns) + j * self.n, j, trial, at, value, self._step(j, at, norm, size, False), size)
-            self._measure(data_of(columns) + j * self.n, j, value)
+            self._measure(data_of(columns) + j * self.n, j, at, value)
         self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
 
@@ -201,7 +205,7 @@ cdef class Differences:
             bent = self._central_column(column, j, trial, at, value, step)
             if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
-            self._measure(column, j, value)
+            self._measure(column, j, at, value)
         self._scale(at, norm)
         return cnp.PyArray_Transpose(columns, NULL)
 
@@ -234,6 +238,8 @@ cdef class Differences:
     cdef double _step(self, Py_ssize_t j, const double *x, double norm, double size, bint central) noexcept:
         """Return the step that balances truncation and rounding."""
         cdef double e = self.precision, scale = fabs(x[j]), reach, far, width, step
+        if scale < FAR_OUT * self.place[j] and 0 < self.d[j] * self.place[j] < LOST * norm:
+            self.d[j], self.L[j] = 0, NAN       # it was measured far out, on a plain, and says nothing here
         reach = norm / self.d[j] if self.d[j] > 0 else 1.
         if not 0 < reach < INFINITY:
             reach = 1.
@@ -451,11 +457,11 @@ cdef class Differences:
             self.L[j], self.bend[j] = NAN, bend
         return 0
 
-    cdef void _measure(self, const double *column, Py_ssize_t j, const double *r) noexcept:
-        """Note a column's length and its product with r."""
+    cdef void _measure(self, const double *column, Py_ssize_t j, const double *x, const double *r) noexcept:
+        """Note a column's length and its product with r, and where that was."""
         if isnan(self.length):
             self.length, self.slope = norm_of(column, self.n), dot(column, r, self.n)
-        self.d[j], self.g[j] = self.length, self.slope
+        self.d[j], self.g[j], self.place[j] = self.length, self.slope, fabs(x[j])
 
     cdef void _scale(self, const double *x, double norm) noexcept:
         """Note at the first Jacobian the size of all."""

@@ -46,8 +46,8 @@ def test_many_successes_are_minima(entry):
 # has no end; over a pole that passed for a kink, at the limit of Newton steps in a valley that gets ever flatter, at amplitudes of 1e16 to
 # 1e267 whose columns are all one, at the 0 of a parameter that enters squared, a decay at its bound 0 that only a time of 1e5 would wake,
 # on a plain that evaluations did not suffice to tell, next to a bound where symmetry leaves no slope, at a 0 that nobody had evaluated,
-# on top of a hill at the limit of evaluations, beams whose waist is too small to be seen, at a bound from which a refit of dependent columns
-# led astray, lower than another fit whose null space nobody had followed to the end
+# on top of a hill at the limit of evaluations, beams whose waist is too small to be seen, at a bound from which a refit of dependent
+# columns led astray, lower than another fit whose null space nobody had followed to the end
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
@@ -70,13 +70,16 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # infinity that a way down leads along for ever, ways down over what passed for kinks that ended before they were down, next to a bound on
 # which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less than
 # 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved
-# from next to its bound onto a plain, kinks that differences reached across
+# from next to its bound onto a plain, kinks that differences reached across, differences by the step that a plain had asked for, a way
+# down from a kink that ended before it was down, what J left open and nobody had evaluations left to look at, valleys longer than a step
 MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
                       (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519), (900, 9861),
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
                       (700, 2434), (701, 2903), (900, 3978), (710, 3523), (711, 1484), (1400, 8656), (700, 3499),
                       (1905, 3822), (1905, 1614), (1905, 4602), (1905, 20929), (1905, 50085),
-                      (1907, 23093))
+                      (1907, 23093),
+                      (1911, 28404), (1911, 28410), (1911, 42475), (1911, 18074), (1911, 48876), (1911, 40303), (1911, 31325),
+                      (1911, 29843), (1911, 69814))
 
 # the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
 # smooth valley that passed for a kink, a disk of no radius

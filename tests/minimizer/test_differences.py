@@ -33,3 +33,19 @@ def test_centred_differences_on_a_bound(side):
         return np.exp(-T/(side*x[0]))*x[1]
     J = Differences(model, low, high).central(at, model(at))
     np.testing.assert_allclose(J[:, 0], side*T/1.3**2*np.exp(-T/1.3), atol=2e-9)
+
+
+@pytest.mark.parametrize("kind", ["forward", "central"])
+@pytest.mark.parametrize("back", [2.6, -2.6])
+def test_back_from_a_plain(kind, back):
+    """Where a column was measured on a plain, at values a million times as large, the step that was visible there says nothing here."""
+    low, high = np.array([-np.inf, -np.inf]), np.array([np.inf, np.inf])
+    x = np.linspace(.1, 20, 9)
+
+    def model(v):
+        return 10 + v[1]/(1 + (x*v[0])**2)
+    differences = Differences(model, low, high)
+    for at in (np.array([-2.5e6, 3.]), np.array([back, 3.])):
+        J = getattr(differences, kind)(at, model(at))
+    t = (x*back)**2
+    np.testing.assert_allclose(J[:, 0], -3*2*t/back/(1 + t)**2, rtol=1e-5, atol=1e-6)
