@@ -52,7 +52,7 @@ struct gsl_refit {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
-    double ratio;                     /* of Newton's step to Gauss-Newton's where curvature was measured last on this way down; else 1 */
+    double ratio;                     /* of Newton's step to Gauss-Newton's, the greatest that was measured on this way down; else 1 */
     /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     double low[MAX_FREE], high[MAX_FREE];
     spread last_spread, kept_spread;  /* of the last fit, and of the one that is kept beside it */

@@ -281,7 +281,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 if (!(steep > 0)) promised = hypot(promised, slope / end->length);
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
             }
-            *ratio = end->cosine > 0 ? sqrt(newton) / end->cosine : 1;
+            if (end->cosine > 0) *ratio = fmax(*ratio, sqrt(newton) / end->cosine); /* it goes up and down on the way */
             lower = step(&c, s, data, v, size, end->length, &used);
         }
         local_free(&c);

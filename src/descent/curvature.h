@@ -12,7 +12,7 @@
 
 /* Step from v (p) to lower points for as long as there are any, in at most `most` evaluations; `size` (p) is what a variable's own size is.
  * Afterwards `end` is what is known at v. Its cosine is that of Newton's step where the Hessian is positive; `unseen` where the evaluations
- * ended before, or the steps led on. `ratio` is that of Newton's step to Gauss-Newton's, in what they promise, where it was measured last;
+ * ended before, or the steps led on. `ratio` is that of Newton's step to Gauss-Newton's, in what they promise, the greatest so far;
  * 1 before. Returns the evaluations used. */
 int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, double *ratio,
                              polished *end);
