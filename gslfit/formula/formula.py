@@ -18,7 +18,7 @@ from gslfit.data.model_values import model_values, real_values
 from gslfit.data.numbers import floats
 from gslfit.errors import InputError, InputTypeError
 from gslfit.formula._program import FREE_LIMIT, OPCODES, VARIABLE_LIMIT, Program
-from gslfit.formula.graph import Graph, Pool, Rows, from_rows, rows_of, transplant
+from gslfit.formula.graph import Graph, Node, Pool, Rows, from_rows, rows_of, transplant
 from gslfit.formula.limits import limits
 from gslfit.formula.lower import Lowered, lower
 from gslfit.formula.memory import Made, Memory
@@ -316,7 +316,7 @@ class Formula:
         """
         given = self._values(args, values)
         if self.native:
-            return self._evaluate(self._with_limits, given)[0]
+            return self._value(given)
         assert self.func
         assert self._signature
         name = getattr(self.func, "__name__", type(self.func).__name__)
@@ -338,15 +338,22 @@ class Formula:
         graph, _ = self.compiled()
         many = len(self.names) > FREE_LIMIT or len(self.independent) > VARIABLE_LIMIT
         if many or any(given[name].ndim for name in self.names):
-            return np.stack(self._evaluate(graph, given)[1:], axis=-1)
+            return np.stack(self._evaluate(graph.roots[1:], given), axis=-1)
         shape = _shape(given)
         x = np.array([np.broadcast_to(given[name], shape).reshape(-1) for name in self.independent])
         return self.program().evaluate([given[name] for name in self.names], x)[1].reshape(*shape, len(self.names))
 
-    def _evaluate(self, graph: Graph, given: dict[str, Any]) -> list[Any]:
-        """Return a graph's roots, each broadcast to the shape of all values."""
+    def _value(self, given: dict[str, Any]) -> Any:
+        """Return the values; where there is none as it is written, as of infinity over infinity, that of the graph that fits run."""
+        found = self._evaluate(self._with_limits.roots, given)[0]
+        if np.isnan(found).any():
+            found = np.where(np.isnan(found), self._evaluate(self.compiled()[0].roots[:1], given)[0], found)[()]
+        return found
+
+    def _evaluate(self, roots: tuple[Node, ...], given: dict[str, Any]) -> list[Any]:
+        """Return roots of a graph, each broadcast to the shape of all values."""
         shape = _shape(given)
-        found = evaluate(graph.roots, given)
+        found = evaluate(roots, given)
         return [np.array(np.broadcast_to(np.asarray(value, float), shape))[()] for value in found]
 
     def _values(self, args: tuple, values: Mapping[str, Any]) -> dict[str, Any]:

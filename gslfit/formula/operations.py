@@ -55,27 +55,41 @@ def right_of_zero(call: Callable[..., Any]) -> Callable[..., Any]:
     return lambda a: np.where(np.equal(a, np.inf), 0.0, call(a))[()]
 
 
+def far_out(call: Callable[..., Any], far: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is another one far out, where SciPy's is NaN."""
+    return lambda a: np.where(np.greater(np.abs(a), 1e6), far(np.where(np.equal(a, 0), 1.0, a)), call(a))[()]
+
+
 def growing(call: Callable[..., Any], odd: bool = False) -> Callable[..., Any]:
     """Return an even or odd function with its limits at both infinities, where SciPy's is NaN."""
     return lambda a: np.where(np.isinf(a), a if odd else np.abs(a), call(a))[()]
 
 
+def in_plane(part: str, function: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return the real or imaginary part of a function of x + iy, with its limit of 0 at infinity in the upper half of the plane."""
+    def call(x: Any, y: Any) -> Any:
+        z = np.empty(np.broadcast(x, y).shape, complex)         # i times infinity has a real part, NaN
+        z.real, z.imag = x, y
+        limit = (np.isinf(x) | np.isinf(y)) & np.greater_equal(y, 0) & ~np.isnan(x)
+        return np.where(limit, 0.0, getattr(function(z), part))[()]
+    return call
+
+
 def wofz(part: str) -> Callable[..., Any]:
     """Return the real or imaginary part of Faddeeva's function of x + iy."""
-    return lambda x, y: getattr(special("wofz")(np.asarray(x) + 1j * np.asarray(y)), part)
+    return in_plane(part, lambda z: special("wofz")(z))
 
 
 def wofz_slope(part: str) -> Callable[..., Any]:
     """Return the real or imaginary part of its derivative, by the asymptotic series far from the origin."""
-    def call(x: Any, y: Any) -> Any:
-        z = np.asarray(x) + 1j * np.asarray(y)
+    def call(z: Any) -> Any:
         far = np.abs(z) > 30
         with np.errstate(all="ignore"):
             near = -2 * z * special("wofz")(z) + 1j * TWO_OVER_ROOT_PI
-            u = 1 / (z * z)
+            u = np.square(1 / z)
             series = -1j * TWO_OVER_ROOT_PI * u * (0.5 + u * (0.75 + u * (1.875 + u * (6.5625 + u * (29.53125 + u * 162.421875)))))
-        return getattr(np.where(far, series, near), part)
-    return call
+        return np.where(far, series, near)
+    return in_plane(part, call)
 
 
 def real_slope(name: str, factor: float, sign: int, exact: Callable[[Any, Any], Any]) -> Callable[..., Any]:
@@ -288,7 +302,7 @@ OPERATIONS: dict[str, Operation] = {
     "acosh": O(1, np.arccosh, lambda f, a: (1.0 / (sqrt(a - 1.0) * sqrt(a + 1.0)),), singular=_always),
     "atanh": O(1, np.arctanh, lambda f, a: (1.0 / ((1.0 - a) * (1.0 + a)),)),
     "sinc": O(1, vanishing(np.sinc), lambda f, a: (make(f, "sinc_d", a),), latex=r"\operatorname{{sinc}}\left({0}\right)"),
-    "sinc_d": O(1, sinc_slope),
+    "sinc_d": O(1, vanishing(sinc_slope)),
     # error functions
     "erf": O(1, special("erf"), lambda f, a: (TWO_OVER_ROOT_PI * exp(-square(a)),)),
     "erfc": O(1, special("erfc"), lambda f, a: (-TWO_OVER_ROOT_PI * exp(-square(a)),)),
@@ -320,10 +334,10 @@ OPERATIONS: dict[str, Operation] = {
     "k2": O(1, lambda a: special("kv")(2, a)),
     "i0e": O(1, special("i0e"), lambda f, a: (make(f, "i1e", a) - sign(a) * f,)),
     "i1e": O(1, special("i1e"), lambda f, a: (0.5 * (make(f, "i0e", a) + make(f, "i2e", a)) - sign(a) * f,)),
-    "i2e": O(1, lambda a: special("ive")(2, a)),
+    "i2e": O(1, vanishing(far_out(lambda a: special("ive")(2, a), lambda a: special("i0e")(a) - 2 / a * special("i1e")(a)))),
     "k0e": O(1, special("k0e"), lambda f, a: (f - make(f, "k1e", a),)),
     "k1e": O(1, special("k1e"), lambda f, a: (f - 0.5 * (make(f, "k0e", a) + make(f, "k2e", a)),)),
-    "k2e": O(1, lambda a: special("kve")(2, a)),
+    "k2e": O(1, right_of_zero(far_out(lambda a: special("kve")(2, a), lambda a: special("k0e")(a) + 2 / a * special("k1e")(a)))),
     # fused by the last pass; never differentiated
     "mov": O(1, lambda a: a),
     "fma": O(3, lambda a, b, c: a * b + c),

@@ -141,6 +141,17 @@ ENDS = [("a*(1 - x)*log(1 - x)", "1e-4000"), ("a*(x - 1)*log(1 - x)", "1e-4000")
         ("a*(1 - x)*log(x/(1 - x))", "1e-4000")]
 
 
+@pytest.mark.parametrize("text", ["d = a*exp(x/b); d/(d*d + 1e-30)", "d = a*exp(x/b); d/(1 + d)**2"])
+def test_values_are_those_that_fits_run(text):
+    """Where a formula is infinity over infinity as it is written, and the one that fits run is not, a curve has no gap either."""
+    x, values = np.array([1., 2., 1419.]), {"a": 426., "b": 2.}
+    result = fit_batch(text, np.zeros((1, 3)), x=x, max_nfev=1, **values)
+    assert np.isfinite(result.chisqr).all()
+    with np.errstate(all="ignore"):
+        assert Formula(text)(x, **values)[2] == 0
+        assert np.isnan(Formula("a*sqrt(x)")(-1., a=1.))
+
+
 @pytest.mark.parametrize(("text", "near"), ENDS)
 def test_limits_where_a_difference_is_zero(text, near):
     """The other end of a mixture, where it is pure."""

@@ -57,13 +57,30 @@ def test_edges_like_numpy(name, isa):
     np.testing.assert_allclose(apply(name, *args), wanted, rtol=1e-15, atol=0)
 
 
-@pytest.mark.parametrize("name", ["sinc", "j0", "j1", "j2", "y0", "y1", "y2", "i0", "i1", "i2", "i0e", "k0", "k1", "erfcx", "dawson"])
+@pytest.mark.parametrize("name", ["sinc", "j0", "j1", "j2", "y0", "y1", "y2", "i0", "i1", "i2", "i0e", "i2e", "k0", "k1", "k2e",
+                                  "erfcx", "dawson", "sinc_d"])
 def test_limits_at_infinity_are_those_of_the_values_of_formulas(name):
     """An Airy disk of radius 0 has its limit in fits, and in what is worked out by NumPy afterwards."""
     args = np.array([np.inf, -np.inf, np.nan, .5])
     with np.errstate(all="ignore"):
         np.testing.assert_allclose(OPERATIONS[name].value(args), apply(name, args), rtol=1e-14)
         assert np.ndim(OPERATIONS[name].value(np.inf)) == 0
+
+
+@pytest.mark.parametrize("name", ["wofz_re", "wofz_im", "wofz_d_re", "wofz_d_im"])
+def test_limits_in_the_plane_are_those_of_the_values_of_formulas(name):
+    """A Voigt profile that is infinitely wide is zero, in fits and by NumPy. Slopes are differences of terms of about 1, rounded."""
+    x, y = (each.ravel() for each in np.meshgrid([np.inf, -np.inf, 0., .5, -3., 1e200], [np.inf, 0., .5, 3., 1e200]))
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(OPERATIONS[name].value(x, y), apply(name, x, y), rtol=1e-13, atol=16*np.finfo(float).eps)
+        assert np.ndim(OPERATIONS[name].value(np.inf, 1.)) == 0
+
+
+@pytest.mark.parametrize("name", ["i2e", "k2e"])
+def test_scaled_bessel_functions_far_out(name):
+    """Where SciPy has none."""
+    args = np.array([3., 900., 1e7, 1e12, 1e100])
+    np.testing.assert_allclose(OPERATIONS[name].value(args), apply(name, args), rtol=1e-13)
 
 
 def test_exp_to_the_last_place(isa):

@@ -235,8 +235,9 @@ def derivatives_of_w(z, w):
 
 def voigt(x, y):
     """Re w(x + iy)."""
-    z = value_of(x) + 1j*value_of(y)
-    w = special.wofz(z)
+    z = np.empty(np.broadcast(value_of(x), value_of(y)).shape, complex)     # i times infinity has a real part, NaN
+    z.real, z.imag = value_of(x), value_of(y)
+    w = np.where(np.isinf(z.real) ^ np.isinf(z.imag), 0.0, special.wofz(z))
     if plain(x, y):
         return w.real
     first, second = derivatives_of_w(z, w)
