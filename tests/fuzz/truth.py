@@ -33,13 +33,26 @@ from gslfit.curves._batch import instruction_set
 # successes of fit_batch that are known not to be at a minimum (AVX-512): exact data and residuals at rounding, from which differences of
 # parameters in doubles don't tell less; a plain about an edge so sharp that nothing tells its place, at an amplitude that began at 0; a
 # valley without slope; the last digits of a kink; amplitudes of next to nothing, two that cancel, or of subnormal numbers; a part of a
-# model so far out that the other sign of its amplitude is lower
+# model so far out that the other sign of its amplitude is lower; quotients of infinities, whose limit NumPy does not know; polynomials of
+# the seventh degree in their last digits; a bound at 0 so far from the start, 1e4 times what the data tell, that no step inwards is seen;
+# an end on a bound whose lower side lies behind a pole
 LEFT = ("7001:53214", "11001:53135", "11001:53670", "13001:21272", "80001:223069", "80001:1270200", "91001:72504",
         "92001:31600", "101001:303512", "102001:399025", "103001:226203", "103001:1157088", "103001:1157729", "103001:1454047",
-        "103001:1454143", "103001:1454156", "103001:1611525", "104001:59325", "104001:219315", "108001:179735")
+        "103001:1454143", "103001:1454156", "103001:1611525", "104001:59325", "104001:219315", "108001:179735",
+        "110001:26321", "110001:548171", "110001:548174", "110001:1426117", "110001:2219691", "110001:2453389", "110001:2324035",
+        "110001:2844338", "110001:320180", "110001:320236", "110001:536050", "110001:1153081", "110001:1383908", "110001:1951456",
+        "110001:2471136", "112001:1168665", "112001:2383015", "112001:2383195", "112001:2383619", "112001:2383646", "112001:410902",
+        "112001:848127", "112001:2802414", "112001:3104229", "112001:3104603", "112001:3104697", "112001:1463026", "112001:3104067",
+        "112001:2083372", "112001:2616481", "112001:3345745", "114001:1378066", "114001:1378337", "114001:1378775", "114001:1378802",
+        "114001:2823545", "114001:1378120", "114001:1378439", "114001:1378488", "114001:1378491", "114001:1378898", "114001:2554047",
+        "114001:2554108", "114001:2554146", "114001:2554822", "114001:1717047", "114001:2377174", "114001:2721196", "114001:2377269",
+        "114001:2377300", "114001:2377778", "114001:810012", "114001:2616865", "114001:1297700", "114001:1297801", "114001:2077707",
+        "114001:3006023", "114001:3125572", "114001:3125823")
 # those of `minimize`: a model of 1e224, which explodes at the start, where a cosine of its is zero at all points: less than a parameter's
-# rounding lets one see is left, and the square of that is infinite; two of three decays in one, whose amplitudes of both signs could grow
-LEFT_BY_MINIMIZE = ("1400:4031", "1902:1575")
+# rounding lets one see is left, and the square of that is infinite; two of three decays in one, whose amplitudes of both signs could grow;
+# the last digits of differences, and of kinks; data of 1e-155 and less
+LEFT_BY_MINIMIZE = ("1400:4031", "1902:1575", "1911:27226", "1911:34492", "1911:71383", "1911:92257", "1911:92266", "1911:103801",
+                    "1911:111536")
 LEFT_BY_FIT: tuple[str, ...] = ()
 ASKED = 5   # failures of a block that SciPy fits again from their start
 
