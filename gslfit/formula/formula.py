@@ -346,9 +346,10 @@ class Formula:
     def _value(self, given: dict[str, Any]) -> Any:
         """Return the values; where there is none as it is written, as of infinity over infinity, that of the graph that fits run."""
         found = self._evaluate(self._with_limits.roots, given)[0]
-        if np.isnan(found).any():
-            found = np.where(np.isnan(found), self._evaluate(self.compiled()[0].roots[:1], given)[0], found)[()]
-        return found
+        lost = np.isnan(found)
+        for value in given.values() if lost.any() else ():
+            lost = lost & ~np.isnan(value)
+        return np.where(lost, self._evaluate(self.compiled()[0].roots[:1], given)[0], found)[()] if lost.any() else found
 
     def _evaluate(self, roots: tuple[Node, ...], given: dict[str, Any]) -> list[Any]:
         """Return roots of a graph, each broadcast to the shape of all values."""

@@ -87,20 +87,16 @@ def sharpen(descent: Any) -> bool:
 
     Return whether that led further down than next to the point: then it was no kink's minimum.
     """
-    begun = descent.norm()
-    _sharpen(descent)
-    return bool(descent.norm() < begun * (1 - NEAR[1]))
-
-
-def _sharpen(descent: Any) -> None:
     if not affordable(descent):
-        return
+        return False
+    begun = descent.norm()
     descent.go_to(descent.x, descent.r, True)
     for _ in range(SHARPER):
         free = determined(descent) if descent.finite and descent.norm() > 0 else None
         if free is None or not affordable(descent) or not Neighbourhood(descent, free).sharpen():
-            return
+            break
         descent.go_to(descent.x, descent.r, True)
+    return bool(descent.norm() < begun * (1 - NEAR[1]))
 
 
 def affordable(descent: Any) -> bool:

@@ -201,7 +201,6 @@ class Descent(Polish):
 
     accelerated = False         # it crept, and goes on with geodesic acceleration
     vanishing = False           # the residual goes to zero, for ever
-    opened = False              # J determined all parameters at the start, and does not where it ended
     creeps = False              # Newton steps led lower for as long as they were taken, see `curvature.newton`
     slopes_jump = False         # it ended at the minimum of a kink, or may have
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
@@ -253,9 +252,8 @@ class Descent(Polish):
                 if kinks.sharpen(self):
                     settled, saddle, self.slopes_jump = False, True, False
             if settled or (not saddle and self._passes()):
-                found = self._look_around()
-                untold = self.fell or (self.decompose().undetermined() and (self.opened or not settled))
-                if found == "flat" or (found == "unseen" and untold):
+                found = self._look_around(settled)
+                if found in UNSETTLED:
                     return False, UNSETTLED[found]
                 self.fell = found == "down"
                 if not self.fell:
@@ -270,8 +268,11 @@ class Descent(Polish):
         qr = self.decompose()
         return bool(self.finite and qr.undetermined() and length(self.J @ qr.step(self.r)) <= UNTOLD * self.norm())
 
-    def _look_around(self) -> str:
-        """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`."""
+    def _look_around(self, settled: bool) -> str:
+        """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`.
+
+        That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there.
+        """
         vague = self.vague()
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
@@ -281,8 +282,10 @@ class Descent(Polish):
         begun = first.problem.x0
         far = np.abs(self.x) > AFAR * np.abs(begun)
         full = ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
-        self.opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
-        return look_around(self, self.opened)
+        opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
+        found = look_around(self, opened)
+        unseen = found == "unseen" and not self.fell and not (self.decompose().undetermined() and (opened or not settled))
+        return "" if unseen else found
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.

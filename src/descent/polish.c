@@ -300,10 +300,26 @@ static void step_straight(polisher *s, const polish_data *data, double *v, const
         if (!out[j] && s->step[j] != 0) v[j] = within(data, j, v[j] + s->step[j] / s->lengths[j]);
 }
 
+/* Try the step, and shorter ones, until the residual is shorter than `length`; x is where the last one led, its residual's length is
+ * returned. */
+static double try_step(polisher *s, const polish_data *data, const double *v, const unsigned char *flags, double length, int most,
+                       int *used, double *x) {
+    double found = INFINITY;
+    for (double share = 1; share > 1e-2 && *used < most && !(found < length); share /= 4) {
+        for (int j = 0; j < s->p; j++) {
+            const double step = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
+            x[j] = flags[j] ? v[j] : within(data, j, v[j] + share * step);
+        }
+        found = gslfit_polish_length(s, data, x);
+        ++*used;
+    }
+    return found;
+}
+
 double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, const unsigned char *flags, beside_step how, double gain,
                             int most, int *used) {
     const int p = s->p;
-    double x[MAX_FREE], step[MAX_FREE];
+    double x[MAX_FREE];
     polished at;
     double length = INFINITY;
     at.residual = NULL;
@@ -317,18 +333,13 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
         double promised;
         if (!sort_and_settle(s, v, flags, &at, &promised)) return length;
         if (promised <= BESIDE * length) return length;
-        double found = INFINITY, *q = s->J + p * s->n, kept[MAX_FREE];
-        const int fewest = how == STEP_FEWER && s->rank > 0 ? 1 : s->rank;
+        double kept[MAX_FREE], *q = s->J + p * s->n;
         memcpy(kept, q, s->rank * sizeof *q); /* a look at a residual writes over it */
-        for (; s->rank >= fewest && *used < most && !(found < length); s->rank--) {
-            memcpy(q, kept, s->rank * sizeof *q);
+        double found = try_step(s, data, v, flags, length, most, used, x);
+        while (how == STEP_FEWER && s->rank > 1 && *used < most && !(found < length)) {
+            memcpy(q, kept, --s->rank * sizeof *q);
             solve(s);
-            for (int j = 0; j < p; j++) step[j] = s->step[j] != 0 ? s->step[j] / s->lengths[j] : 0;
-            for (double share = 1; share > 1e-2 && *used < most && !(found < length); share /= 4) {
-                for (int j = 0; j < p; j++) x[j] = flags[j] ? v[j] : within(data, j, v[j] + share * step[j]);
-                found = gslfit_polish_length(s, data, x);
-                ++*used;
-            }
+            found = try_step(s, data, v, flags, length, most, used, x);
         }
         if (!(found < length)) return length;
         memcpy(v, x, p * sizeof *v);

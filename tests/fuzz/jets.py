@@ -237,7 +237,7 @@ def voigt(x, y):
     """Re w(x + iy)."""
     z = np.empty(np.broadcast(value_of(x), value_of(y)).shape, complex)     # i times infinity has a real part, NaN
     z.real, z.imag = value_of(x), value_of(y)
-    w = np.where(np.isinf(z.real) ^ np.isinf(z.imag), 0.0, special.wofz(z))
+    w = np.where(np.isinf(z) & (z.imag >= 0) & ~np.isnan(z.real), 0.0, special.wofz(z))
     if plain(x, y):
         return w.real
     first, second = derivatives_of_w(z, w)

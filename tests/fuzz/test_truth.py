@@ -47,8 +47,7 @@ def test_many_successes_are_minima(entry):
 # 1e267 whose columns are all one, at the 0 of a parameter that enters squared, a decay at its bound 0 that only a time of 1e5 would wake,
 # on a plain that evaluations did not suffice to tell, next to a bound where symmetry leaves no slope, at a 0 that nobody had evaluated,
 # on top of a hill at the limit of evaluations, beams whose waist is too small to be seen, at a bound from which a refit of dependent
-# columns led astray, lower than another fit whose null space nobody had followed to the end, in a bent
-# valley at the limit of evaluations
+# columns led astray, lower than another fit whose null space nobody had followed to the end, in a bent valley at the limit of evaluations
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
