@@ -72,6 +72,8 @@ class ProgramResidual:
         The model.
     names : tuple of str
         The varying parameters, its free variables.
+    derived : bool
+        `jacobian` follows from the formula: there is nothing to compare with differences.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class ProgramResidual:
     """
 
     __name__ = "residual"
+    derived = True
 
     def __init__(self, formula: Formula, params: Parameters, x: Sequence[np.ndarray], y: np.ndarray | None = None,
                  weights: np.ndarray | None = None, sign: int = MODEL_MINUS_DATA, loss: Loss | None = None,

@@ -219,16 +219,16 @@ class Neighbourhood:
     def sharpen(self) -> bool:
         """Step to where the pieces that meet next to the point are lowest together; return whether that is lower.
 
-        A piece is the parabola that a point next to this one lies on. Those that a move of a single parameter leads to are known first,
-        then each that a step leads to instead.
+        A piece is the smooth curve that a point next to this one lies on. Those that a move of a single parameter leads to are known first,
+        then each that a step leads to instead. Where differences reach across a kink, at this point as well, they are no piece's.
         """
-        descent = self.descent
-        gradients, below, steps = [self._gradient()], [0.], [np.zeros(self.ways.shape[1])]
+        descent, steps = self.descent, [np.zeros(self.ways.shape[1])]
+        gradients, below = ([], []) if descent.steps_over_kink() else ([self._gradient()], [0.])
         near = np.zeros(descent.p)
         self.beside = self.near = WIDER * self.beside
         near[self.free] = np.maximum(BEYOND * self.visible * np.abs(self.x), self.reach * self.norm / self.lengths)[self.free]
         for way in np.concatenate([np.diag(near)[self.free], -np.diag(near)[self.free]]):
-            self._add_piece(way, gradients, below)
+            self._add_piece(way, gradients, below, near)
         found = False
         while len(gradients) > 1:
             steps.append(-shortest(np.array(gradients), np.array(below)))
@@ -237,24 +237,35 @@ class Neighbourhood:
             if found or count >= BUNDLE or length(steps[-1] - steps[-2]) <= SAME * length(steps[-1]):
                 break
             moves = np.abs(way[self.free])
-            self._add_piece(way * min(1., float(np.min(near[self.free][moves > 0] / moves[moves > 0], initial=1.))), gradients, below)
+            self._add_piece(way * min(1., float(np.min(near[self.free][moves > 0] / moves[moves > 0], initial=1.))), gradients, below, near)
             if len(gradients) == count:
                 break
         if not found:
             descent.go_to(self.x, self.r, True)
         return found
 
-    def _add_piece(self, way: np.ndarray, gradients: list[np.ndarray], below: list[float]) -> None:
-        """Add the gradient at this point of the parabola that a point next to it lies on, and by how much that is lower here."""
+    def _add_piece(self, way: np.ndarray, gradients: list[np.ndarray], below: list[float], near: np.ndarray | None = None) -> None:
+        """Add the gradient at this point of the smooth piece that a point next to it lies on, and by how much that is lower here.
+
+        Where differences reach across a kink there too, the pieces to both sides of it, as far off as `near`, are added instead.
+        """
         descent, there = self.descent, self._moved(way)
         descent.differences.lengths[:] = np.nan         # that over which a column changes at the kink is not that beside it
         if not affordable(descent) or not self._is_beside(*there) or self._gradient_at(*there) is None:
             return
-        moved, halfway = there[0] - self.x, length(self._moved(way/2)[1])
-        gradient = descent.J.T @ descent.r
-        gradients.append(self.ways.T @ (gradient - descent.J.T @ (descent.J @ moved)))
-        # by the parabola through half the square there and halfway, and its slope there
-        below.append(max(0., (self.norm**2 + 3*length(there[1])**2)/2 - 2*halfway**2 - gradient @ moved))
+        if near is not None and (across := descent.steps_over_kink()):
+            for side in (1., -1.):
+                aside = way.copy()
+                aside[across] += side * near[across]
+                self._add_piece(aside, gradients, below)
+            return
+        moved, full, slope = there[0] - self.x, descent.norm()**2/2, descent.J.T @ descent.r
+        if not affordable(descent) or self._gradient_at(*self._moved(way/2)) is None:
+            return
+        half, slope_half = descent.norm()**2/2, descent.J.T @ descent.r
+        gradients.append(self.ways.T @ (2*slope_half - slope))
+        # half the square here, by the cubic that has its values and slopes there and halfway
+        below.append(max(0., self.norm**2/2 - 5*full + 4*half + (slope + 2*slope_half) @ moved))
 
     def _lower_beside(self) -> bool:
         """Return whether the kink itself is lower, or a coordinate leads down after all, to either side."""

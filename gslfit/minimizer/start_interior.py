@@ -17,12 +17,14 @@ SHARE = 0.1               # change of the residual that a step inside should mak
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
-PROBES = 6                # evaluations for one parameter
+PROBES = 10               # evaluations for one parameter
+SAME = 0.9                # share of the last change that a shorter step keeps where both have left what they change behind
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
 NUDGE = 1e-3              # of another parameter: what it is moved by to see its effect, ...
 FAINT = 1e-10             # ... which is none below this share of the residual, ...
 SILENT = 1e-6             # ... or is gone where no more than this of it is left
 SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
+LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bound on which the model has no value
 
 
 def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
@@ -84,6 +86,7 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told.
 
     What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
+    Where the residual can't be computed on the bound, it is the first of some steps that differs by its share from one half as long.
     """
     x = start.copy()
 
@@ -93,10 +96,13 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
 
     r = residual(0.)
     aim = SHARE*length(r)
-    if not 0 < aim < np.inf:
+    if not aim < np.inf:
+        tried = [math.copysign(min(share*abs(step), widest), step) for share in LADDER]
+        return next((each for each in tried if SHARE*length(residual(each)) < length(residual(each/2) - residual(each)) < np.inf), None)
+    if not aim > 0:
         return None
     known: list[tuple[float, float]] = []
-    least, most, on_plain = .1, 10., False
+    least, most, on_plain, power = .1, 10., False, 1
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
@@ -106,17 +112,24 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             step *= 1e-3                                      # too far: the model overflows
             continue
         if change == 0:
-            return None
+            if not known:
+                return None
+            step = math.copysign(math.sqrt(step*known[-1][0]), step)
+            continue
         widest_falls_short, on_plain = short and change < aim, False
         if widest_falls_short or least*aim <= change <= most*aim:
             on_plain = not length(residual(step/SHORTER) - r) <= change/SHORTER**PLAIN
             if not on_plain:
                 return step if widest_falls_short else step*(min(1., aim/change) if known else aim/change)
-        if on_plain or (known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN):
+        longer = abs(step/known[-1][0]) if known else 0.
+        if on_plain or (longer > 1 and change < aim and change <= known[-1][1]*longer**PLAIN):
             aim, least, most = SHARE*change, .1, .5/SHARE
             step, change = next((each for each in known[::-1] if each[1] < .5*change), (step, change) if on_plain else known[-1])
+            power = 1
         else:
+            alike = 0 < longer < 1 and change >= SAME*known[-1][1]
+            power = 2*power if alike else 1                   # the way back from a plain may be long
             known.append((step, change))
             least = .5 if change < aim else least             # longer ones may fall short for good
-        step *= aim/change
+        step *= (aim/change)**power
     return step if known and not on_plain else None

@@ -94,6 +94,23 @@ def log_gamma_ratio(x: str, y: str) -> str:
     return f"({main} + {series} - 0.5*log({product}))"
 
 
+def log_gamma_half(x: str) -> str:
+    """Return the text of ``log(gamma(x + 1/2)/gamma(x))``, for large x too, where the two logarithms have no digits of their difference.
+
+    Above 100 it is 0.5 log(x) - 1/(8 x) + 1/(192 x^3) - 1/(640 x^5), as Stirling's series gives it, to 1e-17.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import gslfit
+    >>> half = gslfit.Formula(f"x + {log_gamma_half('a')}")
+    >>> print(round(np.exp(half(x=0.0, a=1e20))/1e10, 12))
+    1.0
+    """
+    series = f"0.5*log({x}) - 0.125/{x} + 1/(192*{x}**3) - 1/(640*{x}**5)"
+    return f"where({x} > 100, {series}, lgamma({x} + 0.5) - lgamma({x}))"
+
+
 def is_text(formula: object) -> bool:
     """Return whether a formula is its text, and no graph that was traced or put together."""
     text = getattr(formula, "text", "")

@@ -509,28 +509,40 @@ static int reach_far(gsl_refit *r, double *x, int most, fit_result *end) {
     return gone(r, x, falls, used, end);
 }
 
-/* Whether chi-square falls from a bound inwards though nothing pushes a variable against it, and a slope of zero may be a saddle's: it is
- * followed by growing parts of the variable's size, the others refitted, for as long as chi-square does not rise. x is then moved. */
-static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
+/* Whether chi-square falls from the bound `side` that variable k lies on inwards, though its slope there is zero: it is followed by growing
+ * parts of the variable's size, the others refitted, for as long as chi-square does not rise; where it rises by the first of them already,
+ * by shrinking ones for as long as they can be told from the bound. x is then moved. */
+static int falls_inwards(gsl_refit *r, double *x, int k, int side, double length, double rounding, int most, int *used) {
     const int p = r->program->nfree;
-    const double length = r->last.length, rounding = rounding_at(&r->last);
-    int used = 0, spent, falls = 0;
-    if (!r->transform || end->verdict != GSLFIT_AT_BOUND) return 0;
-    for (int k = 0; k < p && !falls; k++) {
-        double at[MAX_FREE];
-        unsigned char flags[MAX_FREE] = {0};
-        if (!r->last.bounds[k] || !(fabs(r->last.slopes[k]) <= GSLFIT_CLOSE)) continue;
-        flags[k] = GSLFIT_HELD;
-        memcpy(at, x, p * sizeof *at);
-        for (double far = GSLFIT_BESIDE; far < 1 && used + VALLEY <= most && !falls; far *= INWARDS) {
-            at[k] = inside_bounds(r, k, x[k] - r->last.bounds[k] * far * size_at(r, x, k));
-            const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, STEP_FEWER, GAIN, VALLEY, &spent);
-            used += spent;
-            falls = found < length * (1 - GSLFIT_FALL) - rounding;
-            if (!(found <= length * (1 + NO_WAY))) break;
+    double at[MAX_FREE], by = INWARDS;
+    unsigned char flags[MAX_FREE] = {0};
+    int spent;
+    flags[k] = GSLFIT_HELD;
+    memcpy(at, x, p * sizeof *at);
+    for (double far = GSLFIT_BESIDE; far < 1 && *used + VALLEY <= most; far *= by) {
+        at[k] = inside_bounds(r, k, x[k] - side * far * size_at(r, x, k));
+        const double found = gslfit_polish_beside(r->polisher, &r->data, at, flags, STEP_FEWER, GAIN, VALLEY, &spent);
+        *used += spent;
+        if (found < length * (1 - GSLFIT_FALL) - rounding) {
+            memcpy(x, at, p * sizeof *x);
+            return 1;
         }
-        if (falls) memcpy(x, at, p * sizeof *x);
+        const int higher = !(found <= length * (1 + NO_WAY));
+        if (far == GSLFIT_BESIDE && higher) by = 1 / INWARDS;
+        if (by < 1 ? !(found > length * (1 + GSLFIT_FALL) + rounding) : higher) break;
     }
+    return 0;
+}
+
+/* Whether chi-square falls from a bound inwards though nothing pushes a variable against it, and a slope of zero may be a saddle's. x is
+ * then moved. */
+static int leave_bound(gsl_refit *r, double *x, int most, fit_result *end) {
+    const double length = r->last.length, rounding = rounding_at(&r->last);
+    int used = 0, falls = 0;
+    if (!r->transform || end->verdict != GSLFIT_AT_BOUND) return 0;
+    for (int k = 0; k < r->program->nfree && !falls; k++)
+        if (r->last.bounds[k] && fabs(r->last.slopes[k]) <= GSLFIT_CLOSE)
+            falls = falls_inwards(r, x, k, r->last.bounds[k], length, rounding, most, &used);
     if (!falls && used > 0) come_back(r, x, end);
     return gone(r, x, falls, used, end);
 }
@@ -773,28 +785,20 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
     return 1;
 }
 
-/* Whether chi-square falls from a bound inwards though the slope there is zero: a silent variable enters squared. It is followed by growing
- * parts of the variable's size for as long as chi-square doesn't rise; x is then the first lower place. */
-static int falls_inwards(gsl_refit *r, fit_result *end, double *x) {
+/* Whether chi-square falls from a bound inwards where a silent variable lies on it: it enters squared. x is then a lower place. */
+static int silent_falls_inwards(gsl_refit *r, int most, fit_result *end, double *x) {
     const int p = r->program->nfree;
+    int used = 1, falls = 0;
     polished at;
     at.residual = NULL;
-    end->nfev++;
-    if (!gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) return 0;
-    const double rounding = rounding_at(&at);
-    for (int k = 0; k < p; k++) {
-        const double size = size_at(r, end->v, k);
-        if (!at.bounds[k] || !(end->flags[k] & GSLFIT_SILENT)) continue;
+    if (gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) {
         memcpy(x, end->v, p * sizeof *x);
-        for (double far = GSLFIT_BESIDE; far < 1; far *= INWARDS) {
-            x[k] = inside_bounds(r, k, end->v[k] - at.bounds[k] * far * size);
-            const double length = gslfit_polish_length(r->polisher, &r->data, x);
-            end->nfev++;
-            if (length < end->length * (1 - GSLFIT_FALL) - rounding) return 1;
-            if (!(length <= end->length + rounding)) break;
-        }
+        for (int k = 0; k < p && !falls; k++)
+            if (at.bounds[k] && end->flags[k] & GSLFIT_SILENT)
+                falls = falls_inwards(r, x, k, at.bounds[k], end->length, rounding_at(&at), most, &used);
     }
-    return 0;
+    end->nfev = end->nfev + used;
+    return falls;
 }
 
 typedef enum { NOT_LOWER, LOWER_WITHOUT_END, LOWER_END } fitted_from;
@@ -860,9 +864,11 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
     find_start(r, end->v, end->flags, &best);
     end->nfev += best.nfev;
     if (best.score > GSLFIT_CLOSE) inside = fit_lower(r, best.x, method, most - (end->nfev - before), end);
-    if (inside == LOWER_END || fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
-    const int used = end->nfev, falls = falls_inwards(r, end, x);
+    if (inside == LOWER_END) return;
+    const int falls = silent_falls_inwards(r, most - (end->nfev - before), end, x);
     if (falls && fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
+    if (fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
+    const int used = end->nfev;
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
     if (fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     const int spent = end->nfev;

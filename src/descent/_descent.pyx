@@ -83,14 +83,11 @@ cdef class Polish(DescentState):
         return relative_size(data_of(step), numbers(self.x, self.p), qr.d, self.norm(), self.p) < NEAR
 
     def steps_over_kink(self):
-        """Return whether differences see a column that changes by itself next to the point: of a kink, or of a very sharp edge."""
+        """Return the parameters whose columns, as differences see it, change by themselves next to the point, at a kink or a very sharp edge."""
         cdef const double *norms = data_of(self.norms)
         cdef double least = BESIDE_KINK * self.norm()
         cdef Py_ssize_t j
-        for j in range(self.p):
-            if self.differences.L[j] * norms[j] < least:
-                return True
-        return False
+        return [j for j in range(self.p) if self.differences.L[j] * norms[j] < least]
 
     def polish(self):
         """Take Gauss-Newton steps in the parameters until they are down to rounding; return whether they got there.

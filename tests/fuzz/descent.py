@@ -4,7 +4,8 @@ Newton's step with the exact Hessian, in the coordinates of `certificate`: along
 leads away from a saddle, not to it; where H is indefinite and the gradient vanishes, along the eigenvector of the least eigenvalue, to
 either side. A step is no longer than the row's radius. It is taken only where chi-square falls and, at `SAMPLES` places between, lies no
 higher than before it but for rounding: so the path climbs no barrier, and what it reaches lies in the same valley. Where a parameter
-changes its sign on the way, so it must at `BESIDE_ZERO`: models that divide by it may have a barrier there, as thin as it is small.
+changes its sign on the way, so it must at `ABOUT_ZERO`: models that divide by it may have a barrier there, as thin as it is small, and
+where a model has no value at zero itself, what lies beyond is no part of the valley.
 """
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from fuzz.certificate import Local, Rows, at_rounding, certified, chi_square, lo
 
 STEPS = 25
 SAMPLES = (*10.0**np.arange(-7, -.5, .5), 0.25, 0.5, 0.75)
-BESIDE_ZERO = (.1, .5, .9, .99, 1.01, 1.1, 1.5)     # of the way to where a parameter is zero
+ABOUT_ZERO = (.1, .5, .9, .99, 1.0, 1.01, 1.1, 1.5)     # of the way to where a parameter is zero
 ENOUGH = 1e-5   # of the reduced chi-square: a fall beyond it is told, and the descent stops
 FALL = 1e-6     # of the reduced chi-square: the fall that counts
 MOVE = 1e-3     # of a parameter's error: the move that counts
@@ -93,19 +94,21 @@ def highest(rows: Rows, v: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Return the highest chi-square of each row at the places between v and there."""
     move = there - v
     most = np.max([chi_square(rows, v + t*move) for t in SAMPLES], axis=0)
-    zeros = zeros_between(v, there)
-    for k in range(v.shape[1]):
-        turned = np.flatnonzero(zeros[:, k] > 0)
-        for share in BESIDE_ZERO if len(turned) else ():
-            t = np.minimum(share*zeros[turned, k], 1.0)[:, None]
-            most[turned] = np.maximum(most[turned], chi_square(rows.take(turned), v[turned] + t*move[turned]))
+    for turned, points in crossings(v, there):
+        most[turned] = np.maximum(most[turned], chi_square(rows.take(turned), points))
     return most
 
 
-def zeros_between(v: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Return the share of the way from v to there at which each parameter is zero; 0 where it keeps its sign."""
+def crossings(v: np.ndarray, there: np.ndarray):
+    """Yield which rows have a parameter that changes its sign between v and there, and points of them about where it is zero."""
     with np.errstate(all="ignore"):
-        return np.where(v*there < 0, 1/(1 - there/v), 0.0)
+        zeros = np.where(v*there < 0, 1/(1 - there/v), 0.0)     # of the way to there; 0 where it keeps its sign
+    for k in range(v.shape[1]):
+        turned = np.flatnonzero(zeros[:, k] > 0)
+        for share in ABOUT_ZERO if len(turned) else ():
+            points = v[turned] + np.minimum(share*zeros[turned, k], 1.0)[:, None]*(there - v)[turned]
+            points[:, k] = np.where(share == 1, 0.0, points[:, k])
+            yield turned, points
 
 
 def moved(first: Local, v: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from fuzz.certificate import AT_ROUNDING, STIFF, Local, Rows, at_rounding, certified, chi_square, jacobian, look, residual
-from fuzz.descent import BESIDE_ZERO, MOVE, descend, moved, room, zeros_between
+from fuzz.descent import MOVE, crossings, descend, moved, room
 
 ASKED = 20      # rows of a block whose clear fall along a path without barrier is also shown to SciPy
 BETWEEN = np.concatenate((10.0**np.arange(-9, -1, .25), np.linspace(0, 1, 12)[1:-1]))     # a long step may begin with a thin barrier
@@ -250,16 +250,12 @@ def descended_by_scipy(row: Rows, v: np.ndarray, first: Local, free: np.ndarray)
 
 def no_barrier(row: Rows, path: list[np.ndarray], most: float) -> bool:
     """Whether chi-square stays below a value all along a path."""
-    points = np.array([a + t*(b - a) for a, b in pairwise(path) for t in (*BETWEEN, *beside_zeros(a, b))])
-    if not len(points):
+    points = [a + t*(b - a) for a, b in pairwise(path) for t in BETWEEN]
+    points += [crossing[0] for a, b in pairwise(path) for _, crossing in crossings(a[None], b[None])]
+    if not points:
         return True
     many = row.take(np.zeros(len(points), int))
-    return bool(np.all(chi_square(many, points) <= most))
-
-
-def beside_zeros(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """Return the shares of the way from a to b next to where a parameter changes its sign."""
-    return [min(share*zero, 1.0) for zero in zeros_between(a, b).tolist() if zero > 0 for share in BESIDE_ZERO]
+    return bool(np.all(chi_square(many, np.array(points)) <= most))
 
 
 def kind_of(row: Rows, v: np.ndarray, first: Local, fell: bool) -> str:

@@ -47,7 +47,8 @@ def test_many_successes_are_minima(entry):
 # 1e267 whose columns are all one, at the 0 of a parameter that enters squared, a decay at its bound 0 that only a time of 1e5 would wake,
 # on a plain that evaluations did not suffice to tell, next to a bound where symmetry leaves no slope, at a 0 that nobody had evaluated,
 # on top of a hill at the limit of evaluations, beams whose waist is too small to be seen, at a bound from which a refit of dependent
-# columns led astray, lower than another fit whose null space nobody had followed to the end, in a bent valley at the limit of evaluations
+# columns led astray, lower than another fit whose null space nobody had followed to the end, in a bent valley at the limit of evaluations,
+# at the bound 0 of what enters squared, from a start 1e4 times too far off
 MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256), (501, 28109), (400, 94313), (400, 185318), (901, 66384),
           (901, 33076), (1, 13178), (901, 65154), (4001, 19009), (4001, 19038), (5001, 10096), (5001, 10964), (2001, 42114), (3001, 6923),
           (5001, 25786), (501, 28459), (2001, 37387), (6001, 45005), (6001, 45096), (6001, 82907), (4001, 43210), (400, 91509),
@@ -62,7 +63,8 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
           (101001, 1443362), (101001, 1765825), (101001, 1765394), (101001, 1693763), (80001, 1649050), (80001, 95942), (80001, 966062),
           (91001, 82858), (80001, 268326), (35001, 6273), (103001, 761254), (103001, 761647), (103001, 1281000), (103001, 1281018),
           (103001, 1281168), (80001, 746689), (107001, 867857), (107001, 1127103), (107001, 1387173), (107001, 1305050),
-          (110001, 1321097), (110001, 1321146), (110001, 780317), (110001, 884851), (112001, 492571))
+          (110001, 1321097), (110001, 1321146), (110001, 780317), (110001, 884851), (112001, 492571),
+          (114001, 2554047), (114001, 2554108), (114001, 2554146), (114001, 2554822))
 
 
 # the same of `minimize`: ends at bounds that were never judged again, after a look from inside had found nothing that converged, narrow
@@ -71,7 +73,8 @@ MENDED = ((400, 92051), (400, 307744), (400, 334737), (400, 352082), (400, 4256)
 # which the model has no value, ends that steps had not settled on and that J leaves open, saddles from which chi-square falls by less than
 # 1e-9 of itself at first, Newton steps that had not come to an end in a narrow valley, minima at infinity, a kink, a start that was moved
 # from next to its bound onto a plain, kinks that differences reached across, differences by the step that a plain had asked for, a way
-# down from a kink that ended before it was down, what J left open and nobody had evaluations left to look at, valleys longer than a step
+# down from a kink that ended before it was down, what J left open and nobody had evaluations left to look at, valleys longer than a step,
+# moved inside from a bound on which the model has no value, or from 0, to where nothing tells what was moved
 MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 2775), (700, 1718), (700, 4909), (701, 1268), (701, 1276),
                       (701, 271), (700, 5731), (710, 3145), (710, 3855), (710, 850), (711, 1510), (711, 1519), (900, 9861),
                       (900, 8770), (900, 7139), (900, 5237), (900, 9714), (910, 48), (910, 1933), (910, 1980),
@@ -79,7 +82,8 @@ MENDED_BY_MINIMIZE = ((700, 570), (700, 1481), (700, 2711), (700, 568), (700, 27
                       (1905, 3822), (1905, 1614), (1905, 4602), (1905, 20929), (1905, 50085),
                       (1907, 23093),
                       (1911, 28404), (1911, 28410), (1911, 42475), (1911, 18074), (1911, 48876), (1911, 40303), (1911, 31325),
-                      (1911, 29843), (1911, 69814))
+                      (1911, 29843), (1911, 69814), (1911, 92257), (1911, 92266),
+                      (1921, 3840), (1921, 3854), (1921, 3860))
 
 # the same of `fit`: an amplitude that ran onto the bound from which it silenced others, looked at again with these where they had ended; a
 # smooth valley that passed for a kink, a disk of no radius
@@ -184,6 +188,14 @@ def test_judge_steps_over_no_pole():
     assert (chi[1:4] > chi[0]).all() and chi[4] < .9*chi[0]
     assert judge(rows, there[:1], Counter())[0].outcome != FAULT
     assert judge(rows, there[2:3], Counter())[0].outcome == FAULT
+
+
+def test_judge_enters_no_hole():
+    """A peak of which one point is seen, its width at its bound: beyond a width of 0, where it has no value, is another valley."""
+    rows = rows_of(draw(114001, 1378, 1000, "fit_batch")).take([66])
+    ended = np.array([[0.3667441876336642, 0.1568883196559053]])
+    assert judge(rows, ended, Counter())[0].outcome != FAULT
+    assert judge(rows, ended + [[.02, 0]], Counter())[0].outcome == FAULT
 
 
 def test_judge_knows_what_enters_squared():

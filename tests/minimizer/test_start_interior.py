@@ -177,3 +177,30 @@ def test_a_step_inside_that_silences_others(unit):
     found = strictly_interior(lambda q: (seen.append(q.copy()), fun(q))[1], given, start, low, high)
     assert found.get(2, start[2]) > 0.01
     assert len(seen) > 6 and np.all((low <= seen) & (seen <= high))
+
+
+@pytest.mark.parametrize("scale", [1., 1e-150, 1e150])
+@pytest.mark.parametrize("width", [.7, .05])
+def test_a_bound_on_which_there_is_no_value(width, scale):
+    """A step whose width begins at 0, where it divides by it, is fitted in some dozens of evaluations; a guess of 0.01 shows no width."""
+    x = np.linspace(0, 5, 30)
+    y = scale*(1.2/(1 + np.exp(-(x - 2.8)/width)) + 1e-3*np.cos(9*x))
+
+    def residual(p):
+        with np.errstate(all="ignore"):
+            return p["a"]/(1 + np.exp(-(x - p["c"])/p["s"])) - y
+    params = gslfit.Parameters()
+    params.add_many(("a", scale), ("c", 4.2, True, None, 4.3), ("s", 0., True, 0.))
+    out = gslfit.minimize(residual, params)
+    assert out.success and out.nfev < 200
+    assert (out.params["c"].value, out.params["s"].value) == (pytest.approx(2.8, rel=.01), pytest.approx(width, rel=.05))
+
+
+@pytest.mark.parametrize("rate", [1., 1e-6, 1e-10, 1e-14])
+def test_a_plain_long_behind_the_first_step_inside(rate):
+    """A rate that begins on its bound 0 is moved to where the decay is seen, however slow."""
+    x = np.linspace(0, 3, 15)/rate
+
+    def fun(q):
+        return .5 + .02*np.exp(-q[0]*x) - np.exp(-x*rate*2)
+    assert rate*1e-4 < strictly_interior(fun, [0.], np.array([.01]), np.zeros(1), np.full(1, np.inf)).get(0, .01) < rate

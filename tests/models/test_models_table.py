@@ -2,6 +2,7 @@
 import runpy
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -82,6 +83,22 @@ def test_by_other_means(name):
     values = {each: rng.uniform(.5, 2) for each in model.param_names}
     x = np.linspace(.3, 6, 50)
     np.testing.assert_allclose(model.eval(x=x, **values), SCIPY[name](x, values), rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize("large", [.7, 40., 199., 201., 1e4, 1e8, 1e14])
+@pytest.mark.parametrize("name", ["StudentsTModel", "Pearson7Model", "Pearson4Model"])
+def test_of_any_shape(name, large):
+    """Distributions that become Gaussian as a parameter grows have the digits of their values there too, by mpmath."""
+    model, x = models.CLASSES[name](), np.linspace(-3, 4, 9)
+    sigma = large if name == "StudentsTModel" else 1.5*np.sqrt(large)
+    values = {"amplitude": 2., "center": .3, "sigma": sigma, "expon": large, "skew": 0.}
+    with mpmath.workdps(50):
+        n, scale = (mpmath.mpf(large), 1) if name == "StudentsTModel" else (2*mpmath.mpf(large) - 1, mpmath.mpf(sigma))
+        above = 2*mpmath.gamma((n + 1)/2)/mpmath.gamma(n/2)/mpmath.sqrt(mpmath.pi)/(scale if scale != 1 else mpmath.sqrt(n))
+        z = [(mpmath.mpf(each) - mpmath.mpf(.3))**2/(scale**2 if scale != 1 else n) for each in x.tolist()]
+        expected = [float(above*(1 + each)**(-(n + 1)/2)) for each in z]
+    found = model.eval(x=x, **{each: values[each] for each in model.param_names if each in values})
+    np.testing.assert_allclose(found, expected, rtol=2e-13)
 
 
 def test_response_is_the_fold():

@@ -7,7 +7,7 @@ Balakrishnan, Continuous Univariate Distributions (2nd ed.).
 from __future__ import annotations
 
 from gslfit.models.library.entry import Entry
-from gslfit.models.texts import log_gamma_ratio
+from gslfit.models.texts import log_gamma_half, log_gamma_ratio
 
 ABOVE0 = {"min": 0.0}
 FWHM_GAUSS = "2.3548200450309493*sigma"          # 2 sqrt(2 log 2)
@@ -42,9 +42,9 @@ THERMALS = {
 }
 ACK = {"amplitude": 1.0, "center": 0.0, "kt": 1.0}
 
-_RATIO = log_gamma_ratio("expon", "(skew/2)")
+_RATIO, _HALF = log_gamma_ratio("expon", "(skew/2)"), log_gamma_half("(expon - 0.5)")
 PEARSON4 = f"""arg = (x - center)/sigma
-scale = 2*{_RATIO} + lgamma(expon) - lgamma(expon - 0.5) - 0.5723649429247001
+scale = 2*{_RATIO} + {_HALF} - 0.5723649429247001
 amplitude/sigma*exp(scale - expon*log1p(arg**2) - skew*atan(arg))"""
 PEARSON4_HEIGHT = (f"amplitude/sigma*exp(2*{_RATIO} + lgamma(expon) - lgamma(expon - 0.5) - 0.5723649429247001"
                    " - expon*log1p((skew/(2*expon))**2) + skew*atan(skew/(2*expon)))")
@@ -106,13 +106,13 @@ TABLE = (
            "position": "center - sigma*skew/(2*expon)"}, "pearson4", "peak", "Pearson's distribution of type IV, of area `amplitude`.",
           "JKB ch. 12, sec. 4.1"),
     Entry("Pearson7Model", "pearson7",
-          "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/(1.772453850905516*sigma)*(1 + ((x - center)/sigma)**2)**(-expon)",
+          f"amplitude/(1.772453850905516*sigma)*exp({_HALF} - expon*log1p(((x - center)/sigma)**2))",
           ACS | {"expon": 1.0}, {"expon": {"value": 1.5, "max": 100.0}},
           {"fwhm": "sqrt(2**(1/expon) - 1)*2*sigma",
            "height": "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/max(1e-300, 1.772453850905516*sigma)"}, "pearson7", "peak",
           "Pearson's distribution of type VII, of area `amplitude`.", "JKB ch. 28"),
     Entry("StudentsTModel", "students_t",
-          "h = (sigma + 1)/2\namplitude*exp(lgamma(h) - lgamma(sigma/2))/sqrt(sigma*pi)*(1 + (x - center)**2/sigma)**(-h)", ACS,
+          f"amplitude/sqrt(sigma*pi)*exp({log_gamma_half('(sigma/2)')} - (sigma + 1)/2*log1p((x - center)**2/sigma))", ACS,
           {"sigma": {"min": 0.0, "max": 100.0}},
           {"height": "amplitude*exp(lgamma((sigma + 1)/2) - lgamma(sigma/2))/sqrt(sigma*pi)",
            "fwhm": "2*sqrt(2**(2/(sigma + 1))*sigma - sigma)"}, "students_t", "peak", "Student's t, of area `amplitude`.", "JKB ch. 28"),
