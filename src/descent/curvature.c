@@ -16,6 +16,7 @@ static const double LITTLE = 1e-5;      /* the same where such a step leads nowh
 static const double STEEP = 1e6;        /* of Gauss-Newton's: where chi-square bends as much, its parabola is good beyond Newton's step */
 static const double CERTAIN = 1e3;      /* times its rounding that such a curvature is, or it is not known */
 static const double SHORT = 0.01;       /* of the step of a difference: by that it is seen once more */
+static const double WALL = 10;          /* times a curvature that it is by the shorter step */
 static const double STEEPEST = 1e12;    /* as much counts as this: beside more, one of 1 is lost in the rounding of eigenvalues */
 static const double ALIGNED = 1e-9;     /* an eigenvector turns by no more under the Hessian */
 static const double FAR = 3;            /* standard errors that one step may go */
@@ -166,7 +167,7 @@ static int measure(local *c, polisher *s, const double *v, const double *size, d
 }
 
 /* The curvature along an eigenvector that is steep, by a step so short that what chi-square only bends further out does not count; 0 where
- * it is not steep by that, or may be rounding. */
+ * it is not steep by that, or may be rounding. It is infinite where it grows as the step shrinks: that is a wall, and no parabola. */
 static double steep_along(const local *c, polisher *s, const double *v, const double *size, int which, int *used) {
     double z[MAX_FREE], dx[MAX_FREE], sides[2][MAX_FREE], found = 0;
     for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, which);
@@ -177,6 +178,7 @@ static double steep_along(const local *c, polisher *s, const double *v, const do
     *used += 2;
     if (isnan(gradients_beside(c, s, v, dx, step, 0, sides))) return 0;
     for (int k = 0; k < c->at.rank; k++) found += z[k] * (sides[1][k] - sides[0][k]) / (2 * step);
+    if (found > WALL * gsl_vector_get(c->values, which) && gsl_vector_get(c->values, which) < STEEPEST / WALL) return INFINITY;
     return found >= STEEP + CERTAIN * noise ? found : 0;
 }
 
@@ -278,6 +280,7 @@ int gslfit_curvature_descend(polisher *s, const polish_data *data, double *v, co
                 gsl_vector_set(c.slopes, i, slope);
                 positive &= gsl_vector_get(c.values, i) >= STIFF;
                 const double steep = steep_along(&c, s, v, size, i, &used), value = steep > 0 ? steep : gsl_vector_get(c.values, i);
+                positive &= isfinite(steep) != 0;
                 if (!(steep > 0)) promised = hypot(promised, slope / end->length);
                 newton += slope / end->length * (slope / end->length) / fmax(fabs(value), LEAST);
             }
