@@ -48,6 +48,7 @@ cdef double DULL = 1e3       # a column must stand above the residual's rounding
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
 cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
+cdef double EDGE = 0.9       # share by which the column over half of a wide step differs from that over all of it, where that leads over an edge
 cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memory is used again: the system clears new memory first
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
@@ -274,19 +275,28 @@ cdef class Differences:
                              double size) except -1:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
         cdef double change = self._ahead(column, j, trial, x, r, step, size), wider
-        cdef cnp.ndarray kept
+        cdef cnp.ndarray kept, wide
         wider = self._wider(j, x, self.taken, change)
         data_of(self.steps)[j] = INFINITY if wider > 0 else fabs(self.taken)
         if wider > 0:
             kept, step = copied(column, self.n), self.taken
             if change > 0 and (self._ahead(column, j, trial, x, r, 2 * fabs(step), size) == INFINITY
                                or self._unlike(data_of(kept), column) <= ALIKE):
-                memcpy(column, data_of(kept), self.n * sizeof(double))
-                self.length = NAN
-            elif not self._ahead(column, j, trial, x, r, wider, size) < INFINITY or norm_of(column, self.n) == 0:
-                memcpy(column, data_of(kept), self.n * sizeof(double))
-                self.length = NAN
+                self._keep(column, kept)
+                return 0
+            change = self._ahead(column, j, trial, x, r, wider, size)
+            if not 0 < change < INFINITY:
+                self._keep(column, kept)
+            elif change > DULL * self.precision * self.first:
+                wide = copied(column, self.n)
+                self._ahead(column, j, trial, x, r, 0.5 * self.taken, size)
+                self._keep(column, kept if self._unlike(column, data_of(wide)) > EDGE else wide)
         return 0
+
+    cdef void _keep(self, double *column, cnp.ndarray kept) noexcept:
+        """Take a column that was taken before."""
+        memcpy(column, data_of(kept), self.n * sizeof(double))
+        self.length = NAN
 
     cdef double _unlike(self, const double *faint, const double *wide) noexcept:
         """Return by what share of its length a faint column differs from what a wider step sees: rounding differs by all of it."""
@@ -301,7 +311,7 @@ cdef class Differences:
     cdef int _widen_centred(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
         """Take a centred column again over a wider step where rounding drowns it; return whether it was looked at."""
         cdef double length = self.L[j], bend = self.bend[j], noise, wider
-        cdef cnp.ndarray kept
+        cdef cnp.ndarray kept, wide
         wider = self._wider(j, x, step, 2 * step * norm_of(column, self.n))
         if not wider > 0:
             return 0
@@ -312,14 +322,17 @@ cdef class Differences:
             if noise > NOISY:
                 self._central_column(column, j, trial, x, r, wider)
             if not noise > NOISY or self._unlike(data_of(kept), column) > NOISE * noise:
-                memcpy(column, data_of(kept), self.n * sizeof(double))
-                self.length = NAN
+                self._keep(column, kept)
                 self.L[j], self.bend[j] = length, bend
             return 1
         self._central_column(column, j, trial, x, r, wider)
         if norm_of(column, self.n) == 0:
-            memcpy(column, data_of(kept), self.n * sizeof(double))
-            self.length = NAN
+            self._keep(column, kept)
+        elif 2 * wider * norm_of(column, self.n) > DULL * self.precision * self.first:
+            wide, length, bend = copied(column, self.n), self.L[j], self.bend[j]
+            self._central_column(column, j, trial, x, r, 0.5 * wider)
+            self._keep(column, kept if self._unlike(column, data_of(wide)) > EDGE else wide)
+            self.L[j], self.bend[j] = length, bend
         return 1
 
     cdef double _inside(self, Py_ssize_t j, double base, double step) noexcept:
@@ -452,8 +465,7 @@ cdef class Differences:
         cdef cnp.ndarray kept = new_vector(self.n)
         memcpy(data_of(kept), column, self.n * sizeof(double))
         if self._central_column(column, j, trial, x, r, better) > bent:     # that was rounding, not curvature
-            memcpy(column, data_of(kept), self.n * sizeof(double))
-            self.length = NAN
+            self._keep(column, kept)
             self.L[j], self.bend[j] = NAN, bend
         return 0
 
