@@ -13,7 +13,7 @@ from gslfit.checks import mapping, pickles, shown, truth
 from gslfit.errors import ExpressionError, FitStatus, InputError, InputTypeError, warn
 from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.answers import Answers, Passes
-from gslfit.minimizer.least_squares import Descent, Problem, Solution, minimise
+from gslfit.minimizer.least_squares import VANISHED, Descent, Problem, Solution, minimise
 from gslfit.minimizer.options import MINIMIZE, FitOptions, named
 from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
@@ -385,10 +385,20 @@ class Minimizer(Answers, Passes):
             return self._stay(method, setup)
         try:
             solution, tried = minimise(setup.problem, solver)
+            if setup.residual.scale < 1 and 0 < solution.norm <= VANISHED:
+                # the start was so far off that nothing can be told of what is left: it is fitted anew, in its own unit
+                setup = self._setup = self._further(setup, solution)
+                solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
             self._interrupt(method, setup)
             raise
         return self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
+
+    def _further(self, setup: Setup, end: Solution) -> Setup:
+        """Return a fit prepared to begin where another one ended, whose evaluations count."""
+        further = Setup(self, setup.options, dict(zip(setup.free.names, end.x.tolist(), strict=True)))
+        further.residual.nfev += setup.residual.nfev
+        return further
 
     def _stay(self, method: str, setup: Setup) -> bool:
         """Take the parameters as they are for the result of a fit in which none varies."""

@@ -126,3 +126,19 @@ def test_next_to_a_bound_without_a_value(derivatives):
     assert found.status == FitStatus.AT_BOUND
     assert found.chisqr == pytest.approx(least, rel=1e-9)
     assert params["s"].stderr is None
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1., 1e6])
+def test_a_start_that_explodes(scale):
+    """From a residual of 1e294 to one of the data's size, of which nothing could be told in the start's unit: it is no zero."""
+    x = np.linspace(0, 1, 9)
+    y = scale*(2 + .1*np.cos(9*x))
+    params = gslfit.Parameters()
+    params.add_many(("A", 1e12*scale), ("B", scale), ("c", scale))
+    result = gslfit.minimize(lambda p: p["A"]*np.exp(650*x) + p["B"] + p["c"]*x - y, params)
+    found, chisqr = np.linalg.lstsq(np.stack([np.exp(650*(x - 1)), np.ones(9), x], axis=1), y, rcond=None)[:2]
+    assert result.success
+    assert "zero" not in result.message
+    assert result.chisqr == pytest.approx(chisqr[0], rel=1e-9)
+    assert [result.params[name].value for name in "Bc"] == pytest.approx(found[1:], rel=1e-6)
+    assert result.params["B"].stderr > 1e-3*scale
