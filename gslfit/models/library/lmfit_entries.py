@@ -42,8 +42,9 @@ THERMALS = {
 }
 ACK = {"amplitude": 1.0, "center": 0.0, "kt": 1.0}
 
-_RATIO, _HALF = log_gamma_ratio("expon", "(skew/2)"), log_gamma_half("(expon - 0.5)")
+_RATIO, _HALF = log_gamma_ratio("expon", "(skew/2)"), log_gamma_half("h")
 PEARSON4 = f"""arg = (x - center)/sigma
+h = expon - 0.5
 scale = 2*{_RATIO} + {_HALF} - 0.5723649429247001
 amplitude/sigma*exp(scale - expon*log1p(arg**2) - skew*atan(arg))"""
 PEARSON4_HEIGHT = (f"amplitude/sigma*exp(2*{_RATIO} + lgamma(expon) - lgamma(expon - 0.5) - 0.5723649429247001"
@@ -106,13 +107,13 @@ TABLE = (
            "position": "center - sigma*skew/(2*expon)"}, "pearson4", "peak", "Pearson's distribution of type IV, of area `amplitude`.",
           "JKB ch. 12, sec. 4.1"),
     Entry("Pearson7Model", "pearson7",
-          f"amplitude/(1.772453850905516*sigma)*exp({_HALF} - expon*log1p(((x - center)/sigma)**2))",
+          f"h = expon - 0.5; scale = {_HALF}; amplitude/(1.772453850905516*sigma)*exp(scale - expon*log1p(((x - center)/sigma)**2))",
           ACS | {"expon": 1.0}, {"expon": {"value": 1.5, "max": 100.0}},
           {"fwhm": "sqrt(2**(1/expon) - 1)*2*sigma",
            "height": "amplitude*exp(lgamma(expon) - lgamma(expon - 0.5))/max(1e-300, 1.772453850905516*sigma)"}, "pearson7", "peak",
           "Pearson's distribution of type VII, of area `amplitude`.", "JKB ch. 28"),
     Entry("StudentsTModel", "students_t",
-          f"amplitude/sqrt(sigma*pi)*exp({log_gamma_half('(sigma/2)')} - (sigma + 1)/2*log1p((x - center)**2/sigma))", ACS,
+          f"h = sigma/2; scale = {_HALF}; amplitude/sqrt(sigma*pi)*exp(scale - (h + 0.5)*log1p((x - center)**2/sigma))", ACS,
           {"sigma": {"min": 0.0, "max": 100.0}},
           {"height": "amplitude*exp(lgamma((sigma + 1)/2) - lgamma(sigma/2))/sqrt(sigma*pi)",
            "fwhm": "2*sqrt(2**(2/(sigma + 1))*sigma - sigma)"}, "students_t", "peak", "Student's t, of area `amplitude`.", "JKB ch. 28"),
