@@ -169,3 +169,15 @@ def test_expressions_that_run_are_in_no_file():
     for bad in ("def f(x:", "1/0", "open('x', 'w')"):
         with pytest.raises(ValueError, match="can't be run"):
             ours.models.ExpressionModel("a*x", init_script=bad)
+
+
+def test_bounds_given_in_the_call():
+    """Bounds that a keyword of `Model.fit` sets are those of lmfit's Parameters: put in order, and never alike."""
+    x = np.linspace(0, 5, 30)
+    y = 2*np.exp(-x) + .01*np.cos(9*x)
+    model = ours.Model(lambda x, A, k: A*np.exp(-k*x))
+    result = model.fit(y, x=x, A={"value": 1, "min": 5, "max": 0}, k=1.)
+    assert (result.params["A"].min, result.params["A"].max) == (0, 5)
+    assert result.best_values["A"] == pytest.approx(2, rel=.01)
+    with pytest.raises(ValueError, match=r"'A' has min == max \(1.*vary=False"):
+        model.fit(y, x=x, A={"value": 1, "min": 1, "max": 1}, k=1.)

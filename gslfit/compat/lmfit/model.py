@@ -58,6 +58,7 @@ class ModelResult(_result.ModelResult):
         name, _ = method_of(self.method)
         for old in OWN:
             self.__dict__.pop(old, None)
+        self._start = copy_of(self._start)          # values of the call may have set bounds
         user = self.iter_cb
         if callable(user):
             self.iter_cb = lambda params, count, residual: user(params, count, residual, *self.userargs, **self.userkws)
