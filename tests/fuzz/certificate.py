@@ -36,7 +36,10 @@ STIFF = 1e-3    # least eigenvalue of H
 HELD = 1e-8     # of the reduced chi-square
 FLOOR = 1e-7    # singular values of the scaled Jacobian below this tell no error
 EPS = 4*np.finfo(float).eps     # rounding of one evaluation
-AT_ROUNDING = 8.0   # times the estimated rounding, root mean square
+# times the estimated rounding, root mean square: gslfit's own bound, 64 units of rounding of the data, is 8 times it by gslfit's values of the
+# model; by others, which are rounded elsewhere, once more
+AT_ROUNDING = 9.0
+INSIDE = .01    # of a bound, or .01 where that is 0: so far inside a fit begins whose start on it has no value
 CHUNK = 24_000  # numbers of an array, so that it stays in the processor's cache
 
 
@@ -79,16 +82,34 @@ class Local(NamedTuple):
 
 
 def rows_of(block: Block) -> Rows:
-    """Return a block's rows. A row's unit is its largest weighted datum; where all are zero, the model's largest value at the start."""
+    """Return a block's rows. A row's unit is its largest weighted datum; where all are zero, the model's largest value at the start.
+
+    Where that has none on a bound, it is inside that.
+    """
     weights = np.broadcast_to(1.0 if block.weights is None else block.weights, block.y.shape)
     unit = np.abs(block.y*weights).max(axis=1, keepdims=True)
     zero = unit == 0
     if zero.any():
-        with np.errstate(all="ignore"):
-            begun = np.broadcast_to(np.abs(block.text.jet(block.x, block.start, 0).value*weights), block.y.shape).max(axis=1, keepdims=True)
+        begun = largest_value(block, block.start, weights)
+        begun = np.where(np.isfinite(begun), begun, largest_value(block, inside(block), weights))
         largest = np.abs(weights).max(axis=1, keepdims=True)
         unit = np.where(zero, np.where(np.isfinite(begun) & (begun > 1e-290*largest), begun, largest), unit)
     return Rows(block.text, block.x, block.y, weights, block.low, block.high, unit, np.where(zero, EPS, 0.0), block.start)
+
+
+def largest_value(block: Block, v: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the model's largest weighted value at points, (rows, 1)."""
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(np.abs(block.text.jet(block.x, v, 0).value*weights), block.y.shape).max(axis=1, keepdims=True)
+
+
+def inside(block: Block) -> np.ndarray:
+    """Return the starts, those on a bound moved inside."""
+    def step(bound):
+        return INSIDE*np.where(bound == 0, 1.0, np.abs(bound))
+    with np.errstate(invalid="ignore"):
+        moved = np.where(block.start <= block.low, block.low + step(block.low), block.start)
+        return np.where(block.start >= block.high, block.high - step(block.high), moved)
 
 
 def residual(rows: Rows, v: np.ndarray) -> np.ndarray:
