@@ -36,8 +36,8 @@ STIFF = 1e-3    # least eigenvalue of H
 HELD = 1e-8     # of the reduced chi-square
 FLOOR = 1e-7    # singular values of the scaled Jacobian below this tell no error
 EPS = 4*np.finfo(float).eps     # rounding of one evaluation
-# times the estimated rounding, root mean square: gslfit's own bound, 64 units of rounding of the data, is 8 times it by gslfit's values of the
-# model; by others, which are rounded elsewhere, once more
+# times the estimated rounding, root mean square: gslfit's own bound, 64 units of rounding of the data, is 8 times it by gslfit's values of
+# the model; by others, which are rounded elsewhere, once more
 AT_ROUNDING = 9.0
 INSIDE = .01    # of a bound, or .01 where that is 0: so far inside a fit begins whose start on it has no value
 CHUNK = 24_000  # numbers of an array, so that it stays in the processor's cache
