@@ -788,16 +788,16 @@ static int bounds_silence(gsl_refit *r, const fit_result *end) {
 /* Whether chi-square falls from a bound inwards where a silent variable lies on it: it enters squared. x is then a lower place. */
 static int silent_falls_inwards(gsl_refit *r, int most, fit_result *end, double *x) {
     const int p = r->program->nfree;
-    int used = 1, falls = 0;
+    int spent = 1, falls = 0;
     polished at;
     at.residual = NULL;
     if (gslfit_polish_look(r->polisher, &r->data, end->v, NULL, &at)) {
         memcpy(x, end->v, p * sizeof *x);
         for (int k = 0; k < p && !falls; k++)
             if (at.bounds[k] && end->flags[k] & GSLFIT_SILENT)
-                falls = falls_inwards(r, x, k, at.bounds[k], end->length, rounding_at(&at), most, &used);
+                falls = falls_inwards(r, x, k, at.bounds[k], end->length, rounding_at(&at), most, &spent);
     }
-    end->nfev = end->nfev + used;
+    end->nfev += spent;
     return falls;
 }
 
