@@ -307,8 +307,9 @@ static void refit(thread *t, fit_method method, int most, fit_result *end) {
 static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_result *end) {
     batch *b = t->batch;
     double inputs[MAX_INPUTS], start[MAX_FREE], room[2 * MAX_FREE];
-    const int used = lanes ? lanes->nfev : 0, left = b->options.max_nfev - used;
-    if (n < 0 || left < 1) return 0;
+    const int before = lanes ? lanes->nfev : 0;
+    int inside = 0;
+    if (n < 0 || b->options.max_nfev <= before) return 0;
     gslfit_batch_inputs(b, id, inputs);
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
     else find_start(t, id, start);
@@ -317,6 +318,9 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
     if (!gslfit_refit_begin(t->refit, &now)) return 0;
     if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
+    if (!b->reached && !gslfit_refit_further_inside(t->refit, start, &inside)) return 0;
+    const int used = before + inside, left = b->options.max_nfev - used;
+    if (left < 1) return 0;
     end->nfev = 0;
     const double *reached = b->reached ? b->reached + id * b->program->nfree : NULL;
     const int silenced = lanes && lanes->verdict == GSLFIT_SILENCED, there = silenced || (lanes && succeeded(lanes));

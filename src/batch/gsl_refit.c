@@ -24,6 +24,7 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        WAYS_BACK = 4,
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
        SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
+       FURTHER = 12,                      /* places further inside from a bound, and nearer to it, each by ten times */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
@@ -32,6 +33,7 @@ static const double INWARDS = 8;          /* each step from a bound inwards is l
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
+static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -335,6 +337,36 @@ int gslfit_refit_warm(gsl_refit *r, double *start) {
     memcpy(start, better, r->program->nfree * sizeof *start);
     r->first.residual = NULL;
     return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
+}
+
+/* How many variables change the residual visibly by their own size at the start that has been looked at. */
+static int count_seen(const gsl_refit *r, const double *start) {
+    int count = 0;
+    for (int k = 0; k < r->program->nfree; k++) count += r->first.norms[k] * fabs(start[k]) > SEEN * r->first.length;
+    return count;
+}
+
+int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
+    const int p = r->program->nfree;
+    const double *given = r->now.given;
+    double best[MAX_FREE], at[MAX_FREE];
+    int any = 0, most = count_seen(r, start);
+    const int before = most;
+    for (int k = 0; k < p && r->transform; k++) any |= given[k] <= r->now.box.low[k] || given[k] >= r->now.box.high[k];
+    for (int turn = 0; any && most < p && turn < 2 * FURTHER; turn++) {
+        const double times = pow(10, turn & 1 ? -(turn + 1) / 2 : turn / 2 + 1);
+        for (int k = 0; k < p; k++) {
+            const double low = r->now.box.low[k], high = r->now.box.high[k], widest = 0.25 * (high - low);
+            at[k] = given[k] <= low ? low + fmin(times * (start[k] - low), widest)
+                    : given[k] >= high ? high - fmin(times * (high - start[k]), widest) : start[k];
+        }
+        ++*used;
+        if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || count_seen(r, at) <= most) continue;
+        most = count_seen(r, at);
+        memcpy(best, at, p * sizeof *best);
+    }
+    if (most > before) memcpy(start, best, p * sizeof *start);
+    return !any || gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
 int gslfit_beside_bound(const fit_box *box, const double *started, int k, double value) {

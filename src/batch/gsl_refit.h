@@ -45,6 +45,11 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
  * whether residual and Jacobian are finite there. */
 int gslfit_refit_warm(gsl_refit *r, double *start);
 
+/* Move `start` (p), the case's own, further inside from the bounds that the caller's start lies on, or nearer to them, to where more
+ * variables are seen: what begins on a bound has been moved inside by guess. Adds the evaluations to `used`. Returns whether residual and
+ * Jacobian are finite there. */
+int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used);
+
 /* Fit from the start by one method, in at most `most` evaluations. Fills end but its id and count; its arrays last until the next fit or
  * look, or, if it is kept, until another one is. */
 void gslfit_refit_fit(gsl_refit *r, fit_method method, int most, fit_result *end);

@@ -175,3 +175,17 @@ def test_errors(more, words, tmp_path):
         gslfit.fit_batch(SINE, MAP, t=T, **more)
     with pytest.raises(InputError, match="single fit"):
         gslfit.fit_batch(SINE, MAP[0, 0], t=T, f=1, p=0, starts="neighbours")
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0, 1e-3, 1e-6, 1e-9])
+def test_bounds_without_a_value(unit):
+    """A time and a width that begin on their bound 0, where the model divides by them, are fitted: a guess inside shows neither of them."""
+    model = gslfit.models.ExponentialResponseModel()
+    x = unit*np.linspace(0, 80, 41)
+    y = model.eval(x=x, amplitude=2., tau=20*unit, t0=15*unit, irf=4*unit, offset=.5) + .01*np.cos(9*np.arange(41))
+    params = model.make_params(amplitude=1.5, tau=0., t0=18*unit, irf=0., offset=.4)
+    params["tau"].min = params["irf"].min = 0.
+    result = model.fit_batch(y[None], params, x=x)
+    assert result.success.all()
+    assert result.values["tau"][0] == pytest.approx(20*unit, rel=.05)
+    assert result.values["irf"][0] == pytest.approx(4*unit, rel=.1)
