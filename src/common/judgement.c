@@ -13,9 +13,11 @@ static double size_of(const gslfit_evidence *e, int k) { return fmax(fabs(e->x[k
 /* A change of the residual that is none. */
 static double unseen(const gslfit_evidence *e) { return fmax(GSLFIT_NEGLIGIBLE * e->residual, GSLFIT_ROUNDING * e->scale); }
 
-/* Its own size changes nothing, with a column of this length. Where it began at 0, its size is not known. */
+/* Its own size changes nothing, with a column of this length. Where it began at 0, its size is not known until it has moved by what would
+ * have been seen there. */
 static int without_effect(const gslfit_evidence *e, int k, double norm) {
-    return !(norm > 0) || (e->start[k] != 0 && norm * size_of(e, k) <= unseen(e));
+    const int known = e->start[k] != 0 || (e->first_norms && e->first_norms[k] * fabs(e->x[k]) > unseen(e));
+    return !(norm > 0) || (known && norm * size_of(e, k) <= unseen(e));
 }
 
 /* Where the column is zero now, a parameter that began at 0 and stayed next to it had none: differences about such a value see nothing. */

@@ -349,10 +349,10 @@ cdef class Differences:
         cdef double *at = data_of(trial)
         cdef const double *value
         cdef double base = x[j], moved = 0, wanted, change = INFINITY, own = sqrt(self.precision) * size * self.unit
-        cdef Py_ssize_t _
+        cdef Py_ssize_t attempt
         if base < 0 and base - step >= self.low[j]:
             step = -step                        # away from zero
-        for _ in range(6):
+        for attempt in range(8):
             wanted, step = step, self._inside(j, base, step)
             at[j] = base + step
             moved = at[j] - base
@@ -371,7 +371,7 @@ cdef class Differences:
             elif (self.d[j] == 0 and change < DULL * self.precision * size
                   and (base == 0 or fabs(step) < fmax(own, 1e-3 * fabs(base)))):
                 # next to zero nothing tells the parameter's scale but the residual: it may be an offset
-                step = own if 1e-3 * fabs(base) <= fabs(step) < own else 100 * step
+                step = own if 1e-3 * fabs(base) <= fabs(step) < own else step * (100 if attempt < 3 else 1e6)
             elif self.d[j] == 0 and base == 0 and change > 1e-3 * size and size > 0:
                 step *= sqrt(self.precision) * size / change
             elif self.d[j] == 0 and fabs(step) > fabs(base) > 0 and change > 1e-3 * size:
