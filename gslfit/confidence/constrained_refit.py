@@ -167,7 +167,11 @@ class ConstrainedRefit:
         """Return the step that lowers ``|A s + b|``, damped on scaled columns, and the norms of the columns."""
         norms = lengths(A)
         norms[norms == 0] = 1.
-        Q, R = np.linalg.qr(A/norms)
+        with np.errstate(all="ignore"):
+            scaled = A/norms
+        if not np.isfinite(scaled).all():           # of columns below the least number there is no step
+            return np.zeros(A.shape[1]), norms
+        Q, R = np.linalg.qr(scaled)
         U, S, Vt = np.linalg.svd(R)
         keep = RANK*S[0] < S if S.size and S[0] else np.zeros(S.size, bool)
         weight = np.where(keep, S/np.where(keep, S*S + damping, 1.), 0.)

@@ -9,6 +9,7 @@ The errors are the sandwich's (Huber, Robust Statistics, 1981, section 7.6): wit
 """
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -224,11 +225,9 @@ class RobustEnd:
         psi = self.loss.slopes(self.r)
         for curvature in (self.loss.curvatures(self.r), self.loss.factors(self.r)**2):
             bread = columns.T @ (columns*curvature[:, None])
-            try:
+            with contextlib.suppress(np.linalg.LinAlgError):
                 np.linalg.cholesky(bread)
-            except np.linalg.LinAlgError:
-                continue
-            return np.linalg.solve(bread, (columns*psi[:, None]).T)
+                return np.linalg.solve(bread, (columns*psi[:, None]).T)
         return None
 
 

@@ -17,14 +17,15 @@ SHARE = 0.1               # change of the residual that a step inside should mak
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
-PROBES = 10               # evaluations for one parameter
-SAME = 0.9                # share of the last change that a shorter step keeps where both have left what they change behind
+PROBES = 6                # evaluations for one parameter
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
 NUDGE = 1e-3              # of another parameter: what it is moved by to see its effect, ...
 FAINT = 1e-10             # ... which is none below this share of the residual, ...
 SILENT = 1e-6             # ... or is gone where no more than this of it is left
 SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
 LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bound on which the model has no value
+SAME = 0.9                # share of a longer step's change that a shorter one has where both have left behind what they change
+BACK = 7                  # steps back from there, each as many powers of 10 shorter as all before together, and as many halvings
 
 
 def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, lower: np.ndarray,
@@ -102,7 +103,7 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     if not aim > 0:
         return None
     known: list[tuple[float, float]] = []
-    least, most, on_plain, power = .1, 10., False, 1
+    least, most, on_plain = .1, 10., False
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
@@ -112,24 +113,40 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
             step *= 1e-3                                      # too far: the model overflows
             continue
         if change == 0:
-            if not known:
-                return None
-            step = math.copysign(math.sqrt(step*known[-1][0]), step)
-            continue
+            return None
         widest_falls_short, on_plain = short and change < aim, False
         if widest_falls_short or least*aim <= change <= most*aim:
             on_plain = not length(residual(step/SHORTER) - r) <= change/SHORTER**PLAIN
             if not on_plain:
                 return step if widest_falls_short else step*(min(1., aim/change) if known else aim/change)
-        longer = abs(step/known[-1][0]) if known else 0.
-        if on_plain or (longer > 1 and change < aim and change <= known[-1][1]*longer**PLAIN):
+        if on_plain or (known and change < aim and change <= known[-1][1]*abs(step/known[-1][0])**PLAIN):
             aim, least, most = SHARE*change, .1, .5/SHARE
             step, change = next((each for each in known[::-1] if each[1] < .5*change), (step, change) if on_plain else known[-1])
-            power = 1
         else:
-            alike = 0 < longer < 1 and change >= SAME*known[-1][1]
-            power = 2*power if alike else 1                   # the way back from a plain may be long
             known.append((step, change))
             least = .5 if change < aim else least             # longer ones may fall short for good
-        step *= (aim/change)**power
+        step *= aim/change
+    if len(known) > 1 and abs(known[-1][0]) < abs(known[-2][0]) and known[-1][1] >= SAME*known[-2][1]:
+        return _off_the_plain(lambda step: length(residual(step) - r), *known[-1])
     return step if known and not on_plain else None
+
+
+def _off_the_plain(change_by: Callable[[float], float], far: float, whole: float) -> float | None:
+    """Return a step back from a plain on which the residual has changed by a whole, to where it has by a part; None where there is none."""
+    near, share = far, .1
+    for _ in range(BACK):
+        near, share = near*share, share*share
+        if change_by(near) < SAME*whole:
+            break
+        far = near
+    else:
+        return None
+    for _ in range(2*BACK):
+        if change_by(near) >= .5*SHARE*whole:
+            return near
+        middle = math.copysign(math.sqrt(near*far), far)
+        if change_by(middle) < SAME*whole:
+            near = middle
+        else:
+            far = middle
+    return None

@@ -399,6 +399,9 @@ cdef class Values:
         return low, high
 
 
+cdef double FARTHEST = 1e300     # what a parameter may be but at the start
+
+
 cdef class Evaluation:
     """A residual function, called; `gslfit.minimizer.residual.Residual` says what is done about the rest."""
 
@@ -439,10 +442,22 @@ cdef class Evaluation:
         """Call the function as it is, counting the call."""
         return self.evaluate(x)
 
+    cdef bint is_beyond(self, object x) except -1:
+        """Return whether values are beyond what numbers are good for, and no function of the caller's need be asked about them."""
+        cdef const double *values = <double *>cnp.PyArray_DATA(self.values.vector(x))
+        cdef Py_ssize_t j
+        for j in range(self.values.p):
+            if not fabs(values[j]) <= FARTHEST:
+                return True
+        return False
+
     def __call__(self, x):
         cdef Py_ssize_t i
         cdef double *data
         cdef bint alone
+        if self.nfev < self.limit and self.is_beyond(x):
+            self.nfev += 1
+            return np.full(self.size, np.nan)
         try:
             out = self.evaluate(x)
         except NonFiniteError as error:         # of an expression

@@ -98,7 +98,8 @@ def check(found, careful, share=1e-4):
         best = rows[len(rows)//2][1]
         for (chance, limit), (expected_chance, expected) in zip(found[name], rows, strict=True):
             assert chance == expected_chance
-            assert limit == expected or abs(limit - expected) <= share*abs(expected - best), (name, chance, limit, expected)
+            most = share*abs(expected - best) + 1e-15*abs(expected)         # the last digits hang on BLAS's threads
+            assert limit == expected or abs(limit - expected) <= most, (name, chance, limit, expected)
 
 
 @pytest.mark.parametrize("name", FITS)

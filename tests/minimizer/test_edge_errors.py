@@ -1,6 +1,7 @@
 """Standard errors at the edge: chi-square at rounding, beside a bound, of an expression that its own bound holds."""
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 import gslfit
 from gslfit import Parameters
@@ -102,3 +103,36 @@ def test_as_many_points_as_parameters_from_an_exact_start():
     params.add_many(("a", 1.), ("b", 1.))
     with pytest.raises(InputError, match="derivative by 'b' has the wrong sign"):
         gslfit.minimize(lambda p: p["a"].value*t + p["b"].value - t, params, jac=lambda p: np.c_[t, -np.ones(2)])
+
+
+def test_no_function_is_asked_at_infinity():
+    """Where a model shrinks to nothing steps of others grow beyond all numbers: a solver of differential equations never returns there."""
+    x, asked = np.linspace(0, 6, 40), []
+
+    def residual(p):
+        A, fast, slow = (p[name].value for name in ("A", "k1", "k2"))
+        asked.append(max(abs(fast), abs(slow)))
+        assert asked[-1] <= 1e300
+        if asked[-1] > 1e6:         # it would take an hour
+            return np.full(40, np.nan)
+        return solve_ivp(lambda t, u: [-fast*u[0], fast*u[0] - slow*u[1]], (0, 6), [A, 0.], t_eval=x, method="LSODA").y[1]
+    params = gslfit.Parameters()
+    params.add_many(("A", 2.), ("k1", .8), ("k2", .3))
+    assert gslfit.minimize(residual, params).success
+    assert len(asked) > 20
+
+
+@pytest.mark.parametrize("loss", ["huber", "soft_l1", "cauchy"])
+@pytest.mark.parametrize("seed", [5, 9, 17, 21])
+def test_robust_fits_against_a_bound(loss, seed):
+    """A time that begins on a bound far below the data's is held by it: it isn't moved through 0, beyond which there is no end."""
+    rng = np.random.default_rng(seed)
+    x = np.linspace(0, 6, 40)
+    y = 3*np.exp(-x/1.5) + .5 + .015*rng.standard_normal(40)
+    most = rng.uniform(.2, .6)
+    params = gslfit.Parameters()
+    params.add_many(("A", 1.), ("t", most, True, None, most), ("c", .477))
+    with np.errstate(all="ignore"):
+        result = gslfit.minimize(lambda p: p["A"]*np.exp(-x/p["t"].value) + p["c"] - y, params, loss=loss, f_scale=.09)
+    assert result.success
+    assert result.params["t"].value == most
