@@ -33,6 +33,7 @@ static const double INWARDS = 8;          /* each step from a bound inwards is l
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
+static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, variables are seen that the data have not got */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
@@ -352,6 +353,7 @@ int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
     double best[MAX_FREE], at[MAX_FREE];
     int any = 0, most = count_seen(r, start);
     const int before = most;
+    const double longest = NO_FURTHER * r->first.length;
     for (int k = 0; k < p && r->transform; k++) any |= given[k] <= r->now.box.low[k] || given[k] >= r->now.box.high[k];
     for (int turn = 0; any && most < p && turn < 2 * FURTHER; turn++) {
         const double times = pow(10, turn & 1 ? -(turn + 1) / 2 : turn / 2 + 1);
@@ -361,7 +363,8 @@ int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
                     : given[k] >= high ? high - fmin(times * (high - start[k]), widest) : start[k];
         }
         ++*used;
-        if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || count_seen(r, at) <= most) continue;
+        if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || !(r->first.length <= longest)) continue;
+        if (count_seen(r, at) <= most) continue;
         most = count_seen(r, at);
         memcpy(best, at, p * sizeof *best);
     }
