@@ -901,9 +901,9 @@ void gslfit_refit_look_again(gsl_refit *r, fit_method method, int most, fit_resu
     if (best.score > GSLFIT_CLOSE) inside = fit_lower(r, best.x, method, most - (end->nfev - before), end);
     if (inside == LOWER_END) return;
     const int falls = silent_falls_inwards(r, most - (end->nfev - before), end, x);
-    if (falls && fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     if (fit_way_back(r, 0, method, most - (end->nfev - before), end)) return;
     const int used = end->nfev;
+    if (falls && fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     memcpy(x, r->now.start, r->program->nfree * sizeof *x);
     if (fit_lower(r, x, method, most - (end->nfev - before), end) == LOWER_END) return;
     const int spent = end->nfev;
