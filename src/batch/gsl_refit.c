@@ -33,7 +33,7 @@ static const double INWARDS = 8;          /* each step from a bound inwards is l
 static const double TURNED = 2;           /* of the variables' size: a step along the null space that turns their signs */
 static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: where a silenced variable is tried */
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
-static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, variables are seen that the data have not got */
+static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 

@@ -83,7 +83,7 @@ cdef class Polish(DescentState):
         return relative_size(data_of(step), numbers(self.x, self.p), qr.d, self.norm(), self.p) < NEAR
 
     def steps_over_kink(self):
-        """Return the parameters whose columns, as differences see it, change by themselves next to the point, at a kink or a very sharp edge."""
+        """Return the parameters whose columns, as differences see them, change by themselves next to the point: a kink, or a sharp edge."""
         cdef const double *norms = data_of(self.norms)
         cdef double least = BESIDE_KINK * self.norm()
         cdef Py_ssize_t j
