@@ -51,6 +51,7 @@ LOOK_AGAIN = ("lmder", "dogleg", "subspace2D")    # what is tried when lmsder's 
 SETTLED = (FitStatus.STEP, FitStatus.EXACT)     # endings of a descent that needs no further look
 UNSETTLED = {"flat": FitStatus.FLAT, "unseen": FitStatus.MAX_NFEV}      # what a look around an end of open parameters may say of it
 AFAR = 1e8              # times its start that a parameter gets to where it has run off
+GONE = 1e4              # the same where there were not the evaluations to tell whether it goes on
 VANISHED = 1e-280       # a residual, of about 1 at the start, shorter than this is zero
 CLOSEST = 20            # times that a residual may shrink to rounding of what it was before it is taken to go to zero
 MULTIPLICITIES = 2., 3., 4.     # of roots
@@ -271,7 +272,8 @@ class Descent(Polish):
     def _look_around(self, settled: bool) -> str:
         """Look, where the point reached does not determine all parameters, whether that is so at a minimum; see `look_around`.
 
-        That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there.
+        That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there,
+        or what is vague has gone far from where it began.
         """
         vague = self.vague()
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
@@ -284,8 +286,9 @@ class Descent(Polish):
         full = ScaledQR(first.first_J, EXACT_RANK if self.exact else FORWARD_RANK).rank == self.p
         opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
         found = look_around(self, opened)
-        unseen = found == "unseen" and not self.fell and not (self.decompose().undetermined() and (opened or not settled))
-        return "" if unseen else found
+        gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
+        unseen = found == "unseen" and not self.fell and not gone
+        return "" if unseen and not (self.decompose().undetermined() and (opened or not settled)) else found
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.

@@ -50,18 +50,15 @@ null_space_slope gslfit_null_space_follow(polisher *s, const polish_data *data, 
                                           int most, const polished *end, int *used) {
     const int p = s->p;
     const double length = end->length, least = length * (1 - GSLFIT_FALL) - rounding, plain = length * (1 + STAYS) + rounding;
-    unsigned char open[MAX_FREE], by_error[MAX_FREE], flags[MAX_FREE];
+    unsigned char open[MAX_FREE], flags[MAX_FREE];
     const int refit = end->disputed ? MOST_DISPUTED : MOST_BESIDE;
     null_space_slope slope = NULL_SPACE_RISES;
     const double sigma = length / sqrt(s->n > p ? s->n - p : 1);
-    for (int k = 0; k < p; k++) {
-        const int vague = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]);
-        open[k] = vague || (end->disputed && end->deviations[k] != 0);
-        by_error[k] = !vague && sigma * end->deviations[k] < size[k];   /* a move by its size leads out of any valley */
-    }
+    for (int k = 0; k < p; k++)
+        open[k] = gslfit_null_space_has(end, k, sigma, fabs(v[k]), size[k]) || (end->disputed && end->deviations[k] != 0);
     for (int way = 0; way < 4 * WAYS; way++)
         for (int k = 0; k < p; k++) {
-            if (!open[k] || (by_error[k] && way / WAYS < 3)) continue;
+            if (!open[k]) continue;
             const double spans[] = {fabs(v[k]), size[k], length / end->norms[k], sigma * end->deviations[k]}, span = spans[way / WAYS];
             const int which = way / WAYS, share = way % WAYS / 2, times = share == SLOWLY && which < 2 && end->open[k] ? MOST_MOVES : 1;
             double x[MAX_FREE];
