@@ -287,8 +287,8 @@ class Descent(Polish):
         opened = full or bool((far & (begun != 0))[self.qr.undetermined()].any())
         found = look_around(self, opened)
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
-        unseen = found == "unseen" and not self.fell and not gone
-        return "" if unseen and not (self.decompose().undetermined() and (opened or not settled)) else found
+        counts = found != "unseen" or self.fell or gone
+        return found if counts or (self.decompose().undetermined() and (opened or not settled)) else ""
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.

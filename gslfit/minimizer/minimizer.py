@@ -370,6 +370,10 @@ class Minimizer(Answers, Passes):
             other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
             return other
         options, begin, spent = beginning(self, options, fitted)
+        return self._further(options, begin, spent)
+
+    def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int) -> Setup:
+        """Return a fit prepared to begin where others ended, whose evaluations count."""
         setup = Setup(self, options, begin)
         setup.residual.nfev += spent
         return setup
@@ -387,18 +391,13 @@ class Minimizer(Answers, Passes):
             solution, tried = minimise(setup.problem, solver)
             if setup.residual.scale < 1 and 0 < solution.norm <= VANISHED:
                 # the start was so far off that nothing can be told of what is left: it is fitted anew, in its own unit
-                setup = self._setup = self._further(setup, solution)
+                end = dict(zip(setup.free.names, solution.x.tolist(), strict=True))
+                setup = self._setup = self._further(setup.options, end, setup.residual.nfev)
                 solution, tried = minimise(setup.problem, solver)
         except KeyboardInterrupt:
             self._interrupt(method, setup)
             raise
         return self._conclude(method, setup, [solution, *(other for other in tried if other is not solution)], tried)
-
-    def _further(self, setup: Setup, end: Solution) -> Setup:
-        """Return a fit prepared to begin where another one ended, whose evaluations count."""
-        further = Setup(self, setup.options, dict(zip(setup.free.names, end.x.tolist(), strict=True)))
-        further.residual.nfev += setup.residual.nfev
-        return further
 
     def _stay(self, method: str, setup: Setup) -> bool:
         """Take the parameters as they are for the result of a fit in which none varies."""

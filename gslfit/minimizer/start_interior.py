@@ -98,8 +98,12 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     r = residual(0.)
     aim = SHARE*length(r)
     if not aim < np.inf:
-        tried = [math.copysign(min(share*abs(step), widest), step) for share in LADDER]
-        return next((each for each in tried if SHARE*length(residual(each)) < length(residual(each/2) - residual(each)) < np.inf), None)
+        for share in LADDER:
+            tried = math.copysign(min(share*abs(step), widest), step)
+            there = residual(tried)
+            if SHARE*length(there) < length(residual(tried/2) - there) < np.inf:
+                return tried
+        return None
     if not aim > 0:
         return None
     known: list[tuple[float, float]] = []
@@ -133,20 +137,22 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
 
 def _off_the_plain(change_by: Callable[[float], float], far: float, whole: float) -> float | None:
     """Return a step back from a plain on which the residual has changed by a whole, to where it has by a part; None where there is none."""
-    near, share = far, .1
+    share = .1
     for _ in range(BACK):
-        near, share = near*share, share*share
-        if change_by(near) < SAME*whole:
+        near, share = far*share, share*share
+        change = change_by(near)
+        if change < SAME*whole:
             break
         far = near
     else:
         return None
     for _ in range(2*BACK):
-        if change_by(near) >= .5*SHARE*whole:
+        if change >= .5*SHARE*whole:
             return near
         middle = math.copysign(math.sqrt(near*far), far)
-        if change_by(middle) < SAME*whole:
-            near = middle
+        changed = change_by(middle)
+        if changed < SAME*whole:
+            near, change = middle, changed
         else:
             far = middle
     return None

@@ -351,25 +351,26 @@ int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
     const int p = r->program->nfree;
     const double *given = r->now.given;
     double best[MAX_FREE], at[MAX_FREE];
-    int any = 0, most = count_seen(r, start);
-    const int before = most;
+    int any = 0, looked = 0, most = count_seen(r, start);
     const double longest = NO_FURTHER * r->first.length;
+    memcpy(best, start, p * sizeof *best);
     for (int k = 0; k < p && r->transform; k++) any |= given[k] <= r->now.box.low[k] || given[k] >= r->now.box.high[k];
-    for (int turn = 0; any && most < p && turn < 2 * FURTHER; turn++) {
-        const double times = pow(10, turn & 1 ? -(turn + 1) / 2 : turn / 2 + 1);
+    for (; any && most < p && looked < 2 * FURTHER; looked++) {
+        const double times = pow(10, looked & 1 ? -(looked + 1) / 2 : looked / 2 + 1);
         for (int k = 0; k < p; k++) {
             const double low = r->now.box.low[k], high = r->now.box.high[k], widest = 0.25 * (high - low);
             at[k] = given[k] <= low ? low + fmin(times * (start[k] - low), widest)
                     : given[k] >= high ? high - fmin(times * (high - start[k]), widest) : start[k];
         }
-        ++*used;
         if (!gslfit_polish_look(r->polisher, &r->data, at, NULL, &r->first) || !(r->first.length <= longest)) continue;
-        if (count_seen(r, at) <= most) continue;
-        most = count_seen(r, at);
+        const int seen = count_seen(r, at);
+        if (seen <= most) continue;
+        most = seen;
         memcpy(best, at, p * sizeof *best);
     }
-    if (most > before) memcpy(start, best, p * sizeof *start);
-    return !any || gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
+    *used += looked;
+    memcpy(start, best, p * sizeof *start);
+    return !looked || gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
 int gslfit_beside_bound(const fit_box *box, const double *started, int k, double value) {

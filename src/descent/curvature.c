@@ -171,14 +171,14 @@ static int measure(local *c, polisher *s, const double *v, const double *size, d
 static double steep_along(const local *c, polisher *s, const double *v, const double *size, int which, int *used) {
     double z[MAX_FREE], dx[MAX_FREE], sides[2][MAX_FREE], found = 0;
     for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, which);
-    const double noise = noise_along(c, z) / SHORT;
-    if (!(gsl_vector_get(c->values, which) >= STEEP + CERTAIN * noise)) return 0;
+    const double value = gsl_vector_get(c->values, which), noise = noise_along(c, z) / SHORT;
+    if (!(value >= STEEP + CERTAIN * noise)) return 0;
     gslfit_coordinates_outwards(&c->at, z, 1, dx);
     const double step = SHORT * step_along(c, v, size, dx);
     *used += 2;
     if (isnan(gradients_beside(c, s, v, dx, step, 0, sides))) return 0;
     for (int k = 0; k < c->at.rank; k++) found += z[k] * (sides[1][k] - sides[0][k]) / (2 * step);
-    if (found > WALL * gsl_vector_get(c->values, which) && gsl_vector_get(c->values, which) < STEEPEST / WALL) return INFINITY;
+    if (value < STEEPEST / WALL && found > WALL * value) return INFINITY;
     return found >= STEEP + CERTAIN * noise ? found : 0;
 }
 

@@ -462,8 +462,7 @@ cdef class Differences:
         better = cbrt(3 * self.precision * size / norm) * cbrt(reach) * cbrt(reach)
         if not 8 * EPS * fabs(x[j]) < better < 0.5 * step:
             return 0
-        cdef cnp.ndarray kept = new_vector(self.n)
-        memcpy(data_of(kept), column, self.n * sizeof(double))
+        cdef cnp.ndarray kept = copied(column, self.n)
         if self._central_column(column, j, trial, x, r, better) > bent:     # that was rounding, not curvature
             self._keep(column, kept)
             self.L[j], self.bend[j] = NAN, bend

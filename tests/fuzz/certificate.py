@@ -29,6 +29,8 @@ import numpy as np
 
 from fuzz.draws import Block
 from fuzz.texts import Text
+from gslfit.parameters import bounds
+from gslfit.shared._rows import interior
 
 NEAR = 1e-4     # of a standard error: how near the certificate wants the minimum
 TINY = 1e-6     # of a standard error: a step below needs no second look
@@ -39,7 +41,6 @@ EPS = 4*np.finfo(float).eps     # rounding of one evaluation
 # times the estimated rounding, root mean square: gslfit's own bound, 64 units of rounding of the data, is 8 times it by gslfit's values of
 # the model; by others, which are rounded elsewhere, once more
 AT_ROUNDING = 9.0
-INSIDE = .01    # of a bound, or .01 where that is 0: so far inside a fit begins whose start on it has no value
 CHUNK = 24_000  # numbers of an array, so that it stays in the processor's cache
 
 
@@ -91,7 +92,8 @@ def rows_of(block: Block) -> Rows:
     zero = unit == 0
     if zero.any():
         begun = largest_value(block, block.start, weights)
-        begun = np.where(np.isfinite(begun), begun, largest_value(block, inside(block), weights))
+        inside = interior(block.start, block.low, block.high, bounds.INSIDE, bounds.NEAR)
+        begun = np.where(np.isfinite(begun), begun, largest_value(block, inside, weights))
         largest = np.abs(weights).max(axis=1, keepdims=True)
         unit = np.where(zero, np.where(np.isfinite(begun) & (begun > 1e-290*largest), begun, largest), unit)
     return Rows(block.text, block.x, block.y, weights, block.low, block.high, unit, np.where(zero, EPS, 0.0), block.start)
@@ -101,15 +103,6 @@ def largest_value(block: Block, v: np.ndarray, weights: np.ndarray) -> np.ndarra
     """Return the model's largest weighted value at points, (rows, 1)."""
     with np.errstate(all="ignore"):
         return np.broadcast_to(np.abs(block.text.jet(block.x, v, 0).value*weights), block.y.shape).max(axis=1, keepdims=True)
-
-
-def inside(block: Block) -> np.ndarray:
-    """Return the starts, those on a bound moved inside."""
-    def step(bound):
-        return INSIDE*np.where(bound == 0, 1.0, np.abs(bound))
-    with np.errstate(invalid="ignore"):
-        moved = np.where(block.start <= block.low, block.low + step(block.low), block.start)
-        return np.where(block.start >= block.high, block.high - step(block.high), moved)
 
 
 def residual(rows: Rows, v: np.ndarray) -> np.ndarray:
