@@ -52,6 +52,9 @@
 #ifndef GSLFIT_JUDGEMENT_H
 #define GSLFIT_JUDGEMENT_H
 
+#include <float.h>
+#include <math.h>
+
 #define GSLFIT_ROUNDING 1.42108547152020037e-14 /* 64 * 2^-52: what a model of some dozens of operations loses, relative to its size */
 #define GSLFIT_CLOSE 1e-5                       /* a cosine below it is a minimum's: chi-square would fall by 1e-10 of itself */
 #define GSLFIT_SURE 0.4                         /* of a minimum's cosine where curvature is not known, a sixth of J^T J's perhaps */
@@ -115,6 +118,10 @@ static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict ==
 
 /* What rounding is measured by, from the length of the data (not zero) and the greatest |J_j| |x_j|. */
 double gslfit_scale(double data, double within);
+
+/* Whether a step moves a parameter by its last digit at most. One that a Gauss-Newton step moves by no more stays as it is, and the cosine
+ * is that of the others: no number is nearer to the minimum. */
+static inline int gslfit_is_last_digit(double step, double x) { return step != 0 && fabs(step) <= DBL_EPSILON * fabs(x); }
 
 /* The greatest cosine that a minimum may have here. */
 double gslfit_cosine_bound(double residual, double scale, double tolerance);

@@ -16,8 +16,8 @@ from libc.string cimport memcpy, memset
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_success, gslfit_judge, gslfit_may_be_bent, gslfit_sort_columns,
-    gslfit_verdict)
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_last_digit, gslfit_is_success, gslfit_judge, gslfit_may_be_bent,
+    gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -303,6 +303,24 @@ cdef class Polish(DescentState):
             change = self.fun(trial) - self.r
             return length(change - promised) < 0.1 * length(promised)
 
+    cdef double _cosine(self, ScaledQR counted, const unsigned char *flags) except -1:
+        """Return that of the residual and the columns that count, without those of parameters that a step moves by their last digit at
+        most, as `leave_last_digits` of `src/descent/polish.c` does.
+        """
+        cdef cnp.ndarray along = counted.step(self.r)
+        cdef double cosine = counted.effect(data_of(along)) / self.norm()
+        cdef list out = [flags[j] != 0 for j in range(self.p)]
+        while cosine > GSLFIT_CLOSE:
+            more = [j for j in range(self.p) if not out[j] and gslfit_is_last_digit(data_of(along)[j], data_of(self.x)[j])]
+            if not more:
+                break
+            for j in more:
+                out[j] = True
+            left = ScaledQR(self.J, self.rank_tolerance, out, self.norms, self.r, self.slopes())
+            along = left.step(self.r)
+            cosine = left.effect(data_of(along)) / self.norm()
+        return cosine
+
     def judge(self, double scale, bint unmoved=False, bint looked=False, bint runs_off=False, double cosine=-1):
         """Ask `src/judgement.h` whether the point is a minimum.
 
@@ -329,7 +347,7 @@ cdef class Polish(DescentState):
         cdef gslfit_evidence e
         memset(&e, 0, sizeof(e))           # what is not said is 0, as in C
         cdef const double *d = data_of(self.norms)
-        cdef cnp.ndarray slopes = self.slopes(), along, begun
+        cdef cnp.ndarray slopes = self.slopes(), begun
         cdef double *slope = data_of(slopes)
         cdef bytes flags = bytes(self.p), bounds = bytes(self.p), bends = bytes(self.p), bending = bytes(self.p)
         cdef unsigned char *nonlinear = <unsigned char *><char *>bending
@@ -372,8 +390,7 @@ cdef class Polish(DescentState):
         if cosine >= 0:
             e.cosine = cosine
         elif e.residual > 0:
-            along = counted.step(self.r)
-            e.cosine = counted.effect(data_of(along)) / e.residual
+            e.cosine = self._cosine(counted, said)
         self.cosine = e.cosine
         self.blurred = not e.cosine <= gslfit_cosine_bound(e.residual, e.scale, 0)
         verdict = gslfit_judge(&e, said)

@@ -50,6 +50,9 @@ cdef double NOISY = 1e-4     # such a difference that matters
 cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
 cdef double EDGE = 0.9       # share by which a column over half of a wide step differs from that over all of it, if that leads over an edge
 cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memory is used again: the system clears new memory first
+cdef double TERM = 1e9       # lengths on which a column changes; see `term`
+cdef double ASTRIDE = 0.5    # a centred difference whose halves differ by more than this share leads over what it is to tell, if ...
+cdef double SEEN = 1e-3      # ... they differ by this share of the residual, or a forward one changes it by as much
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
@@ -120,6 +123,7 @@ cdef class Differences:
     cdef object places
     cdef double *place              # of each parameter when its column was measured: its size
     cdef double taken               # the step of the last forward difference
+    cdef double second              # the length of the second differences of the last centred one
     cdef double length, slope       # of the column filled last, and its product with r; the length NaN where they are still to be found
     cdef double *g
     cdef list rooms                 # of the last Jacobians, while somebody holds them and after
@@ -193,17 +197,21 @@ cdef class Differences:
         """
         cdef const double *at = numbers(x, self.p)
         cdef const double *value = self._values(r)
-        cdef double size, step, bent
+        cdef double size, step, bent, told
         cdef double *column
         cdef Py_ssize_t j
         if isnan(norm):
             norm = norm_of(value, self.n)
         size = self._size(at, norm)
+        told = DULL * self.precision * fmax(size, self.first)
         columns, trial = self.room_for(self.n), cnp.PyArray_NewCopy(x, cnp.NPY_CORDER)
         for j in range(self.p):
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
             bent = self._central_column(column, j, trial, at, value, step)
+            while bent > ASTRIDE and self.second > fmax(SEEN * norm, told) and 16 * EPS < fabs(step / at[j]) <= WIDEST:
+                step = fmax(step / 64, 8 * EPS * fabs(at[j]))
+                bent = self._central_column(column, j, trial, at, value, step)
             if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
                 self._recentre(column, j, trial, at, value, step, bent, size)
             self._measure(column, j, at, value)
@@ -233,8 +241,13 @@ cdef class Differences:
         cdef double size = norm
         cdef Py_ssize_t j
         for j in range(self.p):
-            size = fmax(size, self.d[j] * fabs(x[j]))
+            size = fmax(size, self.d[j] * self.term(j, x[j]))
         return size
+
+    cdef double term(self, Py_ssize_t j, double x) noexcept:
+        """Return the size of a parameter, times which its column is a term of the residual: no more than so many lengths on which the
+        column changes, since nobody adds up what bends within a billionth of itself (it is taken from an x of its size)."""
+        return fmin(fabs(x), TERM * self.L[j]) if self.L[j] == self.L[j] else fabs(x)
 
     cdef double _step(self, Py_ssize_t j, const double *x, double norm, double size, bint central) noexcept:
         """Return the step that balances truncation and rounding."""
@@ -276,6 +289,8 @@ cdef class Differences:
         """Fill a column with the forward difference; over a wider step where the residual's rounding drowns it."""
         cdef double change = self._ahead(column, j, trial, x, r, step, size), wider
         cdef cnp.ndarray kept, wide
+        if self.d[j] == 0 and SEEN * size < change < INFINITY and fabs(self.taken) <= WIDEST * fabs(x[j]):
+            change = self._shorten(column, j, trial, x, r, change, size)
         wider = self._wider(j, x, self.taken, change)
         data_of(self.steps)[j] = INFINITY if wider > 0 else fabs(self.taken)
         if wider > 0:
@@ -292,6 +307,28 @@ cdef class Differences:
                 self._ahead(column, j, trial, x, r, 0.5 * self.taken, size)
                 self._keep(column, kept if self._unlike(column, data_of(wide)) > EDGE else wide)
         return 0
+
+    cdef double _shorten(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double change,
+                         double size) except -1:
+        """Shorten a parameter's first step for as long as the residual doesn't change in proportion to it: the parameter's size says
+        nothing of its scale (a centre a million widths from 0). Fill the column, and return the change over the step.
+        """
+        cdef double whole = fabs(self.taken), first = whole, shorter, less
+        cdef cnp.ndarray kept = copied(column, self.n)
+        while True:
+            shorter = fmax(whole / 64, 8 * EPS * fabs(x[j]))
+            if not shorter < 0.5 * whole:
+                return change
+            less = self._ahead(column, j, trial, x, r, shorter, size)
+            if not less < INFINITY or (whole == first and less <= 2 * change * shorter / whole):
+                self._keep(column, kept)
+                self.taken = whole
+                return change
+            if less <= 2 * change * shorter / whole:
+                self.L[j] = whole
+                return less
+            whole, change = shorter, less
+            kept = copied(column, self.n)
 
     cdef void _keep(self, double *column, cnp.ndarray kept) noexcept:
         """Take a column that was taken before."""
@@ -415,11 +452,12 @@ cdef class Differences:
             if not total < INFINITY:
                 step /= 8
                 continue
+            self.second = sqrt(bend)
             if total == 0:
                 self.L[j], self.bend[j] = NAN, 0
-                return 0.
+                return INFINITY if bend > 0 else 0.
             self.bend[j] = 4 * along / ((up - down) * (up - down))
-            self.L[j] = fabs(step) * total / fmax(sqrt(bend), EPS * total)
+            self.L[j] = fabs(step) * total / fmax(self.second, EPS * total)
             return fabs(step) / self.L[j]
         self._inner_column(column, j, trial, x, r, step)
         return 0.

@@ -464,7 +464,7 @@ cdef class DescentState:
         cdef Py_ssize_t j
         for j in range(self.p):
             if isfinite(norms[j]):
-                out = fmax(out, norms[j] * fabs(data_of(self.x)[j]))
+                out = fmax(out, norms[j] * self.differences.term(j, data_of(self.x)[j]))
         return out
 
     def silent(self):

@@ -171,6 +171,46 @@ static double solve(polisher *s) {
     return promised;
 }
 
+/* The same without the variables that are marked (by place); s->inverse is room. What of Q^T r these would remove is taken from it. */
+static double solve_without(polisher *s, const unsigned char *marked) {
+    double *q = s->J + s->p * s->n, *columns[MAX_FREE], step[MAX_FREE], *carried = step, promised = 0;
+    int order[MAX_FREE], count = 0;
+    memcpy(step, q, s->rank * sizeof *q);
+    for (int k = 0; k < s->rank; k++) {
+        s->step[s->order[k]] = 0;
+        if (marked[k]) continue;
+        columns[count] = s->inverse + count * s->p;
+        memset(columns[count], 0, s->rank * sizeof(double));
+        memcpy(columns[count], s->R[k], (k + 1) * sizeof(double));
+        order[count++] = s->order[k];
+    }
+    const int rank = gslfit_qr(columns, order, count, s->rank, (double)s->n * DBL_EPSILON, &carried, 1);
+    gslfit_solve_upper(columns, rank, step);
+    for (int k = 0; k < rank; k++) s->step[order[k]] = -step[k];
+    for (int i = 0; i < s->rank; i++) {
+        q[i] = 0;
+        for (int k = i; k < s->rank; k++) q[i] -= s->R[k][i] * s->step[s->order[k]];
+        promised = hypot(promised, q[i]);
+    }
+    return promised;
+}
+
+/* A variable that the step moves by its last digit at most stays as it is (a centre 1e12 widths from 0, whose digits the residual
+ * sees); the step is that of the others. Returns what it promises. */
+static double leave_last_digits(polisher *s, const double *v, double promised) {
+    unsigned char stays[MAX_FREE] = {0};
+    for (int any = 1; any && promised > GSLFIT_CLOSE * s->residual;) {
+        any = 0;
+        for (int k = 0; k < s->rank; k++) {
+            const int j = s->order[k];
+            if (stays[k] || !gslfit_is_last_digit(s->step[j] / s->lengths[j], v[j])) continue;
+            stays[k] = any = 1;
+        }
+        if (any) promised = solve_without(s, stays);
+    }
+    return promised;
+}
+
 /* R^-1 of the independent columns, and which variables the dependent ones leave open. */
 static void invert(polisher *s, polished *end) {
     double share[MAX_FREE];
@@ -184,14 +224,15 @@ static void invert(polisher *s, polished *end) {
 }
 
 /* What is known at v, the columns taken and sorted: their decomposition and all that follows from it. */
-static double settle(polisher *s, polished *end) {
+static double settle(polisher *s, const double *v, polished *end) {
     decompose(s);
-    const double promised = solve(s);
+    const double whole = solve(s), promised = leave_last_digits(s, v, whole);
     end->length = s->residual;
     end->chisqr = s->residual * s->residual;
     end->model = s->model;
     end->rank = s->rank;
     end->cosine = s->residual > 0 ? promised / s->residual : 0;
+    if (promised != whole) end->gradient = fmin(end->gradient, end->cosine);
     return promised;
 }
 
@@ -212,7 +253,7 @@ static int sort_and_settle(polisher *s, const double *v, const unsigned char *fl
     for (int turn = 0; turn <= s->p; turn++) {
         sort_columns(s, v, flags, end);
         if (!turn && end->residual) memcpy(end->residual, s->J + s->p * s->n, s->n * sizeof(double));
-        *promised = settle(s, end);
+        *promised = settle(s, v, end);
         if (!(s->held && s->residual > 0 && release(s, end))) break;
         if (!gslfit_polisher_take(s, v)) return 0;
     }
