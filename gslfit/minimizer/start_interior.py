@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gslfit.minimizer._descent import length
-from gslfit.parameters.bounds import DOUBT, DOUBT_ZERO
+from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE
 
 INFINITE = float("inf")
-SHARE = 0.1               # change of the residual that a step inside should make
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
-ALIKE = 30.               # a step already made is kept if it is that near to the right one
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing

@@ -22,10 +22,13 @@ such a bound, leaves no digits to the parameter. It moves freely then, and is he
 On a bound the slope of either is 0, and a solver that starts there stays there. A start on a bound is moved strictly inside, by `INSIDE` of
 the bound's magnitude (of 1, where the bound is 0; of the width, if that is smaller), and so is one within `NEAR` of a bound that isn't 0.
 That is a guess: of starts within `DOUBT` of a bound's magnitude, or `DOUBT_ZERO` of a bound of 0, the residual is asked
-(`gslfit.minimizer.start_interior`).
+(`gslfit.minimizer.start_interior`; of those on a bound `gslfit_refit_step_inside` of `src/batch/gsl_refit.h`). The step that counts is the
+one that changes it by `SHARE` of its length; the guess stays where it is within a factor `ALIKE` of that.
 """
 FREE, ONE, TWO = 0, 1, 2
 INSIDE = 0.01
+SHARE = 0.1
+ALIKE = 30.
 NEAR = 1e-9
 WIDE = 1e-6
 FAR = 1e3

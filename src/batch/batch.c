@@ -8,13 +8,15 @@
 #include "common/clock.h"
 #include "common/subnormals.h"
 #include "lanes/lane_state.h"
+#include "program/folding.h"
 #include "gather_rows.h"
 #include "tall_fit.h"
 #include "gsl_refit.h"
 #include "robust_errors.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4 };
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4,
+       MOST_FOR_START = 2 };  /* evaluations that `step_inside` takes */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 
@@ -270,6 +272,43 @@ static void find_start(const thread *t, long id, double *start) {
     else memcpy(start, given, b->program->nfree * sizeof *start);
 }
 
+/* Move a start that has been moved inside by guess to where it is seen, once the row has been read. Returns the evaluations. */
+static int step_inside(thread *t, long id, double *start) {
+    const batch *b = t->batch;
+    double inputs[MAX_INPUTS], room[2 * MAX_FREE];
+    if (!b->transform || !b->transform->bounded || b->reached || !t->refit) return 0;
+    gslfit_batch_inputs(b, id, inputs);
+    const fit_box box = gslfit_transform_box(b->transform, id, room);
+    return gslfit_refit_step_inside(t->refit, b->v + id * b->program->nfree, inputs, &box, start);
+}
+
+/* Whether what all rows share where they begin tells that the row that has been read is well placed. */
+static int is_placed(thread *t, long id, const double *start) {
+    const batch *b = t->batch;
+    const row_source *s = &b->source;
+    double inputs[MAX_INPUTS];
+    int shared = !t->long_fit && !s->loss && !s->factor && !gslfit_own_responses(b->program);
+    for (int j = 0; j < b->program->nx; j++) shared &= t->finite_x[j];
+    if (!shared || !(t->begun || (t->begun = gslfit_shared_start_new(b)))) return 0;
+    gslfit_batch_inputs(b, id, inputs);
+    return gslfit_shared_start_serves(t->begun, b->v + id * b->program->nfree, inputs, start, t->row_data,
+                                      has_weights(s) ? t->row_weights : NULL);
+}
+
+/* The same for a row that goes into the lanes. */
+static int step_inside_lanes(thread *t, long id, double *start) {
+    const batch *b = t->batch;
+    const double *given = b->v + id * b->program->nfree;
+    int moved = 0;
+    for (int k = 0; k < b->program->nfree; k++) moved |= start[k] != given[k];
+    if (!moved || b->options.max_nfev <= MOST_FOR_START || !refit_fits(b)) return 0;
+    if (is_placed(t, id, start) || read_row(t, id) < 1) return 0;
+    const gslfit_float_mode mode = gslfit_keep_subnormals();
+    const int used = step_inside(t, id, start);
+    gslfit_float_mode_set(mode);
+    return used;
+}
+
 /* Whether memory ended while a fit was looked at: what came of it means nothing, and the batch goes no further. */
 static int memory_ended(thread *t, long points) {
     if (points >= 0 && !(t->refit && gslfit_refit_out_of_memory(t->refit))) return 0;
@@ -312,7 +351,10 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     if (n < 0 || b->options.max_nfev <= before) return 0;
     gslfit_batch_inputs(b, id, inputs);
     if (lanes) memcpy(start, lanes->start, b->program->nfree * sizeof *start);
-    else find_start(t, id, start);
+    else {
+        find_start(t, id, start);
+        if (b->options.max_nfev > MOST_FOR_START) inside = step_inside(t, id, start);
+    }
     const fit_box box = b->transform ? gslfit_transform_box(b->transform, id, room) : (fit_box){NULL, NULL};
     const refit_case now = {start, b->v + id * b->program->nfree, inputs, box, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
@@ -444,8 +486,10 @@ static void next_row(worker *w, int lane, next_fit *fit) {
         if (state == FIT_NOT_RUN) refer_row(t, fit->id, read_row(t, fit->id));
         else put_nothing(t, fit->id, state, 0, fit->count);
     }
+    fit->nfev = 0;
     if (fit->id < 0) return;
     if (b->transform && b->transform->bounded) {
+        fit->nfev = step_inside_lanes(t, fit->id, fit->start);
         const fit_box box = gslfit_transform_box(b->transform, fit->id, t->box);
         fit->low = box.low, fit->high = box.high;
     }
@@ -460,6 +504,7 @@ static void thread_free(thread *t) {
     gslfit_workspace_free(t->worker.space);
     gslfit_lanes_free(t->worker.state);
     gslfit_refit_free(t->refit);
+    gslfit_shared_start_free(t->begun);
     gslfit_long_fit_free(t->long_fit);
     gslfit_robust_free(t->robust);
     if (t->batch->transform) gslfit_transform_free(t->batch->transform, t->expressions);

@@ -15,7 +15,7 @@ typedef struct {
     int bounded;           /* whether any has bounds */
     const double *low, *high;            /* their bounds, infinite for none */
     const strided_array *lows, *highs;   /* (p) each: the bounds of each fit, rows of one number; NULL where all have the same */
-    double inside, beside, wide, out;    /* bounds.py's INSIDE, NEAR, WIDE and FAR */
+    double inside, beside, share, alike, wide, out;  /* bounds.py's INSIDE, NEAR, SHARE, ALIKE, WIDE and FAR */
     const strided_array *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are multiplied by the reduced chi-square */
     int derived;              /* expressions: programs without independent variables, of the free variables */
@@ -32,6 +32,11 @@ fit_box gslfit_transform_box(const fit_transform *o, long id, double *room);
 
 /* A fit's start as the caller gave it, and strictly interior where it lies on a bound. */
 void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v);
+
+/* How far inside a variable that the caller put on a bound, at `given`, is to begin, where it begins at `start` by guess: as far as changes
+ * a residual of a length by a share, by its column's length; 0 where the guess is good enough. The magnitude of a bound other than 0 is a
+ * unit, and the guess not too near. */
+double gslfit_transform_step_inside(const fit_transform *o, double given, double start, double residual, double column);
 
 /* Workspaces of the expressions, NULL where there is none or no memory. */
 workspace **gslfit_transform_spaces(const fit_transform *o);

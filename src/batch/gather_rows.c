@@ -188,6 +188,7 @@ int gslfit_row_load(thread *t, long id, int lane, next_fit *fit) {
     if (!isfinite(fit->square) && !all_finite(in.y, n)) sound = 0;
     if (!sound) return spoilt(t, in.y, fit);
     spread_row(t, &t->rows, &in, lane);
+    t->row_data = in.y;
     return 1;
 }
 

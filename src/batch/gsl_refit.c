@@ -332,6 +332,29 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
+int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *inputs, const fit_box *box, double *start) {
+    const fit_transform *o = r->transform;
+    const int p = r->program->nfree;
+    const polish_data data = {&r->points, inputs, NULL, NULL};
+    double at[MAX_FREE];
+    polished on;
+    int any = 0;
+    for (int k = 0; k < p; k++) any |= start[k] != given[k];
+    if (!any) return 0;
+    on.residual = NULL;
+    memcpy(at, start, p * sizeof *at);
+    if (!gslfit_polish_look(r->polisher, &data, given, NULL, &on) || !(on.length > 0)) return 1;
+    for (int k = any = 0; k < p; k++) {
+        const double step = gslfit_transform_step_inside(o, given[k], start[k], on.length, on.norms[k]);
+        if (step == 0) continue;
+        at[k] = given[k] + copysign(fmin(step, 0.25 * (box->high[k] - box->low[k])), start[k] - given[k]);
+        any = 1;
+    }
+    if (!any) return 1;
+    if (gslfit_polish_length(r->polisher, &data, at) <= (1 + p * o->share) * on.length) memcpy(start, at, p * sizeof *start);
+    return 2;
+}
+
 int gslfit_refit_warm(gsl_refit *r, double *start) {
     double better[MAX_FREE];
     if (!gslfit_polish_linear_start(r->polisher, &r->data, r->program, start, better)) return 1;

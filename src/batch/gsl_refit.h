@@ -41,6 +41,11 @@ int gslfit_refit_out_of_memory(const gsl_refit *r);
 /* Take up a case. Returns whether residual and Jacobian are finite at the start. */
 int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
+/* Of a fit that the caller has begin at `given` (p) and that begins at `start` (p), inside its box, in the row that has been read: move
+ * what the caller put on a bound to where it changes the residual by a share of its length, if that is far from where it is. How far
+ * inside it is was a guess, which knows no units. Returns the evaluations. */
+int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *inputs, const fit_box *box, double *start);
+
 /* Move `start` (p), the case's own, where amplitudes are far too small beside the data, and take the case up again from there. Returns
  * whether residual and Jacobian are finite there. */
 int gslfit_refit_warm(gsl_refit *r, double *start);

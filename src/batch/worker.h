@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "gsl_refit.h"
+#include "shared_start.h"
 
 typedef struct long_fit long_fit;
 typedef struct robust_errors robust_errors;
@@ -31,12 +32,13 @@ typedef struct {
     int patience, asked;          /* it looks at the clock one time in so many */
     workspace **expressions;      /* of the derived parameters */
     gsl_refit *refit;               /* made when first needed */
+    shared_start *begun;          /* the same; where rows begin on a bound */
     long_fit *long_fit;
     robust_errors *robust;        /* where the loss is a robust one */
     lane_rows rows;               /* those under way */
     double *memory;
     double *row_y, *row_weights, *room, *row_x_room[MAX_VARIABLES];  /* one row */
-    const double *row_x[MAX_VARIABLES];
+    const double *row_x[MAX_VARIABLES], *row_data;
     char finite_x[MAX_VARIABLES]; /* whether a variable that all fits share is finite everywhere */
     fit_options in_lanes;         /* the lanes leave some of the evaluations allowed to GSL */
     double box[2 * MAX_FREE];     /* bounds of the fit that is to begin */

@@ -43,12 +43,13 @@ typedef struct {
 /* The status that a verdict is, `converged` for a minimum of full rank. The flags (p) and the rank tell what an exact fit leaves open. */
 fit_status gslfit_status_of_verdict(gslfit_verdict verdict, const unsigned char *flags, int p, int rank, fit_status converged);
 
-/* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start; its
- * bounds (p each, infinite for none), which nobody reads where nothing is bounded. */
+/* A fit to be begun: its number, or -1 when there are no more; its points that take part and the sum of their squares; its start, and the
+ * evaluations that finding it took; its bounds (p each, infinite for none), which nobody reads where nothing is bounded. */
 typedef struct {
     long id;
     double count, square;
     double start[MAX_FREE];
+    int nfev;
     const double *low, *high;
 } next_fit;
 

@@ -729,7 +729,7 @@ static int start_fit(worker *w, int l) {
     s->square[l] = fit.square;
     s->over_dof[l] = 1 / (fit.count > s->p ? fit.count - s->p : 1);
     s->rounding[l] = 1e-18 * fit.square / fit.count;
-    s->nfev[l] = 0;
+    s->nfev[l] = fit.nfev;
     s->looked[l] = 0;
     s->unseen++;
     if (s->least) s->stage[l] = w->space->loss == LOSS_TUKEY;

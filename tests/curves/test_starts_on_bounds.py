@@ -1,0 +1,69 @@
+"""Starts on a bound of 0, which is no unit: the same data in units of nanometres, or of 1e-100, are fitted as in units of 1."""
+import numpy as np
+import pytest
+
+import gslfit
+
+X = np.linspace(0, 8, 60)
+# text, truth, start, which are in units of the data, in units of x, and in units of 1/x
+CASES = {
+    "decay": ("A*exp(-k*x) + c", {"A": 3., "k": .7, "c": .5}, {"A": 1., "k": .8, "c": 0.}, "Ac", "", "k"),
+    "peak": ("A*exp(-(x-m)**2/(2*s**2)) + c", {"A": 3., "m": 3., "s": .8, "c": .5}, {"A": 1., "m": 2.6, "s": 1., "c": 0.}, "Ac", "ms", ""),
+    "step": ("A/(1 + exp(-(x-m)/s)) + c", {"A": 3., "m": 4., "s": .5, "c": .2}, {"A": 1., "m": 3., "s": 1., "c": 0.}, "Ac", "ms", ""),
+    "saturation": ("V*x/(K + x) + c", {"V": 3., "K": 1.5, "c": .3}, {"V": 2., "K": 1., "c": 0.}, "Vc", "K", ""),
+}
+OFFSETS = [("decay", "c"), ("decay", "A"), ("decay", "Ac"), ("decay", "k"), ("decay", "kc"), ("peak", "c"), ("peak", "A"), ("step", "c"),
+           ("step", "Ac"), ("saturation", "c"), ("saturation", "K")]
+HOW = {"auto": {}, "lanes": {"method": "lanes"}, "trust": {"method": "trust"}, "lmsder": {"method": "lmsder"},
+       "soft_l1": {"loss": "soft_l1", "f_scale": .05}}
+NOISE = .05
+
+
+def fitted(case, zeros, seed, unit, long, how):
+    """Return success and values in units of 1 of a batch's only row, whose data are in one unit and x in another."""
+    text, truth, start, of_y, of_x, of_rate = CASES[case]
+    x = X + .1 if case == "saturation" else X
+    y = gslfit.Formula(text)(x=x, **truth) + NOISE * np.random.default_rng(seed).standard_normal(60)
+    units = {k: unit if k in of_y else long if k in of_x else 1 / long if k in of_rate else 1. for k in truth}
+    params = gslfit.Parameters()
+    for k, value in start.items():
+        params.add(k, 0. if k in zeros else value * units[k], min=0)
+    options = {**HOW[how], **({"f_scale": NOISE * unit} if "loss" in HOW[how] else {})}
+    result = gslfit.fit_batch(text, (y * unit)[None], params, x=x * long, **options)
+    return bool(result.success[0]), np.array([result.values[k][0] / units[k] for k in truth])
+
+
+@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(("case", "zeros"), OFFSETS)
+def test_data_in_any_unit(case, zeros, how):
+    """Offsets, amplitudes and rates that begin on their bound: the end is that of units of 1 to 1e-5, of which soft_l1 is told less."""
+    for seed in range(3):
+        good, expected = fitted(case, zeros, seed, 1., 1., how)
+        assert good
+        for unit in (1e-6, 1e-9, 1e-12, 1e-30, 1e-100, 1e-200, 1e6, 1e100, 1e200):
+            success, values = fitted(case, zeros, seed, unit, 1., how)
+            assert success, unit
+            np.testing.assert_allclose(values, expected, rtol=1e-5 if "loss" not in HOW[how] else 1e-4, err_msg=str(unit))
+
+
+@pytest.mark.parametrize(("case", "zeros"), [("decay", "k"), ("decay", "kc"), ("decay", "c"), ("saturation", "K"), ("peak", "c")])
+def test_x_in_any_unit(case, zeros):
+    for seed in range(3):
+        good, expected = fitted(case, zeros, seed, 1., 1., "auto")
+        assert good
+        for long in (1e-9, 1e-6, 1e-3, 1e3, 1e6, 1e9, 1e30):
+            success, values = fitted(case, zeros, seed, 1., long, "auto")
+            assert success, long
+            np.testing.assert_allclose(values, expected, rtol=1e-5, err_msg=str(long))
+
+
+def test_the_look_inside_counts():
+    """A limit of evaluations is kept, and a start that is as good as a telling one stays where it is."""
+    text, truth, start, *_ = CASES["decay"]
+    y = gslfit.Formula(text)(x=X, **truth)[None] * 1e-9
+    params = gslfit.Parameters()
+    for k, value in start.items():
+        params.add(k, value, min=0)
+    for most in (1, 2, 3, 4, 5, 8):
+        result = gslfit.fit_batch(text, y, params, x=X, max_nfev=most)
+        assert result.nfev[0] <= most
