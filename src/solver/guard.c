@@ -14,6 +14,10 @@
 
 #define PULSE_SECONDS 0.05
 #define SMALLEST_STEP 1e-290    /* quotients of smaller ones underflow */
+#define SEEN (1e3 * DBL_EPSILON)    /* of f: a change that is seen in its digits, ... */
+#define LARGE 1e-3                  /* ... and one that is more than a difference should make */
+#define LENGTHENED 8                /* longer steps from 0, each by LONGER */
+#define LONGER 1e6
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
 
 int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
@@ -184,11 +188,11 @@ static int moved_f(gslfit_guard *g, size_t j, double h, gsl_vector *f, int *fini
     return status;
 }
 
-/* Column j by differences: the side that is asked for, the other side where f is not finite there. */
-static int difference_column(gslfit_guard *g, size_t j, gsl_matrix *J)
+/* Column j by differences over a step: the side that is asked for, the other side where f is not finite there. */
+static int difference_column(gslfit_guard *g, size_t j, double step, gsl_matrix *J)
 {
     double xj = gsl_vector_get(g->x_work, j);
-    volatile double up = xj + (xj == 0.0 ? g->h : fmax(g->h * fabs(xj), SMALLEST_STEP));
+    volatile double up = xj + step;
     double h = up - xj, ahead = h, behind = 0.0;
     const gsl_vector *high = g->f_work, *low = g->f_seen;
     int up_finite, down_finite = 0;
@@ -216,6 +220,47 @@ static int difference_column(gslfit_guard *g, size_t j, gsl_matrix *J)
     return GSL_SUCCESS;
 }
 
+static double largest(const gsl_vector *f)
+{
+    double most = 0.0;
+    for (size_t i = 0; i < f->size; i++)
+        most = fmax(most, fabs(gsl_vector_get(f, i)));
+    return most;
+}
+
+/* A step of a parameter that is 0, whose size says nothing of its scale, that moves f by a share h of itself, or so: where f is 1e12, a
+   step of 1e-8 is lost in its rounding. 0 where there is none. */
+static double seen_step(gslfit_guard *g, size_t j)
+{
+    const double size = largest(g->f_seen), own = g->h * size;     /* that of an offset */
+    double step = g->h;
+    for (int i = 0; i <= LENGTHENED; i++) {
+        const double tried = i ? step *= LONGER : own;
+        int finite;
+        if (moved_f(g, j, tried, g->f_work, &finite))
+            return 0.0;
+        gsl_vector_sub(g->f_work, g->f_seen);
+        const double change = finite ? largest(g->f_work) : INFINITY;
+        if (change > SEEN * size && change <= LARGE * size)
+            return tried;
+        if (i && change > LARGE * size)
+            return finite ? fmax(g->h, tried * g->h * size / change) : 0.0;
+    }
+    return 0.0;
+}
+
+static int column_by_differences(gslfit_guard *g, size_t j, gsl_matrix *J)
+{
+    const double xj = gsl_vector_get(g->x_work, j), step = xj == 0.0 ? g->h : fmax(g->h * fabs(xj), SMALLEST_STEP);
+    if (difference_column(g, j, step, J) || xj != 0.0)
+        return g->stop;
+    const gsl_vector column = gsl_matrix_column(J, j).vector;
+    if (largest(&column) * step > SEEN * largest(g->f_seen))
+        return GSL_SUCCESS;
+    const double longer = seen_step(g, j);
+    return longer > 0.0 ? difference_column(g, j, longer, J) : g->stop;
+}
+
 static int differences(gslfit_guard *g, const gsl_vector *x, gsl_matrix *J)
 {
     if (!same(x, g->x_seen)) {
@@ -225,7 +270,7 @@ static int differences(gslfit_guard *g, const gsl_vector *x, gsl_matrix *J)
     }
     gsl_vector_memcpy(g->x_work, x);
     for (size_t j = 0; j < x->size; j++)
-        if (difference_column(g, j, J))
+        if (column_by_differences(g, j, J))
             return g->stop;
     return GSL_SUCCESS;
 }

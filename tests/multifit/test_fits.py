@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
-from gslfit.multifit import CONTINUE, LMDER, LMSDER, SUCCESS, TYPES, FdfSolver, Function_fdf
+from gslfit.multifit import CONTINUE, LMDER, LMSDER, SUCCESS, TYPES, FdfSolver, Function_fdf, NonlinearSolver
 from gslfit.multifit.fits import find_type
 
 RUBY = json.loads((Path(__file__).parents[1] / "data" / "ruby_gsl.json").read_text())
@@ -217,3 +217,17 @@ def test_data_of_any_size(scale):
     reference = FdfSolver.fit(x, y, "gaussian")
     result = FdfSolver.fit(x, scale * y, "gaussian")
     np.testing.assert_allclose(result.coef / [scale, scale, 1, 1], reference.coef, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1., 1e6, 1e12, 1e100, 1e200, 1e-12, 1e-100])
+@pytest.mark.parametrize("how", ["lmsder", "lmder", "trust", "centred"])
+def test_differences_of_an_offset_that_begins_at_0(how, unit):
+    """Its step knows no unit: where data are 1e12 a step of 1e-8 was lost in their rounding, and the offset stayed where it was."""
+    t = np.linspace(0, 6, 40)
+    y = 3*np.exp(-t/1.5) + .5 + .02*np.random.default_rng(0).standard_normal(40)
+    given = np.array([unit, 1, 0])
+    reference = least_squares(lambda p: p[0]*np.exp(-t/p[1]) + p[2] - y, [1, 1, 0], xtol=1e-14, ftol=1e-14, gtol=1e-14, jac="3-point")
+    solver = FdfSolver(how, 40, 3) if how in TYPES else NonlinearSolver(40, 3, **({"fdtype": "centred"} if how == "centred" else {}))
+    solver.set(Function_fdf.from_callables(lambda p: p[0]*np.exp(-t/p[1]) + p[2] - y*unit, None, 40, 3), given)
+    assert solver.solve().success
+    np.testing.assert_allclose(solver.x / [unit, 1, unit], reference.x, rtol=1e-4)      # by forward differences
