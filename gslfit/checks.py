@@ -110,10 +110,10 @@ def count_if_given(name: str, value: Any) -> int | None:
 
 
 def choice(name: str, value: Any, known: Collection[str]) -> str:
-    """Return one of the names that are known, or raise InputError that lists them."""
+    """Return one of the names that are known, a `str` itself for what is a subclass's; or raise InputError that lists them."""
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{name}={shown(value)} is not one of {', '.join(map(repr, known))}")
-    return value
+    return value if type(value) is str else next(each for each in known if each == value)
 
 
 def truth(name: str, value: Any) -> bool:

@@ -216,3 +216,12 @@ def test_any_units(loss, scale):
     for name, unit in ("A", scale), ("tau", 1), ("c", scale):
         assert found.params[name].value/unit == pytest.approx(wanted.params[name].value, rel=1e-7)
         assert found.params[name].stderr/unit == pytest.approx(wanted.params[name].stderr, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", SCIPY + ["tukey", "linear"])
+def test_names_of_numpys(loss):
+    """A loss, or a method, may be a text of NumPy's, as what is read from an array is."""
+    params = Parameters()
+    params.add_many(("a", 1.), ("b", 0.))
+    out = minimize(lambda p: p["a"]*X + p["b"] - 2*X - np.cos(9*X), params, loss=np.str_(loss), method=np.str_("leastsq"))
+    assert out.success and out.params["a"].value == pytest.approx(2, abs=.1)
