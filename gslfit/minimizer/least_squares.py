@@ -37,6 +37,7 @@ POOR = 0.1              # ... where the last one brought more than this share of
 LITTLE = 2e-3           # ... and that was more than this share of chi-square
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
+EVEN = 1e-5             # with so small an effect of its size a parameter's own column is no part of how chi-square bends over BESIDE of it
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
@@ -128,6 +129,8 @@ class Solution(Record):
         Parameters that the residual does not determine.
     lost : tuple of int
         Those of them that it did determine at the start: the fit ran onto a flat.
+    bent : tuple of int
+        Those of the dead ones that chi-square tells by how it bends: it has a minimum in them.
     converged : bool
     reason : FitStatus
         Why it stopped.
@@ -161,6 +164,7 @@ class Solution(Record):
     verdict: str = ""
     size: float = 0.
     rounding: float = 0.
+    bent: tuple[int, ...] = ()
 
     @property
     def norm(self) -> float:
@@ -181,7 +185,7 @@ class Solution(Record):
     @property
     def doubtful(self) -> bool:
         """Whether another method should be tried."""
-        return not self.converged or (bool(self.dead) and self.verdict != "exact")
+        return not self.converged or (not set(self.dead) <= set(self.bent) and self.verdict != "exact")
 
 
 class Descent(Polish):
@@ -204,6 +208,7 @@ class Descent(Polish):
     vanishing = False           # the residual goes to zero, for ever
     creeps = False              # Newton steps led lower for as long as they were taken, see `curvature.newton`
     slopes_jump = False         # it ended at the minimum of a kink, or may have
+    bent: tuple[int, ...] = ()  # parameters that J says nothing of where it ended, and that Newton's minimum is one of
     cosine_told = -1.           # of Newton's step where it ended, or of derivatives on both sides of a kink; < 0: neither
     _solver: Any = None
 
@@ -275,7 +280,8 @@ class Descent(Polish):
         That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there,
         or what is vague has gone far from where it began.
         """
-        vague = self.vague()
+        self.bent = self._bent() if self.cosine_told >= 0 else ()
+        vague = sorted(set(self.vague()).difference(self.bent))
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
         from gslfit.minimizer.curvature import look_around
@@ -289,6 +295,11 @@ class Descent(Polish):
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
         return found if counts or (self.decompose().undetermined() and (opened or not settled)) else ""
+
+    def _bent(self) -> tuple[int, ...]:
+        """Return the parameters without a part of their own in J that chi-square bends up at: the root of one that enters squared."""
+        unseen = self.decompose().norms*np.maximum(np.abs(self.x), np.abs(self.first.problem.x0)) <= EVEN*self.norm()
+        return tuple(j for j in np.flatnonzero(unseen).tolist() if j not in self.held and self.bends_up(j))
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.
@@ -515,7 +526,7 @@ class Descent(Polish):
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        if vanished := self._vanished(undetermined) if undetermined else set():
+        if vanished := self._vanished(undetermined).difference(self.bent) if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
@@ -589,7 +600,7 @@ class Descent(Polish):
                   verdict: str = "") -> Solution:
         qr = self.decompose()
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict, self.first.first_size, self.rounding())
+                        qr.norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent)
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""

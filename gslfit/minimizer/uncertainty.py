@@ -184,13 +184,17 @@ def doubts(solution: Solution, names: Sequence[str], problem: Problem, scale_cov
         return said
     sizes = solution.norms*np.maximum(np.abs(solution.x), np.abs(problem.x0))
     exact = solution.verdict == "exact"     # then the whole of a parameter without effect is rounding, as the residual is
-    none = [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost or (exact and sizes[j] <= solution.rounding)]
-    together = [j for j in solution.dead if j not in none]
+    bent = [j for j in solution.dead if j in solution.bent]
+    none = [j for j in solution.dead
+            if j not in bent and (solution.norms[j] == 0 or j in solution.lost or (exact and sizes[j] <= solution.rounding))]
+    together = [j for j in solution.dead if j not in none and j not in bent]
     for j in none:
         ran = j in solution.lost and not exact
         moved = "has lost its effect on the residual: the fit ran onto a flat" if ran else "has no effect on the residual"
         still = ", and never moved from its start" if solution.x[j] == problem.x0[j] else ""
         said.append(f"{names[j]} {moved}{still}.")
+    said.extend(f"{names[j]} is at a minimum that the Jacobian does not tell, as of a parameter that enters squared: it has no error."
+                for j in bent)
     if together:
         listed = ", ".join(names[j] for j in together)
         said.append(f"{listed}: the data do not tell {'them apart; fix one of them' if len(together) > 1 else 'its value; fix it'}.")

@@ -103,7 +103,7 @@ gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags) {
     if (none && e->linear && low && e->rank == left && left == e->p) return GSLFIT_MINIMUM;
     if (none) return GSLFIT_NO_EFFECT;
     if (e->unmoved && !low) return GSLFIT_NO_EFFECT;
-    if (all_lost) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
+    if (lost && all_lost) return touching && !e->looked ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (lost && !e->looked) return touching ? GSLFIT_SILENCED : GSLFIT_LOST_EFFECT;
     if (lost) holding |= hold_lost(e, flags);
     if (lost && !holding) return GSLFIT_LOST_EFFECT;
