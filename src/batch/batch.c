@@ -19,6 +19,7 @@ enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60,
        MOST_FOR_START = 2 };  /* evaluations that `step_inside` takes */
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
+static const double STAYED = 0.1;                     /* of a standard error */
 
 /* ---- one thread ---- */
 
@@ -246,6 +247,20 @@ static int vague(const batch *b, const fit_result *end) {
     return 0;
 }
 
+/* Whether bounds hold some variables, and the others are where they began, by what tells: that may be a place where chi-square falls to both
+ * sides (a peak that has to leave zeros), which slopes don't tell. */
+static int stayed(const batch *b, const fit_result *end) {
+    const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
+    int others = 0;
+    if (end->status != FIT_AT_BOUND) return 0;
+    for (int k = 0; k < b->program->nfree; k++) {
+        if (end->flags[k]) continue;
+        if (!(fabs(end->v[k] - end->start[k]) <= STAYED * sigma * deviation(end, k))) return 0;
+        others = 1;
+    }
+    return others;
+}
+
 /* Whether a lane's end is at an edge that its sums don't tell from a place nearby: next to a bound and not held there, where symmetry may
  * leave no slope; or at 0, where its last step, which nobody has evaluated, has led. */
 static int at_edge(const batch *b, const fit_result *end) {
@@ -424,7 +439,7 @@ static void finish(worker *w, fit_result *end) {
     if (end->status == FIT_CONVERGED && flat(b, end)) end->status = FIT_SINGULAR;
     /* of data that are zero the scale is what the model was at the start */
     const int blurred = !has_digits(end->scale * end->scale), vaguely = end->status == FIT_CONVERGED && vague(b, end);
-    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely || at_edge(b, end);
+    const int doubtful = !succeeded(end) || end->doubtful || blurred || vaguely || at_edge(b, end) || stayed(b, end);
     if (b->method == METHOD_AUTO && doubtful && refit_fits(b)) {
         fit_result second;
         const long n = read_row(t, end->id);

@@ -20,6 +20,7 @@ static const double WALL = 10;          /* times a curvature that it is by the s
 static const double STEEPEST = 1e12;    /* as much counts as this: beside more, one of 1 is lost in the rounding of eigenvalues */
 static const double ALIGNED = 1e-9;     /* an eigenvector turns by no more under the Hessian */
 static const double FAR = 3;            /* standard errors that one step may go */
+static const double PLATEAU = 64;       /* the same where chi-square all but stays */
 
 /* Chi-square to second order in the coordinates z about a point. */
 typedef struct {
@@ -211,28 +212,43 @@ static int newton_step(local *c, polisher *s, const polish_data *data, double *v
     return norm > 1e-9 * c->sigma && try_along(s, data, v, dx, length, fall, used) < length;
 }
 
-/* Newton's step, or where that leads nowhere a direction of little or no curvature. Returns whether a lower point was found. */
+/* A step of so many standard errors to either side along a direction in z, but so that variables don't change by much of themselves unless
+ * it may go as far as that. Returns whether it or a shorter one led to a lower point. */
+static int step_beside(const local *c, polisher *s, const polish_data *data, double *v, const double *size, const double *z, double errors,
+                       int bends_down, double length, double fall, int *used) {
+    double dx[MAX_FREE], most = errors * c->sigma;
+    gslfit_coordinates_outwards(&c->at, z, 1, dx);
+    for (int j = 0; j < c->at.p && !bends_down; j++)
+        if (dx[j] != 0 && size[j] > 0) most = fmin(most, 0.3 * size[j] / fabs(dx[j]));
+    for (int side = -1; side <= 1; side += 2) {
+        double far[MAX_FREE];
+        for (int j = 0; j < c->at.p; j++) far[j] = side * most * dx[j];
+        if (try_along(s, data, v, far, length, fmax(fall, GSLFIT_FALL), used) < length) return 1;
+    }
+    return 0;
+}
+
+/* Newton's step, or where that leads nowhere a direction of little or no curvature. Where there is next to none, and that bends down,
+ * chi-square does not tell what J seems to tell: such a direction is followed first, and far. Returns whether a lower point was found. */
 static int step(local *c, polisher *s, const polish_data *data, double *v, const double *size, double length, int *used) {
-    double z[MAX_FREE] = {0}, dx[MAX_FREE], weakest = INFINITY;
+    double z[MAX_FREE] = {0}, weakest = INFINITY;
     const double fall = fmax(1e-13, GSLFIT_ROUNDING * fmax(s->model, 1e-300) / length * 1e-2);
     for (int i = 0; i < c->at.rank; i++) weakest = fmin(weakest, fabs(gsl_vector_get(c->values, i)));
+    for (int i = 0; i < c->at.rank && weakest < LEAST; i++) {
+        const double value = gsl_vector_get(c->values, i);
+        for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, i);
+        if (value > -LEAST && value < -noise_along(c, z) && step_beside(c, s, data, v, size, z, PLATEAU, 0, length, fall, used))
+            return 1;
+    }
     if (newton_step(c, s, data, v, length, LEAST, fall, used)) return 1;
     if (weakest < LEAST && newton_step(c, s, data, v, length, LITTLE, fall, used)) return 1;
     for (int i = 0; i < 2 * c->at.rank; i++) {
         const int m = i - c->at.rank;  /* then coordinates whose curvature is not known */
         if (m < 0 ? !(gsl_vector_get(c->values, i) < STIFF) : !(c->noise[m] > STIFF)) continue;
         const double value = m < 0 ? gsl_vector_get(c->values, i) : 0;
-        double most = c->sigma;
         for (int k = 0; k < c->at.rank; k++) z[k] = m < 0 ? gsl_matrix_get(c->vectors, k, i) : k == m;
-        gslfit_coordinates_outwards(&c->at, z, 1, dx);
         /* where chi-square bends down for sure, a standard error is not too far, whatever that is beside the variables */
-        for (int j = 0; j < c->at.p && value > -STIFF; j++)
-            if (dx[j] != 0 && size[j] > 0) most = fmin(most, 0.3 * size[j] / fabs(dx[j]));
-        for (int side = -1; side <= 1; side += 2) {
-            double far[MAX_FREE];
-            for (int j = 0; j < c->at.p; j++) far[j] = side * most * dx[j];
-            if (try_along(s, data, v, far, length, fmax(fall, GSLFIT_FALL), used) < length) return 1;
-        }
+        if (step_beside(c, s, data, v, size, z, 1, value <= -STIFF, length, fall, used)) return 1;
     }
     return 0;
 }

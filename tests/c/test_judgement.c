@@ -111,6 +111,12 @@ static void test_effects(void) {
     expect(judge(&s) == GSLFIT_SILENCED, "(c) all are silent, perhaps by one on its bound");
     s.e.looked = 1;
     expect(judge(&s) == GSLFIT_LOST_EFFECT, "(c) nothing has an effect after a look from inside");
+    plain(&s);
+    const unsigned char bent[2] = {1, 1}, one[2] = {0, 1};
+    s.norms[0] = s.norms[1] = 1e-12, s.e.bent = bent, s.e.cosine = 0, s.e.rank = 0;
+    expect(judge(&s) == GSLFIT_RANK_DEFICIENT, "(b) chi-square bends up at all that J says nothing of");
+    s.e.bent = one;
+    expect(judge(&s) == GSLFIT_LOST_EFFECT, "(c) but not at one of them");
     for (int side = -1; side <= 1; side += 2) {
         plain(&s);
         s.x[1] = side * INFINITY;
