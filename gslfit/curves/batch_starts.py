@@ -69,13 +69,13 @@ def _single(result: BatchResult, given: Inputs) -> BatchResult:
     """Return the result of a batch of one fit without its axis."""
     def of(array: Any) -> Any:
         return array if array is None else array.reshape(array.shape[1:])
-    new: dict[str, Any] = {name: of(getattr(result, name)) for name in (*STATISTICS, "covar", "_cost")}
+    new: dict[str, Any] = {name: of(getattr(result, name)) for name in (*STATISTICS, "_cost", "_correl")}
     mask = result.data.mask
     data = replace(result.data, y=given.y, x=tuple(given.x.values()), layout=given.layout, labels=given.labels,
                    f_scale=of(result.data.f_scale),
                    start={name: of(value) if np.ndim(value) else value for name, value in result.data.start.items()},
                    mask=mask if mask is None or mask.ndim < 2 else mask[0])
-    return replace(result, values=Columns({name: of(value) for name, value in result.values.items()}),
+    return replace(result, covar=None, values=Columns({name: of(value) for name, value in result.values.items()}),
                    stderr=Columns({name: of(value) for name, value in result.stderr.items()}), data=data, **new)
 
 

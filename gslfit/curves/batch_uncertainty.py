@@ -15,7 +15,7 @@ from gslfit.curves.row_result import parameters_of_row
 from gslfit.data.numbers import floats
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
 from gslfit.formula.formula import NO_VARIABLE, Formula
-from gslfit.minimizer.bands import KINDS, student
+from gslfit.minimizer.bands import KINDS, spread_of, student
 from gslfit.minimizer.derived import with_expression
 from gslfit.minimizer.propagation import Spread, propagated
 
@@ -144,12 +144,10 @@ def varying(batch: Any) -> np.ndarray:
 
 
 def _known(batch: Any) -> np.ndarray:
-    """Return which fits have an error of every varying parameter, and covariances in range: ndarray of bool (...)."""
-    found = np.ones(batch.shape, bool)
+    """Return which fits have an error of every varying parameter, and correlations in range: ndarray of bool (...)."""
+    found = batch.keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool)
     for name in batch.names:
         found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
-    if batch.covar is not None:     # a variance that is no number has taken the correlations along
-        found &= np.isfinite(np.diagonal(np.asarray(batch.covar), axis1=-2, axis2=-1)).all(axis=-1)
     return found
 
 
@@ -169,7 +167,7 @@ def _places(chosen: np.ndarray) -> Iterator[tuple[int, ...]]:
 
 def _blocks(batch: Any, chosen: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Return the places that are chosen as index arrays, so many at a time that their Jacobians fit a block."""
-    curve = 1 if batch.covar is not None or not batch.data.x else batch.data.x[0].shape[-1]*len(batch.data.formula.names)
+    curve = 1 if batch.has_correlations or not batch.data.x else batch.data.x[0].shape[-1]*len(batch.data.formula.names)
     step = max(1, BLOCK//max(size, curve, len(batch.names)**2, 1))
     if not chosen.ndim:
         return iter([()]*bool(chosen))
@@ -213,15 +211,15 @@ def _correlations(batch: Any, places: Any, gradients: _Gradients, errors: np.nda
     p = len(batch.names)
     if p == 1:
         return np.ones((len(errors), 1, 1))
-    if batch.covar is not None:
-        with np.errstate(invalid="ignore", divide="ignore"):    # errors of 0, of fits without any residual
-            return np.asarray(batch.covar)[places].reshape(-1, p, p)/errors[:, :, None]/errors[:, None, :]
+    kept = batch.correlations(places)
+    if kept is not None:
+        return kept.reshape(-1, p, p)
     out = _left_out(batch, places)
     if out is None:
         raise InputError("the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result")
     if not batch.data.formula.native:
-        covariances = np.stack([np.asarray(batch[place].covar) for place in (zip(*places, strict=True) if places else [()])])
-        return covariances/errors[:, :, None]/errors[:, None, :]
+        return np.stack([spread_of(batch[place].params, batch.names).correlations
+                         for place in (zip(*places, strict=True) if places else [()])])
     slopes = gradients.of_curve([_rows(batch, array, places) for array in batch.data.x], places)
     slopes = np.broadcast_to(slopes, (*out.shape, p))
     own = batch.data.factors()

@@ -92,7 +92,7 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
                                                                    some.y.shape))}
     with np.errstate(over="ignore"):
         f_scale = options.f_scale/units if known else "mad"
-    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, **some.given, **some.out)
+    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, led=True, **some.given, **some.out)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for name in ("chisqr", "redchi", "cost"):
             if name in some.out:
@@ -102,8 +102,11 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
 
 
 def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], f_scale: Any, *, start: Sequence[np.ndarray],
-            scale: np.ndarray, **how: Any) -> None:
-    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"."""
+            scale: np.ndarray, led: bool = False, **how: Any) -> None:
+    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"; if `led`, by "tukey" from Huber's end.
+
+    The lanes go by way of it themselves. Rows that may be out of their reach need it beforehand.
+    """
     fit = partial(run, code, y, x, **how)
     spent = np.zeros_like(how["nfev"])
     if isinstance(f_scale, str):
@@ -113,7 +116,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
         scale[...] = f_scale
         if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
             scale[...] = in_range(scale, _sizes(y, how))
-    if options.loss == "tukey" and options.method not in ("auto", "lanes"):     # whose lanes do so by themselves
+    if options.loss == "tukey" and (led or options.method not in ("auto", "lanes")):
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
         spent += how["nfev"]
@@ -252,4 +255,4 @@ class _Rows:
             self._how[name][chosen] = array[which]
 
 
-RESULTS = ("v", "variance", "covariance", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")
+RESULTS = ("v", "variance", "correlations", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")

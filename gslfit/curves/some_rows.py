@@ -80,7 +80,7 @@ def put(result: BatchResult, some: BatchResult, places: Places, better: np.ndarr
     """
     spent = result.nfev[places] + some.nfev
     here = tuple(axis[better] for axis in places)
-    pairs = [(getattr(result, name), getattr(some, name)) for name in (*STATISTICS, "covar", "_cost")]
+    pairs = [(getattr(result, name), getattr(some, name)) for name in (*STATISTICS, "_cost", "_correl")]
     pairs += [(result.data.f_scale, some.data.f_scale)]
     pairs += [(mine[name], theirs[name]) for mine, theirs in ((result.values, some.values), (result.stderr, some.stderr)) for name in mine
               if mine[name].flags.writeable]

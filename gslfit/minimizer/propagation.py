@@ -96,6 +96,12 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     return np.where(without, np.nan, found)
 
 
+def correlations_of(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
+    """Return correlations (..., p, p) as they are of what has a standard error (..., p), and NaN with what has none."""
+    known = np.isfinite(errors)
+    return np.where(known[..., None] & known[..., None, :], correlations, np.nan)
+
+
 def determined(jacobian: np.ndarray, held: np.ndarray, unit: float = 1.0) -> Spread | None:
     """Return the spread of p parameters that the data don't determine each by itself; None where they do, or the Jacobian is not finite.
 
