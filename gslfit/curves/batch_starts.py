@@ -15,7 +15,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
 from gslfit.curves.job import Job, template
-from gslfit.curves.some_rows import WITHOUT, Places, costs, inputs_at, job_at, put, within
+from gslfit.curves.some_rows import WITHOUT, Places, costs, inputs_at, job_at, put, units_of, within
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import InputError
@@ -219,12 +219,13 @@ def is_better(some: BatchResult, cost: np.ndarray, success: np.ndarray, floor: n
 
 
 def _floor(some: BatchResult) -> np.ndarray:
-    """Return half of chi-square below which residuals are rounding."""
+    """Return half of chi-square below which residuals are rounding, in `units_of` the data."""
     data = some.data
     y = np.nan_to_num(np.asarray(data.y, float), posinf=0.0, neginf=0.0)
     if data.weights is not None:
         with np.errstate(all="ignore"):
             y = np.nan_to_num(y/data.weights if data.inverted else y*data.weights, posinf=0.0, neginf=0.0)
+    y = y/units_of(some)[..., None]
     return .5*SAME_DATA**2*np.einsum("...n,...n->...", y, y)
 
 
@@ -340,7 +341,7 @@ def _from_there(job: Job, given: Inputs, options: FitOptions, result: BatchResul
     some = run(job_at(job, places, within(own, here, starts)), here, forgiving(options), None)
     better = is_better(some, cost[places], good[places], _floor(some))
     lower, same = np.zeros(better.shape, bool), np.ones(better.shape, bool)
-    pairs = [(np.asarray(some.cost), np.asarray(result.cost)[places])]
+    pairs = [(costs(some), costs(result)[places])]
     pairs += [(np.asarray(some.values[name]), np.asarray(result.values[name])[places]) for name in result.names]
     for new, old in pairs:              # equally low ones in the order of their values
         lower |= same & (new < old)

@@ -15,11 +15,11 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat
+from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
 MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
 NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says
-FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is as far from 1 may be out of range with more to come
 MOST_WEIGHT = 1e140     # or one over it: its square, too
 AFAR = 1e7              # scales of a loss: beside a residual that is no larger, and isn't rounding, the scale is none
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
@@ -53,13 +53,12 @@ def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.nda
         if weights is not None:
             most = _largest(1/weights if how.get("errors", False) else weights)
             most = np.where((most > 0) & (most < np.inf), most, 1.0)
-        size = _sizes(y, how)
-        size = np.where(size > 0, size, own)
-        far = ~((size > 1/FAR_FROM_ONE) & (size < FAR_FROM_ONE)) & np.isfinite(size)
-        return np.asarray(np.exp2(np.round(np.log2(np.clip(np.where(far, size, 1.0), most/MOST_WEIGHT, most*MOST_WEIGHT)))))
+        size = sizes(y, how)
+        units = unit_of(np.where(size > 0, size, own))
+        return np.asarray(np.exp2(np.round(np.log2(np.clip(units, most/MOST_WEIGHT, most*MOST_WEIGHT)))))
 
 
-def _sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
+def sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
     """Return how large the largest weighted datum of each row is that takes part."""
     y, weights, mask = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), how.get("weights"), how.get("mask")
     with np.errstate(all="ignore"):
@@ -115,7 +114,7 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     else:
         scale[...] = f_scale
         if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
-            scale[...] = in_range(scale, _sizes(y, how))
+            scale[...] = in_range(scale, sizes(y, how))
     if options.loss == "tukey" and (led or options.method not in ("auto", "lanes")):
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
@@ -136,7 +135,7 @@ def _refuse_flat(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
     some = _Rows(y, x, how, afar)
     medians = np.empty(len(some.y))
     median_residuals(code, some.y, some.x, some.part(how["v"]), medians, **_told(some.given))
-    afar[some.places] = is_flat(MAD*medians, some.part(scale), _sizes(some.y, some.given))
+    afar[some.places] = is_flat(MAD*medians, some.part(scale), sizes(some.y, some.given))
     how["status"][afar] = FitStatus.NO_PROGRESS
 
 

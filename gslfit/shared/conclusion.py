@@ -108,6 +108,7 @@ def concluded(fitting: Fitting) -> SharedResult:
     found = SharedResult(Columns(values), Columns(stderr), params, sets.shared, sets.local, covar, local_covar, arrays.status,
                          success, fitting.status, "", chisqr, ndata, nvarys, fitting.nfev, arrays.chisqr, arrays.ndata, arrays.cost,
                          arrays.begun, sets, options, arrays.parts, fitting.scales, fitting.unit,
+                         _length=np.inf if descent is None else float(np.sqrt(descent.raw_cost))/fitting.unit,
                          _unscaled=(arrays.covar, arrays.local_covar))
     found.message = _message(fitting, found, taking)
     return found

@@ -110,6 +110,7 @@ class SharedResult:
     scales: np.ndarray | None = None
     unit: float = 1.0
     method: str = "fit_shared"
+    _length: float = np.nan     # the root of twice the cost, which is in range where that may not be
     _unscaled: tuple[np.ndarray, np.ndarray] | None = None      # `covar` and `local_covar` in units in which they are in range
 
     # -- numbers
