@@ -185,8 +185,8 @@ class BatchResult:
         The greatest cosine between the residual and a column of the Jacobian that was reached.
     covar : ndarray, shape (..., p, p), or None
         Covariance of the varying parameters, in the order of `names`, where it was asked for. A variance that is no normal number (below
-        2e-308 or above 2e308), though its root is one, is infinite. What else is made of the covariances is right even then; of robust losses
-        and of priors it is NaN where `out=` keeps the covariances alone.
+        2e-308 or above 2e308), though its root is one, is infinite. What else is made of the covariances is right even then; of robust
+        losses and of priors it is NaN where `out=` keeps the covariances alone.
     names : tuple of str
         The varying parameters.
     shape : tuple of int

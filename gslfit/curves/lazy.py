@@ -241,7 +241,8 @@ class LazyBatchResult(BatchResult):
         stderr = Columns({name: like(own, f"{name}_stderr") for name, own in self.stderr.items()})
         covar = None if self.covar is None else like(self.covar, "covar")
         cost = None if self._cost is None else like(self._cost, "cost")
-        return {"values": values, "stderr": stderr, "covar": covar, "_cost": cost, "_correl": None if covar is None else found[CORRELATIONS],
+        correl = None if self._correl is None else found[CORRELATIONS]
+        return {"values": values, "stderr": stderr, "covar": covar, "_cost": cost, "_correl": correl,
                 **{name: like(getattr(self, name), name) for name in STATISTICS}}
 
     @property

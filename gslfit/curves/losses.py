@@ -91,7 +91,8 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
                                                                    some.y.shape))}
     with np.errstate(over="ignore"):
         f_scale = options.f_scale/units if known else "mad"
-    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, led=True, **some.given, **some.out)
+    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, led=True, **some.given,
+            **some.out)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for name in ("chisqr", "redchi", "cost"):
             if name in some.out:

@@ -203,8 +203,8 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         dropped = np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]
     stderr = tuple(np.nan if parameter.stderr is None else parameter.stderr for parameter in fitted.values())
     return RowEnd(status_of(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
-                  tuple(parameter.value for parameter in fitted.values()), stderr, _correlations(fitted) if options.covar else None, dropped,
-                  minimizer.cost, minimizer.call_kws["f_scale"])
+                  tuple(parameter.value for parameter in fitted.values()), stderr, _correlations(fitted) if options.covar else None,
+                  dropped, minimizer.cost, minimizer.call_kws["f_scale"])
 
 
 def _correlations(params: Parameters) -> np.ndarray:

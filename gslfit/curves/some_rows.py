@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from gslfit.curves.job import Job, template
 from gslfit.curves.losses import sizes
 from gslfit.curves.not_finite import wide
 from gslfit.data.inputs import Factors, Inputs
-from gslfit.data.layout import Layout
+from gslfit.data.layout import Layout, rows_at
 from gslfit.errors import FitStatus
 from gslfit.objective.loss import Loss
 from gslfit.objective.units import unit_of
@@ -23,11 +24,7 @@ Places = tuple[np.ndarray, ...]         # of some rows in a batch, an index arra
 def inputs_at(given: Inputs, places: Places) -> Inputs:
     """Return what some of the fits are made to, as a batch with one axis."""
     shape = given.layout.shape
-
-    def part(array: Any) -> Any:
-        if array is None or array.ndim <= 1:
-            return array
-        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(places, array.shape[:-1], strict=True))]
+    part = partial(rows_at, places=places)
     y = given.y[places]
     factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
     names = np.stack(places, axis=1) + np.array(given.origin or (0,)*len(shape)) if given.places is None else given.places[places[0]]
@@ -82,11 +79,7 @@ def units_of(found: BatchResult) -> np.ndarray:
 def _costs_in(unit: np.ndarray, found: BatchResult, places: Any) -> np.ndarray:
     """Return what the fits at some places, of a batch that has its data, minimised, in a unit each."""
     data = found.data
-
-    def part(array: Any) -> Any:
-        if array is None or array.ndim <= 1:
-            return array
-        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(places, array.shape[:-1], strict=True))]
+    part = partial(rows_at, places=places)
     assert data.y is not None
     x = {name: part(array) for name, array in zip(data.formula.independent, data.x, strict=True)}
     known = np.isfinite(data.y[places]) & np.logical_and.reduce([np.isfinite(each) for each in x.values()])

@@ -5,10 +5,10 @@ from guess_accuracy import Case, reached
 from scipy.optimize import least_squares
 from scipy.special import erf
 
-from gslfit.curves.batch_result import BatchInputs
-from gslfit.formula.formula import Formula
 from gslfit import FitStatus, models
+from gslfit.curves.batch_result import BatchInputs
 from gslfit.curves.multistart import lowest
+from gslfit.formula.formula import Formula
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.sharp_edges import ERROR_FUNCTION, LOGISTIC, Edge, SharpEdges, jump
 

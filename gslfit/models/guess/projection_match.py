@@ -263,6 +263,11 @@ def chunks(fits: int, shapes: int) -> Iterator[slice]:
     return (slice(low, low + size) for low in range(0, max(fits, 1), size))
 
 
+def _of_rows(side: Any, here: slice) -> Any:
+    """Return some curves' part of a bound, a number that all share or (fits, 1)."""
+    return side[here] if np.ndim(side) else side
+
+
 @lru_cache(maxsize=64)
 def _of_text(text: str) -> Formula:
     return Formula(text)
@@ -297,7 +302,7 @@ def _estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bound
         here = slice(begun, begun + len(scores.score))
         if not scores.score.shape[1]:
             raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
-        own = {} if plan.formula else {name: tuple(side[here] if np.ndim(side) else side for side in box) for name, box in of_linear.items()}
+        own = {} if plan.formula else {name: (_of_rows(low, here), _of_rows(high, here)) for name, (low, high) in of_linear.items()}
         best = match(scores, linear, own, families_of(scores.shapes, plan.families), plan.most)
         values = {name: each[best] for name, each in scores.shapes.items()}
         if len(curves.y) == 1:              # the same to the last digit, whether its points were met before or not
