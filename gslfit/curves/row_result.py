@@ -208,6 +208,10 @@ class RowResult(FitResult):
         known = np.isfinite(errors)
         if not known.any():
             return None
+        batch, place = (None, ()) if self._row is None else self._row
+        if batch is not None and batch._correl is None and batch.covar is not None:
+            own = [batch.names.index(name) for name in names]
+            return np.where(known & known[:, None], np.asarray(batch.covar)[place][np.ix_(own, own)], np.nan)
         correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names] for name in names]
         return covariance(np.where(known, errors, np.nan), np.array(correlated))
 
