@@ -46,7 +46,7 @@ def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.nda
     They are of the size of the weighted data; where these are 0, of the loss's scale. Weights stay where their squares are in range.
     """
     own, weights = 1.0 if options.f_scale == "mad" else options.f_scale, how.get("weights")
-    if weights is None and how.get("mask") is None and y.dtype.kind == "f" and _all_near_one(y):
+    if near_one(y, how):
         return np.ones(y.shape[:-1])
     most = np.ones(())
     with np.errstate(all="ignore"):
@@ -67,8 +67,10 @@ def sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
         return _largest(y if mask is None else np.where(mask, 0.0, y))
 
 
-def _all_near_one(y: np.ndarray) -> bool:
-    """Return whether the largest number of each row is nearer to 1 than `FAR_FROM_ONE`, by the sum of its squares; False leaves it open."""
+def near_one(y: np.ndarray, how: Mapping[str, Any]) -> bool:
+    """Return whether the largest datum of each row is nearer to 1 than `FAR_FROM_ONE`, by the sum of its squares; False leaves it open."""
+    if how.get("weights") is not None or how.get("mask") is not None or y.dtype.kind != "f":
+        return False
     with np.errstate(all="ignore"):
         square = np.einsum("...i,...i->...", y, y)
     return bool(((square > y.shape[-1]/FAR_FROM_ONE**2) & (square < FAR_FROM_ONE**2)).all())

@@ -27,7 +27,7 @@ from gslfit.minimizer import descents, multistart
 from gslfit.minimizer.multistart import EQUAL, Ends, Several, best_of, concluded, deviations_of
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
-from gslfit.objective.units import unit_of
+from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 ONCE: dict[str, Any] = {"starts": None, "ranges": None}
 TRIAL: dict[str, Any] = {"method": "lanes", "max_nfev": 400, "covar": False, "progress": False, **ONCE}
@@ -165,8 +165,11 @@ def _weighted_data(curve: Curve) -> tuple[float, float]:
     assert objective is not None
     y = objective.y if objective.weights is None else objective.y*objective.weights
     plain = objective.given.ycov is not None or (objective.loss is not None and not objective.loss.robust)
-    unit = 1.0 if plain else float(unit_of(np.abs(y).max(initial=0.0)))
     with np.errstate(over="ignore"):
+        square = float(np.vdot(y, y).real)
+        if plain or y.size/FAR_FROM_ONE**2 < square < FAR_FROM_ONE**2:
+            return 1.0, square
+        unit = float(unit_of(np.abs(y).max(initial=0.0)))
         return unit, float(np.vdot(y/unit, y/unit).real)
 
 
@@ -202,10 +205,11 @@ def _descend(plan: FitPlan, curve: Curve, options: FitOptions, starts: Mapping[s
     if rest.size:
         found = _rows(plan, curve, options, {name: v[rest, k] for k, name in enumerate(names)}, options.max_nfev)
         spent += int(found.nfev.sum())
-        better = costs(found) <= cost[rest]
+        lower = costs(found)
+        better = lower <= cost[rest]
         here = rest[better]
         errors = np.column_stack([found.stderr[name] for name in names])
-        new = np.column_stack([found.values[name] for name in names]), deviations_of(errors, found.status), costs(found), found.status
+        new = np.column_stack([found.values[name] for name in names]), deviations_of(errors, found.status), lower, found.status
         for array, replaced in zip(ends, new, strict=False):
             array[here] = replaced[better]
         for name, value in found.values.items():

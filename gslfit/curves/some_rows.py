@@ -9,7 +9,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult
 from gslfit.curves.job import Job, template
-from gslfit.curves.losses import sizes
+from gslfit.curves.losses import near_one, sizes
 from gslfit.curves.not_finite import wide
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout, rows_at
@@ -73,7 +73,8 @@ def units_of(found: BatchResult) -> np.ndarray:
     data = found.data
     if data.y is None or data.ycov is not None or data.loss == "poisson":
         return np.ones(found.shape)
-    return np.broadcast_to(unit_of(sizes(data.y, {"weights": data.weights, "errors": data.inverted, "mask": data.mask})), found.shape)
+    how = {"weights": data.weights, "errors": data.inverted, "mask": data.mask}
+    return np.ones(found.shape) if near_one(data.y, how) else np.broadcast_to(unit_of(sizes(data.y, how)), found.shape)
 
 
 def _costs_in(unit: np.ndarray, found: BatchResult, places: Any) -> np.ndarray:
