@@ -88,7 +88,7 @@ def from_many(job: Job, given: Inputs, options: FitOptions, count: int, report: 
     shape = given.layout.shape
     cost, settled, outside = np.full((FEW, *shape), np.inf), np.zeros((FEW, *shape), bool), np.zeros((FEW, *shape), int)
     starts: dict[str, np.ndarray] = {}
-    told = options._replace(method="lanes", max_nfev=ROUGH, covar=False, nan_policy="mark", on_interrupt="raise")
+    told = forgiving(options)._replace(method="lanes", max_nfev=ROUGH, covar=False)
     if job.folded is None or given.ycov is not None:
         told = told._replace(method=options.method, max_nfev=descents.ROUGH*(1 + len(boxes_of(template(job)))))
     places = job.places or _around(job)
