@@ -72,6 +72,7 @@ cdef extern from "batch/batch.h" nogil:
         double *v
         double *variance
         double *covariance
+        double *correlations
         double *chisqr
         double *gradient
         double *cost

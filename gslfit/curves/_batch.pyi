@@ -31,7 +31,7 @@ def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *,
         threads: int = 1, variance: np.ndarray | None = None, covariance: np.ndarray | None = None, gradient: np.ndarray | None = None,
         progress: Callable[[int], Any] | None = None, transform: FitTransform | None = None, start: Sequence[np.ndarray] = (),
         scaled: bool = True, redchi: np.ndarray | None = None, derived: np.ndarray | None = None,
-        derived_errors: np.ndarray | None = None, reached: np.ndarray | None = None, loss: int = 0,
+        derived_errors: np.ndarray | None = None, correlations: np.ndarray | None = None, reached: np.ndarray | None = None, loss: int = 0,
         scale: np.ndarray | None = None, cost: np.ndarray | None = None,
         boxes: Sequence[tuple[Any, Any]] | None = None, factor: np.ndarray | None = None,
         response: np.ndarray | None = None) -> None: ...

@@ -11,6 +11,8 @@ from gslfit.errors import FitStatus, InputError
 
 STATISTICS = ("chisqr", "redchi", "nfev", "ndata", "status", "gradient")         # the arrays of a result beside values and errors
 
+CORRELATIONS = "correl:"        # an array that is kept in memory beside those of a result: no parameter's name
+
 OF_LOSSES = ("cost", "f_scale")         # those of robust losses besides
 
 
@@ -43,7 +45,7 @@ def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> st
     for name, array in arrays.items():
         part = name.partition(":")[0]
         fits = (part == "head" or (_is_response(name, array, shape) if part == "response" else array.ndim == 1 if part == "x" else
-                                   array.shape == ((*shape, p, p) if part == "covar" else shape)))
+                                   array.shape == ((*shape, p, p) if part in ("covar", "correl") else shape)))
         if not fits or array.dtype.kind not in ("U" if part == "head" else "iu" if part in COUNTS else "iuf"):
             return f"{name} is an array of {array.dtype} of the shape {array.shape}"
     own = head.get("response")

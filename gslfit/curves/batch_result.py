@@ -1,7 +1,7 @@
 """The results of a batch of fits: arrays by name, a status for each fit, and any one of them as a result of its own."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from gslfit.data.points import without_effect
 from gslfit.data.stored import in_memory
 from gslfit.errors import FitStatus, InputError, NoSuchFitError
 from gslfit.formula.formula import Formula
+from gslfit.minimizer._uncertainty import covariance
+from gslfit.minimizer.propagation import correlations_of
 from gslfit.objective.loss import Loss
 from gslfit.objective.objective import Objective
 from gslfit.parameters.collection import Parameters
@@ -182,7 +184,9 @@ class BatchResult:
     gradient : ndarray, shape (...)
         The greatest cosine between the residual and a column of the Jacobian that was reached.
     covar : ndarray, shape (..., p, p), or None
-        Covariance of the varying parameters, in the order of `names`, where it was asked for.
+        Covariance of the varying parameters, in the order of `names`, where it was asked for. A variance that is no normal number (below
+        2e-308 or above 2e308), though its root is one, is infinite. What else is made of the covariances is right even then; of robust
+        losses and of priors it is NaN where `out=` keeps the covariances alone.
     names : tuple of str
         The varying parameters.
     shape : tuple of int
@@ -204,6 +208,61 @@ class BatchResult:
     data: BatchInputs
     reason: str = ""
     _cost: np.ndarray | None = field(default=None, repr=False)
+    _correl: np.ndarray | None = field(default=None, repr=False)    # of the varying parameters: what no unit of the data takes out of range
+
+    def __post_init__(self) -> None:
+        if self.covar is None and self._correl is not None:
+            del self.covar      # it is worked out when it is first read
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "covar" or self._correl is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        errors = self._errors(...)
+        self.covar = covariance(np.where(np.isnan(errors), 0.0, errors), self._correl)
+        return self.covar
+
+    def _errors(self, place: Any) -> np.ndarray:
+        """Return the standard errors of the varying parameters at some places: ndarray (..., p)."""
+        count = np.empty(self.shape)[place].shape
+        return np.stack([np.asarray(self.stderr[name])[place] for name in self.names], axis=-1) if self.names else np.zeros((*count, 0))
+
+    def correlations(self, place: tuple[Any, ...], names: Sequence[str] | None = None) -> np.ndarray | None:
+        """Return the correlations of the varying parameters, NaN with what has no error; None where neither they nor covariances are kept.
+
+        Parameters
+        ----------
+        place : tuple
+            Of one fit, or index arrays of several.
+        names : sequence of str, optional
+            Some of the varying parameters.
+
+        Returns
+        -------
+        ndarray, shape (..., p, p), or None
+            NaN where only a covariance is kept, and its variances are no normal numbers.
+        """
+        if not self.has_correlations:
+            return None
+        errors = self._errors(place)
+        if self._correl is not None:
+            found = self._correl[place]
+        else:
+            with np.errstate(all="ignore"):     # errors of 0, of fits without any residual
+                found = np.asarray(self.covar)[place]/errors[..., None]/errors[..., None, :]
+                found = np.where(np.isinf(np.diagonal(found, axis1=-2, axis2=-1)).any(axis=-1)[..., None, None], np.nan, found)
+        own = slice(None) if names is None else [self.names.index(name) for name in names]
+        return correlations_of(errors, found)[..., own, :][..., own]
+
+    @property
+    def has_correlations(self) -> bool:
+        """Whether correlations or covariances are kept."""
+        return self._correl is not None or self.covar is not None
+
+    def keeps_correlations(self) -> np.ndarray:
+        """Return of which fits `correlations` knows them, where they have errors: ndarray of bool (...)."""
+        if self._correl is not None or not self.has_correlations:
+            return np.full(self.shape, self._correl is not None)
+        return ~np.isinf(np.diagonal(np.asarray(self.covar), axis1=-2, axis2=-1)).any(axis=-1)
 
     @property
     def cost(self) -> np.ndarray:
@@ -472,6 +531,8 @@ class BatchResult:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
             arrays["covar"] = self.covar
+        if self._correl is not None and np.isinf(np.asarray(self.covar)).any():
+            arrays["correl"] = self._correl
         if self.data.limits is not None:
             arrays |= {f"vary:{name}": self.data.limits.vary[name].astype(np.int8) for name in self.data.limits.patterned}
         from gslfit.data.writing import write_npz
@@ -511,7 +572,7 @@ class BatchResult:
         return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,
-                   reason=head["reason"], _cost=arrays.get("cost"))
+                   reason=head["reason"], _cost=arrays.get("cost"), _correl=arrays.get("correl"))
 
 
 def spread(values: np.ndarray, shape: tuple[int, ...], where: Layout | None) -> np.ndarray:

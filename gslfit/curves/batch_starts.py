@@ -15,7 +15,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
 from gslfit.curves.job import Job, template
-from gslfit.curves.some_rows import WITHOUT, Places, costs, inputs_at, job_at, put, within
+from gslfit.curves.some_rows import WITHOUT, Places, costs, inputs_at, job_at, put, units_of, within
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import InputError
@@ -69,13 +69,13 @@ def _single(result: BatchResult, given: Inputs) -> BatchResult:
     """Return the result of a batch of one fit without its axis."""
     def of(array: Any) -> Any:
         return array if array is None else array.reshape(array.shape[1:])
-    new: dict[str, Any] = {name: of(getattr(result, name)) for name in (*STATISTICS, "covar", "_cost")}
+    new: dict[str, Any] = {name: of(getattr(result, name)) for name in (*STATISTICS, "_cost", "_correl")}
     mask = result.data.mask
     data = replace(result.data, y=given.y, x=tuple(given.x.values()), layout=given.layout, labels=given.labels,
                    f_scale=of(result.data.f_scale),
                    start={name: of(value) if np.ndim(value) else value for name, value in result.data.start.items()},
                    mask=mask if mask is None or mask.ndim < 2 else mask[0])
-    return replace(result, values=Columns({name: of(value) for name, value in result.values.items()}),
+    return replace(result, covar=None, values=Columns({name: of(value) for name, value in result.values.items()}),
                    stderr=Columns({name: of(value) for name, value in result.stderr.items()}), data=data, **new)
 
 
@@ -88,7 +88,7 @@ def from_many(job: Job, given: Inputs, options: FitOptions, count: int, report: 
     shape = given.layout.shape
     cost, settled, outside = np.full((FEW, *shape), np.inf), np.zeros((FEW, *shape), bool), np.zeros((FEW, *shape), int)
     starts: dict[str, np.ndarray] = {}
-    told = options._replace(method="lanes", max_nfev=ROUGH, covar=False, nan_policy="mark", on_interrupt="raise")
+    told = forgiving(options)._replace(method="lanes", max_nfev=ROUGH, covar=False)
     if job.folded is None or given.ycov is not None:
         told = told._replace(method=options.method, max_nfev=descents.ROUGH*(1 + len(boxes_of(template(job)))))
     places = job.places or _around(job)
@@ -219,12 +219,13 @@ def is_better(some: BatchResult, cost: np.ndarray, success: np.ndarray, floor: n
 
 
 def _floor(some: BatchResult) -> np.ndarray:
-    """Return half of chi-square below which residuals are rounding."""
+    """Return half of chi-square below which residuals are rounding, in `units_of` the data."""
     data = some.data
     y = np.nan_to_num(np.asarray(data.y, float), posinf=0.0, neginf=0.0)
     if data.weights is not None:
         with np.errstate(all="ignore"):
             y = np.nan_to_num(y/data.weights if data.inverted else y*data.weights, posinf=0.0, neginf=0.0)
+    y = y/units_of(some)[..., None]
     return .5*SAME_DATA**2*np.einsum("...n,...n->...", y, y)
 
 
@@ -340,7 +341,7 @@ def _from_there(job: Job, given: Inputs, options: FitOptions, result: BatchResul
     some = run(job_at(job, places, within(own, here, starts)), here, forgiving(options), None)
     better = is_better(some, cost[places], good[places], _floor(some))
     lower, same = np.zeros(better.shape, bool), np.ones(better.shape, bool)
-    pairs = [(np.asarray(some.cost), np.asarray(result.cost)[places])]
+    pairs = [(costs(some), costs(result)[places])]
     pairs += [(np.asarray(some.values[name]), np.asarray(result.values[name])[places]) for name in result.names]
     for new, old in pairs:              # equally low ones in the order of their values
         lower |= same & (new < old)

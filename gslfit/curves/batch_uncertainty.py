@@ -12,10 +12,11 @@ import numpy as np
 
 from gslfit.checks import choice
 from gslfit.curves.row_result import parameters_of_row
+from gslfit.data.layout import rows_at
 from gslfit.data.numbers import floats
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
 from gslfit.formula.formula import NO_VARIABLE, Formula
-from gslfit.minimizer.bands import KINDS, student
+from gslfit.minimizer.bands import KINDS, spread_of, student
 from gslfit.minimizer.derived import with_expression
 from gslfit.minimizer.propagation import Spread, propagated
 
@@ -61,7 +62,7 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
     if kind == "prediction" or not formula.native:
         known = np.zeros_like(known)
     for places in _blocks(batch, known, max(n[0] if n else 1, 1)*len(formula.names)):
-        rows = x if values else [_rows(batch, array, places) for array in x]
+        rows = x if values else [rows_at(array, places) for array in x]
         slopes = gradients.of_curve(rows, places)
         stderr, held, correlations, *_ = _spreads(batch, places, gradients)
         assert correlations is not None
@@ -144,12 +145,10 @@ def varying(batch: Any) -> np.ndarray:
 
 
 def _known(batch: Any) -> np.ndarray:
-    """Return which fits have an error of every varying parameter, and covariances in range: ndarray of bool (...)."""
-    found = np.ones(batch.shape, bool)
+    """Return which fits have an error of every varying parameter, and correlations in range: ndarray of bool (...)."""
+    found = batch.keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool)
     for name in batch.names:
         found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
-    if batch.covar is not None:     # a variance that is no number has taken the correlations along
-        found &= np.isfinite(np.diagonal(np.asarray(batch.covar), axis1=-2, axis2=-1)).all(axis=-1)
     return found
 
 
@@ -169,19 +168,12 @@ def _places(chosen: np.ndarray) -> Iterator[tuple[int, ...]]:
 
 def _blocks(batch: Any, chosen: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Return the places that are chosen as index arrays, so many at a time that their Jacobians fit a block."""
-    curve = 1 if batch.covar is not None or not batch.data.x else batch.data.x[0].shape[-1]*len(batch.data.formula.names)
+    curve = 1 if batch.has_correlations or not batch.data.x else batch.data.x[0].shape[-1]*len(batch.data.formula.names)
     step = max(1, BLOCK//max(size, curve, len(batch.names)**2, 1))
     if not chosen.ndim:
         return iter([()]*bool(chosen))
     where = np.nonzero(chosen)
     return (tuple(axis[k:k + step] for axis in where) for k in range(0, where[0].size, step))
-
-
-def _rows(batch: Any, array: np.ndarray | None, places: Any) -> Any:
-    """Return some of the fits' parts of an array whose leading axes may be shared: ndarray (k, n) or (n,)."""
-    if array is None or array.ndim <= 1:
-        return array
-    return array[tuple(index if size > 1 else np.zeros_like(index) for index, size in zip(places, array.shape[:-1], strict=True))]
 
 
 def _left_out(batch: Any, places: Any) -> np.ndarray | None:
@@ -192,12 +184,12 @@ def _left_out(batch: Any, places: Any) -> np.ndarray | None:
     y = np.atleast_2d(data.y[places])
     out = ~np.isfinite(y)
     for array in data.x:
-        out |= ~np.isfinite(_rows(batch, array, places))
-    mask, factors = _rows(batch, data.mask, places), data.factors()
+        out |= ~np.isfinite(rows_at(array, places))
+    mask, factors = rows_at(data.mask, places), data.factors()
     if mask is not None:
         out |= np.asarray(mask, bool)
     if factors is not None:
-        own = _rows(batch, factors.array, places)
+        own = rows_at(factors.array, places)
         out |= ~np.isfinite(own) | (own == (np.inf if data.inverted else 0))
     return out
 
@@ -213,20 +205,20 @@ def _correlations(batch: Any, places: Any, gradients: _Gradients, errors: np.nda
     p = len(batch.names)
     if p == 1:
         return np.ones((len(errors), 1, 1))
-    if batch.covar is not None:
-        with np.errstate(invalid="ignore", divide="ignore"):    # errors of 0, of fits without any residual
-            return np.asarray(batch.covar)[places].reshape(-1, p, p)/errors[:, :, None]/errors[:, None, :]
+    kept = batch.correlations(places)
+    if kept is not None:
+        return kept.reshape(-1, p, p)
     out = _left_out(batch, places)
     if out is None:
         raise InputError("the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result")
     if not batch.data.formula.native:
-        covariances = np.stack([np.asarray(batch[place].covar) for place in (zip(*places, strict=True) if places else [()])])
-        return covariances/errors[:, :, None]/errors[:, None, :]
-    slopes = gradients.of_curve([_rows(batch, array, places) for array in batch.data.x], places)
+        own = (spread_of(batch[place].params, batch.names).correlations for place in (zip(*places, strict=True) if places else [()]))
+        return np.stack([each for each in own if each is not None])
+    slopes = gradients.of_curve([rows_at(array, places) for array in batch.data.x], places)
     slopes = np.broadcast_to(slopes, (*out.shape, p))
     own = batch.data.factors()
     with np.errstate(all="ignore"):
-        weights = np.ones(1) if own is None else _rows(batch, own.array, places)
+        weights = np.ones(1) if own is None else rows_at(own.array, places)
         factors = 1/weights if batch.data.inverted else weights
         jacobian = np.where(out[..., None], 0.0, slopes*np.broadcast_to(factors, out.shape)[..., None])
         largest = np.max(np.abs(jacobian), axis=1, keepdims=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gslfit.curves.batch_file import CORRELATIONS
 from gslfit.curves.batch_result import STATISTICS, BatchInputs, BatchResult, Columns
 from gslfit.curves.containers import dimensions
 from gslfit.curves.keeping import Keeping, finished
@@ -61,7 +62,9 @@ def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, option
     shape, n = given.layout.shape, given.layout.n
     watch = Progress(progress, prod(shape))
     size = blocks_of(shape, n, given.y.chunks if isinstance(given.y, StoredCurves) else None)
-    arrays = specs(batch.names, batch.varying, shape, options.covar, options.loss in ROBUST)
+    arrays = specs(batch.names, batch.varying, shape, options.covar and keeping.out is not None, options.loss in ROBUST)
+    if options.covar and keeping.out is None:       # no unit of the data takes them out of range
+        arrays = {CORRELATIONS: (np.dtype(float), (*shape, len(batch.varying), len(batch.varying)))} | arrays
     store = store_of(keeping.out, arrays, size, dimensions(given.labels, given.layout))
     opened(store, {} if keeping.out is None else fingerprint(batch, given, starts, options, size), keeping.resume)
     kept: _Kept | None = _Kept(batch.data, shape, n) if keeping.out is None and keeping.keep_data else None
@@ -96,7 +99,7 @@ def fit_blocks(fit: FitPart, batch: Batch, given: Inputs, starts: Starts, option
     if isinstance(given.y, StoredCurves) and given.y.source.changed:
         warn("the file of the data was written to while it was read: fits may be of what it held before, or after")
     data = batch.data if kept is None else kept.data()
-    return _result(batch, store.arrays(), data, options.covar)
+    return _result(batch, store.arrays(), data)
 
 
 def _blocks(shape: tuple[int, ...], size: tuple[int, ...]) -> Iterator[Block]:
@@ -112,19 +115,19 @@ def _done(store: Store, block: Block) -> bool:
 
 def _write(store: Store, names: Mapping[str, Any], block: Block, found: BatchResult) -> None:
     """Write the results of a block; its statuses, which say that they are there, last."""
-    values = found.to_dict()
+    values = found.to_dict() | {CORRELATIONS: found._correl}
     for name in names:
         store.write(name, block, values[name])
 
 
-def _result(batch: Batch, arrays: Mapping[str, Any], data: BatchInputs, covar: bool) -> BatchResult:
+def _result(batch: Batch, arrays: Mapping[str, Any], data: BatchInputs) -> BatchResult:
     """Return the result of all blocks."""
     values = Columns({name: arrays[name] for name in batch.names})
     stderr = Columns({name: arrays[f"{name}_stderr"] for name in batch.names})
     if "f_scale" in arrays:
         data = replace(data, f_scale=arrays["f_scale"])
-    return BatchResult(values, stderr, **{name: arrays[name] for name in STATISTICS}, covar=arrays["covar"] if covar else None,
-                       names=batch.varying, data=data, reason=batch.reason, _cost=arrays.get("cost"))
+    return BatchResult(values, stderr, **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"),
+                       names=batch.varying, data=data, reason=batch.reason, _cost=arrays.get("cost"), _correl=arrays.get(CORRELATIONS))
 
 
 def _part(array: Any, block: Block) -> Any:

@@ -49,7 +49,7 @@ def fit_by_loss(plan: FitPlan, curve: Curve, options: FitOptions, method: str = 
     start = [plan.values[name] for name in plan.names]
     numbers, counts, status, scale = np.empty((3, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8), np.ones(1)
     how = bounds_of(folded, np.array(start), True)
-    how["covariance"], v = np.empty((1, p, p)), np.empty((1, p))
+    how["correlations"], v = np.empty((1, p, p)), np.empty((1, p))
     how["start"] = [np.array(each) for each in how["start"]]
     run_rows(options, folded.program, objective.y[None], x, v=v, chisqr=numbers[0], cost=numbers[1], gradient=numbers[2], nfev=counts[0],
              count=counts[1], status=status, scale=scale, weights=objective.weights, errors=False,

@@ -92,13 +92,13 @@ class Whole:
             self._new("cost", np.dtype(float), np.nan)[rows] = np.reshape(found._cost, -1)
         if found.data.f_scale is not None:
             self._new("f_scale", np.dtype(float), 1.0)[rows] = np.reshape(found.data.f_scale, -1)
-        if found.covar is not None:
+        if found._correl is not None:
             p = len(self.varying)
             here = np.array([self.varying.index(name) for name in found.names], int)
-            covar = np.zeros((rows.size, p, p))
-            covar[np.ix_(np.arange(rows.size), here, here)] = np.reshape(found.covar, (rows.size, here.size, here.size))
-            covar[np.isin(np.reshape(found.status, -1), WITHOUT)] = np.nan
-            self._new("covar", np.dtype(float), np.nan, p, p)[rows] = covar
+            correl = np.zeros((rows.size, p, p))
+            correl[np.ix_(np.arange(rows.size), here, here)] = np.reshape(found._correl, (rows.size, here.size, here.size))
+            correl[np.isin(np.reshape(found.status, -1), WITHOUT)] = np.nan
+            self._new("correl", np.dtype(float), np.nan, p, p)[rows] = correl
         for name in self.job.missing:
             self._new(f"start:{name}", np.dtype(float), np.nan)[rows] = found.data.start[name]
         if wide and found.data.mask is not None:
@@ -119,4 +119,5 @@ class Whole:
                        mask=self.data.mask if self.mask is None else self.mask)
         return BatchResult(Columns({name: arrays[f"value:{name}"] for name in self.names}),
                            Columns({name: arrays[f"error:{name}"] for name in self.names}), **{name: arrays[name] for name in STATISTICS},
-                           covar=arrays.get("covar"), names=self.varying, data=data, reason=self.reason, _cost=arrays.get("cost"))
+                           covar=None, names=self.varying, data=data, reason=self.reason, _cost=arrays.get("cost"),
+                           _correl=arrays.get("correl"))

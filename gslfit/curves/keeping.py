@@ -1,6 +1,7 @@
 """What becomes of the results of a batch, and whether it is fitted block by block."""
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +65,10 @@ def finished(result: BatchResult, given: Inputs, keeping: Keeping) -> BatchResul
     """Return a result as the caller gets it: in the data's kind of container, and without the data unless they are to be kept."""
     _tell_of_images(result, given)
     found = result if given.labels is None else labelled(result, given)
-    return found if keeping.keep_data else replace(found, data=found.data.without_curves())
+    if not keeping.keep_data:
+        found = copy(found)
+        found.data = found.data.without_curves()
+    return found
 
 
 def _tell_of_images(result: BatchResult, given: Inputs) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 
 from gslfit.checks import package
-from gslfit.curves.batch_file import OF_LOSSES, STATISTICS
+from gslfit.curves.batch_file import CORRELATIONS, OF_LOSSES, STATISTICS
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult, Columns
 from gslfit.curves.keeping import Keeping
 from gslfit.curves.parts import Batch, FitPart
@@ -61,7 +61,9 @@ class ChunkFit:
         for name, array in found.to_dict().items():
             packed[name] = array
         for name in self.dtype.names or ():
-            if name.startswith(START):
+            if name == CORRELATIONS:
+                packed[name] = found._correl
+            elif name.startswith(START):
                 packed[name] = found.data.start[name.removeprefix(START)]
         return packed
 
@@ -118,7 +120,7 @@ def fit_lazily(fit: FitPart, batch: Batch, given: Inputs, starts: Mapping[str, A
     data = replace(own, y=_lazily(y), x=tuple(map(_lazily, own.x)), weights=_lazily(own.weights), mask=_lazily(own.mask), f_scale=f_scale)
     return LazyBatchResult(Columns(values), Columns(stderr), **{name: found[name] for name in STATISTICS},
                            covar=found["covar"] if options.covar else None, names=batch.varying, data=data, reason=batch.reason,
-                           _cost=cost, packed=found, task=task, beside=beside)
+                           _cost=cost, _correl=found[CORRELATIONS] if options.covar else None, packed=found, task=task, beside=beside)
 
 
 def _refuse(options: FitOptions, keeping: Keeping, progress: Any) -> None:
@@ -148,6 +150,8 @@ def _task(fit: FitPart, batch: Batch, given: Inputs, starts: Mapping[str, Any], 
     shared = given._replace(y=nothing, labels=None, x=x, factors=factors, mask=nothing if ("mask", "") in beside else given.mask)
     arrays = specs(batch.names, batch.varying, (), options.covar, options.loss in ROBUST)
     kinds: list[Any] = [(name, kind, shape) for name, (kind, shape) in arrays.items()]
+    if options.covar:
+        kinds.append((CORRELATIONS, *arrays["covar"]))
     sought = [name for name in batch.names if name not in starts or (np.ndim(starts[name]) == 0 and np.isnan(starts[name]))]
     kinds += [(START + name, np.dtype(float), ()) for name in sought if name in batch.varying]
     of_all = {name: value for name, value in starts.items() if not np.ndim(value)}
@@ -237,7 +241,8 @@ class LazyBatchResult(BatchResult):
         stderr = Columns({name: like(own, f"{name}_stderr") for name, own in self.stderr.items()})
         covar = None if self.covar is None else like(self.covar, "covar")
         cost = None if self._cost is None else like(self._cost, "cost")
-        return {"values": values, "stderr": stderr, "covar": covar, "_cost": cost,
+        correl = None if self._correl is None else found[CORRELATIONS]
+        return {"values": values, "stderr": stderr, "covar": covar, "_cost": cost, "_correl": correl,
                 **{name: like(getattr(self, name), name) for name in STATISTICS}}
 
     @property

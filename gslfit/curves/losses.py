@@ -15,11 +15,11 @@ from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat
+from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
 MISFIT, FAR = 2.0, 30.0     # times a number of points, and plus: a greater deviance is not that of counts with such means
 NEXT_TO_ZERO = 1e-9     # times its start value, where an amplitude is to begin as the linear fit says
-FAR_FROM_ONE = 1e60     # or one over it: the fourth power of a residual that is as far from 1 may be out of range with more to come
 MOST_WEIGHT = 1e140     # or one over it: its square, too
 AFAR = 1e7              # scales of a loss: beside a residual that is no larger, and isn't rounding, the scale is none
 LOWER = 1e-9            # the share by which the second end of a fit must lie lower than the first
@@ -46,20 +46,19 @@ def _units(options: FitOptions, y: np.ndarray, how: Mapping[str, Any]) -> np.nda
     They are of the size of the weighted data; where these are 0, of the loss's scale. Weights stay where their squares are in range.
     """
     own, weights = 1.0 if options.f_scale == "mad" else options.f_scale, how.get("weights")
-    if weights is None and how.get("mask") is None and y.dtype.kind == "f" and _all_near_one(y):
+    if near_one(y, how):
         return np.ones(y.shape[:-1])
     most = np.ones(())
     with np.errstate(all="ignore"):
         if weights is not None:
             most = _largest(1/weights if how.get("errors", False) else weights)
             most = np.where((most > 0) & (most < np.inf), most, 1.0)
-        size = _sizes(y, how)
-        size = np.where(size > 0, size, own)
-        far = ~((size > 1/FAR_FROM_ONE) & (size < FAR_FROM_ONE)) & np.isfinite(size)
-        return np.asarray(np.exp2(np.round(np.log2(np.clip(np.where(far, size, 1.0), most/MOST_WEIGHT, most*MOST_WEIGHT)))))
+        size = sizes(y, how)
+        units = unit_of(np.where(size > 0, size, own))
+        return np.asarray(np.exp2(np.round(np.log2(np.clip(units, most/MOST_WEIGHT, most*MOST_WEIGHT)))))
 
 
-def _sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
+def sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
     """Return how large the largest weighted datum of each row is that takes part."""
     y, weights, mask = np.asarray(y) if y.dtype.kind == "f" else y.astype(float), how.get("weights"), how.get("mask")
     with np.errstate(all="ignore"):
@@ -68,8 +67,10 @@ def _sizes(y: np.ndarray, how: Mapping[str, Any]) -> np.ndarray:
         return _largest(y if mask is None else np.where(mask, 0.0, y))
 
 
-def _all_near_one(y: np.ndarray) -> bool:
-    """Return whether the largest number of each row is nearer to 1 than `FAR_FROM_ONE`, by the sum of its squares; False leaves it open."""
+def near_one(y: np.ndarray, how: Mapping[str, Any]) -> bool:
+    """Return whether the largest datum of each row is nearer to 1 than `FAR_FROM_ONE`, by the sum of its squares; False leaves it open."""
+    if how.get("weights") is not None or how.get("mask") is not None or y.dtype.kind != "f":
+        return False
     with np.errstate(all="ignore"):
         square = np.einsum("...i,...i->...", y, y)
     return bool(((square > y.shape[-1]/FAR_FROM_ONE**2) & (square < FAR_FROM_ONE**2)).all())
@@ -92,7 +93,8 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
                                                                    some.y.shape))}
     with np.errstate(over="ignore"):
         f_scale = options.f_scale/units if known else "mad"
-    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, **some.given, **some.out)
+    _robust(options, code, some.y, some.x, f_scale, start=[some.part(each) for each in start], scale=own, led=True, **some.given,
+            **some.out)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for name in ("chisqr", "redchi", "cost"):
             if name in some.out:
@@ -102,8 +104,11 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
 
 
 def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], f_scale: Any, *, start: Sequence[np.ndarray],
-            scale: np.ndarray, **how: Any) -> None:
-    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"."""
+            scale: np.ndarray, led: bool = False, **how: Any) -> None:
+    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"; if `led`, by "tukey" from Huber's end.
+
+    The lanes go by way of it themselves. Rows that may be out of their reach need it beforehand.
+    """
     fit = partial(run, code, y, x, **how)
     spent = np.zeros_like(how["nfev"])
     if isinstance(f_scale, str):
@@ -112,8 +117,8 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     else:
         scale[...] = f_scale
         if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
-            scale[...] = in_range(scale, _sizes(y, how))
-    if options.loss == "tukey" and options.method not in ("auto", "lanes"):     # whose lanes do so by themselves
+            scale[...] = in_range(scale, sizes(y, how))
+    if options.loss == "tukey" and (led or options.method not in ("auto", "lanes")):
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
         spent += how["nfev"]
@@ -133,7 +138,7 @@ def _refuse_flat(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.nd
     some = _Rows(y, x, how, afar)
     medians = np.empty(len(some.y))
     median_residuals(code, some.y, some.x, some.part(how["v"]), medians, **_told(some.given))
-    afar[some.places] = is_flat(MAD*medians, some.part(scale), _sizes(some.y, some.given))
+    afar[some.places] = is_flat(MAD*medians, some.part(scale), sizes(some.y, some.given))
     how["status"][afar] = FitStatus.NO_PROGRESS
 
 
@@ -252,4 +257,4 @@ class _Rows:
             self._how[name][chosen] = array[which]
 
 
-RESULTS = ("v", "variance", "covariance", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")
+RESULTS = ("v", "variance", "correlations", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")

@@ -20,13 +20,14 @@ from gslfit.curves.job import Job
 from gslfit.curves.linear_start import linear_starts
 from gslfit.curves.pipeline import FitPlan, LazyResult, by_minimize
 from gslfit.curves.run_batch import run_batch
-from gslfit.curves.some_rows import WITHOUT, costs
+from gslfit.curves.some_rows import costs
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.minimizer import descents, multistart
 from gslfit.minimizer.multistart import EQUAL, Ends, Several, best_of, concluded, deviations_of
 from gslfit.minimizer.options import FitOptions
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 ONCE: dict[str, Any] = {"starts": None, "ranges": None}
 TRIAL: dict[str, Any] = {"method": "lanes", "max_nfev": 400, "covar": False, "progress": False, **ONCE}
@@ -62,10 +63,10 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
         if idle.all():
             continue
         result = fit(start, **(WHOLE if whole else TRIAL), **({"idle": idle} if idle.any() else {}))
-        chisqr = np.where(np.isin(result.status, WITHOUT), np.inf, result.chisqr)
-        better = chisqr < (least*(1 - EQUAL) if whole else least)
+        cost = costs(result)
+        better = cost < (least*(1 - EQUAL) if whole else least)
         best = {name: np.where(better, value, best[name]) for name, value in start.items()}
-        least = np.where(better, chisqr, least)
+        least = np.where(better, cost, least)
     return best
 
 
@@ -111,12 +112,13 @@ def from_many(plan: FitPlan, curve: Curve, options: FitOptions, several: Several
             raise multistart.nowhere(several.number)
     in_lanes = plan.folded is not None and curve.objective is not None and curve.objective.given.ycov is None
     ends, values, nfev = _descend(plan, curve, options, starts) if in_lanes else _descend_by_minimize(plan, curve, options, starts)
-    data = _weighted_data(curve)
-    best, result, more = _to_the_end(plan, ends, fit, places, data)
-    if first is not None and first.success and not (result.success and result.cost <= first.cost*(1 + multistart.EQUAL)):
+    unit, data = _weighted_data(curve)
+    best, result, more = _to_the_end(plan, ends, fit, places, (unit, data))
+    if first is not None and first.success and not (
+            result.success and multistart.cost_in(unit, result) <= multistart.cost_in(unit, first)*(1 + multistart.EQUAL)):
         first.nfev = result.nfev + spent + nfev + more
         return first
-    return concluded(result, ends, best, values, len(ends.cost), spent + nfev + more, data)
+    return concluded(result, ends, best, values, len(ends.cost), spent + nfev + more, data, unit)
 
 
 def starts_of(plan: FitPlan, curve: Curve, several: Several) -> tuple[dict[str, np.ndarray], multistart.Boxes]:
@@ -156,13 +158,19 @@ def _repeated(curve: Curve, count: int) -> Inputs:
     return Inputs(Layout(y.shape, (1,)), None, y, dict(zip(curve.formula.independent, curve.points, strict=True)), factors, None)
 
 
-def _weighted_data(curve: Curve) -> float:
-    """Return the sum of the squares of the weighted data."""
+def _weighted_data(curve: Curve) -> tuple[float, float]:
+    """Return a unit in which squares of residuals are in range, as `units_of` has it for rows, and the sum of the squares of the weighted
+    data in it."""
     objective = curve.objective
     assert objective is not None
     y = objective.y if objective.weights is None else objective.y*objective.weights
+    plain = objective.given.ycov is not None or (objective.loss is not None and not objective.loss.robust)
     with np.errstate(over="ignore"):
-        return float(y @ y)
+        square = float(np.vdot(y, y).real)
+        if plain or y.size/FAR_FROM_ONE**2 < square < FAR_FROM_ONE**2:
+            return 1.0, square
+        unit = float(unit_of(np.abs(y).max(initial=0.0)))
+        return unit, float(np.vdot(y/unit, y/unit).real)
 
 
 def _result(found: LazyResult | FitResult) -> FitResult:
@@ -197,10 +205,11 @@ def _descend(plan: FitPlan, curve: Curve, options: FitOptions, starts: Mapping[s
     if rest.size:
         found = _rows(plan, curve, options, {name: v[rest, k] for k, name in enumerate(names)}, options.max_nfev)
         spent += int(found.nfev.sum())
-        better = costs(found) <= cost[rest]
+        lower = costs(found)
+        better = lower <= cost[rest]
         here = rest[better]
         errors = np.column_stack([found.stderr[name] for name in names])
-        new = np.column_stack([found.values[name] for name in names]), deviations_of(errors, found.status), costs(found), found.status
+        new = np.column_stack([found.values[name] for name in names]), deviations_of(errors, found.status), lower, found.status
         for array, replaced in zip(ends, new, strict=False):
             array[here] = replaced[better]
         for name, value in found.values.items():
@@ -227,12 +236,16 @@ def _descend_by_minimize(plan: FitPlan, curve: Curve, options: FitOptions,
         own = _at(plan, np.array([values[name] for name in plan.names]))
         most = descents.ROUGH*(len(plan.names) + 1) if rough else options.max_nfev
         return by_minimize(own, Curve(curve.formula, copy(curve.objective)), options._replace(max_nfev=most, covar=True))
-    ends, values, spent = descents.descend(fit, plan.names, starts)
+    ends, values, spent, _ = descents.descend(fit, plan.names, starts, _weighted_data(curve)[0])
     return ends, values.__getitem__, spent
 
 
-def _to_the_end(plan: FitPlan, ends: Ends, fit: Fit, places: multistart.Boxes, data: float) -> tuple[int, FitResult, int]:
-    """Return the number of the best end, the fit that goes on from it to the last digit, and the evaluations of fits that came to less."""
+def _to_the_end(plan: FitPlan, ends: Ends, fit: Fit, places: multistart.Boxes,
+                data: tuple[float, float]) -> tuple[int, FitResult, int]:
+    """Return the number of the best end, the fit that goes on from it to the last digit, and the evaluations of fits that came to less.
+
+    `data` is what `_weighted_data` returns.
+    """
     spent = 0
     for k in multistart.lowest_unfinished(ends):
         try:
@@ -240,9 +253,9 @@ def _to_the_end(plan: FitPlan, ends: Ends, fit: Fit, places: multistart.Boxes, d
         except descents.CAUGHT:
             continue
         if found.success:
-            for array, value in zip(ends, descents.end_of(found, plan.names, ends.start[k]), strict=True):
+            for array, value in zip(ends, descents.end_of(found, plan.names, ends.start[k], data[0]), strict=True):
                 array[k] = value
             return k, found, spent
         spent += found.nfev
-    best = best_of(ends, plan.names, places, data)
+    best = best_of(ends, plan.names, places, data[1])
     return best, _result(fit(_at(plan, (ends.v if ends.settled[best] else ends.start)[best]))), spent

@@ -28,7 +28,7 @@ from gslfit.minimizer._descent import length
 from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
-from gslfit.minimizer.propagation import Spread, determined, propagated
+from gslfit.minimizer.propagation import Spread, correlations_of, determined, propagated
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import NOTHING_VARIES, combinations, ending, touches
 from gslfit.objective.objective import Objective
@@ -385,7 +385,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
     numbers, counts, status = np.empty((2, 1)), np.empty((2, 1), np.int32), np.empty(1, np.int8)
     how = bounds_of(folded, v, alone)
     if alone:
-        how["covariance"] = np.empty((1, p, p))
+        how["correlations"] = np.empty((1, p, p))
     run(program, y[None], x, v[None], chisqr=numbers[0], nfev=counts[0], count=counts[1], status=status, weights=weights,
         inputs=() if inputs is None else list(inputs), method=method, xtol=options.xtol, ftol=options.ftol, gtol=options.gtol,
         max_nfev=options.max_nfev or default_nfev(names), threads=count_threads(options.threads, n*p) if n*p >= SMALL else 1,
@@ -460,8 +460,7 @@ def bounds_of(folded: Folded, start: np.ndarray, errors: bool) -> dict[str, Any]
 def spread_of(found: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return standard deviations and correlations of what has a deviation, from what `run` wrote."""
     deviations = found["variance"][0]
-    with np.errstate(all="ignore"):
-        return deviations, found["covariance"][0]/deviations/deviations[:, None]
+    return deviations, correlations_of(deviations, found["correlations"][0])
 
 
 def by_minimize(plan: FitPlan, curve: Curve, options: FitOptions, spent: int = 0) -> FitResult:

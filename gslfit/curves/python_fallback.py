@@ -148,7 +148,7 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
     shape, names = data.layout.shape, tuple(name for name, parameter in params.items() if parameter.vary)
     count, p = len(places), len(names)
     values, stderr = np.full((len(params), count), np.nan), np.full((len(params), count), np.nan)
-    covariances = np.full((count, p, p), np.nan) if options.covar else None
+    correlations = np.full((count, p, p), np.nan) if options.covar else None
     found = {name: np.full(count, np.nan) for name in ("chisqr", "redchi", "gradient")}
     costs, scales = np.full(count, np.nan), np.ones(count)
     counted = {name: np.zeros(count, kind) for name, kind in (("nfev", np.int32), ("ndata", np.int64), ("status", np.int8))}
@@ -159,8 +159,8 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
         costs[k], scales[k] = end.cost, end.f_scale
         if end.values:
             values[:, k], stderr[:, k] = end.values, end.stderr
-        if covariances is not None and end.covar is not None:
-            covariances[k] = end.covar
+        if correlations is not None and end.correl is not None:
+            correlations[k] = end.correl
         if end.dropped is not None:
             assert data.y is not None
             mask = wide(data.mask, data.y.shape) if mask is None else mask
@@ -171,5 +171,5 @@ def _result(data: BatchInputs, params: Parameters, places: list[tuple[int, ...]]
     all_errors = {name: each.reshape(shape) for name, each in zip(params, stderr, strict=True)}
     return BatchResult(Columns(all_values), Columns(all_errors), **{name: each.reshape(shape) for name, each in found.items()},
                        **{name: each.reshape(shape) for name, each in counted.items()},
-                       covar=None if covariances is None else covariances.reshape(*shape, p, p), names=names, data=data, reason=reason,
-                       _cost=costs.reshape(shape) if options.loss in ROBUST else None)
+                       covar=None, names=names, data=data, reason=reason, _cost=costs.reshape(shape) if options.loss in ROBUST else None,
+                       _correl=None if correlations is None else correlations.reshape(*shape, p, p))

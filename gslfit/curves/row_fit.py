@@ -14,8 +14,10 @@ from gslfit.data.points import check_factors, finite_points
 from gslfit.errors import ExpressionError, FitStatus, InputTypeError, NonFiniteError
 from gslfit.formula.formula import Formula
 from gslfit.formula.program_residual import ProgramResidual
+from gslfit.minimizer.bands import spread_of
 from gslfit.minimizer.minimizer import Minimizer
 from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.propagation import correlations_of
 from gslfit.minimizer.uncertainty import bound_of
 from gslfit.objective.loss import Loss
 from gslfit.objective.residual import residual as weighted_residual
@@ -67,7 +69,8 @@ class RowEnd(Record):
     chisqr, redchi : float
     values, stderr : tuple of float
         Of all parameters in order, empty where it has not run.
-    covar : ndarray, shape (p, p), or None
+    correl : ndarray, shape (p, p), or None
+        Correlations of what varies, NaN with what has no error.
     dropped : ndarray of int, or None
         Points that were left out since the model is not finite there.
     cost, f_scale : float
@@ -83,7 +86,7 @@ class RowEnd(Record):
     redchi: float = np.nan
     values: tuple[float, ...] = ()
     stderr: tuple[float, ...] = ()
-    covar: np.ndarray | None = None
+    correl: np.ndarray | None = None
     dropped: np.ndarray | None = None
     cost: float = np.nan
     f_scale: float = 1.0
@@ -200,8 +203,16 @@ def fit_row(formula: Formula, row: Row, params: Parameters, options: FitOptions)
         dropped = np.flatnonzero(np.ones(row.curve.size) if row.keep is None else row.keep)[~minimizer.left_in]
     stderr = tuple(np.nan if parameter.stderr is None else parameter.stderr for parameter in fitted.values())
     return RowEnd(status_of(minimizer), ndata, minimizer.nfev, minimizer.chisqr, minimizer.redchi,
-                  tuple(parameter.value for parameter in fitted.values()), stderr, minimizer.covar if options.covar else None, dropped,
-                  minimizer.cost, minimizer.call_kws["f_scale"])
+                  tuple(parameter.value for parameter in fitted.values()), stderr, _correlations(fitted) if options.covar else None,
+                  dropped, minimizer.cost, minimizer.call_kws["f_scale"])
+
+
+def _correlations(params: Parameters) -> np.ndarray:
+    """Return the correlations of what varies, NaN with what has no error: ndarray (p, p)."""
+    names = [name for name, par in params.items() if par.vary]
+    found = spread_of(params, names)
+    assert found.correlations is not None
+    return correlations_of(found.errors, found.correlations)
 
 
 def status_of(minimizer: Any) -> FitStatus:

@@ -95,15 +95,14 @@ class _RowErrors:
         batch, place = self.row
         names = names_of_row(batch, place)
         deviations = np.array([self.errors[name] for name in names])
-        whole = None if batch.covar is None else covariance_of_row(batch, place)
-        if whole is not None and not np.isinf(whole).any():
-            with np.errstate(all="ignore"):
-                return whole/deviations[:, None]/deviations
+        kept = batch.correlations(place, names)
+        if kept is not None and batch.keeps_correlations()[place]:
+            return kept
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
         curve = batch.data.curve(place)
-        if not known.size or curve.objective is None:
-            return found
+        if not known.size or curve.objective is None or batch.data.loss != "linear" or batch.data.prior is not None:
+            return found        # of other fits than least squares of the data alone no Jacobian of the model tells them
         params = parameters_of_row(batch, dict.fromkeys(batch.values, 0.0), place)
         for name, par in params.items():
             if par.expr is None:
@@ -209,13 +208,12 @@ class RowResult(FitResult):
         known = np.isfinite(errors)
         if not known.any():
             return None
-        if self._row is not None and self._row.batch.covar is not None:
-            found = covariance_of_row(*self._row)
-        else:
-            correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names]
-                          for name in names]
-            found = covariance(errors, np.array(correlated))
-        return np.where(known & known[:, None], found, np.nan)
+        batch, place = (None, ()) if self._row is None else self._row
+        if batch is not None and batch._correl is None and batch.covar is not None:
+            own = [batch.names.index(name) for name in names]
+            return np.where(known & known[:, None], np.asarray(batch.covar)[place][np.ix_(own, own)], np.nan)
+        correlated = [[1.0 if name == other else (self.params[name].correl or {}).get(other, np.nan) for other in names] for name in names]
+        return covariance(np.where(known, errors, np.nan), np.array(correlated))
 
     def __getstate__(self) -> dict[str, Any]:
         for name in ("_source", "keep", "residual", "covar", "prior_residual"):
@@ -238,12 +236,3 @@ def names_of_row(batch: Any, place: tuple[int, ...]) -> tuple[str, ...]:
     """Return the parameters that vary in one fit."""
     held = () if batch.data.limits is None else batch.data.limits.held(place)
     return tuple(name for name in batch.names if name not in held) if held else batch.names
-
-
-def covariance_of_row(batch: Any, place: tuple[int, ...]) -> np.ndarray:
-    """Return the covariance of the parameters that vary in one fit, from those of a batch."""
-    found, names = np.asarray(batch.covar)[place], names_of_row(batch, place)
-    if len(names) == len(batch.names):
-        return found
-    own = [batch.names.index(name) for name in names]
-    return found[np.ix_(own, own)]

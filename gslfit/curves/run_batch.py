@@ -186,13 +186,13 @@ class _Arrays:
         p, derived = len(folded.names), len(folded.dependent_names)
         self.v, self.stderr = np.empty((*lead, p)), np.empty((*lead, p))
         self.derived, self.derived_stderr = np.empty((*lead, derived)), np.empty((*lead, derived))
-        self.covar = np.empty((*lead, p, p)) if options.covar or self.loss else None
+        self.correl = np.empty((*lead, p, p)) if options.covar or self.loss else None
         self.chisqr, self.redchi, self.gradient = np.empty(lead), np.empty(lead), np.empty(lead)
         self.nfev, self.ndata, self.status = np.empty(lead, np.int32), np.empty(lead, np.int32), np.zeros(lead, np.int8)
 
     def rows(self, here: slice) -> dict[str, Any]:
         """Return the parts of the results that `run` writes for a slice."""
-        arrays = {"v": self.v, "variance": self.stderr, "covariance": self.covar, "chisqr": self.chisqr, "redchi": self.redchi,
+        arrays = {"v": self.v, "variance": self.stderr, "correlations": self.correl, "chisqr": self.chisqr, "redchi": self.redchi,
                   "gradient": self.gradient, "nfev": self.nfev, "count": self.ndata, "status": self.status, "derived": self.derived,
                   "derived_errors": self.derived_stderr, **self.loss}
         if here.stop - here.start == len(self.status):
@@ -226,6 +226,7 @@ class _Arrays:
                 continue
             values[name], stderr[name] = (value.reshape(shape), error.reshape(shape)) if one else (value, error)
         statistics = {name: getattr(self, name).reshape(shape) for name in STATISTICS}
-        covar = None if self.covar is None else self.covar.reshape(*shape, *self.covar.shape[-2:])
+        correl = None if self.correl is None else self.correl.reshape(*shape, *self.correl.shape[-2:])
         cost = self.loss["cost"].reshape(shape) if data.loss in ROBUST else None
-        return BatchResult(Columns(values), Columns(stderr), **statistics, covar=covar, names=folded.names, data=data, _cost=cost)
+        return BatchResult(Columns(values), Columns(stderr), **statistics, covar=None, names=folded.names, data=data, _cost=cost,
+                           _correl=correl)

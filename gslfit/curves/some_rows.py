@@ -2,16 +2,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult
 from gslfit.curves.job import Job, template
+from gslfit.curves.losses import near_one, sizes
 from gslfit.curves.not_finite import wide
 from gslfit.data.inputs import Factors, Inputs
-from gslfit.data.layout import Layout
+from gslfit.data.layout import Layout, rows_at
 from gslfit.errors import FitStatus
+from gslfit.objective.loss import Loss
+from gslfit.objective.units import unit_of
 
 WITHOUT = (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS)     # endings without a result
 Places = tuple[np.ndarray, ...]         # of some rows in a batch, an index array for each of its axes
@@ -20,11 +24,7 @@ Places = tuple[np.ndarray, ...]         # of some rows in a batch, an index arra
 def inputs_at(given: Inputs, places: Places) -> Inputs:
     """Return what some of the fits are made to, as a batch with one axis."""
     shape = given.layout.shape
-
-    def part(array: Any) -> Any:
-        if array is None or array.ndim <= 1:
-            return array
-        return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(places, array.shape[:-1], strict=True))]
+    part = partial(rows_at, places=places)
     y = given.y[places]
     factors = None if given.factors is None else Factors(given.factors.name, part(given.factors.array))
     names = np.stack(places, axis=1) + np.array(given.origin or (0,)*len(shape)) if given.places is None else given.places[places[0]]
@@ -60,9 +60,41 @@ def job_at(job: Job, places: Places, start: Mapping[str, Any]) -> Job:
 
 
 def costs(found: BatchResult) -> np.ndarray:
-    """Return what each fit of a batch minimised, infinite where there is no result."""
-    cost = np.array(found.cost, float)
-    return np.where(np.isin(found.status, WITHOUT) | ~np.isfinite(cost), np.inf, cost)
+    """Return what each fit of a batch minimised, in `units_of` its data; infinite where there is no result."""
+    cost, without, unit = np.array(found.cost, float), np.isin(found.status, WITHOUT), units_of(found)
+    far = (unit != 1) & ~without
+    if far.any():
+        cost[far] = _costs_in(unit[far], found, np.nonzero(far) if far.ndim else ())
+    return np.where(without | ~np.isfinite(cost), np.inf, cost)
+
+
+def units_of(found: BatchResult) -> np.ndarray:
+    """Return in which unit the residuals of each fit of a batch have squares in range: ndarray (...), mostly 1."""
+    data = found.data
+    if data.y is None or data.ycov is not None or data.loss == "poisson":
+        return np.ones(found.shape)
+    how = {"weights": data.weights, "errors": data.inverted, "mask": data.mask}
+    return np.ones(found.shape) if near_one(data.y, how) else np.broadcast_to(unit_of(sizes(data.y, how)), found.shape)
+
+
+def _costs_in(unit: np.ndarray, found: BatchResult, places: Any) -> np.ndarray:
+    """Return what the fits at some places, of a batch that has its data, minimised, in a unit each."""
+    data = found.data
+    part = partial(rows_at, places=places)
+    assert data.y is not None
+    x = {name: part(array) for name, array in zip(data.formula.independent, data.x, strict=True)}
+    known = np.isfinite(data.y[places]) & np.logical_and.reduce([np.isfinite(each) for each in x.values()])
+    known = known if data.mask is None else known & ~part(data.mask)
+    with np.errstate(all="ignore"):
+        values = {name: np.asarray(found.values[name])[places][..., None] for name in data.formula.names}
+        rest = np.abs(data.formula.at(places)(**x, **values) - data.y[places])
+        if data.weights is not None:
+            rest = rest/part(data.weights) if data.inverted else rest*part(data.weights)
+        rest = np.where(known, rest, 0.0).reshape(unit.size, -1)/unit[:, None]
+        if data.loss == "linear":
+            return .5*np.einsum("kn,kn->k", rest, rest)
+        scale = (np.ones(unit.size) if data.f_scale is None else np.broadcast_to(data.f_scale, found.shape)[places].reshape(-1))/unit
+        return np.array([Loss(data.loss, own).cost(row) for own, row in zip(scale.tolist(), rest, strict=True)])
 
 
 def put(result: BatchResult, some: BatchResult, places: Places, better: np.ndarray) -> None:
@@ -80,7 +112,7 @@ def put(result: BatchResult, some: BatchResult, places: Places, better: np.ndarr
     """
     spent = result.nfev[places] + some.nfev
     here = tuple(axis[better] for axis in places)
-    pairs = [(getattr(result, name), getattr(some, name)) for name in (*STATISTICS, "covar", "_cost")]
+    pairs = [(getattr(result, name), getattr(some, name)) for name in (*STATISTICS, "_cost", "_correl")]
     pairs += [(result.data.f_scale, some.data.f_scale)]
     pairs += [(mine[name], theirs[name]) for mine, theirs in ((result.values, some.values), (result.stderr, some.stderr)) for name in mine
               if mine[name].flags.writeable]

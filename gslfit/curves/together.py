@@ -374,8 +374,9 @@ class _Fit:
         chisqr = np.sum(self.r[which]**2, axis=1)
         redchi = chisqr/(n - p)
         variance = redchi if options.scale_covar else np.ones(len(which))
-        covar = inverse @ np.swapaxes(inverse, 1, 2)/(d[:, :, None]*d[:, None])*variance[:, None, None]
-        stderr = np.sqrt(np.diagonal(covar, axis1=1, axis2=2))
+        own = np.linalg.norm(inverse, axis=2)
+        units = inverse/own[:, :, None]
+        stderr = own/d*np.sqrt(variance)[:, None]
         norm, x = np.sqrt(chisqr)[:, None], np.abs(self.x[which])
         spread = stderr if options.scale_covar else stderr*np.sqrt(redchi)[:, None]
         plain = (np.isfinite(stderr) & (d*x >= FLAT*norm) & (spread <= VAST*np.maximum(x, np.abs(self.start[which])))).all(axis=1)
@@ -387,7 +388,7 @@ class _Fit:
                 errors: Mapping[str, float] = dict(zip(self.how.varying, stderr[i].tolist(), strict=True))
                 found[k] = RowEnd(FitStatus.CONVERGED, n, int(self.nfev[k]), float(chisqr[i]), float(redchi[i]),
                                   tuple(values[name] for name in self.how.names), tuple(errors.get(name, 0.0) for name in self.how.names),
-                                  covar[i] if options.covar else None)
+                                  units[i] @ units[i].T if options.covar else None)
         return found
 
 

@@ -156,3 +156,10 @@ def layout(y: Reading, axis: Axis | None = None, others: Iterable[Any] = (), nam
     if not axes or len(set(axes)) < len(axes):
         raise InputError(f"axis={axis!r} must name at least one axis, and each once")
     return Layout(y.array.shape, tuple(axes), name)
+
+
+def rows_at(array: Any, places: Any) -> Any:
+    """Return some fits' part of an array (n,), which all share, or (..., n), whose leading axes may be shared; None of None."""
+    if array is None or array.ndim <= 1:
+        return array
+    return array[tuple(k if size > 1 else np.zeros_like(k) for k, size in zip(places, array.shape[:-1], strict=True))]

@@ -82,7 +82,7 @@ def measured(weights: np.ndarray | None, spread: float, known: bool, elsewhere: 
 
 def spread_of(params: Parameters, names: Sequence[str], jacobian: Callable[[], np.ndarray | None] | None = None,
               unit: Callable[[], float] = lambda: 1.0) -> Spread:
-    """Return how uncertain a fit's varying parameters are, from their standard errors and correlations.
+    """Return how uncertain a fit's varying parameters are, from their standard errors and correlations: NaN where it has none.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def spread_of(params: Parameters, names: Sequence[str], jacobian: Callable[[], n
             return found
     correlations = np.eye(len(names))
     for (i, one), (j, other) in combinations(enumerate(names), 2):
-        correlations[i, j] = correlations[j, i] = (params[one].correl or {}).get(other, 0.0)
+        correlations[i, j] = correlations[j, i] = (params[one].correl or {}).get(other, np.nan)
     return Spread(errors, held, correlations)
 
 

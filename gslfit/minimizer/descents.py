@@ -9,9 +9,10 @@ import numpy as np
 
 from gslfit.errors import FitError, ParameterError
 from gslfit.minimizer import multistart
-from gslfit.minimizer.multistart import Ends, best_of, concluded, deviations_of, lowest_unfinished
+from gslfit.minimizer.multistart import Ends, best_of, concluded, cost_in, deviations_of, lowest_unfinished
 from gslfit.minimizer.options import MINIMIZE
 from gslfit.minimizer.result import FitResult
+from gslfit.objective.units import unit_of
 from gslfit.parameters.collection import Parameters
 
 ROUGH = 20              # evaluations by parameters and one more
@@ -19,7 +20,8 @@ CAUGHT = (FitError, ArithmeticError, ValueError, np.linalg.LinAlgError)     # wh
 Descend = Callable[[Mapping[str, float], bool], FitResult]
 
 
-def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray]) -> tuple[Ends, list[dict[str, float]], int]:
+def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray],
+            unit: float | None = None) -> tuple[Ends, list[dict[str, float]], int, float]:
     """Descend from each start roughly, and from the best ends to the last digit.
 
     Parameters
@@ -29,6 +31,8 @@ def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray]
     names : sequence of str
         These.
     starts : mapping of str to ndarray, shape (k,)
+    unit : float, optional
+        Of the costs of ends; if not given, one in which the squares of the first end's residuals are in range.
 
     Returns
     -------
@@ -37,6 +41,7 @@ def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray]
         All parameters at each.
     nfev : int
         Evaluations used.
+    unit : float
 
     Raises
     ------
@@ -51,9 +56,10 @@ def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray]
             refusal = refusal or error
             continue
         spent += result.nfev
-        rows.append(end_of(result, names, row))
+        unit = float(unit_of(np.abs(result.counted).max(initial=0.0))) if unit is None else unit
+        rows.append(end_of(result, names, row, unit))
         values.append(result.values)
-    if not rows:
+    if not rows or unit is None:
         assert refusal is not None
         raise refusal
     ends = Ends(*map(np.array, zip(*rows, strict=True)))
@@ -63,17 +69,17 @@ def descend(fit: Descend, names: Sequence[str], starts: Mapping[str, np.ndarray]
         except CAUGHT:
             continue
         spent += result.nfev
-        for array, value in zip(ends, end_of(result, names, ends.start[k]), strict=True):
+        for array, value in zip(ends, end_of(result, names, ends.start[k], unit), strict=True):
             array[k] = value
         values[k] = result.values
-    return ends, values, spent
+    return ends, values, spent, unit
 
 
-def end_of(result: FitResult, names: Sequence[str], start: np.ndarray) -> tuple[Any, ...]:
-    """Return the end of a fit as a row of `Ends`."""
+def end_of(result: FitResult, names: Sequence[str], start: np.ndarray, unit: float) -> tuple[Any, ...]:
+    """Return the end of a fit as a row of `Ends`, its cost in a unit."""
     found = np.array([float(result.params[name].value) for name in names])
     errors = np.array([np.nan if result.params[name].stderr is None else result.params[name].stderr for name in names], float)
-    cost = float(result.cost)
+    cost = cost_in(unit, result)
     deviations = deviations_of(errors[None], np.array([int(result.status)]))[0]
     return found, deviations, cost if isfinite(cost) else inf, int(result.status), start
 
@@ -158,11 +164,11 @@ def from_many(minimizer: Any, method: str, options: dict[str, Any], unset: Seque
         limit = {"max_nfev": ROUGH*(len(names) + 1)} if rough else {}
         getattr(other, method)(**{**rest, "iter_cb": None, "covar": True, **limit})
         return other.result
-    ends, values, nfev = descend(fit, names, starts)
+    ends, values, nfev, unit = descend(fit, names, starts)
     data = 2*float(np.median(ends.cost[np.isfinite(ends.cost)])) if np.isfinite(ends.cost).any() else 0.0
     best = best_of(ends, names, places, data)
     for name, value in zip(names, (ends.v if ends.settled[best] else ends.start)[best].tolist(), strict=True):
         params[name].value = value
     run(**{**rest, "starts": None, "ranges": None})
-    concluded(minimizer.result, ends, best, values.__getitem__, len(starts[names[0]]), spent + nfev, data)
+    concluded(minimizer.result, ends, best, values.__getitem__, len(starts[names[0]]), spent + nfev, data, unit)
     return bool(minimizer.result.success)

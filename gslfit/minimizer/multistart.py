@@ -155,7 +155,7 @@ class Ends(Record):
     v, deviations : ndarray, shape (m, p)
         The varying parameters, and their standard errors; infinite where nothing determines one, 0 where a bound holds it.
     cost : ndarray, shape (m,)
-        What is minimised; infinite without a result.
+        What is minimised, in a unit of the residuals in which squares are in range; infinite without a result.
     status : ndarray of int, shape (m,)
         A `FitStatus` each.
     start : ndarray, shape (m, p)
@@ -254,11 +254,24 @@ def not_white(residual: np.ndarray) -> np.ndarray:
     m = (residual.shape[-1] - 1)//2
     if m < 1:
         return np.zeros(residual.shape[:-1], bool)
+    size = np.max(np.abs(residual), axis=-1, keepdims=True)
+    residual = np.ldexp(residual, -np.frexp(np.where(np.isfinite(size), size, 1.0))[1])
     power = np.abs(np.fft.rfft(residual)[..., 1:m + 1])**2
     sums = np.cumsum(power, axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         away = np.abs(sums/sums[..., -1:] - np.arange(1, m + 1)/m).max(axis=-1)
     return 2*np.exp(-2*m*away**2) < WHITE
+
+
+def cost_in(unit: float, result: FitResult) -> float:
+    """Return what a fit minimised, its residuals in a unit in which their squares are in range."""
+    if unit == 1:
+        return float(result.cost)
+    parts = [result.counted] if result.prior_residual is None else [result.counted, result.prior_residual]
+    residual, loss = np.concatenate(parts)/unit, result.loss
+    if loss is not None and loss.robust:
+        return loss._replace(f_scale=loss.f_scale/unit).cost(residual)
+    return .5*float(np.vdot(residual, residual))
 
 
 def lowest_unfinished(ends: Ends) -> list[int]:
@@ -283,7 +296,7 @@ def best_of(ends: Ends, names: Sequence[str], places: Boxes, data: float) -> int
 
 
 def concluded(result: FitResult, ends: Ends, best: int, values: Callable[[int], dict[str, float]], count: int, nfev: int,
-              data: float) -> FitResult:
+              data: float, unit: float) -> FitResult:
     """Give the fit that goes on from the best of many ends what it began with, all evaluations, and the minima that were found.
 
     Parameters
@@ -297,7 +310,9 @@ def concluded(result: FitResult, ends: Ends, best: int, values: Callable[[int], 
     count, nfev : int
         How many starts there were, and what they took.
     data : float
-        The sum of the squared weighted data.
+        The sum of the squared weighted data, in
+    unit : float
+        Of the ends' costs.
     """
     result.nfev += nfev
     result.init_vals = ends.start[best].tolist()
@@ -307,9 +322,9 @@ def concluded(result: FitResult, ends: Ends, best: int, values: Callable[[int], 
         return result
     found = grouped(ends, result.nfree, data, best)
     own = Minimum(2*result.cost, result.values, found[0][1] if found and found[0][0] == best else 1)
-    result._minima = [own, *(Minimum(2*float(ends.cost[k]), values(k), number) for k, number in found if k != best)]
+    result._minima = [own, *(Minimum(2*float(ends.cost[k])*unit*unit, values(k), number) for k, number in found if k != best)]
     result._starts = count
-    lower = int(np.count_nonzero(~ends.settled & (ends.cost < result.cost*(1 - SAME_COST/max(result.ndata, 1)))))
+    lower = int(np.count_nonzero(~ends.settled & (ends.cost < cost_in(unit, result)*(1 - SAME_COST/max(result.ndata, 1)))))
     if lower:
         result.message += f" {lower} of {count} starts ended lower, at no minimum."
     return result

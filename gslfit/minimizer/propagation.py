@@ -50,6 +50,7 @@ class Spread(Record):
     held : ndarray of bool, shape (..., p)
         Which of them their bounds hold.
     correlations : ndarray, shape (..., p, p), or None
+        NaN with what has no error, or where they aren't known: then what depends on both has no error.
     rows : ndarray, shape (p, r), or None
         Vectors of length one whose products are the correlations: they keep digits that correlations near 1 lose.
     open : Directions or None
@@ -86,14 +87,24 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
             found = most*np.linalg.norm(units @ spread.rows, axis=-1)
         else:
             known = spread.correlations
-            assert known is not None                    # NaN with what has no error
-            square = np.einsum("...i,...ij,...j->...", units, np.where(known == known, known, 0.0), units)
+            assert known is not None
+            lacking = np.isnan(known)
+            square = np.einsum("...i,...ij,...j->...", units, np.where(lacking, 0.0, known), units)
             found = most*np.sqrt(np.maximum(square, 0.0))
+            if lacking.any():
+                moves = (units != 0).astype(float)
+                found = np.where(np.einsum("...i,...ij,...j->...", moves, lacking.astype(float), moves) > 0, np.nan, found)
     found = np.where(most < np.inf, found, most)
     without = depends.any(axis=-1) & ~moving.any(axis=-1)
     if spread.open is not None:
         without |= spread.open.lost(np.where(spread.held, 0.0, slopes)) & moving.any(axis=-1)
     return np.where(without, np.nan, found)
+
+
+def correlations_of(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
+    """Return correlations (..., p, p) as they are of what has a standard error (..., p), and NaN with what has none."""
+    known = np.isfinite(errors)
+    return np.where(known[..., None] & known[..., None, :], correlations, np.nan)
 
 
 def determined(jacobian: np.ndarray, held: np.ndarray, unit: float = 1.0) -> Spread | None:

@@ -44,7 +44,7 @@ def fit_data_sets(model: Any, data: Any, params: Parameters | None, x: Any, opti
         with suppress(NotImplementedError):     # a formula's parameters may need no start: fit_shared says which do
             starts = [{**_of_all(made, found, shared), **hinted(model), **start} for found in _guesses(model, data, variables, options)]
     results = [fit_shared(formula, data, made, x=variables, start=each, **options) for each in starts]
-    return min(results, key=lambda result: (not result.success, len(result.left_out), result.cost))
+    return min(results, key=lambda result: (not result.success, len(result.left_out), result._length))
 
 
 def _guesses(model: Any, data: Any, variables: Mapping[str, Any], options: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -58,15 +58,15 @@ class _Arrays:
                                                                   Directions(np.zeros((count, d, p)), np.ones((count, p)))))
         whole.covar[which], whole.open.axes[which], whole.open.size[which] = found.covar, found.open.axes, found.open.size
 
-    def scaled(self) -> None:
-        """Multiply covariances by what scales them; infinite a variance that is no normal number."""
+    def scaled(self) -> list[np.ndarray]:
+        """Return the covariances of the shared parameters and of each data set's own times what scales them; infinite a variance that is no
+        normal number."""
         with np.errstate(all="ignore"):
-            for covar in (self.covar, self.local_covar, *(each.cross for each in self.parts)):
-                covar *= self.root
-                covar *= self.root
-            for covar in (self.covar, self.local_covar):
+            found = [covar*self.root*self.root for covar in (self.covar, self.local_covar)]
+            for covar in found:
                 variances = np.einsum("...ii->...i", covar)
                 variances[(variances < SMALLEST) & (self.root > 0)] = np.inf
+        return found
 
     def part(self, known: Known) -> SharedPart:
         """Return what the result has of a part."""
@@ -101,13 +101,15 @@ def concluded(fitting: Fitting) -> SharedResult:
     names = [name for name in sets.names if name in arrays.values]
     values, stderr = ({name: each[name] for name in names} for each in (arrays.values, arrays.stderr))
     params = _common(fitting, values, stderr, arrays)
-    arrays.scaled()
+    covar, local_covar = arrays.scaled()
     taking = ~np.isnan(arrays.chisqr)
     with np.errstate(over="ignore"):
         chisqr = float(np.nansum(arrays.chisqr)) if taking.any() else np.nan
-    found = SharedResult(Columns(values), Columns(stderr), params, sets.shared, sets.local, arrays.covar, arrays.local_covar, arrays.status,
+    found = SharedResult(Columns(values), Columns(stderr), params, sets.shared, sets.local, covar, local_covar, arrays.status,
                          success, fitting.status, "", chisqr, ndata, nvarys, fitting.nfev, arrays.chisqr, arrays.ndata, arrays.cost,
-                         arrays.begun, sets, options, arrays.parts, fitting.scales, fitting.unit)
+                         arrays.begun, sets, options, arrays.parts, fitting.scales, fitting.unit,
+                         _length=np.inf if descent is None else float(np.sqrt(descent.raw_cost))/fitting.unit,
+                         _unscaled=(arrays.covar, arrays.local_covar))
     found.message = _message(fitting, found, taking)
     return found
 

@@ -41,7 +41,7 @@ class SharedPart:
     names : tuple of str
         Their local parameters.
     cross : ndarray, shape (k, q, s)
-        Covariances of the local parameters and the shared ones.
+        Covariances of the local parameters and the shared ones, scaled by nothing yet, as `_unscaled` of the result.
     """
 
     part: Part
@@ -110,6 +110,8 @@ class SharedResult:
     scales: np.ndarray | None = None
     unit: float = 1.0
     method: str = "fit_shared"
+    _length: float = np.nan     # the root of twice the cost, which is in range where that may not be
+    _unscaled: tuple[np.ndarray, np.ndarray] | None = None      # `covar` and `local_covar` in units in which they are in range
 
     # -- numbers
 
@@ -147,7 +149,7 @@ class SharedResult:
     @property
     def errorbars(self) -> bool:
         """Whether every shared parameter has a standard error."""
-        return bool(np.isfinite(np.diagonal(self.covar)).all())
+        return all(bool(np.isfinite(self.stderr[name])) for name in self.var_names)
 
     @property
     def left_out(self) -> np.ndarray:
@@ -189,10 +191,14 @@ class SharedResult:
         to, of = np.array([k for k, _ in shared], int), np.array([k for _, k in shared], int)
         own, part = np.array([k for k, _ in local], int), np.array([k for _, k in local], int)
         whole = np.array([self.local_names.index(each.names[k]) for k in part], int)
-        covar[np.ix_(to, to)] = self.covar[np.ix_(of, of)]
-        covar[np.ix_(own, own)] = self.local_covar[number][np.ix_(whole, whole)]
+        of_shared, of_local = (self.covar, self.local_covar) if self._unscaled is None else self._unscaled
+        covar[np.ix_(to, to)] = of_shared[np.ix_(of, of)]
+        covar[np.ix_(own, own)] = of_local[number][np.ix_(whole, whole)]
         covar[np.ix_(own, to)] = each.cross[row][np.ix_(part, of)]
         covar[np.ix_(to, own)] = covar[np.ix_(own, to)].T
+        with np.errstate(all="ignore"):
+            roots = np.sqrt(np.diagonal(covar))
+            correl = covar/roots[:, None]/roots
         known = list(folded.roles)
         scalar = {name: np.array(self._number(self.values[name], number)) for name in known}
         errors = {name: np.array(self._number(self.stderr[name], number)) for name in known}
@@ -200,7 +206,7 @@ class SharedResult:
         chisqr = np.array(self.local_chisqr[number])
         freedom = max(1, int(self.local_ndata[number]) - len(names))
         one = BatchResult(Columns(scalar), Columns(errors), chisqr, chisqr/freedom, np.array(self.nfev), np.array(self.local_ndata[number]),
-                          np.array(self.status[number]), np.array(np.nan), covar, names, data)
+                          np.array(self.status[number]), np.array(np.nan), None, names, data, _correl=correl)
         return single(one, ())
 
     @staticmethod

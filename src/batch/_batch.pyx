@@ -243,7 +243,7 @@ def median_residuals(code, y, x, v, medians, *, weights=None, bint errors=False,
 def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors=False, mask=None, inputs=(), method="auto",
         double xtol=1e-8, double ftol=1e-8, double gtol=1e-8, int max_nfev=1000, bint omit=False, int threads=1, variance=None,
         covariance=None, gradient=None, progress=None, FitTransform transform=None, start=(), bint scaled=True, redchi=None, derived=None,
-        derived_errors=None, reached=None, int loss=0, scale=None, cost=None, boxes=None, factor=None, response=None):
+        derived_errors=None, correlations=None, reached=None, int loss=0, scale=None, cost=None, boxes=None, factor=None, response=None):
     """Fit a program to many curves.
 
     Parameters
@@ -276,7 +276,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         How many threads to use.
     variance, covariance, gradient : ndarray of float64, shapes (..., p), (..., p, p) and (...), optional
         Written: the diagonal and the whole of ``inv(J.T @ J)``, and the greatest cosine between the residual and a column of J. With
-        `transform` the standard errors and the covariances, as the caller sees them.
+        `transform` there are standard errors in place of the diagonal, and `correlations` in place of the whole.
     progress : callable, optional
         Called with the count of fits done, about twenty times a second.
     transform : FitTransform, optional
@@ -284,9 +284,11 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     start : sequence of ndarray, shape () or (...)
         With `transform`: where each free variable starts, inside its bounds.
     scaled : bool
-        With `transform`: whether to multiply covariances by the reduced chi-square.
+        With `transform`: whether to multiply standard errors by the root of the reduced chi-square.
     redchi, derived, derived_errors : ndarray of float64, shapes (...), (..., k) and (..., k)
         With `transform`, written: reduced chi-square; the expressions' values and standard errors.
+    correlations : ndarray of float64, shape (..., p, p), optional
+        With `transform`, written: those of the free variables, 0 with what is held at its bound, NaN with what is not determined.
     reached : ndarray of float64, shape (..., p), optional
         Where fits from these starts have ended: they are judged there, and a lower end is looked for only where that is no minimum.
     loss : int
@@ -328,10 +330,13 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
         if variance is None or transform.facts.p != p:
             raise InputError(f"a transform of {transform.facts.p} free variables for a program of {p}, "
                              f"{'without' if variance is None else 'with'} room for their errors")
+        if covariance is not None:
+            raise InputError("with a transform there are standard errors and correlations, and no covariance")
         outer = _View(transform, start, boxes, scaled, redchi, derived, derived_errors, curves)
         b.transform = &outer.facts
     b.options.xtol, b.options.ftol, b.options.gtol, b.options.max_nfev = xtol, ftol, gtol, max_nfev
-    b.options.covariance = covariance is not None or (transform is not None and transform.derived > 0)
+    b.options.covariance = (covariance if transform is None else correlations) is not None or (
+        transform is not None and transform.derived > 0)
     b.method, b.threads = METHODS[method], max(threads, 1)
     b.v = <double *>out(v, F8, curves, "v", p)
     b.reached = <const double *>out(reached, F8, curves, "reached", p)
@@ -341,6 +346,7 @@ def run(code, y, x, v, *, chisqr, nfev, count, status, weights=None, bint errors
     b.status = <int8_t *>out(status, I1, curves, "status")
     b.variance = <double *>out(variance, F8, curves, "variance", p)
     b.covariance = <double *>out(covariance, F8, curves, "covariance", p, p)
+    b.correlations = <double *>out(correlations, F8, curves, "correlations", p, p)
     b.gradient = <double *>out(gradient, F8, curves, "gradient")
     b.cost, b.source.loss = NULL, loss_of(loss)
     if loss:

@@ -82,13 +82,13 @@ static double covariance_of(const fit_result *end, int i, int j) {
                            : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
-/* The same times the square of sigma, beside errors (p) that are sigma times its roots: infinite where a variance is no normal number. */
-static double scaled_covariance(const fit_result *end, int i, int j, double sigma, const double *errors) {
-    const double found = covariance_of(end, i, j);
-    if (isnan(found) || end->flags[i] || end->flags[j]) return found;
-    const double scaled = end->covariance ? found * sigma * sigma
-                                          : end->correlations[ELEMENT(i, j)] * errors[i] * errors[j];
-    return i == j && errors[i] > 0 && !(scaled >= DBL_MIN) ? INFINITY : scaled;
+/* The same divided by the roots of the diagonal, which neither small nor large errors take out of range. */
+static double correlation_of(const fit_result *end, int i, int j) {
+    if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
+    if (end->flags[i] || end->flags[j]) return 0;
+    if (i == j) return isnan(end->deviations[i]) ? NAN : 1;
+    return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] / end->deviations[i] / end->deviations[j]
+                           : end->correlations[ELEMENT(i, j)];
 }
 
 static int refit_fits(const batch *b) {
@@ -143,16 +143,13 @@ static void put_transformed(thread *t, const fit_result *end) {
     o->redchi[id] = end->chisqr / dof;
     for (int i = 0; i < p; i++) {
         errors[i] = deviation(end, i) * sigma;
-        for (int j = 0; b->covariance && j <= i; j++)
-            b->covariance[(id * p + i) * p + j] = b->covariance[(id * p + j) * p + i] = scaled_covariance(end, i, j, sigma, errors);
+        for (int j = 0; b->correlations && j <= i; j++)
+            b->correlations[(id * p + i) * p + j] = b->correlations[(id * p + j) * p + i] = correlation_of(end, i, j);
     }
     if (!o->derived) return;
     double inputs[MAX_INPUTS];
-    for (int i = 0; i < p; i++) {
-        for (int j = 0; j < i; j++)
-            t->correlations[ELEMENT(i, j)] = !end->covariance ? end->correlations[ELEMENT(i, j)]
-                                             : covariance_of(end, i, j) * (sigma / errors[i]) * (sigma / errors[j]);
-    }
+    for (int i = 0; i < p; i++)
+        for (int j = 0; j < i; j++) t->correlations[ELEMENT(i, j)] = correlation_of(end, i, j);
     gslfit_batch_inputs(b, id, inputs);
     gslfit_transform_derive(o, t->expressions, id, b->v + id * p, inputs, end->flags, errors, t->correlations);
     put_determined(t, end, inputs, sigma);

@@ -29,7 +29,8 @@ typedef struct {
     /* out, each may be NULL but v, status, chisqr, nfev and count */
     double *v;                 /* (fits, p): the starts (where there is no transform), then the results */
     double *variance;          /* (fits, p): the diagonal of (J^T J)^-1; with a transform the standard errors */
-    double *covariance;        /* (fits, p, p): all of it */
+    double *covariance;        /* (fits, p, p): all of it, without a transform */
+    double *correlations;      /* (fits, p, p): with one; 0 with what is held at a bound, NaN with what is not determined */
     double *chisqr, *gradient; /* (fits) */
     double *cost;              /* (fits): where there is a loss, half of what its points cost */
     int32_t *nfev, *count;     /* (fits) */

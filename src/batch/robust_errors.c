@@ -1,5 +1,6 @@
 #include "robust_errors.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include "common/subnormals.h"
 #include "gather_rows.h"
@@ -83,13 +84,14 @@ void gslfit_robust_take(robust_errors *r, const fit_result *end) {
     double inputs[MAX_INPUTS];
     r->ends[lane] = *end;
     gslfit_batch_inputs(b, end->id, inputs);
-    gslfit_sandwich_take(r->sandwich, lane, end->v, inputs, end->flags, end->count);
+    const double scale = gslfit_source_scale(&b->source, end->id), typical = end->length / sqrt(end->count);
+    gslfit_sandwich_take(r->sandwich, lane, end->v, inputs, end->flags, end->count, typical < scale ? typical : scale);
     if (!t->long_fit) {
         gslfit_row_reload(t, &r->rows, end->id, lane);
         if (r->count == LANES) gslfit_robust_conclude(r);
         return;
     }
-    gslfit_workspace_scale(gslfit_sandwich_space(r->sandwich), lane, gslfit_source_scale(&b->source, end->id));
+    gslfit_workspace_scale(gslfit_sandwich_space(r->sandwich), lane, scale);
     for (int l = 1; l < LANES; l++) gslfit_sandwich_repeat(r->sandwich, l);
     const gslfit_float_mode mode = gslfit_flush_subnormals();
     gslfit_sandwich_begin(r->sandwich);

@@ -12,18 +12,22 @@ cdef double NO_NUMBER = float("nan")
 
 
 def covariance(errors, correlations):
-    """Return the covariance (p, p) of what has these standard errors (p), NaN for none; infinite a variance that is no normal number."""
+    """Return the covariance (..., p, p) of what has these standard errors (..., p), NaN for none; infinite a variance that is no normal
+    number."""
     cdef cnp.ndarray given = np.asarray(errors, np.float64, "C"), found = np.array(correlations, np.float64, order="C")
-    cdef Py_ssize_t i, j, p = cnp.PyArray_SIZE(given)
+    cdef Py_ssize_t i, j, p = cnp.PyArray_DIM(given, cnp.PyArray_NDIM(given) - 1)
     cdef const double *s = data_of(given)
     cdef double *to = data_of(found)
-    if (<object>found).shape != (p, p):
-        raise ValueError(f"correlations of shape {(p, p)} are needed, not {(<object>found).shape}")
-    for i in range(p):
-        for j in range(p):
-            to[i * p + j] = to[i * p + j] * s[j] * s[i]
-        if s[i] > 0 and not to[i * p + i] >= DBL_MIN:
-            to[i * p + i] = INFINITY
+    if (<object>found).shape != (*(<object>given).shape, p):
+        raise ValueError(f"correlations of shape {(*(<object>given).shape, p)} are needed, not {(<object>found).shape}")
+    for _ in range(cnp.PyArray_SIZE(given)//max(p, 1)):
+        for i in range(p):
+            for j in range(p):
+                to[j] = to[j] * s[j] * s[i]
+            if s[i] > 0 and not to[i] >= DBL_MIN:
+                to[i] = INFINITY
+            to += p
+        s += p
     return found
 
 

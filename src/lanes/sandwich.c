@@ -44,12 +44,16 @@ sandwich *gslfit_sandwich_new(const program *code, loss_kind loss) {
 
 workspace *gslfit_sandwich_space(sandwich *s) { return s->space; }
 
-void gslfit_sandwich_take(sandwich *s, int lane, const double *v, const double *inputs, const unsigned char *flags, double count) {
+void gslfit_sandwich_take(sandwich *s, int lane, const double *v, const double *inputs, const unsigned char *flags, double count,
+                          double pull) {
+    int exponent = 0;
     double *scalars = s->space->scalars + lane;
     for (int k = 0; k < s->p; k++) scalars[k * LANES] = v[k];
     for (int k = 0; k < s->space->program->ninput; k++) scalars[(s->p + k) * LANES] = inputs[k];
     for (int k = 0; k < s->p; k++) s->flagged[k][lane] = flags[k] != 0;
     (*s->more)[lane] = count > s->p ? count / (count - s->p) : NAN;
+    if (pull > 0 && isfinite(pull)) frexp(pull, &exponent);
+    s->space->room->pull[lane] = ldexp(1, exponent);  /* a power of two changes no digit */
 }
 
 void gslfit_sandwich_repeat(sandwich *s, int lane) {
@@ -57,6 +61,7 @@ void gslfit_sandwich_repeat(sandwich *s, int lane) {
     for (int k = 0; k < s->p + s->space->program->ninput; k++) scalars[k * LANES + lane] = scalars[k * LANES];
     for (int k = 0; k < s->p; k++) s->flagged[k][lane] = s->flagged[k][0];
     s->space->room->scale[lane] = s->space->room->scale[0];
+    s->space->room->pull[lane] = s->space->room->pull[0];
     (*s->more)[lane] = (*s->more)[0];
 }
 
@@ -103,7 +108,7 @@ void gslfit_sandwich_total(sandwich *s) {
 void gslfit_sandwich_end(sandwich *s) { gslfit_current_isa()->enclose(s); }
 
 double gslfit_sandwich_read(const sandwich *s, int lane, double *deviations, double *correlations) {
-    for (int k = 0; k < s->p; k++) deviations[k] = s->deviations[k][lane];
+    for (int k = 0; k < s->p; k++) deviations[k] = s->deviations[k][lane] * s->space->room->pull[lane];
     for (int k = 0; k < TRIANGLE(s->p); k++) correlations[k] = s->correlations[k][lane];
     return s->curved[0][lane];
 }

@@ -13,8 +13,10 @@ sandwich *gslfit_sandwich_new(const program *code, loss_kind loss);  /* NULL wit
 void gslfit_sandwich_free(sandwich *s);
 workspace *gslfit_sandwich_space(sandwich *s);  /* for the scales of the lanes */
 
-/* Take up a fit of `count` points that has ended at v; a variable with a flag has no errors. */
-void gslfit_sandwich_take(sandwich *s, int lane, const double *v, const double *inputs, const unsigned char *flags, double count);
+/* Take up a fit of `count` points that has ended at v; a variable with a flag has no errors. Slopes of the cost are about as large as
+ * `pull`: what is summed are squares of numbers of about 1 times those of weighted derivatives, whatever the unit of the residuals. */
+void gslfit_sandwich_take(sandwich *s, int lane, const double *v, const double *inputs, const unsigned char *flags, double count,
+                          double pull);
 
 /* Have a lane do what the first one does. */
 void gslfit_sandwich_repeat(sandwich *s, int lane);

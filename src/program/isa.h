@@ -39,6 +39,7 @@ typedef struct {
     const double *scale;                /* of the loss in each lane */
     const double *least;                /* GSLFIT_LEAST_CURVATURE, or what else a lane has in its place */
     const double *stage;                /* not 0 where Huber's loss leads the way to another's minimum: for steps alone */
+    const double *pull;                 /* for errors: what slopes are divided by before they are squared, about as large as they are */
     double *slope, *curvature;          /* a block each */
     double *cost;                       /* of each lane: what these points cost is added, */
     double *parts;                      /* or kept here in the meantime, for steps: 3 numbers of each lane, at first 1, 0, 0 */

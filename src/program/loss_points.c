@@ -7,10 +7,10 @@
 
 double gslfit_points_rows(const fit_points *p, loss_rows rows, double *values, double *curvatures) {
     _Alignas(64) double value[BLOCK], y[BLOCK], weights[BLOCK], slopes[BLOCK], curved[BLOCK];
-    _Alignas(64) double scale[LANES], least[LANES], stage[LANES] = {0}, cost[LANES] = {0}, parts[3 * LANES] = {0};
-    const loss_block block = {p->loss, value, y, weights, scale, least, stage, slopes, curved, cost, parts};
+    _Alignas(64) double scale[LANES], least[LANES], stage[LANES] = {0}, pull[LANES], cost[LANES] = {0}, parts[3 * LANES] = {0};
+    const loss_block block = {p->loss, value, y, weights, scale, least, stage, pull, slopes, curved, cost, parts};
     double sum = 0;
-    for (int l = 0; l < LANES; l++) scale[l] = p->scale, least[l] = GSLFIT_LEAST_CURVATURE, parts[l] = 1;
+    for (int l = 0; l < LANES; l++) scale[l] = p->scale, least[l] = GSLFIT_LEAST_CURVATURE, pull[l] = parts[l] = 1;
     for (long first = 0; first < p->n; first += BLOCK) {
         const long count = p->n - first < BLOCK ? p->n - first : BLOCK;
         for (long i = 0; i < count; i++) {

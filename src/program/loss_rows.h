@@ -65,7 +65,7 @@ static inline bent bend_TUKEY(loss_rows rows, vd r, vd u, vd z, vd scale, vd lea
 
 /* Points whose values are `off` the data, and their weights w. The cost is in squares of the scale. */
 static inline __attribute__((always_inline)) row robust_row(bent (*bend)(loss_rows, vd, vd, vd, vd, vd), loss_rows rows, vd off, vd w,
-                                                            vd scale, vd inverse, vd least, vm early) {
+                                                            vd scale, vd inverse, vd least, vm early, vd pull) {
     const vd r = off * w, size = vabs(r * inverse), u = vmin(SPLAT(FAR_OFF), size), z = u * u;
     bent b = bend(rows, r, u, z, scale, rows == ROWS_STEP ? least : SPLAT(AS_IT_IS));
     if (rows == ROWS_STEP && bend == bend_TUKEY) {
@@ -75,7 +75,8 @@ static inline __attribute__((always_inline)) row robust_row(bent (*bend)(loss_ro
         b.curvature = choose(early, first.curvature, b.curvature);
     }
     if (rows == ROWS_STEP) return (row){b.pull * w, b.curvature * (w * w), b.rho, b.part, size};
-    if (rows == ROWS_ERRORS) return (row){(b.pull * w) * (b.pull * w), b.curvature * (w * w), r * r, b.part, size};
+    const vd part = b.pull / pull * w;
+    if (rows == ROWS_ERRORS) return (row){part * part, b.curvature * (w * w), r * r, b.part, size};
     const vd share = choose(z < NEAREST, SPLAT(1.0), vsqrt(b.rho / vmax(z, SPLAT(NEAREST)))), root = scale * vsqrt(b.rho);
     return (row){choose(z < NEAREST, r, choose(r < 0.0, -root, root)), w * (b.slope / share), b.rho, b.part, size};
 }
@@ -200,6 +201,7 @@ static inline parts normalised(parts all) {
         for (int h = 0; h < LANES; h += WIDTH) {                                                                                           \
             const vd scale = load(b->scale + h), inverse = 1.0 / scale, least = load(b->least + h);                                        \
             const vm early = load(b->stage + h) != 0.0;                                                                                    \
+            const vd pull = load(b->pull + h);                                                                                             \
             vd sum = SPLAT(0.0), total = sum, most = sum, *next = part;                                                                    \
             for (long i = h; i < points * LANES; i += LANES) {                                                                             \
                 const vd value = load(b->value + i), y = load_loose(b->y + i);                                                             \
@@ -230,7 +232,7 @@ static inline parts normalised(parts all) {
                 store_parts(b, h, (int)BY_PARTS_##NAME == ANGLES ? normalised(all) : all);                                                 \
             }                                                                                                                              \
             store(b->cost + h, load(b->cost + h) + (unit) * (sum + 0.0 * most));                                                           \
-            (void)inverse, (void)least, (void)scale, (void)early, (void)total;                                                             \
+            (void)inverse, (void)least, (void)scale, (void)early, (void)pull, (void)total;                                                 \
         }                                                                                                                                  \
     }                                                                                                                                      \
     static void rows_##NAME(const loss_block *b, const loss_rows rows, long points) {                                                      \
@@ -246,7 +248,7 @@ static inline parts normalised(parts all) {
         }                                                                                                                                  \
     }
 #define ROBUST_ROWS(NAME)                                                                                            \
-    LOSS_ROWS(NAME, robust_row(bend_##NAME, rows, value - y, w, scale, inverse, least, early),                       \
+    LOSS_ROWS(NAME, robust_row(bend_##NAME, rows, value - y, w, scale, inverse, least, early, pull),                 \
               rows == ROWS_ERRORS ? SPLAT(1.0) : scale * scale)
 ROBUST_ROWS(SOFT_L1) ROBUST_ROWS(HUBER) ROBUST_ROWS(CAUCHY) ROBUST_ROWS(ARCTAN) ROBUST_ROWS(TUKEY)
 LOSS_ROWS(POISSON, poisson_row(rows, value, y), SPLAT(2.0))

@@ -302,6 +302,7 @@ int gslfit_workspace_loss(workspace *w, loss_kind loss) {
     for (int l = 0; l < LANES; l++) {
         w->room->scale[l] = 1;
         w->room->least[l] = GSLFIT_LEAST_CURVATURE;
+        w->room->pull[l] = 1;
         w->room->parts[l] = 1;
     }
     return 0;
@@ -318,8 +319,8 @@ void gslfit_workspace_stage(workspace *w, const workspace *other) {
 
 static loss_block rows_of(const workspace *w, const double *value, const double *y, const double *weights, double *cost) {
     loss_room *room = w->room;
-    return (loss_block){w->loss,          value, y,          weights, room->scale, room->least, room->stage, room->slopes,
-                        room->curvatures, cost,  room->parts};
+    return (loss_block){w->loss,      value,        y,                weights, room->scale, room->least, room->stage,
+                        room->pull,   room->slopes, room->curvatures, cost,    room->parts};
 }
 
 void gslfit_workspace_end_sums(workspace *w, double *sums) {

@@ -13,7 +13,7 @@ typedef struct {
 /* What a workspace has of a loss: see loss_block. */
 typedef struct {
     _Alignas(64) double scale[LANES];
-    double least[LANES], stage[LANES];
+    double least[LANES], stage[LANES], pull[LANES];
     double slopes[BLOCK], curvatures[BLOCK];
     double parts[3 * LANES];
 } loss_room;

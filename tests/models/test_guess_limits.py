@@ -6,7 +6,9 @@ from scipy.optimize import least_squares
 from scipy.special import erf
 
 from gslfit import FitStatus, models
+from gslfit.curves.batch_result import BatchInputs
 from gslfit.curves.multistart import lowest
+from gslfit.formula.formula import Formula
 from gslfit.models.guess.curves import Curves
 from gslfit.models.guess.sharp_edges import ERROR_FUNCTION, LOGISTIC, Edge, SharpEdges, jump
 
@@ -118,8 +120,8 @@ def test_lowest_prefers_limits_of_equals():
     seen = []
 
     class Result:
-        def __init__(self, chisqr):
-            self.chisqr, self.status = chisqr, np.ones(chisqr.shape, int)
+        def __init__(self, cost):
+            self.cost, self.shape, self.status, self.data = cost, cost.shape, np.ones(cost.shape, int), BatchInputs(Formula("a + 0*x"))
 
     def fit(start, idle=None, **options):
         seen.append((float(start["a"][0]), None if idle is None else idle.tolist()))

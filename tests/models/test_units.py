@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+from gslfit import models
 from gslfit.models import ConstantModel, ExponentialModel, GaussianModel, LinearModel, LorentzianModel, ThermalDistributionModel, VoigtModel
 
 X = np.linspace(0, 10, 60)
@@ -55,3 +56,53 @@ def test_a_column_of_next_to_nothing():
     y = model.eval(model.make_params(amplitude=3., center=4., kt=1.), x=x)
     y += np.random.default_rng(0).normal(0, .01*np.ptp(y), 60)
     assert np.isfinite(model.fit(y*1e-12, x=x).chisqr)
+
+
+CURVES = {
+    "StepModel": 3/(1 + np.exp(-(X - 4)/.5)), "RectangleModel": np.tanh((X - 3)/.6) - np.tanh((X - 7)/.6), "SineModel": 2*np.sin(2*X + .4),
+    "PowerLawModel": 3*(X + .1)**1.4, "LognormalModel": 3*np.exp(-np.log((X + .1)/3)**2/.3)/(X + .1),
+    "SkewedGaussianModel": 3*np.exp(-(X - 4)**2/2)*(1 + np.tanh(X - 4)), "MoffatModel": 3/(1 + (X - 4)**2)**1.5,
+    "Pearson7Model": 3/(1 + (X - 4)**2)**1.5, "StudentsTModel": 3/(1 + (X - 4)**2)**1.5, "HillModel": 3/(1 + (4/(X + .1))**3),
+    "BreitWignerModel": (.6 + X - 4)**2/(.16 + (X - 4)**2), "PseudoVoigtModel": 2/(1 + ((X - 4)/.7)**2) + np.exp(-(X - 4)**2),
+    "DampedSineModel": 2*np.exp(-X/5)*np.sin(3*X + .4), "BiexponentialModel": 2*np.exp(-X/3) + np.exp(-X/.5)}
+FAR = [2.**-930, 2.**-664, 2.**-532, 2.**532, 2.**664, 2.**930]         # 1e-280 to 1e280
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_guesses_where_squares_are_out_of_range(name):
+    """A guess is that of the data in units of 1, to the last digit for powers of two, of curves one by one and side by side."""
+    model, y = getattr(models, name)(), CURVES[name] + np.ptp(CURVES[name])*NOISE
+    rows = model.guess(np.array([y, *(y*unit for unit in FAR)]), x=X + .1)
+    one = model.guess(y, x=X + .1)
+    scaling = {each for each in one if each in ("amplitude", "top", "bottom", "offset", "amplitude1", "amplitude2")}
+    for k, unit in enumerate(FAR):
+        other = model.guess(y*unit, x=X + .1)
+        for each in rows:
+            factor = unit if each in scaling else 1.
+            assert other[each].value == one[each].value*factor
+            assert rows[each][k + 1] == pytest.approx(rows[each][0]*factor, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_fits_where_squares_are_out_of_range(name):
+    """Fits from these guesses end at the same minimum."""
+    model, y = getattr(models, name)(), CURVES[name] + np.ptp(CURVES[name])*NOISE
+    one = model.fit(y, x=X + .1)
+    batch = model.fit_batch(np.array([y*unit for unit in FAR]), x=X + .1)
+    assert one.success and batch.success.all()
+    for unit, curve in zip(FAR, batch.best_fit(), strict=True):
+        other = model.fit(y*unit, x=X + .1)
+        assert other.success
+        for found in (other.residual, curve - y*unit):
+            assert np.sqrt(np.sum((np.asarray(found)/unit)**2)) == pytest.approx(np.sqrt(one.chisqr), rel=1e-6)
+
+
+def test_bounds_of_what_is_scaled():
+    """Bounds of an amplitude hold in each curve's own unit."""
+    for unit in (1., *FAR):
+        model = models.GaussianModel()
+        model.set_param_hint("amplitude", max=-.5*unit)
+        for y in (PEAK*unit, np.array([-PEAK*unit, PEAK*unit])):
+            found = model.guess(y, x=X)
+            values = np.atleast_1d(getattr(found["amplitude"], "value", found["amplitude"]))
+            assert (values < -.5*unit).all() and (values > -10*unit).all()

@@ -289,10 +289,11 @@ def with_weightless_points(batch: Any, scaled: bool) -> Any:
     freedom = degrees_of_freedom(batch.ndata, len(batch.names))
     with np.errstate(all="ignore"):
         share = np.where(freedom > 0, freedom/(freedom + more), 1.0)
+    covar = batch.covar         # before the errors that it is made of change
     batch.ndata, batch.redchi = batch.ndata + more, batch.redchi*share
     if scaled:
         batch.stderr = type(batch.stderr)({name: error*np.sqrt(share) for name, error in batch.stderr.items()})
-        batch.covar = None if batch.covar is None else batch.covar*share[..., None, None]
+        batch.covar = None if covar is None else covar*share[..., None, None]
     return batch
 
 

@@ -18,7 +18,8 @@ import numpy as np
 from gslfit.errors import InputError
 from gslfit.formula._program import Program
 from gslfit.formula.formula import Formula
-from gslfit.models.guess.curves import Curves, seen
+from gslfit.formula.linear import linearity
+from gslfit.models.guess.curves import Curves, of_unit, seen
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.within_bounds import brought_inside
 from gslfit.records import Record
@@ -188,7 +189,7 @@ def match(scores: Scores, linear: tuple[str, ...], bounds: Bounds, families: Seq
     scores : Scores
     linear : tuple of str
     bounds : mapping of str to (float, float)
-        Of linear parameters.
+        Of linear parameters; or those of each curve, ndarrays (fits, 1).
     families : sequence of ndarray of int
         The shapes of which the best one each is wanted; all are one family, if none are given.
     most : int
@@ -262,23 +263,47 @@ def chunks(fits: int, shapes: int) -> Iterator[slice]:
     return (slice(low, low + size) for low in range(0, max(fits, 1), size))
 
 
+def _of_rows(side: Any, here: slice) -> Any:
+    """Return some curves' part of a bound, a number that all share or (fits, 1)."""
+    return side[here] if np.ndim(side) else side
+
+
 @lru_cache(maxsize=64)
 def _of_text(text: str) -> Formula:
     return Formula(text)
 
 
 def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
-    """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes."""
-    if plan.search:
+    """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes.
+
+    They are looked for in curves of values of about 1, where squares are in range; what the model is proportional to is brought back.
+    """
+    if plan.search:         # which looks in units of its own
         return plan.search(curves, bounds)
+    scaling = linearity(formula.graph.value, formula.names).together(plan.linear)
+    if not scaling:
+        return _estimate(plan, formula, curves, bounds, bounds)
+    units, size = of_unit(curves)
+    with np.errstate(over="ignore", under="ignore"):
+        own = {name: (low/size, high/size) for name, (low, high) in bounds.items() if name in scaling}
+        others = {name: box for name, box in bounds.items() if name not in scaling}
+        return [{name: value*size[:, 0] if name in scaling else value for name, value in found.items()}
+                for found in _estimate(plan, formula, units, others, own)]
+
+
+def _estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds,
+              of_linear: Mapping[str, tuple[Any, Any]]) -> list[dict[str, np.ndarray]]:
+    """Return start values of every curve by shapes; bounds of linear parameters may be those of each curve, (fits, 1)."""
     source = _of_text(plan.formula) if plan.formula else formula
     linear = tuple(name for name in plan.linear if name in source.names)
     parts: list[dict[str, np.ndarray]] = []
     begun = 0
     for scores in BOOKS.scores(source, linear, plan, curves, bounds):
+        here = slice(begun, begun + len(scores.score))
         if not scores.score.shape[1]:
             raise InputError(f"no shape of {formula!r} is finite at the points of the data, from x = {curves.x[0]:g} to {curves.x[-1]:g}")
-        best = match(scores, linear, {} if plan.formula else bounds, families_of(scores.shapes, plan.families), plan.most)
+        own = {} if plan.formula else {name: (_of_rows(low, here), _of_rows(high, here)) for name, (low, high) in of_linear.items()}
+        best = match(scores, linear, own, families_of(scores.shapes, plan.families), plan.most)
         values = {name: each[best] for name, each in scores.shapes.items()}
         if len(curves.y) == 1:              # the same to the last digit, whether its points were met before or not
             grid = ShapeGrid(source, linear, {name: each[:, 0] for name, each in values.items()}, curves.x)
@@ -286,9 +311,9 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
         else:
             coefficients = scores.solved(best)
             if scores.sizes is not None:
-                tops = np.abs(curves.y[begun:begun + len(scores.score)]).max(axis=1, initial=0.0)
+                tops = np.abs(curves.y[here]).max(axis=1, initial=0.0)
                 coefficients = seen(coefficients, coefficients*scores.sizes(best), tops[:, None])
-            begun += len(scores.score)
+        begun = here.stop
         parts.append(values | {name: coefficients[..., k] for k, name in enumerate(linear)})
     whole = parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     found = [{name: value[k] for name, value in whole.items() if name in source.names} for k in range(len(next(iter(whole.values()))))]

@@ -23,7 +23,7 @@ def limits(model: Any) -> dict[str, tuple[float, float]]:
 
 def nudged(low: float, high: float) -> tuple[float, float]:
     """Return bounds, infinite where there are none, a little inside themselves: on a bound a fit should not begin."""
-    return (low + 1e-6*max(abs(low), 1e-6) if low > -np.inf else low), (high - 1e-6*max(abs(high), 1e-6) if high < np.inf else high)
+    return (low + 1e-6*(abs(low) or 1e-6) if low > -np.inf else low), (high - 1e-6*(abs(high) or 1e-6) if high < np.inf else high)
 
 
 def brought_inside(value: np.ndarray, low: float, high: float) -> np.ndarray:
