@@ -289,6 +289,7 @@ class Fitting:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
                 found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
+                found[-1].first_costs = known.first_costs[which]
         return found
 
     def of(self, group: Group) -> Known:
@@ -421,7 +422,7 @@ class Fitting:
         descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
                           patient=self.patient)
         if np.isnan(self.first_cost):
-            self.first_cost = sum(each.sum() for each in descent.first_costs)
+            self.first_cost = sum(group.first_costs.sum() for group in groups)
         reason = descent.run()
         self.descent, self.nfev, self.shared = descent, self.nfev + descent.nfev, descent.state.shared
         self.shared_norms = np.maximum(self.shared_norms, descent.shared_norms)
@@ -430,8 +431,7 @@ class Fitting:
             known.values[:, which] = state.v[k][group.local.own, :len(which)]
             known.costs[which] = state.sums[k].cost
             known.norms[:, which] = np.fmax(known.norms[:, which], descent.norms[k])
-            fresh = np.isnan(known.first_costs[which])
-            known.first_costs[which] = np.where(fresh, descent.first_costs[k], known.first_costs[which])
+            known.first_costs[which] = group.first_costs
         self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)
