@@ -30,6 +30,7 @@ LEAST_NEAR = .05        # of the curvature by its slope alone: what a robust los
 NEARLY = 2              # times the cost left: a step of a robust loss that promises less leads to where curvatures are what they are
 FAR_OFF = 100.          # times chi-square: a trial costs so much with its local parameters as they are
 CANCELLED = 1e6         # the same, where nothing is left of the digits
+SHORT_OF = .9           # of the way to a bound
 BLURRED = 1e-10         # the share of chi-square below which a change of it is known with few digits
 POOR = .25              # of what an almost last step promises: where steps overshoot so, they stay damped
 WRONG = .5              # of the step's promise: a data set that misses it by more is damped by itself
@@ -222,19 +223,21 @@ class Descent:
         return np.clip(values + step, group.low, group.high) - values
 
     def _shared_step(self, state: State, parts: list[Elimination], damping: float) -> np.ndarray:
-        """Return the step of the shared parameters, within their bounds."""
+        """Return the step of the shared parameters, within their bounds. One that is damped stops short of a bound: it leads to where the
+        model may be another one, and others have no effect (a width of 0).
+        """
         schur, slopes = sum(each.schur for each in parts), sum(each.slopes for each in parts)
         lengths = self.lengths(state)
         schur = schur + damping*np.diag(self.scaling)
         moves = ~self.fixed(state, slopes)
-        way = np.zeros(self.count)
+        way, reach = np.zeros(self.count), SHORT_OF if damping > 0 else 1.0
         for _ in range(self.count + 1):
             step = solve(schur, slopes + schur @ way, lengths, moves)[0] + way
             to = state.shared + step
             out = moves & ((to < self.low) | (to > self.high))
             if not out.any():
                 break
-            way[out] = np.clip(to, self.low, self.high)[out] - state.shared[out]
+            way[out] = reach*(np.clip(to, self.low, self.high) - state.shared)[out]
             moves = moves & ~out
         return step
 

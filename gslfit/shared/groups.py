@@ -113,6 +113,8 @@ class Group:
         with np.errstate(over="ignore"):
             self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
         self.values = interior(values, self.low, self.high, INSIDE, NEAR)
+        offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
+        self.values[offsets] = values[offsets]
         self.first_costs = np.full(len(which), np.nan)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
