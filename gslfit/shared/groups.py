@@ -66,7 +66,7 @@ class Group:
     straight : bool
         Whether it is linear in all parameters together.
     values : ndarray, shape (q, k)
-        Where the local parameters begin, strictly within their bounds.
+        Where the local parameters begin: strictly within their bounds, but for offsets.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
     sizes, extremes : list of float
