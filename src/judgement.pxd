@@ -1,6 +1,6 @@
 # common/judgement.h as its header has it.
 cdef extern from "common/judgement.h" nogil:
-    double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_BESIDE, GSLFIT_UNTOLD
+    double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_BESIDE, GSLFIT_UNTOLD, GSLFIT_ZEROS
     enum:
         GSLFIT_HELD
         GSLFIT_SILENT

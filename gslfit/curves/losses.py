@@ -14,7 +14,8 @@ import numpy as np
 from gslfit.curves._batch import median_residuals, run
 from gslfit.errors import FitStatus
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective.loss import MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat
+from gslfit.objective._loss import BOUNDED
+from gslfit.objective.loss import BEYOND, MAD, NUMBERS, ROUNDS, STEADY, TUNED, USUAL, in_range, is_flat, narrower
 from gslfit.objective.units import FAR_FROM_ONE, unit_of
 
 SUCCESSES = [status for status in FitStatus if status.success]
@@ -105,7 +106,7 @@ def _far_off(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarr
 
 def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], f_scale: Any, *, start: Sequence[np.ndarray],
             scale: np.ndarray, led: bool = False, **how: Any) -> None:
-    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"; if `led`, by "tukey" from Huber's end.
+    """Fit rows by a robust loss with the scale `f_scale`, one for all or each, or "mad"; if `led`, by a bounded one from Huber's end.
 
     The lanes go by way of it themselves. Rows that may be out of their reach need it beforehand.
     """
@@ -114,32 +115,81 @@ def _robust(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarra
     if isinstance(f_scale, str):
         _find_scales(code, y, x, scale, start, spent, how)
         scale *= TUNED[options.loss]
+        start = _from_there(start, how)
     else:
         scale[...] = f_scale
         if not 1/USUAL < np.min(scale, initial=1.0) <= np.max(scale, initial=1.0) < USUAL:
             scale[...] = in_range(scale, sizes(y, how))
-    if options.loss == "tukey" and (led or options.method not in ("auto", "lanes")):
+    if options.loss in BOUNDED and (led or options.method not in ("auto", "lanes")):    # whose lanes do so by themselves
         fit(loss=NUMBERS["huber"], scale=scale, start=start)
         start = _from_there(start, how)
         spent += how["nfev"]
     fit(loss=NUMBERS[options.loss], scale=scale, start=start)
     how["nfev"] += spent
+    if not isinstance(f_scale, str):
+        _go_narrow(options, code, y, x, scale, start, how)
     _refuse_flat(code, y, x, scale, how)
     if not isinstance(f_scale, str):
         scale[...] = f_scale
 
 
+def _go_narrow(options: FitOptions, code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, start: Sequence[np.ndarray],
+               how: dict[str, Any]) -> None:
+    """Fit once more where no minimum was found, or one whose residuals are far beyond the scale, as they are on any of the loss's plains:
+    from the least squares' end on by Huber's loss, of scales from the residuals' size on down to the one given. The lower end counts.
+    """
+    ended, most = np.isin(how["status"], SUCCESSES), np.inf if options.max_nfev is None else options.max_nfev
+    again = ended & _are_beyond(BEYOND, scale, how)
+    if again.any():
+        far = _Rows(y, x, how, again)
+        again[far.places] = _typical(code, far) > BEYOND*far.part(scale)
+    again |= ~ended & ~np.isin(how["status"], HOPELESS) & (how["nfev"] < most)
+    if not again.any():
+        return
+    some = _Rows(y, x, how, again)
+    own, spent, there = some.part(scale), some.part(how["nfev"]), [some.part(each) for each in start]
+    fit = partial(run, code, some.y, some.x, **some.given, **some.out)
+    fit(start=there)
+    spent += some.out["nfev"]
+    last = TUNED["huber"]*_typical(code, some, some.out["v"])
+    for wide in narrower(last, own):
+        there, on = _from_there(there, some.out), (wide < last) & (spent < most)
+        if not on.any():
+            break
+        few = _Rows(some.y, some.x, {**some.given, **some.out}, on)
+        run(code, few.y, few.x, start=[few.part(each) for each in there], loss=NUMBERS["huber"], scale=few.part(wide), **few.given,
+            **few.out)
+        spent[few.places] += few.out["nfev"]
+        few.put(np.ones(len(few.y), bool))
+        last = wide
+    fit(start=_from_there(there, some.out), loss=NUMBERS[options.loss], scale=own)
+    left = spent < most
+    some.out["nfev"] += spent
+    lower = ended[some.places] & ~(some.out["cost"] < how["cost"][some.places]*(1 - LOWER))
+    some.put(np.isin(some.out["status"], SUCCESSES) & ~lower & left)
+
+
 def _refuse_flat(code: Any, y: np.ndarray, x: Sequence[np.ndarray], scale: np.ndarray, how: dict[str, Any]) -> None:
     """Take no end for a minimum where the loss is flat within rounding: most residuals lie far beyond its scale."""
-    with np.errstate(all="ignore"):
-        afar = ~(np.sqrt(how["chisqr"]/how["count"]) <= AFAR*scale) & np.isin(how["status"], SUCCESSES)
+    afar = np.isin(how["status"], SUCCESSES) & _are_beyond(AFAR, scale, how)
     if not afar.any():
         return
     some = _Rows(y, x, how, afar)
-    medians = np.empty(len(some.y))
-    median_residuals(code, some.y, some.x, some.part(how["v"]), medians, **_told(some.given))
-    afar[some.places] = is_flat(MAD*medians, some.part(scale), sizes(some.y, some.given))
+    afar[some.places] = is_flat(_typical(code, some), some.part(scale), sizes(some.y, some.given))
     how["status"][afar] = FitStatus.NO_PROGRESS
+
+
+def _are_beyond(far: float, scale: np.ndarray, how: dict[str, Any]) -> np.ndarray:
+    """Return of which fits a residual or more lie so many scales off."""
+    with np.errstate(all="ignore"):
+        return ~(np.sqrt(how["chisqr"]/how["count"]) <= far*scale)
+
+
+def _typical(code: Any, some: _Rows, v: np.ndarray | None = None) -> np.ndarray:
+    """Return the standard deviations that the median sizes of residuals stand for, at the end or where parameters are: ndarray (m,)."""
+    medians = np.empty(len(some.y))
+    median_residuals(code, some.y, some.x, some.part(some.how["v"]) if v is None else v, medians, **_told(some.given))
+    return MAD*medians
 
 
 def _from_there(start: Sequence[np.ndarray], how: dict[str, Any]) -> list[np.ndarray]:
@@ -231,7 +281,7 @@ class _Rows:
     """
 
     def __init__(self, y: np.ndarray, x: Sequence[np.ndarray], how: dict[str, Any], chosen: np.ndarray):
-        self.places, self._how, self._shape = np.nonzero(chosen), how, y.shape
+        self.places, self.how, self._shape = np.nonzero(chosen), how, y.shape
         self.y, self.x = self._points(y), [self._points(each) for each in x]
         self.given: dict[str, Any] = {name: value for name, value in how.items() if name not in RESULTS}
         self.given |= {name: self._points(how.get(name)) for name in ("weights", "mask")}
@@ -254,7 +304,7 @@ class _Rows:
         """Put what was written for some of these rows, ndarray of bool (m,), in their places."""
         chosen = tuple(axis[which] for axis in self.places)
         for name, array in self.out.items():
-            self._how[name][chosen] = array[which]
+            self.how[name][chosen] = array[which]
 
 
 RESULTS = ("v", "variance", "correlations", "chisqr", "redchi", "gradient", "nfev", "count", "status", "derived", "derived_errors", "cost")

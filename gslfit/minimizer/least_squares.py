@@ -69,6 +69,10 @@ LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
+ROUNDING = 64 * EPS     # GSLFIT_ROUNDING of src/common/judgement.h
+SHARE_LEFT = 1e-4       # of what the residual was made of at the start: terms that cancel are as large still
+ALIKE = .5              # of the largest term of a model: those that may cancel it
+CANCELLED = .1          # of the largest term: what is left where they do
 FORWARD_RANK, EXACT_RANK = 1e-6, 1e-10      # relative size of a column of R that counts as independent at the start
 
 # NumPy's BLAS takes memory for itself at its first call, and ends the process if there is none: it is called here, before any fit
@@ -697,6 +701,8 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             further = again.run()
             tried = [further if solution is best else solution for solution in tried]
             best = best_of(tried)
+        while best.verdict == "exact" and best.dead and calls.stopped is not Aborted and look_without_cancelling(problem, best, tried):
+            best = best_of(tried)
         if best.verdict == "silenced" and calls.stopped is not Aborted:
             calls.limit = allowed
             try:
@@ -738,6 +744,29 @@ def look_from_warm(problem: Problem, J: np.ndarray, tried: list[Solution], metho
         return
     if found.norm < first.norm * (1 - LOWER) or (found.converged and not first.converged):
         tried.append(found)
+
+
+def look_without_cancelling(problem: Problem, end: Solution, tried: list[Solution]) -> bool:
+    """Try once more, from next to the end without them, where the residual is at the rounding of terms that cancel each other: what is less
+    than that can't be seen beside them. A lower end joins `tried`, a minimum or none; returns whether one did.
+    """
+    terms = end.norms * np.abs(end.x)
+    if end.norm > ROUNDING * terms.max() or terms.max() < SHARE_LEFT * end.size:      # where all vanish, a multiple root is come near to
+        return False
+    large = np.flatnonzero(terms >= ALIKE * terms.max())
+    columns, x = end.jacobian[:, large], end.x.copy()
+    x[large] = -ScaledQR(columns, EXACT_RANK).step(columns @ end.x[large])
+    if np.any(end.norms[large] * np.abs(x[large]) > CANCELLED * terms.max()):
+        return False
+    x = np.clip(x, problem.lower, problem.upper)
+    try:
+        found = Descent(problem._replace(x0=x, r0=problem.fun(x)), end.method).run()
+    except OutOfCalls:
+        return False
+    lower = found.norm < end.norm * (1 - LOWER)         # false for a NaN
+    if lower:
+        tried.append(found)
+    return lower
 
 
 def bounds_silence(problem: Problem, end: Solution) -> bool:

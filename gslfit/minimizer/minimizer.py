@@ -19,6 +19,7 @@ from gslfit.minimizer.precision import precision_of
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import NOTHING_VARIES, ParameterUncertainties, Uncertainty, doubts, information, message
+from gslfit.objective._loss import BOUNDED
 from gslfit.objective.loss import Loss
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import as_parameters
@@ -361,16 +362,25 @@ class Minimizer(Answers, Passes):
 
     def _prepare_robust(self, options: FitOptions) -> Setup:
         """Prepare a fit by a robust loss: others may come before it, for its scale or for its start."""
-        from gslfit.minimizer.robust import beginning
+        from gslfit.minimizer.robust import beginning, begins_near
         if options.loss == "poisson":
             raise InputError('loss="poisson" is for counts, which a residual does not show: fit them with gslfit.fit or Model.fit')
 
-        def fitted(told: FitOptions) -> Minimizer:
+        looked = 0
+        if options.f_scale != "mad" and options.loss not in BOUNDED:
+            setup = Setup(self, options)
+            if begins_near(setup):
+                return setup
+            looked = setup.residual.nfev
+
+        def fitted(told: FitOptions, begin: Mapping[str, float]) -> Minimizer:
             other = Minimizer(self.function, self.params.copy(), self.fcn_args, self.fcn_kws)
+            for name, value in begin.items():
+                other.params[name].value = value
             other.leastsq(**MINIMIZE.values(told._replace(covar=False)))
             return other
-        options, begin, spent = beginning(self, options, fitted)
-        return self._further(options, begin, spent)
+        options, begin, spent = beginning(options, fitted)
+        return self._further(options, begin, looked + spent)
 
     def _further(self, options: FitOptions, begin: Mapping[str, float], spent: int) -> Setup:
         """Return a fit prepared to begin where others ended, whose evaluations count."""

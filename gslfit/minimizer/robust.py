@@ -21,17 +21,22 @@ from gslfit.minimizer._descent import Differences
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
+from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual, flatten_as, numbers_of
 from gslfit.minimizer.uncertainty import KnownErrors
+from gslfit.objective._loss import BOUNDED
 from gslfit.objective.lengths import lengths
-from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss, is_flat
+from gslfit.objective.loss import MAD, ROUNDS, STEADY, TUNED, Loss, is_flat, narrower
 
-BOUNDED = "arctan", "tukey"     # losses that grow no further from some residual on
+AFAR = 1e4              # scales of a loss
 STEPS = 30              # of Newton's at most
 ENOUGH = 1e-9           # of a standard error: a shorter step changes nothing
 NEAR = 1e-6             # of a standard error: steps this short that no longer shrink are rounding
 HALVES = 8              # times that a step is halved where the cost rises
 ROUNDING = 1e-13        # of the cost
+SPENT = .5              # of the evaluations allowed, before the fit itself
+FEW = 4                 # times a rounding of the residual's length: how well it is known
+BLURRED = 64            # times that a step may change the residual by, and be rounding: src/common/judgement.h
 
 
 class BentResidual:
@@ -154,7 +159,7 @@ class RobustEnd:
             self.jac = UserJacobian(options.jac, self.fun, options.col_deriv)
         self.differences = Differences(self.fun, self.lower, self.upper, max(self.fun.precision, whole.precision), 1/self.fun.scale)
         self.factors: np.ndarray | None = None
-        self.norms = np.ones(solution.x.size)
+        self.norms, self.pull = np.ones(solution.x.size), 0.0
         if further and self.free and np.isfinite(self.r).all():
             self.fun.limit = max(whole.limit - whole.nfev, 1)
             try:
@@ -163,7 +168,7 @@ class RobustEnd:
                 self.factors = None
         whole.nfev += self.fun.nfev
         self.residual = self.r/self.fun.scale
-        if self.solution.converged and is_flat(MAD*float(np.median(np.abs(self.residual))), bent.loss.f_scale, bent.size):
+        if self.solution.converged and is_flat(typical(self.residual), bent.loss.f_scale, bent.size):
             self.solution = self.solution._replace(converged=False, reason=FitStatus.NO_PROGRESS, verdict="no minimum")
 
     def errors(self) -> KnownErrors | None:
@@ -186,7 +191,9 @@ class RobustEnd:
             self.factors[self.free] = found
             errors = np.linalg.norm(found, axis=1)/self.norms[self.free]
             length = float(np.max(np.abs(step[self.free])/np.where(errors > 0, errors, np.inf), initial=0.0))
-            settled = length <= ENOUGH or (length <= NEAR and length >= last)
+            blur = EPS*float(np.max(np.abs(x)*self.norms, initial=0.0))     # what rounding makes of the residual's length
+            near = length <= NEAR or float(np.sum(np.abs(step)*self.norms)) <= BLURRED*blur
+            settled = length <= ENOUGH or (near and length >= last)
             if settled:
                 self._settle(x)
                 return
@@ -195,11 +202,11 @@ class RobustEnd:
                 there = np.clip(x + step, self.lower, self.upper)
                 r = self.fun(there)
                 new = self.loss.cost(r) if np.isfinite(r).all() else math.inf
-                if new <= cost*(1 + ROUNDING):
+                if new <= cost*(1 + ROUNDING) + FEW*blur*self.pull:
                     break
                 step /= 2
             else:
-                if length <= NEAR:
+                if near:
                     self._settle(x)
                 return
             x, cost, self.r = there, new, r
@@ -223,6 +230,7 @@ class RobustEnd:
         self.norms = np.where(norms > 0, norms, 1.0)
         columns = J[:, self.free]/self.norms[self.free]
         psi = self.loss.slopes(self.r)
+        self.pull = float(np.linalg.norm(psi))
         for curvature in (self.loss.curvatures(self.r), self.loss.factors(self.r)**2):
             bread = columns.T @ (columns*curvature[:, None])
             with contextlib.suppress(np.linalg.LinAlgError):
@@ -231,35 +239,61 @@ class RobustEnd:
         return None
 
 
-def beginning(minimizer: Any, options: FitOptions, fitted: Callable[[FitOptions], Any]) -> tuple[FitOptions, dict[str, float], int]:
+def begins_near(setup: Any) -> bool:
+    """Return whether a fit by a robust loss may begin at its start: unless its residuals there are so far beyond the scale that the loss is
+    next to flat, or as good as least absolute deviations.
+    """
+    here = setup.residual._keep
+    return not typical(setup.bent.last if here is None else setup.bent.last[here]) > AFAR*setup.bent.loss.f_scale
+
+
+def beginning(options: FitOptions, fitted: Callable[[FitOptions, Mapping[str, float]], Any]) -> tuple[FitOptions, dict[str, float], int]:
     """Return the options of a fit by a robust loss with its scale, where it begins, and the evaluations that took.
 
     A scale "mad" is 1.48 times the median absolute residual of the fit by Huber's loss with that very scale, times what makes the loss 95 %
-    efficient. Tukey's biweight and arctan, whose costs have minima of their own round any few points, begin at Huber's end.
+    efficient. Tukey's biweight and arctan, whose costs have minima of their own round any few points, begin at Huber's end. To a scale that
+    is given the others come by Huber's loss from the least squares' end, of scales from the residuals' size on.
 
     Parameters
     ----------
-    minimizer : Minimizer
     options : FitOptions
     fitted : callable
-        ``fitted(options)`` returns a Minimizer of the same residual, fitted by these; its parameters are its own.
+        ``fitted(options, begin)`` returns a Minimizer of the same residual, fitted by these from where parameters are to begin; its
+        parameters are its own.
     """
-    given, spent = options.f_scale, 0
-    plain = options._replace(loss="linear", f_scale=1.0)
-    huber, found = options._replace(loss="huber"), None
+    given, begin, spent = options.f_scale, dict[str, float](), 0
+
+    def led(by: str, f_scale: float) -> tuple[float, bool]:
+        """Fit from where the last fit ended; return the standard deviation that its residuals stand for, and whether to go on from there:
+        unless that is no end, or most evaluations are spent.
+        """
+        nonlocal begin, spent
+        found = fitted(options._replace(loss=by, f_scale=f_scale), begin)
+        spent += found.nfev
+        if found.success:
+            begin = {name: float(found.params[name].value) for name in found.var_names}
+        return typical(found.residual), found.success and spent <= SPENT*found._setup.limit
     if given == "mad":
-        found, scale = fitted(plain), 0.0
+        (scale, further), before = led("linear", 1.0), 0.0
         for _ in range(ROUNDS):
-            spent, before = spent + found.nfev, scale
-            scale = MAD*float(np.median(np.abs(found.residual)))
             if not scale > 0:
                 raise InputError('f_scale="mad": half of the residuals are 0, which is no scale; give a number')
-            if abs(scale - before) <= STEADY*scale:
+            if abs(scale - before) <= STEADY*scale or not (further or before == 0):
                 break
-            found = fitted(huber._replace(f_scale=scale*TUNED["huber"]))
+            before = scale
+            scale, further = led("huber", scale*TUNED["huber"])
         given = scale*TUNED[options.loss]
-    if options.loss in BOUNDED:
-        found = fitted(huber._replace(f_scale=given))
-        spent += found.nfev
-    begin = {} if found is None or not found.success else {name: float(found.params[name].value) for name in found.var_names}
+    elif options.loss not in BOUNDED:
+        size, further = led("linear", 1.0)
+        for wide in narrower(size*TUNED["huber"], given):
+            if not further:
+                break
+            further = led("huber", float(wide))[1]
+    if options.loss in BOUNDED:         # a fit that comes to its scale so itself
+        led("huber", float(given))
     return options._replace(f_scale=given), begin, spent
+
+
+def typical(residual: np.ndarray) -> float:
+    """Return the standard deviation that the median size of residuals stands for."""
+    return MAD*float(np.median(np.abs(residual)))

@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 NUMBERS: dict[str, int]
+BOUNDED: tuple[str, ...]
 STEP: int
 BENT: int
 ERRORS: int

@@ -1,6 +1,7 @@
 """Losses: what a fit minimises in place of the sum of squared residuals. The formulas are the engine's, `src/program/loss_rows.h`."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ ROUNDS = 30                     # of fits whose residuals give the scale "mad" o
 STEADY = 1e-7                   # the share by which that scale may still change
 OUT_OF_SIGHT = 1e14             # scales of a robust loss: where its slope turns is not known, if numbers are as large
 FARTHEST = 1e60                 # times the data: a loss of a wider scale is least squares, one over it of a narrower one out of sight
+BEYOND = 100.                   # scales of a robust loss: residuals as large are far beyond it
+NARROWER = 10.                  # times that a scale is narrower than the last one, on the way to a narrow one
 USUAL = 1e30                    # scales between this and one over it are in range beside any data of a usual size
 
 # times a standard deviation: scales of 95 % efficiency where errors are normal
@@ -56,6 +59,20 @@ def is_flat(typical: Any, f_scale: Any, size: Any) -> Any:
         The scales, and the sizes of the data.
     """
     return (np.maximum(typical, size)/OUT_OF_SIGHT > f_scale) & (typical > np.divide(size, OUT_OF_SIGHT))
+
+
+def narrower(wide: Any, f_scale: Any) -> Iterator[Any]:
+    """Yield scales of Huber's loss that lead from wide ones, which residuals have, to those of a loss: beside these residuals they are
+    narrow, and make curvatures jump from one step to the next.
+
+    Parameters
+    ----------
+    wide, f_scale : float or ndarray
+    """
+    least = np.maximum(f_scale, wide/OUT_OF_SIGHT)
+    while np.any(wide > NARROWER*least):
+        wide = np.where(wide > NARROWER*least, wide/NARROWER, wide)
+        yield wide
 
 
 class Loss(Record):

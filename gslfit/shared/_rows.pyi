@@ -13,6 +13,7 @@ CLOSE: float
 NEGLIGIBLE: float
 FALLEN: float
 ROUNDING: float
+ZEROS: float
 LEAST_CURVATURE: float
 
 def interior(start: np.ndarray, low: np.ndarray, high: np.ndarray, inside: float, beside: float) -> np.ndarray: ...

@@ -19,7 +19,7 @@ from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
 from gslfit.shared.arrow import Elimination, Sums, solve
-from gslfit.shared.groups import Group
+from gslfit.shared.groups import Group, measured_by
 
 # as the lanes have them: src/lanes/lm_step.h
 FIRST, LAST, GIVEN_UP = 1e-3, 1e16, 1e-5
@@ -30,6 +30,7 @@ LEAST_NEAR = .05        # of the curvature by its slope alone: what a robust los
 NEARLY = 2              # times the cost left: a step of a robust loss that promises less leads to where curvatures are what they are
 FAR_OFF = 100.          # times chi-square: a trial costs so much with its local parameters as they are
 CANCELLED = 1e6         # the same, where nothing is left of the digits
+SHORT_OF = .9           # of the way to a bound
 BLURRED = 1e-10         # the share of chi-square below which a change of it is known with few digits
 POOR = .25              # of what an almost last step promises: where steps overshoot so, they stay damped
 WRONG = .5              # of the step's promise: a data set that misses it by more is damped by itself
@@ -88,8 +89,6 @@ class Descent:
     reason : FitStatus
     first_norms : list of ndarray, shape (q, k)
         The greatest lengths of the local columns so far; `shared_norms`, shape (s,), those of the shared ones.
-    first_costs : list of ndarray, shape (k,)
-        What the data sets cost at the start.
     stragglers : list of (int, ndarray)
         Data sets, by their group and place in it, that came to no end while the others did.
     """
@@ -116,7 +115,8 @@ class Descent:
         self.own = [np.zeros(len(each.which)) for each in self.groups]
         self.trouble = [np.zeros(len(each.which), int) for each in self.groups]
         self.state = self.at(self.start, [each.values for each in self.groups])
-        self.first_costs = [each.cost.copy() for each in self.state.sums]
+        for group, sums in zip(self.groups, self.state.sums, strict=True):
+            group.first_costs = np.where(np.isfinite(group.first_costs), group.first_costs, sums.cost)
         self.norms = [np.zeros(each.slopes.shape) for each in self.state.sums]
         self.shared_norms, self.scaling = np.zeros(self.count), np.zeros(self.count)
         self._note(self.state)
@@ -223,19 +223,21 @@ class Descent:
         return np.clip(values + step, group.low, group.high) - values
 
     def _shared_step(self, state: State, parts: list[Elimination], damping: float) -> np.ndarray:
-        """Return the step of the shared parameters, within their bounds."""
+        """Return the step of the shared parameters, within their bounds. One that is damped stops short of a bound: it leads to where the
+        model may be another one, and others have no effect (a width of 0).
+        """
         schur, slopes = sum(each.schur for each in parts), sum(each.slopes for each in parts)
         lengths = self.lengths(state)
         schur = schur + damping*np.diag(self.scaling)
         moves = ~self.fixed(state, slopes)
-        way = np.zeros(self.count)
+        way, reach = np.zeros(self.count), SHORT_OF if damping > 0 else 1.0
         for _ in range(self.count + 1):
             step = solve(schur, slopes + schur @ way, lengths, moves)[0] + way
             to = state.shared + step
             out = moves & ((to < self.low) | (to > self.high))
             if not out.any():
                 break
-            way[out] = np.clip(to, self.low, self.high)[out] - state.shared[out]
+            way[out] = reach*(np.clip(to, self.low, self.high) - state.shared)[out]
             moves = moves & ~out
         return step
 
@@ -277,14 +279,15 @@ class Descent:
         """Return how far the minimum is, in standard errors, by an undamped step; and which data sets' own parameters have as far to go."""
         state = self.state
         chisqr = sum(each.cost.sum() for each in state.sums)
-        square = sum(each.squares.sum() for each in self.groups)
+        square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
+                                                                            strict=True)))
         variance = chisqr/max(self.ndata - self.nvarys, 1)
         floor = ROUNDING**2
         shared = self.reduced(state).decrement
         most = 0.0 if shared <= floor*square else shared/variance if variance > 0 else np.inf
         far = []
         for group, part in zip(self.groups, state.free, strict=True):
-            own = np.where(part.decrement <= floor*group.squares, 0.0, part.decrement)
+            own = np.where(part.decrement <= floor*group.measures, 0.0, part.decrement)
             far.append(own > variance*TIGHT**2)
             if own.size:
                 most = max(most, float(own.max())/variance if variance > 0 else np.inf*bool(own.max()))
@@ -313,10 +316,10 @@ class Descent:
 
     def _go(self) -> bool:
         """Take a step that lowers chi-square; returns False where none does."""
-        state = self.state
+        state, looked = self.state, False
         while self.nfev < self.most:
             shared, local = self._step(state, self.damping)
-            trial = self._projected(self._moved(state, shared, local), state)
+            trial = self._projected(self._moved(state, shared, local), FAR_OFF*state.cost)
             actual = [new - old for new, old in zip(trial.costs, state.costs, strict=True)]
             promised = [sums.change(shared, own) + (part.decrement if group.linear else 0.0) for group, sums, own, part
                         in zip(self.groups, state.sums, local, state.free, strict=True)]
@@ -340,6 +343,12 @@ class Descent:
                 self.state = trial
                 self._note(trial)
                 return True
+            if not looked:      # the step was wrong perhaps, not too long
+                looked, here = True, self._projected(state, (1 + BLURRED)*state.cost)
+                if here is not state:
+                    self.state = state = here
+                    self._note(state)
+                    continue
             self.wary = self.wary or near
             self.damping = FIRST if self.damping == 0 else self.damping*self.growth
             self.growth *= 2
@@ -356,11 +365,11 @@ class Descent:
                        [moved(v[group.local.own, :len(group.which)], own, group.low, group.high)
                         for group, v, own in zip(self.groups, state.v, local, strict=True)])
 
-    def _projected(self, trial: State, state: State) -> State:
-        """Return a trial with the local parameters that are projected out where they are best, if they are far from there: what chi-square
-        is with these at their best is else the difference of large numbers.
+    def _projected(self, trial: State, most: float) -> State:
+        """Return a point with the local parameters that are projected out where they are best, if it costs more than `most` as it is: what
+        chi-square is with these at their best is else the difference of large numbers, and columns are those of other amplitudes.
         """
-        if not any(group.linear for group in self.groups) or not FAR_OFF*state.cost < raw_cost(trial) < np.inf:
+        if not any(group.linear for group in self.groups) or not most < raw_cost(trial) < np.inf:
             return trial
         none = np.zeros(self.count)
         return self.at(trial.shared, [v[group.local.own, :len(group.which)] + (part.local(none) if group.linear else 0.0)

@@ -101,7 +101,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
     which, sums, part = group.which, state.sums[k], state.free[k]
     values, low, high = state.v[k][group.local.own, :len(which)], group.low, group.high
     norms = np.sqrt(np.einsum("qqm->qm", sums.block))
-    residual, rounding = np.sqrt(sums.cost), ROUNDING**2*group.squares
+    residual, rounding = np.sqrt(sums.cost), ROUNDING**2*group.measures
     sides = np.where(values <= low, -1, np.where(values >= high, 1, 0)).astype(np.int8)
     first = np.maximum(known.norms[:, which], norms)
     size = np.maximum(np.abs(values), np.abs(known.begun[:, which]))

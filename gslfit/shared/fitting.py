@@ -16,7 +16,8 @@ from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.errors import FitStatus, InputError
 from gslfit.formula.parametrize import refuse_outside
 from gslfit.minimizer.options import FitOptions
-from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat
+from gslfit.objective._loss import BOUNDED
+from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
 from gslfit.shared.arrow import Elimination, solve
@@ -30,7 +31,6 @@ OUTLYING = 1e3          # times the chi-square of most data sets, each by its po
 FEW = .25               # the part of the data sets that may be so
 MIDDLE = 1e70           # greatest data or weights whose squares, and those of what they are made of, are in range: so far as by it
 FIRST_SHARE = .5        # of the evaluations allowed, for a robust loss's first descents
-NARROWER = 10.          # times that a scale is narrower than the last one, on the way to a narrow one
 ROUNDS = 12             # descents, after each of which data sets may be left out or taken in again
 
 
@@ -173,7 +173,7 @@ class Fitting:
         scales, begun = self.scales, self._kept()
         assert scales is not None
         self.share = FIRST_SHARE
-        for self._loss in ("huber", loss) if loss == "tukey" else (loss,):      # tukey's minima are many: begin where Huber's loss leads
+        for self._loss in ("huber", loss) if loss in BOUNDED else (loss,):      # whose minima are many: begin where Huber's loss leads
             self._rounds()
         self.share = 1.0
         if self._is_whole() or self.nfev >= self._most():
@@ -182,9 +182,11 @@ class Fitting:
         self._put_back(begun)
         self._loss, self.nfev, self.scales = "linear", spent, None
         self._rounds()
-        wide, self._loss = self._scale_by("huber"), "huber"
-        while self.descent is not None and (wide > NARROWER*scales).any():
-            self.scales = wide = np.maximum(wide/NARROWER, scales)
+        self._loss = "huber"
+        for wide in narrower(self._scale_by("huber"), scales):
+            if self.descent is None:
+                break
+            self.scales = wide
             self._open()
             self._rounds()
         self.scales, self._loss = scales, loss
@@ -289,6 +291,7 @@ class Fitting:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
                 found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
+                found[-1].first_costs = known.first_costs[which]
         return found
 
     def of(self, group: Group) -> Known:
@@ -421,7 +424,7 @@ class Fitting:
         descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
                           patient=self.patient)
         if np.isnan(self.first_cost):
-            self.first_cost = sum(each.sum() for each in descent.first_costs)
+            self.first_cost = sum(group.first_costs.sum() for group in groups)
         reason = descent.run()
         self.descent, self.nfev, self.shared = descent, self.nfev + descent.nfev, descent.state.shared
         self.shared_norms = np.maximum(self.shared_norms, descent.shared_norms)
@@ -430,8 +433,7 @@ class Fitting:
             known.values[:, which] = state.v[k][group.local.own, :len(which)]
             known.costs[which] = state.sums[k].cost
             known.norms[:, which] = np.fmax(known.norms[:, which], descent.norms[k])
-            fresh = np.isnan(known.first_costs[which])
-            known.first_costs[which] = np.where(fresh, descent.first_costs[k], known.first_costs[which])
+            known.first_costs[which] = group.first_costs
         self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)

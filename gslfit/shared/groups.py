@@ -22,7 +22,7 @@ from gslfit.minimizer.uncertainty import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
-from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, Rows, interior
+from gslfit.shared._rows import LEAST_CURVATURE, SIDE_BY_SIDE, ZEROS, Rows, interior
 from gslfit.shared.arrow import Elimination, Sums
 from gslfit.shared.reading import Part, Sets
 
@@ -66,13 +66,15 @@ class Group:
     straight : bool
         Whether it is linear in all parameters together.
     values : ndarray, shape (q, k)
-        Where the local parameters begin, strictly within their bounds.
+        Where the local parameters begin: strictly within their bounds, but for offsets.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
     sizes, extremes : list of float
         The greatest sizes of weighted data and of weights; for both the least and the greatest of the data sets' own.
     squares : ndarray, shape (k,)
-        The sum of the squares of a data set's weighted data: what rounding is measured by.
+        The sum of the squares of a data set's weighted data.
+    first_costs : ndarray, shape (k,)
+        What each cost where the fit began; NaN until a descent has told.
     """
 
     def __init__(self, part: Part, sets: Sets, which: np.ndarray, looked: BatchInputs, options: FitOptions,
@@ -111,8 +113,18 @@ class Group:
         with np.errstate(over="ignore"):
             self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
         self.values = interior(values, self.low, self.high, INSIDE, NEAR)
+        offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
+        self.values[offsets] = values[offsets]
+        self.first_costs = np.full(len(which), np.nan)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
+
+    @property
+    def measures(self) -> np.ndarray:
+        """What rounding is measured by, `squares`, or where the data are all zero, those of the model at the start: see (a) of
+        `src/common/judgement.h`.
+        """
+        return measured_by(self.squares, self.first_costs)
 
     def _spread(self, start: Any) -> np.ndarray:
         """Return start values of the data sets, and of the rows that fill up the last lanes."""
@@ -275,6 +287,11 @@ class Group:
         block[np.ix_(to, to)] = H[_element(own[:, None], own), :k]
         cross[:, to] = H[_element(local[:, None], own), :k]
         return Sums(cost[:k].copy(), slopes, g[local, :k], block, cross, H[_element(local[:, None], local), :k])
+
+
+def measured_by(squares: Any, first_costs: Any) -> np.ndarray:
+    """Return the squares that rounding is measured by, given those of data, and what these cost at the start."""
+    return np.where(squares > 0, squares, ZEROS**2*first_costs)
 
 
 def far_off(begun: np.ndarray, found: np.ndarray, lengths: np.ndarray, size: np.ndarray, before: np.ndarray, after: np.ndarray

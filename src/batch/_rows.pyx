@@ -9,8 +9,8 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, gslfit_evidence, gslfit_judge, gslfit_scale,
-    gslfit_sort_columns, gslfit_verdict,
+    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence, gslfit_judge,
+    gslfit_scale, gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -56,7 +56,7 @@ cdef extern from "objective/losses.h" nogil:
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
 HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
-CLOSE, NEGLIGIBLE, FALLEN, ROUNDING = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING
+CLOSE, NEGLIGIBLE, FALLEN, ROUNDING, ZEROS = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING, GSLFIT_ZEROS
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
 
 
@@ -234,7 +234,7 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     residual, first_residual : float
         The lengths of the residual, at the end and at the start.
     scale : float
-        The length of the data.
+        The length of the data; 0 where all are zero, and what the model was at the start counts.
     linear : bool
         The model is linear in all parameters together, those that are judged and the others.
     cosine_and_rank : callable
@@ -260,7 +260,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     e.bent = e.bending = NULL
     e.unmoved = e.looked = e.runs_off = e.unseen = e.plain = 0
     e.linear = linear
-    e.scale = gslfit_scale(scale, float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0)))
+    within = float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0))
+    e.scale = gslfit_scale(scale, within) if scale > 0 else GSLFIT_ZEROS*first_residual
     cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)
     gslfit_sort_columns(&e, marks)
     e.cosine, e.rank = cosine_and_rank(flags == 0)

@@ -732,7 +732,7 @@ static int start_fit(worker *w, int l) {
     s->nfev[l] = fit.nfev;
     s->looked[l] = 0;
     s->unseen++;
-    if (s->least) s->stage[l] = w->space->loss == LOSS_TUKEY;
+    if (s->least) s->stage[l] = gslfit_is_bounded(w->space->loss);
     for (int k = 0; s->low && k < s->p; k++) s->low[k][l] = fit.low[k], s->high[k][l] = fit.high[k];
     begin_at(s, l, fit.start);
     return 1;

@@ -17,6 +17,9 @@ typedef enum {
     ROWS_ERRORS   /* errors: the square of the slope, the curvature as it is, and the cost of least squares */
 } loss_rows;
 
+/* Whether a loss grows no further from some residual on: it has minima of its own round any few points, and Huber's leads the way. */
+static inline int gslfit_is_bounded(int loss) { return loss == LOSS_ARCTAN || loss == LOSS_TUKEY; }
+
 /* A step counts on this share at least of the curvature that a robust loss has by its slope alone. */
 #define GSLFIT_LEAST_CURVATURE 0.85
 

@@ -22,12 +22,14 @@ cdef extern from "objective/losses.h" nogil:
         ROWS_STEP
         ROWS_BENT
         ROWS_ERRORS
+    bint gslfit_is_bounded(int loss)
 
 cdef extern from "program/loss_points.h" nogil:
     double gslfit_points_rows(const fit_points *p, int rows, double *values, double *curvatures)
 
 NUMBERS = {"linear": LOSS_LINEAR, "soft_l1": LOSS_SOFT_L1, "huber": LOSS_HUBER, "cauchy": LOSS_CAUCHY, "arctan": LOSS_ARCTAN,
            "tukey": LOSS_TUKEY, "poisson": LOSS_POISSON}
+BOUNDED = tuple(name for name in NUMBERS if gslfit_is_bounded(NUMBERS[name]))
 STEP, BENT, ERRORS = ROWS_STEP, ROWS_BENT, ROWS_ERRORS
 
 

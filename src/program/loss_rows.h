@@ -68,9 +68,10 @@ static inline __attribute__((always_inline)) row robust_row(bent (*bend)(loss_ro
                                                             vd scale, vd inverse, vd least, vm early, vd pull) {
     const vd r = off * w, size = vabs(r * inverse), u = vmin(SPLAT(FAR_OFF), size), z = u * u;
     bent b = bend(rows, r, u, z, scale, rows == ROWS_STEP ? least : SPLAT(AS_IT_IS));
-    if (rows == ROWS_STEP && bend == bend_TUKEY) {
+    if (rows == ROWS_STEP && (bend == bend_TUKEY || bend == bend_ARCTAN)) {
         const bent first = bend_HUBER(rows, r, u, z, scale, least);  /* which only leads the way */
-        b.rho = choose(early, first.rho, b.rho);
+        b.rho = choose(early, first.rho, bend == bend_TUKEY ? b.rho : SPLAT(0.0));  /* arctan's by parts */
+        b.part = choose(early, SPLAT(0.0), b.part);
         b.pull = choose(early, first.pull, b.pull);
         b.curvature = choose(early, first.curvature, b.curvature);
     }
@@ -214,7 +215,7 @@ static inline parts normalised(parts all) {
                                   choose(out, none, found.part), choose(out, none, found.size)};                                           \
                 }                                                                                                                          \
                 if (BY_PARTS_##NAME && rows == ROWS_STEP) total += *next++ = found.part;                                                   \
-                else sum += found.cost;                                                                                                    \
+                if (BY_PARTS_##NAME != 1 || rows != ROWS_STEP) sum += found.cost;                                                          \
                 most = vmax(most, found.size);                                                                                             \
                 store(b->slope + i, found.slope);                                                                                          \
                 store(b->curvature + i, found.curvature);                                                                                  \

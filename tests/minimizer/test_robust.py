@@ -225,3 +225,22 @@ def test_names_of_numpys(loss):
     params.add_many(("a", 1.), ("b", 0.))
     out = minimize(lambda p: p["a"]*X + p["b"] - 2*X - np.cos(9*X), params, loss=np.str_(loss), method=np.str_("leastsq"))
     assert out.success and out.params["a"].value == pytest.approx(2, abs=.1)
+
+
+@pytest.mark.parametrize("loss", [*SCIPY, "tukey"])
+@pytest.mark.parametrize("noise", [1e-9, 1e-6])
+@pytest.mark.parametrize("f_scale", ["mad", 1, 10])
+def test_narrow_scales(loss, noise, f_scale):
+    """A scale 1e6 to 1e9 times as narrow as the residuals at the start: the fit stayed there, and took up to 140,000 evaluations."""
+    x, powers = np.linspace(-3, 3, 30), np.vander(np.linspace(-3, 3, 30), 4, increasing=True)
+    y = powers @ [1, -2, .5, .1] + noise*np.random.default_rng(0).standard_normal(30)
+    least = np.linalg.lstsq(powers, y, rcond=None)[0]
+    params = Parameters()
+    params.add_many(*((name, 0.) for name in "abcd"))
+    found = minimize(lambda p: p["a"] + x*(p["b"] + x*(p["c"] + x*p["d"])) - y, params, loss=loss,
+                     f_scale=f_scale if f_scale == "mad" else f_scale*noise)
+    assert found.success and np.abs(values(found) - least).max() < 2*noise and found.nfev < 5000
+    if loss != "tukey":
+        scale = found.call_kws["f_scale"]
+        right = least_squares(lambda u: powers @ u - (y - powers @ least)/noise, np.zeros(4), loss=loss, f_scale=scale/noise, xtol=1e-14)
+        assert found.cost <= right.cost*noise**2*(1 + 1e-5)

@@ -92,3 +92,38 @@ def test_lower_bounds_and_bounds_of_each_data_set():
                          ftol=1e-15, gtol=1e-15)
     assert found.success and not found.left_out.size and (found.values["A"][:2] == [2.5, 3.2]).all()
     assert found.chisqr == pytest.approx(2*best.cost, rel=1e-8)
+
+
+def steps(x, A, m, s, c):
+    return A/(1 + np.exp(-(x - m)/s)) + c
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1., 1e100])
+@pytest.mark.parametrize("alike", [True, False], ids=["alike", "two"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_shared_width_does_not_jump_onto_its_bound(seed, alike, unit):
+    """On the bound, 0, a step has no width, and nothing tells the centre which way to go. SciPy's bounded fit of all is the oracle."""
+    x = np.linspace(0, 8, 60)
+    Y = np.array([steps(x, 3, 4, .5, .2), steps(x, 4, 4, .5, .3)]) + .05*np.random.default_rng(seed).standard_normal((2, 60))
+    if alike:
+        Y[1] = 1.3*Y[0]
+    found = fit_shared("A/(1 + exp(-(x - m)/s)) + c", Y*unit, x=x, shared=("m", "s"), A=unit, m=3., s=1., c=0.,
+                       bounds=dict.fromkeys("Asc", (0., None)))
+    low = np.array([0., 0., 0., 0., -np.inf, 0.])
+    best = least_squares(lambda v: np.r_[steps(x, v[0], v[4], v[5], v[2]) - Y[0], steps(x, v[1], v[4], v[5], v[3]) - Y[1]],
+                         [1., 1., 1e-9, 1e-9, 3., 1.], bounds=(low, np.inf), x_scale="jac", xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    assert found.success and not found.left_out.size, found.message
+    assert np.sum((found.residual/unit)**2) == pytest.approx(2*best.cost, rel=1e-9)
+    np.testing.assert_allclose([found.values["m"], found.values["s"]], best.x[4:], rtol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-9, 1.])
+def test_an_offset_that_begins_on_its_bound_begins_there(unit):
+    """It silences no other parameter; moved inside, a hundredth of 1, it hid data of 1e-9 where those of some data sets are zeros."""
+    x = np.linspace(0, 6, 30)
+    Y = unit*np.array([0*x, 3*np.exp(-x/1.5) + .2, 1 + 0*x, 0*x])
+    found = fit_shared("A*exp(-x/tau) + c", Y, x=x, shared="tau", tau=1., A=unit, c=0., bounds={"A": (0., None), "c": (0., None)})
+    assert found.success and not found.left_out.size, found.message
+    assert found.values["tau"] == pytest.approx(1.5, rel=1e-9)
+    np.testing.assert_allclose(found.values["A"]/unit, [0, 3, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(found.values["c"]/unit, [0, .2, 1, 0], atol=1e-9)

@@ -68,3 +68,64 @@ def test_narrow_scales_leave_no_data_set_out(loss, seed):
     # the cost of n points is that of their deviations, less at most f_scale^2 (huber's half, soft_l1's whole) of each
     assert f_scale*least - 120*f_scale**2 <= found.cost <= f_scale*least*(1 + 1e-6)
     assert found.values["tau"] == pytest.approx(tau, abs=2e-4)
+
+
+DECAY, PEAK = "A*exp(-x/t) + c", "A*exp(-(x - m)**2/(2*s**2)) + c"
+
+
+@pytest.mark.parametrize("loss", ["linear", "huber"])
+@pytest.mark.parametrize("unit", [1e-9, 1., 1e9])
+@pytest.mark.parametrize("bounds", [None, {"A": (0, None)}, {"A": (-5, 5), "c": (-9, 9)}], ids=str)
+@pytest.mark.parametrize(("model", "start"), [(DECAY, {"t": 1.}), (PEAK, {"m": 3., "s": 1.}), ("A*x/(t + x) + c", {"t": 1.})],
+                         ids=["decay", "peak", "v"])
+@pytest.mark.parametrize("level", [0., 2.])
+def test_constant_data_are_a_fit_like_others(level, model, start, bounds, unit, loss):
+    """A = 0 and c = level make chi-square 0; the fit stayed where it began, and was none."""
+    x = np.linspace(0, 6, 30)
+    limits = {name: tuple(each and each*unit for each in box) for name, box in (bounds or {}).items()}
+    found = gslfit.fit_shared(model, np.full((4, 30), level*unit), x=x, shared=tuple(start), **start, A=unit, c=0., loss=loss, f_scale=unit,
+                              bounds=limits)
+    assert found.success and not found.left_out.size, found.message
+    assert found.chisqr <= (1e-14*max(level, 1.)*unit)**2*120           # rounding: of the data, or of the model at the start
+    np.testing.assert_allclose(found.best_fit, level*unit, rtol=0, atol=1e-13*unit)
+
+
+def test_data_of_zeros_without_an_offset():
+    """By algebra V = 0; K is not determined, and has no error."""
+    found = gslfit.fit_shared("V*x/(K + x)", np.zeros((4, 30)), x=np.linspace(0, 6, 30), shared="K", V=1., K=1.)
+    assert found.success and (abs(found.values["V"]) < 1e-13).all() and found.chisqr < 1e-24
+    assert np.isnan(found.stderr["K"])
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_amplitudes_of_both_signs(seed):
+    """Steps of the shared time were those of the amplitudes at the start, all 1, wrong in sign where theirs is: one in nine failed."""
+    rng, x = np.random.default_rng(seed), np.linspace(0, 8, 60)
+    A = rng.normal(0, 3, int(rng.integers(2, 9)))
+    y = A[:, None]*np.exp(-x/1.5) + .01*rng.standard_normal((A.size, 60))
+    found = gslfit.fit_shared("A*exp(-x/t)", y, x=x, shared="t", t=float(1.5*np.exp(rng.normal(0, .7))), A=1.)
+
+    def least(t):
+        e = np.exp(-x/t)
+        return float(np.sum((y - (y @ e)[:, None]*e/(e @ e))**2))
+    best = minimize_scalar(least, bounds=(1.4, 1.6), method="bounded", options={"xatol": 1e-10})
+    assert found.success and found.chisqr == pytest.approx(best.fun, rel=1e-10)
+    assert found.values["t"] == pytest.approx(best.x, abs=1e-3*float(found.stderr["t"]))
+
+
+@pytest.mark.parametrize("seed", [0, 3, 4, 6, 7])
+def test_noise_alone(seed):
+    """Amplitudes go to the noise's size, and change sign: the limit of evaluations was reached where the fit had begun.
+
+    (With the other seeds the time goes to 0, a spike at x = 0, or to infinity.)
+    """
+    x = np.linspace(0, 6, 30)
+    y = np.random.default_rng(seed).normal(0, .1, (4, 30))
+    found = gslfit.fit_shared(DECAY, y, x=x, shared="t", A=1., t=1., c=0.)
+
+    def least(t):
+        J = np.column_stack([np.exp(-x/t)/np.exp(-x/t).max(), np.ones(30)])
+        return float(np.sum((y.T - J @ np.linalg.lstsq(J, y.T, rcond=None)[0])**2))
+    t = float(found.values["t"])
+    assert found.success and found.chisqr == pytest.approx(least(t), rel=1e-9)
+    assert all(found.chisqr <= least(t*(1 + move)) for move in (-1e-3, 1e-3))
