@@ -244,8 +244,8 @@ static int vague(const batch *b, const fit_result *end) {
     return 0;
 }
 
-/* Whether bounds hold some variables, and the others are where they began, by what tells: that may be a place where chi-square falls to both
- * sides (a peak that has to leave zeros), which slopes don't tell. */
+/* Whether bounds hold some variables, and the others are where they began, by what tells: that may be a place where chi-square falls to
+ * both sides (a peak that has to leave zeros), which slopes don't tell. */
 static int stayed(const batch *b, const fit_result *end) {
     const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     int others = 0;

@@ -14,7 +14,7 @@ cdef double NO_NUMBER = float("nan")
 def covariance(errors, correlations):
     """Return the covariance (..., p, p) of what has these standard errors (..., p), NaN for none; infinite a variance that is no normal
     number."""
-    cdef cnp.ndarray given = np.asarray(errors, np.float64, "C"), found = np.array(correlations, np.float64, order="C")
+    cdef cnp.ndarray given = np.ascontiguousarray(errors, np.float64), found = np.array(correlations, np.float64, order="C")
     cdef Py_ssize_t i, j, p = cnp.PyArray_DIM(given, cnp.PyArray_NDIM(given) - 1)
     cdef const double *s = data_of(given)
     cdef double *to = data_of(found)
