@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gslfit.minimizer._descent import length
+
 WITHIN = 0.1            # share of the radius that a step's length may differ from it by
 SEARCH = 12             # steps of the search for the damping, which is next to linear
 WORTH = 1e-4            # share of the promised reduction at which a step is taken
@@ -38,23 +40,23 @@ class TrustRegion:
     def step(self, radius: float) -> tuple[np.ndarray, float]:
         """Return the step of least residual that is about as long as the radius, or shorter, and its damping."""
         along, damping = self.slopes / self.sizes, 0.
-        if np.linalg.norm(along) > (1 + WITHIN) * radius:
-            damping = 1e-3 * float(np.linalg.norm(self.slopes)) / radius
+        if length(along) > (1 + WITHIN) * radius:
+            damping = 1e-3 * length(self.slopes) / radius
             for _ in range(SEARCH):
                 along = self.slopes / (self.sizes + damping)
-                size = float(np.linalg.norm(along))
+                size = length(along)
                 if abs(size - radius) <= WITHIN * radius:
                     break
-                slope = float(np.sum(along**2 / (self.sizes + damping)))
-                damping = max(damping + (size - radius) / radius * size**2 / slope, 1e-3 * damping)
+                slope = float(np.sum((along / size)**2 / (self.sizes + damping)))
+                damping = max(damping + (size - radius) / radius / slope, 1e-3 * damping)
             along = self.slopes / (self.sizes + damping)
         return -self.axes @ along, damping
 
     def judge(self, step: np.ndarray, damping: float, radius: float, norm: float, new: float) -> tuple[float, bool]:
         """Return the next radius, and whether a step is taken that brings the residual's length from `norm` to `new`."""
-        size = float(np.linalg.norm(step))
-        linear = float(np.sum(self.sizes * (step @ self.axes)**2)) / norm**2
-        damped = damping * size**2 / norm**2
+        size = length(step)
+        linear = float(np.sum(self.sizes * (step / norm @ self.axes)**2))
+        damped = damping * (size / norm)**2
         gained = 1 - (new / norm)**2 if new < 10 * norm else -1.
         promised, slope = linear + 2 * damped, -(linear + damped)
         self.promised = promised

@@ -7,8 +7,8 @@ from gslfit import FitStatus, Parameters
 
 X = np.linspace(.1, 5, 40)
 NOISE = .05*np.cos(40*X)
-CASES = {"b**2*x": -X + NOISE, "a + b**2*x": 1 - .5*X + NOISE, "b**2*x + c*x**2": .2*X**2 - X + NOISE, "A*exp(-b**2*x)": 3*np.exp(.05*X) + NOISE,
-         "abs(b)**2*x": -X + NOISE}
+CASES = {"b**2*x": -X + NOISE, "a + b**2*x": 1 - .5*X + NOISE, "b**2*x + c*x**2": .2*X**2 - X + NOISE,
+         "A*exp(-b**2*x)": 3*np.exp(.05*X) + NOISE, "abs(b)**2*x": -X + NOISE}
 STARTS = {"a": 1., "b": 1., "c": .1, "A": 2.}
 
 

@@ -244,3 +244,22 @@ def test_what_one_reading_of_the_columns_gives(central):
         assert np.allclose(step, -np.linalg.lstsq(state.J/lengths, state.r, rcond=None)[0]/lengths, rtol=1e-6)
         held = held[-1:] if len(held) > 3 else held
     assert all(np.array_equal(J, copy) for J, copy in held)
+
+
+@pytest.mark.parametrize("unit", [1, 1e-160, 1e-200, 1e-280, 1e200])
+@pytest.mark.parametrize("dead", [False, True])
+def test_many_parameters_in_any_unit(unit, dead):
+    """Ten parameters go by updates of the Jacobian first; a dead trace shrinks to where squares are 0."""
+    x, peaks = np.linspace(-5, 5, 133), ((-2, .5, 3), (1, .7, 2), (3, .4, 2.5))
+    y = 0*x if dead else unit*(1 + sum(a*np.exp(-((x - c)/w)**2/2) for c, w, a in peaks) + .02*np.random.default_rng(0).standard_normal(133))
+    params = gslfit.Parameters()
+    params.add("base", .8*unit)
+    for k, (center, width, _) in enumerate(peaks):
+        params.add_many((f"a{k}", 2*unit), (f"c{k}", center - .1), (f"w{k}", width + .1))
+
+    def residual(p):
+        return p["base"] + sum(p[f"a{k}"]*np.exp(-((x - p[f"c{k}"])/p[f"w{k}"].value)**2/2) for k in range(3)) - y
+    with np.errstate(under="ignore"):
+        out = gslfit.minimize(residual, params)
+    assert out.success and out.nfev < 500
+    assert out.chisqr == 0 if dead else params["c0"].value == pytest.approx(-1.9973274488, rel=1e-8)
