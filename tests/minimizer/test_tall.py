@@ -251,7 +251,8 @@ def test_what_one_reading_of_the_columns_gives(central):
 def test_many_parameters_in_any_unit(unit, dead):
     """Ten parameters go by updates of the Jacobian first; a dead trace shrinks to where squares are 0."""
     x, peaks = np.linspace(-5, 5, 133), ((-2, .5, 3), (1, .7, 2), (3, .4, 2.5))
-    y = 0*x if dead else unit*(1 + sum(a*np.exp(-((x - c)/w)**2/2) for c, w, a in peaks) + .02*np.random.default_rng(0).standard_normal(133))
+    noise = .02*np.random.default_rng(0).standard_normal(133)
+    y = 0*x if dead else unit*(1 + sum(a*np.exp(-((x - c)/w)**2/2) for c, w, a in peaks) + noise)
     params = gslfit.Parameters()
     params.add("base", .8*unit)
     for k, (center, width, _) in enumerate(peaks):
