@@ -22,6 +22,7 @@ FAINT = 1e-10             # ... which is none below this share of the residual, 
 SILENT = 1e-6             # ... or is gone where no more than this of it is left
 SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
 LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bound on which the model has no value
+LENGTHENED, LONGER = 6, 1e6    # longer steps than a guess that changes nothing, each by this
 SAME = 0.9                # share of a longer step's change that a shorter one has where both have left behind what they change
 BACK = 7                  # steps back from there, each as many powers of 10 shorter as all before together, and as many halvings
 
@@ -106,6 +107,10 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         return None
     known: list[tuple[float, float]] = []
     least, most, on_plain = .1, 10., False
+    for _ in range(LENGTHENED):                               # in another unit the guess is nothing
+        if not abs(step) < widest or length(residual(step) - r) != 0:
+            break
+        step *= LONGER
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:

@@ -67,3 +67,19 @@ def test_the_look_inside_counts():
     for most in (1, 2, 3, 4, 5, 8):
         result = gslfit.fit_batch(text, y, params, x=X, max_nfev=most)
         assert result.nfev[0] <= most
+
+
+@pytest.mark.parametrize(("case", "zeros", "long"), [*(("decay", "k", long) for long in (1e-30, 1e-9, 1e9, 1e30)), ("peak", "m", 1e9),
+                                                     ("peak", "m", 1e30), ("step", "m", 1e9), ("step", "m", 1e30)])
+def test_minimize_in_any_unit_of_x(case, zeros, long):
+    """Where the guess changes nothing at all, a longer step does."""
+    text, truth, start, _, of_x, of_rate = CASES[case]
+    f, y = gslfit.Formula(text), gslfit.Formula(text)(x=X, **truth)
+    params = gslfit.Parameters()
+    for k, value in start.items():
+        unit = long if k in of_x else 1 / long if k in of_rate else 1.
+        params.add(k, 0. if k in zeros else value * unit, min=0)
+    out = gslfit.minimize(lambda p: f(x=X * long, **p.valuesdict()) - y, params)
+    assert out.success, out.message
+    for k, value in truth.items():
+        assert params[k].value / (long if k in of_x else 1 / long if k in of_rate else 1.) == pytest.approx(value, rel=1e-6)
