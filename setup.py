@@ -102,13 +102,16 @@ def headers():
     return sorted([*glob("src/**/*.h", recursive=True), *glob("src/**/*.px[di]", recursive=True)])
 
 
-def extension(name, source, core=False):
-    """Return an extension of the package: its name below gslfit, its .pyx in src/, and whether it calls the C core."""
+def extension(name, source, core=False, loops=False):
+    """Return an extension of the package: its name below gslfit, its .pyx in src/, whether it calls the C core, and whether it has loops
+    over numbers of its own: what only hands them on is compiled to be small.
+    """
     return Extension(f"gslfit.{name}", [f"src/{source}", GSL_ERRORS], depends=[*headers(), "setup.py"], define_macros=MACROS,
-                     libraries=["gslfit"] if core else [])
+                     libraries=["gslfit"] if core else [], extra_compile_args=[] if loops else SMALL)
 
 
 GSL_ERRORS = "src/common/gsl_errors.c"
+SMALL = [] if sys.platform == "win32" else ["-O2"]
 # the C core, linked once, as a library inside the package
 CORE = sorted(glob("src/**/*.c", recursive=True))
 CORE_FOLDER = "lib"     # of the package, and no package itself: beside modules the library would be taken for one
@@ -120,14 +123,14 @@ EXTENSIONS = [
     extension("solvers._nlinear", "solver/_nlinear.pyx", core=True),
     extension("solvers._siman", "solver/_siman.pyx"),
     extension("parameters._values", "parameters/_values.pyx"),
-    extension("minimizer._descent", "descent/_descent.pyx", core=True),
+    extension("minimizer._descent", "descent/_descent.pyx", core=True, loops=True),
     extension("minimizer._uncertainty", "descent/_uncertainty.pyx"),
-    extension("formula._program", "program/_program.pyx", core=True),
+    extension("formula._program", "program/_program.pyx", core=True, loops=True),
     extension("objective._loss", "program/_loss.pyx", core=True),
     extension("curves._batch", "batch/_batch.pyx", core=True),
     extension("curves._polish", "descent/_polish.pyx", core=True),
-    extension("shared._rows", "batch/_rows.pyx", core=True),
-    extension("confidence._profile", "profile/_profile.pyx", core=True),
+    extension("shared._rows", "batch/_rows.pyx", core=True, loops=True),
+    extension("confidence._profile", "profile/_profile.pyx", core=True, loops=True),
 ]
 
 # what someone else's Cython needs to cimport, and C to include
@@ -180,7 +183,7 @@ class BuildExt(build_ext):
         ext.include_dirs += ["src", numpy, *gsl["include_dirs"]]
         ext.library_dirs += [os.path.dirname(self.core_path()), *gsl["library_dirs"]]
         ext.libraries += gsl["libraries"]
-        ext.extra_compile_args += compile_args
+        ext.extra_compile_args = [*compile_args, *([] if self.debug else ext.extra_compile_args)]       # the last -O counts, if there are two
         ext.extra_link_args += link_args
         if os.name == "posix":
             here = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
