@@ -183,7 +183,8 @@ class BuildExt(build_ext):
         ext.include_dirs += ["src", numpy, *gsl["include_dirs"]]
         ext.library_dirs += [os.path.dirname(self.core_path()), *gsl["library_dirs"]]
         ext.libraries += gsl["libraries"]
-        ext.extra_compile_args = [*compile_args, *([] if self.debug else ext.extra_compile_args)]       # the last -O counts, if there are two
+        small = [] if self.debug else ext.extra_compile_args
+        ext.extra_compile_args = [*compile_args, *small]            # the last -O counts, if there are two
         ext.extra_link_args += link_args
         if os.name == "posix":
             here = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
