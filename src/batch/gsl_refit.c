@@ -343,14 +343,14 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
     if (!any) return 0;
     on.residual = NULL;
     memcpy(at, start, p * sizeof *at);
-    if (!gslfit_polish_look(r->polisher, &data, given, NULL, &on) || !(on.length > 0)) return 1;
+    if (!gslfit_polish_look(r->polisher, &data, given, NULL, &on) || !(on.length > 0)) return 0;
     for (int k = any = 0; k < p; k++) {
         const double step = gslfit_transform_step_inside(o, given[k], start[k], on.length, on.norms[k]);
         if (step == 0) continue;
         at[k] = given[k] + copysign(fmin(step, 0.25 * (box->high[k] - box->low[k])), start[k] - given[k]);
         any = 1;
     }
-    if (!any) return 1;
+    if (!any) return 0;
     if (gslfit_polish_length(r->polisher, &data, at) <= (1 + p * o->share) * on.length) memcpy(start, at, p * sizeof *start);
     return 2;
 }

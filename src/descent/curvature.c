@@ -229,7 +229,8 @@ static int step_beside(const local *c, polisher *s, const polish_data *data, dou
 }
 
 /* Newton's step, or where that leads nowhere a direction of little or no curvature. Where there is next to none, and that bends down,
- * chi-square does not tell what J seems to tell: such a direction is followed first, and far. Returns whether a lower point was found. */
+ * chi-square does not tell what J seems to tell: such a direction is followed first, and far (but of a loss that grows by a line, whose
+ * costs hardly bend anywhere). Returns whether a lower point was found. */
 static int step(local *c, polisher *s, const polish_data *data, double *v, const double *size, double length, int *used) {
     double z[MAX_FREE] = {0}, weakest = INFINITY;
     const double fall = fmax(1e-13, GSLFIT_ROUNDING * fmax(s->model, 1e-300) / length * 1e-2);
@@ -237,8 +238,8 @@ static int step(local *c, polisher *s, const polish_data *data, double *v, const
     for (int i = 0; i < c->at.rank && weakest < LEAST; i++) {
         const double value = gsl_vector_get(c->values, i);
         for (int k = 0; k < c->at.rank; k++) z[k] = gsl_matrix_get(c->vectors, k, i);
-        if (value > -LEAST && value < -noise_along(c, z) && step_beside(c, s, data, v, size, z, PLATEAU, 0, length, fall, used))
-            return 1;
+        if (data->points->loss || !(value > -LEAST && value < -noise_along(c, z))) continue;
+        if (step_beside(c, s, data, v, size, z, PLATEAU, 0, length, fall, used)) return 1;
     }
     if (newton_step(c, s, data, v, length, LEAST, fall, used)) return 1;
     if (weakest < LEAST && newton_step(c, s, data, v, length, LITTLE, fall, used)) return 1;
