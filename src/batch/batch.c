@@ -15,8 +15,7 @@
 #include "robust_errors.h"
 #include "worker.h"
 
-enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4,
-       MOST_FOR_START = 2 };  /* evaluations that `step_inside` takes */
+enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4 };
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
 static const double STAYED = 0.1;                     /* of a standard error */

@@ -336,23 +336,35 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
     const fit_transform *o = r->transform;
     const int p = r->program->nfree;
     const polish_data data = {&r->points, inputs, NULL, NULL};
-    double at[MAX_FREE];
+    double at[MAX_FREE], base[MAX_FREE];
+    unsigned char known[MAX_FREE] = {0};
     polished on;
-    int any = 0;
-    for (int k = 0; k < p; k++) any |= start[k] != given[k];
-    if (!any) return 0;
+    double length = 0;
+    int moved = 0, hidden = 0;
+    for (int k = 0; k < p; k++) moved |= start[k] != given[k];
+    if (!moved) return 0;
     on.residual = NULL;
     memcpy(at, start, p * sizeof *at);
-    if (!gslfit_polish_look(r->polisher, &data, given, NULL, &on) || !(on.length > 0)) return 0;
-    for (int k = any = 0; k < p; k++) {
-        const double step = gslfit_transform_step_inside(o, given[k], start[k], on.length, on.norms[k]);
-        if (step == 0) continue;
-        at[k] = given[k] + copysign(fmin(step, 0.25 * (box->high[k] - box->low[k])), start[k] - given[k]);
-        any = 1;
+    memcpy(base, given, p * sizeof *base);
+    moved = 0;
+    for (int look = 0; look < 2 && (!look || hidden); look++) {  /* what an amplitude of 0 hides is seen beside one that tells */
+        if (!gslfit_polish_look(r->polisher, &data, base, NULL, &on) || !(on.length > 0)) break;
+        if (!look) length = on.length;
+        hidden = 0;
+        for (int k = 0; k < p; k++) {
+            const double guess = start[k] - given[k], most = 0.25 * (box->high[k] - box->low[k]);
+            if (guess == 0 || known[k]) continue;
+            known[k] = on.norms[k] > 0;
+            hidden |= !known[k];
+            if (!known[k]) continue;
+            const double step = gslfit_transform_step_inside(o, given[k], start[k], on.length, on.norms[k]);
+            if (step != 0) at[k] = given[k] + copysign(fmin(step, most), guess), moved = 1;
+            base[k] = given[k] + copysign(fmin(o->share * on.length / on.norms[k], most), guess);
+        }
     }
-    if (!any) return 0;
-    if (gslfit_polish_length(r->polisher, &data, at) <= (1 + p * o->share) * on.length) memcpy(start, at, p * sizeof *start);
-    return 2;
+    if (!moved) return 0;
+    if (gslfit_polish_length(r->polisher, &data, at) <= (1 + p * o->share) * length) memcpy(start, at, p * sizeof *start);
+    return MOST_FOR_START;
 }
 
 int gslfit_refit_warm(gsl_refit *r, double *start) {

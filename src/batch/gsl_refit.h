@@ -11,6 +11,8 @@
 
 typedef struct gsl_refit gsl_refit;
 
+enum { MOST_FOR_START = 3 };  /* evaluations that gslfit_refit_step_inside takes */
+
 /* A refit by GSL for fits of up to `points` points within the bounds of the transform (NULL for none); NULL without memory. */
 gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o);
 void gslfit_refit_free(gsl_refit *r);

@@ -83,3 +83,47 @@ def test_minimize_in_any_unit_of_x(case, zeros, long):
     assert out.success, out.message
     for k, value in truth.items():
         assert params[k].value / (long if k in of_x else 1 / long if k in of_rate else 1.) == pytest.approx(value, rel=1e-6)
+
+
+@pytest.mark.parametrize("long", [1., 1e-9, 1e-6, 1e6, 1e9])
+@pytest.mark.parametrize(("case", "zeros"), [("decay", "Akc"), ("decay", "Ak"), ("peak", "Am")])
+@pytest.mark.parametrize("how", ["auto", "soft_l1"])
+def test_what_an_amplitude_of_0_hides(case, zeros, how, long):
+    """Where both begin on 0 nothing is seen of a rate or a centre; it is looked for beside an amplitude that tells."""
+    for seed in range(3):
+        success, values = fitted(case, zeros, seed, 1., long, how)
+        good, expected = fitted(case, "c", seed, 1., 1., how)
+        assert good and success
+        np.testing.assert_allclose(values, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("center", "width"), [(5000., .01), (5e-7, 1e-12), (1.7e9, 1.)])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_center_on_a_bound_beside_its_line(center, width, side):
+    """A bound's magnitude is no unit either, where a line is narrow: the start stays beside the bound."""
+    x = center + width * np.linspace(-4, 4, 60)
+    text = "A*exp(-(x-m)**2/(2*s**2)) + c"
+    y = gslfit.Formula(text)(x=x, A=3, m=center + .3*width, s=width, c=.5) + NOISE * np.random.default_rng(0).standard_normal(60)
+    params = gslfit.Parameters()
+    params.add("A", 0., min=0)
+    bound = center - side * width
+    params.add("m", bound, **({"min": bound} if side > 0 else {"max": bound}))
+    params.add("s", width, min=0)
+    params.add("c", 0.)
+    result = gslfit.fit_batch(text, y[None], params, x=x)
+    assert result.success[0] and result.chisqr[0] < 2 * 60 * NOISE**2
+    assert result.values["m"][0] == pytest.approx(center + .3*width, abs=.1*width)
+
+
+def test_rows_are_fitted_as_alone():
+    """Their starts on bounds differ: neither counts nor values hang on the first row's, with a limit of evaluations neither."""
+    text, truth, *_ = CASES["decay"]
+    rng = np.random.default_rng(3)
+    y = gslfit.Formula(text)(x=X, **truth) + NOISE * rng.standard_normal((40, 60))
+    starts = {"A": rng.uniform(1, 4, 40), "k": rng.uniform(.3, 1, 40), "c": np.where(np.arange(40) % 3 == 1, 0., .3)}
+    bounds = {k: (0., np.inf) for k in starts}
+    for most in (3, 5, 8, 100):
+        together = gslfit.fit_batch(text, y, x=X, bounds=bounds, max_nfev=most, **starts)
+        for row in range(40):
+            alone = gslfit.fit_batch(text, y[row:row + 1], x=X, bounds=bounds, max_nfev=most, **{k: v[row] for k, v in starts.items()})
+            assert alone.nfev[0] == together.nfev[row] and alone.chisqr[0] == together.chisqr[row]
