@@ -50,6 +50,13 @@ def unit_of(result: Any) -> float:
     return float(np.hypot(length(fit.counted), 0.0 if prior is None else length(prior))/sqrt(max(1, fit.nfree)))
 
 
+def errors_known(result: Any) -> bool:
+    """Return whether weights say how large the data's errors are, by ``scale_covar=False``: of a robust loss that only says that errors are
+    the sandwich's.
+    """
+    return not result.call_kws.get("scale_covar", True) and result.loss is None
+
+
 def measured(weights: np.ndarray | None, spread: float, known: bool, elsewhere: bool) -> Any:
     """Return the standard deviation of a measurement, at the data's points or, where `elsewhere`, at any others.
 

@@ -12,7 +12,7 @@ import gslfit
 from gslfit.checks import choice
 from gslfit.errors import FitStatus, InputError, ending
 from gslfit.minimizer.answers import Answers, refuse
-from gslfit.minimizer.bands import KINDS, measured, spread_of_fit, student, unit_of
+from gslfit.minimizer.bands import KINDS, errors_known, measured, spread_of_fit, student, unit_of
 from gslfit.minimizer.propagation import propagated
 from gslfit.objective.loss import LOSSES, Loss
 from gslfit.objective.residual import degrees_of_freedom
@@ -436,8 +436,7 @@ class FitResult(Answers):
             if self.loss is not None and not self.loss.robust:      # a count varies by the root of its mean
                 mean = source.eval(self.params if params is None else params, values) if values else source.best_fit(self.params)
                 return np.hypot(self.dely, factor*np.sqrt(mean))
-            known = not self.call_kws.get("scale_covar", True)
-            one = measured(source.weights, unit_of(self), known, bool(values))
+            one = measured(source.weights, unit_of(self), errors_known(self), bool(values))
             return source.shaped(factor*np.hypot(errors, one), values)
         return self.dely
 

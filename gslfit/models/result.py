@@ -11,7 +11,7 @@ from gslfit.checks import choice, mapping
 from gslfit.data.fits import Fits
 from gslfit.errors import InputError
 from gslfit.minimizer.answers import Answers, Passes, Trace
-from gslfit.minimizer.bands import KINDS, measured, student, unit_of
+from gslfit.minimizer.bands import KINDS, errors_known, measured, student, unit_of
 from gslfit.minimizer.minimizer import RESULTS, Minimizer
 from gslfit.minimizer.result import FitResult
 from gslfit.models.dispatch import ModelSource, independent_of, run_fit
@@ -345,7 +345,7 @@ class ModelResult(Answers, Passes):
             if loss is not None and not loss.robust:            # a count varies by the root of its mean
                 mean = self.eval(params, **values) if not own else self._curve(self.params if params is None else params)
                 return np.hypot(blanked(bands(self, params, sigma, dscale, everything)[0]), student(sigma, self.nfree)*np.sqrt(mean))
-            one = measured(self.objective.all_weights, unit_of(self), not self.call_kws.get("scale_covar", True), not own)
+            one = measured(self.objective.all_weights, unit_of(self), errors_known(self), not own)
             return blanked(bands(self, params, sigma, dscale, everything, one)[1])
         dely, predicted, parts = bands(self, params, sigma, dscale, everything)
         self.dely, self.dely_predicted = blanked(dely), blanked(predicted)

@@ -70,7 +70,8 @@ int gslfit_shared_start_serves(const shared_start *s, const double *given, const
     for (int k = 0; k < f->nfree; k++) {
         if (start[k] == given[k]) continue;
         const double norm = weights ? length_of(s->J + k * n, NULL, weights, n) : length_of(s->J + k * n, NULL, NULL, n);
-        if (!(norm > 0 && norm < INFINITY) || gslfit_transform_step_inside(s->batch->transform, given[k], start[k], length, norm) != 0) return 0;
+        if (!(norm > 0 && norm < INFINITY)) return 0;
+        if (gslfit_transform_step_inside(s->batch->transform, given[k], start[k], length, norm) != 0) return 0;
     }
     return 1;
 }

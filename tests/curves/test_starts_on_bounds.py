@@ -121,7 +121,7 @@ def test_rows_are_fitted_as_alone():
     rng = np.random.default_rng(3)
     y = gslfit.Formula(text)(x=X, **truth) + NOISE * rng.standard_normal((40, 60))
     starts = {"A": rng.uniform(1, 4, 40), "k": rng.uniform(.3, 1, 40), "c": np.where(np.arange(40) % 3 == 1, 0., .3)}
-    bounds = {k: (0., np.inf) for k in starts}
+    bounds = dict.fromkeys(starts, (0.0, np.inf))
     for most in (3, 5, 8, 100):
         together = gslfit.fit_batch(text, y, x=X, bounds=bounds, max_nfev=most, **starts)
         for row in range(40):

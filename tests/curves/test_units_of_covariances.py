@@ -178,3 +178,18 @@ def test_correlations_that_are_not_known():
     np.testing.assert_allclose(found, [np.nan, 1., np.sqrt(4 + 9 + 2*.5*6), 0.])
     held = Spread(np.array([1., np.nan, 3.]), np.array([False, True, False]), correlations)
     assert propagated(np.array([1., 1., 0.]), held) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("unit", [1, 1e-9, 1e9])
+@pytest.mark.parametrize("loss", ["huber", "soft_l1", "tukey"])
+def test_predictions_of_robust_fits(loss, unit):
+    """One more point scatters as the data do, by the fit as by the batch: it was taken to scatter by 1."""
+    x = np.linspace(0, 10, 200)
+    y = unit*(3*np.exp(-x/2) + 1 + .05*np.random.default_rng(0).standard_normal(200))
+    text, options = "A*exp(-x/tau) + c", {"x": x, "A": 3*unit, "tau": 1.5, "c": unit, "loss": loss, "f_scale": .1*unit}
+    single, row = gslfit.fit(text, y, **options), gslfit.fit_batch(text, y[None], **options)[0]
+    model = gslfit.Model(text).fit(y, x=x, A=3*unit, tau=1.5, c=unit, loss=loss, f_scale=.1*unit)
+    expected = row.eval_uncertainty(kind="prediction")
+    assert np.all(expected > .04*unit) and np.all(expected < .06*unit)
+    for result in (single, model):
+        np.testing.assert_allclose(result.eval_uncertainty(kind="prediction"), expected, rtol=1e-6)
