@@ -107,15 +107,16 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         return None
     known: list[tuple[float, float]] = []
     least, most, on_plain = .1, 10., False
-    for _ in range(LENGTHENED):                               # in another unit the guess is nothing
-        if not abs(step) < widest or length(residual(step) - r) != 0:
-            break
-        step *= LONGER
     for _ in range(PROBES - 1):
         short = not abs(step) < widest
         if short:
             step = math.copysign(widest, step)
         change = length(residual(step) - r)
+        for _ in range(0 if known else LENGTHENED):           # in another unit the guess is nothing
+            if change != 0 or not abs(step*LONGER) < widest:
+                break
+            step *= LONGER
+            change = length(residual(step) - r)
         if not change < np.inf:
             step *= 1e-3                                      # too far: the model overflows
             continue
