@@ -18,7 +18,7 @@
 enum { CLAIM = 64, CLOCKED = 1024, REFEREE_BYTES = 48 << 20, MOST_IN_LANES = 60, SHARE_THERE = 4 };
 static const double TINY = 1e-280, HUGE_SUM = 1e280;  /* sums of squares outside these have lost digits, or will */
 static const double PULSE = 0.05;
-static const double STAYED = 0.1;                     /* of a standard error */
+static const double STAYED = 0.1, LEFT = 0.3;         /* of a standard error; of the data */
 
 /* ---- one thread ---- */
 
@@ -243,12 +243,12 @@ static int vague(const batch *b, const fit_result *end) {
     return 0;
 }
 
-/* Whether bounds hold some variables, and the others are where they began, by what tells: that may be a place where chi-square falls to
- * both sides (a peak that has to leave zeros), which slopes don't tell. */
+/* Whether bounds hold some variables, so that a good part of the data is left, and the others are where they began, by what tells: that may
+ * be a place where chi-square falls to both sides (a peak that has to leave zeros), which slopes don't tell. */
 static int stayed(const batch *b, const fit_result *end) {
     const double sigma = end->length / sqrt(gslfit_larger(1, end->count - b->program->nfree));
     int others = 0;
-    if (end->status != FIT_AT_BOUND) return 0;
+    if (end->status != FIT_AT_BOUND || end->length < LEFT * end->scale) return 0;
     for (int k = 0; k < b->program->nfree; k++) {
         if (end->flags[k]) continue;
         if (!(fabs(end->v[k] - end->start[k]) <= STAYED * sigma * deviation(end, k))) return 0;

@@ -54,7 +54,8 @@ LEFT = ("7001:53214", "80001:223069", "91001:72504", "102001:399025", "103001:22
 # those of `minimize`: two of three decays in one, whose amplitudes of both signs could grow; the last digits of differences, and of kinks;
 # data of 1e-155 and less; a model that a parameter's last digit changes by all of what is left
 LEFT_BY_MINIMIZE = ("1400:4031", "1902:1575", "1911:27226", "1911:111536", "1921:5725", "1921:5758", "1922:4128", "1922:4145", "1931:17085",
-                    "1931:37540", "1941:53169", "1941:62578", "1941:18755", "1941:30636", "1941:59997", "1961:19213", "1961:20159")
+                    "1931:37540", "1941:53169", "1941:62578", "1941:18755", "1941:30636", "1941:59997", "1961:19213", "1961:20159",
+                    "2011:7666", "2011:18381")
 LEFT_BY_FIT: tuple[str, ...] = ()
 ASKED = 5   # failures of a block that SciPy fits again from their start
 
