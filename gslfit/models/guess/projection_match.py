@@ -22,6 +22,7 @@ from gslfit.formula.linear import linearity
 from gslfit.models.guess.curves import Curves, of_unit, seen
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.within_bounds import brought_inside
+from gslfit.objective.units import FAR_FROM_ONE
 from gslfit.records import Record
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
@@ -276,11 +277,13 @@ def _of_text(text: str) -> Formula:
 def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds) -> list[dict[str, np.ndarray]]:
     """Return start values of every curve, by the model's parameters without prefix: the best, then those of other families of shapes.
 
-    They are looked for in curves of values of about 1, where squares are in range; what the model is proportional to is brought back.
+    Where squares are out of range they are looked for in curves of values of about 1; what the model is proportional to is brought back.
     """
     if plan.search:         # which looks in units of its own
         return plan.search(curves, bounds)
-    scaling = linearity(formula.graph.value, formula.names).together(plan.linear)
+    tops = np.abs(curves.y).max(axis=1, initial=0.0)
+    far = not np.all((tops == 0) | ((tops > 1/FAR_FROM_ONE) & (tops < FAR_FROM_ONE)))      # a NaN is
+    scaling = linearity(formula.graph.value, formula.names).together(plan.linear) if far else ()
     if not scaling:
         return _estimate(plan, formula, curves, bounds, bounds)
     units, size = of_unit(curves)
