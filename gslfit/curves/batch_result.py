@@ -223,8 +223,9 @@ class BatchResult:
 
     def _errors(self, place: Any) -> np.ndarray:
         """Return the standard errors of the varying parameters at some places: ndarray (..., p)."""
-        count = np.empty(self.shape)[place].shape
-        return np.stack([np.asarray(self.stderr[name])[place] for name in self.names], axis=-1) if self.names else np.zeros((*count, 0))
+        if not self.names:
+            return np.zeros((*np.broadcast_to(0.0, self.shape)[place].shape, 0))
+        return np.stack([np.asarray(self.stderr[name])[place] for name in self.names], axis=-1)
 
     def correlations(self, place: tuple[Any, ...], names: Sequence[str] | None = None) -> np.ndarray | None:
         """Return the correlations of the varying parameters, NaN with what has no error; None where neither they nor covariances are kept.
@@ -258,11 +259,11 @@ class BatchResult:
         """Whether correlations or covariances are kept."""
         return self._correl is not None or self.covar is not None
 
-    def keeps_correlations(self) -> np.ndarray:
-        """Return of which fits `correlations` knows them, where they have errors: ndarray of bool (...)."""
+    def keeps_correlations(self, place: Any = ...) -> np.ndarray:
+        """Return of which fits, all or those at some places, `correlations` knows them, where they have errors: ndarray of bool (...)."""
         if self._correl is not None or not self.has_correlations:
-            return np.full(self.shape, self._correl is not None)
-        return ~np.isinf(np.diagonal(np.asarray(self.covar), axis1=-2, axis2=-1)).any(axis=-1)
+            return np.broadcast_to(self._correl is not None, self.shape)[place]
+        return ~np.isinf(np.diagonal(np.asarray(self.covar)[place], axis1=-2, axis2=-1)).any(axis=-1)
 
     @property
     def cost(self) -> np.ndarray:

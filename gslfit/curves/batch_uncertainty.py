@@ -146,7 +146,7 @@ def varying(batch: Any) -> np.ndarray:
 
 def _known(batch: Any) -> np.ndarray:
     """Return which fits have an error of every varying parameter, and correlations in range: ndarray of bool (...)."""
-    found = batch.keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool)
+    found = np.array(batch.keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool))
     for name in batch.names:
         found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
     return found

@@ -96,7 +96,7 @@ class _RowErrors:
         names = names_of_row(batch, place)
         deviations = np.array([self.errors[name] for name in names])
         kept = batch.correlations(place, names)
-        if kept is not None and batch.keeps_correlations()[place]:
+        if kept is not None and batch.keeps_correlations(place):
             return kept
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
