@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, GSLError, NonFiniteError
-from gslfit.minimizer._descent import Polish, ScaledQR, length
+from gslfit.minimizer._descent import BLUR, Polish, ScaledQR, length
 from gslfit.minimizer.cold_start import looks_cold, warm_start
 from gslfit.minimizer.precision import EPS
 from gslfit.minimizer.residual import Aborted, OutOfCalls, Residual
@@ -69,7 +69,6 @@ LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
-ROUNDING = 64 * EPS     # GSLFIT_ROUNDING of src/common/judgement.h
 SHARE_LEFT = 1e-4       # of what the residual was made of at the start: terms that cancel are as large still
 ALIKE = .5              # of the largest term of a model: those that may cancel it
 CANCELLED = .1          # of the largest term: what is left where they do
@@ -751,7 +750,7 @@ def look_without_cancelling(problem: Problem, end: Solution, tried: list[Solutio
     than that can't be seen beside them. A lower end joins `tried`, a minimum or none; returns whether one did.
     """
     terms = end.norms * np.abs(end.x)
-    if end.norm > ROUNDING * terms.max() or terms.max() < SHARE_LEFT * end.size:      # where all vanish, a multiple root is come near to
+    if end.norm > BLUR * EPS * terms.max() or terms.max() < SHARE_LEFT * end.size:      # where all vanish, a multiple root is come near to
         return False
     large = np.flatnonzero(terms >= ALIKE * terms.max())
     columns, x = end.jacobian[:, large], end.x.copy()

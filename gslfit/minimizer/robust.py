@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from gslfit.errors import FitStatus, InputError
-from gslfit.minimizer._descent import Differences
+from gslfit.minimizer._descent import BLUR, Differences
 from gslfit.minimizer.jacobian import UserJacobian
 from gslfit.minimizer.least_squares import Solution
 from gslfit.minimizer.options import FitOptions
@@ -36,7 +36,6 @@ HALVES = 8              # times that a step is halved where the cost rises
 ROUNDING = 1e-13        # of the cost
 SPENT = .5              # of the evaluations allowed, before the fit itself
 FEW = 4                 # times a rounding of the residual's length: how well it is known
-BLURRED = 64            # times that a step may change the residual by, and be rounding: src/common/judgement.h
 
 
 class BentResidual:
@@ -192,7 +191,7 @@ class RobustEnd:
             errors = np.linalg.norm(found, axis=1)/self.norms[self.free]
             length = float(np.max(np.abs(step[self.free])/np.where(errors > 0, errors, np.inf), initial=0.0))
             blur = EPS*float(np.max(np.abs(x)*self.norms, initial=0.0))     # what rounding makes of the residual's length
-            near = length <= NEAR or float(np.sum(np.abs(step)*self.norms)) <= BLURRED*blur
+            near = length <= NEAR or float(np.sum(np.abs(step)*self.norms)) <= BLUR*blur
             settled = length <= ENOUGH or (near and length >= last)
             if settled:
                 self._settle(x)

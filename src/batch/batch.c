@@ -73,18 +73,24 @@ void gslfit_batch_inputs(const batch *b, long id, double *inputs) {
 /* Roots of (J^T J)^-1's diagonal; NaN for a parameter that is held, without effect or not determined. */
 static double deviation(const fit_result *end, int i) { return end->flags[i] ? NAN : end->deviations[i]; }
 
-/* An element of (J^T J)^-1: 0 with a parameter that is held at a bound, NaN with one that is not determined. */
-static double covariance_of(const fit_result *end, int i, int j) {
+/* What two parameters have together: 0 with one that is held at a bound, NaN with one that is not determined, else 1. */
+static double known_together(const fit_result *end, int i, int j) {
     if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
-    if (end->flags[i] || end->flags[j]) return 0;
+    return !end->flags[i] && !end->flags[j];
+}
+
+/* An element of (J^T J)^-1. */
+static double covariance_of(const fit_result *end, int i, int j) {
+    const double known = known_together(end, i, j);
+    if (known != 1) return known;
     return end->covariance ? end->covariance[ELEMENT(i, j) * LANES]
                            : end->correlations[ELEMENT(i, j)] * end->deviations[i] * end->deviations[j];
 }
 
 /* The same divided by the roots of the diagonal, which neither small nor large errors take out of range. */
 static double correlation_of(const fit_result *end, int i, int j) {
-    if ((end->flags[i] | end->flags[j]) & (GSLFIT_SILENT | GSLFIT_UNDETERMINED)) return NAN;
-    if (end->flags[i] || end->flags[j]) return 0;
+    const double known = known_together(end, i, j);
+    if (known != 1) return known;
     if (i == j) return isnan(end->deviations[i]) ? NAN : 1;
     return end->covariance ? end->covariance[ELEMENT(i, j) * LANES] / end->deviations[i] / end->deviations[j]
                            : end->correlations[ELEMENT(i, j)];
@@ -309,9 +315,7 @@ static int is_placed(thread *t, long id, const double *start) {
 /* The same for a row that goes into the lanes. */
 static int step_inside_lanes(thread *t, long id, double *start) {
     const batch *b = t->batch;
-    const double *given = b->v + id * b->program->nfree;
-    int moved = 0;
-    for (int k = 0; k < b->program->nfree; k++) moved |= start[k] != given[k];
+    const int moved = memcmp(start, b->v + id * b->program->nfree, b->program->nfree * sizeof *start) != 0;
     if (!moved || b->options.max_nfev <= MOST_FOR_START || !refit_fits(b)) return 0;
     if (is_placed(t, id, start) || read_row(t, id) < 1) return 0;
     const gslfit_float_mode mode = gslfit_keep_subnormals();

@@ -341,12 +341,10 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
     polished on;
     double length = 0;
     int moved = 0, hidden = 0;
-    for (int k = 0; k < p; k++) moved |= start[k] != given[k];
-    if (!moved) return 0;
+    if (!memcmp(start, given, p * sizeof *start)) return 0;
     on.residual = NULL;
     memcpy(at, start, p * sizeof *at);
     memcpy(base, given, p * sizeof *base);
-    moved = 0;
     for (int look = 0; look < 2 && (!look || hidden); look++) {  /* what an amplitude of 0 hides is seen beside one that tells */
         if (!gslfit_polish_look(r->polisher, &data, base, NULL, &on) || !(on.length > 0)) break;
         if (!look) length = on.length;

@@ -45,8 +45,8 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which);
 
 /* Of a fit that the caller has begin at `given` (p) and that begins at `start` (p), inside its box, in the row that has been read: move
  * what the caller put on a bound to where it changes the residual by a share of its length, if that is far from where it is. How far
- * inside it is was a guess, which knows no units. Returns the evaluations; 0 where nothing is to be moved, which a batch may know without
- * one (shared_start.h): a row's count must not hang on its neighbours. */
+ * inside it is was a guess, which knows no units. Returns what counts as evaluations: MOST_FOR_START, or 0 where nothing is to be moved,
+ * which a batch may know without one (shared_start.h): a row's count must not hang on its neighbours. */
 int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *inputs, const fit_box *box, double *start);
 
 /* Move `start` (p), the case's own, where amplitudes are far too small beside the data, and take the case up again from there. Returns

@@ -48,6 +48,8 @@ cdef double LOOSEST = 1e-3          # greatest cosine of a minimum where columns
 cdef double VAST = 10               # times a parameter's size that its error may be, and it counts as determined
 cdef int TURNS = 30                 # Jacobians that a polish may take
 
+BLUR = GSLFIT_ROUNDING / EPS        # times the relative precision of a residual: what judgement.h takes for its rounding
+
 cdef dict VERDICTS = {GSLFIT_NOT_MINIMUM: "no minimum", GSLFIT_NO_EFFECT: "no effect", GSLFIT_LOST_EFFECT: "lost",
                       GSLFIT_SILENCED: "silenced", GSLFIT_AT_BOUND: "at bound", GSLFIT_RANK_DEFICIENT: "rank-deficient",
                       GSLFIT_EXACT_FIT: "exact", GSLFIT_MINIMUM: "minimum"}

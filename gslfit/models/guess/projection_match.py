@@ -22,7 +22,7 @@ from gslfit.formula.linear import linearity
 from gslfit.models.guess.curves import Curves, of_unit, seen
 from gslfit.models.guess.shapes import Axis, GuessRecipe
 from gslfit.models.guess.within_bounds import brought_inside
-from gslfit.objective.units import FAR_FROM_ONE
+from gslfit.objective.units import is_far
 from gslfit.records import Record
 
 CHUNK = 4_000_000       # numbers of a matrix of projections
@@ -281,8 +281,7 @@ def estimate(plan: GuessRecipe, formula: Formula, curves: Curves, bounds: Bounds
     """
     if plan.search:         # which looks in units of its own
         return plan.search(curves, bounds)
-    tops = np.abs(curves.y).max(axis=1, initial=0.0)
-    far = not np.all((tops == 0) | ((tops > 1/FAR_FROM_ONE) & (tops < FAR_FROM_ONE)))      # a NaN is
+    far = is_far(np.abs(curves.y).max(axis=1, initial=0.0)).any()
     scaling = linearity(formula.graph.value, formula.names).together(plan.linear) if far else ()
     if not scaling:
         return _estimate(plan, formula, curves, bounds, bounds)
