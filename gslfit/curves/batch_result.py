@@ -227,7 +227,7 @@ class BatchResult:
             return np.zeros((*np.broadcast_to(0.0, self.shape)[place].shape, 0))
         return np.stack([np.asarray(self.stderr[name])[place] for name in self.names], axis=-1)
 
-    def correlations(self, place: tuple[Any, ...], names: Sequence[str] | None = None) -> np.ndarray | None:
+    def _correlations(self, place: tuple[Any, ...], names: Sequence[str] | None = None) -> np.ndarray | None:
         """Return the correlations of the varying parameters, NaN with what has no error; None where neither they nor covariances are kept.
 
         Parameters
@@ -259,8 +259,8 @@ class BatchResult:
         """Whether correlations or covariances are kept."""
         return self._correl is not None or self.covar is not None
 
-    def keeps_correlations(self, place: Any = ...) -> np.ndarray:
-        """Return of which fits, all or those at some places, `correlations` knows them, where they have errors: ndarray of bool (...)."""
+    def _keeps_correlations(self, place: Any = ...) -> np.ndarray:
+        """Return of which fits, all or those at some places, `_correlations` knows them, where they have errors: ndarray of bool (...)."""
         if self._correl is not None or not self.has_correlations:
             return np.broadcast_to(self._correl is not None, self.shape)[place]
         return ~np.isinf(np.diagonal(np.asarray(self.covar)[place], axis1=-2, axis2=-1)).any(axis=-1)

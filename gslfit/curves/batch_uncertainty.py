@@ -146,7 +146,7 @@ def varying(batch: Any) -> np.ndarray:
 
 def _known(batch: Any) -> np.ndarray:
     """Return which fits have an error of every varying parameter, and correlations in range: ndarray of bool (...)."""
-    found = np.array(batch.keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool))
+    found = np.array(batch._keeps_correlations() if batch.has_correlations else np.ones(batch.shape, bool))
     for name in batch.names:
         found &= np.isfinite(np.asarray(batch.stderr[name])) & np.isfinite(np.asarray(batch.values[name]))
     return found
@@ -205,7 +205,7 @@ def _correlations(batch: Any, places: Any, gradients: _Gradients, errors: np.nda
     p = len(batch.names)
     if p == 1:
         return np.ones((len(errors), 1, 1))
-    kept = batch.correlations(places)
+    kept = batch._correlations(places)
     if kept is not None:
         return kept.reshape(-1, p, p)
     out = _left_out(batch, places)

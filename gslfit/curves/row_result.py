@@ -95,8 +95,8 @@ class _RowErrors:
         batch, place = self.row
         names = names_of_row(batch, place)
         deviations = np.array([self.errors[name] for name in names])
-        kept = batch.correlations(place, names)
-        if kept is not None and batch.keeps_correlations(place):
+        kept = batch._correlations(place, names)
+        if kept is not None and batch._keeps_correlations(place):
             return kept
         known = np.flatnonzero(np.isfinite(deviations))
         found = np.full((deviations.size, deviations.size), np.nan)
