@@ -31,6 +31,7 @@ cdef extern from "common/judgement.h" nogil:
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_is_last_digit(double step, double x)
     bint gslfit_bends(double length, const double *beside, double rounding)
+    bint gslfit_is_even(double norm, double size, double length)
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)

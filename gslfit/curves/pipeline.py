@@ -378,7 +378,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         return None
     if None in start or not all(map(isfinite, start)):
         return None
-    v = np.array(start)
+    v, begun = np.array(start), np.array(start)
     if not folded.holds(v):
         return None
     inputs = folded.inputs_of(values)
@@ -407,7 +407,7 @@ def by_lanes(plan: FitPlan, values: Mapping[str, float], y: np.ndarray, x: list[
         limit: dict[str, Any] = {} if left == inf else {"most": int(left)}
         if factor is not None:
             limit["factor"] = factor
-        good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, **limit)
+        good, deviations, correlations, _, more = polish(program, v, x, y, weights, inputs, found, start=begun, **limit)
     if not (good and folded.holds(v)):
         if ends is not None:
             ends.append(LaneEnd(ended, reached, counts.item(0) + more))

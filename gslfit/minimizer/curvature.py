@@ -348,8 +348,9 @@ def _measured(descent: Any, free: np.ndarray, d: np.ndarray) -> Curvature | None
     S = np.empty((k, k))
     if problem.jac is not None:
         for a in range(k):
-            ahead, behind = (np.asarray(problem.jac(moved((a, side))))[:, free].T @ r for side in (1., -1.))
-            S[:, a] = ways.T @ (ahead - behind) / (2 * step[a])
+            ahead, behind = (np.asarray(problem.jac(moved((a, side))))[:, free] for side in (1., -1.))
+            with np.errstate(invalid="ignore"):     # the model may have no derivative there
+                S[:, a] = ways.T @ (ahead.T @ r - behind.T @ r) / (2 * step[a])
         S = (S + S.T) / 2
         doubt = 8 * precision * norm * np.abs(scaled).sum(axis=0)[:, None] / step
         doubt = np.maximum(doubt, doubt.T)

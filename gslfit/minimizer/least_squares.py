@@ -37,7 +37,6 @@ POOR = 0.1              # ... where the last one brought more than this share of
 LITTLE = 2e-3           # ... and that was more than this share of chi-square
 LOOSE = 1e-2            # the solver's tolerance before the polish is tried again
 FLAT = 1e-7             # a parameter whose own size changes the residual by less than this share needs a closer look
-EVEN = 1e-5             # with so small an effect of its size a parameter's own column is no part of how chi-square bends over BESIDE of it
 NUDGE = 1e-2            # share of its scale by which a parameter stuck on the wrong bound is moved inside
 
 FURTHER = 1e-6          # how much tighter the solver's tolerances become where the polish found no hold at the caller's
@@ -134,6 +133,8 @@ class Solution(Record):
         Those of them that it did determine at the start: the fit ran onto a flat.
     bent : tuple of int
         Those of the dead ones that chi-square tells by how it bends: it has a minimum in them.
+    idle : tuple of int
+        Those of the dead ones whose columns say nothing, bent ones among them: the errors of all others are those without them.
     converged : bool
     reason : FitStatus
         Why it stopped.
@@ -168,6 +169,7 @@ class Solution(Record):
     size: float = 0.
     rounding: float = 0.
     bent: tuple[int, ...] = ()
+    idle: tuple[int, ...] = ()
 
     @property
     def norm(self) -> float:
@@ -283,7 +285,7 @@ class Descent(Polish):
         That it could not be seen is an objection where a way before fell, or J leaves open what it had told, or steps did not settle there,
         or what is vague has gone far from where it began.
         """
-        self.bent = self._bent() if self.cosine_told >= 0 else ()
+        self.bent = self.even() if self.cosine_told >= 0 else ()
         vague = sorted(set(self.vague()).difference(self.bent))
         if not vague or (self.norm() <= self.rounding_of(self.first_size) and (self._shrink(vague) or not self.smooth())):
             return ""
@@ -298,11 +300,6 @@ class Descent(Polish):
         gone = any(abs(self.x[j]) > GONE * abs(begun[j]) > 0 for j in vague)
         counts = found != "unseen" or self.fell or gone
         return found if counts or (self.decompose().undetermined() and (opened or not settled)) else ""
-
-    def _bent(self) -> tuple[int, ...]:
-        """Return the parameters without a part of their own in J that chi-square bends up at: the root of one that enters squared."""
-        unseen = self.decompose().norms*np.maximum(np.abs(self.x), np.abs(self.first.problem.x0)) <= EVEN*self.norm()
-        return tuple(j for j in np.flatnonzero(unseen).tolist() if j not in self.held and self.bends_up(j))
 
     def _look_closer(self, reason: FitStatus) -> tuple[bool, FitStatus]:
         """Descend again from where the residual has shrunk to the rounding of what it was at the start, as a fit begun here.
@@ -522,8 +519,11 @@ class Descent(Polish):
 
     # the end
 
-    def finish(self, settled: bool, reason: FitStatus) -> Solution:
-        """Judge the point reached: whether it is a minimum, what is at a bound, what has no effect, how flat the gradient is."""
+    def finish(self, settled: bool, reason: FitStatus, known: bool = False) -> Solution:
+        """Judge the point reached: whether it is a minimum, what is at a bound, what has no effect, how flat the gradient is.
+
+        `known` is whether another judge has called it a minimum.
+        """
         qr = self.decompose()
         undetermined = qr.undetermined()
         flat = self._flat()
@@ -532,7 +532,9 @@ class Descent(Polish):
         if vanished := self._vanished(undetermined).difference(self.bent) if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
-        dead = tuple(sorted({*undetermined, *flat, *silent, *vanished}))
+        if (success or known) and verdict != "exact" and self.norm() > VANISHED:
+            self.bent = tuple(sorted({*self.bent, *self.even()}))
+        dead = tuple(sorted({*undetermined, *flat, *silent, *vanished, *self.bent}))
         if success and not settled and verdict != "exact" and self._still_falls():
             success, verdict = False, "no minimum"
         if settled and verdict == "no minimum":          # steps down to rounding settled it, which a cosine by differences can't tell
@@ -556,7 +558,7 @@ class Descent(Polish):
             success, reason = False, FitStatus.SILENCED if self.held else FitStatus.LOST_EFFECT
         if self.exact and not self.finite:
             success, reason = False, FitStatus.NONFINITE
-        return self._solution(success, reason, dead, lost, settled, verdict)
+        return self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
 
     def _still_falls(self) -> bool:
         """Return whether chi-square falls along the Gauss-Newton step, by what tells.
@@ -574,7 +576,7 @@ class Descent(Polish):
         self.begin()
         self.go_to(x, self.problem.fun(x))
         self.slopes_jump = status.success and status != FitStatus.RANK_DEFICIENT
-        found = self.finish(True, FitStatus.STEP)
+        found = self.finish(True, FitStatus.STEP, status.success)
         if status.success:
             verdict = found.verdict if found.verdict == "exact" else "at bound" if self.held else "minimum"
             return found._replace(converged=True, verdict=verdict, reason=found.reason if found.converged else FitStatus.STEP)
@@ -600,10 +602,14 @@ class Descent(Polish):
         return found if norm < CLOSE_BY * found.norm else found._replace(rounding=0.)
 
     def _solution(self, converged: bool, reason: FitStatus, dead: tuple[int, ...], lost: tuple[int, ...], polished: bool,
-                  verdict: str = "") -> Solution:
+                  verdict: str = "", idle: Iterable[int] = ()) -> Solution:
         qr = self.decompose()
-        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, qr.factors(),
-                        qr.norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent)
+        factors, norms = qr, qr.norms
+        without = {j for j in idle if j in dead and j not in self.held}
+        if without and norms[list(without)].any():
+            factors = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*without, *self.held]))
+        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, factors.factors(),
+                        norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent, tuple(sorted(without)))
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""

@@ -47,7 +47,7 @@ class KnownErrors(Errors):
         held = np.zeros(solution.x.size, bool)
         held[list(solution.held)] = True
         columns = jacobian.copy()
-        columns[:, [j for j in solution.dead if solution.norms[j] == 0 or j in solution.lost]] = 0.0
+        columns[:, [j for j in solution.dead if solution.norms[j] == 0 or j in solution.idle]] = 0.0
         self.determined = determined(columns, held, unit)
 
 

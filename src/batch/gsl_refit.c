@@ -289,6 +289,28 @@ static int find_bent(gsl_refit *r, const double *x, const double *size, const un
     return any;
 }
 
+/* Leave out of a success's errors what chi-square bends up at though its column is next to none: J does not determine it. */
+static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
+    double size[MAX_FREE];
+    int any = 0;
+    if (!gslfit_is_success(end->verdict) || end->verdict == GSLFIT_EXACT_FIT) return;
+    sizes_at(r, x, size);
+    for (int k = 0; k < r->program->nfree; k++) {
+        if (end->flags[k] || !gslfit_is_even(r->last.norms[k], size[k], r->last.length)) continue;
+        if (!bends_up(r, x, k, GSLFIT_BESIDE * size[k])) continue;
+        end->flags[k] = GSLFIT_SILENT;
+        any = 1;
+    }
+    if (!any) return;
+    const polished known = r->last;
+    gslfit_polish_look(r->polisher, &r->data, x, end->flags, &r->last);
+    r->last.cosine = known.cosine, r->last.gradient = known.gradient;
+    r->last.disputed = known.disputed, r->last.unseen = known.unseen, r->last.kinked = known.kinked;
+    if (end->verdict != GSLFIT_MINIMUM) return;
+    end->verdict = GSLFIT_RANK_DEFICIENT;
+    end->status = gslfit_status_of_verdict(end->verdict, end->flags, r->program->nfree, r->last.rank, FIT_CONVERGED_BY_GSL);
+}
+
 /* The verdict on x, at which r->last is what is known; the null space's slope as far as it has been followed. */
 static void judge(gsl_refit *r, const double *x, int looked, null_space_slope slope, fit_result *end) {
     const int p = r->program->nfree;
@@ -663,6 +685,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     const int lower = (!looked && (leave_bound(r, x, most - (end->nfev - before), end) ||
                                    reach_far(r, x, most - (end->nfev - before), end))) ||
                       follow_null_space(r, x, most - (end->nfev - before), looked, end);
+    if (gslfit_well_ended(end->status)) leave_even(r, x, end);
     memcpy(r->last_spread.deviations, r->last.deviations, p * sizeof(double));
     gslfit_polish_correlations(r->polisher, &r->last, r->last_spread.correlations);
     memcpy(end->v, x, p * sizeof(double));

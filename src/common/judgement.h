@@ -47,6 +47,10 @@
  * that the model isn't linear in is silent where its whole size changes the data by rounding (the place of a peak whose amplitude is
  * 1e-17), whatever it did at the start. The column of one that it is linear in doesn't hang on its size.
  *
+ * A parameter that enters squared is 0 at its minimum but for the root of rounding, where its column may seem to tell it (to a million times
+ * its size). So one whose whole size changes the residual by less than a share EVEN, and which chi-square bends up at, has no error, and
+ * the others' are those without it (`gslfit_is_even`).
+ *
  * Plain C, no state; other units and Cython call it without the GIL.
  */
 #ifndef GSLFIT_JUDGEMENT_H
@@ -67,6 +71,7 @@
 #define GSLFIT_VAGUE 1e4                        /* times itself that a parameter's error is, and it may have run out onto a plain */
 #define GSLFIT_AFAR 1e8                         /* times its start that a parameter that is open gets to where it has run off */
 #define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
+#define GSLFIT_EVEN 1e-5                        /* share of the residual below which a column is next to none where chi-square bends up */
 
 typedef enum {
     GSLFIT_NOT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_LOST_EFFECT, GSLFIT_SILENCED, GSLFIT_AT_BOUND, GSLFIT_RANK_DEFICIENT, GSLFIT_EXACT_FIT,
@@ -112,6 +117,9 @@ static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= 
  * and at half of it, below and above; rounding is that of a length. */
 #define GSLFIT_BESIDE 1e-3
 int gslfit_bends(double length, const double beside[4], double rounding);
+
+/* Whether a column's part in how chi-square bends up at its parameter is next to none, by the parameter's size and the residual's length. */
+static inline int gslfit_is_even(double norm, double size, double length) { return norm * size <= GSLFIT_EVEN * length; }
 
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }

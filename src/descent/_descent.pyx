@@ -16,8 +16,8 @@ from libc.string cimport memcpy, memset
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_last_digit, gslfit_is_success, gslfit_judge, gslfit_may_be_bent,
-    gslfit_sort_columns, gslfit_verdict)
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success, gslfit_judge,
+    gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -265,6 +265,20 @@ cdef class Polish(DescentState):
             data_of(trial)[j] = at + (reach if i & 1 else -reach) * (0.5 if i & 2 else 1)
             found[i] = length(self.fun(trial))
         return gslfit_bends(norm, found, 4 * self.differences.precision * self.size())
+
+    cpdef tuple even(self):
+        """Return the parameters that chi-square bends up at though their columns are next to none: roots of what enters squared."""
+        cdef object here = self.x
+        cdef const double *x = numbers(here, self.p)
+        cdef const double *start = numbers(self.first.problem.x0, self.p)
+        cdef const double *d = data_of(self.decompose().norms)
+        cdef double norm = self.norm()
+        cdef Py_ssize_t j
+        found = ()
+        for j in range(self.p):
+            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self.bends_up(j):
+                found += (j,)
+        return found
 
     cdef bint _find_bent(self, const unsigned char *flags, unsigned char *bent) except -1:
         """Note which of the lost parameters chi-square bends up at; return whether there is one."""

@@ -29,7 +29,8 @@ cdef extern from "polish.h" nogil:
         const double *inputs
         const double *low
         const double *high
-    int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end)
+    int gslfit_polish(const program *code, const double *start, double *v, const polish_data *data, int most, double *correlations,
+                      polished *end)
 
 
 cdef double *numbers(object array, str name, Py_ssize_t n, Py_ssize_t columns=-1) except? NULL:
@@ -46,7 +47,7 @@ cdef double *numbers(object array, str name, Py_ssize_t n, Py_ssize_t columns=-1
 
 
 def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int most=1000, int loss=0, double scale=1,
-           factor=None):
+           factor=None, start=None):
     """Take Gauss-Newton steps from near a minimum until they are down to rounding.
 
     Parameters
@@ -71,6 +72,8 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
         Of the loss.
     factor : ndarray of float64, shape (n, n), optional
         A lower triangle, zeros above it, that makes correlated residuals independent.
+    start : ndarray of float64, shape (p,), optional
+        Where the fit began: what may have come to a place where it enters squared does not settle then.
 
     Returns
     -------
@@ -108,6 +111,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     points.weights = numbers(weights, "weights", n)
     points.n = n
     points.loss, points.scale, points.factor = loss_of(loss), scale, numbers(factor, "factor", n, n)
+    cdef const double *begun = numbers(start, "start", p)
     cdef double *given = numbers(inputs, "inputs", ninput)
     cdef double *out = <double *>cnp.PyArray_DATA(correlations)
     cdef const program *owned = <const program *><uintptr_t>code.address
@@ -119,7 +123,7 @@ def polish(code, v, x, y=None, weights=None, inputs=None, residual=None, int mos
     end.residual = numbers(residual, "residual", n)
     end.chisqr = end.gradient = end.length = NAN
     with nogil:
-        failed = gslfit_polish(owned, free, &curve, most, out, &end)
+        failed = gslfit_polish(owned, begun, free, &curve, most, out, &end)
     if failed:
         raise MemoryError
     if end.settled:

@@ -453,14 +453,22 @@ static int may_be_silent(const program *code, const double *v, const polished *e
     return any && end->length <= rounding && !gslfit_is_linear(code);
 }
 
-int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end) {
+/* Whether a parameter that began at `start` may be one that J does not determine (judgement.h, `gslfit_is_even`). */
+static int may_be_even(const polisher *s, const double *start, const double *v, const polished *end) {
+    int any = 0;
+    for (int k = 0; k < s->p; k++) any |= s->bending[k] && gslfit_is_even(end->norms[k], fmax(fabs(start[k]), fabs(v[k])), end->length);
+    return any;
+}
+
+int gslfit_polish(const program *code, const double *start, double *v, const polish_data *data, int most, double *correlations,
+                  polished *end) {
     const int p = code->nfree;
     double triangle[MAX_FREE * (MAX_FREE + 1) / 2];
     polisher *s = gslfit_polisher_new(code, data->points->n);
     if (!s) return -1;
     end->settled = end->nfev = 0;
     if (data->points->n >= p) gslfit_polish_curve(s, data, v, most, end);
-    end->settled = end->settled && s->left == p && !may_be_silent(code, v, end);
+    end->settled = end->settled && s->left == p && !may_be_silent(code, v, end) && !(start && may_be_even(s, start, v, end));
     if (end->settled) {
         gslfit_polish_correlations(s, end, triangle);
         for (int i = 0; i < p; i++)

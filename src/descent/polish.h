@@ -74,7 +74,9 @@ double gslfit_polish_beside(polisher *s, const polish_data *data, double *v, con
 /* Residual's length at v; NaN or infinite where the model is. */
 double gslfit_polish_length(polisher *s, const polish_data *data, const double *v);
 
-/* All of it for one curve: v (p) is moved to the minimum; correlations (p*p) are those there. Returns 0, or -1 without memory. */
-int gslfit_polish(const program *code, double *v, const polish_data *data, int most, double *correlations, polished *end);
+/* All of it for one curve: v (p) is moved to the minimum; correlations (p*p) are those there. Where the fit began (`start`, or NULL) tells
+ * what may be left open for all that J says; that is not settled. Returns 0, or -1 without memory. */
+int gslfit_polish(const program *code, const double *start, double *v, const polish_data *data, int most, double *correlations,
+                  polished *end);
 
 #endif

@@ -54,3 +54,45 @@ def test_fit_and_batch_agree(text):
     assert single.success and rows.success[0]
     assert rows.status[0] == FitStatus.RANK_DEFICIENT and np.isnan(rows.stderr["b"][0])
     assert single.chisqr == pytest.approx(least(text, y), rel=1e-9) and rows.chisqr[0] == pytest.approx(least(text, y), rel=1e-9)
+
+
+EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
+HOW = {"linear": {}, "huber": {"loss": "huber", "f_scale": 10.}}
+
+
+@pytest.mark.parametrize("loss", HOW)
+@pytest.mark.parametrize("text", EVEN)
+def test_errors_of_the_others(text, loss):
+    """They are those with it held at 0, but for a degree of freedom: by J they were up to twice as large, with an error of 1e6 of its own.
+
+    Steps end where b**2 is lost in rounding, so that b is of about 1e-9, and its column as small.
+    """
+    starts, x = (.1,) if "cos" in text else (1., .7), np.linspace(0, 5, 40)
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        y = 2 + EVEN[text]*.1*x + .1*rng.normal(size=40)
+        alone = gslfit.fit("A", y, x=x, A=2., **HOW[loss])
+        for b in starts:
+            start = {"A": rng.uniform(1, 3), "b": b}
+            found = gslfit.fit(text, y, x=x, start=start, **HOW[loss])
+            rows = gslfit.fit_batch(text, y[None], x=x, start=start, **HOW[loss])
+            expected = alone.stderr["A"]*(np.sqrt(39/38) if loss == "linear" else 1)
+            assert found.success and found.stderr["b"] is None and not found.errorbars
+            assert rows.status[0] == FitStatus.RANK_DEFICIENT and np.isnan(rows.stderr["b"][0])
+            near = {"rel": 1e-6} if loss == "linear" else {"rel": .02}      # a robust loss' error has a factor of its own of n and p
+            assert found.stderr["A"] == pytest.approx(expected, **near) and rows.stderr["A"][0] == pytest.approx(expected, **near)
+            if loss == "linear":
+                params = Parameters()
+                params.add_many(*start.items())
+                gslfit.minimize(lambda p, f=gslfit.Formula(text), y=y: f(x=x, **p.valuesdict()) - y, params)
+                assert params["A"].stderr == pytest.approx(expected, rel=1e-6) and params["b"].stderr is None
+
+
+@pytest.mark.parametrize("centre", [0., 1e-9])
+def test_a_value_of_nothing_is_told(centre):
+    """A centre that merely is 0 has its error: its column is as long as ever."""
+    y = 3*np.exp(-(X - 2.5 - centre)**2/2) + NOISE
+    start = {"A": 2., "m": 1e-3}
+    text, x = "A*exp(-(x - m)**2/2)", X - 2.5
+    for m in (gslfit.fit(text, y, x=x, start=start), gslfit.fit_batch(text, y[None], x=x, start=start)[0]):
+        assert m.success and m.errorbars and m.params["m"].stderr == pytest.approx(.0047, rel=.2)
