@@ -269,14 +269,16 @@ static double scale_of(const gsl_refit *r, const double *x) {
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
 }
 
-/* Whether chi-square bends up at variable k, by a way to both sides. */
+/* Whether chi-square bends up at variable k, by a way to both sides; on a bound by the one inwards. */
 static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
     const double length = r->last.length, rounding = rounding_at(&r->last);
     double at[MAX_FREE], found[4];
-    if (r->transform && (x[k] - reach < r->low[k] || x[k] + reach > r->high[k])) return 0;
+    const int below = !r->transform || x[k] - reach >= r->low[k], above = !r->transform || x[k] + reach <= r->high[k];
+    if (!(below && above) && !(below ? x[k] == r->high[k] : above && x[k] == r->low[k])) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
     for (int i = 0; i < 4; i++) {
-        at[k] = x[k] + (i & 1 ? reach : -reach) * (i & 2 ? 0.5 : 1);
+        const int up = below && above ? i & 1 : above;
+        at[k] = x[k] + (up ? reach : -reach) * (i & 2 ? 0.5 : 1);
         found[i] = gslfit_polish_length(r->polisher, &r->data, at);
     }
     return gslfit_bends(length, found, rounding);

@@ -258,11 +258,14 @@ cdef class Polish(DescentState):
         cdef double[4] found
         cdef cnp.ndarray trial
         cdef int i
-        if at - reach < numbers(self.lower, self.p)[j] or at + reach > numbers(self.upper, self.p)[j]:
+        cdef double low = numbers(self.lower, self.p)[j], high = numbers(self.upper, self.p)[j]
+        cdef bint below = at - reach >= low, above = at + reach <= high, up
+        if not (below and above) and not (at == high if below else above and at == low):
             return False
         for i in range(4):
             trial = copied(numbers(self.x, self.p), self.p)
-            data_of(trial)[j] = at + (reach if i & 1 else -reach) * (0.5 if i & 2 else 1)
+            up = i & 1 if below and above else above
+            data_of(trial)[j] = at + (reach if up else -reach) * (0.5 if i & 2 else 1)
             found[i] = length(self.fun(trial))
         return gslfit_bends(norm, found, 4 * self.differences.precision * self.size())
 
