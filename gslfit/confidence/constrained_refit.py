@@ -30,6 +30,10 @@ FAR = 4.                  # a guess that multiplies chi-square by this may be wo
 DAMPING = 1e-3            # of the first bent step, in units of the scaled columns
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
 DEAD = 1e-8               # a parameter that changes the residual by less than this share of an error, over its own size, is held
+ASLEEP = 1e-3             # a column has no more than this share of what a move changes the residual by: the parameter enters squared
+AWAKE = 1e-2              # of an error: such a change of the residual is seen; what a move by it misses of chi-square is its square
+PROBES = 40               # of how far such a move is, each by another factor where it tells nothing
+UNSEEN = 1e3
 BEND = .4                 # a correction longer than this share of the step is none
 
 
@@ -83,6 +87,7 @@ class ConstrainedRefit:
         self.best: Any = None                                 # ProfilePoint, once it is found
         self.floor = math.inf                                 # a chi-square below this is another minimum
         self.sizes: Array | None = None                       # of the parameters at the minimum, or how far an error goes there
+        self.asleep: dict[int, float] = {}                    # how far those go until they are seen whose columns there tell nothing
         r = fun(x)
         start = ProfilePoint(x, r, float(r @ r), jac(x, r))
         self.unit = unit or max(start.chi, 1e-300)/max(r.size - x.size, 1)
@@ -93,6 +98,10 @@ class ConstrainedRefit:
         self.floor = self.best.chi - MINIMUM*self.unit
         norms = lengths(self.best.J)
         self.sizes = np.maximum(np.abs(self.best.x), np.divide(math.sqrt(self.unit), norms, out=np.zeros_like(norms), where=norms > 0))
+        for k in np.flatnonzero(norms*np.abs(self.best.x) <= AWAKE*ASLEEP*math.sqrt(self.unit)).tolist():
+            reach = self._reach(k)
+            if reach is not None and norms[k]*abs(reach) <= ASLEEP*AWAKE*math.sqrt(self.unit):
+                self.asleep[k] = reach
 
     def aim(self, rise: float, ceiling: float = math.inf) -> None:
         """Set the precision of refits, for levels that lie at least `rise` and at most `ceiling` above the minimum."""
@@ -194,11 +203,47 @@ class ConstrainedRefit:
         LowerMinimum
             If chi-square falls below the minimum's.
         """
-        point, settled = self._descend(point, held, fresh)
-        if not settled:
-            point = self._follow(point, held)
+        point = self._refitted(point, held, fresh)
+        for k, reach in self.asleep.items():
+            if k not in held and lengths(point.J[:, [k]])[0]*abs(reach) <= ASLEEP*AWAKE*math.sqrt(self.unit):
+                point = self._woken(point, held, k, reach)
         if point.chi < self.floor and self.best is not None:
             raise LowerMinimum(point, held[0])
+        return point
+
+    def _refitted(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> ProfilePoint:
+        """Return where steps by the Jacobian lead."""
+        point, settled = self._descend(point, held, fresh)
+        return point if settled else self._follow(point, held)
+
+    def _reach(self, k: int) -> float | None:
+        """Return by how much parameter k moves from the minimum to be seen, towards the farther bound; None where nothing tells."""
+        best, aim, far = self.best, AWAKE*math.sqrt(self.unit), 1.
+        up, down = self.upper[k] - best.x[k], best.x[k] - self.lower[k]
+        room, side = max(up, down), 1. if up >= down else -1.
+        for _ in range(PROBES):
+            far = min(far, room)
+            x = best.x.copy()
+            x[k] += side*far
+            change = float(lengths((self.fun(x) - best.r)[:, None])[0])
+            if .5*aim <= change <= 2*aim:
+                return side*far
+            if change < aim and far == room:
+                return None
+            far *= math.sqrt(aim/change) if 0 < change < math.inf else UNSEEN if change == 0 else 1/UNSEEN
+        return None
+
+    def _woken(self, point: ProfilePoint, held: tuple[int, ...], k: int, reach: float) -> ProfilePoint:
+        """Return the refit from beside a point at which parameter k has no slope, if chi-square falls there: it may be a saddle in it."""
+        for far in (reach, -reach):
+            x = point.x.copy()
+            x[k] = min(max(x[k] + far, self.lower[k]), self.upper[k])
+            beside = self._evaluated(x, point.J)
+            if x[k] == point.x[k] or not point.chi - beside.chi > self._enough(point.chi):
+                continue
+            there = self._refitted(beside._replace(J=self.jac(x, beside.r)), held, True)
+            if there.chi < beside.chi:
+                return there
         return point
 
     def _descend(self, point: ProfilePoint, held: tuple[int, ...], fresh: bool) -> tuple[ProfilePoint, bool]:
@@ -323,6 +368,10 @@ class ConstrainedRefit:
 
     def spread(self, k: int) -> float:
         """Return the standard error of parameter k: how far the root at the minimum lets it go for each unit."""
+        if k in self.asleep:                                  # the Jacobian doesn't tell it
+            far = self.asleep[k]
+            root = self.root(self._evaluated(self._moved(self.best.x, (k,), np.array([self.best.x[k] + far])), self.best.J).chi)
+            return abs(far)/root if root > 0 else math.inf
         J = self.best.J
         free = self._free(self.best, (k,))
         column = J[:, k]
