@@ -459,15 +459,16 @@ cdef class Differences:
             self.bend[j] = 4 * along / ((up - down) * (up - down))
             self.L[j] = fabs(step) * total / fmax(self.second, EPS * total)
             return fabs(step) / self.L[j]
-        self._inner_column(column, j, trial, x, r, step)
-        return 0.
+        return self._inner_column(column, j, trial, x, r, step)
 
-    cdef int _inner_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
-        """Fill a column with the three-point difference on the side where the residual can be evaluated."""
+    cdef double _inner_column(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
+        """Fill a column with the three-point difference on the side where the residual can be evaluated; return by what share its halves
+        differ where that is too much, else 0.
+        """
         cdef double *at = data_of(trial)
         cdef const double *near
         cdef const double *far
-        cdef double base = x[j], side
+        cdef double base = x[j], side, change, whole, second
         cdef Py_ssize_t i, attempt
         self.L[j], self.bend[j], self.length = NAN, 0, NAN
         for attempt in range(4):
@@ -485,8 +486,14 @@ cdef class Differences:
             at[j] = base
             for i in range(self.n):
                 column[i] = (4 * near[i] - far[i] - 3 * r[i]) / (2 * side)
-            if norm_of(column, self.n) < INFINITY:
-                return 0
+            change = fabs(side) * norm_of(column, self.n)
+            if change < INFINITY:
+                whole = second = 0
+                for i in range(self.n if change > 0 else 0):
+                    whole += ((far[i] - r[i]) / change) * ((far[i] - r[i]) / change)
+                    second += ((far[i] - 2 * near[i] + r[i]) / change) * ((far[i] - 2 * near[i] + r[i]) / change)
+                self.second = change * sqrt(second)
+                return sqrt(second / whole) if 0 < ASTRIDE * ASTRIDE * whole < second else 0
         for i in range(self.n):
             column[i] = 0
         return 0

@@ -75,6 +75,23 @@ def test_differences_find_it_too(shape, far):
         assert params["m"].stderr == pytest.approx(near.stderr["m"], rel=1e-3)
 
 
+@pytest.mark.parametrize("side", [-1, 1])
+@pytest.mark.parametrize("width", [1e-2, 1e-3, 1e-12])
+def test_differences_beside_a_bound(width, side):
+    """With a bound within that share, both points of a difference lie on one side, beyond the line: the column was off by a twentieth."""
+    f, far = gslfit.Formula(SHAPES["gauss"]), 5e5*width
+    for seed in range(4):
+        x, beside, y = data_of("gauss", 5e5, seed)
+        near = gslfit.fit(SHAPES["gauss"], y, x=beside, A=2, m=0, s=1, c=0)
+        params = gslfit.Parameters()
+        params.add_many(("A", 2), ("s", width, True, 0), ("c", 0))
+        params.add("m", far + side*1.5*width, **{"max" if side > 0 else "min": far + side*1.5*width})
+        result = gslfit.minimize(lambda p, x=x*width, y=y: f(x=x, **p.valuesdict()) - y, params)
+        assert result.success, result.message
+        assert params["m"].stderr/width == pytest.approx(near.stderr["m"], rel=1e-3)
+        assert abs((params["m"].value - far)/width - near.values["m"]) < 3e-4*near.stderr["m"]
+
+
 def test_a_start_at_the_minimum_is_left_by_nothing():
     """A step that changes a residual of next to nothing by all of it is no sign of a scale: the residual is linear in it."""
     x = np.linspace(0, 5, 30)
