@@ -68,6 +68,7 @@ LOWER = 1e-12           # a residual shorter by this share is lower
 PACE = 40               # steps of a solver, and one for each parameter, ...
 SLOW = 0.995            # ... in which it must shorten the residual by this factor, or it creeps, and goes on with geodesic acceleration ...
 LAZY = 0.9995           # ... (Transtrum and Sethna 2012), which follows bent valleys; with that by this factor, or it gets nowhere
+MOVE = 1e-3             # of its start, by which a parameter is moved to see whether anything changes
 SHARE_LEFT = 1e-4       # of what the residual was made of at the start: terms that cancel are as large still
 ALIKE = .5              # of the largest term of a model: those that may cancel it
 CANCELLED = .1          # of the largest term: what is left where they do
@@ -248,6 +249,8 @@ class Descent(Polish):
             reason = self._descend(start)
             if reason == FitStatus.NO_EFFECT or not self.finite:
                 return False, reason
+            if self.norm() <= VANISHED:
+                return True, FitStatus.EXACT
             settled, saddle = reason in SETTLED, reason == FitStatus.SADDLE
             if not settled and self.rounding() < self.norm() <= self.rounding_of(self.first_size):
                 return self._look_closer(reason)
@@ -551,6 +554,8 @@ class Descent(Polish):
         if success and self.norm() <= self.rounding_of(self.first_size) and (
                 self.norm() <= self.rounding() or self._shrink(list(dead)) or not self.smooth()):
             verdict = "exact"
+        if verdict == "exact" and self.norm() > VANISHED and not self.norms.any() and self._inert():
+            success, verdict, reason = False, "lost", FitStatus.LOST_EFFECT
         if flat:
             lost = tuple(sorted({*lost, *(j for j in flat & self._lost() if not self.bends_up(j))}))
         if lost and verdict != "exact":
@@ -559,6 +564,16 @@ class Descent(Polish):
         if self.exact and not self.finite:
             success, reason = False, FitStatus.NONFINITE
         return self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
+
+    def _inert(self) -> bool:
+        """Return whether the residual stays as it is wherever a parameter goes by a part of what it began with: then it is no rounding."""
+        begun = self.first.problem.x0
+        for j in np.flatnonzero(begun):
+            x = self.x.copy()
+            x[j] += MOVE*begun[j]
+            if not np.array_equal(self.problem.fun(np.clip(x, self.problem.lower, self.problem.upper)), self.r):
+                return False
+        return True
 
     def _still_falls(self) -> bool:
         """Return whether chi-square falls along the Gauss-Newton step, by what tells.

@@ -203,16 +203,17 @@ cdef class Polish(DescentState):
         cdef const double *low = numbers(self.lower, self.p)
         cdef const double *high = numbers(self.upper, self.p)
         cdef double *second = data_of(self.second)
+        cdef const double *units = self.differences.u
         cdef ScaledQR qr
         cdef int ended
         cdef Py_ssize_t _
         for _ in range(1 + self.p):
             qr = self.decompose()
-            self.bend = qr.bend(second)
-            if self.bend > BELIEVED:
+            self.bend = qr.bend(second, units)
+            if not self.bend <= BELIEVED:       # or not a number
                 memset(second, 0, self.p * self.p * sizeof(double))
-            qr.curve(second)
-            ended = qr.contract(self.fun, self.x, self.r, self.norm(), second, low, high, digits, SHARE, error,
+            qr.curve(second, units)
+            ended = qr.contract(self.fun, self.x, self.r, self.norm(), second, units, low, high, digits, SHARE, error,
                                 self.differences.precision, CONTRACTS, TOLD / sqrt(<double>max(1, self.n - self.p)))
             self.x, self.r = qr.x, qr.r
             self.length, self.normed = qr.length, qr.r

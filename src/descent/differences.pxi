@@ -53,6 +53,7 @@ cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memor
 cdef double TERM = 1e9       # lengths on which a column changes; see `term`
 cdef double ASTRIDE = 0.5    # a centred difference whose halves differ by more than this share leads over what it is to tell, if ...
 cdef double SEEN = 1e-3      # ... they differ by this share of the residual, or a forward one changes it by as much
+cdef double WALL = 1e-6      # of one half of a centred difference, the other one and the residual: that side is beyond a wall (an overflow)
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
 
 
@@ -101,7 +102,7 @@ cdef class Differences:
     lengths : ndarray, shape (p,)
         On what length of each parameter its column changes by itself, as the last centred differences saw it; NaN where unknown.
     bends : ndarray, shape (p,)
-        ``r . d2r/dx_j^2`` as the last centred differences saw it.
+        ``r . d2r/dx_j^2`` as the last centred differences saw it, of a parameter in its unit of `u`.
     first : float
         The size of what the residual was computed from at the first Jacobian, 0 before.
     steps : ndarray, shape (p,)
@@ -116,6 +117,8 @@ cdef class Differences:
     """
 
     cdef readonly object fun, norms, lengths, bends, steps, gradient
+    cdef object units
+    cdef double *u                  # powers of 2, about what changes the residual by 1: second derivatives in them are in range
     cdef readonly double precision, unit, first
     cdef readonly object lower, upper
     cdef object scales
@@ -140,15 +143,25 @@ cdef class Differences:
         self.lower, self.upper = lower, upper
         self.low, self.high = numbers(lower, self.p), numbers(upper, self.p)
         self.norms, self.lengths, self.bends = new_vector(self.p), new_vector(self.p), new_vector(self.p)
-        self.steps, self.gradient = new_vector(self.p), new_vector(self.p)
-        self.g, self.rooms = data_of(self.gradient), []
+        self.steps, self.gradient, self.units = new_vector(self.p), new_vector(self.p), new_vector(self.p)
+        self.g, self.u, self.rooms = data_of(self.gradient), data_of(self.units), []
         self.d, self.L, self.bend = data_of(self.norms), data_of(self.lengths), data_of(self.bends)
         self.scales = new_vector(self.p)
         self.places = new_vector(self.p)
         self.scale, self.place = data_of(self.scales), data_of(self.places)
         cdef Py_ssize_t j
         for j in range(self.p):
-            self.d[j], self.L[j], self.bend[j], self.scale[j], self.place[j] = 0, NAN, 0, 0, 0
+            self.d[j], self.L[j], self.bend[j], self.scale[j], self.place[j], self.u[j] = 0, NAN, 0, 0, 0, 1
+
+    cdef int take_units(self, const double *norms) except -1:
+        """Take the units of second derivatives from the lengths of the first Jacobian's columns."""
+        cdef Py_ssize_t j
+        cdef int power
+        for j in range(self.p):
+            if 0 < norms[j] < INFINITY:
+                frexp(norms[j], &power)
+                self.u[j] = ldexp(1., max(-1000, min(-power, 1000)))
+                self.bend[j] *= self.u[j] * self.u[j]
 
     cdef int find_precision(self, r, double size) except -1:
         """Take a residual for one in double precision where its last digits are those of double numbers of the model's size.
@@ -425,12 +438,12 @@ cdef class Differences:
                                 double step) except -1:
         """Fill a column with the centred difference; return by what share its two halves differ.
 
-        Next to a bound, or to where the residual is not finite, the three-point formula on the inner side serves.
+        Next to a bound, to where the residual is not finite, or to a wall, the three-point formula on the inner side serves.
         """
         cdef double *at = data_of(trial)
         cdef const double *ahead
         cdef const double *behind
-        cdef double base = x[j], up, down, total, bend = 0, along = 0
+        cdef double base = x[j], up, down, total, bend = 0, along = 0, rise, fall
         cdef Py_ssize_t _
         for _ in range(4):
             if base + step > self.high[j] or base - step < self.low[j]:
@@ -456,8 +469,14 @@ cdef class Differences:
             if total == 0:
                 self.L[j], self.bend[j] = NAN, 0
                 return INFINITY if bend > 0 else 0.
-            self.bend[j] = 4 * along / ((up - down) * (up - down))
+            self.bend[j] = 4 * along / (((up - down) / self.u[j]) * ((up - down) / self.u[j]))
             self.L[j] = fabs(step) * total / fmax(self.second, EPS * total)
+            if self.second > ASTRIDE * total:
+                rise, fall = gslfit_change(ahead, r, self.n), gslfit_change(behind, r, self.n)
+                if not fmin(rise, fall) + norm_of(r, self.n) >= WALL * fmax(rise, fall):
+                    if rise > fall:
+                        step = -step
+                    break
             return fabs(step) / self.L[j]
         return self._inner_column(column, j, trial, x, r, step)
 

@@ -238,6 +238,7 @@ cdef class DescentState:
         if self.before_x is None:
             self.first_J, self.first_norms, self.first_size = self.J, self.norms, self._size(norms)
             self.differences.find_precision(self.r, self.first_size)
+            self.differences.take_units(norms)
         else:
             self._learn(gradient, norms, central)
         self.before_x, self.before_J, self.before_gradient, self.before_central = x, self.J, gradient, central
@@ -290,6 +291,7 @@ cdef class DescentState:
         cdef double *y = step + self.p
         cdef double *change = y + self.p
         cdef const double *r = numbers(self.r, self.n)
+        cdef const double *u = self.differences.u
         cdef double moved, turned = 0
         cdef const double *old = data_of(self.before_J)
         cdef Py_ssize_t j
@@ -312,6 +314,8 @@ cdef class DescentState:
             if norms[j] > 0 and self.p >= MANY:
                 turned = fmax(turned, gslfit_change(data_of(self.J) + j * self.n, old + j * self.n, self.n) / norms[j])
         self.turning = turned / moved if moved > 0 and self.p >= MANY else NAN
+        for j in range(self.p):
+            step[j], y[j], change[j] = step[j] / u[j], y[j] * u[j], change[j] * u[j]
         secant(data_of(self.second), step, y, change, self.p)
         return 0
 

@@ -168,14 +168,14 @@ cdef class ScaledQR:
                 self.memory[c * self.rows + i] = square[i, c]
         return 0
 
-    cdef int curve(self, const double *S) except -1:
-        """Let steps use the second derivatives S, shape (p, p), unless they outweigh J^T J in some direction: then S is ignored."""
+    cdef int curve(self, const double *S, const double *u) except -1:
+        """Let steps use the second derivatives S, shape (p, p), of parameters in units u, unless they outweigh J^T J in some direction: then S is ignored."""
         cdef Py_ssize_t a, b, k = self.rank
         cdef double total
         self.newton = False
         for b in range(k):
             for a in range(b + 1):
-                total = self._scaled(S, a, b) + dot(self.R[a], self.R[b], a + 1) - dot(self.H[a], self.H[b], a)
+                total = self._scaled(S, u, a, b) + dot(self.R[a], self.R[b], a + 1) - dot(self.H[a], self.H[b], a)
                 if a < b:
                     self.H[b][a] = total / self.H[a][a]
                 elif 0.1 < total / (self.R[a][a] * self.R[a][a]) < 10:
@@ -185,11 +185,12 @@ cdef class ScaledQR:
         self.newton = True
         return 0
 
-    cdef double _scaled(self, const double *S, Py_ssize_t a, Py_ssize_t b) noexcept:
+    cdef double _scaled(self, const double *S, const double *u, Py_ssize_t a, Py_ssize_t b) noexcept:
         """Return an element of S in scaled parameters, by places."""
-        return S[self.order[a] * self.p + self.order[b]] / self.d[self.order[a]] / self.d[self.order[b]]
+        cdef int i = self.order[a], j = self.order[b]
+        return S[i * self.p + j] / (self.d[i] * u[i]) / (self.d[j] * u[j])
 
-    cdef double bend(self, const double *S) except -1:
+    cdef double bend(self, const double *S, const double *u) except -1:
         """Return the Frobenius norm of R^-T S R^-1: about the rate at which Gauss-Newton steps converge, were S all that they miss."""
         cdef Py_ssize_t a, b, k = self.rank
         cdef cnp.ndarray work = new_vector(2 * k * k)
@@ -197,7 +198,7 @@ cdef class ScaledQR:
         cdef double *N = M + k * k                  # its transpose, then R^-T of that
         for b in range(k):
             for a in range(k):
-                M[b * k + a] = self._scaled(S, a, b)
+                M[b * k + a] = self._scaled(S, u, a, b)
             gslfit_solve_transposed(self.R, self.rank, M + b * k)
         for a in range(k):
             for b in range(k):
@@ -288,7 +289,7 @@ cdef class ScaledQR:
         for i in range(self.rank):
             s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
-    cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *low, const double *high, double digits,
+    cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *u, const double *low, const double *high, double digits,
                       double share, double error, double precision, double ratio, double told) except -1:
         """Repeat steps from x0, where J was taken, while they contract; leave the best point, its residual and the length of that in
         `x`, `r` and `length`.
@@ -304,7 +305,9 @@ cdef class ScaledQR:
         norm : float
             The residual's length.
         S : p * p numbers
-            Known second derivatives.
+            Known second derivatives, ...
+        u : p numbers
+            ... of parameters in these units.
         low, high : p numbers each
             Bounds.
         digits : float
@@ -345,15 +348,15 @@ cdef class ScaledQR:
             if self.newton:
                 for i in range(self.p):
                     for j in range(self.p):
-                        if self.d[i] > 0:
-                            g[i] += S[i * self.p + j] / self.d[i] * moved[j]
+                        if self.d[i] > 0 and self.d[j] > 0:
+                            g[i] += S[i * self.p + j] / (self.d[i] * u[i]) * (moved[j] / u[j])
             self._solve(g, s, True)
             size = relative_size(s, at, self.d, norm, self.p)
             model = norm
             for j in range(self.p):
                 model = fmax(model, self.d[j] * fabs(at[j]))
             noise = 32 * precision * model + error * norm
-            if size <= share * relative_size(moved, at, self.d, norm, self.p):
+            if 0 < size <= share * relative_size(moved, at, self.d, norm, self.p):
                 return SETTLED
             if size <= digits and self.effect(s) <= fmax(noise, told * norm):
                 return SETTLED
