@@ -695,7 +695,7 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
     Returns
     -------
     Solution
-        The one with the lowest chi-square; of equals, the one without doubt.
+        The one with the lowest chi-square; of equals, the one without doubt, or one that is a minimum.
     list of Solution
         All that were tried, in order.
     """
@@ -727,6 +727,8 @@ def minimise(problem: Problem, method: str = "lmsder") -> tuple[Solution, list[S
             calls.limit = allowed
             try:
                 best = look_inside(problem, best, tried, first)
+                if best.verdict == "lost":      # another way may have come as low, to where it is a minimum
+                    best = next((each for each in alike(tried) if each.converged), best)
             except OutOfCalls:
                 best = best._replace(reason=FitStatus.MAX_NFEV)
     finally:
@@ -847,13 +849,21 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution], fir
 
 
 def best_of(tried: list[Solution]) -> Solution:
-    """Return the solution with the lowest chi-square; of equals, the one without doubt."""
+    """Return the solution with the lowest chi-square; of equals, the one without doubt, or one that is a minimum."""
+    equals = alike(tried)
+    sure = next((solution for solution in equals if not solution.doubtful), None)
+    if sure is not None or equals[0].verdict == "silenced":     # that is still to be looked at
+        return sure or equals[0]
+    return next((solution for solution in equals if solution.converged), equals[0])
+
+
+def alike(tried: list[Solution]) -> list[Solution]:
+    """Return the solutions whose chi-square is the lowest one within rounding and what nobody is told."""
     if len(tried) == 1:
-        return tried[0]
+        return tried
     sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
     n, p, least = tried[0].residual.size, tried[0].x.size, min(sizes)
     # a sum of n squares is rounded by n EPS at most, the residuals by what they are computed from
     rounding = n * EPS / 2 * least + max(solution.rounding for solution, size in zip(tried, sizes, strict=True) if size == least)
     most = least * (1 + TOLD ** 2 / (2 * max(n - p, 1))) + rounding
-    alike = [solution for solution, size in zip(tried, sizes, strict=True) if size <= most]
-    return next((solution for solution in alike if not solution.doubtful), alike[0])
+    return [solution for solution, size in zip(tried, sizes, strict=True) if size <= most]
