@@ -31,9 +31,9 @@ DAMPING = 1e-3            # of the first bent step, in units of the scaled colum
 PROBE = .1                # share of a step at which the residual's second derivative along it is taken
 DEAD = 1e-8               # a parameter that changes the residual by less than this share of an error, over its own size, is held
 ASLEEP = 1e-3             # a column has no more than this share of what a move changes the residual by: the parameter enters squared
-AWAKE = 1e-2              # of an error: such a change of the residual is seen; what a move by it misses of chi-square is its square
-PROBES = 40               # of how far such a move is, each by another factor where it tells nothing
-UNSEEN = 1e3
+AWAKE = 1e-2              # of an error: by so much a move is to change the residual
+PROBES = 40               # evaluations to find how far such a move is, ...
+UNSEEN = 1e3              # ... each of which goes so many times as far where nothing changes
 BEND = .4                 # a correction longer than this share of the step is none
 
 

@@ -77,6 +77,7 @@ static void test_bent(void) {
     expect(judge(&s) == GSLFIT_RANK_DEFICIENT && s.flags[1] == GSLFIT_SILENT, "(b) not where chi-square rises to both sides");
     s.e.cosine = 0.02;
     expect(judge(&s) == GSLFIT_NOT_MINIMUM, "(f) another one has a slope");
+    expect(gslfit_is_even(1e-9, 2, 1) && !gslfit_is_even(5, 3, 1), "its column is next to none");
     expect(bends(1.5, 1.5), "it rises alike");
     expect(!bends(1, 1.5) && !bends(0.5, 1.5), "a plain, a slope");
     expect(!bends(1 + 1e-10, 1 + 1e-10), "no more than rounding");
