@@ -1,4 +1,6 @@
 """`derived` and `eval_uncertainty` of single results and batches, against an expression's own error, algebra and single fits."""
+import json
+
 import mpmath
 import numpy as np
 import pytest
@@ -193,3 +195,69 @@ def test_bad_expressions():
                 found.derived(text)
     with pytest.raises(gslfit.errors.InputError, match="no independent variable"):
         batch.eval_uncertainty(t=[1.])
+
+
+ERRORS = np.linspace(.03, .09, X.size)
+OF_ROWS = np.linspace(.02, .07, 6).reshape(3, 2, 1)
+KNOWN = {"one": {"yerr": .05}, "points": {"yerr": ERRORS}, "point left out": {"yerr": np.where(X == X[5], np.inf, .05)},
+         "weights": {"weights": -1/ERRORS},
+         "rows": {"yerr": OF_ROWS}, "rows in full": {"weights": np.broadcast_to(1/OF_ROWS, MANY.shape).copy()},
+         "all alike": {"yerr": np.broadcast_to(ERRORS, MANY.shape).copy()}, "ycov": {"ycov": np.diag(ERRORS**2)}, "none": {}}
+
+
+@pytest.mark.parametrize("how", [{}, {"scale_covar": False}, {"loss": "huber", "f_scale": 2.0}], ids=["estimated", "known", "huber"])
+@pytest.mark.parametrize("errors", KNOWN.values(), ids=KNOWN)
+def test_predictions_of_what_was_saved(tmp_path, errors, how):
+    """A batch that is saved and loaded, or kept without its data, has the prediction bands that it had, or the same refusal."""
+    if how.get("loss") and "ycov" in errors:
+        pytest.skip("a loss of correlated errors is refused")
+    unit = 1e-9
+    scaled = {name: array*unit**{"weights": -1, "yerr": 1, "ycov": 2}[name] for name, array in errors.items()}
+    start = {name: value*(unit if name != "tau" else 1) for name, value in START.items()}
+    whole, bare = (gslfit.fit_batch(TEXT, MANY*unit, x=X, start=start, covar=True, keep_data=kept, **scaled, **how) for kept in (True, False))
+    known = [bare]
+    for each in (whole, bare, None):        # and what was loaded, saved again
+        (known[-1] if each is None else each).save(tmp_path/"fits.npz")
+        known.append(gslfit.BatchResult.load(tmp_path/"fits.npz"))
+    took = np.isfinite(whole.eval_uncertainty(kind="prediction"))
+    for found in known:
+        for place in ((0, 0), (2, 1)):
+            right, own = whole[place].eval_uncertainty(kind="prediction"), found[place].eval_uncertainty(kind="prediction")
+            np.testing.assert_allclose(own[took[place]], right[took[place]], rtol=1e-12)
+            assert np.isnan(own[~took[place]]).all()
+        np.testing.assert_allclose(found.eval_uncertainty(kind="prediction")[took], whole.eval_uncertainty(kind="prediction")[took], rtol=1e-12)
+        try:
+            right = whole.eval_uncertainty(kind="prediction", x=X[:3])
+        except gslfit.FitError as error:
+            with pytest.raises(type(error), match="differ from point to point"):
+                found.eval_uncertainty(kind="prediction", x=X[:3])
+        else:
+            np.testing.assert_allclose(found.eval_uncertainty(kind="prediction", x=X[:3]), right, rtol=1e-12)
+
+
+def test_predictions_whose_errors_are_not_saved(tmp_path):
+    """Where a file lacks the errors of the data, each point's own or all in that of an earlier version, a prediction says so, and what helps."""
+    batch = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True, yerr=np.random.default_rng(1).uniform(.03, .07, MANY.shape))
+    batch.save(tmp_path/"own.npz")
+    plain = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True)
+    plain.save(tmp_path/"new.npz")
+    arrays = dict(np.load(tmp_path/"new.npz"))
+    head = json.loads(str(arrays.pop("head")))
+    for name in ("errors", "scale_covar"):
+        del head[name]
+    np.savez(tmp_path/"earlier.npz", head=np.array(json.dumps(head)), **arrays)
+    for name, says in (("own", "pickle it"), ("earlier", "earlier version")):
+        found = gslfit.BatchResult.load(tmp_path/f"{name}.npz")
+        right = batch if name == "own" else plain
+        found.save(tmp_path/"again.npz")
+        for each in (found, gslfit.BatchResult.load(tmp_path/"again.npz")):
+            np.testing.assert_allclose(each.eval_uncertainty(), right.eval_uncertainty(), rtol=1e-9)
+            for asked in ({}, {"x": X}):
+                with pytest.raises(gslfit.FitError, match=says):
+                    each.eval_uncertainty(kind="prediction", **asked)
+                with pytest.raises(gslfit.FitError, match=says):
+                    each[1, 1].eval_uncertainty(kind="prediction", **asked)
+    for errors, more in (("yerr", {}), ("yerr", {"yerr": np.ones(3)}), ("weights", {"weights": np.ones((2, 2, 1))}), (["yerr"], {})):
+        np.savez(tmp_path/"bad.npz", head=np.array(json.dumps({**head, "errors": errors})), **arrays, **more)
+        with pytest.raises(gslfit.FitError, match="no file that"):
+            gslfit.BatchResult.load(tmp_path/"bad.npz")
