@@ -73,6 +73,39 @@ def test_expressions_of_expressions():
     assert found.derived("c") == (.5, 0.0) and (batch.derived("c")[1] == 0).all()
 
 
+FAR = {"a/k": (1, -1), "a*k": (1, 1), "a/c": (0, 0), "k**-2": (0, -2), "(a/c)*k**2": (0, 2), "a/(k*2)": (1, -1), "1/k": (0, -1), "a**1.5": (1.5, 0)}
+
+
+@pytest.mark.parametrize(("y_unit", "k_unit"), [(1e-160, 1e100), (1e160, 1e-100), (1e-160, 1e-100), (1e170, 1e100), (1e-200, 1e-50), (1e-170, 1)])
+@pytest.mark.parametrize("entry", ["fit", "row", "batch", "minimize", "expression"])
+def test_errors_in_any_unit(entry, y_unit, k_unit):
+    """The relative error of what is derived is that in other units, where it is in range, though a derivative is not: of ``a/k`` that by k,
+    ``-a/k**2``, was 0 where a/k is 1e-260, and so was its part of the error.
+    """
+    text, y, start = "a*exp(-k*x) + c", MANY[1, 1], {"a": 2., "k": .7, "c": .2}
+    plain = gslfit.fit(text, y, x=X, **start)
+    expressions = [text for text, (m, n) in FAR.items() if 1e-290 < (y_unit**m)*(k_unit**n) < 1e290]
+    params, x, y = Parameters(), X/k_unit, y*y_unit
+    for name, value in start.items():
+        params.add(name, value*(k_unit if name == "k" else y_unit))
+    for k, each in enumerate(expressions if entry == "expression" else ()):
+        params.add(f"e{k}", expr=each)
+    if entry in ("minimize", "expression"):
+        found = gslfit.minimize(lambda p: p["a"].value*np.exp(-p["k"].value*x) + p["c"].value - y, params)
+    elif entry == "fit":
+        found = gslfit.fit(text, y, params, x=x)
+    else:
+        found = gslfit.fit_batch(text, np.stack([y, y]), params, x=x)
+    assert np.all(found.success) and len(expressions) > 4
+    for k, each in enumerate(expressions):
+        right = plain.derived(each)
+        if entry == "expression":
+            value, error = found.params[f"e{k}"].value, found.params[f"e{k}"].stderr
+        else:
+            value, error = (found[1] if entry == "row" else found).derived(each)
+        np.testing.assert_allclose(np.asarray(error)/np.abs(value), right[1]/abs(right[0]), rtol=1e-4, err_msg=each)
+
+
 @pytest.mark.parametrize("covar", [False, True])
 @pytest.mark.parametrize("how", [{}, {"yerr": np.linspace(.04, .08, X.size), "scale_covar": False}, {"mask": X > 7},
                                  {"weights": np.where(X > 6, 0., 2.)}], ids=["plain", "yerr", "mask", "weights"])
