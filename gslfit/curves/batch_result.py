@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 QUANTILES = (.05, .5, .95)
 
 # why the errors of the data are not there
-OF_EACH_FIT = ("the errors of the data differ from fit to fit and from point to point, and are kept with the data only, which are not there: "
-               "ask the result of fit_batch (with keep_data=True) before it is saved, or pickle it, which keeps the data")
-NOT_IN_FILE = ("an earlier version saved the result, without the errors of the data: fit and save it again, or ask a result that has its data")
+OF_EACH_FIT = ("the errors of the data differ from fit to fit and from point to point, and are kept with the data only, which are not "
+               "there; ask the result of fit_batch (with keep_data=True) before it is saved, or pickle it, which keeps the data")
+NOT_IN_FILE = "an earlier version saved the result, without the errors of the data; fit and save it again, or ask one that has its data"
 
 
 SUCCESSES = tuple(status for status in FitStatus if status.success)

@@ -73,10 +73,12 @@ def test_expressions_of_expressions():
     assert found.derived("c") == (.5, 0.0) and (batch.derived("c")[1] == 0).all()
 
 
-FAR = {"a/k": (1, -1), "a*k": (1, 1), "a/c": (0, 0), "k**-2": (0, -2), "(a/c)*k**2": (0, 2), "a/(k*2)": (1, -1), "1/k": (0, -1), "a**1.5": (1.5, 0)}
+FAR = {"a/k": (1, -1), "a*k": (1, 1), "a/c": (0, 0), "k**-2": (0, -2), "(a/c)*k**2": (0, 2), "a/(k*2)": (1, -1), "1/k": (0, -1),
+       "a**1.5": (1.5, 0)}
 
 
-@pytest.mark.parametrize(("y_unit", "k_unit"), [(1e-160, 1e100), (1e160, 1e-100), (1e-160, 1e-100), (1e170, 1e100), (1e-200, 1e-50), (1e-170, 1)])
+@pytest.mark.parametrize(("y_unit", "k_unit"), [(1e-160, 1e100), (1e160, 1e-100), (1e-160, 1e-100), (1e170, 1e100), (1e-200, 1e-50),
+                                                (1e-170, 1)])
 @pytest.mark.parametrize("entry", ["fit", "row", "batch", "minimize", "expression"])
 def test_errors_in_any_unit(entry, y_unit, k_unit):
     """The relative error of what is derived is that in other units, where it is in range, though a derivative is not: of ``a/k`` that by k,
@@ -232,7 +234,7 @@ def test_bad_expressions():
 
 ERRORS = np.linspace(.03, .09, X.size)
 OF_ROWS = np.linspace(.02, .07, 6).reshape(3, 2, 1)
-KNOWN = {"one": {"yerr": .05}, "points": {"yerr": ERRORS}, "point left out": {"yerr": np.where(X == X[5], np.inf, .05)},
+KNOWN = {"one": {"yerr": .05}, "points": {"yerr": ERRORS}, "point left out": {"yerr": np.where(X[5] == X, np.inf, .05)},
          "weights": {"weights": -1/ERRORS},
          "rows": {"yerr": OF_ROWS}, "rows in full": {"weights": np.broadcast_to(1/OF_ROWS, MANY.shape).copy()},
          "all alike": {"yerr": np.broadcast_to(ERRORS, MANY.shape).copy()}, "ycov": {"ycov": np.diag(ERRORS**2)}, "none": {}}
@@ -247,18 +249,20 @@ def test_predictions_of_what_was_saved(tmp_path, errors, how):
     unit = 1e-9
     scaled = {name: array*unit**{"weights": -1, "yerr": 1, "ycov": 2}[name] for name, array in errors.items()}
     start = {name: value*(unit if name != "tau" else 1) for name, value in START.items()}
-    whole, bare = (gslfit.fit_batch(TEXT, MANY*unit, x=X, start=start, covar=True, keep_data=kept, **scaled, **how) for kept in (True, False))
+    whole, bare = (gslfit.fit_batch(TEXT, MANY*unit, x=X, start=start, covar=True, keep_data=kept, **scaled, **how)
+                   for kept in (True, False))
     known = [bare]
     for each in (whole, bare, None):        # and what was loaded, saved again
         (known[-1] if each is None else each).save(tmp_path/"fits.npz")
         known.append(gslfit.BatchResult.load(tmp_path/"fits.npz"))
-    took = np.isfinite(whole.eval_uncertainty(kind="prediction"))
+    bands = whole.eval_uncertainty(kind="prediction")
+    took = np.isfinite(bands)
     for found in known:
         for place in ((0, 0), (2, 1)):
             right, own = whole[place].eval_uncertainty(kind="prediction"), found[place].eval_uncertainty(kind="prediction")
             np.testing.assert_allclose(own[took[place]], right[took[place]], rtol=1e-12)
             assert np.isnan(own[~took[place]]).all()
-        np.testing.assert_allclose(found.eval_uncertainty(kind="prediction")[took], whole.eval_uncertainty(kind="prediction")[took], rtol=1e-12)
+        np.testing.assert_allclose(found.eval_uncertainty(kind="prediction")[took], bands[took], rtol=1e-12)
         try:
             right = whole.eval_uncertainty(kind="prediction", x=X[:3])
         except gslfit.FitError as error:
@@ -269,7 +273,7 @@ def test_predictions_of_what_was_saved(tmp_path, errors, how):
 
 
 def test_predictions_whose_errors_are_not_saved(tmp_path):
-    """Where a file lacks the errors of the data, each point's own or all in that of an earlier version, a prediction says so, and what helps."""
+    """Where a file lacks the errors of the data, each point's own or all in that of an earlier version, a prediction says what helps."""
     batch = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True, yerr=np.random.default_rng(1).uniform(.03, .07, MANY.shape))
     batch.save(tmp_path/"own.npz")
     plain = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True)

@@ -72,10 +72,9 @@ def test_starts_where_derivatives_have_no_squares(starts, y_unit, x_unit):
     assert one.success and many.success.all()
     np.testing.assert_allclose(np.array([one.values["m"], *many.values["m"][::2]])/x_unit, best.values["m"], rtol=1e-6)
     assert abs(many.values["m"][1]/x_unit - 2.3) < .1
-    rows = gslfit.fit_batch(PEAK, np.array([y, np.full(60, np.nan), y*y_unit]), nan_policy="mark",
-                            **{**how, "x": np.array([AT, AT, AT*x_unit]), "start": {
-                                name: np.array([own, own, value]) for (name, value), own in zip(start.items(), (3, .46, .5, .5), strict=True)},
-                               "ranges": None, "starts": "auto"})
+    each = {name: np.array([own, own, start[name]]) for name, own in (("A", 3), ("m", .46), ("s", .5), ("c", .5))}
+    rows = gslfit.fit_batch(PEAK, np.array([y, np.full(60, np.nan), y*y_unit]), x=np.array([AT, AT, AT*x_unit]), start=each, starts="auto",
+                            nan_policy="mark")
     np.testing.assert_allclose(rows.values["m"][[0, 2]]/[1, x_unit], best.values["m"], rtol=1e-6)
     assert rows.success.tolist() == [True, False, True]
 

@@ -236,8 +236,8 @@ def test_differences_of_an_offset_that_begins_at_0(how, unit):
 LINE = (lambda p, x: p[0] + p[1]*x, [1, 2], np.linspace(0, 5, 40))
 PEAK = (lambda p, x: p[0]*np.exp(-(x - p[1])**2/(2*p[2]**2)) + p[3], [3, .4, 1, .5], np.linspace(-5, 5, 40))
 DECAY = (lambda p, x: p[0]*np.exp(-p[1]*x) + p[2], [3, .5, 1], np.linspace(0, 10, 40))
-FROM_ZERO = {"slope": (LINE, [1.2, 0], (1, -1)), "centre": (PEAK, [3.6, 0, 1.2, .6], (0, 1)), "amplitude": (PEAK, [0, 0, 1.2, .6], (0, 1)),
-             "rate": (DECAY, [3.5, 0, .8], (0, -1))}
+FROM_ZERO = {"slope": (LINE, [1.2, 0]), "centre": (PEAK, [3.6, 0, 1.2, .6]), "amplitude": (PEAK, [0, 0, 1.2, .6]),
+             "rate": (DECAY, [3.5, 0, .8])}
 
 
 @pytest.mark.parametrize(("y_unit", "x_unit"), [(1, 1), (1e100, 1e9), (1e12, 1e-9), (1, 1e-9), (1, 1e9), (1e-100, 1e30), (1e-30, 1e-60)])
@@ -247,7 +247,7 @@ def test_differences_of_what_begins_at_0(case, how, y_unit, x_unit):
     """Slopes, centres and rates that begin at 0 find their minimum in any unit of y and x, in a number of calls that knows no unit. The
     place of a peak without an amplitude has no scale yet: there it may fail, but no other end is a success.
     """
-    (model, true, t), start, of_x = FROM_ZERO[case]
+    (model, true, t), start = FROM_ZERO[case]
     y = model(np.array(true, float), t) + .05*np.random.default_rng(0).standard_normal(t.size)
     best = least_squares(lambda p: model(p, t) - y, true, xtol=1e-14, ftol=1e-14, gtol=1e-14, jac="3-point")
     powers = {2: ((1, 0), (1, -1)), 3: ((1, 0), (0, -1), (1, 0)), 4: ((1, 0), (0, 1), (0, 1), (1, 0))}[len(true)]
@@ -256,7 +256,8 @@ def test_differences_of_what_begins_at_0(case, how, y_unit, x_unit):
     solver = {"lmsder": lambda: FdfSolver("lmsder", *sizes), "trust": lambda: NonlinearSolver(*sizes),
               "centred": lambda: NonlinearSolver(*sizes, fdtype="centred"), "large": lambda: LargeSolver(*sizes)}[how]()
     solver.set(Function_fdf.from_callables(lambda p: model(p, t*x_unit) - y*y_unit, None, *sizes), np.array(start)*unit)
-    outcome = solver.solve()
+    with np.errstate(over="ignore"):
+        outcome = solver.solve()
     assert outcome.success or case == "amplitude"
     assert not outcome.success or np.sum((solver.f/y_unit)**2) == pytest.approx(2*best.cost, rel=1e-6)
     assert outcome.nfev < 500
@@ -288,12 +289,13 @@ def test_squares_of_a_large_problem(form, y_unit, p_unit):
             return J.T @ J if u is None else (J.T if transpose else J) @ u
 
     how = {"differences": {"df": None}, "df": {"df": lambda p: J}, "product": {"df": None, "product": product}}[form]
-    solver = LargeSolver(20, 2)
-    try:
-        solver.set(Function_fdf.from_callables(lambda p: J @ p - y, n=20, p=2, **how), np.array([1.2, 2.4])*p_unit)
-    except NonFiniteError as error:
-        assert form == "product" and "square" in str(error)
+    solver, function = LargeSolver(20, 2), Function_fdf.from_callables(lambda p: J @ p - y, n=20, p=2, **how)
+    start = np.array([1.2, 2.4])*p_unit
+    if form == "product" and y_unit/p_unit > 1e154:         # its own squares are infinite
+        with pytest.raises(NonFiniteError, match="the square of the Jacobian's column 0 is beyond double precision"):
+            solver.set(function, start)
         return
+    solver.set(function, start)
     outcome = solver.solve()
     if form == "product" and y_unit/p_unit < 1e-154:        # its own squares have few digits, or none
         assert not outcome.success or np.allclose(solver.x/p_unit, right, rtol=1e-2)
