@@ -36,7 +36,8 @@ int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
     g->f_work2 = gsl_vector_alloc(n);
     if (products)
         g->x_dense = gsl_vector_alloc(p);
-    return g->x_seen && g->x_work && g->least && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense) ? GSL_SUCCESS : GSL_ENOMEM;
+    const int all = g->x_seen && g->x_work && g->least && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense);
+    return all ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
 void gslfit_guard_free(gslfit_guard *g)
@@ -455,8 +456,8 @@ static int dense_jacobian(gslfit_guard *g, const gsl_vector *x)
     return GSL_SUCCESS;
 }
 
-/* The squares of J's columns are finite, and none is lost of a column (known of a dense J) along which a parameter's size is seen in f; else
-   the calls end here. */
+/* The squares of J's columns are finite, and none is lost of a column (known of a dense J) along which a parameter's size is seen in f;
+   else the calls end here. */
 static int in_range(gslfit_guard *g, const gsl_matrix *JTJ)
 {
     for (size_t j = 0; j < JTJ->size1; j++) {
