@@ -122,14 +122,10 @@ class BatchInputs:
         labels = None if self.labels is None else self.labels.without_numbers()
         if self.y is None:
             return self
-        if self.ycov is not None:
-            errors, inverted = self.ycov.deviations, True
-        else:
-            own = self.factors()
-            errors, inverted = None if own is None else _shared(own), self.inverted
-        lost = self.ycov is None and self.weights is not None and errors is None
-        return replace(self, x=shared, y=None, weights=errors, inverted=inverted, mask=None, labels=labels, ycov=None,
-                       unkept=OF_EACH_FIT if lost else "")
+        own = self.factors() if self.ycov is None else Factors("yerr", self.ycov.deviations)
+        kept = None if own is None else _shared(own)
+        return replace(self, x=shared, y=None, weights=kept, inverted=own is not None and own.inverted, mask=None, labels=labels, ycov=None,
+                       unkept=OF_EACH_FIT if own is not None and kept is None else "")
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
         """Return what multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
@@ -147,10 +143,12 @@ class BatchInputs:
         """Return the curve that one fit was made to."""
         x = {name: self.row(array, index) for name, array in zip(self.formula.independent, self.x, strict=False)}
         if self.y is None:
-            known = self.factors(index)
-            out = None if known is None else without_effect(*known)
-            weights = None if known is None else known.weights()
-            return Curve(self.formula.at(index), None, x, weights if out is None else np.where(out, np.nan, weights), self.unkept)
+            known, weights = self.factors(index), None
+            if known is not None:
+                out = without_effect(*known)
+                with np.errstate(divide="ignore"):
+                    weights = known.weights() if out is None else np.where(out, np.nan, known.weights())
+            return Curve(self.formula.at(index), None, x, weights, self.unkept)
         y, mask, own = self.y[index], self.row(self.mask, index), self.factors(index)
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
@@ -196,7 +194,7 @@ def _shared(factors: Factors) -> np.ndarray | None:
     if (array == first).all():
         return first
     idle = without_effect(*factors)
-    each = array[..., :1] if idle is None else np.max(array, axis=-1, keepdims=True, initial=-np.inf, where=~idle)
+    each = array[..., :1] if idle is None else np.where(idle, -np.inf, array).max(axis=-1, keepdims=True)
     alike = array == each
     return each if (alike if idle is None else alike | idle).all() else None
 

@@ -10,7 +10,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from loop cimport GSLFIT_BAD_SQUARE, gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
+from loop cimport (
+    GSLFIT_BAD_SQUARE, gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run)
 
 
 def _check_sizes(n, p):
