@@ -19,6 +19,9 @@ cdef extern from "solver/guard.h" nogil:
         size_t n
         size_t p
 
+    enum:
+        GSLFIT_BAD_SQUARE
+
     ctypedef struct gslfit_guard:
         gslfit_function fn
         const double *root_weights

@@ -5,13 +5,17 @@ user's own) is differentiated by Ridders' differences on the spot, so that only 
 """
 import math
 import operator
+import sys
 from collections.abc import Callable, Iterable
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from gslfit.constraints.functions import FUNCTIONS, OPERATORS, TABLE, ConstraintFunction
 from gslfit.constraints.ridders import derivative
+
+SMALLEST = sys.float_info.min
 
 
 class Dual:
@@ -81,11 +85,18 @@ def _safely(partials: Callable[..., tuple[float, ...]], value: Any, *values: Any
         return (math.nan,) * len(values)
 
 
-def _combine(value: Any, partials: Iterable[float], arguments: Iterable[Any]) -> Dual:
-    """Return the dual number of a function's value by the chain rule."""
+def _combine(value: Any, partials: Iterable[float], arguments: Iterable[Any], powers: Iterable[float] | None = None) -> Dual:
+    """Return the dual number of a function's value by the chain rule.
+
+    Where the function is a product of powers of its arguments, these are `powers` (NaN for what is none): a partial derivative that is out
+    of the range of numbers is power*value/argument then.
+    """
     slope: Any = 0.
-    for partial, argument in zip(partials, arguments, strict=False):
+    for partial, argument, power in zip(partials, arguments, repeat(math.nan) if powers is None else powers, strict=False):
         if isinstance(argument, Dual):
+            if power == power and not SMALLEST <= abs(partial) < math.inf and argument.value != 0 and 0 < abs(value) < math.inf:
+                slope = slope + power*value*(argument.slope/argument.value)
+                continue
             # a zero slope stays zero even where the partial derivative is infinite or NaN
             slope = slope + np.where(argument.slope == 0, 0., partial*argument.slope)
     return Dual(value, slope)
@@ -98,15 +109,19 @@ def _differences(call: Callable[..., Any], values: Any, moving: Any) -> tuple[fl
     return tuple(along(i) if i in moving or not moving else 0. for i in range(len(values)))
 
 
-def _binary(name: str, act: Callable[[Any, Any], Any], partials: Callable[..., tuple[float, float]]) -> None:
+def _binary(name: str, act: Callable[[Any, Any], Any], partials: Callable[..., tuple[float, float]],
+            powers: Callable[[Any, Any], tuple[float, float]] = lambda x, y: (math.nan, math.nan)) -> None:
     """Give Dual one operator and its reflection."""
+    def of(x: Any, y: Any) -> Any:
+        one, other = plain(x), plain(y)
+        value = act(one, other)
+        return _combine(value, _safely(partials, value, one, other), (x, y), powers(one, other))
+
     def forward(self: Dual, other: Any) -> Any:
-        value = act(self.value, plain(other))
-        return _combine(value, _safely(partials, value, self.value, plain(other)), (self, other))
+        return of(self, other)
 
     def backward(self: Dual, other: Any) -> Any:
-        value = act(other, self.value)
-        return _combine(value, _safely(partials, value, other, self.value), (other, self))
+        return of(other, self)
     setattr(Dual, f"__{name}__", forward)
     setattr(Dual, f"__r{name}__", backward)
 
@@ -120,10 +135,10 @@ def _comparison(name: str) -> None:
 _binary("add", operator.add, lambda v, x, y: (1., 1.))
 _binary("sub", operator.sub, lambda v, x, y: (1., -1.))
 _binary("mul", operator.mul, lambda v, x, y: (y, x))
-_binary("truediv", operator.truediv, lambda v, x, y: (1/y, -v/y))
+_binary("truediv", operator.truediv, lambda v, x, y: (1/y, -v/y), lambda x, y: (1., -1.))
 _binary("mod", operator.mod, lambda v, x, y: (1., -float(x//y)))
 _binary("floordiv", operator.floordiv, lambda v, x, y: (0., 0.))
-_binary("pow", OPERATORS["**"].call, OPERATORS["**"].partials)          # type: ignore[arg-type]
+_binary("pow", OPERATORS["**"].call, OPERATORS["**"].partials, lambda x, y: (y, math.nan))          # type: ignore[arg-type]
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _comparison(_name)
 

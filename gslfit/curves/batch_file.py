@@ -15,6 +15,10 @@ CORRELATIONS = "correl:"        # an array that is kept in memory beside those o
 
 OF_LOSSES = ("cost", "f_scale")         # those of robust losses besides
 
+# what a file says of the errors of the data: there were none, the array of that name has them, or each fit's own are not in the file
+NO_ERRORS, APART = "none", "apart"
+FACTORS = ("weights", "yerr")
+
 
 def read_arrays(file: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the arrays of a file that `BatchResult.save` wrote, and what stands at its head."""
@@ -45,9 +49,13 @@ def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> st
     for name, array in arrays.items():
         part = name.partition(":")[0]
         fits = (part == "head" or (_is_response(name, array, shape) if part == "response" else array.ndim == 1 if part == "x" else
+                                   _are_factors(array, shape, arrays) if name in FACTORS else
                                    array.shape == ((*shape, p, p) if part in ("covar", "correl") else shape)))
         if not fits or array.dtype.kind not in ("U" if part == "head" else "iu" if part in COUNTS else "iuf"):
             return f"{name} is an array of {array.dtype} of the shape {array.shape}"
+    errors = head.get("errors", NO_ERRORS)
+    if errors not in (NO_ERRORS, APART) and not (errors in FACTORS and errors in arrays):
+        return "its errors of the data are none"
     own = head.get("response")
     if own is not None and not (isinstance(own, dict) and {"response:numbers", "response:x"} <= arrays.keys()
                                 and type(own.get("centre")) is int and 0 <= own["centre"] < arrays["response:numbers"].shape[-1]
@@ -56,6 +64,13 @@ def _wrong_part(arrays: Mapping[str, np.ndarray], head: Mapping[str, Any]) -> st
     if not (set(head["names"]) <= set(head["parameters"]) and np.isin(arrays["status"], [status.value for status in FitStatus]).all()):
         return "its names, or a status, are none"
     return ""
+
+
+def _are_factors(array: np.ndarray, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return whether an array has a number for each point, the same for all fits, or one for each fit."""
+    if array.ndim == 1:
+        return all(array.size == own.size for name, own in arrays.items() if name.startswith("x:"))
+    return array.shape[-1:] == (1,) and array.ndim == len(shape) + 1 and all(n in (1, m) for n, m in zip(array.shape, shape, strict=False))
 
 
 def _is_response(name: str, array: np.ndarray, shape: tuple[int, ...]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 import gslfit
 from gslfit.checks import is_integer, path
-from gslfit.curves.batch_file import STATISTICS, read_arrays
+from gslfit.curves.batch_file import APART, FACTORS, NO_ERRORS, STATISTICS, read_arrays
 from gslfit.curves.curve import Curve
 from gslfit.data.covariance import Covariance
 from gslfit.data.inputs import Factors, Inputs
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from gslfit.curves.row_result import RowResult
 
 QUANTILES = (.05, .5, .95)
+
+# why the errors of the data are not there
+OF_EACH_FIT = ("the errors of the data differ from fit to fit and from point to point, and are kept with the data only, which are not "
+               "there; ask the result of fit_batch (with keep_data=True) before it is saved, or pickle it, which keeps the data")
+NOT_IN_FILE = "an earlier version saved the result, without the errors of the data; fit and save it again, or ask one that has its data"
 
 
 SUCCESSES = tuple(status for status in FitStatus if status.success)
@@ -76,7 +81,8 @@ class BatchInputs:
     `x` holds one array per independent variable, (n,) or (..., n); `weights` is None, (n,) or (..., n), and `inverted` says that it holds
     standard deviations; `mask` is None, (n,) or (..., n), true where a point takes no part. `layout` says where the points lay in the data
     as they were handed in, `labels` what their container called them. `ycov` is the covariance of the errors of each fit's points,
-    `prior` what was known of the parameters beforehand, `limits` the bounds of each fit and what varies in it.
+    `prior` what was known of the parameters beforehand, `limits` the bounds of each fit and what varies in it. Without the data, `unkept`
+    says why `weights` is None though there may have been some.
     """
 
     formula: Formula
@@ -96,6 +102,7 @@ class BatchInputs:
     ycov: Covariance | None = None
     prior: Any = None
     limits: PerFit | None = None
+    unkept: str = ""
 
     def __getstate__(self) -> dict[str, Any]:
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -103,15 +110,22 @@ class BatchInputs:
     def __setstate__(self, state: Any) -> None:
         given = state[1] if isinstance(state, tuple) else state     # versions before masks wrote slots as Python does: (None, dict)
         later = {"mask": None, "layout": None, "labels": None, "scale_covar": True, "loss": "linear", "f_scale": None,
-                 "ycov": None, "prior": None, "limits": None}
+                 "ycov": None, "prior": None, "limits": None, "unkept": ""}
         for name, value in {**later, **given}.items():
             setattr(self, name, value)
 
     def without_curves(self) -> BatchInputs:
-        """Return the same without what there is for each point of each fit."""
+        """Return the same without what there is for each point of each fit: of the errors of the data with those that all fits share, or
+        one number for each fit.
+        """
         shared = self.x if all(array.ndim <= 1 for array in self.x) else ()
         labels = None if self.labels is None else self.labels.without_numbers()
-        return replace(self, x=shared, y=None, weights=None, mask=None, labels=labels)
+        if self.y is None:
+            return self
+        own = self.factors() if self.ycov is None else Factors("yerr", self.ycov.deviations)
+        kept = None if own is None else _shared(own)
+        return replace(self, x=shared, y=None, weights=kept, inverted=own is not None and own.inverted, mask=None, labels=labels, ycov=None,
+                       unkept=OF_EACH_FIT if own is not None and kept is None else "")
 
     def factors(self, index: tuple[int, ...] | None = None) -> Factors | None:
         """Return what multiplies or divides the residuals, of one fit or as it is for all; None where nothing does."""
@@ -129,7 +143,12 @@ class BatchInputs:
         """Return the curve that one fit was made to."""
         x = {name: self.row(array, index) for name, array in zip(self.formula.independent, self.x, strict=False)}
         if self.y is None:
-            return Curve(self.formula.at(index), None, x)
+            known, weights = self.factors(index), None
+            if known is not None:
+                out = without_effect(*known)
+                with np.errstate(divide="ignore"):
+                    weights = known.weights() if out is None else np.where(out, np.nan, known.weights())
+            return Curve(self.formula.at(index), None, x, weights, self.unkept)
         y, mask, own = self.y[index], self.row(self.mask, index), self.factors(index)
         points = y.shape if self.layout is None else self.layout.points
         where = Layout(points)
@@ -160,6 +179,24 @@ class BatchInputs:
         if array is None or array.ndim <= 1:
             return array
         return array[tuple(k if size > 1 else 0 for k, size in zip(index, array.shape[:-1], strict=True))]
+
+
+def _shared(factors: Factors) -> np.ndarray | None:
+    """Return weights or standard deviations as a number for each point (n,), or for each fit (..., 1); None where each fit's points have
+    their own.
+    """
+    array = factors.array
+    if array.ndim <= 1 or array.shape[-1] == 1:
+        return np.asarray(array)
+    if type(array) is not np.ndarray or not array.size:
+        return None
+    first = array[(0,)*(array.ndim - 1)]
+    if (array == first).all():
+        return first
+    idle = without_effect(*factors)
+    each = array[..., :1] if idle is None else np.where(idle, -np.inf, array).max(axis=-1, keepdims=True)
+    alike = array == each
+    return each if (alike if idle is None else alike | idle).all() else None
 
 
 Data = BatchInputs      # by its name in pickles of gslfit 0.1
@@ -372,7 +409,8 @@ class BatchResult:
         sigma : float
             Number of standard deviations; below 1 a probability.
         kind : {"confidence", "prediction"}
-            The band of the curve, or of a further measurement; see `FitResult.eval_uncertainty`.
+            The band of the curve, or of a further measurement; see `FitResult.eval_uncertainty`. A saved result has those that its
+            errors of the data allow, see `save`.
         **values
             Independent variables: arrays (m,), the same for all fits.
 
@@ -511,6 +549,9 @@ class BatchResult:
     def save(self, file: str | Path) -> None:
         """Write to a ``.npz`` file, without the data that were fitted.
 
+        Of `yerr` and `weights` the file has those that all fits share, or one number for each fit: prediction bands need them. Where
+        each point of each fit has its own they are not in the file, and what is loaded from it has no prediction bands.
+
         Parameters
         ----------
         file : str or Path
@@ -519,7 +560,7 @@ class BatchResult:
         formula = self.data.formula
         head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
                 "parameters": list(self.values), "reason": self.reason, "method": self.data.method, "loss": self.data.loss,
-                "shared": all(array.ndim == 1 for array in self.data.x)}
+                "shared": all(array.ndim == 1 for array in self.data.x), "scale_covar": self.data.scale_covar}
         own = formula.response
         if own is not None:
             head["response"] = {"centre": own.centre, "shift": own.shift}
@@ -536,6 +577,12 @@ class BatchResult:
             arrays["correl"] = self._correl
         if self.data.limits is not None:
             arrays |= {f"vary:{name}": self.data.limits.vary[name].astype(np.int8) for name in self.data.limits.patterned}
+        bare = self.data.without_curves()
+        known = bare.factors()
+        if known is not None:
+            arrays[known.name] = known.array
+        if bare.unkept != NOT_IN_FILE:
+            head["errors"] = known.name if known is not None else APART if bare.unkept else NO_ERRORS
         from gslfit.data.writing import write_npz
         write_npz(file if hasattr(file, "write") else path("file", file), {"head": np.array(json.dumps(head)), **arrays})
 
@@ -552,7 +599,8 @@ class BatchResult:
         Returns
         -------
         BatchResult
-            Without the data that were fitted; `best_fit` works where all fits share the independent variables.
+            Without the data that were fitted; `best_fit` works where all fits share the independent variables, and prediction bands where
+            the errors of the data were saved.
         """
         arrays, head = read_arrays(file)
         independent = tuple(head["independent"])
@@ -568,8 +616,12 @@ class BatchResult:
             raise InputError(f"{file!r:.80} is no file that BatchResult.save wrote: {formula!r} has other parameters than the file")
         from gslfit.curves.per_fit import PerFit
         vary = {name.removeprefix("vary:"): array != 0 for name, array in arrays.items() if name.startswith("vary:")}
+        errors = head.get("errors")
         data = BatchInputs(formula, tuple(arrays[f"x:{name}"] for name in independent) if head["shared"] else (), method=head["method"],
-                           loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"), limits=PerFit({}, vary) if vary else None)
+                           loss=head.get("loss", "linear"), f_scale=arrays.get("f_scale"), limits=PerFit({}, vary) if vary else None,
+                           weights=arrays.get(str(errors)) if errors in FACTORS else None, inverted=errors == "yerr",
+                           scale_covar=head.get("scale_covar", True) is not False,
+                           unkept=NOT_IN_FILE if errors is None else OF_EACH_FIT if errors == APART else "")
         return cls(Columns({name: arrays[f"value:{name}"] for name in head["parameters"]}),
                    Columns({name: arrays[f"stderr:{name}"] for name in head["parameters"]}),
                    **{name: arrays[name] for name in STATISTICS}, covar=arrays.get("covar"), names=tuple(head["names"]), data=data,

@@ -15,7 +15,7 @@ import numpy as np
 
 from gslfit.curves.batch_result import STATISTICS, BatchResult, Columns
 from gslfit.curves.job import Job, template
-from gslfit.curves.some_rows import WITHOUT, Places, costs, inputs_at, job_at, put, units_of, within
+from gslfit.curves.some_rows import WITHOUT, Places, Run, costs, inputs_at, job_at, put, units_of, with_refits, within
 from gslfit.data.inputs import Inputs
 from gslfit.data.layout import Layout
 from gslfit.errors import InputError
@@ -27,7 +27,6 @@ from gslfit.minimizer.options import NEIGHBOURS, FitOptions
 ROUGH = 30              # evaluations of a rough descent
 CHUNK = 10_000_000      # numbers of the data of rows that are fitted again at once
 Report = Callable[[int], Any]
-Run = Callable[[Job, Inputs, FitOptions, Report | None], BatchResult]
 
 
 def fit_many(job: Job, given: Inputs, options: FitOptions, report: Report | None, run: Run) -> BatchResult:
@@ -93,7 +92,7 @@ def from_many(job: Job, given: Inputs, options: FitOptions, count: int, report: 
         told = told._replace(method=options.method, max_nfev=descents.ROUGH*(1 + len(boxes_of(template(job)))))
     places = job.places or _around(job)
     for place in jobs_of(job, given, count, strict):
-        found = run(place, given, told, None)
+        found = with_refits(run(place, given, told, None), place, given, told._replace(method=options.method), run)
         ends, good = costs(found), found.success
         ends = np.where(good | IS_UNFINISHED[found.status], ends, np.inf)
         new = {name: np.array(np.broadcast_to(found.data.start[name], shape), float) for name in found.names}

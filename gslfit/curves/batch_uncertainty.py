@@ -1,7 +1,7 @@
 """Standard errors of what follows from the parameters of a batch: of expressions of them, and of each fit's curve.
 
 The fits in which every parameter has an error go through arrays, a block of fits at a time; the others, which a bound holds or which don't
-determine all parameters, are asked one by one, as results of their own.
+determine all parameters, and those with derivatives that may be out of the range of numbers, are asked one by one, as results of their own.
 """
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.minimizer.bands import KINDS, spread_of, student
 from gslfit.minimizer.derived import with_expression
 from gslfit.minimizer.propagation import Spread, propagated
+from gslfit.objective.units import is_far
 
 BLOCK = 1 << 22         # numbers of a block's Jacobians
+EXTREME = 1e150         # of a value or a derivative, or one over it: what it is made of may be out of range
 
 
 def derived(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +36,7 @@ def derived(batch: Any, expr: str) -> tuple[np.ndarray, np.ndarray]:
     known = _known(batch)
     for places in _blocks(batch, known, len(batch.names)):
         slopes = gradients.of(expr, places)
+        known[places] = ~gradients.may_be_lost(expr, value, slopes, places).reshape(known[places].shape)
         found = propagated(slopes, _spreads(batch, places, gradients))
         error[places] = found if places else found[0]
     for place in _places(~known & _fitted(batch)):
@@ -91,6 +94,24 @@ class _Gradients:
         with np.errstate(all="ignore"):
             found = formula(**{NO_VARIABLE: 0.0}, **{name: np.asarray(self.batch.values[name]) for name in formula.names})
         return np.array(np.broadcast_to(np.asarray(found, float), self.batch.shape))
+
+    def may_be_lost(self, expr: str, value: np.ndarray, slopes: np.ndarray, places: Any) -> np.ndarray:
+        """Return in which fits one of an expression's derivatives (k, p) may be out of the range of numbers: ndarray of bool (k,)."""
+        size, used = np.abs(np.column_stack([np.atleast_1d(value[places]), slopes])), self._used(expr)
+        found = (~(size <= EXTREME) | ((size < 1/EXTREME) & (size > 0))).any(axis=1)
+        for k, name in enumerate(self.batch.names):
+            if name in used:
+                found |= (slopes[:, k] == 0) & is_far(np.abs(self._of(name, places)))
+        return found & np.isfinite(np.atleast_1d(value[places]))
+
+    def _used(self, expr: str) -> set[str]:
+        """Return the parameters that an expression depends on, also by way of others' expressions."""
+        found: set[str] = set()
+        more = set(self._formula(expr).names)
+        while more:
+            found |= more
+            more = {other for name in more & self.expressions.keys() for other in self._formula(self.expressions[name]).names} - found
+        return found
 
     def of(self, expr: str, places: Any) -> np.ndarray:
         """Return an expression's derivatives in some of the fits: ndarray (k, p)."""

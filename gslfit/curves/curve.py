@@ -29,13 +29,18 @@ class Curve:
         What the fit minimises; None where the data were not saved.
     x : dict of str to ndarray, optional
         The independent variables then.
+    weights : ndarray, shape (n,) or (1,), optional
+        What multiplied the residuals then; NaN where a point took no part.
+    unkept : str
+        Why it isn't known what multiplied them; empty where it is.
     """
 
-    __slots__ = ("_x", "formula", "objective")
+    __slots__ = ("_unkept", "_weights", "_x", "formula", "objective")
 
-    def __init__(self, formula: Formula, objective: Objective | None, x: Mapping[str, np.ndarray] | None = None):
+    def __init__(self, formula: Formula, objective: Objective | None, x: Mapping[str, np.ndarray] | None = None,
+                 weights: np.ndarray | None = None, unkept: str = ""):
         self.formula, self.objective = formula, objective
-        self._x = x
+        self._x, self._weights, self._unkept = x, weights, unkept
 
     # -- what was handed in
 
@@ -80,9 +85,21 @@ class Curve:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """What multiplies the residuals of the points that take part, flat; of correlated errors one over the standard deviations."""
-        if self.objective is None or self.objective.given.ycov is None:
-            return None if self.objective is None else self.objective.weights
+        """What multiplies the residuals of the points that take part, flat; of correlated errors one over the standard deviations.
+
+        Without the data it is of all points, or one number for all of them.
+
+        Raises
+        ------
+        InputError
+            If it was not kept.
+        """
+        if self.objective is None:
+            if self._unkept:
+                raise InputError(self._unkept)
+            return self._weights
+        if self.objective.given.ycov is None:
+            return self.objective.weights
         own = self.objective.all_weights
         assert own is not None
         return own if self.objective.keep is None else own[self.objective.keep]
@@ -144,7 +161,7 @@ class Curve:
             label = name = term.text.splitlines()[-1]
             while name in found:
                 name = f"{label} ({len(found) + 1})"
-            found[name] = Curve(term, self.objective, self._x).eval(params, values)
+            found[name] = Curve(term, self.objective, self._x, self._weights, self._unkept).eval(params, values)
         return found
 
     def _numbers(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +254,7 @@ class Curve:
         return self.formula.native or pickles(self.formula.func)
 
     def __reduce__(self) -> tuple:
-        return type(self), (self.formula, self.objective, self._x)
+        return type(self), (self.formula, self.objective, self._x, self._weights, self._unkept)
 
 
 class CalledResidual:

@@ -20,7 +20,7 @@ from gslfit.curves.job import Job
 from gslfit.curves.linear_start import linear_starts
 from gslfit.curves.pipeline import FitPlan, LazyResult, by_minimize
 from gslfit.curves.run_batch import run_batch
-from gslfit.curves.some_rows import costs
+from gslfit.curves.some_rows import costs, with_refits
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout
 from gslfit.minimizer import descents, multistart
@@ -64,6 +64,8 @@ def lowest(starts: Sequence[Start], fit: Callable[..., Any], whole: bool = False
             continue
         result = fit(start, **(WHOLE if whole else TRIAL), **({"idle": idle} if idle.any() else {}))
         cost = costs(result)
+        if not whole and np.isinf(cost).all():      # squares of derivatives may be out of range, which the lanes don't go without
+            cost = costs(fit(start, **{**TRIAL, "method": "auto"}, **({"idle": idle} if idle.any() else {})))
         better = cost < (least*(1 - EQUAL) if whole else least)
         best = {name: np.where(better, value, best[name]) for name, value in start.items()}
         least = np.where(better, cost, least)
@@ -223,7 +225,7 @@ def _rows(plan: FitPlan, curve: Curve, options: FitOptions, starts: Mapping[str,
     given = _repeated(curve, len(next(iter(starts.values()))))
     job = Job(plan.formula, plan.params, plan.folded, "", plan.names, {**plan.values, **starts})
     told = options._replace(method="lanes", max_nfev=most, covar=False, nan_policy="mark", on_interrupt="raise")
-    return run_batch(job, given, told)
+    return with_refits(run_batch(job, given, told), job, given, told._replace(method="auto"), run_batch)
 
 
 # -- one after another

@@ -1,7 +1,7 @@
 """Some rows of a batch: as a batch of their own, and what becomes of their results."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,12 @@ from gslfit.curves.not_finite import wide
 from gslfit.data.inputs import Factors, Inputs
 from gslfit.data.layout import Layout, rows_at
 from gslfit.errors import FitStatus
+from gslfit.minimizer.options import FitOptions
 from gslfit.objective.loss import Loss
 from gslfit.objective.units import unit_of
 
 WITHOUT = (FitStatus.NOT_RUN, FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS)     # endings without a result
+Run = Callable[[Job, Inputs, FitOptions, Any], BatchResult]
 Places = tuple[np.ndarray, ...]         # of some rows in a batch, an index array for each of its axes
 
 
@@ -128,3 +130,29 @@ def put(result: BatchResult, some: BatchResult, places: Places, better: np.ndarr
     if mask is not None and mask.ndim > 1 and result.data.y is not None:
         result.data.mask = wide(result.data.mask, result.data.y.shape)
         result.data.mask[here] = mask[better]
+
+
+def with_refits(found: BatchResult, job: Job, given: Inputs, options: FitOptions, run: Run) -> BatchResult:
+    """Return fits that the lanes alone tried, those refitted that they had no number of though the data are numbers: squares of derivatives
+    may be out of the range of numbers, which GSL's solvers go without. The result is changed.
+
+    Parameters
+    ----------
+    found : BatchResult
+    job, given
+        What it is the result of.
+    options : FitOptions
+        With the method of the refits.
+    run : callable
+        ``run(job, given, options, None)``: the fit of a batch.
+    """
+    bad = np.asarray(found.status) == FitStatus.BAD_DATA
+    if options.method == "lanes" or not bad.any():
+        return found
+    known = np.isfinite(given.y[bad])
+    bad[bad] = known.any(axis=-1) if options.nan_policy == "omit" else known.all(axis=-1)
+    places = np.nonzero(bad)
+    if places[0].size:
+        some = run(job_at(job, places, {}), inputs_at(given, places), options, None)
+        put(found, some, places, some.status != FitStatus.BAD_DATA)
+    return found

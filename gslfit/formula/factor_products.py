@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from gslfit.formula.graph import POINT, Graph, Node, Pool, below
+from gslfit.formula.graph import POINT, Graph, Node, Pool, below, is_const
 from gslfit.records import Record
 
 MULTIPLICATIVE = frozenset(["mul", "div", "neg", "recip", "square", "cube", "powi"])
@@ -266,6 +266,14 @@ def cover(plan: ProductCover, atoms: Counter, part: Monomial) -> tuple[list[Node
     return factors, part
 
 
+def has_units(factor: Node) -> bool:
+    """Return whether a factor is the reciprocal of what may have units, as none has that a number is added to.
+
+    Its square may be out of range where its product with a scalar is not: that of a Lorentzian's divisor with the amplitude above it.
+    """
+    return factor.op == "recip" and not (factor.args[0].op in ("add", "sub") and any(map(is_const, factor.args[0].args)))
+
+
 def build(plan: ProductCover, node: Node, atoms: Counter, part: Monomial) -> Node:
     """Return the node of a product."""
     pool = plan.pool
@@ -274,6 +282,10 @@ def build(plan: ProductCover, node: Node, atoms: Counter, part: Monomial) -> Nod
     factors, rest = cover(plan, atoms, part)
     minus = rest == Monomial(-1.0, {}) and len(factors) == 1
     factor = None if minus else scalar(pool, rest, plan.final)
+    squared = next((each for each in factors if has_units(each) and factors.count(each) > 1), None)
+    if squared is not None and factor is not None and rest.powers:
+        factors.remove(squared)
+        factors, factor = [pool.make("mul", squared, factor), *factors], None
     result = factors[0]
     if len(factors) > 1 and factors[0] is factors[1]:
         result = pool.make("square", result)

@@ -40,15 +40,16 @@ def with_expression(params: Parameters, expr: str) -> tuple[Parameters, str]:
     return found, name
 
 
-def gradient(params: Parameters, expr: str, names: Sequence[str]) -> tuple[float, np.ndarray]:
-    """Return the value of an expression and its derivatives by the parameters `names`: ndarray (p)."""
+def gradient(params: Parameters, expr: str, names: Sequence[str], units: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the value of an expression and its derivatives by the parameters `names` in their `units`: ndarray (p)."""
     extended, name = with_expression(params, expr)
     value = float(extended[name].value)
     if not all(isfinite(params[other].value) for other in names):
         return value, np.full(len(names), nan)
     free = extended.bind()
     free.put_external(np.array([extended[other].value for other in free.names]))
-    derived, by = free.dependents()
+    known = dict(zip(names, units.tolist(), strict=True))
+    derived, by = free.dependents(units=np.array([known.get(other, 1.0) for other in free.names]))
     slopes = dict(zip(free.names, by[derived.index(name)].tolist(), strict=True))
     return value, np.array([slopes.get(other, 0.0) for other in names])
 
@@ -68,9 +69,11 @@ def derived(result: Any, expr: str) -> tuple[float, float]:
         the data don't determine: of ``A1`` and ``A2``, which are determined only as ``A1 + A2``, the sum has an error.
     """
     params, names = result.params, list(result.var_names)
-    value, slopes = gradient(params, expr, names)
+    spread = spread_of_fit(result, DSCALE)
+    units = spread.units()
+    value, slopes = gradient(params, expr, names, units)
     if not np.isfinite(slopes).all():
         return value, nan
     if not slopes.any():
         return value, 0.0
-    return value, float(propagated(slopes, spread_of_fit(result, DSCALE)))
+    return value, float(propagated(slopes, spread.by(units)))

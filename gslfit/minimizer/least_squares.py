@@ -623,8 +623,9 @@ class Descent(Polish):
         without = {j for j in idle if j in dead and j not in self.held}
         if without and norms[list(without)].any():
             factors = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*without, *self.held]))
-        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method, factors.factors(),
-                        norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent, tuple(sorted(without)))
+        return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method,
+                        factors.factors(), norms, polished and converged, verdict, self.first.first_size, self.rounding(), self.bent,
+                        tuple(sorted(without)))
 
     def _scale(self) -> float:
         """Return what the residual's rounding is measured by: the model's size here, or at the start where nothing but rounding is left."""

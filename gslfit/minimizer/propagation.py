@@ -63,6 +63,18 @@ class Spread(Record):
     rows: np.ndarray | None = None
     open: Directions | None = None
 
+    def units(self) -> np.ndarray:
+        """Return powers of two as large as the standard errors, 1 for what has none: derivatives by parameters in these units are in range
+        where what they are of is.
+        """
+        known = np.isfinite(self.errors) & (self.errors > 0)
+        return np.ldexp(1.0, np.frexp(np.where(known, self.errors, 1.0))[1] - 1)
+
+    def by(self, units: np.ndarray) -> Spread:
+        """Return the same of the parameters in other units."""
+        whole = None if self.open is None else Directions(self.open.axes, self.open.size*units)
+        return self._replace(errors=self.errors/units, open=whole)
+
 
 def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     """Return the standard errors of what has the gradients `slopes`; squares are of numbers of about 1, so that none is out of range.

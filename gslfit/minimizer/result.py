@@ -410,7 +410,8 @@ class FitResult(Answers):
             Step of the differences, in standard errors, where the model has no exact derivatives.
         kind : {"confidence", "prediction"}
             The band of the curve, or of a further measurement: with the error that the data's weights mean at each point. Where these
-            differ a prediction is known at the data's own points only.
+            differ a prediction is known at the data's own points only, which are those without further arguments: any that are handed
+            in are others.
         **values
             Independent variables.
 

@@ -127,7 +127,8 @@ class ParameterUncertainties:
         free, known = self.free, self.known
         found: dict[str, tuple[float | None, dict[str, float] | None]] = dict.fromkeys(free._space, (0., None))
         # an expression that its own bound holds is as uncertain as the expression
-        names, slopes = free.dependents(self.space, clip=False)
+        units = None if known is None else known.spread.units()
+        names, slopes = free.dependents(self.space, clip=False, units=units)
         if known is None:
             found.update(dict.fromkeys(free.names, (None, None)))
             found.update({name: (None if row.any() else 0., None) for name, row in zip(names, slopes, strict=True)})
@@ -136,7 +137,8 @@ class ParameterUncertainties:
             correlations = {other: c for other, c in zip(free.names, row, strict=True) if other != name and c == c}
             found[name] = (own, correlations) if own == own else (None, None)
         if names:
-            errors = propagated(np.asarray(slopes, float), known.spread).tolist()
+            assert units is not None
+            errors = propagated(np.asarray(slopes, float), known.spread.by(units)).tolist()
             found.update({name: (error if error == error else None, None) for name, error in zip(names, errors, strict=True)})
         return found
 

@@ -43,7 +43,8 @@ class Binding(Values):
         """Say what is wrong with a start value."""
         _check_start(par)
 
-    def dependents(self, at: Mapping[str, float] | None = None, clip: bool = True) -> tuple[tuple[str, ...], np.ndarray]:
+    def dependents(self, at: Mapping[str, float] | None = None, clip: bool = True,
+                   units: np.ndarray | None = None) -> tuple[tuple[str, ...], np.ndarray]:
         """Return the `expr` parameters and their derivatives.
 
         Parameters
@@ -52,6 +53,8 @@ class Binding(Values):
             Every parameter's value; those last put, if it is left out.
         clip : bool
             Whether an expression that its own bound holds has no derivatives; without, it has those of the expression.
+        units : ndarray, shape (p,), optional
+            In which the varying parameters' values are for their derivatives, which may be out of the range of numbers in the unit 1.
 
         Returns
         -------
@@ -67,7 +70,7 @@ class Binding(Values):
         from gslfit.constraints.dual import Dual, plain
         values = self._space if at is None else at
         space: dict[str, Any] = dict(values)
-        for row, name in zip(np.eye(p), self.names, strict=True):
+        for row, name in zip(np.eye(p) if units is None else np.diag(units), self.names, strict=True):
             space[name] = Dual(space[name], row)
         slopes = np.zeros((len(self._derived), p))
         for i, derived in enumerate(self._derived):

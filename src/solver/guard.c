@@ -15,9 +15,12 @@
 #define PULSE_SECONDS 0.05
 #define SMALLEST_STEP 1e-290    /* quotients of smaller ones underflow */
 #define SEEN (1e3 * DBL_EPSILON)    /* of f: a change that is seen in its digits, ... */
-#define LARGE 1e-3                  /* ... and one that is more than a difference should make */
-#define LENGTHENED 8                /* longer steps from 0, each by LONGER */
-#define LONGER 1e6
+#define LARGE 1e-3                  /* ... and one that is more than a difference should make, ... */
+#define STRAIGHT 1e-2               /* ... if it is off a straight line by more than such a share */
+#define TRIALS 16                   /* of steps, ... */
+#define LONGER 1e6                  /* ... the second by so much longer or shorter than the first, the next by its square */
+#define LONGEST_STEP 1e300
+#define NEGLIGIBLE 1e-7             /* of f: a change that is none */
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
 
 int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
@@ -27,17 +30,19 @@ int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
     g->bad = -1;
     g->x_seen = gsl_vector_alloc(p);
     g->x_work = gsl_vector_alloc(p);
+    g->least = gsl_vector_alloc(p);
     g->f_seen = gsl_vector_alloc(n);
     g->f_work = gsl_vector_alloc(n);
     g->f_work2 = gsl_vector_alloc(n);
     if (products)
         g->x_dense = gsl_vector_alloc(p);
-    return g->x_seen && g->x_work && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense) ? GSL_SUCCESS : GSL_ENOMEM;
+    const int all = g->x_seen && g->x_work && g->least && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense);
+    return all ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
 void gslfit_guard_free(gslfit_guard *g)
 {
-    gsl_vector *vectors[] = {g->x_seen, g->x_work, g->f_seen, g->f_work, g->f_work2, g->x_dense};
+    gsl_vector *vectors[] = {g->x_seen, g->x_work, g->least, g->f_seen, g->f_work, g->f_work2, g->x_dense};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         gsl_vector_free(vectors[i]);
     gsl_matrix_free(g->dense);
@@ -55,6 +60,8 @@ void gslfit_guard_start(gslfit_guard *g)
     g->beat = gslfit_seconds();
     gsl_vector_set_all(g->x_seen, NAN);
 }
+
+static int dense_jacobian(gslfit_guard *g, const gsl_vector *x);
 
 static int same(const gsl_vector *a, const gsl_vector *b)
 {
@@ -123,6 +130,7 @@ static void choose_scale(gslfit_guard *g, const gsl_vector *f)
         if (a > largest)
             largest = a;
     }
+    g->size = largest;
     if (largest == 0.0)
         return;
     frexp(largest, &exponent);
@@ -144,6 +152,60 @@ static void weigh(const gslfit_guard *g, gsl_vector *f)
         f->data[i * f->stride] *= factor(g, i);
 }
 
+static double largest(const gsl_vector *f)
+{
+    double most = 0.0;
+    for (size_t i = 0; i < f->size; i++)
+        most = fmax(most, fabs(gsl_vector_get(f, i)));
+    return most;
+}
+
+/* The largest element of the weighed Jacobian at the start; < 0 where it isn't to be had. The Jacobian itself is kept, where it was asked
+   for. */
+static double steepest(gslfit_guard *g, const gsl_vector *x)
+{
+    double most = 0.0;
+    if (!g->fn.product) {
+        if (dense_jacobian(g, x))
+            return -1.0;
+        for (size_t j = 0; j < x->size; j++) {
+            const gsl_vector column = gsl_matrix_column(g->dense, j).vector;
+            most = fmax(most, largest(&column));
+        }
+        return most;
+    }
+    for (size_t j = 0; j < x->size; j++) {
+        gsl_vector_set_basis(g->x_work, j);
+        if (may_call(g) || (g->stop = g->fn.product(CblasNoTrans, x, g->x_work, g->fn.params, g->f_work, NULL)))
+            return -1.0;
+        most = fmax(most, largest(g->f_work));
+    }
+    return most;
+}
+
+/* Where squares are formed of the Jacobian too, f is scaled so that both are in range, if it can be. */
+static int choose_scale_of_squares(gslfit_guard *g, const gsl_vector *x)
+{
+    const double scale = g->scale;
+    if (g->fn.product && scale == 1.0)      /* it isn't asked for what may not be needed */
+        return GSL_SUCCESS;
+    g->scale = 1.0;
+    const double most = steepest(g, x);
+    g->scale = scale;
+    if (most < 0.0)
+        return g->stop;
+    int exponent = 0, size;
+    frexp(scale, &size);
+    if (most > 0.0 && most < INFINITY)
+        frexp(most, &exponent);
+    if (abs(exponent + size) > SAFE_EXPONENT)       /* that of f is -size */
+        g->scale = ldexp(1.0, (size - exponent) / 2);
+    if (!g->fn.product && g->scale != 1.0)
+        gsl_matrix_scale(g->dense, g->scale);
+    g->size *= g->scale;
+    return GSL_SUCCESS;
+}
+
 int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
 {
     gslfit_guard *g = guard;
@@ -163,13 +225,18 @@ int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
         refuse(g, f);
         return GSL_SUCCESS;
     }
-    if (!g->started) {
-        choose_scale(g, f);
-        g->started = 1;
-    }
     if (g->accelerated || (!g->fn.df && !g->fn.product)) {
         gsl_vector_memcpy(g->x_seen, x);
         gsl_vector_memcpy(g->f_seen, f);
+    }
+    if (!g->started) {
+        g->started = 1;
+        for (size_t j = 0; j < x->size; j++)
+            gsl_vector_set(g->least, j, gsl_vector_get(x, j) == 0.0 ? 0.0 : NAN);
+        g->largest = largest(f);
+        choose_scale(g, f);
+        if (g->x_dense && choose_scale_of_squares(g, x))
+            return g->stop;
     }
     weigh(g, f);
     if (!all_finite(f))
@@ -220,45 +287,63 @@ static int difference_column(gslfit_guard *g, size_t j, double step, gsl_matrix 
     return GSL_SUCCESS;
 }
 
-static double largest(const gsl_vector *f)
+/* Is the way that f_work holds, of a step, twice that of half the step? */
+static int straight(gslfit_guard *g, size_t j, double step, double change)
 {
-    double most = 0.0;
-    for (size_t i = 0; i < f->size; i++)
-        most = fmax(most, fabs(gsl_vector_get(f, i)));
-    return most;
+    int finite;
+    if (moved_f(g, j, 0.5 * step, g->f_work2, &finite) || !finite)
+        return 0;
+    gsl_vector_sub(g->f_work2, g->f_seen);
+    gsl_blas_daxpy(-2.0, g->f_work2, g->f_work);
+    return largest(g->f_work) <= STRAIGHT * change;
 }
 
-/* A step of a parameter that is 0, whose size says nothing of its scale, that moves f by a share h of itself, or so: where f is 1e12, a
-   step of 1e-8 is lost in its rounding. 0 where there is none. */
-static double seen_step(gslfit_guard *g, size_t j)
+/* A step of a parameter whose size says nothing of its scale that moves f by a share h of itself, or so, or further along a straight line:
+   where f is 1e12 a step of 1e-8 is lost in its rounding, where x are 1e-9 it leads out of a peak. 0 where there is none. */
+static double seen_step(gslfit_guard *g, size_t j, double step, double size)
 {
-    const double size = largest(g->f_seen), own = g->h * size;     /* that of an offset */
-    double step = g->h;
-    for (int i = 0; i <= LENGTHENED; i++) {
-        const double tried = i ? step *= LONGER : own;
+    double lost = 0.0, far = INFINITY, longer = LONGER;
+    for (int i = 0; i < TRIALS && lost < LONGEST_STEP && far > SMALLEST_STEP; i++) {
         int finite;
-        if (moved_f(g, j, tried, g->f_work, &finite))
+        if (moved_f(g, j, step, g->f_work, &finite))
             return 0.0;
         gsl_vector_sub(g->f_work, g->f_seen);
         const double change = finite ? largest(g->f_work) : INFINITY;
-        if (change > SEEN * size && change <= LARGE * size)
-            return tried;
-        if (i && change > LARGE * size)
-            return finite ? fmax(g->h, tried * g->h * size / change) : 0.0;
+        if (change <= SEEN * size)
+            lost = step;
+        else if (change <= LARGE * size)
+            return step * (g->h * size / change);
+        else if (finite && straight(g, j, step, change))
+            return step;
+        else
+            far = step;
+        if (g->stop)
+            return 0.0;
+        if (lost > 0.0 && far < INFINITY)
+            step = sqrt(lost) * sqrt(far);
+        else
+            step = far < INFINITY ? fmax(step / longer, SMALLEST_STEP) : fmin(step * longer, LONGEST_STEP);
+        longer *= longer;
     }
     return 0.0;
 }
 
 static int column_by_differences(gslfit_guard *g, size_t j, gsl_matrix *J)
 {
-    const double xj = gsl_vector_get(g->x_work, j), step = xj == 0.0 ? g->h : fmax(g->h * fabs(xj), SMALLEST_STEP);
-    if (difference_column(g, j, step, J) || xj != 0.0)
+    const double xj = gsl_vector_get(g->x_work, j), least = gsl_vector_get(g->least, j);
+    const double own = xj == 0.0 ? g->h : fmax(g->h * fabs(xj), SMALLEST_STEP), step = xj == 0.0 && least > 0.0 ? least : fmax(own, least);
+    if (difference_column(g, j, step, J) || (xj != 0.0 && isnan(least)))
         return g->stop;
     const gsl_vector column = gsl_matrix_column(J, j).vector;
-    if (largest(&column) * step > SEEN * largest(g->f_seen))
+    const double change = largest(&column) * step, size = fmax(largest(g->f_seen), g->largest);
+    const int chosen = xj == 0.0 || step == least, lost = !(change > SEEN * size);
+    if (!chosen && !(lost && least == 0.0))
         return GSL_SUCCESS;
-    const double longer = seen_step(g, j);
-    return longer > 0.0 ? difference_column(g, j, longer, J) : g->stop;
+    const int good = !lost && change <= LARGE * size;
+    const double better = good ? step * (g->h * size / change) : seen_step(g, j, lost && !g->centred ? step * LONGER : step, size);
+    if (better > 0.0 && !isnan(least))
+        gsl_vector_set(g->least, j, better);        /* a good step is made better for the next time */
+    return good || !(better > 0.0) || better == step ? g->stop : difference_column(g, j, better, J);
 }
 
 static int differences(gslfit_guard *g, const gsl_vector *x, gsl_matrix *J)
@@ -356,9 +441,8 @@ int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_
     return g->stop;
 }
 
-/* J^T u, J u and J^T J by way of the whole Jacobian, which is kept for the next product at the same x. */
-static int dense_product(gslfit_guard *g, CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, gsl_vector *v,
-                         gsl_matrix *JTJ)
+/* The whole Jacobian, which is kept for the next product at the same x. */
+static int dense_jacobian(gslfit_guard *g, const gsl_vector *x)
 {
     if (!g->dense && !(g->dense = gsl_matrix_alloc(g->fn.n, g->fn.p)))
         return g->stop = GSL_ENOMEM;
@@ -369,11 +453,40 @@ static int dense_product(gslfit_guard *g, CBLAS_TRANSPOSE_t transpose, const gsl
         gsl_vector_memcpy(g->x_dense, x);
         g->dense_known = 1;
     }
+    return GSL_SUCCESS;
+}
+
+/* The squares of J's columns are finite, and none is lost of a column (known of a dense J) along which a parameter's size is seen in f;
+   else the calls end here. */
+static int in_range(gslfit_guard *g, const gsl_matrix *JTJ)
+{
+    for (size_t j = 0; j < JTJ->size1; j++) {
+        const double square = gsl_matrix_get(JTJ, j, j);
+        int good = isfinite(square);
+        if (good && square < DBL_MIN && !g->fn.product) {
+            const gsl_vector column = gsl_matrix_column(g->dense, j).vector;
+            good = largest(&column) * fabs(gsl_vector_get(g->x_dense, j)) <= NEGLIGIBLE * g->size;
+        }
+        if (!good) {
+            g->bad = (long) j;
+            g->bad_jacobian = GSLFIT_BAD_SQUARE;
+            return g->stop = GSL_EBADFUNC;
+        }
+    }
+    return GSL_SUCCESS;
+}
+
+/* J^T u, J u and J^T J by way of it. */
+static int dense_product(gslfit_guard *g, CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, gsl_vector *v,
+                         gsl_matrix *JTJ)
+{
+    if (dense_jacobian(g, x))
+        return g->stop;
     if (v)
         gsl_blas_dgemv(transpose, 1.0, g->dense, u, 0.0, v);
     if (JTJ)
         gsl_blas_dsyrk(CblasLower, CblasTrans, 1.0, g->dense, 0.0, JTJ);
-    return GSL_SUCCESS;
+    return JTJ ? in_range(g, JTJ) : GSL_SUCCESS;
 }
 
 int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
@@ -394,12 +507,14 @@ int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const
         return g->stop;
     if (transpose == CblasNoTrans && v)
         weigh(g, v);
-    if (JTJ)
-        gsl_matrix_scale(JTJ, g->scale * g->scale);
+    if (JTJ) {
+        gsl_matrix_scale(JTJ, g->scale);        /* twice, as its square may be out of range */
+        gsl_matrix_scale(JTJ, g->scale);
+    }
     if ((v && !all_finite(v))) {
         g->bad = first_bad(v);
         g->bad_jacobian = 1;
-        g->stop = GSL_EBADFUNC;
+        return g->stop = GSL_EBADFUNC;
     }
-    return g->stop;
+    return JTJ ? in_range(g, JTJ) : GSL_SUCCESS;
 }

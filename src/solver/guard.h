@@ -28,6 +28,8 @@ typedef struct {
     size_t n, p;
 } gslfit_function;
 
+enum { GSLFIT_BAD_SQUARE = 2 };
+
 /* What stands between GSL and those functions. It counts and limits the calls, stops calling after a failure, turns a residual
    that is not finite into a step that GSL rejects, weighs, keeps the residuals' size far from overflow, makes Jacobians by
    differences, and looks for interrupts. */
@@ -36,6 +38,7 @@ typedef struct {
     const double *root_weights;     /* NULL, or n factors */
     int normalise;                  /* scale the residuals to about 1 at the start, always; else only where they are extreme */
     double scale;                   /* a power of two: what GSL sees is scale * root_weights * f */
+    double size;                    /* the largest of these at the start, where squares of the Jacobian are formed */
     int centred;                    /* differences: 0 forward, 1 centred */
     double h, h_fvv;                /* their relative steps; h_fvv 0: chosen along the step */
     int accelerated;                /* the solver will ask for fvv */
@@ -45,11 +48,13 @@ typedef struct {
     int stop;                       /* the status that ended the calls; 0 while they go on */
     size_t rejected;                /* residuals that were not finite */
     long bad;                       /* index of the element that was not finite, where that ended the calls; else -1 */
-    int bad_jacobian;               /* that element is one of the Jacobian */
+    int bad_jacobian;               /* that element is one of the Jacobian, or (GSLFIT_BAD_SQUARE) of J^T J's diagonal */
     int (*pulse)(void *who);        /* called now and then while the functions run; not 0 ends the calls */
     void *who;
     double beat;                    /* when it was called last, in seconds */
     gsl_vector *x_seen, *f_seen;    /* where f was evaluated last, as the caller gave it (kept for differences only) */
+    double largest;                 /* residual at the start, as the caller gave it: digits of f are measured by it */
+    gsl_vector *least;              /* the least step of a parameter that began at 0: 0 until one is known; NaN for any other parameter */
     gsl_vector *x_work, *f_work, *f_work2;
     gsl_matrix *dense;              /* the Jacobian at x_dense, where products are asked of a function that has only df */
     gsl_vector *x_dense;

@@ -10,7 +10,8 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport isfinite
 from libc.string cimport memcpy
 
-from loop cimport gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run
+from loop cimport (
+    GSLFIT_BAD_SQUARE, gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run)
 
 
 def _check_sizes(n, p):
@@ -144,6 +145,9 @@ cdef class _Solver:
         if not self.guard.bad_jacobian:
             value = self.loop.solver.f.data[self.guard.bad * self.loop.solver.f.stride]
             return f"the residual at index {self.guard.bad} is {value} at the start, {where}"
+        if self.guard.bad_jacobian == GSLFIT_BAD_SQUARE:
+            return (f"the square of the Jacobian's column {self.guard.bad} is beyond double precision at {where}: a unit in which this "
+                    "parameter's numbers are about 1 has the same fit")
         if self.guard.fn.df == NULL:
             return f"the residual is not finite on either side of component {self.guard.bad} of {where}"
         return f"the Jacobian's element {divmod(self.guard.bad, self.p)} is not finite at {where}"

@@ -1,4 +1,6 @@
 """`derived` and `eval_uncertainty` of single results and batches, against an expression's own error, algebra and single fits."""
+import json
+
 import mpmath
 import numpy as np
 import pytest
@@ -69,6 +71,41 @@ def test_expressions_of_expressions():
     value, error = batch.derived("half + c")
     assert value == pytest.approx(batch.values["half"] + .5) and error == pytest.approx(batch.stderr["half"], rel=1e-6)
     assert found.derived("c") == (.5, 0.0) and (batch.derived("c")[1] == 0).all()
+
+
+FAR = {"a/k": (1, -1), "a*k": (1, 1), "a/c": (0, 0), "k**-2": (0, -2), "(a/c)*k**2": (0, 2), "a/(k*2)": (1, -1), "1/k": (0, -1),
+       "a**1.5": (1.5, 0)}
+
+
+@pytest.mark.parametrize(("y_unit", "k_unit"), [(1e-160, 1e100), (1e160, 1e-100), (1e-160, 1e-100), (1e170, 1e100), (1e-200, 1e-50),
+                                                (1e-170, 1)])
+@pytest.mark.parametrize("entry", ["fit", "row", "batch", "minimize", "expression"])
+def test_errors_in_any_unit(entry, y_unit, k_unit):
+    """The relative error of what is derived is that in other units, where it is in range, though a derivative is not: of ``a/k`` that by k,
+    ``-a/k**2``, was 0 where a/k is 1e-260, and so was its part of the error.
+    """
+    text, y, start = "a*exp(-k*x) + c", MANY[1, 1], {"a": 2., "k": .7, "c": .2}
+    plain = gslfit.fit(text, y, x=X, **start)
+    expressions = [text for text, (m, n) in FAR.items() if 1e-290 < (y_unit**m)*(k_unit**n) < 1e290]
+    params, x, y = Parameters(), X/k_unit, y*y_unit
+    for name, value in start.items():
+        params.add(name, value*(k_unit if name == "k" else y_unit))
+    for k, each in enumerate(expressions if entry == "expression" else ()):
+        params.add(f"e{k}", expr=each)
+    if entry in ("minimize", "expression"):
+        found = gslfit.minimize(lambda p: p["a"].value*np.exp(-p["k"].value*x) + p["c"].value - y, params)
+    elif entry == "fit":
+        found = gslfit.fit(text, y, params, x=x)
+    else:
+        found = gslfit.fit_batch(text, np.stack([y, y]), params, x=x)
+    assert np.all(found.success) and len(expressions) > 4
+    for k, each in enumerate(expressions):
+        right = plain.derived(each)
+        if entry == "expression":
+            value, error = found.params[f"e{k}"].value, found.params[f"e{k}"].stderr
+        else:
+            value, error = (found[1] if entry == "row" else found).derived(each)
+        np.testing.assert_allclose(np.asarray(error)/np.abs(value), right[1]/abs(right[0]), rtol=1e-4, err_msg=each)
 
 
 @pytest.mark.parametrize("covar", [False, True])
@@ -193,3 +230,71 @@ def test_bad_expressions():
                 found.derived(text)
     with pytest.raises(gslfit.errors.InputError, match="no independent variable"):
         batch.eval_uncertainty(t=[1.])
+
+
+ERRORS = np.linspace(.03, .09, X.size)
+OF_ROWS = np.linspace(.02, .07, 6).reshape(3, 2, 1)
+KNOWN = {"one": {"yerr": .05}, "points": {"yerr": ERRORS}, "point left out": {"yerr": np.where(X[5] == X, np.inf, .05)},
+         "weights": {"weights": -1/ERRORS},
+         "rows": {"yerr": OF_ROWS}, "rows in full": {"weights": np.broadcast_to(1/OF_ROWS, MANY.shape).copy()},
+         "all alike": {"yerr": np.broadcast_to(ERRORS, MANY.shape).copy()}, "ycov": {"ycov": np.diag(ERRORS**2)}, "none": {}}
+
+
+@pytest.mark.parametrize("how", [{}, {"scale_covar": False}, {"loss": "huber", "f_scale": 2.0}], ids=["estimated", "known", "huber"])
+@pytest.mark.parametrize("errors", KNOWN.values(), ids=KNOWN)
+def test_predictions_of_what_was_saved(tmp_path, errors, how):
+    """A batch that is saved and loaded, or kept without its data, has the prediction bands that it had, or the same refusal."""
+    if how.get("loss") and "ycov" in errors:
+        pytest.skip("a loss of correlated errors is refused")
+    unit = 1e-9
+    scaled = {name: array*unit**{"weights": -1, "yerr": 1, "ycov": 2}[name] for name, array in errors.items()}
+    start = {name: value*(unit if name != "tau" else 1) for name, value in START.items()}
+    whole, bare = (gslfit.fit_batch(TEXT, MANY*unit, x=X, start=start, covar=True, keep_data=kept, **scaled, **how)
+                   for kept in (True, False))
+    known = [bare]
+    for each in (whole, bare, None):        # and what was loaded, saved again
+        (known[-1] if each is None else each).save(tmp_path/"fits.npz")
+        known.append(gslfit.BatchResult.load(tmp_path/"fits.npz"))
+    bands = whole.eval_uncertainty(kind="prediction")
+    took = np.isfinite(bands)
+    for found in known:
+        for place in ((0, 0), (2, 1)):
+            right, own = whole[place].eval_uncertainty(kind="prediction"), found[place].eval_uncertainty(kind="prediction")
+            np.testing.assert_allclose(own[took[place]], right[took[place]], rtol=1e-12)
+            assert np.isnan(own[~took[place]]).all()
+        np.testing.assert_allclose(found.eval_uncertainty(kind="prediction")[took], bands[took], rtol=1e-12)
+        try:
+            right = whole.eval_uncertainty(kind="prediction", x=X[:3])
+        except gslfit.FitError as error:
+            with pytest.raises(type(error), match="differ from point to point"):
+                found.eval_uncertainty(kind="prediction", x=X[:3])
+        else:
+            np.testing.assert_allclose(found.eval_uncertainty(kind="prediction", x=X[:3]), right, rtol=1e-12)
+
+
+def test_predictions_whose_errors_are_not_saved(tmp_path):
+    """Where a file lacks the errors of the data, each point's own or all in that of an earlier version, a prediction says what helps."""
+    batch = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True, yerr=np.random.default_rng(1).uniform(.03, .07, MANY.shape))
+    batch.save(tmp_path/"own.npz")
+    plain = gslfit.fit_batch(TEXT, MANY, x=X, start=START, covar=True)
+    plain.save(tmp_path/"new.npz")
+    arrays = dict(np.load(tmp_path/"new.npz"))
+    head = json.loads(str(arrays.pop("head")))
+    for name in ("errors", "scale_covar"):
+        del head[name]
+    np.savez(tmp_path/"earlier.npz", head=np.array(json.dumps(head)), **arrays)
+    for name, says in (("own", "pickle it"), ("earlier", "earlier version")):
+        found = gslfit.BatchResult.load(tmp_path/f"{name}.npz")
+        right = batch if name == "own" else plain
+        found.save(tmp_path/"again.npz")
+        for each in (found, gslfit.BatchResult.load(tmp_path/"again.npz")):
+            np.testing.assert_allclose(each.eval_uncertainty(), right.eval_uncertainty(), rtol=1e-9)
+            for asked in ({}, {"x": X}):
+                with pytest.raises(gslfit.FitError, match=says):
+                    each.eval_uncertainty(kind="prediction", **asked)
+                with pytest.raises(gslfit.FitError, match=says):
+                    each[1, 1].eval_uncertainty(kind="prediction", **asked)
+    for errors, more in (("yerr", {}), ("yerr", {"yerr": np.ones(3)}), ("weights", {"weights": np.ones((2, 2, 1))}), (["yerr"], {})):
+        np.savez(tmp_path/"bad.npz", head=np.array(json.dumps({**head, "errors": errors})), **arrays, **more)
+        with pytest.raises(gslfit.FitError, match="no file that"):
+            gslfit.BatchResult.load(tmp_path/"bad.npz")

@@ -6,6 +6,7 @@ from scipy import optimize
 
 from gslfit import Formula, Parameters, curve_fit, fit, fit_batch
 from gslfit.errors import ConvergenceError, FitWarning, InputError, NonFiniteError
+from gslfit.models import GslLorModel
 
 
 def digits(result, data):
@@ -287,3 +288,21 @@ def test_a_minimum_next_to_a_bound_and_beyond(name, side):
         params[name].set(**{"min" if side > 0 else "max": bound})
         found = fit("a*exp(-x/t) + c", y, x=x, params=params).params[name].value
         assert side*(found - bound) >= 0
+
+
+@pytest.mark.parametrize("unit", [1e100, 1e140, 1e-78, 1e-120])
+def test_lorentzians_in_any_unit_of_x(unit):
+    """The centre was where it began, as a success, where x are 1e100, and the Jacobian infinite where they are 1e-78."""
+    x = np.linspace(.2, 10, 60)
+    y = 3*.8**2/((x - 4.3)**2 + .8**2) + .1 + .02*np.random.default_rng(0).normal(size=60)
+    text, powers = "y0 + A/((x - x0)**2 + B)", {"y0": 0, "A": 2, "x0": 1, "B": 2}
+    start = {"y0": 0, "A": 2, "x0": 4, "B": 1}
+    right, scaled = fit(text, y, x=x, start=start), {name: value*unit**powers[name] for name, value in start.items()}
+    one, rows = fit(text, y, x=x*unit, start=scaled), fit_batch(text, y[None], x=x*unit, start=scaled)
+    guessed = GslLorModel().fit(y, x=x*unit)
+    assert one.success and rows.success.all() and guessed.success
+    for name, power in powers.items():
+        for value, error in ((one.values[name], one.stderr[name]), (rows.values[name][0], rows.stderr[name][0]),
+                             (guessed.params[name].value, guessed.params[name].stderr)):
+            assert value/unit**power == pytest.approx(right.values[name], rel=1e-6)
+            assert error/unit**power == pytest.approx(right.stderr[name], rel=1e-4)

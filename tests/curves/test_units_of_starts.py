@@ -56,6 +56,29 @@ def test_starts(starts, loss, how):
         np.testing.assert_allclose(errors, wanted[2], rtol=1e-5)
 
 
+PEAK = gslfit.Formula("A*exp(-(x - m)**2/(2*s**2)) + c")
+AT = np.linspace(-5, 5, 60)
+
+
+@pytest.mark.parametrize(("y_unit", "x_unit"), [(1e80, 1e-80), (1e100, 1e-100), (1e-80, 1e80)])
+@pytest.mark.parametrize("starts", [20, "auto"])
+def test_starts_where_derivatives_have_no_squares(starts, y_unit, x_unit):
+    """A peak that begins beside the data's finds them from many starts, though a derivative's square is 1e320."""
+    y = PEAK(x=AT, A=3, m=2.3, s=.5, c=.5) + .1*np.random.default_rng(0).normal(size=60)
+    best = gslfit.fit(PEAK, y, x=AT, A=3, m=2.3, s=.5, c=.5)
+    start = {"A": 3*y_unit, "m": .46*x_unit, "s": .5*x_unit, "c": .5*y_unit}
+    how = {"x": AT*x_unit, "start": start, "starts": starts, **({"ranges": {"m": (-4*x_unit, 4*x_unit)}} if starts == 20 else {})}
+    one, many = gslfit.fit(PEAK, y*y_unit, **how), gslfit.fit_batch(PEAK, np.array([y, y + NOISE[::-1], y])*y_unit, **how)
+    assert one.success and many.success.all()
+    np.testing.assert_allclose(np.array([one.values["m"], *many.values["m"][::2]])/x_unit, best.values["m"], rtol=1e-6)
+    assert abs(many.values["m"][1]/x_unit - 2.3) < .1
+    each = {name: np.array([own, own, start[name]]) for name, own in (("A", 3), ("m", .46), ("s", .5), ("c", .5))}
+    rows = gslfit.fit_batch(PEAK, np.array([y, np.full(60, np.nan), y*y_unit]), x=np.array([AT, AT, AT*x_unit]), start=each, starts="auto",
+                            nan_policy="mark")
+    np.testing.assert_allclose(rows.values["m"][[0, 2]]/[1, x_unit], best.values["m"], rtol=1e-6)
+    assert rows.success.tolist() == [True, False, True]
+
+
 @pytest.mark.parametrize("unit", UNITS)
 def test_neighbours(unit):
     """A map whose fits begin at a wrong frequency but for one."""

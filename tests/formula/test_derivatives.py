@@ -242,3 +242,16 @@ def test_reverse_mode_stays_away_from_branches():
     """Where a NaN of the branch not taken could leak."""
     graph = Formula("where(x > 0, a*log(x), b)").graph
     assert adjoints(graph.value, [graph.pool.leaf("par", "a")]) is None
+
+
+@pytest.mark.parametrize("unit", [1e100, 1e140, 1e-78, 1e-140])
+@pytest.mark.parametrize("free", [("y0", "a", "c", "b"), ("a", "c"), ("c",)])
+def test_squares_of_a_divisor_with_units(free, unit):
+    """What a Lorentzian of any unit of x is divided by has no square in its derivatives: that by its centre was 0 where x are 1e100."""
+    own, powers = {"y0": .1, "a": 2., "c": 4.1, "b": .7, "x": np.linspace(.2, 10, 9)}, {"y0": 0, "a": 2, "c": 1, "b": 2, "x": 1}
+    lowered = Formula("y0 + a/((x - c)**2 + b)").lowered(free, tuple(name for name in ("y0", "a", "c", "b") if name not in free))
+    for evaluate in RUNS:
+        (value, right), (same, found) = (evaluate(lowered, {name: each*u**powers[name] for name, each in own.items()}) for u in (1, unit))
+        np.testing.assert_allclose(same, value, rtol=1e-12)
+        for k, name in enumerate(lowered.free):
+            np.testing.assert_allclose(found[:, k]*unit**powers[name], right[:, k], rtol=1e-12)

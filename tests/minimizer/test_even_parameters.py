@@ -82,9 +82,9 @@ def test_errors_of_the_others(text, loss):
             near = {"rel": 1e-6} if loss == "linear" else {"rel": .02}      # a robust loss' error has a factor of its own of n and p
             assert found.stderr["A"] == pytest.approx(expected, **near) and rows.stderr["A"][0] == pytest.approx(expected, **near)
             if loss == "linear":
-                params = Parameters()
+                params, formula = Parameters(), gslfit.Formula(text)
                 params.add_many(*start.items())
-                gslfit.minimize(lambda p, f=gslfit.Formula(text), y=y: f(x=x, **p.valuesdict()) - y, params)
+                gslfit.minimize(lambda p, f=formula, y=y: f(x=x, **p.valuesdict()) - y, params)
                 assert params["A"].stderr == pytest.approx(expected, rel=1e-6) and params["b"].stderr is None
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import least_squares
 
 from gslfit.errors import FitWarning, InputError, InputTypeError, NonFiniteError
-from gslfit.multifit import CONTINUE, LMDER, LMSDER, SUCCESS, TYPES, FdfSolver, Function_fdf, NonlinearSolver
+from gslfit.multifit import CONTINUE, LMDER, LMSDER, SUCCESS, TYPES, FdfSolver, Function_fdf, LargeSolver, NonlinearSolver
 from gslfit.multifit.fits import find_type
 
 RUBY = json.loads((Path(__file__).parents[1] / "data" / "ruby_gsl.json").read_text())
@@ -231,3 +231,74 @@ def test_differences_of_an_offset_that_begins_at_0(how, unit):
     solver.set(Function_fdf.from_callables(lambda p: p[0]*np.exp(-t/p[1]) + p[2] - y*unit, None, 40, 3), given)
     assert solver.solve().success
     np.testing.assert_allclose(solver.x / [unit, 1, unit], reference.x, rtol=1e-4)      # by forward differences
+
+
+LINE = (lambda p, x: p[0] + p[1]*x, [1, 2], np.linspace(0, 5, 40))
+PEAK = (lambda p, x: p[0]*np.exp(-(x - p[1])**2/(2*p[2]**2)) + p[3], [3, .4, 1, .5], np.linspace(-5, 5, 40))
+DECAY = (lambda p, x: p[0]*np.exp(-p[1]*x) + p[2], [3, .5, 1], np.linspace(0, 10, 40))
+FROM_ZERO = {"slope": (LINE, [1.2, 0]), "centre": (PEAK, [3.6, 0, 1.2, .6]), "amplitude": (PEAK, [0, 0, 1.2, .6]),
+             "rate": (DECAY, [3.5, 0, .8])}
+
+
+@pytest.mark.parametrize(("y_unit", "x_unit"), [(1, 1), (1e100, 1e9), (1e12, 1e-9), (1, 1e-9), (1, 1e9), (1e-100, 1e30), (1e-30, 1e-60)])
+@pytest.mark.parametrize("how", ["lmsder", "trust", "centred", "large"])
+@pytest.mark.parametrize("case", FROM_ZERO)
+def test_differences_of_what_begins_at_0(case, how, y_unit, x_unit):
+    """Slopes, centres and rates that begin at 0 find their minimum in any unit of y and x, in a number of calls that knows no unit. The
+    place of a peak without an amplitude has no scale yet: there it may fail, but no other end is a success.
+    """
+    (model, true, t), start = FROM_ZERO[case]
+    y = model(np.array(true, float), t) + .05*np.random.default_rng(0).standard_normal(t.size)
+    best = least_squares(lambda p: model(p, t) - y, true, xtol=1e-14, ftol=1e-14, gtol=1e-14, jac="3-point")
+    powers = {2: ((1, 0), (1, -1)), 3: ((1, 0), (0, -1), (1, 0)), 4: ((1, 0), (0, 1), (0, 1), (1, 0))}[len(true)]
+    unit = np.array([y_unit**power*x_unit**other for power, other in powers])
+    sizes = t.size, len(true)
+    solver = {"lmsder": lambda: FdfSolver("lmsder", *sizes), "trust": lambda: NonlinearSolver(*sizes),
+              "centred": lambda: NonlinearSolver(*sizes, fdtype="centred"), "large": lambda: LargeSolver(*sizes)}[how]()
+    solver.set(Function_fdf.from_callables(lambda p: model(p, t*x_unit) - y*y_unit, None, *sizes), np.array(start)*unit)
+    with np.errstate(over="ignore"):
+        outcome = solver.solve()
+    assert outcome.success or case == "amplitude"
+    assert not outcome.success or np.sum((solver.f/y_unit)**2) == pytest.approx(2*best.cost, rel=1e-6)
+    assert outcome.nfev < 500
+
+
+def test_differences_at_a_minimum_that_is_0():
+    """A peak's centre that begins at 0 and is 0 to rounding: the differences stay as good as those of other parameters."""
+    t = np.linspace(-5, 5, 41)
+    y = 3*np.exp(-t**2/2) + .5 + .05*np.cos(9*t)        # even, as the peak is
+    for unit in (1, 1e-9, 1e9):
+        solver = FdfSolver("lmsder", 41, 4)
+        solver.set(Function_fdf.from_callables(lambda p, unit=unit: PEAK[0](p, t*unit) - y, None, 41, 4), np.array([2, 0, 1.3*unit, .2]))
+        outcome = solver.solve()
+        assert outcome.success and abs(solver.x[1]) < 1e-5*unit and outcome.nfev < 120
+
+
+@pytest.mark.parametrize("form", ["differences", "df", "product"])
+@pytest.mark.parametrize(("y_unit", "p_unit"), [(1e-200, 1e-200), (1e200, 1e200), (1, 1e160), (1, 1e-160), (1e-280, 1e-280), (1e-150, 1e50),
+                                                (1e150, 1e-5)])
+def test_squares_of_a_large_problem(form, y_unit, p_unit):
+    """LargeSolver squares the Jacobian: where that and the residual are not of a size both are brought into range, or the fit is none."""
+    t = np.linspace(0, 5, 20)
+    J = np.stack([np.ones(20), t], 1)*(y_unit/p_unit)
+    y = (1 + 2*t + .05*np.random.default_rng(0).standard_normal(20))*y_unit
+    right = np.linalg.lstsq(J/(y_unit/p_unit), y/y_unit, rcond=None)[0]
+
+    def product(x, u, transpose):
+        with np.errstate(over="ignore"):
+            return J.T @ J if u is None else (J.T if transpose else J) @ u
+
+    how = {"differences": {"df": None}, "df": {"df": lambda p: J}, "product": {"df": None, "product": product}}[form]
+    solver, function = LargeSolver(20, 2), Function_fdf.from_callables(lambda p: J @ p - y, n=20, p=2, **how)
+    start = np.array([1.2, 2.4])*p_unit
+    if form == "product" and y_unit/p_unit > 1e154:         # its own squares are infinite
+        with pytest.raises(NonFiniteError, match="the square of the Jacobian's column 0 is beyond double precision"):
+            solver.set(function, start)
+        return
+    solver.set(function, start)
+    outcome = solver.solve()
+    if form == "product" and y_unit/p_unit < 1e-154:        # its own squares have few digits, or none
+        assert not outcome.success or np.allclose(solver.x/p_unit, right, rtol=1e-2)
+    else:
+        assert outcome.success
+        np.testing.assert_allclose(solver.x/p_unit, right, rtol=1e-5)
