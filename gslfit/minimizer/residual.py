@@ -17,7 +17,7 @@ from gslfit.parameters._values import Evaluation
 
 NAN_POLICIES = ("raise", "omit", "propagate")
 TINY, HUGE = 1e-30, 1e30      # outside, residuals are rescaled so that their squares neither vanish nor overflow
-LEAST = 2.0**-1048            # a residual that has lost half of its digits to the least number is one of rounding: its squares vanish
+LEAST = 2.0**-1022            # a residual below the least normal number has lost digits, and is one of rounding: its squares vanish
 MOST_SCALED = 1000            # power of two that a residual is multiplied with at most, so that derivatives don't overflow
 
 
