@@ -17,6 +17,8 @@ ZEROS: float
 LEAST_CURVATURE: float
 
 def interior(start: np.ndarray, low: np.ndarray, high: np.ndarray, inside: float, beside: float) -> np.ndarray: ...
+def steps_inside(given: np.ndarray, start: np.ndarray, residuals: np.ndarray, columns: np.ndarray, share: float,
+                 alike: float) -> np.ndarray: ...
 
 @disjoint_base
 class Rows:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gslfit.errors import FitStatus
-from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record
-from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
+from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING
 from gslfit.shared.arrow import Elimination, Sums, solve
 from gslfit.shared.groups import Group, measured_by
+from gslfit.shared.inside import placed
 
 # as the lanes have them: src/lanes/lm_step.h
 FIRST, LAST, GIVEN_UP = 1e-3, 1e16, 1e-5
@@ -106,7 +106,10 @@ class Descent:
     held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
 
     def __post_init__(self) -> None:
-        self.start = interior(self.start, self.low, self.high, INSIDE, NEAR)
+        begun = placed(self.groups, self.start, self.low, self.high, self.most)
+        self.start, self.nfev = begun.shared, self.nfev + begun.nfev
+        for group, values in zip(self.groups, begun.local, strict=True):
+            group.begin_at(values)
         for k, value in self.held.items():
             self.start[k] = value
         self.count = len(self.start)

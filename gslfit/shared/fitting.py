@@ -24,6 +24,7 @@ from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
 from gslfit.shared.groups import Group, far_off, look, refit
+from gslfit.shared.inside import placed
 from gslfit.shared.open_ways import look_along
 from gslfit.shared.reading import Part, Sets
 
@@ -149,6 +150,7 @@ class Fitting:
         if loss in ROBUST and f_scale != "mad":
             self._scale_by(float(f_scale))
         self._solve_linear()
+        self._begin_inside()
         self._begin_near(loss)
         self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._look_at_outlying()
@@ -324,6 +326,15 @@ class Fitting:
         for known in self.known:
             known.begun = known.values.copy()
 
+    def _begin_inside(self) -> None:
+        """Have parameters that start on a bound begin inside, where the residuals see them: what follows is told from there."""
+        groups = self._groups()
+        if groups:
+            begun = placed(groups, self.shared, self.low, self.high, self._most())
+            self.shared, self.nfev = begun.shared, self.nfev + begun.nfev
+            for group, values in zip(groups, begun.local, strict=True):
+                self.of(group).values[:, group.which] = values
+
     def _begin_near(self, loss: str) -> None:
         """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of
         the others are wrong by as much as amplitudes are, and one such data set swamps all.
@@ -412,7 +423,7 @@ class Fitting:
                 return
             self.shared = fallen.descent.state.shared
             for group, v in zip(groups, fallen.descent.state.v, strict=True):
-                group.values = v[group.local.own, :len(group.which)]
+                group.begin_at(v[group.local.own, :len(group.which)])
             self._descend_once(groups)
             if self.nfev >= self._most():
                 self.status = FitStatus.MAX_NFEV            # chi-square fell to the last

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult
+from gslfit.curves.batch_result import BatchInputs, BatchResult
 from gslfit.curves.job import Job, count_threads, job_of, template
 from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.curves.per_fit import PerFit
@@ -65,8 +65,8 @@ class Group:
         Whether the formula is linear in its local parameters, all together, none has bounds, and the loss is least squares.
     straight : bool
         Whether it is linear in all parameters together.
-    values : ndarray, shape (q, k)
-        Where the local parameters begin: strictly within their bounds, but for offsets.
+    given, values : ndarray, shape (q, k)
+        The start values of the local parameters, and where they begin: strictly within their bounds, but for offsets.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
     sizes, extremes : list of float
@@ -112,7 +112,7 @@ class Group:
         self.straight = len(folded.linearity.together(list(names))) == len(names)
         with np.errstate(over="ignore"):
             self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
-        self.values = interior(values, self.low, self.high, INSIDE, NEAR)
+        self.given, self.values = values, interior(values, self.low, self.high, INSIDE, NEAR)
         offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
         self.values[offsets] = values[offsets]
         self.first_costs = np.full(len(which), np.nan)
@@ -137,6 +137,10 @@ class Group:
         found[:len(self.which)] = numbers
         found[len(self.which):] = found[len(self.which) - 1]
         return found
+
+    def begin_at(self, values: np.ndarray) -> None:
+        """Have the local parameters begin at values, ndarray (q, k), as they are."""
+        self.given = self.values = values
 
     def put(self, shared: np.ndarray, local: np.ndarray) -> np.ndarray:
         """Return the program's variables at values of all shared parameters, ndarray (s,), and of the local ones, (q, k)."""
@@ -400,7 +404,7 @@ def look(part: Part, sets: Sets, starts: dict[str, Any], options: FitOptions) ->
     bad = np.flatnonzero(found.status == FitStatus.BAD_DATA)
     if bad.size and options.loss != "poisson" and any(name in starts for name in sets.local):
         again = refit(part, sets, bad, found.data, held, local, options)    # where squares of derivatives overflow, GSL goes without
-        found.status[bad[np.isin(again.status, SUCCESSES)]] = FitStatus.NOT_RUN
+        found.status[bad[again.status != FitStatus.BAD_DATA]] = FitStatus.NOT_RUN
     return found
 
 

@@ -69,7 +69,7 @@ class SharedRefit:
         which = np.flatnonzero(self._taking(result, each))
         values = np.array([result.values[name][each.part.places[which]] for name in each.names]).reshape(len(each.names), len(which))
         group = Group(each.part, result.sets, which, each.looked, result.options, values, unit=result.unit)
-        group.values = values
+        group.begin_at(values)
         return group
 
     def at(self, near: SharedPoint, held: tuple[int, ...], values: np.ndarray, others: np.ndarray | None = None) -> SharedPoint | None:
@@ -79,7 +79,7 @@ class SharedRefit:
         start = near.x.copy() if others is None else np.clip(others, self.lower, self.upper)
         start[list(held)] = values
         for group, local in zip(self.groups, near.local, strict=True):
-            group.values = local
+            group.begin_at(local)
         holding = dict(zip(held, values.tolist(), strict=True))
         descent = Descent(self.groups, start, self.lower, self.upper, self.result.ndata, MOST, held=holding)
         reason = descent.run()

@@ -80,7 +80,7 @@ def _refitted(near: Descent, k: int, value: float, most: int) -> Descent:
     start = near.state.shared.copy()
     start[k] = value
     for group, v in zip(near.groups, near.state.v, strict=True):
-        group.values = v[group.local.own, :len(group.which)]
+        group.begin_at(v[group.local.own, :len(group.which)])
     found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value})
     found.run()
     return found

@@ -49,6 +49,7 @@ cdef extern from "lanes/lanes.h" nogil:
 
 cdef extern from "parameters/bounds.h" nogil:
     double gslfit_bound_interior(double start, double low, double high, double inside, double beside)
+    double gslfit_bound_step_inside(double given, double start, double residual, double column, double share, double alike)
 
 cdef extern from "objective/losses.h" nogil:
     double GSLFIT_LEAST_CURVATURE
@@ -82,6 +83,32 @@ def interior(start, low, high, double inside, double beside):
     for k in range(found.size):
         value[k] = gslfit_bound_interior(value[k], bottom[k], top[k], inside, beside)
     return found
+
+
+def steps_inside(given, start, residuals, columns, double share, double alike):
+    """Return how far inside starts on bounds are to begin, by what changes residuals by their share.
+
+    Parameters
+    ----------
+    given, start, residuals, columns : ndarray of float64, each of one shape
+        Where they lie, and where they begin by guess; the lengths of residuals there, and of the columns.
+    share, alike : float
+        `SHARE` and `ALIKE` of `gslfit.parameters.bounds`.
+
+    Returns
+    -------
+    ndarray of that shape
+        0 where the guess is good enough, or nothing is known.
+    """
+    from_, to, lengths, norms = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(given, start, residuals, columns))
+    cdef double *value = <double *>cnp.PyArray_DATA(from_)
+    cdef const double *guess = <const double *>cnp.PyArray_DATA(to)
+    cdef const double *length = <const double *>cnp.PyArray_DATA(lengths)
+    cdef const double *norm = <const double *>cnp.PyArray_DATA(norms)
+    cdef Py_ssize_t k
+    for k in range(from_.size):
+        value[k] = gslfit_bound_step_inside(value[k], guess[k], length[k], norm[k], share, alike)
+    return from_
 
 
 cdef object aligned(tuple shape):

@@ -32,6 +32,15 @@ static inline double gslfit_bound_interior(double start, double low, double high
     return start;
 }
 
+/* How far inside a start that the caller put on a bound, at `given`, is to begin, where it begins at `start` by guess: as far as changes a
+ * residual of a length by `share` of it, by its column's length; 0 where the guess is within a factor `alike` of that, or nothing is known.
+ * The magnitude of a bound other than 0 is a unit, and the guess not too near. */
+static inline double gslfit_bound_step_inside(double given, double start, double residual, double column, double share, double alike) {
+    const double guess = fabs(start - given), step = share * residual / column;
+    const int good = !(step < INFINITY) || (step >= guess / alike && step <= guess * alike) || (given != 0 && step > guess);
+    return guess == 0 || good ? 0 : step;
+}
+
 /* The start's distance from a bound, with its sign; for one on the bound, what counts as a change of the parameter. */
 static inline double gslfit_bound_beside(double near, double start, int below, double reach) {
     const double size = reach > 0 ? reach : near != 0 ? fabs(near) : 1;
