@@ -12,6 +12,7 @@ HELD: int
 CLOSE: float
 NEGLIGIBLE: float
 FALLEN: float
+LOWER: float
 ROUNDING: float
 ZEROS: float
 LEAST_CURVATURE: float
@@ -32,4 +33,4 @@ class Rows:
 
 def judge(x: np.ndarray, start: np.ndarray, norms: np.ndarray, first_norms: np.ndarray, slopes: np.ndarray, bounds: np.ndarray, *,
           residual: float, first_residual: float, scale: float, linear: bool,
-          cosine_and_rank: Callable[[np.ndarray], tuple[float, int]]) -> tuple[FitStatus, np.ndarray]: ...
+          cosine_and_rank: Callable[[np.ndarray], tuple[float, int]], looked: bool = False) -> tuple[FitStatus, np.ndarray]: ...

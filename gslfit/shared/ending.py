@@ -3,6 +3,8 @@ and of each data set's own ones.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from gslfit.curves.batch_result import SUCCESSES, BatchInputs
@@ -13,6 +15,7 @@ from gslfit.shared.descent import Descent, State
 from gslfit.shared.groups import Group
 from gslfit.shared.reading import Part
 
+CosineAndRank = Callable[[np.ndarray], tuple[float, int]]
 HOPELESS = (FitStatus.BAD_DATA, FitStatus.TOO_FEW_POINTS, FitStatus.NOT_POSITIVE)
 
 
@@ -32,6 +35,8 @@ class Known:
         Local parameters without an error.
     held : ndarray of bool, shape (q, k)
         Those of them that their bounds hold.
+    silenced : ndarray of bool, shape (k,)
+        Data sets that are at no minimum for nothing but that a bound may silence some of their parameters.
     """
 
     looked: BatchInputs
@@ -43,6 +48,7 @@ class Known:
         self.values, self.begun, self.norms = (np.full((len(names), count), np.nan) for _ in range(3))
         self.costs, self.first_costs = np.full(count, np.nan), np.full(count, np.nan)
         self.undetermined, self.held = np.ones((len(names), count), bool), np.zeros((len(names), count), bool)
+        self.silenced = np.zeros(count, bool)
         self.tried = np.zeros(count, bool)      # whether a data set has had a fit of its own
         self.given_up = np.zeros(count, bool)   # and again, once the others had come to an end
 
@@ -96,8 +102,11 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
     return (reason if early or status not in SUCCESSES else status), flags
 
 
-def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
-    """Judge the local parameters of data sets, as the lanes do: those that are plainly at a minimum at once, the others one by one."""
+def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndarray | None = None) -> None:
+    """Judge the local parameters of data sets, as the lanes do: those that are plainly at a minimum at once, the others one by one.
+
+    `looked`, ndarray of bool (k), says for which of them a fit from elsewhere has found nothing lower.
+    """
     which, sums, part = group.which, state.sums[k], state.free[k]
     values, low, high = state.v[k][group.local.own, :len(which)], group.low, group.high
     norms = np.sqrt(np.einsum("qqm->qm", sums.block))
@@ -114,14 +123,17 @@ def judge_sets(known: Known, group: Group, state: State, k: int) -> None:
         low_enough = part.decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
     plain = low_enough & ~gone.any(axis=0) & ~held.any(axis=0) & part.independent.all(axis=0) & np.isfinite(sums.cost)
     known.status[which] = np.where(plain, FitStatus.CONVERGED, FitStatus.NO_PROGRESS)
-    known.undetermined[:, which], known.held[:, which] = ~part.independent, False
+    known.undetermined[:, which], known.held[:, which], known.silenced[which] = ~part.independent, False, False
     for j in np.flatnonzero(~plain & np.isfinite(sums.cost)):
         def cosine_and_rank(counted: np.ndarray, j: int = int(j)) -> tuple[float, int]:
             one = Elimination(sums.take(np.array([j])), counted[:, None])
             return (float(np.sqrt(one.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
-        status, flags = judge(values[:, j], known.begun[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
-                              residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),
-                              scale=float(np.sqrt(group.squares[j])), linear=group.straight, cosine_and_rank=cosine_and_rank)
+        def verdict(looked: bool, j: int = int(j), cosine_and_rank: CosineAndRank = cosine_and_rank) -> tuple[FitStatus, np.ndarray]:
+            return judge(values[:, j], known.begun[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
+                         residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),
+                         scale=float(np.sqrt(group.squares[j])), linear=group.straight, cosine_and_rank=cosine_and_rank, looked=looked)
+        status, flags = verdict(looked is not None and bool(looked[j]))
+        known.silenced[which[j]] = status not in SUCCESSES and bool((sides[:, j] != 0).any()) and verdict(True)[0] in SUCCESSES
         known.status[which[j]] = status
         known.undetermined[:, which[j]] = (flags > 0) | open_columns(sums.block[:, :, j], flags)
         known.held[:, which[j]] = flags == HELD

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import SUCCESSES
+from gslfit.curves.batch_result import SUCCESSES, BatchResult
 from gslfit.curves.job import completed, default_nfev
 from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.errors import FitStatus, InputError
@@ -20,6 +20,7 @@ from gslfit.objective._loss import BOUNDED
 from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
+from gslfit.shared._rows import LOWER
 from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
@@ -448,8 +449,24 @@ class Fitting:
         self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)
+            if known.silenced[which := group.which].any():
+                judge_sets(known, group, descent.state, k, known.silenced[which] & ~self._is_lower_elsewhere(known, group, k))
             if reason == FitStatus.MAX_NFEV and not np.isin(known.status[group.which], SUCCESSES).all():
                 self.status = reason        # which tells nothing against the data sets that were on their way
+
+    def _is_lower_elsewhere(self, known: Known, group: Group, k: int) -> np.ndarray:
+        """Return which data sets of a group a fit of their own, from their start, leaves in doubt, of those that a bound silences: it ends
+        lower than they are, or at no minimum. ndarray of bool.
+        """
+        assert self.descent is not None
+        state, silenced = self.descent.state, known.silenced[group.which]
+        found = self._refit(known, group.which[silenced])
+        values = state.v[k][group.local.own, :len(group.which)].copy()
+        values[:, silenced] = [found.values[name] for name in known.names]
+        out = np.zeros(len(silenced), bool)
+        out[silenced] = ~np.isin(found.status, SUCCESSES)
+        lower = group.sums(group.put(self.shared, values), len(self.shared)).cost < state.sums[k].cost*(1 - LOWER)**2
+        return out | lower
 
     def _again(self, groups: list[Group]) -> bool:
         """Give data sets that came to no end a fit of their own; returns whether there is to be another descent.
@@ -487,13 +504,17 @@ class Fitting:
         if not places.size:
             return False
         known.tried[places] = True
-        own = {name: value for name, value in zip(self.sets.shared, self.shared.tolist(), strict=True) if name in known.part.job.start}
-        found = refit(known.part, self.sets, places, known.looked, own, self._starts(known), self.options)
+        found = self._refit(known, places)
         good = np.isin(found.status, SUCCESSES)
         for k, name in enumerate(known.names):
             known.values[k, places[good]] = found.values[name][good]
         known.status[places] = np.where(good, FitStatus.NOT_RUN, found.status)
         return bool(good.any())
+
+    def _refit(self, known: Known, places: np.ndarray) -> BatchResult:
+        """Return fits of some data sets of a part each for itself, from their starts, beside the shared parameters as they are."""
+        own = {name: value for name, value in zip(self.sets.shared, self.shared.tolist(), strict=True) if name in known.part.job.start}
+        return refit(known.part, self.sets, places, known.looked, own, self._starts(known), self.options)
 
     def _starts(self, known: Known) -> dict[str, Any]:
         """Return the start values of a part's local and fixed parameters."""

@@ -9,8 +9,8 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence, gslfit_judge,
-    gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence,
+    gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -57,7 +57,8 @@ cdef extern from "objective/losses.h" nogil:
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
 HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
-CLOSE, NEGLIGIBLE, FALLEN, ROUNDING, ZEROS = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING, GSLFIT_ZEROS
+CLOSE, NEGLIGIBLE, FALLEN, LOWER = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_LOWER
+ROUNDING, ZEROS = GSLFIT_ROUNDING, GSLFIT_ZEROS
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
 
 
@@ -249,7 +250,7 @@ cdef class Rows:
 
 
 def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear,
-          cosine_and_rank):
+          cosine_and_rank, bint looked=False):
     """Say whether a point is a minimum, by `src/common/judgement.h`.
 
     Parameters
@@ -267,6 +268,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     cosine_and_rank : callable
         Called with a mask of the columns that count, returns the cosine of the residual with their span, and how many of them are
         independent.
+    looked : bool
+        A fit from elsewhere has found nothing lower, whatever a bound silences.
 
     Returns
     -------
@@ -285,7 +288,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
     e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
     e.bent = e.bending = NULL
-    e.unmoved = e.looked = e.runs_off = e.unseen = e.plain = 0
+    e.unmoved = e.runs_off = e.unseen = e.plain = 0
+    e.looked = looked
     e.linear = linear
     within = float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0))
     e.scale = gslfit_scale(scale, within) if scale > 0 else GSLFIT_ZEROS*first_residual
