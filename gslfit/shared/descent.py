@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gslfit.errors import FitStatus
+from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
-from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING
+from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, last_digits
 from gslfit.shared.arrow import Elimination, Sums, solve
 from gslfit.shared.groups import Group, measured_by
 from gslfit.shared.inside import placed
@@ -43,13 +44,24 @@ MANY = .5               # the part of the data sets that are too many for that
 
 @dataclass(eq=False)
 class State:
-    """A point of the descent: the shared parameters, the variables of each group, and the sums there."""
+    """A point of the descent: the shared parameters, the variables of each group, and the sums there.
+
+    Attributes
+    ----------
+    free, whole : list of Elimination
+        The local parameters that move eliminated, and all that no bound holds.
+    stays, own_stays : ndarray of bool, shape (s,), and list of such, (q, k)
+        Shared and local parameters that a step moves by their last digit at most: they stay as they are, and the others decide.
+    """
 
     shared: np.ndarray
     v: list[np.ndarray]
     sums: list[Sums]
     free: list[Elimination]
     costs: list[np.ndarray]
+    whole: list[Elimination]
+    stays: np.ndarray
+    own_stays: list[np.ndarray]
 
     @property
     def cost(self) -> float:
@@ -104,6 +116,7 @@ class Descent:
     stragglers: list[tuple[int, np.ndarray]] = field(default_factory=list)
     patient: bool = False       # whether no data set is left to a fit of its own on the way
     held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
+    moved_last: list[np.ndarray] = field(default_factory=list)      # which parameters the step from the last state moved by a last digit
 
     def __post_init__(self) -> None:
         begun = placed(self.groups, self.start, self.low, self.high, self.most)
@@ -138,7 +151,7 @@ class Descent:
             free = [Elimination(each, self.active(group, at, each)) for group, at, each in zip(self.groups, v, sums, strict=True)]
             costs = [each.cost - part.decrement if group.linear else each.cost
                      for group, each, part in zip(self.groups, sums, free, strict=True)]
-        return State(shared, v, sums, free, costs)
+        return State(shared, v, sums, free, costs, free, np.zeros(len(shared), bool), [np.zeros(each.slopes.shape, bool) for each in sums])
 
     @property
     def raw_cost(self) -> float:
@@ -152,6 +165,42 @@ class Descent:
             return np.ones(sums.slopes.shape, bool)
         values = v[group.local.own, :len(group.which)]
         return ~(((values <= group.low) & (sums.slopes > 0)) | ((values >= group.high) & (sums.slopes < 0)))
+
+    def _moves(self, state: State, k: int) -> np.ndarray:
+        """Return which local parameters of a group move."""
+        return self.active(self.groups[k], state.v[k], state.sums[k]) & ~state.own_stays[k]
+
+    def leave_last_digits(self, state: State) -> None:
+        """Have parameters stay at a state that an undamped step moves by their last digit at most (a centre of 1e12 widths, whose digits
+        the residuals see), as `leave_last_digits` of `src/descent/polish.c` does: no number is nearer to the minimum. One whose last digit
+        that changes is moved once.
+        """
+        if not self._sees_last_digits(state):
+            return
+        allowed: list[np.ndarray] = []
+        while True:
+            shared = self.reduced(state).step
+            steps = [shared, *(np.where(group.linear, 0.0, part.local(shared))
+                               for group, part in zip(self.groups, state.free, strict=True))]
+            places = [state.shared, *(v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True))]
+            more = [last_digits(step, x) for step, x in zip(steps, places, strict=True)]
+            if not allowed:
+                allowed, self.moved_last = self.moved_last or [each & False for each in more], more
+            more = [each & ((x + step == x) | known) for each, step, x, known in zip(more, steps, places, allowed, strict=True)]
+            if not any(each.any() for each in more):
+                return
+            state.stays = state.stays | more[0]
+            state.own_stays = [known | each for known, each in zip(state.own_stays, more[1:], strict=True)]
+            state.free = [Elimination(sums, self._moves(state, k)) if each.any() else part
+                          for k, (sums, part, each) in enumerate(zip(state.sums, state.free, more[1:], strict=True))]
+
+    def _sees_last_digits(self, state: State) -> bool:
+        """Return whether the last digit of a parameter is more than what may be left to go."""
+        chisqr = sum(each.cost.sum() for each in state.sums)
+        least = TIGHT/EPS*np.sqrt(chisqr/max(self.ndata - self.nvarys, 1))
+        sizes = [np.sqrt(np.einsum("qqm->qm", sums.block))*np.abs(v[group.local.own, :len(group.which)])
+                 for group, sums, v in zip(self.groups, state.sums, state.v, strict=True)]
+        return any(bool((each > least).any()) for each in (self.lengths(state)*np.abs(state.shared), *sizes))
 
     def _note(self, state: State) -> None:
         """Remember the greatest lengths of the columns so far."""
@@ -168,14 +217,19 @@ class Descent:
     # -- steps
 
     def fixed(self, state: State, slopes: np.ndarray) -> np.ndarray:
-        """Return which shared parameters don't move: on a bound and pushed against it, or held by a profile."""
-        out = ((state.shared <= self.low) & (slopes > 0)) | ((state.shared >= self.high) & (slopes < 0))
+        """Return which shared parameters don't move: on a bound and pushed against it, held by a profile, or where they are but for their
+        last digit.
+        """
+        out = state.stays | ((state.shared <= self.low) & (slopes > 0)) | ((state.shared >= self.high) & (slopes < 0))
         out[list(self.held)] = True
         return out
 
-    def reduced(self, state: State, counted: np.ndarray | None = None) -> Reduced:
-        """Return the undamped equations of the shared parameters at a state, and their solution in those that move, or that are counted."""
-        schur, slopes = sum(each.schur for each in state.free), sum(each.slopes for each in state.free)
+    def reduced(self, state: State, counted: np.ndarray | None = None, whole: bool = False) -> Reduced:
+        """Return the undamped equations of the shared parameters at a state, and their solution in those that move, or that are counted;
+        `whole`, with all local parameters eliminated.
+        """
+        parts = state.whole if whole else state.free
+        schur, slopes = sum(each.schur for each in parts), sum(each.slopes for each in parts)
         moves = ~self.fixed(state, slopes) if counted is None else counted
         lengths = self.lengths(state)
         step, decrement, rank = solve(schur, slopes, lengths, moves)
@@ -186,9 +240,9 @@ class Descent:
         damped = damping > 0 or any(each.any() for each in self.own)
         parts = state.free
         if damped:
-            parts = [Elimination(sums, self.active(group, v, sums), None if group.linear and not own.any()
+            parts = [Elimination(sums, self._moves(state, k), None if group.linear and not own.any()
                                  else (own + (0.0 if group.linear else damping))*norms**2)
-                     for group, v, sums, own, norms in zip(self.groups, state.v, state.sums, self.own, self.norms, strict=True)]
+                     for k, (group, sums, own, norms) in enumerate(zip(self.groups, state.sums, self.own, self.norms, strict=True))]
         shared = self._shared_step(state, parts, damping)
         local = [part.local(shared) for part in parts]
         out = [np.zeros(own.shape, bool) for own in local]
@@ -217,7 +271,7 @@ class Descent:
         group, sums, v = self.groups[k], state.sums[k], state.v[k]
         way = np.where(out, self._within(group, v, step), 0.0)
         added = self.own[k] + (0.0 if group.linear else damping)
-        return Elimination(sums, self.active(group, v, sums) & ~out, added*self.norms[k]**2, way)
+        return Elimination(sums, self._moves(state, k) & ~out, added*self.norms[k]**2, way)
 
     @staticmethod
     def _within(group: Group, v: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -281,6 +335,7 @@ class Descent:
     def left(self) -> tuple[float, list[np.ndarray]]:
         """Return how far the minimum is, in standard errors, by an undamped step; and which data sets' own parameters have as far to go."""
         state = self.state
+        self.leave_last_digits(state)
         chisqr = sum(each.cost.sum() for each in state.sums)
         square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
                                                                             strict=True)))

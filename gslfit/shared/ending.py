@@ -79,6 +79,7 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
         Not 0 for those that are held at a bound or have no effect.
     """
     state, shared = descent.state, descent.state.shared
+    descent.leave_last_digits(state)
     residual = float(np.sqrt(max(descent.raw_cost, 0.0)))
     square = sum(float(group.squares.sum()) for group in descent.groups)
     norms = descent.lengths(state)
@@ -90,8 +91,8 @@ def judge_shared(descent: Descent, reason: FitStatus, start: np.ndarray, first_n
     cosines = np.where(sides != 0, np.sign(pushes)*np.abs(cosines), cosines)
 
     def cosine_and_rank(counted: np.ndarray) -> tuple[float, int]:
-        found = descent.reduced(state, counted)
-        return float(np.sqrt(max(found.decrement, 0.0))/residual) if residual > 0 else 0.0, found.rank
+        decrement, rank = descent.reduced(state, counted & ~state.stays).decrement, descent.reduced(state, counted, whole=True).rank
+        return float(np.sqrt(max(decrement, 0.0))/residual) if residual > 0 else 0.0, rank
     status, flags = judge(shared, start, norms, np.maximum(first_norms, norms), cosines, sides, residual=residual,
                           first_residual=float(np.sqrt(first_cost)), scale=float(np.sqrt(square)),
                           linear=all(group.straight for group in descent.groups), cosine_and_rank=cosine_and_rank)
@@ -107,7 +108,7 @@ def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndar
 
     `looked`, ndarray of bool (k), says for which of them a fit from elsewhere has found nothing lower.
     """
-    which, sums, part = group.which, state.sums[k], state.free[k]
+    which, sums, part, stays = group.which, state.sums[k], state.whole[k], state.own_stays[k]
     values, low, high = state.v[k][group.local.own, :len(which)], group.low, group.high
     norms = np.sqrt(np.einsum("qqm->qm", sums.block))
     residual, rounding = np.sqrt(sums.cost), ROUNDING**2*group.measures
@@ -120,14 +121,14 @@ def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndar
         gone = (norms == 0) | (((norms*size)**2 <= unseen) & ((sums.cost <= rounding) | (norms**2 <= fallen*first**2)))
         cosines = np.where(norms > 0, sums.slopes/(norms*residual), 0.0)
         held = (sides != 0) & ~(cosines*sides > 0)
-        low_enough = part.decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
+        low_enough = state.free[k].decrement <= np.maximum(CLOSE**2*sums.cost, rounding)
     plain = low_enough & ~gone.any(axis=0) & ~held.any(axis=0) & part.independent.all(axis=0) & np.isfinite(sums.cost)
     known.status[which] = np.where(plain, FitStatus.CONVERGED, FitStatus.NO_PROGRESS)
     known.undetermined[:, which], known.held[:, which], known.silenced[which] = ~part.independent, False, False
     for j in np.flatnonzero(~plain & np.isfinite(sums.cost)):
         def cosine_and_rank(counted: np.ndarray, j: int = int(j)) -> tuple[float, int]:
-            one = Elimination(sums.take(np.array([j])), counted[:, None])
-            return (float(np.sqrt(one.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
+            moving, one = (Elimination(sums.take(np.array([j])), each[:, None]) for each in (counted & ~stays[:, j], counted))
+            return (float(np.sqrt(moving.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
         def verdict(looked: bool, j: int = int(j), cosine_and_rank: CosineAndRank = cosine_and_rank) -> tuple[FitStatus, np.ndarray]:
             return judge(values[:, j], known.begun[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
                          residual=float(residual[j]), first_residual=float(np.sqrt(known.first_costs[which[j]])),

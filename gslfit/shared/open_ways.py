@@ -47,7 +47,7 @@ def look_along(descent: Descent, flags: np.ndarray, most: int) -> Fallen:
     """
     state = descent.state
     lengths = descent.lengths(state)
-    loose = inverted(sum(each.schur for each in state.free), lengths, np.flatnonzero((flags == 0) & (lengths > 0)))[1]
+    loose = inverted(sum(each.schur for each in state.whole), lengths, np.flatnonzero((flags == 0) & (lengths > 0)))[1]
     spent = 0
     for k in np.flatnonzero(loose & (flags == 0) & (state.shared != 0)):
         for way in (FIRST_MOVE, -FIRST_MOVE):

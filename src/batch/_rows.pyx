@@ -10,7 +10,7 @@ from libc.stdint cimport uintptr_t
 
 from judgement cimport (
     GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence,
-    gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    gslfit_is_last_digit, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -110,6 +110,19 @@ def steps_inside(given, start, residuals, columns, double share, double alike):
     for k in range(from_.size):
         value[k] = gslfit_bound_step_inside(value[k], guess[k], length[k], norm[k], share, alike)
     return from_
+
+
+def last_digits(step, x):
+    """Return which parameters x a step moves by their last digit at most, but moves: ndarray of bool, of the shape of either."""
+    by, at = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(step, x))
+    found = np.zeros(by.shape, np.uint8)
+    cdef const double *move = <const double *>cnp.PyArray_DATA(by)
+    cdef const double *value = <const double *>cnp.PyArray_DATA(at)
+    cdef unsigned char *last = <unsigned char *>cnp.PyArray_DATA(found)
+    cdef Py_ssize_t k
+    for k in range(by.size):
+        last[k] = gslfit_is_last_digit(move[k], value[k])
+    return found.view(bool)
 
 
 cdef object aligned(tuple shape):

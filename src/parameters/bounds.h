@@ -22,12 +22,13 @@ typedef struct {
 
 /* ---- starts ---- */
 
-/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, moved strictly inside by `inside` of it, or of
- * 1. */
+/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, or of the width if that is smaller, moved strictly
+ * inside by `inside` of it, or of 1. */
 static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
-    const double share = inside * fabs(high - low);
-    if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
-    if (isfinite(high) && fabs(start - high) <= beside * fabs(high))
+    const double width = fabs(high - low), share = inside * width;
+    if (isfinite(low) && fabs(start - low) <= beside * gslfit_smaller(fabs(low), width))
+        return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
+    if (isfinite(high) && fabs(start - high) <= beside * gslfit_smaller(fabs(high), width))
         return high - gslfit_smaller(inside * (high != 0 ? fabs(high) : 1), share);
     return start;
 }
