@@ -19,6 +19,7 @@ from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, last_digits
 from gslfit.shared.arrow import Elimination, Sums, solve
+from gslfit.shared.even import even_local, even_shared
 from gslfit.shared.groups import Group, measured_by
 from gslfit.shared.inside import placed
 
@@ -51,7 +52,12 @@ class State:
     free, whole : list of Elimination
         The local parameters that move eliminated, and all that no bound holds.
     stays, own_stays : ndarray of bool, shape (s,), and list of such, (q, k)
-        Shared and local parameters that a step moves by their last digit at most: they stay as they are, and the others decide.
+        Shared and local parameters that stay as they are, while the others decide: those that a step moves by their last digit at most,
+        and even ones.
+    even, own_even : the same
+        Those of them that enter squared, and are 0 at their minimum.
+    looked : bool
+        Whether these are known.
     """
 
     shared: np.ndarray
@@ -62,6 +68,9 @@ class State:
     whole: list[Elimination]
     stays: np.ndarray
     own_stays: list[np.ndarray]
+    even: np.ndarray
+    own_even: list[np.ndarray]
+    looked: bool = False
 
     @property
     def cost(self) -> float:
@@ -116,6 +125,7 @@ class Descent:
     stragglers: list[tuple[int, np.ndarray]] = field(default_factory=list)
     patient: bool = False       # whether no data set is left to a fit of its own on the way
     held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
+    begun: np.ndarray = field(default_factory=lambda: np.zeros(1))  # where the shared parameters were when the fit began
     moved_last: list[np.ndarray] = field(default_factory=list)      # which parameters the step from the last state moved by a last digit
 
     def __post_init__(self) -> None:
@@ -151,7 +161,8 @@ class Descent:
             free = [Elimination(each, self.active(group, at, each)) for group, at, each in zip(self.groups, v, sums, strict=True)]
             costs = [each.cost - part.decrement if group.linear else each.cost
                      for group, each, part in zip(self.groups, sums, free, strict=True)]
-        return State(shared, v, sums, free, costs, free, np.zeros(len(shared), bool), [np.zeros(each.slopes.shape, bool) for each in sums])
+        none, own = np.zeros(len(shared), bool), [np.zeros(each.slopes.shape, bool) for each in sums]
+        return State(shared, v, sums, free, costs, free, none, own, none, own)
 
     @property
     def raw_cost(self) -> float:
@@ -169,6 +180,24 @@ class Descent:
     def _moves(self, state: State, k: int) -> np.ndarray:
         """Return which local parameters of a group move."""
         return self.active(self.groups[k], state.v[k], state.sums[k]) & ~state.own_stays[k]
+
+    def leave_even(self) -> None:
+        """Have parameters stay at the point reached that enter squared, and are 0 at their minimum."""
+        state = self.state
+        if state.looked or not np.isfinite(state.cost):
+            return
+        state.looked, state.even = True, even_shared(self, state)
+        found = [even_local(group, v, sums.cost, np.sqrt(np.einsum("qqm->qm", sums.block)))
+                 for group, v, sums in zip(self.groups, state.v, state.sums, strict=True)]
+        self.nfev += max(spent for _, spent in found)
+        state.own_even = [each for each, _ in found]
+        self._leave(state, state.even, state.own_even)
+
+    def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:
+        """Have shared and local parameters stay as they are."""
+        state.stays, state.own_stays = state.stays | shared, [known | each for known, each in zip(state.own_stays, own, strict=True)]
+        state.free = [Elimination(sums, self._moves(state, k)) if each.any() else part
+                      for k, (sums, part, each) in enumerate(zip(state.sums, state.free, own, strict=True))]
 
     def leave_last_digits(self, state: State) -> None:
         """Have parameters stay at a state that an undamped step moves by their last digit at most (a centre of 1e12 widths, whose digits
@@ -189,10 +218,7 @@ class Descent:
             more = [each & ((x + step == x) | known) for each, step, x, known in zip(more, steps, places, allowed, strict=True)]
             if not any(each.any() for each in more):
                 return
-            state.stays = state.stays | more[0]
-            state.own_stays = [known | each for known, each in zip(state.own_stays, more[1:], strict=True)]
-            state.free = [Elimination(sums, self._moves(state, k)) if each.any() else part
-                          for k, (sums, part, each) in enumerate(zip(state.sums, state.free, more[1:], strict=True))]
+            self._leave(state, more[0], more[1:])
 
     def _sees_last_digits(self, state: State) -> bool:
         """Return whether the last digit of a parameter is more than what may be left to go."""
@@ -303,7 +329,9 @@ class Descent:
     def run(self) -> FitStatus:
         """Descend. Returns why it ended: `FitStatus.CONVERGED`, `MAX_NFEV`, `NO_PROGRESS` or `BAD_DATA`."""
         with np.errstate(all="ignore"):
-            return self._run()
+            self._run()
+            self.leave_even()
+        return self.reason
 
     def _run(self) -> FitStatus:
         if not np.isfinite(self.state.cost):
@@ -311,6 +339,8 @@ class Descent:
             return self.reason
         last, turns, decrements = np.inf, 0, deque[list[np.ndarray]](maxlen=PATIENCE + 1)
         while True:
+            if turns > PATIENCE:
+                self.leave_even()
             left, far = self.left()
             undamped = self.damping == 0 and not any(each.any() for each in self.own)
             ratio = min(1.0, max(left/last, LEAST_RATIO)) if undamped and last > 0 else 1.0
@@ -337,8 +367,7 @@ class Descent:
         state = self.state
         self.leave_last_digits(state)
         chisqr = sum(each.cost.sum() for each in state.sums)
-        square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
-                                                                            strict=True)))
+        square = measured_by(*self.squares())
         variance = chisqr/max(self.ndata - self.nvarys, 1)
         floor = ROUNDING**2
         shared = self.reduced(state).decrement
@@ -350,6 +379,10 @@ class Descent:
             if own.size:
                 most = max(most, float(own.max())/variance if variance > 0 else np.inf*bool(own.max()))
         return float(np.sqrt(most)), far
+
+    def squares(self) -> tuple[float, float]:
+        """Return the sum of the squares of all data, and what all data sets cost at the start."""
+        return (float(sum(group.squares.sum() for group in self.groups)), float(sum(group.first_costs.sum() for group in self.groups)))
 
     def _only_stragglers(self, far: list[np.ndarray]) -> bool:
         """Return whether a few data sets alone have not come to an end, and note which."""

@@ -50,7 +50,8 @@ class Fitting:
     ----------
     known : list of Known
         Of each part.
-    shared, shared_start : ndarray, shape (s,)
+    shared, shared_start, shared_first : ndarray, shape (s,)
+        Where they are, the start values, and where the fit began, inside of bounds.
     status : FitStatus
         Of all data sets together.
     flags : ndarray of uint8, shape (s,)
@@ -76,7 +77,7 @@ class Fitting:
         self.low, self.high = (np.array([float(sets.bounds[name][side]) if name in sets.bounds else end for name in sets.shared])
                                for side, end in ((0, -np.inf), (1, np.inf)))
         self.known = [self._look(part) for part in sets.parts]
-        self.shared = self.shared_start = self._first_shared()
+        self.shared = self.shared_start = self.shared_first = self._first_shared()
         self.unit = self._find_unit()
 
     def _find_unit(self) -> float:
@@ -294,7 +295,7 @@ class Fitting:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
                 found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
-                found[-1].first_costs = known.first_costs[which]
+                found[-1].first_costs, found[-1].begun = known.first_costs[which], known.first[:, which]
         return found
 
     def of(self, group: Group) -> Known:
@@ -335,6 +336,9 @@ class Fitting:
             self.shared, self.nfev = begun.shared, self.nfev + begun.nfev
             for group, values in zip(groups, begun.local, strict=True):
                 self.of(group).values[:, group.which] = values
+        self.shared_first = self.shared.copy()
+        for known in self.known:
+            known.first = known.values.copy()
 
     def _begin_near(self, loss: str) -> None:
         """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of
@@ -434,7 +438,7 @@ class Fitting:
         knowns = [self.of(group) for group in groups]
         ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))
         descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
-                          patient=self.patient)
+                          patient=self.patient, begun=self.shared_first)
         if np.isnan(self.first_cost):
             self.first_cost = sum(group.first_costs.sum() for group in groups)
         reason = descent.run()
@@ -446,7 +450,7 @@ class Fitting:
             known.costs[which] = state.sums[k].cost
             known.norms[:, which] = np.fmax(known.norms[:, which], descent.norms[k])
             known.first_costs[which] = group.first_costs
-        self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
+        self.status, self.flags = judge_shared(descent, reason, self.shared_first, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)
             if known.silenced[which := group.which].any():

@@ -67,6 +67,8 @@ class Group:
         Whether it is linear in all parameters together.
     given, values : ndarray, shape (q, k)
         The start values of the local parameters, and where they begin: strictly within their bounds, but for offsets.
+    begun : ndarray, shape (q, k)
+        Where they were when the fit began, which says how large they are.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
     sizes, extremes : list of float
@@ -115,7 +117,7 @@ class Group:
         self.given, self.values = values, interior(values, self.low, self.high, INSIDE, NEAR)
         offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
         self.values[offsets] = values[offsets]
-        self.first_costs = np.full(len(which), np.nan)
+        self.begun, self.first_costs = values, np.full(len(which), np.nan)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
 

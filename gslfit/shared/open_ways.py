@@ -81,7 +81,8 @@ def _refitted(near: Descent, k: int, value: float, most: int) -> Descent:
     start[k] = value
     for group, v in zip(near.groups, near.state.v, strict=True):
         group.begin_at(v[group.local.own, :len(group.which)])
-    found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value})
+    found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value},
+                    begun=near.begun)
     found.run()
     return found
 

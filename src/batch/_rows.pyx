@@ -9,8 +9,8 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence,
-    gslfit_is_last_digit, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_SILENT, GSLFIT_ZEROS,
+    gslfit_bends, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -57,7 +57,7 @@ cdef extern from "objective/losses.h" nogil:
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
 HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
-CLOSE, NEGLIGIBLE, FALLEN, LOWER = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_LOWER
+CLOSE, NEGLIGIBLE, FALLEN, LOWER, BESIDE = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_LOWER, GSLFIT_BESIDE
 ROUNDING, ZEROS = GSLFIT_ROUNDING, GSLFIT_ZEROS
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
 
@@ -123,6 +123,40 @@ def last_digits(step, x):
     for k in range(by.size):
         last[k] = gslfit_is_last_digit(move[k], value[k])
     return found.view(bool)
+
+
+def is_even(columns, sizes, lengths):
+    """Return of which parameters the columns are next to none in how chi-square bends up at them, by their sizes and the lengths of the
+    residuals: ndarray of bool, of the shape of each.
+    """
+    norms, reach, r = (np.ascontiguousarray(each, np.float64) for each in (columns, sizes, lengths))
+    if norms.shape != reach.shape or norms.shape != r.shape:
+        raise InputError(f"all arrays must have the shape {norms.shape}")
+    found = np.zeros(norms.shape, np.uint8)
+    cdef const double *norm = <const double *>cnp.PyArray_DATA(norms)
+    cdef const double *size = <const double *>cnp.PyArray_DATA(reach)
+    cdef const double *length = <const double *>cnp.PyArray_DATA(r)
+    cdef unsigned char *even = <unsigned char *>cnp.PyArray_DATA(found)
+    cdef Py_ssize_t k
+    for k in range(norms.size):
+        even[k] = gslfit_is_even(norm[k], size[k], length[k])
+    return found.view(bool)
+
+
+def bends(lengths, beside, roundings):
+    """Return where chi-square bends up, ndarray of bool (k), by the lengths of residuals, (k), those beside them, (4, k), as `gslfit_bends`
+    takes them, and what rounding leaves of them, (k).
+    """
+    cdef Py_ssize_t k, i, count = len(lengths)
+    if beside.shape != (4, count) or len(roundings) != count:
+        raise InputError(f"lengths at four places beside {count} are needed")
+    cdef double[4] four
+    found = np.zeros(count, bool)
+    for k in range(count):
+        for i in range(4):
+            four[i] = beside[i, k]
+        found[k] = gslfit_bends(lengths[k], four, roundings[k])
+    return found
 
 
 cdef object aligned(tuple shape):
@@ -263,7 +297,7 @@ cdef class Rows:
 
 
 def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear,
-          cosine_and_rank, bint looked=False):
+          cosine_and_rank, bint looked=False, bent=None):
     """Say whether a point is a minimum, by `src/common/judgement.h`.
 
     Parameters
@@ -283,6 +317,8 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
         independent.
     looked : bool
         A fit from elsewhere has found nothing lower, whatever a bound silences.
+    bent : ndarray of bool, shape (p,), optional
+        Parameters that chi-square bends up at, though their columns are next to none.
 
     Returns
     -------
@@ -294,13 +330,14 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     cdef int p = len(x)
     arrays = [np.ascontiguousarray(each, np.float64) for each in (x, start, norms, first_norms, slopes)]
     sides, flags = np.ascontiguousarray(bounds, np.int8), np.zeros(p, np.uint8)
-    if {each.shape for each in (*arrays, sides)} != {(p,)}:
+    even = np.zeros(p, np.uint8) if bent is None else np.ascontiguousarray(bent, np.uint8)
+    if {each.shape for each in (*arrays, sides, even)} != {(p,)}:
         raise InputError(f"all arrays must have the shape {(p,)}")
     e.x, e.start, e.norms = numbers(arrays[0], p, "x"), numbers(arrays[1], p, "start"), numbers(arrays[2], p, "norms")
     e.first_norms, e.slopes = numbers(arrays[3], p, "first_norms"), numbers(arrays[4], p, "slopes")
     e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
     e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
-    e.bent = e.bending = NULL
+    e.bent, e.bending = <const unsigned char *>cnp.PyArray_DATA(even), NULL
     e.unmoved = e.runs_off = e.unseen = e.plain = 0
     e.looked = looked
     e.linear = linear
@@ -308,6 +345,7 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     e.scale = gslfit_scale(scale, within) if scale > 0 else GSLFIT_ZEROS*first_residual
     cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)
     gslfit_sort_columns(&e, marks)
-    e.cosine, e.rank = cosine_and_rank(flags == 0)
+    e.cosine, e.rank = cosine_and_rank((flags == 0) & (even == 0))
     cdef gslfit_verdict verdict = gslfit_judge(&e, marks)
+    flags[(flags == 0) & (even != 0)] = GSLFIT_SILENT
     return FitStatus(gslfit_status_of_verdict(verdict, marks, p, e.rank, FIT_CONVERGED)), flags
