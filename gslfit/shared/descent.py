@@ -137,7 +137,7 @@ class Descent:
             self.start[k] = value
         self.count = len(self.start)
         self.nvarys = self.count + sum(len(each.local.own)*len(each.which) for each in self.groups)
-        self.damping, self.growth, self.wary = FIRST, 2.0, False
+        self.damping, self.growth, self.wary, self.any_even = FIRST, 2.0, False, False
         self.own = [np.zeros(len(each.which)) for each in self.groups]
         self.trouble = [np.zeros(len(each.which), int) for each in self.groups]
         self.state = self.at(self.start, [each.values for each in self.groups])
@@ -191,6 +191,7 @@ class Descent:
                  for group, v, sums in zip(self.groups, state.v, state.sums, strict=True)]
         self.nfev += max(spent for _, spent in found)
         state.own_even = [each for each, _ in found]
+        self.any_even = bool(state.even.any()) or any(bool(each.any()) for each in state.own_even)
         self._leave(state, state.even, state.own_even)
 
     def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:
@@ -339,7 +340,7 @@ class Descent:
             return self.reason
         last, turns, decrements = np.inf, 0, deque[list[np.ndarray]](maxlen=PATIENCE + 1)
         while True:
-            if turns > PATIENCE:
+            if not turns or turns > PATIENCE or self.any_even:
                 self.leave_even()
             left, far = self.left()
             undamped = self.damping == 0 and not any(each.any() for each in self.own)
