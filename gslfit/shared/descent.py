@@ -19,7 +19,7 @@ from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
 from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, last_digits
 from gslfit.shared.arrow import Elimination, Sums, solve
-from gslfit.shared.even import even_local, even_shared
+from gslfit.shared.even import Look, look_at_local, look_at_shared
 from gslfit.shared.groups import Group, measured_by
 from gslfit.shared.inside import placed
 
@@ -39,6 +39,7 @@ WRONG = .5              # of the step's promise: a data set that misses it by mo
 PATIENCE = 10           # steps after which a few data sets that have not come to an end are left to fits of their own
 NEARER = .1             # of what a data set's own parameters had to go: one that came so much nearer meanwhile is not left to that
 STRAGGLERS = .25        # the part of the data sets that are a few
+LOOK = 8                # evaluations that are to be left for a look beside a point
 TROUBLE = 6             # steps in which a data set went wrong, and is left to a fit of its own
 MANY = .5               # the part of the data sets that are too many for that
 
@@ -182,17 +183,32 @@ class Descent:
         return self.active(self.groups[k], state.v[k], state.sums[k]) & ~state.own_stays[k]
 
     def leave_even(self) -> None:
-        """Have parameters stay at the point reached that enter squared, and are 0 at their minimum."""
-        state = self.state
-        if state.looked or not np.isfinite(state.cost):
-            return
-        state.looked, state.even = True, even_shared(self, state)
-        found = [even_local(group, v, sums.cost, np.sqrt(np.einsum("qqm->qm", sums.block)))
+        """Have parameters stay at the point reached that enter squared, and are 0 at their minimum. Those on their way there go on to where
+        chi-square is least along them: steps by J get ever shorter.
+        """
+        for _ in range(2):
+            state = self.state
+            if state.looked or not np.isfinite(state.cost) or self.nfev + LOOK > self.most:
+                return
+            shared, own = self._look_at_even(state)
+            state.looked, state.even, state.own_even = True, shared.even, [each.even for each in own]
+            self.any_even = bool(state.even.any()) or any(bool(each.any()) for each in state.own_even)
+            self._leave(state, state.even, state.own_even)
+            before = [state.shared, *(v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True))]
+            if all((each.least == known).all() for each, known in zip((shared, *own), before, strict=True)):
+                return
+            there = self.at(shared.least, [each.least for each in own])
+            if not there.cost < state.cost:
+                return
+            self.state = there
+            self._note(there)
+
+    def _look_at_even(self, state: State) -> tuple[Look, list[Look]]:
+        """Look at the shared parameters and the local ones for such at a state."""
+        found = [look_at_local(group, v, sums.cost, np.sqrt(np.einsum("qqm->qm", sums.block)))
                  for group, v, sums in zip(self.groups, state.v, state.sums, strict=True)]
         self.nfev += max(spent for _, spent in found)
-        state.own_even = [each for each, _ in found]
-        self.any_even = bool(state.even.any()) or any(bool(each.any()) for each in state.own_even)
-        self._leave(state, state.even, state.own_even)
+        return look_at_shared(self, state), [each for each, _ in found]
 
     def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:
         """Have shared and local parameters stay as they are."""

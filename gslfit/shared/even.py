@@ -5,11 +5,12 @@ They have no error, the others' are those without them, and no Gauss-Newton step
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gslfit.minimizer.precision import EPS
+from gslfit.records import Record
 from gslfit.shared._rows import BESIDE, bends, is_even
 from gslfit.shared.groups import Group, measured_by
 
@@ -17,23 +18,35 @@ if TYPE_CHECKING:
     from gslfit.shared.descent import Descent, State
 
 
-def even_shared(descent: Descent, state: State) -> np.ndarray:
-    """Return which shared parameters are such at a state: ndarray of bool (s)."""
+FAINT = 1e4         # times the share of `gslfit_is_even`: a parameter that has so small an effect may be on its way there
+
+
+class Look(Record):
+    """Which parameters are such at a point, and where chi-square is least along each that may be on its way there: arrays of one shape."""
+
+    even: np.ndarray
+    least: np.ndarray
+
+
+def look_at_shared(descent: Descent, state: State) -> Look:
+    """Look at the shared parameters at a state."""
     length, size = np.sqrt(state.cost), np.fmax(np.abs(state.shared), np.abs(descent.begun))
-    found = is_even(descent.lengths(state), size, np.full(len(size), length)) & nonlinear(descent.groups, len(size))
+    columns, lengths = descent.lengths(state), np.full(len(size), length)
     ways, open_ = _ways(state.shared, BESIDE*size, descent.low, descent.high)
-    found &= open_
+    open_ &= nonlinear(descent.groups, len(size))
+    even, least = open_ & is_even(columns, size, lengths), state.shared.copy()
     local = [v[group.local.own, :len(group.which)] for group, v in zip(descent.groups, state.v, strict=True)]
     rounding = 4*EPS*np.sqrt(measured_by(*descent.squares()))
-    for k in np.flatnonzero(found):
-        beside = [np.where(np.arange(len(size)) == k, way, state.shared) for way in ways]
-        costs = [descent.at(each, local).cost for each in beside]
-        found[k] = bends(np.array([length]), np.sqrt(costs)[:, None], np.array([rounding]))[0]
-    return found
+    for k in np.flatnonzero(open_ & is_even(columns/FAINT, size, lengths)):
+        at = [np.where(np.arange(len(size)) == k, way, state.shared) for way in ways]
+        beside = np.sqrt([descent.at(each, local).cost for each in at])[:, None]
+        even[k] &= bends(lengths[:1], beside, np.array([rounding]))[0]
+        least[k] = _vertex(state.shared[k], ways[:2, k], lengths[0], beside[:2, 0], rounding)
+    return Look(even, np.where(even, state.shared, least))
 
 
-def even_local(group: Group, v: np.ndarray, cost: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return which local parameters of a group are such, ndarray of bool (q, k), and the evaluations spent.
+def look_at_local(group: Group, v: np.ndarray, cost: np.ndarray, columns: np.ndarray) -> tuple[Look, int]:
+    """Look at the local parameters of a group; returns the evaluations spent too.
 
     Parameters
     ----------
@@ -41,25 +54,35 @@ def even_local(group: Group, v: np.ndarray, cost: np.ndarray, lengths: np.ndarra
     v : ndarray
         Of the program's variables.
     cost : ndarray, shape (k,)
-    lengths : ndarray, shape (q, k)
-        Of the columns.
+    columns : ndarray, shape (q, k)
+        Their lengths.
     """
     values = v[group.local.own, :len(group.which)]
     length, size = np.sqrt(cost), np.fmax(np.abs(values), np.abs(group.begun))
-    found = is_even(lengths, size, np.broadcast_to(length, size.shape))
-    found[group.linear_places().own] = False
+    lengths = np.broadcast_to(length, size.shape)
     ways, open_ = _ways(values, BESIDE*size, group.low, group.high)
-    found &= open_
+    open_[group.linear_places().own] = False
+    even, least, faint = open_ & is_even(columns, size, lengths), values.copy(), open_ & is_even(columns/FAINT, size, lengths)
+    rounding = 4*EPS*np.sqrt(group.measures)
     nfev = 0
-    for row in np.flatnonzero(found.any(axis=1)):
-        beside = []
-        for way in ways:
+    for row in np.flatnonzero(faint.any(axis=1)):
+        beside = np.empty((4, len(length)))
+        for place, way in zip(beside, ways, strict=True):
             at = v.copy()
-            at[group.local.own[row], :len(group.which)] = np.where(found[row], way[row], values[row])
-            beside.append(np.sqrt(group.sums(at, int(group.shared.whole.max(initial=-1)) + 1).cost))
-            nfev += 1
-        found[row] &= bends(length, np.array(beside), 4*EPS*np.sqrt(group.measures))
-    return found, nfev
+            at[group.local.own[row], :len(group.which)] = np.where(faint[row], way[row], values[row])
+            place[:] = np.sqrt(group.sums(at, int(group.shared.whole.max(initial=-1)) + 1).cost)
+        nfev += 4
+        even[row] &= bends(length, beside, rounding)
+        least[row] = np.where(faint[row], _vertex(values[row], ways[:2, row], length, beside[:2], rounding), values[row])
+    return Look(even, np.where(even, values, least)), nfev
+
+
+def _vertex(x: Any, ways: np.ndarray, length: Any, beside: np.ndarray, rounding: Any) -> Any:
+    """Return where the parabola through chi-square at a place, and below and above it, is least, if that lies between these."""
+    first, second = ((each - length)*(each + length) for each in beside)
+    open_ = (ways[0] < x) & (x < ways[1]) & (first + second > 4*rounding*length)
+    moved = np.where(open_, .25*(ways[1] - ways[0])*(first - second)/np.where(open_, first + second, 1.0), 0.0)
+    return np.where(np.abs(moved) <= .5*(ways[1] - ways[0]), x + moved, x)
 
 
 def nonlinear(groups: list[Group], count: int) -> np.ndarray:
