@@ -208,7 +208,10 @@ class Descent:
         found = [look_at_local(group, v, sums.cost, np.sqrt(np.einsum("qqm->qm", sums.block)))
                  for group, v, sums in zip(self.groups, state.v, state.sums, strict=True)]
         self.nfev += max(spent for _, spent in found)
-        return look_at_shared(self, state), [each for each, _ in found]
+        local = [v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True)]
+        shared = look_at_shared(self.groups, state.shared, self.begun, (self.low, self.high), self.lengths(state), state.cost,
+                                lambda shared: self.at(shared, local).cost)
+        return shared, [each for each, _ in found]
 
     def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:
         """Have shared and local parameters stay as they are."""
@@ -384,7 +387,8 @@ class Descent:
         state = self.state
         self.leave_last_digits(state)
         chisqr = sum(each.cost.sum() for each in state.sums)
-        square = measured_by(*self.squares())
+        square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
+                                                                            strict=True)))
         variance = chisqr/max(self.ndata - self.nvarys, 1)
         floor = ROUNDING**2
         shared = self.reduced(state).decrement
@@ -396,10 +400,6 @@ class Descent:
             if own.size:
                 most = max(most, float(own.max())/variance if variance > 0 else np.inf*bool(own.max()))
         return float(np.sqrt(most)), far
-
-    def squares(self) -> tuple[float, float]:
-        """Return the sum of the squares of all data, and what all data sets cost at the start."""
-        return (float(sum(group.squares.sum() for group in self.groups)), float(sum(group.first_costs.sum() for group in self.groups)))
 
     def _only_stragglers(self, far: list[np.ndarray]) -> bool:
         """Return whether a few data sets alone have not come to an end, and note which."""

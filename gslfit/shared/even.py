@@ -5,7 +5,8 @@ They have no error, the others' are those without them, and no Gauss-Newton step
 """
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -13,10 +14,6 @@ from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
 from gslfit.shared._rows import BESIDE, bends, is_even
 from gslfit.shared.groups import Group, measured_by
-
-if TYPE_CHECKING:
-    from gslfit.shared.descent import Descent, State
-
 
 FAINT = 1e4         # times the share of `gslfit_is_even`: a parameter that has so small an effect may be on its way there
 
@@ -28,21 +25,32 @@ class Look(Record):
     least: np.ndarray
 
 
-def look_at_shared(descent: Descent, state: State) -> Look:
-    """Look at the shared parameters at a state."""
-    length, size = np.sqrt(state.cost), np.fmax(np.abs(state.shared), np.abs(descent.begun))
-    columns, lengths = descent.lengths(state), np.full(len(size), length)
-    ways, open_ = _ways(state.shared, BESIDE*size, descent.low, descent.high)
-    open_ &= nonlinear(descent.groups, len(size))
-    even, least = open_ & is_even(columns, size, lengths), state.shared.copy()
-    local = [v[group.local.own, :len(group.which)] for group, v in zip(descent.groups, state.v, strict=True)]
-    rounding = 4*EPS*np.sqrt(measured_by(*descent.squares()))
+def look_at_shared(groups: list[Group], shared: np.ndarray, begun: np.ndarray, bounds: tuple[np.ndarray, np.ndarray], columns: np.ndarray,
+                   cost: float, cost_at: Callable[[np.ndarray], float]) -> Look:
+    """Look at the shared parameters.
+
+    Parameters
+    ----------
+    groups : list of Group
+    shared, begun, columns : ndarray, shape (s,)
+        Where they are, and where they were when the fit began; the lengths of their columns.
+    bounds : two ndarray, shape (s,)
+    cost : float
+    cost_at : callable
+        The cost of all data sets at other values of the shared parameters.
+    """
+    length, size = np.sqrt(cost), np.fmax(np.abs(shared), np.abs(begun))
+    lengths = np.full(len(size), length)
+    ways, open_ = _ways(shared, BESIDE*size, *bounds)
+    open_ &= nonlinear(groups, len(size))
+    even, least = open_ & is_even(columns, size, lengths), shared.copy()
+    rounding = 4*EPS*np.sqrt(measured_by(sum(float(group.squares.sum()) for group in groups),
+                                         sum(float(group.first_costs.sum()) for group in groups)))
     for k in np.flatnonzero(open_ & is_even(columns/FAINT, size, lengths)):
-        at = [np.where(np.arange(len(size)) == k, way, state.shared) for way in ways]
-        beside = np.sqrt([descent.at(each, local).cost for each in at])[:, None]
+        beside = np.sqrt([cost_at(np.where(np.arange(len(size)) == k, way, shared)) for way in ways])[:, None]
         even[k] &= bends(lengths[:1], beside, np.array([rounding]))[0]
-        least[k] = _vertex(state.shared[k], ways[:2, k], lengths[0], beside[:2, 0], rounding)
-    return Look(even, np.where(even, state.shared, least))
+        least[k] = _vertex(shared[k], ways[:2, k], length, beside[:2, 0], rounding)
+    return Look(even, np.where(even, shared, least))
 
 
 def look_at_local(group: Group, v: np.ndarray, cost: np.ndarray, columns: np.ndarray) -> tuple[Look, int]:

@@ -47,9 +47,9 @@
  * that the model isn't linear in is silent where its whole size changes the data by rounding (the place of a peak whose amplitude is
  * 1e-17), whatever it did at the start. The column of one that it is linear in doesn't hang on its size.
  *
- * A parameter that enters squared is 0 at its minimum but for the root of rounding, where its column may seem to tell it (to a million times
- * its size). So one whose whole size changes the residual by less than a share EVEN, and which chi-square bends up at, has no error, and
- * the others' are those without it (`gslfit_is_even`).
+ * A parameter that enters squared is 0 at its minimum but for the root of rounding, where its column may seem to tell it (to a million
+ * times its size). So one whose whole size changes the residual by less than a share EVEN, and which chi-square bends up at, has no error,
+ * and the others' are those without it (`gslfit_is_even`).
  *
  * Plain C, no state; other units and Cython call it without the GIL.
  */
@@ -118,7 +118,8 @@ static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= 
 #define GSLFIT_BESIDE 1e-3
 int gslfit_bends(double length, const double beside[4], double rounding);
 
-/* Whether a column's part in how chi-square bends up at its parameter is next to none, by the parameter's size and the residual's length. */
+/* Whether a column's part in how chi-square bends up at its parameter is next to none, by the parameter's size and the residual's
+ * length. */
 static inline int gslfit_is_even(double norm, double size, double length) { return norm * size <= GSLFIT_EVEN * length; }
 
 /* Whether a verdict may be another one once it is known which parameters are bent. */

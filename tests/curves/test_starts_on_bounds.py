@@ -131,8 +131,8 @@ def test_rows_are_fitted_as_alone():
 
 @pytest.mark.parametrize("centre", [1e8, 1e10, 1e12])
 def test_bounds_far_from_0_that_are_close_together(centre):
-    """A start in the middle between bounds 10 apart is none on a bound, though next to it by the bound's magnitude: it was moved to the lower
-    one, where fits of batches ended beside the peak, as successes.
+    """A start in the middle between bounds 10 apart is none on a bound, though next to it by the bound's magnitude: it was moved to the
+    lower one, where fits of batches ended beside the peak, as successes.
     """
     text = "A*exp(-(x-m)**2/(2*s**2)) + c"
     x = centre + np.linspace(-6, 8, 57)
