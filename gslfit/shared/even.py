@@ -72,17 +72,15 @@ def look_at_local(group: Group, v: np.ndarray, cost: np.ndarray, columns: np.nda
     open_[group.linear_places().own] = False
     even, least, faint = open_ & is_even(columns, size, lengths), values.copy(), open_ & is_even(columns/FAINT, size, lengths)
     rounding = 4*EPS*np.sqrt(group.measures)
-    nfev = 0
     for row in np.flatnonzero(faint.any(axis=1)):
-        beside = np.empty((4, len(length)))
-        for place, way in zip(beside, ways, strict=True):
-            at = v.copy()
-            at[group.local.own[row], :len(group.which)] = np.where(faint[row], way[row], values[row])
-            place[:] = np.sqrt(group.sums(at, int(group.shared.whole.max(initial=-1)) + 1).cost)
-        nfev += 4
-        even[row] &= bends(length, beside, rounding)
-        least[row] = np.where(faint[row], _vertex(values[row], ways[:2, row], length, beside[:2], rounding), values[row])
-    return Look(even, np.where(even, values, least)), nfev
+        which = np.flatnonzero(faint[row])
+        places = [v[:, which].copy() for _ in ways]
+        for place, way in zip(places, ways, strict=True):
+            place[group.local.own[row]] = way[row, which]
+        beside = np.sqrt(group.costs(which, places))
+        even[row, which] &= bends(length[which], beside, rounding[which])
+        least[row, which] = _vertex(values[row, which], ways[:2, row, which], length[which], beside[:2], rounding[which])
+    return Look(even, np.where(even, values, least)), int(np.ceil(len(ways)*faint.sum()/max(len(length), 1)))
 
 
 def _vertex(x: Any, ways: np.ndarray, length: Any, beside: np.ndarray, rounding: Any) -> Any:

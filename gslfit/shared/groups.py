@@ -160,6 +160,22 @@ class Group:
                                                       least=self.least))
         return self._parts(cost, g, H, shared)
 
+    def costs(self, which: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+        """Return what some data sets alone cost at places, each the program's variables, (p, k): ndarray (len(places), k)."""
+        def part(array: np.ndarray | None) -> Any:
+            return array if array is None or array.ndim == 1 else array[which]
+        y, x, weights = self.points
+        rows = Rows(self.program, y[which], [part(each) for each in x], part(weights), self._loss,
+                    None if self.responses is None else self.responses[which])
+        full, p = np.minimum(np.arange(rows.size), len(which) - 1), self.program.nfree
+        cost, g, H = np.empty(rows.size), np.empty((p, rows.size)), np.empty((p*(p + 1)//2, rows.size))
+        scale, found = None if self.scale is None else self.scale[which][full], np.empty((len(places), len(which)))
+        for place, v in zip(found, places, strict=True):
+            rows.sums(np.ascontiguousarray(v[:, full]), np.ascontiguousarray(self.inputs[:, which][:, full]), cost, g, H, scale=scale,
+                      least=self.least)
+            place[:] = cost[:len(which)]
+        return found
+
     def error_sums(self, v: np.ndarray, shared: int, pull: float = 1.0) -> tuple[Sums, Sums]:
         """Return the sums that errors of a robust loss are worked out from: by the cost's curvature, and by its slope's square.
 
