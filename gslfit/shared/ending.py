@@ -127,7 +127,9 @@ def judge_sets(known: Known, group: Group, state: State, k: int, looked: np.ndar
     known.undetermined[:, which], known.held[:, which], known.silenced[which] = ~part.independent, False, False
     for j in np.flatnonzero(~plain & np.isfinite(sums.cost)):
         def cosine_and_rank(counted: np.ndarray, j: int = int(j)) -> tuple[float, int]:
-            moving, one = (Elimination(sums.take(np.array([j])), each[:, None]) for each in (counted & ~stays[:, j], counted))
+            one = moving = Elimination(own := sums.take(np.array([j])), counted[:, None])
+            if stays[:, j].any():
+                moving = Elimination(own, (counted & ~stays[:, j])[:, None])
             return (float(np.sqrt(moving.decrement[0])/residual[j]) if residual[j] > 0 else 0.0), int(one.independent.sum())
         def verdict(looked: bool, j: int = int(j), cosine_and_rank: CosineAndRank = cosine_and_rank) -> tuple[FitStatus, np.ndarray]:
             return judge(values[:, j], known.first[:, which[j]], norms[:, j], first[:, j], cosines[:, j], sides[:, j],
