@@ -40,11 +40,11 @@ class Setup:
         if options.loss != "linear":
             from gslfit.minimizer.robust import BentResidual
             self.bent = BentResidual(minimizer.function, Loss(options.loss, float(options.f_scale)))
-        self._bind(minimizer, minimizer.params)
+        params = self._bind_finite(minimizer)
         if begin:
-            self._begin_at(minimizer, minimizer.params, begin)
+            self._begin_at(minimizer, params, begin)
         if self.free.doubtful:
-            self._step_inside(minimizer)
+            self._step_inside(minimizer, params)
         self._begin_warm(minimizer, getattr(minimizer.function, "linear_start", None))
         if options.epsfcn:
             self.residual.precision = max(self.residual.precision, float(options.epsfcn))
@@ -62,8 +62,32 @@ class Setup:
                     self.jac.check(self.x0, self.r0, differences)
         self.problem = self.start_from(self.x0, self.r0)
 
+    def _bind_finite(self, minimizer: "Minimizer") -> Parameters:
+        """Bind the free variables, and return the parameters with the starts that were taken: a start on a bound, inside by guess, is taken
+        nearer to it where fewer residuals are infinite there.
+        """
+        params, finite = minimizer.params, -1
+        self._bind(minimizer, params)
+        try:
+            self._evaluate()
+            finite = int(np.isfinite(self.r0).sum())
+        except InputError:
+            if not self.free.doubtful or self.residual.full < self.x0.size:
+                raise
+        if not self.free.doubtful or finite == self.residual.full:
+            return params
+        from gslfit.minimizer.start_interior import nearer
+        for values in nearer(self.starts, dict(zip(self.free.names, self.x0.tolist(), strict=True))):
+            if self.residual.nfev >= self.limit:
+                break
+            with contextlib.suppress(InputError):
+                taken = self._begin_at(minimizer, params, values)
+                if np.isfinite(self.r0).sum() > finite:
+                    return taken
+        return self._begin_at(minimizer, params, {})
+
     def _bind(self, minimizer: "Minimizer", params: Parameters) -> None:
-        """Bind the free variables and evaluate the residual at the start."""
+        """Bind the free variables."""
         options, function, iter_cb = self.options, minimizer.function, self.options.iter_cb
         if self.bent is not None:
             function, iter_cb = self.bent, iter_cb and self.bent.reported(iter_cb, self)
@@ -77,16 +101,19 @@ class Setup:
         self.residual = Residual(function, self.free, minimizer.fcn_args, minimizer.fcn_kws, options.nan_policy, iter_cb, self.limit)
         self.starts = self.starts or self.free.starts()         # as the caller gave them
         self.x0 = self.free.origin
+
+    def _evaluate(self) -> None:
+        """Evaluate the residual at the start."""
         self.r0 = self.residual.first(self.x0)
         if self.bent is not None:
             self.residual.precision = max(self.residual.precision, precision_of(self.bent.last))
 
-    def _step_inside(self, minimizer: "Minimizer") -> None:
+    def _step_inside(self, minimizer: "Minimizer", params: Parameters) -> None:
         """Begin further inside where a start lies on its bound or next to it."""
         from gslfit.minimizer.start_interior import strictly_interior
-        params = minimizer.params
+        given = [minimizer.params[name].value for name in self.free.names]
         try:
-            better = strictly_interior(self.residual, [params[name].value for name in self.free.names], self.x0, self.lower, self.upper)
+            better = strictly_interior(self.residual, given, self.x0, self.lower, self.upper)
         except (OutOfCalls, Aborted):           # the descent will meet it again, and report it
             return
         if better:
@@ -101,13 +128,17 @@ class Setup:
         if better:
             self._begin_at(minimizer, self.free.params, better)
 
-    def _begin_at(self, minimizer: "Minimizer", params: Parameters, values: Mapping[str, float]) -> None:
-        """Begin with other values of some parameters; evaluations so far count."""
+    def _begin_at(self, minimizer: "Minimizer", params: Parameters, values: Mapping[str, float]) -> Parameters:
+        """Begin with other values of some parameters, and return them with these; evaluations so far count."""
         params, spent = params.copy(), self.residual.nfev
         for name, value in values.items():
             params[name].value = value
         self._bind(minimizer, params)
-        self.residual.nfev += spent
+        try:
+            self._evaluate()
+        finally:
+            self.residual.nfev += spent
+        return params
 
     def start_from(self, x: np.ndarray, r: np.ndarray) -> Problem:
         """Return the problem started from values x of the varying parameters and the residual there."""

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gslfit.minimizer._descent import length
-from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE
+from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, NEAR, SHARE
 
 INFINITE = float("inf")
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
+NEXT_TO_ZERO, NEXT_TO = 1e-24, 1e-6     # of the guess: nearer to a bound of 0, or to another one, where the guess makes residuals infinite
 WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
+FURTHER = 4               # more of them where both a shorter step and a longer one are known
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing
 NUDGE = 1e-3              # of another parameter: what it is moved by to see its effect, ...
 FAINT = 1e-10             # ... which is none below this share of the residual, ...
@@ -23,6 +25,7 @@ SILENT = 1e-6             # ... or is gone where no more than this of it is left
 SHORTER = 4.              # times as short a step tells whether a longer one has left what it changes behind
 LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bound on which the model has no value
 LENGTHENED, LONGER = 6, 1e6    # longer steps than a guess that changes nothing, each by this
+SHORTENED = 1e-3          # a step after one that was far too long
 SAME = 0.9                # share of a longer step's change that a shorter one has where both have left behind what they change
 BACK = 7                  # steps back from there, each as many powers of 10 shorter as all before together, and as many halvings
 
@@ -48,18 +51,37 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
         New start values by the parameter's place; nothing for those that are well placed.
     """
     found: dict[int, float] = {}
-    for j, (value, low, high) in enumerate(zip(given, lower.tolist(), upper.tolist(), strict=True)):
-        distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
-        if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
-            continue
-        guess = abs(float(start[j]) - bound)
-        step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
-        if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
-            continue
-        better = bound + side*min(abs(step), WIDEST*(high - low))
-        if not _silences(fun, start, j, better, lower, upper):
+    for j in range(len(start)):
+        if (better := _better(fun, given, start, j, lower, upper)) is not None:
             found[j] = better
+    now = start.copy()
+    now[list(found)] = list(found.values())
+    for j in found if len(found) > 1 else ():       # which were looked at beside guesses that were wrong
+        if (better := _better(fun, given, now, j, lower, upper)) is not None:
+            found[j] = now[j] = better
     return found
+
+
+def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, j: int, lower: np.ndarray,
+            upper: np.ndarray) -> float | None:
+    """Return a better start for a parameter beside those of the others; None where it is well placed, or not next to a bound."""
+    value, low, high = given[j], float(lower[j]), float(upper[j])
+    distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
+    if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
+        return None
+    guess = abs(float(start[j]) - bound)
+    step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
+    if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
+        return None
+    better = bound + side*min(abs(step), WIDEST*(high - low))
+    return None if _silences(fun, start, j, better, lower, upper) else better
+
+
+def nearer(given: Mapping[str, float], guess: Mapping[str, float]) -> list[dict[str, float]]:
+    """Return starts that lie next to bounds instead of where a guess put them inside: of each parameter alone, then of all."""
+    found = {name: given[name] + (NEXT_TO_ZERO if given[name] == 0 else NEXT_TO)*(value - given[name]) for name, value in guess.items()
+             if abs(value - given[name]) > NEAR*abs(given[name])}
+    return [*({name: value} for name, value in found.items()), *([found] if len(found) > 1 else [])]
 
 
 def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, better: float, lower: np.ndarray,
@@ -106,10 +128,12 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
     if not aim > 0:
         return None
     known: list[tuple[float, float]] = []
-    least, most, on_plain = .1, 10., False
-    for _ in range(PROBES - 1):
-        short = not abs(step) < widest
-        if short:
+    least, most, on_plain, short, long = .1, 10., False, 0., np.inf
+    for probe in range(PROBES - 1 + FURTHER):
+        if probe >= PROBES - 1 and not (short > 0 and long < np.inf):
+            break
+        at_most = not abs(step) < widest
+        if at_most:
             step = math.copysign(widest, step)
         change = length(residual(step) - r)
         for _ in range(0 if known else LENGTHENED):           # in another unit the guess is nothing
@@ -117,12 +141,16 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
                 break
             step *= LONGER
             change = length(residual(step) - r)
-        if not change < np.inf:
-            step *= 1e-3                                      # too far: the model overflows
+        if not change < np.inf:                               # too far: the model overflows
+            long = abs(step)
+            step = math.copysign(math.sqrt(short)*math.sqrt(long), step) if short > 0 else step*SHORTENED
             continue
         if change == 0:
-            return None
-        widest_falls_short, on_plain = short and change < aim, False
+            if not long < np.inf:
+                return None
+            step = math.copysign(long*SHORTENED, step)        # it was far beyond where the change is a straight line
+            continue
+        widest_falls_short, on_plain = at_most and change < aim, False
         if widest_falls_short or least*aim <= change <= most*aim:
             on_plain = not length(residual(step/SHORTER) - r) <= change/SHORTER**PLAIN
             if not on_plain:
@@ -133,6 +161,10 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         else:
             known.append((step, change))
             least = .5 if change < aim else least             # longer ones may fall short for good
+            short, long = (max(short, abs(step)), long) if change < aim else (short, min(long, abs(step)))
+            if short > 0 and long < np.inf and not short < abs(step*aim/change) < long:     # no straight line
+                step = math.copysign(math.sqrt(short)*math.sqrt(long), step)
+                continue
         step *= aim/change
     if len(known) > 1 and abs(known[-1][0]) < abs(known[-2][0]) and known[-1][1] >= SAME*known[-2][1]:
         return _off_the_plain(lambda step: length(residual(step) - r), *known[-1])

@@ -12,11 +12,18 @@ HELD: int
 CLOSE: float
 NEGLIGIBLE: float
 FALLEN: float
+LOWER: float
+BESIDE: float
 ROUNDING: float
 ZEROS: float
 LEAST_CURVATURE: float
 
 def interior(start: np.ndarray, low: np.ndarray, high: np.ndarray, inside: float, beside: float) -> np.ndarray: ...
+def steps_inside(given: np.ndarray, start: np.ndarray, residuals: np.ndarray, columns: np.ndarray, share: float,
+                 alike: float) -> np.ndarray: ...
+def last_digits(step: np.ndarray, x: np.ndarray) -> np.ndarray: ...
+def is_even(columns: np.ndarray, sizes: np.ndarray, lengths: np.ndarray) -> np.ndarray: ...
+def bends(lengths: np.ndarray, beside: np.ndarray, roundings: np.ndarray) -> np.ndarray: ...
 
 @disjoint_base
 class Rows:
@@ -30,4 +37,5 @@ class Rows:
 
 def judge(x: np.ndarray, start: np.ndarray, norms: np.ndarray, first_norms: np.ndarray, slopes: np.ndarray, bounds: np.ndarray, *,
           residual: float, first_residual: float, scale: float, linear: bool,
-          cosine_and_rank: Callable[[np.ndarray], tuple[float, int]]) -> tuple[FitStatus, np.ndarray]: ...
+          cosine_and_rank: Callable[[np.ndarray], tuple[float, int]], looked: bool = False,
+          bent: np.ndarray | None = None) -> tuple[FitStatus, np.ndarray]: ...

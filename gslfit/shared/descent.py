@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gslfit.errors import FitStatus
-from gslfit.parameters.bounds import INSIDE, NEAR
+from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
-from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, interior
+from gslfit.shared._rows import LEAST_CURVATURE, ROUNDING, last_digits
 from gslfit.shared.arrow import Elimination, Sums, solve
+from gslfit.shared.even import Look, look_at_local, look_at_shared
 from gslfit.shared.groups import Group, measured_by
+from gslfit.shared.inside import placed
 
 # as the lanes have them: src/lanes/lm_step.h
 FIRST, LAST, GIVEN_UP = 1e-3, 1e16, 1e-5
@@ -37,19 +39,39 @@ WRONG = .5              # of the step's promise: a data set that misses it by mo
 PATIENCE = 10           # steps after which a few data sets that have not come to an end are left to fits of their own
 NEARER = .1             # of what a data set's own parameters had to go: one that came so much nearer meanwhile is not left to that
 STRAGGLERS = .25        # the part of the data sets that are a few
+LOOK = 8                # evaluations that are to be left for a look beside a point
 TROUBLE = 6             # steps in which a data set went wrong, and is left to a fit of its own
 MANY = .5               # the part of the data sets that are too many for that
 
 
 @dataclass(eq=False)
 class State:
-    """A point of the descent: the shared parameters, the variables of each group, and the sums there."""
+    """A point of the descent: the shared parameters, the variables of each group, and the sums there.
+
+    Attributes
+    ----------
+    free, whole : list of Elimination
+        The local parameters that move eliminated, and all that no bound holds.
+    stays, own_stays : ndarray of bool, shape (s,), and list of such, (q, k)
+        Shared and local parameters that stay as they are, while the others decide: those that a step moves by their last digit at most,
+        and even ones.
+    even, own_even : the same
+        Those of them that enter squared, and are 0 at their minimum.
+    looked : bool
+        Whether these are known.
+    """
 
     shared: np.ndarray
     v: list[np.ndarray]
     sums: list[Sums]
     free: list[Elimination]
     costs: list[np.ndarray]
+    whole: list[Elimination]
+    stays: np.ndarray
+    own_stays: list[np.ndarray]
+    even: np.ndarray
+    own_even: list[np.ndarray]
+    looked: bool = False
 
     @property
     def cost(self) -> float:
@@ -104,14 +126,19 @@ class Descent:
     stragglers: list[tuple[int, np.ndarray]] = field(default_factory=list)
     patient: bool = False       # whether no data set is left to a fit of its own on the way
     held: dict[int, float] = field(default_factory=dict)    # shared parameters that a profile holds, and where
+    begun: np.ndarray = field(default_factory=lambda: np.zeros(1))  # where the shared parameters were when the fit began
+    moved_last: list[np.ndarray] = field(default_factory=list)      # which parameters the step from the last state moved by a last digit
 
     def __post_init__(self) -> None:
-        self.start = interior(self.start, self.low, self.high, INSIDE, NEAR)
+        begun = placed(self.groups, self.start, self.low, self.high, self.most)
+        self.start, self.nfev = begun.shared, self.nfev + begun.nfev
+        for group, values in zip(self.groups, begun.local, strict=True):
+            group.begin_at(values)
         for k, value in self.held.items():
             self.start[k] = value
         self.count = len(self.start)
         self.nvarys = self.count + sum(len(each.local.own)*len(each.which) for each in self.groups)
-        self.damping, self.growth, self.wary = FIRST, 2.0, False
+        self.damping, self.growth, self.wary, self.any_even = FIRST, 2.0, False, False
         self.own = [np.zeros(len(each.which)) for each in self.groups]
         self.trouble = [np.zeros(len(each.which), int) for each in self.groups]
         self.state = self.at(self.start, [each.values for each in self.groups])
@@ -135,7 +162,8 @@ class Descent:
             free = [Elimination(each, self.active(group, at, each)) for group, at, each in zip(self.groups, v, sums, strict=True)]
             costs = [each.cost - part.decrement if group.linear else each.cost
                      for group, each, part in zip(self.groups, sums, free, strict=True)]
-        return State(shared, v, sums, free, costs)
+        none, own = np.zeros(len(shared), bool), [np.zeros(each.slopes.shape, bool) for each in sums]
+        return State(shared, v, sums, free, costs, free, none, own, none, own)
 
     @property
     def raw_cost(self) -> float:
@@ -149,6 +177,76 @@ class Descent:
             return np.ones(sums.slopes.shape, bool)
         values = v[group.local.own, :len(group.which)]
         return ~(((values <= group.low) & (sums.slopes > 0)) | ((values >= group.high) & (sums.slopes < 0)))
+
+    def _moves(self, state: State, k: int) -> np.ndarray:
+        """Return which local parameters of a group move."""
+        return self.active(self.groups[k], state.v[k], state.sums[k]) & ~state.own_stays[k]
+
+    def leave_even(self) -> None:
+        """Have parameters stay at the point reached that enter squared, and are 0 at their minimum. Those on their way there go on to where
+        chi-square is least along them: steps by J get ever shorter.
+        """
+        for _ in range(2):
+            state = self.state
+            if state.looked or not np.isfinite(state.cost) or self.nfev + LOOK > self.most:
+                return
+            shared, own = self._look_at_even(state)
+            state.looked, state.even, state.own_even = True, shared.even, [each.even for each in own]
+            self.any_even = bool(state.even.any()) or any(bool(each.any()) for each in state.own_even)
+            self._leave(state, state.even, state.own_even)
+            before = [state.shared, *(v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True))]
+            if all((each.least == known).all() for each, known in zip((shared, *own), before, strict=True)):
+                return
+            there = self.at(shared.least, [each.least for each in own])
+            if not there.cost < state.cost:
+                return
+            self.state = there
+            self._note(there)
+
+    def _look_at_even(self, state: State) -> tuple[Look, list[Look]]:
+        """Look at the shared parameters and the local ones for such at a state."""
+        found = [look_at_local(group, v, sums.cost, np.sqrt(np.einsum("qqm->qm", sums.block)))
+                 for group, v, sums in zip(self.groups, state.v, state.sums, strict=True)]
+        self.nfev += max(spent for _, spent in found)
+        local = [v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True)]
+        shared = look_at_shared(self.groups, state.shared, self.begun, (self.low, self.high), self.lengths(state), state.cost,
+                                lambda shared: self.at(shared, local).cost)
+        return shared, [each for each, _ in found]
+
+    def _leave(self, state: State, shared: np.ndarray, own: list[np.ndarray]) -> None:
+        """Have shared and local parameters stay as they are."""
+        state.stays, state.own_stays = state.stays | shared, [known | each for known, each in zip(state.own_stays, own, strict=True)]
+        state.free = [Elimination(sums, self._moves(state, k)) if each.any() else part
+                      for k, (sums, part, each) in enumerate(zip(state.sums, state.free, own, strict=True))]
+
+    def leave_last_digits(self, state: State) -> None:
+        """Have parameters stay at a state that an undamped step moves by their last digit at most (a centre of 1e12 widths, whose digits
+        the residuals see), as `leave_last_digits` of `src/descent/polish.c` does: no number is nearer to the minimum. One whose last digit
+        that changes is moved once.
+        """
+        if not self._sees_last_digits(state):
+            return
+        allowed: list[np.ndarray] = []
+        while True:
+            shared = self.reduced(state).step
+            steps = [shared, *(np.where(group.linear, 0.0, part.local(shared))
+                               for group, part in zip(self.groups, state.free, strict=True))]
+            places = [state.shared, *(v[group.local.own, :len(group.which)] for group, v in zip(self.groups, state.v, strict=True))]
+            more = [last_digits(step, x) for step, x in zip(steps, places, strict=True)]
+            if not allowed:
+                allowed, self.moved_last = self.moved_last or [each & False for each in more], more
+            more = [each & ((x + step == x) | known) for each, step, x, known in zip(more, steps, places, allowed, strict=True)]
+            if not any(each.any() for each in more):
+                return
+            self._leave(state, more[0], more[1:])
+
+    def _sees_last_digits(self, state: State) -> bool:
+        """Return whether the last digit of a parameter is more than what may be left to go."""
+        chisqr = sum(each.cost.sum() for each in state.sums)
+        least = TIGHT/EPS*np.sqrt(chisqr/max(self.ndata - self.nvarys, 1))
+        sizes = [np.sqrt(np.einsum("qqm->qm", sums.block))*np.abs(v[group.local.own, :len(group.which)])
+                 for group, sums, v in zip(self.groups, state.sums, state.v, strict=True)]
+        return any(bool((each > least).any()) for each in (self.lengths(state)*np.abs(state.shared), *sizes))
 
     def _note(self, state: State) -> None:
         """Remember the greatest lengths of the columns so far."""
@@ -165,14 +263,19 @@ class Descent:
     # -- steps
 
     def fixed(self, state: State, slopes: np.ndarray) -> np.ndarray:
-        """Return which shared parameters don't move: on a bound and pushed against it, or held by a profile."""
-        out = ((state.shared <= self.low) & (slopes > 0)) | ((state.shared >= self.high) & (slopes < 0))
+        """Return which shared parameters don't move: on a bound and pushed against it, held by a profile, or where they are but for their
+        last digit.
+        """
+        out = state.stays | ((state.shared <= self.low) & (slopes > 0)) | ((state.shared >= self.high) & (slopes < 0))
         out[list(self.held)] = True
         return out
 
-    def reduced(self, state: State, counted: np.ndarray | None = None) -> Reduced:
-        """Return the undamped equations of the shared parameters at a state, and their solution in those that move, or that are counted."""
-        schur, slopes = sum(each.schur for each in state.free), sum(each.slopes for each in state.free)
+    def reduced(self, state: State, counted: np.ndarray | None = None, whole: bool = False) -> Reduced:
+        """Return the undamped equations of the shared parameters at a state, and their solution in those that move, or that are counted;
+        `whole`, with all local parameters eliminated.
+        """
+        parts = state.whole if whole else state.free
+        schur, slopes = sum(each.schur for each in parts), sum(each.slopes for each in parts)
         moves = ~self.fixed(state, slopes) if counted is None else counted
         lengths = self.lengths(state)
         step, decrement, rank = solve(schur, slopes, lengths, moves)
@@ -183,9 +286,9 @@ class Descent:
         damped = damping > 0 or any(each.any() for each in self.own)
         parts = state.free
         if damped:
-            parts = [Elimination(sums, self.active(group, v, sums), None if group.linear and not own.any()
+            parts = [Elimination(sums, self._moves(state, k), None if group.linear and not own.any()
                                  else (own + (0.0 if group.linear else damping))*norms**2)
-                     for group, v, sums, own, norms in zip(self.groups, state.v, state.sums, self.own, self.norms, strict=True)]
+                     for k, (group, sums, own, norms) in enumerate(zip(self.groups, state.sums, self.own, self.norms, strict=True))]
         shared = self._shared_step(state, parts, damping)
         local = [part.local(shared) for part in parts]
         out = [np.zeros(own.shape, bool) for own in local]
@@ -214,7 +317,7 @@ class Descent:
         group, sums, v = self.groups[k], state.sums[k], state.v[k]
         way = np.where(out, self._within(group, v, step), 0.0)
         added = self.own[k] + (0.0 if group.linear else damping)
-        return Elimination(sums, self.active(group, v, sums) & ~out, added*self.norms[k]**2, way)
+        return Elimination(sums, self._moves(state, k) & ~out, added*self.norms[k]**2, way)
 
     @staticmethod
     def _within(group: Group, v: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -246,7 +349,9 @@ class Descent:
     def run(self) -> FitStatus:
         """Descend. Returns why it ended: `FitStatus.CONVERGED`, `MAX_NFEV`, `NO_PROGRESS` or `BAD_DATA`."""
         with np.errstate(all="ignore"):
-            return self._run()
+            self._run()
+            self.leave_even()
+        return self.reason
 
     def _run(self) -> FitStatus:
         if not np.isfinite(self.state.cost):
@@ -254,6 +359,8 @@ class Descent:
             return self.reason
         last, turns, decrements = np.inf, 0, deque[list[np.ndarray]](maxlen=PATIENCE + 1)
         while True:
+            if not turns or turns > PATIENCE or self.any_even:
+                self.leave_even()
             left, far = self.left()
             undamped = self.damping == 0 and not any(each.any() for each in self.own)
             ratio = min(1.0, max(left/last, LEAST_RATIO)) if undamped and last > 0 else 1.0
@@ -278,6 +385,7 @@ class Descent:
     def left(self) -> tuple[float, list[np.ndarray]]:
         """Return how far the minimum is, in standard errors, by an undamped step; and which data sets' own parameters have as far to go."""
         state = self.state
+        self.leave_last_digits(state)
         chisqr = sum(each.cost.sum() for each in state.sums)
         square = measured_by(*(sum(each.sum() for each in of) for of in zip(*((group.squares, group.first_costs) for group in self.groups),
                                                                             strict=True)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import SUCCESSES
+from gslfit.curves.batch_result import SUCCESSES, BatchResult
 from gslfit.curves.job import completed, default_nfev
 from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.errors import FitStatus, InputError
@@ -20,10 +20,12 @@ from gslfit.objective._loss import BOUNDED
 from gslfit.objective.loss import ROBUST, STEADY, TUNED, is_flat, narrower
 from gslfit.objective.loss import ROUNDS as MAD_ROUNDS
 from gslfit.objective.residual import too_few_in_words
+from gslfit.shared._rows import LOWER
 from gslfit.shared.arrow import Elimination, solve
 from gslfit.shared.descent import Descent
 from gslfit.shared.ending import HOPELESS, Known, judge_sets, judge_shared
 from gslfit.shared.groups import Group, far_off, look, refit
+from gslfit.shared.inside import placed
 from gslfit.shared.open_ways import look_along
 from gslfit.shared.reading import Part, Sets
 
@@ -48,7 +50,8 @@ class Fitting:
     ----------
     known : list of Known
         Of each part.
-    shared, shared_start : ndarray, shape (s,)
+    shared, shared_start, shared_first : ndarray, shape (s,)
+        Where they are, the start values, and where the fit began, inside of bounds.
     status : FitStatus
         Of all data sets together.
     flags : ndarray of uint8, shape (s,)
@@ -74,7 +77,7 @@ class Fitting:
         self.low, self.high = (np.array([float(sets.bounds[name][side]) if name in sets.bounds else end for name in sets.shared])
                                for side, end in ((0, -np.inf), (1, np.inf)))
         self.known = [self._look(part) for part in sets.parts]
-        self.shared = self.shared_start = self._first_shared()
+        self.shared = self.shared_start = self.shared_first = self._first_shared()
         self.unit = self._find_unit()
 
     def _find_unit(self) -> float:
@@ -149,6 +152,7 @@ class Fitting:
         if loss in ROBUST and f_scale != "mad":
             self._scale_by(float(f_scale))
         self._solve_linear()
+        self._begin_inside()
         self._begin_near(loss)
         self._loss = "linear" if f_scale == "mad" and loss in ROBUST else loss
         self._look_at_outlying()
@@ -291,7 +295,7 @@ class Fitting:
                 scale = self.scales[known.part.places[which]] if self._loss in ROBUST and self.scales is not None else None
                 options = self.options._replace(loss=self._loss)
                 found.append(Group(known.part, self.sets, which, known.looked, options, known.values[:, which], scale, self.unit))
-                found[-1].first_costs = known.first_costs[which]
+                found[-1].first_costs, found[-1].begun = known.first_costs[which], known.first[:, which]
         return found
 
     def of(self, group: Group) -> Known:
@@ -323,6 +327,18 @@ class Fitting:
                 known.values[:, group.which] = found
         for known in self.known:
             known.begun = known.values.copy()
+
+    def _begin_inside(self) -> None:
+        """Have parameters that start on a bound begin inside, where the residuals see them: what follows is told from there."""
+        groups = self._groups()
+        if groups:
+            begun = placed(groups, self.shared, self.low, self.high, self._most())
+            self.shared, self.nfev = begun.shared, self.nfev + begun.nfev
+            for group, values in zip(groups, begun.local, strict=True):
+                self.of(group).values[:, group.which] = values
+        self.shared_first = self.shared.copy()
+        for known in self.known:
+            known.first = known.values.copy()
 
     def _begin_near(self, loss: str) -> None:
         """Have parameters that the formulas are linear in begin where they fit best beside the other starts, if they are far off: steps of
@@ -412,7 +428,7 @@ class Fitting:
                 return
             self.shared = fallen.descent.state.shared
             for group, v in zip(groups, fallen.descent.state.v, strict=True):
-                group.values = v[group.local.own, :len(group.which)]
+                group.begin_at(v[group.local.own, :len(group.which)])
             self._descend_once(groups)
             if self.nfev >= self._most():
                 self.status = FitStatus.MAX_NFEV            # chi-square fell to the last
@@ -422,7 +438,7 @@ class Fitting:
         knowns = [self.of(group) for group in groups]
         ndata = sum(int(known.ndata[group.which].sum()) for known, group in zip(knowns, groups, strict=True))
         descent = Descent(groups, self.shared.copy(), self.low, self.high, ndata, max(1, self._most() - self.nfev),
-                          patient=self.patient)
+                          patient=self.patient, begun=self.shared_first)
         if np.isnan(self.first_cost):
             self.first_cost = sum(group.first_costs.sum() for group in groups)
         reason = descent.run()
@@ -434,11 +450,27 @@ class Fitting:
             known.costs[which] = state.sums[k].cost
             known.norms[:, which] = np.fmax(known.norms[:, which], descent.norms[k])
             known.first_costs[which] = group.first_costs
-        self.status, self.flags = judge_shared(descent, reason, self.shared_start, self.shared_norms, self.first_cost)
+        self.status, self.flags = judge_shared(descent, reason, self.shared_first, self.shared_norms, self.first_cost)
         for k, (known, group) in enumerate(zip(knowns, groups, strict=True)):
             judge_sets(known, group, descent.state, k)
+            if known.silenced[which := group.which].any():
+                judge_sets(known, group, descent.state, k, known.silenced[which] & ~self._is_lower_elsewhere(known, group, k))
             if reason == FitStatus.MAX_NFEV and not np.isin(known.status[group.which], SUCCESSES).all():
                 self.status = reason        # which tells nothing against the data sets that were on their way
+
+    def _is_lower_elsewhere(self, known: Known, group: Group, k: int) -> np.ndarray:
+        """Return which data sets of a group a fit of their own, from their start, leaves in doubt, of those that a bound silences: it ends
+        lower than they are, or at no minimum. ndarray of bool.
+        """
+        assert self.descent is not None
+        state, silenced = self.descent.state, known.silenced[group.which]
+        found = self._refit(known, group.which[silenced])
+        values = state.v[k][group.local.own, :len(group.which)].copy()
+        values[:, silenced] = [found.values[name] for name in known.names]
+        out = np.zeros(len(silenced), bool)
+        out[silenced] = ~np.isin(found.status, SUCCESSES)
+        lower = group.sums(group.put(self.shared, values), len(self.shared)).cost < state.sums[k].cost*(1 - LOWER)**2
+        return out | lower
 
     def _again(self, groups: list[Group]) -> bool:
         """Give data sets that came to no end a fit of their own; returns whether there is to be another descent.
@@ -476,13 +508,17 @@ class Fitting:
         if not places.size:
             return False
         known.tried[places] = True
-        own = {name: value for name, value in zip(self.sets.shared, self.shared.tolist(), strict=True) if name in known.part.job.start}
-        found = refit(known.part, self.sets, places, known.looked, own, self._starts(known), self.options)
+        found = self._refit(known, places)
         good = np.isin(found.status, SUCCESSES)
         for k, name in enumerate(known.names):
             known.values[k, places[good]] = found.values[name][good]
         known.status[places] = np.where(good, FitStatus.NOT_RUN, found.status)
         return bool(good.any())
+
+    def _refit(self, known: Known, places: np.ndarray) -> BatchResult:
+        """Return fits of some data sets of a part each for itself, from their starts, beside the shared parameters as they are."""
+        own = {name: value for name, value in zip(self.sets.shared, self.shared.tolist(), strict=True) if name in known.part.job.start}
+        return refit(known.part, self.sets, places, known.looked, own, self._starts(known), self.options)
 
     def _starts(self, known: Known) -> dict[str, Any]:
         """Return the start values of a part's local and fixed parameters."""

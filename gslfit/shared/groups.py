@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gslfit.curves.batch_result import SUCCESSES, BatchInputs, BatchResult
+from gslfit.curves.batch_result import BatchInputs, BatchResult
 from gslfit.curves.job import Job, count_threads, job_of, template
 from gslfit.curves.linear_start import LinearFit, inside
 from gslfit.curves.per_fit import PerFit
@@ -65,8 +65,10 @@ class Group:
         Whether the formula is linear in its local parameters, all together, none has bounds, and the loss is least squares.
     straight : bool
         Whether it is linear in all parameters together.
-    values : ndarray, shape (q, k)
-        Where the local parameters begin: strictly within their bounds, but for offsets.
+    given, values : ndarray, shape (q, k)
+        The start values of the local parameters, and where they begin: strictly within their bounds, but for offsets.
+    begun : ndarray, shape (q, k)
+        Where they were when the fit began, which says how large they are.
     low, high : ndarray, shape (q, k)
         Bounds of the local parameters.
     sizes, extremes : list of float
@@ -112,10 +114,10 @@ class Group:
         self.straight = len(folded.linearity.together(list(names))) == len(names)
         with np.errstate(over="ignore"):
             self.scale = None if scale is None else self._filled(in_range(scale*unit, self.sizes[0]))
-        self.values = interior(values, self.low, self.high, INSIDE, NEAR)
+        self.given, self.values = values, interior(values, self.low, self.high, INSIDE, NEAR)
         offsets = np.setdiff1d(self.linear_places().own, self.amplitudes.own)       # these silence no others by lying on a bound
         self.values[offsets] = values[offsets]
-        self.first_costs = np.full(len(which), np.nan)
+        self.begun, self.first_costs = values, np.full(len(which), np.nan)
         p, room = len(names), self.size
         self._room = [(np.empty(room), np.empty((p, room)), np.empty((p*(p + 1)//2, room))) for _ in range(2)]
 
@@ -138,6 +140,10 @@ class Group:
         found[len(self.which):] = found[len(self.which) - 1]
         return found
 
+    def begin_at(self, values: np.ndarray) -> None:
+        """Have the local parameters begin at values, ndarray (q, k), as they are."""
+        self.given = self.values = values
+
     def put(self, shared: np.ndarray, local: np.ndarray) -> np.ndarray:
         """Return the program's variables at values of all shared parameters, ndarray (s,), and of the local ones, (q, k)."""
         v = np.empty((self.program.nfree, self.size))
@@ -153,6 +159,22 @@ class Group:
         self._call(lambda first, last: self.rows.sums(v, self.inputs, cost, g, H, first=first, last=last, scale=self.scale,
                                                       least=self.least))
         return self._parts(cost, g, H, shared)
+
+    def costs(self, which: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+        """Return what some data sets alone cost at places, each the program's variables, (p, k): ndarray (len(places), k)."""
+        def part(array: np.ndarray | None) -> Any:
+            return array if array is None or array.ndim == 1 else array[which]
+        y, x, weights = self.points
+        rows = Rows(self.program, y[which], [part(each) for each in x], part(weights), self._loss,
+                    None if self.responses is None else self.responses[which])
+        full, p = np.minimum(np.arange(rows.size), len(which) - 1), self.program.nfree
+        cost, g, H = np.empty(rows.size), np.empty((p, rows.size)), np.empty((p*(p + 1)//2, rows.size))
+        scale, found = None if self.scale is None else self.scale[which][full], np.empty((len(places), len(which)))
+        for place, v in zip(found, places, strict=True):
+            rows.sums(np.ascontiguousarray(v[:, full]), np.ascontiguousarray(self.inputs[:, which][:, full]), cost, g, H, scale=scale,
+                      least=self.least)
+            place[:] = cost[:len(which)]
+        return found
 
     def error_sums(self, v: np.ndarray, shared: int, pull: float = 1.0) -> tuple[Sums, Sums]:
         """Return the sums that errors of a robust loss are worked out from: by the cost's curvature, and by its slope's square.
@@ -400,7 +422,7 @@ def look(part: Part, sets: Sets, starts: dict[str, Any], options: FitOptions) ->
     bad = np.flatnonzero(found.status == FitStatus.BAD_DATA)
     if bad.size and options.loss != "poisson" and any(name in starts for name in sets.local):
         again = refit(part, sets, bad, found.data, held, local, options)    # where squares of derivatives overflow, GSL goes without
-        found.status[bad[np.isin(again.status, SUCCESSES)]] = FitStatus.NOT_RUN
+        found.status[bad[again.status != FitStatus.BAD_DATA]] = FitStatus.NOT_RUN
     return found
 
 

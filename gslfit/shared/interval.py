@@ -55,6 +55,7 @@ class SharedRefit:
         self.shape = Shape((result.ndata, result.nvarys))
         self.errors = np.array([float(result.stderr[name]) for name in result.var_names])
         x = np.array([float(result.values[name]) for name in result.var_names])
+        self.begun = np.array([float(result.init_values[name]) for name in result.var_names])
         chi = result.chisqr if result.unit == 1 else float(sum(group.sums(group.put(x, group.values), len(x)).cost.sum()
                                                                for group in self.groups))
         self.unit = result.unit**2 if not result.options.scale_covar else chi/max(result.nfree, 1)
@@ -69,7 +70,8 @@ class SharedRefit:
         which = np.flatnonzero(self._taking(result, each))
         values = np.array([result.values[name][each.part.places[which]] for name in each.names]).reshape(len(each.names), len(which))
         group = Group(each.part, result.sets, which, each.looked, result.options, values, unit=result.unit)
-        group.values = values
+        group.begin_at(values)
+        group.begun = np.array([result.init_values[name][each.part.places[which]] for name in each.names]).reshape(values.shape)
         return group
 
     def at(self, near: SharedPoint, held: tuple[int, ...], values: np.ndarray, others: np.ndarray | None = None) -> SharedPoint | None:
@@ -79,9 +81,9 @@ class SharedRefit:
         start = near.x.copy() if others is None else np.clip(others, self.lower, self.upper)
         start[list(held)] = values
         for group, local in zip(self.groups, near.local, strict=True):
-            group.values = local
+            group.begin_at(local)
         holding = dict(zip(held, values.tolist(), strict=True))
-        descent = Descent(self.groups, start, self.lower, self.upper, self.result.ndata, MOST, held=holding)
+        descent = Descent(self.groups, start, self.lower, self.upper, self.result.ndata, MOST, held=holding, begun=self.begun)
         reason = descent.run()
         self.nfev += descent.nfev
         if reason == FitStatus.BAD_DATA:

@@ -47,7 +47,7 @@ def look_along(descent: Descent, flags: np.ndarray, most: int) -> Fallen:
     """
     state = descent.state
     lengths = descent.lengths(state)
-    loose = inverted(sum(each.schur for each in state.free), lengths, np.flatnonzero((flags == 0) & (lengths > 0)))[1]
+    loose = inverted(sum(each.schur for each in state.whole), lengths, np.flatnonzero((flags == 0) & (lengths > 0)))[1]
     spent = 0
     for k in np.flatnonzero(loose & (flags == 0) & (state.shared != 0)):
         for way in (FIRST_MOVE, -FIRST_MOVE):
@@ -80,8 +80,9 @@ def _refitted(near: Descent, k: int, value: float, most: int) -> Descent:
     start = near.state.shared.copy()
     start[k] = value
     for group, v in zip(near.groups, near.state.v, strict=True):
-        group.values = v[group.local.own, :len(group.which)]
-    found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value})
+        group.begin_at(v[group.local.own, :len(group.which)])
+    found = Descent(near.groups, start, near.low, near.high, near.ndata, most, patient=True, held={k: value},
+                    begun=near.begun)
     found.run()
     return found
 

@@ -66,7 +66,8 @@ def covariances(fitting: Fitting, pull: float = 1.0) -> tuple[np.ndarray, list[G
              for group, v, sums in zip(descent.groups, state.v, state.sums, strict=True)]
     parts: list[Elimination] = []
     for group, (sums, _), v in zip(descent.groups, pairs, state.v, strict=True):
-        parts.append(Elimination(sums, descent.active(group, v, state.sums[len(parts)])))
+        k = len(parts)
+        parts.append(Elimination(sums, descent.active(group, v, state.sums[k]) & ~state.own_even[k]))
     schur = sum(part.schur for part in parts)
     lengths = np.sqrt(np.abs(sum(np.einsum("ssm->s", sums.shared_block) for sums, _ in pairs)))
     known = np.flatnonzero((fitting.flags == 0) & (lengths > 0))

@@ -9,8 +9,8 @@ cimport numpy as cnp
 from libc.stdint cimport uintptr_t
 
 from judgement cimport (
-    GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_ZEROS, gslfit_evidence, gslfit_judge,
-    gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_SILENT, GSLFIT_ZEROS,
+    gslfit_bends, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -49,6 +49,7 @@ cdef extern from "lanes/lanes.h" nogil:
 
 cdef extern from "parameters/bounds.h" nogil:
     double gslfit_bound_interior(double start, double low, double high, double inside, double beside)
+    double gslfit_bound_step_inside(double given, double start, double residual, double column, double share, double alike)
 
 cdef extern from "objective/losses.h" nogil:
     double GSLFIT_LEAST_CURVATURE
@@ -56,7 +57,8 @@ cdef extern from "objective/losses.h" nogil:
 SIDE_BY_SIDE = <int>LANES
 # of src/common/judgement.h and src/objective/losses.h
 HELD = GSLFIT_HELD      # the flag of a parameter that its bound holds
-CLOSE, NEGLIGIBLE, FALLEN, ROUNDING, ZEROS = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_ROUNDING, GSLFIT_ZEROS
+CLOSE, NEGLIGIBLE, FALLEN, LOWER, BESIDE = GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_LOWER, GSLFIT_BESIDE
+ROUNDING, ZEROS = GSLFIT_ROUNDING, GSLFIT_ZEROS
 LEAST_CURVATURE = GSLFIT_LEAST_CURVATURE
 
 
@@ -81,6 +83,79 @@ def interior(start, low, high, double inside, double beside):
     cdef Py_ssize_t k
     for k in range(found.size):
         value[k] = gslfit_bound_interior(value[k], bottom[k], top[k], inside, beside)
+    return found
+
+
+def steps_inside(given, start, residuals, columns, double share, double alike):
+    """Return how far inside starts on bounds are to begin, by what changes residuals by their share.
+
+    Parameters
+    ----------
+    given, start, residuals, columns : ndarray of float64, each of one shape
+        Where they lie, and where they begin by guess; the lengths of residuals there, and of the columns.
+    share, alike : float
+        `SHARE` and `ALIKE` of `gslfit.parameters.bounds`.
+
+    Returns
+    -------
+    ndarray of that shape
+        0 where the guess is good enough, or nothing is known.
+    """
+    from_, to, lengths, norms = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(given, start, residuals, columns))
+    cdef double *value = <double *>cnp.PyArray_DATA(from_)
+    cdef const double *guess = <const double *>cnp.PyArray_DATA(to)
+    cdef const double *length = <const double *>cnp.PyArray_DATA(lengths)
+    cdef const double *norm = <const double *>cnp.PyArray_DATA(norms)
+    cdef Py_ssize_t k
+    for k in range(from_.size):
+        value[k] = gslfit_bound_step_inside(value[k], guess[k], length[k], norm[k], share, alike)
+    return from_
+
+
+def last_digits(step, x):
+    """Return which parameters x a step moves by their last digit at most, but moves: ndarray of bool, of the shape of either."""
+    by, at = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(step, x))
+    found = np.zeros(by.shape, np.uint8)
+    cdef const double *move = <const double *>cnp.PyArray_DATA(by)
+    cdef const double *value = <const double *>cnp.PyArray_DATA(at)
+    cdef unsigned char *last = <unsigned char *>cnp.PyArray_DATA(found)
+    cdef Py_ssize_t k
+    for k in range(by.size):
+        last[k] = gslfit_is_last_digit(move[k], value[k])
+    return found.view(bool)
+
+
+def is_even(columns, sizes, lengths):
+    """Return of which parameters the columns are next to none in how chi-square bends up at them, by their sizes and the lengths of the
+    residuals: ndarray of bool, of the shape of each.
+    """
+    norms, reach, r = (np.ascontiguousarray(each, np.float64) for each in (columns, sizes, lengths))
+    if norms.shape != reach.shape or norms.shape != r.shape:
+        raise InputError(f"all arrays must have the shape {norms.shape}")
+    found = np.zeros(norms.shape, np.uint8)
+    cdef const double *norm = <const double *>cnp.PyArray_DATA(norms)
+    cdef const double *size = <const double *>cnp.PyArray_DATA(reach)
+    cdef const double *length = <const double *>cnp.PyArray_DATA(r)
+    cdef unsigned char *even = <unsigned char *>cnp.PyArray_DATA(found)
+    cdef Py_ssize_t k
+    for k in range(norms.size):
+        even[k] = gslfit_is_even(norm[k], size[k], length[k])
+    return found.view(bool)
+
+
+def bends(lengths, beside, roundings):
+    """Return where chi-square bends up, ndarray of bool (k), by the lengths of residuals, (k), those beside them, (4, k), as `gslfit_bends`
+    takes them, and what rounding leaves of them, (k).
+    """
+    cdef Py_ssize_t k, i, count = len(lengths)
+    if beside.shape != (4, count) or len(roundings) != count:
+        raise InputError(f"lengths at four places beside {count} are needed")
+    cdef double[4] four
+    found = np.zeros(count, bool)
+    for k in range(count):
+        for i in range(4):
+            four[i] = beside[i, k]
+        found[k] = gslfit_bends(lengths[k], four, roundings[k])
     return found
 
 
@@ -222,7 +297,7 @@ cdef class Rows:
 
 
 def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, double first_residual, double scale, bint linear,
-          cosine_and_rank):
+          cosine_and_rank, bint looked=False, bent=None):
     """Say whether a point is a minimum, by `src/common/judgement.h`.
 
     Parameters
@@ -240,6 +315,10 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     cosine_and_rank : callable
         Called with a mask of the columns that count, returns the cosine of the residual with their span, and how many of them are
         independent.
+    looked : bool
+        A fit from elsewhere has found nothing lower, whatever a bound silences.
+    bent : ndarray of bool, shape (p,), optional
+        Parameters that chi-square bends up at, though their columns are next to none.
 
     Returns
     -------
@@ -251,19 +330,22 @@ def judge(x, start, norms, first_norms, slopes, bounds, *, double residual, doub
     cdef int p = len(x)
     arrays = [np.ascontiguousarray(each, np.float64) for each in (x, start, norms, first_norms, slopes)]
     sides, flags = np.ascontiguousarray(bounds, np.int8), np.zeros(p, np.uint8)
-    if {each.shape for each in (*arrays, sides)} != {(p,)}:
+    even = np.zeros(p, np.uint8) if bent is None else np.ascontiguousarray(bent, np.uint8)
+    if {each.shape for each in (*arrays, sides, even)} != {(p,)}:
         raise InputError(f"all arrays must have the shape {(p,)}")
     e.x, e.start, e.norms = numbers(arrays[0], p, "x"), numbers(arrays[1], p, "start"), numbers(arrays[2], p, "norms")
     e.first_norms, e.slopes = numbers(arrays[3], p, "first_norms"), numbers(arrays[4], p, "slopes")
     e.bounds = <const signed char *>cnp.PyArray_DATA(sides)
     e.p, e.residual, e.first_residual, e.tolerance = p, residual, first_residual, 0
-    e.bent = e.bending = NULL
-    e.unmoved = e.looked = e.runs_off = e.unseen = e.plain = 0
+    e.bent, e.bending = <const unsigned char *>cnp.PyArray_DATA(even), NULL
+    e.unmoved = e.runs_off = e.unseen = e.plain = 0
+    e.looked = looked
     e.linear = linear
     within = float(np.max(arrays[2]*np.abs(arrays[0]), initial=0.0))
     e.scale = gslfit_scale(scale, within) if scale > 0 else GSLFIT_ZEROS*first_residual
     cdef unsigned char *marks = <unsigned char *>cnp.PyArray_DATA(flags)
     gslfit_sort_columns(&e, marks)
-    e.cosine, e.rank = cosine_and_rank(flags == 0)
+    e.cosine, e.rank = cosine_and_rank((flags == 0) & (even == 0))
     cdef gslfit_verdict verdict = gslfit_judge(&e, marks)
+    flags[(flags == 0) & (even != 0)] = GSLFIT_SILENT
     return FitStatus(gslfit_status_of_verdict(verdict, marks, p, e.rank, FIT_CONVERGED)), flags

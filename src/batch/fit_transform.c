@@ -26,9 +26,7 @@ void gslfit_transform_start(const fit_transform *o, long id, double *given, doub
 }
 
 double gslfit_transform_step_inside(const fit_transform *o, double given, double start, double residual, double column) {
-    const double guess = fabs(start - given), step = o->share * residual / column;
-    const int good = !(step < INFINITY) || (step >= guess / o->alike && step <= guess * o->alike) || (given != 0 && step > guess);
-    return guess == 0 || good ? 0 : step;
+    return gslfit_bound_step_inside(given, start, residual, column, o->share, o->alike);
 }
 
 /* ---- expressions ---- */

@@ -33,9 +33,7 @@ fit_box gslfit_transform_box(const fit_transform *o, long id, double *room);
 /* A fit's start as the caller gave it, and strictly interior where it lies on a bound. */
 void gslfit_transform_start(const fit_transform *o, long id, double *given, double *v);
 
-/* How far inside a variable that the caller put on a bound, at `given`, is to begin, where it begins at `start` by guess: as far as changes
- * a residual of a length by a share, by its column's length; 0 where the guess is good enough. The magnitude of a bound other than 0 is a
- * unit, and the guess not too near. */
+/* How far inside a variable that the caller put on a bound is to begin: `gslfit_bound_step_inside` of bounds.h. */
 double gslfit_transform_step_inside(const fit_transform *o, double given, double start, double residual, double column);
 
 /* Workspaces of the expressions, NULL where there is none or no memory. */

@@ -22,14 +22,24 @@ typedef struct {
 
 /* ---- starts ---- */
 
-/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, moved strictly inside by `inside` of it, or of
- * 1. */
+/* A start that lies on a bound (infinite for none) or within `beside` of its magnitude, or of the width if that is smaller, moved strictly
+ * inside by `inside` of it, or of 1. */
 static inline double gslfit_bound_interior(double start, double low, double high, double inside, double beside) {
-    const double share = inside * fabs(high - low);
-    if (isfinite(low) && fabs(start - low) <= beside * fabs(low)) return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
-    if (isfinite(high) && fabs(start - high) <= beside * fabs(high))
+    const double width = fabs(high - low), share = inside * width;
+    if (isfinite(low) && fabs(start - low) <= beside * gslfit_smaller(fabs(low), width))
+        return low + gslfit_smaller(inside * (low != 0 ? fabs(low) : 1), share);
+    if (isfinite(high) && fabs(start - high) <= beside * gslfit_smaller(fabs(high), width))
         return high - gslfit_smaller(inside * (high != 0 ? fabs(high) : 1), share);
     return start;
+}
+
+/* How far inside a start that the caller put on a bound, at `given`, is to begin, where it begins at `start` by guess: as far as changes a
+ * residual of a length by `share` of it, by its column's length; 0 where the guess is within a factor `alike` of that, or nothing is known.
+ * The magnitude of a bound other than 0 is a unit, and the guess not too near. */
+static inline double gslfit_bound_step_inside(double given, double start, double residual, double column, double share, double alike) {
+    const double guess = fabs(start - given), step = share * residual / column;
+    const int good = !(step < INFINITY) || (step >= guess / alike && step <= guess * alike) || (given != 0 && step > guess);
+    return guess == 0 || good ? 0 : step;
 }
 
 /* The start's distance from a bound, with its sign; for one on the bound, what counts as a change of the parameter. */

@@ -127,3 +127,17 @@ def test_rows_are_fitted_as_alone():
         for row in range(40):
             alone = gslfit.fit_batch(text, y[row:row + 1], x=X, bounds=bounds, max_nfev=most, **{k: v[row] for k, v in starts.items()})
             assert alone.nfev[0] == together.nfev[row] and alone.chisqr[0] == together.chisqr[row]
+
+
+@pytest.mark.parametrize("centre", [1e8, 1e10, 1e12])
+def test_bounds_far_from_0_that_are_close_together(centre):
+    """A start in the middle between bounds 10 apart is none on a bound, though next to it by the bound's magnitude: it was moved to the
+    lower one, where fits of batches ended beside the peak, as successes.
+    """
+    text = "A*exp(-(x-m)**2/(2*s**2)) + c"
+    x = centre + np.linspace(-6, 8, 57)
+    rng = np.random.default_rng(0)
+    rows = np.array([gslfit.Formula(text)(x=x - centre, A=3., m=.3, s=1.2, c=.5) + NOISE*rng.standard_normal(57) for _ in range(4)])
+    found = gslfit.fit_batch(text, rows, x=x, start={"A": 2., "m": centre + .9, "s": 1., "c": .2}, bounds={"m": (centre - 5, centre + 5)})
+    assert found.success.all()
+    assert (abs(found.values["m"] - centre - .3) < 5*found.stderr["m"] + np.spacing(centre)).all()

@@ -204,3 +204,38 @@ def test_a_plain_long_behind_the_first_step_inside(rate):
     def fun(q):
         return .5 + .02*np.exp(-q[0]*x) - np.exp(-x*rate*2)
     assert rate*1e-4 < strictly_interior(fun, [0.], np.array([.01]), np.zeros(1), np.full(1, np.inf)).get(0, .01) < rate
+
+
+GROWTHS = {"expm1": lambda x, A, k: A*np.expm1(k*x), "exp": lambda x, A, k: A*np.exp(k*x), "cosh": lambda x, A, k: A*np.cosh(k*x)}
+
+
+@pytest.mark.parametrize("policy", ["raise", "omit"])
+@pytest.mark.parametrize("A", [1., 0.])
+@pytest.mark.parametrize("growth", GROWTHS)
+def test_a_guess_inside_at_which_the_model_overflows(growth, A, policy):
+    """A rate of 0.01 over x of 1e5 was called a start that isn't finite, which nobody gave; over 1e4, where it is, the fit ended elsewhere.
+    With nan_policy="omit" all points but a few were left out.
+    """
+    model, x = GROWTHS[growth], np.linspace(0, 5, 30)
+    y = model(x, 1., .5) + .05*np.random.default_rng(0).normal(size=30)
+    for unit in (1., 1e2, 1e3, 3e3, 1e4, 3e4, 1e5, 1e6, 1e9, 1e20, 1e-9):
+        params = gslfit.Parameters()
+        params.add("A", 1. if growth == "expm1" else A, min=0)
+        params.add("k", 0., min=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out = gslfit.minimize(lambda p, u=unit: model(x*u, p["A"].value, p["k"].value) - y, params, nan_policy=policy)
+        assert out.success and out.ndata == 30, (unit, out.message)
+        best = gslfit.fit_batch(f"A*{growth}(k*x)", y[None], x=x, A=1., k=.4)
+        assert params["A"].value == pytest.approx(best.values["A"][0], rel=1e-6)
+        assert params["k"].value*unit == pytest.approx(best.values["k"][0], rel=1e-6)
+
+
+def test_data_that_are_not_finite_are_still_named():
+    """Where the residual isn't finite nearer to the bound either, the error is that of the start."""
+    y = np.array([1., np.nan, 2., 3.])
+    params = gslfit.Parameters()
+    params.add("k", 0., min=0)
+    with pytest.raises(gslfit.errors.NonFiniteError, match=r"y\[1\] is nan"):
+        gslfit.minimize(lambda p: p["k"].value*np.arange(4) - y, params)
+    out = gslfit.minimize(lambda p: p["k"].value*np.arange(4) - y, params, nan_policy="omit")
+    assert out.success and out.ndata == 3

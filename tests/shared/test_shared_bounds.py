@@ -127,3 +127,35 @@ def test_an_offset_that_begins_on_its_bound_begins_there(unit):
     assert found.values["tau"] == pytest.approx(1.5, rel=1e-9)
     np.testing.assert_allclose(found.values["A"]/unit, [0, 3, 0, 0], atol=1e-9)
     np.testing.assert_allclose(found.values["c"]/unit, [0, .2, 1, 0], atol=1e-9)
+
+
+PEAK, AT = "A*exp(-(x - m)**2/(2*s**2)) + c", np.linspace(-5, 5, 30)
+
+
+@pytest.mark.parametrize("unit", [1, 1e-9, 1e12])
+@pytest.mark.parametrize("shared", ["m", "ms"])
+@pytest.mark.parametrize("signs", [[1, 1, 1, -1, 1], [-1, 1], [1, -1, -1, -1]], ids=str)
+def test_a_dip_among_peaks(signs, shared, unit):
+    """An amplitude at its bound of 0 silences its width: the rest of that data set is its mean, and what is shared comes from the others.
+
+    Whether another width lies lower is asked of a fit of that data set alone: none does.
+    """
+    signs = np.array(signs)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        Y = signs[:, None]*rng.uniform(2, 4, (len(signs), 1))*np.exp(-(AT - .3)**2/2) + 1.5 + .05*rng.normal(size=(len(signs), 30))
+        start, bounds = {"A": 3.*unit, "m": .3, "s": 1., "c": 1.5*unit}, {"A": (0, None), "s": (.05, 10)}
+        found = fit_shared(PEAK, Y*unit, x=AT, shared=tuple(shared), start=start, bounds=bounds)
+        others = fit_shared(PEAK, Y[signs > 0]*unit, x=AT, shared=tuple(shared), start=start, bounds=bounds)
+        assert found.success and others.success and not found.left_out.size, found.message
+        dips = signs < 0
+        assert (found.status == np.where(dips, FitStatus.AT_BOUND, FitStatus.CONVERGED)).all()
+        assert (found.values["A"][dips] == 0).all() and np.isnan(found.stderr["A"][dips]).all()
+        np.testing.assert_allclose(found.values["c"][dips], unit*Y[dips].mean(axis=1), rtol=1e-9)
+        variance = found.chisqr/(found.ndata - found.nvarys)
+        np.testing.assert_allclose(found.stderr["c"][dips], np.sqrt(variance/30), rtol=1e-6)
+        wider = np.sqrt(variance/(others.chisqr/(others.ndata - others.nvarys)))
+        for name in shared:
+            assert found.values[name] == pytest.approx(others.values[name], abs=1e-6*others.stderr[name])
+            assert found.stderr[name] == pytest.approx(wider*others.stderr[name], rel=1e-4)
+        assert fit_shared(PEAK, Y*unit, x=AT, shared=tuple(shared), start=start, bounds=bounds, loss="huber", f_scale=.2*unit).success
