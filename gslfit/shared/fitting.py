@@ -330,7 +330,7 @@ class Fitting:
 
     def _begin_inside(self) -> None:
         """Have parameters that start on a bound begin inside, where the residuals see them: what follows is told from there."""
-        groups = self._groups()
+        groups = self._groups() if self.sets.bounds else []
         if groups:
             begun = placed(groups, self.shared, self.low, self.high, self._most())
             self.shared, self.nfev = begun.shared, self.nfev + begun.nfev
