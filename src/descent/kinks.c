@@ -15,6 +15,7 @@ static const double BESIDE = 1e-4;    /* of the residual's length: what a variab
 static const double OWN = 0.01;        /* of its size, what such a variable moves by at most: an inverse turns at a pole */
 static const double BENT = 0.4;        /* of a gradient's change over a step: as far from half of it as this halfway is a jump, no bend */
 static const double TURNED = 0.9;     /* of its length against itself that the shortest combination must lose by a new gradient */
+static const double APART = 1e-6;      /* of a difference of two gradients: what others leave of it, and it tells more than they do */
 static const double WAYS[] = {1, 1e-2, 1e-4};  /* standard errors by which each coordinate is tried in the end */
 
 /* Gradients next to a point, in its coordinates, and weights of their shortest convex combination. */
@@ -22,6 +23,7 @@ typedef struct {
     coordinates at;
     int count;
     double gradients[BUNDLE][MAX_FREE], weights[BUNDLE], shortest[MAX_FREE], length;
+    double here[BUNDLE];  /* half of chi-square at the point itself as each gradient has it from where it was taken */
     const double *size;  /* of each variable; 0: not known */
 } bundle;
 
@@ -51,9 +53,13 @@ static void find_shortest(bundle *b) {
     }
 }
 
-/* Add the gradient where the polisher has taken residual and Jacobian. */
-static void add(bundle *b, const polisher *s) {
+/* Add the gradient where the polisher has taken residual and Jacobian, at `at`, next to v. */
+static void add(bundle *b, const polisher *s, const double *v, const double *at) {
+    const double *r = s->J + s->p * s->n;
     gslfit_coordinates_gradient(&b->at, s, b->gradients[b->count]);
+    b->here[b->count] = 0.5 * s->residual * s->residual;
+    for (int j = 0; j < s->p; j++)
+        if (at[j] != v[j]) b->here[b->count] -= s->lengths[j] * gslfit_dot(s->J + j * s->n, r, s->n) * (at[j] - v[j]);
     b->weights[b->count] = b->count == 0;
     b->count++;
     find_shortest(b);
@@ -87,11 +93,11 @@ static int is_beside(const bundle *b, polisher *s, const polish_data *d, const d
     return gslfit_polish_length(s, d, at) <= length * (1 + NEAR);
 }
 
-/* Have the polisher take a step along dx, or one that is as much shorter as it must be to lead next to v. Returns whether there is a kink
- * on the way. */
+/* Have the polisher take a step along dx, or one that is as much shorter as it must be to lead next to v: `at`. Returns whether there is a
+ * kink on the way. */
 static int look_behind(const bundle *b, polisher *s, const polish_data *d, const double *v, const double *dx, double near, double length,
-                       int *left) {
-    double at[MAX_FREE], halfway[MAX_FREE];
+                       double *at, int *left) {
+    double halfway[MAX_FREE];
     for (int turn = 0; turn < SHORTER; turn++, near /= 8) {
         move(s, d, v, dx, near, at);
         --*left;
@@ -137,6 +143,37 @@ static int lower_beside(const bundle *b, polisher *s, const polish_data *d, doub
     return 0;
 }
 
+/* Move v to where the smooth pieces meet whose gradients combine to zero next to it, if it is lower there. Each is straight as far as that;
+ * of the steps to where all of them are alike it is the shortest. Returns the residual's length at v. */
+static double go_to_kink(const bundle *b, polisher *s, const polish_data *d, double *v, double length, double rounding, int *left) {
+    double ways[MAX_FREE][MAX_FREE], along[MAX_FREE], z[MAX_FREE] = {0}, dx[MAX_FREE];
+    const int rank = b->at.rank;
+    int first = 0, count = 0;
+    while (!(b->weights[first] > 0)) first++;
+    for (int i = first + 1; i < b->count && count < rank; i++) {
+        double *way = ways[count], rise = b->here[first] - b->here[i];
+        if (!(b->weights[i] > 0)) continue;
+        for (int k = 0; k < rank; k++) way[k] = b->gradients[i][k] - b->gradients[first][k];
+        const double whole = gslfit_norm(gslfit_dot(way, way, rank), way, rank, 1);
+        for (int m = 0; m < count; m++) {
+            const double part = gslfit_dot(way, ways[m], rank);
+            for (int k = 0; k < rank; k++) way[k] -= part * ways[m][k];
+            rise -= part * along[m];
+        }
+        const double own = gslfit_norm(gslfit_dot(way, way, rank), way, rank, 1);
+        if (!(own > APART * whole)) continue;
+        for (int k = 0; k < rank; k++) way[k] /= own;
+        along[count++] = rise / own;
+    }
+    for (int m = 0; m < count; m++)
+        for (int k = 0; k < rank; k++) z[k] += along[m] * ways[m][k];
+    if (!(gslfit_norm(gslfit_dot(z, z, rank), z, rank, 1) <= BESIDE * length)) return length;
+    gslfit_coordinates_outwards(&b->at, z, 1, dx);
+    if (lower_along(s, d, v, dx, 1, length, rounding, left) < 1) return length;
+    --*left;
+    return gslfit_polish_length(s, d, v);
+}
+
 /* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved,
  * or may still have to be; the bundle's length is then nothing. */
 static int step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int *left) {
@@ -144,7 +181,7 @@ static int step(bundle *b, polisher *s, const polish_data *d, double *v, const p
     const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
     double dx[MAX_FREE], at[MAX_FREE];
     b->count = 0;
-    for (add(b, s); b->length > least && b->count < BUNDLE;) {
+    for (add(b, s, v, v); b->length > least && b->count < BUNDLE;) {
         if (*left <= 0) return 1;
         const double before = b->length;
         for (int k = 0; k < b->at.rank; k++) at[k] = -b->shortest[k];
@@ -152,11 +189,12 @@ static int step(bundle *b, polisher *s, const polish_data *d, double *v, const p
         const double near = gslfit_coordinates_visible(&b->at, v, dx, REACH * length / before, VISIBLE);
         if (!(near * before <= NEAR * length)) return 0;
         if (lower_along(s, d, v, dx, fmin(near, LEAST), length, rounding, left)) return 1;
-        if (!look_behind(b, s, d, v, dx, near, length, left)) return 0;
-        add(b, s);
+        if (!look_behind(b, s, d, v, dx, near, length, at, left)) return 0;
+        add(b, s, v, at);
         if (b->length > TURNED * before) return 0;  /* no kink: as steep behind it */
     }
-    return b->length <= least && b->count > 1 && lower_beside(b, s, d, v, length, rounding, left);
+    if (b->length > least || b->count < 2) return 0;
+    return lower_beside(b, s, d, v, go_to_kink(b, s, d, v, length, rounding, left), rounding, left);
 }
 
 int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {

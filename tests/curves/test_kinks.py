@@ -139,3 +139,28 @@ def test_a_ramp_that_a_model_fits_alone():
     assert found.success
     center, sigma = found.params["center"].value, found.params["sigma"].value
     assert found.chisqr <= lowest_beside(y, x, np.array([found.params["amplitude"].value, center - sigma/2, center + sigma/2]))*(1 + 1e-9)
+
+
+# the same with the kink away from 0, where a step of a share of a parameter's size is not next to nothing
+AWAY = {"one": ("abs(a - 2)*x", -X, {"a": 1.0}, {"a": 2}),
+        "crossing": ("abs(a - 2)*x + abs(b + 3)*x**2", -X - X**2, {"a": 1.0, "b": -2.0}, {"a": 2, "b": -3}),
+        "with a smooth one": ("abs(a - 2)*x + c", 3 - X, {"a": 1.0, "c": 0.0}, {"a": 2}),
+        "together": ("abs(a - b)*x + b*x**2", X**2 - X, {"a": 2.5, "b": 1.5}, {})}
+
+
+@pytest.mark.parametrize(("text", "y", "start", "at"), AWAY.values(), ids=AWAY)
+def test_rows_end_at_the_very_kink(text, y, start, at):
+    """They ended 1e-8 of chi-square above: the pieces that meet there are straight so near by, and say where that is."""
+    for seed in range(4):
+        noisy = y + .1*np.random.default_rng(seed).standard_normal((8, 40))
+        rows = gslfit.fit_batch(text, noisy, x=X, start=start, max_nfev=1000)
+        basis = [np.ones_like(X)] if "c" in start else [X**2] if not at else []
+        A = np.array(basis).T if basis else np.zeros((X.size, 1))
+        least = np.sum((noisy.T - A @ np.linalg.lstsq(A, noisy.T, rcond=None)[0])**2, axis=0)
+        good = np.asarray(rows.success)
+        assert good.all() or (not at and good.sum() >= 6)       # some find no way along both at once
+        np.testing.assert_allclose(rows.chisqr[good], least[good], rtol=1e-12)
+        for name, place in at.items():
+            np.testing.assert_allclose(rows.values[name], place, rtol=1e-12)
+        if not at:
+            np.testing.assert_allclose(rows.values["a"][good], rows.values["b"][good], rtol=1e-12)
