@@ -169,7 +169,9 @@ cdef class ScaledQR:
         return 0
 
     cdef int curve(self, const double *S, const double *u) except -1:
-        """Let steps use the second derivatives S, shape (p, p), of parameters in units u, unless they outweigh J^T J in some direction: then S is ignored."""
+        """Let steps use the second derivatives S, shape (p, p), of parameters in units u, unless they outweigh J^T J in some direction:
+        then S is ignored.
+        """
         cdef Py_ssize_t a, b, k = self.rank
         cdef double total
         self.newton = False
@@ -289,8 +291,8 @@ cdef class ScaledQR:
         for i in range(self.rank):
             s[self.order[i]] = self.work[i] / self.d[self.order[i]]
 
-    cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *u, const double *low, const double *high, double digits,
-                      double share, double error, double precision, double ratio, double told) except -1:
+    cdef int contract(self, fun, x0, r0, double norm, const double *S, const double *u, const double *low, const double *high,
+                      double digits, double share, double error, double precision, double ratio, double told) except -1:
         """Repeat steps from x0, where J was taken, while they contract; leave the best point, its residual and the length of that in
         `x`, `r` and `length`.
 

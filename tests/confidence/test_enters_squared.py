@@ -1,4 +1,4 @@
-"""Intervals where a parameter that enters squared is 0 at the minimum: its column of J tells nothing, and refits don't move it by slopes."""
+"""Intervals where a parameter that enters squared is 0 at the minimum: its column tells nothing, and slopes don't move it."""
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -19,13 +19,14 @@ def parameters(unit, lower):
 
 
 def intervals(entry, y, unit, lower, name):
-    """The limits of one parameter, of `c + b**2*x`."""
+    """Return the limits of one parameter, of `c + b**2*x`."""
     params = parameters(unit, lower)
     if entry == "minimize":
         result = gslfit.minimize(lambda p: p["c"].value + p["b"].value**2*X - y*unit, params)
         assert result.success
         return [value for _, value in gslfit.conf_interval(result, [name], sigmas=[SIGMAS])[name]]
-    found = gslfit.fit("c + b**2*x", y*unit, params, x=X) if entry == "fit" else gslfit.fit_batch("c + b**2*x", y[None]*unit, params, x=X)[0]
+    text = "c + b**2*x"
+    found = gslfit.fit(text, y*unit, params, x=X) if entry == "fit" else gslfit.fit_batch(text, y[None]*unit, params, x=X)[0]
     assert found.success
     return [value for _, value in found.conf_interval([name], sigmas=[SIGMAS])[name]]
 
