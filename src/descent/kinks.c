@@ -6,7 +6,7 @@
 #include "common/linalg.h"
 #include "coordinates.h"
 
-enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000, SHORTER = 6 };
+enum { TURNS = 40, BUNDLE = 24, EXCHANGES = 2000, SHORTER = 6, SHARPER = 3 };
 static const double REACH = 2e-8;     /* of the residual's length, in z: where a gradient next to the point is taken */
 static const double VISIBLE = 1e-14;  /* of a variable: the least that it is moved by */
 static const double NEAR = 1e-6;      /* of the residual's length: beyond, a gradient is not next to the point any more */
@@ -144,8 +144,8 @@ static int lower_beside(const bundle *b, polisher *s, const polish_data *d, doub
 }
 
 /* Move v to where the smooth pieces meet whose gradients combine to zero next to it, if it is lower there. Each is straight as far as that;
- * of the steps to where all of them are alike it is the shortest. Returns the residual's length at v. */
-static double go_to_kink(const bundle *b, polisher *s, const polish_data *d, double *v, double length, double rounding, int *left) {
+ * of the steps to where all of them are alike it is the shortest. Returns whether v was moved. */
+static int go_to_kink(const bundle *b, polisher *s, const polish_data *d, double *v, double length, double rounding, int *left) {
     double ways[MAX_FREE][MAX_FREE], along[MAX_FREE], z[MAX_FREE] = {0}, dx[MAX_FREE];
     const int rank = b->at.rank;
     int first = 0, count = 0;
@@ -167,39 +167,41 @@ static double go_to_kink(const bundle *b, polisher *s, const polish_data *d, dou
     }
     for (int m = 0; m < count; m++)
         for (int k = 0; k < rank; k++) z[k] += along[m] * ways[m][k];
-    if (!(gslfit_norm(gslfit_dot(z, z, rank), z, rank, 1) <= BESIDE * length)) return length;
+    if (!(gslfit_norm(gslfit_dot(z, z, rank), z, rank, 1) <= BESIDE * length)) return 0;
     gslfit_coordinates_outwards(&b->at, z, 1, dx);
-    if (lower_along(s, d, v, dx, 1, length, rounding, left) < 1) return length;
-    --*left;
-    return gslfit_polish_length(s, d, v);
+    return lower_along(s, d, v, dx, 1, length, rounding, left) > 0;
 }
 
-/* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved,
- * or may still have to be; the bundle's length is then nothing. */
-static int step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int *left) {
+typedef enum { STAYS, FALLS, SHARPENED } outcome;
+
+/* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved, or may
+ * still have to be, and the bundle's length is then nothing (FALLS); or was moved from next to a minimum of a kink onto it, if `sharper`. */
+static outcome step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int sharper, int *left) {
     const double length = end->length, least = fmax(GSLFIT_CLOSE * length, GSLFIT_ROUNDING * fmax(s->model, end->data));
     const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
     double dx[MAX_FREE], at[MAX_FREE];
     b->count = 0;
     for (add(b, s, v, v); b->length > least && b->count < BUNDLE;) {
-        if (*left <= 0) return 1;
+        if (*left <= 0) return FALLS;
         const double before = b->length;
         for (int k = 0; k < b->at.rank; k++) at[k] = -b->shortest[k];
         gslfit_coordinates_outwards(&b->at, at, 1, dx);
         const double near = gslfit_coordinates_visible(&b->at, v, dx, REACH * length / before, VISIBLE);
-        if (!(near * before <= NEAR * length)) return 0;
-        if (lower_along(s, d, v, dx, fmin(near, LEAST), length, rounding, left)) return 1;
-        if (!look_behind(b, s, d, v, dx, near, length, at, left)) return 0;
+        if (!(near * before <= NEAR * length)) return STAYS;
+        if (lower_along(s, d, v, dx, fmin(near, LEAST), length, rounding, left)) return FALLS;
+        if (!look_behind(b, s, d, v, dx, near, length, at, left)) return STAYS;
         add(b, s, v, at);
-        if (b->length > TURNED * before) return 0;  /* no kink: as steep behind it */
+        if (b->length > TURNED * before) return STAYS;  /* no kink: as steep behind it */
     }
-    if (b->length > least || b->count < 2) return 0;
-    return lower_beside(b, s, d, v, go_to_kink(b, s, d, v, length, rounding, left), rounding, left);
+    if (b->length > least || b->count < 2) return STAYS;
+    if (lower_beside(b, s, d, v, length, rounding, left)) return FALLS;
+    return sharper && go_to_kink(b, s, d, v, length, rounding, left) ? SHARPENED : STAYS;
 }
 
 int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
     bundle *b = malloc(sizeof *b);
-    int left = most;
+    int left = most, sharpened = 0, minimum = 0;
+    double least = 0, least_cosine = 0;  /* next to a kink, at what is a minimum of it */
     if (b) b->size = size;
     for (int turn = 0; b && turn < TURNS && left > 1; turn++) {
         left -= 2;
@@ -210,10 +212,17 @@ int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const 
             return -1;
         }
         /* the decomposition has overwritten the columns */
-        const int lower = !gslfit_polisher_take(s, v) || step(b, s, data, v, end, &left), count = b->count;
+        const outcome found = gslfit_polisher_take(s, v) ? step(b, s, data, v, end, sharpened < SHARPER, &left) : FALLS;
+        const int count = b->count;
         const double cosine = b->length / end->length;
         gslfit_coordinates_free(&b->at);
-        if (lower) continue;
+        if (found == SHARPENED) {
+            sharpened++;
+            minimum = 1;
+            least = end->length * (1 - NEAR);
+            least_cosine = cosine;
+        }
+        if (found != STAYS) continue;
         left--;
         gslfit_polish_look(s, data, v, NULL, end);
         if (count > 1 && cosine <= end->cosine) {
@@ -224,5 +233,13 @@ int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const 
     }
     if (!b) return -1;
     free(b);
+    if (minimum && !end->kinked) { /* nobody has said so of the kink itself */
+        left--;
+        gslfit_polish_look(s, data, v, NULL, end);
+        if (end->length >= least) {
+            end->kinked = 1;
+            end->cosine = end->gradient = least_cosine;
+        }
+    }
     return most - left;
 }
