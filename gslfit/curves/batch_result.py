@@ -558,9 +558,10 @@ class BatchResult:
         """
         import json
         formula = self.data.formula
+        shared = len(self.data.x) == len(formula.independent) and all(array.ndim == 1 for array in self.data.x)
         head = {"text": formula.text if formula.func is None else "", "independent": formula.independent, "names": self.names,
                 "parameters": list(self.values), "reason": self.reason, "method": self.data.method, "loss": self.data.loss,
-                "shared": all(array.ndim == 1 for array in self.data.x), "scale_covar": self.data.scale_covar}
+                "shared": shared, "scale_covar": self.data.scale_covar}
         own = formula.response
         if own is not None:
             head["response"] = {"centre": own.centre, "shift": own.shift}
@@ -569,7 +570,7 @@ class BatchResult:
         arrays |= {name: getattr(self, name) for name in STATISTICS} | self._of_loss()
         if own is not None:
             arrays |= {"response:numbers": own.numbers, "response:x": own.x}
-        if head["shared"]:
+        if shared:
             arrays |= {f"x:{name}": array for name, array in zip(formula.independent, self.data.x, strict=True)}
         if self.covar is not None:
             arrays["covar"] = self.covar

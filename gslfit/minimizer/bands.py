@@ -103,9 +103,12 @@ def spread_of(params: Parameters, names: Sequence[str], jacobian: Callable[[], n
     """
     errors = np.array([np.nan if (error := params[name].stderr) is None else error for name in names], float)
     held = np.array([bool(bound_of(params[name])) for name in names], bool)
-    if jacobian is not None and (np.isnan(errors) & ~held).any():
+    without = np.isnan(errors) & ~held
+    if jacobian is not None and without.any():
         slopes = jacobian()
         found = None if slopes is None else determined(slopes.T, held, unit())
+        if found is None and slopes is not None:        # what enters squared and is 0 has a column, but for rounding
+            found = determined(np.where(without, 0.0, slopes.T), held, unit())
         if found is not None:
             return found
     correlations = np.eye(len(names))

@@ -333,8 +333,10 @@ class Fitting:
         groups = self._groups() if self.sets.bounds else []
         if groups:
             begun = placed(groups, self.shared, self.low, self.high, self._most())
-            self.shared, self.nfev = begun.shared, self.nfev + begun.nfev
-            for group, values in zip(groups, begun.local, strict=True):
+            self.nfev += begun.nfev
+            if begun.told:
+                self.shared = begun.shared
+            for group, values in zip(groups, begun.local if begun.told else [], strict=begun.told):
                 self.of(group).values[:, group.which] = values
         self.shared_first = self.shared.copy()
         for known in self.known:

@@ -17,11 +17,14 @@ WIDEST = .25    # of the distance between two bounds
 
 
 class Placed(Record):
-    """Where data sets begin: the shared parameters (s), the local ones of each group, (q, k), and the evaluations spent on that."""
+    """Where data sets begin: the shared parameters (s), the local ones of each group, (q, k), and the evaluations spent on that; `told` is
+    whether that is more than a guess: two that hide each other (an amplitude and a rate of 0) tell nothing.
+    """
 
     shared: np.ndarray
     local: list[np.ndarray]
     nfev: int
+    told: bool = True
 
 
 class _Starts:
@@ -50,6 +53,10 @@ class _Starts:
         to, base = (self.given + np.sign(self.guess - self.given)*np.minimum(each, self.widest) for each in (step, far))
         self.to, self.base = np.where(seen & (step != 0), to, self.to), np.where(seen, base, self.base)
         self.known, self.moved = self.known | seen, bool(step[seen].any())
+
+    def hidden(self) -> int:
+        """Return how many parameters nothing is known of, in some data sets at least."""
+        return int((~self.known if self.known.ndim == 1 else (~self.known).any(axis=1)).sum())
 
 
 def placed(groups: list[Group], given: np.ndarray, low: np.ndarray, high: np.ndarray, most: int) -> Placed:
@@ -83,11 +90,11 @@ def placed(groups: list[Group], given: np.ndarray, low: np.ndarray, high: np.nda
         most_of = [cost*(1 + SHARE*(count + len(group.given)))**2 for group, cost in zip(groups, first, strict=True)]
         cost, allowed = (sum(float(np.where(np.isfinite(before), each, 0.0).sum()) for each, before in zip(costs, first, strict=True))
                          for costs in ([each.cost for each in sums], most_of))
-        nfev = MOST if hidden else MOST - 1
+        nfev, told = MOST if hidden else MOST - 1, sum(each.hidden() for each in every) < 2
         if not cost <= allowed:
-            return Placed(guess, [group.values for group in groups], nfev)
+            return Placed(guess, [group.values for group in groups], nfev, told)
     return Placed(shared.to, [np.where(each.cost <= best, starts.to, starts.guess)
-                              for each, best, starts in zip(sums, most_of, own, strict=True)], nfev)
+                              for each, best, starts in zip(sums, most_of, own, strict=True)], nfev, told)
 
 
 def _look(groups: list[Group], shared: _Starts, own: list[_Starts]) -> list[np.ndarray]:

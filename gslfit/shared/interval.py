@@ -20,6 +20,8 @@ from gslfit.shared.descent import Descent
 from gslfit.shared.groups import Group
 
 MOST = 1000         # evaluations of one refit
+# a parameter without an error is moved by this share of its size, and further for as long as the root of chi-square's rise is too small
+BESIDE, FURTHER, STEPS, SEEN = 1e-3, 8., 8, 1e-3
 LOWER = 1e-4        # a decrease of chi-square by this share of its variance is a lower minimum, as for profiles of one fit
 
 
@@ -103,8 +105,18 @@ class SharedRefit:
         return float(point.slopes[k])/(root*self.unit) if root > 0 else 0.0
 
     def spread(self, k: int) -> float:
-        """Return the standard error of a shared parameter."""
-        return float(self.errors[k]) if np.isfinite(self.errors[k]) else math.inf
+        """Return the standard error of a shared parameter; where it has none, how far it goes from the minimum for each unit of the root."""
+        if np.isfinite(self.errors[k]):
+            return float(self.errors[k])
+        at, far = float(self.best.x[k]), BESIDE*max(abs(float(self.best.x[k])), abs(float(self.begun[k])))
+        for _ in range(STEPS if far > 0 else 0):
+            value = at + far if at + far <= self.upper[k] else max(at - far, float(self.lower[k]))
+            point = self.at(self.best, (k,), np.array([value]))
+            root = 0.0 if point is None else self.root(point.chi)
+            if root > SEEN:
+                return abs(value - at)/root
+            far *= FURTHER
+        return math.inf
 
 
 def conf_interval(result: Any, p_names: Sequence[str] | None, sigmas: Iterable[float] | None, maxiter: int) -> ConfidenceIntervals:

@@ -1,4 +1,5 @@
 """`derived` and `eval_uncertainty` of single results and batches, against an expression's own error, algebra and single fits."""
+import io
 import json
 
 import mpmath
@@ -298,3 +299,16 @@ def test_predictions_whose_errors_are_not_saved(tmp_path):
         np.savez(tmp_path/"bad.npz", head=np.array(json.dumps({**head, "errors": errors})), **arrays, **more)
         with pytest.raises(gslfit.FitError, match="no file that"):
             gslfit.BatchResult.load(tmp_path/"bad.npz")
+
+
+@pytest.mark.parametrize("keep_data", [True, False])
+def test_x_of_each_fit_is_saved_twice(keep_data):
+    """Without the data, and without what it has of x: that was a ValueError from inside."""
+    x = np.linspace(.1, 5, 30)*np.array([[1.], [1.01]])
+    y = 2*np.exp(-.7*x) + .05*np.random.default_rng(0).normal(size=x.shape)
+    rows = gslfit.fit_batch("A*exp(-k*x)", y, x=x, A=1., k=.5, keep_data=keep_data)
+    for _ in range(2):
+        rows.save(file := io.BytesIO())
+        file.seek(0)
+        rows = gslfit.BatchResult.load(file)
+        assert rows.success.all() and abs(rows.values["k"] - .7).max() < .1

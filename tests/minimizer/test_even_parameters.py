@@ -96,3 +96,17 @@ def test_a_value_of_nothing_is_told(centre):
     text, x = "A*exp(-(x - m)**2/2)", X - 2.5
     for m in (gslfit.fit(text, y, x=x, start=start), gslfit.fit_batch(text, y[None], x=x, start=start)[0]):
         assert m.success and m.errorbars and m.params["m"].stderr == pytest.approx(.0047, rel=.2)
+
+
+@pytest.mark.parametrize("kind", ["confidence", "prediction"])
+@pytest.mark.parametrize("text", ["c + b**2*x", "c*exp(-b**2*x)", "c/(1 + (b*x)**2)", "c + d*x + b**2*x**2"])
+def test_bands(text, kind):
+    """Of batches and their fits as of `fit`: those without it. They were not a number."""
+    x = np.linspace(.05, 5, 60)
+    y = (1 + .3*x - .02*x*x if "d" in text else 2 - .05*x if "+ b" in text else 2 + .05*x) + .02*np.random.default_rng(1).normal(size=60)
+    start = {"c": 1., "b": .5} | ({"d": .1} if "d" in text else {})
+    one, rows = gslfit.fit(text, y, x=x, **start), gslfit.fit_batch(text, np.array([y, y]), x=x, **start)
+    without = gslfit.fit("c + d*x" if "d" in text else "c", y, x=x, **{name: value for name, value in start.items() if name != "b"})
+    expected = without.eval_uncertainty(kind=kind)*np.sqrt(without.nfree/one.nfree)
+    for band in (one.eval_uncertainty(kind=kind), rows.eval_uncertainty(kind=kind)[1], rows[0].eval_uncertainty(kind=kind)):
+        np.testing.assert_allclose(band, expected, rtol=1e-3)       # and Student's factor of one degree less

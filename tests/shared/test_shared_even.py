@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gslfit import FitStatus, fit_batch, fit_shared
+from gslfit import FitStatus, fit, fit_batch, fit_shared
 
 X = np.linspace(0, 5, 40)
 EVEN = {"A + b**2*x": -1., "A*exp(-b**2*x)": 1., "A/(1 + (b*x)**2)": 1., "A*cos(b*x)": 1., "A*exp(-(b*x)**4)": 1.}
@@ -60,3 +60,15 @@ def test_an_interval_beside_it():
     rows = found.conf_interval(["A"], sigmas=[1])["A"]
     upper = max(limit for _, limit in rows)
     assert np.isfinite(upper) and upper > found.values["A"]
+
+
+@pytest.mark.parametrize("shared", ["b", "cb"])
+def test_its_own_interval(shared):
+    """It has no error to begin from, and was infinite: it is that of all data as one set."""
+    x = np.linspace(.1, 5, 40)
+    y = 1 - .05*x + .03*np.random.default_rng(8).normal(size=40)
+    one = fit("c + b**2*x", np.r_[y, y], x=np.r_[x, x], c=.8, b=.5)
+    found = fit_shared("c + b**2*x", np.array([y, y]), x=x, shared=tuple(shared), c=.8, b=.5)
+    limits = np.array([limit for _, limit in found.conf_interval(["b"], sigmas=[1, 2])["b"]])
+    expected = np.array([limit for _, limit in one.conf_interval(["b"], sigmas=[1, 2])["b"]])
+    np.testing.assert_allclose(limits, expected, rtol=1e-3 if shared == "cb" else .02, atol=1e-6)    # one degree of freedom of 77 less

@@ -69,3 +69,15 @@ def test_the_look_inside_counts():
     for most in range(4, 8):
         found, _ = fitted(DECAY, data("k", 0), {"A": 0., "k": 0., "c": .8}, "k", 1., 1e6, max_nfev=most)
         assert found.nfev <= most and not found.success
+
+
+@pytest.mark.parametrize("text", ["A*tanh(k*x)", "A*k*x/(1 + k*x)", "A*k*x*exp(-k*x)", "A*(1 - exp(-k*x))", "-A*expm1(-k*x)"])
+def test_two_that_hide_each_other(text):
+    """An amplitude and a rate of 0 tell nothing of each other: beside a guess of the rate, the amplitude would be that of a straight line."""
+    x, rng = np.linspace(.05, 5, 50), np.random.default_rng(5)
+    Y = Formula(text)(x=x, A=np.array([[1.], [2.], [.7]]), k=.8) + .02*rng.normal(size=(3, 50))
+    expected = fit_shared(text, Y, x=x, shared="k", A=1., k=1.)
+    for x_unit in (1, 1e-3, 1e-6, 1e-9, 1e3, 1e6):
+        found, values = fitted(text, Y, {"A": 0., "k": 0.}, "k", 1., x_unit, x=x)
+        assert found.success, (x_unit, found.message)
+        np.testing.assert_allclose(values["k"], expected.values["k"], rtol=1e-6)
