@@ -105,7 +105,7 @@ class SharedRefit:
         return float(point.slopes[k])/(root*self.unit) if root > 0 else 0.0
 
     def spread(self, k: int) -> float:
-        """Return the standard error of a shared parameter; where it has none, how far it goes from the minimum for each unit of the root."""
+        """Return the standard error of a shared parameter; where it has none, how far it goes for each unit of the root."""
         if np.isfinite(self.errors[k]):
             return float(self.errors[k])
         at, far = float(self.best.x[k]), BESIDE*max(abs(float(self.best.x[k])), abs(float(self.begun[k])))

@@ -73,7 +73,7 @@ def test_the_look_inside_counts():
 
 @pytest.mark.parametrize("text", ["A*tanh(k*x)", "A*k*x/(1 + k*x)", "A*k*x*exp(-k*x)", "A*(1 - exp(-k*x))", "-A*expm1(-k*x)"])
 def test_two_that_hide_each_other(text):
-    """An amplitude and a rate of 0 tell nothing of each other: beside a guess of the rate, the amplitude would be that of a straight line."""
+    """A and k of 0 tell nothing of each other: beside a guess of the rate, the amplitude would be that of a straight line."""
     x, rng = np.linspace(.05, 5, 50), np.random.default_rng(5)
     Y = Formula(text)(x=x, A=np.array([[1.], [2.], [.7]]), k=.8) + .02*rng.normal(size=(3, 50))
     expected = fit_shared(text, Y, x=x, shared="k", A=1., k=1.)
