@@ -175,7 +175,7 @@ static int go_to_kink(const bundle *b, polisher *s, const polish_data *d, double
 typedef enum { STAYS, FALLS, SHARPENED } outcome;
 
 /* From a point that has been looked at: move v down, or collect gradients until they combine to zero. Returns whether v was moved, or may
- * still have to be, and the bundle's length is then nothing (FALLS); or was moved from next to a minimum of a kink onto it, if `sharper`. */
+ * still have to be, and the bundle's length is then nothing (FALLS); or was moved from next to a kink's minimum onto it, if `sharper`. */
 static outcome step(bundle *b, polisher *s, const polish_data *d, double *v, const polished *end, int sharper, int *left) {
     const double length = end->length, least = fmax(GSLFIT_CLOSE * length, GSLFIT_ROUNDING * fmax(s->model, end->data));
     const double rounding = fmax(1e-13 * length, 1e-2 * GSLFIT_ROUNDING * s->model);
