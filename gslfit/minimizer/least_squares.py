@@ -535,8 +535,8 @@ class Descent(Polish):
         if vanished := self._vanished(undetermined).difference(self.bent) if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
-        if (success or known) and verdict != "exact" and self.norm() > VANISHED:
-            self.bent = tuple(sorted({*self.bent, *self.even()}))
+        if (success or known) and verdict != "exact" and self.norm() > VANISHED and (even := self.even()):
+            self.bent = tuple(sorted({*self.bent, *even}))
         dead = tuple(sorted({*undetermined, *flat, *silent, *vanished, *self.bent}))
         if success and not settled and verdict != "exact" and self._still_falls():
             success, verdict = False, "no minimum"
@@ -620,7 +620,7 @@ class Descent(Polish):
                   verdict: str = "", idle: Iterable[int] = ()) -> Solution:
         qr = self.decompose()
         factors, norms = qr, qr.norms
-        without = {j for j in idle if j in dead and j not in self.held}
+        without = {j for j in idle if j in dead and j not in self.held} if dead else set()
         if without and norms[list(without)].any():
             factors = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*without, *self.held]))
         return Solution(self.x, self.r, self.J, qr.cosines(self.r), self.held, dead, lost, converged, reason, self.method,
