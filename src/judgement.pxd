@@ -30,6 +30,7 @@ cdef extern from "common/judgement.h" nogil:
     int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags)
     gslfit_verdict gslfit_judge(const gslfit_evidence *e, unsigned char *flags)
     bint gslfit_is_last_digit(double step, double x)
+    bint gslfit_places_beside(double x, double reach, double low, double high, double *places)
     bint gslfit_bends(double length, const double *beside, double rounding)
     bint gslfit_is_even(double norm, double size, double length)
     bint gslfit_may_be_bent(gslfit_verdict verdict)

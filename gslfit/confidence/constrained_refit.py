@@ -98,9 +98,9 @@ class ConstrainedRefit:
         self.floor = self.best.chi - MINIMUM*self.unit
         norms = lengths(self.best.J)
         self.sizes = np.maximum(np.abs(self.best.x), np.divide(math.sqrt(self.unit), norms, out=np.zeros_like(norms), where=norms > 0))
-        for k in np.flatnonzero(norms*np.abs(self.best.x) <= AWAKE*ASLEEP*math.sqrt(self.unit)).tolist():
+        for k in np.flatnonzero(self._tells_nothing(norms*np.abs(self.best.x))).tolist():
             reach = self._reach(k)
-            if reach is not None and norms[k]*abs(reach) <= ASLEEP*AWAKE*math.sqrt(self.unit):
+            if reach is not None and self._tells_nothing(norms[k]*abs(reach)):
                 self.asleep[k] = reach
 
     def aim(self, rise: float, ceiling: float = math.inf) -> None:
@@ -205,7 +205,7 @@ class ConstrainedRefit:
         """
         point = self._refitted(point, held, fresh)
         for k, reach in self.asleep.items():
-            if k not in held and lengths(point.J[:, [k]])[0]*abs(reach) <= ASLEEP*AWAKE*math.sqrt(self.unit):
+            if k not in held and self._tells_nothing(lengths(point.J[:, [k]])[0]*abs(reach)):
                 point = self._woken(point, held, k, reach)
         if point.chi < self.floor and self.best is not None:
             raise LowerMinimum(point, held[0])
@@ -215,6 +215,10 @@ class ConstrainedRefit:
         """Return where steps by the Jacobian lead."""
         point, settled = self._descend(point, held, fresh)
         return point if settled else self._follow(point, held)
+
+    def _tells_nothing(self, change: Any) -> Any:
+        """Return whether what a column makes of a move is next to nothing beside the change that such a move is to make."""
+        return change <= ASLEEP*AWAKE*math.sqrt(self.unit)
 
     def _reach(self, k: int) -> float | None:
         """Return by how much parameter k moves from the minimum to be seen, towards the farther bound; None where nothing tells."""

@@ -12,7 +12,7 @@ from gslfit.errors import ConvergenceError, warn_of_covariance
 from gslfit.minimizer._descent import length
 from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import spread_of
-from gslfit.minimizer.uncertainty import SMALLEST
+from gslfit.minimizer.precision import SMALLEST
 from gslfit.objective.residual import degrees_of_freedom
 
 EPS = float(np.finfo(float).eps)

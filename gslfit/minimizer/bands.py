@@ -16,8 +16,9 @@ from gslfit.checks import real
 from gslfit.errors import InputError
 from gslfit.formula.formula import Formula
 from gslfit.minimizer._descent import length
+from gslfit.minimizer.precision import SMALLEST
 from gslfit.minimizer.propagation import Spread, determined
-from gslfit.minimizer.uncertainty import SMALLEST, bound_of
+from gslfit.minimizer.uncertainty import bound_of
 from gslfit.parameters.collection import Parameters
 
 KINDS = ("confidence", "prediction")

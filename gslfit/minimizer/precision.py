@@ -2,6 +2,7 @@
 import numpy as np
 
 EPS = float(np.finfo(float).eps)
+SMALLEST = float(np.finfo(float).tiny)      # normal number: what is smaller has lost digits, or all
 
 
 def precision_of(residual: np.ndarray) -> float:

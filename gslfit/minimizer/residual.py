@@ -12,12 +12,11 @@ import numpy as np
 
 from gslfit.data.numbers import read
 from gslfit.errors import InputError, InputTypeError, NonFiniteError, warn
-from gslfit.minimizer.precision import EPS, precision_of
+from gslfit.minimizer.precision import EPS, SMALLEST, precision_of
 from gslfit.parameters._values import Evaluation
 
 NAN_POLICIES = ("raise", "omit", "propagate")
 TINY, HUGE = 1e-30, 1e30      # outside, residuals are rescaled so that their squares neither vanish nor overflow
-LEAST = 2.0**-1022            # a residual below the least normal number has lost digits, and is one of rounding: its squares vanish
 MOST_SCALED = 1000            # power of two that a residual is multiplied with at most, so that derivatives don't overflow
 
 
@@ -179,7 +178,7 @@ class Residual(Evaluation):
                              "there must be at least as many; fix some parameters with vary=False")
         self._report_first(r)
         largest = float(np.max(np.abs(r), initial=0., where=np.isfinite(r)))
-        if largest > LEAST and not TINY < largest < HUGE:
+        if largest > SMALLEST and not TINY < largest < HUGE:        # what is smaller is one of rounding
             self.scale = float(np.ldexp(1., min(-int(np.frexp(largest)[1]), MOST_SCALED)))
         scaled = r * self.scale
         self._remember(x, scaled)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gslfit.minimizer._descent import length
-from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, NEAR, SHARE
+from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, NEAR, SHARE, WIDEST
 
 INFINITE = float("inf")
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 NEXT_TO_ZERO, NEXT_TO = 1e-24, 1e-6     # of the guess: nearer to a bound of 0, or to another one, where the guess makes residuals infinite
-WIDEST = 0.25             # of the distance between two bounds
 PROBES = 6                # evaluations for one parameter
 FURTHER = 4               # more of them where both a shorter step and a longer one are known
 PLAIN = 0.25              # power of a longer step with which the change grows at least where it goes on growing

@@ -13,9 +13,6 @@ from gslfit.objective.lengths import lengths
 from gslfit.solvers.termination import within
 
 TOUCHING = 1e-6         # of its start's distance: as near to a bound a parameter is on it, as in `src/batch/gsl_refit.c`
-
-
-SMALLEST = float(np.finfo(float).tiny)      # normal number: a smaller square has lost digits, or all
 NOTHING_VARIES = "no parameter varies: chi-square is that of the values as they are."
 ECHELON = 1e-5          # a smaller factor of a column of length 1 is none
 

@@ -30,6 +30,7 @@ FREE, ONE, TWO = 0, 1, 2
 INSIDE = 0.01
 SHARE = 0.1
 ALIKE = 30.
+WIDEST = 0.25     # of the distance between two bounds that a start on one of them is moved inside at most
 NEAR = 1e-9
 WIDE = 1e-6
 FAR = 1e3

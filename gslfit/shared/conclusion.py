@@ -10,8 +10,9 @@ from gslfit.curves.batch_result import SUCCESSES, Columns
 from gslfit.curves.job import template
 from gslfit.errors import FitStatus
 from gslfit.formula.operations import evaluate
+from gslfit.minimizer.precision import SMALLEST
 from gslfit.minimizer.propagation import Directions, Spread, propagated
-from gslfit.minimizer.uncertainty import SMALLEST, at_bound
+from gslfit.minimizer.uncertainty import at_bound
 from gslfit.objective.loss import ROBUST
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import needed

@@ -12,7 +12,7 @@ import numpy as np
 
 from gslfit.minimizer.precision import EPS
 from gslfit.records import Record
-from gslfit.shared._rows import BESIDE, bends, is_even
+from gslfit.shared._rows import BESIDE, bends, is_even, places_beside
 from gslfit.shared.groups import Group, measured_by
 
 FAINT = 1e4         # times the share of `gslfit_is_even`: a parameter that has so small an effect may be on its way there
@@ -41,7 +41,7 @@ def look_at_shared(groups: list[Group], shared: np.ndarray, begun: np.ndarray, b
     """
     length, size = np.sqrt(cost), np.fmax(np.abs(shared), np.abs(begun))
     lengths = np.full(len(size), length)
-    ways, open_ = _ways(shared, BESIDE*size, *bounds)
+    ways, open_ = places_beside(shared, BESIDE*size, *bounds)
     open_ &= nonlinear(groups, len(size))
     even, least = open_ & is_even(columns, size, lengths), shared.copy()
     rounding = 4*EPS*np.sqrt(measured_by(sum(float(group.squares.sum()) for group in groups),
@@ -68,7 +68,7 @@ def look_at_local(group: Group, v: np.ndarray, cost: np.ndarray, columns: np.nda
     values = v[group.local.own, :len(group.which)]
     length, size = np.sqrt(cost), np.fmax(np.abs(values), np.abs(group.begun))
     lengths = np.broadcast_to(length, size.shape)
-    ways, open_ = _ways(values, BESIDE*size, group.low, group.high)
+    ways, open_ = places_beside(values, BESIDE*size, group.low, group.high)
     open_[group.linear_places().own] = False
     even, least, faint = open_ & is_even(columns, size, lengths), values.copy(), open_ & is_even(columns/FAINT, size, lengths)
     rounding = 4*EPS*np.sqrt(group.measures)
@@ -97,12 +97,3 @@ def nonlinear(groups: list[Group], count: int) -> np.ndarray:
     for group in groups:
         found[np.setdiff1d(group.shared.whole, group.linear_places().whole)] = True
     return found
-
-
-def _ways(x: np.ndarray, reach: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return places beside parameters, below and above, then half as far, ndarray (4, ...), and where there are such; on a bound all lie
-    inwards.
-    """
-    below, above = x - reach >= low, x + reach <= high
-    first, second = np.where(below & above, -1, np.where(above, 1, -1)), np.where(above, 1, -1)
-    return x + reach*np.array([first, second, .5*first, .5*second]), (below & above) | (below & (x == high)) | (above & (x == low))

@@ -18,7 +18,7 @@ from gslfit.data.points import without_effect
 from gslfit.errors import FitStatus
 from gslfit.minimizer.cold_start import COLD, MATTERS
 from gslfit.minimizer.options import BATCH, FitOptions
-from gslfit.minimizer.uncertainty import SMALLEST
+from gslfit.minimizer.precision import SMALLEST
 from gslfit.objective.loss import MAD, NUMBERS, in_range
 from gslfit.parameters.bounds import INSIDE, NEAR
 from gslfit.records import Record

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from gslfit.parameters.bounds import ALIKE, INSIDE, NEAR, SHARE
+from gslfit.parameters.bounds import ALIKE, INSIDE, NEAR, SHARE, WIDEST
 from gslfit.records import Record
 from gslfit.shared._rows import interior, steps_inside
 from gslfit.shared.groups import Group
 
 MOST = 3        # evaluations of all data sets
-WIDEST = .25    # of the distance between two bounds
 
 
 class Placed(Record):

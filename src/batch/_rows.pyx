@@ -10,7 +10,8 @@ from libc.stdint cimport uintptr_t
 
 from judgement cimport (
     GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_FALLEN, GSLFIT_HELD, GSLFIT_LOWER, GSLFIT_NEGLIGIBLE, GSLFIT_ROUNDING, GSLFIT_SILENT, GSLFIT_ZEROS,
-    gslfit_bends, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_judge, gslfit_scale, gslfit_sort_columns, gslfit_verdict,
+    gslfit_bends, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_judge, gslfit_places_beside, gslfit_scale,
+    gslfit_sort_columns, gslfit_verdict,
 )
 from program cimport program
 
@@ -141,6 +142,27 @@ def is_even(columns, sizes, lengths):
     for k in range(norms.size):
         even[k] = gslfit_is_even(norm[k], size[k], length[k])
     return found.view(bool)
+
+
+def places_beside(x, reach, low, high):
+    """Return the places beside parameters where `bends` wants to know the lengths of residuals, (4, ...), and where there are such: ndarray
+    of bool; of arrays of one shape.
+    """
+    at, far, least, most = (np.array(each, np.float64, order="C") for each in np.broadcast_arrays(x, reach, low, high))
+    found, there = np.empty((4, at.size)), np.zeros(at.shape, np.uint8)
+    cdef const double *value = <const double *>cnp.PyArray_DATA(at)
+    cdef const double *by = <const double *>cnp.PyArray_DATA(far)
+    cdef const double *lower = <const double *>cnp.PyArray_DATA(least)
+    cdef const double *upper = <const double *>cnp.PyArray_DATA(most)
+    cdef double *to = <double *>cnp.PyArray_DATA(found)
+    cdef unsigned char *good = <unsigned char *>cnp.PyArray_DATA(there)
+    cdef double[4] four
+    cdef Py_ssize_t k, i, count = at.size
+    for k in range(count):
+        good[k] = gslfit_places_beside(value[k], by[k], lower[k], upper[k], four)
+        for i in range(4):
+            to[i*count + k] = four[i] if good[k] else value[k]
+    return found.reshape(4, *at.shape), there.view(bool)
 
 
 def bends(lengths, beside, roundings):

@@ -272,13 +272,12 @@ static double scale_of(const gsl_refit *r, const double *x) {
 /* Whether chi-square bends up at variable k, by a way to both sides; on a bound by the one inwards. */
 static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
     const double length = r->last.length, rounding = rounding_at(&r->last);
-    double at[MAX_FREE], found[4];
-    const int below = !r->transform || x[k] - reach >= r->low[k], above = !r->transform || x[k] + reach <= r->high[k];
-    if (!(below && above) && !(below ? x[k] == r->high[k] : above && x[k] == r->low[k])) return 0;
+    const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
+    double at[MAX_FREE], places[4], found[4];
+    if (!gslfit_places_beside(x[k], reach, low, high, places)) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
     for (int i = 0; i < 4; i++) {
-        const int up = below && above ? i & 1 : above;
-        at[k] = x[k] + (up ? reach : -reach) * (i & 2 ? 0.5 : 1);
+        at[k] = places[i];
         found[i] = gslfit_polish_length(r->polisher, &r->data, at);
     }
     return gslfit_bends(length, found, rounding);

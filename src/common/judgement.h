@@ -118,6 +118,17 @@ static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= 
 #define GSLFIT_BESIDE 1e-3
 int gslfit_bends(double length, const double beside[4], double rounding);
 
+/* Those places: within bounds (infinite where there are none), on one of them all inwards. Returns whether there are such. */
+static inline int gslfit_places_beside(double x, double reach, double low, double high, double places[4]) {
+    const int below = x - reach >= low, above = x + reach <= high;
+    if (!(below && above) && !(below ? x == high : above && x == low)) return 0;
+    for (int i = 0; i < 4; i++) {
+        const int up = below && above ? i & 1 : above;
+        places[i] = x + (up ? reach : -reach) * (i & 2 ? 0.5 : 1);
+    }
+    return 1;
+}
+
 /* Whether a column's part in how chi-square bends up at its parameter is next to none, by the parameter's size and the residual's
  * length. */
 static inline int gslfit_is_even(double norm, double size, double length) { return norm * size <= GSLFIT_EVEN * length; }

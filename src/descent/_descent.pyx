@@ -17,7 +17,7 @@ from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
     gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success, gslfit_judge,
-    gslfit_may_be_bent, gslfit_sort_columns, gslfit_verdict)
+    gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -256,17 +256,14 @@ cdef class Polish(DescentState):
         """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm()
         cdef double reach = GSLFIT_BESIDE * fmax(fabs(at), fabs(numbers(self.problem.x0, self.p)[j]))
-        cdef double[4] found
+        cdef double[4] places, found
         cdef cnp.ndarray trial
         cdef int i
-        cdef double low = numbers(self.lower, self.p)[j], high = numbers(self.upper, self.p)[j]
-        cdef bint below = at - reach >= low, above = at + reach <= high, up
-        if not (below and above) and not (at == high if below else above and at == low):
+        if not gslfit_places_beside(at, reach, numbers(self.lower, self.p)[j], numbers(self.upper, self.p)[j], places):
             return False
         for i in range(4):
             trial = copied(numbers(self.x, self.p), self.p)
-            up = i & 1 if below and above else above
-            data_of(trial)[j] = at + (reach if up else -reach) * (0.5 if i & 2 else 1)
+            data_of(trial)[j] = places[i]
             found[i] = length(self.fun(trial))
         return gslfit_bends(norm, found, 4 * self.differences.precision * self.size())
 

@@ -200,7 +200,7 @@ static outcome step(bundle *b, polisher *s, const polish_data *d, double *v, con
 
 int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const double *size, int most, polished *end) {
     bundle *b = malloc(sizeof *b);
-    int left = most, sharpened = 0, minimum = 0;
+    int left = most, sharpened = 0;
     double least = 0, least_cosine = 0;  /* next to a kink, at what is a minimum of it */
     if (b) b->size = size;
     for (int turn = 0; b && turn < TURNS && left > 1; turn++) {
@@ -218,7 +218,6 @@ int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const 
         gslfit_coordinates_free(&b->at);
         if (found == SHARPENED) {
             sharpened++;
-            minimum = 1;
             least = end->length * (1 - NEAR);
             least_cosine = cosine;
         }
@@ -233,7 +232,7 @@ int gslfit_kinks_descend(polisher *s, const polish_data *data, double *v, const 
     }
     if (!b) return -1;
     free(b);
-    if (minimum && !end->kinked) { /* nobody has said so of the kink itself */
+    if (sharpened && !end->kinked) { /* nobody has said so of the kink itself */
         left--;
         gslfit_polish_look(s, data, v, NULL, end);
         if (end->length >= least) {

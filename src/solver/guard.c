@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/judgement.h"
 
 #define PULSE_SECONDS 0.05
 #define SMALLEST_STEP 1e-290    /* quotients of smaller ones underflow */
@@ -20,7 +21,6 @@
 #define TRIALS 16                   /* of steps, ... */
 #define LONGER 1e6                  /* ... the second by so much longer or shorter than the first, the next by its square */
 #define LONGEST_STEP 1e300
-#define NEGLIGIBLE 1e-7             /* of f: a change that is none */
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
 
 int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
@@ -465,7 +465,7 @@ static int in_range(gslfit_guard *g, const gsl_matrix *JTJ)
         int good = isfinite(square);
         if (good && square < DBL_MIN && !g->fn.product) {
             const gsl_vector column = gsl_matrix_column(g->dense, j).vector;
-            good = largest(&column) * fabs(gsl_vector_get(g->x_dense, j)) <= NEGLIGIBLE * g->size;
+            good = largest(&column) * fabs(gsl_vector_get(g->x_dense, j)) <= GSLFIT_NEGLIGIBLE * g->size;
         }
         if (!good) {
             g->bad = (long) j;
