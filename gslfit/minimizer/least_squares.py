@@ -851,6 +851,8 @@ def look_inside(problem: Problem, silenced: Solution, tried: list[Solution], fir
 
 def best_of(tried: list[Solution]) -> Solution:
     """Return the solution with the lowest chi-square; of equals, the one without doubt, or one that is a minimum."""
+    if len(tried) == 1:
+        return tried[0]
     equals = alike(tried)
     sure = next((solution for solution in equals if not solution.doubtful), None)
     if sure is not None or equals[0].verdict == "silenced":     # that is still to be looked at
@@ -860,8 +862,6 @@ def best_of(tried: list[Solution]) -> Solution:
 
 def alike(tried: list[Solution]) -> list[Solution]:
     """Return the solutions whose chi-square is the lowest one within rounding and what nobody is told."""
-    if len(tried) == 1:
-        return tried
     sizes = [solution.norm if solution.norm < np.inf else np.inf for solution in tried]         # NaN counts as the worst
     n, p, least = tried[0].residual.size, tried[0].x.size, min(sizes)
     # a sum of n squares is rounded by n EPS at most, the residuals by what they are computed from

@@ -68,13 +68,16 @@ class Setup:
         """
         params, finite = minimizer.params, -1
         self._bind(minimizer, params)
+        if not self.free.doubtful:
+            self._evaluate()
+            return params
         try:
             self._evaluate()
             finite = int(np.isfinite(self.r0).sum())
         except InputError:
-            if not self.free.doubtful or self.residual.full < self.x0.size:
+            if self.residual.full < self.x0.size:
                 raise
-        if not self.free.doubtful or finite == self.residual.full:
+        if finite == self.residual.full:
             return params
         from gslfit.minimizer.start_interior import nearer
         for values in nearer(self.starts, dict(zip(self.free.names, self.x0.tolist(), strict=True))):
