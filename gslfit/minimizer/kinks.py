@@ -4,6 +4,7 @@ There 0 lies among the convex combinations of the gradients next to the point (C
 collected one by one (Wolfe 1975, Math. Prog. Study 3; Lemarechal 1977): against the shortest combination so far, a step leads down, or the
 gradient behind it joins the others.  `src/descent/kinks.h` does the same for programs.
 """
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ OWN = 0.01              # of its size, what such a parameter moves by at most: a
 SHORTER = 6             # times that a step is taken shorter, each an eighth, until it leads next to the point
 BENT = 0.4              # of a gradient's change over a step: as far from half of it as this halfway is a jump, not a bend
 TURNED = 0.9            # of its length against itself that the shortest combination must lose by a new gradient
-WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end
+WAYS = (1., 1e-2, 1e-4)     # standard errors by which each coordinate is tried in the end, ...
+FINER = (1e-6, 1e-8)    # ... and each parameter besides, once that is known to be a minimum next to a kink
 SHARPER = 8             # times that a kink found by differences is looked for more closely
 BEYOND = 4.             # times what differences step over, where a piece beside a kink is taken
 WIDER = 30.             # times what a move next to the point may change: so far a piece is a parabola still
@@ -83,26 +85,30 @@ def descend(descent: Any) -> str:
 
 
 def sharpen(descent: Any) -> bool:
-    """Step from where a descent by differences ended to the very kink, if there is one: differences reach across it.
+    """Step from where a descent ended next to a kink to the very kink, if there is one: differences reach across it.
 
     Return whether that led further down than next to the point: then it was no kink's minimum.
     """
     if not affordable(descent):
         return False
     begun = descent.norm()
-    descent.go_to(descent.x, descent.r, True)
-    for _ in range(SHARPER):
-        free = determined(descent) if descent.finite and descent.norm() > 0 else None
-        if free is None or not affordable(descent) or not Neighbourhood(descent, free).sharpen():
+    if not descent.exact:
+        descent.go_to(descent.x, descent.r, True)
+    for turn in range(SHARPER + 1):
+        free = determined(descent) if descent.finite and descent.norm() > 0 and affordable(descent) else None
+        if free is None:
+            break
+        here = Neighbourhood(descent, free)
+        if not (here.sharpen() if turn < SHARPER and not descent.exact else here.go_down_beside()):
             break
         descent.go_to(descent.x, descent.r, True)
     return bool(descent.norm() < begun * (1 - NEAR[1]))
 
 
-def affordable(descent: Any) -> bool:
-    """Return whether evaluations are left for a look next to a point, and for the Jacobian afterwards."""
-    calls = descent.problem.fun
-    return bool(calls.limit - calls.nfev > 10 * (descent.p + 1))
+def affordable(descent: Any, calls: int = 0) -> bool:
+    """Return whether so many evaluations are left, and those of a look next to a point and of the Jacobian afterwards."""
+    fun = descent.problem.fun
+    return bool(fun.limit - fun.nfev > calls + 10 * (descent.p + 1))
 
 
 def determined(descent: Any) -> np.ndarray | None:
@@ -242,7 +248,7 @@ class Neighbourhood:
                 break
         if not found:
             descent.go_to(self.x, self.r, True)
-        return found
+        return found or (descent.slopes_jump and self.go_down_beside())
 
     def _add_piece(self, way: np.ndarray, gradients: list[np.ndarray], below: list[float], near: np.ndarray | None = None) -> None:
         """Add the gradient at this point of the smooth piece that a point next to it lies on, and by how much that is lower here.
@@ -268,8 +274,40 @@ class Neighbourhood:
         below.append(max(0., self.norm**2/2 - 5*full + 4*half + (slope + 2*slope_half) @ moved))
 
     def _lower_beside(self) -> bool:
-        """Return whether the kink itself is lower, or a coordinate leads down after all, to either side."""
+        """Return whether the kink itself is lower, or a coordinate leads down after all, to either side; go there."""
         if self.kink is not None and self._lower_along(self.kink):
             return True
+        return any(self._lower_along(way) for way in self._around(self.ways.T, WAYS))
+
+    def _around(self, ways: Any, shares: tuple[float, ...]) -> Iterator[np.ndarray]:
+        """Yield ways by shares of a standard error, to either side."""
         sigma = self.norm / max(len(self.r) - self.ways.shape[1], 1) ** 0.5
-        return any(self._lower_along(side * share * sigma * way) for way in self.ways.T for share in WAYS for side in (1., -1.))
+        return (side * share * sigma * way for way in ways for share in shares for side in (1., -1.))
+
+    def go_down_beside(self) -> bool:
+        """Step to lower points along coordinates and parameters while there are any and calls are left; return whether there were any.
+
+        Where each datum has a kink of its own, they lie closer together than their pieces can be told apart: no gradient leads to the
+        lowest of them.
+        """
+        descent, found = self.descent, False
+        ways = [*self.ways.T, *np.diag(1 / np.where(self.lengths > 0, self.lengths, np.inf))[self.free]]
+        for _ in range(TURNS):
+            if not affordable(descent, 2 * len(ways) * len(WAYS + FINER)):
+                break
+            if not any(self._further_along(way) for way in self._around(ways, WAYS + FINER)):
+                break
+            self.x, self.r, self.norm, found = descent.x, descent.r, descent.norm(), True
+        return found
+
+    def _further_along(self, way: np.ndarray) -> bool:
+        """Go to a lower point along a way, twice as far for as long as that leads further down; return whether there is one."""
+        if not self._lower_along(way):
+            return False
+        while affordable(self.descent):
+            way = 2 * way
+            x, r = self._moved(way)
+            if not length(r) < self.descent.norm() - self.rounding:
+                break
+            self.descent.x, self.descent.r = x, r
+        return True

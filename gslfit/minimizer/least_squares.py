@@ -261,7 +261,7 @@ class Descent(Polish):
                 beside = "" if settled or saddle else kinks.descend(self)
                 self.slopes_jump = beside == "minimum"
                 settled, saddle = settled or self.slopes_jump, saddle or beside == "lower"
-            if settled and not self.exact and (self.slopes_jump or self.steps_over_kink()):
+            if settled and (self.slopes_jump or (not self.exact and self.steps_over_kink())):
                 from gslfit.minimizer import kinks
                 if kinks.sharpen(self):
                     settled, saddle, self.slopes_jump = False, True, False

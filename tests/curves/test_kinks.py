@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from guess_accuracy import CASES, draw
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize_scalar
 
 import gslfit
 from gslfit.models import StepModel
@@ -106,6 +106,37 @@ def test_differences_end_on_the_very_kink(seed):
     x, y, found = fitted_ramp(seed)
     assert found.success
     assert found.chisqr <= lowest_beside(y, x, np.array([par.value for par in found.params.values()]))*(1 + 1e-10)
+
+
+def refitted(y, q, a):
+    """Return chi-square of ``A max(q, a) + B`` with A and B fitted to a."""
+    M = np.stack([np.maximum(q, a), np.ones(q.size)], axis=1)
+    return float(np.sum((M @ np.linalg.lstsq(M, y, rcond=None)[0] - y)**2))
+
+
+@pytest.mark.parametrize("jacobian", (False, True), ids=("differences", "jacobian"))
+@pytest.mark.parametrize("seed", (3, 4, 13, 28, 37))
+def test_each_datum_has_a_kink_of_its_own(seed, jacobian):
+    """They lie closer together than differences step: of no kink beside the end, and of no piece between two, is the minimum lower.
+
+    A fall of chi-square by 1e-6 of the reduced one counts.
+    """
+    rng = np.random.default_rng(seed)
+    q = np.sort(0.94 + 0.001*rng.standard_normal(120))
+    y = 8*np.maximum(q, 0.9401) - 0.1 + 0.004*rng.standard_normal(120)
+
+    def slopes(p):
+        a = p["a"].value
+        return np.stack([np.maximum(q, a), np.ones(q.size), p["A"].value*(q < a)], axis=1)
+
+    params = gslfit.Parameters()
+    for name, value in {"A": 5.0, "B": 0.0, "a": 0.9403}.items():
+        params.add(name, value=value)
+    found = gslfit.minimize(lambda p: p["A"].value*np.maximum(q, p["a"].value) + p["B"].value - y, params, jac=slopes if jacobian else None)
+    i = np.searchsorted(q, found.params["a"].value)
+    between = minimize_scalar(lambda a: refitted(y, q, a), bounds=(q[i - 1], q[i]), method="bounded", options={"xatol": 1e-12}).fun
+    assert found.success
+    assert found.chisqr <= min(refitted(y, q, q[i - 1]), refitted(y, q, q[i]), between)*(1 + 1e-6/117)
 
 
 @pytest.mark.parametrize("limit", range(280, 660, 20))
