@@ -554,7 +554,7 @@ class Descent(Polish):
         if success and self.norm() <= self.rounding_of(self.first_size) and (
                 self.norm() <= self.rounding() or self._shrink(list(dead)) or not self.smooth()):
             verdict = "exact"
-        if verdict == "exact" and self.norm() > VANISHED and not self.norms.any() and self._inert():
+        if verdict == "exact" and self.norm() > VANISHED and (self.norm() > self.rounding() or not self.norms.any()) and self._inert():
             success, verdict, reason = False, "lost", FitStatus.LOST_EFFECT
         if flat:
             lost = tuple(sorted({*lost, *(j for j in flat & self._lost() if not self.bends_up(j))}))
@@ -566,12 +566,17 @@ class Descent(Polish):
         return self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
 
     def _inert(self) -> bool:
-        """Return whether the residual stays as it is wherever a parameter goes by a part of what it began with: then it is no rounding."""
+        """Return whether the residual stays as it is wherever a parameter that isn't held goes by a part of what it began with: then it is
+        no rounding.
+        """
         begun = self.first.problem.x0
         for j in np.flatnonzero(begun):
+            if j in self.held:
+                continue
             x = self.x.copy()
             x[j] += MOVE*begun[j]
-            if not np.array_equal(self.problem.fun(np.clip(x, self.problem.lower, self.problem.upper)), self.r):
+            moved = self.problem.fun(np.clip(x, self.problem.lower, self.problem.upper))
+            if not length(moved - self.r) <= FLAT*self.norm():
                 return False
         return True
 

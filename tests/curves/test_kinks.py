@@ -114,8 +114,8 @@ def refitted(y, q, a):
     return float(np.sum((M @ np.linalg.lstsq(M, y, rcond=None)[0] - y)**2))
 
 
-@pytest.mark.parametrize("jacobian", (False, True), ids=("differences", "jacobian"))
-@pytest.mark.parametrize("seed", (3, 4, 13, 28, 37))
+@pytest.mark.parametrize("jacobian", [False, True], ids=("differences", "jacobian"))
+@pytest.mark.parametrize("seed", [3, 4, 13, 28, 37])
 def test_each_datum_has_a_kink_of_its_own(seed, jacobian):
     """They lie closer together than differences step: of no kink beside the end, and of no piece between two, is the minimum lower.
 
