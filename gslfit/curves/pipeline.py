@@ -192,8 +192,7 @@ class _Errors:
             return None, None
         assert self.correlations is not None
         row = self.correlations[list(self.errors).index(name)].tolist()
-        found = dict(zip(self.errors, row, strict=True))
-        return own, {other: r for other, r in found.items() if other != name and r == r}
+        return own, {other: r for other, r in zip(self.errors, row, strict=True) if other != name and r == r}
 
 
 def blaming_priors(fit_from: Callable[[FitPlan], LazyResult | FitResult], prior: Any,

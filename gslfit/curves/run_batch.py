@@ -103,7 +103,7 @@ def run_batch(job: Job, given: Inputs, options: FitOptions, report: Report | Non
             out.blank()
             interrupted = True
             break
-        if (out.status[here] == BAD_DATA).any():
+        if np.count_nonzero(out.status[here] == BAD_DATA):
             if own is not None and own.ndim > 1:
                 _blame_factors(name, own, mask, out.status[here], first)
             if options.nan_policy != "mark":
@@ -225,7 +225,7 @@ class _Arrays:
                 stderr[name] = np.broadcast_to(0.0, shape)
                 continue
             values[name], stderr[name] = (value.reshape(shape), error.reshape(shape)) if one else (value, error)
-        statistics = {name: getattr(self, name).reshape(shape) for name in STATISTICS}
+        statistics = {name: getattr(self, name).reshape(shape) if one else getattr(self, name) for name in STATISTICS}
         correl = None if self.correl is None else self.correl.reshape(*shape, *self.correl.shape[-2:])
         cost = self.loss["cost"].reshape(shape) if data.loss in ROBUST else None
         return BatchResult(Columns(values), Columns(stderr), **statistics, covar=None, names=folded.names, data=data, _cost=cost,

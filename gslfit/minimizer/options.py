@@ -98,6 +98,8 @@ INTERRUPTS = ("raise", "partial")
 NEIGHBOURS = "neighbours"
 MOST_STARTS = 1_000_000
 LARGEST = 1.7e308       # what is not infinite
+PLAIN = frozenset((bool, float, int, str, type(None)))      # of values that are what they are: options of these are read once
+MOST_READ = 256         # calls that are remembered
 
 
 def named(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,6 +145,7 @@ class Entry:
         self.defaults, self.takes, self.methods, self.policies, self.starts = defaults, takes, methods, policies, starts
         self.several = several
         self._plain = {name: getattr(defaults, name) for name in takes}
+        self._read: dict[tuple[Any, ...], FitOptions] = {}
         self.name = ""
         self.everywhere.update(takes, (name for name, own in SYNONYMS.items() if own in takes))
         self.arguments: frozenset[str] = frozenset()
@@ -191,9 +194,19 @@ class Entry:
         return named(found)
 
     def read(self, given: Mapping[str, Any]) -> FitOptions:
-        """Return the options of a call: those given, checked, over the defaults."""
-        changed = {} if _same(given, self._plain) else self.changed(given)      # most calls change nothing
-        return self.defaults._replace(**self.checked(changed)) if changed else self.defaults
+        """Return the options of a call: those given, checked, over the defaults. Most calls change nothing, or what one before did."""
+        if _same(given, self._plain):
+            return self.defaults
+        values = tuple(given.values())
+        kinds = tuple(map(type, values))
+        said = (*given, *kinds, *values) if PLAIN.issuperset(kinds) else None
+        found = None if said is None else self._read.get(said)
+        if found is None:
+            changed = self.changed(given)
+            found = self.defaults._replace(**self.checked(changed)) if changed else self.defaults
+            if said is not None and len(self._read) < MOST_READ:
+                self._read[said] = found
+        return found
 
     def values(self, options: FitOptions) -> dict[str, Any]:
         """Return the options that the entry takes, by name."""

@@ -89,10 +89,11 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     ndarray, shape (...)
         NaN for what has none, 0 for what depends on no varying parameter.
     """
-    depends = slopes != 0
-    moving = depends & ~spread.held
+    moves = depends = slopes != 0
+    if some_held := bool(spread.held.any()):
+        moves = depends & ~spread.held
     with np.errstate(over="ignore", invalid="ignore"):
-        parts = np.where(moving, slopes*spread.errors, 0.0)
+        parts = np.where(moves, slopes*spread.errors, 0.0)
         most = np.abs(parts).max(axis=-1, initial=0.0)
         units = parts/np.where((most > 0) & (most < np.inf), most, 1.0)[..., None]
         if spread.rows is not None:
@@ -101,16 +102,24 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
             known = spread.correlations
             assert known is not None
             lacking = np.isnan(known)
-            square = np.einsum("...i,...ij,...j->...", units, np.where(lacking, 0.0, known), units)
+            some_lacking = bool(lacking.any())
+            square = _squares(units, np.where(lacking, 0.0, known) if some_lacking else known)
             found = most*np.sqrt(np.maximum(square, 0.0))
-            if lacking.any():
-                moves = (units != 0).astype(float)
-                found = np.where(np.einsum("...i,...ij,...j->...", moves, lacking.astype(float), moves) > 0, np.nan, found)
+            if some_lacking:
+                found = np.where(_squares((units != 0).astype(float), lacking.astype(float)) > 0, np.nan, found)
     found = np.where(most < np.inf, found, most)
-    without = depends.any(axis=-1) & ~moving.any(axis=-1)
+    without = None
+    if some_held:
+        without = depends.any(axis=-1) & ~moves.any(axis=-1)
     if spread.open is not None:
-        without |= spread.open.lost(np.where(spread.held, 0.0, slopes)) & moving.any(axis=-1)
-    return np.where(without, np.nan, found)
+        lost = spread.open.lost(np.where(spread.held, 0.0, slopes)) & moves.any(axis=-1)
+        without = lost if without is None else without | lost
+    return found if without is None else np.where(without, np.nan, found)
+
+
+def _squares(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return ``v^T M v`` of vectors (..., p) and matrices (..., p, p): ndarray (...)."""
+    return np.einsum("...i,...i->...", (vectors[..., None, :] @ matrix)[..., 0, :], vectors)
 
 
 def correlations_of(errors: np.ndarray, correlations: np.ndarray) -> np.ndarray:
