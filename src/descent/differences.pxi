@@ -222,7 +222,7 @@ cdef class Differences:
             column = data_of(columns) + j * self.n
             step = self._step(j, at, norm, size, True)
             bent = self._central_column(column, j, trial, at, value, step)
-            while bent > ASTRIDE and self.second > fmax(SEEN * norm, told) and 16 * EPS < fabs(step / at[j]) <= WIDEST:
+            while bent > ASTRIDE and self.second > fmax(SEEN * norm, told) and 16 * EPS < fabs(step / at[j]) <= self._widest(j, at):
                 step = fmax(step / 64, 8 * EPS * fabs(at[j]))
                 bent = self._central_column(column, j, trial, at, value, step)
             if not self._widen_centred(column, j, trial, at, value, step) and bent > CURVED:
@@ -285,6 +285,10 @@ cdef class Differences:
             step = 2 * sqrt(e * size / self.d[j]) * sqrt(far)
         # what is below a parameter's own rounding, or beyond any local picture of it, is no step
         return fmin(fmax(step, 8 * EPS * fabs(x[j])), WIDEST * scale)
+
+    cdef double _widest(self, Py_ssize_t j, const double *x) noexcept:
+        """Return the widest step, by the parameter, that is too wide where it leads over what it is to tell: any, but next to zero."""
+        return INFINITY if fabs(x[j]) > FAR_OUT * self.scale[j] > 0 else WIDEST
 
     cdef double _wider(self, Py_ssize_t j, const double *x, double step, double change) noexcept:
         """Return a wider step for a change that is lost in the rounding of what the residual was computed from first, 0 for others."""

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 
+import gslfit
 from gslfit.minimizer._descent import Differences
 
 T = np.linspace(0, 5, 20)
@@ -49,3 +50,19 @@ def test_back_from_a_plain(kind, back):
         J = getattr(differences, kind)(at, model(at))
     t = (x*back)**2
     np.testing.assert_allclose(J[:, 0], -3*2*t/back/(1 + t)**2, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("low", "largest", "exponent", "amplitude"), [
+    (0.05, 1e4, -10.3, 1), (0.059, 1e3, -10.3, 1), (0.059, 1e3, -10.3, 2.5), (0.07, 1e4, -7, 2.5), (0.07, 1e5, -7, 1), (0.07, 1e5, -7, 6)])
+def test_no_column_is_taken_over_what_is_another_model(low, largest, exponent, amplitude):
+    """Where a power law has fallen to nothing beside the data, its exponent has a size still: a step of ten times that tells no slope.
+
+    The data are met ever better by steeper laws: there is no minimum.
+    """
+    x, y = np.geomspace(low, 10, 5), np.array([largest, 0, 0, 0, 0])
+    params = gslfit.Parameters()
+    params.add("A", amplitude)
+    params.add("e", exponent)
+    with np.errstate(all="ignore"):
+        found = gslfit.minimize(lambda p: p["A"].value*x**p["e"].value - y, params)
+    assert not found.success or found.chisqr < (1e-13*largest)**2
