@@ -7,8 +7,8 @@
  *                       whatever the rank of J. (`scale` is the length of the weighted data, or a sixteenth of the greatest |J_j| |x_j|
  *                       at the end where terms cancel, up to CANCELLED of the data. Where the data are all zero it is ZEROS of the
  *                       weighted model at the start; where only residuals are known, the greatest |J_j| |x_j| at the end, or the
- *                       start's |r| if that is 0. The start does not count otherwise: from 1e20 times too large, any residual would be
- *                       rounding.)
+ *                       start's |r| if that is 0, or if the residual does not follow J and some parameter still changes it. The start
+ *                       does not count otherwise: from 1e20 times too large, any residual would be rounding.)
  *   (d) NO_EFFECT       No parameter has an effect, at the start and at the end, or no step changed the model: nothing was fitted.
  *                       Not where the model is linear in all of them and J of full rank: there a way down that J doesn't show is none,
  *                       however small the parameters are (their answer may be 0, and a fit begin at what another one made of that).
