@@ -254,7 +254,7 @@ cdef class Polish(DescentState):
 
     cpdef bint bends_up(self, Py_ssize_t j) except -1:
         """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
-        return self._bends_over(j, GSLFIT_BESIDE * fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.problem.x0, self.p)[j])))
+        return self._bends_over(j, GSLFIT_BESIDE * fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j])))
 
     cdef bint _bends_over(self, Py_ssize_t j, double reach) except -1:
         """Return the same over a reach."""
