@@ -263,6 +263,13 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
     return 0;
 }
 
+/* The same along a variable whose column is zero: its derivatives may have left the range of doubles. */
+static int falls_along(gsl_refit *r, const double *x, int k, double size) {
+    double direction[MAX_FREE] = {0};
+    direction[k] = size;
+    return size > 0 && falls_beyond(r, x, direction);
+}
+
 static double scale_of(const gsl_refit *r, const double *x) {
     double within = 0;
     for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
@@ -363,6 +370,8 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
     sizes_at(r, x, size);
     for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++)
         e.runs_off = falls_beyond(r, x, direction);
+    for (int k = 0; !e.runs_off && k < p; k++)
+        if (end->flags[k] & GSLFIT_SILENT && !(r->last.norms[k] > 0)) e.runs_off = falls_along(r, x, k, size[k]);
     end->verdict = gslfit_judge(&e, end->flags);
     if (gslfit_may_be_bent(end->verdict) && find_bent(r, x, size, end->flags, bent)) {
         e.bent = bent;
