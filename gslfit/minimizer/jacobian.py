@@ -139,8 +139,8 @@ class UserJacobian:
         return bool(getattr(getattr(self.function, "__self__", None), "derived", False))
 
     def in_range(self, x: np.ndarray, r: np.ndarray) -> bool:
-        """Return whether derivatives are finite, and a column is next to none only where its parameter doesn't move the residual: on the way
-        to one of a formula numbers may leave the range of doubles (y/x**2 of y of 1e-150 beside x of 1e100).
+        """Return whether derivatives are finite, and a column is next to none only where its parameter doesn't move the residual: on the
+        way to one of a formula numbers may leave the range of doubles (y/x**2 of y of 1e-150 beside x of 1e100).
         """
         J = self(x)
         norms = lengths(J)

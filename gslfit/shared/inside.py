@@ -101,8 +101,9 @@ def placed(groups: list[Group], given: np.ndarray, low: np.ndarray, high: np.nda
 
 
 def _go_until_seen(groups: list[Group], shared: _Starts, own: list[_Starts], k: int) -> int:
-    """Have a shared parameter whose column is zero at its start begin where the residuals see it, in any unit: it may enter squared. Returns
-    the evaluations spent on that.
+    """Have a shared parameter whose column is zero at its start begin where the residuals see it, in any unit: it may enter squared.
+
+    Returns the evaluations spent on that.
     """
     def cost(way: float) -> float:
         """Return the cost of all data sets with it so far inside."""

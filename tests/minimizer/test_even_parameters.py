@@ -174,3 +174,19 @@ def test_next_to_0_and_not_even(entry, start):
     params = Parameters()
     params.add_many(("c", .8), ("b", start))
     assert None not in others_error(entry, "c*exp(-(x - 2.5 - b)**2/2)", y, params)
+
+
+@pytest.mark.parametrize("lower", [0, -np.inf])
+@pytest.mark.parametrize("start", [0., .5])
+@pytest.mark.parametrize("seed", range(4))
+def test_fourth_powers_without_derivatives(seed, start, lower):
+    """Next to 0 a step that the residual shows is a long one, over which the column is that of the bend: it gave an error of 1e-12, or of
+    1e5, and the others theirs beside it; or the minimum was a failure.
+    """
+    y = 2 - .3*X + .05*np.random.default_rng(seed).normal(size=40)
+    params = Parameters()
+    params.add("c", 1.)
+    params.add("b", start, min=lower)
+    out = gslfit.minimize(lambda p: p["c"].value + p["b"].value**4*X - y, params)
+    assert out.success and params["b"].stderr is None
+    assert params["c"].stderr == pytest.approx(np.std(y)/np.sqrt(38), rel=1e-5)
