@@ -526,13 +526,19 @@ int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const
 /* The exponents of J's columns at the start, by their largest elements as they are to be weighed; NONE of one that is zero. */
 static void exponents_of(const gslfit_guard *g, const gsl_matrix *J, gsl_vector *exponents)
 {
+    double *most = exponents->data;             /* its stride is 1: it is the guard's own */
+    gsl_vector_set_zero(exponents);
+    for (size_t i = 0; i < J->size1; i++) {
+        const double *row = J->data + i * J->tda, w = g->root_weights ? g->root_weights[i] : 1.0;
+        for (size_t j = 0; j < J->size2; j++) {
+            const double a = fabs(row[j]) * w;
+            most[j] = a > most[j] ? a : most[j];
+        }
+    }
     for (size_t j = 0; j < J->size2; j++) {
-        double most = 0.0;
         int exponent;
-        for (size_t i = 0; i < J->size1; i++)
-            most = fmax(most, fabs(gsl_matrix_get(J, i, j)) * (g->root_weights ? g->root_weights[i] : 1.0));
-        frexp(most, &exponent);
-        gsl_vector_set(exponents, j, most > 0.0 ? exponent : NONE);
+        frexp(most[j], &exponent);
+        most[j] = most[j] > 0.0 ? exponent : NONE;
     }
 }
 
