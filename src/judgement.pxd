@@ -33,6 +33,12 @@ cdef extern from "common/judgement.h" nogil:
     bint gslfit_places_beside(double x, double reach, double low, double high, double *places)
     bint gslfit_bends(double length, const double *beside, double rounding)
     bint gslfit_is_even(double norm, double size, double length)
+
+    ctypedef struct gslfit_way:
+        double trial
+
+    gslfit_way gslfit_way_begin(double norm, double size, double length)
+    bint gslfit_way_next(gslfit_way *way, double rise)
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)

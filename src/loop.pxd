@@ -27,6 +27,9 @@ cdef extern from "solver/guard.h" nogil:
         const double *root_weights
         int normalise
         double scale
+        int scaled
+        gsl_vector *units
+        int even
         int centred
         double h
         double h_fvv
@@ -46,6 +49,7 @@ cdef extern from "solver/guard.h" nogil:
     int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
     void gslfit_guard_free(gslfit_guard *g)
     void gslfit_guard_start(gslfit_guard *g)
+    int gslfit_guard_prepare(gslfit_guard *g, gsl_vector *x, gsl_matrix *room) noexcept
     int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f) noexcept
     int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J) noexcept
     int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv) noexcept
@@ -72,7 +76,7 @@ cdef extern from "solver/loop.h" nogil:
         const gsl_vector *f
         const gsl_vector *g
         const gsl_matrix *JTJ
-        int (*product)(void *solver, const gsl_vector *u, gsl_vector *v) noexcept nogil
+        int (*product)(void *solver, CBLAS_TRANSPOSE_t transpose, const gsl_vector *u, gsl_vector *v) noexcept nogil
 
     ctypedef struct gslfit_loop:
         gslfit_solver solver
@@ -91,6 +95,7 @@ cdef extern from "solver/loop.h" nogil:
         double fnorm
         double gradient
         double cosine
+        gsl_matrix *J
 
     int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
     void gslfit_loop_free(gslfit_loop *l)

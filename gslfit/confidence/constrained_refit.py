@@ -163,11 +163,13 @@ class ConstrainedRefit:
         return x
 
     def _free(self, point: ProfilePoint, held: tuple[int, ...]) -> Array:
-        """Return which parameters may move: neither held, nor pushed against a bound, nor without effect."""
+        """Return which parameters may move: neither held, nor pushed against a bound, nor without effect, nor asleep."""
         push = point.r @ point.J
         free = ~(((point.x <= self.lower) & (push > 0)) | ((point.x >= self.upper) & (push < 0)))
         if self.sizes is not None:                            # the steps of what has lost its effect are of any length, and stop the others
             free &= lengths(point.J)*np.maximum(self.sizes, np.abs(point.x)) > DEAD*math.sqrt(self.unit)
+        for k in self.asleep:
+            free[k] &= not self._sleeps(point, k)
         free[[*held]] = False
         return free
 
@@ -205,7 +207,7 @@ class ConstrainedRefit:
         """
         point = self._refitted(point, held, fresh)
         for k, reach in self.asleep.items():
-            if k not in held and self._tells_nothing(lengths(point.J[:, [k]])[0]*abs(reach)):
+            if k not in held and self._sleeps(point, k):
                 point = self._woken(point, held, k, reach)
         if point.chi < self.floor and self.best is not None:
             raise LowerMinimum(point, held[0])
@@ -219,6 +221,10 @@ class ConstrainedRefit:
     def _tells_nothing(self, change: Any) -> Any:
         """Return whether what a column makes of a move is next to nothing beside the change that such a move is to make."""
         return change <= ASLEEP*AWAKE*math.sqrt(self.unit)
+
+    def _sleeps(self, point: ProfilePoint, k: int) -> bool:
+        """Return whether the column of one that was asleep at the minimum tells nothing at a point."""
+        return bool(self._tells_nothing(lengths(point.J[:, [k]])[0]*abs(self.asleep[k])))
 
     def _reach(self, k: int) -> float | None:
         """Return by how much parameter k moves from the minimum to be seen, towards the farther bound; None where nothing tells."""

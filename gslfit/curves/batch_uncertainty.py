@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from gslfit.checks import choice
-from gslfit.curves.row_result import parameters_of_row
+from gslfit.curves.curve import NO_POINTS
+from gslfit.curves.row_result import NO_CORRELATIONS, need_correlations, parameters_of_row
 from gslfit.data.layout import rows_at
 from gslfit.data.numbers import floats
 from gslfit.errors import ExpressionError, InputError, NonFiniteError, ParameterError
@@ -55,7 +56,7 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
     if absent:
         raise InputError(f"values of {', '.join(absent)} are missing: other points need all of the independent variables")
     if not data.x and not values:
-        raise InputError("the independent variables are not there: they are saved with a result only where all fits share them")
+        raise InputError(NO_POINTS)
     x = [floats(name, values[name]) for name in formula.independent] if values else list(data.x)
     if values and any(array.ndim > 1 for array in x):
         raise InputError("other points of a batch are arrays with one axis, the same for all fits")
@@ -63,6 +64,8 @@ def bands(batch: Any, sigma: float, kind: str, values: Mapping[str, Any]) -> np.
     found = np.full((*batch.shape, *n), np.nan)
     known, gradients = _known(batch), _Gradients(batch)
     if kind == "prediction" or not formula.native:
+        if known.any():
+            need_correlations(batch, len(batch.names))
         known = np.zeros_like(known)
     for places in _blocks(batch, known, max(n[0] if n else 1, 1)*len(formula.names)):
         rows = x if values else [rows_at(array, places) for array in x]
@@ -231,7 +234,7 @@ def _correlations(batch: Any, places: Any, gradients: _Gradients, errors: np.nda
         return kept.reshape(-1, p, p)
     out = _left_out(batch, places)
     if out is None:
-        raise InputError("the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result")
+        raise InputError(NO_CORRELATIONS)
     if not batch.data.formula.native:
         own = (spread_of(batch[place].params, batch.names).correlations for place in (zip(*places, strict=True) if places else [()]))
         return np.stack([each for each in own if each is not None])

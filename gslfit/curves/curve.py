@@ -19,6 +19,9 @@ from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
 
 
+NO_POINTS = "the independent variables are not there: they are saved with a result only where all fits share them; hand them in"
+
+
 class Curve:
     """A formula, and the data that it is fitted to.
 
@@ -55,6 +58,19 @@ class Curve:
         if tuple(known) == self.formula.independent:
             return known
         return {name: known[name] for name in self.formula.independent if name in known}
+
+    def _points_of(self, values: Mapping[str, Any], everywhere: bool) -> dict[str, Any]:
+        """Return the independent variables by name, those of `values` in the place of the fit's own.
+
+        Raises
+        ------
+        InputError
+            If one is neither there nor known.
+        """
+        points = {**self._points(everywhere), **{name: values[name] for name in self.formula.independent if name in values}}
+        if len(points) < len(self.formula.independent):
+            raise InputError(NO_POINTS)
+        return points
 
     @property
     def points(self) -> list[np.ndarray]:
@@ -150,8 +166,7 @@ class Curve:
         if strange:
             raise ParameterNameError(f"{strange[0]!r} is neither a parameter nor an independent variable of {self.formula!r}; it has "
                                      f"{', '.join([*self.formula.names, *independent])}")
-        points = {**self._points(everywhere=True), **{name: values[name] for name in independent if name in values}}
-        found = self.formula(**points, **self._numbers(params, values))
+        found = self.formula(**self._points_of(values, True), **self._numbers(params, values))
         return self.shaped(found, values, everywhere=True)
 
     def eval_components(self, params: Any, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,12 +191,12 @@ class Curve:
 
     def best_fit(self, params: Any) -> Any:
         """Evaluate at the points that take part, NaN at the others, in the shape and the container of the data."""
-        return self._spread(self.formula(**self._points(), **self._numbers(params, {})))
+        return self._spread(self.formula(**self._points_of({}, False), **self._numbers(params, {})))
 
     def slopes(self, params: Parameters, names: list[str], values: Mapping[str, Any], dscale: float) -> np.ndarray:
         """Return the derivatives by varying parameters at the points that take part, or at those of `values`: ndarray (p, n)."""
         params, independent = parameters_of(params), self.formula.independent
-        points = {**self._points(everywhere=bool(values)), **{name: values[name] for name in independent if name in values}}
+        points = self._points_of(values, bool(values))
         if any(name not in independent for name in values):
             params = params.copy()
             for name, value in values.items():

@@ -8,13 +8,22 @@ from typing import Any
 import numpy as np
 
 from gslfit.curves.curve import Curve
-from gslfit.errors import FitStatus
+from gslfit.errors import FitStatus, InputError
 from gslfit.minimizer._uncertainty import covariance
 from gslfit.minimizer.bands import undetermined
 from gslfit.minimizer.result import FitResult
 from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.parameters.collection import Parameters
 from gslfit.records import Record
+
+
+NO_CORRELATIONS = "the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result"
+
+
+def need_correlations(batch: Any, count: int) -> None:
+    """Raise InputError if so many errors need correlations, which neither are kept nor follow from data that are."""
+    if count > 1 and not batch.has_correlations and batch.data.y is None:
+        raise InputError(NO_CORRELATIONS)
 
 
 def single(batch: Any, place: tuple[int, ...]) -> RowResult:
@@ -147,8 +156,12 @@ class RowResult(FitResult):
     def _source(self) -> Curve | None:  # type: ignore[override]
         if self._row is None:
             return None
-        curve = self._row.batch.data.curve(self._row.place)
-        return curve if curve.points else None
+        return self._row.batch.data.curve(self._row.place)
+
+    def _modelled(self, name: str) -> Any:
+        if name == "eval_uncertainty" and self._row is not None:
+            need_correlations(self._row.batch, sum(self.params[each].stderr is not None for each in self.var_names))
+        return super()._modelled(name)
 
     @cached_property
     def keep(self) -> np.ndarray | None:  # type: ignore[override]

@@ -13,6 +13,9 @@ from gslfit.shared._rows import interior, steps_inside
 from gslfit.shared.groups import Group
 
 MOST = 3        # evaluations of all data sets
+TRIALS = 16     # further ones, of how far a parameter without a column has to go to be seen ...
+LONGER = 1e3    # ... the second by so much further or nearer, the next by its square
+SEEN, FAR = 1e-5, 1e-3      # shares of the cost: it changes by more than the one, and by less than the other
 
 
 class Placed(Record):
@@ -85,15 +88,45 @@ def placed(groups: list[Group], given: np.ndarray, low: np.ndarray, high: np.nda
             if any(each.moved for each in every):
                 for each in every:
                     each.to = np.where(each.known, each.base, each.to)
+        spent = sum(_go_until_seen(groups, shared, own, k) for k in np.flatnonzero(~shared.known).tolist()) if most > MOST + TRIALS else 0
         sums = [group.sums(group.put(shared.to, each.to), count) for group, each in zip(groups, own, strict=True)]
         most_of = [cost*(1 + SHARE*(count + len(group.given)))**2 for group, cost in zip(groups, first, strict=True)]
         cost, allowed = (sum(float(np.where(np.isfinite(before), each, 0.0).sum()) for each, before in zip(costs, first, strict=True))
                          for costs in ([each.cost for each in sums], most_of))
-        nfev, told = MOST if hidden else MOST - 1, sum(each.hidden() for each in every) < 2
+        nfev, told = spent + (MOST if hidden else MOST - 1), sum(each.hidden() for each in every) < 2
         if not cost <= allowed:
             return Placed(guess, [group.values for group in groups], nfev, told)
     return Placed(shared.to, [np.where(each.cost <= best, starts.to, starts.guess)
                               for each, best, starts in zip(sums, most_of, own, strict=True)], nfev, told)
+
+
+def _go_until_seen(groups: list[Group], shared: _Starts, own: list[_Starts], k: int) -> int:
+    """Have a shared parameter whose column is zero at its start begin where the residuals see it, in any unit: it may enter squared.
+
+    Returns the evaluations spent on that.
+    """
+    def cost(way: float) -> float:
+        """Return the cost of all data sets with it so far inside."""
+        at = shared.to.copy()
+        at[k] = shared.given[k] + way
+        return sum(float(group.sums(group.put(at, each.to), len(at)).cost.sum()) for group, each in zip(groups, own, strict=True))
+
+    before, way, most = cost(0.0), float(shared.guess[k] - shared.given[k]), float(shared.widest[k])
+    lost, far, longer = 0.0, np.inf, LONGER
+    for trial in range(1, TRIALS):
+        change = abs(cost(way) - before)/before if before > 0 else np.inf
+        if SEEN <= change <= FAR:
+            shared.to[k] = shared.given[k] + way
+            return trial + 1
+        if change < SEEN:
+            lost = abs(way)
+        else:                       # of a NaN too
+            far = abs(way)
+        if lost >= most:
+            break
+        between = np.sqrt(lost)*np.sqrt(far) if lost and far < np.inf else lost*longer if lost else far/longer
+        way, longer = float(np.copysign(min(between, most), way)), longer*longer
+    return TRIALS
 
 
 def _look(groups: list[Group], shared: _Starts, own: list[_Starts]) -> list[np.ndarray]:

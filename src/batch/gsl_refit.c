@@ -263,6 +263,13 @@ static int falls_beyond(gsl_refit *r, const double *x, const double *direction) 
     return 0;
 }
 
+/* The same along a variable whose column is zero: its derivatives may have left the range of doubles. */
+static int falls_along(gsl_refit *r, const double *x, int k, double size) {
+    double direction[MAX_FREE] = {0};
+    direction[k] = size;
+    return size > 0 && falls_beyond(r, x, direction);
+}
+
 static double scale_of(const gsl_refit *r, const double *x) {
     double within = 0;
     for (int k = 0; k < r->program->nfree; k++) within = fmax(within, r->last.norms[k] * fabs(x[k]));
@@ -283,10 +290,37 @@ static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
     return gslfit_bends(length, found, rounding);
 }
 
-/* Which of the lost variables chi-square bends up at. Returns whether there is one. */
+/* Whether variable k, whose column is next to none, is one that chi-square bends up at: by its size, or where that tells nothing by how far
+ * it has to go to be seen. */
+static int is_bent(gsl_refit *r, const double *x, int k, double size, double norm) {
+    const double length = r->last.length;
+    const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
+    double at[MAX_FREE], places[4], rise;
+    if (bends_up(r, x, k, GSLFIT_BESIDE * size)) return 1;
+    memcpy(at, x, r->program->nfree * sizeof *at);
+    gslfit_way way = gslfit_way_begin(norm, size, length);
+    do {
+        rise = INFINITY;
+        if (way.trial > 0 && gslfit_places_beside(x[k], way.trial, low, high, places)) {
+            at[k] = places[1];
+            rise = (gslfit_polish_length(r->polisher, &r->data, at) - length) / length;
+        }
+    } while (way.trial > 0 && gslfit_way_next(&way, rise));
+    return way.trial > 0 && bends_up(r, x, k, way.trial);
+}
+
+/* Which of the lost variables chi-square bends up at. Returns whether there is one. The size of one that began next to where its column is
+ * none is not known. */
 static int find_bent(gsl_refit *r, const double *x, const double *size, const unsigned char *flags, unsigned char *bent) {
     int any = 0;
-    for (int k = 0; k < r->program->nfree; k++) any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, GSLFIT_BESIDE * size[k]);
+    for (int k = 0; k < r->program->nfree; k++) {
+        const double first = r->first.norms[k], norm = r->last.norms[k] > 0 ? r->last.norms[k] : first;
+        const int unknown = gslfit_is_even(first, fabs(r->now.start[k]), r->first.length);
+        bent[k] = 0;
+        if (!(flags[k] & GSLFIT_LOST)) continue;
+        bent[k] = unknown ? is_bent(r, x, k, size[k], norm) : bends_up(r, x, k, GSLFIT_BESIDE * size[k]);
+        any |= bent[k];
+    }
     return any;
 }
 
@@ -298,7 +332,7 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     sizes_at(r, x, size);
     for (int k = 0; k < r->program->nfree; k++) {
         if (end->flags[k] || !gslfit_is_even(r->last.norms[k], size[k], r->last.length)) continue;
-        if (!bends_up(r, x, k, GSLFIT_BESIDE * size[k])) continue;
+        if (!is_bent(r, x, k, size[k], r->last.norms[k])) continue;
         end->flags[k] = GSLFIT_SILENT;
         any = 1;
     }
@@ -336,6 +370,8 @@ static void judge(gsl_refit *r, const double *x, int looked, null_space_slope sl
     sizes_at(r, x, size);
     for (int which = 0; !e.runs_off && gslfit_polish_null(r->polisher, which, size, direction); which++)
         e.runs_off = falls_beyond(r, x, direction);
+    for (int k = 0; !e.runs_off && k < p; k++)
+        if (end->flags[k] & GSLFIT_SILENT && !(r->last.norms[k] > 0)) e.runs_off = falls_along(r, x, k, size[k]);
     end->verdict = gslfit_judge(&e, end->flags);
     if (gslfit_may_be_bent(end->verdict) && find_bent(r, x, size, end->flags, bent)) {
         e.bent = bent;

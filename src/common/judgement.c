@@ -46,6 +46,22 @@ int gslfit_bends(double length, const double beside[4], double rounding) {
            && beside[0] + length > 2 * beside[2] && beside[1] + length > 2 * beside[3];
 }
 
+#define WAYS 24 /* trials of a way */
+
+gslfit_way gslfit_way_begin(double norm, double size, double length) {
+    const double most = norm > 0 ? GSLFIT_EVEN * length / norm : 0;
+    return (gslfit_way){size > 0 ? size : DBL_MIN, 0, most < DBL_MAX ? most : 0, WAYS};
+}
+
+int gslfit_way_next(gslfit_way *way, double rise) {
+    const int lost = rise <= GSLFIT_SEEN;
+    if (!lost && rise <= GSLFIT_FAR) return 0;
+    *(lost ? &way->lost : &way->far) = way->trial;
+    const int over = !(way->far > 2 * way->lost) || --way->left == 0;  /* the longest way is lost; or there is none between */
+    way->trial = over ? 0 : sqrt(way->lost) * sqrt(way->far);
+    return !over;
+}
+
 int gslfit_sort_columns(const gslfit_evidence *e, unsigned char *flags) {
     int left = 0;
     for (int k = 0; k < e->p; k++) {

@@ -49,7 +49,8 @@
  *
  * A parameter that enters squared is 0 at its minimum but for the root of rounding, where its column may seem to tell it (to a million
  * times its size). So one whose whole size changes the residual by less than a share EVEN, and which chi-square bends up at, has no
- * error, and the others' are those without it (`gslfit_is_even`).
+ * error, and the others' are those without it (`gslfit_is_even`). Where its size is not known, it is how far it has to go for the residual
+ * to rise visibly (`gslfit_way`).
  *
  * Plain C, no state; other units and Cython call it without the GIL.
  */
@@ -72,6 +73,8 @@
 #define GSLFIT_AFAR 1e8                         /* times its start that a parameter that is open gets to where it has run off */
 #define GSLFIT_FALLEN 1e-3                      /* of what a column was beside the residual at the start */
 #define GSLFIT_EVEN 1e-5                        /* share of the residual below which a column is next to none where chi-square bends up */
+#define GSLFIT_SEEN 1e-6                        /* share by which the residual rises, where that is seen in its digits ... */
+#define GSLFIT_FAR 1e-2                         /* ... and by which it does further away than is needed */
 
 typedef enum {
     GSLFIT_NOT_MINIMUM, GSLFIT_NO_EFFECT, GSLFIT_LOST_EFFECT, GSLFIT_SILENCED, GSLFIT_AT_BOUND, GSLFIT_RANK_DEFICIENT, GSLFIT_EXACT_FIT,
@@ -116,12 +119,14 @@ static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= 
  * to a plain when the peak leaves it. By the residual's length there, and `beside` at this share of the parameter's size, below and above,
  * and at half of it, below and above; rounding is that of a length. */
 #define GSLFIT_BESIDE 1e-3
+#define GSLFIT_NEXT 0.05    /* of the way to those places: nearer to a bound it counts as on it */
 int gslfit_bends(double length, const double beside[4], double rounding);
 
-/* Those places: within bounds (infinite where there are none), on one of them all inwards. Returns whether there are such. */
+/* Those places: within bounds (infinite where there are none), on one of them, or next to it, all inwards. Returns whether there are
+ * such. */
 static inline int gslfit_places_beside(double x, double reach, double low, double high, double places[4]) {
     const int below = x - reach >= low, above = x + reach <= high;
-    if (!(below && above) && !(below ? x == high : above && x == low)) return 0;
+    if (!(below && above) && !(below ? high - x <= GSLFIT_NEXT * reach : above && x - low <= GSLFIT_NEXT * reach)) return 0;
     for (int i = 0; i < 4; i++) {
         const int up = below && above ? i & 1 : above;
         places[i] = x + (up ? reach : -reach) * (i & 2 ? 0.5 : 1);
@@ -132,6 +137,20 @@ static inline int gslfit_places_beside(double x, double reach, double low, doubl
 /* Whether a column's part in how chi-square bends up at its parameter is next to none, by the parameter's size and the residual's
  * length. */
 static inline int gslfit_is_even(double norm, double size, double length) { return norm * size <= GSLFIT_EVEN * length; }
+
+/* How far to go from the value of a parameter for the residual to rise by a share between SEEN and FAR, where its own size doesn't tell: it
+ * began at 0, or next to it. No further than its column says that the residual changes by a share EVEN: a parameter along which it rises
+ * there is even in its size, which is that way, and one along which it stays isn't. */
+typedef struct {
+    double lost, far;  /* a way that is not seen, and one that is too long: 0 while there is none */
+    double trial;      /* the one to look at; in the end the one that was found, 0 if there is none */
+    int left;
+} gslfit_way;
+
+gslfit_way gslfit_way_begin(double norm, double size, double length);
+
+/* Take the share by which the residual rises over the trial; NaN or infinite where that is no way to go. Whether there is another one. */
+int gslfit_way_next(gslfit_way *way, double rise);
 
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }

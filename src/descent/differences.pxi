@@ -48,7 +48,8 @@ cdef double DULL = 1e3       # a column must stand above the residual's rounding
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
 cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
-cdef double EDGE = 0.9       # share by which a column over half of a wide step differs from that over all of it, if that leads over an edge
+cdef double EDGE = 0.7       # share by which a column over half of a wide step differs from that over all of it where it leads over an edge
+                             # or is but what bends: of x**4 next to 0 it is a quarter
 cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memory is used again: the system clears new memory first
 cdef double TERM = 1e9       # lengths on which a column changes; see `term`
 cdef double ASTRIDE = 0.5    # a centred difference whose halves differ by more than this share leads over what it is to tell, if ...

@@ -104,8 +104,8 @@ cdef class FdfSolver(_Solver):
         out = np.empty((self.n, self.p))
         m = matrix_over(out)
         check(gsl.gsl_multifit_fdfsolver_jac(self.solver, &m), "jac")
-        if self.guard.scale != 1.0:
-            out /= self.guard.scale
+        if self.guard.scale != 1.0 or self.guard.scaled:
+            out /= self.guard.scale*self._units()
         return out
 
     @property

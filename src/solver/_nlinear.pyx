@@ -179,8 +179,8 @@ cdef class NonlinearSolver(_Solver):
         out = np.empty((self.n, self.p))
         m = matrix_over(out)
         check(gsl.gsl_matrix_memcpy(&m, self.w.J), "jac")
-        if self.guard.scale != 1.0:
-            out /= self.guard.scale
+        if self.guard.scale != 1.0 or self.guard.scaled:
+            out /= self.guard.scale*self._units()
         return out
 
     def gradient(self):
@@ -213,9 +213,9 @@ cdef int large_step(void *w) noexcept nogil:
     return gsl.gsl_multilarge_nlinear_iterate(<gsl.gsl_multilarge_nlinear_workspace *>w)
 
 
-cdef int large_product(void *workspace, const gsl.gsl_vector *u, gsl.gsl_vector *v) noexcept nogil:
+cdef int large_product(void *workspace, gsl.CBLAS_TRANSPOSE_t transpose, const gsl.gsl_vector *u, gsl.gsl_vector *v) noexcept nogil:
     cdef gsl.gsl_multilarge_nlinear_workspace *w = <gsl.gsl_multilarge_nlinear_workspace *>workspace
-    return w.fdf.df(gsl.CblasNoTrans, w.x, u, w.fdf.params, v, NULL)
+    return w.fdf.df(transpose, w.x, u, w.fdf.params, v, NULL)
 
 
 cdef class LargeSolver(_Solver):
@@ -277,6 +277,7 @@ cdef class LargeSolver(_Solver):
         self.fdf.fvv, self.guard.h_fvv, self.guard.accelerated = gslfit_guard_fvv, h_fvv or 0.0, trs == "lmaccel"
         self.loop.solver.state, self.loop.solver.iterate, self.loop.solver.product = self.w, large_step, large_product
         self.loop.solver.x, self.loop.solver.dx, self.loop.solver.f, self.loop.solver.g = self.w.x, self.w.dx, self.w.f, self.w.g
+        self.guard.even = trs == "cgst"
         if trs != "cgst":
             self.loop.solver.JTJ = self.w.JTJ
 
@@ -310,7 +311,7 @@ cdef class LargeSolver(_Solver):
     def gradient(self):
         """Return J^T f, ndarray, shape (p,)."""
         self._need(1)
-        return from_vector(self.w.g, 1.0 / self.guard.scale) / self.guard.scale
+        return self._in_units(self.w.g, -1) / self.guard.scale / self.guard.scale
 
     def covar(self):
         """Return (J^T J)^-1 at the current parameters, ndarray, shape (p, p)."""
@@ -321,7 +322,8 @@ cdef class LargeSolver(_Solver):
         result = np.zeros((self.p, self.p))
         out = matrix_over(result)
         check(gsl.gsl_multilarge_nlinear_covar(&out, self.w), "covar")
-        return result * self.guard.scale * self.guard.scale
+        unit = self.guard.scale*self._units()
+        return result * unit * unit[:, None]
 
     def rcond(self):
         """Return the reciprocal condition number of the Jacobian at the current parameters, as the linear solver estimates it."""

@@ -7,6 +7,7 @@
 #include <float.h>
 #include <gsl/gsl_blas.h>
 #include <gsl/gsl_errno.h>
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +23,9 @@
 #define LONGER 1e6                  /* ... the second by so much longer or shorter than the first, the next by its square */
 #define LONGEST_STEP 1e300
 #define SAFE_EXPONENT 200       /* residuals within 2^-200 .. 2^200 can be squared and multiplied as GSL does */
+#define UNEVEN_EXPONENT 10      /* columns whose lengths differ by more than 2^10 are too different for conjugate gradients */
+#define LARGEST_UNIT 1000       /* units are within 2^-1000 .. 2^1000 */
+#define NONE 1e4                /* instead of an exponent: there is none */
 
 int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
 {
@@ -31,18 +35,21 @@ int gslfit_guard_init(gslfit_guard *g, size_t n, size_t p, int products)
     g->x_seen = gsl_vector_alloc(p);
     g->x_work = gsl_vector_alloc(p);
     g->least = gsl_vector_alloc(p);
+    g->units = gsl_vector_alloc(p);
+    g->x_own = gsl_vector_alloc(p);
+    g->u_own = gsl_vector_alloc(p);
     g->f_seen = gsl_vector_alloc(n);
     g->f_work = gsl_vector_alloc(n);
     g->f_work2 = gsl_vector_alloc(n);
     if (products)
         g->x_dense = gsl_vector_alloc(p);
-    const int all = g->x_seen && g->x_work && g->least && g->f_seen && g->f_work && g->f_work2 && (!products || g->x_dense);
-    return all ? GSL_SUCCESS : GSL_ENOMEM;
+    const int parameters = g->x_seen && g->x_work && g->least && g->units && g->x_own && g->u_own && (!products || g->x_dense);
+    return parameters && g->f_seen && g->f_work && g->f_work2 ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
 void gslfit_guard_free(gslfit_guard *g)
 {
-    gsl_vector *vectors[] = {g->x_seen, g->x_work, g->least, g->f_seen, g->f_work, g->f_work2, g->x_dense};
+    gsl_vector *vectors[] = {g->x_seen, g->x_work, g->least, g->units, g->x_own, g->u_own, g->x_dense, g->f_seen, g->f_work, g->f_work2};
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         gsl_vector_free(vectors[i]);
     gsl_matrix_free(g->dense);
@@ -52,7 +59,8 @@ void gslfit_guard_free(gslfit_guard *g)
 void gslfit_guard_start(gslfit_guard *g)
 {
     g->nfev = g->njev = g->nfvv = g->rejected = 0;
-    g->started = g->stop = g->bad_jacobian = g->dense_known = 0;
+    g->started = g->stop = g->bad_jacobian = g->dense_known = g->scaled = g->kept_f = 0;
+    g->kept_J = NULL;
     g->scale = 1.0;
     g->bad = -1;
     if (g->h <= 0.0)
@@ -60,8 +68,6 @@ void gslfit_guard_start(gslfit_guard *g)
     g->beat = gslfit_seconds();
     gsl_vector_set_all(g->x_seen, NAN);
 }
-
-static int dense_jacobian(gslfit_guard *g, const gsl_vector *x);
 
 static int same(const gsl_vector *a, const gsl_vector *b)
 {
@@ -130,12 +136,13 @@ static void choose_scale(gslfit_guard *g, const gsl_vector *f)
         if (a > largest)
             largest = a;
     }
-    g->size = largest;
+    g->size = 0.0;
     if (largest == 0.0)
         return;
     frexp(largest, &exponent);
     if (g->normalise || abs(exponent) > SAFE_EXPONENT)
-        g->scale = ldexp(1.0, exponent < -1000 ? 1000 : -exponent);
+        g->scale = ldexp(1.0, exponent < -LARGEST_UNIT ? LARGEST_UNIT : -exponent);
+    g->size = largest * g->scale;
 }
 
 /* Multiply row i of what the caller gave by the factor that GSL sees. */
@@ -160,62 +167,41 @@ static double largest(const gsl_vector *f)
     return most;
 }
 
-/* The largest element of the weighed Jacobian at the start; < 0 where it isn't to be had. The Jacobian itself is kept, where it was asked
-   for. */
-static double steepest(gslfit_guard *g, const gsl_vector *x)
+/* What is known of the start by its residual. */
+static void begin(gslfit_guard *g, const gsl_vector *x, const gsl_vector *f)
 {
-    double most = 0.0;
-    if (!g->fn.product) {
-        if (dense_jacobian(g, x))
-            return -1.0;
-        for (size_t j = 0; j < x->size; j++) {
-            const gsl_vector column = gsl_matrix_column(g->dense, j).vector;
-            most = fmax(most, largest(&column));
-        }
-        return most;
-    }
-    for (size_t j = 0; j < x->size; j++) {
-        gsl_vector_set_basis(g->x_work, j);
-        if (may_call(g) || (g->stop = g->fn.product(CblasNoTrans, x, g->x_work, g->fn.params, g->f_work, NULL)))
-            return -1.0;
-        most = fmax(most, largest(g->f_work));
-    }
-    return most;
+    g->started = 1;
+    for (size_t j = 0; j < x->size; j++)
+        gsl_vector_set(g->least, j, gsl_vector_get(x, j) == 0.0 ? 0.0 : NAN);
+    g->largest = largest(f);
+    choose_scale(g, f);
 }
 
-/* Where squares are formed of the Jacobian too, f is scaled so that both are in range, if it can be. */
-static int choose_scale_of_squares(gslfit_guard *g, const gsl_vector *x)
+/* GSL's parameters, or a direction of theirs, as the caller has them. */
+static const gsl_vector *own(const gslfit_guard *g, const gsl_vector *x, gsl_vector *room)
 {
-    const double scale = g->scale;
-    if (g->fn.product && scale == 1.0)      /* it isn't asked for what may not be needed */
-        return GSL_SUCCESS;
-    g->scale = 1.0;
-    const double most = steepest(g, x);
-    g->scale = scale;
-    if (most < 0.0)
-        return g->stop;
-    int exponent = 0, size;
-    frexp(scale, &size);
-    if (most > 0.0 && most < INFINITY)
-        frexp(most, &exponent);
-    if (abs(exponent + size) > SAFE_EXPONENT)       /* that of f is -size */
-        g->scale = ldexp(1.0, (size - exponent) / 2);
-    if (!g->fn.product && g->scale != 1.0)
-        gsl_matrix_scale(g->dense, g->scale);
-    g->size *= g->scale;
-    return GSL_SUCCESS;
+    if (!g->scaled)
+        return x;
+    for (size_t j = 0; j < x->size; j++)
+        gsl_vector_set(room, j, gsl_vector_get(x, j) * gsl_vector_get(g->units, j));
+    return room;
 }
 
-int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
+int gslfit_guard_f(const gsl_vector *x_given, void *guard, gsl_vector *f)
 {
     gslfit_guard *g = guard;
+    const gsl_vector *x = own(g, x_given, g->x_own);
+    const int kept = g->kept_f && same(x, g->x_seen);
+    g->kept_f = 0;
     if (!all_finite(x)) {
         if (g->stop)
             return g->stop;
         refuse(g, f);
         return GSL_SUCCESS;
     }
-    if (raw_f(g, x, f))
+    if (kept)
+        gsl_vector_memcpy(f, g->f_seen);
+    else if (raw_f(g, x, f))
         return g->stop;
     if (!all_finite(f)) {
         if (!g->started) {
@@ -225,19 +211,12 @@ int gslfit_guard_f(const gsl_vector *x, void *guard, gsl_vector *f)
         refuse(g, f);
         return GSL_SUCCESS;
     }
-    if (g->accelerated || (!g->fn.df && !g->fn.product)) {
+    if (!kept && (g->accelerated || (!g->fn.df && !g->fn.product))) {
         gsl_vector_memcpy(g->x_seen, x);
         gsl_vector_memcpy(g->f_seen, f);
     }
-    if (!g->started) {
-        g->started = 1;
-        for (size_t j = 0; j < x->size; j++)
-            gsl_vector_set(g->least, j, gsl_vector_get(x, j) == 0.0 ? 0.0 : NAN);
-        g->largest = largest(f);
-        choose_scale(g, f);
-        if (g->x_dense && choose_scale_of_squares(g, x))
-            return g->stop;
-    }
+    if (!g->started)
+        begin(g, x, f);
     weigh(g, f);
     if (!all_finite(f))
         refuse(g, f);
@@ -366,7 +345,7 @@ static int finish_jacobian(gslfit_guard *g, gsl_matrix *J)
     for (size_t i = 0; i < J->size1; i++) {
         double *row = J->data + i * J->tda, w = factor(g, i), sum = 0.0;
         for (size_t j = 0; j < J->size2; j++) {
-            row[j] *= w;
+            row[j] *= g->scaled ? w * gsl_vector_get(g->units, j) : w;
             sum += row[j] * 0.0;                /* NaN if any element is not finite */
         }
         if (sum != 0.0) {
@@ -381,14 +360,23 @@ static int finish_jacobian(gslfit_guard *g, gsl_matrix *J)
     return GSL_SUCCESS;
 }
 
-int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J)
+/* The caller's Jacobian, as it is. */
+static int raw_df(gslfit_guard *g, const gsl_vector *x, gsl_matrix *J)
 {
-    gslfit_guard *g = guard;
     if (may_call(g))
         return g->stop;
     g->njev++;
-    g->stop = g->fn.df ? g->fn.df(x, g->fn.params, J) : differences(g, x, J);
-    return g->stop ? g->stop : finish_jacobian(g, J);
+    return g->stop = g->fn.df ? g->fn.df(x, g->fn.params, J) : differences(g, x, J);
+}
+
+int gslfit_guard_df(const gsl_vector *x, void *guard, gsl_matrix *J)
+{
+    gslfit_guard *g = guard;
+    const gsl_matrix *kept = g->kept_J;
+    g->kept_J = NULL;
+    if (kept)
+        return gsl_matrix_memcpy(J, kept);
+    return raw_df(g, own(g, x, g->x_own), J) ? g->stop : finish_jacobian(g, J);
 }
 
 /* A step along v for second differences: long enough where v is short, which GSL's own fixed multiple of v is not. */
@@ -426,9 +414,10 @@ static int second_difference(gslfit_guard *g, const gsl_vector *x, const gsl_vec
     return GSL_SUCCESS;
 }
 
-int gslfit_guard_fvv(const gsl_vector *x, const gsl_vector *v, void *guard, gsl_vector *fvv)
+int gslfit_guard_fvv(const gsl_vector *x_given, const gsl_vector *v_given, void *guard, gsl_vector *fvv)
 {
     gslfit_guard *g = guard;
+    const gsl_vector *x = own(g, x_given, g->x_own), *v = own(g, v_given, g->u_own);
     if (may_call(g))
         return g->stop;
     if (!all_finite(v)) {
@@ -448,7 +437,7 @@ static int dense_jacobian(gslfit_guard *g, const gsl_vector *x)
         return g->stop = GSL_ENOMEM;
     if (!g->dense_known || !same(x, g->x_dense)) {
         g->dense_known = 0;
-        if (gslfit_guard_df(x, g, g->dense))
+        if (raw_df(g, x, g->dense) || finish_jacobian(g, g->dense))
             return g->stop;
         gsl_vector_memcpy(g->x_dense, x);
         g->dense_known = 1;
@@ -465,7 +454,8 @@ static int in_range(gslfit_guard *g, const gsl_matrix *JTJ)
         int good = isfinite(square);
         if (good && square < DBL_MIN && !g->fn.product) {
             const gsl_vector column = gsl_matrix_column(g->dense, j).vector;
-            good = largest(&column) * fabs(gsl_vector_get(g->x_dense, j)) <= GSLFIT_NEGLIGIBLE * g->size;
+            const double x = gsl_vector_get(g->x_dense, j) / (g->scaled ? gsl_vector_get(g->units, j) : 1.0);
+            good = largest(&column) * fabs(x) <= GSLFIT_NEGLIGIBLE * g->size;
         }
         if (!good) {
             g->bad = (long) j;
@@ -480,13 +470,23 @@ static int in_range(gslfit_guard *g, const gsl_matrix *JTJ)
 static int dense_product(gslfit_guard *g, CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, gsl_vector *v,
                          gsl_matrix *JTJ)
 {
-    if (dense_jacobian(g, x))
+    if (dense_jacobian(g, own(g, x, g->x_own)))
         return g->stop;
     if (v)
         gsl_blas_dgemv(transpose, 1.0, g->dense, u, 0.0, v);
     if (JTJ)
         gsl_blas_dsyrk(CblasLower, CblasTrans, 1.0, g->dense, 0.0, JTJ);
     return JTJ ? in_range(g, JTJ) : GSL_SUCCESS;
+}
+
+/* J^T J of the caller's, weighed; factor by factor, as their products may be out of range. */
+static void weigh_squares(const gslfit_guard *g, gsl_matrix *JTJ)
+{
+    for (size_t i = 0; i < JTJ->size1; i++)
+        for (size_t j = 0; j < JTJ->size2; j++) {
+            const double one = g->scaled ? gsl_vector_get(g->units, i) : 1.0, other = g->scaled ? gsl_vector_get(g->units, j) : 1.0;
+            gsl_matrix_set(JTJ, i, j, gsl_matrix_get(JTJ, i, j) * (g->scale * one) * (g->scale * other));
+        }
 }
 
 int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const gsl_vector *u, void *guard, gsl_vector *v,
@@ -503,18 +503,135 @@ int gslfit_guard_product(CBLAS_TRANSPOSE_t transpose, const gsl_vector *x, const
         weigh(g, g->f_work);
         u = g->f_work;
     }
-    if ((g->stop = g->fn.product(transpose, x, u, g->fn.params, v, JTJ)))
+    else if (u)
+        u = own(g, u, g->u_own);
+    if ((g->stop = g->fn.product(transpose, own(g, x, g->x_own), u, g->fn.params, v, JTJ)))
         return g->stop;
     if (transpose == CblasNoTrans && v)
         weigh(g, v);
-    if (JTJ) {
-        gsl_matrix_scale(JTJ, g->scale);        /* twice, as its square may be out of range */
-        gsl_matrix_scale(JTJ, g->scale);
-    }
+    else if (v && g->scaled)
+        gsl_vector_mul(v, g->units);
+    if (JTJ)
+        weigh_squares(g, JTJ);
     if ((v && !all_finite(v))) {
         g->bad = first_bad(v);
         g->bad_jacobian = 1;
         return g->stop = GSL_EBADFUNC;
     }
     return JTJ ? in_range(g, JTJ) : GSL_SUCCESS;
+}
+
+/* ---- the start, before a solver sees it ---- */
+
+/* The exponents of J's columns at the start, by their largest elements as they are to be weighed; NONE of one that is zero. */
+static void exponents_of(const gslfit_guard *g, const gsl_matrix *J, gsl_vector *exponents)
+{
+    double *most = exponents->data;             /* its stride is 1: it is the guard's own */
+    gsl_vector_set_zero(exponents);
+    for (size_t i = 0; i < J->size1; i++) {
+        const double *row = J->data + i * J->tda, w = g->root_weights ? g->root_weights[i] : 1.0;
+        for (size_t j = 0; j < J->size2; j++) {
+            const double a = fabs(row[j]) * w;
+            most[j] = a > most[j] ? a : most[j];
+        }
+    }
+    for (size_t j = 0; j < J->size2; j++) {
+        int exponent;
+        frexp(most[j], &exponent);
+        most[j] = most[j] > 0.0 ? exponent : NONE;
+    }
+}
+
+/* The same by products with J, one for each parameter; where J^T f says that all is well they are left out. */
+static int exponents_by_products(gslfit_guard *g, const gsl_vector *x, gsl_vector *exponents, int *good)
+{
+    int exponent, least = INT_MAX, most = -INT_MAX, zero = 0, size;
+    gsl_vector *u = g->u_own;
+    frexp(g->scale, &size);
+    if (may_call(g) || (g->stop = g->fn.product(CblasTrans, x, g->f_seen, g->fn.params, u, NULL)))
+        return g->stop;
+    for (size_t j = 0; j < u->size; j++) {
+        frexp(gsl_vector_get(u, j), &exponent);
+        zero |= gsl_vector_get(u, j) == 0.0 || !isfinite(gsl_vector_get(u, j));
+        least = exponent < least ? exponent : least;
+        most = exponent > most ? exponent : most;
+    }
+    *good = g->size == 0.0 || (g->scale == 1.0 && !zero && abs(least) < SAFE_EXPONENT && abs(most) < SAFE_EXPONENT
+                               && !(g->even && most - least > UNEVEN_EXPONENT));
+    for (size_t j = 0; j < x->size && !*good; j++) {
+        gsl_vector_set_basis(u, j);
+        if (may_call(g) || (g->stop = g->fn.product(CblasNoTrans, x, u, g->fn.params, g->f_work, NULL)))
+            return g->stop;
+        frexp(largest(g->f_work), &exponent);
+        gsl_vector_set(exponents, j, largest(g->f_work) > 0.0 ? exponent : NONE);
+    }
+    return GSL_SUCCESS;
+}
+
+static int within(int exponent, int least, int most)
+{
+    return exponent < least ? least : exponent > most ? most : exponent;
+}
+
+/* Units by the exponents of columns and of x: all columns are about 1 where some are out of range, or of very different sizes where that
+   counts. A column that is zero will be, once it isn't, about as long as f is for parameters of size 1: GSL takes it for 1, so x is to be
+   as large as f is. */
+static void choose_units(gslfit_guard *g, const gsl_vector *x, const gsl_vector *exponents)
+{
+    int size, scale, exponent, extreme = 0, least = INT_MAX, most = -INT_MAX;
+    frexp(g->scale, &scale);
+    frexp(g->size, &size);                      /* as GSL sees it */
+    for (size_t j = 0; j < x->size; j++) {
+        if (gsl_vector_get(exponents, j) == NONE)
+            continue;
+        exponent = (int) gsl_vector_get(exponents, j) + scale - 1;
+        extreme |= abs(exponent) > SAFE_EXPONENT;
+        least = exponent < least ? exponent : least;
+        most = exponent > most ? exponent : most;
+    }
+    extreme |= g->even && most - least > UNEVEN_EXPONENT;
+    for (size_t j = 0; j < x->size; j++) {
+        const double xj = gsl_vector_get(x, j);
+        const int zero = gsl_vector_get(exponents, j) == NONE;
+        int unit = !zero && extreme ? -((int) gsl_vector_get(exponents, j) + scale - 1) : 0;
+        if (xj != 0.0) {
+            frexp(xj, &exponent);
+            if (zero && g->size > 0.0)
+                unit = exponent - size;
+            unit = within(unit, exponent - LARGEST_UNIT, exponent + LARGEST_UNIT);
+        }
+        unit = within(unit, -LARGEST_UNIT, LARGEST_UNIT);
+        gsl_vector_set(g->units, j, ldexp(1.0, unit));
+        g->scaled |= unit != 0;
+    }
+}
+
+int gslfit_guard_prepare(gslfit_guard *g, gsl_vector *x, gsl_matrix *room)
+{
+    int good = 0;
+    gsl_vector *exponents = g->units;
+    if (raw_f(g, x, g->f_seen))
+        return g->stop;
+    gsl_vector_memcpy(g->x_seen, x);
+    g->kept_f = 1;
+    if (!all_finite(g->f_seen))                 /* the solver asks for it, and is told */
+        return GSL_SUCCESS;
+    begin(g, x, g->f_seen);
+    if (!room && !g->fn.product && !(room = g->dense) && !(room = g->dense = gsl_matrix_alloc(g->fn.n, g->fn.p)))
+        return g->stop = GSL_ENOMEM;
+    if (g->fn.product ? exponents_by_products(g, x, exponents, &good) : raw_df(g, x, room))
+        return g->stop;
+    if (!g->fn.product)
+        exponents_of(g, room, exponents);
+    if (!good)
+        choose_units(g, x, exponents);
+    if (g->scaled)
+        gsl_vector_div(x, g->units);
+    if (!g->fn.product && finish_jacobian(g, room))
+        return g->stop;
+    if (room && room == g->dense)
+        g->dense_known = !gsl_vector_memcpy(g->x_dense, g->x_seen);
+    else
+        g->kept_J = room;
+    return GSL_SUCCESS;
 }

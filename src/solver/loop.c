@@ -26,6 +26,8 @@
 #define CLOSE_ANGLE 1e-5        /* a minimum for all purposes: the parameters are within about 1e-5 sqrt(n) standard errors of it */
 #define CLOSE_STEP 1e-7
 #define NOISE (100 * DBL_EPSILON)
+#define CONJUGATE 4             /* products with J and with its transpose, for each parameter, that a Gauss-Newton step may take ... */
+#define SOLVED 1e-6             /* ... until so much is left of the gradient */
 
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
 {
@@ -40,8 +42,13 @@ int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense)
     l->x_start = l->x_before + p;
     l->column_start = l->x_start + p;
     l->along = gsl_vector_alloc(n);
-    if (!dense)
-        return l->along ? GSL_SUCCESS : GSL_ENOMEM;
+    if (!dense) {
+        l->rest = gsl_vector_alloc(n);
+        l->conjugate = gsl_vector_alloc(p);
+        l->left = calloc(2 * p, sizeof(double));
+        l->direction = l->left + p;
+        return l->along && l->rest && l->conjugate && l->left ? GSL_SUCCESS : GSL_ENOMEM;
+    }
     l->J = gsl_matrix_alloc(n, p);
     l->A = gsl_matrix_alloc(p, n);
     l->R = calloc(p, sizeof *l->R);
@@ -56,6 +63,9 @@ void gslfit_loop_free(gslfit_loop *l)
     gsl_matrix_free(l->J);
     gsl_matrix_free(l->A);
     gsl_vector_free(l->along);
+    gsl_vector_free(l->rest);
+    gsl_vector_free(l->conjugate);
+    free(l->left);
     free(l->R);
     free(l->order);
 }
@@ -163,19 +173,103 @@ done:
     return status;
 }
 
-/* With products by J alone: the cosine for the one direction J g, a lower bound. No step. */
-static int project_gradient(gslfit_loop *l)
+static int times(gslfit_loop *l, CBLAS_TRANSPOSE_t transpose, const gsl_vector *u, gsl_vector *v)
 {
-    const gslfit_solver *e = &l->solver;
-    double g = length(e->g->data, e->g->size, e->g->stride), Jg;
-    if (g == 0.0) {
-        l->cosine = 0.0;
-        return GSL_SUCCESS;
+    return l->solver.product(l->solver.state, transpose, u, v);
+}
+
+static double vector_length(const gsl_vector *v)
+{
+    return length(v->data, v->size, v->stride);
+}
+
+/* With products by J alone: the cosine for the one direction J g, a lower bound of what it is. No step. */
+static double cosine_along_gradient(gslfit_loop *l)
+{
+    const gsl_vector *g = l->solver.g;
+    gsl_vector *u = l->conjugate;
+    double steepest = vector_length(g), Ju;
+    if (steepest == 0.0 || l->fnorm == 0.0)
+        return 0.0;
+    for (size_t j = 0; j < u->size; j++)            /* of length 1: the product has the range that J has */
+        gsl_vector_set(u, j, gsl_vector_get(g, j) / steepest);
+    if (times(l, CblasNoTrans, u, l->along))
+        return 1.0;
+    Ju = vector_length(l->along);
+    return Ju > 0.0 ? steepest / Ju / l->fnorm : 1.0;
+}
+
+/* Lengths of J's columns and their slopes, by a product for each. */
+static int columns_by_products(gslfit_loop *l)
+{
+    gsl_vector *u = l->conjugate;
+    for (size_t j = 0; j < u->size; j++) {
+        gsl_vector_set_basis(u, j);
+        int status = times(l, CblasNoTrans, u, l->along);
+        if (status)
+            return status;
+        l->column[j] = vector_length(l->along);
+        l->slope[j] = 0.0;
+        for (size_t i = 0; i < l->along->size; i++)
+            l->slope[j] += gsl_vector_get(l->along, i) * (gsl_vector_get(l->solver.f, i) / l->fnorm);
+        if (l->column[j] > 0.0)
+            l->gradient = fmax(l->gradient, fabs(l->slope[j]) / l->column[j]);
     }
-    int status = e->product(e->state, e->g, l->along);
-    Jg = length(l->along->data, l->along->size, l->along->stride);
-    l->cosine = Jg > 0.0 ? (g / Jg) * (g / l->fnorm) : 0.0;
+    return GSL_SUCCESS;
+}
+
+/* J^T of what the step leaves of f/|f|, by columns of length 1; and its length. */
+static int descent_left(gslfit_loop *l, double *steepness)
+{
+    gsl_vector left = gsl_vector_view_array(l->left, l->solver.x->size).vector;
+    int status = times(l, CblasTrans, l->rest, &left);
+    for (size_t j = 0; j < left.size; j++)
+        l->left[j] = l->column[j] > 0.0 ? l->left[j] / l->column[j] : 0.0;
+    *steepness = length(l->left, left.size, 1);
     return status;
+}
+
+/* The Gauss-Newton step on scaled columns and so the cosine, by conjugate gradients, which need products with J alone. As far as that goes
+   in so many of them, the cosine is a lower bound; `step` is as project_qr leaves it. */
+static int project_products(gslfit_loop *l)
+{
+    const size_t p = l->solver.x->size;
+    double before, now, square = 0.0;
+    int status;
+    l->cosine = 0.0;
+    if (l->fnorm == 0.0)
+        return GSL_SUCCESS;
+    status = columns_by_products(l);
+    for (size_t i = 0; i < l->rest->size; i++)
+        gsl_vector_set(l->rest, i, gsl_vector_get(l->solver.f, i) / l->fnorm);
+    memset(l->step, 0, p * sizeof(double));
+    memset(l->direction, 0, p * sizeof(double));
+    if (status || (status = descent_left(l, &now)))
+        return status;
+    const double first = now;
+    before = now;
+    for (size_t turn = 0; turn < CONJUGATE * p && now > SOLVED * first; turn++) {
+        const double beta = turn ? now / before * (now / before) : 0.0;
+        for (size_t j = 0; j < p; j++) {
+            l->direction[j] = l->left[j] + beta * l->direction[j];
+            gsl_vector_set(l->conjugate, j, l->column[j] > 0.0 ? l->direction[j] / l->column[j] : 0.0);
+        }
+        if ((status = times(l, CblasNoTrans, l->conjugate, l->along)))
+            return status;
+        const double far = vector_length(l->along);
+        if (!(far > 0.0))
+            break;
+        const double alpha = now / far * (now / far);
+        square += now / far * (now / far) * now * now;
+        for (size_t j = 0; j < p; j++)
+            l->step[j] += alpha * l->direction[j];
+        gsl_blas_daxpy(-alpha, l->along, l->rest);
+        before = now;
+        if ((status = descent_left(l, &now)))
+            return status;
+    }
+    l->cosine = sqrt(square);
+    return GSL_SUCCESS;
 }
 
 static int knows_columns(const gslfit_loop *l)
@@ -192,7 +286,7 @@ static int project(gslfit_loop *l)
         project_qr(l);
         return 1;
     }
-    return (l->solver.JTJ ? project_normal(l) : project_gradient(l)) == GSL_SUCCESS;
+    return (l->solver.JTJ ? project_normal(l) : project_products(l)) == GSL_SUCCESS;
 }
 
 /* Bring everything the tests look at up to date. */
@@ -213,8 +307,8 @@ static int look(gslfit_loop *l)
     for (size_t j = 0; j < e->x->size; j++)
         if (l->column[j] > 0.0)
             l->gradient = fmax(l->gradient, fabs(l->slope[j]) / l->column[j]);
-    if (!knows_columns(l) && l->fnorm > 0.0 && project(l))
-        l->gradient = l->cosine;
+    if (!knows_columns(l))
+        l->gradient = cosine_along_gradient(l);
     return l->guard->stop;
 }
 
@@ -249,12 +343,19 @@ static int small_next(const gslfit_loop *l, double tol)
     return 1;
 }
 
+/* How many times the steepest column's cosine that of all of them may be: where columns are known by products alone, and a solver of them
+   comes no nearer, as if they were orthogonal and equally steep. */
+static double confirming(const gslfit_loop *l)
+{
+    return knows_columns(l) ? 1.0 : sqrt((double) l->solver.x->size);
+}
+
 /* The stopping test after a step that took |f| from `before` to l->fnorm; before < 0 at the start. */
 static fit_status converged(gslfit_loop *l, double before)
 {
     if (l->fnorm == 0.0)
         return FIT_EXACT;
-    if (l->gradient <= l->gtol && project(l) && l->cosine <= l->gtol)
+    if (l->gradient <= l->gtol && project(l) && l->gradient <= l->gtol && l->cosine <= l->gtol * confirming(l))
         return FIT_GRADIENT;
     if (before < 0.0)
         return RUNNING;
@@ -270,6 +371,8 @@ static fit_status converged(gslfit_loop *l, double before)
 static int at_minimum(gslfit_loop *l)
 {
     double model = 0.0;                 /* about the size of what the residual is the difference of */
+    if (!knows_columns(l) && !project(l))
+        return 0;
     for (size_t j = 0; j < l->solver.x->size; j++)
         model = fmax(model, l->column[j] * fmax(fabs(gsl_vector_get(l->solver.x, j)), fabs(l->x_start[j])));
     if (l->fnorm == 0.0 || l->fnorm <= NOISE * model)       /* what is left is the rounding of the model itself */
@@ -341,8 +444,8 @@ static int seems_zero(gslfit_loop *l)
     gsl_vector u = gsl_vector_view_array(l->step, l->solver.x->size).vector;
     for (size_t j = 0; j < u.size; j++)
         l->step[j] = 1.0 / (double) (1 + j);
-    return l->solver.product(l->solver.state, &u, l->along) == GSL_SUCCESS
-           && length(l->along->data, l->along->size, l->along->stride) == 0.0;
+    return times(l, CblasNoTrans, &u, l->along) == GSL_SUCCESS
+           && vector_length(l->along) == 0.0;
 }
 
 /* What the one judgement (common/judgement.h) says of an end that the test above takes for a minimum: that, or why it is none. The caller's

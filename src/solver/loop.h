@@ -13,7 +13,7 @@ typedef struct {
     const gsl_vector *x, *dx, *f;
     const gsl_vector *g;                            /* J^T f; used with JTJ where there is no Jacobian */
     const gsl_matrix *JTJ;                          /* NULL where the solver has none */
-    int (*product)(void *solver, const gsl_vector *u, gsl_vector *v);   /* v = J u; for solvers with neither */
+    int (*product)(void *solver, CBLAS_TRANSPOSE_t transpose, const gsl_vector *u, gsl_vector *v);  /* J u, J^T u, where it has neither */
 } gslfit_solver;
 
 typedef struct {
@@ -39,6 +39,8 @@ typedef struct {
     double fnorm_start;
     unsigned char *flags;
     gsl_vector *along;              /* a direction or a residual (n) */
+    gsl_vector *rest, *conjugate;   /* where J is known by its products alone: what a step leaves of f (n), a direction (p), ... */
+    double *left, *direction;       /* ... the gradient there and the last direction, by columns of length 1 */
 } gslfit_loop;
 
 int gslfit_loop_init(gslfit_loop *l, size_t n, size_t p, int dense);

@@ -11,7 +11,8 @@ from libc.math cimport isfinite
 from libc.string cimport memcpy
 
 from loop cimport (
-    GSLFIT_BAD_SQUARE, gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_start, gslfit_loop, gslfit_loop_free, gslfit_run)
+    GSLFIT_BAD_SQUARE, gslfit_function, gslfit_guard, gslfit_guard_free, gslfit_guard_prepare, gslfit_guard_start, gslfit_loop,
+    gslfit_loop_free, gslfit_run)
 
 
 def _check_sizes(n, p):
@@ -105,6 +106,15 @@ cdef class _Solver:
         if least == 2 and self.state == 2:
             raise InputError("the last run ended in the middle of a step: call set(f, x) again, with x where it got to")
 
+    cdef object _in_units(self, const gsl.gsl_vector *v, int power):
+        """Return GSL's numbers of parameters times this power of their units."""
+        out = from_vector(v, 1.0)
+        return out * self._units()**power if self.guard.scaled else out
+
+    def _units(self):
+        """Return the units of GSL's parameters, ndarray, shape (p,)."""
+        return from_vector(self.guard.units, 1.0) if self.guard.scaled else np.ones(self.p)
+
     cdef int tell(self):
         """Call the callback, which may read everything but not run the solver; true stops."""
         try:
@@ -141,7 +151,7 @@ cdef class _Solver:
 
     def _not_finite(self):
         """Say which element of what is not finite, and where."""
-        where = f"x = {np.array2string(from_vector(self.loop.solver.x, 1.0), separator=', ')}"
+        where = f"x = {np.array2string(self._in_units(self.loop.solver.x, 1), separator=', ')}"
         if not self.guard.bad_jacobian:
             value = self.loop.solver.f.data[self.guard.bad * self.loop.solver.f.stride]
             return f"the residual at index {self.guard.bad} is {value} at the start, {where}"
@@ -181,7 +191,8 @@ cdef class _Solver:
             self.busy = False
 
     cdef _set(self, f, start, weights):
-        cdef gsl.gsl_vector x = vector_over(start)
+        here = start.copy()
+        cdef gsl.gsl_vector x = vector_over(here)
         cdef int status
         calls = f.bind(self.n, self.p)
         roots = None
@@ -202,9 +213,9 @@ cdef class _Solver:
         gslfit_guard_start(&self.guard)
         if calls.native:
             with nogil:
-                status = self.begin(&x)
+                status = gslfit_guard_prepare(&self.guard, &x, self.loop.J) or self.begin(&x)
         else:
-            status = self.begin(&x)
+            status = gslfit_guard_prepare(&self.guard, &x, self.loop.J) or self.begin(&x)
         if status:
             memcpy(self.loop.solver.x.data, x.data, self.p * sizeof(double))
             self._blame(status, "set")
@@ -402,13 +413,13 @@ cdef class _Solver:
     def x(self):
         """The current parameters, ndarray, shape (p,)."""
         self._need(1)
-        return from_vector(self.loop.solver.x, 1.0)
+        return self._in_units(self.loop.solver.x, 1)
 
     @property
     def dx(self):
         """The last step, ndarray, shape (p,); zero before the first."""
         self._need(1)
-        return from_vector(self.loop.solver.dx, 1.0)
+        return self._in_units(self.loop.solver.dx, 1)
 
     @property
     def f(self):

@@ -74,10 +74,10 @@ static int jacobian_fdf(void *s, gsl_matrix *J) { return gsl_multifit_fdfsolver_
 static int step_nlinear(void *w) { return gsl_multifit_nlinear_iterate(w); }
 static int jacobian_nlinear(void *w, gsl_matrix *J) { return gsl_matrix_memcpy(J, ((gsl_multifit_nlinear_workspace *) w)->J); }
 static int step_large(void *w) { return gsl_multilarge_nlinear_iterate(w); }
-static int product_large(void *solver, const gsl_vector *u, gsl_vector *v)
+static int product_large(void *solver, CBLAS_TRANSPOSE_t transpose, const gsl_vector *u, gsl_vector *v)
 {
     gsl_multilarge_nlinear_workspace *w = solver;
-    return w->fdf->df(CblasNoTrans, w->x, u, w->fdf->params, v, NULL);
+    return w->fdf->df(transpose, w->x, u, w->fdf->params, v, NULL);
 }
 
 typedef struct {

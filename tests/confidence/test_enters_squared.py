@@ -74,3 +74,42 @@ def test_its_own_limits_in_any_unit(entry, lower, unit):
         expected = brentq(lambda b, y=y: of_b(b, y) - rise(y), 1e-3, 3)
         assert high == pytest.approx(expected, rel=1e-3)
         assert low == (-np.inf if lower == 0 else pytest.approx(-expected, rel=1e-3))
+
+
+CURVE = {"c": np.ones(30), "d": X, "q": X*X}
+
+
+def of_two(name, value, y):
+    """Chi-square of `c + d*x + b**2*x**2` with c or d held: the other one and b**2, which isn't negative, at their best."""
+    left, other = y - value*CURVE[name], CURVE["d" if name == "c" else "c"]
+    found = []
+    for columns in ([other, CURVE["q"]], [other]):
+        A = np.column_stack(columns)
+        best = np.linalg.lstsq(A, left, rcond=None)[0]
+        if len(columns) == 1 or best[1] >= 0:
+            found.append(np.sum((left - A @ best)**2))
+    return min(found)
+
+
+@pytest.mark.parametrize("unit", [1., 1e-60, 1e60])
+@pytest.mark.parametrize("name", ["c", "d"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_others_go_on_beside_it(entry, name, unit):
+    """One of two others is held, and the other one refitted, while it sleeps: its own steps, of any length, kept that one where it was."""
+    for seed in range(3):
+        y = 1 + .3*X - .02*X*X + .03*np.random.default_rng(seed).normal(size=30)
+        params = gslfit.Parameters()
+        params.add_many(("c", .8*unit), ("b", .5*unit**.5), ("d", .1*unit))
+        text = "c + d*x + b**2*x**2"
+        if entry == "minimize":
+            f = gslfit.Formula(text)
+            result = gslfit.minimize(lambda p, f=f, y=y: f(x=X, **p.valuesdict()) - y*unit, params)
+            limits = gslfit.conf_interval(result, [name], sigmas=[1., SIGMAS])[name]
+        else:
+            result = gslfit.fit(text, y*unit, params, x=X) if entry == "fit" else gslfit.fit_batch(text, y[None]*unit, params, x=X)[0]
+            limits = result.conf_interval([name], sigmas=[1., SIGMAS])[name]
+        assert result.success and abs(result.params["b"].value) < 1e-3*unit**.5
+        line = np.linalg.lstsq(np.stack([CURVE["c"], X], 1), y, rcond=None)
+        for probability, value in limits:
+            expected = line[1][0]*(1 + f_distribution.ppf(probability, 1, 27)/27)
+            assert probability == 0 or of_two(name, value/unit, y) == pytest.approx(expected, rel=1e-4)

@@ -312,3 +312,32 @@ def test_x_of_each_fit_is_saved_twice(keep_data):
         file.seek(0)
         rows = gslfit.BatchResult.load(file)
         assert rows.success.all() and abs(rows.values["k"] - .7).max() < .1
+
+
+@pytest.mark.parametrize("kind", ["confidence", "prediction"])
+@pytest.mark.parametrize("covar", [False, True])
+@pytest.mark.parametrize("own", [False, True])
+def test_what_a_saved_batch_lacks_is_said(tmp_path, own, covar, kind):
+    """Points of each fit and correlations that were not kept: of all fits and of one the band is that of the batch, or is refused with what
+    is missing. It was NaN, or refused as that of a residual function; points that are handed in serve.
+    """
+    x = np.linspace(.1, 5, 30)*(np.array([[1.], [1.01]]) if own else 1.)
+    y = 2*np.exp(-.7*x) + .05*np.random.default_rng(0).normal(size=(2, 30))
+    fitted = gslfit.fit_batch("A*exp(-k*x)", y, x=x, A=1., k=.5, covar=covar)
+    fitted.save(tmp_path / "batch.npz")
+    loaded = gslfit.BatchResult.load(tmp_path / "batch.npz")
+    for places in ({"x": np.array([.5, 7.])}, {}):
+        for part in (lambda batch: batch, lambda batch: batch[1]):
+            lacks = "the independent variables are not there" if own and not places else "the correlations" if not covar else ""
+            if lacks and own and not places and not covar:
+                lacks = "are not there"
+            if lacks:
+                with pytest.raises(gslfit.errors.InputError, match=lacks):
+                    part(loaded).eval_uncertainty(kind=kind, **places)
+            else:
+                expected = part(fitted).eval_uncertainty(kind=kind, **places)
+                np.testing.assert_allclose(part(loaded).eval_uncertainty(kind=kind, **places), expected, rtol=1e-6)
+    if own:
+        with pytest.raises(gslfit.errors.InputError, match="the independent variables are not there"):
+            loaded[0].eval()
+        np.testing.assert_allclose(loaded[0].eval(x=x[0]), fitted[0].best_fit)

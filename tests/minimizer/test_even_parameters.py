@@ -110,3 +110,83 @@ def test_bands(text, kind):
     expected = without.eval_uncertainty(kind=kind)*np.sqrt(without.nfree/one.nfree)
     for band in (one.eval_uncertainty(kind=kind), rows.eval_uncertainty(kind=kind)[1], rows[0].eval_uncertainty(kind=kind)):
         np.testing.assert_allclose(band, expected, rtol=1e-3)       # and Student's factor of one degree less
+
+
+FALLING = 2 - .3*X + NOISE
+ENTRIES = "fit", "fit_batch", "minimize", "Model"
+
+
+def others_error(entry, text, y, params, **options):
+    """Return the errors of c and b, of a success."""
+    f = gslfit.Formula(text)
+    if entry == "minimize":
+        out = gslfit.minimize(lambda p: f(x=X, **p.valuesdict()) - y, params, **options)
+        assert out.success
+        return out.params["c"].stderr, out.params["b"].stderr
+    if entry == "Model":
+        out = gslfit.Model(text).fit(y, params, x=X, **options)
+    else:
+        out = gslfit.fit(text, y, params, x=X, **options) if entry == "fit" else gslfit.fit_batch(text, y[None], params, x=X, **options)[0]
+    assert out.success
+    return out.params["c"].stderr, out.params["b"].stderr
+
+
+@pytest.mark.parametrize("unit", [1., 1e-9, 1e9])
+@pytest.mark.parametrize("lower", [0, -np.inf])
+@pytest.mark.parametrize("start", [0., 1e-8, 1e-3, 1.])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_whose_size_is_not_known(entry, start, lower, unit):
+    """It begins at 0, or next to it, in any unit: how far it has to go to be seen is its size. c had twice its error, by `minimize`."""
+    params = Parameters()
+    params.add("c", unit)
+    params.add("b", start*unit**.5, min=lower)
+    c, b = others_error(entry, "c + b**2*x", FALLING*unit, params)
+    assert b is None
+    assert c/unit == pytest.approx(np.std(FALLING)/np.sqrt(38), rel=1e-5)
+
+
+@pytest.mark.parametrize("f_scale", [1., 10., 100.])
+@pytest.mark.parametrize("loss", ["soft_l1", "huber", "cauchy", "arctan", "tukey"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_losses(entry, loss, f_scale):
+    """Of all kinds: from the end by least squares, next to 0, the last steps of some didn't know its size; it had an error of 1e9 and the
+    others theirs beside it.
+    """
+    y = 2*np.exp(-X**2) + .05*np.random.default_rng(3).normal(size=X.size)
+    params, alone = Parameters(), Parameters()
+    params.add_many(("c", 1.), ("b", 1.))
+    alone.add_many(("c", 1.), ("b", 0., False))
+    text, options = "c*exp(-x**2/(2*(1 + b**2)))", {"loss": loss, "f_scale": f_scale}
+    c, b = others_error(entry, text, y, params, **options)
+    assert b is None
+    assert c == pytest.approx(others_error(entry, text, y, alone, **options)[0], rel=.05)     # n - p is in it
+
+
+@pytest.mark.parametrize("start", [1e-9, 1e-30])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_next_to_0_and_not_even(entry, start):
+    """A line's offset that begins next to 0, and a centre, have their errors: along them the residual changes as their columns say."""
+    params = Parameters()
+    params.add_many(("c", start), ("b", start))
+    y = X - 2.5 + NOISE
+    assert None not in others_error(entry, "c + b + x - 2.5 + b*x", y, params)
+    y = np.exp(-(X - 2.5)**2/2) + .1*NOISE
+    params = Parameters()
+    params.add_many(("c", .8), ("b", start))
+    assert None not in others_error(entry, "c*exp(-(x - 2.5 - b)**2/2)", y, params)
+
+
+@pytest.mark.parametrize("lower", [0, -np.inf])
+@pytest.mark.parametrize("start", [0., .5])
+@pytest.mark.parametrize("seed", range(4))
+def test_fourth_powers_without_derivatives(seed, start, lower):
+    """Next to 0 a step that the residual shows is a long one, over which the column is that of the bend: it gave an error of 1e-12, or of
+    1e5, and the others theirs beside it; or the minimum was a failure.
+    """
+    y = 2 - .3*X + .05*np.random.default_rng(seed).normal(size=40)
+    params = Parameters()
+    params.add("c", 1.)
+    params.add("b", start, min=lower)
+    out = gslfit.minimize(lambda p: p["c"].value + p["b"].value**4*X - y, params)
+    assert out.success and params["b"].stderr is None
+    assert params["c"].stderr == pytest.approx(np.std(y)/np.sqrt(38), rel=1e-5)

@@ -72,3 +72,14 @@ def test_its_own_interval(shared):
     limits = np.array([limit for _, limit in found.conf_interval(["b"], sigmas=[1, 2])["b"]])
     expected = np.array([limit for _, limit in one.conf_interval(["b"], sigmas=[1, 2])["b"]])
     np.testing.assert_allclose(limits, expected, rtol=1e-3 if shared == "cb" else .02, atol=1e-6)    # one degree of freedom of 77 less
+
+
+@pytest.mark.parametrize("unit", [1., 1e-9, 1e-3, 1e6, 1e9, 1e60])
+@pytest.mark.parametrize("text", ["A*exp(-b**2*x)", "A/(1 + (b*x)**2)", "A*cos(b*x)"])
+def test_from_its_bound_in_any_unit(text, unit):
+    """A shared one that starts on its bound of 0, where its column is zero, begins where the residuals see it: 0.01 was no place, or far."""
+    x = np.linspace(0, 10, 80)
+    y = np.array([1, 2, 3, .6])[:, None]*(2 + .1*x) + .02*np.random.default_rng(7).normal(size=(4, 80))
+    right = ((y - y.mean(axis=1, keepdims=True))**2).sum()
+    found = fit_shared(text, y, x=x*unit, shared="b", start={"A": 1., "b": 0.}, bounds={"b": (0, None)})
+    assert found.success and found.chisqr == pytest.approx(right, rel=1e-9)
