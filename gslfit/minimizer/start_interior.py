@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gslfit.minimizer._descent import length
-from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, NEAR, SHARE, WIDEST
+from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE, WIDEST
 
 INFINITE = float("inf")
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
@@ -50,11 +50,13 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
         New start values by the parameter's place; nothing for those that are well placed.
     """
     found: dict[int, float] = {}
-    for j in range(len(start)):
-        if (better := _better(fun, given, start, j, lower, upper)) is not None:
-            found[j] = better
     now = start.copy()
-    now[list(found)] = list(found.values())
+    guessed = [j for j in range(len(start)) if start[j] != given[j]]
+    for group in guessed, [j for j in range(len(start)) if j not in guessed]:       # what a guess silences is not looked at beside it
+        beside = now.copy()
+        for j in group:
+            if (better := _better(fun, given, beside, j, lower, upper)) is not None:
+                found[j] = now[j] = better
     for j in found if len(found) > 1 else ():       # which were looked at beside guesses that were wrong
         if (better := _better(fun, given, now, j, lower, upper)) is not None:
             found[j] = now[j] = better
@@ -70,8 +72,10 @@ def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], sta
         return None
     guess = abs(float(start[j]) - bound)
     step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
-    if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
+    if step is None or guess/ALIKE <= abs(step) <= guess*ALIKE:
         return None
+    if distance >= NEXT*abs(step):
+        return value if start[j] != value else None
     better = bound + side*min(abs(step), WIDEST*(high - low))
     return None if _silences(fun, start, j, better, lower, upper) else better
 
@@ -79,7 +83,7 @@ def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], sta
 def nearer(given: Mapping[str, float], guess: Mapping[str, float]) -> list[dict[str, float]]:
     """Return starts that lie next to bounds instead of where a guess put them inside: of each parameter alone, then of all."""
     found = {name: given[name] + (NEXT_TO_ZERO if given[name] == 0 else NEXT_TO)*(value - given[name]) for name, value in guess.items()
-             if abs(value - given[name]) > NEAR*abs(given[name])}
+             if value != given[name]}
     return [*({name: value} for name, value in found.items()), *([found] if len(found) > 1 else [])]
 
 
