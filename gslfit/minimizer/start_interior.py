@@ -13,6 +13,7 @@ from gslfit.minimizer._descent import length
 from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE, WIDEST
 
 INFINITE = float("inf")
+HIDDEN = INFINITE         # in place of a start whose guess changes nothing beside those of others
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 NEXT_TO_ZERO, NEXT_TO = 1e-24, 1e-6     # of the guess: nearer to a bound of 0, or to another one, where the guess makes residuals infinite
 PROBES = 6                # evaluations for one parameter
@@ -52,10 +53,14 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
     found: dict[int, float] = {}
     now = start.copy()
     guessed = [j for j in range(len(start)) if start[j] != given[j]]
-    for group in guessed, [j for j in range(len(start)) if j not in guessed]:       # what a guess silences is not looked at beside it
-        beside = now.copy()
+    others, hidden = [j for j in range(len(start)) if j not in guessed], []
+    for group in guessed, hidden, others:       # what one guess hides is looked at beside what is placed
+        beside, several = now.copy(), group is guessed and len(guessed) > 1
         for j in group:
-            if (better := _better(fun, given, beside, j, lower, upper)) is not None:
+            better = _better(fun, given, beside, j, lower, upper, not several)
+            if better == HIDDEN:
+                hidden.append(j)
+            elif better is not None:
                 found[j] = now[j] = better
     for j in found if len(found) > 1 else ():       # which were looked at beside guesses that were wrong
         if (better := _better(fun, given, now, j, lower, upper)) is not None:
@@ -64,14 +69,18 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
 
 
 def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, j: int, lower: np.ndarray,
-            upper: np.ndarray) -> float | None:
-    """Return a better start for a parameter beside those of the others; None where it is well placed, or not next to a bound."""
+            upper: np.ndarray, lengthen: bool = True) -> float | None:
+    """Return a better start for a parameter beside those of the others; None where it is well placed, or not next to a bound; HIDDEN where
+    its guess changes nothing, and no longer step is to be tried.
+    """
     value, low, high = given[j], float(lower[j]), float(upper[j])
     distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
     if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
         return None
     guess = abs(float(start[j]) - bound)
-    step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
+    step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low), lengthen)
+    if step == HIDDEN:
+        return HIDDEN
     if step is None or guess/ALIKE <= abs(step) <= guess*ALIKE:
         return None
     if distance >= NEXT*abs(step):
@@ -107,8 +116,9 @@ def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int
 
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
-                  widest: float) -> float | None:
-    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told.
+                  widest: float, lengthen: bool = True) -> float | None:
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told, HIDDEN where the
+    guess changes nothing, and no longer step is to be tried.
 
     What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
     Where the residual can't be computed on the bound, it is the first of some steps that differs by its share from one half as long.
@@ -139,6 +149,8 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         if at_most:
             step = math.copysign(widest, step)
         change = length(residual(step) - r)
+        if not (lengthen or known or long < np.inf or SHARE*change > FAINT*aim):
+            return HIDDEN
         for _ in range(0 if known else LENGTHENED):           # in another unit the guess is nothing
             if change != 0 or not abs(step*LONGER) < widest:
                 break
