@@ -25,6 +25,8 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
        SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
        FURTHER = 12,                      /* places further inside from a bound, and nearer to it, each by ten times */
+       HIDDEN = 16,                       /* the same where nothing tells how far inside a variable begins */
+       PLACED = 3,                        /* evaluations that place what a model is linear in */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
 static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
@@ -35,6 +37,7 @@ static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: wh
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
+static const double BETTER = 1e-2;         /* share of the residual's length by which a place beside a bound is better than another */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -401,6 +404,63 @@ static int count_seen(const gsl_refit *r, const double *start) {
     int count = 0;
     for (int k = 0; k < r->program->nfree; k++) count += r->first.norms[k] * fabs(start[k]) > SEEN * r->first.length;
     return count;
+}
+
+/* Which variables that the model isn't linear in have no effect where the caller had them begin on a bound: others hide them there. How many
+ * there are. */
+static int find_hidden(gsl_refit *r, const double *start, const unsigned char *bending, unsigned char *hidden, int *used) {
+    const int p = r->program->nfree;
+    const double *given = r->now.given;
+    polished on;
+    int any = 0, straight = 0, count = 0;
+    on.residual = NULL;
+    for (int k = 0; k < p; k++) any |= bending[k] && start[k] != given[k], straight |= !bending[k] && start[k] != given[k];
+    if (!any || !straight) return 0;
+    ++*used;
+    if (!gslfit_polish_look(r->polisher, &r->data, given, NULL, &on)) return 0;
+    for (int k = 0; k < p; k++) count += hidden[k] = bending[k] && start[k] != given[k] && !(on.norms[k] > 0);
+    return count;
+}
+
+/* How short the residual gets where the hidden variables begin so many times as far inside as by guess, by the variables that the model is
+ * linear in, which begin where the caller had them; infinite where it is not known. */
+static double length_beside(gsl_refit *r, const double *start, const unsigned char *bending, const unsigned char *hidden, double times,
+                            double *x) {
+    const double *given = r->now.given;
+    polished at;
+    at.residual = NULL;
+    for (int k = 0; k < r->program->nfree; k++) {
+        const double far = fmin(times * fabs(start[k] - given[k]), 0.25 * (r->now.box.high[k] - r->now.box.low[k]));
+        x[k] = hidden[k] ? given[k] + copysign(far, start[k] - given[k]) : bending[k] ? start[k] : given[k];
+    }
+    if (!gslfit_polish_look(r->polisher, &r->data, x, bending, &at) || !(at.length < INFINITY)) return INFINITY;
+    return at.length * sqrt(fmax(0, 1 - at.cosine * at.cosine));
+}
+
+int gslfit_refit_unhide(gsl_refit *r, double *start, int *used) {
+    const int p = r->program->nfree;
+    unsigned char bending[MAX_FREE], hidden[MAX_FREE] = {0};
+    double best[MAX_FREE], x[MAX_FREE], least = INFINITY;
+    int spent = 0;
+    gslfit_nonlinear(r->program, bending);
+    if (r->transform && find_hidden(r, start, bending, hidden, used)) {
+        const double guessed = length_beside(r, start, bending, hidden, 1, best);
+        for (int k = -HIDDEN; k <= HIDDEN; k++) {
+            const double length = length_beside(r, start, bending, hidden, pow(10, k), x);
+            if (!(length < least)) continue;
+            least = length;
+            memcpy(best, x, p * sizeof *best);
+        }
+        *used += 2 * HIDDEN + 2;
+        if (least < guessed * (1 - BETTER)) {
+            gslfit_polish_beside(r->polisher, &r->data, best, bending, STEP_TOGETHER, GAIN, PLACED, &spent);
+            *used += spent;
+            for (int k = 0; k < p; k++)
+                if (hidden[k] || (best[k] > r->now.box.low[k] && best[k] < r->now.box.high[k])) start[k] = best[k];
+        }
+    }
+    r->first.residual = NULL;
+    return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
 int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
