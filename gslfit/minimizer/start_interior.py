@@ -27,6 +27,8 @@ LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bo
 LENGTHENED, LONGER = 6, 1e6    # longer steps than a guess that changes nothing, each by this
 SHORTENED = 1e-3          # a step after one that was far too long
 SAME = 0.9                # share of a longer step's change that a shorter one has where both have left behind what they change
+DECADES = 16              # by which what others hide is tried further inside than by guess, and nearer
+ALONG = .1                # least cosine of the residual and of what a place inside changes it by
 BACK = 7                  # steps back from there, each as many powers of 10 shorter as all before together, and as many halvings
 
 
@@ -50,10 +52,13 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
     dict of int to float
         New start values by the parameter's place; nothing for those that are well placed.
     """
+    guessed = [j for j in range(len(start)) if start[j] != given[j]]
+    placed = _unhidden(fun, given, start, guessed, lower, upper) if len(guessed) > 1 else {}
     found: dict[int, float] = {}
     now = start.copy()
-    guessed = [j for j in range(len(start)) if start[j] != given[j]]
-    others, hidden = [j for j in range(len(start)) if j not in guessed], []
+    now[list(placed)] = list(placed.values())
+    guessed = [j for j in guessed if j not in placed]
+    others, hidden = [j for j in range(len(start)) if start[j] == given[j]], []
     for group in guessed, hidden, others:       # what one guess hides is looked at beside what is placed
         beside, several = now.copy(), group is guessed and len(guessed) > 1
         for j in group:
@@ -65,7 +70,50 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
     for j in found if len(found) > 1 else ():       # which were looked at beside guesses that were wrong
         if (better := _better(fun, given, now, j, lower, upper)) is not None:
             found[j] = now[j] = better
-    return found
+    return placed | found
+
+
+def _unhidden(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, guessed: Sequence[int],
+              lower: np.ndarray, upper: np.ndarray) -> dict[int, float]:
+    """Return starts for parameters on bounds that hide each other, as an amplitude and a rate of 0 do; nothing where they don't.
+
+    Each in turn is tried by hundreds, further inside and nearer to its bound, beside the guesses of the others, whose steps may be as long
+    as fits best: what changes the residual along itself is taken. `gslfit_refit_unhide` of `src/batch/gsl_refit.h` does so by derivatives.
+    """
+    base = np.array(given, float)
+    r = fun(base)
+    norm, hidden = length(r), []
+    if not 0 < norm < np.inf:
+        return {}
+
+    def change_at(places: Mapping[int, float]) -> np.ndarray:
+        x = base.copy()
+        x[list(places)] = list(places.values())
+        return fun(x) - r
+
+    def place(j: int, times: float) -> float:
+        return base[j] + math.copysign(min(abs(start[j] - base[j])*times, WIDEST*(upper[j] - lower[j])), start[j] - base[j])
+    for left, j in enumerate(guessed, 1 - len(guessed)):
+        if length(change_at({j: start[j]})) <= FAINT*norm:
+            hidden.append(j)
+        elif len(hidden) - left < 2:
+            return {}
+    best, most = {}, ALONG
+    for longer in range(LENGTHENED):
+        seen = False
+        for j in hidden:
+            for power in range(-DECADES, DECADES + 1, 2):
+                at = {i: place(i, 10.**power if i == j else LONGER**longer) for i in hidden}
+                change = change_at(at)
+                size = length(change)
+                seen = seen or size > FAINT*norm
+                along = -float((r/norm) @ (change/size)) if FAINT*norm < size < np.inf else 0.
+                if along > most:
+                    most, by = along, along*norm/size
+                    best = {i: value if i == j else place(i, abs((value - base[i])/(start[i] - base[i]))*by) for i, value in at.items()}
+        if seen:
+            break
+    return best if best and length(change_at(best) + r)**2 <= norm**2*(1 - most**2/2) else {}
 
 
 def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, j: int, lower: np.ndarray,
