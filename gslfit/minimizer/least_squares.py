@@ -532,7 +532,7 @@ class Descent(Polish):
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        if vanished := self._vanished(undetermined).difference(self.bent) if undetermined else set():
+        if vanished := {j for j in self._vanished(undetermined) if j not in self.bent and not self.bends_up(j)} if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         if (success or known) and verdict != "exact" and self.norm() > VANISHED and (even := self.even()):

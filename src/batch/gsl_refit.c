@@ -28,7 +28,8 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        HIDDEN = 16,                       /* the same where nothing tells how far inside a variable begins */
        PLACED = 3,                        /* evaluations that place what a model is linear in */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
-       PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
+       PARTS = 8, LEAST_PART = 60,        /* a run within bounds is broken off after one such part, or so many evaluations, ... */
+       KINK_SHARE = 2 };                  /* ... and one over kinks, and a look at the curvature there, after such a part of what is left */
 static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
@@ -58,6 +59,7 @@ struct gsl_refit {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
+    int kinks;                        /* the model may have some */
     double ratio;                     /* of Newton's step to Gauss-Newton's, the greatest that was measured on this way down; else 1 */
     /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     double low[MAX_FREE], high[MAX_FREE];
@@ -76,6 +78,7 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     gsl_refit *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
+    r->kinks = gslfit_may_have_kinks(p);
     r->memory = calloc((size_t)points * (p->nx + 5) + 1, sizeof(double));
     r->curve.space = gslfit_workspace_new(p);
     r->polisher = gslfit_polisher_new(p, points);
@@ -738,7 +741,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, NULL_SPACE_RISES, end);
     if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked)
-        look_at_curvature(r, x, most - r->last.nfev, end);
+        look_at_curvature(r, x, (most - r->last.nfev) / (r->kinks ? KINK_SHARE : 1), end);
     for (int turn = 0; turn < KINKS && end->verdict == GSLFIT_NOT_MINIMUM && !looked && most - (end->nfev - before) > 0; turn++) {
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
@@ -772,13 +775,14 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
 
 /* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. Where
  * there are bounds, a run is broken off after a part of the evaluations: in the transforms a solver creeps onto a bound, which the polish,
- * in the variables themselves, reaches in a step. */
+ * in the variables themselves, reaches in a step. A solver creeps onto a kink too. */
 static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     double before = INFINITY;
     r->ratio = 1;
     for (int turn = 0; turn < TURNS; turn++) {
         const int left = most - end->nfev, part = left / PARTS > LEAST_PART ? left / PARTS : LEAST_PART;
-        const int share = r->transform && turn < TURNS - 1 && part < left ? part : left;
+        const int most_of = r->transform ? part : r->kinks ? left / KINK_SHARE : left;
+        const int share = turn < TURNS - 1 && most_of < left ? most_of : left;
         const fit_status ending = run(r, x, method, share, &end->nfev);
         const int broken = ending == FIT_MAX_NFEV || ending == FIT_MAX_ITER, over = broken && share == left;
         settle(r, x, most - end->nfev, 0, end);
