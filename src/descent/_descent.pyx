@@ -255,7 +255,7 @@ cdef class Polish(DescentState):
     cpdef bint bends_up(self, Py_ssize_t j) except -1:
         """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm()
-        cdef double reach = GSLFIT_BESIDE * fmax(fabs(at), fabs(numbers(self.problem.x0, self.p)[j]))
+        cdef double reach = GSLFIT_BESIDE * fmax(fabs(at), fabs(numbers(self.first.problem.x0, self.p)[j]))
         cdef double[4] places, found
         cdef cnp.ndarray trial
         cdef int i
