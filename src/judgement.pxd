@@ -1,6 +1,7 @@
 # common/judgement.h as its header has it.
 cdef extern from "common/judgement.h" nogil:
     double GSLFIT_ROUNDING, GSLFIT_CLOSE, GSLFIT_NEGLIGIBLE, GSLFIT_FALLEN, GSLFIT_BESIDE, GSLFIT_UNTOLD, GSLFIT_ZEROS, GSLFIT_LOWER
+    double GSLFIT_FURTHER_BESIDE, GSLFIT_FARTHEST_BESIDE
     enum:
         GSLFIT_HELD
         GSLFIT_SILENT
@@ -32,6 +33,7 @@ cdef extern from "common/judgement.h" nogil:
     bint gslfit_is_last_digit(double step, double x)
     bint gslfit_places_beside(double x, double reach, double low, double high, double *places)
     bint gslfit_bends(double length, const double *beside, double rounding)
+    bint gslfit_is_level(double length, const double *beside, double rounding)
     bint gslfit_is_even(double norm, double size, double length)
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)

@@ -275,24 +275,31 @@ static double scale_of(const gsl_refit *r, const double *x) {
     return r->first.data > 0 ? gslfit_scale(r->first.data, within) : GSLFIT_ZEROS * r->first.model;
 }
 
-/* Whether chi-square bends up at variable k, by a way to both sides; on a bound by the one inwards. */
-static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
+/* Whether chi-square bends up at variable k, by a way to both sides; on a bound by the one inwards. Where it is level there, longer ways
+ * are tried, up to `farthest`. */
+static int bends_up(gsl_refit *r, const double *x, int k, double reach, double farthest) {
     const double length = r->last.length, rounding = rounding_at(&r->last);
     const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
     double at[MAX_FREE], places[4], found[4];
-    if (!gslfit_places_beside(x[k], reach, low, high, places)) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
-    for (int i = 0; i < 4; i++) {
-        at[k] = places[i];
-        found[i] = gslfit_polish_length(r->polisher, &r->data, at);
+    int level = reach > 0;
+    for (; level && reach <= farthest && gslfit_places_beside(x[k], reach, low, high, places); reach *= GSLFIT_FURTHER_BESIDE) {
+        for (int i = 0; i < 4; i++) {
+            at[k] = places[i];
+            found[i] = gslfit_polish_length(r->polisher, &r->data, at);
+        }
+        if (gslfit_bends(length, found, rounding)) return 1;
+        level = gslfit_is_level(length, found, rounding);
     }
-    return gslfit_bends(length, found, rounding);
+    return 0;
 }
 
 /* Which of the lost variables chi-square bends up at. Returns whether there is one. */
 static int find_bent(gsl_refit *r, const double *x, const double *size, const unsigned char *flags, unsigned char *bent) {
     int any = 0;
-    for (int k = 0; k < r->program->nfree; k++) any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, GSLFIT_BESIDE * size[k]);
+    for (int k = 0; k < r->program->nfree; k++)
+        any |= bent[k] = flags[k] & GSLFIT_LOST &&
+                         bends_up(r, x, k, GSLFIT_BESIDE * size[k], fmin(GSLFIT_FARTHEST_BESIDE * size[k], DBL_MAX));
     return any;
 }
 
@@ -304,7 +311,7 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     sizes_at(r, x, size);
     for (int k = 0; k < r->program->nfree; k++) {
         if (end->flags[k] || !gslfit_is_even(r->last.norms[k], size[k], r->last.length)) continue;
-        if (!bends_up(r, x, k, GSLFIT_BESIDE * size[k])) continue;
+        if (!bends_up(r, x, k, GSLFIT_BESIDE * size[k], GSLFIT_BESIDE * size[k])) continue;
         end->flags[k] = GSLFIT_SILENT;
         any = 1;
     }

@@ -114,9 +114,17 @@ static inline int gslfit_is_success(gslfit_verdict verdict) { return verdict >= 
 
 /* Whether chi-square bends up at a parameter that J says nothing of, over the whole way: where a peak has narrowed onto a point, it rises
  * to a plain when the peak leaves it. By the residual's length there, and `beside` at this share of the parameter's size, below and above,
- * and at half of it, below and above; rounding is that of a length. */
+ * and at half of it, below and above; rounding is that of a length. Where a parameter is lost and nothing is seen beside it, one that
+ * enters squared has been next to nothing all along: each further place is FURTHER times as far, the last FARTHEST times its size. */
 #define GSLFIT_BESIDE 1e-3
+#define GSLFIT_FURTHER_BESIDE 8
+#define GSLFIT_FARTHEST_BESIDE 1e9
 int gslfit_bends(double length, const double beside[4], double rounding);
+
+/* Whether nothing is seen at such places beyond some roundings. */
+static inline int gslfit_is_level(double length, const double beside[4], double rounding) {
+    return fabs(beside[0] - length) <= 16 * rounding && fabs(beside[1] - length) <= 16 * rounding;
+}
 
 /* Those places: within bounds (infinite where there are none), on one of them all inwards. Returns whether there are such. */
 static inline int gslfit_places_beside(double x, double reach, double low, double high, double places[4]) {

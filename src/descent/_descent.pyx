@@ -10,13 +10,15 @@ include "common/arrays.pxi"
 include "common/vectors.pxi"
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.float cimport DBL_MAX
 from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
-    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
+    GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_FARTHEST_BESIDE, GSLFIT_FURTHER_BESIDE, GSLFIT_LOST,
+    GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success, gslfit_judge,
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_level, gslfit_is_success, gslfit_judge,
     gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
@@ -252,20 +254,29 @@ cdef class Polish(DescentState):
                 found.append(j)
         return sorted(set(found).difference(self.held)) if found else found
 
-    cpdef bint bends_up(self, Py_ssize_t j) except -1:
-        """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
+    cpdef bint bends_up(self, Py_ssize_t j, bint lost=True) except -1:
+        """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does: at one
+        that is lost by longer ways too, where it is level beside it.
+        """
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm()
-        cdef double reach = GSLFIT_BESIDE * fmax(fabs(at), fabs(numbers(self.first.problem.x0, self.p)[j]))
+        cdef double size = fmax(fabs(at), fabs(numbers(self.first.problem.x0, self.p)[j])), reach = GSLFIT_BESIDE * size
+        cdef double farthest = fmin(GSLFIT_FARTHEST_BESIDE * size, DBL_MAX) if lost else reach
+        cdef double rounding = 4 * self.differences.precision * self.size()
+        cdef double low = numbers(self.lower, self.p)[j], high = numbers(self.upper, self.p)[j]
         cdef double[4] places, found
         cdef cnp.ndarray trial
+        cdef bint level = reach > 0
         cdef int i
-        if not gslfit_places_beside(at, reach, numbers(self.lower, self.p)[j], numbers(self.upper, self.p)[j], places):
-            return False
-        for i in range(4):
-            trial = copied(numbers(self.x, self.p), self.p)
-            data_of(trial)[j] = places[i]
-            found[i] = length(self.fun(trial))
-        return gslfit_bends(norm, found, 4 * self.differences.precision * self.size())
+        while level and reach <= farthest and gslfit_places_beside(at, reach, low, high, places):
+            for i in range(4):
+                trial = copied(numbers(self.x, self.p), self.p)
+                data_of(trial)[j] = places[i]
+                found[i] = length(self.fun(trial))
+            if gslfit_bends(norm, found, rounding):
+                return True
+            level = gslfit_is_level(norm, found, rounding)
+            reach *= GSLFIT_FURTHER_BESIDE
+        return False
 
     cpdef tuple even(self):
         """Return the parameters that chi-square bends up at though their columns are next to none: roots of what enters squared."""
@@ -277,7 +288,7 @@ cdef class Polish(DescentState):
         cdef Py_ssize_t j
         found = ()
         for j in range(self.p):
-            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self.bends_up(j):
+            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self.bends_up(j, False):
                 found += (j,)
         return found
 
