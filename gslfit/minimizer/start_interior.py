@@ -165,8 +165,8 @@ def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
                   widest: float, lengthen: bool = True) -> float | None:
-    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told, HIDDEN where the
-    guess changes nothing, and no longer step is to be tried.
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told; HIDDEN where
+    the guess changes nothing, and no longer step is to be tried.
 
     What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
     Where the residual can't be computed on the bound, it is the first of some steps that differs by its share from one half as long.

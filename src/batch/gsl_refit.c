@@ -416,8 +416,8 @@ static int count_seen(const gsl_refit *r, const double *start) {
     return count;
 }
 
-/* Which variables that the model isn't linear in have no effect where the caller had them begin on a bound: others hide them there. How many
- * there are. */
+/* Which variables that the model isn't linear in have no effect where the caller had them begin on a bound: others hide them there. How
+ * many there are. */
 static int find_hidden(gsl_refit *r, const double *start, const unsigned char *bending, unsigned char *hidden, int *used) {
     const int p = r->program->nfree;
     const double *given = r->now.given;

@@ -54,9 +54,9 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
 int gslfit_refit_warm(gsl_refit *r, double *start);
 
 /* Move `start` (p), the case's own, where variables hide each other on the bounds that the caller's start lies on (an amplitude and a rate
- * of 0), and nothing tells how far inside the guess should have put them: of ten times as far, and so on, and of ten times as near, that is
- * taken beside which what the model is linear in fits best. Adds the evaluations to `used`. Returns whether residual and Jacobian are finite
- * there. */
+ * of 0), and nothing tells how far inside the guess should have put them: of ten times as far, and so on, and of ten times as near, that
+ * is taken beside which what the model is linear in fits best. Adds the evaluations to `used`. Returns whether residual and Jacobian are
+ * finite there. */
 int gslfit_refit_unhide(gsl_refit *r, double *start, int *used);
 
 /* Move `start` (p), the case's own, further inside from the bounds that the caller's start lies on, or nearer to them, to where more

@@ -18,8 +18,8 @@ from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_FARTHEST_BESIDE, GSLFIT_FURTHER_BESIDE, GSLFIT_LOST,
     GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_level, gslfit_is_success, gslfit_judge,
-    gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict)
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_level, gslfit_is_success,
+    gslfit_judge, gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict)
 from loop cimport gslfit_function
 
 include "differences.pxi"
