@@ -25,7 +25,7 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
        SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
        FURTHER = 12,                      /* places further inside from a bound, and nearer to it, each by ten times */
-       HIDDEN = 16,                       /* the same where nothing tells how far inside a variable begins */
+       HIDDEN = 8,                        /* the same, each by a hundred times, where nothing tells how far inside a variable begins */
        PLACED = 3,                        /* evaluations that place what a model is linear in */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
        PARTS = 8, LEAST_PART = 60,        /* a run within bounds is broken off after one such part, or so many evaluations, ... */
@@ -456,7 +456,7 @@ int gslfit_refit_unhide(gsl_refit *r, double *start, int *used) {
     if (r->transform && find_hidden(r, start, bending, hidden, used)) {
         const double guessed = length_beside(r, start, bending, hidden, 1, best);
         for (int k = -HIDDEN; k <= HIDDEN; k++) {
-            const double length = length_beside(r, start, bending, hidden, pow(10, k), x);
+            const double length = length_beside(r, start, bending, hidden, pow(100, k), x);
             if (!(length < least)) continue;
             least = length;
             memcpy(best, x, p * sizeof *best);
