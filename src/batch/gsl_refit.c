@@ -368,6 +368,20 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
+/* Look where a fit was given to begin on its bounds; where the model has no value there (a width of 0), beside one variable's guess. It is
+ * then known, and `base` moved there. Returns whether all is finite. */
+static int look_on_bounds(gsl_refit *r, const polish_data *data, const double *given, const double *start, double *base,
+                          unsigned char *known, polished *on) {
+    if (gslfit_polish_look(r->polisher, data, base, NULL, on)) return 1;
+    for (int k = 0; k < r->program->nfree; k++) {
+        if (start[k] == given[k] || base[k] != given[k]) continue;
+        base[k] = start[k];
+        if (gslfit_polish_look(r->polisher, data, base, NULL, on)) return known[k] = 1;
+        base[k] = given[k];
+    }
+    return 0;
+}
+
 int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *inputs, const fit_box *box, double *start) {
     const fit_transform *o = r->transform;
     const int p = r->program->nfree;
@@ -382,7 +396,7 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
     memcpy(at, start, p * sizeof *at);
     memcpy(base, given, p * sizeof *base);
     for (int look = 0; look < 2 && (!look || hidden); look++) {  /* what an amplitude of 0 hides is seen beside one that tells */
-        if (!gslfit_polish_look(r->polisher, &data, base, NULL, &on) || !(on.length > 0)) break;
+        if (!look_on_bounds(r, &data, given, start, base, known, &on) || !(on.length > 0)) break;
         if (!look) length = on.length;
         hidden = 0;
         for (int k = 0; k < p; k++) {
