@@ -8,7 +8,8 @@ from typing_extensions import disjoint_base
 BLUR: float
 
 def length(a: NDArray[np.float64]) -> float: ...
-def room(x: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def room(x: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64],
+         reach: NDArray[np.float64] | None = None) -> NDArray[np.float64]: ...
 
 @disjoint_base
 class Differences:

@@ -51,7 +51,7 @@ def shortest(gradients: np.ndarray, below: np.ndarray | float = 0.) -> np.ndarra
         gap, square = along[high] - along[low], change @ change
         if not gap > 1e-12 * square:
             break
-        part = min(gap / square, weights[high]) if square > 0 else weights[high]
+        part = gap / square if gap < weights[high] * square else weights[high]
         weights[high] -= part
         weights[low] += part
     return weights @ gradients
@@ -232,8 +232,7 @@ class Neighbourhood:
         gradients, below = ([], []) if descent.steps_over_kink() else ([self._gradient()], [0.])
         near = np.zeros(descent.p)
         self.beside = self.near = WIDER * self.beside
-        told = np.divide(self.reach * self.norm, self.lengths, out=np.zeros(descent.p), where=self.lengths > 0)
-        near[self.free] = np.maximum(BEYOND * self.visible * np.abs(self.x), told)[self.free]
+        near[self.free] = np.maximum(BEYOND * self.visible * np.abs(self.x[self.free]), self.reach * self.norm / self.lengths[self.free])
         for way in np.concatenate([np.diag(near)[self.free], -np.diag(near)[self.free]]):
             self._add_piece(way, gradients, below, near)
         found = False

@@ -532,8 +532,11 @@ class Descent(Polish):
         flat = self._flat()
         verdict, success, silent, lost = self.judge(self._scale(), unmoved=reason == FitStatus.NO_EFFECT,
                                                     runs_off=reason == FitStatus.FLAT, cosine=self.cosine_told)
-        vanished = self._vanished(undetermined).difference(self.bent) if undetermined else set()
-        if vanished := {j for j in vanished if not self.bends_up(j)}:
+        if verdict == "no minimum" and flat and self.cosine_told < 0 and (bent := {j for j in flat if self.bends_up(j)}):
+            self.bent = tuple(sorted({*self.bent, *bent}))
+            others = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*bent, *self.held]))
+            verdict, success, silent, lost = self.judge(self._scale(), cosine=length(self.J @ others.step(self.r)) / self.norm())
+        if vanished := {j for j in self._vanished(undetermined) if j not in self.bent and not self.bends_up(j)} if undetermined else set():
             undetermined = ScaledQR(self.J, self.rank_tolerance, np.isin(np.arange(self.p), [*vanished])).undetermined()
             lost = tuple(sorted({*lost, *vanished}))
         if (success or known) and verdict != "exact" and self.norm() > VANISHED and (even := self.even()):

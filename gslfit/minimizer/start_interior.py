@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gslfit.minimizer._descent import length
-from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, NEAR, SHARE, WIDEST
+from gslfit.parameters.bounds import ALIKE, DOUBT, DOUBT_ZERO, SHARE, WIDEST
 
 INFINITE = float("inf")
+HIDDEN = INFINITE         # in place of a start whose guess changes nothing beside those of others
 NEXT = 1e-4               # of such a step: a start nearer to its bound than this is as good as on it
 NEXT_TO_ZERO, NEXT_TO = 1e-24, 1e-6     # of the guess: nearer to a bound of 0, or to another one, where the guess makes residuals infinite
 PROBES = 6                # evaluations for one parameter
@@ -26,6 +27,8 @@ LADDER = (1., 10., 100., 1e3, .1, 1e-2)   # of the guess: what is tried off a bo
 LENGTHENED, LONGER = 6, 1e6    # longer steps than a guess that changes nothing, each by this
 SHORTENED = 1e-3          # a step after one that was far too long
 SAME = 0.9                # share of a longer step's change that a shorter one has where both have left behind what they change
+DECADES = 16              # by which what others hide is tried further inside than by guess, and nearer
+ALONG = .1                # least cosine of the residual and of what a place inside changes it by
 BACK = 7                  # steps back from there, each as many powers of 10 shorter as all before together, and as many halvings
 
 
@@ -49,29 +52,87 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
     dict of int to float
         New start values by the parameter's place; nothing for those that are well placed.
     """
+    guessed = [j for j in range(len(start)) if start[j] != given[j]]
+    placed = _unhidden(fun, given, start, guessed, lower, upper) if len(guessed) > 1 else {}
     found: dict[int, float] = {}
-    for j in range(len(start)):
-        if (better := _better(fun, given, start, j, lower, upper)) is not None:
-            found[j] = better
     now = start.copy()
-    now[list(found)] = list(found.values())
+    now[list(placed)] = list(placed.values())
+    guessed = [j for j in guessed if j not in placed]
+    others, hidden = [j for j in range(len(start)) if start[j] == given[j]], []
+    for group in guessed, hidden, others:       # what one guess hides is looked at beside what is placed
+        beside, several = now.copy(), group is guessed and len(guessed) > 1
+        for j in group:
+            better = _better(fun, given, beside, j, lower, upper, not several)
+            if better == HIDDEN:
+                hidden.append(j)
+            elif better is not None:
+                found[j] = now[j] = better
     for j in found if len(found) > 1 else ():       # which were looked at beside guesses that were wrong
         if (better := _better(fun, given, now, j, lower, upper)) is not None:
             found[j] = now[j] = better
-    return found
+    return placed | found
+
+
+def _unhidden(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, guessed: Sequence[int],
+              lower: np.ndarray, upper: np.ndarray) -> dict[int, float]:
+    """Return starts for parameters on bounds that hide each other, as an amplitude and a rate of 0 do; nothing where they don't.
+
+    Each in turn is tried by hundreds, further inside and nearer to its bound, beside the guesses of the others, whose steps may be as long
+    as fits best: what changes the residual along itself is taken. `gslfit_refit_unhide` of `src/batch/gsl_refit.h` does so by derivatives.
+    """
+    base = np.array(given, float)
+    r = fun(base)
+    norm, hidden = length(r), []
+    if not 0 < norm < np.inf:
+        return {}
+
+    def change_at(places: Mapping[int, float]) -> np.ndarray:
+        x = base.copy()
+        x[list(places)] = list(places.values())
+        return fun(x) - r
+
+    def place(j: int, times: float) -> float:
+        return base[j] + math.copysign(min(abs(start[j] - base[j])*times, WIDEST*(upper[j] - lower[j])), start[j] - base[j])
+    for left, j in enumerate(guessed, 1 - len(guessed)):
+        if length(change_at({j: start[j]})) <= FAINT*norm:
+            hidden.append(j)
+        elif len(hidden) - left < 2:
+            return {}
+    best, most = {}, ALONG
+    for longer in range(LENGTHENED):
+        seen = False
+        for j in hidden:
+            for power in range(-DECADES, DECADES + 1, 2):
+                at = {i: place(i, 10.**power if i == j else LONGER**longer) for i in hidden}
+                change = change_at(at)
+                size = length(change)
+                seen = seen or size > FAINT*norm
+                along = -float((r/norm) @ (change/size)) if FAINT*norm < size < np.inf else 0.
+                if along > most:
+                    most, by = along, along*norm/size
+                    best = {i: value if i == j else place(i, abs((value - base[i])/(start[i] - base[i]))*by) for i, value in at.items()}
+        if seen:
+            break
+    return best if best and length(change_at(best) + r)**2 <= norm**2*(1 - most**2/2) else {}
 
 
 def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], start: np.ndarray, j: int, lower: np.ndarray,
-            upper: np.ndarray) -> float | None:
-    """Return a better start for a parameter beside those of the others; None where it is well placed, or not next to a bound."""
+            upper: np.ndarray, lengthen: bool = True) -> float | None:
+    """Return a better start for a parameter beside those of the others; None where it is well placed, or not next to a bound; HIDDEN where
+    its guess changes nothing, and no longer step is to be tried.
+    """
     value, low, high = given[j], float(lower[j]), float(upper[j])
     distance, bound, side = (value - low, low, 1.) if value - low <= high - value else (high - value, high, -1.)
     if distance == INFINITE or not distance <= (DOUBT_ZERO if bound == 0 else DOUBT*abs(bound)):
         return None
     guess = abs(float(start[j]) - bound)
-    step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low))
-    if step is None or distance >= NEXT*abs(step) or guess/ALIKE <= abs(step) <= guess*ALIKE:
+    step = _telling_step(fun, start, j, bound, side*(guess if distance == 0 else max(guess, 1e-3)), WIDEST*(high - low), lengthen)
+    if step == HIDDEN:
+        return HIDDEN
+    if step is None or guess/ALIKE <= abs(step) <= guess*ALIKE:
         return None
+    if distance >= NEXT*abs(step):
+        return value if start[j] != value else None
     better = bound + side*min(abs(step), WIDEST*(high - low))
     return None if _silences(fun, start, j, better, lower, upper) else better
 
@@ -79,7 +140,7 @@ def _better(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[float], sta
 def nearer(given: Mapping[str, float], guess: Mapping[str, float]) -> list[dict[str, float]]:
     """Return starts that lie next to bounds instead of where a guess put them inside: of each parameter alone, then of all."""
     found = {name: given[name] + (NEXT_TO_ZERO if given[name] == 0 else NEXT_TO)*(value - given[name]) for name, value in guess.items()
-             if abs(value - given[name]) > NEAR*abs(given[name])}
+             if value != given[name]}
     return [*({name: value} for name, value in found.items()), *([found] if len(found) > 1 else [])]
 
 
@@ -103,8 +164,9 @@ def _silences(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int
 
 
 def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j: int, bound: float, step: float,
-                  widest: float) -> float | None:
-    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told.
+                  widest: float, lengthen: bool = True) -> float | None:
+    """Return the step from a bound, at most the widest, that changes the residual by its share; None where it can't be told; HIDDEN where
+    the guess changes nothing, and no longer step is to be tried.
 
     What changes the residual by less, however long it is, leads to a plain (a peak that leaves the data): there the share is of that.
     Where the residual can't be computed on the bound, it is the first of some steps that differs by its share from one half as long.
@@ -135,6 +197,8 @@ def _telling_step(fun: Callable[[np.ndarray], np.ndarray], start: np.ndarray, j:
         if at_most:
             step = math.copysign(widest, step)
         change = length(residual(step) - r)
+        if not (lengthen or known or long < np.inf or SHARE*change > FAINT*aim):
+            return HIDDEN
         for _ in range(0 if known else LENGTHENED):           # in another unit the guess is nothing
             if change != 0 or not abs(step*LONGER) < widest:
                 break

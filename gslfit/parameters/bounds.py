@@ -20,8 +20,8 @@ residual by its own length, whichever is larger) are there for form's sake altog
 such a bound, leaves no digits to the parameter. It moves freely then, and is held where it would pass them.
 
 On a bound the slope of either is 0, and a solver that starts there stays there. A start on a bound is moved strictly inside, by `INSIDE` of
-the bound's magnitude (of 1, where the bound is 0; of the width, if that is smaller), and so is one within `NEAR` of it of a bound that
-isn't 0.
+the bound's magnitude (of 1, where the bound is 0; of the width, if that is smaller), and so is one that differs from it by no more than
+last digits, `NEAR` of its magnitude. One that lies beside it is the caller's: at a time stamp a billionth of it is a second.
 That is a guess: of starts within `DOUBT` of a bound's magnitude, or `DOUBT_ZERO` of a bound of 0, the residual is asked
 (`gslfit.minimizer.start_interior`; of those on a bound `gslfit_refit_step_inside` of `src/batch/gsl_refit.h`). The step that counts is the
 one that changes it by `SHARE` of its length; the guess stays where it is within a factor `ALIKE` of that.
@@ -31,7 +31,7 @@ INSIDE = 0.01
 SHARE = 0.1
 ALIKE = 30.
 WIDEST = 0.25     # of the distance between two bounds that a start on one of them is moved inside at most
-NEAR = 1e-9
+NEAR = 2.0**-50    # a few last digits
 WIDE = 1e-6
 FAR = 1e3
 DOUBT_ZERO, DOUBT = 1e-3, 1e-6

@@ -373,7 +373,8 @@ static int look_by_gsl(thread *t, long id, long n, const fit_result *lanes, fit_
     const fit_box box = b->transform ? gslfit_transform_box(b->transform, id, room) : (fit_box){NULL, NULL};
     const refit_case now = {start, b->v + id * b->program->nfree, inputs, box, &b->options, check_thread, t};
     const fit_method method = b->method > METHOD_LANES ? b->method : METHOD_LMSDER;
-    if (!gslfit_refit_begin(t->refit, &now)) return 0;
+    const int finite = gslfit_refit_begin(t->refit, &now), most = b->options.max_nfev - before;
+    if (!(most > MOST_FOR_HIDDEN ? gslfit_refit_unhide(t->refit, start, &inside) : finite)) return 0;
     if (!lanes && !b->reached && !gslfit_refit_warm(t->refit, start)) return 0;
     if (!b->reached && !gslfit_refit_further_inside(t->refit, start, &inside)) return 0;
     const int used = before + inside, left = b->options.max_nfev - used;

@@ -25,8 +25,11 @@ enum { TURNS = 3,                         /* a solver is started anew so often w
        CLOSEST = 40,                      /* halvings of the way to a bound on which the model has no value */
        SHARE_BEYOND = 4,                  /* part of the evaluations left for a descent from where J's null space led down */
        FURTHER = 12,                      /* places further inside from a bound, and nearer to it, each by ten times */
+       HIDDEN = 8,                        /* the same, each by a hundred times, where nothing tells how far inside a variable begins */
+       PLACED = 3,                        /* evaluations that place what a model is linear in */
        VALLEY = 12,                       /* evaluations of a refit beside a variable that is brought there */
-       PARTS = 8, LEAST_PART = 60 };      /* a run within bounds is broken off after one such part, or so many evaluations */
+       PARTS = 8, LEAST_PART = 60,        /* a run within bounds is broken off after one such part, or so many evaluations, ... */
+       KINK_SHARE = 2 };                  /* ... and one over kinks, and a look at the curvature there, after such a part of what is left */
 static const double GAIN = 1e-5;          /* share by which each step of such a refit shortens the residual */
 static const double NO_WAY = 1e-3;        /* share of the residual's length by which the way to a bound may change it, and be none */
 static const double INWARDS = 8;          /* each step from a bound inwards is longer by this */
@@ -35,6 +38,7 @@ static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: wh
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
+static const double BETTER = 1e-2;         /* share of the residual's length by which a place beside a bound is better than another */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -55,6 +59,7 @@ struct gsl_refit {
     polished first, last;    /* what is known at the start and at the end */
     fit_bound bounds[MAX_FREE];
     int out_of_memory;
+    int kinks;                        /* the model may have some */
     double ratio;                     /* of Newton's step to Gauss-Newton's, the greatest that was measured on this way down; else 1 */
     /* as far as the model has values: a bound on which it has none counts as lying where a fit got to */
     double low[MAX_FREE], high[MAX_FREE];
@@ -73,6 +78,7 @@ gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *
     gsl_refit *r = calloc(1, sizeof *r);
     if (!r) return NULL;
     r->program = p;
+    r->kinks = gslfit_may_have_kinks(p);
     r->memory = calloc((size_t)points * (p->nx + 5) + 1, sizeof(double));
     r->curve.space = gslfit_workspace_new(p);
     r->polisher = gslfit_polisher_new(p, points);
@@ -277,7 +283,7 @@ static double scale_of(const gsl_refit *r, const double *x) {
 }
 
 /* Whether chi-square bends up at variable k, by a way to both sides; on a bound by the one inwards. */
-static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
+static int bends_over(gsl_refit *r, const double *x, int k, double reach) {
     const double length = r->last.length, rounding = rounding_at(&r->last);
     const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
     double at[MAX_FREE], places[4], found[4];
@@ -292,11 +298,11 @@ static int bends_up(gsl_refit *r, const double *x, int k, double reach) {
 
 /* Whether variable k, whose column is next to none, is one that chi-square bends up at: by its size, or where that tells nothing by how far
  * it has to go to be seen. */
-static int is_bent(gsl_refit *r, const double *x, int k, double size, double norm) {
+static int bends_up(gsl_refit *r, const double *x, int k, double size, double norm) {
     const double length = r->last.length;
     const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
     double at[MAX_FREE], places[4], rise;
-    if (bends_up(r, x, k, GSLFIT_BESIDE * size)) return 1;
+    if (bends_over(r, x, k, GSLFIT_BESIDE * size)) return 1;
     memcpy(at, x, r->program->nfree * sizeof *at);
     gslfit_way way = gslfit_way_begin(norm, size, length);
     do {
@@ -306,20 +312,15 @@ static int is_bent(gsl_refit *r, const double *x, int k, double size, double nor
             rise = (gslfit_polish_length(r->polisher, &r->data, at) - length) / length;
         }
     } while (way.trial > 0 && gslfit_way_next(&way, rise));
-    return way.trial > 0 && bends_up(r, x, k, way.trial);
+    return way.trial > 0 && bends_over(r, x, k, way.trial);
 }
 
-/* Which of the lost variables chi-square bends up at. Returns whether there is one. The size of one that began next to where its column is
- * none is not known. */
+/* Which of the lost variables chi-square bends up at. Returns whether there is one. */
 static int find_bent(gsl_refit *r, const double *x, const double *size, const unsigned char *flags, unsigned char *bent) {
     int any = 0;
     for (int k = 0; k < r->program->nfree; k++) {
-        const double first = r->first.norms[k], norm = r->last.norms[k] > 0 ? r->last.norms[k] : first;
-        const int unknown = gslfit_is_even(first, fabs(r->now.start[k]), r->first.length);
-        bent[k] = 0;
-        if (!(flags[k] & GSLFIT_LOST)) continue;
-        bent[k] = unknown ? is_bent(r, x, k, size[k], norm) : bends_up(r, x, k, GSLFIT_BESIDE * size[k]);
-        any |= bent[k];
+        const double norm = r->last.norms[k] > 0 ? r->last.norms[k] : r->first.norms[k];
+        any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, size[k], norm);
     }
     return any;
 }
@@ -332,7 +333,7 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     sizes_at(r, x, size);
     for (int k = 0; k < r->program->nfree; k++) {
         if (end->flags[k] || !gslfit_is_even(r->last.norms[k], size[k], r->last.length)) continue;
-        if (!is_bent(r, x, k, size[k], r->last.norms[k])) continue;
+        if (!bends_up(r, x, k, size[k], r->last.norms[k])) continue;
         end->flags[k] = GSLFIT_SILENT;
         any = 1;
     }
@@ -391,6 +392,20 @@ int gslfit_refit_begin(gsl_refit *r, const refit_case *which) {
     return gslfit_polish_look(r->polisher, &r->data, which->start, NULL, &r->first);
 }
 
+/* Look where a fit was given to begin on its bounds; where the model has no value there (a width of 0), beside one variable's guess. It is
+ * then known, and `base` moved there. Returns whether all is finite. */
+static int look_on_bounds(gsl_refit *r, const polish_data *data, const double *given, const double *start, double *base,
+                          unsigned char *known, polished *on) {
+    if (gslfit_polish_look(r->polisher, data, base, NULL, on)) return 1;
+    for (int k = 0; k < r->program->nfree; k++) {
+        if (start[k] == given[k] || base[k] != given[k]) continue;
+        base[k] = start[k];
+        if (gslfit_polish_look(r->polisher, data, base, NULL, on)) return known[k] = 1;
+        base[k] = given[k];
+    }
+    return 0;
+}
+
 int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *inputs, const fit_box *box, double *start) {
     const fit_transform *o = r->transform;
     const int p = r->program->nfree;
@@ -405,7 +420,7 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
     memcpy(at, start, p * sizeof *at);
     memcpy(base, given, p * sizeof *base);
     for (int look = 0; look < 2 && (!look || hidden); look++) {  /* what an amplitude of 0 hides is seen beside one that tells */
-        if (!gslfit_polish_look(r->polisher, &data, base, NULL, &on) || !(on.length > 0)) break;
+        if (!look_on_bounds(r, &data, given, start, base, known, &on) || !(on.length > 0)) break;
         if (!look) length = on.length;
         hidden = 0;
         for (int k = 0; k < p; k++) {
@@ -437,6 +452,63 @@ static int count_seen(const gsl_refit *r, const double *start) {
     int count = 0;
     for (int k = 0; k < r->program->nfree; k++) count += r->first.norms[k] * fabs(start[k]) > SEEN * r->first.length;
     return count;
+}
+
+/* Which variables that the model isn't linear in have no effect where the caller had them begin on a bound: others hide them there. How
+ * many there are. */
+static int find_hidden(gsl_refit *r, const double *start, const unsigned char *bending, unsigned char *hidden, int *used) {
+    const int p = r->program->nfree;
+    const double *given = r->now.given;
+    polished on;
+    int any = 0, straight = 0, count = 0;
+    on.residual = NULL;
+    for (int k = 0; k < p; k++) any |= bending[k] && start[k] != given[k], straight |= !bending[k] && start[k] != given[k];
+    if (!any || !straight) return 0;
+    ++*used;
+    if (!gslfit_polish_look(r->polisher, &r->data, given, NULL, &on)) return 0;
+    for (int k = 0; k < p; k++) count += hidden[k] = bending[k] && start[k] != given[k] && !(on.norms[k] > 0);
+    return count;
+}
+
+/* How short the residual gets where the hidden variables begin so many times as far inside as by guess, by the variables that the model is
+ * linear in, which begin where the caller had them; infinite where it is not known. */
+static double length_beside(gsl_refit *r, const double *start, const unsigned char *bending, const unsigned char *hidden, double times,
+                            double *x) {
+    const double *given = r->now.given;
+    polished at;
+    at.residual = NULL;
+    for (int k = 0; k < r->program->nfree; k++) {
+        const double far = fmin(times * fabs(start[k] - given[k]), 0.25 * (r->now.box.high[k] - r->now.box.low[k]));
+        x[k] = hidden[k] ? given[k] + copysign(far, start[k] - given[k]) : bending[k] ? start[k] : given[k];
+    }
+    if (!gslfit_polish_look(r->polisher, &r->data, x, bending, &at) || !(at.length < INFINITY)) return INFINITY;
+    return at.length * sqrt(fmax(0, 1 - at.cosine * at.cosine));
+}
+
+int gslfit_refit_unhide(gsl_refit *r, double *start, int *used) {
+    const int p = r->program->nfree;
+    unsigned char bending[MAX_FREE], hidden[MAX_FREE] = {0};
+    double best[MAX_FREE], x[MAX_FREE], least = INFINITY;
+    int spent = 0;
+    gslfit_nonlinear(r->program, bending);
+    if (r->transform && find_hidden(r, start, bending, hidden, used)) {
+        const double guessed = length_beside(r, start, bending, hidden, 1, best);
+        for (int k = -HIDDEN; k <= HIDDEN; k++) {
+            const double length = length_beside(r, start, bending, hidden, pow(100, k), x);
+            if (!(length < least)) continue;
+            least = length;
+            memcpy(best, x, p * sizeof *best);
+        }
+        *used += 2 * HIDDEN + 2;
+        if (least < guessed * (1 - BETTER)) {
+            gslfit_polish_beside(r->polisher, &r->data, best, bending, STEP_TOGETHER, GAIN, PLACED, &spent);
+            *used += spent;
+            for (int k = 0; k < p; k++)
+                if (hidden[k] || (best[k] > r->now.box.low[k] && best[k] < r->now.box.high[k])) start[k] = best[k];
+        }
+    }
+    r->first.residual = NULL;
+    return gslfit_polish_look(r->polisher, &r->data, start, NULL, &r->first);
 }
 
 int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
@@ -714,7 +786,7 @@ static int settle(gsl_refit *r, double *x, int most, int looked, fit_result *end
     if (most <= 0) gslfit_polish_look(r->polisher, &r->data, x, NULL, &r->last);
     judge(r, x, looked, NULL_SPACE_RISES, end);
     if (end->verdict != GSLFIT_EXACT_FIT && end->verdict != GSLFIT_NO_EFFECT && !looked)
-        look_at_curvature(r, x, most - r->last.nfev, end);
+        look_at_curvature(r, x, (most - r->last.nfev) / (r->kinks ? KINK_SHARE : 1), end);
     for (int turn = 0; turn < KINKS && end->verdict == GSLFIT_NOT_MINIMUM && !looked && most - (end->nfev - before) > 0; turn++) {
         if (!find_kinks(r, x, most - (end->nfev - before), end)) break;
         look_at_curvature(r, x, most - (end->nfev - before), end);
@@ -748,13 +820,14 @@ void gslfit_refit_keep(gsl_refit *r, fit_result *end) {
 
 /* From x by a solver, and anew from its end for as long as that is no minimum and runs lower; a new run measures what is small anew. Where
  * there are bounds, a run is broken off after a part of the evaluations: in the transforms a solver creeps onto a bound, which the polish,
- * in the variables themselves, reaches in a step. */
+ * in the variables themselves, reaches in a step. A solver creeps onto a kink too. */
 static void descend(gsl_refit *r, double *x, fit_method method, int most, fit_result *end) {
     double before = INFINITY;
     r->ratio = 1;
     for (int turn = 0; turn < TURNS; turn++) {
         const int left = most - end->nfev, part = left / PARTS > LEAST_PART ? left / PARTS : LEAST_PART;
-        const int share = r->transform && turn < TURNS - 1 && part < left ? part : left;
+        const int most_of = r->transform ? part : r->kinks ? left / KINK_SHARE : left;
+        const int share = turn < TURNS - 1 && most_of < left ? most_of : left;
         const fit_status ending = run(r, x, method, share, &end->nfev);
         const int broken = ending == FIT_MAX_NFEV || ending == FIT_MAX_ITER, over = broken && share == left;
         settle(r, x, most - end->nfev, 0, end);

@@ -11,7 +11,7 @@
 
 typedef struct gsl_refit gsl_refit;
 
-enum { MOST_FOR_START = 3 };  /* evaluations that gslfit_refit_step_inside takes */
+enum { MOST_FOR_START = 3, MOST_FOR_HIDDEN = 24 };  /* evaluations that gslfit_refit_step_inside and gslfit_refit_unhide take */
 
 /* A refit by GSL for fits of up to `points` points within the bounds of the transform (NULL for none); NULL without memory. */
 gsl_refit *gslfit_refit_new(const program *p, long points, const fit_transform *o);
@@ -52,6 +52,12 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
 /* Move `start` (p), the case's own, where amplitudes are far too small beside the data, and take the case up again from there. Returns
  * whether residual and Jacobian are finite there. */
 int gslfit_refit_warm(gsl_refit *r, double *start);
+
+/* Move `start` (p), the case's own, where variables hide each other on the bounds that the caller's start lies on (an amplitude and a rate
+ * of 0), and nothing tells how far inside the guess should have put them: of a hundred times as far, and so on, and as near, that
+ * is taken beside which what the model is linear in fits best. Adds the evaluations to `used`. Returns whether residual and Jacobian are
+ * finite there. */
+int gslfit_refit_unhide(gsl_refit *r, double *start, int *used);
 
 /* Move `start` (p), the case's own, further inside from the bounds that the caller's start lies on, or nearer to them, to where more
  * variables are seen: what begins on a bound has been moved inside by guess. Adds the evaluations to `used`. Returns whether residual and

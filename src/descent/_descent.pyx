@@ -16,8 +16,9 @@ from libc.string cimport memcpy, memset
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success, gslfit_judge,
-    gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin, gslfit_way_next)
+    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
+    gslfit_judge, gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin,
+    gslfit_way_next)
 from loop cimport gslfit_function
 
 include "differences.pxi"
@@ -253,8 +254,26 @@ cdef class Polish(DescentState):
         return sorted(set(found).difference(self.held)) if found else found
 
     cpdef bint bends_up(self, Py_ssize_t j) except -1:
-        """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does."""
-        return self._bends_over(j, GSLFIT_BESIDE * fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j])))
+        """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does: by its
+        size, or where that tells nothing by how far it has to go to be seen.
+        """
+        cdef double size = fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j]))
+        cdef double at = numbers(self.x, self.p)[j], norm = self.norm(), column = data_of(self.norms)[j], rise
+        cdef double[4] places
+        cdef gslfit_way way
+        if self._bends_over(j, GSLFIT_BESIDE * size):
+            return True
+        if column == 0 and self.first.first_norms is not None:
+            column = data_of(self.first.first_norms)[j]
+        way = gslfit_way_begin(column, size, norm)
+        while way.trial > 0:
+            rise = INFINITY
+            if gslfit_places_beside(at, way.trial, numbers(self.lower, self.p)[j], numbers(self.upper, self.p)[j], places):
+                with np.errstate(all="ignore"):
+                    rise = (self._length_at(j, places[1]) - norm) / norm
+            if not gslfit_way_next(&way, rise):
+                break
+        return way.trial > 0 and self._bends_over(j, way.trial)
 
     cdef bint _bends_over(self, Py_ssize_t j, double reach) except -1:
         """Return the same over a reach."""
@@ -273,35 +292,17 @@ cdef class Polish(DescentState):
         data_of(trial)[j] = value
         return length(self.fun(trial))
 
-    cdef bint _is_bent(self, Py_ssize_t j, double column, double size) except -1:
-        """Return whether chi-square bends up at a parameter whose column is next to none, as `is_bent` of `src/batch/gsl_refit.c` does."""
-        cdef double at = numbers(self.x, self.p)[j], norm = self.norm(), rise
-        cdef double[4] places
-        cdef gslfit_way way
-        if self.bends_up(j):
-            return True
-        way = gslfit_way_begin(column, size, norm)
-        while way.trial > 0:
-            rise = INFINITY
-            if gslfit_places_beside(at, way.trial, numbers(self.lower, self.p)[j], numbers(self.upper, self.p)[j], places):
-                with np.errstate(all="ignore"):
-                    rise = (self._length_at(j, places[1]) - norm) / norm
-            if not gslfit_way_next(&way, rise):
-                break
-        return way.trial > 0 and self._bends_over(j, way.trial)
-
     cpdef tuple even(self):
         """Return the parameters that chi-square bends up at though their columns are next to none: roots of what enters squared."""
         cdef object here = self.x
         cdef const double *x = numbers(here, self.p)
         cdef const double *start = numbers(self.first.problem.x0, self.p)
         cdef const double *d = data_of(self.decompose().norms)
-        cdef double norm = self.norm(), size
+        cdef double norm = self.norm()
         cdef Py_ssize_t j
         found = ()
         for j in range(self.p):
-            size = fmax(fabs(x[j]), fabs(start[j]))
-            if gslfit_is_even(d[j], size, norm) and j not in self.held and self._is_bent(j, d[j], size):
+            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self.bends_up(j):
                 found += (j,)
         return found
 
@@ -309,20 +310,10 @@ cdef class Polish(DescentState):
         """Note which of the lost parameters chi-square bends up at, as `find_bent` of `src/batch/gsl_refit.c` does; return whether there is
         one.
         """
-        cdef const double *start = numbers(self.first.problem.x0, self.p)
-        cdef const double *norms = data_of(self.first.first_norms)
-        cdef double size, first = length(self.first.problem.r0)
         cdef Py_ssize_t j
         cdef bint found = False
         for j in range(self.p):
-            bent[j] = False
-            if not flags[j] & GSLFIT_LOST:
-                continue
-            if gslfit_is_even(norms[j], fabs(start[j]), first):
-                size = fmax(fabs(data_of(self.x)[j]), fabs(start[j]))
-                bent[j] = self._is_bent(j, data_of(self.norms)[j] or norms[j], size)
-            else:
-                bent[j] = self.bends_up(j)
+            bent[j] = flags[j] & GSLFIT_LOST and self.bends_up(j)
             found = found or bent[j]
         return found
 

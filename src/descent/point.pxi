@@ -38,21 +38,23 @@ cdef cnp.ndarray copied(const double *a, Py_ssize_t n):
     return out
 
 
-def room(x, lower, upper):
+def room(x, lower, upper, reach=None):
     """Return how much room bounds leave parameters at x, ndarray, shape (p,); 0 where there are none.
 
     It is their width; where they are so wide apart that a value at x is lost in it, and where there is but one, it is the distance from the
-    nearer one, or the parameter's own size, whichever is larger.
+    nearer one, or the parameter's own size, whichever is larger. `reach`, ndarray, shape (p,), is what changes the residual by its own
+    length, 0 where it is not known: the size of a time stamp is no more than that.
     """
     cdef Py_ssize_t j, p = len(x)
     cdef const double *at = numbers(x, p)
     cdef const double *low = numbers(lower, p)
     cdef const double *high = numbers(upper, p)
+    cdef const double *told = NULL if reach is None else numbers(reach, p)
     cdef cnp.ndarray out = new_vector(p)
     cdef double width, span, own
     for j in range(p):
         width, span = high[j] - low[j], fmin(fabs(at[j] - low[j]), fabs(high[j] - at[j]))
-        own = fmax(span, fabs(at[j]))
+        own = fmax(span, fmin(fabs(at[j]), told[j]) if told != NULL and told[j] > 0 else fabs(at[j]))
         data_of(out)[j] = 0. if not isfinite(span) else width if own >= WIDE_SHARE * width else own
     return out
 
@@ -127,12 +129,20 @@ cdef class DescentState:
         self.held, self.turning = (), NAN
         self.norms = np.zeros(self.p)
         self.last_x, self.last_r = self.x, self.r
-        self.room, self.touches, self.gap = room(self.x, self.lower, self.upper), new_vector(self.p), new_vector(self.p)
+        self.touches, self.gap = new_vector(self.p), new_vector(self.p)
+        self._take_room(None)
         cdef Py_ssize_t j
         for j in range(self.p):
-            data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
             self.bounded = self.bounded or isfinite(data_of(self.lower)[j]) or isfinite(data_of(self.upper)[j])
         self.c.f, self.c.df, self.c.params, self.c.n, self.c.p = point_f, point_df, <void *>self, self.n, self.p
+
+    cdef int _take_room(self, object reach) except -1:
+        """Note how much room the bounds leave, and how near to one is on it."""
+        cdef Py_ssize_t j
+        self.room = room(self.x, self.lower, self.upper, reach)
+        for j in range(self.p):
+            data_of(self.touches)[j] = TOUCH * data_of(self.room)[j]
+        return 0
 
     def begin(self):
         """Take the Jacobian at the start, choose the bounds transforms by it, and return the internal start, ndarray, shape (p,)."""
@@ -145,6 +155,7 @@ cdef class DescentState:
             for j in range(self.p):
                 own = norm / data_of(self.first_norms)[j]
                 data_of(reach)[j] = own if isfinite(own) else 0.
+            self._take_room(reach)
             v = self.free.fit_bounds(self.x, reach)
             self.last_x = self.free.external(v)         # the same but for rounding
         self.taken_at = self.last_x

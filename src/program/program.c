@@ -92,6 +92,16 @@ static int check_second(program *p, second_derivatives *d, char *message, size_t
     return 0;
 }
 
+static int jumps(const instruction *code, int count) {
+    for (int i = 0; i < count; i++) {
+        const int32_t op = code[i].op;
+        if (op == OP_ABS || op == OP_MOD || op == OP_FMOD || (op >= OP_MIN && op <= OP_SELECT)) return 1;
+    }
+    return 0;
+}
+
+int gslfit_may_have_kinks(const program *p) { return jumps(p->prologue, p->nprologue) || jumps(p->body, p->nvalue); }
+
 int gslfit_program_check(program *p, char *message, size_t size) {
     if (p->nx < 0 || p->nx > MAX_VARIABLES)
         return snprintf(message, size, "a program has up to %d independent variables, not %d", MAX_VARIABLES, p->nx), -1;

@@ -81,6 +81,9 @@ static inline void gslfit_nonlinear(const program *p, unsigned char *which) {
     for (int k = 0; k < p->nfree; k++) which[k] = !(p->linear >> k & 1);
 }
 
+/* Whether the value has operations at which derivatives may jump. */
+int gslfit_may_have_kinks(const program *p);
+
 /* Count scalars and registers, and see to it that no instruction reads or writes outside them. Returns 0, or -1 and a message. */
 int gslfit_program_check(program *p, char *message, size_t size);
 

@@ -195,3 +195,20 @@ def test_rows_end_at_the_very_kink(text, y, start, at):
             np.testing.assert_allclose(rows.values[name], place, rtol=1e-12)
         if not at:
             np.testing.assert_allclose(rows.values["a"][good], rows.values["b"][good], rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1., 1e-9, 1e9])
+def test_slopes_that_fold_at_zero(unit):
+    """Solvers crept onto the kink for as long as there were evaluations; `minimize` was on it, and called its parameter lost."""
+    x = np.linspace(0, 10, 41)
+    for seed in (3, 5):
+        rng = np.random.default_rng(seed)
+        y = .5 - .03*x + .1*rng.normal(size=41)
+        params = gslfit.Parameters()
+        params.add("c", .45*unit)
+        params.add("b", .02*rng.normal()*unit)
+        many = gslfit.fit_batch("c+abs(b)*x", (y*unit)[None], params, x=x)
+        one = gslfit.minimize(lambda p, y=y*unit: p["c"].value + abs(p["b"].value)*x - y, params)
+        least = float(np.sum((y - y.mean())**2))*unit**2
+        assert many.success.all() and many.chisqr[0] == pytest.approx(least, rel=1e-9)
+        assert one.success and one.chisqr == pytest.approx(least, rel=1e-9)

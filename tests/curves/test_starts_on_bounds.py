@@ -141,3 +141,27 @@ def test_bounds_far_from_0_that_are_close_together(centre):
     found = gslfit.fit_batch(text, rows, x=x, start={"A": 2., "m": centre + .9, "s": 1., "c": .2}, bounds={"m": (centre - 5, centre + 5)})
     assert found.success.all()
     assert (abs(found.values["m"] - centre - .3) < 5*found.stderr["m"] + np.spacing(centre)).all()
+
+
+@pytest.mark.parametrize("how", ["fit", "fit_batch"])
+@pytest.mark.parametrize("text", ["A*exp(-(x-m)**2/2/s**2)+c", "A/(1+((x-m)/s)**2)+c", "A/cosh((x-m)/s)+c"])
+def test_a_width_of_zero_beside_a_centre_on_its_bound(text, how):
+    """Where the width is 0 the model has no value, and nobody asked how far inside the centre begins: at time stamps it was moved by 1e7,
+    onto a plain, which was a success.
+    """
+    u = np.linspace(0, 10, 80)
+    y = gslfit.Formula(text)(x=u, A=1., m=4., s=.6, c=.1) + .02*np.random.default_rng(1).normal(size=80)
+    least = gslfit.fit(text, y, start={"A": 1., "m": 4., "s": .6, "c": .1}, x=u).chisqr
+    for base, long in ((0., 1e-9), (1e6, 1e-3), (1.7e9, .01), (-1.7e9, .01)):
+        for unit in (1., 1e-9, 1e9):
+            params = gslfit.Parameters()
+            params.add("A", .8*unit, min=0)
+            params.add("m", base + 3.2*long, min=base + 3.2*long)
+            params.add("s", 0., min=0)
+            params.add("c", 0.)
+            if how == "fit":
+                one = gslfit.fit(text, y*unit, params, x=base + u*long)
+            else:
+                one = gslfit.fit_batch(text, (y*unit)[None], params, x=base + u*long)
+            assert np.all(one.success), (base, unit)
+            assert float(np.squeeze(one.chisqr)) == pytest.approx(least*unit**2, rel=1e-4), (base, unit)

@@ -190,3 +190,33 @@ def test_fourth_powers_without_derivatives(seed, start, lower):
     out = gslfit.minimize(lambda p: p["c"].value + p["b"].value**4*X - y, params)
     assert out.success and params["b"].stderr is None
     assert params["c"].stderr == pytest.approx(np.std(y)/np.sqrt(38), rel=1e-5)
+SMALL = {"c+b**2*x": (2 - .3*X + NOISE, (1e-3, 1e-6, 1e-9)), "c+b**4*x": (2 - .3*X + NOISE, (.1, .01)),
+         "c*exp(-b**2*x)": (2 + .3*X + NOISE, (1e-9,))}
+
+
+@pytest.mark.parametrize("unit", [1., 1e-9, 1e9])
+@pytest.mark.parametrize("text", SMALL)
+def test_small_starts(text, unit):
+    """What enters squared and began next to nothing was called lost where a thousandth of it changes nothing."""
+    f, (y, starts) = gslfit.Formula(text), SMALL[text]
+    least = float(np.sum((y - y.mean())**2))
+    for start in starts:
+        params = Parameters()
+        params.add("c", 1.*unit)
+        params.add("b", start*(1. if "exp" in text else unit**.5 if "2" in text else unit**.25))
+        out = gslfit.minimize(lambda p: f(x=X, **p.valuesdict()) - y*unit, params)
+        assert out.success, (start, out.message)
+        assert out.chisqr == pytest.approx(least*unit**2, rel=1e-9)
+
+
+@pytest.mark.parametrize("start", [1e-6, 1e-9])
+@pytest.mark.parametrize("text", SMALL)
+def test_small_starts_beside_their_bound(text, start):
+    """A success at the bound, by entries that know derivatives."""
+    y = SMALL[text][0]
+    params = Parameters()
+    params.add("c", 1.)
+    params.add("b", start, min=0)
+    one, many = gslfit.fit(text, y, params, x=X), gslfit.fit_batch(text, np.array([y, y]), params, x=X)
+    for success, chisqr in ((one.success, one.chisqr), *zip(many.success, many.chisqr, strict=True)):
+        assert success and chisqr == pytest.approx(float(np.sum((y - y.mean())**2)), rel=1e-9)

@@ -1,8 +1,11 @@
 """A start on a bound, or next to it, reaches the minimum, whatever the scale of the data."""
+import warnings
+
 import numpy as np
 import pytest
 
 import gslfit
+from gslfit.minimizer.kinks import shortest
 from gslfit.minimizer.start_interior import strictly_interior
 
 X = np.linspace(0, 5, 60)
@@ -239,3 +242,100 @@ def test_data_that_are_not_finite_are_still_named():
         gslfit.minimize(lambda p: p["k"].value*np.arange(4) - y, params)
     out = gslfit.minimize(lambda p: p["k"].value*np.arange(4) - y, params, nan_policy="omit")
     assert out.success and out.ndata == 3
+
+
+U = np.linspace(0, 10, 80)
+PEAK = np.exp(-(U - 4)**2/2/.6**2) + .1 + .02*np.random.default_rng(9).normal(size=(3, 80))[0]
+
+
+def peak(x, A, m, s, c):
+    """Return a Gaussian on a constant."""
+    return A*np.exp(-(x - m)**2/2/s**2) + c
+
+
+def fitted_peak(how, x, params):
+    """Return success and chi-square of the peak's fit by an entry."""
+    text = "A*exp(-(x-m)**2/2/s**2)+c"
+    if how == "minimize":
+        out = gslfit.minimize(lambda p: peak(x, *p.valuesdict().values()) - PEAK, params)
+        return out.success, out.chisqr
+    if how == "fit":
+        out = gslfit.fit(text, PEAK, params, x=x)
+        return out.success, out.chisqr
+    if how == "fit_batch":
+        out = gslfit.fit_batch(text, PEAK[None], params, x=x)
+        return out.success[0], out.chisqr[0]
+    out = gslfit.fit_shared(text, np.array([PEAK, PEAK]), params, x=x, shared="m")
+    return out.success, out.chisqr/2
+
+
+@pytest.mark.parametrize("how", ["minimize", "fit", "fit_batch", "fit_shared"])
+@pytest.mark.parametrize(("low", "high", "start"), [(-np.inf, 5, 3.5), (-np.inf, 5, 5), (0, np.inf, 3.5), (3, np.inf, 3), (-100, 100, 3.5)])
+def test_centres_at_time_stamps(how, low, high, start):
+    """A start beside a bound is the caller's: 1.7 is a billionth of a time stamp. One on a bound is moved by what matters to the data."""
+    for base, unit in ((0., 1.), (1e6, .01), (1e9, 1.), (1e9, .01), (1.7e9, 1.), (-1.7e9, .01), (1e11, 1.), (1e-3, 1e-11)):
+        params = gslfit.Parameters()
+        params.add("A", 1.)
+        params.add("m", base + start*unit, min=base + low*unit, max=base + high*unit)
+        params.add("s", .8*unit, min=0)
+        params.add("c", 0.)
+        success, chisqr = fitted_peak(how, base + U*unit, params)
+        assert success and chisqr < .03, (base, unit)
+
+
+@pytest.mark.parametrize("kind", ["exp", "power"])
+def test_a_centre_and_a_width_on_bounds(kind):
+    """Where the centre's guess is nine hundred widths off, the width changes nothing, or next to nothing: it was looked at there."""
+    def model(x, A, m, s, c):
+        return peak(x, A, m, s, c) if kind == "exp" else A/(1 + ((x - m)/s)**2) + c
+    y = model(U, 1., 4., .6, .1) + .02*np.random.default_rng(0).normal(size=80)
+    for base, unit in ((1e9, 1.), (1.7e9, .01), (1e-3, 1e-9)):
+        params = gslfit.Parameters()
+        params.add("A", 1.2)
+        params.add("m", base + 3.2*unit, min=base + 3.2*unit)
+        params.add("s", .18*unit, min=.18*unit)
+        params.add("c", .12)
+        out = gslfit.minimize(lambda p, x=base + U*unit: model(x, *p.valuesdict().values()) - y, params)
+        assert out.success and out.chisqr < .04, (base, unit)
+
+
+def test_no_warnings_of_our_own():
+    """A parameter without effect beside a kink was divided by."""
+    params = gslfit.Parameters()
+    params.add("A", 1.)
+    params.add("m", 3.5e-2, max=5e-2)
+    params.add("s", 8e-3, min=0)
+    params.add("c", 0.)
+    with warnings.catch_warnings(), np.errstate(all="warn"):
+        warnings.simplefilter("error")
+        assert shortest(np.ones((2, 3)), np.array([0., 1.])) == pytest.approx(np.ones(3))
+        gslfit.minimize(lambda p: np.abs(p["A"] + 0*p["m"])*np.exp(-U) + p["c"] - PEAK, params)
+
+
+HIDING = {"A*tanh(k*x)": lambda x, A, k: A*np.tanh(k*x), "A*k*x/(1+k*x)": lambda x, A, k: A*k*x/(1 + k*x),
+          "A*k*x*exp(-k*x)": lambda x, A, k: A*k*x*np.exp(-k*x), "A*(1-exp(-k*x))": lambda x, A, k: -A*np.expm1(-k*x),
+          "A*log(1+k*x)": lambda x, A, k: A*np.log1p(k*x)}
+
+
+@pytest.mark.parametrize("how", ["minimize", "fit", "fit_batch"])
+@pytest.mark.parametrize("text", HIDING)
+def test_starts_of_zero_that_hide_each_other(text, how):
+    """A = 0 and k = 0 on their bounds tell nothing of each other: for small k the model is a line, for large k a step, and both passed for
+    minima.
+    """
+    model, x = HIDING[text], np.linspace(.05, 5, 50)
+    y = model(x, 2., .5) + .02*np.random.default_rng(6).normal(size=50)
+    best = gslfit.fit(text, y, x=x, start={"A": 2., "k": .5}).chisqr
+    for long, unit in ((1., 1.), (1e-3, 1.), (1e-6, 1e6), (1e-9, 1.), (1e-9, 1e-6), (1e-12, 1e6), (1e3, 1.), (1e6, 1e6), (1e9, 1.)):
+        params = gslfit.Parameters()
+        params.add("A", 0., min=0)
+        params.add("k", 0., min=0)
+        if how == "minimize":
+            with np.errstate(over="ignore", invalid="ignore"):
+                out = gslfit.minimize(lambda p, x=x*long, y=y*unit: model(x, p["A"].value, p["k"].value) - y, params)
+        elif how == "fit":
+            out = gslfit.fit(text, y*unit, params, x=x*long)
+        else:
+            out = gslfit.fit_batch(text, (y*unit)[None], params, x=x*long)
+        assert np.all(out.success), (long, unit)
+        assert float(np.squeeze(out.chisqr)) == pytest.approx(best*unit**2, rel=1e-6), (long, unit)
