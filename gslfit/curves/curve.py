@@ -18,7 +18,6 @@ from gslfit.parameters.collection import Parameters
 from gslfit.parameters.given import parameters_of
 from gslfit.parameters.parameter import Parameter
 
-
 NO_POINTS = "the independent variables are not there: they are saved with a result only where all fits share them; hand them in"
 
 

@@ -16,7 +16,6 @@ from gslfit.minimizer.uncertainty import combinations, ending
 from gslfit.parameters.collection import Parameters
 from gslfit.records import Record
 
-
 NO_CORRELATIONS = "the correlations of the parameters are not there: fit with covar=True, whose covariances are saved with a result"
 
 

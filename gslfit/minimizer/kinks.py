@@ -277,12 +277,12 @@ class Neighbourhood:
         """Return whether the kink itself is lower, or a coordinate leads down after all, to either side; go there."""
         if self.kink is not None and self._lower_along(self.kink):
             return True
-        return any(self._lower_along(way) for way in self._around(self.ways.T, WAYS))
+        return any(self._lower_along(way) for _, way in self._around(self.ways.T, WAYS))
 
-    def _around(self, ways: Any, shares: tuple[float, ...]) -> Iterator[np.ndarray]:
-        """Yield ways by shares of a standard error, to either side."""
+    def _around(self, ways: Any, shares: tuple[float, ...]) -> Iterator[tuple[float, np.ndarray]]:
+        """Yield ways by shares of a standard error, to either side, and these shares."""
         sigma = self.norm / max(len(self.r) - self.ways.shape[1], 1) ** 0.5
-        return (side * share * sigma * way for way in ways for share in shares for side in (1., -1.))
+        return ((share, side * share * sigma * way) for way in ways for share in shares for side in (1., -1.))
 
     def go_down_beside(self) -> bool:
         """Step to lower points along coordinates and parameters while there are any and calls are left; return whether there were any.
@@ -295,17 +295,19 @@ class Neighbourhood:
         for _ in range(TURNS):
             if not affordable(descent, 2 * len(ways) * len(WAYS + FINER)):
                 break
-            if not any(self._further_along(way) for way in self._around(ways, WAYS + FINER)):
+            if not any(self._further_along(*each) for each in self._around(ways, WAYS + FINER)):
                 break
             self.x, self.r, self.norm, found = descent.x, descent.r, descent.norm(), True
         return found
 
-    def _further_along(self, way: np.ndarray) -> bool:
-        """Go to a lower point along a way, twice as far for as long as that leads further down; return whether there is one."""
+    def _further_along(self, share: float, way: np.ndarray) -> bool:
+        """Go to a lower point along a way of so much of a standard error, twice as far for as long as that leads further down and is no
+        longer than one; return whether there is one.
+        """
         if not self._lower_along(way):
             return False
-        while affordable(self.descent):
-            way = 2 * way
+        while 2 * share <= WAYS[0] and affordable(self.descent):
+            share, way = 2 * share, 2 * way
             x, r = self._moved(way)
             if not length(r) < self.descent.norm() - self.rounding:
                 break

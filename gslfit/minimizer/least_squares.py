@@ -570,19 +570,18 @@ class Descent(Polish):
         return self._solution(success, reason, dead, lost, settled, verdict, (*silent, *lost, *self.bent))
 
     def _inert(self) -> bool:
-        """Return whether the residual stays as it is wherever a parameter that isn't held goes by a part of what it began with: then it is
-        no rounding.
+        """Return whether the residual stays as it is wherever a parameter that isn't held goes by a part of its size: then it is no
+        rounding.
         """
-        begun = self.first.problem.x0
-        for j in np.flatnonzero(begun):
-            if j in self.held:
-                continue
+        sizes = np.maximum(np.abs(self.x), np.abs(self.first.problem.x0))
+        sizes[list(self.held)] = 0
+        for j in np.flatnonzero(sizes):
             x = self.x.copy()
-            x[j] += MOVE*begun[j]
+            x[j] += MOVE*sizes[j]
             moved = self.problem.fun(np.clip(x, self.problem.lower, self.problem.upper))
             if not length(moved - self.r) <= FLAT*self.norm():
                 return False
-        return True
+        return bool(sizes.any()) or not self.norms.any()
 
     def _still_falls(self) -> bool:
         """Return whether chi-square falls along the Gauss-Newton step, by what tells.

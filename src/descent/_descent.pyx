@@ -10,7 +10,7 @@ include "common/arrays.pxi"
 include "common/vectors.pxi"
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
+from libc.math cimport NAN, cbrt, copysign, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (

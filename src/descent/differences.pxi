@@ -48,14 +48,18 @@ cdef double DULL = 1e3       # a column must stand above the residual's rounding
 cdef double ALIKE = 0.1      # share by which a faint column may differ from the same over twice the step and be believed
 cdef double NOISY = 1e-4     # such a difference that matters
 cdef double NOISE = 4.       # times that difference by which it may differ from the same over a wide step, which is then taken instead
-cdef double EDGE = 0.7       # share by which a column over half of a wide step differs from that over all of it where it leads over an edge
-                             # or is but what bends: of x**4 next to 0 it is a quarter
+# share by which a column over half of a wide step differs from that over all of it where it leads over an edge, or is but what bends: of
+# x**4 next to 0 it is a quarter
+cdef double EDGE = 0.7
 cdef Py_ssize_t WORTH_KEEPING = 100_000      # numbers of a Jacobian whose memory is used again: the system clears new memory first
 cdef double TERM = 1e9       # lengths on which a column changes; see `term`
 cdef double ASTRIDE = 0.5    # a centred difference whose halves differ by more than this share leads over what it is to tell, if ...
 cdef double SEEN = 1e-3      # ... they differ by this share of the residual, or a forward one changes it by as much
 cdef double WALL = 1e-6      # of one half of a centred difference, the other one and the residual: that side is beyond a wall (an overflow)
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
+cdef double FURTHER_REACH = 1e4     # times its size, and each time again, by which one without effect is moved at first, ...
+cdef int FAR_REACHES = 16           # ... so often at most
+cdef double STRAIGHT = 1e-2         # share by which a column over half of such a step differs from that over all of it
 
 
 cdef double quantum(const double *r, Py_ssize_t n) noexcept:
@@ -309,6 +313,8 @@ cdef class Differences:
         cdef cnp.ndarray kept, wide
         if self.d[j] == 0 and SEEN * size < change < INFINITY and fabs(self.taken) <= WIDEST * fabs(x[j]):
             change = self._shorten(column, j, trial, x, r, change, size)
+        elif self.first == 0 and change < DULL * self.precision * size:
+            change = self._reach_out(column, j, trial, x, r, change, size)
         wider = self._wider(j, x, self.taken, change)
         data_of(self.steps)[j] = INFINITY if wider > 0 else fabs(self.taken)
         if wider > 0:
@@ -347,6 +353,43 @@ cdef class Differences:
                 return less
             whole, change = shorter, less
             kept = copied(column, self.n)
+
+    cdef double _reach_out(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double change,
+                           double size) except -1:
+        """Lengthen a parameter's first step far beyond its size, which is in other units perhaps, until the residual sees it. Fill the column
+        if the residual then changes in proportion to it, and return the change over the step.
+        """
+        cdef double first = self.taken, step = fmax(fabs(first), fabs(x[j])), wide
+        cdef cnp.ndarray kept = copied(column, self.n), whole
+        cdef int _
+        for _ in range(FAR_REACHES):
+            step = copysign(FURTHER_REACH * step, first)
+            if not self.low[j] <= x[j] + step <= self.high[j]:
+                break
+            wide = self._over(column, j, trial, x, r, step)
+            if wide < DULL * self.precision * size:
+                continue
+            whole = copied(column, self.n)
+            if wide < INFINITY and self._over(column, j, trial, x, r, 0.5 * step) < INFINITY:
+                if self._unlike(column, data_of(whole)) <= STRAIGHT:
+                    self._keep(column, whole)
+                    self.taken = step
+                    return wide
+            break
+        self._keep(column, kept)
+        self.taken = first
+        return change
+
+    cdef double _over(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
+        """Fill a column with the forward difference over this very step, and return the change of the residual."""
+        cdef double *at = data_of(trial)
+        cdef double change
+        at[j] = x[j] + step
+        out = self.fun(trial)
+        change = gslfit_forward(numbers(out, self.n), r, at[j] - x[j], self.n, column, &self.slope)
+        self.length = change / fabs(at[j] - x[j])
+        at[j] = x[j]
+        return change
 
     cdef void _keep(self, double *column, cnp.ndarray kept) noexcept:
         """Take a column that was taken before."""

@@ -77,7 +77,7 @@ def test_its_own_interval(shared):
 @pytest.mark.parametrize("unit", [1., 1e-9, 1e-3, 1e6, 1e9, 1e60])
 @pytest.mark.parametrize("text", ["A*exp(-b**2*x)", "A/(1 + (b*x)**2)", "A*cos(b*x)"])
 def test_from_its_bound_in_any_unit(text, unit):
-    """A shared one that starts on its bound of 0, where its column is zero, begins where the residuals see it: 0.01 was no place, or far."""
+    """A shared one that starts on its bound of 0, where its column is 0, begins where the residuals see it; 0.01 was no place, or far."""
     x = np.linspace(0, 10, 80)
     y = np.array([1, 2, 3, .6])[:, None]*(2 + .1*x) + .02*np.random.default_rng(7).normal(size=(4, 80))
     right = ((y - y.mean(axis=1, keepdims=True))**2).sum()
