@@ -356,8 +356,8 @@ cdef class Differences:
 
     cdef double _reach_out(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double change,
                            double size) except -1:
-        """Lengthen a parameter's first step far beyond its size, which is in other units perhaps, until the residual sees it. Fill the column
-        if the residual then changes in proportion to it, and return the change over the step.
+        """Lengthen a parameter's first step far beyond its size, which is in other units perhaps, until the residual sees it. Fill the
+        column if the residual then changes in proportion to it, and return the change over the step.
         """
         cdef double first = self.taken, step = fmax(fabs(first), fabs(x[j])), wide
         cdef cnp.ndarray kept = copied(column, self.n), whole

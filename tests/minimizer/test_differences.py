@@ -66,3 +66,40 @@ def test_no_column_is_taken_over_what_is_another_model(low, largest, exponent, a
     with np.errstate(all="ignore"):
         found = gslfit.minimize(lambda p: p["A"].value*x**p["e"].value - y, params)
     assert not found.success or found.chisqr < (1e-13*largest)**2
+
+
+@pytest.mark.parametrize("start", [0., 1.])
+@pytest.mark.parametrize("unit", [1e-6, 1e-9, 1e-12])
+@pytest.mark.parametrize("power", [2, 3, 4, 6])
+def test_a_parameter_in_other_units(power, unit, start):
+    """Where x is in nanoseconds the effect of 1 is below rounding: a step that the residual sees is 1e10 and more times its size.
+
+    It stayed where it began, a success with up to 1e8 times the least chi-square.
+    """
+    rng = np.random.default_rng(0)
+    u = np.sort(rng.uniform(0.1, 3, 30))
+    y = 1 + 0.5*u**power + 0.01*rng.normal(size=30)
+    params = gslfit.Parameters()
+    params.add("a", start)
+    params.add("b", start)
+    found = gslfit.minimize(lambda p: p["a"].value + p["b"].value*(u*unit)**power - y, params)
+    slope, offset = np.polyfit(u**power, y, 1)
+    assert found.success and found.errorbars
+    assert found.chisqr == pytest.approx(np.sum((slope*u**power + offset - y)**2), rel=1e-9)
+
+
+@pytest.mark.parametrize("start", [1e-3, 1., 1e3])
+def test_a_parameter_without_effect_stays(start):
+    """No step of any length shows one; one that is but the model elsewhere (a peak far off) is none."""
+    x = np.linspace(0, 5, 30)
+    y = 2 - 0.3*x + 0.05*np.random.default_rng(1).normal(size=30)
+    params = gslfit.Parameters()
+    for name in "abc":
+        params.add(name, start)
+    found = gslfit.minimize(lambda p: p["a"].value + p["b"].value*x + 0*p["c"].value - y, params)
+    assert found.success and found.params["c"].value == start and found.params["c"].stderr is None
+    alone = gslfit.fit("a + b*x", y, x=x, a=1., b=1.).params["b"].stderr*np.sqrt(28/27)      # c takes a degree of freedom
+    assert found.params["b"].stderr == pytest.approx(alone, rel=1e-6)
+    params["c"].value = 1e6*start + 1e3
+    far = gslfit.minimize(lambda p: p["a"].value + p["b"].value*x + np.exp(-(x - p["c"].value)**2) - y, params)
+    assert far.params["a"].value == pytest.approx(found.params["a"].value, rel=1e-6)

@@ -142,3 +142,23 @@ def test_a_start_that_explodes(scale):
     assert result.chisqr == pytest.approx(chisqr[0], rel=1e-9)
     assert [result.params[name].value for name in "Bc"] == pytest.approx(found[1:], rel=1e-6)
     assert result.params["B"].stderr > 1e-3*scale
+
+
+DIGITS = {"line": lambda x, a, b: a + b*x, "exp": lambda x, a, b: np.exp(a + b*x/5), "tanh": lambda x, a, b: np.tanh(a + b*x/5)}
+
+
+@pytest.mark.parametrize("start", [0., 1.])
+@pytest.mark.parametrize("model", DIGITS)
+def test_data_that_are_exact_but_for_their_last_digits(model, start):
+    """14 digits of data, as they are printed: a minimum is one from starts of 0 too, where no start says how far a parameter can go."""
+    f = DIGITS[model]
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        x, true = np.sort(rng.uniform(0.1, 3, 30)), rng.normal(size=2)
+        y = np.array([float(f"{value:.13e}") for value in f(x, *true)])
+        params = gslfit.Parameters()
+        params.add("a", start)
+        params.add("b", start)
+        found = gslfit.minimize(lambda p, x=x, y=y: f(x, p["a"].value, p["b"].value) - y, params)
+        assert found.success, seed
+        assert [par.value for par in found.params.values()] == pytest.approx(true, abs=1e-11)
