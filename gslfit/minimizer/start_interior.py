@@ -58,7 +58,8 @@ def strictly_interior(fun: Callable[[np.ndarray], np.ndarray], given: Sequence[f
     now = start.copy()
     now[list(placed)] = list(placed.values())
     guessed = [j for j in guessed if j not in placed]
-    others, hidden = [j for j in range(len(start)) if start[j] == given[j]], []
+    others: list[int] = [j for j in range(len(start)) if start[j] == given[j]]
+    hidden: list[int] = []
     for group in guessed, hidden, others:       # what one guess hides is looked at beside what is placed
         beside, several = now.copy(), group is guessed and len(guessed) > 1
         for j in group:
