@@ -39,6 +39,7 @@ cdef extern from "common/judgement.h" nogil:
 
     gslfit_way gslfit_way_begin(double norm, double size, double length)
     bint gslfit_way_next(gslfit_way *way, double rise)
+    bint gslfit_came_in(double x, double start, double first_norm, double first_length)
     bint gslfit_may_be_bent(gslfit_verdict verdict)
     bint gslfit_is_success(gslfit_verdict verdict)
     double gslfit_scale(double data, double within)

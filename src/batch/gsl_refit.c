@@ -297,12 +297,13 @@ static int bends_over(gsl_refit *r, const double *x, int k, double reach) {
 }
 
 /* Whether variable k, whose column is next to none, is one that chi-square bends up at: by its size, or where that tells nothing by how far
- * it has to go to be seen. */
-static int bends_up(gsl_refit *r, const double *x, int k, double size, double norm) {
+ * it has to go to be seen, if that `tells`. */
+static int bends_up(gsl_refit *r, const double *x, int k, double size, double norm, int tells) {
     const double length = r->last.length;
     const double low = r->transform ? r->low[k] : -INFINITY, high = r->transform ? r->high[k] : INFINITY;
     double at[MAX_FREE], places[4], rise;
     if (bends_over(r, x, k, GSLFIT_BESIDE * size)) return 1;
+    if (!tells) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
     gslfit_way way = gslfit_way_begin(norm, size, length);
     do {
@@ -320,7 +321,8 @@ static int find_bent(gsl_refit *r, const double *x, const double *size, const un
     int any = 0;
     for (int k = 0; k < r->program->nfree; k++) {
         const double norm = r->last.norms[k] > 0 ? r->last.norms[k] : r->first.norms[k];
-        any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, size[k], norm);
+        const int tells = gslfit_came_in(x[k], r->now.start[k], r->first.norms[k], r->first.length);
+        any |= bent[k] = flags[k] & GSLFIT_LOST && bends_up(r, x, k, size[k], norm, tells);
     }
     return any;
 }
@@ -333,7 +335,7 @@ static void leave_even(gsl_refit *r, const double *x, fit_result *end) {
     sizes_at(r, x, size);
     for (int k = 0; k < r->program->nfree; k++) {
         if (end->flags[k] || !gslfit_is_even(r->last.norms[k], size[k], r->last.length)) continue;
-        if (!bends_up(r, x, k, size[k], r->last.norms[k])) continue;
+        if (!bends_up(r, x, k, size[k], r->last.norms[k], 1)) continue;
         end->flags[k] = GSLFIT_SILENT;
         any = 1;
     }

@@ -152,6 +152,12 @@ gslfit_way gslfit_way_begin(double norm, double size, double length);
 /* Take the share by which the residual rises over the trial; NaN or infinite where that is no way to go. Whether there is another one. */
 int gslfit_way_next(gslfit_way *way, double rise);
 
+/* Whether such a way tells anything of a parameter that is lost: it has come nearer to 0 than it began, or began where its column was none.
+ * One that has gone out is on a plain, whatever is beyond it. */
+static inline int gslfit_came_in(double x, double start, double first_norm, double first_length) {
+    return fabs(x) < fabs(start) || gslfit_is_even(first_norm, fabs(start), first_length);
+}
+
 /* Whether a verdict may be another one once it is known which parameters are bent. */
 static inline int gslfit_may_be_bent(gslfit_verdict verdict) { return verdict == GSLFIT_LOST_EFFECT || verdict == GSLFIT_SILENCED; }
 

@@ -10,13 +10,13 @@ include "common/arrays.pxi"
 include "common/vectors.pxi"
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.math cimport NAN, cbrt, copysign, fmin, frexp, isnan, ldexp
+from libc.math cimport NAN, cbrt, fmin, frexp, isnan, ldexp
 from libc.string cimport memcpy, memset
 
 from judgement cimport (
     GSLFIT_AT_BOUND, GSLFIT_BESIDE, GSLFIT_CLOSE, GSLFIT_EXACT_FIT, GSLFIT_LOST, GSLFIT_LOST_EFFECT, GSLFIT_MINIMUM, GSLFIT_NEGLIGIBLE,
     GSLFIT_NO_EFFECT, GSLFIT_NOT_MINIMUM, GSLFIT_RANK_DEFICIENT, GSLFIT_ROUNDING, GSLFIT_SILENCED, GSLFIT_SILENT, GSLFIT_UNTOLD,
-    gslfit_bends, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
+    gslfit_bends, gslfit_came_in, gslfit_cosine_bound, gslfit_evidence, gslfit_is_even, gslfit_is_last_digit, gslfit_is_success,
     gslfit_judge, gslfit_may_be_bent, gslfit_places_beside, gslfit_sort_columns, gslfit_verdict, gslfit_way, gslfit_way_begin,
     gslfit_way_next)
 from loop cimport gslfit_function
@@ -255,14 +255,23 @@ cdef class Polish(DescentState):
 
     cpdef bint bends_up(self, Py_ssize_t j) except -1:
         """Return whether chi-square bends up at a parameter that J says nothing of, as `bends_up` of `src/batch/gsl_refit.c` does: by its
-        size, or where that tells nothing by how far it has to go to be seen.
+        size, or where that tells nothing by how far it has to go to be seen, if it came in from further out.
         """
+        cdef object norms = self.first.first_norms
+        cdef double first = 0. if norms is None else data_of(norms)[j]
+        return self._bends(j, gslfit_came_in(numbers(self.x, self.p)[j], numbers(self.first.problem.x0, self.p)[j], first,
+                                             length(self.first.problem.r0)))
+
+    cdef bint _bends(self, Py_ssize_t j, bint tells) except -1:
+        """Return the same, where it is known whether how far it has to go `tells`."""
         cdef double size = fmax(fabs(numbers(self.x, self.p)[j]), fabs(numbers(self.first.problem.x0, self.p)[j]))
         cdef double at = numbers(self.x, self.p)[j], norm = self.norm(), column = data_of(self.norms)[j], rise
         cdef double[4] places
         cdef gslfit_way way
         if self._bends_over(j, GSLFIT_BESIDE * size):
             return True
+        if not tells:
+            return False
         if column == 0 and self.first.first_norms is not None:
             column = data_of(self.first.first_norms)[j]
         way = gslfit_way_begin(column, size, norm)
@@ -302,7 +311,7 @@ cdef class Polish(DescentState):
         cdef Py_ssize_t j
         found = ()
         for j in range(self.p):
-            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self.bends_up(j):
+            if gslfit_is_even(d[j], fmax(fabs(x[j]), fabs(start[j])), norm) and j not in self.held and self._bends(j, True):
                 found += (j,)
         return found
 

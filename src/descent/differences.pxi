@@ -57,9 +57,6 @@ cdef double ASTRIDE = 0.5    # a centred difference whose halves differ by more 
 cdef double SEEN = 1e-3      # ... they differ by this share of the residual, or a forward one changes it by as much
 cdef double WALL = 1e-6      # of one half of a centred difference, the other one and the residual: that side is beyond a wall (an overflow)
 cdef double WIDEST = 1e-2    # of a parameter's scale, the largest step
-cdef double FURTHER_REACH = 1e4     # times its size, and each time again, by which one without effect is moved at first, ...
-cdef int FAR_REACHES = 16           # ... so often at most
-cdef double STRAIGHT = 1e-2         # share by which a column over half of such a step differs from that over all of it
 
 
 cdef double quantum(const double *r, Py_ssize_t n) noexcept:
@@ -313,8 +310,6 @@ cdef class Differences:
         cdef cnp.ndarray kept, wide
         if self.d[j] == 0 and SEEN * size < change < INFINITY and fabs(self.taken) <= WIDEST * fabs(x[j]):
             change = self._shorten(column, j, trial, x, r, change, size)
-        elif self.first == 0 and change < DULL * self.precision * size:
-            change = self._reach_out(column, j, trial, x, r, change, size)
         wider = self._wider(j, x, self.taken, change)
         data_of(self.steps)[j] = INFINITY if wider > 0 else fabs(self.taken)
         if wider > 0:
@@ -353,43 +348,6 @@ cdef class Differences:
                 return less
             whole, change = shorter, less
             kept = copied(column, self.n)
-
-    cdef double _reach_out(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double change,
-                           double size) except -1:
-        """Lengthen a parameter's first step far beyond its size, which is in other units perhaps, until the residual sees it. Fill the
-        column if the residual then changes in proportion to it, and return the change over the step.
-        """
-        cdef double first = self.taken, step = fmax(fabs(first), fabs(x[j])), wide
-        cdef cnp.ndarray kept = copied(column, self.n), whole
-        cdef int _
-        for _ in range(FAR_REACHES):
-            step = copysign(FURTHER_REACH * step, first)
-            if not self.low[j] <= x[j] + step <= self.high[j]:
-                break
-            wide = self._over(column, j, trial, x, r, step)
-            if wide < DULL * self.precision * size:
-                continue
-            whole = copied(column, self.n)
-            if wide < INFINITY and self._over(column, j, trial, x, r, 0.5 * step) < INFINITY:
-                if self._unlike(column, data_of(whole)) <= STRAIGHT:
-                    self._keep(column, whole)
-                    self.taken = step
-                    return wide
-            break
-        self._keep(column, kept)
-        self.taken = first
-        return change
-
-    cdef double _over(self, double *column, Py_ssize_t j, trial, const double *x, const double *r, double step) except -1:
-        """Fill a column with the forward difference over this very step, and return the change of the residual."""
-        cdef double *at = data_of(trial)
-        cdef double change
-        at[j] = x[j] + step
-        out = self.fun(trial)
-        change = gslfit_forward(numbers(out, self.n), r, at[j] - x[j], self.n, column, &self.slope)
-        self.length = change / fabs(at[j] - x[j])
-        at[j] = x[j]
-        return change
 
     cdef void _keep(self, double *column, cnp.ndarray kept) noexcept:
         """Take a column that was taken before."""
