@@ -320,11 +320,13 @@ def names_once(starts: str) -> Callable[[Callable[Arguments, Result]], Callable[
     def decorate(entry: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         code = entry.__code__  # type: ignore[attr-defined]
         by_place = code.co_varnames[:code.co_argcount]
-        by_either = frozenset(by_place)
+        names = frozenset(by_place)
 
         @wraps(entry)
         def call(*args: Arguments.args, **kws: Arguments.kwargs) -> Result:
-            for name, value in () if by_either.isdisjoint(kws) else zip(by_place, args):             # noqa: B905  (fewer may be given)
+            if names.isdisjoint(kws):
+                return entry(*args, **kws)
+            for name, value in zip(by_place, args):             # noqa: B905  (fewer may be given)
                 if name in kws:
                     raise InputError(f"{name} is given twice, by position ({type(value).__name__}) and by name ({shown(kws[name])}): if "
                                      f"{name!r} is a parameter, its start goes into {starts.format(name=name)}")

@@ -52,7 +52,7 @@ cdef extern from "batch/batch.h" nogil:
         const double *high
         const strided_array *lows
         const strided_array *highs
-        double inside, beside, share, alike, wide, out
+        double inside, beside, share, alike, widest, wide, out
         const strided_array *starts
         int scaled, derived
         const program *const *expressions

@@ -22,7 +22,7 @@ class FitTransform:
     derived: int
     bounded: bool
     def __new__(cls, boxes: Sequence[tuple[float, float]], expressions: Sequence[Program] = (), *, inside: float,
-                beside: float, share: float, alike: float, wide: float, out: float) -> FitTransform: ...
+                beside: float, share: float, alike: float, widest: float, wide: float, out: float) -> FitTransform: ...
 
 def run(code: Program, y: np.ndarray, x: Sequence[np.ndarray], v: np.ndarray, *, chisqr: np.ndarray, nfev: np.ndarray, count: np.ndarray,
         status: np.ndarray, weights: np.ndarray | None = None, errors: bool = False, mask: np.ndarray | None = None,

@@ -25,7 +25,7 @@ from gslfit.errors import ExpressionError, InputError, InputTypeError, Parameter
 from gslfit.formula.formula import NO_VARIABLE, Formula
 from gslfit.formula.parametrize import Folded, fold, refuse_idle
 from gslfit.minimizer.options import BATCH, FIT, SYNONYMS, Entry, FitOptions
-from gslfit.parameters.bounds import ALIKE, FAR, INSIDE, NEAR, SHARE, WIDE
+from gslfit.parameters.bounds import ALIKE, FAR, INSIDE, NEAR, SHARE, WIDE, WIDEST
 from gslfit.parameters.collection import Parameters
 from gslfit.parameters.dependencies import unused
 from gslfit.parameters.given import parameters_of
@@ -433,6 +433,6 @@ def transform_of(folded: Folded) -> FitTransform:
     """Return the bounds and expressions of a program with Parameters folded in, as the C core takes them; made once."""
     if folded.transform is None:
         folded.transform = FitTransform(folded.boxes, folded.expressions, inside=INSIDE, beside=NEAR, share=SHARE, alike=ALIKE,
-                                        wide=WIDE, out=FAR)
+                                        widest=WIDEST, wide=WIDE, out=FAR)
     return folded.transform
 

@@ -59,10 +59,10 @@ class Setup:
             # where no calls are left for it, none are left for the fit, which will say so
             if np.isfinite(self.r0).all():                    # else it is the residual that is wrong
                 with contextlib.suppress(OutOfCalls, Aborted):
-                    if self.bent is None and self.jac.derived and not self.jac.in_range(self.x0, self.r0):
-                        self.jac = None
-                    else:
+                    if self.bent is not None or not self.jac.derived:
                         self.jac.check(self.x0, self.r0, differences)
+                    elif not self.jac.in_range(self.x0, self.r0):
+                        self.jac = None
         self.problem = self.start_from(self.x0, self.r0)
 
     def _bind_finite(self, minimizer: "Minimizer") -> Parameters:

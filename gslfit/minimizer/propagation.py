@@ -89,9 +89,8 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
     ndarray, shape (...)
         NaN for what has none, 0 for what depends on no varying parameter.
     """
-    moves = depends = slopes != 0
-    if some_held := bool(spread.held.any()):
-        moves = depends & ~spread.held
+    depends, some_held = slopes != 0, bool(spread.held.any())
+    moves = depends & ~spread.held if some_held else depends
     with np.errstate(over="ignore", invalid="ignore"):
         parts = np.where(moves, slopes*spread.errors, 0.0)
         most = np.abs(parts).max(axis=-1, initial=0.0)
@@ -108,13 +107,10 @@ def propagated(slopes: np.ndarray, spread: Spread) -> np.ndarray:
             if some_lacking:
                 found = np.where(_squares((units != 0).astype(float), lacking.astype(float)) > 0, np.nan, found)
     found = np.where(most < np.inf, found, most)
-    without = None
-    if some_held:
-        without = depends.any(axis=-1) & ~moves.any(axis=-1)
+    without = depends.any(axis=-1) & ~moves.any(axis=-1) if some_held else np.False_
     if spread.open is not None:
-        lost = spread.open.lost(np.where(spread.held, 0.0, slopes)) & moves.any(axis=-1)
-        without = lost if without is None else without | lost
-    return found if without is None else np.where(without, np.nan, found)
+        without = without | (spread.open.lost(np.where(spread.held, 0.0, slopes)) & moves.any(axis=-1))
+    return np.where(without, np.nan, found)
 
 
 def _squares(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -70,8 +70,8 @@ cdef class FitTransform:
         The bounds of each free variable, infinite for none.
     expressions : sequence of Program
         Programs without independent variables: a value of the free variables, and its derivatives by them.
-    inside, beside, share, alike, wide, out : float
-        `INSIDE`, `NEAR`, `SHARE`, `ALIKE`, `WIDE` and `FAR` of `gslfit.parameters.bounds`.
+    inside, beside, share, alike, widest, wide, out : float
+        `INSIDE`, `NEAR`, `SHARE`, `ALIKE`, `WIDEST`, `WIDE` and `FAR` of `gslfit.parameters.bounds`.
 
     Attributes
     ----------
@@ -88,7 +88,8 @@ cdef class FitTransform:
     cdef readonly int derived
     cdef readonly bint bounded
 
-    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double share, double alike, double wide, double out):
+    def __cinit__(self, boxes, expressions=(), *, double inside, double beside, double share, double alike, double widest, double wide,
+                  double out):
         cdef int k, p = len(boxes)
         self.derived = len(expressions)
         self.bounds = <double *>PyMem_Malloc((2*p + 1)*sizeof(double))
@@ -106,7 +107,7 @@ cdef class FitTransform:
         self.facts.derived, self.facts.expressions = self.derived, self.programs
         self.facts.bounded = self.bounded = any(isfinite(bound) for each in boxes for bound in each)
         self.facts.inside, self.facts.beside, self.facts.wide, self.facts.out = inside, beside, wide, out
-        self.facts.share, self.facts.alike = share, alike
+        self.facts.share, self.facts.alike, self.facts.widest = share, alike, widest
 
     def __dealloc__(self):
         PyMem_Free(self.bounds)

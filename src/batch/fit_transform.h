@@ -15,7 +15,7 @@ typedef struct {
     int bounded;           /* whether any has bounds */
     const double *low, *high;            /* their bounds, infinite for none */
     const strided_array *lows, *highs;   /* (p) each: the bounds of each fit, rows of one number; NULL where all have the same */
-    double inside, beside, share, alike, wide, out;  /* bounds.py's INSIDE, NEAR, SHARE, ALIKE, WIDE and FAR */
+    double inside, beside, share, alike, widest, wide, out;  /* bounds.py's INSIDE, NEAR, SHARE, ALIKE, WIDEST, WIDE and FAR */
     const strided_array *starts;  /* one for each of them: rows of one number */
     int scaled;            /* whether covariances are multiplied by the reduced chi-square */
     int derived;              /* expressions: programs without independent variables, of the free variables */

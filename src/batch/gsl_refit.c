@@ -38,7 +38,7 @@ static const double TRIED[] = {0.01, 0.1, 10, 100, 1e4};  /* times its start: wh
 static const double WAKES = 10;           /* times the column that a variable has on the bound that silences it, just off that */
 static const double NO_FURTHER = 3;       /* times the residual at a start: where it is longer, what is seen is not what the data show */
 static const double SEEN = 1e-2;          /* of the residual's length: what a variable changes it by that is seen */
-static const double BETTER = 1e-2;         /* share of the residual's length by which a place beside a bound is better than another */
+static const double BETTER = 1e-2;        /* share of the residual's length by which a place beside a bound is better than another */
 static const double TOUCHING = 1e-6;      /* of the start's distance: as near to a bound a variable is on it, if it is pushed there */
 
 /* What a fit's result points to. */
@@ -306,13 +306,14 @@ static int bends_up(gsl_refit *r, const double *x, int k, double size, double no
     if (!tells) return 0;
     memcpy(at, x, r->program->nfree * sizeof *at);
     gslfit_way way = gslfit_way_begin(norm, size, length);
-    do {
+    while (way.trial > 0) {
         rise = INFINITY;
-        if (way.trial > 0 && gslfit_places_beside(x[k], way.trial, low, high, places)) {
+        if (gslfit_places_beside(x[k], way.trial, low, high, places)) {
             at[k] = places[1];
             rise = (gslfit_polish_length(r->polisher, &r->data, at) - length) / length;
         }
-    } while (way.trial > 0 && gslfit_way_next(&way, rise));
+        if (!gslfit_way_next(&way, rise)) break;
+    }
     return way.trial > 0 && bends_over(r, x, k, way.trial);
 }
 
@@ -426,7 +427,7 @@ int gslfit_refit_step_inside(gsl_refit *r, const double *given, const double *in
         if (!look) length = on.length;
         hidden = 0;
         for (int k = 0; k < p; k++) {
-            const double guess = start[k] - given[k], most = 0.25 * (box->high[k] - box->low[k]);
+            const double guess = start[k] - given[k], most = o->widest * (box->high[k] - box->low[k]);
             if (guess == 0 || known[k]) continue;
             known[k] = on.norms[k] > 0;
             hidden |= !known[k];
@@ -480,7 +481,7 @@ static double length_beside(gsl_refit *r, const double *start, const unsigned ch
     polished at;
     at.residual = NULL;
     for (int k = 0; k < r->program->nfree; k++) {
-        const double far = fmin(times * fabs(start[k] - given[k]), 0.25 * (r->now.box.high[k] - r->now.box.low[k]));
+        const double far = fmin(times * fabs(start[k] - given[k]), r->transform->widest * (r->now.box.high[k] - r->now.box.low[k]));
         x[k] = hidden[k] ? given[k] + copysign(far, start[k] - given[k]) : bending[k] ? start[k] : given[k];
     }
     if (!gslfit_polish_look(r->polisher, &r->data, x, bending, &at) || !(at.length < INFINITY)) return INFINITY;
@@ -524,7 +525,7 @@ int gslfit_refit_further_inside(gsl_refit *r, double *start, int *used) {
     for (; any && most < p && looked < 2 * FURTHER; looked++) {
         const double times = pow(10, looked & 1 ? -(looked + 1) / 2 : looked / 2 + 1);
         for (int k = 0; k < p; k++) {
-            const double low = r->now.box.low[k], high = r->now.box.high[k], widest = 0.25 * (high - low);
+            const double low = r->now.box.low[k], high = r->now.box.high[k], widest = r->transform->widest * (high - low);
             at[k] = given[k] <= low ? low + fmin(times * (start[k] - low), widest)
                     : given[k] >= high ? high - fmin(times * (high - start[k]), widest) : start[k];
         }

@@ -562,8 +562,9 @@ static int exponents_by_products(gslfit_guard *g, const gsl_vector *x, gsl_vecto
         gsl_vector_set_basis(u, j);
         if (may_call(g) || (g->stop = g->fn.product(CblasNoTrans, x, u, g->fn.params, g->f_work, NULL)))
             return g->stop;
-        frexp(largest(g->f_work), &exponent);
-        gsl_vector_set(exponents, j, largest(g->f_work) > 0.0 ? exponent : NONE);
+        const double top = largest(g->f_work);
+        frexp(top, &exponent);
+        gsl_vector_set(exponents, j, top > 0.0 ? exponent : NONE);
     }
     return GSL_SUCCESS;
 }
